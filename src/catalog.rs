@@ -1,0 +1,1 @@
+//! Effects, transitions, fonts and the like: look up by name, suggest near names.

@@ -1,0 +1,1 @@
+//! The draft as a plain value: tracks, segments, materials; no I/O, clock or randomness.

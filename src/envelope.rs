@@ -1,0 +1,1 @@
+//! The API's envelope `{"success", "output", "error"}`: written by the server, read by the client.

@@ -1,0 +1,41 @@
+//! `capcut-mcp`: CapCut and JianYing drafts for AI clients and for people at a shell.
+//!
+//! The map of the crate, from the top layer down; a module uses its own layer and those below:
+//!
+//! | layer | modules | what for |
+//! |---|---|---|
+//! | 9 | [`cli`] | the commands |
+//! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
+//! | 7 | [`compose`], [`local`] | whole videos; tools carried out here, whatever the backend |
+//! | 6 | [`exec`] | how a call is carried out: turn, slot, breaker, backend, again |
+//! | 5 | [`backend`], [`envelope`], [`manifest`] | the engine in this process or a server; `tools.toml` |
+//! | 4 | [`tools`] | one file per tool, and the one list of them |
+//! | 3 | [`engine`], [`journal`], [`args`] | drafts: edit, read, save; what was acknowledged; arguments |
+//! | 2 | [`draft`], [`catalog`], [`media`] | the document, the names, what is known of a file |
+//! | 1 | [`error`], [`units`], [`settings`] | |
+//!
+//! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod args;
+mod backend;
+mod catalog;
+mod cli;
+mod compose;
+mod draft;
+mod engine;
+mod envelope;
+mod error;
+mod exec;
+mod http;
+mod journal;
+mod local;
+mod manifest;
+mod mcp;
+mod media;
+mod settings;
+mod tools;
+mod units;
+
+pub use cli::run;

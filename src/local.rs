@@ -1,0 +1,1 @@
+//! Tools that are carried out here, whatever the backend.

@@ -1,0 +1,1 @@
+//! `tools.toml` as types, and what must hold in it.

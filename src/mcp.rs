@@ -1,0 +1,1 @@
+//! The MCP server: list, call; stdio.

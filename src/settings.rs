@@ -1,0 +1,1 @@
+//! Every environment variable, directory and built-in default.

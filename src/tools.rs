@@ -1,0 +1,1 @@
+//! The trait of a tool, and the one list of them all.

@@ -1,0 +1,124 @@
+//! Values that carry their unit in their type.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+use serde::{Deserialize, Serialize};
+
+/// A time or a length in whole microseconds, the unit of every time in a draft.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Micros(pub i64);
+
+impl Micros {
+    pub const ZERO: Self = Self(0);
+
+    /// Seconds to microseconds, rounded half to even as the reference API does (contract §3).
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * 1e6).round_ties_even() as i64)
+    }
+
+    /// Seconds to microseconds, cut off: how the API reads durations of transitions, animations,
+    /// materials and keyframe times.
+    pub fn from_seconds_truncated(seconds: f64) -> Self {
+        Self((seconds * 1e6) as i64)
+    }
+
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+/// Seconds, as people read them: `1.5 s`.
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.seconds())
+    }
+}
+
+impl Add for Micros {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Micros {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// A stretch of time: start and length, as the draft stores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    pub start: Micros,
+    pub duration: Micros,
+}
+
+impl Range {
+    pub fn new(start: Micros, duration: Micros) -> Self {
+        Self { start, duration }
+    }
+
+    pub fn end(self) -> Micros {
+        self.start + self.duration
+    }
+
+    /// The API's test: touching is no overlap, and two of length zero at one point are none.
+    pub fn overlaps(self, other: Self) -> bool {
+        !(self.end() <= other.start || other.end() <= self.start)
+    }
+}
+
+/// The app a draft is for: the names and ids of effects differ between the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edition {
+    #[default]
+    Capcut,
+    Jianying,
+}
+
+impl Edition {
+    pub const ALL: [Self; 2] = [Self::Capcut, Self::Jianying];
+
+    /// `capcut` or `jianying`, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Capcut => "capcut",
+            Self::Jianying => "jianying",
+        }
+    }
+
+    /// The app's name as its users know it.
+    pub fn app(self) -> &'static str {
+        match self {
+            Self::Capcut => "CapCut",
+            Self::Jianying => "JianYing",
+        }
+    }
+
+    pub fn other(self) -> Self {
+        match self {
+            Self::Capcut => Self::Jianying,
+            Self::Jianying => Self::Capcut,
+        }
+    }
+}
+
+impl std::str::FromStr for Edition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|edition| edition.name() == text)
+            .ok_or_else(|| format!("{text:?} is no edition: `capcut` or `jianying`"))
+    }
+}

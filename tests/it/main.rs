@@ -1,0 +1,1 @@
+//! Drives the executable as a client sees it.
