@@ -9,7 +9,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -109,6 +109,18 @@ impl Journal {
         }
     }
 
+    /// The journal in `dir`, or, where there is no folder for it, one whose every use fails with
+    /// the way out.
+    pub fn of(dir: Option<&Path>) -> Self {
+        match dir {
+            Some(dir) => Self::at(dir.to_owned()),
+            None => Self {
+                place: Place::Nowhere,
+                open: Mutex::default(),
+            },
+        }
+    }
+
     /// A journal that is gone with the process.
     pub fn in_memory() -> Self {
         Self {
@@ -118,10 +130,10 @@ impl Journal {
     }
 
     /// The file, if there is one.
-    pub fn path(&self) -> Option<&std::path::Path> {
+    pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
-            Place::Memory => None,
+            Place::Memory | Place::Nowhere => None,
         }
     }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{Open, schema};
 use crate::error::{Error, Kind, Result};
+use crate::settings;
 
 /// How long another process may hold the file before a call fails. Writing takes microseconds; only
 /// a process that was stopped, or emptying a large trash, holds it for long.
@@ -17,6 +18,8 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(super) enum Place {
     File(PathBuf),
     Memory,
+    /// There is no folder for it.
+    Nowhere,
 }
 
 /// Device and inode: a file that was deleted can still be written to, and nobody would ever read it.
@@ -25,16 +28,10 @@ pub(super) struct Identity(u64, u64);
 
 impl Place {
     pub fn open(&self) -> Result<Open> {
-        let Self::File(path) = self else {
-            return Connection::open_in_memory()
-                .and_then(|mut connection| {
-                    schema::migrate(&mut connection, schema::STEPS)?;
-                    Ok(Open {
-                        connection,
-                        identity: None,
-                    })
-                })
-                .map_err(|error| self.explain(error));
+        let path = match self {
+            Self::File(path) => path,
+            Self::Memory => return open_in_memory().map_err(|error| self.explain(error)),
+            Self::Nowhere => return Err(settings::no_home()),
         };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|error| {
@@ -101,6 +98,7 @@ impl std::fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Memory => f.write_str("in memory"),
+            Self::Nowhere => f.write_str("without a folder"),
         }
     }
 }
@@ -139,6 +137,15 @@ fn newer(path: &Path, version: usize) -> Error {
         ),
     )
     .hint("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
+}
+
+fn open_in_memory() -> rusqlite::Result<Open> {
+    let mut connection = Connection::open_in_memory()?;
+    schema::migrate(&mut connection, schema::STEPS)?;
+    Ok(Open {
+        connection,
+        identity: None,
+    })
 }
 
 /// Sets the connection up and gives the version the file has then; a newer file is left as it is.
