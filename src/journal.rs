@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use crate::draft::ids::DraftId;
@@ -160,8 +160,8 @@ impl Journal {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
             let added = transaction
                 .prepare_cached(
-                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, modified_ms, calls)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
+                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
                      ON CONFLICT (id, origin) DO NOTHING",
                 )?
                 .execute(params![
@@ -175,7 +175,7 @@ impl Journal {
             if added == 0 {
                 return Ok(false);
             }
-            insert(&transaction, transaction.last_insert_rowid(), record)?;
+            insert(&transaction, &row.origin, &row.id, record)?;
             transaction.commit()?;
             Ok(true)
         })?;
@@ -193,27 +193,13 @@ impl Journal {
     /// returns [`Appended::Done`].
     pub fn append(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<Appended> {
         let added = self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let key: Option<i64> = transaction
-                .prepare_cached(
-                    "UPDATE drafts SET calls = calls + 1, modified_ms = ?4
-                     WHERE id = ?1 AND origin = ?2 AND calls = ?3 AND deleted_ms IS NULL
-                     RETURNING key",
-                )?
-                .query_row(
-                    params![
-                        draft.as_str(),
-                        origin,
-                        signed(record.sequence),
-                        record.at_ms
-                    ],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            let Some(key) = key else { return Ok(false) };
-            insert(&transaction, key, record)?;
-            transaction.commit()?;
-            Ok(true)
+            match insert(connection, origin, draft, record) {
+                // There is no such place to add it at; why not, is asked below.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    Ok(false)
+                }
+                other => other.map(|()| true),
+            }
         })?;
         if added {
             return Ok(Appended::Done);
@@ -235,37 +221,13 @@ impl Journal {
     /// Adds a call at the end, whatever its `sequence` says, and gives the sequence it got: for calls
     /// whose order does not matter or is decided elsewhere.
     pub fn append_next(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<u64> {
-        let sequence = self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let found: Option<(i64, i64)> = transaction
-                .prepare_cached(
-                    "UPDATE drafts SET calls = calls + 1, modified_ms = ?3
-                     WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
-                     RETURNING key, calls - 1",
-                )?
-                .query_row(params![draft.as_str(), origin, record.at_ms], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?;
-            let Some((key, sequence)) = found else {
-                return Ok(None);
-            };
-            let record = Record {
-                sequence: sequence.cast_unsigned(),
-                ..record.clone()
-            };
-            insert(&transaction, key, &record)?;
-            transaction.commit()?;
-            Ok(Some(record.sequence))
-        })?;
-        match sequence {
-            Some(sequence) => Ok(sequence),
-            None => Err(self.live(origin, draft).err().unwrap_or_else(|| {
-                Error::conflict(format!(
-                    "draft {draft} was just taken out of the trash by another process"
-                ))
-                .hint("send the call again")
-            })),
+        let mut record = record.clone();
+        loop {
+            record.sequence = self.live(origin, draft)?.calls;
+            // Each conflict is a call that somebody else has added: there is always progress.
+            if self.append(origin, draft, &record)? == Appended::Done {
+                return Ok(record.sequence);
+            }
         }
     }
 
@@ -299,7 +261,7 @@ impl Journal {
         self.with(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT calls - 1 FROM drafts
+                    "SELECT (SELECT max(sequence) FROM calls WHERE draft = key) FROM drafts
                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
                 )?
                 .query_row(params![draft.as_str(), origin], |row| {
@@ -377,7 +339,7 @@ impl Journal {
             // A commit under FULL waits for the log, and all earlier commits are in the log.
             connection.pragma_update(None, "synchronous", "FULL")?;
             let changed = connection.execute(
-                "UPDATE drafts SET saved_to = ?3, modified_ms = max(modified_ms, ?4)
+                "UPDATE drafts SET saved_to = ?3, changed_ms = max(changed_ms, ?4)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, folder, now_ms()],
             );
@@ -390,7 +352,7 @@ impl Journal {
     pub fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
-                "UPDATE drafts SET name = ?3, modified_ms = max(modified_ms, ?4)
+                "UPDATE drafts SET name = ?3, changed_ms = max(changed_ms, ?4)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, name, now_ms()],
             )
@@ -408,7 +370,7 @@ impl Journal {
     ) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
-                "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, modified_ms = max(modified_ms, ?5)
+                "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, to_origin, to.as_str(), now_ms()],
             )
@@ -529,8 +491,12 @@ pub(crate) fn now_ms() -> i64 {
 /// to write cannot be waited for.
 const IMMEDIATE: rusqlite::TransactionBehavior = rusqlite::TransactionBehavior::Immediate;
 
-const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, modified_ms, calls, \
-                       saved_to, deleted_ms, moved_origin, moved_id";
+/// A draft's row. How many calls there are and when the last came is looked up, not kept, so that
+/// adding a call writes nothing but the call.
+const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, \
+     max(changed_ms, (SELECT at_ms FROM calls WHERE draft = key ORDER BY sequence DESC LIMIT 1)) AS modified_ms, \
+     (SELECT max(sequence) + 1 FROM calls WHERE draft = key), \
+     saved_to, deleted_ms, moved_origin, moved_id";
 
 fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     let moved_origin: Option<String> = row.get(10)?;
@@ -550,14 +516,26 @@ fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     })
 }
 
-fn insert(connection: &Connection, draft: i64, record: &Record) -> rusqlite::Result<()> {
+/// Adds a call after the last one of its draft, in one statement and so all or nothing. It violates
+/// a constraint if the draft is unknown or in the trash, or if its last call is not the one before.
+fn insert(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &Record,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES (
+                 (SELECT key FROM drafts
+                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                  AND ?3 = (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key)),
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
-            draft,
+            draft.as_str(),
+            origin,
             signed(record.sequence),
             record.at_ms,
             record.engine_version,
