@@ -1,10 +1,13 @@
 //! Argument types that several tools share, and how loose arguments become right ones.
 
 pub(crate) mod mend;
+pub(crate) mod position;
 pub(crate) mod schema;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+pub(crate) use position::{Content, Placement, Position};
 
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
