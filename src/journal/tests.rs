@@ -1,0 +1,1 @@
+//! The journal, alone and with others on one file.
