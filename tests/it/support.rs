@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything in these tests may take before it counts as hanging.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_capcut-mcp");
@@ -127,9 +128,6 @@ impl Home {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
-            command.env("LLVM_PROFILE_FILE", profile);
-        }
         command
     }
 
@@ -357,7 +355,7 @@ pub(crate) fn http(
         body.len()
     );
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").expect("a string takes it");
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).expect("the head is sent");
@@ -399,6 +397,14 @@ fn dechunk(mut body: &[u8]) -> Vec<u8> {
         body = &body[end + 4 + size..];
     }
     whole
+}
+
+/// What a server's stdout had to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Line(String),
+    Silence,
+    End,
 }
 
 /// An MCP client of one server process; the process is killed when it is dropped.
@@ -462,29 +468,36 @@ impl Client {
 
     /// Sends a notification.
     pub(crate) fn notify(&mut self, method: &str, params: Value) {
-        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+        let mut message = json!({ "jsonrpc": "2.0", "method": method });
+        message["params"] = params;
+        self.send(&message);
     }
 
     /// Sends a request and gives its id, without waiting.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
-        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        let mut message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
+        message["params"] = params;
+        self.send(&message);
         id
     }
 
     /// The next line as it came; `None` when the server closed its stdout.
     pub(crate) fn line(&mut self) -> Option<String> {
-        self.line_within(PATIENCE)
-            .unwrap_or_else(|| panic!("no line within {PATIENCE:?}; stderr: {}", self.stderr()))
+        match self.hear(PATIENCE) {
+            Heard::Line(line) => Some(line),
+            Heard::End => None,
+            Heard::Silence => panic!("no line within {PATIENCE:?}; stderr: {}", self.stderr()),
+        }
     }
 
-    /// The next line, if one comes in time: `None` for silence, `Some(None)` for the end of stdout.
-    pub(crate) fn line_within(&mut self, time: Duration) -> Option<Option<String>> {
+    /// What comes within this time.
+    pub(crate) fn hear(&mut self, time: Duration) -> Heard {
         match self.lines.recv_timeout(time) {
-            Ok(line) => Some(Some(line)),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(None),
+            Ok(line) => Heard::Line(line),
+            Err(RecvTimeoutError::Timeout) => Heard::Silence,
+            Err(RecvTimeoutError::Disconnected) => Heard::End,
         }
     }
 
@@ -551,10 +564,9 @@ impl Client {
 
     /// Calls a tool; the structured content of a success, the text of a failure.
     pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Result<Value, String> {
-        let id = self.ask(
-            "tools/call",
-            json!({ "name": tool, "arguments": arguments }),
-        );
+        let mut params = json!({ "name": tool });
+        params["arguments"] = arguments;
+        let id = self.ask("tools/call", params);
         let answer = self.answer(id);
         assert!(answer["error"].is_null(), "{tool}: {answer}");
         let result = &answer["result"];
@@ -807,10 +819,10 @@ fn answer_one(
     log.lock().expect("not poisoned").push(asked.clone());
     let answer = handler(&asked);
     thread::sleep(answer.delay);
-    send(stream, &asked, answer)
+    send(stream, &asked, &answer)
 }
 
-fn send(mut stream: &TcpStream, asked: &Asked, answer: Answer) -> std::io::Result<()> {
+fn send(mut stream: &TcpStream, asked: &Asked, answer: &Answer) -> std::io::Result<()> {
     match answer.delivery {
         Delivery::Reset => return Ok(()),
         Delivery::Silence => {
@@ -821,10 +833,10 @@ fn send(mut stream: &TcpStream, asked: &Asked, answer: Answer) -> std::io::Resul
     }
     let mut head = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", answer.status);
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").expect("a string takes it");
     }
     if answer.delivery != Delivery::Unmeasured {
-        head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+        write!(head, "Content-Length: {}\r\n", answer.body.len()).expect("a string takes it");
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
@@ -953,7 +965,7 @@ fn the_media_server_answers_in_every_manner() {
         let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
         let mut head = format!("GET /{path} HTTP/1.1\r\n");
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").expect("a string takes it");
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes()).expect("sent");
