@@ -278,7 +278,7 @@ impl Os {
     }
 
     /// `base` and the names below it, with this system's separator.
-    fn join(self, base: &Path, names: &[&str]) -> PathBuf {
+    pub fn join(self, base: &Path, names: &[&str]) -> PathBuf {
         let separator = match self {
             Self::Linux | Self::MacOs => "/",
             Self::Windows => "\\",
@@ -343,7 +343,7 @@ impl FromStr for ToolChoice {
 
 /// A variable of this process. Where the home folder's is missing the system is asked: services and
 /// containers often run without it.
-fn environment(variable: &str) -> Option<OsString> {
+pub(crate) fn environment(variable: &str) -> Option<OsString> {
     let asked = || directories::BaseDirs::new();
     std::env::var_os(variable).or_else(|| match variable {
         "HOME" | "USERPROFILE" => asked().map(|dirs| dirs.home_dir().into()),
