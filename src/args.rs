@@ -2,6 +2,7 @@
 
 pub(crate) mod mend;
 pub(crate) mod reply;
+pub(crate) mod position;
 pub(crate) mod schema;
 
 use serde::de::Error as _;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::draft::ids::DraftId;
+pub(crate) use position::{Content, Placement, Position};
 
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
