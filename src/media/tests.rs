@@ -64,3 +64,6 @@ async fn facts_agree_with_the_reference() {
     }
     assert_eq!(compared, 25);
 }
+
+mod formats;
+mod web;
