@@ -9,7 +9,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -102,18 +102,18 @@ pub(crate) enum Appended {
 
 impl Journal {
     /// The journal in `dir`, which is made when it is first needed.
-    pub fn at(dir: PathBuf) -> Self {
+    pub(crate) fn at(dir: impl AsRef<Path>) -> Self {
         Self {
-            place: Place::File(dir.join("journal.db")),
+            place: Place::File(dir.as_ref().join("journal.db")),
             open: Mutex::default(),
         }
     }
 
     /// The journal in `dir`, or, where there is no folder for it, one whose every use fails with
     /// the way out.
-    pub fn of(dir: Option<&Path>) -> Self {
+    pub(crate) fn of(dir: Option<&Path>) -> Self {
         match dir {
-            Some(dir) => Self::at(dir.to_owned()),
+            Some(dir) => Self::at(dir),
             None => Self {
                 place: Place::Nowhere,
                 open: Mutex::default(),
@@ -122,7 +122,7 @@ impl Journal {
     }
 
     /// A journal that is gone with the process.
-    pub fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         Self {
             place: Place::Memory,
             open: Mutex::default(),
@@ -130,7 +130,7 @@ impl Journal {
     }
 
     /// The file, if there is one.
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
             Place::Memory | Place::Nowhere => None,
@@ -138,7 +138,7 @@ impl Journal {
     }
 
     /// Opens the file and looks through all of it. For `doctor`: it takes as long as the file is big.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let verdict: String = self.with(|connection| {
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         })?;
@@ -149,7 +149,7 @@ impl Journal {
     }
 
     /// Enters a draft with the call that created it, sequence 0.
-    pub fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
+    pub(crate) fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
         if record.sequence != 0 {
             return Err(Error::internal(format!(
                 "the call that creates draft {} must be its call 0, not {}",
@@ -191,7 +191,12 @@ impl Journal {
 
     /// Adds a call to a draft. It is on disk, as far as the death of this process goes, when this
     /// returns [`Appended::Done`].
-    pub fn append(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<Appended> {
+    pub(crate) fn append(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<Appended> {
         let added = self.with(|connection| {
             match insert(connection, origin, draft, record) {
                 // There is no such place to add it at; why not, is asked below.
@@ -220,7 +225,12 @@ impl Journal {
 
     /// Adds a call at the end, whatever its `sequence` says, and gives the sequence it got: for calls
     /// whose order does not matter or is decided elsewhere.
-    pub fn append_next(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<u64> {
+    pub(crate) fn append_next(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<u64> {
         let mut record = record.clone();
         loop {
             record.sequence = self.live(origin, draft)?.calls;
@@ -232,7 +242,7 @@ impl Journal {
     }
 
     /// The calls of a draft in their order, from sequence `from` on.
-    pub fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
+    pub(crate) fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
         let rows: Vec<Stored> = self.with(|connection| {
             connection
                 .prepare_cached(
@@ -257,7 +267,7 @@ impl Journal {
 
     /// The sequence of a draft's last call; `None` if the journal does not have the draft or it is in
     /// the trash. Cheap: it is asked before each edit to see what another process added.
-    pub fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
+    pub(crate) fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
         self.with(|connection| {
             connection
                 .prepare_cached(
@@ -273,7 +283,7 @@ impl Journal {
 
     /// A draft, whatever its origin and whether or not it is in the trash; if two origins have the
     /// id, the one outside the trash that changed last.
-    pub fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
+    pub(crate) fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
         self.with(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -286,7 +296,7 @@ impl Journal {
     }
 
     /// The drafts that changed last, latest first, whose name or id holds `query`.
-    pub fn list(
+    pub(crate) fn list(
         &self,
         include_deleted: bool,
         limit: usize,
@@ -312,7 +322,7 @@ impl Journal {
     }
 
     /// The ids most like `draft`, best first: for "did you mean". A draft of that name counts as best.
-    pub fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
+    pub(crate) fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
         const RECENT: usize = 1000;
         let name = draft.trim().to_lowercase();
         let mut near: Vec<(usize, DraftId)> = self
@@ -334,7 +344,7 @@ impl Journal {
 
     /// Remembers where a draft was saved. Everything acknowledged so far outlives a loss of power
     /// when this returns.
-    pub fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
+    pub(crate) fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
         let changed = self.with(|connection| {
             // A commit under FULL waits for the log, and all earlier commits are in the log.
             connection.pragma_update(None, "synchronous", "FULL")?;
@@ -349,7 +359,7 @@ impl Journal {
         self.changed(changed, draft)
     }
 
-    pub fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
+    pub(crate) fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
                 "UPDATE drafts SET name = ?3, changed_ms = max(changed_ms, ?4)
@@ -361,7 +371,7 @@ impl Journal {
     }
 
     /// Remembers that a draft was replayed elsewhere and lives on there.
-    pub fn set_moved(
+    pub(crate) fn set_moved(
         &self,
         origin: &str,
         draft: &DraftId,
@@ -379,7 +389,7 @@ impl Journal {
     }
 
     /// Moves a draft to the trash. One that is there already stays there.
-    pub fn delete(&self, draft: &DraftId) -> Result<()> {
+    pub(crate) fn delete(&self, draft: &DraftId) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
                 "UPDATE drafts SET deleted_ms = coalesce(deleted_ms, ?2) WHERE id = ?1",
@@ -390,7 +400,7 @@ impl Journal {
     }
 
     /// Takes a draft out of the trash. One that is not in it stays as it is.
-    pub fn restore(&self, draft: &DraftId) -> Result<()> {
+    pub(crate) fn restore(&self, draft: &DraftId) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
                 "UPDATE drafts SET deleted_ms = NULL WHERE id = ?1",
@@ -402,7 +412,7 @@ impl Journal {
 
     /// Forgets for good what has been in the trash for at least `older_than`, and says how many
     /// drafts that were. Their room in the file is used again.
-    pub fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+    pub(crate) fn empty_trash(&self, older_than: Duration) -> Result<u64> {
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);
         self.with(|connection| {
@@ -439,7 +449,7 @@ impl Journal {
     }
 
     /// The error for a draft that the journal does not have, with the nearest that it has.
-    pub fn unknown(&self, draft: &DraftId) -> Error {
+    pub(crate) fn unknown(&self, draft: &DraftId) -> Error {
         let error = Error::not_found(format!("there is no draft {:?}", draft.as_str()));
         match self.near(draft.as_str(), 3) {
             Err(cause) => cause,

@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(transparent)]
-pub struct DraftId(pub String);
+pub(crate) struct DraftId(pub String);
 
 impl DraftId {
     /// An id in the form of the reference API's.
-    pub fn make(unix_seconds: u64, random: u32) -> Self {
+    pub(crate) fn make(unix_seconds: u64, random: u32) -> Self {
         Self(format!("dfd_cat_{unix_seconds}_{random:08x}"))
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -31,13 +31,13 @@ impl fmt::Display for DraftId {
 }
 
 /// Ids that follow from the draft and the sequence of the call: folding the same calls gives the same ids.
-pub struct Ids {
+pub(crate) struct Ids {
     seed: Sha256,
     counter: u32,
 }
 
 impl Ids {
-    pub fn new(draft: &DraftId, sequence: u64) -> Self {
+    pub(crate) fn new(draft: &DraftId, sequence: u64) -> Self {
         let mut seed = Sha256::new();
         seed.update(draft.as_str().as_bytes());
         seed.update([0]);
@@ -46,7 +46,7 @@ impl Ids {
     }
 
     /// 32 lower-case hex digits with the bits of a version 4 UUID.
-    pub fn next_id(&mut self) -> String {
+    pub(crate) fn next_id(&mut self) -> String {
         let mut hash = self.seed.clone();
         hash.update(self.counter.to_be_bytes());
         self.counter += 1;

@@ -58,6 +58,6 @@ pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::
     for step in steps.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", steps.len()))?;
     transaction.commit()
 }

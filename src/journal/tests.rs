@@ -17,7 +17,7 @@ fn folder() -> TempDir {
 }
 
 fn at(dir: &TempDir) -> Journal {
-    Journal::at(dir.path().to_owned())
+    Journal::at(dir.path())
 }
 
 fn id(number: u32) -> DraftId {
@@ -331,7 +331,7 @@ fn emptying_the_trash_forgets_only_what_has_lain_there_long_enough() {
     filled(&journal, 3);
     journal.delete(&id(1)).unwrap();
     journal.delete(&id(2)).unwrap();
-    let day = Duration::from_secs(24 * 3600);
+    let day = Duration::from_hours(24);
     assert_eq!(journal.empty_trash(day).unwrap(), 0);
     assert_eq!(journal.empty_trash(Duration::MAX).unwrap(), 0);
     assert_eq!(journal.empty_trash(Duration::ZERO).unwrap(), 2);
