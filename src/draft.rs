@@ -1,1 +1,3 @@
 //! The draft as a plain value: tracks, segments, materials; no I/O, clock or randomness.
+
+pub(crate) mod ids;

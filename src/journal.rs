@@ -1,1 +1,603 @@
 //! Every acknowledged call of every draft, on disk; a draft is the fold of its calls.
+//!
+//! One SQLite file serves any number of processes. What a call means is left to the engine: here it
+//! is a row with JSON in it.
+
+mod file;
+mod jobs;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+
+use file::{Identity, Place};
+pub(crate) use jobs::Job;
+
+/// The origin of drafts that the engine made; any other origin is a server's address.
+pub(crate) const ENGINE: &str = "engine";
+
+/// The drafts and their calls. Making one does no I/O: the file is opened by the first use.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    place: Place,
+    open: Mutex<Option<Open>>,
+}
+
+/// A connection, and which file it is to.
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    identity: Option<Identity>,
+}
+
+/// A call that was carried out, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Record {
+    /// The place of the call among the draft's calls; the call that created it is 0.
+    pub sequence: u64,
+    /// The tool's name.
+    pub tool: String,
+    /// The arguments as they were understood.
+    pub arguments: Value,
+    /// What was found out when the call was made: with it, folding needs neither files nor network.
+    pub found: Option<Value>,
+    /// What was answered.
+    pub reply: Value,
+    /// The engine that carried it out; a newer engine folds older records the older way.
+    pub engine_version: u32,
+    /// When it was carried out, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// What is said of a draft when it is created.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDraft {
+    pub origin: String,
+    pub id: DraftId,
+    pub name: String,
+    /// `capcut` or `jianying`; empty where a server does not tell.
+    pub edition: String,
+    /// Why this backend has it.
+    pub reason: String,
+}
+
+/// A draft as the journal knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DraftRow {
+    pub origin: String,
+    pub id: DraftId,
+    pub name: String,
+    pub edition: String,
+    pub reason: String,
+    pub created_ms: i64,
+    /// When the last call was added, or the row last changed otherwise.
+    pub modified_ms: i64,
+    /// How many calls it has, the one that created it included.
+    pub calls: u64,
+    /// The folder it was last saved to.
+    pub saved_to: Option<String>,
+    /// When it went to the trash.
+    pub deleted_ms: Option<i64>,
+    /// Where it lives on after it was replayed elsewhere: origin and id.
+    pub moved_to: Option<(String, DraftId)>,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Appended {
+    Done,
+    /// Somebody else has that sequence: read what is new and try again.
+    Conflict,
+}
+
+impl Journal {
+    /// The journal in `dir`, which is made when it is first needed.
+    pub(crate) fn at(dir: impl AsRef<Path>) -> Self {
+        Self {
+            place: Place::File(dir.as_ref().join("journal.db")),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The journal in `dir`, or, where there is no folder for it, one whose every use fails with
+    /// the way out.
+    pub(crate) fn of(dir: Option<&Path>) -> Self {
+        match dir {
+            Some(dir) => Self::at(dir),
+            None => Self {
+                place: Place::Nowhere,
+                open: Mutex::default(),
+            },
+        }
+    }
+
+    /// A journal that is gone with the process.
+    pub(crate) fn in_memory() -> Self {
+        Self {
+            place: Place::Memory,
+            open: Mutex::default(),
+        }
+    }
+
+    /// The file, if there is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Memory | Place::Nowhere => None,
+        }
+    }
+
+    /// Opens the file and looks through all of it. For `doctor`: it takes as long as the file is big.
+    pub(crate) fn check(&self) -> Result<()> {
+        let verdict: String = self.with(|connection| {
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        })?;
+        if verdict == "ok" {
+            return Ok(());
+        }
+        Err(file::damaged(&self.place, &verdict))
+    }
+
+    /// Enters a draft with the call that created it, sequence 0.
+    pub(crate) fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
+        if record.sequence != 0 {
+            return Err(Error::internal(format!(
+                "the call that creates draft {} must be its call 0, not {}",
+                row.id, record.sequence
+            )));
+        }
+        let fresh = self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
+            let added = transaction
+                .prepare_cached(
+                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+                     ON CONFLICT (id, origin) DO NOTHING",
+                )?
+                .execute(params![
+                    row.origin,
+                    row.id.as_str(),
+                    row.name,
+                    row.edition,
+                    row.reason,
+                    record.at_ms
+                ])?;
+            if added == 0 {
+                return Ok(false);
+            }
+            insert(&transaction, &row.origin, &row.id, record)?;
+            transaction.commit()?;
+            Ok(true)
+        })?;
+        if fresh {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "draft {} of {} is in the journal already",
+            row.id, row.origin
+        ))
+        .hint("call `create_draft` again: the next draft gets another id"))
+    }
+
+    /// Adds a call to a draft. It is on disk, as far as the death of this process goes, when this
+    /// returns [`Appended::Done`].
+    pub(crate) fn append(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<Appended> {
+        let added = self.with(|connection| {
+            match insert(connection, origin, draft, record) {
+                // There is no such place to add it at; why not, is asked below.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    Ok(false)
+                }
+                other => other.map(|()| true),
+            }
+        })?;
+        if added {
+            return Ok(Appended::Done);
+        }
+        let calls = self.live(origin, draft)?.calls;
+        if record.sequence < calls {
+            return Ok(Appended::Conflict);
+        }
+        Err(Error::new(
+            Kind::Unavailable,
+            format!(
+                "the journal has {calls} calls of draft {draft}, and this is call {} in this process",
+                record.sequence
+            ),
+        )
+        .hint("was `journal.db` put back from a copy? restart capcut-mcp so that it reads what is there"))
+    }
+
+    /// Adds a call at the end, whatever its `sequence` says, and gives the sequence it got: for calls
+    /// whose order does not matter or is decided elsewhere.
+    pub(crate) fn append_next(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<u64> {
+        let mut record = record.clone();
+        loop {
+            record.sequence = self.live(origin, draft)?.calls;
+            // Each conflict is a call that somebody else has added: there is always progress.
+            if self.append(origin, draft, &record)? == Appended::Done {
+                return Ok(record.sequence);
+            }
+        }
+    }
+
+    /// The calls of a draft in their order, from sequence `from` on.
+    pub(crate) fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
+        let rows: Vec<Stored> = self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT sequence, tool, arguments, found, reply, engine_version, calls.at_ms
+                     FROM calls JOIN drafts ON drafts.key = calls.draft
+                     WHERE drafts.id = ?1 AND drafts.origin = ?2 AND sequence >= ?3
+                     ORDER BY sequence",
+                )?
+                .query_map(params![draft.as_str(), origin, signed(from)], Stored::read)?
+                .collect()
+        })?;
+        rows.into_iter()
+            .map(|stored| {
+                let sequence = stored.sequence;
+                stored.parse().map_err(|error| {
+                    file::damaged(&self.place, &format!("call {sequence} of draft {draft}"))
+                        .source(error)
+                })
+            })
+            .collect()
+    }
+
+    /// The sequence of a draft's last call; `None` if the journal does not have the draft or it is in
+    /// the trash. Cheap: it is asked before each edit to see what another process added.
+    pub(crate) fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT max(sequence) FROM calls WHERE draft = key) FROM drafts
+                     WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
+                )?
+                .query_row(params![draft.as_str(), origin], |row| {
+                    row.get(0).map(i64::cast_unsigned)
+                })
+                .optional()
+        })
+    }
+
+    /// A draft, whatever its origin and whether or not it is in the trash; if two origins have the
+    /// id, the one outside the trash that changed last.
+    pub(crate) fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM drafts WHERE id = ?1
+                     ORDER BY deleted_ms IS NOT NULL, modified_ms DESC LIMIT 1"
+                ))?
+                .query_row(params![draft.as_str()], draft_row)
+                .optional()
+        })
+    }
+
+    /// The drafts that changed last, latest first, whose name or id holds `query`.
+    pub(crate) fn list(
+        &self,
+        include_deleted: bool,
+        limit: usize,
+        query: Option<&str>,
+    ) -> Result<Vec<DraftRow>> {
+        let wanted = query.map(|text| text.trim().to_lowercase());
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM drafts WHERE ?1 OR deleted_ms IS NULL
+                 ORDER BY modified_ms DESC, key DESC"
+            ))?;
+            let rows = statement.query_map(params![include_deleted], draft_row)?;
+            rows.filter(|row| match (row, &wanted) {
+                (Ok(row), Some(wanted)) => {
+                    row.id.as_str().contains(wanted.as_str())
+                        || row.name.to_lowercase().contains(wanted.as_str())
+                }
+                _ => true,
+            })
+            .take(limit)
+            .collect()
+        })
+    }
+
+    /// The ids most like `draft`, best first: for "did you mean". A draft of that name counts as best.
+    pub(crate) fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
+        const RECENT: usize = 1000;
+        let name = draft.trim().to_lowercase();
+        let mut near: Vec<(usize, DraftId)> = self
+            .list(false, RECENT, None)?
+            .into_iter()
+            .map(|row| {
+                let distance = if row.name.to_lowercase() == name {
+                    0
+                } else {
+                    strsim::osa_distance(draft, row.id.as_str())
+                };
+                (distance, row.id)
+            })
+            .collect();
+        // The sort is stable: of two equally near, the one that changed last comes first.
+        near.sort_by_key(|(distance, _)| *distance);
+        Ok(near.into_iter().take(count).map(|(_, id)| id).collect())
+    }
+
+    /// Remembers where a draft was saved. Everything acknowledged so far outlives a loss of power
+    /// when this returns.
+    pub(crate) fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
+        let changed = self.with(|connection| {
+            // A commit under FULL waits for the log, and all earlier commits are in the log.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let changed = connection.execute(
+                "UPDATE drafts SET saved_to = ?3, changed_ms = max(changed_ms, ?4)
+                 WHERE id = ?1 AND origin = ?2",
+                params![draft.as_str(), origin, folder, now_ms()],
+            );
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            changed
+        })?;
+        self.changed(changed, draft)
+    }
+
+    pub(crate) fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
+        let changed = self.with(|connection| {
+            connection.execute(
+                "UPDATE drafts SET name = ?3, changed_ms = max(changed_ms, ?4)
+                 WHERE id = ?1 AND origin = ?2",
+                params![draft.as_str(), origin, name, now_ms()],
+            )
+        })?;
+        self.changed(changed, draft)
+    }
+
+    /// Remembers that a draft was replayed elsewhere and lives on there.
+    pub(crate) fn set_moved(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        to_origin: &str,
+        to: &DraftId,
+    ) -> Result<()> {
+        let changed = self.with(|connection| {
+            connection.execute(
+                "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
+                 WHERE id = ?1 AND origin = ?2",
+                params![draft.as_str(), origin, to_origin, to.as_str(), now_ms()],
+            )
+        })?;
+        self.changed(changed, draft)
+    }
+
+    /// Moves a draft to the trash. One that is there already stays there.
+    pub(crate) fn delete(&self, draft: &DraftId) -> Result<()> {
+        let changed = self.with(|connection| {
+            connection.execute(
+                "UPDATE drafts SET deleted_ms = coalesce(deleted_ms, ?2) WHERE id = ?1",
+                params![draft.as_str(), now_ms()],
+            )
+        })?;
+        self.changed(changed, draft)
+    }
+
+    /// Takes a draft out of the trash. One that is not in it stays as it is.
+    pub(crate) fn restore(&self, draft: &DraftId) -> Result<()> {
+        let changed = self.with(|connection| {
+            connection.execute(
+                "UPDATE drafts SET deleted_ms = NULL WHERE id = ?1",
+                params![draft.as_str()],
+            )
+        })?;
+        self.changed(changed, draft)
+    }
+
+    /// Forgets for good what has been in the trash for at least `older_than`, and says how many
+    /// drafts that were. Their room in the file is used again.
+    pub(crate) fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+        let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+        let until_ms = now_ms().saturating_sub(age_ms);
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
+            transaction.execute(
+                "DELETE FROM calls WHERE draft IN (SELECT key FROM drafts WHERE deleted_ms <= ?1)",
+                params![until_ms],
+            )?;
+            let gone = transaction.execute(
+                "DELETE FROM drafts WHERE deleted_ms <= ?1",
+                params![until_ms],
+            )?;
+            transaction.commit()?;
+            Ok(gone as u64)
+        })
+    }
+
+    /// The draft if calls can be added to it, else why not.
+    fn live(&self, origin: &str, draft: &DraftId) -> Result<DraftRow> {
+        let row = self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM drafts WHERE id = ?1 AND origin = ?2"
+                ))?
+                .query_row(params![draft.as_str(), origin], draft_row)
+                .optional()
+        })?;
+        match row {
+            Some(row) if row.deleted_ms.is_none() => Ok(row),
+            Some(_) => Err(Error::not_found(format!("draft {draft} is in the trash"))
+                .hint("restore it, or make a new one with `create_draft`")),
+            None => Err(self.unknown(draft)),
+        }
+    }
+
+    /// The error for a draft that the journal does not have, with the nearest that it has.
+    pub(crate) fn unknown(&self, draft: &DraftId) -> Error {
+        let error = Error::not_found(format!("there is no draft {:?}", draft.as_str()));
+        match self.near(draft.as_str(), 3) {
+            Err(cause) => cause,
+            Ok(near) if near.is_empty() => error.hint("make one with `create_draft`"),
+            Ok(near) => {
+                let names: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
+                error.hint(format!("did you mean {}?", names.join(", ")))
+            }
+        }
+    }
+
+    fn changed(&self, rows: usize, draft: &DraftId) -> Result<()> {
+        if rows == 0 {
+            return Err(self.unknown(draft));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the connection, opening it first if need be.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let mut open = self.lock();
+        if let Some(current) = &*open
+            && !self.place.still_is(current.identity.as_ref())
+        {
+            *open = None;
+            return Err(file::replaced(&self.place));
+        }
+        let current = match &mut *open {
+            Some(current) => current,
+            empty => empty.insert(self.place.open()?),
+        };
+        work(&mut current.connection).map_err(|error| self.place.explain(error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        // A panic while the lock was held has rolled its transaction back: the connection is sound.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Milliseconds since 1970, as records count them.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_millis() as i64)
+}
+
+/// Takes the write lock at once: a transaction that reads first and then finds that it is too late
+/// to write cannot be waited for.
+const IMMEDIATE: rusqlite::TransactionBehavior = rusqlite::TransactionBehavior::Immediate;
+
+/// A draft's row. How many calls there are and when the last came is looked up, not kept, so that
+/// adding a call writes nothing but the call.
+const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, \
+     max(changed_ms, (SELECT at_ms FROM calls WHERE draft = key ORDER BY sequence DESC LIMIT 1)) AS modified_ms, \
+     (SELECT max(sequence) + 1 FROM calls WHERE draft = key), \
+     saved_to, deleted_ms, moved_origin, moved_id";
+
+fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
+    let moved_origin: Option<String> = row.get(10)?;
+    let moved_id: Option<String> = row.get(11)?;
+    Ok(DraftRow {
+        origin: row.get(0)?,
+        id: DraftId(row.get(1)?),
+        name: row.get(2)?,
+        edition: row.get(3)?,
+        reason: row.get(4)?,
+        created_ms: row.get(5)?,
+        modified_ms: row.get(6)?,
+        calls: row.get(7).map(i64::cast_unsigned)?,
+        saved_to: row.get(8)?,
+        deleted_ms: row.get(9)?,
+        moved_to: moved_origin.zip(moved_id.map(DraftId)),
+    })
+}
+
+/// Adds a call after the last one of its draft, in one statement and so all or nothing. It violates
+/// a constraint if the draft is unknown or in the trash, or if its last call is not the one before.
+fn insert(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &Record,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
+             VALUES (
+                 (SELECT key FROM drafts
+                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                  AND ?3 = (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key)),
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            draft.as_str(),
+            origin,
+            signed(record.sequence),
+            record.at_ms,
+            record.engine_version,
+            record.tool,
+            record.arguments.to_string(),
+            record.found.as_ref().map(Value::to_string),
+            record.reply.to_string(),
+        ])
+        .map(drop)
+}
+
+/// SQLite's integers are signed; no draft has 2⁶³ calls.
+fn signed(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
+/// A row of `calls`, its JSON not parsed yet.
+struct Stored {
+    sequence: u64,
+    tool: String,
+    arguments: String,
+    found: Option<String>,
+    reply: String,
+    engine_version: u32,
+    at_ms: i64,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sequence: row.get(0).map(i64::cast_unsigned)?,
+            tool: row.get(1)?,
+            arguments: row.get(2)?,
+            found: row.get(3)?,
+            reply: row.get(4)?,
+            engine_version: row.get(5)?,
+            at_ms: row.get(6)?,
+        })
+    }
+
+    fn parse(self) -> serde_json::Result<Record> {
+        Ok(Record {
+            sequence: self.sequence,
+            tool: self.tool,
+            arguments: serde_json::from_str(&self.arguments)?,
+            found: self
+                .found
+                .map(|text| serde_json::from_str(&text))
+                .transpose()?,
+            reply: serde_json::from_str(&self.reply)?,
+            engine_version: self.engine_version,
+            at_ms: self.at_ms,
+        })
+    }
+}

@@ -1,1 +1,685 @@
 //! Every environment variable, directory and built-in default.
+//!
+//! The rest of the crate asks [`Settings`]; nothing else reads the environment. What depends on the
+//! operating system is a function of [`Os`] and the variables, so that all three can be tested on one.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::error::{Error, Kind, Result};
+use crate::units::Edition;
+
+/// The variables that are read, each with what it stands in for.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    (API_URL, "`--api-url`: where the CapCut API answers"),
+    (DATA_DIR, "`--data-dir`: where drafts are kept"),
+    (CONFIG, "`--config`: a file that overrides `tools.toml`"),
+    (BACKEND, "`--backend`: `auto`, `remote` or `embedded`"),
+    (EDITION, "`--edition`: `capcut` or `jianying`"),
+    (LOG, "`--log`: what is logged, such as `info` or `debug`"),
+    (TOOLS, "`serve --tools`: `default` or `full`"),
+    (DRAFTS_DIR, "the folder where the app keeps its drafts"),
+];
+
+const API_URL: &str = "CAPCUT_API_URL";
+const DATA_DIR: &str = "CAPCUT_MCP_DATA_DIR";
+const CONFIG: &str = "CAPCUT_MCP_CONFIG";
+const BACKEND: &str = "CAPCUT_MCP_BACKEND";
+const EDITION: &str = "CAPCUT_MCP_EDITION";
+const LOG: &str = "CAPCUT_MCP_LOG";
+const TOOLS: &str = "CAPCUT_MCP_TOOLS";
+const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
+
+/// What is logged if nobody says otherwise.
+const DEFAULT_LOG: &str = "info";
+
+/// How this process was told to work: command line before environment before defaults.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub os: Os,
+    /// Where drafts, media and the journal are kept; see [`Settings::data_dir`].
+    data_dir: Option<PathBuf>,
+    /// A file that overrides single keys of `tools.toml`.
+    pub config_file: Option<ConfigFile>,
+    /// Where the CapCut API answers, without a slash at the end; `None`: nobody said.
+    pub api_url: Option<String>,
+    pub backend: BackendChoice,
+    pub edition: Edition,
+    /// Levels, as `tracing` filters are written.
+    pub log: String,
+    /// Which tools `tools/list` names.
+    pub tools: ToolChoice,
+    /// Where the app keeps its drafts, as it was told; see [`Settings::drafts_dirs`].
+    pub drafts_dir: Option<PathBuf>,
+    capcut_dirs: Vec<PathBuf>,
+    jianying_dirs: Vec<PathBuf>,
+}
+
+/// What stands on the command line; `None` where nothing does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub data_dir: Option<PathBuf>,
+    pub config_file: Option<PathBuf>,
+    pub api_url: Option<String>,
+    pub backend: Option<BackendChoice>,
+    pub edition: Option<Edition>,
+    pub log: Option<String>,
+    pub tools: Option<ToolChoice>,
+    pub drafts_dir: Option<PathBuf>,
+}
+
+/// The user's own settings file, and whether it must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigFile {
+    pub path: PathBuf,
+    /// It was named on the command line or in the environment, so that its absence is a fault.
+    pub named: bool,
+}
+
+/// Who carries tools out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BackendChoice {
+    /// Decided when a draft is created: the API if it answers, else the engine.
+    #[default]
+    Auto,
+    /// Only the API.
+    Remote,
+    /// Only the engine in this process.
+    Embedded,
+}
+
+/// Which tools clients are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ToolChoice {
+    /// Without the long lists of names, which `search_catalog` serves better.
+    #[default]
+    Default,
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "macOS is its name")]
+pub(crate) enum Os {
+    Linux,
+    MacOs,
+    Windows,
+}
+
+/// Reads a variable.
+pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+impl Settings {
+    /// The settings of this process.
+    pub(crate) fn current(given: Given) -> Result<Self> {
+        Self::new(Os::current(), &environment, given)
+    }
+
+    /// The settings on a system of kind `os` with the variables of `env`.
+    pub(crate) fn new(os: Os, env: Env<'_>, given: Given) -> Result<Self> {
+        let defaults = defaults(os, env);
+        let path = |given: Option<PathBuf>, variable| {
+            given
+                .filter(|path| !path.as_os_str().is_empty())
+                .or_else(|| value(env, variable).map(PathBuf::from))
+                .map(|path| expand(os, env, path))
+        };
+        let config_file = match path(given.config_file, CONFIG) {
+            Some(path) => Some(ConfigFile { path, named: true }),
+            None => defaults
+                .config_file
+                .map(|path| ConfigFile { path, named: false }),
+        };
+        let api_url = match given.api_url.filter(|url| !url.trim().is_empty()) {
+            Some(url) => Some(address("--api-url", &url)?),
+            None => match text(env, API_URL)? {
+                Some(url) => Some(address(API_URL, &url)?),
+                None => None,
+            },
+        };
+        Ok(Self {
+            os,
+            data_dir: path(given.data_dir, DATA_DIR).or(defaults.data_dir),
+            config_file,
+            api_url,
+            backend: choice(given.backend, env, BACKEND)?,
+            edition: choice(given.edition, env, EDITION)?,
+            log: match given.log {
+                Some(log) => log,
+                None => text(env, LOG)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+            },
+            tools: choice(given.tools, env, TOOLS)?,
+            drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
+            capcut_dirs: drafts_dirs(os, env, Edition::Capcut),
+            jianying_dirs: drafts_dirs(os, env, Edition::Jianying),
+        })
+    }
+
+    /// Where drafts, media and the journal are kept. It need not exist yet.
+    pub(crate) fn data_dir(&self) -> Result<&Path> {
+        self.data_dir.as_deref().ok_or_else(no_home)
+    }
+
+    /// Where the app may keep its drafts, likeliest first: the one folder that was named, or those
+    /// that the app uses by default. None need exist.
+    pub(crate) fn drafts_dirs(&self, edition: Edition) -> &[PathBuf] {
+        match (&self.drafts_dir, edition) {
+            (Some(dir), _) => std::slice::from_ref(dir),
+            (None, Edition::Capcut) => &self.capcut_dirs,
+            (None, Edition::Jianying) => &self.jianying_dirs,
+        }
+    }
+}
+
+/// The error of everything that needs a folder of its own where there is no home.
+pub(crate) fn no_home() -> Error {
+    Error::new(
+        Kind::Unavailable,
+        "this user has no home folder to keep drafts in",
+    )
+    .hint(format!("name a folder with `--data-dir` or `{DATA_DIR}`"))
+}
+
+/// Where things are if nobody says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    pub data_dir: Option<PathBuf>,
+    pub config_file: Option<PathBuf>,
+}
+
+/// The folders that each system has for such files; none if it does not tell where they are.
+pub(crate) fn defaults(os: Os, env: Env<'_>) -> Defaults {
+    let (data, config) = match os {
+        Os::Linux => {
+            let xdg = |variable, otherwise: &[&str]| {
+                value(env, variable)
+                    .map(PathBuf::from)
+                    // The specification tells to ignore relative ones.
+                    .filter(|path| path.as_os_str().to_string_lossy().starts_with('/'))
+                    .or_else(|| Some(os.join(&home(os, env)?, otherwise)))
+            };
+            (
+                xdg("XDG_DATA_HOME", &[".local", "share"]).map(|dir| os.join(&dir, &[APP])),
+                xdg("XDG_CONFIG_HOME", &[".config"]).map(|dir| os.join(&dir, &[APP])),
+            )
+        }
+        Os::MacOs => {
+            let dir =
+                home(os, env).map(|home| os.join(&home, &["Library", "Application Support", APP]));
+            (dir.clone(), dir)
+        }
+        Os::Windows => (
+            local_app_data(env).map(|dir| os.join(&dir, &[APP, "data"])),
+            value(env, "APPDATA")
+                .map(PathBuf::from)
+                .or_else(|| Some(os.join(&home(os, env)?, &["AppData", "Roaming"])))
+                .map(|dir| os.join(&dir, &[APP, "config"])),
+        ),
+    };
+    Defaults {
+        data_dir: data,
+        config_file: config.map(|dir| os.join(&dir, &["tools.toml"])),
+    }
+}
+
+/// Where the app of an edition keeps its drafts by default, likeliest first.
+pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf> {
+    const PROJECTS: &[&str] = &["User Data", "Projects", "com.lveditor.draft"];
+    let (folder, container) = match edition {
+        Edition::Capcut => ("CapCut", "com.lemon.lvoverseas"),
+        Edition::Jianying => ("JianyingPro", "com.lemon.lvpro"),
+    };
+    let projects = |base: &Path| os.join(&os.join(base, &[folder]), PROJECTS);
+    match os {
+        // Neither app exists there.
+        Os::Linux => Vec::new(),
+        Os::MacOs => home(os, env)
+            .map(|home| {
+                let container = os.join(&home, &["Library", "Containers", container, "Data"]);
+                // Builds of the App Store live in a container, to which `Movies` may be a link.
+                vec![
+                    projects(&os.join(&home, &["Movies"])),
+                    projects(&os.join(&container, &["Movies"])),
+                ]
+            })
+            .unwrap_or_default(),
+        Os::Windows => local_app_data(env)
+            .map(|base| vec![projects(&base)])
+            .unwrap_or_default(),
+    }
+}
+
+const APP: &str = "capcut-mcp";
+
+fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
+    let variable = match os {
+        Os::Linux | Os::MacOs => "HOME",
+        Os::Windows => "USERPROFILE",
+    };
+    value(env, variable).map(PathBuf::from)
+}
+
+fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
+    value(env, "LOCALAPPDATA")
+        .map(PathBuf::from)
+        .or_else(|| Some(Os::Windows.join(&home(Os::Windows, env)?, &["AppData", "Local"])))
+}
+
+impl Os {
+    /// The system this process runs on; every other Unix is as Linux is.
+    pub(crate) fn current() -> Self {
+        if cfg!(windows) {
+            Self::Windows
+        } else if cfg!(target_os = "macos") {
+            Self::MacOs
+        } else {
+            Self::Linux
+        }
+    }
+
+    /// `base` and the names below it, with this system's separator.
+    pub(crate) fn join(self, base: &Path, names: &[&str]) -> PathBuf {
+        let separator = match self {
+            Self::Linux | Self::MacOs => "/",
+            Self::Windows => "\\",
+        };
+        let mut path = base.as_os_str().to_owned();
+        for name in names {
+            let end = path.to_string_lossy();
+            if !(end.ends_with(separator) || end.ends_with('/')) {
+                path.push(separator);
+            }
+            path.push(name);
+        }
+        path.into()
+    }
+}
+
+impl Display for Os {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Linux => "Linux",
+            Self::MacOs => "macOS",
+            Self::Windows => "Windows",
+        })
+    }
+}
+
+impl BackendChoice {
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Remote, Self::Embedded];
+
+    /// `auto`, `remote` or `embedded`, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Remote => "remote",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+impl FromStr for BackendChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|choice| choice.name() == text)
+            .ok_or_else(|| format!("{text:?} is no backend: `auto`, `remote` or `embedded`"))
+    }
+}
+
+impl FromStr for ToolChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "default" => Ok(Self::Default),
+            "full" => Ok(Self::Full),
+            _ => Err(format!("{text:?} is no set of tools: `default` or `full`")),
+        }
+    }
+}
+
+/// A variable of this process. Where the home folder's is missing the system is asked: services and
+/// containers often run without it.
+pub(crate) fn environment(variable: &str) -> Option<OsString> {
+    let asked = || directories::BaseDirs::new();
+    std::env::var_os(variable).or_else(|| match variable {
+        "HOME" | "USERPROFILE" => asked().map(|dirs| dirs.home_dir().into()),
+        "LOCALAPPDATA" if cfg!(windows) => asked().map(|dirs| dirs.data_local_dir().into()),
+        "APPDATA" if cfg!(windows) => asked().map(|dirs| dirs.config_dir().into()),
+        _ => None,
+    })
+}
+
+/// A variable that holds something: set to nothing is as good as not set.
+fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
+    env(variable).filter(|value| !value.is_empty())
+}
+
+fn text(env: Env<'_>, variable: &str) -> Result<Option<String>> {
+    value(env, variable)
+        .map(|value| {
+            value.into_string().map_err(|value| {
+                Error::invalid(format!(
+                    "`{variable}` is not Unicode: {:?}",
+                    value.to_string_lossy()
+                ))
+            })
+        })
+        .transpose()
+        .map(|text| text.filter(|text| !text.trim().is_empty()))
+}
+
+fn choice<T: FromStr<Err = String> + Default>(
+    given: Option<T>,
+    env: Env<'_>,
+    variable: &str,
+) -> Result<T> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    match text(env, variable)? {
+        None => Ok(T::default()),
+        Some(text) => text
+            .trim()
+            .to_lowercase()
+            .parse()
+            .map_err(|error| Error::invalid(format!("`{variable}`: {error}"))),
+    }
+}
+
+/// A path as somebody wrote it: no shell has looked at those in a client's configuration.
+fn expand(os: Os, env: Env<'_>, path: PathBuf) -> PathBuf {
+    let text = path.to_string_lossy();
+    let below = text
+        .strip_prefix('~')
+        .filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
+    if let (Some(below), Some(home)) = (below, home(os, env)) {
+        let below = below.trim_start_matches(['/', '\\']);
+        return if below.is_empty() {
+            home
+        } else {
+            os.join(&home, &[below])
+        };
+    }
+    if os == Os::current() {
+        return std::path::absolute(&path).unwrap_or(path);
+    }
+    path
+}
+
+fn address(place: &str, url: &str) -> Result<String> {
+    let url = url.trim().trim_end_matches('/');
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| {
+            url.get(..scheme.len())
+                .filter(|start| start.eq_ignore_ascii_case(scheme))
+        })
+        .map(|scheme| &url[scheme.len()..]);
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with([':', '?', '#']) => Ok(url.to_owned()),
+        _ => Err(Error::invalid(format!("`{place}`: {url:?} is no address"))
+            .hint("write it like `http://127.0.0.1:9000`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pairs = &'static [(&'static str, &'static str)];
+
+    fn env(pairs: Pairs) -> impl Fn(&str) -> Option<OsString> {
+        move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        }
+    }
+
+    fn settings(os: Os, pairs: Pairs, given: Given) -> Result<Settings> {
+        Settings::new(os, &env(pairs), given)
+    }
+
+    fn check_defaults(os: Os, pairs: Pairs, data_dir: Option<&str>, config_file: Option<&str>) {
+        let defaults = defaults(os, &env(pairs));
+        // As text: a path of one system is not taken apart rightly on another.
+        let text = |path: Option<PathBuf>| path.map(|path| path.to_str().unwrap().to_owned());
+        assert_eq!(text(defaults.data_dir).as_deref(), data_dir, "{os}");
+        assert_eq!(text(defaults.config_file).as_deref(), config_file, "{os}");
+    }
+
+    #[test]
+    fn each_system_has_its_own_folders() {
+        check_defaults(
+            Os::Linux,
+            &[("HOME", "/home/me")],
+            Some("/home/me/.local/share/capcut-mcp"),
+            Some("/home/me/.config/capcut-mcp/tools.toml"),
+        );
+        check_defaults(
+            Os::Linux,
+            &[
+                ("HOME", "/home/me"),
+                ("XDG_DATA_HOME", "/data"),
+                ("XDG_CONFIG_HOME", "relative"),
+            ],
+            Some("/data/capcut-mcp"),
+            Some("/home/me/.config/capcut-mcp/tools.toml"),
+        );
+        check_defaults(
+            Os::MacOs,
+            &[("HOME", "/Users/me"), ("XDG_DATA_HOME", "/data")],
+            Some("/Users/me/Library/Application Support/capcut-mcp"),
+            Some("/Users/me/Library/Application Support/capcut-mcp/tools.toml"),
+        );
+        check_defaults(
+            Os::Windows,
+            &[
+                ("LOCALAPPDATA", "C:\\Users\\me\\AppData\\Local"),
+                ("APPDATA", "C:\\Users\\me\\AppData\\Roaming"),
+            ],
+            Some("C:\\Users\\me\\AppData\\Local\\capcut-mcp\\data"),
+            Some("C:\\Users\\me\\AppData\\Roaming\\capcut-mcp\\config\\tools.toml"),
+        );
+        check_defaults(
+            Os::Windows,
+            &[("USERPROFILE", "D:\\me"), ("HOME", "/c/me")],
+            Some("D:\\me\\AppData\\Local\\capcut-mcp\\data"),
+            Some("D:\\me\\AppData\\Roaming\\capcut-mcp\\config\\tools.toml"),
+        );
+    }
+
+    #[test]
+    fn a_missing_home_is_an_error_only_when_a_folder_is_needed() {
+        for os in [Os::Linux, Os::MacOs, Os::Windows] {
+            let settings = settings(os, &[("HOME", ""), ("USERPROFILE", "")], Given::default());
+            let settings = settings.expect("starting needs no home");
+            assert_eq!(settings.config_file, None);
+            let error = settings.data_dir().unwrap_err();
+            assert_eq!(error.kind, Kind::Unavailable);
+            assert!(error.to_string().contains("--data-dir"), "{error}");
+        }
+    }
+
+    fn check_drafts(os: Os, pairs: Pairs, edition: Edition, expected: &[&str]) {
+        let dirs = drafts_dirs(os, &env(pairs), edition);
+        let dirs: Vec<_> = dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
+        assert_eq!(dirs, expected, "{} on {os}", edition.app());
+    }
+
+    #[test]
+    fn the_apps_draft_folders_are_known_on_each_system() {
+        check_drafts(
+            Os::MacOs,
+            &[("HOME", "/Users/me")],
+            Edition::Capcut,
+            &[
+                "/Users/me/Movies/CapCut/User Data/Projects/com.lveditor.draft",
+                "/Users/me/Library/Containers/com.lemon.lvoverseas/Data/Movies/CapCut/User Data/Projects/com.lveditor.draft",
+            ],
+        );
+        check_drafts(
+            Os::MacOs,
+            &[("HOME", "/Users/me")],
+            Edition::Jianying,
+            &[
+                "/Users/me/Movies/JianyingPro/User Data/Projects/com.lveditor.draft",
+                "/Users/me/Library/Containers/com.lemon.lvpro/Data/Movies/JianyingPro/User Data/Projects/com.lveditor.draft",
+            ],
+        );
+        check_drafts(
+            Os::Windows,
+            &[("LOCALAPPDATA", "C:\\Local")],
+            Edition::Capcut,
+            &["C:\\Local\\CapCut\\User Data\\Projects\\com.lveditor.draft"],
+        );
+        check_drafts(
+            Os::Windows,
+            &[("USERPROFILE", "C:\\Users\\me")],
+            Edition::Jianying,
+            &[
+                "C:\\Users\\me\\AppData\\Local\\JianyingPro\\User Data\\Projects\\com.lveditor.draft",
+            ],
+        );
+        check_drafts(Os::Linux, &[("HOME", "/home/me")], Edition::Capcut, &[]);
+        check_drafts(Os::Windows, &[], Edition::Capcut, &[]);
+    }
+
+    #[test]
+    fn a_named_drafts_folder_goes_before_the_default_ones() {
+        let settings = settings(
+            Os::MacOs,
+            &[("HOME", "/Users/me"), (DRAFTS_DIR, "~/Elsewhere")],
+            Given::default(),
+        )
+        .unwrap();
+        for edition in Edition::ALL {
+            assert_eq!(
+                settings.drafts_dirs(edition),
+                [PathBuf::from("/Users/me/Elsewhere")]
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment_and_that_before_the_defaults() {
+        const ENV: Pairs = &[
+            ("HOME", "/home/me"),
+            (API_URL, "http://localhost:9001/"),
+            (DATA_DIR, "/env/data"),
+            (CONFIG, "/env/tools.toml"),
+            (BACKEND, "Remote"),
+            (EDITION, "jianying"),
+            (LOG, "debug"),
+            (TOOLS, "full"),
+        ];
+        let plain = settings(Os::Linux, &[("HOME", "/home/me")], Given::default()).unwrap();
+        assert_eq!(plain.api_url, None);
+        assert_eq!(plain.backend, BackendChoice::Auto);
+        assert_eq!(plain.edition, Edition::Capcut);
+        assert_eq!(plain.log, "info");
+        assert_eq!(plain.tools, ToolChoice::Default);
+        assert!(!plain.config_file.unwrap().named);
+
+        let environment = settings(Os::Linux, ENV, Given::default()).unwrap();
+        assert_eq!(
+            environment.api_url.as_deref(),
+            Some("http://localhost:9001")
+        );
+        assert_eq!(environment.data_dir().unwrap(), Path::new("/env/data"));
+        assert_eq!(environment.backend, BackendChoice::Remote);
+        assert_eq!(environment.edition, Edition::Jianying);
+        assert_eq!(environment.log, "debug");
+        assert_eq!(environment.tools, ToolChoice::Full);
+        assert_eq!(
+            environment.config_file,
+            Some(ConfigFile {
+                path: "/env/tools.toml".into(),
+                named: true
+            })
+        );
+
+        let given = Given {
+            api_url: Some("https://api.example".into()),
+            data_dir: Some("/given".into()),
+            config_file: Some("/given/tools.toml".into()),
+            backend: Some(BackendChoice::Embedded),
+            edition: Some(Edition::Capcut),
+            log: Some("trace".into()),
+            tools: Some(ToolChoice::Default),
+            drafts_dir: Some("/given/drafts".into()),
+        };
+        let given = settings(Os::Linux, ENV, given).unwrap();
+        assert_eq!(given.api_url.as_deref(), Some("https://api.example"));
+        assert_eq!(given.data_dir().unwrap(), Path::new("/given"));
+        assert_eq!(
+            given.config_file.unwrap().path,
+            Path::new("/given/tools.toml")
+        );
+        assert_eq!(given.backend, BackendChoice::Embedded);
+        assert_eq!(given.edition, Edition::Capcut);
+        assert_eq!(given.log, "trace");
+        assert_eq!(given.tools, ToolChoice::Default);
+        assert_eq!(
+            given.drafts_dir.as_deref(),
+            Some(Path::new("/given/drafts"))
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_no_choice_is_refused_with_the_variable_and_the_choices() {
+        let check = |pairs: Pairs, expected: &[&str]| {
+            let error = settings(Os::Linux, pairs, Given::default()).unwrap_err();
+            assert_eq!(error.kind, Kind::InvalidArgument);
+            for part in expected {
+                assert!(error.to_string().contains(part), "{part:?} in {error}");
+            }
+        };
+        check(&[(BACKEND, "cloud")], &[BACKEND, "cloud", "`embedded`"]);
+        check(&[(EDITION, "pro")], &[EDITION, "pro", "`jianying`"]);
+        check(&[(TOOLS, "some")], &[TOOLS, "some", "`full`"]);
+        check(
+            &[(API_URL, "localhost:9000")],
+            &[API_URL, "localhost:9000", "http://127.0.0.1:9000"],
+        );
+        check(&[(API_URL, "http://")], &[API_URL]);
+        check(&[(API_URL, "file:///etc")], &[API_URL]);
+    }
+
+    #[test]
+    fn a_variable_set_to_nothing_is_as_if_not_set() {
+        const ENV: Pairs = &[
+            ("HOME", "/home/me"),
+            (API_URL, " "),
+            (DATA_DIR, ""),
+            (EDITION, ""),
+        ];
+        let settings = settings(Os::Linux, ENV, Given::default()).unwrap();
+        assert_eq!(settings.api_url, None);
+        assert_eq!(settings.edition, Edition::Capcut);
+        let data_dir = settings.data_dir().unwrap();
+        assert_eq!(data_dir, Path::new("/home/me/.local/share/capcut-mcp"));
+    }
+
+    #[test]
+    fn this_process_has_settings() {
+        let settings = Settings::current(Given {
+            api_url: Some("http://127.0.0.1:9000".into()),
+            data_dir: Some("here".into()),
+            backend: Some(BackendChoice::Auto),
+            edition: Some(Edition::Capcut),
+            log: Some("info".into()),
+            tools: Some(ToolChoice::Default),
+            ..Given::default()
+        })
+        .unwrap();
+        assert!(settings.data_dir().unwrap().is_absolute());
+        assert_eq!(settings.os, Os::current());
+    }
+}

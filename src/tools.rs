@@ -1,1 +1,396 @@
-//! The trait of a tool, and the one list of them all.
+//! The trait of a tool, and the one list of all routed tools: those that a CapCut API carries out too.
+//!
+//! MCP, HTTP, command line, README and tests walk the list that [`crate::local::all`] makes of these and
+//! the tools carried out here; nothing else knows tools by name.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::args::mend::{self, Comfort};
+use crate::args::schema;
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// A JSON object: arguments, a schema, a reply.
+pub(crate) type Object = Map<String, Value>;
+
+/// How a caller is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
+    Strict,
+    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
+    Api,
+}
+
+/// What clients ask people by; there is no default on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hints {
+    pub read_only: bool,
+    pub destructive: bool,
+    pub idempotent: bool,
+    pub open_world: bool,
+}
+
+impl Hints {
+    /// Reads only, of this machine or the API.
+    pub(crate) const READ: Self = Self {
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: false,
+    };
+    /// Adds to a draft; twice is two.
+    pub(crate) const ADD: Self = Self {
+        read_only: false,
+        destructive: false,
+        idempotent: false,
+        open_world: false,
+    };
+    /// Adds media, which may come from anywhere.
+    pub(crate) const ADD_MEDIA: Self = Self {
+        read_only: false,
+        destructive: false,
+        idempotent: false,
+        open_world: true,
+    };
+}
+
+/// What a call needs of others on its draft; the executor gives turns by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Touches no draft.
+    Free,
+    /// Places something on the named track. `dependent` when its place depends on earlier calls
+    /// (no length or time given).
+    Track {
+        group: Group,
+        track: String,
+        dependent: bool,
+    },
+    /// Waits for all calls before it on the draft and holds back those after it: saves, queries, keyframes.
+    Alone,
+}
+
+/// Tracks of one group are opened one after another; groups may open side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Group {
+    Audio,
+    Visual,
+    Other,
+}
+
+/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub tool: &'static str,
+    /// The arguments after mending, under their own names.
+    pub arguments: Object,
+    pub manner: Manner,
+}
+
+/// A tool that a CapCut API has too. The doc comment on the request is the tool's description, those on
+/// its fields are the schema's.
+pub(crate) trait Tool:
+    Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
+{
+    const NAME: &'static str;
+    const TITLE: &'static str;
+    const HINTS: Hints;
+    /// Names and notations that people use for the arguments of this tool (strict callers only).
+    const COMFORT: &'static [Comfort] = &[];
+    type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
+
+    /// The draft that the call is about, if it names one.
+    fn draft(&self) -> Option<&DraftId> {
+        None
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Free
+    }
+
+    /// What must hold beyond the schema for strict callers; every fault at once.
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Carries the call out on the engine.
+    fn run(&self, engine: &Engine, call: &Call)
+    -> impl Future<Output = Result<Self::Reply>> + Send;
+
+    /// The body that the reference API is sent: what it would misread is put right here.
+    fn to_api(&self, arguments: &Object) -> Object {
+        arguments.clone()
+    }
+
+    /// The `output` of a CapCut API, read into our reply.
+    fn reply_from_api(&self, output: Value) -> Result<Self::Reply> {
+        serde_json::from_value(output)
+            .map_err(|e| Error::internal("the reply has another shape").source(e))
+    }
+
+    /// Our reply as the `output` of a CapCut API; `link` makes the `draft_url`.
+    fn reply_to_api(reply: &Self::Reply, link: &dyn Fn(&DraftId) -> String) -> Value;
+}
+
+/// A decoded call, whatever its tool.
+pub(crate) trait Request: Send + Sync {
+    fn spec(&self) -> &'static Spec;
+    fn draft(&self) -> Option<&DraftId>;
+    fn turn(&self) -> Turn;
+    fn call(&self) -> &Call;
+    /// The request itself, for tools that are carried out here.
+    fn as_any(&self) -> &dyn Any;
+    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>>;
+    fn to_api(&self) -> Object;
+    /// Reads a server's `output` as this tool's reply, in the shape that the engine gives.
+    fn reply_from_api(&self, output: Value) -> Result<Value>;
+}
+
+type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
+
+/// A tool in the list.
+pub(crate) struct Spec {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub hints: Hints,
+    pub comfort: &'static [Comfort],
+    /// Whether a CapCut API has it; else it is carried out here.
+    pub routed: bool,
+    decode: Decode,
+    to_api: fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>,
+    make_input: fn() -> Object,
+    make_output: fn() -> Object,
+    schemas: OnceLock<Schemas>,
+}
+
+struct Schemas {
+    description: String,
+    input: Arc<Object>,
+    output: Arc<Object>,
+}
+
+impl Spec {
+    pub(crate) const fn routed<T: Tool>() -> Self {
+        Self {
+            name: T::NAME,
+            title: T::TITLE,
+            hints: T::HINTS,
+            comfort: T::COMFORT,
+            routed: true,
+            decode: decode_routed::<T>,
+            to_api: reply_to_api::<T>,
+            make_input: schema::input::<T>,
+            make_output: schema::output::<T::Reply>,
+            schemas: OnceLock::new(),
+        }
+    }
+
+    /// A tool that is carried out here; `crate::local` makes these.
+    pub(crate) const fn local<T: JsonSchema, R: JsonSchema>(
+        name: &'static str,
+        title: &'static str,
+        hints: Hints,
+        comfort: &'static [Comfort],
+        decode: Decode,
+    ) -> Self {
+        Self {
+            name,
+            title,
+            hints,
+            comfort,
+            routed: false,
+            decode,
+            to_api: |reply, _| Ok(reply),
+            make_input: schema::input::<T>,
+            make_output: schema::output::<R>,
+            schemas: OnceLock::new(),
+        }
+    }
+
+    fn schemas(&self) -> &Schemas {
+        self.schemas.get_or_init(|| {
+            let mut input = (self.make_input)();
+            let description = match input.shift_remove("description") {
+                Some(Value::String(text)) => text,
+                _ => String::new(),
+            };
+            let mut output = (self.make_output)();
+            output.shift_remove("description");
+            Schemas {
+                description,
+                input: Arc::new(input),
+                output: Arc::new(output),
+            }
+        })
+    }
+
+    /// What the tool does, for people and models.
+    pub(crate) fn description(&self) -> &str {
+        &self.schemas().description
+    }
+
+    /// The flat schema of the arguments.
+    pub(crate) fn input(&self) -> &Arc<Object> {
+        &self.schemas().input
+    }
+
+    /// The flat schema of the reply.
+    pub(crate) fn output(&self) -> &Arc<Object> {
+        &self.schemas().output
+    }
+
+    /// Arguments to request, or one error that names every fault.
+    pub(crate) fn decode(
+        &'static self,
+        mut arguments: Object,
+        manner: Manner,
+    ) -> Result<Box<dyn Request>> {
+        if manner == Manner::Strict {
+            mend::mend(self.name, self.comfort, self.input(), &mut arguments)?;
+        }
+        (self.decode)(
+            self,
+            Call {
+                tool: self.name,
+                arguments,
+                manner,
+            },
+        )
+    }
+
+    /// A reply of ours as the `output` of a CapCut API.
+    pub(crate) fn reply_to_api(
+        &self,
+        reply: Value,
+        link: &dyn Fn(&DraftId) -> String,
+    ) -> Result<Value> {
+        (self.to_api)(reply, link)
+    }
+}
+
+/// Reads the mended arguments as the tool's own struct.
+pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
+    serde_path_to_error::deserialize(Value::Object(call.arguments.clone())).map_err(|e| {
+        let path = e.path().to_string();
+        let fault = e.into_inner();
+        if path == "." {
+            Error::invalid(fault.to_string())
+        } else {
+            Error::invalid(format!("`{path}`: {fault}"))
+        }
+    })
+}
+
+fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
+    let tool: T = typed(&call)?;
+    if call.manner == Manner::Strict {
+        let faults = tool.faults();
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+    }
+    Ok(Box::new(Routed { spec, tool, call }))
+}
+
+fn reply_to_api<T: Tool>(reply: Value, link: &dyn Fn(&DraftId) -> String) -> Result<Value> {
+    let reply: T::Reply = serde_json::from_value(reply)
+        .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
+    Ok(T::reply_to_api(&reply, link))
+}
+
+struct Routed<T> {
+    spec: &'static Spec,
+    tool: T,
+    call: Call,
+}
+
+impl<T: Tool> Request for Routed<T> {
+    fn spec(&self) -> &'static Spec {
+        self.spec
+    }
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.tool.draft()
+    }
+
+    fn turn(&self) -> Turn {
+        self.tool.turn()
+    }
+
+    fn call(&self) -> &Call {
+        &self.call
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.tool
+    }
+
+    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move { to_value(&self.tool.run(engine, &self.call).await?) })
+    }
+
+    fn to_api(&self) -> Object {
+        self.tool.to_api(&self.call.arguments)
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Value> {
+        to_value(&self.tool.reply_from_api(output)?)
+    }
+}
+
+/// A reply as JSON.
+pub(crate) fn to_value(reply: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(reply)
+        .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
+}
+
+/// Declares the module of each routed tool and makes the list of them, in the order that clients see.
+macro_rules! tools {
+    ($($module:ident :: $tool:ident,)* ; $lists:ident : $($list:ident,)*) => {
+        $(pub(crate) mod $module;)*
+        pub(crate) mod $lists;
+
+        /// Every tool that a CapCut API carries out too.
+        pub(crate) static ROUTED: [Spec; [$($module::$tool::NAME,)* $($lists::$list::NAME,)*].len()] =
+            [$(Spec::routed::<$module::$tool>(),)* $(Spec::routed::<$lists::$list>(),)*];
+    };
+}
+
+tools! {
+    create_draft::CreateDraft,
+    add_video::AddVideo,
+    add_audio::AddAudio,
+    add_image::AddImage,
+    add_text::AddText,
+    add_subtitle::AddSubtitle,
+    add_sticker::AddSticker,
+    add_effect::AddEffect,
+    add_video_keyframe::AddVideoKeyframe,
+    query_script::QueryScript,
+    save_draft::SaveDraft,
+    query_draft_status::QueryDraftStatus,
+    generate_draft_url::GenerateDraftUrl,
+    ;
+    lists:
+    GetIntroAnimationTypes,
+    GetOutroAnimationTypes,
+    GetComboAnimationTypes,
+    GetTransitionTypes,
+    GetMaskTypes,
+    GetAudioEffectTypes,
+    GetFontTypes,
+    GetTextIntroTypes,
+    GetTextOutroTypes,
+    GetTextLoopAnimTypes,
+    GetVideoSceneEffectTypes,
+    GetVideoCharacterEffectTypes,
+}

@@ -1,1 +1,8 @@
-//! Drives the executable as a client sees it.
+//! The executable as its users see it: over pipes, over HTTP and from a shell.
+
+mod cli;
+mod engine;
+mod remote;
+mod save;
+mod stdio;
+mod support;

@@ -1,0 +1,199 @@
+//! The journal's file: opening it, noticing that it was exchanged, and saying what is wrong with it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
+
+use super::{Open, schema};
+use crate::error::{Error, Kind, Result};
+use crate::settings;
+
+/// How long another process may hold the file before a call fails. Writing takes microseconds; only
+/// a process that was stopped, or emptying a large trash, holds it for long.
+const BUSY: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) enum Place {
+    File(PathBuf),
+    Memory,
+    /// There is no folder for it.
+    Nowhere,
+}
+
+/// Device and inode: a file that was deleted can still be written to, and nobody would ever read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+impl Place {
+    pub(super) fn open(&self) -> Result<Open> {
+        let path = match self {
+            Self::File(path) => path,
+            Self::Memory => return open_in_memory().map_err(|error| self.explain(error)),
+            Self::Nowhere => return Err(settings::no_home()),
+        };
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(|error| {
+                Error::new(
+                    Kind::Unavailable,
+                    format!("the folder for drafts, {}, cannot be made", dir.display()),
+                )
+                .hint("name a folder that can be written to with `--data-dir`")
+                .source(error)
+            })?;
+        }
+        let mut connection = Connection::open(path).map_err(|error| self.explain(error))?;
+        let version = prepare(&mut connection).map_err(|error| self.explain(error))?;
+        if version > schema::STEPS.len() {
+            return Err(newer(path, version));
+        }
+        Ok(Open {
+            connection,
+            identity: identity(path),
+        })
+    }
+
+    /// Whether the path still leads to the file that was opened.
+    pub(super) fn still_is(&self, opened: Option<&Identity>) -> bool {
+        match (self, opened) {
+            (Self::File(path), Some(opened)) => identity(path).as_ref() == Some(opened),
+            _ => true,
+        }
+    }
+
+    /// An error of SQLite's as our user can act on it.
+    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
+        let hint = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                return damaged(self, "").source(error);
+            }
+            Some(ErrorCode::DiskFull) => {
+                "the disk is full: make room, then send the call again; nothing of it was kept"
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                "make the file and its folder writable, or name another folder with `--data-dir`"
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "another process holds it: send the call again, or end that process"
+            }
+            Some(ErrorCode::SystemIoFailure) => {
+                "the disk reports an error or is full: look at it, then send the call again"
+            }
+            _ => {
+                "nothing of the call was kept: send it again; `capcut-mcp doctor` looks the file over"
+            }
+        };
+        Error::new(
+            Kind::Unavailable,
+            format!("the journal {self} cannot be used"),
+        )
+        .hint(hint)
+        .source(error)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Memory => f.write_str("in memory"),
+            Self::Nowhere => f.write_str("without a folder"),
+        }
+    }
+}
+
+pub(super) fn damaged(place: &Place, what: &str) -> Error {
+    let what = if what.is_empty() {
+        String::new()
+    } else {
+        format!(" ({what})")
+    };
+    Error::new(
+        Kind::Unavailable,
+        format!("the journal {place} is damaged or is no journal{what}"),
+    )
+    .hint(
+        "move it and the `-wal` and `-shm` files beside it away, and capcut-mcp starts a new one; \
+         saved drafts do not need it",
+    )
+}
+
+pub(super) fn replaced(place: &Place) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        format!("the journal {place} was moved, deleted or replaced while it was in use"),
+    )
+    .hint("put it back, or send the call again to go on with what is there now")
+}
+
+fn newer(path: &Path, version: usize) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        format!(
+            "the journal {} is of version {version}, and this capcut-mcp knows up to {}",
+            path.display(),
+            schema::STEPS.len()
+        ),
+    )
+    .hint("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
+}
+
+fn open_in_memory() -> rusqlite::Result<Open> {
+    let mut connection = Connection::open_in_memory()?;
+    schema::migrate(&mut connection, schema::STEPS)?;
+    Ok(Open {
+        connection,
+        identity: None,
+    })
+}
+
+/// Sets the connection up and gives the version the file has then; a newer file is left as it is.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<usize> {
+    connection.busy_timeout(BUSY)?;
+    let version = schema::version(connection)?;
+    if version > schema::STEPS.len() {
+        return Ok(version);
+    }
+    use_log(connection)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL;
+         PRAGMA fullfsync = ON;
+         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA journal_size_limit = 16777216;",
+    )?;
+    // What is in the log is as safe as what is in the file, and moving it takes time at the exit.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    schema::migrate(connection, schema::STEPS)?;
+    schema::version(connection)
+}
+
+/// Switches the file to write-ahead logging. While another process is at the same switch SQLite
+/// refuses at once, without its busy timeout.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let start = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && start.elapsed() < BUSY =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Identity(metadata.dev(), metadata.ino()))
+}
+
+/// Windows does not let anybody delete or replace a file that is open.
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<Identity> {
+    None
+}

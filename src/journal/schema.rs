@@ -1,0 +1,63 @@
+//! The tables, and how an older file gets them.
+
+use rusqlite::Connection;
+
+/// Step `n` takes a file from version `n` to `n + 1`. Steps are only ever added.
+pub(super) const STEPS: &[&str] = &["
+    CREATE TABLE drafts (
+        key          INTEGER PRIMARY KEY,
+        origin       TEXT NOT NULL,
+        id           TEXT NOT NULL,
+        name         TEXT NOT NULL,
+        edition      TEXT NOT NULL,
+        reason       TEXT NOT NULL,
+        created_ms   INTEGER NOT NULL,
+        changed_ms   INTEGER NOT NULL,
+        saved_to     TEXT,
+        deleted_ms   INTEGER,
+        moved_origin TEXT,
+        moved_id     TEXT,
+        UNIQUE (id, origin)
+    );
+    CREATE TABLE calls (
+        draft          INTEGER NOT NULL REFERENCES drafts (key),
+        sequence       INTEGER NOT NULL,
+        at_ms          INTEGER NOT NULL,
+        engine_version INTEGER NOT NULL,
+        tool           TEXT NOT NULL,
+        arguments      TEXT NOT NULL,
+        found          TEXT,
+        reply          TEXT NOT NULL,
+        PRIMARY KEY (draft, sequence)
+    ) WITHOUT ROWID;
+    CREATE TABLE jobs (
+        id         TEXT PRIMARY KEY,
+        kind       TEXT NOT NULL,
+        draft      TEXT,
+        state      TEXT NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        finished   INTEGER NOT NULL,
+        pid        INTEGER NOT NULL
+    ) WITHOUT ROWID;
+"];
+
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // A negative version was never written by us: as a huge one it is refused as newer.
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Takes the steps that are missing, all or none. Of two processes that come at once the second finds
+/// nothing left to do.
+pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    if version(connection)? >= steps.len() {
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for step in steps.iter().skip(version(&transaction)?) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", steps.len()))?;
+    transaction.commit()
+}

@@ -1,0 +1,72 @@
+//! `create_draft`: a new, empty draft.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::args::mend::Comfort;
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::tools::{Call, Hints, Tool};
+
+/// Makes an empty draft and gives its `draft_id`, which every other call takes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct CreateDraft {
+    /// Canvas width in pixels.
+    #[serde(default = "default_width")]
+    #[schemars(range(min = 16, max = 16384))]
+    pub width: f64,
+    /// Canvas height in pixels.
+    #[serde(default = "default_height")]
+    #[schemars(range(min = 16, max = 16384))]
+    pub height: f64,
+    /// The name shown in the app and given to the draft's folder; the id without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A note kept with the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+pub(crate) fn default_width() -> f64 {
+    1080.0
+}
+
+pub(crate) fn default_height() -> f64 {
+    1920.0
+}
+
+/// The new draft.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Created {
+    /// The new draft's id.
+    pub draft_id: DraftId,
+    /// `embedded` or `remote`: who keeps the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// Why that backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Tool for CreateDraft {
+    const NAME: &'static str = "create_draft";
+    const TITLE: &'static str = "Create draft";
+    const HINTS: Hints = Hints::ADD;
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Alias("title", "name"),
+        Comfort::Alias("project_name", "name"),
+        Comfort::Alias("description", "note"),
+    ];
+    type Reply = Created;
+
+    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Created> {
+        Err(Error::internal("the engine is not there yet"))
+    }
+
+    fn reply_to_api(reply: &Created, link: &dyn Fn(&DraftId) -> String) -> Value {
+        json!({ "draft_id": reply.draft_id, "draft_url": link(&reply.draft_id) })
+    }
+}

@@ -1,0 +1,1 @@
+//! Forwarding to a CapCut API: recorded answers, and every shape of failure.

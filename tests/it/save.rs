@@ -1,0 +1,1 @@
+//! Saved drafts: media of every kind, failures, and crashes in the middle.
