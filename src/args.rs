@@ -1,19 +1,262 @@
 //! Argument types that several tools share, and how loose arguments become right ones.
 
 pub(crate) mod mend;
+pub(crate) mod reply;
+pub(crate) mod position;
 pub(crate) mod schema;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::draft::ids::DraftId;
+pub(crate) use position::{Content, Placement, Position};
+
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
+    Ok(is_truthy(&Value::deserialize(deserializer)?))
+}
+
+/// What the API takes for true.
+pub(crate) fn is_truthy(value: &Value) -> bool {
+    match value {
         Value::Null => false,
-        Value::Bool(b) => b,
+        Value::Bool(b) => *b,
         Value::Number(n) => n.as_f64() != Some(0.0),
         Value::String(s) => !s.is_empty(),
         Value::Array(a) => !a.is_empty(),
         Value::Object(o) => !o.is_empty(),
-    })
+    }
+}
+
+/// A count; what is no number leaves it to strict callers' checks.
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_u64().unwrap_or(0))
+}
+
+/// What kind of JSON value it is, for people.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A draft's id, or none where it is null, empty or zero.
+pub(crate) fn draft_id<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DraftId>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        value @ (Value::Array(_) | Value::Object(_)) => Err(D::Error::custom(format!(
+            "a draft's id is a string, not {value}"
+        ))),
+        value if !is_truthy(&value) => Ok(None),
+        value => Ok(Some(DraftId(shown(value)))),
+    }
+}
+
+/// Text, where the API takes numbers too.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        value @ (Value::String(_) | Value::Number(_)) => Ok(shown(value)),
+        value => Err(D::Error::custom(format!("text is wanted, not {value}"))),
+    }
+}
+
+/// Text or nothing, where the API takes numbers too.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value @ (Value::String(_) | Value::Number(_)) => Ok(Some(shown(value))),
+        value => Err(D::Error::custom(format!("text is wanted, not {value}"))),
+    }
+}
+
+/// Text as it is, numbers as they are written.
+fn shown(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Seconds as a number, or as text: `4`, `1m2`, `1h0m3s` (contract §3).
+pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Number(number) => number
+            .as_f64()
+            .ok_or_else(|| D::Error::custom("the number is too large")),
+        Value::String(text) => clock(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no time: seconds as a number, or like \"1m2\" or \"1h0m3s\""
+            ))
+        }),
+        value => Err(D::Error::custom(format!(
+            "a time in seconds is wanted, not {value}"
+        ))),
+    }
+}
+
+/// Seconds as a number or a number in text, or nothing.
+pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(number.as_f64()),
+        Value::String(text) => match text.trim().parse::<f64>() {
+            Ok(seconds) if seconds.is_finite() => Ok(Some(seconds)),
+            _ => Err(D::Error::custom(format!(
+                "{text:?} is no number of seconds"
+            ))),
+        },
+        value => Err(D::Error::custom(format!(
+            "a time in seconds is wanted, not {value}"
+        ))),
+    }
+}
+
+/// Hours, minutes and seconds in text, each up to its letter; the last letter may be missing.
+fn clock(text: &str) -> Option<f64> {
+    let text = format!("{}s", text.trim().to_lowercase());
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.as_str()),
+    };
+    let mut total = 0.0;
+    for (letter, seconds) in [('h', 3600.0), ('m', 60.0), ('s', 1.0)] {
+        if let Some((number, after)) = rest.split_once(letter) {
+            total += number.trim().parse::<f64>().ok()? * seconds;
+            rest = after;
+        }
+    }
+    total.is_finite().then_some(sign * total)
+}
+
+/// A number that the API copies into the draft unchecked; null is its default, and text that is no number
+/// would break the draft.
+pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(b) => Ok(Some(f64::from(u8::from(b)))),
+        Value::Number(number) => Ok(number.as_f64()),
+        Value::String(text) => match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            _ => Err(D::Error::custom(format!("{text:?} is no number"))),
+        },
+        value => Err(D::Error::custom(format!("a number is wanted, not {value}"))),
+    }
+}
+
+/// As [`loose`], null being 0.
+pub(crate) fn loose_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(loose(deserializer)?.unwrap_or(0.0))
+}
+
+/// As [`loose`], null being 1.
+pub(crate) fn loose_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(loose(deserializer)?.unwrap_or(1.0))
+}
+
+/// As [`loose`], null being 5.
+pub(crate) fn loose_five<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(loose(deserializer)?.unwrap_or(5.0))
+}
+
+/// As [`loose`], null being -0.8, where captions stand.
+pub(crate) fn loose_low<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(loose(deserializer)?.unwrap_or(-0.8))
+}
+
+/// A canvas side of a new draft, which the API does not look at where the draft exists: what is no number is
+/// told when it is needed.
+pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Value::deserialize(deserializer)?
+        .as_f64()
+        .unwrap_or(f64::NAN))
+}
+
+/// On or off as the API's whole numbers: `true`, `1`, `"1"`.
+pub(crate) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Bool(b) => Ok(b),
+        Value::Number(number) => Ok(number.as_f64() != Some(0.0)),
+        Value::String(text) if text.trim().parse::<i64>().is_ok() => {
+            Ok(text.trim().parse::<i64>() != Ok(0))
+        }
+        value => Err(D::Error::custom(format!(
+            "true or false is wanted, not {value}"
+        ))),
+    }
+}
+
+/// A field that is read by strict callers' mending only.
+pub(crate) fn ignored<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer)?;
+    Ok(None)
+}
+
+/// A whole number from 1 to 4, where the API also takes `true` for 1.
+pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        value if !is_truthy(&value) && value != Value::from(0) => Ok(None),
+        Value::Bool(true) => Ok(Some(1.0)),
+        Value::Number(number) => Ok(number.as_f64()),
+        value => Err(D::Error::custom(format!(
+            "{value} is none of the levels 1, 2, 3, 4"
+        ))),
+    }
+}
+
+/// Defaults that many fields share.
+pub(crate) mod default {
+    pub(crate) fn one() -> f64 {
+        1.0
+    }
+
+    pub(crate) fn half() -> f64 {
+        0.5
+    }
+
+    pub(crate) fn some_half() -> Option<f64> {
+        Some(0.5)
+    }
+
+    pub(crate) fn width() -> f64 {
+        1080.0
+    }
+
+    pub(crate) fn height() -> f64 {
+        1920.0
+    }
+
+    pub(crate) fn black() -> String {
+        "#000000".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn times_in_text_are_read_as_the_api_reads_them() {
+        let check = |text, seconds| assert_eq!(clock(text), seconds, "{text}");
+        check("4", Some(4.0));
+        check("1m2", Some(62.0));
+        check("1h0m3", Some(3603.0));
+        check("1m2s", Some(62.0));
+        check("-2.5", Some(-2.5));
+        check("1m", None);
+        check("x", None);
+        check("nan", None);
+    }
 }

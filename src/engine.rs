@@ -1,4 +1,16 @@
 //! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
 
+use crate::units::Edition;
+mod subtitle;
+
 /// Drafts, and what is needed to make and save them.
-pub(crate) struct Engine {}
+pub(crate) struct Engine {
+    edition: Edition,
+}
+
+impl Engine {
+    /// The app whose names are taken.
+    pub(crate) fn edition(&self) -> Edition {
+        self.edition
+    }
+}

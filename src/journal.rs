@@ -9,11 +9,11 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use crate::draft::ids::DraftId;
@@ -102,18 +102,18 @@ pub(crate) enum Appended {
 
 impl Journal {
     /// The journal in `dir`, which is made when it is first needed.
-    pub fn at(dir: PathBuf) -> Self {
+    pub(crate) fn at(dir: impl AsRef<Path>) -> Self {
         Self {
-            place: Place::File(dir.join("journal.db")),
+            place: Place::File(dir.as_ref().join("journal.db")),
             open: Mutex::default(),
         }
     }
 
     /// The journal in `dir`, or, where there is no folder for it, one whose every use fails with
     /// the way out.
-    pub fn of(dir: Option<&Path>) -> Self {
+    pub(crate) fn of(dir: Option<&Path>) -> Self {
         match dir {
-            Some(dir) => Self::at(dir.to_owned()),
+            Some(dir) => Self::at(dir),
             None => Self {
                 place: Place::Nowhere,
                 open: Mutex::default(),
@@ -122,7 +122,7 @@ impl Journal {
     }
 
     /// A journal that is gone with the process.
-    pub fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         Self {
             place: Place::Memory,
             open: Mutex::default(),
@@ -130,7 +130,7 @@ impl Journal {
     }
 
     /// The file, if there is one.
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
             Place::Memory | Place::Nowhere => None,
@@ -138,7 +138,7 @@ impl Journal {
     }
 
     /// Opens the file and looks through all of it. For `doctor`: it takes as long as the file is big.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let verdict: String = self.with(|connection| {
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         })?;
@@ -149,7 +149,7 @@ impl Journal {
     }
 
     /// Enters a draft with the call that created it, sequence 0.
-    pub fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
+    pub(crate) fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
         if record.sequence != 0 {
             return Err(Error::internal(format!(
                 "the call that creates draft {} must be its call 0, not {}",
@@ -160,8 +160,8 @@ impl Journal {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
             let added = transaction
                 .prepare_cached(
-                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, modified_ms, calls)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
+                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
                      ON CONFLICT (id, origin) DO NOTHING",
                 )?
                 .execute(params![
@@ -175,7 +175,7 @@ impl Journal {
             if added == 0 {
                 return Ok(false);
             }
-            insert(&transaction, transaction.last_insert_rowid(), record)?;
+            insert(&transaction, &row.origin, &row.id, record)?;
             transaction.commit()?;
             Ok(true)
         })?;
@@ -191,29 +191,20 @@ impl Journal {
 
     /// Adds a call to a draft. It is on disk, as far as the death of this process goes, when this
     /// returns [`Appended::Done`].
-    pub fn append(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<Appended> {
+    pub(crate) fn append(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<Appended> {
         let added = self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let key: Option<i64> = transaction
-                .prepare_cached(
-                    "UPDATE drafts SET calls = calls + 1, modified_ms = ?4
-                     WHERE id = ?1 AND origin = ?2 AND calls = ?3 AND deleted_ms IS NULL
-                     RETURNING key",
-                )?
-                .query_row(
-                    params![
-                        draft.as_str(),
-                        origin,
-                        signed(record.sequence),
-                        record.at_ms
-                    ],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            let Some(key) = key else { return Ok(false) };
-            insert(&transaction, key, record)?;
-            transaction.commit()?;
-            Ok(true)
+            match insert(connection, origin, draft, record) {
+                // There is no such place to add it at; why not, is asked below.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    Ok(false)
+                }
+                other => other.map(|()| true),
+            }
         })?;
         if added {
             return Ok(Appended::Done);
@@ -234,43 +225,24 @@ impl Journal {
 
     /// Adds a call at the end, whatever its `sequence` says, and gives the sequence it got: for calls
     /// whose order does not matter or is decided elsewhere.
-    pub fn append_next(&self, origin: &str, draft: &DraftId, record: &Record) -> Result<u64> {
-        let sequence = self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let found: Option<(i64, i64)> = transaction
-                .prepare_cached(
-                    "UPDATE drafts SET calls = calls + 1, modified_ms = ?3
-                     WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
-                     RETURNING key, calls - 1",
-                )?
-                .query_row(params![draft.as_str(), origin, record.at_ms], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?;
-            let Some((key, sequence)) = found else {
-                return Ok(None);
-            };
-            let record = Record {
-                sequence: sequence.cast_unsigned(),
-                ..record.clone()
-            };
-            insert(&transaction, key, &record)?;
-            transaction.commit()?;
-            Ok(Some(record.sequence))
-        })?;
-        match sequence {
-            Some(sequence) => Ok(sequence),
-            None => Err(self.live(origin, draft).err().unwrap_or_else(|| {
-                Error::conflict(format!(
-                    "draft {draft} was just taken out of the trash by another process"
-                ))
-                .hint("send the call again")
-            })),
+    pub(crate) fn append_next(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &Record,
+    ) -> Result<u64> {
+        let mut record = record.clone();
+        loop {
+            record.sequence = self.live(origin, draft)?.calls;
+            // Each conflict is a call that somebody else has added: there is always progress.
+            if self.append(origin, draft, &record)? == Appended::Done {
+                return Ok(record.sequence);
+            }
         }
     }
 
     /// The calls of a draft in their order, from sequence `from` on.
-    pub fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
+    pub(crate) fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
         let rows: Vec<Stored> = self.with(|connection| {
             connection
                 .prepare_cached(
@@ -295,11 +267,11 @@ impl Journal {
 
     /// The sequence of a draft's last call; `None` if the journal does not have the draft or it is in
     /// the trash. Cheap: it is asked before each edit to see what another process added.
-    pub fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
+    pub(crate) fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
         self.with(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT calls - 1 FROM drafts
+                    "SELECT (SELECT max(sequence) FROM calls WHERE draft = key) FROM drafts
                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
                 )?
                 .query_row(params![draft.as_str(), origin], |row| {
@@ -311,7 +283,7 @@ impl Journal {
 
     /// A draft, whatever its origin and whether or not it is in the trash; if two origins have the
     /// id, the one outside the trash that changed last.
-    pub fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
+    pub(crate) fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
         self.with(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -324,7 +296,7 @@ impl Journal {
     }
 
     /// The drafts that changed last, latest first, whose name or id holds `query`.
-    pub fn list(
+    pub(crate) fn list(
         &self,
         include_deleted: bool,
         limit: usize,
@@ -350,7 +322,7 @@ impl Journal {
     }
 
     /// The ids most like `draft`, best first: for "did you mean". A draft of that name counts as best.
-    pub fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
+    pub(crate) fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
         const RECENT: usize = 1000;
         let name = draft.trim().to_lowercase();
         let mut near: Vec<(usize, DraftId)> = self
@@ -372,12 +344,12 @@ impl Journal {
 
     /// Remembers where a draft was saved. Everything acknowledged so far outlives a loss of power
     /// when this returns.
-    pub fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
+    pub(crate) fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
         let changed = self.with(|connection| {
             // A commit under FULL waits for the log, and all earlier commits are in the log.
             connection.pragma_update(None, "synchronous", "FULL")?;
             let changed = connection.execute(
-                "UPDATE drafts SET saved_to = ?3, modified_ms = max(modified_ms, ?4)
+                "UPDATE drafts SET saved_to = ?3, changed_ms = max(changed_ms, ?4)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, folder, now_ms()],
             );
@@ -387,10 +359,10 @@ impl Journal {
         self.changed(changed, draft)
     }
 
-    pub fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
+    pub(crate) fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
-                "UPDATE drafts SET name = ?3, modified_ms = max(modified_ms, ?4)
+                "UPDATE drafts SET name = ?3, changed_ms = max(changed_ms, ?4)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, name, now_ms()],
             )
@@ -399,7 +371,7 @@ impl Journal {
     }
 
     /// Remembers that a draft was replayed elsewhere and lives on there.
-    pub fn set_moved(
+    pub(crate) fn set_moved(
         &self,
         origin: &str,
         draft: &DraftId,
@@ -408,7 +380,7 @@ impl Journal {
     ) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
-                "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, modified_ms = max(modified_ms, ?5)
+                "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
                  WHERE id = ?1 AND origin = ?2",
                 params![draft.as_str(), origin, to_origin, to.as_str(), now_ms()],
             )
@@ -417,7 +389,7 @@ impl Journal {
     }
 
     /// Moves a draft to the trash. One that is there already stays there.
-    pub fn delete(&self, draft: &DraftId) -> Result<()> {
+    pub(crate) fn delete(&self, draft: &DraftId) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
                 "UPDATE drafts SET deleted_ms = coalesce(deleted_ms, ?2) WHERE id = ?1",
@@ -428,7 +400,7 @@ impl Journal {
     }
 
     /// Takes a draft out of the trash. One that is not in it stays as it is.
-    pub fn restore(&self, draft: &DraftId) -> Result<()> {
+    pub(crate) fn restore(&self, draft: &DraftId) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
                 "UPDATE drafts SET deleted_ms = NULL WHERE id = ?1",
@@ -440,7 +412,7 @@ impl Journal {
 
     /// Forgets for good what has been in the trash for at least `older_than`, and says how many
     /// drafts that were. Their room in the file is used again.
-    pub fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+    pub(crate) fn empty_trash(&self, older_than: Duration) -> Result<u64> {
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);
         self.with(|connection| {
@@ -477,7 +449,7 @@ impl Journal {
     }
 
     /// The error for a draft that the journal does not have, with the nearest that it has.
-    pub fn unknown(&self, draft: &DraftId) -> Error {
+    pub(crate) fn unknown(&self, draft: &DraftId) -> Error {
         let error = Error::not_found(format!("there is no draft {:?}", draft.as_str()));
         match self.near(draft.as_str(), 3) {
             Err(cause) => cause,
@@ -529,8 +501,12 @@ pub(crate) fn now_ms() -> i64 {
 /// to write cannot be waited for.
 const IMMEDIATE: rusqlite::TransactionBehavior = rusqlite::TransactionBehavior::Immediate;
 
-const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, modified_ms, calls, \
-                       saved_to, deleted_ms, moved_origin, moved_id";
+/// A draft's row. How many calls there are and when the last came is looked up, not kept, so that
+/// adding a call writes nothing but the call.
+const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, \
+     max(changed_ms, (SELECT at_ms FROM calls WHERE draft = key ORDER BY sequence DESC LIMIT 1)) AS modified_ms, \
+     (SELECT max(sequence) + 1 FROM calls WHERE draft = key), \
+     saved_to, deleted_ms, moved_origin, moved_id";
 
 fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     let moved_origin: Option<String> = row.get(10)?;
@@ -550,14 +526,26 @@ fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     })
 }
 
-fn insert(connection: &Connection, draft: i64, record: &Record) -> rusqlite::Result<()> {
+/// Adds a call after the last one of its draft, in one statement and so all or nothing. It violates
+/// a constraint if the draft is unknown or in the trash, or if its last call is not the one before.
+fn insert(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &Record,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES (
+                 (SELECT key FROM drafts
+                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                  AND ?3 = (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key)),
+                 ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
-            draft,
+            draft.as_str(),
+            origin,
             signed(record.sequence),
             record.at_ms,
             record.engine_version,

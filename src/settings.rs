@@ -100,6 +100,7 @@ pub(crate) enum ToolChoice {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "macOS is its name")]
 pub(crate) enum Os {
     Linux,
     MacOs,
@@ -111,12 +112,12 @@ pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 impl Settings {
     /// The settings of this process.
-    pub fn current(given: Given) -> Result<Self> {
+    pub(crate) fn current(given: Given) -> Result<Self> {
         Self::new(Os::current(), &environment, given)
     }
 
     /// The settings on a system of kind `os` with the variables of `env`.
-    pub fn new(os: Os, env: Env<'_>, given: Given) -> Result<Self> {
+    pub(crate) fn new(os: Os, env: Env<'_>, given: Given) -> Result<Self> {
         let defaults = defaults(os, env);
         let path = |given: Option<PathBuf>, variable| {
             given
@@ -156,13 +157,13 @@ impl Settings {
     }
 
     /// Where drafts, media and the journal are kept. It need not exist yet.
-    pub fn data_dir(&self) -> Result<&Path> {
+    pub(crate) fn data_dir(&self) -> Result<&Path> {
         self.data_dir.as_deref().ok_or_else(no_home)
     }
 
     /// Where the app may keep its drafts, likeliest first: the one folder that was named, or those
     /// that the app uses by default. None need exist.
-    pub fn drafts_dirs(&self, edition: Edition) -> &[PathBuf] {
+    pub(crate) fn drafts_dirs(&self, edition: Edition) -> &[PathBuf] {
         match (&self.drafts_dir, edition) {
             (Some(dir), _) => std::slice::from_ref(dir),
             (None, Edition::Capcut) => &self.capcut_dirs,
@@ -267,7 +268,7 @@ fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
 
 impl Os {
     /// The system this process runs on; every other Unix is as Linux is.
-    pub fn current() -> Self {
+    pub(crate) fn current() -> Self {
         if cfg!(windows) {
             Self::Windows
         } else if cfg!(target_os = "macos") {
@@ -278,7 +279,7 @@ impl Os {
     }
 
     /// `base` and the names below it, with this system's separator.
-    fn join(self, base: &Path, names: &[&str]) -> PathBuf {
+    pub(crate) fn join(self, base: &Path, names: &[&str]) -> PathBuf {
         let separator = match self {
             Self::Linux | Self::MacOs => "/",
             Self::Windows => "\\",
@@ -306,10 +307,10 @@ impl Display for Os {
 }
 
 impl BackendChoice {
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Remote, Self::Embedded];
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Remote, Self::Embedded];
 
     /// `auto`, `remote` or `embedded`, as on the command line.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Remote => "remote",
@@ -343,7 +344,7 @@ impl FromStr for ToolChoice {
 
 /// A variable of this process. Where the home folder's is missing the system is asked: services and
 /// containers often run without it.
-fn environment(variable: &str) -> Option<OsString> {
+pub(crate) fn environment(variable: &str) -> Option<OsString> {
     let asked = || directories::BaseDirs::new();
     std::env::var_os(variable).or_else(|| match variable {
         "HOME" | "USERPROFILE" => asked().map(|dirs| dirs.home_dir().into()),

@@ -355,14 +355,42 @@ pub(crate) fn to_value(reply: &impl Serialize) -> Result<Value> {
 
 /// Declares the module of each routed tool and makes the list of them, in the order that clients see.
 macro_rules! tools {
-    ($($module:ident :: $tool:ident),* $(,)?) => {
+    ($($module:ident :: $tool:ident,)* ; $lists:ident : $($list:ident,)*) => {
         $(pub(crate) mod $module;)*
+        pub(crate) mod $lists;
 
         /// Every tool that a CapCut API carries out too.
-        pub(crate) static ROUTED: [Spec; [$($module::$tool::NAME),*].len()] = [$(Spec::routed::<$module::$tool>()),*];
+        pub(crate) static ROUTED: [Spec; [$($module::$tool::NAME,)* $($lists::$list::NAME,)*].len()] =
+            [$(Spec::routed::<$module::$tool>(),)* $(Spec::routed::<$lists::$list>(),)*];
     };
 }
 
 tools! {
     create_draft::CreateDraft,
+    add_video::AddVideo,
+    add_audio::AddAudio,
+    add_image::AddImage,
+    add_text::AddText,
+    add_subtitle::AddSubtitle,
+    add_sticker::AddSticker,
+    add_effect::AddEffect,
+    add_video_keyframe::AddVideoKeyframe,
+    query_script::QueryScript,
+    save_draft::SaveDraft,
+    query_draft_status::QueryDraftStatus,
+    generate_draft_url::GenerateDraftUrl,
+    ;
+    lists:
+    GetIntroAnimationTypes,
+    GetOutroAnimationTypes,
+    GetComboAnimationTypes,
+    GetTransitionTypes,
+    GetMaskTypes,
+    GetAudioEffectTypes,
+    GetFontTypes,
+    GetTextIntroTypes,
+    GetTextOutroTypes,
+    GetTextLoopAnimTypes,
+    GetVideoSceneEffectTypes,
+    GetVideoCharacterEffectTypes,
 }

@@ -1,29 +1,343 @@
-//! Schemas that every client can read: flat, without `$ref`, one type per property.
+//! Schemas that every client can read: flat, without `$ref`, one type per property, no nulls.
+//!
+//! Clients read JSON Schema through narrow windows (forms of workflow tools, dialects of model vendors),
+//! so what they all understand is what is sent: `type`, `properties`, `required`, `items`, `enum`, bounds,
+//! defaults and descriptions.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Number, Value, json};
 
 use crate::tools::Object;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
-    generate::<T>(SchemaSettings::draft2020_12())
+    generate::<T>(SchemaSettings::draft2020_12(), Side::Input)
 }
 
 /// The schema of a tool's reply.
 pub(crate) fn output<T: JsonSchema>() -> Object {
-    generate::<T>(SchemaSettings::draft2020_12().for_serialize())
+    generate::<T>(SchemaSettings::draft2020_12().for_serialize(), Side::Output)
 }
 
-fn generate<T: JsonSchema>(settings: SchemaSettings) -> Object {
-    let settings = settings.with(|s| s.inline_subschemas = true);
-    match settings
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Input,
+    Output,
+}
+
+fn generate<T: JsonSchema>(settings: SchemaSettings, side: Side) -> Object {
+    let settings = settings.with(|s| {
+        s.inline_subschemas = true;
+        s.meta_schema = None;
+    });
+    let schema = settings
         .into_generator()
         .into_root_schema_for::<T>()
-        .to_value()
-    {
-        Value::Object(schema) => schema,
-        _ => Object::new(),
+        .to_value();
+    let mut flat = flatten(schema, side).schema;
+    if !flat.contains_key("properties") {
+        flat.insert("properties".into(), json!({}));
+    }
+    if side == Side::Input {
+        flat.insert("additionalProperties".into(), false.into());
+    }
+    flat
+}
+
+struct Flat {
+    schema: Object,
+    nullable: bool,
+}
+
+/// The keys that are kept, in the order in which they are written.
+const KEPT: [&str; 12] = [
+    "type",
+    "description",
+    "enum",
+    "minimum",
+    "exclusiveMinimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "pattern",
+    "default",
+];
+
+fn flatten(schema: Value, side: Side) -> Flat {
+    let Value::Object(mut schema) = schema else {
+        // `true` stands for any JSON; the replies and arguments that have it hold objects.
+        return Flat {
+            schema: object([("type", "object".into())]),
+            nullable: false,
+        };
+    };
+    let mut nullable = false;
+    for key in ["anyOf", "oneOf", "allOf"] {
+        if let Some(Value::Array(branches)) = schema.shift_remove(key) {
+            nullable |= merge(&mut schema, branches);
+        }
+    }
+    let kind = single_type(&schema, &mut nullable);
+    schema.insert("type".into(), kind.clone().into());
+
+    let mut flat = Object::new();
+    for key in KEPT {
+        match schema.shift_remove(key) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(mut values)) if key == "enum" => {
+                nullable |= values.iter().any(Value::is_null);
+                values.retain(|value| !value.is_null());
+                flat.insert(key.into(), Value::Array(values));
+            }
+            // The widths of Rust's own integers say nothing to a caller.
+            Some(Value::Number(bound))
+                if key == "maximum"
+                    && schema.contains_key("format")
+                    && matches!(bound.as_u64(), Some(0xff | 0xffff | 0xffff_ffff)) => {}
+            Some(value) => {
+                flat.insert(key.into(), plain(value));
+            }
+        }
+    }
+    if let Some(Value::String(text)) = flat.get_mut("description") {
+        // Doc comments are wrapped for the reader of the source.
+        *text = unwrap_lines(text);
+    }
+    match kind.as_str() {
+        "array" => {
+            let items = schema.shift_remove("items").unwrap_or(Value::Bool(true));
+            flat.insert("items".into(), Value::Object(flatten(items, side).schema));
+        }
+        "object" => flatten_object(&mut schema, &mut flat, side),
+        _ => {}
+    }
+    Flat {
+        schema: flat,
+        nullable,
+    }
+}
+
+fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
+    let Some(Value::Object(properties)) = schema.shift_remove("properties") else {
+        return;
+    };
+    let mut required: Vec<Value> = match schema.shift_remove("required") {
+        Some(Value::Array(names)) => names,
+        _ => Vec::new(),
+    };
+    let mut out = Map::new();
+    for (name, property) in properties {
+        let property = flatten(property, side);
+        if property.nullable {
+            required.retain(|r| r.as_str() != Some(name.as_str()));
+        }
+        out.insert(name, Value::Object(property.schema));
+    }
+    flat.insert("properties".into(), Value::Object(out));
+    if !required.is_empty() {
+        flat.insert("required".into(), Value::Array(required));
+    }
+    if side == Side::Input {
+        flat.insert("additionalProperties".into(), false.into());
+    }
+}
+
+/// Puts the branches of a choice into one schema: null is dropped, constants become an `enum`, of
+/// several others the first counts. Tells whether null was among them.
+fn merge(schema: &mut Object, branches: Vec<Value>) -> bool {
+    let before = branches.len();
+    let branches: Vec<Object> = branches
+        .into_iter()
+        .filter(|b| b.get("type").and_then(Value::as_str) != Some("null"))
+        .filter_map(|b| match b {
+            Value::Object(b) => Some(b),
+            _ => None,
+        })
+        .collect();
+    let nullable = branches.len() < before;
+    let constants: Vec<Value> = branches
+        .iter()
+        .flat_map(|b| match (b.get("const"), b.get("enum")) {
+            (Some(constant), _) => vec![constant.clone()],
+            (None, Some(Value::Array(values))) => values.clone(),
+            _ => Vec::new(),
+        })
+        .collect();
+    if constants.len() >= branches.len() && !constants.is_empty() {
+        schema.insert("type".into(), "string".into());
+        schema.insert("enum".into(), Value::Array(constants));
+    } else if let Some(first) = branches.into_iter().next() {
+        for (key, value) in first {
+            schema.entry(key).or_insert(value);
+        }
+    }
+    nullable
+}
+
+fn single_type(schema: &Object, nullable: &mut bool) -> String {
+    match schema.get("type") {
+        Some(Value::String(kind)) => kind.clone(),
+        Some(Value::Array(kinds)) => {
+            *nullable |= kinds.iter().any(|k| k == "null");
+            kinds
+                .iter()
+                .filter_map(Value::as_str)
+                .find(|k| *k != "null")
+                .unwrap_or("string")
+                .to_owned()
+        }
+        _ if schema.contains_key("enum") => "string".into(),
+        _ => "object".into(),
+    }
+}
+
+/// `16` for `16.0`: shorter, and the same number.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Number(n) => whole(&n).map_or(Value::Number(n), Value::from),
+        other => other,
+    }
+}
+
+/// The number as an integer when it is one, however it is written.
+pub(crate) fn whole(number: &Number) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        number
+            .as_f64()
+            .filter(|f| f.fract() == 0.0 && f.abs() < 9.0e15)
+            .map(|f| f as i64)
+    })
+}
+
+fn unwrap_lines(text: &str) -> String {
+    text.split("\n\n")
+        .map(|paragraph| {
+            paragraph
+                .lines()
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Object {
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Easing {
+        /// As it is.
+        Linear,
+        /// Slow at first.
+        EaseIn,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Plain {
+        Low,
+        High,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Point {
+        /// Pixels.
+        x: Option<f32>,
+        y: f64,
+    }
+
+    /// Does a thing that is
+    /// told on two lines.
+    ///
+    /// And more.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Everything {
+        /// A number.
+        #[schemars(range(min = 0.0, max = 8.5))]
+        #[serde(default = "two")]
+        number: f64,
+        count: u8,
+        #[serde(default)]
+        maybe: Option<i64>,
+        easing: Option<Easing>,
+        plain: Option<Plain>,
+        point: Option<Point>,
+        points: Vec<Point>,
+        names: Option<Vec<String>>,
+        any: Value,
+        map: BTreeMap<String, u32>,
+    }
+
+    fn two() -> f64 {
+        2.0
+    }
+
+    #[test]
+    fn an_input_schema_is_flat() {
+        let schema = Value::Object(input::<Everything>());
+        let point = json!({
+            "type": "object",
+            "properties": { "x": { "type": "number", "description": "Pixels." }, "y": { "type": "number" } },
+            "required": ["y"],
+            "additionalProperties": false,
+        });
+        assert_eq!(
+            schema,
+            json!({
+                "type": "object",
+                "description": "Does a thing that is told on two lines.\n\nAnd more.",
+                "properties": {
+                    "number": { "type": "number", "description": "A number.", "minimum": 0, "maximum": 8.5, "default": 2 },
+                    "count": { "type": "integer", "minimum": 0 },
+                    "maybe": { "type": "integer" },
+                    "easing": { "type": "string", "enum": ["linear", "ease_in"] },
+                    "plain": { "type": "string", "enum": ["low", "high"] },
+                    "point": point,
+                    "points": { "type": "array", "items": point },
+                    "names": { "type": "array", "items": { "type": "string" } },
+                    "any": { "type": "object" },
+                    "map": { "type": "object" },
+                },
+                "required": ["count", "points", "any", "map"],
+                "additionalProperties": false,
+            })
+        );
+    }
+
+    #[test]
+    fn an_output_schema_does_not_demand_what_may_be_null() {
+        let schema = Value::Object(output::<Everything>());
+        assert_eq!(
+            schema["required"],
+            json!(["number", "count", "points", "any", "map"])
+        );
+        assert!(schema.get("additionalProperties").is_none());
+    }
+
+    #[test]
+    fn a_schema_without_fields_still_has_properties() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Nothing {}
+        assert_eq!(
+            Value::Object(input::<Nothing>()),
+            json!({ "type": "object", "properties": {}, "additionalProperties": false })
+        );
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Place {
 pub(super) struct Identity(u64, u64);
 
 impl Place {
-    pub fn open(&self) -> Result<Open> {
+    pub(super) fn open(&self) -> Result<Open> {
         let path = match self {
             Self::File(path) => path,
             Self::Memory => return open_in_memory().map_err(|error| self.explain(error)),
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// Whether the path still leads to the file that was opened.
-    pub fn still_is(&self, opened: Option<&Identity>) -> bool {
+    pub(super) fn still_is(&self, opened: Option<&Identity>) -> bool {
         match (self, opened) {
             (Self::File(path), Some(opened)) => identity(path).as_ref() == Some(opened),
             _ => true,
@@ -63,7 +63,7 @@ impl Place {
     }
 
     /// An error of SQLite's as our user can act on it.
-    pub fn explain(&self, error: rusqlite::Error) -> Error {
+    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         let hint = match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 return damaged(self, "").source(error);

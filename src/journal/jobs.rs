@@ -30,7 +30,7 @@ pub(crate) struct Job {
 
 impl Journal {
     /// Enters a job, or what became of it since.
-    pub fn job_put(&self, job: &Job) -> Result<()> {
+    pub(crate) fn job_put(&self, job: &Job) -> Result<()> {
         let now = now_ms();
         self.with(|connection| {
             connection
@@ -57,7 +57,7 @@ impl Journal {
         })
     }
 
-    pub fn job_get(&self, id: &str) -> Result<Option<Job>> {
+    pub(crate) fn job_get(&self, id: &str) -> Result<Option<Job>> {
         let found = self.with(|connection| {
             connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
@@ -69,7 +69,7 @@ impl Journal {
 
     /// The jobs that nobody has ended, the oldest first: still at work, or left behind by a process
     /// that died.
-    pub fn jobs_unfinished(&self) -> Result<Vec<Job>> {
+    pub(crate) fn jobs_unfinished(&self) -> Result<Vec<Job>> {
         let found: Vec<(Job, String)> = self.with(|connection| {
             connection
                 .prepare_cached(&format!(

@@ -12,8 +12,7 @@ pub(super) const STEPS: &[&str] = &["
         edition      TEXT NOT NULL,
         reason       TEXT NOT NULL,
         created_ms   INTEGER NOT NULL,
-        modified_ms  INTEGER NOT NULL,
-        calls        INTEGER NOT NULL,
+        changed_ms   INTEGER NOT NULL,
         saved_to     TEXT,
         deleted_ms   INTEGER,
         moved_origin TEXT,
@@ -59,6 +58,6 @@ pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::
     for step in steps.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", steps.len()))?;
     transaction.commit()
 }

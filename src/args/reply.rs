@@ -1,0 +1,45 @@
+//! What the tools that add something to a draft answer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::draft::ids::DraftId;
+
+/// What was placed. A CapCut API tells the draft only.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Placed {
+    /// The draft it is in.
+    pub draft_id: DraftId,
+    /// A new draft was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<bool>,
+    /// The track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<String>,
+    /// The new segment; of captions, the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_id: Option<String>,
+    /// Where it starts, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// Where it ends, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+    /// How many captions or keyframes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// `embedded` or `remote`: who keeps the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// What was adjusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Placed {
+    /// The `output` of a CapCut API.
+    pub(crate) fn to_api(&self, link: &dyn Fn(&DraftId) -> String) -> Value {
+        json!({ "draft_id": self.draft_id, "draft_url": link(&self.draft_id) })
+    }
+}

@@ -1,0 +1,380 @@
+//! Finding a name that one does not know: parts of names, words, near spellings, English and Chinese.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::table::{self, Name, normalised, words};
+use super::{Entry, Kind};
+use crate::units::Edition;
+
+/// A found name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit {
+    pub entry: &'static Entry,
+    /// 1 for the name itself, less the further it is from what was asked.
+    pub score: f64,
+}
+
+/// English words of effects and what Chinese names say for them; our own list. An English word also
+/// stands for those that begin with it.
+static WORDS: &str = include_str!("data/words.tsv");
+
+/// A query longer than this is compared by its beginning.
+const QUERY_CHARS: usize = 64;
+/// Below this a name is none that was meant.
+const LEAST_SCORE: f64 = 0.3;
+/// Spelling is looked at only when fewer names than asked for contain what was asked.
+const GOOD_SCORE: f64 = 0.5;
+
+/// The names nearest to a query, best first. An empty query finds the first of each list.
+pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition, limit: usize) -> Vec<Hit> {
+    let kinds = kind.as_ref().map_or(&Kind::ALL[..], std::slice::from_ref);
+    let query = Query::new(query);
+    if query.plain.is_empty() {
+        return kinds
+            .iter()
+            .flat_map(|&kind| super::all(edition, kind))
+            .map(|entry| Hit { entry, score: 0.0 })
+            .take(limit)
+            .collect();
+    }
+    let mut hits = best(kinds, edition, |name| query.contained(name));
+    if hits.iter().filter(|hit| hit.score >= GOOD_SCORE).count() < limit {
+        hits.extend(best(kinds, edition, |name| query.spelled(name, true)));
+    }
+    ranked(hits, limit)
+}
+
+/// The names nearest to one that does not exist, however far they are.
+pub(super) fn nearest(
+    edition: Edition,
+    kinds: &[Kind],
+    name: &str,
+    limit: usize,
+) -> Vec<&'static Entry> {
+    let query = Query::new(name);
+    let mut hits = best(kinds, edition, |name| {
+        query.contained(name).max(query.spelled(name, false))
+    });
+    if hits.len() < limit {
+        let rest = kinds.iter().flat_map(|&kind| super::list(edition, kind));
+        hits.extend(rest.take(limit * 2).map(|entry| Hit { entry, score: 0.0 }));
+    }
+    ranked(hits, limit)
+        .into_iter()
+        .map(|hit| hit.entry)
+        .collect()
+}
+
+/// The best score of each entry's names.
+fn best(kinds: &[Kind], edition: Edition, score: impl Fn(&Name) -> f64) -> Vec<Hit> {
+    let mut hits: Vec<Hit> = Vec::new();
+    for &kind in kinds {
+        for name in table::index(edition, kind).names() {
+            let mut score = score(name);
+            if name.also {
+                score *= 0.95;
+            }
+            if name.entry.more {
+                score *= 0.99;
+            }
+            match hits.last_mut() {
+                Some(last) if std::ptr::eq(last.entry, name.entry) => {
+                    last.score = last.score.max(score);
+                }
+                _ => hits.push(Hit {
+                    entry: name.entry,
+                    score,
+                }),
+            }
+        }
+    }
+    hits.retain(|hit| hit.score > 0.0);
+    hits
+}
+
+/// Best first, each entry once; equal ones stay in the order of the lists.
+fn ranked(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut ranked: Vec<Hit> = Vec::new();
+    for hit in hits {
+        if ranked.len() == limit {
+            break;
+        }
+        if !ranked
+            .iter()
+            .any(|other| std::ptr::eq(other.entry, hit.entry))
+        {
+            ranked.push(hit);
+        }
+    }
+    ranked
+}
+
+struct Query {
+    plain: String,
+    chars: Vec<char>,
+    /// For each word of the query: itself, and what it is in the other language.
+    words: Vec<Vec<String>>,
+}
+
+impl Query {
+    fn new(text: &str) -> Self {
+        let text: String = text.chars().take(QUERY_CHARS).collect();
+        let plain = normalised(&text);
+        let words = words(&text)
+            .iter()
+            .flat_map(|word| {
+                if word.is_ascii() {
+                    vec![word.clone()]
+                } else {
+                    parts(word)
+                }
+            })
+            .map(|word| {
+                let mut ways = translations(&word);
+                ways.insert(0, word);
+                ways
+            })
+            .collect();
+        Self {
+            chars: plain.chars().collect(),
+            plain,
+            words,
+        }
+    }
+
+    /// How much of the query the name has: all of it in one piece, its words, or some of them.
+    fn contained(&self, name: &Name) -> f64 {
+        let share = self.plain.len().min(name.plain.len()) as f64 / name.plain.len().max(1) as f64;
+        if name.plain == self.plain {
+            return 1.0;
+        }
+        if name.plain.starts_with(&self.plain) {
+            return 0.8 + 0.15 * share;
+        }
+        if name.plain.contains(&self.plain) {
+            return 0.7 + 0.15 * share;
+        }
+        let mut own = 0;
+        let mut translated = 0;
+        let mut length = 0;
+        for ways in &self.words {
+            if let Some(way) = ways.iter().position(|way| has_word(name, way)) {
+                if way == 0 {
+                    own += 1
+                } else {
+                    translated += 1
+                }
+                length += ways[way].len();
+            }
+        }
+        let found = own + translated;
+        if found == 0 {
+            return 0.0;
+        }
+        let covered = (length as f64 / name.plain.len() as f64).min(1.0);
+        if found == self.words.len() {
+            let language = if translated > 0 { 0.05 } else { 0.0 };
+            0.55 - language + 0.15 * covered
+        } else {
+            0.45 * found as f64 / self.words.len() as f64 + 0.05 * covered
+        }
+    }
+
+    /// How near the spelling of the name, or of one of its words, is. Names that cannot be near are
+    /// not looked at closely, if that is enough.
+    fn spelled(&self, name: &Name, near_only: bool) -> f64 {
+        let whole = similarity(&self.chars, &self.plain, &name.plain, near_only);
+        let word = name
+            .words
+            .iter()
+            .filter(|_| name.words.len() > 1)
+            .map(|word| similarity(&self.chars, &self.plain, word, near_only))
+            .fold(0.0, f64::max);
+        let score = 0.7 * whole.max(0.85 * word);
+        if near_only && score < LEAST_SCORE + 0.12 {
+            0.0
+        } else {
+            score
+        }
+    }
+}
+
+/// Short English words have to be words of the name; parts of longer ones are enough.
+fn has_word(name: &Name, word: &str) -> bool {
+    if word.is_ascii() && word.len() < 4 {
+        name.words.iter().any(|other| other == word)
+    } else {
+        name.plain.contains(word)
+    }
+}
+
+/// 1 for the same text, 0 for nothing in common.
+fn similarity(query: &[char], text: &str, other: &str, near_only: bool) -> f64 {
+    let length = other.chars().count();
+    let longest = query.len().max(length);
+    if longest == 0 {
+        return 0.0;
+    }
+    if near_only {
+        // Each letter that one has and the other has not, or has fewer of, is an edit.
+        let shared = query.iter().filter(|&&c| other.contains(c)).count();
+        if shared * 10 < longest * 6 {
+            return 0.0;
+        }
+    }
+    1.0 - strsim::osa_distance(text, other) as f64 / longest as f64
+}
+
+/// English to Chinese and back.
+static DICTIONARY: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut dictionary: HashMap<_, Vec<_>> = HashMap::new();
+    for line in WORDS.lines().filter(|line| !line.starts_with('#')) {
+        let (english, chinese) = line.split_once('\t').unwrap_or_default();
+        for english in english.split('|') {
+            for chinese in chinese.split('|') {
+                dictionary.entry(english).or_default().push(chinese);
+                dictionary.entry(chinese).or_default().push(english);
+            }
+        }
+    }
+    dictionary
+});
+
+fn translations(word: &str) -> Vec<String> {
+    let known = DICTIONARY.get(word).or_else(|| {
+        // `dissolv`, `fading`, `zooms`: the word that begins like it.
+        let beginning = |other: &&&str| {
+            let shorter = other.len().min(word.len());
+            shorter >= 4
+                && other.is_ascii()
+                && other.as_bytes()[..shorter] == word.as_bytes()[..shorter]
+        };
+        let mut near: Vec<_> = DICTIONARY.keys().filter(beginning).collect();
+        near.sort_unstable();
+        near.first().and_then(|near| DICTIONARY.get(*near))
+    });
+    known
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// A run of Chinese, divided into the words we know and the rest.
+fn parts(run: &str) -> Vec<String> {
+    let chars: Vec<(usize, char)> = run.char_indices().collect();
+    let mut parts = Vec::new();
+    let mut rest = String::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let known = (1..=4.min(chars.len() - at)).rev().find(|length| {
+            let end = chars.get(at + length).map_or(run.len(), |(end, _)| *end);
+            DICTIONARY.contains_key(&run[chars[at].0..end])
+        });
+        let Some(length) = known else {
+            rest.push(chars[at].1);
+            at += 1;
+            continue;
+        };
+        if !rest.is_empty() {
+            parts.push(std::mem::take(&mut rest));
+        }
+        parts.push(chars[at..at + length].iter().map(|(_, c)| c).collect());
+        at += length;
+    }
+    if !rest.is_empty() {
+        parts.push(rest);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn keys(query: &str, kind: Kind, edition: Edition) -> Vec<&'static str> {
+        search(query, Some(kind), edition, 10)
+            .iter()
+            .map(|hit| hit.entry.key)
+            .collect()
+    }
+
+    fn finds(query: &str, kind: Kind, edition: Edition, key: &str) {
+        let found = keys(query, kind, edition);
+        assert!(found.contains(&key), "{query}: {found:?}");
+    }
+
+    #[test]
+    fn parts_words_and_near_spellings_are_found() {
+        finds("dissolv", Kind::Transition, Edition::Capcut, "Dissolve");
+        finds("disolve", Kind::Transition, Edition::Capcut, "Dissolve");
+        finds(
+            "fade black",
+            Kind::Transition,
+            Edition::Capcut,
+            "Black_Fade",
+        );
+        finds("溶解", Kind::Transition, Edition::Jianying, "色彩溶解");
+        finds(
+            "typewritter",
+            Kind::TextIntro,
+            Edition::Capcut,
+            "Typewriter",
+        );
+        assert_eq!(
+            keys("fade in", Kind::VideoIntro, Edition::Capcut)[0],
+            "Fade_In"
+        );
+    }
+
+    #[test]
+    fn each_language_finds_the_names_of_the_other() {
+        finds("溶解", Kind::Transition, Edition::Capcut, "Dissolve");
+        finds("dissolv", Kind::Transition, Edition::Jianying, "色彩溶解");
+        finds("圆形", Kind::Mask, Edition::Capcut, "Circle");
+        finds("heart", Kind::Mask, Edition::Jianying, "爱心");
+        finds("typewriter", Kind::TextIntro, Edition::Jianying, "打字机_I");
+        finds("模糊", Kind::SceneEffect, Edition::Capcut, "Blur");
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_is_near() {
+        assert!(keys("qqqqxxxxzzzz", Kind::Transition, Edition::Capcut).is_empty());
+    }
+
+    #[test]
+    fn an_empty_query_lists_and_a_limit_is_kept() {
+        assert_eq!(search("", Some(Kind::Mask), Edition::Capcut, 100).len(), 9);
+        assert_eq!(search(" ", None, Edition::Jianying, 3).len(), 3);
+        assert_eq!(search("blur", None, Edition::Jianying, 7).len(), 7);
+    }
+
+    #[test]
+    fn a_huge_query_costs_no_more_than_a_long_one() {
+        let query = "模糊fade ".repeat(200_000);
+        assert!(search(&query, None, Edition::Jianying, 5).len() <= 5);
+    }
+
+    /// The limits hold in an optimised build; `cargo test --release` holds it to them.
+    #[test]
+    fn a_search_is_quick() {
+        let timed = |kind| {
+            let queries = ["溶解", "disolve", "fade to black", "blr"];
+            let started = Instant::now();
+            for query in queries {
+                search(query, kind, Edition::Jianying, 10);
+            }
+            started.elapsed().as_secs_f64() * 1e3 / queries.len() as f64
+        };
+        timed(None);
+        let (one, all) = (timed(Some(Kind::SceneEffect)), timed(None));
+        eprintln!("search: {one:.2} ms in one kind, {all:.2} ms in all");
+        if !cfg!(debug_assertions) {
+            assert!(one < 5.0 && all < 20.0, "{one} ms, {all} ms");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `add_effect`: add effect.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::args::mend::Comfort;
+use crate::args::reply::Placed;
+use crate::args::{self, default};
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::tools::{Call, Group, Hints, Tool, Turn};
+
+/// Lays a video effect over everything from `start` to `end`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct AddEffect {
+    /// Draft to add to; without it a new one is made.
+    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DraftId>")]
+    pub draft_id: Option<DraftId>,
+    /// Effect by name.
+    #[serde(deserialize_with = "args::text")]
+    #[schemars(with = "String")]
+    pub effect_type: String,
+    /// "scene", or "character" for faces.
+    #[serde(default = "scene")]
+    pub effect_category: String,
+    /// When it begins, seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub start: f64,
+    /// When it stops, seconds.
+    #[serde(default = "three")]
+    pub end: f64,
+    /// The effect's parameters in order, each 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Vec<Option<f64>>>,
+    /// Track; made if new. One type and no overlap per track.
+    #[serde(default = "main_track", deserialize_with = "args::optional_text")]
+    #[schemars(with = "Option<String>")]
+    pub track_name: Option<String>,
+    /// Canvas width of a new draft, pixels.
+    #[serde(default = "default::width", deserialize_with = "args::side")]
+    #[schemars(with = "f64")]
+    pub width: f64,
+    /// Canvas height of a new draft, pixels.
+    #[serde(default = "default::height", deserialize_with = "args::side")]
+    #[schemars(with = "f64")]
+    pub height: f64,
+}
+
+fn scene() -> String {
+    "scene".to_owned()
+}
+
+fn three() -> f64 {
+    3.0
+}
+
+fn main_track() -> Option<String> {
+    Some("effect_01".to_owned())
+}
+
+impl Tool for AddEffect {
+    const NAME: &'static str = "add_effect";
+    const TITLE: &'static str = "Add effect";
+    const HINTS: Hints = Hints::ADD;
+    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("effect_name", "effect_type"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("category", "effect_category"), Comfort::Alias("effect_params", "params")];
+    type Reply = Placed;
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.draft_id.as_ref()
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Track {
+            group: Group::Other,
+            track: self.track_name.clone().unwrap_or_default(),
+            dependent: false,
+        }
+    }
+
+    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
+        Err(Error::internal("the engine is not there yet"))
+    }
+
+    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+        reply.to_api(link)
+    }
+}

@@ -1,0 +1,155 @@
+//! The twelve `get_*_types` lists: names that other calls take. Whole over HTTP, in pages otherwise.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::args;
+use crate::args::mend::Comfort;
+use crate::catalog::{self, Entry, Kind};
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::tools::{Call, Hints, Manner, Tool};
+use crate::units::Edition;
+
+/// A page of names.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Names {
+    /// How many there are in all.
+    pub total: usize,
+    /// The names of this page.
+    pub names: Vec<Value>,
+    /// The `offset` of the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<usize>,
+}
+
+fn page(all: Vec<Value>, limit: u64, offset: u64) -> Names {
+    let total = all.len();
+    let (limit, offset) = (limit as usize, offset as usize);
+    let names: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
+    let end = offset.saturating_add(names.len());
+    Names {
+        total,
+        names,
+        next_offset: (end < total).then_some(end),
+    }
+}
+
+fn names(edition: Edition, kinds: &[Kind]) -> Vec<Value> {
+    kinds
+        .iter()
+        .flat_map(|&kind| catalog::list(edition, kind))
+        .map(|entry| json!({ "name": entry.key }))
+        .collect()
+}
+
+/// Audio effects with their parameters, in hundredths.
+fn audio_effects(edition: Edition) -> Vec<Value> {
+    let kinds = Kind::audio_listed(edition);
+    kinds
+        .iter()
+        .flat_map(|&kind| catalog::list(edition, kind).map(move |entry| audio_effect(kind, entry)))
+        .collect()
+}
+
+fn audio_effect(kind: Kind, entry: &Entry) -> Value {
+    let label = match kind {
+        Kind::VoiceFilter => "Voice_filters",
+        Kind::VoiceCharacter => "Voice_characters",
+        Kind::AudioScene => "Audio_scene",
+        Kind::Tone => "Tone",
+        _ => "Speech_to_song",
+    };
+    let params: Vec<Value> = entry
+        .params
+        .iter()
+        .map(|param| {
+            json!({
+                "name": param.name,
+                "default_value": param.default * 100.0,
+                "min_value": param.min * 100.0,
+                "max_value": param.max * 100.0,
+            })
+        })
+        .collect();
+    json!({ "name": entry.key, "type": label, "params": params })
+}
+
+fn hundred() -> u64 {
+    100
+}
+
+macro_rules! lists {
+    ($($tool:ident $name:literal $title:literal $doc:literal $all:expr;)*) => { $(
+        #[doc = $doc]
+        #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+        pub(crate) struct $tool {
+            /// Names per page.
+            #[serde(default = "hundred", deserialize_with = "args::count")]
+            #[schemars(with = "u64", range(min = 1, max = 1000))]
+            limit: u64,
+            /// Names to skip.
+            #[serde(default, deserialize_with = "args::count")]
+            #[schemars(with = "u64")]
+            offset: u64,
+        }
+
+        impl Tool for $tool {
+            const NAME: &'static str = $name;
+            const TITLE: &'static str = $title;
+            const HINTS: Hints = Hints::READ;
+            const COMFORT: &'static [Comfort] = &[Comfort::Alias("count", "limit")];
+            type Reply = Names;
+
+            async fn run(&self, engine: &Engine, call: &Call) -> Result<Names> {
+                let all: fn(Edition) -> Vec<Value> = $all;
+                let all = all(engine.edition());
+                // The API has no pages.
+                Ok(match call.manner {
+                    Manner::Strict => page(all, self.limit, self.offset),
+                    Manner::Api => page(all, u64::MAX, 0),
+                })
+            }
+
+            fn reply_from_api(&self, output: Value) -> Result<Names> {
+                match output {
+                    Value::Array(all) => Ok(page(all, self.limit, self.offset)),
+                    other => Err(Error::internal(format!("the server's list is {}", args::kind(&other)))),
+                }
+            }
+
+            fn reply_to_api(reply: &Names, _link: &dyn Fn(&DraftId) -> String) -> Value {
+                Value::Array(reply.names.clone())
+            }
+        }
+    )* };
+}
+
+lists! {
+    GetIntroAnimationTypes "get_intro_animation_types" "Intro animations"
+        "Lists the entrance animations of pictures." |edition| names(edition, &[Kind::VideoIntro]);
+    GetOutroAnimationTypes "get_outro_animation_types" "Outro animations"
+        "Lists the exit animations of pictures." |edition| names(edition, &[Kind::VideoOutro]);
+    GetComboAnimationTypes "get_combo_animation_types" "Combo animations"
+        "Lists the animations of whole pictures." |edition| names(edition, &[Kind::VideoCombo]);
+    GetTransitionTypes "get_transition_types" "Transitions"
+        "Lists the transitions." |edition| names(edition, &[Kind::Transition]);
+    GetMaskTypes "get_mask_types" "Masks"
+        "Lists the masks." |edition| names(edition, &[Kind::Mask]);
+    GetAudioEffectTypes "get_audio_effect_types" "Audio effects"
+        "Lists the audio effects with their parameters." audio_effects;
+    GetFontTypes "get_font_types" "Fonts"
+        "Lists the fonts." |edition| names(edition, &[Kind::Font]);
+    GetTextIntroTypes "get_text_intro_types" "Text intros"
+        "Lists the entrance animations of texts." |edition| names(edition, &[Kind::TextIntro]);
+    GetTextOutroTypes "get_text_outro_types" "Text outros"
+        "Lists the exit animations of texts." |edition| names(edition, &[Kind::TextOutro]);
+    GetTextLoopAnimTypes "get_text_loop_anim_types" "Text loops"
+        "Lists the looping animations of texts." |edition| names(edition, &[Kind::TextLoop]);
+    GetVideoSceneEffectTypes "get_video_scene_effect_types" "Scene effects"
+        "Lists the scene effects." |edition| names(edition, &[Kind::SceneEffect]);
+    GetVideoCharacterEffectTypes "get_video_character_effect_types" "Character effects"
+        "Lists the effects on faces." |edition| names(edition, &[Kind::CharacterEffect]);
+}

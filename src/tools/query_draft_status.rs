@@ -1,0 +1,67 @@
+//! `query_draft_status`: what became of the last save.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::args;
+use crate::args::mend::Comfort;
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::tools::{Call, Hints, Tool};
+
+/// Tells how far the last `save_draft` of a draft is, or how it ended.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct QueryDraftStatus {
+    /// The draft's id.
+    #[serde(default, deserialize_with = "args::draft_id")]
+    #[schemars(with = "DraftId", required)]
+    pub task_id: Option<DraftId>,
+}
+
+/// How far a save is.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Status {
+    /// `processing`, `completed` or `failed`.
+    pub status: String,
+    /// The step, or what went wrong.
+    pub message: String,
+    /// From 0 to 100.
+    pub progress: u64,
+    /// Media files that are done.
+    pub completed_files: u64,
+    /// All media files.
+    pub total_files: u64,
+    /// Always empty; see `save_draft` for the folder.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub draft_url: Option<Value>,
+}
+
+impl Tool for QueryDraftStatus {
+    const NAME: &'static str = "query_draft_status";
+    const TITLE: &'static str = "Save status";
+    const HINTS: Hints = Hints::READ;
+    const COMFORT: &'static [Comfort] = &[Comfort::Alias("draft_id", "task_id")];
+    type Reply = Status;
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.task_id.as_ref()
+    }
+
+    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Status> {
+        Err(Error::internal("the engine is not there yet"))
+    }
+
+    fn reply_to_api(reply: &Status, _link: &dyn Fn(&DraftId) -> String) -> Value {
+        json!({
+            "status": reply.status,
+            "message": reply.message,
+            "progress": reply.progress,
+            "completed_files": reply.completed_files,
+            "total_files": reply.total_files,
+            "draft_url": "",
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! `query_script`: the draft's document as it stands.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::args;
+use crate::args::mend::Comfort;
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::tools::{Call, Hints, Tool, Turn};
+
+/// Gives the whole working document of a draft as JSON text; large.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct QueryScript {
+    /// The draft.
+    #[serde(default, deserialize_with = "args::draft_id")]
+    #[schemars(with = "DraftId", required)]
+    pub draft_id: Option<DraftId>,
+    /// Looks again for media that could not be read.
+    #[serde(default = "yes", deserialize_with = "args::truthy")]
+    #[schemars(with = "bool")]
+    pub force_update: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A draft's document.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Script {
+    /// The document as JSON text.
+    pub script: String,
+    /// What was adjusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Tool for QueryScript {
+    const NAME: &'static str = "query_script";
+    const TITLE: &'static str = "Query script";
+    const HINTS: Hints = Hints::READ;
+    const COMFORT: &'static [Comfort] = &[];
+    type Reply = Script;
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.draft_id.as_ref()
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Alone
+    }
+
+    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Script> {
+        Err(Error::internal("the engine is not there yet"))
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Script> {
+        match output {
+            Value::String(script) => Ok(Script {
+                script,
+                notes: Vec::new(),
+            }),
+            other => Err(Error::internal(format!(
+                "the server's script is no text but {}",
+                crate::args::kind(&other)
+            ))),
+        }
+    }
+
+    fn reply_to_api(reply: &Script, _link: &dyn Fn(&DraftId) -> String) -> Value {
+        Value::String(reply.script.clone())
+    }
+}
