@@ -6,6 +6,7 @@ pub(crate) mod document;
 pub(crate) mod layout;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
