@@ -1,5 +1,7 @@
 //! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
 
+mod subtitle;
+
 use crate::units::Edition;
 
 /// Drafts, and what is needed to make and save them.

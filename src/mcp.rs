@@ -1,1 +1,5 @@
-//! The MCP server: list, call; stdio.
+//! The MCP server: list, call; drafts to read and ways to start; over stdin and stdout.
+
+mod prompts;
+mod stdio;
+mod transport;
