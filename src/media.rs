@@ -1,1 +1,331 @@
-//! What is known of a media URL, each asked for once however many calls want it.
+//! What is known of a media source, and fetching it.
+//!
+//! [`Media::facts`] asks each source once, however many calls want it at the same time, and
+//! remembers the answer. [`Media::fetch`] brings a source to a place on disk, whole or not at all.
+//! Reading the formats is left to `probe`, the transport to `http`, what may be read to `access`.
+
+mod access;
+mod fetch;
+mod flight;
+mod http;
+mod limits;
+mod probe;
+mod reader;
+mod source;
+#[cfg(test)]
+mod testing;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Kind, Result};
+use crate::units::Micros;
+
+pub(crate) use access::Access;
+pub(crate) use limits::Limits;
+pub(crate) use source::shown;
+
+use flight::Flights;
+use http::Http;
+use probe::Depth;
+use reader::{FileOrigin, Guard, Reader};
+use source::Source;
+
+/// What a media file is and how long and large its picture and sound are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// What the content is, whatever the name says.
+    pub format: Format,
+    /// A picture that does not move.
+    pub is_still: bool,
+    /// Pixels of the picture as it is shown, after rotation; 0 when there is none.
+    pub width: u32,
+    /// Pixels of the picture as it is shown, after rotation; 0 when there is none.
+    pub height: u32,
+    /// The video stream's length, else the file's; zero for a still.
+    pub duration: Micros,
+    /// The first audio stream's length, else the file's; absent without sound.
+    pub audio_duration: Option<Micros>,
+    /// There is a moving picture; cover art does not count.
+    pub has_video: bool,
+    /// There is sound.
+    pub has_audio: bool,
+    /// There is a picture in the tags of an audio file.
+    pub cover_art: bool,
+    /// The size of the whole file, where it is known.
+    pub bytes: Option<u64>,
+}
+
+/// The formats that are told apart by their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    Mp4,
+    Mov,
+    Webm,
+    Mkv,
+    Mp3,
+    Wav,
+    M4a,
+    Aac,
+    Flac,
+    Ogg,
+    Opus,
+    Png,
+    Jpg,
+    Gif,
+    Webp,
+    Heic,
+    Avif,
+    Bmp,
+    Ts,
+    Avi,
+    Flv,
+    Wmv,
+    Mpg,
+    Aiff,
+    Tiff,
+}
+
+impl Format {
+    /// The usual ending of a file name, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::Webm => "webm",
+            Self::Mkv => "mkv",
+            Self::Mp3 => "mp3",
+            Self::Wav => "wav",
+            Self::M4a => "m4a",
+            Self::Aac => "aac",
+            Self::Flac => "flac",
+            Self::Ogg => "ogg",
+            Self::Opus => "opus",
+            Self::Png => "png",
+            Self::Jpg => "jpg",
+            Self::Gif => "gif",
+            Self::Webp => "webp",
+            Self::Heic => "heic",
+            Self::Avif => "avif",
+            Self::Bmp => "bmp",
+            Self::Ts => "ts",
+            Self::Avi => "avi",
+            Self::Flv => "flv",
+            Self::Wmv => "wmv",
+            Self::Mpg => "mpg",
+            Self::Aiff => "aiff",
+            Self::Tiff => "tiff",
+        }
+    }
+}
+
+/// What [`Media::fetch`] brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    /// The size of the file that now lies there.
+    pub bytes: u64,
+    /// What that file is, read from the disk.
+    pub facts: Facts,
+}
+
+/// The door to media: cheap to clone, and every clone shares one memory of what was asked.
+#[derive(Clone)]
+pub(crate) struct Media {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: Limits,
+    access: Arc<Access>,
+    http: Http,
+    flights: Flights,
+}
+
+impl Media {
+    /// Touches neither disk nor network: the HTTP client is made at its first use.
+    pub fn new(limits: Limits, access: Access) -> Self {
+        let access = Arc::new(access);
+        Self {
+            inner: Arc::new(Inner {
+                http: Http::new(limits.clone(), Arc::clone(&access)),
+                flights: Flights::default(),
+                limits,
+                access,
+            }),
+        }
+    }
+
+    /// What `source` is. Callers at the same time share one probe; a success is remembered for an
+    /// hour (a file's as long as its size and time of change stay), a failure is not.
+    pub async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
+        let parsed = Source::parse(source)?;
+        let shown = shown(source);
+        let inner = Arc::clone(&self.inner);
+        match parsed {
+            Source::File(path) => {
+                let file = LocalFile::open(&inner.access, &path, &shown).await?;
+                let key = format!(
+                    "{}\0{}\0{:?}",
+                    file.path.display(),
+                    file.bytes,
+                    file.modified
+                );
+                self.inner
+                    .flights
+                    .get(key, move || async move {
+                        probe_file(file.path, shown, inner.limits.clone(), Depth::Facts).await
+                    })
+                    .await
+            }
+            Source::Http(url) => {
+                self.inner
+                    .flights
+                    .get(url.to_string(), move || async move {
+                        http::facts(&inner.http, url, shown, &inner.limits).await
+                    })
+                    .await
+            }
+        }
+    }
+
+    /// Brings `source` to `to`, under a temporary name beside it until it is known to be whole
+    /// media. `progress` hears the bytes so far and, where known, of how many.
+    pub async fn fetch(
+        &self,
+        source: &str,
+        to: &Path,
+        progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
+    ) -> Result<Fetched> {
+        let shown = shown(source);
+        match Source::parse(source)? {
+            Source::File(path) => {
+                let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
+                fetch::copy(file, to, shown, &self.inner.limits, progress).await
+            }
+            Source::Http(url) => {
+                fetch::download(
+                    &self.inner.http,
+                    &url,
+                    to,
+                    shown,
+                    &self.inner.limits,
+                    progress,
+                )
+                .await
+            }
+        }
+    }
+
+    /// The bytes of a small file, such as subtitles.
+    pub async fn text(&self, source: &str, max_bytes: u64) -> Result<Vec<u8>> {
+        let shown = shown(source);
+        match Source::parse(source)? {
+            Source::File(path) => {
+                let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
+                if file.bytes > max_bytes {
+                    return Err(too_large(&shown, max_bytes));
+                }
+                tokio::fs::read(&file.path)
+                    .await
+                    .map_err(|error| unreadable(&shown, error))
+            }
+            Source::Http(url) => self.inner.http.bytes(&url, &shown, max_bytes).await,
+        }
+    }
+}
+
+/// A file of this machine that exists and may be read.
+struct LocalFile {
+    /// Without links and dots: what was checked is what is opened.
+    path: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl LocalFile {
+    async fn open(access: &Access, path: &Path, shown: &str) -> Result<Self> {
+        let path = access.file(path, shown).await?;
+        let metadata = tokio::fs::metadata(&path)
+            .await
+            .map_err(|error| unreadable(shown, error))?;
+        if metadata.is_dir() {
+            return Err(
+                Error::media(format!("{shown} is a folder")).hint("name one file inside it")
+            );
+        }
+        // A pipe or a device would block or never end.
+        if !metadata.is_file() {
+            return Err(Error::media(format!("{shown} is not a regular file")));
+        }
+        if metadata.len() == 0 {
+            return Err(Error::media(format!("{shown} is empty")));
+        }
+        Ok(Self {
+            path,
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+/// Reads a file of this disk on a thread of its own; dropping the future ends the reading.
+async fn probe_file(path: PathBuf, shown: String, limits: Limits, depth: Depth) -> Result<Facts> {
+    let cancel = CancellationToken::new();
+    let _ends_with_the_future = cancel.clone().drop_guard();
+    let guard = Guard::new(&limits, cancel);
+    let work = move || {
+        let origin = FileOrigin::open(&path).map_err(|error| unreadable(&shown, error))?;
+        let mut reader = Reader::new(Box::new(origin), guard);
+        probe::read(&mut reader, Some(&path), depth).map_err(|fault| fault.into_error(&shown))
+    };
+    blocking(work).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal("reading media broke down").source(error)),
+    }
+}
+
+fn unreadable(shown: &str, error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            Error::media(format!("no such file: {shown}"))
+        }
+        _ => Error::media(format!("{shown} cannot be read")).source(error),
+    }
+}
+
+fn too_large(shown: &str, max_bytes: u64) -> Error {
+    Error::media(format!("{shown} is larger than {max_bytes} bytes"))
+}
+
+/// An error like `error`, for each of several callers that waited for one answer.
+fn again(error: &Error) -> Error {
+    Error {
+        kind: error.kind,
+        message: match error.source.as_deref() {
+            Some(cause) if !error.message.contains(&cause.to_string()) => {
+                format!("{}: {cause}", error.message)
+            }
+            _ => error.message.clone(),
+        },
+        hint: error.hint.clone(),
+        source: None,
+    }
+}
+
+fn timed_out(shown: &str, what: &str, seconds: u64) -> Error {
+    Error::new(Kind::Timeout, format!("{shown}: {what} within {seconds} s"))
+}
+
+#[cfg(test)]
+mod tests;

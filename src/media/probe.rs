@@ -1,0 +1,264 @@
+//! Tells what a file is from its content: one reader per family of formats, `ffprobe` for the rest.
+//!
+//! The readers are our own: the crates that were tried stop at milliseconds where a draft counts
+//! microseconds, ask for memory as the file says, panic on broken tables, or read far more than
+//! headers. They take nothing on trust: what is read is bounded by the file, the time and a count.
+
+mod bmff;
+mod ffprobe;
+mod image;
+mod matroska;
+mod mpeg;
+mod ogg;
+mod riff;
+mod wire;
+
+use std::path::Path;
+
+use super::reader::Reader;
+use super::{Facts, Format};
+use crate::error::Error;
+use crate::units::Micros;
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// What is needed to place it; as few reads as possible.
+    Facts,
+    /// Also that its end is there.
+    Whole,
+}
+
+/// Why there are no facts.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The bytes could not be had.
+    Read(Error),
+    /// It is a file of this kind, but a broken one: `(what, why)`.
+    Broken(&'static str, String),
+    /// The file ends before what it says it has: `(what, bytes there, bytes needed)`.
+    Cut(&'static str, u64, u64),
+    /// None of the formats known here.
+    Unknown(String),
+}
+
+pub(super) type Probe<T> = Result<T, Fault>;
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Fault {
+    pub fn into_error(self, shown: &str) -> Error {
+        match self {
+            Self::Read(mut error) => {
+                if !error.message.contains(shown) {
+                    error.message = format!("{shown}: {}", error.message);
+                }
+                error
+            }
+            Self::Broken(what, why) => {
+                Error::media(format!("{shown} is a broken {what} file: {why}"))
+            }
+            Self::Cut(what, bytes, needed) => Error::media(format!(
+                "{shown} is cut off: this {what} file has {bytes} bytes and needs {needed}"
+            ))
+            .hint("fetch or export it again"),
+            Self::Unknown(what) => Error::media(format!("{shown} is not media: {what}")),
+        }
+    }
+
+    /// Whether another reader may know better.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Read(_))
+    }
+}
+
+/// What `reader` holds. `path` is where it lies on this disk, if it does: `ffprobe` reads files only.
+pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Probe<Facts> {
+    let head = reader.bytes(0, 4096)?;
+    if head.is_empty() {
+        return Err(Fault::Unknown("it is empty".to_owned()));
+    }
+    let known = match family(&head) {
+        Some(Family::Bmff) => bmff::read(reader, depth),
+        Some(Family::Matroska) => matroska::read(reader),
+        Some(Family::Png) => image::png(reader, depth),
+        Some(Family::Jpeg) => image::jpeg(reader, depth),
+        Some(Family::Gif) => image::gif(reader),
+        Some(Family::Bmp) => image::bmp(reader),
+        Some(Family::Wave) => riff::wave(reader),
+        Some(Family::Webp) => riff::webp(reader),
+        Some(Family::Flac) => mpeg::flac(reader, depth),
+        Some(Family::Ogg) => ogg::read(reader),
+        Some(Family::Mpeg) => mpeg::audio(reader, depth),
+        None => match text_kind(&head) {
+            Some(what) => return Err(Fault::Unknown(what.to_owned())),
+            None => Err(Fault::Unknown(
+                "its first bytes are of no known format".to_owned(),
+            )),
+        },
+    };
+    let mut facts = match known {
+        Ok(facts) => facts,
+        Err(fault) if fault.is_final() || matches!(fault, Fault::Cut(..)) => return Err(fault),
+        Err(fault) => match path.and_then(|path| ffprobe::read(path, reader.guard())) {
+            Some(facts) => facts,
+            None => return Err(fault),
+        },
+    };
+    facts.bytes = reader.len();
+    Ok(facts)
+}
+
+/// Whether `ffprobe` could know more than the readers here, so that fetching the file is worth it.
+pub(super) fn may_be_media(head: &[u8]) -> bool {
+    family(head).is_none() && text_kind(head).is_none() && ffprobe::is_installed()
+}
+
+#[derive(Clone, Copy)]
+enum Family {
+    Bmff,
+    Matroska,
+    Png,
+    Jpeg,
+    Gif,
+    Bmp,
+    Wave,
+    Webp,
+    Flac,
+    Ogg,
+    Mpeg,
+}
+
+fn family(head: &[u8]) -> Option<Family> {
+    let at = |from: usize, text: &[u8]| head.get(from..from + text.len()) == Some(text);
+    Some(match head {
+        [0x89, b'P', b'N', b'G', ..] => Family::Png,
+        [0xff, 0xd8, 0xff, ..] => Family::Jpeg,
+        [b'G', b'I', b'F', b'8', ..] => Family::Gif,
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Family::Matroska,
+        [b'f', b'L', b'a', b'C', ..] => Family::Flac,
+        [b'O', b'g', b'g', b'S', ..] => Family::Ogg,
+        [b'I', b'D', b'3', ..] => Family::Mpeg,
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Family::Bmp,
+        _ if (at(0, b"RIFF") || at(0, b"RF64")) && at(8, b"WAVE") => Family::Wave,
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => Family::Webp,
+        _ if [
+            b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot",
+        ]
+        .iter()
+        .any(|kind| at(4, *kind)) =>
+        {
+            Family::Bmff
+        }
+        _ if mpeg::starts_audio(head) => Family::Mpeg,
+        _ => return None,
+    })
+}
+
+/// What text it is, if it is text.
+fn text_kind(head: &[u8]) -> Option<&'static str> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // A character may be cut in two at the end of what was read.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+        return None;
+    }
+    let start = text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .to_ascii_lowercase();
+    Some(
+        if start.starts_with("<!doctype html") || start.starts_with("<html") {
+            "it is an HTML page"
+        } else if start.starts_with("<svg") || start.contains("<svg ") {
+            "it is an SVG drawing, which has to be turned into a PNG first"
+        } else if start.starts_with('{') || start.starts_with('[') {
+            "it is JSON"
+        } else if start.starts_with("#extm3u") {
+            "it is a playlist of a stream, not a file"
+        } else {
+            "it is text"
+        },
+    )
+}
+
+/// What an audio file is.
+fn sound(format: Format, duration: Micros, cover_art: bool) -> Facts {
+    Facts {
+        format,
+        is_still: false,
+        width: 0,
+        height: 0,
+        duration,
+        audio_duration: Some(duration),
+        has_video: false,
+        has_audio: true,
+        cover_art,
+        bytes: None,
+    }
+}
+
+/// What a picture is: moving if it has a length.
+fn picture(
+    what: &'static str,
+    format: Format,
+    width: u64,
+    height: u64,
+    duration: Micros,
+) -> Probe<Facts> {
+    let (width, height) = size(what, width, height)?;
+    let moves = duration > Micros::ZERO;
+    Ok(Facts {
+        format,
+        is_still: !moves,
+        width,
+        height,
+        duration,
+        audio_duration: None,
+        has_video: moves,
+        has_audio: false,
+        cover_art: false,
+        bytes: None,
+    })
+}
+
+fn size(what: &'static str, width: u64, height: u64) -> Probe<(u32, u32)> {
+    match (u32::try_from(width), u32::try_from(height)) {
+        (Ok(width @ 1..=0xf_ffff), Ok(height @ 1..=0xf_ffff)) => Ok((width, height)),
+        _ => Err(Fault::Broken(
+            what,
+            format!("its picture is {width} × {height} pixels"),
+        )),
+    }
+}
+
+/// `count` units of which `per_second` make a second, as microseconds. The reference API takes the
+/// six decimals that ffprobe prints, times a million, cut off; drafts have to agree with it.
+fn micros(count: u64, per_second: u64) -> Micros {
+    if per_second == 0 {
+        return Micros::ZERO;
+    }
+    decimals(count as f64 / per_second as f64)
+}
+
+/// See [`micros`].
+fn decimals(seconds: f64) -> Micros {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Micros::ZERO;
+    }
+    let text = format!("{seconds:.6}");
+    Micros((text.parse::<f64>().unwrap_or(0.0) * 1e6) as i64)
+}
+
+fn no_sound_or_picture() -> Fault {
+    Fault::Unknown("it has neither picture nor sound".to_owned())
+}

@@ -1,0 +1,619 @@
+//! MP4, MOV, M4A and their fragments, and the still pictures of the same make (HEIC, AVIF).
+
+use super::wire::{u16_be, u32_be, u64_be};
+use super::{Depth, Fault, Probe, Reader, micros, no_sound_or_picture, picture, size};
+use crate::media::{Facts, Format};
+use crate::units::Micros;
+
+const WHAT: &str = "MP4";
+/// Boxes that are looked at within one box before a file is taken for a broken one.
+const MOST_BOXES: usize = 100_000;
+const MOST_TRACKS: usize = 1000;
+
+/// A box: where its content lies.
+struct Part {
+    kind: [u8; 4],
+    body: u64,
+    end: u64,
+}
+
+#[derive(Default)]
+struct Movie {
+    brand: [u8; 4],
+    image: Option<Image>,
+    /// Units per second of the movie's own lengths.
+    timescale: u64,
+    duration: u64,
+    turned: bool,
+    tracks: Vec<Track>,
+    found: bool,
+    fragmented: bool,
+    /// Of the fragments together, where the header says.
+    fragments_duration: u64,
+    /// By track id: the length of a sample unless its fragment says otherwise.
+    defaults: Vec<(u64, u64)>,
+    /// Of all segments that an index at the front lists, in units and units per second.
+    indexed: Option<(u64, u64)>,
+    cover_art: bool,
+}
+
+#[derive(Default)]
+struct Track {
+    id: u64,
+    handler: [u8; 4],
+    timescale: u64,
+    duration: u64,
+    /// Sum over the table of sample lengths.
+    samples: u64,
+    /// Sum over the edit list, in units of the movie.
+    edits: u64,
+    size: (u64, u64),
+    turned: bool,
+    /// Where the last fragment ends, and where the first began.
+    fragments: Option<(u64, u64)>,
+}
+
+#[derive(Default)]
+struct Image {
+    size: (u64, u64),
+    turned: bool,
+}
+
+pub(super) fn read(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+    let mut movie = Movie::default();
+    let mut at = 0;
+    let mut data = false;
+    for count in 0.. {
+        if count == MOST_BOXES {
+            return Err(endless());
+        }
+        let Some(part) = top(reader, at, movie.found && data)? else {
+            break;
+        };
+        match &part.kind {
+            b"ftyp" => movie.brand = four(&reader.bytes(part.body, 4)?),
+            b"moov" => movie_header(reader, &part, &mut movie)?,
+            b"meta" => movie.image = Some(image(reader, &part)?),
+            b"sidx" => segment_index(reader, &part, &mut movie)?,
+            b"moof" => fragment(reader, &part, &mut movie)?,
+            b"mdat" => data = true,
+            _ => {}
+        }
+        at = part.end;
+        let known = movie.found
+            && (!movie.fragmented || movie.fragments_duration > 0 || movie.indexed.is_some());
+        if depth == Depth::Facts && !reader.is_near() && (known && data || is_image(&movie)) {
+            break;
+        }
+    }
+    movie.facts()
+}
+
+fn is_image(movie: &Movie) -> bool {
+    !movie.found && movie.image.as_ref().is_some_and(|image| image.size.0 > 0)
+}
+
+/// The box at the file's top level that begins at `at`. What follows complete media and is no box
+/// is left alone: players do not read it either.
+fn top(reader: &mut Reader, at: u64, complete: bool) -> Probe<Option<Part>> {
+    let head = reader.bytes(at, 16)?;
+    if head.len() < 8 {
+        let there = reader.measure()?;
+        return if at > there {
+            Err(Fault::Cut(WHAT, there, at))
+        } else {
+            Ok(None)
+        };
+    }
+    let kind = four(&head[4..]);
+    let (size, header) = lengths(&head);
+    let plausible = kind.iter().all(|c| matches!(c, 0x20..=0x7e | 0xa9));
+    if complete && (!plausible || size == 0) {
+        return Ok(None);
+    }
+    let end = if size == 0 {
+        reader.measure()?
+    } else {
+        at.saturating_add(size)
+    };
+    if !plausible || end < at + header {
+        return Err(Fault::Broken(WHAT, format!("no box at byte {at}")));
+    }
+    if let Some(there) = reader.len().filter(|there| end > *there) {
+        return Err(Fault::Cut(WHAT, there, end));
+    }
+    Ok(Some(Part {
+        kind,
+        body: at + header,
+        end,
+    }))
+}
+
+/// The size a box claims, header included, and that of the header.
+fn lengths(head: &[u8]) -> (u64, u64) {
+    match u32_be(head, 0) {
+        Some(1) => (u64_be(head, 8).unwrap_or(u64::MAX).max(1), 16),
+        size => (size.unwrap_or(0), 8),
+    }
+}
+
+fn four(bytes: &[u8]) -> [u8; 4] {
+    bytes.first_chunk().copied().unwrap_or_default()
+}
+
+/// The boxes within `from..end`.
+fn each(
+    reader: &mut Reader,
+    from: u64,
+    end: u64,
+    visit: &mut dyn FnMut(&mut Reader, &Part) -> Probe<()>,
+) -> Probe<()> {
+    let mut at = from;
+    for _ in 0..MOST_BOXES {
+        if at.saturating_add(8) > end {
+            return Ok(());
+        }
+        let head = reader.bytes(at, 16)?;
+        let (size, header) = lengths(&head);
+        // QuickTime ends some lists with four zero bytes.
+        if head.len() < 8 || size == 0 {
+            return Ok(());
+        }
+        let part = Part {
+            kind: four(&head[4..]),
+            body: at + header,
+            end: at.saturating_add(size),
+        };
+        if part.end < part.body || part.end > end {
+            return Err(Fault::Broken(
+                WHAT,
+                format!("the box at byte {at} is larger than what it lies in"),
+            ));
+        }
+        visit(reader, &part)?;
+        at = part.end;
+    }
+    Err(endless())
+}
+
+fn endless() -> Fault {
+    Fault::Broken(WHAT, "it has boxes without an end".to_owned())
+}
+
+impl Part {
+    /// The start of its content.
+    fn read(&self, reader: &mut Reader, most: usize) -> Probe<Vec<u8>> {
+        let count = usize::try_from(self.end - self.body).map_or(most, |count| count.min(most));
+        Ok(reader.bytes(self.body, count)?)
+    }
+}
+
+fn movie_header(reader: &mut Reader, moov: &Part, movie: &mut Movie) -> Probe<()> {
+    movie.found = true;
+    each(reader, moov.body, moov.end, &mut |reader, part| {
+        match &part.kind {
+            b"mvhd" => {
+                let bytes = part.read(reader, 112)?;
+                (movie.timescale, movie.duration) = times(&bytes);
+                movie.turned = turned(&bytes, if bytes.first() == Some(&1) { 48 } else { 36 });
+            }
+            b"trak" if movie.tracks.len() < MOST_TRACKS => {
+                let mut track = Track::default();
+                trak(reader, part, &mut track)?;
+                movie.tracks.push(track);
+            }
+            b"mvex" => {
+                movie.fragmented = true;
+                each(reader, part.body, part.end, &mut |reader, part| {
+                    let bytes = part.read(reader, 24)?;
+                    match &part.kind {
+                        b"mehd" => {
+                            movie.fragments_duration = sized(&bytes, 4, bytes.first() == Some(&1));
+                        }
+                        b"trex" => {
+                            let id = u32_be(&bytes, 4).unwrap_or(0);
+                            movie.defaults.push((id, u32_be(&bytes, 12).unwrap_or(0)));
+                        }
+                        _ => {}
+                    }
+                    Ok(())
+                })?;
+            }
+            b"udta" => movie.cover_art |= has_cover(reader, part)?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// A number of 32 bits, or of 64 in boxes of version 1; one that says "unknown" is 0.
+fn sized(bytes: &[u8], at: usize, long: bool) -> u64 {
+    let unknown = if long { u64::MAX } else { u64::from(u32::MAX) };
+    let value = if long {
+        u64_be(bytes, at)
+    } else {
+        u32_be(bytes, at)
+    };
+    value.filter(|value| *value != unknown).unwrap_or(0)
+}
+
+/// Units per second and length, as `mvhd` and `mdhd` have them.
+fn times(bytes: &[u8]) -> (u64, u64) {
+    let long = bytes.first() == Some(&1);
+    let at = if long { 20 } else { 12 };
+    (u32_be(bytes, at).unwrap_or(0), sized(bytes, at + 4, long))
+}
+
+/// Whether the matrix at `at` turns the picture by a quarter.
+fn turned(bytes: &[u8], at: usize) -> bool {
+    let entry = |index: usize| u32_be(bytes, at + 4 * index).unwrap_or(0);
+    entry(0) == 0 && entry(4) == 0 && entry(1) != 0 && entry(3) != 0
+}
+
+fn trak(reader: &mut Reader, part: &Part, track: &mut Track) -> Probe<()> {
+    each(reader, part.body, part.end, &mut |reader, part| {
+        match &part.kind {
+            b"tkhd" => {
+                let bytes = part.read(reader, 96)?;
+                let long = bytes.first() == Some(&1);
+                track.id = u32_be(&bytes, if long { 20 } else { 12 }).unwrap_or(0);
+                let matrix = if long { 52 } else { 40 };
+                track.turned = turned(&bytes, matrix);
+                // Only until the sample description says it: this one is scaled.
+                let pixels = |at| u32_be(&bytes, at).unwrap_or(0) >> 16;
+                if track.size == (0, 0) {
+                    track.size = (pixels(matrix + 36), pixels(matrix + 40));
+                }
+            }
+            b"edts" => each(reader, part.body, part.end, &mut |reader, part| {
+                if &part.kind == b"elst" {
+                    track.edits = edits(&part.read(reader, 1 << 20)?);
+                }
+                Ok(())
+            })?,
+            b"mdia" => each(reader, part.body, part.end, &mut |reader, part| {
+                match &part.kind {
+                    b"mdhd" => (track.timescale, track.duration) = times(&part.read(reader, 36)?),
+                    b"hdlr" => {
+                        track.handler = four(part.read(reader, 12)?.get(8..).unwrap_or_default())
+                    }
+                    b"minf" => each(reader, part.body, part.end, &mut |reader, part| {
+                        if &part.kind == b"stbl" {
+                            return sample_tables(reader, part, track);
+                        }
+                        Ok(())
+                    })?,
+                    _ => {}
+                }
+                Ok(())
+            })?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+fn edits(bytes: &[u8]) -> u64 {
+    let long = bytes.first() == Some(&1);
+    let entry = if long { 20 } else { 12 };
+    let count = u32_be(bytes, 4).unwrap_or(0) as usize;
+    bytes
+        .get(8..)
+        .unwrap_or_default()
+        .chunks_exact(entry)
+        .take(count)
+        .fold(0, |sum: u64, entry| {
+            sum.saturating_add(sized(entry, 0, long))
+        })
+}
+
+fn sample_tables(reader: &mut Reader, stbl: &Part, track: &mut Track) -> Probe<()> {
+    each(reader, stbl.body, stbl.end, &mut |reader, part| {
+        match &part.kind {
+            b"stsd" => {
+                let bytes = part.read(reader, 64)?;
+                // The first description, after its own header: 24 bytes, then width and height.
+                let (width, height) = (u16_be(&bytes, 40), u16_be(&bytes, 42));
+                if let (b"vide", Some(width @ 1..), Some(height @ 1..)) =
+                    (&track.handler, width, height)
+                {
+                    track.size = (width, height);
+                }
+            }
+            b"stts" => track.samples = sample_lengths(reader, part)?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+fn sample_lengths(reader: &mut Reader, part: &Part) -> Probe<u64> {
+    const STEP: u64 = 32 << 10;
+    let mut sum: u64 = 0;
+    let mut at = part.body + 8;
+    while at < part.end {
+        let bytes = reader.bytes(at, STEP.min(part.end - at) as usize)?;
+        for entry in bytes.chunks_exact(8) {
+            let (count, length) = (u32_be(entry, 0).unwrap_or(0), u32_be(entry, 4).unwrap_or(0));
+            // ffmpeg reads a negative length as 1.
+            let length = if length > u64::from(u32::MAX / 2) {
+                1
+            } else {
+                length
+            };
+            sum = sum.saturating_add(count * length);
+        }
+        if bytes.len() < 8 {
+            break;
+        }
+        at += STEP;
+    }
+    Ok(sum)
+}
+
+/// iTunes' place for a cover: `meta/ilst/covr`.
+fn has_cover(reader: &mut Reader, udta: &Part) -> Probe<bool> {
+    let mut found = false;
+    each(reader, udta.body, udta.end, &mut |reader, part| {
+        if &part.kind != b"meta" {
+            return Ok(());
+        }
+        let body = meta_body(reader, part)?;
+        each(reader, body, part.end, &mut |reader, part| {
+            if &part.kind != b"ilst" {
+                return Ok(());
+            }
+            each(reader, part.body, part.end, &mut |_, part| {
+                found |= &part.kind == b"covr";
+                Ok(())
+            })
+        })
+    })?;
+    Ok(found)
+}
+
+/// QuickTime's `meta` has no version and flags, everyone else's has.
+fn meta_body(reader: &mut Reader, part: &Part) -> Probe<u64> {
+    let plain = part.read(reader, 8)?.get(4..) == Some(b"hdlr");
+    Ok(if plain { part.body } else { part.body + 4 })
+}
+
+/// The largest of the pictures described: the others are its tiles and thumbnails.
+fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
+    let mut image = Image::default();
+    let body = meta_body(reader, meta)?;
+    each(reader, body, meta.end, &mut |reader, part| {
+        if &part.kind != b"iprp" {
+            return Ok(());
+        }
+        each(reader, part.body, part.end, &mut |reader, part| {
+            if &part.kind != b"ipco" {
+                return Ok(());
+            }
+            each(reader, part.body, part.end, &mut |reader, part| {
+                let bytes = part.read(reader, 12)?;
+                match &part.kind {
+                    b"ispe" => {
+                        let size = (
+                            u32_be(&bytes, 4).unwrap_or(0),
+                            u32_be(&bytes, 8).unwrap_or(0),
+                        );
+                        if size.0 * size.1 > image.size.0 * image.size.1 {
+                            image.size = size;
+                        }
+                    }
+                    b"irot" => image.turned = bytes.first().is_some_and(|angle| angle % 2 == 1),
+                    _ => {}
+                }
+                Ok(())
+            })
+        })
+    })?;
+    Ok(image)
+}
+
+fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<()> {
+    let bytes = part.read(reader, 1 << 20)?;
+    let long = bytes.first() == Some(&1);
+    let start = if long { 28 } else { 20 };
+    let (Some(timescale @ 1..), Some(count)) = (u32_be(&bytes, 8), u16_be(&bytes, start + 2))
+    else {
+        return Ok(());
+    };
+    let entries = bytes.get(start + 4..).unwrap_or_default();
+    let sum = entries
+        .chunks_exact(12)
+        .take(count as usize)
+        .fold(0, |sum: u64, entry| sum + u32_be(entry, 4).unwrap_or(0));
+    // One index per track: the longest counts.
+    let longer = movie.indexed.is_none_or(|(units, per_second)| {
+        u128::from(sum) * u128::from(per_second) > u128::from(units) * u128::from(timescale)
+    });
+    if longer && sum > 0 {
+        movie.indexed = Some((sum, timescale));
+    }
+    Ok(())
+}
+
+fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
+    each(reader, moof.body, moof.end, &mut |reader, part| {
+        if &part.kind != b"traf" {
+            return Ok(());
+        }
+        let (mut id, mut default, mut start, mut sum) = (0, 0, None, 0_u64);
+        each(reader, part.body, part.end, &mut |reader, part| {
+            match &part.kind {
+                b"tfhd" => {
+                    let bytes = part.read(reader, 32)?;
+                    let flags = u32_be(&bytes, 0).unwrap_or(0);
+                    id = u32_be(&bytes, 4).unwrap_or(0);
+                    let at =
+                        8 + if flags & 1 == 0 { 0 } else { 8 } + if flags & 2 == 0 { 0 } else { 4 };
+                    default = match flags & 8 {
+                        0 => movie
+                            .defaults
+                            .iter()
+                            .find(|(track, _)| *track == id)
+                            .map_or(0, |d| d.1),
+                        _ => u32_be(&bytes, at).unwrap_or(0),
+                    };
+                }
+                b"tfdt" => {
+                    let bytes = part.read(reader, 12)?;
+                    start = Some(sized(&bytes, 4, bytes.first() == Some(&1)));
+                }
+                b"trun" => sum = run(reader, part, default)?.saturating_add(sum),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        if let Some(track) = movie.tracks.iter_mut().find(|track| track.id == id) {
+            let (end, first) = track.fragments.unwrap_or_else(|| {
+                let first = start.unwrap_or(0);
+                (first, first)
+            });
+            let end = end.max(start.unwrap_or(end).saturating_add(sum));
+            track.fragments = Some((end, first));
+        }
+        Ok(())
+    })
+}
+
+/// The length of the samples of one run.
+fn run(reader: &mut Reader, part: &Part, default: u64) -> Probe<u64> {
+    let head = part.read(reader, 8)?;
+    let (Some(flags), Some(count)) = (u32_be(&head, 0), u32_be(&head, 4)) else {
+        return Ok(0);
+    };
+    if flags & 0x100 == 0 {
+        return Ok(count * default);
+    }
+    let fields = [0x100, 0x200, 0x400, 0x800]
+        .iter()
+        .filter(|flag| flags & **flag != 0)
+        .count();
+    let mut at = part.body + 8;
+    at += if flags & 1 == 0 { 0 } else { 4 };
+    at += if flags & 4 == 0 { 0 } else { 4 };
+    let entry = 4 * fields;
+    let step = (32 << 10) / entry * entry;
+    let mut left = count as usize;
+    let mut sum: u64 = 0;
+    while left > 0 && at < part.end {
+        let bytes = reader.bytes(at, step.min((part.end - at) as usize))?;
+        let entries = bytes.chunks_exact(entry).take(left);
+        if entries.len() == 0 {
+            break;
+        }
+        left -= entries.len();
+        sum += entries
+            .map(|entry| u32_be(entry, 0).unwrap_or(0))
+            .sum::<u64>();
+        at += step as u64;
+    }
+    Ok(sum)
+}
+
+impl Movie {
+    fn facts(self) -> Probe<Facts> {
+        if !self.found {
+            return match self.image {
+                Some(Image {
+                    size: (width, height),
+                    turned,
+                }) if width > 0 => {
+                    let (width, height) = if turned {
+                        (height, width)
+                    } else {
+                        (width, height)
+                    };
+                    let format = if self.brand.starts_with(b"avi") {
+                        Format::Avif
+                    } else {
+                        Format::Heic
+                    };
+                    picture("HEIC", format, width, height, Micros::ZERO)
+                }
+                _ => Err(Fault::Broken(
+                    WHAT,
+                    "its index (`moov`) is missing, so it was never finished or is cut off"
+                        .to_owned(),
+                )),
+            };
+        }
+        let video = self.tracks.iter().find(|track| &track.handler == b"vide");
+        let audio = self.tracks.iter().find(|track| &track.handler == b"soun");
+        let Some(main) = video.or(audio) else {
+            return Err(no_sound_or_picture());
+        };
+        let (width, height) = match video {
+            Some(track) => {
+                let (width, height) = track.size;
+                let turned = track.turned != self.turned;
+                size(
+                    WHAT,
+                    if turned { height } else { width },
+                    if turned { width } else { height },
+                )?
+            }
+            None => (0, 0),
+        };
+        let duration = self.length(main);
+        if duration == Micros::ZERO {
+            return Err(Fault::Broken(WHAT, "it has no length".to_owned()));
+        }
+        Ok(Facts {
+            format: match (&self.brand, video) {
+                (b"qt  ", _) => Format::Mov,
+                (_, Some(_)) => Format::Mp4,
+                (_, None) => Format::M4a,
+            },
+            is_still: false,
+            width,
+            height,
+            duration,
+            audio_duration: audio.map(|track| self.length(track)),
+            has_video: video.is_some(),
+            has_audio: audio.is_some(),
+            cover_art: self.cover_art,
+            bytes: None,
+        })
+    }
+
+    fn length(&self, track: &Track) -> Micros {
+        let own = self.own_length(track);
+        if own > Micros::ZERO {
+            return own;
+        }
+        if let Some((units, per_second)) = self.indexed {
+            return micros(units, per_second);
+        }
+        micros(self.fragments_duration.max(self.duration), self.timescale)
+    }
+
+    /// The shortest of what header, samples and edits say, as ffmpeg counts it.
+    fn own_length(&self, track: &Track) -> Micros {
+        let edits = match self.timescale {
+            0 => 0,
+            scale => {
+                let units = u128::from(track.edits) * u128::from(track.timescale);
+                u64::try_from((units + u128::from(scale) / 2) / u128::from(scale)).unwrap_or(0)
+            }
+        };
+        if let Some((end, first)) = track.fragments {
+            let length = track.samples.saturating_add(end - first);
+            return micros(length, track.timescale);
+        }
+        let shortest = [track.duration, track.samples, edits]
+            .into_iter()
+            .filter(|length| *length > 0)
+            .min();
+        match shortest {
+            // In a file of fragments the header speaks of what is not in them.
+            Some(length) if !self.fragmented || track.samples > 0 => {
+                micros(length, track.timescale)
+            }
+            _ => Micros::ZERO,
+        }
+    }
+}

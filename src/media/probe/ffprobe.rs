@@ -1,0 +1,204 @@
+//! `ffprobe`, where it is installed, for files of this disk that nothing here can read.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::decimals;
+use crate::media::reader::Guard;
+use crate::media::{Facts, Format};
+use crate::units::Micros;
+
+/// Formats that hold their media themselves. A list of other files or addresses must not be
+/// followed: it would get round what may be read.
+const FORMATS: &str = "mpegts,mpeg,mpegvideo,h264,hevc,avi,flv,live_flv,asf,aiff,caf,amr,au,wv,ape,w64,ac3,\
+    eac3,dts,mp3,aac,flac,ogg,wav,mov,matroska,gif,png_pipe,jpeg_pipe,tiff_pipe,bmp_pipe,webp_pipe,rm,mxf,nut,dv";
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    format: Container,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    #[serde(default)]
+    codec_type: String,
+    #[serde(default)]
+    width: u32,
+    #[serde(default)]
+    height: u32,
+    duration: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Default, Deserialize)]
+struct Disposition {
+    #[serde(default)]
+    attached_pic: u8,
+}
+
+#[derive(Deserialize)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+struct Container {
+    #[serde(default)]
+    format_name: String,
+    duration: Option<String>,
+}
+
+/// Looked for once: an installation while we run is found at the next start.
+pub(super) fn is_installed() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        Command::new("ffprobe")
+            .arg("-version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    })
+}
+
+/// What `ffprobe` makes of the file; nothing if it is not installed, too slow, or knows no better.
+pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
+    if !is_installed() {
+        return None;
+    }
+    let mut file = std::ffi::OsString::from("file:");
+    file.push(path);
+    let mut child = Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-print_format",
+            "json",
+            "-show_streams",
+            "-show_format",
+        ])
+        .args([
+            "-protocol_whitelist",
+            "file",
+            "-format_whitelist",
+            FORMATS,
+            "-i",
+        ])
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdout = child.stdout.take()?;
+    // A thread takes the answer, so that a full pipe cannot hold up the child.
+    let answer = std::thread::spawn(move || {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut text).map(|_| text)
+    });
+    let status = wait(&mut child, guard);
+    let text = answer.join().ok()?.ok()?;
+    if !status? {
+        return None;
+    }
+    facts(serde_json::from_str(&text).ok()?)
+}
+
+/// Whether it ended well; killed when time is up.
+fn wait(child: &mut std::process::Child, guard: &Guard) -> Option<bool> {
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let Some(status) = child.try_wait().ok()? {
+            return Some(status.success());
+        }
+        if guard.cancel.is_cancelled() || Instant::now() >= guard.deadline {
+            child.kill().ok();
+            child.wait().ok();
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+fn facts(answer: Answer) -> Option<Facts> {
+    let seconds = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
+    let whole = seconds(&answer.format.duration);
+    let video = answer
+        .streams
+        .iter()
+        .find(|s| s.codec_type == "video" && s.disposition.attached_pic == 0 && s.width > 0);
+    let audio = answer.streams.iter().find(|s| s.codec_type == "audio");
+    let cover_art = answer
+        .streams
+        .iter()
+        .any(|s| s.disposition.attached_pic != 0);
+    if video.is_none() && audio.is_none() {
+        return None;
+    }
+    let length = |stream: &Stream| decimals(seconds(&stream.duration).or(whole).unwrap_or(0.0));
+    let name = answer.format.format_name.as_str();
+    let is_still = name.ends_with("_pipe") && audio.is_none();
+    let turned = video.is_some_and(|stream| {
+        let turn = stream.side_data_list.iter().find_map(|data| data.rotation);
+        turn.is_some_and(|turn| (turn / 90.0).round() as i64 % 2 != 0)
+    });
+    let (width, height) = video.map_or((0, 0), |stream| (stream.width, stream.height));
+    let (width, height) = if turned {
+        (height, width)
+    } else {
+        (width, height)
+    };
+    Some(Facts {
+        format: format(name, video.is_some())?,
+        is_still,
+        width,
+        height,
+        duration: match (is_still, video.or(audio)) {
+            (false, Some(stream)) => length(stream),
+            _ => Micros::ZERO,
+        },
+        audio_duration: audio.map(length),
+        has_video: video.is_some() && !is_still,
+        has_audio: audio.is_some(),
+        cover_art,
+        bytes: None,
+    })
+}
+
+fn format(name: &str, video: bool) -> Option<Format> {
+    Some(match name.split(',').next()? {
+        "mpegts" => Format::Ts,
+        "mpeg" | "mpegvideo" | "h264" | "hevc" => Format::Mpg,
+        "avi" => Format::Avi,
+        "flv" | "live_flv" => Format::Flv,
+        "asf" => Format::Wmv,
+        "aiff" | "caf" => Format::Aiff,
+        "mp3" => Format::Mp3,
+        "aac" => Format::Aac,
+        "flac" => Format::Flac,
+        "ogg" => Format::Ogg,
+        "wav" | "w64" => Format::Wav,
+        "mov" if video => Format::Mp4,
+        "mov" => Format::M4a,
+        "matroska" => Format::Mkv,
+        "gif" => Format::Gif,
+        "png_pipe" => Format::Png,
+        "jpeg_pipe" => Format::Jpg,
+        "tiff_pipe" => Format::Tiff,
+        "bmp_pipe" => Format::Bmp,
+        "webp_pipe" => Format::Webp,
+        _ => return None,
+    })
+}

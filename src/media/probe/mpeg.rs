@@ -1,0 +1,402 @@
+//! MP3 and AAC as plain streams of frames, and FLAC.
+
+use super::wire::{syncsafe, u16_be, u32_be};
+use super::{Depth, Fault, Probe, Reader, micros, sound};
+use crate::media::{Facts, Format};
+use crate::units::Micros;
+
+/// How far to look for the first frame after the tags.
+const SEARCH: usize = 64 << 10;
+/// How much of a remote file is counted frame by frame before the rest is taken to be alike.
+const COUNTED: u64 = 512 << 10;
+
+struct Frame {
+    format: Format,
+    bytes: u64,
+    samples: u64,
+    rate: u64,
+    /// Where the table of a file of varying rate lies in its first frame.
+    table: usize,
+}
+
+/// Whether two frames follow each other here.
+pub(super) fn starts_audio(head: &[u8]) -> bool {
+    frame(head).is_some_and(|first| {
+        head.get(first.bytes as usize..)
+            .is_some_and(|rest| frame(rest).is_some_and(|next| next.rate == first.rate))
+    })
+}
+
+pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+    let (start, cover_art) = tags(reader)?;
+    let head = reader.bytes(start, SEARCH)?;
+    if head.starts_with(b"fLaC") {
+        return flac_at(reader, start, cover_art, depth);
+    }
+    let found = (0..head.len().saturating_sub(4)).find(|at| {
+        head[*at] == 0xff
+            && (starts_audio(&head[*at..])
+                || frame(&head[*at..]).is_some_and(|f| at + f.bytes as usize == head.len()))
+    });
+    let Some(offset) = found else {
+        let cut = head.len() < SEARCH;
+        return Err(if cut && start > 0 {
+            Fault::Broken("MP3", "there is no sound after its tags".to_owned())
+        } else {
+            Fault::Unknown("it has no frames of sound".to_owned())
+        });
+    };
+    let start = start + offset as u64;
+    let head = &head[offset..];
+    // Found above.
+    let Some(first) = frame(head) else {
+        return Err(Fault::Unknown("it has no frames of sound".to_owned()));
+    };
+    let what = if first.format == Format::Mp3 {
+        "MP3"
+    } else {
+        "AAC"
+    };
+    if let Some((frames, bytes)) = table(&first, head) {
+        if let (Some(there), Some(bytes)) = (reader.len(), bytes)
+            && start + bytes > there
+        {
+            return Err(Fault::Cut(what, there, start + bytes));
+        }
+        return Ok(sound(
+            first.format,
+            micros(frames * first.samples, first.rate),
+            cover_art,
+        ));
+    }
+    let duration = count(reader, start, &first)?;
+    Ok(sound(first.format, duration, cover_art))
+}
+
+/// The place after ID3v2 tags, and whether there is a picture in them.
+fn tags(reader: &mut Reader) -> Probe<(u64, bool)> {
+    let mut at = 0;
+    let mut cover_art = false;
+    for _ in 0..16 {
+        let head = reader.bytes(at, 10)?;
+        let Some(length) = syncsafe(&head, 6).filter(|_| head.starts_with(b"ID3")) else {
+            break;
+        };
+        cover_art |= tagged_picture(reader, at + 10, length, head[3])?;
+        let footer = if head[5] & 0x10 == 0 { 0 } else { 10 };
+        at += 10 + length + footer;
+        if let Some(there) = reader.len().filter(|there| at > *there) {
+            return Err(Fault::Cut("MP3", there, at));
+        }
+    }
+    Ok((at, cover_art))
+}
+
+fn tagged_picture(reader: &mut Reader, from: u64, length: u64, version: u8) -> Probe<bool> {
+    let end = from + length;
+    let mut at = from;
+    for _ in 0..1000 {
+        let head = reader.bytes(at, 10)?;
+        let (name, length, header) = match version {
+            2 => (head.get(..3), u32_be(&head, 2).map(|n| n & 0xff_ffff), 6),
+            3 => (head.get(..4), u32_be(&head, 4), 10),
+            _ => (head.get(..4), syncsafe(&head, 4), 10),
+        };
+        let (Some(name), Some(length)) = (name, length) else {
+            break;
+        };
+        if name == b"APIC" || name == b"PIC" {
+            return Ok(true);
+        }
+        at += header + length;
+        if at >= end || name[0] == 0 {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+/// An MPEG or ADTS frame header.
+fn frame(bytes: &[u8]) -> Option<Frame> {
+    let [0xff, second, third, fourth, ..] = *bytes else {
+        return None;
+    };
+    if second & 0xf6 == 0xf0 {
+        return adts(bytes);
+    }
+    let (version, layer) = (second >> 3 & 3, second >> 1 & 3);
+    let (rate_index, speed) = (usize::from(third >> 4), usize::from(third >> 2 & 3));
+    if second & 0xe0 != 0xe0
+        || version == 1
+        || layer == 0
+        || speed == 3
+        || !(1..15).contains(&rate_index)
+    {
+        return None;
+    }
+    let old = version == 3;
+    let kilobits = match (old, layer) {
+        (true, 3) => [
+            32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448,
+        ],
+        (true, 2) => [
+            32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
+        ],
+        (true, _) => [
+            32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+        ],
+        (false, 3) => [
+            32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256,
+        ],
+        (false, _) => [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+    }[rate_index - 1];
+    let halvings = match version {
+        3 => 0,
+        2 => 1,
+        _ => 2,
+    };
+    let rate = [44_100_u64, 48_000, 32_000][speed] >> halvings;
+    let padding = u64::from(third >> 1 & 1);
+    let (samples, bytes) = match (layer, old) {
+        (3, _) => (384, (12 * kilobits * 1000 / rate + padding) * 4),
+        (1, false) => (576, 72 * kilobits * 1000 / rate + padding),
+        _ => (1152, 144 * kilobits * 1000 / rate + padding),
+    };
+    let mono = fourth >> 6 == 3;
+    let side = match (old, mono) {
+        (true, false) => 32,
+        (true, true) | (false, false) => 17,
+        (false, true) => 9,
+    };
+    Some(Frame {
+        format: Format::Mp3,
+        bytes,
+        samples,
+        rate,
+        table: 4 + side,
+    })
+}
+
+fn adts(bytes: &[u8]) -> Option<Frame> {
+    const RATES: [u64; 13] = [
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
+        8000, 7350,
+    ];
+    let rate = *RATES.get(usize::from(*bytes.get(2)? >> 2 & 15))?;
+    let length = (u64::from(bytes[3] & 3) << 11)
+        | (u64::from(*bytes.get(4)?) << 3)
+        | u64::from(*bytes.get(5)? >> 5);
+    let blocks = u64::from(*bytes.get(6)? & 3) + 1;
+    (length >= 7).then_some(Frame {
+        format: Format::Aac,
+        bytes: length,
+        samples: 1024 * blocks,
+        rate,
+        table: usize::MAX,
+    })
+}
+
+/// How many frames and bytes a Xing, Info or VBRI table in the first frame says there are.
+fn table(first: &Frame, head: &[u8]) -> Option<(u64, Option<u64>)> {
+    if first.format != Format::Mp3 {
+        return None;
+    }
+    let frame = head.get(..first.bytes as usize)?;
+    if frame.get(36..40) == Some(b"VBRI") {
+        return Some((u32_be(frame, 50)?, u32_be(frame, 46))).filter(|(frames, _)| *frames > 0);
+    }
+    let table = frame.get(first.table..)?;
+    if !table.starts_with(b"Xing") && !table.starts_with(b"Info") {
+        return None;
+    }
+    let flags = u32_be(table, 4)?;
+    let frames = u32_be(table, 8).filter(|frames| flags & 1 != 0 && *frames > 0)?;
+    Some((
+        frames,
+        u32_be(table, 12).filter(|bytes| flags & 2 != 0 && *bytes > 0),
+    ))
+}
+
+/// The length by counting frames: all of a file of this disk, the start of a remote one.
+fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
+    let bytes = reader.measure()?;
+    let most = if reader.is_near() {
+        u64::MAX
+    } else {
+        start + COUNTED
+    };
+    let mut at = start;
+    let mut samples = 0;
+    while at < bytes && at < most {
+        let head = reader.bytes(at, 8)?;
+        match frame(&head).filter(|next| next.format == first.format && next.rate == first.rate) {
+            // A frame that is cut short at the end is not played.
+            Some(next) if at + next.bytes > bytes => break,
+            Some(next) => {
+                samples += next.samples;
+                at += next.bytes;
+            }
+            None if head.starts_with(b"TAG")
+                || head.starts_with(b"APETAGEX")
+                || head.starts_with(b"ID3") =>
+            {
+                break;
+            }
+            // Something else in between: the next frame is looked for.
+            None => match resync(reader, at + 1, first)? {
+                Some(next) => at = next,
+                None => break,
+            },
+        }
+    }
+    let whole = if at >= most && at > start {
+        u128::from(samples) * u128::from(bytes - start) / u128::from(at - start)
+    } else {
+        u128::from(samples)
+    };
+    let duration = micros(u64::try_from(whole).unwrap_or(0), first.rate);
+    if duration == Micros::ZERO {
+        return Err(Fault::Broken("MP3", "it has no whole frame".to_owned()));
+    }
+    Ok(duration)
+}
+
+fn resync(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64>> {
+    let bytes = reader.bytes(from, SEARCH)?;
+    Ok((0..bytes.len())
+        .find(|at| {
+            bytes[*at] == 0xff
+                && starts_audio(&bytes[*at..])
+                && frame(&bytes[*at..]).is_some_and(|next| next.rate == first.rate)
+        })
+        .map(|at| from + at as u64))
+}
+
+pub(super) fn flac(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+    flac_at(reader, 0, false, depth)
+}
+
+fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -> Probe<Facts> {
+    const WHAT: &str = "FLAC";
+    let head = reader.bytes(start + 4, 38)?;
+    let (Some(block), Some(high), Some(low)) =
+        (u16_be(&head, 6), u32_be(&head, 14), u32_be(&head, 18))
+    else {
+        return Err(Fault::Cut(WHAT, reader.measure()?, start + 42));
+    };
+    let rate = high >> 12;
+    let total = (high & 0xf) << 32 | low;
+    if rate == 0 {
+        return Err(Fault::Broken(
+            WHAT,
+            "it does not say how fast it is".to_owned(),
+        ));
+    }
+    let mut at = start + 4;
+    for _ in 0..1000 {
+        let head = reader.bytes(at, 4)?;
+        let (Some(word), Some(kind)) = (u32_be(&head, 0), head.first()) else {
+            return Err(Fault::Cut(WHAT, reader.measure()?, at + 4));
+        };
+        cover_art |= kind & 0x7f == 6;
+        at += 4 + (word & 0xff_ffff);
+        if kind & 0x80 != 0 {
+            break;
+        }
+    }
+    if let Some(there) = reader.len().filter(|there| at >= *there) {
+        return Err(Fault::Cut(WHAT, there, at + 1));
+    }
+    if total > 0 && depth == Depth::Facts {
+        return Ok(sound(Format::Flac, micros(total, rate), cover_art));
+    }
+    let end = flac_end(reader, at, block)?;
+    match (total, end) {
+        (0, None) => Err(Fault::Broken(WHAT, "it has no sound in it".to_owned())),
+        (0, Some(end)) => Ok(sound(Format::Flac, micros(end, rate), cover_art)),
+        (total, Some(end)) if end >= total => {
+            Ok(sound(Format::Flac, micros(total, rate), cover_art))
+        }
+        (total, end) => Err(Fault::Broken(
+            WHAT,
+            format!(
+                "its sound ends after {} of {}",
+                micros(end.unwrap_or(0), rate),
+                micros(total, rate)
+            ),
+        )),
+    }
+}
+
+/// The sample at which the last frame ends.
+fn flac_end(reader: &mut Reader, start: u64, block: u64) -> Probe<Option<u64>> {
+    let bytes = reader.measure()?;
+    let mut span = 64 << 10;
+    loop {
+        let from = bytes.saturating_sub(span).max(start);
+        let tail = reader.bytes(from, (bytes - from) as usize)?;
+        let last = (0..tail.len())
+            .rev()
+            .find_map(|at| flac_frame(&tail[at..], block));
+        if last.is_some() || from == start || span > 8 << 20 {
+            return Ok(last);
+        }
+        span *= 4;
+    }
+}
+
+/// The sample at which the frame with this header ends; the header has a checksum.
+fn flac_frame(bytes: &[u8], block: u64) -> Option<u64> {
+    let [0xff, second @ (0xf8 | 0xf9), third, _, first, ..] = *bytes else {
+        return None;
+    };
+    let extra = match first.leading_ones() as usize {
+        0 => 0,
+        ones @ 2..=7 => ones - 1,
+        _ => return None,
+    };
+    let lead = if extra == 0 {
+        u64::from(first)
+    } else {
+        u64::from(first) & ((1 << (6 - extra.min(6))) - 1)
+    };
+    let number = bytes
+        .get(5..5 + extra)?
+        .iter()
+        .fold(lead, |number, byte| number << 6 | u64::from(byte & 0x3f));
+    let mut at = 5 + extra;
+    let samples = match third >> 4 {
+        0 => return None,
+        1 => 192,
+        code @ 2..=5 => 576 << (code - 2),
+        6 => {
+            at += 1;
+            u64::from(*bytes.get(at - 1)?) + 1
+        }
+        7 => {
+            at += 2;
+            u16_be(bytes, at - 2)? + 1
+        }
+        code => 256 << (code - 8),
+    };
+    at += match third & 15 {
+        12 => 1,
+        13 | 14 => 2,
+        15 => return None,
+        _ => 0,
+    };
+    let sum = bytes.get(..at)?.iter().fold(0_u8, |sum, byte| {
+        (0..8).fold(sum ^ byte, |sum, _| {
+            sum << 1 ^ if sum & 0x80 == 0 { 0 } else { 7 }
+        })
+    });
+    if sum != *bytes.get(at)? {
+        return None;
+    }
+    let position = if second == 0xf9 {
+        number
+    } else {
+        number * block
+    };
+    Some(position + samples)
+}

@@ -1,0 +1,114 @@
+//! WAV and WebP: chunks with lengths, little-endian.
+
+use super::wire::{u16_le, u24_le, u32_le, u64_le};
+use super::{Fault, Probe, Reader, micros, picture, sound};
+use crate::media::{Facts, Format};
+use crate::units::Micros;
+
+const MOST_CHUNKS: usize = 200_000;
+
+pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
+    const WHAT: &str = "WAV";
+    let mut at = 12;
+    let mut bytes_per_second = 0;
+    let mut frame = None;
+    let mut long_data = None;
+    for _ in 0..MOST_CHUNKS {
+        let head = reader.bytes(at, 8)?;
+        let Some(length) = u32_le(&head, 4) else {
+            return Err(Fault::Cut(WHAT, reader.measure()?, at + 8));
+        };
+        let body = at + 8;
+        match &head[..4] {
+            b"fmt " => {
+                let format = reader.bytes(body, 16)?;
+                bytes_per_second = u32_le(&format, 8).unwrap_or(0);
+                // Only for plain samples is a block one moment of sound.
+                if let (Some(1 | 3 | 0xfffe), Some(rate), Some(block @ 1..)) =
+                    (u16_le(&format, 0), u32_le(&format, 4), u16_le(&format, 12))
+                {
+                    frame = Some((rate, block));
+                }
+            }
+            // RF64: the lengths that do not fit into 32 bits.
+            b"ds64" => long_data = u64_le(&reader.bytes(body, 16)?, 8),
+            b"data" => {
+                let there = reader.len();
+                let length = match (length, long_data) {
+                    (0xffff_ffff, Some(length)) => length,
+                    // A writer that could not go back leaves the length open.
+                    (0 | 0xffff_ffff, None) => reader.measure()?.saturating_sub(body),
+                    (length, _) => length,
+                };
+                let end = body.saturating_add(length);
+                if let Some(there) = there.filter(|there| end > *there) {
+                    return Err(Fault::Cut(WHAT, there, end));
+                }
+                let duration = match frame {
+                    Some((rate, block)) => micros(length / block, rate),
+                    None => micros(length, bytes_per_second),
+                };
+                if duration == Micros::ZERO {
+                    return Err(Fault::Broken(WHAT, "it has no sound in it".to_owned()));
+                }
+                return Ok(sound(Format::Wav, duration, false));
+            }
+            _ => {}
+        }
+        at = body + length + length % 2;
+    }
+    Err(Fault::Broken(WHAT, "it has no data".to_owned()))
+}
+
+pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {
+    const WHAT: &str = "WebP";
+    let head = reader.bytes(0, 30)?;
+    let Some(length) = u32_le(&head, 4).filter(|_| head.len() == 30) else {
+        return Err(Fault::Cut(WHAT, head.len() as u64, 30));
+    };
+    if let Some(there) = reader.len().filter(|there| *there < 8 + length) {
+        return Err(Fault::Cut(WHAT, there, 8 + length));
+    }
+    let broken = || Fault::Broken(WHAT, "it has no picture".to_owned());
+    match &head[12..16] {
+        b"VP8 " => {
+            let width = u16_le(&head, 26).ok_or_else(broken)? & 0x3fff;
+            let height = u16_le(&head, 28).ok_or_else(broken)? & 0x3fff;
+            picture(WHAT, Format::Webp, width, height, Micros::ZERO)
+        }
+        b"VP8L" => {
+            let bits = u32_le(&head, 21).ok_or_else(broken)?;
+            let (width, height) = ((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1);
+            picture(WHAT, Format::Webp, width, height, Micros::ZERO)
+        }
+        b"VP8X" => {
+            let width = u24_le(&head, 24).ok_or_else(broken)? + 1;
+            let height = u24_le(&head, 27).ok_or_else(broken)? + 1;
+            let moves = head[20] & 2 != 0;
+            let duration = if moves {
+                webp_length(reader, 8 + length)?
+            } else {
+                Micros::ZERO
+            };
+            picture(WHAT, Format::Webp, width, height, duration)
+        }
+        _ => Err(broken()),
+    }
+}
+
+/// The sum over the pictures of an animation.
+fn webp_length(reader: &mut Reader, end: u64) -> Probe<Micros> {
+    let mut at = 12;
+    let mut milliseconds = 0;
+    for _ in 0..MOST_CHUNKS {
+        let head = reader.bytes(at, 24)?;
+        let (Some(length), true) = (u32_le(&head, 4), at < end) else {
+            break;
+        };
+        if head.starts_with(b"ANMF") {
+            milliseconds += u24_le(&head, 20).unwrap_or(0);
+        }
+        at += 8 + length + length % 2;
+    }
+    Ok(micros(milliseconds, 1000))
+}

@@ -1,0 +1,360 @@
+//! For the tests of this room: the shared fixtures, media made by `ffmpeg`, and a media server with
+//! every fault.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::reader::{Guard, Memory, Reader};
+use super::{Limits, probe};
+
+/// The fixtures beside the repository, if they are there.
+pub(super) fn fixtures() -> Option<PathBuf> {
+    let shared = std::env::var_os("CAPCUT_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
+    let folder = shared.join("capcut-api/media");
+    if folder.join("manifest.json").is_file() {
+        return Some(folder);
+    }
+    eprintln!("skipped: no fixtures in {}", folder.display());
+    None
+}
+
+pub(super) fn has_ffmpeg() -> bool {
+    let found = ["ffmpeg", "ffprobe"].iter().all(|program| {
+        Command::new(program)
+            .arg("-version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    });
+    if !found {
+        eprintln!("skipped: no ffmpeg and ffprobe");
+    }
+    found
+}
+
+/// Runs `ffmpeg` with these words, the last one being the file to make.
+pub(super) fn ffmpeg(folder: &Path, words: &str) -> PathBuf {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "ffmpeg {words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    folder.join(words.split_whitespace().last().unwrap())
+}
+
+/// What the probe makes of bytes in memory.
+pub(super) fn probe_bytes(bytes: &[u8], depth: probe::Depth) -> Result<super::Facts, probe::Fault> {
+    let guard = Guard::new(
+        &Limits::default(),
+        tokio_util::sync::CancellationToken::new(),
+    );
+    probe::read(
+        &mut Reader::new(Box::new(Memory(bytes.to_vec())), guard),
+        None,
+        depth,
+    )
+}
+
+/// How the server treats a path: the first part of it, before the file's name.
+#[derive(Clone, Default)]
+pub(super) struct Server {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    address: Mutex<String>,
+    files: Mutex<HashMap<String, Vec<u8>>>,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    log: Mutex<Vec<String>>,
+}
+
+impl Server {
+    /// Serves until the set is dropped.
+    pub async fn start(tasks: &mut JoinSet<()>) -> Self {
+        let server = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        *server.state.address.lock().unwrap() =
+            format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::clone(&server.state);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&state);
+                connections.spawn(async move {
+                    serve(&state, stream).await.ok();
+                });
+            }
+        });
+        server
+    }
+
+    pub fn add(&self, name: &str, bytes: Vec<u8>) -> &Self {
+        self.state
+            .files
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), bytes);
+        self
+    }
+
+    /// The address of a file, served in the given way.
+    pub fn url(&self, way: &str, name: &str) -> String {
+        format!("{}/{way}/{name}", self.state.address.lock().unwrap())
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.state.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies that were sent.
+    pub fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.state.log.lock().unwrap().clone()
+    }
+}
+
+async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = Vec::new();
+    loop {
+        while !buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        }
+        let request = String::from_utf8_lossy(&buffer).into_owned();
+        buffer.clear();
+        let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        state.log.lock().unwrap().push(target.clone());
+        let number = state.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let path = target.split('?').next().unwrap_or_default();
+        let (way, name) = path
+            .trim_start_matches('/')
+            .split_once('/')
+            .unwrap_or_default();
+        let range = request
+            .lines()
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("range: bytes=")
+                    .map(str::to_owned)
+            })
+            .and_then(|range| {
+                let (from, to) = range.split_once('-')?;
+                Some((
+                    from.parse::<usize>().ok()?,
+                    to.parse::<usize>().unwrap_or(usize::MAX - 1),
+                ))
+            });
+        let file = state.files.lock().unwrap().get(name).cloned();
+        let keep = answer(state, &mut stream, way, name, number, range, file).await?;
+        if !keep {
+            return Ok(());
+        }
+    }
+}
+
+/// Answers one request; whether the connection goes on.
+async fn answer(
+    state: &State,
+    stream: &mut TcpStream,
+    way: &str,
+    name: &str,
+    number: u64,
+    range: Option<(usize, usize)>,
+    file: Option<Vec<u8>>,
+) -> std::io::Result<bool> {
+    let mut say = async |head: String, body: &[u8]| {
+        state.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await
+    };
+    let status = |line: &str| format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n");
+    let Some(file) = file else {
+        say(status("404 Not Found"), &[]).await?;
+        return Ok(true);
+    };
+    let full = file.len();
+    match way {
+        "ranges" | "changing" | "cjk" => {
+            let Some((from, to)) = range else {
+                say(
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                    &file,
+                )
+                .await?;
+                return Ok(true);
+            };
+            if from >= full {
+                say(format!("HTTP/1.1 416 Nope\r\nContent-Range: bytes */{full}\r\nContent-Length: 0\r\n\r\n"), &[]).await?;
+                return Ok(true);
+            }
+            let part = &file[from..full.min(to + 1)];
+            // One that changes has one byte more with each request.
+            let total = if way == "changing" {
+                full as u64 + number
+            } else {
+                full as u64
+            };
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\nETag: \"1\"\r\nContent-Range: bytes {from}-{}/{total}\r\nContent-Length: {}\r\n\r\n",
+                from + part.len() - 1,
+                part.len()
+            );
+            say(head, part).await?;
+            Ok(true)
+        }
+        "plain" => {
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file,
+            )
+            .await?;
+            Ok(true)
+        }
+        "no-length" => {
+            say(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(),
+                &file,
+            )
+            .await?;
+            Ok(false)
+        }
+        // Half of it, then the connection closes.
+        "half" => {
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file[..full / 2],
+            )
+            .await?;
+            Ok(false)
+        }
+        // Half the first time, all of it afterwards.
+        "half-once" => {
+            let body = if number == 1 {
+                &file[..full / 2]
+            } else {
+                &file[..]
+            };
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                body,
+            )
+            .await?;
+            Ok(number != 1)
+        }
+        // A length that is told too small, and kept to.
+        "short-length" => {
+            let half = full / 2;
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {half}\r\n\r\n"),
+                &file[..half],
+            )
+            .await?;
+            Ok(true)
+        }
+        "no-length-half" => {
+            say(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(),
+                &file[..full / 2],
+            )
+            .await?;
+            Ok(false)
+        }
+        // A few bytes, then nothing more while the connection stays.
+        "stalls" => {
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file[..100.min(full)],
+            )
+            .await?;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(false)
+        }
+        "silent" => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(false)
+        }
+        "late" => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file,
+            )
+            .await?;
+            Ok(true)
+        }
+        "500-once" | "429-once" if number > 1 => {
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file,
+            )
+            .await?;
+            Ok(true)
+        }
+        "500" | "500-once" => {
+            say(status("500 Oh"), &[]).await?;
+            Ok(true)
+        }
+        "429-once" => {
+            say(status("429 Slow down"), &[]).await?;
+            Ok(true)
+        }
+        "403" | "410" | "503" => {
+            say(status(&format!("{way} No")), &[]).await?;
+            Ok(true)
+        }
+        "closes" => Ok(false),
+        "redirect" => {
+            say(
+                format!(
+                    "HTTP/1.1 302 Found\r\nLocation: ../ranges/{name}\r\nContent-Length: 0\r\n\r\n"
+                ),
+                &[],
+            )
+            .await?;
+            Ok(true)
+        }
+        "loop" => {
+            say(
+                format!(
+                    "HTTP/1.1 302 Found\r\nLocation: /loop/{name}\r\nContent-Length: 0\r\n\r\n"
+                ),
+                &[],
+            )
+            .await?;
+            Ok(true)
+        }
+        // Wherever the file says.
+        "elsewhere" => {
+            let to = String::from_utf8_lossy(&file).into_owned();
+            say(
+                format!("HTTP/1.1 307 There\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"),
+                &[],
+            )
+            .await?;
+            Ok(true)
+        }
+        _ => panic!("no way {way}"),
+    }
+}

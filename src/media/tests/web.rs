@@ -1,0 +1,591 @@
+//! Over HTTP, with every fault a server can have.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use super::super::testing::{Server, fixtures};
+use super::*;
+
+fn quick() -> Limits {
+    Limits {
+        connect_timeout_s: 2,
+        answer_timeout_s: 1,
+        probe_timeout_s: 10,
+        min_speed_window_s: 1,
+        retry_wait_ms: 1,
+        ..Limits::default()
+    }
+}
+
+/// A sound of this many samples: media that the tests can make of any size.
+fn wave(samples: u32) -> Vec<u8> {
+    let bytes = samples * 2;
+    let mut wave = b"RIFF".to_vec();
+    wave.extend_from_slice(&(bytes + 36).to_le_bytes());
+    wave.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wave.extend_from_slice(&8000_u32.to_le_bytes());
+    wave.extend_from_slice(&16_000_u32.to_le_bytes());
+    wave.extend_from_slice(b"\x02\0\x10\0data");
+    wave.extend_from_slice(&bytes.to_le_bytes());
+    wave.resize(44 + bytes as usize, 7);
+    wave
+}
+
+struct Web {
+    _tasks: JoinSet<()>,
+    server: Server,
+    media: Media,
+    folder: tempfile::TempDir,
+}
+
+impl Web {
+    async fn new() -> Self {
+        Self::with(quick(), Access::user()).await
+    }
+
+    async fn with(limits: Limits, access: Access) -> Self {
+        let mut tasks = JoinSet::new();
+        let server = Server::start(&mut tasks).await;
+        server.add("a.wav", wave(80_000));
+        Self {
+            _tasks: tasks,
+            server,
+            media: Media::new(limits, access),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    async fn facts(&self, way: &str, name: &str) -> Result<Arc<Facts>> {
+        self.media.facts(&self.server.url(way, name)).await
+    }
+
+    async fn fetch(&self, way: &str, name: &str) -> Result<Fetched> {
+        let to = self.folder.path().join("out");
+        let fetched = self
+            .media
+            .fetch(&self.server.url(way, name), &to, &|_, _| {})
+            .await;
+        let left: Vec<_> = std::fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        match &fetched {
+            Ok(_) => {
+                assert_eq!(left, ["out"]);
+                std::fs::remove_file(to).unwrap();
+            }
+            Err(_) => assert!(left.is_empty(), "{way}: {left:?} was left behind"),
+        }
+        fetched
+    }
+}
+
+#[tokio::test]
+async fn every_way_to_serve_a_file_gives_its_facts_and_the_file() {
+    let web = Web::new().await;
+    for way in [
+        "ranges",
+        "plain",
+        "no-length",
+        "redirect",
+        "late",
+        "500-once",
+        "429-once",
+    ] {
+        let web = Web::with(quick(), Access::network([], [])).await;
+        let facts = web
+            .facts(way, "a.wav")
+            .await
+            .unwrap_or_else(|e| panic!("{way}: {e}"));
+        assert_eq!(facts.audio_duration, Some(Micros(10_000_000)), "{way}");
+        assert_eq!(facts.format, Format::Wav);
+    }
+    for way in [
+        "ranges",
+        "plain",
+        "no-length",
+        "redirect",
+        "late",
+        "500-once",
+        "429-once",
+        "half-once",
+    ] {
+        let web = Web::new().await;
+        let fetched = web
+            .fetch(way, "a.wav")
+            .await
+            .unwrap_or_else(|e| panic!("{way}: {e}"));
+        assert_eq!(fetched.bytes, 160_044, "{way}");
+        assert_eq!(fetched.facts.bytes, Some(160_044), "{way}");
+        assert_eq!(fetched.facts.duration, Micros(10_000_000), "{way}");
+    }
+    assert_eq!(
+        web.facts("plain", "a.wav").await.unwrap().bytes,
+        Some(160_044)
+    );
+}
+
+#[tokio::test]
+async fn every_fault_of_a_server_has_its_kind() {
+    for (way, kind, word) in [
+        ("403", Kind::Media, "403"),
+        ("410", Kind::Media, "410"),
+        ("500", Kind::Unavailable, "500"),
+        ("503", Kind::Busy, "503"),
+        ("loop", Kind::Media, "redirects"),
+        ("silent", Kind::Timeout, "no answer within 1 s"),
+        ("closes", Kind::Unsent, "broke off"),
+    ] {
+        let web = Web::new().await;
+        for error in [
+            web.facts(way, "a.wav").await.expect_err(way),
+            web.fetch(way, "a.wav").await.expect_err(way),
+            web.media
+                .text(&web.server.url(way, "a.wav"), 1000)
+                .await
+                .expect_err(way),
+        ] {
+            assert_eq!(error.kind, kind, "{way}: {error}");
+            assert!(error.message.contains(word), "{way}: {error}");
+            assert!(
+                error.message.contains(&web.server.url(way, "a.wav")),
+                "{way}: {error}"
+            );
+        }
+    }
+    // What only shows while the body comes.
+    for (way, kind, word) in [
+        ("half", Kind::Media, "cut off"),
+        ("short-length", Kind::Media, "cut off"),
+        ("no-length-half", Kind::Media, "cut off"),
+        ("stalls", Kind::Timeout, "in 1 s"),
+    ] {
+        let web = Web::new().await;
+        let error = web.fetch(way, "a.wav").await.expect_err(way);
+        assert_eq!(error.kind, kind, "{way}: {error}");
+        assert!(error.message.contains(word), "{way}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn tries_are_bounded_and_definite_answers_are_not_asked_again() {
+    for (way, name, requests) in [
+        ("500", "a.wav", 3),
+        ("closes", "a.wav", 3),
+        ("plain", "none", 1),
+        ("403", "a.wav", 1),
+        ("loop", "a.wav", 11),
+    ] {
+        let web = Web::new().await;
+        let error = web.facts(way, name).await.unwrap_err();
+        // A client may try once more by itself on a connection that was kept.
+        assert!(
+            (requests..=requests + 1).contains(&web.server.requests()),
+            "{way}: {} {error}",
+            web.server.requests()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_media_is_named() {
+    let web = Web::new().await;
+    web.server
+        .add("page", b"<!DOCTYPE html><html>sign in</html>".to_vec())
+        .add("text", b"just words".to_vec())
+        .add("empty", Vec::new())
+        .add(
+            "noise",
+            (0..5000_u32)
+                .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x7f)
+                .collect(),
+        );
+    for (name, word) in [
+        ("page", "HTML page"),
+        ("text", "text"),
+        ("empty", "empty"),
+        ("noise", "not media"),
+        ("none", "404"),
+    ] {
+        for way in ["ranges", "plain", "no-length"] {
+            for error in [
+                web.facts(way, name).await.expect_err(name),
+                web.fetch(way, name).await.expect_err(name),
+            ] {
+                assert_eq!(error.kind, Kind::Media, "{name} {way}: {error}");
+                assert!(error.message.contains(word), "{name} {way}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn queries_and_passwords_stay_out_of_messages() {
+    let web = Web::new().await;
+    let address = web
+        .server
+        .url("ranges", "none")
+        .replace("http://", "http://me:pass@");
+    let error = web
+        .media
+        .facts(&format!("{address}?token=secret#x"))
+        .await
+        .unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(
+        !text.contains("secret") && !text.contains("pass@"),
+        "{text}"
+    );
+    assert!(web.server.log()[0].ends_with("?token=secret"));
+}
+
+#[tokio::test]
+async fn names_may_hold_anything() {
+    let web = Web::new().await;
+    web.server
+        .add("%E8%A7%86%E9%A2%91%20%E4%B8%80.wav", wave(8000));
+    for name in ["视频 一.wav", "%E8%A7%86%E9%A2%91%20%E4%B8%80.wav"] {
+        assert!(web.facts("ranges", name).await.is_ok(), "{name}");
+    }
+    // One address, however it was written.
+    assert_eq!(web.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_large_remote_file_takes_few_requests() {
+    let Some(folder) = fixtures() else { return };
+    let web = Web::new().await;
+    for (name, requests) in [
+        ("clip_a.mp4", 1),
+        ("clip_b.mp4", 2),
+        ("clip_d.webm", 1),
+        ("bgm.mp3", 1),
+        ("img_port.jpg", 1),
+    ] {
+        let mut bytes = std::fs::read(folder.join(name)).unwrap();
+        if name == "clip_a.mp4" {
+            // A second block of media data, as large as a long video's.
+            bytes.extend_from_slice(&((8 << 20) + 8_u32).to_be_bytes());
+            bytes.extend_from_slice(b"free");
+            bytes.resize(bytes.len() + (8 << 20), 0);
+        }
+        web.server.add(name, bytes);
+        let before = (web.server.requests(), web.server.bytes());
+        web.facts("ranges", name).await.unwrap();
+        assert!(
+            web.server.requests() - before.0 <= requests,
+            "{name}: {}",
+            web.server.requests() - before.0
+        );
+        assert!(web.server.bytes() - before.1 <= 128 << 10, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_read_is_noticed() {
+    let web = Web::new().await;
+    // The size comes from the front, the end is far away.
+    let mut bytes = b"\0\0\0\x10ftypisom\0\0\0\0\0\x04\0\x08mdat".to_vec();
+    bytes.resize(24 + 0x0004_0000, 0);
+    web.server.add("m", bytes);
+    let error = web.facts("changing", "m").await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unavailable);
+    assert!(error.message.contains("changed"), "{error}");
+}
+
+#[tokio::test]
+async fn fifty_callers_share_one_probe() {
+    let web = Web::new().await;
+    let url = web.server.url("late", "a.wav");
+    let all = futures::future::join_all((0..50).map(|_| web.media.facts(&url))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(web.server.requests(), 1);
+    // Remembered.
+    web.media.clone().facts(&url).await.unwrap();
+    assert_eq!(web.server.requests(), 1);
+
+    let none = web.server.url("plain", "none");
+    let all = futures::future::join_all((0..50).map(|_| web.media.facts(&none))).await;
+    assert!(
+        all.iter()
+            .all(|r| r.as_ref().is_err_and(|e| e.kind == Kind::Media))
+    );
+    assert_eq!(web.server.requests(), 2);
+    // A failure is not.
+    web.server.add("none", wave(8000));
+    web.media.facts(&none).await.unwrap();
+    assert_eq!(web.server.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_does_not_take_the_others_along() {
+    let web = Web::new().await;
+    let url = web.server.url("late", "a.wav");
+    let first = tokio::spawn({
+        let (media, url) = (web.media.clone(), url.clone());
+        async move { media.facts(&url).await.map(drop) }
+    });
+    while web.server.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = web.media.facts(&url);
+    let leave = async {
+        first.abort();
+        first.await.unwrap_err();
+    };
+    let (facts, ()) = tokio::join!(second, leave);
+    assert!(facts.is_ok());
+    assert_eq!(web.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn no_network_caller_reaches_what_is_not_public() {
+    let web = Web::with(quick(), Access::network([], [])).await;
+    for to in [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/a.wav",
+        "http://2852039166/",
+        "http://[::ffff:192.168.0.1]/a.wav",
+        "http://[fd00:ec2::254]/",
+        "file:///etc/passwd",
+    ] {
+        web.server.add("to", to.as_bytes().to_vec());
+        for error in [
+            web.facts("elsewhere", "to").await.unwrap_err(),
+            web.fetch("elsewhere", "to").await.unwrap_err(),
+            web.media
+                .text(&web.server.url("elsewhere", "to"), 100)
+                .await
+                .unwrap_err(),
+        ] {
+            assert_eq!(error.kind, Kind::InvalidArgument, "{to}: {error}");
+        }
+        if to.starts_with("http") {
+            let error = web.media.facts(to).await.unwrap_err();
+            assert_eq!(error.kind, Kind::InvalidArgument, "{to}: {error}");
+            assert!(error.hint.unwrap().contains("--allow-host"));
+        }
+    }
+    assert_eq!(
+        web.media.facts("/etc/passwd").await.unwrap_err().kind,
+        Kind::InvalidArgument
+    );
+    // A name is judged by where it leads, which for this one is here.
+    let address = web
+        .server
+        .url("ranges", "a.wav")
+        .replace("127.0.0.1", "localhost");
+    assert!(web.media.facts(&address).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_when_it_is_looked_up() {
+    use std::net::{IpAddr, SocketAddr};
+    let access = Access::network([], []);
+    let inside = SocketAddr::new(IpAddr::from([10, 0, 0, 7]), 80);
+    let outside = SocketAddr::new(IpAddr::from([8, 8, 8, 8]), 80);
+    assert!(access.addresses("rebind.example", [inside]).is_empty());
+    assert_eq!(
+        access.addresses("rebind.example", [inside, outside]),
+        [outside]
+    );
+}
+
+#[tokio::test]
+async fn an_unreachable_host_is_told_from_a_missing_file() {
+    let media = Media::new(quick(), Access::user());
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = media
+        .facts(&format!("http://{free}/a.mp4?k=1"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::Unsent, "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    let error = media
+        .facts("http://no-such-host.invalid/a.mp4")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::Unsent, "{error}");
+}
+
+#[tokio::test]
+async fn limits_of_size_hold() {
+    let web = Web::with(
+        Limits {
+            max_bytes: 100_000,
+            ..quick()
+        },
+        Access::user(),
+    )
+    .await;
+    for way in ["plain", "no-length", "ranges"] {
+        let error = web.fetch(way, "a.wav").await.unwrap_err();
+        assert!(
+            error.kind == Kind::Media && error.message.contains("100000"),
+            "{way}: {error}"
+        );
+        let error = web
+            .media
+            .text(&web.server.url(way, "a.wav"), 1000)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, Kind::Media);
+    }
+    web.server.add("subs.srt", b"1\n".to_vec());
+    assert_eq!(
+        web.media
+            .text(&web.server.url("plain", "subs.srt"), 2)
+            .await
+            .unwrap(),
+        b"1\n"
+    );
+}
+
+#[tokio::test]
+async fn a_probe_ends_in_time() {
+    let web = Web::with(
+        Limits {
+            probe_timeout_s: 1,
+            answer_timeout_s: 30,
+            min_speed_window_s: 30,
+            ..quick()
+        },
+        Access::user(),
+    )
+    .await;
+    web.server.add(
+        "m",
+        b"\0\0\0\x10ftypisom\0\0\0\0\0\x04\0\x08mdat"
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(0, 300_000))
+            .collect(),
+    );
+    for (way, name) in [("silent", "a.wav"), ("stalls", "m")] {
+        let start = Instant::now();
+        let error = web.facts(way, name).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Timeout, "{error}");
+        assert!(start.elapsed().as_secs_f64() < 3.0);
+    }
+}
+
+#[tokio::test]
+async fn progress_reaches_the_size() {
+    let web = Web::new().await;
+    let seen = Mutex::new(Vec::new());
+    let to = web.folder.path().join("a.wav");
+    let note = |bytes, total| seen.lock().unwrap().push((bytes, total));
+    web.media
+        .fetch(&web.server.url("plain", "a.wav"), &to, &note)
+        .await
+        .unwrap();
+    let again = web.folder.path().join("b.wav");
+    web.media
+        .fetch(to.to_str().unwrap(), &again, &note)
+        .await
+        .unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen.first(), Some(&(0, Some(160_044))));
+    assert_eq!(seen.last(), Some(&(160_044, Some(160_044))));
+    assert_eq!(
+        seen.iter().filter(|(bytes, _)| *bytes == 160_044).count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn local_files_are_linked_or_copied_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("视 频.wav");
+    let to = folder.path().join("out/x.mp3");
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    std::fs::write(&from, wave(8000)).unwrap();
+    for hard_links in [true, false] {
+        let media = Media::new(
+            Limits {
+                hard_links,
+                ..quick()
+            },
+            Access::user(),
+        );
+        for _ in 0..2 {
+            let fetched = media
+                .fetch(from.to_str().unwrap(), &to, &|_, _| {})
+                .await
+                .unwrap();
+            assert_eq!((fetched.bytes, fetched.facts.format), (16_044, Format::Wav));
+            assert_eq!(std::fs::read(&to).unwrap(), wave(8000));
+            assert_eq!(
+                std::fs::read_dir(folder.path().join("out"))
+                    .unwrap()
+                    .count(),
+                1
+            );
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+            assert_eq!(inode(&from) == inode(&to), hard_links);
+        }
+        std::fs::remove_file(&to).unwrap();
+    }
+    // Cut off, gone, a folder: nothing of it arrives.
+    let media = Media::new(quick(), Access::user());
+    std::fs::write(&from, &wave(8000)[..9000]).unwrap();
+    for source in [
+        from.clone(),
+        folder.path().join("none.wav"),
+        folder.path().to_owned(),
+    ] {
+        let error = media
+            .fetch(source.to_str().unwrap(), &to, &|_, _| {})
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, Kind::Media, "{error}");
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("out"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_changed_file_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wav");
+    let media = media();
+    for samples in [8000, 16_000] {
+        std::fs::write(&path, wave(samples)).unwrap();
+        let facts = media.facts(path.to_str().unwrap()).await.unwrap();
+        assert_eq!(facts.duration, Micros(i64::from(samples) * 125));
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_download_leaves_nothing() {
+    let web = Web::new().await;
+    let to = web.folder.path().join("out");
+    let url = web.server.url("stalls", "a.wav");
+    let started = Mutex::new(0);
+    let note = |bytes, _| *started.lock().unwrap() = bytes;
+    {
+        let fetch = web.media.fetch(&url, &to, &note);
+        tokio::pin!(fetch);
+        while *started.lock().unwrap() == 0 {
+            tokio::select! {
+                _ = &mut fetch => panic!("it ended"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(&web.folder).unwrap().count(), 0);
+}
