@@ -1,7 +1,8 @@
 //! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
 
-use crate::units::Edition;
 mod subtitle;
+
+use crate::units::Edition;
 
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
