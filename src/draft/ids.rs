@@ -30,6 +30,35 @@ impl fmt::Display for DraftId {
     }
 }
 
+/// The id of a thing in a draft, written as 32 lower-case hex digits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Id(pub u128);
+
+impl Id {
+    /// The id that follows from a file's name, as the API derives it: UUID version 3 in the DNS namespace.
+    pub(crate) fn of_name(name: &str) -> Self {
+        Self(uuid::Uuid::new_v3(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()).as_u128())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Ids that follow from the draft and the sequence of the call: folding the same calls gives the same ids.
 pub(crate) struct Ids {
     seed: Sha256,
@@ -46,16 +75,15 @@ impl Ids {
     }
 
     /// 32 lower-case hex digits with the bits of a version 4 UUID.
-    pub(crate) fn next_id(&mut self) -> String {
+    pub(crate) fn next_id(&mut self) -> Id {
         let mut hash = self.seed.clone();
         hash.update(self.counter.to_be_bytes());
         self.counter += 1;
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash.finalize()[..16]);
-        uuid::Builder::from_random_bytes(bytes)
+        Id(uuid::Builder::from_random_bytes(bytes)
             .into_uuid()
-            .simple()
-            .to_string()
+            .as_u128())
     }
 }
 
