@@ -1,8 +1,8 @@
 //! Argument types that several tools share, and how loose arguments become right ones.
 
 pub(crate) mod mend;
-pub(crate) mod reply;
 pub(crate) mod position;
+pub(crate) mod reply;
 pub(crate) mod schema;
 
 use serde::de::Error as _;
