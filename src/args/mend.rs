@@ -11,6 +11,8 @@ use crate::args::Object;
 use crate::error::{Error, Result};
 
 mod size;
+#[cfg(test)]
+mod table;
 
 /// A name or notation that people use for an argument; shown in the docs only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,10 +304,10 @@ impl Mending<'_> {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("");
         match kind {
             "integer" | "number" => {
+                // Whole numbers are written without a fraction everywhere.
                 let mended = number(value).and_then(|n| match whole(&n) {
-                    Some(whole) if kind == "integer" => Some(whole.into()),
-                    None if kind == "integer" => None,
-                    _ => Some(n),
+                    Some(whole) => Some(whole.into()),
+                    None => (kind == "number").then_some(n),
                 });
                 match mended {
                     Some(mended) => {

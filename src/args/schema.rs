@@ -87,6 +87,8 @@ fn flatten(schema: Value, side: Side) -> Flat {
     for key in KEPT {
         match schema.shift_remove(key) {
             None | Some(Value::Null) => {}
+            // A reply is read with its names; what bounds and explains it is for callers only.
+            _ if side == Side::Output && key != "type" && key != "enum" => {}
             Some(Value::Array(mut values)) if key == "enum" => {
                 nullable |= values.iter().any(Value::is_null);
                 values.retain(|value| !value.is_null());
