@@ -8,13 +8,14 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,7 @@ pub(crate) async fn compose(
         Some(draft) => {
             let force = items.iter().any(|item| item.section == Section::Keyframes);
             let document = query(app, &draft, force, context).await?;
-            let backend = app.backend_of(&draft)?;
+            let backend = app.backend_of(&draft)?.to_owned();
             (draft, backend, Some(document), Vec::new())
         }
         None => {
@@ -353,7 +354,8 @@ async fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut
         report.notes.push(format!("the CapCut API cannot delete drafts: {draft} is left there, unfinished"));
         return;
     }
-    match app.engine.delete(draft).await {
+    app.forget(draft);
+    match app.journal.delete(draft) {
         Ok(()) => {
             report.draft_id = None;
             report.totals.segments_in_draft = 0;
@@ -412,20 +414,27 @@ async fn query(app: &Arc<App>, draft: &DraftId, force: bool, context: &Context) 
 
 /// The lengths of all media whose items do not say theirs, asked side by side.
 async fn probe(app: &Arc<App>, items: &[Item], cancel: &CancellationToken) -> Result<Lengths> {
-    let sources: BTreeMap<&str, ()> = items
+    let sources: BTreeSet<String> = items
         .iter()
         .filter(|item| item.needs_length())
-        .filter_map(|item| Some((item.source()?, ())))
+        .filter_map(|item| item.source().map(str::to_owned))
         .collect();
-    let probes = futures::stream::iter(sources.into_keys())
-        .map(async |source| (source.to_owned(), app.media.facts(source).await))
-        .buffer_unordered(PROBES)
-        // A medium that cannot be read keeps its open end: its own call says what is wrong.
-        .filter_map(async |(source, facts)| {
-            let facts = facts.ok()?;
-            let sound = facts.audio_duration.unwrap_or(facts.duration);
-            Some((source, (facts.duration.seconds(), sound.seconds())))
+    let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
+        .into_iter()
+        .map(|source| {
+            let media = app.media.clone();
+            async move {
+                // A medium that cannot be read keeps its open end: its own call says what is wrong.
+                let facts = media.facts(&source).await.ok()?;
+                let sound = facts.audio_duration.unwrap_or(facts.duration);
+                Some((source, (facts.duration.seconds(), sound.seconds())))
+            }
+            .boxed()
         })
+        .collect();
+    let probes = futures::stream::iter(asked)
+        .buffer_unordered(PROBES)
+        .filter_map(futures::future::ready)
         .collect::<Lengths>();
     tokio::select! {
         lengths = probes => Ok(lengths),

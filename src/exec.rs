@@ -1,6 +1,7 @@
 //! How a call is carried out: its turn on its draft, a slot in its lane, the breaker, the backend, again.
 
 pub(crate) mod breaker;
+pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod retry;
 mod turns;
@@ -9,6 +10,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::Value;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::journal::Journal;
+use crate::journal::{ENGINE, Journal};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::media::{Access, Media};
@@ -50,6 +52,8 @@ pub(crate) struct App {
     pub engine: Arc<Engine>,
     pub media: Arc<Media>,
     pub journal: Arc<Journal>,
+    /// Work that outlives a client's patience.
+    pub jobs: jobs::Jobs,
     turns: turns::Turns,
     pub lanes: lanes::Lanes,
 }
@@ -72,6 +76,7 @@ impl App {
                 journal.clone(),
                 engine::Options::default(),
             )),
+            jobs: jobs::Jobs::new(journal.clone()),
             settings,
             media,
             journal,
@@ -93,6 +98,20 @@ impl App {
             biased;
             () = cancel.cancelled() => Err(Error::new(Kind::Cancelled, "the call was cancelled")),
             ended = work => ended.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
+        }
+    }
+
+    /// How long both branches of a plan are waited for.
+    pub(crate) fn sync_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.manifest.sync.timeout_s)
+    }
+
+    /// `embedded` or `remote`: who keeps the draft.
+    pub(crate) fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
+        match self.journal.find(draft)? {
+            Some(row) if row.origin == ENGINE => Ok("embedded"),
+            Some(_) => Ok("remote"),
+            None => Err(self.journal.unknown(draft)),
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -161,27 +162,30 @@ pub(crate) async fn run(
     let log = Log::open(options.report.as_deref())?;
     let stop = context.cancel.child_token();
     let total = entries.len() as f64;
-    let mut prepared = Vec::with_capacity(entries.len());
+    let mut work: Vec<BoxFuture<'_, Result<Line>>> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         let print = fingerprint(&entry.plan)?;
         let before = known.get(&(index, print.clone())).cloned();
-        prepared.push((index, entry, print, before));
+        let (log, stop) = (&log, &stop);
+        work.push(
+            async move {
+                if let Some(line) = before.clone().filter(Line::is_complete) {
+                    return Ok(line);
+                }
+                if stop.is_cancelled() {
+                    return Ok(Line::new(index, &entry, &print, "skipped"));
+                }
+                let job = Job { app, options, log, stop, index, entry: &entry, print: &print };
+                let line = job.run(before.and_then(|line| line.draft_id)).await?;
+                if options.stop_on_error && !line.is_complete() {
+                    stop.cancel();
+                }
+                Ok(line)
+            }
+            .boxed(),
+        );
     }
-    let mut lines: Vec<Line> = futures::stream::iter(prepared)
-        .map(async |(index, entry, print, before)| {
-            if let Some(line) = before.clone().filter(Line::is_complete) {
-                return Ok(line);
-            }
-            if stop.is_cancelled() {
-                return Ok(Line::new(index, &entry, &print, "skipped"));
-            }
-            let job = Job { app, options, log: &log, stop: &stop, index, entry: &entry, print: &print };
-            let line = job.run(before.and_then(|line| line.draft_id)).await?;
-            if options.stop_on_error && !line.is_complete() {
-                stop.cancel();
-            }
-            Ok(line)
-        })
+    let mut lines: Vec<Line> = futures::stream::iter(work)
         .buffer_unordered(options.jobs.max(1))
         .inspect(|line: &Result<Line>| {
             if let Ok(line) = line {

@@ -18,7 +18,6 @@ const IMAGE_S: f64 = 3.0;
 const MOST_LOOPS: usize = 1000;
 
 /// One call to be made for an item of the plan.
-#[derive(Debug)]
 pub(crate) struct Item {
     pub section: Section,
     /// Where it stands in the plan: `visuals[3]`; `audio[0]#2` is the second turn of a loop.

@@ -192,6 +192,11 @@ impl Jobs {
         Ok(state)
     }
 
+    /// Stops the job when it is cancelled.
+    pub(crate) fn token(&self, id: &str) -> CancellationToken {
+        self.job(id).map(|job| job.cancel.clone()).unwrap_or_default()
+    }
+
     /// Asks the job to stop; what it had done by then is in its state afterwards.
     pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
         if let Some(job) = self.job(id) {

@@ -134,11 +134,11 @@ impl LocalTool for ComposeDraft {
         // A fault of the plan is told at once, not by a job.
         crate::compose::layout::decode(&plan)?;
         let id = start(app, plan, resume, context)?;
+        // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
+        let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = tokio::select! {
-            state = app.jobs.wait(&id, wait) => state?,
-            () = context.cancel.cancelled() => app.jobs.cancel(&id, Duration::from_secs(5)).await?,
-        };
+        let state = app.jobs.wait(&id, wait).await?;
+        given_up.disarm();
         answer(&id, state)
     }
 }
