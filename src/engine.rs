@@ -10,6 +10,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    pub(crate) fn new(edition: Edition) -> Self {
+        Self { edition }
+    }
+
     /// The app whose names are taken.
     pub(crate) fn edition(&self) -> Edition {
         self.edition
