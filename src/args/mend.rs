@@ -7,8 +7,8 @@ use serde_json::{Number, Value};
 
 use super::position::Position;
 use super::schema::whole;
+use crate::args::Object;
 use crate::error::{Error, Result};
-use crate::tools::Object;
 
 mod size;
 #[cfg(test)]

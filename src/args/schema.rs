@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Number, Value, json};
 
-use crate::tools::Object;
+use crate::args::Object;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
