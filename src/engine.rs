@@ -5,6 +5,10 @@
 
 pub(crate) mod edit;
 mod held;
+pub(crate) mod lint;
+pub(crate) mod marker;
+pub(crate) mod profile;
+pub(crate) mod registry;
 pub(crate) mod saving;
 pub(crate) mod subtitle;
 pub(crate) mod timeline;
