@@ -34,7 +34,7 @@ use crate::exec::{App, Context, Progress, Step};
 
 The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan is wrong and nothing
 was made; 130 when it was interrupted.")]
-pub(super) struct Compose {
+pub(crate) struct Compose {
     /// Plans: .yaml, .yml, .toml or .json, one draft each; .jsonl has one plan a line, `-` reads such lines from stdin.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -80,7 +80,7 @@ enum OnError {
 }
 
 impl Compose {
-    pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let entries = self.entries()?;
         let context = Context::default();
         let cancel = context.cancel.clone();
@@ -225,6 +225,13 @@ impl Compose {
         }
         Ok(entries)
     }
+}
+
+/// Reads a plan and every item of it; gives how many there are.
+#[cfg(test)]
+pub(crate) fn check(file: &Path) -> Result<usize> {
+    let plan = Plan::from_value(read(file)?, &BTreeMap::new(), folder(file).as_deref())?;
+    Ok(crate::compose::layout::decode(&plan)?.len())
 }
 
 /// The folder that relative paths of the plan are below.

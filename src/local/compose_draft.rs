@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context, Step};
 use crate::local::LocalTool;
-use crate::tools::{Hints, to_value};
+use crate::tools::{Hints, Object, to_value};
 
 /// How long a client is kept waiting by default, in seconds: Claude Desktop gives up after 60.
 pub(crate) fn default_wait_s() -> f64 {
@@ -29,9 +29,13 @@ pub(crate) fn default_wait_s() -> f64 {
 /// An item without a time starts where the one before it on its track ends. Every item is reported.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeDraft {
-    /// The plan; not needed with `resume` of a job.
+    /// The plan: `name`, `aspect_ratio` or `width` and `height`, `visuals` (arguments of `add_video` or `add_image`),
+    /// `audio` (`add_audio`; also `fit: "video"`, `loop`), `texts`, `subtitles` (also `align_to`), `stickers`,
+    /// `effects`, `keyframes`, `save` (false, or arguments of `save_draft`), `on_failure` ("abort"). Not needed with
+    /// `resume` of a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Plan>,
+    #[schemars(schema_with = "object")]
+    pub plan: Option<Object>,
     /// Values for the plan's `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
@@ -147,7 +151,7 @@ impl ComposeDraft {
     async fn taking(&self, app: &Arc<App>) -> Result<(Plan, Option<DraftId>)> {
         let mut resume = None;
         let mut plan = match &self.plan {
-            Some(plan) => Some(to_value(plan)?),
+            Some(plan) => Some(Value::Object(plan.clone())),
             None => None,
         };
         if let Some(id) = &self.resume {
