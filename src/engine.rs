@@ -5,6 +5,8 @@
 
 pub(crate) mod edit;
 mod held;
+pub(crate) mod lengths;
+pub(crate) mod parts;
 pub(crate) mod saving;
 pub(crate) mod subtitle;
 pub(crate) mod timeline;
@@ -329,9 +331,10 @@ impl Engine {
             Some(last) => last,
             None => {
                 self.drafts.forget(&id);
-                return Err(self.fold(&id).err().unwrap_or_else(|| {
-                    Error::not_found(format!("draft {id} was just deleted"))
-                }));
+                return Err(self
+                    .fold(&id)
+                    .err()
+                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
             }
         };
         if last + 1 == draft.sequence {
