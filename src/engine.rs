@@ -1,7 +1,7 @@
 //! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
 
 use crate::units::Edition;
-mod subtitle;
+pub(crate) mod subtitle;
 
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
