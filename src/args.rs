@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::draft::ids::DraftId;
 pub(crate) use position::{Content, Placement, Position};
 
+/// A JSON object: arguments, a schema, a reply.
+pub(crate) type Object = serde_json::Map<String, Value>;
+
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(is_truthy(&Value::deserialize(deserializer)?))

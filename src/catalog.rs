@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Transition,
         Self::Mask,
         Self::VideoIntro,
@@ -63,7 +63,7 @@ impl Kind {
     ];
 
     /// The name used in arguments, replies and the tables' file names.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Transition => "transition",
             Self::Mask => "mask",
@@ -86,7 +86,7 @@ impl Kind {
     }
 
     /// The kind in a sentence, without an article.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Transition => "transition",
             Self::Mask => "mask",
@@ -109,7 +109,7 @@ impl Kind {
     }
 
     /// Audio effects, in the order in which the API looks through them.
-    pub fn audio(edition: Edition) -> [Self; 3] {
+    pub(crate) fn audio(edition: Edition) -> [Self; 3] {
         match edition {
             Edition::Capcut => [Self::VoiceFilter, Self::VoiceCharacter, Self::SpeechToSong],
             Edition::Jianying => [Self::AudioScene, Self::Tone, Self::SpeechToSong],
@@ -117,7 +117,7 @@ impl Kind {
     }
 
     /// Audio effects in the order in which `get_audio_effect_types` lists them.
-    pub fn audio_listed(edition: Edition) -> [Self; 3] {
+    pub(crate) fn audio_listed(edition: Edition) -> [Self; 3] {
         match edition {
             Edition::Capcut => Self::audio(edition),
             Edition::Jianying => [Self::Tone, Self::AudioScene, Self::SpeechToSong],
@@ -480,7 +480,9 @@ mod tests {
                 let places = [edition.name(), "shared"];
                 let found = places.into_iter().find_map(|place| {
                     let file = format!("enum_{name}.{place}.json");
-                    recorded(&folder, &file).inspect(|_| drop(files.insert(file)))
+                    let found = recorded(&folder, &file)?;
+                    files.insert(file);
+                    Some(found)
                 });
                 let expected = found.unwrap_or_else(|| Value::Array(Vec::new()));
                 let expected = expected.as_array().unwrap();

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Backend, Failure, Reached, Remote, Servers};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::local;
@@ -81,7 +81,12 @@ impl App {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
         let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
-        let engine = Arc::new(Engine::new(settings.edition));
+        let engine = Arc::new(Engine::new(
+            settings.edition,
+            Arc::clone(&media),
+            Arc::clone(&journal),
+            engine::Options::default(),
+        ));
         Ok(Arc::new(Self::of(
             settings, manifest, engine, media, journal,
         )))

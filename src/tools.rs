@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
@@ -18,8 +18,7 @@ use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-/// A JSON object: arguments, a schema, a reply.
-pub(crate) type Object = Map<String, Value>;
+pub(crate) use crate::args::Object;
 
 /// How a caller is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,12 @@ use serde_json::{Number, Value};
 
 use super::position::Position;
 use super::schema::whole;
+use crate::args::Object;
 use crate::error::{Error, Result};
-use crate::tools::Object;
 
 mod size;
+#[cfg(test)]
+mod table;
 
 /// A name or notation that people use for an argument; shown in the docs only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +213,8 @@ impl Mending<'_> {
             .get("required")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        // An object whose members are not described may have any.
+        let closed = !properties.is_empty() || path.is_empty();
         members.retain(|_, value| !value.is_null());
         let mut absent = Vec::new();
         for (name, value) in members.iter_mut() {
@@ -302,10 +305,10 @@ impl Mending<'_> {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("");
         match kind {
             "integer" | "number" => {
+                // Whole numbers are written without a fraction everywhere.
                 let mended = number(value).and_then(|n| match whole(&n) {
-                    Some(whole) if kind == "integer" => Some(whole.into()),
-                    None if kind == "integer" => None,
-                    _ => Some(n),
+                    Some(whole) => Some(whole.into()),
+                    None => (kind == "number").then_some(n),
                 });
                 match mended {
                     Some(mended) => {

@@ -21,6 +21,23 @@ static WORDS: &str = include_str!("data/words.tsv");
 
 /// A query longer than this is compared by its beginning.
 const QUERY_CHARS: usize = 64;
+/// Words of a query that say nothing of the name.
+const FILLERS: [&str; 14] = [
+    "a",
+    "an",
+    "and",
+    "animation",
+    "effect",
+    "font",
+    "for",
+    "from",
+    "of",
+    "the",
+    "to",
+    "transition",
+    "voice",
+    "with",
+];
 /// Below this a name is none that was meant.
 const LEAST_SCORE: f64 = 0.3;
 /// Spelling is looked at only when fewer names than asked for contain what was asked.
@@ -122,7 +139,11 @@ impl Query {
     fn new(text: &str) -> Self {
         let text: String = text.chars().take(QUERY_CHARS).collect();
         let plain = normalised(&text);
-        let words = words(&text)
+        let mut words = words(&text);
+        if words.iter().any(|word| !FILLERS.contains(&word.as_str())) {
+            words.retain(|word| !FILLERS.contains(&word.as_str()));
+        }
+        let words = words
             .iter()
             .flat_map(|word| {
                 if word.is_ascii() {
@@ -162,9 +183,9 @@ impl Query {
         for ways in &self.words {
             if let Some(way) = ways.iter().position(|way| has_word(name, way)) {
                 if way == 0 {
-                    own += 1
+                    own += 1;
                 } else {
-                    translated += 1
+                    translated += 1;
                 }
                 length += ways[way].len();
             }
@@ -335,6 +356,7 @@ mod tests {
     fn each_language_finds_the_names_of_the_other() {
         finds("溶解", Kind::Transition, Edition::Capcut, "Dissolve");
         finds("dissolv", Kind::Transition, Edition::Jianying, "色彩溶解");
+        finds("crossfade", Kind::Transition, Edition::Capcut, "Mix");
         finds("圆形", Kind::Mask, Edition::Capcut, "Circle");
         finds("heart", Kind::Mask, Edition::Jianying, "爱心");
         finds("typewriter", Kind::TextIntro, Edition::Jianying, "打字机_I");
@@ -370,9 +392,11 @@ mod tests {
             }
             started.elapsed().as_secs_f64() * 1e3 / queries.len() as f64
         };
-        timed(None);
+        let first = timed(None);
         let (one, all) = (timed(Some(Kind::SceneEffect)), timed(None));
-        eprintln!("search: {one:.2} ms in one kind, {all:.2} ms in all");
+        eprintln!(
+            "search: {one:.2} ms in one kind, {all:.2} ms in all, {first:.2} ms when first asked"
+        );
         if !cfg!(debug_assertions) {
             assert!(one < 5.0 && all < 20.0, "{one} ms, {all} ms");
         }

@@ -72,21 +72,21 @@ pub(super) struct Name {
 }
 
 impl Index {
-    pub fn entries(&self) -> &[&'static Entry] {
+    pub(super) fn entries(&self) -> &[&'static Entry] {
         &self.entries
     }
 
     /// The entry with exactly this key.
-    pub fn exact(&self, key: &str) -> Option<&'static Entry> {
+    pub(super) fn exact(&self, key: &str) -> Option<&'static Entry> {
         self.exact.get(key).copied()
     }
 
     /// The entry with this [`normalised`] key, display name, id or other name.
-    pub fn plain(&self, name: &str) -> Option<&'static Entry> {
+    pub(super) fn plain(&self, name: &str) -> Option<&'static Entry> {
         self.plain.get(name).copied()
     }
 
-    pub fn names(&self) -> &[Name] {
+    pub(super) fn names(&self) -> &[Name] {
         self.names.get_or_init(|| {
             let mut names = Vec::new();
             for &entry in &self.entries {

@@ -1,6 +1,6 @@
 //! SRT and WebVTT: blocks of an index or a name, a line of times, and text.
 
-use super::{Cue, Line, broken, digit, excerpt, expected_times, range, time, whole};
+use super::{Cue, Line, digit, excerpt, expected_times, range, time, whole};
 use crate::error::{Error, Result};
 use crate::units::Micros;
 

@@ -11,7 +11,9 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
     const WHAT: &str = "WAV";
     let mut at = 12;
     let mut bytes_per_second = 0;
+    let mut rate = 0;
     let mut frame = None;
+    let mut samples = 0;
     let mut long_data = None;
     for _ in 0..MOST_CHUNKS {
         let head = reader.bytes(at, 8)?;
@@ -22,30 +24,33 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
         match &head[..4] {
             b"fmt " => {
                 let format = reader.bytes(body, 16)?;
+                rate = u32_le(&format, 4).unwrap_or(0);
                 bytes_per_second = u32_le(&format, 8).unwrap_or(0);
                 // Only for plain samples is a block one moment of sound.
-                if let (Some(1 | 3 | 0xfffe), Some(rate), Some(block @ 1..)) =
-                    (u16_le(&format, 0), u32_le(&format, 4), u16_le(&format, 12))
+                if let (Some(1 | 3 | 0xfffe), Some(block @ 1..)) =
+                    (u16_le(&format, 0), u16_le(&format, 12))
                 {
-                    frame = Some((rate, block));
+                    frame = Some(block);
                 }
             }
             // RF64: the lengths that do not fit into 32 bits.
             b"ds64" => long_data = u64_le(&reader.bytes(body, 16)?, 8),
+            // How many moments there are, for codecs whose blocks hold several.
+            b"fact" => samples = u32_le(&reader.bytes(body, 4)?, 0).unwrap_or(0),
             b"data" => {
                 let there = reader.len();
                 let length = match (length, long_data) {
-                    (0xffff_ffff, Some(length)) => length,
                     // A writer that could not go back leaves the length open.
                     (0 | 0xffff_ffff, None) => reader.measure()?.saturating_sub(body),
-                    (length, _) => length,
+                    (0xffff_ffff, Some(length)) | (length, _) => length,
                 };
                 let end = body.saturating_add(length);
                 if let Some(there) = there.filter(|there| end > *there) {
                     return Err(Fault::Cut(WHAT, there, end));
                 }
                 let duration = match frame {
-                    Some((rate, block)) => micros(length / block, rate),
+                    Some(block) => micros(length / block, rate),
+                    None if samples > 0 && rate > 0 => micros(samples, rate),
                     None => micros(length, bytes_per_second),
                 };
                 if duration == Micros::ZERO {

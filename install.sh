@@ -1,0 +1,118 @@
+#!/bin/sh
+# Puts capcut-mcp on the PATH and prints the configuration for a client. Run again, it changes nothing unless
+# there is a newer executable.
+set -eu
+
+usage() {
+    cat <<'END'
+Usage: ./install.sh [--from FILE] [--to DIR]
+
+  --from FILE  install this executable; without it, `capcut-mcp` beside this script is taken,
+               or it is built with cargo
+  --to DIR     the folder to install into (default: ~/.local/bin)
+END
+}
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    exit 1
+}
+
+from=
+to=${HOME:?}/.local/bin
+while [ $# -gt 0 ]; do
+    case $1 in
+    --from)
+        [ $# -ge 2 ] || fail "--from needs a file"
+        from=$2
+        shift 2
+        ;;
+    --to)
+        [ $# -ge 2 ] || fail "--to needs a folder"
+        to=$2
+        shift 2
+        ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        fail "$1 is not an option"
+        ;;
+    esac
+done
+
+here=$(cd "$(dirname "$0")" && pwd)
+if [ -z "$from" ]; then
+    if [ -x "$here/capcut-mcp" ]; then
+        from=$here/capcut-mcp
+    elif command -v cargo >/dev/null 2>&1; then
+        echo "Building; the first time this takes a few minutes."
+        (cd "$here" && cargo build --release --locked)
+        from=${CARGO_TARGET_DIR:-$here/target}/release/capcut-mcp
+    else
+        fail "there is no executable beside this script, and no cargo to build one (see rustup.rs)"
+    fi
+fi
+[ -f "$from" ] || fail "$from is not there"
+[ -x "$from" ] || fail "$from is not an executable"
+"$from" --version >/dev/null || fail "$from does not run here"
+
+mkdir -p "$to"
+to=$(cd "$to" && pwd)
+command=$to/capcut-mcp
+changed=no
+if ! cmp -s "$from" "$command"; then
+    # A running server keeps the old file; the new one takes its name in one step.
+    cp "$from" "$command.new"
+    chmod 755 "$command.new"
+    mv -f "$command.new" "$command"
+    changed=yes
+    echo "Installed $command ($("$command" --version))."
+fi
+
+# Adds a line to a shell's file, once.
+add() {
+    if ! grep -qsF "$2" "$1"; then
+        mkdir -p "$(dirname "$1")"
+        printf '\n# capcut-mcp\n%s\n' "$2" >>"$1"
+        changed=yes
+        echo "Added $to to the PATH in $1; open a new shell to use it."
+    fi
+}
+
+case ":$PATH:" in
+*":$to:"*) ;;
+*)
+    # The dollar is for the shell that reads the line.
+    # shellcheck disable=SC2016
+    line="export PATH=\"$to:"'$PATH"'
+    case ${SHELL:-sh} in
+    */fish) add "$HOME/.config/fish/conf.d/capcut-mcp.fish" "fish_add_path \"$to\"" ;;
+    */zsh) add "$HOME/.zshrc" "$line" ;;
+    */bash)
+        add "$HOME/.profile" "$line"
+        add "$HOME/.bashrc" "$line"
+        ;;
+    *) add "$HOME/.profile" "$line" ;;
+    esac
+    ;;
+esac
+
+[ $changed = yes ] || echo "$command is installed already; nothing changed."
+
+cat <<END
+
+For Claude Desktop, Cursor and most other clients, add to their configuration:
+
+  {
+    "mcpServers": {
+      "capcut": { "command": "$command", "args": ["serve"] }
+    }
+  }
+
+For Claude Code:  claude mcp add capcut -- $command serve
+Others:           examples/clients
+Next:             capcut-mcp doctor
+END

@@ -1,0 +1,352 @@
+//! (tests only) What people call things, on the tools as they are: a row for every name and notation.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Comfort, mend};
+use crate::tools::{Object, ROUTED, Spec};
+
+fn spec(tool: &str) -> &'static Spec {
+    ROUTED
+        .iter()
+        .find(|spec| spec.name == tool)
+        .unwrap_or_else(|| panic!("there is no tool {tool}"))
+}
+
+fn mended(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
+    let mut arguments = arguments.as_object().expect("an object").clone();
+    mend(spec.name, spec.comfort, spec.input(), &mut arguments)?;
+    Ok(arguments)
+}
+
+/// Sends `arguments` beside what the tool requires, and looks at what they become.
+fn check(tool: &str, arguments: &Value, becomes: &Value) {
+    let spec = spec(tool);
+    let strict = mended(spec, becomes).unwrap_or_else(|e| panic!("{tool} {becomes}: {e}"));
+    let loose = mended(spec, arguments).unwrap_or_else(|e| panic!("{tool} {arguments}: {e}"));
+    assert_eq!(
+        Value::Object(loose),
+        Value::Object(strict),
+        "{tool} {arguments}"
+    );
+}
+
+const CUE: &str = "1\n00:00:01,000 --> 00:00:02,500\nHi\n";
+
+#[test]
+fn names_that_guides_use_mean_the_tools_own() {
+    for (tool, arguments, becomes) in [
+        (
+            "create_draft",
+            json!({ "title": "a" }),
+            json!({ "name": "a" }),
+        ),
+        (
+            "create_draft",
+            json!({ "project_name": "a" }),
+            json!({ "name": "a" }),
+        ),
+        (
+            "create_draft",
+            json!({ "description": "a" }),
+            json!({ "note": "a" }),
+        ),
+        (
+            "create_draft",
+            json!({ "resolution": "1920x1080" }),
+            json!({ "width": 1920, "height": 1080 }),
+        ),
+        (
+            "create_draft",
+            json!({ "aspect_ratio": "9:16" }),
+            json!({ "width": 1080, "height": 1920 }),
+        ),
+        (
+            "add_video",
+            json!({ "video_path": "a.mp4" }),
+            json!({ "video_url": "a.mp4" }),
+        ),
+        (
+            "add_video",
+            json!({ "video_url": "a", "start_time": "2" }),
+            json!({ "video_url": "a", "target_start": 2 }),
+        ),
+        (
+            "add_video",
+            json!({ "video_url": "a", "output_path": "/d" }),
+            json!({ "video_url": "a", "draft_folder": "/d" }),
+        ),
+        (
+            "add_video",
+            json!({ "video_url": "a", "position": "top_left" }),
+            json!({ "video_url": "a", "position": "top_left" }),
+        ),
+        (
+            "add_audio",
+            json!({ "audio_path": "a.mp3" }),
+            json!({ "audio_url": "a.mp3" }),
+        ),
+        (
+            "add_audio",
+            json!({ "audio_url": "a", "start_time": 2 }),
+            json!({ "audio_url": "a", "target_start": 2 }),
+        ),
+        (
+            "add_image",
+            json!({ "image_path": "a.png" }),
+            json!({ "image_url": "a.png" }),
+        ),
+        (
+            "add_image",
+            json!({ "image_url": "a", "start_time": 2, "end_time": 3 }),
+            json!({ "image_url": "a", "start": 2, "end": 3 }),
+        ),
+        (
+            "add_image",
+            json!({ "image_url": "a", "position": "{\"x\": 1, \"y\": 2}" }),
+            json!({ "image_url": "a", "position": { "x": 1, "y": 2 } }),
+        ),
+        (
+            "add_text",
+            json!({ "text": "a", "start_time": 1, "end_time": 2 }),
+            json!({ "text": "a", "start": 1, "end": 2 }),
+        ),
+        (
+            "add_text",
+            json!({ "text": "a", "start": 1, "end": 2, "font_type": "f" }),
+            json!({ "text": "a", "start": 1, "end": 2, "font": "f" }),
+        ),
+        (
+            "add_text",
+            json!({ "text": "a", "start": 1, "end": 2, "position": "bottom" }),
+            json!({ "text": "a", "start": 1, "end": 2, "position": "bottom" }),
+        ),
+        (
+            "add_subtitle",
+            json!({ "srt_path": "a.srt" }),
+            json!({ "srt": "a.srt" }),
+        ),
+        (
+            "add_subtitle",
+            json!({ "subtitle_text": "Hi", "start_time": 1, "end_time": "2.5" }),
+            json!({ "srt": CUE }),
+        ),
+        (
+            "add_subtitle",
+            json!({ "srt": "a.srt", "font_type": "f" }),
+            json!({ "srt": "a.srt", "font": "f" }),
+        ),
+        (
+            "save_draft",
+            json!({ "draft_id": "d", "output_path": "/d" }),
+            json!({ "draft_id": "d", "draft_folder": "/d" }),
+        ),
+        (
+            "save_draft",
+            json!({ "draft_id": "d", "title": "a" }),
+            json!({ "draft_id": "d", "name": "a" }),
+        ),
+        (
+            "save_draft",
+            json!({ "draft_id": "d", "project_name": "a" }),
+            json!({ "draft_id": "d", "name": "a" }),
+        ),
+    ] {
+        check(tool, &arguments, &becomes);
+    }
+}
+
+/// A value that the schema allows.
+fn sample(name: &str, schema: &Value) -> Value {
+    if let Some(default) = schema.get("default") {
+        return default.clone();
+    }
+    if let Some(Value::Array(choices)) = schema.get("enum") {
+        return choices[0].clone();
+    }
+    match schema["type"].as_str().expect("one type") {
+        _ if name == "position" => json!("center"),
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        "boolean" => json!(true),
+        "string" => json!("a"),
+        "array" => json!([sample("", &schema["items"])]),
+        "object" => Value::Object(required(schema)),
+        other => panic!("{name}: {other}"),
+    }
+}
+
+fn required(schema: &Value) -> Object {
+    let names = schema.get("required").and_then(Value::as_array);
+    names
+        .into_iter()
+        .flatten()
+        .map(|name| {
+            let name = name.as_str().expect("a name");
+            (name.to_owned(), sample(name, &schema["properties"][name]))
+        })
+        .collect()
+}
+
+/// Whether schemas of tools are taken as they are: each alias names an argument and hides none.
+#[test]
+fn every_other_name_reaches_its_argument() {
+    let mut count = 0;
+    for spec in &ROUTED {
+        let schema = Value::Object((**spec.input()).clone());
+        for comfort in spec.comfort {
+            let Comfort::Alias(alias, name) = *comfort else {
+                continue;
+            };
+            count += 1;
+            let property = &schema["properties"][name];
+            assert!(property.is_object(), "{}: {alias} -> {name}", spec.name);
+            assert!(
+                schema["properties"].get(alias).is_none(),
+                "{}: {alias} is an argument",
+                spec.name
+            );
+            let value = sample(name, property);
+            let mut arguments = required(&schema);
+            arguments.shift_remove(name);
+            let mut strict = arguments.clone();
+            arguments.insert(alias.to_owned(), value.clone());
+            strict.insert(name.to_owned(), value);
+            check(spec.name, &Value::Object(arguments), &Value::Object(strict));
+        }
+    }
+    assert!(count >= 20, "only {count} other names were found");
+}
+
+/// The same value as a form or a weak model would send it.
+fn loosened(value: &Value, choice: u8) -> Value {
+    match (value, choice % 3) {
+        (Value::Number(n), 0) => json!(n.to_string()),
+        (Value::Number(n), 1) if n.is_i64() => json!(n.as_f64()),
+        (Value::Number(n), 2) if n.is_i64() => json!(format!(" {n}.0 ")),
+        (Value::Bool(b), 0) => json!(b.to_string()),
+        (Value::Bool(b), 1) => json!(u8::from(*b)),
+        (Value::Array(_) | Value::Object(_), 0) => json!(value.to_string()),
+        (Value::Array(items), _) => items.iter().map(|item| loosened(item, choice)).collect(),
+        (Value::Object(members), _) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), loosened(member, choice)))
+            .collect(),
+        _ => value.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn loose_values_are_taken_on_every_tool(choices in prop::collection::vec(any::<u8>(), 64)) {
+        for spec in &ROUTED {
+            let schema = Value::Object((**spec.input()).clone());
+            let mut strict = Object::new();
+            for (name, property) in schema["properties"].as_object().expect("properties") {
+                // The two ways to say where something stands exclude each other.
+                if name != "position" {
+                    strict.insert(name.clone(), sample(name, property));
+                }
+            }
+            let mut choices = choices.iter().cycle();
+            let mut loose = Object::new();
+            for (name, value) in &strict {
+                let choice = *choices.next().expect("endless");
+                // Text is text, however it looks.
+                loose.insert(name.clone(), loosened(value, choice));
+            }
+            loose.insert("aspect_ratio".into(), Value::Null);
+            let strict = Value::Object(strict);
+            check(spec.name, &Value::Object(loose), &strict);
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_sent_makes_mending_fail_otherwise_than_with_faults(
+        tool in 0..ROUTED.len(),
+        pairs in prop::collection::vec((any::<prop::sample::Index>(), "[a-z_\\[{\"0-9.]{0,12}", 0..6u8), 0..12),
+    ) {
+        let spec = &ROUTED[tool];
+        let names: Vec<&String> = spec.input()["properties"].as_object().expect("properties").keys().collect();
+        let mut arguments = Object::new();
+        for (index, text, kind) in pairs {
+            let name = if names.is_empty() { "a".to_owned() } else { names[index.index(names.len())].clone() };
+            let value = match kind {
+                0 => json!(text),
+                1 => json!(text.len()),
+                2 => json!([text]),
+                3 => json!({ (text.clone()): text }),
+                4 => json!(text.len() % 2 == 0),
+                _ => json!(-1e300),
+            };
+            let name = if kind == 5 { format!("{name}x") } else { name };
+            arguments.insert(name, value);
+        }
+        if let Err(error) = mended(spec, &Value::Object(arguments)) {
+            prop_assert_eq!(error.kind, crate::error::Kind::InvalidArgument);
+            prop_assert!(error.message.lines().all(|line| line.contains('`')), "{}", error.message);
+        }
+    }
+}
+
+/// Looks for what some client or other cannot read; arguments are `explained`.
+fn lint(place: &str, schema: &Value, explained: bool) {
+    let members = schema
+        .as_object()
+        .unwrap_or_else(|| panic!("{place}: {schema}"));
+    for key in [
+        "$ref",
+        "$defs",
+        "$schema",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "const",
+        "title",
+        "format",
+        "prefixItems",
+    ] {
+        assert!(!members.contains_key(key), "{place}: {key}");
+    }
+    let kind = members["type"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{place}: one type"));
+    assert_ne!(members.get("default"), Some(&Value::Null), "{place}");
+    match kind {
+        "array" => lint(&format!("{place}[]"), &members["items"], false),
+        "object" => {
+            if let Some(properties) = members.get("properties") {
+                for (name, property) in properties.as_object().expect("properties") {
+                    let place = format!("{place}.{name}");
+                    lint(&place, property, false);
+                    if explained {
+                        let text = property["description"].as_str();
+                        let text = text.unwrap_or_else(|| panic!("{place}: no description"));
+                        assert!(text.len() > 3, "{place}: {text}");
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_client_can_read_the_schemas() {
+    for spec in &ROUTED {
+        lint(spec.name, &Value::Object((**spec.input()).clone()), true);
+        lint(spec.name, &Value::Object((**spec.output()).clone()), false);
+        assert_eq!(spec.output()["type"], "object", "{}", spec.name);
+        assert!(
+            !spec.output()["properties"]
+                .as_object()
+                .expect("properties")
+                .is_empty(),
+            "{}",
+            spec.name
+        );
+        let words = spec.description().len();
+        assert!((15..600).contains(&words), "{}: {words} bytes", spec.name);
+    }
+}

@@ -1,0 +1,88 @@
+//! stdin and stdout, without a thread between them and the server where the system allows it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rmcp::transport::{StdioReader, StdioWriter, stdio_pipes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+/// stdin as the client gave it.
+pub(super) enum Input {
+    /// Pipes, or whatever else in a thread of its own.
+    Pipe(StdioReader),
+    #[cfg(unix)]
+    Socket(UnixStream),
+}
+
+/// stdout as the client gave it.
+pub(super) enum Output {
+    Pipe(StdioWriter),
+    #[cfg(unix)]
+    Socket(UnixStream),
+}
+
+/// Takes stdin and stdout. Clients written for Node give UNIX sockets, the others pipes.
+pub(super) fn open() -> (Input, Output) {
+    #[cfg(unix)]
+    if let (Ok(input), Ok(output)) = (socket(&io::stdin()), socket(&io::stdout())) {
+        return (Input::Socket(input), Output::Socket(output));
+    }
+    let (input, output) = stdio_pipes();
+    (Input::Pipe(input), Output::Pipe(output))
+}
+
+#[cfg(unix)]
+fn socket(stream: &impl std::os::fd::AsFd) -> io::Result<UnixStream> {
+    let stream = std::os::unix::net::UnixStream::from(stream.as_fd().try_clone_to_owned()?);
+    // Fails on anything that is not a socket, before it is touched.
+    stream.local_addr()?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+impl AsyncRead for Input {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Pipe(pipe) => Pin::new(pipe).poll_read(context, buffer),
+            #[cfg(unix)]
+            Self::Socket(socket) => Pin::new(socket).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Pipe(pipe) => Pin::new(pipe).poll_write(context, bytes),
+            #[cfg(unix)]
+            Self::Socket(socket) => Pin::new(socket).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Pipe(pipe) => Pin::new(pipe).poll_flush(context),
+            #[cfg(unix)]
+            Self::Socket(socket) => Pin::new(socket).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(context),
+            #[cfg(unix)]
+            Self::Socket(socket) => Pin::new(socket).poll_shutdown(context),
+        }
+    }
+}

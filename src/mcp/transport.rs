@@ -1,0 +1,619 @@
+//! JSON-RPC by lines, with manners: bounded work in flight, answers before the end of input ends it,
+//! and nothing that a client can send stops it.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ErrorData,
+    JsonObject, JsonRpcMessage, RequestId, RequestMetaObject,
+};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::bytes::BytesMut;
+use tokio_util::sync::CancellationToken;
+
+type Incoming = RxJsonRpcMessage<RoleServer>;
+type Outgoing = TxJsonRpcMessage<RoleServer>;
+
+/// A longer line is skipped; no call comes near it.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// A read buffer that has grown beyond this is given back when it is empty.
+const KEPT_BUFFER: usize = 64 << 10;
+
+/// How the transport treats its client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manners {
+    /// Requests that may be under way; beyond it, nothing more is read.
+    pub in_flight: usize,
+    /// How long the answers under way are awaited after the end of input.
+    pub grace: Duration,
+}
+
+/// Lines of JSON-RPC over a reader and a writer.
+pub(super) struct Lines<R, W> {
+    read: R,
+    buffer: BytesMut,
+    /// How much of the buffer was searched for a line's end.
+    searched: usize,
+    /// Within a line that is too long.
+    skipping: bool,
+    ended: bool,
+    /// When to stop waiting for answers after the end of input.
+    deadline: Option<Instant>,
+    /// Whether a request came: a notification before it would end the service.
+    started: bool,
+    manners: Manners,
+    out: Arc<Out<W>>,
+}
+
+/// The writing half, shared with the answers on their way.
+struct Out<W> {
+    /// Whole lines that wait to be written. Whoever gets the writer writes them all.
+    waiting: Mutex<Vec<u8>>,
+    writer: tokio::sync::Mutex<Writer<W>>,
+    under_way: Mutex<HashSet<RequestId>>,
+    answered: Notify,
+    /// Cancelled when nobody reads the answers any more.
+    broken: CancellationToken,
+}
+
+struct Writer<W> {
+    write: W,
+    /// What is being written; stays here when the writing task is dropped halfway.
+    lines: Vec<u8>,
+    written: usize,
+}
+
+impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
+    /// `broken` is cancelled when the writer fails: then no answer reaches anybody.
+    pub(super) fn new(read: R, write: W, manners: Manners, broken: CancellationToken) -> Self {
+        Self {
+            read,
+            buffer: BytesMut::new(),
+            searched: 0,
+            skipping: false,
+            ended: false,
+            deadline: None,
+            started: false,
+            manners,
+            out: Arc::new(Out {
+                waiting: Mutex::default(),
+                writer: tokio::sync::Mutex::new(Writer {
+                    write,
+                    lines: Vec::new(),
+                    written: 0,
+                }),
+                under_way: Mutex::default(),
+                answered: Notify::new(),
+                broken,
+            }),
+        }
+    }
+
+    /// What a message in the buffer asks the service for, if anything.
+    fn accept(&mut self, message: Incoming) -> Option<Incoming> {
+        match &message {
+            JsonRpcMessage::Request(request) => {
+                self.started = true;
+                self.out.under_way().insert(request.id.clone());
+            }
+            _ if !self.started => return None,
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    // A cancelled call gets no answer.
+                    self.out.done(id);
+                }
+            }
+            _ => {}
+        }
+        Some(message)
+    }
+
+    /// The next line in the buffer, without its end; the last one needs none.
+    fn next_line(&mut self) -> Option<BytesMut> {
+        loop {
+            let end = self.buffer[self.searched..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| self.searched + at);
+            let Some(end) = end else {
+                if self.ended {
+                    self.searched = 0;
+                    let rest = std::mem::take(&mut self.buffer);
+                    return (!rest.is_empty() && !self.skipping).then_some(rest);
+                }
+                self.searched = self.buffer.len();
+                if self.buffer.len() > LONGEST_LINE {
+                    tracing::warn!("a line of more than {LONGEST_LINE} bytes is skipped");
+                    self.skipping = true;
+                }
+                if self.skipping {
+                    self.buffer = BytesMut::new();
+                    self.searched = 0;
+                }
+                return None;
+            };
+            let mut line = self.buffer.split_to(end + 1);
+            self.searched = 0;
+            if std::mem::take(&mut self.skipping) || end > LONGEST_LINE {
+                continue;
+            }
+            line.truncate(end);
+            return Some(line);
+        }
+    }
+}
+
+impl<W> Out<W> {
+    fn under_way(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn done(&self, id: &RequestId) {
+        self.under_way().remove(id);
+        self.answered.notify_waiters();
+    }
+
+    /// Puts a message behind those that wait.
+    fn queue(&self, message: &Outgoing) -> io::Result<()> {
+        let mut waiting = self.waiting();
+        let before = waiting.len();
+        if let Err(error) = serde_json::to_writer(&mut *waiting, message) {
+            waiting.truncate(before);
+            return Err(error.into());
+        }
+        waiting.push(b'\n');
+        Ok(())
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Out<W> {
+    /// Writes all that waits. May be dropped anywhere: the next one goes on from there.
+    async fn flush(&self) -> io::Result<()> {
+        let mut writer = self.writer.lock().await;
+        let result = writer.write_all_of(|lines| {
+            lines.clear();
+            std::mem::swap(&mut *self.waiting(), lines);
+        });
+        let result = result.await;
+        if result.is_err() {
+            self.broken.cancel();
+        }
+        result
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    async fn write_all_of(&mut self, refill: impl Fn(&mut Vec<u8>)) -> io::Result<()> {
+        loop {
+            while self.written < self.lines.len() {
+                let count = self.write.write(&self.lines[self.written..]).await?;
+                if count == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                self.written += count;
+            }
+            self.written = 0;
+            if self.lines.capacity() > KEPT_BUFFER {
+                self.lines = Vec::new();
+            }
+            refill(&mut self.lines);
+            if self.lines.is_empty() {
+                return self.write.flush().await;
+            }
+        }
+    }
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(&mut self, item: Outgoing) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let id = match &item {
+            JsonRpcMessage::Response(response) => Some(response.id.clone()),
+            JsonRpcMessage::Error(error) => error.id.clone(),
+            _ => None,
+        };
+        let queued = self.out.queue(&item);
+        drop(item);
+        let out = Arc::clone(&self.out);
+        async move {
+            let result = match queued {
+                Ok(()) => out.flush().await,
+                Err(error) => Err(error),
+            };
+            if let Some(id) = id {
+                out.done(&id);
+            }
+            result
+        }
+    }
+
+    // The service drops this future whenever something else happens; all that was read stays in `self`.
+    async fn receive(&mut self) -> Option<Incoming> {
+        loop {
+            if self.out.broken.is_cancelled() {
+                return None;
+            }
+            if !self.out.waiting().is_empty() && self.out.flush().await.is_err() {
+                return None;
+            }
+            loop {
+                let answered = self.out.answered.notified();
+                if self.out.under_way().len() < self.manners.in_flight {
+                    break;
+                }
+                answered.await;
+            }
+            if let Some(line) = self.next_line() {
+                match read(&line) {
+                    Read::Message(message) => {
+                        if let Some(message) = self.accept(*message) {
+                            return Some(message);
+                        }
+                    }
+                    Read::Nothing => {}
+                    Read::Malformed(id) => {
+                        let error = ErrorData::invalid_request(
+                            "this is no JSON-RPC 2.0 request of MCP",
+                            None,
+                        );
+                        let _ = self.out.queue(&Outgoing::error(error, id));
+                    }
+                }
+                continue;
+            }
+            if self.ended {
+                return self.end().await;
+            }
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BUFFER {
+                self.buffer = BytesMut::new();
+            }
+            self.buffer.reserve(8 << 10);
+            let broken = self.out.broken.clone();
+            let read = tokio::select! {
+                read = self.read.read_buf(&mut self.buffer) => read,
+                () = broken.cancelled() => return None,
+            };
+            match read {
+                Ok(1..) => {}
+                Ok(0) => self.ended = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::warn!("stdin: {error}");
+                    self.ended = true;
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.out.flush().await
+    }
+}
+
+impl<R, W> Lines<R, W> {
+    /// After the end of input: the answers under way, then the end.
+    async fn end(&mut self) -> Option<Incoming> {
+        let grace = self.manners.grace;
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + grace);
+        loop {
+            let answered = self.out.answered.notified();
+            if self.out.under_way().is_empty() {
+                return None;
+            }
+            tokio::select! {
+                () = answered => {}
+                () = self.out.broken.cancelled() => return None,
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!("stdin has ended and some calls are still not answered");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+enum Read {
+    Message(Box<Incoming>),
+    /// Not JSON, or a notification that nobody here knows.
+    Nothing,
+    /// JSON, but no message; with the id when there is one.
+    Malformed(Option<RequestId>),
+}
+
+/// A tool call, which nearly every line is, read without trying all other messages first.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    #[serde(rename = "jsonrpc")]
+    _jsonrpc: rmcp::model::JsonRpcVersion2_0,
+    id: RequestId,
+    #[serde(rename = "method")]
+    _method: rmcp::model::CallToolRequestMethod,
+    params: CallParams,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallParams {
+    name: String,
+    #[serde(default)]
+    arguments: Option<JsonObject>,
+    #[serde(default)]
+    _meta: Option<RequestMetaObject>,
+}
+
+fn read(line: &[u8]) -> Read {
+    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Read::Nothing;
+    }
+    if let Ok(call) = serde_json::from_slice::<Call>(line) {
+        let mut params = CallToolRequestParams::new(call.params.name);
+        params.arguments = call.params.arguments;
+        let mut request = CallToolRequest::new(params);
+        if let Some(meta) = call.params._meta {
+            request.extensions.insert(meta);
+        }
+        let request = ClientRequest::CallToolRequest(request);
+        return Read::Message(Box::new(JsonRpcMessage::request(request, call.id)));
+    }
+    match serde_json::from_slice::<Incoming>(line) {
+        Ok(message) => Read::Message(Box::new(message)),
+        Err(error) if error.is_data() => match serde_json::from_slice::<Value>(line) {
+            Ok(Value::Object(members)) => match members.get("id") {
+                // Notifications get no answer, whatever they are.
+                None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
+                id => Read::Malformed(id.and_then(|id| serde_json::from_value(id.clone()).ok())),
+            },
+            Ok(_) => Read::Malformed(None),
+            Err(_) => Read::Nothing,
+        },
+        Err(error) => {
+            tracing::debug!("a line that is not JSON is ignored: {error}");
+            Read::Nothing
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ServerConfig};
+    use rmcp::service::RequestContext;
+    use rmcp::{ServerHandler, ServiceExt};
+    use serde_json::json;
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    /// Answers calls after the time that their tool's name says, and counts those under way.
+    #[derive(Clone, Default)]
+    struct Waiter {
+        now: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+        cancelled: Arc<AtomicUsize>,
+    }
+
+    impl ServerHandler for Waiter {
+        fn get_info(&self) -> ServerConfig {
+            ServerConfig::default()
+        }
+
+        async fn call_tool(
+            &self,
+            request: CallToolRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<CallToolResponse, ErrorData> {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            let ms = request.name.parse().unwrap_or(0);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(ms)) => {}
+                () = context.ct.cancelled() => {
+                    self.cancelled.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            Ok(CallToolResult::success(vec![ContentBlock::text("done")]).into())
+        }
+    }
+
+    const MANNERS: Manners = Manners {
+        in_flight: 4,
+        grace: Duration::from_secs(60),
+    };
+
+    fn initialize() -> String {
+        line(&json!({
+            "jsonrpc": "2.0", "id": "start", "method": "initialize",
+            "params": { "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } },
+        }))
+    }
+
+    fn call(id: i64, ms: u64) -> String {
+        line(&json!({
+            "jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": { "name": ms.to_string(), "arguments": { "a": 1 } },
+        }))
+    }
+
+    fn line(message: &Value) -> String {
+        format!("{message}\n")
+    }
+
+    /// Sends everything at once, closes, and gives what was answered until the server ended.
+    async fn talk(waiter: Waiter, input: impl AsRef<[u8]>) -> Vec<Value> {
+        let (theirs, mut ours) = tokio::io::duplex(1 << 20);
+        let (out_theirs, mut out_ours) = tokio::io::duplex(1 << 20);
+        let broken = CancellationToken::new();
+        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let serving = tokio::spawn(serve(waiter, lines, broken));
+        ours.write_all(input.as_ref()).await.expect("written");
+        drop(ours);
+        let mut answers = String::new();
+        out_ours.read_to_string(&mut answers).await.expect("UTF-8");
+        serving.await.expect("no panic");
+        answers
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("one JSON message a line"))
+            .collect()
+    }
+
+    async fn serve(
+        waiter: Waiter,
+        lines: Lines<DuplexStream, DuplexStream>,
+        broken: CancellationToken,
+    ) {
+        if let Ok(running) = waiter.serve_with_ct(lines, broken).await {
+            running.waiting().await.expect("no panic");
+        }
+    }
+
+    fn ids(answers: &[Value]) -> Vec<Value> {
+        answers.iter().map(|a| a["id"].clone()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_under_way_at_the_end_of_input_are_still_given() {
+        let input = initialize() + &call(1, 20_000) + &call(2, 10);
+        let answers = talk(Waiter::default(), input.trim_end()).await;
+        assert_eq!(ids(&answers), [json!("start"), json!(2), json!(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_at_the_end_of_input_has_a_limit() {
+        let input = initialize() + &call(1, 10_000_000);
+        let answers = talk(Waiter::default(), input).await;
+        assert_eq!(ids(&answers), [json!("start")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_flight_is_bounded() {
+        let waiter = Waiter::default();
+        let calls: String = (0..50).map(|id| call(id, 10)).collect();
+        let answers = talk(waiter.clone(), initialize() + &calls).await;
+        assert_eq!(answers.len(), 51);
+        assert!(waiter.most.load(Ordering::SeqCst) <= MANNERS.in_flight);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_call_ends_and_gets_no_answer() {
+        let waiter = Waiter::default();
+        let cancel = line(&json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 },
+        }));
+        let input = initialize() + &call(1, 50_000) + &cancel + &call(2, 10);
+        let answers = talk(waiter.clone(), input).await;
+        assert_eq!(ids(&answers), [json!("start"), json!(2)]);
+        assert_eq!(waiter.cancelled.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn line_ends_byte_order_marks_and_blank_lines_do_not_matter() {
+        let notification = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
+        let input = format!(
+            "\n\r\n{notification}\u{feff}{}\r\n  \n{}",
+            initialize().trim_end(),
+            call(7, 1).trim_end()
+        );
+        let answers = talk(Waiter::default(), input).await;
+        assert_eq!(ids(&answers), [json!("start"), json!(7)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_message_is_refused_or_ignored_and_the_rest_goes_on() {
+        let long = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"{}\"}}\n",
+            "x".repeat(LONGEST_LINE)
+        );
+        let input = [
+            initialize().as_str(),
+            "nonsense\n{\"a\":\n\u{0}\n[1,2]\n{\"id\":3}\n",
+            "{\"jsonrpc\":\"1.0\",\"id\":4,\"method\":\"tools/call\",\"params\":{\"name\":\"1\"}}\n",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"nobody/knows\"}\n",
+            "{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n",
+            &long,
+            &call(5, 1),
+        ]
+        .concat();
+        let mut answers = talk(Waiter::default(), input).await;
+        answers.sort_by_key(|answer| answer["id"].to_string());
+        assert_eq!(
+            ids(&answers),
+            [json!("start"), json!(3), json!(4), json!(5), Value::Null]
+        );
+        for answer in &answers {
+            let refused = matches!(answer["id"].as_i64(), Some(3 | 4)) || answer["id"].is_null();
+            assert_eq!(
+                answer["error"]["code"] == json!(-32600),
+                refused,
+                "{answer}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_no_longer_cancels_what_is_under_way() {
+        let waiter = Waiter::default();
+        let (theirs, mut ours) = tokio::io::duplex(1 << 16);
+        let (out_theirs, out_ours) = tokio::io::duplex(1 << 16);
+        let broken = CancellationToken::new();
+        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let serving = tokio::spawn(serve(waiter.clone(), lines, broken));
+        ours.write_all((initialize() + &call(1, 100_000)).as_bytes())
+            .await
+            .expect("written");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(out_ours);
+        ours.write_all(call(2, 1).as_bytes())
+            .await
+            .expect("written");
+        serving.await.expect("the server ends");
+        assert_eq!(waiter.cancelled.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_tool_call_reads_as_the_sdk_reads_it() {
+        for message in [
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "a" } }),
+            json!({ "jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": { "name": "a", "arguments": { "b": [1, null] } } }),
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+                "name": "a", "arguments": null, "_meta": { "progressToken": 3, "io.modelcontextprotocol/protocolVersion": "2026-07-28" } } }),
+        ] {
+            let text = message.to_string();
+            let theirs: Incoming = serde_json::from_str(&text).expect("a message");
+            assert!(serde_json::from_str::<Call>(&text).is_ok(), "{text}");
+            let Read::Message(ours) = read(text.as_bytes()) else {
+                panic!("a message: {text}");
+            };
+            assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+        }
+    }
+}
