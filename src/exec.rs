@@ -15,11 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
-<<<<<<< HEAD
 use crate::engine::{self, Engine};
-=======
-use crate::engine::{Engine, Options};
->>>>>>> mcp
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::local;
@@ -72,15 +68,9 @@ impl App {
         Ok(Arc::new(Self {
             engine: Arc::new(Engine::new(
                 settings.edition,
-<<<<<<< HEAD
                 media.clone(),
                 journal.clone(),
                 engine::Options::default(),
-=======
-                Arc::clone(&media),
-                Arc::clone(&journal),
-                Options::default(),
->>>>>>> mcp
             )),
             settings,
             media,
