@@ -5,8 +5,10 @@
 
 pub(crate) mod edit;
 mod held;
+pub(crate) mod lengths;
 pub(crate) mod lint;
 pub(crate) mod marker;
+pub(crate) mod parts;
 pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;
