@@ -206,10 +206,9 @@ fn each_tool_has_a_file_of_its_name() {
     let names: Vec<_> = local::all().map(|spec| spec.name).collect();
     let distinct: BTreeSet<_> = names.iter().collect();
     assert_eq!(distinct.len(), names.len(), "a name is listed twice");
-    assert!(routed.len() >= 25, "only {} routed tools", routed.len());
     eprintln!(
         "{} routed tools, {} carried out here",
-        routed.len(),
+        ROUTED.len(),
         here.len()
     );
 }
