@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::engine::{Engine, Options};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::local;
@@ -66,7 +66,12 @@ impl App {
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
         let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
         Ok(Arc::new(Self {
-            engine: Arc::new(Engine::new(settings.edition)),
+            engine: Arc::new(Engine::new(
+                settings.edition,
+                Arc::clone(&media),
+                Arc::clone(&journal),
+                Options::default(),
+            )),
             settings,
             media,
             journal,

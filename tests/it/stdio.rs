@@ -127,13 +127,13 @@ fn every_fault_of_a_call_is_told_at_once_as_a_result() {
     let told = client
         .call(
             "add_text",
-            json!({ "txt": "a", "start": "soon", "font_alpha": 7 }),
+            json!({ "txt": "a", "start": "soon", "border_alpha": 7 }),
         )
         .expect_err("faults");
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
-        "`start` is \"soon\", which is not a number",
-        "`font_alpha` is 7, which is not within 0 to 1",
+        "`start` is \"soon\", which is not a number (0 or more)",
+        "`border_alpha` is 7, which is not within 0 to 1",
         "`text` is missing",
     ] {
         assert!(told.contains(part), "{part}: {told}");
