@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
-use crate::engine::{Engine, Options};
+use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::local;
@@ -68,9 +68,9 @@ impl App {
         Ok(Arc::new(Self {
             engine: Arc::new(Engine::new(
                 settings.edition,
-                Arc::clone(&media),
-                Arc::clone(&journal),
-                Options::default(),
+                media.clone(),
+                journal.clone(),
+                engine::Options::default(),
             )),
             settings,
             media,
