@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::reply::Placed;
-use crate::args::{self, Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::engine::edit::{Edit, Outcome};
@@ -29,6 +28,7 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
+use crate::tools::{Call, Manner};
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -333,10 +333,9 @@ impl Engine {
             Some(last) => last,
             None => {
                 self.drafts.forget(&id);
-                return Err(self
-                    .fold(&id)
-                    .err()
-                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
+                return Err(self.fold(&id).err().unwrap_or_else(|| {
+                    Error::not_found(format!("draft {id} was just deleted"))
+                }));
             }
         };
         if last + 1 == draft.sequence {
@@ -416,8 +415,8 @@ fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<R
         sequence,
         tool: call.tool.to_owned(),
         arguments: Value::Object(call.arguments.clone()),
-        found: Some(args::to_value(found)?),
-        reply: args::to_value(reply)?,
+        found: Some(crate::tools::to_value(found)?),
+        reply: crate::tools::to_value(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),
     })
