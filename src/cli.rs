@@ -6,7 +6,6 @@
 mod call;
 pub(crate) mod compose;
 mod doctor;
-mod engine;
 mod serve;
 pub(crate) mod tools;
 
@@ -119,7 +118,6 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    Engine(engine::Engine),
     Call(call::Call),
     Tools(tools::Tools),
     Compose(compose::Compose),
@@ -182,10 +180,6 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             wait_here(compose.run(App::new(settings)?))
         }
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
-        Command::Engine(engine) => {
-            let settings = options.settings(None)?;
-            engine.run(App::new(settings)?)
-        }
     }
 }
 
@@ -387,7 +381,7 @@ mod tests {
             assert!(help.contains("capcut-mcp "), "{}", command.get_name());
             checked += 1;
         }
-        assert!(checked >= 7, "only {checked} commands");
+        assert!(checked >= 6, "only {checked} commands");
     }
 
     #[test]

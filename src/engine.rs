@@ -5,8 +5,11 @@
 
 pub(crate) mod edit;
 mod held;
+pub(crate) mod lengths;
 pub(crate) mod lint;
 pub(crate) mod marker;
+pub(crate) mod parts;
+pub(crate) mod package;
 pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;
@@ -333,9 +336,10 @@ impl Engine {
             Some(last) => last,
             None => {
                 self.drafts.forget(&id);
-                return Err(self.fold(&id).err().unwrap_or_else(|| {
-                    Error::not_found(format!("draft {id} was just deleted"))
-                }));
+                return Err(self
+                    .fold(&id)
+                    .err()
+                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
             }
         };
         if last + 1 == draft.sequence {
