@@ -11,6 +11,7 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,11 +77,15 @@ struct Attempt<'a> {
 impl App {
     /// What runs as the user and for the user: everything that the user may read may be read.
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
-        Self::with_access(settings, Access::user())
+        Self::with_access(settings, Access::user(), Vec::new())
     }
 
-    /// For callers who may read less than the user.
-    pub(crate) fn with_access(settings: Settings, access: Access) -> Result<Arc<Self>> {
+    /// For callers who may read less than the user, and have drafts saved into some folders only.
+    pub(crate) fn with_access(
+        settings: Settings,
+        access: Access,
+        folders: Vec<PathBuf>,
+    ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
         let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
@@ -88,7 +93,7 @@ impl App {
             settings.edition,
             Arc::clone(&media),
             Arc::clone(&journal),
-            engine::Options::default(),
+            engine::Options::new(&settings, folders),
         ));
         Ok(Arc::new(Self::of(
             settings, manifest, engine, media, journal,
