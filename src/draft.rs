@@ -1,3 +1,112 @@
 //! The draft as a plain value: tracks, segments, materials; no I/O, clock or randomness.
+//!
+//! It holds what was meant, compactly; two writers make documents of it: [`working`] writes what the
+//! reference API would answer, `finished` what the app itself would save.
 
+pub(crate) mod finished;
 pub(crate) mod ids;
+pub(crate) mod keyframe;
+pub(crate) mod material;
+pub(crate) mod picture;
+pub(crate) mod segment;
+pub(crate) mod text;
+pub(crate) mod track;
+pub(crate) mod working;
+
+use crate::draft::ids::{DraftId, Id};
+use crate::draft::material::Media;
+use crate::draft::segment::Segment;
+use crate::draft::track::{Kind, Track};
+use crate::units::{Edition, Micros};
+
+/// A draft with everything in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    pub id: DraftId,
+    /// The app whose names and ids it uses.
+    pub edition: Edition,
+    /// The name shown in the app; the id without one.
+    pub name: Option<Box<str>>,
+    /// A note kept with the draft.
+    pub note: Option<Box<str>>,
+    /// Canvas width in pixels.
+    pub width: f64,
+    /// Canvas height in pixels.
+    pub height: f64,
+    /// In the order in which they were made.
+    pub tracks: Vec<Track>,
+    /// Every media file once, in the order of first use.
+    pub media: Vec<Media>,
+    /// The sequence of the next call.
+    pub sequence: u64,
+    /// How many segments were ever made: the next one's [`Segment::order`].
+    pub made: u32,
+}
+
+impl Draft {
+    /// The end of the last segment.
+    pub(crate) fn duration(&self) -> Micros {
+        self.tracks
+            .iter()
+            .filter_map(Track::end)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The track of this name, whatever its kind.
+    pub(crate) fn track(&self, name: &str) -> Option<usize> {
+        self.tracks.iter().position(|track| &*track.name == name)
+    }
+
+    pub(crate) fn tracks_of(&self, kind: Kind) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(move |track| track.kind == kind)
+    }
+
+    /// The media file with this id.
+    pub(crate) fn media(&self, id: Id) -> Option<&Media> {
+        self.media.iter().find(|media| media.id == id)
+    }
+
+    /// All segments in the order in which they were made.
+    pub(crate) fn segments(&self) -> Vec<(&Track, &Segment)> {
+        let mut all: Vec<(&Track, &Segment)> = self
+            .tracks
+            .iter()
+            .flat_map(|track| track.segments().iter().map(move |segment| (track, segment)))
+            .collect();
+        all.sort_unstable_by_key(|(_, segment)| segment.order);
+        all
+    }
+
+    /// How many segments there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tracks.iter().map(|track| track.segments().len()).sum()
+    }
+
+    /// The tracks from back to front; those at one height in the order in which they were made.
+    pub(crate) fn stacked(&self) -> Vec<&Track> {
+        let mut tracks: Vec<&Track> = self.tracks.iter().collect();
+        tracks.sort_by(|a, b| a.render_index.total_cmp(&b.render_index));
+        tracks
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn empty() -> Draft {
+        Draft {
+            id: DraftId("dfd_cat_0_00000000".to_owned()),
+            edition: Edition::Capcut,
+            name: None,
+            note: None,
+            width: 1080.0,
+            height: 1920.0,
+            tracks: Vec::new(),
+            media: Vec::new(),
+            sequence: 1,
+            made: 0,
+        }
+    }
+}

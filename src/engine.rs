@@ -1,17 +1,446 @@
 //! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
+//!
+//! Drafts are held in memory and kept in the journal: a draft is the fold of its calls, so one that is not in
+//! memory, or to which another process added something, is read from there.
 
-mod subtitle;
+pub(crate) mod edit;
+mod held;
+pub(crate) mod lengths;
+pub(crate) mod lint;
+pub(crate) mod marker;
+pub(crate) mod parts;
+pub(crate) mod package;
+pub(crate) mod profile;
+pub(crate) mod registry;
+pub(crate) mod saving;
+pub(crate) mod subtitle;
+pub(crate) mod timeline;
 
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::args::reply::Placed;
+use crate::draft::Draft;
+use crate::draft::ids::{DraftId, Ids};
+use crate::engine::edit::{Edit, Outcome};
+use crate::engine::held::{Drafts, Held};
+use crate::engine::saving::Saves;
+use crate::error::{Error, Result};
+use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
+use crate::media::Media;
+use crate::tools::{Call, Manner};
 use crate::units::Edition;
+
+/// What is written into every record; a newer engine folds older records the older way.
+const VERSION: u32 = 1;
+
+/// How often an edit is tried anew when another process was faster.
+const TRIES: usize = 64;
+
+/// What the engine is told besides.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The site and path that links to drafts begin with.
+    pub link: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // What the reference API answers unless it is configured.
+        Self {
+            link: "https://www.install-ai-guider.top/draft/downloader".to_owned(),
+        }
+    }
+}
 
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
     edition: Edition,
+    media: Arc<Media>,
+    journal: Arc<Journal>,
+    options: Options,
+    drafts: Drafts,
+    saves: Saves,
+}
+
+/// A draft to be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewDraft {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Canvas width in pixels.
+    pub width: f64,
+    /// Canvas height in pixels.
+    pub height: f64,
+    #[serde(default)]
+    pub edition: Edition,
+}
+
+/// The draft that a call is for: one that exists, or one that the call makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub draft: Option<&'a DraftId>,
+    /// Canvas of a new draft, in pixels.
+    pub width: f64,
+    /// Canvas of a new draft, in pixels.
+    pub height: f64,
+}
+
+/// What a call needs to know of its draft before it can be carried out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canvas {
+    pub width: f64,
+    pub height: f64,
+    pub edition: Edition,
+}
+
+/// What the journal keeps of a call, so that it can be carried out again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    create: Option<NewDraft>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edit: Option<Edit>,
 }
 
 impl Engine {
-    /// The app whose names are taken.
+    /// Does no I/O.
+    pub(crate) fn new(
+        edition: Edition,
+        media: Arc<Media>,
+        journal: Arc<Journal>,
+        options: Options,
+    ) -> Self {
+        Self {
+            edition,
+            media,
+            journal,
+            options,
+            drafts: Drafts::default(),
+            saves: Saves::default(),
+        }
+    }
+
+    /// The app that new drafts are for, and whose names are listed.
     pub(crate) fn edition(&self) -> Edition {
         self.edition
     }
+
+    pub(crate) fn media(&self) -> &Arc<Media> {
+        &self.media
+    }
+
+    pub(crate) fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// The link that the API answers with a draft.
+    pub(crate) fn link(&self, draft: &DraftId) -> String {
+        let flag = u8::from(self.edition == Edition::Capcut);
+        format!("{}?draft_id={draft}&is_capcut={flag}", self.options.link)
+    }
+
+    /// The link that `generate_draft_url` makes. The name of its parameter is missing, as in the API.
+    pub(crate) fn download_link(&self, draft: &DraftId) -> String {
+        format!("{}?={draft}", self.options.link)
+    }
+
+    /// Makes an empty draft.
+    pub(crate) fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
+        let found = Found {
+            create: Some(new),
+            edit: None,
+        };
+        let placed = self.open(found, call)?;
+        Ok(placed.draft_id)
+    }
+
+    /// Canvas and edition of the draft that a call is for; an unknown draft is told before anything slow.
+    pub(crate) fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
+        match target.draft {
+            Some(id) => self.read(id, |draft| Canvas {
+                width: draft.width,
+                height: draft.height,
+                edition: draft.edition,
+            }),
+            None => {
+                check_canvas(target.width, target.height)?;
+                Ok(Canvas {
+                    width: target.width,
+                    height: target.height,
+                    edition: self.edition,
+                })
+            }
+        }
+    }
+
+    /// Carries an edit out: checked first, then in the journal, then in the draft. What fails changes nothing,
+    /// and a draft that it would have been the first edit of is not made.
+    pub(crate) fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
+        let Some(id) = target.draft else {
+            return self.open(
+                Found {
+                    create: Some(NewDraft {
+                        name: None,
+                        note: None,
+                        width: target.width,
+                        height: target.height,
+                        edition: self.edition,
+                    }),
+                    edit: Some(edit),
+                },
+                call,
+            );
+        };
+        let held = self.hold(id)?;
+        let mut draft = held.lock();
+        let mut found = Found {
+            create: None,
+            edit: Some(edit),
+        };
+        for _ in 0..TRIES {
+            let Some(edit) = found.edit.take() else { break };
+            let prepared = match edit.prepare(&draft, &mut Ids::new(id, draft.sequence)) {
+                Ok(prepared) => prepared,
+                // Perhaps another process made what is missing.
+                Err(error) => {
+                    if self.catch_up(&mut draft)? {
+                        found.edit = Some(edit);
+                        continue;
+                    }
+                    return Err(error);
+                }
+            };
+            found.edit = Some(edit);
+            let placed = reply(id, None, &prepared.outcome);
+            let record = record(draft.sequence, call, &found, &placed)?;
+            match self.journal.append(ENGINE, id, &record) {
+                Ok(Appended::Done) => {
+                    prepared.commit(&mut draft);
+                    draft.sequence += 1;
+                    let segments = draft.len();
+                    drop(draft);
+                    self.drafts.grew(&held, segments);
+                    return Ok(placed);
+                }
+                Ok(Appended::Conflict) => {
+                    self.catch_up(&mut draft)?;
+                }
+                Err(error) => {
+                    drop(draft);
+                    self.drafts.forget(id);
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::new(
+            crate::error::Kind::Busy,
+            format!("draft {id} is being changed by other processes all the time"),
+        )
+        .hint("try again"))
+    }
+
+    /// Looks at a draft as it stands, with what other processes added.
+    pub(crate) fn read<T>(&self, id: &DraftId, read: impl FnOnce(&Draft) -> T) -> Result<T> {
+        let held = self.hold(id)?;
+        let mut draft = held.lock();
+        self.catch_up(&mut draft)?;
+        Ok(read(&draft))
+    }
+
+    /// A new draft, with its first edit if there is one: both are one record.
+    fn open(&self, found: Found, call: &Call) -> Result<Placed> {
+        let Some(new) = &found.create else {
+            return Err(Error::internal("a draft is made of nothing"));
+        };
+        check_canvas(new.width, new.height)?;
+        let seconds = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let id = DraftId::make(seconds, fastrand::u32(..));
+        let mut draft = empty(&id, new);
+        let outcome = match &found.edit {
+            Some(edit) => {
+                let prepared = edit.prepare(&draft, &mut Ids::new(&id, 0))?;
+                let outcome = prepared.outcome.clone();
+                prepared.commit(&mut draft);
+                outcome
+            }
+            None => Outcome::default(),
+        };
+        let placed = reply(&id, Some(true), &outcome);
+        let row = crate::journal::NewDraft {
+            origin: ENGINE.to_owned(),
+            id: id.clone(),
+            name: new.name.clone().unwrap_or_default(),
+            edition: new.edition.name().to_owned(),
+            reason: String::new(),
+        };
+        self.journal
+            .create(&row, &record(0, call, &found, &placed)?)?;
+        self.drafts.insert(draft);
+        Ok(placed)
+    }
+
+    fn hold(&self, id: &DraftId) -> Result<Arc<Held>> {
+        if let Some(held) = self.drafts.get(id) {
+            return Ok(held);
+        }
+        let draft = self.fold(id)?;
+        Ok(self.drafts.insert(draft))
+    }
+
+    /// A draft from its calls.
+    fn fold(&self, id: &DraftId) -> Result<Draft> {
+        if self.journal.last_sequence(ENGINE, id)?.is_none() {
+            return Err(match self.journal.find(id)? {
+                Some(row) if row.deleted_ms.is_some() => {
+                    Error::not_found(format!("draft {id} is in the trash"))
+                        .hint("restore it, or make a new one with `create_draft`")
+                }
+                Some(row) if row.origin != ENGINE => Error::not_found(format!(
+                    "draft {id} is kept by the API at {}, not by the engine",
+                    row.origin
+                )),
+                _ => self.journal.unknown(id),
+            });
+        }
+        let mut records = self.journal.records(ENGINE, id, 0)?.into_iter();
+        let first = records
+            .next()
+            .ok_or_else(|| Error::internal(format!("the journal has no calls of draft {id}")))?;
+        let found = found(id, &first)?;
+        let new = found.create.as_ref().ok_or_else(|| {
+            Error::internal(format!("the first call of draft {id} does not make it"))
+        })?;
+        let mut draft = empty(id, new);
+        draft.sequence = 0;
+        apply(&mut draft, &found)?;
+        for record in records {
+            let found = self::found(id, &record)?;
+            apply(&mut draft, &found)?;
+        }
+        Ok(draft)
+    }
+
+    /// Carries out what another process added; whether there was anything.
+    fn catch_up(&self, draft: &mut Draft) -> Result<bool> {
+        let id = draft.id.clone();
+        let last = match self.journal.last_sequence(ENGINE, &id)? {
+            Some(last) => last,
+            None => {
+                self.drafts.forget(&id);
+                return Err(self
+                    .fold(&id)
+                    .err()
+                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
+            }
+        };
+        if last + 1 == draft.sequence {
+            return Ok(false);
+        }
+        if last + 1 < draft.sequence {
+            // The journal was put back from a copy: it is what counts.
+            *draft = self.fold(&id)?;
+            return Ok(true);
+        }
+        for record in self.journal.records(ENGINE, &id, draft.sequence)? {
+            apply(draft, &found(&id, &record)?)?;
+        }
+        Ok(true)
+    }
+}
+
+fn empty(id: &DraftId, new: &NewDraft) -> Draft {
+    Draft {
+        id: id.clone(),
+        edition: new.edition,
+        name: new.name.as_deref().map(Into::into),
+        note: new.note.as_deref().map(Into::into),
+        width: new.width,
+        height: new.height,
+        tracks: Vec::new(),
+        media: Vec::new(),
+        sequence: 1,
+        made: 0,
+    }
+}
+
+fn check_canvas(width: f64, height: f64) -> Result<()> {
+    for (name, value) in [("width", width), ("height", height)] {
+        if !(value.is_finite() && (1.0..=65_536.0).contains(&value)) {
+            let value = if value.is_nan() {
+                "what was given".to_owned()
+            } else {
+                value.to_string()
+            };
+            return Err(
+                Error::invalid(format!("`{name}`: {value} is no number of pixels"))
+                    .hint("a canvas is 1 to 65536 pixels wide and high, such as 1080 and 1920"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn apply(draft: &mut Draft, found: &Found) -> Result<()> {
+    if let Some(edit) = &found.edit {
+        edit.prepare(draft, &mut Ids::new(&draft.id, draft.sequence))?
+            .commit(draft);
+    }
+    draft.sequence += 1;
+    Ok(())
+}
+
+fn found(id: &DraftId, record: &Record) -> Result<Found> {
+    let Some(found) = &record.found else {
+        return Ok(Found {
+            create: None,
+            edit: None,
+        });
+    };
+    Found::deserialize(found).map_err(|error| {
+        Error::internal(format!(
+            "call {} of draft {id}, which engine version {} wrote, cannot be read by version {VERSION}",
+            record.sequence, record.engine_version
+        ))
+        .source(error)
+    })
+}
+
+fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<Record> {
+    Ok(Record {
+        sequence,
+        tool: call.tool.to_owned(),
+        arguments: Value::Object(call.arguments.clone()),
+        found: Some(crate::tools::to_value(found)?),
+        reply: crate::tools::to_value(reply)?,
+        engine_version: VERSION,
+        at_ms: now_ms(),
+    })
+}
+
+fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {
+    Placed {
+        draft_id: id.clone(),
+        created,
+        track: outcome.track.clone(),
+        segment_id: outcome.segment.map(|id| id.to_string()),
+        start: outcome.range.map(|range| range.start.seconds()),
+        end: outcome.range.map(|range| range.end().seconds()),
+        count: outcome.count,
+        backend: None,
+        notes: outcome.notes.clone(),
+    }
+}
+
+/// Whether a call comes from a strict caller.
+pub(crate) fn is_strict(call: &Call) -> bool {
+    call.manner == Manner::Strict
 }

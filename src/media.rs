@@ -37,6 +37,10 @@ use source::Source;
 
 /// What a media file is and how long and large its picture and sound are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a plain fact of the file"
+)]
 pub(crate) struct Facts {
     /// What the content is, whatever the name says.
     pub format: Format,

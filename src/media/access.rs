@@ -201,14 +201,13 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 /// Only global unicast; addresses that carry an IPv4 address are as public as that one.
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let s = address.segments();
     let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_public_v4(Ipv4Addr::new(a, b, c, d))
+        is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
-    match s {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
-        [0x2002, high, low, ..] => v4(high, low),
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
         // Teredo, benchmarks and ORCHID.
         [0x2001, second, ..] if second < 0x0200 => false,
         [0x2001, 0x0db8, ..] | [0x3fff, 0..0x1000, ..] => false,

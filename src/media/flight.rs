@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use super::{Facts, again};
 use crate::error::{Error, Result};
 
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(1);
 /// So that a long-lived server does not grow with every source it ever saw.
 const MOST: usize = 10_000;
 

@@ -288,11 +288,11 @@ async fn answer(
                 &file[..100.min(full)],
             )
             .await?;
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             Ok(false)
         }
         "silent" => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             Ok(false)
         }
         "late" => {

@@ -1,1 +1,681 @@
-//! MCP over stdin and stdout, both eras.
+//! MCP over stdin and stdout: both eras, over pipes and over sockets.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Heard, Home, PATIENCE, Server};
+
+const EMBEDDED: &[&str] = &["serve", "--backend", "embedded"];
+const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// The same server over each kind of stream that clients give it.
+fn over_each_stream(home: &Home, arguments: &[&str], check: impl Fn(Client)) {
+    check(home.serve_with(arguments));
+    #[cfg(unix)]
+    check(home.serve_over_sockets(arguments));
+}
+
+#[test]
+fn each_legacy_revision_is_greeted_as_it_asks() {
+    let home = Home::new();
+    for (asked, answered) in LEGACY.map(|v| (v, v)).into_iter().chain([
+        ("2026-07-28", "2025-11-25"),
+        ("1999-01-01", "2025-11-25"),
+        ("nonsense", "2025-11-25"),
+    ]) {
+        over_each_stream(&home, EMBEDDED, |mut client| {
+            let greeting = client.initialize(asked);
+            assert_eq!(greeting["protocolVersion"], answered, "{asked}");
+            assert_eq!(greeting["serverInfo"]["name"], "capcut-mcp");
+            assert_eq!(greeting["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
+            let instructions = greeting["instructions"].as_str().expect("instructions");
+            assert!(instructions.contains("create_draft"), "{instructions}");
+            let tools = client.request("tools/list", json!({}));
+            assert!(tools["result"]["resultType"].is_null(), "not of this era");
+            assert_eq!(client.end(), 0);
+        });
+    }
+}
+
+#[test]
+fn the_modern_era_needs_no_greeting() {
+    let home = Home::new();
+    over_each_stream(&home, EMBEDDED, |mut client| {
+        let answer = client.request(
+            "tools/call",
+            Client::modern(json!({ "name": "create_draft", "arguments": {} })),
+        );
+        let result = &answer["result"];
+        assert_eq!(result["resultType"], "complete", "{answer}");
+        assert!(
+            result["structuredContent"]["draft_id"].is_string(),
+            "{answer}"
+        );
+        let answer = client.request("tools/list", Client::modern(json!({})));
+        assert!(answer["result"]["ttlMs"].as_u64() > Some(0), "{answer}");
+        assert_eq!(answer["result"]["cacheScope"], "public");
+        assert_eq!(client.end(), 0);
+    });
+}
+
+#[test]
+fn a_client_may_ask_who_is_there_and_then_choose_an_era() {
+    let home = Home::new();
+    over_each_stream(&home, EMBEDDED, |mut client| {
+        let answer = client.request("server/discover", Client::modern(json!({})));
+        let versions = &answer["result"]["supportedVersions"];
+        let versions: Vec<&str> = versions
+            .as_array()
+            .expect("versions")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        for version in LEGACY.into_iter().chain(["2026-07-28"]) {
+            assert!(versions.contains(&version), "{version}: {versions:?}");
+        }
+        assert_eq!(
+            client.initialize("2025-06-18")["protocolVersion"],
+            "2025-06-18"
+        );
+        assert!(client.call("create_draft", json!({})).is_ok());
+        assert_eq!(client.end(), 0);
+    });
+}
+
+#[test]
+fn a_draft_is_made_and_read_over_each_stream() {
+    let home = Home::new();
+    over_each_stream(&home, EMBEDDED, |mut client| {
+        client.initialize("2025-11-25");
+        let draft = client
+            .call(
+                "create_draft",
+                json!({ "aspect_ratio": "16:9", "title": "Mine" }),
+            )
+            .expect("a draft");
+        let draft = draft["draft_id"].clone();
+        let text = json!({ "draft_id": draft, "text": 12, "start_time": "0", "end_time": "2.0", "position": "bottom" });
+        client.call("add_text", text).expect("a text");
+        let read = client
+            .call("query_script", json!({ "draft_id": draft }))
+            .expect("the document");
+        let script = match &read["script"] {
+            Value::String(text) => serde_json::from_str(text).expect("JSON"),
+            script => script.clone(),
+        };
+        assert_eq!(script["canvas_config"]["width"], 1920);
+        assert_eq!(
+            script["materials"]["texts"].as_array().map(Vec::len),
+            Some(1)
+        );
+        assert_eq!(client.end(), 0);
+    });
+}
+
+#[test]
+fn every_fault_of_a_call_is_told_at_once_as_a_result() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let told = client
+        .call(
+            "add_text",
+            json!({ "txt": "a", "start": "soon", "border_alpha": 7 }),
+        )
+        .expect_err("faults");
+    for part in [
+        "`txt`: `add_text` has no such argument; did you mean `text`?",
+        "`start` is \"soon\", which is not a number (0 or more)",
+        "`border_alpha` is 7, which is not within 0 to 1",
+        "`text` is missing",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn what_is_no_tool_no_method_or_no_request_is_a_protocol_error() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    for (method, params, code, part) in [
+        (
+            "tools/call",
+            json!({ "name": "add_txt" }),
+            -32602,
+            "did you mean `add_text`?",
+        ),
+        ("tools/call", json!({}), -32602, "`tools/call`"),
+        (
+            "tools/call",
+            json!({ "name": "create_draft", "arguments": [] }),
+            -32602,
+            "`tools/call`",
+        ),
+        (
+            "prompts/get",
+            json!({ "name": "slide" }),
+            -32602,
+            "did you mean `slideshow`?",
+        ),
+        (
+            "resources/read",
+            json!({ "uri": 1 }),
+            -32602,
+            "`resources/read`",
+        ),
+        ("tools/cal", json!({}), -32601, "tools/cal"),
+    ] {
+        let answer = client.request(method, params);
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn the_list_of_tools_never_changes() {
+    let home = Home::new();
+    let list = |mut client: Client| {
+        client.initialize("2025-11-25");
+        let first = client.request("tools/list", json!({}))["result"].to_string();
+        let again = client.request("tools/list", json!({}))["result"].to_string();
+        assert_eq!(first, again);
+        first
+    };
+    let first = list(home.serve_with(EMBEDDED));
+    assert_eq!(first, list(home.serve_with(EMBEDDED)));
+    // About eight thousand tokens in a model's head for as long as the client runs.
+    assert!(first.len() < 32 << 10, "{} bytes", first.len());
+}
+
+/// Every tool as clients see it.
+fn all_tools() -> Vec<Value> {
+    let home = Home::new();
+    let mut client = home.serve_with(&["serve", "--backend", "embedded", "--tools", "full"]);
+    client.initialize("2025-11-25");
+    let mut answer = client.request("tools/list", json!({}));
+    match answer["result"]["tools"].take() {
+        Value::Array(tools) => tools,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn tools_are_listed_as_their_snapshots_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas");
+    let update = std::env::var_os("UPDATE").is_some();
+    let tools = all_tools();
+    let mut names = BTreeSet::new();
+    for tool in &tools {
+        let name = tool["name"].as_str().expect("a name");
+        let path = folder.join(format!("{name}.json"));
+        names.insert(format!("{name}.json"));
+        let is = serde_json::to_string_pretty(tool).expect("JSON") + "\n";
+        if update {
+            std::fs::create_dir_all(&folder).expect("the folder");
+            std::fs::write(&path, is).expect("the snapshot");
+        } else {
+            let was = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(
+                is, was,
+                "{name} has changed; if it should, run the tests with UPDATE=1"
+            );
+        }
+    }
+    for entry in std::fs::read_dir(&folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !names.contains(&name) {
+            assert!(update, "{name} is a snapshot of no tool");
+            std::fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+    assert!(tools.len() >= 25, "{} tools", tools.len());
+}
+
+#[test]
+fn every_tool_says_what_clients_want_to_know() {
+    for tool in all_tools() {
+        let name = tool["name"].as_str().expect("a name");
+        let good = name.len() <= 48
+            && name
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        assert!(good, "{name}");
+        assert!(
+            tool["title"].as_str().is_some_and(|t| !t.is_empty()),
+            "{name}"
+        );
+        for hint in [
+            "readOnlyHint",
+            "destructiveHint",
+            "idempotentHint",
+            "openWorldHint",
+        ] {
+            assert!(tool["annotations"][hint].is_boolean(), "{name}: {hint}");
+        }
+        for schema in ["inputSchema", "outputSchema"] {
+            assert_eq!(tool[schema]["type"], "object", "{name}: {schema}");
+            assert!(tool[schema]["properties"].is_object(), "{name}: {schema}");
+        }
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{name}");
+    }
+}
+
+#[test]
+fn the_long_lists_of_names_are_shown_on_request_only() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let list = client.request("tools/list", json!({}));
+    let shown = list["result"]["tools"].as_array().expect("tools");
+    let all = all_tools();
+    let hidden: Vec<&str> = all
+        .iter()
+        .filter(|tool| !shown.contains(tool))
+        .filter_map(|tool| tool["name"].as_str())
+        .collect();
+    assert_eq!(hidden.len(), 12, "{hidden:?}");
+    assert!(
+        hidden.iter().all(|name| name.ends_with("_types")),
+        "{hidden:?}"
+    );
+    // Messages refer to them, so they can be called all the same.
+    assert!(client.call("get_mask_types", json!({})).is_ok());
+}
+
+#[test]
+fn prompts_are_listed_and_filled_in() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let list = client.request("prompts/list", json!({}));
+    let prompts = list["result"]["prompts"].as_array().expect("prompts");
+    assert!(prompts.len() >= 6, "{list}");
+    let arguments = json!({ "images": "a.png, b.png" });
+    let answer = client.request(
+        "prompts/get",
+        json!({ "name": "slideshow", "arguments": arguments }),
+    );
+    let text = answer["result"]["messages"][0]["content"]["text"].as_str();
+    assert!(text.is_some_and(|t| t.contains("a.png, b.png")), "{answer}");
+    let answer = client.request("prompts/get", json!({ "name": "slideshow" }));
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+}
+
+#[test]
+fn drafts_can_be_read_as_resources() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let draft = client
+        .call("create_draft", json!({ "name": "Mine" }))
+        .expect("a draft");
+    let uri = format!("draft://{}", draft["draft_id"].as_str().expect("an id"));
+    let list = client.request("resources/list", json!({}));
+    let listed = &list["result"]["resources"][0];
+    assert_eq!(
+        (&listed["uri"], &listed["name"]),
+        (&json!(uri), &json!("Mine"))
+    );
+    let answer = client.request("resources/read", json!({ "uri": uri }));
+    let text = answer["result"]["contents"][0]["text"]
+        .as_str()
+        .expect("text");
+    let document: Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(document["canvas_config"]["width"], 1080);
+    let answer = client.request(
+        "resources/read",
+        json!({ "uri": "draft://dfd_cat_1_00000000" }),
+    );
+    assert_eq!(answer["error"]["code"], -32002, "{answer}");
+    let templates = client.request("resources/templates/list", json!({}));
+    assert_eq!(
+        templates["result"]["resourceTemplates"][0]["uriTemplate"],
+        "draft://{draft_id}"
+    );
+}
+
+/// An API that needs this long for a list and is quick otherwise.
+fn slow_api(delay: Duration) -> Server {
+    Server::start(move |asked| {
+        if asked.path.starts_with("/get_") {
+            return Answer::success(&json!([{ "name": "slow" }])).delay(delay);
+        }
+        Answer::success(&json!({ "draft_id": "dfd_cat_1700000000_0123abcd", "draft_url": "" }))
+    })
+}
+
+const REMOTE: &[&str] = &["serve", "--backend", "remote"];
+
+#[test]
+fn what_is_under_way_when_the_client_leaves_is_still_answered() {
+    let api = slow_api(Duration::from_millis(700));
+    let mut home = Home::new();
+    home.api(&api.url);
+    over_each_stream(&home, REMOTE, |mut client| {
+        client.initialize("2025-11-25");
+        let id = client.ask("tools/call", json!({ "name": "get_font_types" }));
+        client.close();
+        let answer = client.answer(id);
+        assert_eq!(answer["id"], id, "{answer}");
+        assert!(answer["result"].is_object(), "{answer}");
+        assert!(client.line().is_none());
+        assert_eq!(client.wait(), 0, "{}", client.stderr());
+    });
+}
+
+#[test]
+fn a_client_that_leaves_without_a_word_is_no_error() {
+    let home = Home::new();
+    over_each_stream(&home, EMBEDDED, |mut client| {
+        client.close();
+        assert!(client.line().is_none());
+        assert_eq!(client.wait(), 0);
+        assert_eq!(client.stderr(), "");
+    });
+}
+
+#[test]
+fn an_idle_server_ends_at_once_when_its_client_leaves() {
+    let home = Home::new();
+    over_each_stream(&home, EMBEDDED, |mut client| {
+        client.initialize("2025-11-25");
+        client.request("ping", json!({}));
+        let start = Instant::now();
+        client.close();
+        assert_eq!(client.wait(), 0);
+        // A debug build on a busy machine; the benchmark measures.
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            start.elapsed()
+        );
+    });
+}
+
+#[test]
+fn the_last_line_needs_no_end_and_marks_and_line_ends_do_not_matter() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    let greeting = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } },
+    });
+    let early = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
+    let bytes = format!("{early}\n\n\u{feff}{greeting}\r\n \r\n{list}");
+    client.write(bytes.as_bytes()).expect("written");
+    client.close();
+    assert!(client.answer(1)["result"].is_object());
+    assert!(client.answer(2)["result"].is_object());
+    assert_eq!(client.wait(), 0);
+}
+
+#[test]
+fn many_slow_calls_run_side_by_side() {
+    let api = slow_api(Duration::from_millis(300));
+    let mut home = Home::new();
+    home.api(&api.url);
+    let mut client = home.serve_with(REMOTE);
+    client.initialize("2025-11-25");
+    let start = Instant::now();
+    // Different lists: what is the same may be asked for once only.
+    let lists = [
+        "get_font_types",
+        "get_mask_types",
+        "get_transition_types",
+        "get_text_intro_types",
+    ];
+    let ids: BTreeSet<u64> = lists
+        .iter()
+        .map(|name| client.ask("tools/call", json!({ "name": name })))
+        .collect();
+    for id in &ids {
+        let answer = client.answer(*id);
+        assert_eq!(
+            answer["result"]["isError"].as_bool().unwrap_or(false),
+            false,
+            "{answer}"
+        );
+    }
+    assert!(
+        start.elapsed() < Duration::from_millis(1000),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(api.most_connections() <= 8);
+}
+
+/// An address that takes a request, never answers, and tells when the client hung up.
+fn silent_api() -> (String, mpsc::Receiver<Instant>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (sender, gone) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let _ = stream.read_to_end(&mut Vec::new());
+                let _ = sender.send(Instant::now());
+            });
+        }
+    });
+    (url, gone)
+}
+
+#[test]
+fn a_cancelled_call_lets_go_of_the_api_and_gets_no_answer() {
+    let (url, gone) = silent_api();
+    let mut home = Home::new();
+    home.api(&url);
+    over_each_stream(&home, REMOTE, |mut client| {
+        client.initialize("2025-11-25");
+        let id = client.ask("tools/call", json!({ "name": "get_font_types" }));
+        thread::sleep(Duration::from_millis(300));
+        assert!(gone.try_recv().is_err(), "the call is under way");
+        let start = Instant::now();
+        client.notify(
+            "notifications/cancelled",
+            json!({ "requestId": id, "reason": "enough" }),
+        );
+        // Cancels that mean nothing do nothing.
+        client.notify("notifications/cancelled", json!({ "requestId": 4711 }));
+        client.notify("notifications/cancelled", json!({ "requestId": {} }));
+        let at = gone.recv_timeout(PATIENCE).expect("the API is let go");
+        assert!(at - start < Duration::from_secs(1), "{:?}", at - start);
+        let ping = client.ask("ping", json!({}));
+        // The very next answer is the ping's.
+        assert_eq!(client.message().expect("an answer")["id"], ping);
+        assert!(matches!(
+            client.hear(Duration::from_millis(200)),
+            Heard::Silence
+        ));
+        assert_eq!(client.end(), 0);
+    });
+}
+
+/// A small generator of the same sequence everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+fn seeds() -> Vec<String> {
+    [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
+        json!({ "jsonrpc": "2.0", "id": "a", "method": "ping", "params": {} }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "create_draft", "arguments": { "width": 1080, "resolution": "1920x1080", "name": "x" } } }),
+        json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": "add_text", "arguments": {
+            "draft_id": "dfd_cat_1_00000000", "text": "Hallo \u{1f600}", "start": 0, "end": 1.5, "text_styles": [{ "start": 0, "end": 1 }] }, "_meta": { "progressToken": 1 } } }),
+        json!({ "jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": { "name": "get_mask_types" } }),
+        json!({ "jsonrpc": "2.0", "id": 5, "method": "prompts/get", "params": { "name": "slideshow", "arguments": { "images": "a" } } }),
+        json!({ "jsonrpc": "2.0", "id": 6, "method": "resources/read", "params": { "uri": "draft://x" } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 3 } }),
+        json!({ "jsonrpc": "2.0", "id": 7, "result": {} }),
+        json!({ "jsonrpc": "2.0", "id": 8, "error": { "code": 1, "message": "m" } }),
+        json!({ "jsonrpc": "2.0", "id": 9, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }),
+        json!({ "jsonrpc": "2.0", "id": 10, "method": "server/discover", "params": Client::modern(json!({})) }),
+        json!({ "jsonrpc": "2.0", "id": 11, "method": "resources/list", "params": { "cursor": "x" } }),
+        json!({ "jsonrpc": "2.0", "id": 12, "method": "logging/setLevel", "params": { "level": "debug" } }),
+        json!({ "jsonrpc": "2.0", "id": 13, "method": "completion/complete", "params": { "ref": { "type": "ref/prompt", "name": "slideshow" }, "argument": { "name": "images", "value": "" } } }),
+    ]
+    .iter()
+    .map(Value::to_string)
+    .collect()
+}
+
+/// A line made of what clients send, broken in one way or another; without a line's end.
+fn broken_line(dice: &mut Dice, seeds: &[String]) -> Vec<u8> {
+    const TOKENS: [&str; 16] = [
+        "null",
+        "[]",
+        "{}",
+        "\"\"",
+        "-1",
+        "1e999",
+        "true",
+        "\\ud800",
+        "\"jsonrpc\"",
+        "99999999999999999999",
+        "[[[[[[[[",
+        "\u{0}",
+        "\u{feff}",
+        "id",
+        "{\"a\":",
+        ",",
+    ];
+    let mut line = seeds[dice.roll(seeds.len())].clone().into_bytes();
+    match dice.roll(8) {
+        // As it is, so that the server also does its work meanwhile.
+        0 => {}
+        1 => {
+            for _ in 0..=dice.roll(8) {
+                let at = dice.roll(line.len());
+                line[at] = dice.roll(256) as u8;
+            }
+        }
+        2 => line.truncate(dice.roll(line.len())),
+        3 => {
+            let at = dice.roll(line.len());
+            let token = TOKENS[dice.roll(TOKENS.len())];
+            line.splice(at..at, token.bytes());
+        }
+        4 => {
+            let (from, to) = (dice.roll(line.len()), dice.roll(line.len()));
+            line.drain(from.min(to)..from.max(to));
+        }
+        5 => {
+            let other = seeds[dice.roll(seeds.len())].as_bytes();
+            let at = dice.roll(line.len());
+            line.truncate(at);
+            line.extend_from_slice(&other[at.min(other.len())..]);
+        }
+        6 => line = (0..dice.roll(200)).map(|_| dice.roll(256) as u8).collect(),
+        _ => {
+            // Another value in place of one of the message's own.
+            let mut message: Value = serde_json::from_slice(&line).expect("a seed");
+            let token = TOKENS[dice.roll(8)];
+            let value = serde_json::from_str(token).unwrap_or(Value::Null);
+            if let Some(members) = message.as_object_mut() {
+                let keys: Vec<String> = members.keys().cloned().collect();
+                members.insert(keys[dice.roll(keys.len())].clone(), value);
+            }
+            line = message.to_string().into_bytes();
+        }
+    }
+    line.retain(|byte| *byte != b'\n');
+    line
+}
+
+#[test]
+fn ten_thousand_broken_lines_are_answered_or_ignored_and_the_server_lives() {
+    const LINES: usize = 10_000;
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let seeds = seeds();
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut answers = 0;
+    for batch in 0..LINES / 100 {
+        let mut bytes = Vec::new();
+        for _ in 0..100 {
+            bytes.extend(broken_line(&mut dice, &seeds));
+            bytes.push(b'\n');
+        }
+        client
+            .write(&bytes)
+            .unwrap_or_else(|e| panic!("batch {batch}: {e}; {}", client.stderr()));
+        // The ping is answered, so the server has read the batch; every line up to it is a message.
+        let ping = format!("ping {batch}");
+        client.send(&json!({ "jsonrpc": "2.0", "id": ping, "method": "ping" }));
+        loop {
+            let message = client.message().expect("the server lives");
+            assert_eq!(message["jsonrpc"], "2.0", "{message}");
+            let known = ["result", "error", "method"]
+                .iter()
+                .any(|key| message.get(key).is_some());
+            assert!(known, "{message}");
+            if message["id"] == json!(ping) {
+                break;
+            }
+            answers += 1;
+        }
+    }
+    assert!(answers > LINES / 20, "only {answers} answers");
+    client.call("create_draft", json!({})).expect("a draft");
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn logs_never_reach_stdout() {
+    let home = Home::new();
+    let mut client = home.serve_with(&["serve", "--backend", "embedded", "--log", "trace"]);
+    client.initialize("2025-11-25");
+    client.write(b"nonsense\n{\"id\":1}\n").expect("written");
+    client.call("create_draft", json!({})).expect("a draft");
+    client
+        .call("create_draft", json!({ "width": "x" }))
+        .expect_err("a fault");
+    client.close();
+    while let Some(message) = client.message() {
+        assert_eq!(message["jsonrpc"], "2.0");
+    }
+    assert!(!client.stderr().is_empty());
+}
+
+#[test]
+fn a_client_that_stops_reading_ends_the_server() {
+    let home = Home::new();
+    let mut child = home
+        .command(EMBEDDED)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("the executable starts");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    let start = Instant::now();
+    // stdin stays open: it is the broken stdout that ends it.
+    let _ = std::io::Write::write_all(&mut stdin, format!("{request}\n").as_bytes());
+    while child.try_wait().expect("its state").is_none() {
+        assert!(start.elapsed() < PATIENCE, "the server does not end");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -18,6 +18,10 @@ struct Part {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a plain fact of the file"
+)]
 struct Movie {
     brand: [u8; 4],
     image: Option<Image>,
@@ -275,7 +279,7 @@ fn trak(reader: &mut Reader, part: &Part, track: &mut Track) -> Probe<()> {
                 match &part.kind {
                     b"mdhd" => (track.timescale, track.duration) = times(&part.read(reader, 36)?),
                     b"hdlr" => {
-                        track.handler = four(part.read(reader, 12)?.get(8..).unwrap_or_default())
+                        track.handler = four(part.read(reader, 12)?.get(8..).unwrap_or_default());
                     }
                     b"minf" => each(reader, part.body, part.end, &mut |reader, part| {
                         if &part.kind == b"stbl" {

@@ -112,7 +112,7 @@ pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
     if !status? {
         return None;
     }
-    facts(serde_json::from_str(&text).ok()?)
+    facts(&serde_json::from_str(&text).ok()?)
 }
 
 /// Whether it ended well; killed when time is up.
@@ -132,7 +132,7 @@ fn wait(child: &mut std::process::Child, guard: &Guard) -> Option<bool> {
     }
 }
 
-fn facts(answer: Answer) -> Option<Facts> {
+fn facts(answer: &Answer) -> Option<Facts> {
     let seconds = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
     let whole = seconds(&answer.format.duration);
     let video = answer

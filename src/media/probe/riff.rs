@@ -40,10 +40,9 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
             b"data" => {
                 let there = reader.len();
                 let length = match (length, long_data) {
-                    (0xffff_ffff, Some(length)) => length,
                     // A writer that could not go back leaves the length open.
                     (0 | 0xffff_ffff, None) => reader.measure()?.saturating_sub(body),
-                    (length, _) => length,
+                    (0xffff_ffff, Some(length)) | (length, _) => length,
                 };
                 let end = body.saturating_add(length);
                 if let Some(there) = there.filter(|there| end > *there) {

@@ -1,0 +1,226 @@
+//! The frame grid of a timeline, and the places of a track's segments on it.
+
+use crate::units::{Micros, Range};
+
+/// Times that fall on frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    fps: f64,
+}
+
+impl Grid {
+    pub fn new(fps: f64) -> Self {
+        Self {
+            fps: if fps.is_finite() && fps > 0.0 {
+                fps
+            } else {
+                30.0
+            },
+        }
+    }
+
+    /// The frame nearest to `time`.
+    pub fn frame(self, time: Micros) -> i64 {
+        (time.0 as f64 * self.fps / 1e6).round() as i64
+    }
+
+    /// The last frame that begins at `time` or before; a microsecond of rounding does not count.
+    pub fn frame_before(self, time: Micros) -> i64 {
+        ((time.0 + 1) as f64 * self.fps / 1e6).floor() as i64
+    }
+
+    /// When frame `frame` begins, as the app rounds it.
+    pub fn time(self, frame: i64) -> Micros {
+        Micros((frame as f64 * 1e6 / self.fps).round() as i64)
+    }
+
+    pub fn snap(self, time: Micros) -> Micros {
+        self.time(self.frame(time))
+    }
+
+    pub fn is_on(self, time: Micros) -> bool {
+        (self.snap(time).0 - time.0).abs() <= 1
+    }
+}
+
+/// A segment's place before it is moved onto the grid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub target: Range,
+    /// Where in the material it begins; `None` for what has no material clock.
+    pub source: Option<Micros>,
+    pub speed: f64,
+    /// The material's length; `None` where it has no end, as with a picture.
+    pub media: Option<Micros>,
+}
+
+/// A segment's place on the grid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub target: Range,
+    pub source: Option<Range>,
+    /// The media is shorter than what was asked for by more than a frame: the segment was cut.
+    pub cut: bool,
+}
+
+/// Puts a track's segments, in order of their start, onto the grid.
+///
+/// Neighbours that touch still touch: both edges are rounded, not the length. Nothing gets shorter
+/// than a frame, and nothing comes to overlap that did not before.
+pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
+    let mut places = Vec::with_capacity(wanted.len());
+    let mut end_before = (i64::MIN, Micros(i64::MIN));
+    for (index, segment) in wanted.iter().enumerate() {
+        let mut start = grid.frame(segment.target.start).max(0);
+        if start < end_before.0 && segment.target.start >= end_before.1 {
+            start = end_before.0;
+        }
+        let mut end = grid.frame(segment.target.end()).max(start + 1);
+        let touches = wanted
+            .get(index + 1)
+            .is_some_and(|next| next.target.start.0 - segment.target.end().0 <= 1);
+        let source = segment.source.map(|source| {
+            let (range, last) = source_range(grid, segment, source, (start, end), touches);
+            end = last;
+            range
+        });
+        let target = Range::new(grid.time(start), grid.time(end) - grid.time(start));
+        let asked = segment.target.duration;
+        places.push(Place {
+            target,
+            source,
+            cut: asked.0 - target.duration.0 > grid.time(1).0 * 3 / 2,
+        });
+        end_before = (end, segment.target.end());
+    }
+    places
+}
+
+/// The stretch of the material that fills the frames `start..end`, and the frame where it ends.
+fn source_range(
+    grid: Grid,
+    segment: &Wanted,
+    source: Micros,
+    (start, mut end): (i64, i64),
+    touches: bool,
+) -> (Range, i64) {
+    let stretch = |end: i64| {
+        let target = grid.time(end) - grid.time(start);
+        Micros((target.0 as f64 * segment.speed).round() as i64)
+    };
+    let mut first = grid.frame(source).max(0);
+    let Some(media) = segment.media else {
+        return (Range::new(grid.time(first), stretch(end)), end);
+    };
+    let beyond = |first: i64, end: i64| (grid.time(first) + stretch(end) - media).0;
+    // Rounding up may ask for the part of a frame that the file does not have. The app then plays
+    // from the start of the file, so take the stretch a little earlier rather than too late.
+    let frame = grid.time(1).0;
+    if beyond(first, end) > 1 && beyond(first, end) <= 2 * frame {
+        let back = (beyond(first, end) as f64 / frame as f64).ceil() as i64;
+        first = (first - back).max(0);
+    }
+    // A neighbour right behind keeps its cut: at the start of the file, where nothing can be taken
+    // earlier, part of a frame beyond the end does no harm. Everything else ends with the file.
+    let allowed = if touches && first == 0 { frame } else { 1 };
+    if beyond(first, end) > allowed {
+        let fits = (media - grid.time(first)).0.max(0) as f64 / segment.speed;
+        end = grid
+            .frame_before(grid.time(start) + Micros(fits as i64))
+            .clamp(start + 1, end);
+    }
+    (Range::new(grid.time(first), stretch(end)), end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wanted(start: i64, duration: i64, source: i64, speed: f64, media: i64) -> Wanted {
+        Wanted {
+            target: Range::new(Micros(start), Micros(duration)),
+            source: Some(Micros(source)),
+            speed,
+            media: Some(Micros(media)),
+        }
+    }
+
+    #[test]
+    fn times_fall_on_frames_as_the_app_rounds_them() {
+        let grid = Grid::new(30.0);
+        assert_eq!(grid.snap(Micros(1_000_001)), Micros(1_000_000));
+        assert_eq!(grid.snap(Micros(1_020_000)), Micros(1_033_333));
+        assert_eq!(grid.time(2), Micros(66_667));
+        assert!(grid.is_on(Micros(33_333)) && !grid.is_on(Micros(40_000)));
+    }
+
+    #[test]
+    fn neighbours_that_touch_still_touch() {
+        let places = place(
+            Grid::new(30.0),
+            &[
+                wanted(0, 1_010_000, 0, 1.0, 9_000_000),
+                wanted(1_010_000, 1_010_000, 0, 2.0, 9_000_000),
+            ],
+        );
+        assert_eq!(places[0].target.end(), places[1].target.start);
+        assert_eq!(
+            places[1].source.unwrap().duration.0,
+            places[1].target.duration.0 * 2
+        );
+    }
+
+    #[test]
+    fn a_whole_clip_ends_with_its_file() {
+        let places = place(Grid::new(30.0), &[wanted(0, 4_990_000, 0, 1.0, 4_990_000)]);
+        assert_eq!(places[0].target.duration, Micros(4_966_667));
+        assert!(!places[0].cut);
+    }
+
+    #[test]
+    fn a_stretch_at_the_end_of_the_file_is_taken_a_frame_earlier() {
+        let places = place(
+            Grid::new(30.0),
+            &[wanted(0, 2_990_000, 2_000_000, 1.0, 4_990_000)],
+        );
+        let source = places[0].source.unwrap();
+        assert!(source.end() <= Micros(4_990_000), "{source:?}");
+        assert_eq!(places[0].target.duration, Micros(3_000_000));
+    }
+
+    #[test]
+    fn a_segment_longer_than_its_media_is_cut_and_says_so() {
+        let places = place(Grid::new(30.0), &[wanted(0, 9_000_000, 0, 2.0, 4_000_000)]);
+        assert_eq!(places[0].target.duration, Micros(2_000_000));
+        assert!(places[0].cut);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overlaps_and_everything_is_on_the_grid(
+            steps in proptest::collection::vec((0i64..200_000, 1i64..3_000_000, 0i64..5_000_000, 0.1f64..8.0), 1..40),
+            fps in prop_oneof![Just(24.0), Just(25.0), Just(30.0), Just(60.0)],
+        ) {
+            let grid = Grid::new(fps);
+            let mut at = 0;
+            let mut wanted = Vec::new();
+            for (gap, duration, source, speed) in steps {
+                at += gap;
+                wanted.push(self::wanted(at, duration, source, speed, source + (duration as f64 * speed) as i64 + 1));
+                at += duration;
+            }
+            let places = place(grid, &wanted);
+            for (index, place) in places.iter().enumerate() {
+                prop_assert!(place.target.duration.0 > 0);
+                prop_assert!(grid.is_on(place.target.start) && grid.is_on(place.target.end()));
+                let source = place.source.unwrap();
+                let speed = wanted[index].speed;
+                prop_assert_eq!(source.duration.0, (place.target.duration.0 as f64 * speed).round() as i64);
+                if let Some(next) = places.get(index + 1) {
+                    prop_assert!(place.target.end() <= next.target.start);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The content of a text: styles counted in UTF-16 units, one after the other from 0 to the end.
+
+use serde_json::{Map, Value, json};
+
+/// In which units a document counts the characters of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Units {
+    /// As the reference API and the Python libraries do: an emoji is one.
+    CodePoints,
+    /// As the app does: an emoji is two.
+    Utf16,
+}
+
+/// The length of `text` as the app counts it.
+pub(crate) fn utf16_len(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// The styles of `text` in UTF-16 units, contiguous from 0 to its end. Where two overlap the later
+/// one counts; a gap belongs to the style before it, one at the start to the first.
+pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Value> {
+    let length = utf16_len(text);
+    let boundary = |position: usize| match units {
+        Units::Utf16 => position.min(length),
+        Units::CodePoints => text.chars().take(position).map(char::len_utf16).sum(),
+    };
+    let ranges: Vec<(usize, usize)> = styles
+        .iter()
+        .map(|style| {
+            let at = |index: usize| {
+                style["range"]
+                    .get(index)
+                    .and_then(Value::as_f64)
+                    .map_or(if index == 0 { 0 } else { length }, |number| {
+                        boundary(number.max(0.0) as usize)
+                    })
+            };
+            (at(0), at(1))
+        })
+        .collect();
+    let mut edges: Vec<usize> = ranges
+        .iter()
+        .flat_map(|(start, end)| [*start, *end])
+        .chain([0, length])
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let mut parts: Vec<(usize, usize, usize)> = Vec::new();
+    for edge in edges.windows(2) {
+        let (start, end) = (edge[0], edge[1]);
+        let covering = ranges
+            .iter()
+            .rposition(|(from, to)| *from <= start && end <= *to);
+        let style = covering
+            .or(parts.last().map(|part| part.2))
+            .unwrap_or_default();
+        match parts.last_mut() {
+            Some(last) if last.2 == style => last.1 = end,
+            _ => parts.push((start, end, style)),
+        }
+    }
+    parts
+        .into_iter()
+        .filter_map(|(start, end, style)| {
+            let mut style = styles.get(style)?.clone();
+            style["range"] = json!([start, end]);
+            Some(style)
+        })
+        .collect()
+}
+
+/// Whether styles already are as the app writes them.
+pub(crate) fn is_contiguous(text: &str, styles: &[Value]) -> bool {
+    let mut at = 0;
+    for style in styles {
+        let Some([start, end]) = style["range"].as_array().map(Vec::as_slice) else {
+            return false;
+        };
+        if start.as_u64() != Some(at) || end.as_u64().is_none_or(|end| end < at) {
+            return false;
+        }
+        at = end.as_u64().unwrap_or_default();
+    }
+    styles.is_empty() || at == utf16_len(text) as u64
+}
+
+/// A text's material with its content as the app writes it, and the values of the first style
+/// repeated beside it, from where the app's panels read them.
+pub(crate) fn finish(mut own: Map<String, Value>) -> Map<String, Value> {
+    let Some(mut content) = own
+        .get("content")
+        .and_then(Value::as_str)
+        .and_then(|content| serde_json::from_str::<Value>(content).ok())
+    else {
+        return own;
+    };
+    let text = content["text"].as_str().unwrap_or_default().to_owned();
+    let mut styles = content["styles"]
+        .as_array()
+        .map(|styles| contiguous(&text, styles, Units::CodePoints))
+        .unwrap_or_default();
+    opacity(&mut own, &mut styles);
+    for style in &mut styles {
+        if let Some(style) = style.as_object_mut() {
+            style.insert("useLetterColor".to_owned(), json!(true));
+            for stroke in style
+                .get_mut("strokes")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                solid(&mut stroke["content"]);
+            }
+            for shadow in style
+                .get_mut("shadows")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                solid(&mut shadow["content"]);
+            }
+        }
+    }
+    if let Some(first) = styles.first() {
+        mirror(&mut own, first);
+    }
+    content["styles"] = Value::Array(styles);
+    own.insert("content".to_owned(), json!(content.to_string()));
+    own
+}
+
+/// The opacity slider of the app is `global_alpha`, which also fades borders and backgrounds; so a
+/// text that has neither, and one opacity throughout, gets it there.
+fn opacity(own: &mut Map<String, Value>, styles: &mut [Value]) {
+    let alpha = |style: &Value| style["fill"]["content"]["solid"]["alpha"].as_f64();
+    let Some(first) = styles.first().and_then(alpha) else {
+        return;
+    };
+    let plain = own
+        .get("check_flag")
+        .and_then(Value::as_i64)
+        .is_none_or(|flag| flag & !7 == 0);
+    if first >= 1.0 || !plain || styles.iter().any(|style| alpha(style) != Some(first)) {
+        return;
+    }
+    own.insert("global_alpha".to_owned(), json!(first));
+    for style in styles {
+        style["fill"]["content"]["solid"]["alpha"] = json!(1.0);
+    }
+}
+
+/// What fills a stroke or a shadow is named by its kind.
+fn solid(content: &mut Value) {
+    if let Some(content) = content.as_object_mut()
+        && content.contains_key("solid")
+    {
+        content
+            .entry("render_type")
+            .or_insert_with(|| json!("solid"));
+    }
+}
+
+fn mirror(own: &mut Map<String, Value>, style: &Value) {
+    let mut set = |key: &str, value: Value| {
+        own.insert(key.to_owned(), value);
+    };
+    if let Some(size) = style["size"].as_f64() {
+        set("font_size", json!(size));
+    }
+    if let Some(color) = hex(&style["fill"]["content"]["solid"]["color"]) {
+        set("text_color", json!(color));
+    }
+    if let Some(alpha) = style["fill"]["content"]["solid"]["alpha"].as_f64() {
+        set("text_alpha", json!(alpha));
+    }
+    if let Some(path) = style["font"]["path"].as_str() {
+        set("font_path", json!(path));
+    }
+    if let Some(id) = style["font"]["id"].as_str() {
+        set("font_resource_id", json!(id));
+    }
+    if let Some(stroke) = style["strokes"].get(0) {
+        if let Some(color) = hex(&stroke["content"]["solid"]["color"]) {
+            set("border_color", json!(color));
+        }
+        if let Some(alpha) = stroke["content"]["solid"]["alpha"].as_f64() {
+            set("border_alpha", json!(alpha));
+        }
+        if let Some(width) = stroke["width"].as_f64() {
+            set("border_width", json!(width));
+        }
+    }
+    if style["underline"] == json!(true) {
+        set("underline", json!(true));
+    }
+    if style["italic"] == json!(true) {
+        set("italic_degree", json!(10));
+    }
+}
+
+/// `#rrggbb` of three numbers from 0 to 1.
+fn hex(color: &Value) -> Option<String> {
+    let parts = color.as_array()?;
+    let part = |index: usize| {
+        let number = parts.get(index)?.as_f64()?;
+        Some((number.clamp(0.0, 1.0) * 255.0).round() as u8)
+    };
+    Some(format!("#{:02x}{:02x}{:02x}", part(0)?, part(1)?, part(2)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(text: &str, given: &[[usize; 2]], units: Units) -> Vec<(Value, i64)> {
+        let styles: Vec<_> = given
+            .iter()
+            .enumerate()
+            .map(|(index, range)| json!({"range": range, "size": index}))
+            .collect();
+        let styles = contiguous(text, &styles, units);
+        assert!(is_contiguous(text, &styles), "{styles:?}");
+        styles
+            .iter()
+            .map(|style| (style["range"].clone(), style["size"].as_i64().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn an_emoji_counts_two_as_in_the_app() {
+        let got = ranges("😀中😀", &[[0, 1], [1, 3]], Units::CodePoints);
+        assert_eq!(got, [(json!([0, 2]), 0), (json!([2, 5]), 1)]);
+        let got = ranges("😀中😀", &[[0, 2], [2, 5]], Units::Utf16);
+        assert_eq!(got, [(json!([0, 2]), 0), (json!([2, 5]), 1)]);
+    }
+
+    #[test]
+    fn gaps_overlaps_and_ends_beyond_the_text_become_one_row_of_styles() {
+        let check = |given: &[[usize; 2]], expected: &[(Value, i64)]| {
+            assert_eq!(ranges("abcdef", given, Units::CodePoints), expected);
+        };
+        check(&[[0, 4], [2, 6]], &[(json!([0, 2]), 0), (json!([2, 6]), 1)]);
+        check(&[[2, 3], [4, 9]], &[(json!([0, 4]), 0), (json!([4, 6]), 1)]);
+        check(&[[0, 12]], &[(json!([0, 6]), 0)]);
+        check(
+            &[[0, 6], [2, 3]],
+            &[(json!([0, 2]), 0), (json!([2, 3]), 1), (json!([3, 6]), 0)],
+        );
+    }
+
+    fn text(alpha: f64, flag: i64) -> Map<String, Value> {
+        let content = json!({"text": "Hi😀", "styles": [{
+            "range": [0, 3], "size": 8.0, "italic": true,
+            "fill": {"alpha": 1.0, "content": {"render_type": "solid", "solid": {"alpha": alpha, "color": [1.0, 0.0, 0.5]}}},
+            "font": {"id": "77", "path": "C:/a.ttf"},
+            "strokes": [{"width": 0.04, "content": {"solid": {"alpha": 1.0, "color": [0.0, 0.0, 0.0]}}}]
+        }]});
+        json!({"id": "t", "check_flag": flag, "content": content.to_string()})
+            .as_object()
+            .cloned()
+            .unwrap()
+    }
+
+    #[test]
+    fn the_first_style_is_repeated_beside_the_content() {
+        let done = finish(text(1.0, 15));
+        assert_eq!(done["text_color"], "#ff0080");
+        assert_eq!(done["font_size"], 8.0);
+        assert_eq!(done["font_resource_id"], "77");
+        assert_eq!(done["border_color"], "#000000");
+        let content: Value = serde_json::from_str(done["content"].as_str().unwrap()).unwrap();
+        assert_eq!(content["styles"][0]["range"], json!([0, 4]));
+        assert_eq!(
+            content["styles"][0]["strokes"][0]["content"]["render_type"],
+            "solid"
+        );
+    }
+
+    #[test]
+    fn the_opacity_of_a_plain_text_is_where_the_app_has_its_slider() {
+        let alpha = |done: &Map<String, Value>| {
+            let content: Value = serde_json::from_str(done["content"].as_str().unwrap()).unwrap();
+            content["styles"][0]["fill"]["content"]["solid"]["alpha"].clone()
+        };
+        let plain = finish(text(0.4, 7));
+        assert_eq!(
+            (&plain["global_alpha"], alpha(&plain)),
+            (&json!(0.4), json!(1.0))
+        );
+        let bordered = finish(text(0.4, 15));
+        assert!(!bordered.contains_key("global_alpha"));
+        assert_eq!(alpha(&bordered), json!(0.4), "its border stays opaque");
+    }
+}

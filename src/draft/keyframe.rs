@@ -1,0 +1,97 @@
+//! Keyframes, and the properties that they move.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::Id;
+use crate::units::Micros;
+
+/// What a keyframe moves, under the API's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Property {
+    PositionX,
+    PositionY,
+    Rotation,
+    ScaleX,
+    ScaleY,
+    UniformScale,
+    Alpha,
+    Volume,
+    Saturation,
+    Contrast,
+    Brightness,
+}
+
+impl Property {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::PositionX,
+        Self::PositionY,
+        Self::Rotation,
+        Self::ScaleX,
+        Self::ScaleY,
+        Self::UniformScale,
+        Self::Alpha,
+        Self::Volume,
+        Self::Saturation,
+        Self::Contrast,
+        Self::Brightness,
+    ];
+
+    /// The name in requests.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::PositionX => "position_x",
+            Self::PositionY => "position_y",
+            Self::Rotation => "rotation",
+            Self::ScaleX => "scale_x",
+            Self::ScaleY => "scale_y",
+            Self::UniformScale => "uniform_scale",
+            Self::Alpha => "alpha",
+            Self::Volume => "volume",
+            Self::Saturation => "saturation",
+            Self::Contrast => "contrast",
+            Self::Brightness => "brightness",
+        }
+    }
+
+    /// The name in documents. A uniform scale is written as the horizontal one.
+    pub(crate) fn document_name(self) -> &'static str {
+        match self {
+            Self::PositionX => "KFTypePositionX",
+            Self::PositionY => "KFTypePositionY",
+            Self::Rotation => "KFTypeRotation",
+            Self::ScaleX | Self::UniformScale => "KFTypeScaleX",
+            Self::ScaleY => "KFTypeScaleY",
+            Self::Alpha => "KFTypeAlpha",
+            Self::Volume => "KFTypeVolume",
+            Self::Saturation => "KFTypeSaturation",
+            Self::Contrast => "KFTypeContrast",
+            Self::Brightness => "KFTypeBrightness",
+        }
+    }
+}
+
+/// The keyframes of one property, sorted by time; of those at one time, the later added comes later.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Keyframes {
+    pub id: Id,
+    pub property: Property,
+    pub points: Vec<Keyframe>,
+}
+
+/// A value at a time, counted from the start of the segment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Keyframe {
+    pub id: Id,
+    pub offset: Micros,
+    pub value: f64,
+}
+
+impl Keyframes {
+    pub(crate) fn push(&mut self, keyframe: Keyframe) {
+        let at = self
+            .points
+            .partition_point(|point| point.offset <= keyframe.offset);
+        self.points.insert(at, keyframe);
+    }
+}

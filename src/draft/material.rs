@@ -1,0 +1,246 @@
+//! What segments are made of: media files, transitions, masks, animations, effects.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::draft::ids::Id;
+use crate::units::Micros;
+
+/// A media file, once per draft however often it is used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Media {
+    /// Follows from the source: the same file has the same id in every draft.
+    pub id: Id,
+    pub kind: MediaKind,
+    /// URL or path, as it was given.
+    pub source: Box<str>,
+    /// The file's name in a draft: a digest of the source, with an ending that says the kind.
+    pub name: Box<str>,
+    /// The app's drafts folder that was named with it, for the path in the working document.
+    pub folder: Option<Box<str>>,
+    /// What is known of the file.
+    pub known: Known,
+    /// The first segment that played it has an audio effect.
+    pub has_effect: bool,
+}
+
+/// What a media file is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MediaKind {
+    Video,
+    Photo,
+    Audio,
+}
+
+/// How large and long a media file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// Pixels; of a file that could not be read, those that the API assumes.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Zero when it is not known.
+    pub duration: Micros,
+    /// Whether the file was read; if not, the rest is assumed.
+    pub read: bool,
+}
+
+/// The length that a picture is given, as it lasts as long as one likes.
+pub(crate) const PHOTO_DURATION: Micros = Micros(10_800_000_000);
+
+impl MediaKind {
+    /// The folder below `assets`, and the first part of the file's name.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Photo => "image",
+            Self::Audio => "audio",
+        }
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Video => "mp4",
+            Self::Photo => "png",
+            Self::Audio => "mp3",
+        }
+    }
+
+    /// The file's name in the working document. Its ending tells the kind, not the format.
+    pub(crate) fn file_name(self, source: &str) -> String {
+        use std::fmt::Write as _;
+        let mut name = format!("{}_", self.folder());
+        for byte in &Sha256::digest(source.as_bytes())[..8] {
+            let _ = write!(name, "{byte:02x}");
+        }
+        name.push('.');
+        name.push_str(self.ending());
+        name
+    }
+}
+
+impl Media {
+    pub(crate) fn new(kind: MediaKind, source: &str, folder: Option<&str>, known: Known) -> Self {
+        let name = kind.file_name(source);
+        Self {
+            id: Id::of_name(&name),
+            kind,
+            source: source.into(),
+            name: name.into(),
+            folder: folder.map(Into::into),
+            known,
+            has_effect: false,
+        }
+    }
+}
+
+/// From one segment of a track to the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Transition {
+    #[serde(skip)]
+    pub id: Id,
+    /// The display name.
+    pub name: Box<str>,
+    pub effect_id: Box<str>,
+    pub resource_id: Box<str>,
+    /// Both segments are seen meanwhile.
+    pub is_overlap: bool,
+    pub duration: Micros,
+}
+
+/// Shows a part of a picture only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mask {
+    #[serde(skip)]
+    pub id: Id,
+    /// The display name.
+    pub name: Box<str>,
+    pub resource_id: Box<str>,
+    /// The shape.
+    pub resource_type: Box<str>,
+    pub aspect_ratio: f64,
+    /// Offset of the centre in half canvas widths.
+    pub center_x: f64,
+    /// Offset of the centre in half canvas heights.
+    pub center_y: f64,
+    /// From 0 to 1.
+    pub feather: f64,
+    /// As a part of the canvas height.
+    pub height: f64,
+    /// As a part of the canvas width.
+    pub width: f64,
+    pub invert: bool,
+    /// Degrees.
+    pub rotation: f64,
+    /// From 0 to 1.
+    pub round_corner: f64,
+}
+
+/// Fills the canvas behind a picture with itself, blurred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Blur {
+    #[serde(skip)]
+    pub id: Id,
+    /// From 0 to 1.
+    pub strength: f64,
+}
+
+/// How a segment comes, goes or moves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Animations {
+    #[serde(skip)]
+    pub id: Id,
+    pub list: Vec<Animation>,
+}
+
+/// One movement of a segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Animation {
+    pub phase: Phase,
+    /// The display name.
+    pub name: Box<str>,
+    pub effect_id: Box<str>,
+    pub resource_id: Box<str>,
+    /// Counted from the start of the segment.
+    pub start: Micros,
+    pub duration: Micros,
+}
+
+/// When in the life of a segment an animation plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    In,
+    Out,
+    /// The whole segment.
+    Group,
+    /// Texts: over and over between entrance and exit.
+    Loop,
+}
+
+impl Phase {
+    /// The name in documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Group => "group",
+            Self::Loop => "loop",
+        }
+    }
+}
+
+/// A setting of an effect, in the unit of the draft.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    pub name: Box<str>,
+    pub default: f64,
+    pub min: f64,
+    pub max: f64,
+    pub value: f64,
+}
+
+/// Changes a voice or a sound.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AudioEffect {
+    #[serde(skip)]
+    pub id: Id,
+    /// The display name.
+    pub name: Box<str>,
+    pub resource_id: Box<str>,
+    pub category_id: Box<str>,
+    pub category_name: Box<str>,
+    pub settings: Vec<Setting>,
+}
+
+/// Lies over everything below it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VideoEffect {
+    #[serde(skip)]
+    pub id: Id,
+    /// The display name.
+    pub name: Box<str>,
+    pub effect_id: Box<str>,
+    pub resource_id: Box<str>,
+    /// Works on faces.
+    pub is_character: bool,
+    pub settings: Vec<Setting>,
+}
+
+/// A sticker of the app's library.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StickerMaterial {
+    #[serde(skip)]
+    pub id: Id,
+    pub resource_id: Box<str>,
+}
+
+/// A bubble or an effect of a text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TextEffect {
+    #[serde(skip)]
+    pub id: Id,
+    pub effect_id: Box<str>,
+    pub resource_id: Box<str>,
+}

@@ -1,0 +1,258 @@
+//! Segments: where they are, what they show, and how.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::{Id, Ids};
+use crate::draft::keyframe::{Keyframe, Keyframes, Property};
+use crate::draft::material::{
+    Animations, AudioEffect, Blur, Mask, StickerMaterial, Transition, VideoEffect,
+};
+use crate::draft::text::Text;
+use crate::units::{Micros, Range};
+
+/// A stretch of a track with something in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Segment {
+    pub id: Id,
+    /// Its place among all segments of the draft, in the order of making.
+    pub order: u32,
+    /// Where it is on the timeline.
+    pub target: Range,
+    pub content: Content,
+    /// One list per property, in the order of first use.
+    pub keyframes: Vec<Keyframes>,
+}
+
+/// What a segment shows or plays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Content {
+    Picture(Box<Picture>),
+    Sound(Box<Sound>),
+    Text(Box<Text>),
+    Sticker(Box<Sticker>),
+    Effect(Box<VideoEffect>),
+}
+
+/// A video or a picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Picture {
+    /// The [`Media`](crate::draft::material::Media).
+    #[serde(skip)]
+    pub media: Id,
+    /// Which part of the file.
+    pub source: Range,
+    #[serde(skip)]
+    pub speed_id: Id,
+    /// None for pictures that do not move.
+    pub speed: Option<f64>,
+    pub volume: f64,
+    pub clip: Clip,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub animations: Option<Animations>,
+    /// Towards the next segment of the track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transition: Option<Transition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blur: Option<Blur>,
+}
+
+/// A piece of a sound file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sound {
+    /// The [`Media`](crate::draft::material::Media).
+    #[serde(skip)]
+    pub media: Id,
+    /// Which part of the file.
+    pub source: Range,
+    #[serde(skip)]
+    pub speed_id: Id,
+    pub speed: f64,
+    pub volume: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<AudioEffect>,
+}
+
+/// A sticker of the app.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sticker {
+    pub material: StickerMaterial,
+    pub clip: Clip,
+}
+
+/// Where on the canvas, how large and how turned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Clip {
+    pub alpha: f64,
+    pub flip_horizontal: bool,
+    pub flip_vertical: bool,
+    /// Degrees, clockwise.
+    pub rotation: f64,
+    pub scale_x: f64,
+    pub scale_y: f64,
+    /// Offset of the centre in half canvas widths: -1 is the left edge, 1 the right.
+    pub transform_x: f64,
+    /// Offset of the centre in half canvas heights: -1 is the lower edge, 1 the upper.
+    pub transform_y: f64,
+    /// Both scales are set as one; keyframes on one of them end that.
+    #[serde(default = "yes")]
+    pub uniform: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Clip {
+    fn default() -> Self {
+        Self {
+            alpha: 1.0,
+            flip_horizontal: false,
+            flip_vertical: false,
+            rotation: 0.0,
+            scale_x: 1.0,
+            scale_y: 1.0,
+            transform_x: 0.0,
+            transform_y: 0.0,
+            uniform: true,
+        }
+    }
+}
+
+impl Content {
+    /// Gives everything in it an id, in a fixed order.
+    pub(crate) fn assign(&mut self, ids: &mut Ids) {
+        match self {
+            Self::Picture(picture) => {
+                picture.speed_id = ids.next_id();
+                if let Some(animations) = &mut picture.animations {
+                    animations.id = ids.next_id();
+                }
+                if let Some(transition) = &mut picture.transition {
+                    transition.id = ids.next_id();
+                }
+                if let Some(mask) = &mut picture.mask {
+                    mask.id = ids.next_id();
+                }
+                if let Some(blur) = &mut picture.blur {
+                    blur.id = ids.next_id();
+                }
+            }
+            Self::Sound(sound) => {
+                sound.speed_id = ids.next_id();
+                if let Some(effect) = &mut sound.effect {
+                    effect.id = ids.next_id();
+                }
+            }
+            Self::Text(text) => text.assign(ids),
+            Self::Sticker(sticker) => sticker.material.id = ids.next_id(),
+            Self::Effect(effect) => effect.id = ids.next_id(),
+        }
+    }
+
+    /// The id of the material that the segment names.
+    pub(crate) fn material(&self) -> Id {
+        match self {
+            Self::Picture(picture) => picture.media,
+            Self::Sound(sound) => sound.media,
+            Self::Text(text) => text.id,
+            Self::Sticker(sticker) => sticker.material.id,
+            Self::Effect(effect) => effect.id,
+        }
+    }
+
+    /// The media file it shows or plays.
+    pub(crate) fn media(&self) -> Option<Id> {
+        match self {
+            Self::Picture(picture) => Some(picture.media),
+            Self::Sound(sound) => Some(sound.media),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn clip(&self) -> Option<&Clip> {
+        match self {
+            Self::Picture(picture) => Some(&picture.clip),
+            Self::Text(text) => Some(&text.clip),
+            Self::Sticker(sticker) => Some(&sticker.clip),
+            Self::Sound(_) | Self::Effect(_) => None,
+        }
+    }
+
+    fn clip_mut(&mut self) -> Option<&mut Clip> {
+        match self {
+            Self::Picture(picture) => Some(&mut picture.clip),
+            Self::Text(text) => Some(&mut text.clip),
+            Self::Sticker(sticker) => Some(&mut sticker.clip),
+            Self::Sound(_) | Self::Effect(_) => None,
+        }
+    }
+
+    /// Which part of the file it shows or plays.
+    pub(crate) fn source(&self) -> Option<Range> {
+        match self {
+            Self::Picture(picture) => Some(picture.source),
+            Self::Sound(sound) => Some(sound.source),
+            _ => None,
+        }
+    }
+}
+
+impl Segment {
+    /// Ends it earlier, and the part of the file that it shows with it.
+    pub(crate) fn cut(&mut self, length: Micros) {
+        let part = if self.target.duration.0 > 0 {
+            length.0 as f64 / self.target.duration.0 as f64
+        } else {
+            0.0
+        };
+        let source = match &mut self.content {
+            Content::Picture(picture) => &mut picture.source,
+            Content::Sound(sound) => &mut sound.source,
+            _ => return,
+        };
+        source.duration = Micros((source.duration.0 as f64 * part) as i64);
+        self.target.duration = length;
+    }
+
+    /// Whether `time` on the timeline is in it, both ends included.
+    pub(crate) fn covers(&self, time: Micros) -> bool {
+        self.target.start <= time && time <= self.target.end()
+    }
+
+    /// Whether the app moves this property of such a segment.
+    pub(crate) fn can_move(&self, property: Property) -> bool {
+        match self.content {
+            Content::Picture(_) | Content::Text(_) | Content::Sticker(_) => true,
+            Content::Sound(_) => property == Property::Volume,
+            Content::Effect(_) => false,
+        }
+    }
+
+    /// Sets a keyframe. One on both scales has no effect where they were set apart before.
+    pub(crate) fn set_keyframe(&mut self, property: Property, keyframe: Keyframe, list_id: Id) {
+        if let Some(clip) = self.content.clip_mut() {
+            match property {
+                Property::UniformScale if !clip.uniform => return,
+                Property::ScaleX | Property::ScaleY => clip.uniform = false,
+                _ => {}
+            }
+        }
+        let name = property.document_name();
+        if let Some(list) = self
+            .keyframes
+            .iter_mut()
+            .find(|list| list.property.document_name() == name)
+        {
+            list.push(keyframe);
+        } else {
+            self.keyframes.push(Keyframes {
+                id: list_id,
+                property,
+                points: vec![keyframe],
+            });
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Texts: the words, and how each part of them looks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::{Id, Ids};
+use crate::draft::material::{Animations, TextEffect};
+use crate::draft::segment::Clip;
+
+/// A text on the canvas.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Text {
+    #[serde(skip)]
+    pub id: Id,
+    pub text: Box<str>,
+    /// One style after the other.
+    pub styles: Vec<Style>,
+    /// Fonts of the parts that were styled apart; with any such part the text throws no shadow in `styles`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_fonts: Option<Vec<Font>>,
+    #[serde(default)]
+    pub vertical: bool,
+    /// Width of the text box in pixels, where it is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_width: Option<i64>,
+    /// Height of the text box in pixels, where it is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_height: Option<i64>,
+    /// The text as a whole has an outline.
+    #[serde(default)]
+    pub has_border: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bubble: Option<TextEffect>,
+    /// Lettering from the app's library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<TextEffect>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub animations: Option<Animations>,
+    pub clip: Clip,
+}
+
+impl Text {
+    pub(crate) fn assign(&mut self, ids: &mut Ids) {
+        self.id = ids.next_id();
+        for effect in [&mut self.bubble, &mut self.effect].into_iter().flatten() {
+            effect.id = ids.next_id();
+        }
+        if let Some(animations) = &mut self.animations {
+            animations.id = ids.next_id();
+        }
+    }
+}
+
+/// How a part of a text looks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Style {
+    /// First character and the one after the last, in Unicode code points.
+    pub range: (u32, u32),
+    pub size: f64,
+    /// Red, green, blue, from 0 to 1.
+    pub color: Rgb,
+    pub alpha: f64,
+    #[serde(default)]
+    pub bold: bool,
+    #[serde(default)]
+    pub italic: bool,
+    #[serde(default)]
+    pub underline: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stroke: Option<Stroke>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub font: Option<Font>,
+}
+
+/// Red, green and blue, from 0 to 255.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rgb(pub u8, pub u8, pub u8);
+
+impl Rgb {
+    /// From 0 to 1 each, as documents have them.
+    pub(crate) fn parts(self) -> [f64; 3] {
+        [self.0, self.1, self.2].map(|part| f64::from(part) / 255.0)
+    }
+}
+
+/// The outline of letters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stroke {
+    pub alpha: f64,
+    pub color: Rgb,
+    /// In the unit of requests: from 0 to 100.
+    pub width: f64,
+}
+
+/// A font of the app's library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Font {
+    /// The display name.
+    pub name: Box<str>,
+    pub resource_id: Box<str>,
+}
+
+/// A box behind the text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Background {
+    /// In the numbers of the document: 0 or 2.
+    pub style: u8,
+    pub color: Box<str>,
+    pub alpha: f64,
+    pub round_radius: f64,
+    pub height: f64,
+    pub width: f64,
+    /// From -1 to 1.
+    pub horizontal_offset: f64,
+    /// From -1 to 1.
+    pub vertical_offset: f64,
+}
+
+/// A shadow of the text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shadow {
+    pub alpha: f64,
+    /// Degrees.
+    pub angle: f64,
+    /// As it was given.
+    pub color: Box<str>,
+    pub rgb: Rgb,
+    pub distance: f64,
+    /// In the unit of requests: from 0 to 1.
+    pub smoothing: f64,
+}

@@ -1,0 +1,148 @@
+//! Tracks, their kinds and their render order; a track keeps its segments free of overlaps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::Id;
+use crate::draft::segment::Segment;
+use crate::units::{Micros, Range};
+
+/// What a track holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Videos and pictures.
+    Video,
+    Audio,
+    Text,
+    Sticker,
+    Effect,
+}
+
+impl Kind {
+    /// The name in documents, and of a track that was given none.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Text => "text",
+            Self::Sticker => "sticker",
+            Self::Effect => "effect",
+        }
+    }
+
+    /// The height at which new tracks of the kind begin.
+    pub(crate) fn base(self) -> f64 {
+        match self {
+            Self::Video | Self::Audio => 0.0,
+            Self::Effect => 10000.0,
+            Self::Sticker => 14000.0,
+            Self::Text => 15000.0,
+        }
+    }
+}
+
+/// A row of segments that do not overlap.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Track {
+    pub id: Id,
+    /// Unique in the draft, over all kinds.
+    pub name: Box<str>,
+    pub kind: Kind,
+    /// Higher is in front.
+    pub render_index: f64,
+    /// In the order in which they were added.
+    segments: Vec<Segment>,
+    /// Places in `segments`, by start and end.
+    by_time: Vec<u32>,
+}
+
+impl Track {
+    pub(crate) fn new(id: Id, name: &str, kind: Kind, render_index: f64) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            kind,
+            render_index,
+            segments: Vec::new(),
+            by_time: Vec::new(),
+        }
+    }
+
+    /// In the order in which they were added.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// A segment to put keyframes on; its place in time stays.
+    pub(crate) fn segment_mut(&mut self, place: usize) -> &mut Segment {
+        &mut self.segments[place]
+    }
+
+    /// In the order of time.
+    pub(crate) fn in_time(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.by_time
+            .iter()
+            .map(|&place| &self.segments[place as usize])
+    }
+
+    /// The end of the last segment.
+    pub(crate) fn end(&self) -> Option<Micros> {
+        self.in_time().next_back().map(|last| last.target.end())
+    }
+
+    /// The segment that is in the way of one at `range`. As none overlap, the last one that starts
+    /// before the end of `range` is the only one that can be.
+    pub(crate) fn in_the_way(&self, range: Range) -> Option<&Segment> {
+        let after = self
+            .by_time
+            .partition_point(|&place| self.segments[place as usize].target.start < range.end());
+        let last = &self.segments[*self.by_time.get(after.checked_sub(1)?)? as usize];
+        last.target.overlaps(range).then_some(last)
+    }
+
+    /// The first place from `range.start` on where `range.duration` is free.
+    pub(crate) fn free_after(&self, range: Range) -> Micros {
+        let mut start = range.start;
+        let first = self
+            .by_time
+            .partition_point(|&place| self.segments[place as usize].target.end() <= start);
+        for &place in &self.by_time[first..] {
+            let taken = self.segments[place as usize].target;
+            if taken.start >= start + range.duration {
+                break;
+            }
+            start = start.max(taken.end());
+        }
+        start
+    }
+
+    /// Adds a segment whose place was found free.
+    pub(crate) fn push(&mut self, segment: Segment) {
+        let key = (segment.target.start, segment.target.end());
+        let at = self.by_time.partition_point(|&place| {
+            let target = self.segments[place as usize].target;
+            (target.start, target.end()) <= key
+        });
+        self.by_time.insert(at, self.segments.len() as u32);
+        self.segments.push(segment);
+    }
+
+    /// Gives segments their lengths anew; each ends where the next one begins at the latest.
+    pub(crate) fn fit(&mut self, mut length: impl FnMut(&mut Segment)) {
+        for place in (0..self.by_time.len()).rev() {
+            let next = self
+                .by_time
+                .get(place + 1)
+                .map(|&next| self.segments[next as usize].target.start);
+            let segment = &mut self.segments[self.by_time[place] as usize];
+            let before = segment.target;
+            length(segment);
+            if let Some(next) = next
+                && segment.target != before
+                && segment.target.end() > next
+            {
+                segment.cut(next - segment.target.start);
+            }
+        }
+    }
+}

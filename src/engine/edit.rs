@@ -1,0 +1,390 @@
+//! Edits: what a call does to a draft, with everything found out beforehand. The journal keeps them; carrying
+//! one out again needs neither files nor network and gives the same draft and ids.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::Draft;
+use crate::draft::ids::{Id, Ids};
+use crate::draft::keyframe::{Keyframe, Property};
+use crate::draft::material::{Known, Media, MediaKind};
+use crate::draft::segment::{Content, Segment};
+use crate::draft::text::Text;
+use crate::draft::track::Track;
+use crate::engine::timeline::{self, Choice, Chosen};
+use crate::error::{Error, Result};
+use crate::units::{Micros, Range};
+
+/// What one call changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Edit {
+    Place(Box<Place>),
+    Captions(Box<Captions>),
+    Keyframes(Points),
+    /// Lengths and sizes that were not known when the files were placed.
+    Learn(Vec<Learnt>),
+}
+
+/// One segment on a track.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub track: Choice,
+    pub target: Range,
+    pub content: Content,
+    /// The file it shows or plays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<Used>,
+}
+
+/// A media file as a call names it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Used {
+    pub kind: MediaKind,
+    pub source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    pub known: Known,
+}
+
+/// Texts of one look, one after the other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Captions {
+    pub track: Choice,
+    /// The look: a text without words.
+    pub look: Text,
+    pub cues: Vec<Cue>,
+}
+
+/// One caption.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cue {
+    pub range: Range,
+    pub text: String,
+}
+
+/// Keyframes on the segments of a track.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Points {
+    pub track: String,
+    pub points: Vec<Point>,
+}
+
+/// One keyframe, at a time on the timeline.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub property: Property,
+    pub time: Micros,
+    pub value: f64,
+}
+
+/// What was found out about a file later.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Learnt {
+    pub kind: MediaKind,
+    pub source: String,
+    pub known: Known,
+}
+
+/// What an edit did, for the reply.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// The track's name.
+    pub track: Option<String>,
+    /// The first new segment.
+    pub segment: Option<Id>,
+    /// From the start of the first new segment to the end of the last.
+    pub range: Option<Range>,
+    /// How many captions or keyframes.
+    pub count: Option<u64>,
+    pub notes: Vec<String>,
+}
+
+/// An edit that was found possible, with its ids. [`Prepared::commit`] cannot fail.
+pub(crate) struct Prepared {
+    new_tracks: Vec<Track>,
+    /// The track of the new segments, those in `new_tracks` counted on.
+    track: usize,
+    segments: Vec<Segment>,
+    media: Option<Media>,
+    keyframes: Vec<(usize, Property, Keyframe, Id)>,
+    learnt: Vec<(Id, Known)>,
+    pub outcome: Outcome,
+}
+
+impl Edit {
+    /// Checks the edit against the draft as it is, and makes everything that it adds.
+    pub(crate) fn prepare(&self, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+        match self {
+            Self::Place(place) => prepare_place(place, draft, ids),
+            Self::Captions(captions) => prepare_captions(captions, draft, ids),
+            Self::Keyframes(points) => prepare_keyframes(points, draft, ids),
+            Self::Learn(learnt) => Ok(Prepared {
+                learnt: learnt
+                    .iter()
+                    .map(|file| (Id::of_name(&file.kind.file_name(&file.source)), file.known))
+                    .collect(),
+                ..Prepared::nothing()
+            }),
+        }
+    }
+}
+
+impl Prepared {
+    fn nothing() -> Self {
+        Self {
+            new_tracks: Vec::new(),
+            track: 0,
+            segments: Vec::new(),
+            media: None,
+            keyframes: Vec::new(),
+            learnt: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Carries the edit out.
+    pub(crate) fn commit(self, draft: &mut Draft) {
+        draft.tracks.extend(self.new_tracks);
+        draft.media.extend(self.media);
+        if !self.segments.is_empty() {
+            draft.made += self.segments.len() as u32;
+            let track = &mut draft.tracks[self.track];
+            for segment in self.segments {
+                track.push(segment);
+            }
+        }
+        for (place, property, keyframe, list) in self.keyframes {
+            draft.tracks[self.track]
+                .segment_mut(place)
+                .set_keyframe(property, keyframe, list);
+        }
+        if !self.learnt.is_empty() {
+            learn(draft, &self.learnt);
+        }
+    }
+}
+
+/// A track for the call, and what the draft lacks for it.
+fn open(choice: &Choice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, usize, String)> {
+    let mut new = Vec::new();
+    let chosen = timeline::choose(draft, choice)?;
+    if timeline::lacks_first_video_track(draft, choice.kind) {
+        let name = choice.kind.name();
+        new.push(Track::new(
+            ids.next_id(),
+            name,
+            choice.kind,
+            choice.kind.base(),
+        ));
+        // The first video track is where this call goes.
+        if matches!(&chosen, Chosen::New(track) if track == name) {
+            return Ok((new, draft.tracks.len(), name.to_owned()));
+        }
+    }
+    match chosen {
+        Chosen::Existing(index) => Ok((new, index, draft.tracks[index].name.to_string())),
+        Chosen::New(name) => {
+            new.push(Track::new(
+                ids.next_id(),
+                &name,
+                choice.kind,
+                choice.render_index,
+            ));
+            let index = draft.tracks.len() + new.len() - 1;
+            Ok((new, index, name))
+        }
+    }
+}
+
+fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+    let (new_tracks, track, name) = open(&place.track, draft, ids)?;
+    if let Some(track) = draft.tracks.get(track) {
+        timeline::check_free(track, place.target)?;
+    }
+    let mut content = place.content.clone();
+    content.assign(ids);
+    let mut media = None;
+    if let Some(used) = &place.media {
+        let mut file = Media::new(used.kind, &used.source, used.folder.as_deref(), used.known);
+        match &mut content {
+            Content::Picture(picture) => picture.media = file.id,
+            Content::Sound(sound) => {
+                sound.media = file.id;
+                file.has_effect = sound.effect.is_some();
+            }
+            _ => {}
+        }
+        // The first use of a file says how it is kept.
+        media = draft.media(file.id).is_none().then_some(file);
+    }
+    let id = ids.next_id();
+    Ok(Prepared {
+        new_tracks,
+        track,
+        segments: vec![Segment {
+            id,
+            order: draft.made,
+            target: place.target,
+            content,
+            keyframes: Vec::new(),
+        }],
+        media,
+        outcome: Outcome {
+            track: Some(name),
+            segment: Some(id),
+            range: Some(place.target),
+            ..Outcome::default()
+        },
+        ..Prepared::nothing()
+    })
+}
+
+fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+    let (new_tracks, track, name) = open(&captions.track, draft, ids)?;
+    if let Some(track) = draft.tracks.get(track) {
+        for (index, cue) in captions.cues.iter().enumerate() {
+            timeline::check_free(track, cue.range).map_err(|error| in_cue(index, error))?;
+        }
+    }
+    let ranges: Vec<Range> = captions.cues.iter().map(|cue| cue.range).collect();
+    if let Some((earlier, later)) = timeline::overlap_among(&ranges) {
+        let (a, b) = (ranges[earlier], ranges[later]);
+        return Err(Error::conflict(format!(
+            "New segment overlaps with existing segment [start: {}, end: {}]: cue {} ({} to {}) begins before cue {} ({} to {}) ends",
+            b.start.0, b.end().0, later + 1, b.start, b.end(), earlier + 1, a.start, a.end(),
+        ))
+        .hint("give the cues times that do not overlap, or add the second part with another `track_name`"));
+    }
+    let mut segments = Vec::with_capacity(captions.cues.len());
+    for cue in &captions.cues {
+        let mut text = captions.look.clone();
+        text.text = cue.text.as_str().into();
+        for style in &mut text.styles {
+            style.range = (0, cue.text.chars().count() as u32);
+        }
+        text.assign(ids);
+        segments.push(Segment {
+            id: ids.next_id(),
+            order: draft.made + segments.len() as u32,
+            target: cue.range,
+            content: Content::Text(Box::new(text)),
+            keyframes: Vec::new(),
+        });
+    }
+    let start = ranges.iter().map(|range| range.start).min();
+    let end = ranges.iter().map(|range| range.end()).max();
+    Ok(Prepared {
+        new_tracks,
+        track,
+        outcome: Outcome {
+            track: Some(name),
+            segment: segments.first().map(|segment| segment.id),
+            range: start
+                .zip(end)
+                .map(|(start, end)| Range::new(start, end - start)),
+            count: Some(segments.len() as u64),
+            notes: Vec::new(),
+        },
+        segments,
+        ..Prepared::nothing()
+    })
+}
+
+fn in_cue(index: usize, mut error: Error) -> Error {
+    error.message = format!("cue {}: {}", index + 1, error.message);
+    error
+}
+
+fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+    let index = timeline::known(draft, &points.track)?;
+    let track = &draft.tracks[index];
+    let mut keyframes = Vec::with_capacity(points.points.len());
+    let mut notes = Vec::new();
+    let mut apart: Vec<usize> = Vec::new();
+    for (number, point) in points.points.iter().enumerate() {
+        let place = timeline::segment_at(track, point.time).map_err(|mut error| {
+            if points.points.len() > 1 {
+                error.message = format!("keyframe {}: {}", number + 1, error.message);
+            }
+            error
+        })?;
+        let segment = &track.segments()[place];
+        if !segment.can_move(point.property) {
+            return Err(Error::invalid(format!(
+                "`property_type`: \"{}\" cannot be moved on track `{}`, which is {} {} track",
+                point.property.name(),
+                track.name,
+                article(track.kind.name()),
+                track.kind.name(),
+            ))
+            .hint("volume moves on audio; everything else on video, text and sticker tracks"));
+        }
+        let is_apart =
+            apart.contains(&place) || segment.content.clip().is_some_and(|clip| !clip.uniform);
+        match point.property {
+            Property::ScaleX | Property::ScaleY => apart.push(place),
+            Property::UniformScale if is_apart => notes.push(format!(
+                "`uniform_scale` at {} was left out: the segment has keyframes on `scale_x` or `scale_y` already",
+                point.time
+            )),
+            _ => {}
+        }
+        let keyframe = Keyframe {
+            id: ids.next_id(),
+            offset: point.time - segment.target.start,
+            value: point.value,
+        };
+        keyframes.push((place, point.property, keyframe, ids.next_id()));
+    }
+    let first = keyframes
+        .first()
+        .map(|(place, ..)| &track.segments()[*place]);
+    Ok(Prepared {
+        track: index,
+        outcome: Outcome {
+            track: Some(track.name.to_string()),
+            segment: first.map(|segment| segment.id),
+            range: None,
+            count: Some(keyframes.len() as u64),
+            notes,
+        },
+        keyframes,
+        ..Prepared::nothing()
+    })
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e']) {
+        "an"
+    } else {
+        "a"
+    }
+}
+
+/// Gives files their real sizes, and the segments that show them their real lengths.
+fn learn(draft: &mut Draft, learnt: &[(Id, Known)]) {
+    let find = |id: Id| {
+        learnt
+            .iter()
+            .find(|(other, _)| *other == id)
+            .map(|(_, known)| *known)
+    };
+    for media in &mut draft.media {
+        if let Some(known) = find(media.id) {
+            media.known = known;
+        }
+    }
+    for track in &mut draft.tracks {
+        let concerned = track
+            .segments()
+            .iter()
+            .any(|segment| segment.content.media().and_then(find).is_some());
+        if concerned {
+            track.fit(|segment| {
+                if let Some(known) = segment.content.media().and_then(find) {
+                    timeline::fit(segment, known.duration);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The drafts in memory: those used last, and not too many segments of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::draft::Draft;
+use crate::draft::ids::DraftId;
+
+/// How many drafts are held; the rest is in the journal.
+const MAX_DRAFTS: usize = 10_000;
+
+/// How many segments all of them may have together; about half a kilobyte each.
+const MAX_SEGMENTS: usize = 100_000;
+
+/// A draft in memory. Its lock is never held across an `await`.
+pub(crate) struct Held {
+    draft: Mutex<Draft>,
+    used: AtomicU64,
+    segments: AtomicUsize,
+}
+
+impl Held {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
+        // A draft changes in one step that cannot panic half way.
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Drafts {
+    by_id: Mutex<HashMap<DraftId, Arc<Held>>>,
+    clock: AtomicU64,
+    segments: AtomicUsize,
+}
+
+impl Drafts {
+    fn map(&self) -> MutexGuard<'_, HashMap<DraftId, Arc<Held>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn get(&self, id: &DraftId) -> Option<Arc<Held>> {
+        let held = self.map().get(id).cloned()?;
+        held.used.store(self.now(), Ordering::Relaxed);
+        Some(held)
+    }
+
+    /// Holds a draft; if somebody else held it meanwhile, theirs counts.
+    pub(crate) fn insert(&self, draft: Draft) -> Arc<Held> {
+        let segments = draft.len();
+        let id = draft.id.clone();
+        let mut map = self.map();
+        let held = map
+            .entry(id)
+            .or_insert_with(|| {
+                self.segments.fetch_add(segments, Ordering::Relaxed);
+                Arc::new(Held {
+                    draft: Mutex::new(draft),
+                    used: AtomicU64::new(self.now()),
+                    segments: AtomicUsize::new(segments),
+                })
+            })
+            .clone();
+        self.make_room(&mut map);
+        held
+    }
+
+    /// Takes note of how many segments a draft has now.
+    pub(crate) fn grew(&self, held: &Held, segments: usize) {
+        let before = held.segments.swap(segments, Ordering::Relaxed);
+        let all = self
+            .segments
+            .fetch_add(segments.saturating_sub(before), Ordering::Relaxed);
+        if all > MAX_SEGMENTS {
+            self.make_room(&mut self.map());
+        }
+    }
+
+    pub(crate) fn forget(&self, id: &DraftId) {
+        if let Some(held) = self.map().remove(id) {
+            self.lost(&held);
+        }
+    }
+
+    fn lost(&self, held: &Held) {
+        let segments = held.segments.load(Ordering::Relaxed);
+        let _ = self
+            .segments
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| {
+                Some(all.saturating_sub(segments))
+            });
+    }
+
+    /// Lets go of the drafts that were not used for longest, a tenth at a time; those at work stay.
+    fn make_room(&self, map: &mut HashMap<DraftId, Arc<Held>>) {
+        let is_full =
+            |len: usize| len > MAX_DRAFTS || self.segments.load(Ordering::Relaxed) > MAX_SEGMENTS;
+        if !is_full(map.len()) || map.len() < 2 {
+            return;
+        }
+        let mut by_use: Vec<(u64, DraftId)> = map
+            .iter()
+            .filter(|(_, held)| Arc::strong_count(held) == 1)
+            .map(|(id, held)| (held.used.load(Ordering::Relaxed), id.clone()))
+            .collect();
+        by_use.sort_unstable();
+        let tenth = by_use.len().div_ceil(10);
+        for (number, (_, id)) in by_use.into_iter().enumerate() {
+            if number >= tenth && !is_full(map.len()) {
+                break;
+            }
+            if let Some(held) = map.remove(&id) {
+                self.lost(&held);
+            }
+        }
+    }
+}

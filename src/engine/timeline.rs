@@ -1,0 +1,264 @@
+//! Placing: choose a track or make one, refuse overlaps, find what is at a time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draft::Draft;
+use crate::draft::segment::{Content, Segment};
+use crate::draft::track::{Kind, Track};
+use crate::error::{Error, Result};
+use crate::units::{Micros, Range};
+
+/// Which track a call wants.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Choice {
+    /// None: the only one of its kind.
+    pub name: Option<String>,
+    pub kind: Kind,
+    /// The height of the track if it is made.
+    pub render_index: f64,
+    /// Without a name: a track that is named after its kind is made, if there is none of the kind yet.
+    #[serde(default)]
+    pub may_make_unnamed: bool,
+}
+
+/// The track it gets.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Chosen {
+    Existing(usize),
+    New(String),
+}
+
+/// Finds the track, whose name is unique over all kinds.
+pub(crate) fn choose(draft: &Draft, choice: &Choice) -> Result<Chosen> {
+    let Some(name) = &choice.name else {
+        return choose_unnamed(draft, choice);
+    };
+    let Some(index) = draft.track(name) else {
+        return Ok(Chosen::New(name.clone()));
+    };
+    let track = &draft.tracks[index];
+    if track.kind == choice.kind {
+        return Ok(Chosen::Existing(index));
+    }
+    Err(Error::conflict(format!(
+        "New segment is not of the same type as the track: `{name}` holds {}, not {}",
+        plural(track.kind),
+        plural(choice.kind)
+    ))
+    .hint("give another `track_name`: a track is made for a name that is new"))
+}
+
+fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
+    let of_kind: Vec<usize> = (0..draft.tracks.len())
+        .filter(|&index| draft.tracks[index].kind == choice.kind)
+        .collect();
+    match (of_kind.as_slice(), choice.may_make_unnamed) {
+        ([], true) if draft.track(choice.kind.name()).is_none() => {
+            Ok(Chosen::New(choice.kind.name().to_owned()))
+        }
+        ([index], false) if choice.kind == Kind::Text => Ok(Chosen::Existing(*index)),
+        _ => Err(
+            Error::invalid("`track_name` is null, and it is not clear which track is meant").hint(
+                format!("give a name, or leave `track_name` out; {}", names(draft)),
+            ),
+        ),
+    }
+}
+
+/// The API gives every draft with pictures an empty first track.
+pub(crate) fn lacks_first_video_track(draft: &Draft, kind: Kind) -> bool {
+    kind == Kind::Video
+        && draft.tracks_of(kind).next().is_none()
+        && draft.track(kind.name()).is_none()
+}
+
+/// The track of this name.
+pub(crate) fn known(draft: &Draft, name: &str) -> Result<usize> {
+    draft.track(name).ok_or_else(|| {
+        Error::not_found(format!("`track_name`: there is no track {name:?}")).hint(names(draft))
+    })
+}
+
+fn names(draft: &Draft) -> String {
+    if draft.tracks.is_empty() {
+        return "the draft has no tracks yet".to_owned();
+    }
+    let names: Vec<String> = draft
+        .tracks
+        .iter()
+        .map(|track| format!("`{}` ({})", track.name, track.kind.name()))
+        .collect();
+    format!("the draft has {}", names.join(", "))
+}
+
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Video => "videos and images",
+        Kind::Audio => "audio",
+        Kind::Text => "texts",
+        Kind::Sticker => "stickers",
+        Kind::Effect => "effects",
+    }
+}
+
+/// Refuses a place that is taken, with both segments and the free place after them.
+pub(crate) fn check_free(track: &Track, range: Range) -> Result<()> {
+    let Some(taken) = track.in_the_way(range) else {
+        return Ok(());
+    };
+    let (name, taken) = (&track.name, taken.target);
+    Err(Error::conflict(format!(
+        "New segment overlaps with existing segment [start: {}, end: {}]: {} to {} was wanted, and track `{name}` is taken from {} to {}",
+        range.start.0,
+        range.end().0,
+        range.start,
+        range.end(),
+        taken.start,
+        taken.end(),
+    ))
+    .hint(format!(
+        "it fits at {} on this track, or at its own time on another `track_name`",
+        track.free_after(range)
+    )))
+}
+
+/// Two ranges that overlap, the earlier first.
+pub(crate) fn overlap_among(ranges: &[Range]) -> Option<(usize, usize)> {
+    let mut order: Vec<usize> = (0..ranges.len()).collect();
+    order.sort_by_key(|&index| (ranges[index].start, ranges[index].end()));
+    let mut last: Option<usize> = None;
+    for index in order {
+        if let Some(earlier) = last {
+            if ranges[earlier].overlaps(ranges[index]) {
+                return Some((earlier, index));
+            }
+            if ranges[earlier].end() > ranges[index].end() {
+                continue;
+            }
+        }
+        last = Some(index);
+    }
+    None
+}
+
+/// The place in the track of the first segment, by order of adding, that covers a time.
+pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
+    let found = track
+        .segments()
+        .iter()
+        .position(|segment| segment.covers(time));
+    found.ok_or_else(|| {
+        let mut taken: Vec<String> = track
+            .in_time()
+            .take(5)
+            .map(|segment| format!("{} to {}", segment.target.start, segment.target.end()))
+            .collect();
+        if track.segments().len() > taken.len() {
+            taken.push("…".to_owned());
+        }
+        let error = Error::invalid(format!(
+            "`time`: there is nothing on track `{}` at {time}",
+            track.name
+        ));
+        if taken.is_empty() {
+            error.hint("No segments in track: add one first")
+        } else {
+            error.hint(format!("its segments are at {}", taken.join(", ")))
+        }
+    })
+}
+
+/// Gives a segment its length now that the length of its file is known: to the end of the file where it
+/// was not known or went beyond; a start beyond the file stays.
+pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
+    let (source, speed) = match &mut segment.content {
+        Content::Picture(picture) if picture.speed.is_some() => {
+            (&mut picture.source, picture.speed.unwrap_or(1.0))
+        }
+        Content::Sound(sound) => (&mut sound.source, sound.speed),
+        _ => return,
+    };
+    if duration <= Micros::ZERO || source.start >= duration {
+        return;
+    }
+    if source.end() > duration || source.duration <= Micros::ZERO {
+        source.duration = duration - source.start;
+        segment.target.duration = Micros((source.duration.0 as f64 / speed) as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draft::ids::Id;
+    use crate::draft::segment::{Clip, Sticker};
+
+    fn range(start: i64, end: i64) -> Range {
+        Range::new(Micros(start), Micros(end - start))
+    }
+
+    fn track(taken: &[(i64, i64)]) -> Track {
+        let mut track = Track::new(Id(1), "t", Kind::Sticker, 0.0);
+        for &(start, end) in taken {
+            track.push(Segment {
+                id: Id(2),
+                order: 0,
+                target: range(start, end),
+                content: Content::Sticker(Box::new(Sticker {
+                    material: Default::default(),
+                    clip: Clip::default(),
+                })),
+                keyframes: Vec::new(),
+            });
+        }
+        track
+    }
+
+    #[test]
+    fn a_place_is_free_when_nothing_overlaps_it() {
+        let check = |taken: &[(i64, i64)], (start, end): (i64, i64), free: bool| {
+            let track = track(taken);
+            let wanted = range(start, end);
+            assert_eq!(
+                track.in_the_way(wanted).is_none(),
+                free,
+                "{taken:?} {start} {end}"
+            );
+            // The same by comparing with each.
+            let plain = taken.iter().all(|&(a, b)| !range(a, b).overlaps(wanted));
+            assert_eq!(plain, free, "{taken:?} {start} {end}");
+        };
+        check(&[(5, 8), (0, 3)], (3, 5), true);
+        check(&[(5, 8), (0, 3)], (2, 5), false);
+        check(&[(5, 8), (0, 3)], (3, 6), false);
+        check(&[(5, 8), (0, 3)], (8, 9), true);
+        check(&[(5, 8)], (0, 20), false);
+        check(&[(0, 0), (0, 0)], (0, 4), true);
+        check(&[(2, 2)], (0, 4), false);
+        check(&[(0, 4), (4, 4)], (4, 6), true);
+        check(&[(0, 4)], (2, 2), false);
+        check(&[], (0, 1), true);
+    }
+
+    #[test]
+    fn an_overlap_is_told_with_the_free_place_after_it() {
+        let error = check_free(
+            &track(&[(0, 3_000_000), (4_000_000, 6_000_000)]),
+            range(2_000_000, 5_000_000),
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("2 s to 5 s was wanted, and track `t` is taken from 4 s to 6 s"),
+            "{error}"
+        );
+        assert!(error.contains("it fits at 6 s"), "{error}");
+    }
+
+    #[test]
+    fn cues_that_overlap_are_found_in_any_order() {
+        assert_eq!(overlap_among(&[range(4, 6), range(0, 5)]), Some((1, 0)));
+        assert_eq!(overlap_among(&[range(4, 6), range(0, 4)]), None);
+        assert_eq!(overlap_among(&[]), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! What a source on the web is: by parts where its server gives them, else from the stream.
+
+use std::fs::File;
+use std::io::Write;
+
+use reqwest::header::{ETAG, HeaderValue, LAST_MODIFIED};
+use reqwest::{Response, StatusCode, Url};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Body, Failed, Http, Part, changed, total, whole};
+use crate::error::{Error, Kind, Result};
+use crate::media::probe::{self, Depth};
+use crate::media::reader::{BLOCK, Guard, Origin, Reader, read_at};
+use crate::media::{Facts, Limits, blocking, timed_out, too_large};
+
+/// What lies at `url`.
+pub(in crate::media) async fn facts(
+    http: &Http,
+    url: Url,
+    shown: String,
+    limits: &Limits,
+) -> Result<Facts> {
+    let cancel = CancellationToken::new();
+    let _ends_with_the_future = cancel.clone().drop_guard();
+    let guard = Guard::new(limits, cancel);
+    let late = || {
+        timed_out(
+            &shown,
+            "what it is could not be found out",
+            limits.probe_timeout_s,
+        )
+    };
+    let opened = tokio::time::timeout_at(guard.deadline.into(), open(http, &url, &shown, &guard));
+    let mut reader = opened.await.map_err(|_| late())??;
+    let name = shown.clone();
+    let most = limits.max_probe_bytes;
+    let answer = blocking(move || {
+        let head = reader.bytes(0, 4096)?;
+        if probe::may_be_media(&head) {
+            // Only as a file of this disk can anything else look at it.
+            let mut file = tempfile::NamedTempFile::new().map_err(|error| scratch(&error))?;
+            let bytes = reader.measure()?;
+            if bytes > most {
+                return Err(too_large(&name, most));
+            }
+            let mut at = 0;
+            loop {
+                let piece = reader.bytes(at, 1 << 20)?;
+                if piece.is_empty() {
+                    break;
+                }
+                file.write_all(&piece).map_err(|error| scratch(&error))?;
+                at += piece.len() as u64;
+            }
+            return probe::read(&mut reader, Some(file.path()), Depth::Facts)
+                .map_err(|fault| fault.into_error(&name));
+        }
+        probe::read(&mut reader, None, Depth::Facts).map_err(|fault| fault.into_error(&name))
+    });
+    match tokio::time::timeout_at(guard.deadline.into(), answer).await {
+        Ok(answer) => answer.map_err(|error| {
+            if error.kind == Kind::Timeout {
+                late()
+            } else {
+                error
+            }
+        }),
+        Err(_) => Err(late()),
+    }
+}
+
+fn scratch(error: &std::io::Error) -> Error {
+    Error::internal(format!("no temporary file: {error}"))
+}
+
+async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader> {
+    let mut tries = http.tries();
+    loop {
+        match open_once(http, url, shown, guard).await {
+            Ok(reader) => return Ok(reader),
+            Err(failed) => tries.after(failed).await?,
+        }
+    }
+}
+
+async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader, Failed> {
+    let part = Part {
+        from: 0,
+        count: BLOCK as u64,
+        validator: None,
+    };
+    let mut response = http.send(url, shown, Some(&part)).await?;
+    let empty = || Failed::for_good(Error::media(format!("{shown} is empty")));
+    match (response.status(), total(&response)) {
+        (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, 0))) => return Err(empty()),
+        (StatusCode::PARTIAL_CONTENT, Some((0, bytes))) => {
+            let validator = validator(&response);
+            let last = response.url().clone();
+            let first = http.first(response, shown, BLOCK as u64).await?;
+            if (first.len() as u64) < bytes.min(BLOCK as u64) {
+                return Err(Failed::for_now(changed(shown)));
+            }
+            let origin = Ranged {
+                asker: asker(http, shown, guard),
+                url: last,
+                bytes,
+                validator,
+            };
+            let mut reader = Reader::new(Box::new(origin), guard.clone());
+            reader.first(&first);
+            return Ok(reader);
+        }
+        (StatusCode::OK, _) => {}
+        // Ranges that cannot be relied on: all of it, then.
+        _ => response = whole(http.send(url, shown, None).await?, shown)?,
+    }
+    if response.content_length() == Some(0) {
+        return Err(empty());
+    }
+    let origin = stream(http, shown, guard, response)?;
+    Ok(Reader::new(Box::new(origin), guard.clone()))
+}
+
+/// What makes a later request fail if the source has changed. A weak tag promises nothing about bytes.
+fn validator(response: &Response) -> Option<HeaderValue> {
+    let headers = response.headers();
+    let strong = headers
+        .get(ETAG)
+        .filter(|tag| tag.as_bytes().starts_with(b"\""));
+    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
+}
+
+/// What a thread that reads needs in order to ask.
+struct Asker {
+    http: Http,
+    shown: String,
+    handle: Handle,
+    guard: Guard,
+}
+
+fn asker(http: &Http, shown: &str, guard: &Guard) -> Asker {
+    Asker {
+        http: http.clone(),
+        shown: shown.to_owned(),
+        handle: Handle::current(),
+        guard: guard.clone(),
+    }
+}
+
+impl Asker {
+    /// Waits on a thread for blocking work; ends with the deadline or when nobody waits any more.
+    fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.guard.check()?;
+        self.handle.block_on(async {
+            tokio::select! {
+                () = self.guard.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "nobody waits for this any more")),
+                () = tokio::time::sleep_until(self.guard.deadline.into()) => Err(self.guard.late()),
+                result = work => result,
+            }
+        })
+    }
+}
+
+/// A source whose server gives parts.
+struct Ranged {
+    asker: Asker,
+    /// Where redirects led.
+    url: Url,
+    bytes: u64,
+    validator: Option<HeaderValue>,
+}
+
+impl Origin for Ranged {
+    fn len(&self) -> Option<u64> {
+        Some(self.bytes)
+    }
+
+    fn measure(&mut self) -> Result<u64> {
+        Ok(self.bytes)
+    }
+
+    fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let count = (buffer.len() as u64).min(self.bytes.saturating_sub(offset));
+        if count == 0 {
+            return Ok(0);
+        }
+        let part = Part {
+            from: offset,
+            count,
+            validator: self.validator.as_ref(),
+        };
+        let Asker { http, shown, .. } = &self.asker;
+        let piece = self
+            .asker
+            .wait(http.part(&self.url, shown, &part, self.bytes))?;
+        buffer[..count as usize].copy_from_slice(&piece);
+        Ok(count as usize)
+    }
+
+    fn is_near(&self) -> bool {
+        false
+    }
+}
+
+/// A source that comes only as a whole: as much of it as was needed so far, in a nameless file.
+struct Streamed {
+    asker: Asker,
+    /// Absent once it has ended.
+    body: Option<Body>,
+    file: File,
+    arrived: u64,
+    total: Option<u64>,
+}
+
+fn stream(http: &Http, shown: &str, guard: &Guard, response: Response) -> Result<Streamed> {
+    let body = Body::new(response, shown, &http.limits);
+    Ok(Streamed {
+        asker: asker(http, shown, guard),
+        total: body.total,
+        body: Some(body),
+        file: tempfile::tempfile().map_err(|error| scratch(&error))?,
+        arrived: 0,
+    })
+}
+
+impl Streamed {
+    fn read_on(&mut self, until: u64) -> Result<()> {
+        let most = self.asker.http.limits.max_probe_bytes;
+        while self.arrived < until {
+            let Some(body) = self.body.as_mut() else {
+                return Ok(());
+            };
+            let next = async { body.next().await.map_err(|failed| failed.error) };
+            let Some(chunk) = self.asker.wait(next)? else {
+                self.body = None;
+                self.total = Some(self.arrived);
+                return Ok(());
+            };
+            self.arrived += chunk.len() as u64;
+            if self.arrived > most {
+                return Err(Error::media(format!(
+                    "{}: its server gives no parts, and what it is does not show in the first {most} bytes",
+                    self.asker.shown
+                )));
+            }
+            std::io::Seek::seek(&mut self.file, std::io::SeekFrom::End(0))
+                .map_err(|error| scratch(&error))?;
+            self.file
+                .write_all(&chunk)
+                .map_err(|error| scratch(&error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Origin for Streamed {
+    fn len(&self) -> Option<u64> {
+        self.total
+    }
+
+    fn measure(&mut self) -> Result<u64> {
+        if self.total.is_none() {
+            self.read_on(u64::MAX)?;
+        }
+        Ok(self.total.unwrap_or(self.arrived))
+    }
+
+    fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.read_on(offset.saturating_add(buffer.len() as u64))?;
+        read_at(&mut self.file, offset, buffer).map_err(|error| scratch(&error))
+    }
+
+    fn is_near(&self) -> bool {
+        false
+    }
+}
