@@ -30,7 +30,7 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
-use crate::tools::{Call, Manner};
+use crate::args::{Call, Manner};
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -418,8 +418,8 @@ fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<R
         sequence,
         tool: call.tool.to_owned(),
         arguments: Value::Object(call.arguments.clone()),
-        found: Some(crate::tools::to_value(found)?),
-        reply: crate::tools::to_value(reply)?,
+        found: Some(crate::args::to_value(found)?),
+        reply: crate::args::to_value(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),
     })

@@ -8,7 +8,7 @@ use crate::draft::material::MediaKind;
 use crate::engine::edit::{Edit, Learnt};
 use crate::engine::{Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::Call;
+use crate::args::Call;
 
 /// How many saves are remembered.
 const MAX_SAVES: usize = 1000;
