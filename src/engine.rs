@@ -333,9 +333,10 @@ impl Engine {
             Some(last) => last,
             None => {
                 self.drafts.forget(&id);
-                return Err(self.fold(&id).err().unwrap_or_else(|| {
-                    Error::not_found(format!("draft {id} was just deleted"))
-                }));
+                return Err(self
+                    .fold(&id)
+                    .err()
+                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
             }
         };
         if last + 1 == draft.sequence {
