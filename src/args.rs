@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result as Tried};
 use crate::units::Edition;
 pub(crate) use position::{Content, Placement, Position};
 
@@ -38,7 +38,7 @@ pub(crate) struct Call {
 }
 
 /// A reply as JSON.
-pub(crate) fn to_value(reply: &impl Serialize) -> Result<Value> {
+pub(crate) fn to_value(reply: &impl Serialize) -> Tried<Value> {
     serde_json::to_value(reply)
         .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
 }
@@ -288,13 +288,13 @@ pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
 
 /// Where a strict caller's `position` puts something; the API does not know it.
 pub(crate) fn clip(
-    call: &Call,
+    strict: bool,
     position: Option<Position>,
     canvas: (f64, f64),
     content: Content,
     clip: Clip,
 ) -> Clip {
-    let Some(position) = position.filter(|_| call.manner == Manner::Strict) else {
+    let Some(position) = position.filter(|_| strict) else {
         return clip;
     };
     let placement = position.resolve(canvas, content);

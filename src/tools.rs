@@ -90,6 +90,8 @@ pub(crate) struct Texts {
     pub before: &'static str,
     /// What stands behind it.
     pub after: &'static str,
+    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    pub unknown: &'static str,
 }
 
 impl Texts {
@@ -99,6 +101,7 @@ impl Texts {
         missing: "",
         before: "",
         after: "",
+        unknown: "",
     };
 }
 

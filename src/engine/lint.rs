@@ -144,8 +144,14 @@ fn files(folder: &Folder, problems: &mut Problems) {
                 Severity::Error,
                 "mirror-differs",
                 name,
-                format!("is not what `{}` is; some versions of the app read the one, some the other", folder.canonical),
-                &format!("makes all of them what the newest, `{}`, is", folder.canonical),
+                format!(
+                    "is not what `{}` is; some versions of the app read the one, some the other",
+                    folder.canonical
+                ),
+                &format!(
+                    "makes all of them what the newest, `{}`, is",
+                    folder.canonical
+                ),
             );
         }
     }

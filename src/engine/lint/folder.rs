@@ -189,7 +189,15 @@ impl Folder {
             };
         }
         let name = plain.rsplit('/').next().unwrap_or_default();
-        for folder in ["assets/video", "assets/audio", "assets/image", "assets", "Resources", "materials", ""] {
+        for folder in [
+            "assets/video",
+            "assets/audio",
+            "assets/image",
+            "assets",
+            "Resources",
+            "materials",
+            "",
+        ] {
             let file = self.path.join(folder).join(name);
             if !name.is_empty() && file.is_file() {
                 return Located::Moved(file);
@@ -222,7 +230,9 @@ pub(crate) fn is_foreign(path: &str) -> bool {
     if cfg!(windows) {
         path.starts_with('/') && !path.starts_with("//")
     } else {
-        windows || (!cfg!(target_os = "macos") && (path.starts_with("/Users/") && !Path::new("/Users").exists()))
+        windows
+            || (!cfg!(target_os = "macos")
+                && (path.starts_with("/Users/") && !Path::new("/Users").exists()))
     }
 }
 
@@ -248,7 +258,14 @@ pub(crate) fn state(bytes: &[u8]) -> State {
             Ok(value) => State::Json(value),
             Err(error) => State::Broken(error.to_string()),
         },
-        Some(_) if bytes.len() > 16 && bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) && !bytes.contains(&b'<') && !bytes.contains(&b'{') => {
+        Some(_)
+            if bytes.len() > 16
+                && bytes
+                    .iter()
+                    .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+                && !bytes.contains(&b'<')
+                && !bytes.contains(&b'{') =>
+        {
             State::Encrypted
         }
         Some(_) if std::str::from_utf8(bytes).is_err() => State::Encrypted,
@@ -258,11 +275,18 @@ pub(crate) fn state(bytes: &[u8]) -> State {
 
 fn canonical(path: &Path, files: &BTreeMap<String, State>) -> String {
     let readable = |name: &&String| matches!(files[*name], State::Json(_));
-    let rank = |name: &str| ROOTS.iter().position(|root| *root == name).unwrap_or(ROOTS.len());
+    let rank = |name: &str| {
+        ROOTS
+            .iter()
+            .position(|root| *root == name)
+            .unwrap_or(ROOTS.len())
+    };
     files
         .keys()
         .filter(readable)
-        .filter(|name| ![META, PROJECT, TEMPLATE].contains(&name.as_str()) && !name.ends_with(TEMPLATE))
+        .filter(|name| {
+            ![META, PROJECT, TEMPLATE].contains(&name.as_str()) && !name.ends_with(TEMPLATE)
+        })
         .max_by_key(|name| {
             let time = fs::metadata(path.join(name))
                 .and_then(|metadata| metadata.modified())
