@@ -6,6 +6,7 @@
 mod call;
 pub(crate) mod compose;
 mod doctor;
+mod engine;
 mod serve;
 pub(crate) mod tools;
 
@@ -118,6 +119,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Engine(engine::Engine),
     Call(call::Call),
     Tools(tools::Tools),
     Compose(compose::Compose),
@@ -180,6 +182,10 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             wait_here(compose.run(App::new(settings)?))
         }
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
+        Command::Engine(engine) => {
+            let settings = options.settings(None)?;
+            wait_here(engine.run(settings))
+        }
     }
 }
 
@@ -381,7 +387,7 @@ mod tests {
             assert!(help.contains("capcut-mcp "), "{}", command.get_name());
             checked += 1;
         }
-        assert!(checked >= 6, "only {checked} commands");
+        assert!(checked >= 7, "only {checked} commands");
     }
 
     #[test]
