@@ -8,7 +8,6 @@ mod held;
 pub(crate) mod lengths;
 pub(crate) mod lint;
 pub(crate) mod marker;
-pub(crate) mod parts;
 pub(crate) mod package;
 pub(crate) mod profile;
 pub(crate) mod registry;

@@ -6,6 +6,10 @@ pub(crate) mod lanes;
 mod ledger;
 mod retry;
 mod routing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::any::Any;
