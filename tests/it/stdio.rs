@@ -442,14 +442,10 @@ fn many_slow_calls_run_side_by_side() {
         .collect();
     for id in &ids {
         let answer = client.answer(*id);
-        assert_eq!(
-            answer["result"]["isError"].as_bool().unwrap_or(false),
-            false,
-            "{answer}"
-        );
+        assert_ne!(answer["result"]["isError"], true, "{answer}");
     }
     assert!(
-        start.elapsed() < Duration::from_millis(1000),
+        start.elapsed() < Duration::from_secs(1),
         "{:?}",
         start.elapsed()
     );
