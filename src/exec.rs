@@ -62,6 +62,7 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
+    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -110,6 +111,7 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
+            tallies: ledger::Tallies::default(),
             settings,
             manifest,
             engine,
