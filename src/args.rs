@@ -6,19 +6,42 @@ pub(crate) mod reply;
 pub(crate) mod schema;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
-use crate::error::Error;
-use crate::tools::{Call, Manner};
+use crate::error::{Error, Result as Tried};
 use crate::units::Edition;
 pub(crate) use position::{Content, Placement, Position};
 
 /// A JSON object: arguments, a schema, a reply.
 pub(crate) type Object = serde_json::Map<String, Value>;
+
+/// How a caller is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
+    Strict,
+    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
+    Api,
+}
+
+/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub tool: &'static str,
+    /// The arguments after mending, under their own names.
+    pub arguments: Object,
+    pub manner: Manner,
+}
+
+/// A reply as JSON.
+pub(crate) fn to_value(reply: &impl Serialize) -> Tried<Value> {
+    serde_json::to_value(reply)
+        .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
+}
 
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -265,13 +288,13 @@ pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
 
 /// Where a strict caller's `position` puts something; the API does not know it.
 pub(crate) fn clip(
-    call: &Call,
+    strict: bool,
     position: Option<Position>,
     canvas: (f64, f64),
     content: Content,
     clip: Clip,
 ) -> Clip {
-    let Some(position) = position.filter(|_| call.manner == Manner::Strict) else {
+    let Some(position) = position.filter(|_| strict) else {
         return clip;
     };
     let placement = position.resolve(canvas, content);

@@ -8,6 +8,7 @@ mod held;
 pub(crate) mod lengths;
 pub(crate) mod lint;
 pub(crate) mod marker;
+pub(crate) mod package;
 pub(crate) mod parts;
 pub(crate) mod profile;
 pub(crate) mod registry;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::reply::Placed;
+use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::engine::edit::{Edit, Outcome};
@@ -30,7 +32,6 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
-use crate::tools::{Call, Manner};
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -418,8 +419,8 @@ fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<R
         sequence,
         tool: call.tool.to_owned(),
         arguments: Value::Object(call.arguments.clone()),
-        found: Some(crate::tools::to_value(found)?),
-        reply: crate::tools::to_value(reply)?,
+        found: Some(crate::args::to_value(found)?),
+        reply: crate::args::to_value(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),
     })

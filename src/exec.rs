@@ -5,6 +5,10 @@ pub(crate) mod lanes;
 mod ledger;
 mod retry;
 mod routing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::any::Any;
@@ -58,6 +62,7 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
+    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -106,6 +111,7 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
+            tallies: ledger::Tallies::default(),
             settings,
             manifest,
             engine,

@@ -18,16 +18,7 @@ use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-pub(crate) use crate::args::Object;
-
-/// How a caller is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
-    Strict,
-    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
-    Api,
-}
+pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
 /// What clients ask people by; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,15 +77,6 @@ pub(crate) enum Group {
     Other,
 }
 
-/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub tool: &'static str,
-    /// The arguments after mending, under their own names.
-    pub arguments: Object,
-    pub manner: Manner,
-}
-
 /// The sentences around an error of the reference API, which its clients may look for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts {
@@ -108,6 +90,8 @@ pub(crate) struct Texts {
     pub before: &'static str,
     /// What stands behind it.
     pub after: &'static str,
+    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    pub unknown: &'static str,
 }
 
 impl Texts {
@@ -117,6 +101,7 @@ impl Texts {
         missing: "",
         before: "",
         after: "",
+        unknown: "",
     };
 }
 
@@ -374,12 +359,6 @@ impl<T: Tool> Request for Routed<T> {
     fn reply_from_api(&self, output: Value) -> Result<Value> {
         to_value(&self.tool.reply_from_api(output)?)
     }
-}
-
-/// A reply as JSON.
-pub(crate) fn to_value(reply: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(reply)
-        .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
 }
 
 /// Declares the module of each routed tool and makes the list of them, in the order that clients see.

@@ -14,6 +14,7 @@ use super::{Failure, Progress, Reached, Step};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::manifest;
+use crate::media::Facts;
 
 /// Files looked at side by side.
 const AT_ONCE: usize = 8;
@@ -237,30 +238,11 @@ impl Remote {
         folder: &Path,
         materials: &[Material],
     ) -> (Vec<String>, Option<u64>) {
-        let looked: Vec<Result<u64, String>> = futures::stream::iter(materials)
-            .map(|material| async move {
-                let path = folder
-                    .join("assets")
-                    .join(material.kind)
-                    .join(&material.name);
-                let shown = material.shown();
-                let meta = tokio::fs::metadata(&path).await;
-                let bytes = match meta {
-                    Ok(meta) if meta.len() > 0 => meta.len(),
-                    Ok(_) => return Err(format!("{shown}: the file is empty")),
-                    Err(_) => return Err(format!("{shown}: the file is missing")),
-                };
-                let facts = self.media.facts(&path.to_string_lossy()).await;
-                match facts {
-                    Ok(facts)
-                        if material.fits(facts.has_video, facts.has_audio, facts.is_still) =>
-                    {
-                        Ok(bytes)
-                    }
-                    Ok(_) => Err(format!("{shown}: the file has no {}", material.kind)),
-                    Err(error) => Err(format!("{shown}: {}", error.message)),
-                }
-            })
+        let looks: Vec<_> = materials
+            .iter()
+            .map(|material| self.look_at_file(folder, material))
+            .collect();
+        let looked: Vec<Result<u64, String>> = futures::stream::iter(looks)
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -271,43 +253,61 @@ impl Remote {
         )
     }
 
-    /// Whether the server could read each material: it notes a length of 0 where it could not; and
-    /// whether its source can be read from here.
+    async fn look_at_file(&self, folder: &Path, material: &Material) -> Result<u64, String> {
+        let path = folder
+            .join("assets")
+            .join(material.kind)
+            .join(&material.name);
+        let shown = material.shown();
+        let bytes = match tokio::fs::metadata(&path).await {
+            Ok(meta) if meta.len() > 0 => meta.len(),
+            Ok(_) => return Err(format!("{shown}: the file is empty")),
+            Err(_) => return Err(format!("{shown}: the file is missing")),
+        };
+        match self.media.facts(&path.to_string_lossy()).await {
+            Ok(facts) if material.fits(&facts) => Ok(bytes),
+            Ok(_) => Err(format!("{shown}: the file has no {}", material.kind)),
+            Err(error) => Err(format!("{shown}: {}", error.message)),
+        }
+    }
+
+    /// What is wrong with the sources, where the files cannot be seen.
     async fn look_at_sources(&self, materials: &[Material]) -> Vec<String> {
-        futures::stream::iter(materials)
-            .map(|material| async move {
-                let shown = material.shown();
-                if material.duration == 0 {
-                    return Some(format!("{shown}: the server could not read it"));
-                }
-                if !material.source.starts_with("http://")
-                    && !material.source.starts_with("https://")
-                {
-                    return None;
-                }
-                match self.media.facts(&material.source).await {
-                    Ok(facts)
-                        if material.fits(facts.has_video, facts.has_audio, facts.is_still) =>
-                    {
-                        None
-                    }
-                    Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
-                    // What this machine cannot reach the server may.
-                    Err(error)
-                        if matches!(
-                            error.kind,
-                            Kind::Media | Kind::NotFound | Kind::InvalidArgument
-                        ) =>
-                    {
-                        Some(format!("{shown}: {}", error.message))
-                    }
-                    Err(_) => None,
-                }
-            })
+        let looks: Vec<_> = materials
+            .iter()
+            .map(|material| self.look_at_source(material))
+            .collect();
+        let looked: Vec<Option<String>> = futures::stream::iter(looks)
             .buffered(AT_ONCE)
-            .filter_map(|fault| async move { fault })
             .collect()
-            .await
+            .await;
+        looked.into_iter().flatten().collect()
+    }
+
+    /// Whether the server could read the material (it notes a length of 0 where it could not), and
+    /// whether its source can be read from here.
+    async fn look_at_source(&self, material: &Material) -> Option<String> {
+        let shown = material.shown();
+        if material.duration == 0 {
+            return Some(format!("{shown}: the server could not read it"));
+        }
+        if !material.source.starts_with("http://") && !material.source.starts_with("https://") {
+            return None;
+        }
+        match self.media.facts(&material.source).await {
+            Ok(facts) if material.fits(&facts) => None,
+            Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
+            // What this machine cannot reach the server may.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    Kind::Media | Kind::NotFound | Kind::InvalidArgument
+                ) =>
+            {
+                Some(format!("{shown}: {}", error.message))
+            }
+            Err(_) => None,
+        }
     }
 }
 
@@ -337,11 +337,11 @@ impl Material {
         format!("{} ({})", self.name, crate::media::shown(&self.source))
     }
 
-    fn fits(&self, has_video: bool, has_audio: bool, is_still: bool) -> bool {
+    fn fits(&self, facts: &Facts) -> bool {
         match self.kind {
-            "audio" => has_audio,
-            "image" => is_still || has_video,
-            _ => has_video,
+            "audio" => facts.has_audio,
+            "image" => facts.is_still || facts.has_video,
+            _ => facts.has_video,
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::edit::{Edit, Learnt};
 use crate::engine::{Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::Call;
 
 /// How many saves are remembered.
 const MAX_SAVES: usize = 1000;

@@ -116,6 +116,7 @@ impl Tool for AddAudio {
         missing: "Hi, the required parameters 'audio_url' are missing.",
         before: "Error occurred while processing audio: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Placed;
 

@@ -90,6 +90,7 @@ impl Tool for AddEffect {
         missing: "Hi, the required parameters 'effect_type' are missing. Please add them and try again.",
         before: "Error occurred while adding effect: ",
         after: ". ",
+        unknown: "",
     };
     type Reply = Placed;
 

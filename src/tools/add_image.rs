@@ -219,6 +219,7 @@ impl Tool for AddImage {
         missing: "Hi, the required parameters 'image_url' are missing.",
         before: "Error occurred while processing image: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Placed;
 
@@ -267,7 +268,7 @@ impl Tool for AddImage {
         let size = (known.read && known.width > 0)
             .then_some((f64::from(known.width), f64::from(known.height)));
         let clip = args::clip(
-            call,
+            engine::is_strict(call),
             self.position,
             (canvas.width, canvas.height),
             Content::Picture {

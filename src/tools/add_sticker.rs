@@ -15,7 +15,7 @@ use crate::engine::edit::{Edit, Place};
 use crate::engine::lengths;
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
-use crate::engine::{Engine, Target};
+use crate::engine::{self, Engine, Target};
 use crate::error::Result;
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
@@ -119,6 +119,7 @@ impl Tool for AddSticker {
         missing: "Hi, the required parameter 'sticker_id' is missing. Please add it and try again. ",
         before: "Error occurred while adding sticker: ",
         after: ". ",
+        unknown: "",
     };
     type Reply = Placed;
 
@@ -137,7 +138,7 @@ impl Tool for AddSticker {
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let canvas = engine.canvas(self.target())?;
         let clip = args::clip(
-            call,
+            engine::is_strict(call),
             self.position,
             (canvas.width, canvas.height),
             Content::Text,

@@ -228,6 +228,7 @@ impl Tool for AddSubtitle {
         missing: "Hi, the required parameters 'srt' are missing.",
         before: "Error occurred while processing subtitle: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Placed;
 
@@ -246,7 +247,7 @@ impl Tool for AddSubtitle {
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let canvas = engine.canvas(self.target())?;
         let clip = args::clip(
-            call,
+            engine::is_strict(call),
             self.position,
             (canvas.width, canvas.height),
             Content::Text,

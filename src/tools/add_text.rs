@@ -17,7 +17,7 @@ use crate::engine::edit::{Edit, Place};
 use crate::engine::lengths;
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
-use crate::engine::{Canvas, Engine, Target};
+use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
@@ -523,6 +523,7 @@ impl Tool for AddText {
         missing: "Hi, the required parameters 'text', 'start' or 'end' are missing. ",
         before: "Error occurred while processing text: ",
         after: ". You can click the link below for help: ",
+        unknown: "",
     };
     type Reply = Placed;
 
@@ -542,7 +543,7 @@ impl Tool for AddText {
         let canvas = engine.canvas(self.target())?;
         let target = lengths::span(self.start, self.end)?;
         let clip = args::clip(
-            call,
+            engine::is_strict(call),
             self.position,
             (canvas.width, canvas.height),
             Content::Text,

@@ -172,6 +172,7 @@ impl Tool for AddVideo {
         missing: "Hi, the required parameters 'video_url' are missing.",
         before: "Error occurred while processing video: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Placed;
 
@@ -237,7 +238,7 @@ impl Tool for AddVideo {
         let size = (known.read && known.width > 0)
             .then_some((f64::from(known.width), f64::from(known.height)));
         let clip = args::clip(
-            call,
+            engine::is_strict(call),
             self.position,
             (canvas.width, canvas.height),
             Content::Picture {

@@ -180,6 +180,7 @@ impl Tool for AddVideoKeyframe {
         missing: "",
         before: "Error occurred while adding keyframe: Failed to add keyframe: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Placed;
 

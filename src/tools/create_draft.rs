@@ -61,6 +61,7 @@ impl Tool for CreateDraft {
         missing: "",
         before: "Error occurred while creating draft: ",
         after: ".",
+        unknown: "",
     };
     type Reply = Created;
 

@@ -36,6 +36,7 @@ impl Tool for GenerateDraftUrl {
         missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
         before: "",
         after: "",
+        unknown: "",
     };
     type Reply = Link;
 

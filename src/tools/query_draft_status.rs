@@ -50,6 +50,7 @@ impl Tool for QueryDraftStatus {
         missing: "Hi, the required parameter 'task_id' is missing. Please add it and try again.",
         before: "",
         after: "",
+        unknown: "",
     };
     type Reply = Status;
 

@@ -50,6 +50,7 @@ impl Tool for QueryScript {
         missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
         before: "Error occurred while querying script: ",
         after: ". ",
+        unknown: "Draft {} does not exist in cache.",
     };
     type Reply = Script;
 

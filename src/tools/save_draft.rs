@@ -76,6 +76,7 @@ impl Tool for SaveDraft {
         missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
         before: "",
         after: "",
+        unknown: "Draft {} does not exist in cache.",
     };
     type Reply = Saved;
 
