@@ -66,6 +66,7 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
+    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -133,6 +134,7 @@ impl App {
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
             jobs: jobs::Jobs::new(journal.clone()),
+            tallies: ledger::Tallies::default(),
             settings,
             manifest,
             engine,
