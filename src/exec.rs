@@ -1,6 +1,7 @@
 //! How a call is carried out: its turn on its draft, a slot in its lane, the breaker, the backend, again.
 
 pub(crate) mod breaker;
+pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
 mod retry;
@@ -26,7 +27,7 @@ use crate::backend::{Backend, Failure, Reached, Remote, Servers};
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::journal::Journal;
+use crate::journal::{ENGINE, Journal};
 use crate::local;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::{Access, Media};
@@ -56,6 +57,8 @@ pub(crate) struct App {
     pub engine: Arc<Engine>,
     pub media: Arc<Media>,
     pub journal: Arc<Journal>,
+    /// Work that outlives a client's patience.
+    pub jobs: jobs::Jobs,
     pub servers: Servers,
     pub lanes: lanes::Lanes,
     turns: turns::Turns,
@@ -97,6 +100,20 @@ impl App {
         )))
     }
 
+    /// How long both branches of a plan are waited for.
+    pub(crate) fn sync_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.manifest.sync.timeout_s)
+    }
+
+    /// `embedded` or `remote`: who keeps the draft.
+    pub(crate) fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
+        match self.journal.find(draft)? {
+            Some(row) if row.origin == ENGINE => Ok("embedded"),
+            Some(_) => Ok("remote"),
+            None => Err(self.journal.unknown(draft)),
+        }
+    }
+
     pub(crate) fn of(
         settings: Settings,
         manifest: Arc<Manifest>,
@@ -112,6 +129,7 @@ impl App {
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
             tallies: ledger::Tallies::default(),
+            jobs: jobs::Jobs::new(journal.clone()),
             settings,
             manifest,
             engine,
