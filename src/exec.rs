@@ -65,6 +65,7 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
+    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -127,6 +128,7 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
+            tallies: ledger::Tallies::default(),
             jobs: jobs::Jobs::new(journal.clone()),
             settings,
             manifest,

@@ -7,7 +7,7 @@ use crate::tools::Object;
 use crate::units::Micros;
 
 /// The places that a call fills: on one track nothing can overlap, so a place tells the call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Evidence {
     track: String,
     /// Microseconds.
