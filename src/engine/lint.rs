@@ -3,8 +3,8 @@
 //! [`lint`] reads and judges, [`super::mend`] mends. Both work on plain JSON values, so that
 //! what a newer app adds is neither misjudged nor lost. Nothing is ever decrypted.
 
-mod bin;
-mod document;
+pub(crate) mod bin;
+pub(crate) mod document;
 pub(crate) mod folder;
 
 use std::path::Path;
@@ -144,8 +144,14 @@ fn files(folder: &Folder, problems: &mut Problems) {
                 Severity::Error,
                 "mirror-differs",
                 name,
-                format!("is not what `{}` is; some versions of the app read the one, some the other", folder.canonical),
-                &format!("makes all of them what the newest, `{}`, is", folder.canonical),
+                format!(
+                    "is not what `{}` is; some versions of the app read the one, some the other",
+                    folder.canonical
+                ),
+                &format!(
+                    "makes all of them what the newest, `{}`, is",
+                    folder.canonical
+                ),
             );
         }
     }

@@ -45,11 +45,17 @@ impl<'a> Medium<'a> {
     }
 
     pub fn link(&self) -> &'a str {
-        self.material["local_material_id"].as_str().unwrap_or_default()
+        self.material["local_material_id"]
+            .as_str()
+            .unwrap_or_default()
     }
 
     pub fn name(&self) -> &'a str {
-        let key = if self.list == "videos" { "material_name" } else { "name" };
+        let key = if self.list == "videos" {
+            "material_name"
+        } else {
+            "name"
+        };
         let name = self.material[key].as_str().unwrap_or_default();
         if name.is_empty() {
             self.path().rsplit(['/', '\\']).next().unwrap_or_default()
@@ -58,10 +64,21 @@ impl<'a> Medium<'a> {
         }
     }
 
+    /// Where its file is; one without a path is looked for by its name.
+    pub fn locate(&self, folder: &Folder) -> Located {
+        folder.locate(if self.path().is_empty() {
+            self.name()
+        } else {
+            self.path()
+        })
+    }
+
     /// Sound of the app's own library has no file here.
     fn is_local(&self) -> bool {
         let kind = self.material["type"].as_str().unwrap_or_default();
-        !(self.list == "audios" && self.path().is_empty() && !matches!(kind, "extract_music" | "record"))
+        !(self.list == "audios"
+            && self.path().is_empty()
+            && !matches!(kind, "extract_music" | "record"))
     }
 }
 
@@ -94,7 +111,12 @@ pub(crate) fn bin_entries(meta: &Value) -> impl Iterator<Item = &Value> {
 pub(crate) fn in_draft(folder: &Folder, path: &str) -> String {
     let plain = path.replace('\\', "/");
     let here = registry::app_path(&folder.path);
-    let starts = [folder.told().unwrap_or_default().replace('\\', "/"), here, TOKEN.to_owned(), ".".to_owned()];
+    let starts = [
+        folder.told().unwrap_or_default().replace('\\', "/"),
+        here,
+        TOKEN.to_owned(),
+        ".".to_owned(),
+    ];
     for start in starts.iter().filter(|start| !start.is_empty()) {
         if let Some(rest) = plain
             .strip_prefix(start.trim_end_matches('/'))
@@ -112,17 +134,24 @@ fn media(folder: &Folder, document: &Value, problems: &mut Problems) {
         .map(|meta| {
             bin_entries(meta)
                 .filter_map(|entry| {
-                    Some((entry["id"].as_str()?, in_draft(folder, entry["file_Path"].as_str()?)))
+                    Some((
+                        entry["id"].as_str()?,
+                        in_draft(folder, entry["file_Path"].as_str()?),
+                    ))
                 })
                 .collect()
         })
         .unwrap_or_default();
     let ids: std::collections::HashSet<&str> = entries.iter().map(|(id, _)| *id).collect();
-    let paths: std::collections::HashSet<&str> = entries.iter().map(|(_, path)| path.as_str()).collect();
+    let paths: std::collections::HashSet<&str> =
+        entries.iter().map(|(_, path)| path.as_str()).collect();
     for medium in all_media(document) {
-        let place = format!("{}: materials.{}[{}]", folder.canonical, medium.list, medium.index);
+        let place = format!(
+            "{}: materials.{}[{}]",
+            folder.canonical, medium.list, medium.index
+        );
         let path = medium.path();
-        match folder.locate(path) {
+        match medium.locate(folder) {
             Located::Inside(file) => whole(&file, &place, problems),
             Located::Moved(file) => {
                 problems.fixable(
@@ -152,7 +181,10 @@ fn media(folder: &Folder, document: &Value, problems: &mut Problems) {
                 "media-missing",
                 format!("{place}.path"),
                 if path.is_empty() {
-                    format!("there is no path, and no file \"{}\" in the draft", medium.name())
+                    format!(
+                        "there is no path, and no file \"{}\" in the draft",
+                        medium.name()
+                    )
                 } else {
                     format!("there is no file \"{path}\"")
                 },
@@ -214,7 +246,11 @@ fn misnamed(file: &Path) -> Option<(&'static str, String)> {
     let mut open = fs::File::open(file).ok()?;
     let length = open.read(&mut start).ok()?;
     let start = &start[..length];
-    let at = |position: usize, bytes: &[u8]| start.get(position..).is_some_and(|rest| rest.starts_with(bytes));
+    let at = |position: usize, bytes: &[u8]| {
+        start
+            .get(position..)
+            .is_some_and(|rest| rest.starts_with(bytes))
+    };
     let (content, names): (_, &[&str]) = if at(0, b"\x89PNG") {
         ("PNG", &["png"])
     } else if at(0, b"\xff\xd8\xff") {
@@ -226,7 +262,12 @@ fn misnamed(file: &Path) -> Option<(&'static str, String)> {
     } else if at(8, b"WAVE") {
         ("WAV", &["wav"])
     } else if at(4, b"ftyp") {
-        ("MP4", &["mp4", "mov", "m4a", "m4v", "qt", "3gp", "heic", "heif", "avif"])
+        (
+            "MP4",
+            &[
+                "mp4", "mov", "m4a", "m4v", "qt", "3gp", "heic", "heif", "avif",
+            ],
+        )
     } else if at(0, b"\x1aE\xdf\xa3") {
         ("Matroska or WebM", &["mkv", "webm", "mka"])
     } else if at(0, b"OggS") {
@@ -263,7 +304,8 @@ fn meta(folder: &Folder, document: &Value, problems: &mut Problems) {
             Warning,
             "template-id",
             "draft_id",
-            "every draft of the reference server has this same id: the app takes them for one".to_owned(),
+            "every draft of the reference server has this same id: the app takes them for one"
+                .to_owned(),
             "gives the draft an id of its own",
         );
     }
@@ -273,7 +315,10 @@ fn meta(folder: &Folder, document: &Value, problems: &mut Problems) {
                 Error,
                 "foreign-path",
                 "draft_fold_path",
-                format!("it says \"{}\", but the draft is elsewhere", text("draft_fold_path")),
+                format!(
+                    "it says \"{}\", but the draft is elsewhere",
+                    text("draft_fold_path")
+                ),
                 "writes where the draft is",
             );
         }
@@ -283,7 +328,10 @@ fn meta(folder: &Folder, document: &Value, problems: &mut Problems) {
                 Warning,
                 "foreign-path",
                 "draft_root_path",
-                format!("it says \"{}\", but the draft is elsewhere", text("draft_root_path")),
+                format!(
+                    "it says \"{}\", but the draft is elsewhere",
+                    text("draft_root_path")
+                ),
                 "writes where the draft is",
             );
         }
@@ -292,7 +340,11 @@ fn meta(folder: &Folder, document: &Value, problems: &mut Problems) {
                 Warning,
                 "draft-name",
                 "draft_name",
-                format!("it says \"{}\", but the folder is named \"{}\"; the app may rename the folder", text("draft_name"), folder.name()),
+                format!(
+                    "it says \"{}\", but the folder is named \"{}\"; the app may rename the folder",
+                    text("draft_name"),
+                    folder.name()
+                ),
                 "writes the name of the folder",
             );
         }
@@ -304,7 +356,10 @@ fn meta(folder: &Folder, document: &Value, problems: &mut Problems) {
             Info,
             "meta-duration",
             "tm_duration",
-            format!("it says {}, the last segment ends at {end}", crate::units::Micros(told)),
+            format!(
+                "it says {}, the last segment ends at {end}",
+                crate::units::Micros(told)
+            ),
             "writes the end of the last segment",
         );
     }

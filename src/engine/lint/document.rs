@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::Severity::{Error, Info, Warning};
 use super::Problems;
+use super::Severity::{Error, Info, Warning};
 use crate::draft::finished::grid::Grid;
 use crate::draft::finished::shapes::shape;
 use crate::draft::finished::text::{is_contiguous, utf16_len};
@@ -21,7 +21,8 @@ pub(crate) const TEMPLATE_DEVICE: &str = "c4ca4238a0b923820dcc509a6f75849b";
 pub(crate) const LEAST_CHECK_FLAG: i64 = 63_487;
 
 /// The kinds of object whose field sets are compared, by the list that holds them.
-pub(crate) const KINDS: &[(&str, &str)] = &[("videos", "video"), ("audios", "audio"), ("texts", "text")];
+pub(crate) const KINDS: &[(&str, &str)] =
+    &[("videos", "video"), ("audios", "audio"), ("texts", "text")];
 
 /// What is wrong with `document`, which stands in `file`.
 pub(crate) fn check(file: &str, document: &Value, problems: &mut Problems) {
@@ -195,11 +196,16 @@ impl<'a> Check<'a> {
                 Warning,
                 "mask-list",
                 self.at(format_args!("materials.{from}")),
-                format!("this version of the app looks for masks in `{to}` only: they will not be seen"),
+                format!(
+                    "this version of the app looks for masks in `{to}` only: they will not be seen"
+                ),
                 &format!("puts them into `{to}` as well"),
             );
         }
-        for (index, video) in list(&self.document["materials"]["videos"]).iter().enumerate() {
+        for (index, video) in list(&self.document["materials"]["videos"])
+            .iter()
+            .enumerate()
+        {
             if let Some(flag) = video["check_flag"].as_i64()
                 && flag < LEAST_CHECK_FLAG
             {
@@ -207,7 +213,9 @@ impl<'a> Check<'a> {
                     Warning,
                     "check-flag",
                     self.at(format_args!("materials.videos[{index}].check_flag")),
-                    format!("with {flag} the app ignores masks, blending and their like on this clip"),
+                    format!(
+                        "with {flag} the app ignores masks, blending and their like on this clip"
+                    ),
                     "writes the value of the app",
                 );
             }
@@ -215,7 +223,10 @@ impl<'a> Check<'a> {
     }
 
     fn texts(&mut self) {
-        for (index, text) in list(&self.document["materials"]["texts"]).iter().enumerate() {
+        for (index, text) in list(&self.document["materials"]["texts"])
+            .iter()
+            .enumerate()
+        {
             let place = self.at(format_args!("materials.texts[{index}].content"));
             let content = text["content"].as_str().unwrap_or_default();
             let Ok(content) = serde_json::from_str::<Value>(content) else {
@@ -233,7 +244,9 @@ impl<'a> Check<'a> {
             let words = content["text"].as_str().unwrap_or_default();
             let styles = list(&content["styles"]);
             if !is_contiguous(words, styles) {
-                let end = styles.last().and_then(|style| style["range"].get(1)?.as_u64());
+                let end = styles
+                    .last()
+                    .and_then(|style| style["range"].get(1)?.as_u64());
                 self.problems.fixable(
                     Warning,
                     "text-ranges",
@@ -287,14 +300,21 @@ impl<'a> Check<'a> {
                     off_grid.0 += 1;
                 }
             }
-            self.order(segments, &place, kind == "video" && std::mem::take(&mut first_picture));
+            self.order(
+                segments,
+                &place,
+                kind == "video" && std::mem::take(&mut first_picture),
+            );
         }
         if off_grid.0 > 0 {
             self.problems.add(
                 Info,
                 "off-grid",
                 self.at("tracks"),
-                format!("{} of {} segments begin or end between two frames", off_grid.0, off_grid.1),
+                format!(
+                    "{} of {} segments begin or end between two frames",
+                    off_grid.0, off_grid.1
+                ),
                 "the app moves them to the nearest frame when it opens the draft",
             );
         }
@@ -347,7 +367,12 @@ impl<'a> Check<'a> {
                     Error,
                     "overlap",
                     self.at(format_args!("{place}.segments[{}]", pair[1])),
-                    format!("it starts at {}, before segment {} ends at {}", right.start, pair[0], left.end()),
+                    format!(
+                        "it starts at {}, before segment {} ends at {}",
+                        right.start,
+                        pair[0],
+                        left.end()
+                    ),
                     "put one of them on another track, or start it later",
                 );
             } else if is_main && right.start.0 - left.end().0 > 1 {
@@ -360,12 +385,18 @@ impl<'a> Check<'a> {
                 );
             }
         }
-        if is_main && let Some(first) = by_start.first() && ranges[*first].start.0 > 1 {
+        if is_main
+            && let Some(first) = by_start.first()
+            && ranges[*first].start.0 > 1
+        {
             self.problems.add(
                 Warning,
                 "main-track-gap",
                 self.at(format_args!("{place}.segments[{first}]")),
-                format!("the main track begins at {}: the app moves it to 0", ranges[*first].start),
+                format!(
+                    "the main track begins at {}: the app moves it to 0",
+                    ranges[*first].start
+                ),
                 "put the clips on a track above an empty main track",
             );
         }
@@ -378,7 +409,10 @@ impl<'a> Check<'a> {
                 Error,
                 "time-range",
                 self.at(format_args!("{place}.target_timerange")),
-                format!("it starts at {} and lasts {}", target.start, target.duration),
+                format!(
+                    "it starts at {} and lasts {}",
+                    target.start, target.duration
+                ),
                 "remove the segment, or give it a length",
             );
         }
@@ -402,7 +436,10 @@ impl<'a> Check<'a> {
             Some(_) => {}
         }
         for (number, reference) in list(&segment["extra_material_refs"]).iter().enumerate() {
-            if reference.as_str().is_none_or(|id| !self.materials.contains_key(id)) {
+            if reference
+                .as_str()
+                .is_none_or(|id| !self.materials.contains_key(id))
+            {
                 self.problems.fixable(
                     Warning,
                     "dangling-reference",
@@ -432,7 +469,10 @@ impl<'a> Check<'a> {
             return;
         }
         let speed = speed.unwrap_or(1.0);
-        let (target, source) = (range(&segment["target_timerange"]), range(&segment["source_timerange"]));
+        let (target, source) = (
+            range(&segment["target_timerange"]),
+            range(&segment["source_timerange"]),
+        );
         let frame = self.grid.time(1).0;
         let implied = target.duration.0 as f64 * speed;
         if (source.duration.0 as f64 - implied).abs() > (implied * 0.01).max(frame as f64 * speed) {
@@ -440,7 +480,10 @@ impl<'a> Check<'a> {
                 Warning,
                 "speed-times",
                 self.at(format_args!("{place}.source_timerange")),
-                format!("{} of material in {} is not speed {speed}", source.duration, target.duration),
+                format!(
+                    "{} of material in {} is not speed {speed}",
+                    source.duration, target.duration
+                ),
                 "set the speed again in the app",
             );
         }
@@ -497,7 +540,9 @@ impl<'a> Check<'a> {
     }
 }
 
-const KNOWN_TRACKS: &[&str] = &["video", "audio", "text", "sticker", "effect", "filter", "adjust"];
+const KNOWN_TRACKS: &[&str] = &[
+    "video", "audio", "text", "sticker", "effect", "filter", "adjust",
+];
 
 /// Whether a track of this type can show materials of this list.
 fn holds(kind: &str, list: &str) -> bool {
@@ -544,7 +589,9 @@ pub(crate) fn stale_markers(document: &Value) -> Option<String> {
     let version = platform["app_version"].as_str()?;
     let scheme = document["new_version"].as_str()?;
     let os = profile::AppOs::Windows;
-    let expected = profile::Profile::for_version(edition, os, version).ok()?.new_version;
+    let expected = profile::Profile::for_version(edition, os, version)
+        .ok()?
+        .new_version;
     let number = |text: &str| parts(text).and_then(|parts| parts.first().copied());
     (number(scheme)? + 4 < number(&expected)?).then(|| {
         format!(
@@ -579,14 +626,22 @@ pub(crate) fn incomplete(document: &Value) -> Vec<(String, usize, usize, usize, 
             found.push((name, lacking, all, least, whole));
         }
     };
-    look("the document".to_owned(), "root", &mut std::iter::once(document));
+    look(
+        "the document".to_owned(),
+        "root",
+        &mut std::iter::once(document),
+    );
     let mut segments = list(&document["tracks"])
         .iter()
         .flat_map(|track| list(&track["segments"]));
     look("tracks[].segments".to_owned(), "segment", &mut segments);
     for (name, kind) in KINDS {
         let materials = &document["materials"][*name];
-        look(format!("materials.{name}"), kind, &mut list(materials).iter());
+        look(
+            format!("materials.{name}"),
+            kind,
+            &mut list(materials).iter(),
+        );
     }
     found
 }
@@ -599,7 +654,8 @@ pub(crate) fn misplaced_masks(document: &Value) -> Vec<(&'static str, &'static s
     let version = document["last_modified_platform"]["app_version"]
         .as_str()
         .unwrap_or_default();
-    let Ok(profile) = profile::Profile::for_version(edition, profile::AppOs::Windows, version) else {
+    let Ok(profile) = profile::Profile::for_version(edition, profile::AppOs::Windows, version)
+    else {
         return Vec::new();
     };
     let ids = |name: &str| -> HashSet<&str> {

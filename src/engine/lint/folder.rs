@@ -151,9 +151,18 @@ impl Folder {
             .filter(|path| !path.is_empty())
     }
 
-    /// The draft was written for a machine with another kind of paths, where alone they can be checked.
+    /// The draft was written for a machine with another kind of paths, where alone they can be
+    /// checked. A template's author's path in everybody's drafts ends in another name.
     pub fn is_for_another_system(&self) -> bool {
-        self.told().is_some_and(is_foreign)
+        let name = self.name();
+        self.told().is_some_and(|told| {
+            is_foreign(told)
+                && told
+                    .trim_end_matches(['/', '\\'])
+                    .rsplit(['/', '\\'])
+                    .next()
+                    == Some(&*name)
+        })
     }
 
     /// Where the file is that a document calls `path`.
@@ -189,7 +198,15 @@ impl Folder {
             };
         }
         let name = plain.rsplit('/').next().unwrap_or_default();
-        for folder in ["assets/video", "assets/audio", "assets/image", "assets", "Resources", "materials", ""] {
+        for folder in [
+            "assets/video",
+            "assets/audio",
+            "assets/image",
+            "assets",
+            "Resources",
+            "materials",
+            "",
+        ] {
             let file = self.path.join(folder).join(name);
             if !name.is_empty() && file.is_file() {
                 return Located::Moved(file);
@@ -218,11 +235,13 @@ pub(crate) fn is_foreign(path: &str) -> bool {
         && bytes[0].is_ascii_alphabetic()
         && bytes[1] == b':'
         && matches!(bytes[2], b'/' | b'\\');
-    let windows = drive || path.starts_with("\\\\");
+    let windows = drive || path.starts_with("\\\\") || path.starts_with("//");
     if cfg!(windows) {
         path.starts_with('/') && !path.starts_with("//")
     } else {
-        windows || (!cfg!(target_os = "macos") && (path.starts_with("/Users/") && !Path::new("/Users").exists()))
+        windows
+            || (!cfg!(target_os = "macos")
+                && (path.starts_with("/Users/") && !Path::new("/Users").exists()))
     }
 }
 
@@ -248,7 +267,14 @@ pub(crate) fn state(bytes: &[u8]) -> State {
             Ok(value) => State::Json(value),
             Err(error) => State::Broken(error.to_string()),
         },
-        Some(_) if bytes.len() > 16 && bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) && !bytes.contains(&b'<') && !bytes.contains(&b'{') => {
+        Some(_)
+            if bytes.len() > 16
+                && bytes
+                    .iter()
+                    .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+                && !bytes.contains(&b'<')
+                && !bytes.contains(&b'{') =>
+        {
             State::Encrypted
         }
         Some(_) if std::str::from_utf8(bytes).is_err() => State::Encrypted,
@@ -258,11 +284,18 @@ pub(crate) fn state(bytes: &[u8]) -> State {
 
 fn canonical(path: &Path, files: &BTreeMap<String, State>) -> String {
     let readable = |name: &&String| matches!(files[*name], State::Json(_));
-    let rank = |name: &str| ROOTS.iter().position(|root| *root == name).unwrap_or(ROOTS.len());
+    let rank = |name: &str| {
+        ROOTS
+            .iter()
+            .position(|root| *root == name)
+            .unwrap_or(ROOTS.len())
+    };
     files
         .keys()
         .filter(readable)
-        .filter(|name| ![META, PROJECT, TEMPLATE].contains(&name.as_str()) && !name.ends_with(TEMPLATE))
+        .filter(|name| {
+            ![META, PROJECT, TEMPLATE].contains(&name.as_str()) && !name.ends_with(TEMPLATE)
+        })
         .max_by_key(|name| {
             let time = fs::metadata(path.join(name))
                 .and_then(|metadata| metadata.modified())
