@@ -16,6 +16,7 @@ pub(crate) mod saving;
 pub(crate) mod subtitle;
 pub(crate) mod timeline;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +33,7 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
+use crate::settings::Settings;
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -40,18 +42,37 @@ const VERSION: u32 = 1;
 /// How often an edit is tried anew when another process was faster.
 const TRIES: usize = 64;
 
+/// The site that links to drafts lead to with the reference API, unless it is configured.
+const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
+
+/// What links to drafts at that site begin with.
+pub(crate) fn link_at(site: &str) -> String {
+    format!("{}/draft/downloader", site.trim_end_matches('/'))
+}
+
 /// What the engine is told besides.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// The site and path that links to drafts begin with.
     pub link: String,
+    /// Where drafts are saved that no app on this machine would find.
+    pub data_dir: Option<PathBuf>,
+    /// Where CapCut may keep its drafts.
+    pub capcut_dirs: Vec<PathBuf>,
+    /// Where JianYing may keep its drafts.
+    pub jianying_dirs: Vec<PathBuf>,
+    /// The folders that callers over HTTP may name to be saved into.
+    pub allowed_dirs: Vec<PathBuf>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        // What the reference API answers unless it is configured.
+impl Options {
+    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
         Self {
-            link: "https://www.install-ai-guider.top/draft/downloader".to_owned(),
+            link: link_at(DRAFT_DOMAIN),
+            data_dir: settings.data_dir().ok().map(Path::to_owned),
+            capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
+            jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
+            allowed_dirs,
         }
     }
 }
