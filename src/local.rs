@@ -1,9 +1,13 @@
 //! Tools that are carried out here, whatever the backend, and the one list of all tools.
 
+mod cancel_job;
+mod compose_batch;
+pub(crate) mod compose_draft;
 mod delete_draft;
 mod get_animation_types;
 mod get_video_duration;
 mod health_check;
+mod job_status;
 mod list_drafts;
 mod search_catalog;
 
@@ -68,6 +72,10 @@ macro_rules! local {
 }
 
 local! {
+    compose_draft::ComposeDraft,
+    compose_batch::ComposeBatch,
+    job_status::JobStatus,
+    cancel_job::CancelJob,
     get_video_duration::GetVideoDuration,
     search_catalog::SearchCatalog,
     get_animation_types::GetAnimationTypes,

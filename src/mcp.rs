@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::nearest;
+use crate::args::schema;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::local;
@@ -332,13 +333,13 @@ fn is_long_list(spec: &Spec) -> bool {
 
 fn tool(spec: &'static Spec) -> Tool {
     let annotations = ToolAnnotations::from_raw(
-        Some(spec.title.to_owned()),
+        None,
         Some(spec.hints.read_only),
         Some(spec.hints.destructive),
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(spec.name, spec.description(), Arc::clone(spec.input()))
+    Tool::new(spec.name, spec.description(), schema::shown(spec.input()))
         .with_title(spec.title)
         .with_raw_output_schema(Arc::clone(spec.output()))
         .with_annotations(annotations)
@@ -364,4 +365,116 @@ fn unknown_tool(name: &str) -> ErrorData {
     let near = nearest(name, local::all().map(|spec| spec.name))
         .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     ErrorData::invalid_params(format!("there is no tool `{name}`{near}"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn a_success_is_structured_and_the_same_as_text() {
+        let result = success(json!({ "draft_id": "d", "reason": null, "count": 0 }));
+        let result = serde_json::to_value(result).expect("JSON");
+        assert_eq!(
+            result["structuredContent"],
+            json!({ "draft_id": "d", "count": 0 })
+        );
+        assert_eq!(
+            result["content"][0]["text"],
+            r#"{"draft_id":"d","count":0}"#
+        );
+        assert_eq!(result["isError"], false);
+    }
+
+    #[test]
+    fn a_failure_is_text_only_with_the_hint() {
+        let result = failure(&Error::invalid("`a` is 1").hint("send 2"));
+        let result = serde_json::to_value(result).expect("JSON");
+        assert_eq!(result["content"][0]["text"], "`a` is 1\nhint: send 2");
+        assert_eq!(result["isError"], true);
+        assert!(result.get("structuredContent").is_none());
+    }
+
+    #[test]
+    fn an_unknown_tool_is_answered_with_the_nearest() {
+        let error = unknown_tool("add_vidoe");
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+        assert_eq!(
+            error.message,
+            "there is no tool `add_vidoe`; did you mean `add_video`?"
+        );
+        assert_eq!(unknown_tool("zzz").message, "there is no tool `zzz`");
+    }
+
+    /// Tells of steps as a tool would, over a real connection.
+    struct Steps;
+
+    impl ServerHandler for Steps {
+        async fn call_tool(
+            &self,
+            _: CallToolRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<CallToolResponse, ErrorData> {
+            let (steps, told) = watch::channel(None);
+            let run = async move {
+                for done in [1.0, 2.0, 2.0, 1.0, 3.0] {
+                    steps.send_replace(Some(Step {
+                        done,
+                        total: Some(3.0),
+                        ..Step::default()
+                    }));
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Ok(json!({}))
+            };
+            let token = context.meta.get_progress_token().expect("a token");
+            let reply = tell_progress(run, told, token, &context.peer).await;
+            Ok(success(reply.expect("a reply")).into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_only_rises_and_ends_with_the_result() {
+        let (theirs, mut ours) = tokio::io::duplex(1 << 16);
+        let (out, mut answers) = tokio::io::duplex(1 << 16);
+        let manners = Manners {
+            in_flight: 4,
+            grace: Duration::from_secs(9),
+        };
+        let broken = CancellationToken::new();
+        let lines = Lines::new(theirs, out, manners, broken.clone());
+        let serving = tokio::spawn(async move {
+            let running = Steps.serve_with_ct(lines, broken).await.expect("greeted");
+            running.waiting().await.expect("no panic");
+        });
+        for message in [
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }),
+            json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+                "name": "a", "_meta": { "progressToken": "p" } } }),
+        ] {
+            let line = format!("{message}\n");
+            ours.write_all(line.as_bytes()).await.expect("written");
+        }
+        drop(ours);
+        let mut text = String::new();
+        answers.read_to_string(&mut text).await.expect("UTF-8");
+        serving.await.expect("no panic");
+        let messages: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let told: Vec<f64> = messages
+            .iter()
+            .filter(|m| {
+                m["method"] == "notifications/progress" && m["params"]["progressToken"] == "p"
+            })
+            .filter_map(|m| m["params"]["progress"].as_f64())
+            .collect();
+        assert_eq!(told, [1.0, 2.0, 3.0]);
+        assert_eq!(messages.last().expect("an answer")["id"], 2);
+    }
 }

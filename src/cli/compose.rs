@@ -1,359 +1,459 @@
-//! `compose`: a whole video from one plan, call after call.
+//! `compose`: videos from files, one or many, with progress.
 
-use std::io::Write as _;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use clap::Args;
-use serde::Deserialize;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::error::{Error, Result};
-use crate::exec::{App, Context};
-use crate::local;
-use crate::tools::{Manner, Object};
+use crate::compose::batch::{self, Entry, Line, Options};
+use crate::compose::plan::{Plan, Save};
+use crate::compose::report::{Outcome, Report, Status};
+use crate::compose::{Taking, compose};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::{App, Context, Progress, Step};
 
-/// Makes a whole video from one YAML, TOML or JSON plan and saves its draft.
+/// Makes whole videos from plans: one draft a file, or one a line of inputs.
+///
+/// A plan is YAML, TOML or JSON; `capcut-mcp tools --plan-schema` prints its JSON Schema.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp compose examples/first-draft.yaml
-  capcut-mcp compose ad.toml --draft-folder ./drafts
-  capcut-mcp compose ad.toml --json | jq -r .saved.folder
+  capcut-mcp compose ad.yaml --set product=\"Tea set\" --draft-folder ./drafts
+  capcut-mcp compose --template ad.yaml --inputs products.csv --jobs 4 --report out.jsonl
+  capcut-mcp compose plans.jsonl --retries 3 --on-error stop
+  capcut-mcp compose story.yaml --resume dfd_cat_1767225600_0a1b2c3d
 
-A plan holds the arguments of the tools, item by item: `name`, `width`, `height`, `audio`, `visuals`,
-`texts`, `subtitles`, `stickers`, `effects`, `keyframes` and `save`. A picture or sound without a time
-starts where the one before it ends. Paths are relative to the plan's file.")]
-pub(super) struct Compose {
-    /// The plan.
-    file: PathBuf,
-    /// The folder that the draft is saved into.
+The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan is wrong and nothing
+was made; 130 when it was interrupted.")]
+pub(crate) struct Compose {
+    /// Plans: .yaml, .yml, .toml or .json, one draft each; .jsonl has one plan a line, `-` reads such lines from stdin.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Fills the placeholder `${NAME}`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// One plan whose placeholders are filled from each line of `--inputs`.
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    template: Option<PathBuf>,
+    /// A CSV file with a header, or one JSON object a line; `-` reads such objects from stdin.
+    #[arg(long, value_name = "FILE", requires = "template")]
+    inputs: Option<PathBuf>,
+    /// The folder that the drafts are written to; goes before what a plan says.
     #[arg(long, value_name = "DIR")]
     draft_folder: Option<PathBuf>,
-    /// The replies as one JSON object.
+    /// Takes an earlier run of the one plan up again: only what its draft lacks is done.
+    #[arg(long, value_name = "DRAFT_ID")]
+    resume: Option<String>,
+    /// Drafts side by side.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+    /// Further tries of a draft that is not complete; each takes up what the one before made.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Seconds between tries.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    retry_delay: f64,
+    /// What a draft that cannot be completed means for the others.
+    #[arg(long, value_name = "WHAT", default_value = "continue")]
+    on_error: OnError,
+    /// Adds a JSON line for each draft; started again with the same file, the batch goes on where it stopped.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Prints events and reports as JSON lines.
     #[arg(long)]
     json: bool,
 }
 
-/// A plan: the arguments of the tools, item by item.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Plan {
-    name: Option<String>,
-    note: Option<String>,
-    width: Option<f64>,
-    height: Option<f64>,
-    resolution: Option<String>,
-    aspect_ratio: Option<String>,
-    audio: Vec<Object>,
-    visuals: Vec<Object>,
-    texts: Vec<Object>,
-    subtitles: Vec<Object>,
-    stickers: Vec<Object>,
-    effects: Vec<Object>,
-    keyframes: Vec<Object>,
-    save: Object,
-}
-
-/// An item of a plan as a call; its `draft_id` is still open.
-#[derive(Debug)]
-struct Step {
-    place: String,
-    tool: &'static str,
-    arguments: Object,
-    /// It starts where the one before it on its track ended.
-    follows: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnError {
+    Continue,
+    Stop,
 }
 
 impl Compose {
-    pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
-        let plan = read(&self.file)?;
-        let mut save = plan.save.clone();
-        if let Some(folder) = &self.draft_folder {
-            let folder = std::path::absolute(folder)?;
-            save.insert("draft_folder".to_owned(), json!(folder));
-        }
-        let create = plan.create();
-        let base = std::path::absolute(&self.file)?;
-        let steps = plan.steps(base.parent().unwrap_or(Path::new("")))?;
-        let made = call(&app, "create_draft", create).await?;
-        let draft = made["draft_id"].clone();
-        let mut items = Vec::new();
-        let mut ends = Ends::default();
-        for step in steps {
-            let Step {
-                place,
-                tool,
-                mut arguments,
-                follows,
-            } = step;
-            let track = (tool == "add_audio", arguments.get("track_name").cloned());
-            if follows {
-                place_after(tool, &mut arguments, ends.of(&track));
+    pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
+        let entries = self.entries()?;
+        let context = Context::default();
+        let cancel = context.cancel.clone();
+        let work = async {
+            match entries.as_slice() {
+                [entry] if self.report.is_none() && self.retries == 0 => {
+                    self.one(&app, entry, context).await
+                }
+                _ => self.many(&app, entries, context).await,
             }
-            arguments.insert("draft_id".to_owned(), draft.clone());
-            let reply = call(&app, tool, arguments)
-                .await
-                .map_err(|error| at(&place, error))?;
-            ends.set(track, reply["end"].as_f64());
-            let _ = writeln!(std::io::stderr(), "{place}: {tool} done");
-            items.push(json!({ "item": place, "tool": tool, "reply": reply }));
+        };
+        tokio::pin!(work);
+        tokio::select! {
+            code = &mut work => code,
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
+                cancel.cancel();
+                work.await
+            }
         }
-        save.insert("draft_id".to_owned(), draft.clone());
-        let saved = call(&app, "save_draft", save).await?;
+    }
+
+    async fn one(
+        &self,
+        app: &Arc<App>,
+        entry: &Entry,
+        context: Context,
+    ) -> anyhow::Result<ExitCode> {
+        let shown = Shown::new(self.json);
+        let context = Context { progress: Some(shown.progress()), ..context };
+        let taking = Taking { resume: self.resume.clone().map(DraftId), known: &|_| {} };
+        let report = compose(app, &entry.plan, taking, &context).await;
+        shown.clear();
+        let report = report?;
         if self.json {
-            let all = json!({ "draft": made, "items": items, "saved": saved });
-            return cli::print(&cli::json_text(&all));
+            cli::print(&json!({ "event": "report", "report": report }).to_string())?;
+        } else {
+            cli::print(&told(&report))?;
         }
-        cli::print(&summary(&draft, items.len(), &saved))
-    }
-}
-
-/// Where each track ends so far; the flag tells sounds from pictures.
-#[derive(Default)]
-struct Ends(Vec<((bool, Option<Value>), f64)>);
-
-impl Ends {
-    fn of(&self, track: &(bool, Option<Value>)) -> f64 {
-        let found = self.0.iter().find(|(known, _)| known == track);
-        found.map_or(0.0, |(_, end)| *end)
+        Ok(match report.outcome {
+            Outcome::Complete => ExitCode::SUCCESS,
+            Outcome::Cancelled => ExitCode::from(Kind::Cancelled.exit_code()),
+            _ => ExitCode::FAILURE,
+        })
     }
 
-    fn set(&mut self, track: (bool, Option<Value>), end: Option<f64>) {
-        let Some(end) = end else { return };
-        match self.0.iter_mut().find(|(known, _)| *known == track) {
-            Some((_, last)) => *last = last.max(end),
-            None => self.0.push((track, end)),
+    async fn many(
+        &self,
+        app: &Arc<App>,
+        entries: Vec<Entry>,
+        context: Context,
+    ) -> anyhow::Result<ExitCode> {
+        if self.resume.is_some() {
+            return Err(Error::invalid("`--resume` is for one plan")
+                .hint("a batch is taken up again with the same `--report`")
+                .into());
         }
+        let retry_delay = Duration::try_from_secs_f64(self.retry_delay)
+            .map_err(|_| Error::invalid(format!("`--retry-delay` is {} s", self.retry_delay)))?;
+        let options = Options {
+            jobs: self.jobs,
+            retries: self.retries,
+            retry_delay,
+            stop_on_error: self.on_error == OnError::Stop,
+            report: self.report.clone(),
+        };
+        let shown = Shown::new(self.json);
+        let total = entries.len();
+        let done = Mutex::new(0);
+        let lines = batch::run(app, entries, &options, &context, &|line| {
+            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *done += 1;
+            shown.line(line, *done, total);
+        })
+        .await;
+        shown.clear();
+        let lines = lines?;
+        let complete = lines.iter().filter(|line| line.is_complete()).count();
+        if self.json {
+            let event = json!({ "event": "summary", "complete": complete, "drafts": lines });
+            cli::print(&event.to_string())?;
+        } else {
+            cli::print(&table(&lines, complete))?;
+        }
+        Ok(if context.cancel.is_cancelled() {
+            ExitCode::from(Kind::Cancelled.exit_code())
+        } else if complete == lines.len() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
-}
 
-fn place_after(tool: &str, arguments: &mut Object, start: f64) {
-    if tool == "add_image" {
-        let length = arguments
-            .shift_remove("duration")
-            .and_then(|length| length.as_f64())
-            .unwrap_or(3.0);
-        arguments.insert("start".to_owned(), json!(start));
-        arguments.insert("end".to_owned(), json!(start + length));
-    } else {
-        arguments.insert("target_start".to_owned(), json!(start));
+    /// All plans, read and checked before anything is made.
+    fn entries(&self) -> Result<Vec<Entry>> {
+        let mut set = BTreeMap::new();
+        for pair in &self.set {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(Error::invalid(format!("`--set {pair}` is not NAME=VALUE")));
+            };
+            set.insert(name.to_owned(), Value::from(value));
+        }
+        let mut entries = Vec::new();
+        if let (Some(template), Some(inputs)) = (&self.template, &self.inputs) {
+            let plan = read(template)?;
+            let rows = rows(inputs)?
+                .into_iter()
+                .map(|row| set.clone().into_iter().chain(row).collect())
+                .collect::<Vec<_>>();
+            entries.extend(batch::from_template(&plan, &rows, folder(template).as_deref())?);
+        }
+        let mut faults = Vec::new();
+        for file in &self.files {
+            for (label, value) in plans(file)? {
+                match Plan::from_value(value, &set, folder(file).as_deref()) {
+                    Ok(plan) => entries.push(Entry { label, plan }),
+                    Err(error) => faults.push(format!("{label}: {error}")),
+                }
+            }
+        }
+        for entry in &mut entries {
+            if let Err(error) = crate::compose::layout::decode(&entry.plan) {
+                faults.push(format!("{}: {error}", entry.label));
+            }
+            if let Some(folder) = &self.draft_folder {
+                let mut arguments = match entry.plan.save.take() {
+                    Some(Save::With(arguments)) => arguments,
+                    _ => crate::tools::Object::new(),
+                };
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                arguments.insert("draft_folder".to_owned(), json!(folder.to_string_lossy()));
+                entry.plan.save = Some(Save::With(arguments));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+        if entries.is_empty() {
+            return Err(Error::invalid("no plan is given").hint(
+                "name a file, or `--template` with `--inputs`; see `capcut-mcp compose --help`",
+            ));
+        }
+        Ok(entries)
     }
-}
-
-async fn call(app: &Arc<App>, tool: &str, arguments: Object) -> Result<Value> {
-    let spec =
-        local::find(tool).ok_or_else(|| Error::internal(format!("there is no tool `{tool}`")))?;
-    let request = spec.decode(arguments, Manner::Strict)?;
-    app.run(request, Context::default()).await
-}
-
-/// Puts the item before every line of its error.
-fn at(place: &str, mut error: Error) -> Error {
-    let lines: Vec<_> = error
-        .message
-        .lines()
-        .map(|line| format!("{place}: {line}"))
-        .collect();
-    error.message = lines.join("\n");
-    error
-}
-
-fn summary(draft: &Value, items: usize, saved: &Value) -> String {
-    let folder = saved["folder"]
-        .as_str()
-        .unwrap_or("the server's own folder");
-    let mut text = format!(
-        "Draft {} with {items} items is saved in\n  {folder}\n",
-        draft.as_str().unwrap_or_default()
-    );
-    text.push_str(if saved["registered"] == json!(true) {
-        "Open CapCut (or JianYing): it is in the list of projects.\n"
-    } else {
-        "Next: copy that folder into the app's drafts folder (`capcut-mcp doctor` tells where it is),\n\
-         restart the app, and open the draft from its list of projects.\n"
-    });
-    text
 }
 
 /// Reads a plan and every item of it; gives how many there are.
 #[cfg(test)]
 pub(crate) fn check(file: &Path) -> Result<usize> {
-    let steps = read(file)?.steps(file.parent().unwrap_or(Path::new("")))?;
-    Ok(steps.len())
+    let plan = Plan::from_value(read(file)?, &BTreeMap::new(), folder(file).as_deref())?;
+    Ok(crate::compose::layout::decode(&plan)?.len())
 }
 
-fn read(file: &Path) -> Result<Plan> {
-    let place = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| Error::invalid(format!("{place} cannot be read")).source(e))?;
-    let extension = file.extension().and_then(|ending| ending.to_str());
-    parse(&text, extension.unwrap_or_default()).map_err(|mut error| {
-        error.message = format!("{place}: {}", error.message);
-        error
-    })
+/// The folder that relative paths of the plan are below.
+fn folder(file: &Path) -> Option<PathBuf> {
+    if file == Path::new("-") {
+        return std::env::current_dir().ok();
+    }
+    std::path::absolute(file).ok()?.parent().map(Path::to_owned)
 }
 
-fn parse(text: &str, extension: &str) -> Result<Plan> {
-    let value: Value = match extension.to_ascii_lowercase().as_str() {
-        "json" => serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,
-        "toml" => toml::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,
-        "yaml" | "yml" => {
-            serde_saphyr::from_str(text).map_err(|e| Error::invalid(e.to_string()))?
-        }
-        other => {
-            return Err(Error::invalid(format!("{other:?} is no kind of plan"))
-                .hint("a plan ends in .yaml, .yml, .toml or .json"));
-        }
+fn text(file: &Path) -> Result<String> {
+    let failed = |e| Error::invalid(format!("{} cannot be read", file.display())).source(e);
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).map_err(failed)
+}
+
+fn ending(file: &Path) -> String {
+    file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// One plan of a file, by its ending.
+fn read(file: &Path) -> Result<Value> {
+    let text = text(file)?;
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::invalid(format!("{} is no readable plan", file.display())).source(e)
     };
-    serde_path_to_error::deserialize(value).map_err(|e| {
-        let path = e.path().to_string();
-        Error::invalid(format!("`{path}`: {}", e.into_inner()))
-    })
+    match ending(file).as_str() {
+        "toml" => toml::from_str(&text).map_err(|e| failed(Box::new(e))),
+        "json" => serde_json::from_str(&text).map_err(|e| failed(Box::new(e))),
+        "yaml" | "yml" => serde_saphyr::from_str(&text).map_err(|e| failed(e.to_string().into())),
+        other => Err(Error::invalid(format!("{}: a plan does not end in {other:?}", file.display()))
+            .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan a line")),
+    }
 }
 
-impl Plan {
-    fn create(&self) -> Object {
-        let mut arguments = Object::new();
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                arguments.insert(key.to_owned(), value);
+/// The plans of a file, each with what people call it.
+fn plans(file: &Path) -> Result<Vec<(String, Value)>> {
+    if file != Path::new("-") && !matches!(ending(file).as_str(), "jsonl" | "ndjson") {
+        return Ok(vec![(file.display().to_string(), read(file)?)]);
+    }
+    let objects = objects(file, &text(file)?)?;
+    Ok(objects
+        .into_iter()
+        .map(|(line, value)| (format!("{}:{line}", file.display()), value))
+        .collect())
+}
+
+fn objects(file: &Path, text: &str) -> Result<Vec<(usize, Value)>> {
+    let at = |index: usize, what: &str| {
+        Error::invalid(format!("{}:{}: {what}", file.display(), index + 1))
+    };
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| match serde_json::from_str(line) {
+            Ok(value @ Value::Object(_)) => Ok((index + 1, value)),
+            Ok(_) => Err(at(index, "is no JSON object")),
+            Err(e) => Err(at(index, "is no JSON").source(e)),
+        })
+        .collect()
+}
+
+/// The values of the placeholders, one set a line.
+fn rows(file: &Path) -> Result<Vec<BTreeMap<String, Value>>> {
+    let text = text(file)?;
+    if ending(file) != "csv" {
+        let objects = objects(file, &text)?;
+        return Ok(objects
+            .into_iter()
+            .filter_map(|(_, value)| match value {
+                Value::Object(object) => Some(object.into_iter().collect()),
+                _ => None,
+            })
+            .collect());
+    }
+    let failed = |e| Error::invalid(format!("{} is no readable CSV", file.display())).source(e);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let names = reader.headers().map_err(failed)?.clone();
+    reader
+        .records()
+        .map(|record| {
+            let record = record.map_err(failed)?;
+            let pairs = names.iter().zip(record.iter());
+            Ok(pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+        })
+        .collect()
+}
+
+/// What the shell shows while it works: a bar on a terminal, lines elsewhere, events with `--json`.
+struct Shown {
+    json: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn new(json: bool) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
+                bar.set_style(style);
             }
-        };
-        set("name", self.name.clone().map(Value::from));
-        set("note", self.note.clone().map(Value::from));
-        set("width", self.width.map(Value::from));
-        set("height", self.height.map(Value::from));
-        set("resolution", self.resolution.clone().map(Value::from));
-        set("aspect_ratio", self.aspect_ratio.clone().map(Value::from));
-        arguments
+            bar
+        });
+        Self { json, bar }
     }
 
-    /// The items as calls in their order; what is surely wrong with any of them is told at once.
-    fn steps(self, base: &Path) -> Result<Vec<Step>> {
-        let sections = [
-            ("audio", self.audio),
-            ("visuals", self.visuals),
-            ("texts", self.texts),
-            ("subtitles", self.subtitles),
-            ("stickers", self.stickers),
-            ("effects", self.effects),
-            ("keyframes", self.keyframes),
-        ];
-        let mut steps = Vec::new();
-        let mut faults = Vec::new();
-        for (section, items) in sections {
-            for (index, item) in items.into_iter().enumerate() {
-                let place = format!("{section}[{index}]");
-                match step(section, place.clone(), item, base) {
-                    Ok(step) => steps.push(step),
-                    Err(error) => faults.push(at(&place, error).message),
+    fn progress(&self) -> Progress {
+        let (json, bar) = (self.json, self.bar.clone());
+        Arc::new(move |step: Step| match &bar {
+            Some(bar) => {
+                if let Some(total) = step.total {
+                    bar.set_length(total as u64);
                 }
+                bar.set_position(step.done as u64);
+                bar.set_message(step.message);
             }
+            None if json => event(&json!({
+                "event": "step", "done": step.done, "total": step.total, "message": step.message,
+            })),
+            None => say(&match step.total {
+                Some(total) => format!("[{}/{total}] {}", step.done, step.message),
+                None => step.message,
+            }),
+        })
+    }
+
+    fn line(&self, line: &Line, done: usize, total: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+                bar.set_message(format!("{}: {}", line.label, line.status));
+            }
+            None if self.json => event(&json!({ "event": "draft", "draft": line })),
+            None => say(&format!("[{done}/{total}] {}: {}", line.label, line.status)),
         }
-        if faults.is_empty() {
-            Ok(steps)
-        } else {
-            Err(Error::invalid(faults.join("\n")))
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }
 
-fn step(section: &str, place: String, mut item: Object, base: &Path) -> Result<Step> {
-    let has = |item: &Object, keys: &[&str]| keys.iter().any(|key| item.contains_key(*key));
-    let tool = match section {
-        "audio" => "add_audio",
-        "visuals" if has(&item, &["video_url", "video_path"]) => "add_video",
-        "visuals" if has(&item, &["image_url", "image_path"]) => "add_image",
-        "visuals" => {
-            return Err(Error::invalid(
-                "neither `video_url` nor `image_url` is given",
-            ));
-        }
-        "texts" => "add_text",
-        "subtitles" => "add_subtitle",
-        "stickers" => "add_sticker",
-        "effects" => "add_effect",
-        _ => "add_video_keyframe",
-    };
-    cli::anchor(&mut item, base);
-    let follows = match tool {
-        "add_image" => !has(&item, &["start", "end", "start_time"]),
-        "add_video" | "add_audio" => !has(&item, &["target_start", "start_time"]),
-        _ => false,
-    };
-    if section == "visuals" {
-        // Clips and pictures follow each other on one track.
-        item.entry("track_name")
-            .or_insert_with(|| json!("video_main"));
-    }
-    let mut trial = item.clone();
-    if follows {
-        place_after(tool, &mut trial, 0.0);
-    }
-    trial.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
-    if let Some(spec) = local::find(tool) {
-        spec.decode(trial, Manner::Strict)?;
-    }
-    Ok(Step {
-        place,
-        tool,
-        arguments: item,
-        follows,
-    })
+/// Events are extra: a stdout that is closed is told when the result is printed.
+fn event(event: &Value) {
+    let _ = cli::print(&event.to_string());
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn say(text: &str) {
+    // Progress that nobody reads is no failure.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
-    #[test]
-    fn a_plan_reads_alike_in_three_notations() {
-        let yaml = parse("name: Trip\nvisuals:\n  - image_url: a.png\n", "yaml");
-        let toml = parse(
-            "name = \"Trip\"\n[[visuals]]\nimage_url = \"a.png\"\n",
-            "toml",
-        );
-        let json = parse(
-            r#"{"name": "Trip", "visuals": [{"image_url": "a.png"}]}"#,
-            "JSON",
-        );
-        for plan in [yaml, toml, json] {
-            let plan = plan.expect("it reads");
-            assert_eq!(plan.name.as_deref(), Some("Trip"));
-            assert_eq!(plan.visuals[0]["image_url"], json!("a.png"));
+/// The report for people.
+fn told(report: &Report) -> String {
+    let mut out = String::new();
+    for row in &report.items {
+        let mark = match row.status {
+            Status::Ok => "ok     ",
+            Status::Failed => "FAILED ",
+            Status::Skipped => "skipped",
+        };
+        let times = match (row.start, row.end) {
+            (Some(start), Some(end)) => format!("{start:.2} – {end:.2} s"),
+            _ => String::new(),
+        };
+        let track = row.track.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "{mark} {:<16} {:<18} {track:<14} {times}", row.item, row.tool);
+        for text in row.error.iter().chain(&row.notes) {
+            let _ = writeln!(out, "        {text}");
+        }
+        if let Some(hint) = &row.hint {
+            let _ = writeln!(out, "        hint: {hint}");
         }
     }
-
-    #[test]
-    fn what_is_no_plan_is_refused_with_the_place() {
-        let error = parse("nmae: Trip", "yaml").expect_err("a wrong key");
-        assert!(error.to_string().contains("nmae"), "{error}");
-        let error = parse("x", "txt").expect_err("no kind of plan");
-        assert!(error.to_string().contains(".yaml"), "{error}");
+    let _ = writeln!(out, "{}", report.summary());
+    let phases = &report.phases;
+    let _ = writeln!(
+        out,
+        "{:.0} ms in all; the calls one after another {:.0} ms; save {:.0} ms",
+        phases.total_ms, phases.one_after_another_ms, phases.save_ms
+    );
+    match (&report.folder, &report.save_error) {
+        (_, Some(error)) => {
+            let _ = writeln!(out, "NOT SAVED: {error}");
+        }
+        (Some(folder), None) => {
+            let _ = writeln!(out, "saved to {folder}");
+        }
+        (None, None) => {
+            let _ = writeln!(out, "not saved");
+        }
     }
-
-    #[test]
-    fn items_follow_each_other_on_their_track() {
-        let mut ends = Ends::default();
-        let main = (false, Some(json!("video_main")));
-        assert_eq!(ends.of(&main), 0.0);
-        ends.set(main.clone(), Some(4.0));
-        assert_eq!(ends.of(&main), 4.0);
-        assert_eq!(ends.of(&(true, None)), 0.0);
-        let mut image = Object::from_iter([("duration".to_owned(), json!(2))]);
-        place_after("add_image", &mut image, 4.0);
-        assert_eq!(Value::Object(image), json!({ "start": 4.0, "end": 6.0 }));
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
     }
+    out.trim_end().to_owned()
+}
 
-    #[test]
-    fn paths_are_relative_to_the_plan() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("captions.srt");
-        std::fs::write(&file, "1").expect("a file");
-        let item = Object::from_iter([("srt".to_owned(), json!("captions.srt"))]);
-        let step = step("subtitles", "subtitles[0]".to_owned(), item, folder.path());
-        assert_eq!(step.expect("a step").arguments["srt"], json!(file));
+fn table(lines: &[Line], complete: usize) -> String {
+    let width = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0).min(60);
+    let mut out = String::new();
+    for line in lines {
+        let draft = line.draft_id.as_ref().map_or("-", DraftId::as_str);
+        let folder = line.folder.as_deref().unwrap_or("-");
+        let _ = writeln!(
+            out,
+            "{:<10} {:<width$} {:>3}/{:<3} {draft} {folder}",
+            line.status, line.label, line.ok, line.asked
+        );
+        for error in &line.errors {
+            let _ = writeln!(out, "           {error}");
+        }
     }
+    let _ = write!(out, "{complete} of {} drafts are complete", lines.len());
+    out
 }

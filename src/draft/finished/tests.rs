@@ -1,1 +1,3 @@
+//! The finished document: its shape, its frames, and what it refers to.
+
 use super::*;
