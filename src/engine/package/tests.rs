@@ -166,7 +166,7 @@ fn working(sources: &Sources) -> Value {
             "material_animations": [{"id": "an1", "type": "sticker_animation", "multi_language_current": "none",
                 "animations": [{"id": "7210980292243231233", "resource_id": "7210980292243231233", "name": "Typewriter", "type": "in",
                                 "start": 0, "duration": 500_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null},
-                               {"id": "721", "resource_id": "721", "name": "Fade Out", "type": "out",
+                               {"id": "6724919382104871427", "resource_id": "6724919382104871427", "name": "Fade Out", "type": "out",
                                 "start": 2_400_000, "duration": 600_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null}]}]
         }
     })
