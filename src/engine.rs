@@ -28,6 +28,7 @@ use crate::args::reply::Placed;
 use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
+use crate::draft::working::{self, Refreshed};
 use crate::engine::edit::{Edit, Outcome};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::saving::Saves;
@@ -275,6 +276,23 @@ impl Engine {
         Ok(read(&draft))
     }
 
+    /// The working document. With `refresh` everything is as it is; without, over HTTP, what was not refreshed
+    /// yet is as it was asked for, as the API has it.
+    pub(crate) fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
+        let held = self.hold(id)?;
+        let mut draft = held.lock();
+        self.catch_up(&mut draft)?;
+        if refresh {
+            *held.refreshed() = refreshed_now(&draft);
+        }
+        let refreshed = *held.refreshed();
+        if refresh || strict {
+            Ok(working::write(&draft))
+        } else {
+            Ok(working::write_unrefreshed(&draft, refreshed))
+        }
+    }
+
     /// A new draft, with its first edit if there is one: both are one record.
     fn open(&self, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
@@ -306,7 +324,12 @@ impl Engine {
         };
         self.journal
             .create(&row, &record(0, call, &found, &placed)?)?;
-        self.drafts.insert(draft);
+        let refreshed = Refreshed {
+            media: 0,
+            segments: 0,
+            call: 0,
+        };
+        self.drafts.insert(draft, refreshed);
         Ok(placed)
     }
 
@@ -315,7 +338,8 @@ impl Engine {
             return Ok(held);
         }
         let draft = self.fold(id)?;
-        Ok(self.drafts.insert(draft))
+        let refreshed = refreshed_now(&draft);
+        Ok(self.drafts.insert(draft, refreshed))
     }
 
     /// A draft from its calls.
@@ -391,6 +415,14 @@ fn empty(id: &DraftId, new: &NewDraft) -> Draft {
         media: Vec::new(),
         sequence: 1,
         made: 0,
+    }
+}
+
+fn refreshed_now(draft: &Draft) -> Refreshed {
+    Refreshed {
+        media: draft.media.len(),
+        segments: draft.made,
+        call: draft.sequence,
     }
 }
 
