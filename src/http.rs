@@ -1,1 +1,335 @@
-//! The engine as an HTTP server: one route per tool, from the list.
+//! The engine as an HTTP server: one route per tool, from the list, in the manner of the reference API.
+//!
+//! Which calls there are and what they do is the tools' matter; this module knows the shell around them:
+//! routing, bodies, the envelope, and the manners of a listener that anyone may talk to.
+
+mod answer;
+mod body;
+mod receive;
+#[cfg(test)]
+mod tests;
+mod wording;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::tools::{self, Manner, Object, Spec};
+use crate::units::Edition;
+use answer::Answer;
+use body::{Body, Unreadable};
+use receive::{Receiver, Unreceived};
+use wording::{Wording, told};
+
+/// Where the links of the reference API lead, unless told otherwise.
+pub(crate) const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
+
+/// Calls that are carried out at once; more are told to come back.
+const CALLS: usize = 512;
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 4096;
+/// For the headers of a request, the wait for them on an idle connection included.
+const HEADERS: Duration = Duration::from_mins(1);
+/// What is under way when the server is told to stop has so long to end.
+const LAST_CALLS: Duration = Duration::from_secs(10);
+
+/// Carries a decoded call out.
+pub(crate) type Run =
+    Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
+
+/// The API: its routes and what stands behind them.
+pub(crate) struct Api {
+    routes: HashMap<String, Route>,
+    run: Run,
+    edition: Edition,
+    link: String,
+    calls: Arc<Semaphore>,
+    receiver: Receiver,
+}
+
+#[derive(Clone, Copy)]
+struct Route {
+    /// `None`: the server's own health.
+    spec: Option<&'static Spec>,
+    wording: Option<&'static Wording>,
+    get: bool,
+}
+
+impl Api {
+    /// An API of these tools, each with its path and whether it is asked with GET.
+    pub(crate) fn new(
+        tools: impl Iterator<Item = (&'static Spec, String, bool)>,
+        edition: Edition,
+        draft_domain: &str,
+        run: Run,
+    ) -> Self {
+        let mut routes: HashMap<String, Route> = tools
+            .map(|(spec, path, get)| {
+                let route = Route {
+                    spec: Some(spec),
+                    wording: Wording::of(spec.name),
+                    get,
+                };
+                (path.trim_start_matches('/').to_owned(), route)
+            })
+            .collect();
+        let health = Route {
+            spec: None,
+            wording: None,
+            get: true,
+        };
+        routes.insert("health".to_owned(), health);
+        Self {
+            routes,
+            run,
+            edition,
+            link: format!(
+                "{}/draft/downloader?draft_id=",
+                draft_domain.trim_end_matches('/')
+            ),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            receiver: Receiver::default(),
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        // The body is read even where nobody wants it, so that the connection can go on after it.
+        let body = self.receiver.receive(body).await;
+        let path = resolved(head.uri.path());
+        let Some(&route) = self.routes.get(path.as_ref()) else {
+            return answer::page(StatusCode::NOT_FOUND);
+        };
+        let allow = if route.get {
+            "GET, HEAD, OPTIONS"
+        } else {
+            "OPTIONS, POST"
+        };
+        match (&head.method, route.get) {
+            (&Method::OPTIONS, _) => return answer::options(allow),
+            (&Method::GET | &Method::HEAD, true) | (&Method::POST, false) => {}
+            _ => return answer::not_allowed(allow),
+        }
+        let Some(spec) = route.spec else {
+            return answer::json(
+                StatusCode::OK,
+                json!({
+                    "status": "ok",
+                    "service": "capcut-mcp",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "edition": self.edition.name(),
+                }),
+            );
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(Unreceived::TooLarge(limit)) => return answer::too_large(limit),
+            Err(Unreceived::TooSlow) => return answer::page(StatusCode::REQUEST_TIMEOUT),
+            Err(Unreceived::Broken) => return answer::page(StatusCode::BAD_REQUEST),
+        };
+        if route.get {
+            return self.call(spec, route.wording, Ok(Object::new())).await;
+        }
+        if !is_json(&head.headers) {
+            return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        let arguments = match Body::read(&body.bytes) {
+            Ok(read) => read.arguments(|name| knows(spec, name)),
+            Err(Unreadable::Malformed) => return answer::page(StatusCode::BAD_REQUEST),
+            Err(Unreadable::NotAnObject | Unreadable::TooDeep) => {
+                return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+        };
+        self.call(spec, route.wording, arguments).await
+    }
+
+    /// Carries a call out in a task of its own: as with the API, a client that goes away does not undo it,
+    /// and what goes wrong in it ends nothing else. The permit tells a stopping server that it still runs.
+    async fn call(
+        self: &Arc<Self>,
+        spec: &'static Spec,
+        wording: Option<&'static Wording>,
+        arguments: Result<Object>,
+    ) -> Answer {
+        let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
+            return answer::busy(&format!(
+                "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
+            ));
+        };
+        let api = Arc::clone(self);
+        let work = tokio::spawn(async move {
+            let answer = api.carry_out(spec, wording, arguments).await;
+            drop(permit);
+            answer
+        });
+        work.await.unwrap_or_else(|_| {
+            let error = Error::internal("a fault of capcut-mcp's own stopped this call")
+                .hint("look at the draft before you call again, and report this");
+            failed(wording, &error, None)
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        spec: &'static Spec,
+        wording: Option<&'static Wording>,
+        arguments: Result<Object>,
+    ) -> Answer {
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(error) => return failed(wording, &error, None),
+        };
+        if let Some(missing) = wording.and_then(|wording| wording.missing(&arguments)) {
+            return answer::failure(missing);
+        }
+        let request = match spec.decode(arguments, Manner::Api) {
+            Ok(request) => request,
+            Err(error) => return failed(wording, &error, None),
+        };
+        let draft = request.draft().cloned();
+        let reply = match (self.run)(request).await {
+            Ok(reply) => reply,
+            Err(error) => return failed(wording, &error, draft.as_ref()),
+        };
+        let is_capcut = u8::from(self.edition == Edition::Capcut);
+        let link = |draft: &DraftId| format!("{}{draft}&is_capcut={is_capcut}", self.link);
+        answer::success(spec, reply, &link)
+            .unwrap_or_else(|error| failed(wording, &error, draft.as_ref()))
+    }
+}
+
+fn failed(wording: Option<&Wording>, error: &Error, draft: Option<&DraftId>) -> Answer {
+    let text = match wording {
+        Some(wording) => wording.failure(error, draft.map(DraftId::as_str)),
+        None => told(error),
+    };
+    if error.kind == Kind::Busy {
+        answer::busy(&text)
+    } else {
+        answer::failure(&text)
+    }
+}
+
+/// Whether the tool has an argument of this name; asked only when something is wrong with it.
+fn knows(spec: &Spec, name: &str) -> bool {
+    let properties = spec.input().get("properties");
+    properties.is_some_and(|properties| properties.get(name).is_some())
+}
+
+/// The path without the slashes before it, percent codes resolved.
+fn resolved(path: &str) -> Cow<'_, str> {
+    let path = if path.contains('%') {
+        Cow::Owned(decoded(path))
+    } else {
+        Cow::Borrowed(path)
+    };
+    match path {
+        Cow::Borrowed(path) => Cow::Borrowed(path.trim_start_matches('/')),
+        Cow::Owned(path) => Cow::Owned(path.trim_start_matches('/').to_owned()),
+    }
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|&b| char::from(b).to_digit(16));
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            bytes.push((high * 16 + low) as u8);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// `application/json` or `application/*+json`, whatever the case and the parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// Serves until `stop`; then takes nothing new and gives what is under way a little time.
+pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .half_close(true);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("no connection could be accepted: {error}");
+                // Without file handles it fails again at once.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("TCP_NODELAY could not be set: {error}");
+        }
+        let api = Arc::clone(&api);
+        let service = service_fn(move |request| {
+            let api = Arc::clone(&api);
+            async move { Ok::<_, Infallible>(api.answer(request).await) }
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection broke: {error}");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let under_way = CALLS - api.calls.available_permits();
+    if under_way > 0 {
+        tracing::info!("stopping: {under_way} calls are still under way");
+    }
+    let ended = async {
+        graceful.shutdown().await;
+        // Also those whose clients have gone.
+        let _ = api.calls.acquire_many(CALLS as u32).await;
+    };
+    if tokio::time::timeout(LAST_CALLS, ended).await.is_err() {
+        let left = CALLS - api.calls.available_permits();
+        tracing::warn!("stopped; {left} calls were cut off");
+    }
+}
