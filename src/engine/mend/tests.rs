@@ -209,3 +209,37 @@ fn an_encrypted_draft_is_left_alone() {
     assert!(error.to_string().contains("encrypted"), "{error}");
     assert!(before == content(folder.path()));
 }
+
+/// Drafts that `tests/external/make_foreign.py` had other programs make.
+#[test]
+fn drafts_of_other_programs_are_mended() {
+    let Some(root) = std::env::var_os("CAPCUT_TEST_FOREIGN").map(PathBuf::from) else {
+        eprintln!("skipped: CAPCUT_TEST_FOREIGN is not set");
+        return;
+    };
+    let mut count = 0;
+    for drafts in fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        let folder = drafts.join("made elsewhere");
+        if !folder.is_dir() {
+            continue;
+        }
+        let before = lint(&folder).unwrap();
+        eprintln!("{}: {:?}", drafts.display(), codes(&before));
+        assert!(before.iter().any(|problem| problem.fixable));
+        let mended = fix(&folder, None).unwrap();
+        let left: Vec<_> = mended
+            .left
+            .iter()
+            .filter(|problem| problem.fixable || problem.severity == Severity::Error)
+            .collect();
+        assert!(left.is_empty(), "{}: {left:#?}", drafts.display());
+        let once = content(&folder);
+        assert!(fix(&folder, None).unwrap().fixed.is_empty());
+        assert!(once == content(&folder), "the second time changes nothing");
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
