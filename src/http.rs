@@ -16,11 +16,12 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use futures::FutureExt as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::args::{Manner, Object, is_truthy};
+use crate::backend::dialect;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -168,7 +169,7 @@ fn beside(reply: &mut Value) -> Object {
         }
     }
     if reply.contains_key("track") {
-        let placed: Object = ["track", "segment_id", "start", "end"]
+        let placed: Object = ["track", "segment_id", "start", "end", "count"]
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), reply.get(name)?.clone())))
             .collect();
@@ -230,12 +231,8 @@ fn health(server: &Server, method: &Method) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return with_allow(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD", METHOD_PAGE);
     }
-    let body = json!({
-        "status": "ok",
-        "edition": server.engine.edition().name(),
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
+    let engine = &server.engine;
+    let body = dialect::engine_health(engine.edition(), engine.journal().path());
     respond(StatusCode::OK, "application/json", format!("{body}\n"))
 }
 

@@ -342,7 +342,10 @@ impl Job {
                 "{app} is running ({process}) and writes its list of drafts when it ends: quit it and start it again; if the draft is not shown then, save it once more while {app} is closed"
             )
         } else if registered {
-            format!("start {app}: the draft \"{}\" is the first on its home page", self.name)
+            format!(
+                "start {app}: the draft \"{}\" is the first on its home page",
+                self.name
+            )
         } else {
             format!(
                 "{} is no drafts folder of {app}: copy the folder \"{}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
@@ -372,8 +375,8 @@ impl Home {
     fn new(request: &SaveRequest, name: &str) -> Result<Self> {
         match &request.target {
             None => {
-                let drafts = std::path::absolute(&request.drafts)
-                    .unwrap_or_else(|_| request.drafts.clone());
+                let drafts =
+                    std::path::absolute(&request.drafts).unwrap_or_else(|_| request.drafts.clone());
                 let root = registry::app_path(&drafts);
                 let folder = registry::app_path(&drafts.join(name));
                 Ok(Self {
@@ -550,7 +553,9 @@ fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
             rows.join("\n")
         ),
     )
-    .hint("put these files where they can be reached, or make the draft with others, and save again")
+    .hint(
+        "put these files where they can be reached, or make the draft with others, and save again",
+    )
 }
 
 async fn fetch_one(
@@ -605,7 +610,9 @@ fn make(folder: &Path) -> Result<()> {
 pub(crate) fn unwritable(path: &Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         std::io::ErrorKind::StorageFull => "free some space and save again",
-        _ => "check that the folder exists and may be written, or save into another with `draft_folder`",
+        _ => {
+            "check that the folder exists and may be written, or save into another with `draft_folder`"
+        }
     };
     Error::new(
         Kind::Conflict,

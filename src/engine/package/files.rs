@@ -37,8 +37,16 @@ impl Entry {
             Content::Picture | Content::MovingPicture => {
                 ("photo", PICTURE, json!({"start": -1, "duration": -1}))
             }
-            Content::Video => ("video", self.duration, json!({"start": 0, "duration": self.duration.0})),
-            Content::Sound => ("music", self.duration, json!({"start": 0, "duration": self.duration.0})),
+            Content::Video => (
+                "video",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
+            Content::Sound => (
+                "music",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
         };
         let is_sound = self.content == Content::Sound;
         let own = json!({
@@ -76,7 +84,11 @@ pub(crate) struct Meta<'a> {
 /// `draft_meta_info.json`.
 pub(crate) fn meta(meta: &Meta<'_>) -> Value {
     let mut value = Value::Object(shape("meta").clone());
-    let entries: Vec<_> = meta.entries.iter().map(|entry| entry.value(meta.now)).collect();
+    let entries: Vec<_> = meta
+        .entries
+        .iter()
+        .map(|entry| entry.value(meta.now))
+        .collect();
     value["draft_materials"][0]["value"] = Value::Array(entries);
     for (key, own) in [
         ("draft_id", json!(meta.id)),
@@ -141,7 +153,10 @@ impl Documents {
             ("draft_content.json", self.timeline.clone()),
             ("draft_info.json", self.timeline.clone()),
             ("draft_meta_info.json", self.meta.to_string().into_bytes()),
-            ("draft_virtual_store.json", self.store.to_string().into_bytes()),
+            (
+                "draft_virtual_store.json",
+                self.store.to_string().into_bytes(),
+            ),
             ("draft_agency_config.json", agency.to_string().into_bytes()),
             ("draft_settings", settings.into_bytes()),
         ]
@@ -149,7 +164,11 @@ impl Documents {
 
     /// Writes them; those that the draft cannot do without are on the disk afterwards.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let needed = ["draft_content.json", "draft_info.json", "draft_meta_info.json"];
+        let needed = [
+            "draft_content.json",
+            "draft_info.json",
+            "draft_meta_info.json",
+        ];
         std::thread::scope(|scope| {
             let all: Vec<_> = self
                 .all()
@@ -185,7 +204,15 @@ fn virtual_store(entries: &[Entry]) -> Value {
         .map(|entry| json!({"child_id": entry.id, "parent_id": ""}))
         .collect();
     let mut top = Map::new();
-    for key in ["creation_time", "filter_type", "import_time", "import_time_us", "sort_sub_type", "sort_type", "subdraft_filter_type"] {
+    for key in [
+        "creation_time",
+        "filter_type",
+        "import_time",
+        "import_time_us",
+        "sort_sub_type",
+        "sort_type",
+        "subdraft_filter_type",
+    ] {
         top.insert(key.to_owned(), json!(0));
     }
     top.insert("display_name".to_owned(), json!(""));

@@ -82,7 +82,11 @@ fn stem(source: &str, otherwise: &str) -> String {
         source
     };
     let last = path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let last = if is_url { decoded(last) } else { last.to_owned() };
+    let last = if is_url {
+        decoded(last)
+    } else {
+        last.to_owned()
+    };
     let stem = match last.rsplit_once('.') {
         Some((stem, ending)) if !stem.is_empty() && ending.len() <= 5 => stem,
         _ => &last,
@@ -123,10 +127,8 @@ pub(crate) fn target_folder(os: AppOs, folder: &str) -> Result<String> {
         AppOs::Macos => folder.to_owned(),
     };
     let bytes = plain.as_bytes();
-    let drive = bytes.len() >= 3
-        && bytes[0].is_ascii_alphabetic()
-        && bytes[1] == b':'
-        && bytes[2] == b'/';
+    let drive =
+        bytes.len() >= 3 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && bytes[2] == b'/';
     let right = match os {
         AppOs::Windows => drive || (plain.starts_with("//") && plain[2..].contains('/')),
         AppOs::Macos => plain.starts_with('/') && !plain.starts_with("//"),
@@ -195,7 +197,10 @@ mod tests {
             needed("audios", r"C:\music\song.v2.final.wav", false),
         ];
         let names = of_media(&all);
-        let names: Vec<_> = names.iter().map(|(kind, stem)| (*kind, stem.as_str())).collect();
+        let names: Vec<_> = names
+            .iter()
+            .map(|(kind, stem)| (*kind, stem.as_str()))
+            .collect();
         assert_eq!(
             names,
             [
@@ -213,9 +218,17 @@ mod tests {
         for (os, given, expected) in [
             (AppOs::Windows, r"D:\CapCut Drafts\", "D:/CapCut Drafts"),
             (AppOs::Windows, "C:/用户/草稿", "C:/用户/草稿"),
-            (AppOs::Windows, r"\\server\share\drafts", "//server/share/drafts"),
+            (
+                AppOs::Windows,
+                r"\\server\share\drafts",
+                "//server/share/drafts",
+            ),
             (AppOs::Windows, r"E:\", "E:/"),
-            (AppOs::Macos, "/Users/me/Movies/My Drafts/", "/Users/me/Movies/My Drafts"),
+            (
+                AppOs::Macos,
+                "/Users/me/Movies/My Drafts/",
+                "/Users/me/Movies/My Drafts",
+            ),
         ] {
             assert_eq!(target_folder(os, given).unwrap(), expected);
         }

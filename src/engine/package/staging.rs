@@ -239,7 +239,10 @@ mod tests {
         save(drafts.path(), "a", "one", false).unwrap();
         fs::write(drafts.path().join("trip/draft_info.json"), "edited").unwrap();
         let kept = save(drafts.path(), "a", "two", false).unwrap().unwrap();
-        assert_eq!(fs::read_to_string(kept.join("draft_info.json")).unwrap(), "edited");
+        assert_eq!(
+            fs::read_to_string(kept.join("draft_info.json")).unwrap(),
+            "edited"
+        );
         assert_eq!(names(drafts.path()), [BACKUPS, "trip"]);
     }
 
@@ -251,7 +254,10 @@ mod tests {
         assert!(error.to_string().contains("another draft"), "{error}");
         assert_eq!(names(drafts.path()), ["trip"], "nothing half-written stays");
         let kept = save(drafts.path(), "b", "two", true).unwrap().unwrap();
-        assert_eq!(fs::read_to_string(kept.join("draft_info.json")).unwrap(), "one");
+        assert_eq!(
+            fs::read_to_string(kept.join("draft_info.json")).unwrap(),
+            "one"
+        );
     }
 
     #[test]
@@ -280,10 +286,20 @@ mod tests {
         killed("whole", true);
         fs::write(drafts.path().join(format!("{TEMPORARY}0.lock")), "").unwrap();
         clean(drafts.path());
-        let living_name = living.path.file_name().unwrap().to_str().unwrap().to_owned();
+        let living_name = living
+            .path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert_eq!(
             names(drafts.path()),
-            [living_name.clone(), format!("{living_name}.lock"), "whole".to_owned()]
+            [
+                living_name.clone(),
+                format!("{living_name}.lock"),
+                "whole".to_owned()
+            ]
         );
         assert!(!drafts.path().join("whole").join(COMPLETE).exists());
     }
