@@ -37,6 +37,7 @@ use crate::tools::{Manner, Request, Spec, Turn};
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
 use ledger::Lookup;
+pub(crate) use routing::ADOPTED;
 use routing::Home;
 
 pub(crate) use crate::backend::{Progress, Step};
