@@ -1,1 +1,3 @@
+//! Every rule of the linter on a draft that breaks it.
+
 use super::*;
