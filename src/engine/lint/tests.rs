@@ -1,3 +1,5 @@
+//! Every rule of the linter on a draft that breaks it.
+
 use std::fs;
 use std::path::PathBuf;
 
