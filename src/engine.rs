@@ -5,7 +5,6 @@
 
 pub(crate) mod edit;
 mod held;
-pub(crate) mod lint;
 pub(crate) mod marker;
 pub(crate) mod profile;
 pub(crate) mod registry;
@@ -333,9 +332,10 @@ impl Engine {
             Some(last) => last,
             None => {
                 self.drafts.forget(&id);
-                return Err(self.fold(&id).err().unwrap_or_else(|| {
-                    Error::not_found(format!("draft {id} was just deleted"))
-                }));
+                return Err(self
+                    .fold(&id)
+                    .err()
+                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
             }
         };
         if last + 1 == draft.sequence {

@@ -400,7 +400,12 @@ impl<'a> Finishing<'a> {
             length: place.target.duration,
             speed: found.wanted.speed,
         }
-        .complete(kind, id, &found.segment["extra_material_refs"], &mut self.lists);
+        .complete(
+            kind,
+            id,
+            &found.segment["extra_material_refs"],
+            &mut self.lists,
+        );
         segment.set("extra_material_refs", refs);
         segment.set("target_timerange", time_range(place.target));
         segment.set(
@@ -410,7 +415,10 @@ impl<'a> Finishing<'a> {
         segment.set("speed", found.wanted.speed);
         let volume = found.segment["volume"].as_f64().unwrap_or(1.0);
         segment.set("volume", volume);
-        segment.set("last_nonzero_volume", if volume > 0.0 { volume } else { 1.0 });
+        segment.set(
+            "last_nonzero_volume",
+            if volume > 0.0 { volume } else { 1.0 },
+        );
         let pictured = matches!(kind, "video" | "text" | "sticker");
         if pictured {
             segment.set("clip", clip(&found.segment["clip"]));
@@ -424,7 +432,12 @@ impl<'a> Finishing<'a> {
         }
         segment.set(
             "common_keyframes",
-            keyframes(kind, &found.segment["common_keyframes"], place, found.wanted.speed),
+            keyframes(
+                kind,
+                &found.segment["common_keyframes"],
+                place,
+                found.wanted.speed,
+            ),
         );
         self.material(found, captions);
         segment

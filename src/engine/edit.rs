@@ -205,12 +205,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
     content.assign(ids);
     let mut media = None;
     if let Some(used) = &place.media {
-        let mut file = Media::new(
-            used.kind,
-            &used.source,
-            used.folder.as_deref(),
-            used.known,
-        );
+        let mut file = Media::new(used.kind, &used.source, used.folder.as_deref(), used.known);
         match &mut content {
             Content::Picture(picture) => picture.media = file.id,
             Content::Sound(sound) => {
@@ -248,8 +243,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     let (new_tracks, track, name) = open(&captions.track, draft, ids)?;
     if let Some(track) = draft.tracks.get(track) {
         for (index, cue) in captions.cues.iter().enumerate() {
-            timeline::check_free(track, cue.range)
-                .map_err(|error| in_cue(index, error))?;
+            timeline::check_free(track, cue.range).map_err(|error| in_cue(index, error))?;
         }
     }
     let ranges: Vec<Range> = captions.cues.iter().map(|cue| cue.range).collect();
@@ -325,8 +319,8 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
             ))
             .hint("volume moves on audio; everything else on video, text and sticker tracks"));
         }
-        let is_apart = apart.contains(&place)
-            || segment.content.clip().is_some_and(|clip| !clip.uniform);
+        let is_apart =
+            apart.contains(&place) || segment.content.clip().is_some_and(|clip| !clip.uniform);
         match point.property {
             Property::ScaleX | Property::ScaleY => apart.push(place),
             Property::UniformScale if is_apart => notes.push(format!(
@@ -342,7 +336,9 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
         };
         keyframes.push((place, point.property, keyframe, ids.next_id()));
     }
-    let first = keyframes.first().map(|(place, ..)| &track.segments()[*place]);
+    let first = keyframes
+        .first()
+        .map(|(place, ..)| &track.segments()[*place]);
     Ok(Prepared {
         track: index,
         outcome: Outcome {
@@ -358,12 +354,21 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
 }
 
 fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e']) { "an" } else { "a" }
+    if word.starts_with(['a', 'e']) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 /// Gives files their real sizes, and the segments that show them their real lengths.
 fn learn(draft: &mut Draft, learnt: &[(Id, Known)]) {
-    let find = |id: Id| learnt.iter().find(|(other, _)| *other == id).map(|(_, known)| *known);
+    let find = |id: Id| {
+        learnt
+            .iter()
+            .find(|(other, _)| *other == id)
+            .map(|(_, known)| *known)
+    };
     for media in &mut draft.media {
         if let Some(known) = find(media.id) {
             media.known = known;

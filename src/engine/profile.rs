@@ -191,10 +191,7 @@ impl Profile {
     pub fn named(name: &str, os: AppOs) -> Result<Self> {
         let Some((_, edition, own_os, version)) = NAMED.iter().find(|(known, ..)| *known == name)
         else {
-            let names: Vec<_> = NAMED
-                .iter()
-                .map(|(name, ..)| format!("`{name}`"))
-                .collect();
+            let names: Vec<_> = NAMED.iter().map(|(name, ..)| format!("`{name}`")).collect();
             return Err(
                 Error::invalid(format!("`draft_profile`: there is no profile \"{name}\""))
                     .hint(format!("one of {}", names.join(", "))),
@@ -209,10 +206,10 @@ impl Profile {
     /// draft is upgraded at opening and a newer one refused.
     pub fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
         let Some(wanted) = parts(app_version) else {
-            return Err(Error::invalid(format!(
-                "`app_version`: \"{app_version}\" is no version"
-            ))
-            .hint("such as `9.1.0`, as the app's About window shows it"));
+            return Err(
+                Error::invalid(format!("`app_version`: \"{app_version}\" is no version"))
+                    .hint("such as `9.1.0`, as the app's About window shows it"),
+            );
         };
         let known = known(edition);
         let Some((_, new_version)) = known
@@ -372,10 +369,17 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     let Some(Value::Object(platform)) = field("last_modified_platform") else {
         return None;
     };
-    let text = |key: &str| platform.get(key).and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| {
+        platform
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     // No generator knows a machine's ids: where they stand, the app has saved.
     let device = text("device_id");
-    if device.is_empty() || device == TEMPLATE_DEVICE || edition_of(text("app_source")) != Some(edition)
+    if device.is_empty()
+        || device == TEMPLATE_DEVICE
+        || edition_of(text("app_source")) != Some(edition)
     {
         return None;
     }
@@ -402,7 +406,9 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
             _ => return None,
         },
         app_version: app_version.to_owned(),
-        version: field("version").and_then(|value| value.as_i64()).unwrap_or(FORMAT),
+        version: field("version")
+            .and_then(|value| value.as_i64())
+            .unwrap_or(FORMAT),
         new_version,
         root_extra,
         origin: Origin::Learnt(document.to_owned()),
@@ -537,11 +543,29 @@ mod tests {
             assert_eq!(profile.primary_file(), file, "{name}");
         };
         let (content, info) = ("draft_content.json", "draft_info.json");
-        check("capcut-win", AppOs::Windows, MaskLists::New, 62_978_047, content);
+        check(
+            "capcut-win",
+            AppOs::Windows,
+            MaskLists::New,
+            62_978_047,
+            content,
+        );
         check("capcut-mac", AppOs::Macos, MaskLists::New, 62_978_047, info);
         check("jianying-win", AppOs::Windows, MaskLists::New, 65_535, info);
-        check("jianying_legacy", AppOs::Windows, MaskLists::Old, 63_487, content);
-        check("jianying_legacy", AppOs::Macos, MaskLists::Old, 63_487, info);
+        check(
+            "jianying_legacy",
+            AppOs::Windows,
+            MaskLists::Old,
+            63_487,
+            content,
+        );
+        check(
+            "jianying_legacy",
+            AppOs::Macos,
+            MaskLists::Old,
+            63_487,
+            info,
+        );
         let between = Profile::for_version(Edition::Jianying, AppOs::Windows, "8.1").unwrap();
         assert_eq!(between.masks(), MaskLists::Both);
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::shapes::shape;
-use crate::engine::lint::folder::{same, without_verbatim};
 use crate::error::{Error, Kind, Result};
+use crate::lint::paths::{same, without_verbatim};
 use crate::units::{Edition, Micros};
 
 /// The list of drafts, in the folder of all drafts.
@@ -198,7 +198,9 @@ fn read(path: &Path) -> Result<Option<Value>> {
     match serde_json::from_slice::<Value>(bytes) {
         Ok(list) if list.is_object() => Ok(Some(list)),
         Ok(_) => Err(unreadable(path, "it is no object")),
-        Err(error) => Err(unreadable(path, "it is no JSON (newer JianYing encrypts it)").source(error)),
+        Err(error) => {
+            Err(unreadable(path, "it is no JSON (newer JianYing encrypts it)").source(error))
+        }
     }
 }
 
@@ -213,7 +215,10 @@ fn unreadable(path: &Path, why: &str) -> Error {
 fn unwritable(path: &Path, error: std::io::Error) -> Error {
     Error::new(
         Kind::Conflict,
-        format!("the app's list of drafts {} cannot be written", path.display()),
+        format!(
+            "the app's list of drafts {} cannot be written",
+            path.display()
+        ),
     )
     .hint("check the folder's permissions")
     .source(error)
@@ -249,9 +254,12 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     attempt().map_err(|error| {
-        Error::new(Kind::Conflict, format!("{} cannot be written", path.display()))
-            .hint("check the folder's permissions and the free space")
-            .source(error)
+        Error::new(
+            Kind::Conflict,
+            format!("{} cannot be written", path.display()),
+        )
+        .hint("check the folder's permissions and the free space")
+        .source(error)
     })
 }
 
@@ -345,9 +353,16 @@ mod tests {
         assert_eq!(ours["flagged"], false);
         assert_eq!(ours["tm_draft_cloud_user_id"], -1);
         assert!(ours.get("old_key").is_none());
-        assert_eq!(after["all_draft_store"].as_array().unwrap()[1..], theirs["all_draft_store"].as_array().unwrap()[..]);
-        assert_eq!((&after["draft_ids"], &after["more"]), (&json!(3), &json!([1])));
-        let backup: Value = serde_json::from_slice(&fs::read(root.path().join(BACKUP)).unwrap()).unwrap();
+        assert_eq!(
+            after["all_draft_store"].as_array().unwrap()[1..],
+            theirs["all_draft_store"].as_array().unwrap()[..]
+        );
+        assert_eq!(
+            (&after["draft_ids"], &after["more"]),
+            (&json!(3), &json!([1]))
+        );
+        let backup: Value =
+            serde_json::from_slice(&fs::read(root.path().join(BACKUP)).unwrap()).unwrap();
         assert_eq!(backup, theirs);
     }
 
@@ -359,7 +374,10 @@ mod tests {
         let once = fs::read(root.path().join(FILE)).unwrap();
         assert!(!register(&entry(&folder, "a")).unwrap());
         assert_eq!(fs::read(root.path().join(FILE)).unwrap(), once);
-        assert_eq!(super::entry(&folder).unwrap().unwrap()["tm_duration"], 2_000_000);
+        assert_eq!(
+            super::entry(&folder).unwrap().unwrap()["tm_duration"],
+            2_000_000
+        );
     }
 
     #[test]
@@ -369,7 +387,10 @@ mod tests {
         let folder = root.path().join("a");
         let error = register(&entry(&folder, "a")).unwrap_err();
         assert!(error.to_string().contains("encrypts"), "{error}");
-        assert_eq!(fs::read(root.path().join(FILE)).unwrap(), b"r3fKa8Zt0hRkQ==");
+        assert_eq!(
+            fs::read(root.path().join(FILE)).unwrap(),
+            b"r3fKa8Zt0hRkQ=="
+        );
     }
 
     #[test]
@@ -384,14 +405,23 @@ mod tests {
                 });
             }
         });
-        assert_eq!(list(root.path())["all_draft_store"].as_array().unwrap().len(), 8);
+        assert_eq!(
+            list(root.path())["all_draft_store"]
+                .as_array()
+                .unwrap()
+                .len(),
+            8
+        );
         assert_eq!(list(root.path())["draft_ids"], 8);
     }
 
     #[test]
     fn the_users_own_drafts_folder_goes_before_the_default_one() {
         let home = tempfile::tempdir().unwrap();
-        let (default, moved) = (home.path().join("default"), home.path().join("CapCut Drafts"));
+        let (default, moved) = (
+            home.path().join("default"),
+            home.path().join("CapCut Drafts"),
+        );
         let defaults = [home.path().join("nowhere"), default.clone()];
         assert_eq!(find(&defaults), None);
         fs::create_dir(&default).unwrap();
@@ -410,7 +440,11 @@ mod tests {
     fn the_apps_are_known_by_their_process() {
         for (process, edition, expected) in [
             ("CapCut.exe", Edition::Capcut, true),
-            ("/Applications/CapCut.app/Contents/MacOS/CapCut", Edition::Capcut, true),
+            (
+                "/Applications/CapCut.app/Contents/MacOS/CapCut",
+                Edition::Capcut,
+                true,
+            ),
             ("CapCut", Edition::Jianying, false),
             ("JianyingPro.exe", Edition::Jianying, true),
             ("VideoFusion-macOS", Edition::Jianying, true),

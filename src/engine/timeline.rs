@@ -57,11 +57,11 @@ fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
             Ok(Chosen::New(choice.kind.name().to_owned()))
         }
         ([index], false) if choice.kind == Kind::Text => Ok(Chosen::Existing(*index)),
-        _ => Err(Error::invalid("`track_name` is null, and it is not clear which track is meant")
-            .hint(format!(
-                "give a name, or leave `track_name` out; {}",
-                names(draft)
-            ))),
+        _ => Err(
+            Error::invalid("`track_name` is null, and it is not clear which track is meant").hint(
+                format!("give a name, or leave `track_name` out; {}", names(draft)),
+            ),
+        ),
     }
 }
 
@@ -219,7 +219,11 @@ mod tests {
         let check = |taken: &[(i64, i64)], (start, end): (i64, i64), free: bool| {
             let track = track(taken);
             let wanted = range(start, end);
-            assert_eq!(track.in_the_way(wanted).is_none(), free, "{taken:?} {start} {end}");
+            assert_eq!(
+                track.in_the_way(wanted).is_none(),
+                free,
+                "{taken:?} {start} {end}"
+            );
             // The same by comparing with each.
             let plain = taken.iter().all(|&(a, b)| !range(a, b).overlaps(wanted));
             assert_eq!(plain, free, "{taken:?} {start} {end}");

@@ -77,7 +77,8 @@ impl Companions<'_> {
         let mut given: HashMap<&str, Vec<&Value>> = HashMap::new();
         let mut others: Vec<(&str, &Value)> = Vec::new();
         for reference in list(refs) {
-            let Some((list, material)) = reference.as_str().and_then(|id| self.index.main(id)) else {
+            let Some((list, material)) = reference.as_str().and_then(|id| self.index.main(id))
+            else {
                 continue;
             };
             if order.iter().any(|(name, _)| *name == list) {

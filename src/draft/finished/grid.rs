@@ -11,7 +11,11 @@ pub(crate) struct Grid {
 impl Grid {
     pub fn new(fps: f64) -> Self {
         Self {
-            fps: if fps.is_finite() && fps > 0.0 { fps } else { 30.0 },
+            fps: if fps.is_finite() && fps > 0.0 {
+                fps
+            } else {
+                30.0
+            },
         }
     }
 
@@ -161,7 +165,10 @@ mod tests {
             ],
         );
         assert_eq!(places[0].target.end(), places[1].target.start);
-        assert_eq!(places[1].source.unwrap().duration.0, places[1].target.duration.0 * 2);
+        assert_eq!(
+            places[1].source.unwrap().duration.0,
+            places[1].target.duration.0 * 2
+        );
     }
 
     #[test]

@@ -242,11 +242,10 @@ mod tests {
         check(&[[0, 4], [2, 6]], &[(json!([0, 2]), 0), (json!([2, 6]), 1)]);
         check(&[[2, 3], [4, 9]], &[(json!([0, 4]), 0), (json!([4, 6]), 1)]);
         check(&[[0, 12]], &[(json!([0, 6]), 0)]);
-        check(&[[0, 6], [2, 3]], &[
-            (json!([0, 2]), 0),
-            (json!([2, 3]), 1),
-            (json!([3, 6]), 0),
-        ]);
+        check(
+            &[[0, 6], [2, 3]],
+            &[(json!([0, 2]), 0), (json!([2, 3]), 1), (json!([3, 6]), 0)],
+        );
     }
 
     fn text(alpha: f64, flag: i64) -> Map<String, Value> {
@@ -271,7 +270,10 @@ mod tests {
         assert_eq!(done["border_color"], "#000000");
         let content: Value = serde_json::from_str(done["content"].as_str().unwrap()).unwrap();
         assert_eq!(content["styles"][0]["range"], json!([0, 4]));
-        assert_eq!(content["styles"][0]["strokes"][0]["content"]["render_type"], "solid");
+        assert_eq!(
+            content["styles"][0]["strokes"][0]["content"]["render_type"],
+            "solid"
+        );
     }
 
     #[test]
@@ -281,7 +283,10 @@ mod tests {
             content["styles"][0]["fill"]["content"]["solid"]["alpha"].clone()
         };
         let plain = finish(text(0.4, 7));
-        assert_eq!((&plain["global_alpha"], alpha(&plain)), (&json!(0.4), json!(1.0)));
+        assert_eq!(
+            (&plain["global_alpha"], alpha(&plain)),
+            (&json!(0.4), json!(1.0))
+        );
         let bordered = finish(text(0.4, 15));
         assert!(!bordered.contains_key("global_alpha"));
         assert_eq!(alpha(&bordered), json!(0.4), "its border stays opaque");
