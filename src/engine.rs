@@ -6,6 +6,7 @@
 pub(crate) mod edit;
 mod held;
 pub(crate) mod marker;
+pub(crate) mod package;
 pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;

@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::error::{Error, Kind, Result};
+
 /// The file in a draft folder; the app leaves it alone.
 pub(crate) const FILE: &str = ".capcut-mcp.json";
 
@@ -28,6 +30,19 @@ impl Marker {
     /// The marker of a draft folder, `None` where it is not ours.
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+    }
+
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| Error::internal("a marker could not be written out").source(error))?;
+        let path = folder.join(FILE);
+        fs::write(&path, bytes).map_err(|error| {
+            Error::new(
+                Kind::Conflict,
+                format!("{} cannot be written", path.display()),
+            )
+            .source(error)
+        })
     }
 
     /// Whether `document` is as we wrote it: nobody edited the draft since.

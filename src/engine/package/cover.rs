@@ -1,0 +1,191 @@
+//! The picture by which the app shows a draft in its list.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageReader, Limits, Rgb, RgbImage};
+use serde_json::Value;
+
+use super::Medium;
+use crate::draft::finished::{Content, list, range};
+use crate::units::Micros;
+
+pub(crate) const FILE: &str = "draft_cover.jpg";
+
+/// The longer side of a cover, in pixels.
+const SIDE: u32 = 640;
+/// How long `ffmpeg` may take for one frame.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Larger pictures are not worth the memory.
+const MAX_PIXELS: u32 = 12_000;
+
+/// Writes a cover into `folder`: of the first picture or video on the timeline, else drawn.
+pub(super) fn write(folder: &Path, working: &Value, media: &[Medium]) {
+    let size = (
+        working["canvas_config"]["width"].as_f64().unwrap_or(16.0),
+        working["canvas_config"]["height"].as_f64().unwrap_or(9.0),
+    );
+    let picture = first(working, media)
+        .and_then(|(medium, at)| {
+            let file = folder.join(&medium.inside);
+            match medium.content() {
+                Content::Video => frame(&file, at),
+                _ => picture(&file),
+            }
+        })
+        .map_or_else(|| drawn(size), |picture| fitted(&picture, size));
+    if let Some(bytes) = jpeg(&picture) {
+        // A draft without a cover is a draft all the same.
+        let _ = fs::write(folder.join(FILE), bytes);
+    }
+}
+
+/// A drawn cover, for drafts of which nothing else is known.
+pub(crate) fn plain(width: f64, height: f64) -> Option<Vec<u8>> {
+    jpeg(&drawn((width, height)))
+}
+
+/// What is seen first, and where in its file that is.
+fn first<'a>(working: &Value, media: &'a [Medium]) -> Option<(&'a Medium, Micros)> {
+    list(&working["tracks"])
+        .iter()
+        .filter(|track| track["type"] == "video")
+        .flat_map(|track| list(&track["segments"]))
+        .filter_map(|segment| {
+            let id = segment["material_id"].as_str()?;
+            let medium = media
+                .iter()
+                .find(|medium| medium.list == "videos" && medium.id == id)?;
+            Some((
+                range(&segment["target_timerange"]).start,
+                medium,
+                range(&segment["source_timerange"]).start,
+            ))
+        })
+        .min_by_key(|(start, ..)| *start)
+        .map(|(_, medium, at)| (medium, at))
+}
+
+fn picture(file: &Path) -> Option<DynamicImage> {
+    let mut reader = ImageReader::open(file).ok()?.with_guessed_format().ok()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_PIXELS);
+    limits.max_image_height = Some(MAX_PIXELS);
+    reader.limits(limits);
+    reader.decode().ok()
+}
+
+/// A frame of a video, where `ffmpeg` is installed.
+fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
+    let mut child = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-ss"])
+        .arg(format!("{:.3}", at.seconds()))
+        .arg("-i")
+        .arg(file)
+        .args(["-frames:v", "1", "-vf"])
+        .arg(format!(
+            "scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"
+        ))
+        .args(["-f", "image2pipe", "-c:v", "png", "pipe:1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut out = child.stdout.take()?;
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = std::io::Read::read_to_end(&mut out, &mut bytes);
+        let _ = send.send(read.map(|_| bytes));
+    });
+    let started = Instant::now();
+    let bytes = receive.recv_timeout(PATIENCE);
+    if bytes.is_err() || started.elapsed() > PATIENCE {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    let bytes = bytes.ok()?.ok()?;
+    image::load_from_memory(&bytes).ok()
+}
+
+/// The picture in the shape of the canvas, on black, as the app shows its first frame.
+fn fitted(picture: &DynamicImage, size: (f64, f64)) -> RgbImage {
+    let (width, height) = scaled(size);
+    let small = picture.thumbnail(width, height).to_rgb8();
+    let mut cover = RgbImage::new(width, height);
+    let (left, top) = ((width - small.width()) / 2, (height - small.height()) / 2);
+    image::imageops::overlay(&mut cover, &small, i64::from(left), i64::from(top));
+    cover
+}
+
+/// A plain picture in the shape of the canvas: a dark ground with a film strip.
+fn drawn(size: (f64, f64)) -> RgbImage {
+    let (width, height) = scaled(size);
+    RgbImage::from_fn(width, height, |x, y| {
+        let strip = height * 2 / 5..height * 3 / 5;
+        let unit = (width / 16).max(4);
+        if strip.contains(&y) {
+            let edge = (y - strip.start).min(strip.end - 1 - y);
+            let hole = edge > 4 && edge < 4 + unit / 2 && x % unit < unit / 2;
+            if hole {
+                Rgb([24, 26, 32])
+            } else {
+                Rgb([236, 238, 244])
+            }
+        } else {
+            let shade = (y * 24 / height) as u8;
+            Rgb([24 + shade, 26 + shade, 32 + shade])
+        }
+    })
+}
+
+fn scaled((width, height): (f64, f64)) -> (u32, u32) {
+    let longer = width.max(height);
+    if !longer.is_finite() || longer <= 0.0 {
+        return (SIDE, SIDE * 9 / 16);
+    }
+    let side = |length: f64| {
+        (length / longer * f64::from(SIDE))
+            .round()
+            .clamp(16.0, f64::from(SIDE)) as u32
+    };
+    (side(width), side(height))
+}
+
+fn jpeg(picture: &RgbImage) -> Option<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    JpegEncoder::new_with_quality(&mut bytes, 85)
+        .encode_image(picture)
+        .ok()?;
+    Some(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cover_has_the_shape_of_the_canvas() {
+        for (width, height, expected) in [
+            (1080.0, 1920.0, (360, 640)),
+            (1920.0, 1080.0, (640, 360)),
+            (1.0, 4000.0, (16, 640)),
+        ] {
+            let cover = image::load_from_memory(&plain(width, height).unwrap()).unwrap();
+            assert_eq!((cover.width(), cover.height()), expected);
+        }
+    }
+
+    #[test]
+    fn a_picture_is_shown_whole_on_black() {
+        let red = DynamicImage::ImageRgb8(RgbImage::from_pixel(200, 100, Rgb([255, 0, 0])));
+        let cover = fitted(&red, (1080.0, 1920.0));
+        assert_eq!(cover.get_pixel(180, 320), &Rgb([255, 0, 0]));
+        assert_eq!(cover.get_pixel(180, 10), &Rgb([0, 0, 0]));
+    }
+}

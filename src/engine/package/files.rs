@@ -1,0 +1,235 @@
+//! The files of a draft's folder besides its media.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::draft::finished::shapes::{fill, shape};
+use crate::draft::finished::{Content, Document};
+use crate::engine::profile::AppOs;
+use crate::error::{Error, Result};
+use crate::units::Micros;
+
+use super::unwritable;
+
+/// How long the media bin says that a picture is.
+const PICTURE: Micros = Micros(5_000_000);
+
+/// A file in the media bin.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub id: String,
+    pub name: String,
+    /// Its path in the draft's folder, such as `assets/video/clip.mp4`.
+    pub inside: String,
+    pub content: Content,
+    pub width: u32,
+    pub height: u32,
+    pub duration: Micros,
+}
+
+impl Entry {
+    /// As it stands in `draft_materials`.
+    pub fn value(&self, now: i64) -> Value {
+        let (kind, duration, roughcut) = match self.content {
+            Content::Picture | Content::MovingPicture => {
+                ("photo", PICTURE, json!({"start": -1, "duration": -1}))
+            }
+            Content::Video => (
+                "video",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
+            Content::Sound => (
+                "music",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
+        };
+        let is_sound = self.content == Content::Sound;
+        let own = json!({
+            "id": self.id,
+            "extra_info": self.name,
+            "file_Path": format!("./{}", self.inside),
+            "metetype": kind,
+            "duration": duration.0,
+            "roughcut_time_range": roughcut,
+            "width": if is_sound { 0 } else { self.width },
+            "height": if is_sound { 0 } else { self.height },
+            "create_time": now / 1_000_000,
+            "import_time": now / 1_000_000,
+            // In microseconds, whatever its name says.
+            "import_time_ms": now,
+        });
+        fill("bin_entry", own.as_object().cloned().unwrap_or_default())
+    }
+}
+
+/// What `draft_meta_info.json` is made of.
+pub(crate) struct Meta<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    /// The draft's folder and the folder of all drafts, on the machine where it will be opened.
+    pub folder: &'a str,
+    pub root: &'a str,
+    pub entries: &'a [Entry],
+    pub duration: Micros,
+    pub bytes: u64,
+    /// Microseconds since 1970.
+    pub now: i64,
+}
+
+/// `draft_meta_info.json`.
+pub(crate) fn meta(meta: &Meta<'_>) -> Value {
+    let mut value = Value::Object(shape("meta").clone());
+    let entries: Vec<_> = meta
+        .entries
+        .iter()
+        .map(|entry| entry.value(meta.now))
+        .collect();
+    value["draft_materials"][0]["value"] = Value::Array(entries);
+    for (key, own) in [
+        ("draft_id", json!(meta.id)),
+        ("draft_name", json!(meta.name)),
+        ("draft_fold_path", json!(meta.folder)),
+        ("draft_root_path", json!(meta.root)),
+        ("draft_timeline_materials_size_", json!(meta.bytes)),
+        ("tm_duration", json!(meta.duration.0)),
+        ("tm_draft_create", json!(meta.now)),
+        ("tm_draft_modified", json!(meta.now)),
+    ] {
+        value[key] = own;
+    }
+    value
+}
+
+/// The documents of a draft, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    /// The timeline, in the same bytes for every file that holds it.
+    pub timeline: Vec<u8>,
+    pub meta: Value,
+    pub os: AppOs,
+    pub now: i64,
+    pub duration: Micros,
+    pub notes: Vec<String>,
+    store: Value,
+}
+
+impl Documents {
+    pub fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
+        let timeline = serde_json::to_vec(document)
+            .map_err(|error| Error::internal("a draft could not be written out").source(error))?;
+        Ok(Self {
+            timeline,
+            meta: Value::Null,
+            os: AppOs::Windows,
+            now: 0,
+            duration: Micros::ZERO,
+            notes: Vec::new(),
+            store: virtual_store(entries),
+        })
+    }
+
+    /// Names and contents. There is no `Timelines`, which the app makes of these, and no
+    /// `template-2.tmp`, which some versions would go by.
+    pub fn all(&self) -> [(&'static str, Vec<u8>); 6] {
+        let platform = match self.os {
+            AppOs::Windows => "windows",
+            AppOs::Macos => "mac",
+        };
+        let seconds = self.now / 1_000_000;
+        let settings = format!(
+            "[General]\ncloud_last_modify_platform={platform}\ndraft_create_time={seconds}\ndraft_last_edit_time={seconds}\nreal_edit_keys=1\nreal_edit_seconds=1\n"
+        );
+        let agency = json!({
+            "is_auto_agency_enabled": false, "is_auto_agency_popup": false,
+            "is_single_agency_mode": false, "marterials": null, "use_converter": false,
+            "video_resolution": 720,
+        });
+        [
+            ("draft_content.json", self.timeline.clone()),
+            ("draft_info.json", self.timeline.clone()),
+            ("draft_meta_info.json", self.meta.to_string().into_bytes()),
+            (
+                "draft_virtual_store.json",
+                self.store.to_string().into_bytes(),
+            ),
+            ("draft_agency_config.json", agency.to_string().into_bytes()),
+            ("draft_settings", settings.into_bytes()),
+        ]
+    }
+
+    /// Writes them; those that the draft cannot do without are on the disk afterwards.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let needed = [
+            "draft_content.json",
+            "draft_info.json",
+            "draft_meta_info.json",
+        ];
+        std::thread::scope(|scope| {
+            let all: Vec<_> = self
+                .all()
+                .into_iter()
+                .map(|(name, bytes)| {
+                    let path = folder.join(name);
+                    scope.spawn(move || {
+                        let attempt = || -> std::io::Result<()> {
+                            let mut file = File::create(&path)?;
+                            file.write_all(&bytes)?;
+                            if needed.contains(&name) {
+                                file.sync_all()?;
+                            }
+                            Ok(())
+                        };
+                        attempt().map_err(|error| unwritable(&path, error))
+                    })
+                })
+                .collect();
+            all.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::internal("a file could not be written")))
+            })
+        })
+    }
+}
+
+/// The folders of the media bin: all files lie at its top.
+fn virtual_store(entries: &[Entry]) -> Value {
+    let children: Vec<_> = entries
+        .iter()
+        .map(|entry| json!({"child_id": entry.id, "parent_id": ""}))
+        .collect();
+    let mut top = Map::new();
+    for key in [
+        "creation_time",
+        "filter_type",
+        "import_time",
+        "import_time_us",
+        "sort_sub_type",
+        "sort_type",
+        "subdraft_filter_type",
+    ] {
+        top.insert(key.to_owned(), json!(0));
+    }
+    top.insert("display_name".to_owned(), json!(""));
+    top.insert("id".to_owned(), json!(""));
+    json!({
+        "draft_materials": [],
+        "draft_virtual_store": [
+            {"type": 0, "value": [top]},
+            {"type": 1, "value": children},
+            {"type": 2, "value": []},
+        ],
+    })
+}
+
+/// What a folder holds is on the disk, as far as the system has a way to say so.
+pub(crate) fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}

@@ -1,0 +1,587 @@
+use std::io::Cursor;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::*;
+use crate::engine::lint::{self, Severity};
+use crate::media::{Access, Limits};
+
+/// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
+struct Sources {
+    folder: tempfile::TempDir,
+}
+
+impl Sources {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+        put(
+            "clip 一.mp4",
+            include_bytes!("../../../tests/drafts/clip.mp4"),
+        );
+        put("wrong.png", &wav(24_000));
+        let mut png = Cursor::new(Vec::new());
+        image::RgbImage::from_pixel(90, 60, image::Rgb([20, 120, 220]))
+            .write_to(&mut png, image::ImageFormat::Png)
+            .unwrap();
+        put("picture.jpg", &png.into_inner());
+        put("sound.mp3", &wav(24_000));
+        put("empty.mp4", b"");
+        put(
+            "page.mp4",
+            b"<!DOCTYPE html><html><body>Not found</body></html>",
+        );
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Silence of `samples` at 8 kHz.
+fn wav(samples: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(b"RIFF");
+    bytes.extend_from_slice(&(36 + samples).to_le_bytes());
+    bytes.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    bytes.extend_from_slice(&8000_u32.to_le_bytes());
+    bytes.extend_from_slice(&8000_u32.to_le_bytes());
+    bytes.extend_from_slice(b"\x01\0\x08\0data");
+    bytes.extend_from_slice(&samples.to_le_bytes());
+    bytes.resize(bytes.len() + samples as usize, 128);
+    bytes
+}
+
+fn clip_of(scale: f64) -> Value {
+    json!({"alpha": 1.0, "flip": {"horizontal": false, "vertical": false}, "rotation": 0.0,
+           "scale": {"x": scale, "y": scale}, "transform": {"x": 0, "y": 0}})
+}
+
+fn segment(
+    id: &str,
+    material: &str,
+    start: i64,
+    duration: i64,
+    source: Value,
+    more: Value,
+) -> Value {
+    let mut segment = json!({
+        "enable_adjust": true, "last_nonzero_volume": 1.0, "reverse": false, "track_attribute": 0,
+        "track_render_index": 0, "visible": true, "id": id, "material_id": material,
+        "target_timerange": {"start": start, "duration": duration}, "source_timerange": source,
+        "common_keyframes": [], "keyframe_refs": [], "speed": 1.0, "volume": 1.0,
+        "extra_material_refs": ["nowhere"], "clip": clip_of(1.0),
+        "uniform_scale": {"on": true, "value": 1.0}, "render_index": 0
+    });
+    for (key, value) in more.as_object().unwrap() {
+        segment[key] = value.clone();
+    }
+    segment
+}
+
+fn text(id: &str, words: &str) -> Value {
+    let content = json!({"text": words, "styles": [{"range": [0, words.chars().count()], "size": 8.0,
+        "bold": false, "italic": false, "underline": false, "strokes": [],
+        "fill": {"alpha": 1.0, "content": {"render_type": "solid", "solid": {"alpha": 1.0, "color": [1.0, 0.0, 0.0]}}},
+        "font": {"id": "7290445778273702455", "path": "C:/文轩体.ttf"}}]});
+    json!({"id": id, "content": content.to_string(), "type": "text", "alignment": 1, "check_flag": 7,
+           "line_max_width": 0.82, "typesetting": 0, "fixed_width": -1, "fixed_height": -1})
+}
+
+/// A working document in the form of the reference API, with one of everything, out of order.
+fn working(sources: &Sources) -> Value {
+    let range = |start: i64, duration: i64| json!({"start": start, "duration": duration});
+    let track = |id: &str, kind: &str, name: &str, segments: Value| {
+        json!({"id": id, "type": kind, "name": name, "attribute": 0, "flag": 0,
+               "is_default_name": false, "segments": segments})
+    };
+    let keyframe = |time: i64, value: f64| {
+        json!({"id": format!("k{time}"), "curveType": "Line", "graphID": "", "time_offset": time,
+               "values": [value], "left_control": {"x": 0.0, "y": 0.0}, "right_control": {"x": 0.0, "y": 0.0}})
+    };
+    json!({
+        "id": "91E08AC5-22FB-47e2-9AA0-7DC300FAEA2B", "name": "", "fps": 30, "duration": 9_000_000,
+        "canvas_config": {"width": 1080, "height": 1920, "ratio": "original"},
+        "config": {"maintrack_adsorb": true},
+        "tracks": [
+            track("t0", "video", "video", json!([])),
+            track("t1", "video", "video_main", json!([
+                segment("s2", "v1", 2_010_000, 1_000_000, range(1_000_000, 2_000_000), json!({
+                    "speed": 2.0, "extra_material_refs": ["sp2", "m1"],
+                    "common_keyframes": [{"id": "kl", "material_id": "", "property_type": "KFTypePositionX",
+                        "keyframe_list": [keyframe(500_000, 0.5), keyframe(0, 0.0)]}]})),
+                segment("s1", "v1", 0, 2_010_000, range(0, 2_010_000), json!({
+                    "extra_material_refs": ["sp1", "tr1", "cv1"]})),
+            ])),
+            track("t2", "audio", "audio_main", json!([
+                segment("s3", "a1", 0, 3_000_000, range(0, 3_000_000), json!({"clip": null, "volume": 0.5,
+                    "extra_material_refs": ["sp3", "af1"]})),
+            ])),
+            track("t3", "video", "overlay", json!([
+                segment("s4", "p1", 1_000_000, 1_000_000, range(0, 1_000_000), json!({"speed": null, "clip": clip_of(0.5)})),
+            ])),
+            track("t4", "effect", "effect_main", json!([
+                segment("s5", "e1", 0, 3_000_000, json!(null), json!({"render_index": 10000})),
+            ])),
+            track("t5", "sticker", "sticker_main", json!([
+                segment("s6", "st1", 0, 3_000_000, json!(null), json!({"render_index": 14000})),
+            ])),
+            track("t6", "text", "text_main", json!([
+                segment("s7", "x1", 0, 3_000_000, json!(null), json!({"render_index": 15000,
+                    "extra_material_refs": ["gone", "an1"],
+                    "common_keyframes": [{"id": "kt", "material_id": "", "property_type": "KFTypeAlpha",
+                        "keyframe_list": [keyframe(0, 0.0), keyframe(1_000_000, 1.0)]}]})),
+            ])),
+            track("t7", "text", "subtitle", json!([
+                segment("s8", "x2", 100_000, 1_500_000, json!(null), json!({"render_index": 15999})),
+                segment("s9", "x3", 1_600_000, 1_200_000, json!(null), json!({"render_index": 15999})),
+            ])),
+        ],
+        "materials": {
+            "videos": [
+                {"id": "v1", "material_id": "v1", "type": "video", "check_flag": 63487, "duration": 4_000_000,
+                 "width": 64, "height": 36, "path": "", "remote_url": sources.path("clip 一.mp4"), "material_name": "video_1.mp4"},
+                {"id": "p1", "material_id": "p1", "type": "photo", "check_flag": 63487, "duration": 10_800_000_000_i64,
+                 "width": 0, "height": 0, "path": "", "remote_url": sources.path("picture.jpg"), "material_name": "image_1.png"}],
+            "audios": [
+                {"id": "a1", "type": "extract_music", "check_flag": 1, "duration": 3_000_000, "path": "",
+                 "remote_url": sources.path("sound.mp3"), "name": "audio_1.mp3", "music_id": "a1", "local_material_id": "a1", "category_id": ""}],
+            "texts": [text("x1", "Hello 😀 世界"), text("x2", "first line of words"), text("x3", "二行目")],
+            "speeds": [{"id": "sp1", "type": "speed", "mode": 0, "speed": 1.0, "curve_speed": null},
+                       {"id": "sp2", "type": "speed", "mode": 0, "speed": 2.0, "curve_speed": null},
+                       {"id": "sp3", "type": "speed", "mode": 0, "speed": 1.0, "curve_speed": null}],
+            "transitions": [{"id": "tr1", "type": "transition", "name": "Dissolve", "effect_id": "392FD26E", "duration": 500_000,
+                             "resource_id": "6724846004274729480", "is_overlap": false, "platform": "all", "category_id": "", "category_name": ""}],
+            "canvases": [{"id": "cv1", "type": "canvas_blur", "blur": 0.0625, "color": "#00000000", "source_platform": 0}],
+            "common_mask": [{"id": "m1", "type": "mask", "name": "Split", "platform": "all", "resource_type": "line",
+                             "resource_id": "7374020197990011409", "category": "video", "position_info": "",
+                             "config": {"centerX": 0.0, "centerY": 0.0, "width": 0.5, "height": 0.5, "rotation": 0.0,
+                                        "feather": 0.0, "roundCorner": 0.0, "invert": false, "aspectRatio": 1.0}}],
+            "audio_fades": [{"id": "af1", "type": "audio_fade", "fade_type": 0, "fade_in_duration": 500_000, "fade_out_duration": 0}],
+            "video_effects": [{"id": "e1", "type": "video_effect", "name": "Blur", "effect_id": "15206412", "apply_target_type": 2,
+                               "resource_id": "6739752823140913675", "value": 1.0, "adjust_params": [], "render_index": 11000}],
+            "stickers": [{"id": "st1", "type": "sticker", "resource_id": "7107529669750066445", "sticker_id": "7107529669750066445", "source_platform": 1}],
+            "material_animations": [{"id": "an1", "type": "sticker_animation", "multi_language_current": "none",
+                "animations": [{"id": "7210980292243231233", "resource_id": "7210980292243231233", "name": "Typewriter", "type": "in",
+                                "start": 0, "duration": 500_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null},
+                               {"id": "6724919382104871427", "resource_id": "6724919382104871427", "name": "Fade Out", "type": "out",
+                                "start": 2_400_000, "duration": 600_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null}]}]
+        }
+    })
+}
+
+fn request(drafts: &Path, profile: &str) -> SaveRequest {
+    SaveRequest {
+        drafts: drafts.to_owned(),
+        name: "My 草稿 draft".to_owned(),
+        profile: Profile::named(profile, AppOs::Windows).unwrap(),
+        target: None,
+        overwrite: false,
+        zip: false,
+        while_running: WhileRunning::Warn,
+    }
+}
+
+fn subject(working: &Value) -> Subject {
+    Subject {
+        id: "dfd_cat_1795000000_0000abcd".to_owned(),
+        edition: Edition::Capcut,
+        working: working.to_string(),
+    }
+}
+
+async fn save_it(working: &Value, request: &SaveRequest) -> Result<Saved> {
+    let media = Media::new(Limits::default(), Access::user());
+    save_document(subject(working), request, &media, &|_| {}).await
+}
+
+fn read(folder: &Path, name: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+fn drafts_folder() -> tempfile::TempDir {
+    let drafts = tempfile::tempdir().unwrap();
+    fs::write(
+        drafts.path().join(registry::FILE),
+        r#"{"all_draft_store":[],"draft_ids":0,"root_path":""}"#,
+    )
+    .unwrap();
+    drafts
+}
+
+#[tokio::test]
+async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
+    let sources = Sources::new();
+    for profile in [
+        "capcut-win",
+        "capcut-mac",
+        "jianying-win",
+        "jianying-mac",
+        "capcut_legacy",
+        "jianying_legacy",
+        "jianying_pro_10",
+    ] {
+        let drafts = drafts_folder();
+        let saved = save_it(&working(&sources), &request(drafts.path(), profile))
+            .await
+            .unwrap();
+        assert!(saved.registered, "{:?}", saved.notes);
+        assert_eq!(saved.files, 3);
+        let problems = lint::lint(&saved.folder).unwrap();
+        assert_eq!(problems, [], "{profile}");
+    }
+}
+
+/// Where independent readers find drafts to read: `tests/external/` runs this test first.
+#[tokio::test]
+async fn drafts_for_independent_readers_are_written_where_they_are_asked_for() {
+    let sources = Sources::new();
+    let given = std::env::var_os("CAPCUT_TEST_DRAFT_OUT").map(PathBuf::from);
+    let temporary = tempfile::tempdir().unwrap();
+    let out = given.unwrap_or_else(|| temporary.path().to_owned());
+    for profile in ["capcut-win", "capcut-mac", "jianying-win", "jianying-mac"] {
+        let drafts = out.join(profile);
+        fs::create_dir_all(&drafts).unwrap();
+        fs::write(
+            drafts.join(registry::FILE),
+            r#"{"all_draft_store":[],"draft_ids":0,"root_path":""}"#,
+        )
+        .unwrap();
+        let working = working(&sources);
+        let saved = save_it(&working, &request(&drafts, profile)).await.unwrap();
+        fs::write(drafts.join("working.json"), working.to_string()).unwrap();
+        let document = read(&saved.folder, "draft_content.json");
+        assert_eq!(document["tracks"].as_array().unwrap().len(), 8);
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_what_the_app_would_write() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let saved = save_it(&working(&sources), &request(drafts.path(), "capcut-mac"))
+        .await
+        .unwrap();
+    let draft = read(&saved.folder, "draft_content.json");
+    assert_eq!(draft, read(&saved.folder, "draft_info.json"));
+    assert_eq!(draft["name"], "My 草稿 draft");
+    assert_ne!(draft["id"], "91E08AC5-22FB-47e2-9AA0-7DC300FAEA2B");
+    assert_eq!(
+        (&draft["new_version"], &draft["platform"]["os"]),
+        (&json!("179.0.0"), &json!("mac"))
+    );
+    let tracks = draft["tracks"].as_array().unwrap();
+    let flags: Vec<_> = tracks
+        .iter()
+        .map(|track| track["flag"].as_i64().unwrap())
+        .collect();
+    assert_eq!(flags, [0, 2, 0, 2, 0, 0, 0, 1]);
+    assert_eq!(tracks[0]["segments"], json!([]), "so that gaps survive");
+    let clips = &tracks[1]["segments"];
+    assert_eq!(
+        clips[0]["target_timerange"],
+        json!({"start": 0, "duration": 2_000_000}),
+        "sorted, on the frames"
+    );
+    assert_eq!(
+        clips[1]["target_timerange"]["start"], 2_000_000,
+        "still touching"
+    );
+    let source = &clips[1]["source_timerange"];
+    assert_eq!(source["start"], 1_000_000);
+    let times: Vec<_> = clips[1]["common_keyframes"][0]["keyframe_list"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|keyframe| keyframe["time_offset"].as_i64().unwrap())
+        .collect();
+    assert_eq!(
+        times,
+        [1_000_000, 2_000_000],
+        "on the clock of the file, in order"
+    );
+    let picture = &tracks[3]["segments"][0];
+    assert_eq!(picture["speed"], 1.0);
+    assert_eq!(
+        tracks[6]["segments"][0]["common_keyframes"][0]["property_type"],
+        "KFTypeGlobalAlpha"
+    );
+    let materials = &draft["materials"];
+    let photo = &materials["videos"][1];
+    assert_eq!(photo["type"], "photo");
+    assert_eq!(photo["duration"], 10_800_000_000_i64);
+    assert_eq!(
+        (&photo["width"], &photo["height"]),
+        (&json!(90), &json!(60))
+    );
+    assert_eq!(materials["videos"][0]["has_audio"], true);
+    assert!(
+        materials["audios"][0]["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/assets/audio/sound.wav")
+    );
+    assert!(
+        photo["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/assets/image/picture.png")
+    );
+    assert_eq!(materials["texts"][1]["type"], "subtitle");
+    assert_eq!(materials["common_mask"].as_array().unwrap().len(), 1);
+    assert!(materials.get("masks").is_none());
+    let text = draft.to_string();
+    assert!(!text.contains("remote_url") && !text.contains("nowhere"));
+}
+
+#[tokio::test]
+async fn every_segment_has_what_the_app_would_add_at_opening() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let saved = save_it(&working(&sources), &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap();
+    let draft = read(&saved.folder, "draft_content.json");
+    let lists: HashMap<&str, &str> = draft["materials"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(name, all)| {
+            all.as_array()
+                .unwrap()
+                .iter()
+                .map(move |one| (one["id"].as_str().unwrap(), name.as_str()))
+        })
+        .collect();
+    let companions = |track: usize, segment: usize| -> Vec<&str> {
+        draft["tracks"][track]["segments"][segment]["extra_material_refs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| lists[id.as_str().unwrap()])
+            .collect()
+    };
+    assert_eq!(
+        companions(1, 0),
+        [
+            "speeds",
+            "placeholder_infos",
+            "transitions",
+            "canvases",
+            "sound_channel_mappings",
+            "material_colors",
+            "vocal_separations"
+        ]
+    );
+    assert_eq!(companions(1, 1).last(), Some(&"common_mask"));
+    assert_eq!(
+        companions(2, 0),
+        [
+            "speeds",
+            "placeholder_infos",
+            "audio_fades",
+            "beats",
+            "sound_channel_mappings",
+            "vocal_separations"
+        ]
+    );
+    assert_eq!(companions(4, 0), [""; 0]);
+    assert_eq!(companions(6, 0), ["material_animations"]);
+    assert_eq!(companions(7, 0), ["material_animations"]);
+}
+
+#[tokio::test]
+async fn all_media_that_cannot_be_had_are_named_and_nothing_stays() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let mut working = working(&sources);
+    let videos = &mut working["materials"]["videos"];
+    videos[0]["remote_url"] = json!(sources.path("empty.mp4"));
+    videos[1]["remote_url"] = json!("http://127.0.0.1:9/gone.png?token=secret");
+    working["materials"]["audios"][0]["remote_url"] = json!(sources.path("page.mp4"));
+    let error = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::Media);
+    let text = error.to_string();
+    for part in [
+        "3 of 3",
+        "empty.mp4",
+        "is empty",
+        "http://127.0.0.1:9/gone.png",
+        "page.mp4",
+        "track \"video_main\" at",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    assert_eq!(fs::read_dir(drafts.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_sound_in_place_of_a_picture_is_refused() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let mut working = working(&sources);
+    working["materials"]["videos"][1]["remote_url"] = json!(sources.path("wrong.png"));
+    let error = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("there is no picture in it"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this_one() {
+    let sources = Sources::new();
+    for (os, folder, root) in [
+        (AppOs::Windows, r"D:\CapCut 草稿\", "D:/CapCut 草稿"),
+        (AppOs::Windows, r"\\nas\share\drafts", "//nas/share/drafts"),
+        (
+            AppOs::Macos,
+            "/Users/me/Movies/My Drafts",
+            "/Users/me/Movies/My Drafts",
+        ),
+    ] {
+        let drafts = tempfile::tempdir().unwrap();
+        let mut request = request(drafts.path(), "capcut-win");
+        request
+            .profile
+            .platform
+            .insert("device_id".to_owned(), json!("this-machine"));
+        request.target = Some(Target {
+            os,
+            folder: Some(folder.to_owned()),
+        });
+        let saved = save_it(&working(&sources), &request).await.unwrap();
+        let draft = read(&saved.folder, "draft_info.json");
+        let path = draft["materials"]["videos"][0]["path"].as_str().unwrap();
+        assert_eq!(
+            path,
+            format!("{root}/My 草稿 draft/assets/video/clip 一.mp4")
+        );
+        let meta = read(&saved.folder, "draft_meta_info.json");
+        assert_eq!(meta["draft_root_path"], root);
+        let here = drafts.path().to_string_lossy().into_owned();
+        for text in [draft.to_string(), meta.to_string()] {
+            assert!(!text.contains(&here) && !text.contains("this-machine"));
+        }
+        let problems = lint::lint(&saved.folder).unwrap();
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.severity < Severity::Warning
+                    || cfg!(not(target_os = "linux"))),
+            "{problems:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let mut request = request(drafts.path(), "capcut-win");
+    request.zip = true;
+    request
+        .profile
+        .platform
+        .insert("device_id".to_owned(), json!("this-machine"));
+    let saved = save_it(&working(&sources), &request).await.unwrap();
+    let file = fs::File::open(saved.zip.unwrap()).unwrap();
+    let mut zip = zip::ZipArchive::new(file).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(
+        &mut zip.by_name("My 草稿 draft/draft_content.json").unwrap(),
+        &mut text,
+    )
+    .unwrap();
+    let draft: Value = serde_json::from_str(&text).unwrap();
+    let path = draft["materials"]["audios"][0]["path"].as_str().unwrap();
+    assert_eq!(path, format!("{TOKEN}/assets/audio/sound.wav"));
+    assert!(!text.contains("this-machine") && !text.contains(&*drafts.path().to_string_lossy()));
+    let names: Vec<_> = zip
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
+    for name in [
+        "INSTALL.txt",
+        "My 草稿 draft/assets/video/clip 一.mp4",
+        "My 草稿 draft/draft_cover.jpg",
+    ] {
+        assert!(
+            names.iter().any(|other| other == name),
+            "{name} in {names:?}"
+        );
+    }
+    assert!(
+        !names.iter().any(|name| name.contains("capcut-mcp")),
+        "{names:?}"
+    );
+    let once: HashSet<_> = names.iter().collect();
+    assert_eq!(once.len(), names.len());
+}
+
+#[tokio::test]
+async fn saving_again_gives_the_same_draft_and_one_entry_in_the_list() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let request = request(drafts.path(), "capcut-win");
+    let first = save_it(&working(&sources), &request).await.unwrap();
+    let before = read(&first.folder, "draft_content.json");
+    let second = save_it(&working(&sources), &request).await.unwrap();
+    assert_eq!(first.folder, second.folder);
+    assert_eq!(before, read(&second.folder, "draft_content.json"));
+    let list = read(drafts.path(), registry::FILE);
+    assert_eq!(list["all_draft_store"].as_array().unwrap().len(), 1);
+    assert_eq!(list["all_draft_store"][0]["draft_name"], "My 草稿 draft");
+}
+
+/// Prints how long a draft of a thousand segments takes; `cargo test --release -- --nocapture`.
+#[tokio::test]
+async fn a_thousand_segments_are_saved_and_checked() {
+    let sources = Sources::new();
+    let mut working = working(&sources);
+    let texts: Vec<_> = (0..1000)
+        .map(|n| text(&format!("text{n}"), "some words to read"))
+        .collect();
+    let segments: Vec<_> = (0..1000)
+        .map(|n| {
+            segment(
+                &format!("seg{n}"),
+                &format!("text{n}"),
+                n * 1_000_000,
+                1_000_000,
+                json!(null),
+                json!({"render_index": 15000}),
+            )
+        })
+        .collect();
+    working["materials"]["texts"] = json!(texts);
+    working["materials"]["videos"] = json!([]);
+    working["materials"]["audios"] = json!([]);
+    working["tracks"] = json!([
+        {"id": "t", "type": "text", "name": "texts", "attribute": 0, "flag": 0, "is_default_name": false, "segments": segments}]);
+    let drafts = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let saved = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap();
+    let taken = started.elapsed();
+    let started = Instant::now();
+    let problems = lint::lint(&saved.folder).unwrap();
+    eprintln!(
+        "1,000 segments: saved in {taken:?}, checked in {:?}",
+        started.elapsed()
+    );
+    assert_eq!(problems, []);
+    let draft = read(&saved.folder, "draft_content.json");
+    assert_eq!(
+        draft["tracks"][1]["segments"].as_array().unwrap().len(),
+        1000
+    );
+}
