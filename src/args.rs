@@ -6,11 +6,42 @@ pub(crate) mod reply;
 pub(crate) mod schema;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::catalog;
 use crate::draft::ids::DraftId;
+use crate::draft::segment::Clip;
+use crate::error::{Error, Result as Tried};
+use crate::units::Edition;
 pub(crate) use position::{Content, Placement, Position};
+
+/// A JSON object: arguments, a schema, a reply.
+pub(crate) type Object = serde_json::Map<String, Value>;
+
+/// How a caller is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
+    Strict,
+    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
+    Api,
+}
+
+/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub tool: &'static str,
+    /// The arguments after mending, under their own names.
+    pub arguments: Object,
+    pub manner: Manner,
+}
+
+/// A reply as JSON.
+pub(crate) fn to_value(reply: &impl Serialize) -> Tried<Value> {
+    serde_json::to_value(reply)
+        .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
+}
 
 /// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -27,6 +58,27 @@ pub(crate) fn is_truthy(value: &Value) -> bool {
         Value::Array(a) => !a.is_empty(),
         Value::Object(o) => !o.is_empty(),
     }
+}
+
+/// A value that may be left out but not be null.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Where something stands, for strict callers; the API does not know it.
+pub(crate) fn place<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Position>, D::Error> {
+    Ok(Position::read(&Value::deserialize(deserializer)?).ok())
+}
+
+/// A list, null being an empty one.
+pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A count; what is no number leaves it to strict callers' checks.
@@ -76,6 +128,16 @@ pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
         value @ (Value::String(_) | Value::Number(_)) => Ok(Some(shown(value))),
         value => Err(D::Error::custom(format!("text is wanted, not {value}"))),
     }
+}
+
+/// Text of a field that the API does not know and so never refuses.
+pub(crate) fn own_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// Text as it is, numbers as they are written.
@@ -196,14 +258,6 @@ pub(crate) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool,
     }
 }
 
-/// A field that is read by strict callers' mending only.
-pub(crate) fn ignored<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    serde::de::IgnoredAny::deserialize(deserializer)?;
-    Ok(None)
-}
-
 /// A whole number from 1 to 4, where the API also takes `true` for 1.
 pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(deserializer)? {
@@ -213,6 +267,81 @@ pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         value => Err(D::Error::custom(format!(
             "{value} is none of the levels 1, 2, 3, 4"
         ))),
+    }
+}
+
+/// The drafts folder that a call names, for the paths of the working document.
+pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
+    match folder {
+        Some(folder) if folder.starts_with("\\\\") => Err(Error::invalid(format!(
+            "`draft_folder`: {folder:?} is a network share, which paths of drafts cannot name"
+        ))
+        .hint("give the share a drive letter, or name a local folder")),
+        Some(folder) if folder.contains('\0') => Err(Error::invalid(
+            "`draft_folder` holds a NUL character, which no path can",
+        )),
+        folder => Ok(folder
+            .filter(|folder| !folder.is_empty())
+            .map(str::to_owned)),
+    }
+}
+
+/// Where a strict caller's `position` puts something; the API does not know it.
+pub(crate) fn clip(
+    strict: bool,
+    position: Option<Position>,
+    canvas: (f64, f64),
+    content: Content,
+    clip: Clip,
+) -> Clip {
+    let Some(position) = position.filter(|_| strict) else {
+        return clip;
+    };
+    let placement = position.resolve(canvas, content);
+    Clip {
+        transform_x: placement.transform_x,
+        transform_y: placement.transform_y,
+        scale_x: placement.scale_x.unwrap_or(clip.scale_x),
+        scale_y: placement.scale_y.unwrap_or(clip.scale_y),
+        ..clip
+    }
+}
+
+/// Puts the numbers that a CapCut API knows in the place of `position`.
+pub(crate) fn api_position(
+    arguments: &mut Object,
+    position: Option<Position>,
+    canvas: (f64, f64),
+    content: Content,
+) {
+    let Some(position) = position else { return };
+    arguments.shift_remove("position");
+    let placement = position.resolve(canvas, content);
+    let mut set = |name: &str, value: f64| arguments.insert(name.to_owned(), value.into());
+    set("transform_x", placement.transform_x);
+    set("transform_y", placement.transform_y);
+    if let (Some(x), Some(y)) = (placement.scale_x, placement.scale_y) {
+        set("scale_x", x);
+        set("scale_y", y);
+    }
+}
+
+/// Writes a name the way the API's own lists do, in whichever edition has it.
+pub(crate) fn api_name(arguments: &mut Object, argument: &str, kinds: &[catalog::Kind]) {
+    let Some(Value::String(name)) = arguments.get_mut(argument) else {
+        return;
+    };
+    if name.is_empty() {
+        return;
+    }
+    let found: Vec<_> = Edition::ALL
+        .into_iter()
+        .filter_map(|edition| catalog::find_in(edition, kinds, name).ok())
+        .collect();
+    if !found.iter().any(|entry| entry.key == name.as_str())
+        && let Some(entry) = found.first()
+    {
+        *name = entry.key.to_owned();
     }
 }
 

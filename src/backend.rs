@@ -1,1 +1,78 @@
-//! Where calls go: the engine in this process, or a CapCut API server.
+//! Where calls go: the engine in this process, or a CapCut API server; and which of the two it is.
+
+mod choice;
+pub(crate) mod dialect;
+pub(crate) mod evidence;
+mod remote;
+mod save;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+pub(crate) use choice::{Choice, Servers};
+pub(crate) use remote::{Announced, LOST_DRAFT, Remote, is_loopback};
+
+/// How far a call is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Step {
+    pub done: f64,
+    pub total: Option<f64>,
+    pub message: String,
+}
+
+/// Hears how far a call is.
+pub(crate) type Progress = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// Who carries a call out.
+#[derive(Clone)]
+pub(crate) enum Backend {
+    Embedded(Arc<Engine>),
+    Remote(Arc<Remote>),
+}
+
+impl Backend {
+    /// As replies and the journal's readers name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Remote(_) => "remote",
+        }
+    }
+}
+
+/// A try that failed, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub error: Error,
+    pub reached: Reached,
+    /// The server said it, or the way to it; not a limit of ours.
+    pub by_server: bool,
+    /// When the server wants to be asked again.
+    pub after: Option<Duration>,
+}
+
+/// How far a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// It never left.
+    Never,
+    /// It was answered, if only to refuse.
+    Answered,
+    /// It was sent, and the answer was lost.
+    Lost,
+}
+
+impl From<Error> for Failure {
+    /// The engine's own errors: what they are about was not done.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            reached: Reached::Answered,
+            by_server: false,
+            after: None,
+        }
+    }
+}

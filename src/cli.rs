@@ -1,8 +1,420 @@
 //! The commands and their options.
+//!
+//! Everything below this module fails with [`Error`]; here it becomes one line on stderr, a hint, and
+//! an exit code.
 
+mod call;
+pub(crate) mod compose;
+mod doctor;
+mod engine;
+mod serve;
+pub(crate) mod tools;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::error::{Error, Kind, Result};
+use crate::exec::App;
+use crate::settings::{BackendChoice, Given, Settings, ToolChoice};
+use crate::tools::Object;
+use crate::units::Edition;
+
+/// Makes CapCut and JianYing video drafts: an MCP server, a command line and a drop-in CapCut API.
+///
+/// Without a command it serves MCP on stdin and stdout, which is how AI clients start it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "capcut-mcp",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = false,
+    subcommand_required = false,
+    after_help = "Examples:
+  capcut-mcp doctor                                    what is set up and what is missing
+  capcut-mcp compose examples/first-draft.yaml         a whole video from one file
+  capcut-mcp call create_draft width=1080 height=1920  one tool from the shell
+  capcut-mcp tools add_text                            the parameters of one tool
+  capcut-mcp                                           an MCP server, for a client's configuration
+
+The draft is made by a CapCut API server if one answers at the API's address, else by the engine in
+this process; `--backend` allows only the one.
+
+Environment: CAPCUT_API_URL, CAPCUT_MCP_BACKEND, CAPCUT_MCP_EDITION, CAPCUT_MCP_DATA_DIR,
+CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR. Options go before them."
+)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Options of every command; they may stand before or after it.
+#[derive(Debug, Args)]
+struct Options {
+    /// Who makes the drafts: `auto` (the API if one answers, else the engine), `remote` or `embedded`.
+    #[arg(long, global = true, value_name = "WHO", value_parser = parse_backend, help_heading = "Options of every command")]
+    backend: Option<BackendChoice>,
+    /// The app that drafts are for: `capcut` or `jianying`.
+    #[arg(long, global = true, value_name = "APP", value_parser = parse_edition, help_heading = "Options of every command")]
+    edition: Option<Edition>,
+    /// Where the CapCut API answers; http://127.0.0.1:9000 unless told otherwise.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = "Options of every command"
+    )]
+    api_url: Option<String>,
+    /// Where drafts, media and the journal are kept.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Options of every command"
+    )]
+    data_dir: Option<PathBuf>,
+    /// A file that overrides single keys of the built-in `tools.toml`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Options of every command"
+    )]
+    config: Option<PathBuf>,
+    /// What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace` or `target=level,…`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        help_heading = "Options of every command"
+    )]
+    log: Option<String>,
+    /// How log lines look.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "plain",
+        help_heading = "Options of every command"
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Engine(engine::Engine),
+    Call(call::Call),
+    Tools(tools::Tools),
+    Compose(compose::Compose),
+    Doctor(doctor::Doctor),
+    Completions(Completions),
+}
+
+/// Prints the completions of a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp completions bash > ~/.local/share/bash-completion/completions/capcut-mcp
+  capcut-mcp completions zsh  > ~/.zfunc/_capcut-mcp
+  capcut-mcp completions fish > ~/.config/fish/completions/capcut-mcp.fish")]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Whether these arguments are a command line.
+#[cfg(test)]
+pub(crate) fn accepts(arguments: &[&str]) -> bool {
+    let line = std::iter::once("capcut-mcp").chain(arguments.iter().copied());
+    Cli::try_parse_from(line).is_ok()
+}
 
 /// Parses the arguments, runs the command and gives the exit code.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; a broken pipe is nobody's concern here.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match carry_out(cli) {
+        Ok(code) => code,
+        Err(error) => report(&error),
+    }
+}
+
+fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { options, command } = cli;
+    let command = command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
+    match command {
+        Command::Completions(Completions { shell }) => completions(shell),
+        Command::Tools(tools) => tools.run(),
+        Command::Serve(serve) => {
+            let settings = options.settings(serve.tools)?;
+            wait_here(serve.run(App::new(settings)?))
+        }
+        Command::Call(call) => {
+            let settings = options.settings(None)?;
+            // Wrong arguments are told before anything is opened.
+            let request = call.decode()?;
+            wait_here(call::run(App::new(settings)?, request))
+        }
+        Command::Compose(compose) => {
+            let settings = options.settings(None)?;
+            wait_here(compose.run(App::new(settings)?))
+        }
+        Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
+        Command::Engine(engine) => {
+            let settings = options.settings(None)?;
+            wait_here(engine.run(settings))
+        }
+    }
+}
+
+impl Options {
+    /// The settings of this process, and logging switched on accordingly.
+    fn settings(self, tools: Option<ToolChoice>) -> Result<Settings> {
+        let format = self.log_format;
+        let settings = Settings::current(Given {
+            data_dir: self.data_dir,
+            config_file: self.config,
+            api_url: self.api_url,
+            backend: self.backend,
+            edition: self.edition,
+            log: self.log,
+            tools,
+            ..Given::default()
+        })?;
+        log_to_stderr(&settings.log, format)?;
+        Ok(settings)
+    }
+}
+
+/// Logs to stderr: stdout is the protocol, or a command's result.
+fn log_to_stderr(levels: &str, format: LogFormat) -> Result<()> {
+    let targets = filter(levels)?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    let registry = tracing_subscriber::registry().with(targets);
+    let started = match format {
+        LogFormat::Plain => registry.with(lines.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
+    };
+    started.map_err(|e| Error::internal("logging is switched on already").source(e))
+}
+
+fn filter(levels: &str) -> Result<Targets> {
+    let targets: Targets = levels.parse().map_err(|e| {
+        Error::invalid(format!("`--log`: {levels:?} is no level"))
+            .source(Box::<dyn std::error::Error + Send + Sync>::from(e))
+            .hint("`error`, `warn`, `info`, `debug`, `trace`, or `target=level,…`")
+    })?;
+    // The SDK warns of every mistake that a client makes; whoever wants that says so.
+    Ok(if levels.contains("rmcp") {
+        targets
+    } else {
+        targets.with_target("rmcp", tracing::level_filters::LevelFilter::ERROR)
+    })
+}
+
+/// Runs a command on this one thread; blocking work still gets threads of its own.
+fn wait_here(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    // A thread that still waits for input must not keep the process alive.
+    runtime.shutdown_background();
+    result
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "capcut-mcp", &mut script);
+    print(&String::from_utf8(script)?)
+}
+
+/// Writes a command's result to stdout. That nobody reads it is no failure.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| {
+            if text.ends_with('\n') {
+                Ok(())
+            } else {
+                stdout.write_all(b"\n")
+            }
+        })
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+/// JSON as a person reads it on a terminal, on one line for a program.
+fn json_text(value: &Value) -> String {
+    if io::stdout().is_terminal() {
+        format!("{value:#}")
+    } else {
+        value.to_string()
+    }
+}
+
+/// Prints a failure to stderr and gives its exit code.
+fn report(error: &anyhow::Error) -> ExitCode {
+    let (message, code) = describe(error);
+    // Nothing is left to tell a failure to write to stderr to.
+    let _ = writeln!(io::stderr(), "error: {message}");
+    ExitCode::from(code)
+}
+
+/// A failure with its contexts in one line, its hint in the next, and the exit code.
+fn describe(error: &anyhow::Error) -> (String, u8) {
+    let mut message = String::new();
+    for cause in error.chain() {
+        if !message.is_empty() {
+            message.push_str(": ");
+        }
+        message.push_str(&cause.to_string());
+        if let Some(known) = cause.downcast_ref::<Error>() {
+            // It tells its own causes and its hint.
+            return (message, known.kind.exit_code());
+        }
+    }
+    (message, 1)
+}
+
+/// Makes relative paths in arguments absolute: the draft may be saved by another process, elsewhere.
+fn anchor(arguments: &mut Object, base: &Path) {
+    for (key, value) in arguments {
+        let is_source = key.ends_with("_url") || key.ends_with("_path") || key == "srt";
+        let Value::String(text) = value else { continue };
+        let is_path = !text.is_empty() && !text.contains("://") && !text.contains('\n');
+        if (key == "draft_folder" || is_source) && is_path && base.join(&*text).exists() {
+            *text = base.join(&*text).to_string_lossy().into_owned();
+        }
+    }
+}
+
+fn parse_backend(text: &str) -> Result<BackendChoice, String> {
+    text.parse()
+}
+
+fn parse_edition(text: &str) -> Result<Edition, String> {
+    text.parse()
+}
+
+/// The error of a name that is none, with the nearest that exist.
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> Error {
+    let mut near: Vec<(f64, &str)> = known
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near: Vec<_> = near
+        .iter()
+        .take(3)
+        .map(|(_, other)| format!("`{other}`"))
+        .collect();
+    let hint = if near.is_empty() {
+        "`capcut-mcp tools` lists them".to_owned()
+    } else {
+        format!(
+            "did you mean {}? `capcut-mcp tools` lists them",
+            near.join(" or ")
+        )
+    };
+    Error::new(Kind::NotFound, format!("there is no {what} {name:?}")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn the_options_of_every_command_stand_before_or_after_it() {
+        for line in [
+            "capcut-mcp --backend embedded --edition jianying call create_draft",
+            "capcut-mcp call --backend embedded create_draft --edition jianying",
+            "capcut-mcp call create_draft --backend embedded --edition jianying",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            assert_eq!(cli.options.backend, Some(BackendChoice::Embedded), "{line}");
+            assert_eq!(cli.options.edition, Some(Edition::Jianying), "{line}");
+        }
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        let cli = Cli::try_parse_from(["capcut-mcp"]).expect("no command is fine");
+        assert!(cli.command.is_none());
+    }
+
+    #[test]
+    fn the_commands_agree_with_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_in_its_help() {
+        let mut checked = 0;
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{}: {help}", command.get_name());
+            assert!(help.contains("capcut-mcp "), "{}", command.get_name());
+            checked += 1;
+        }
+        assert!(checked >= 6, "only {checked} commands");
+    }
+
+    #[test]
+    fn a_failure_is_one_line_and_a_hint_and_its_kind_gives_the_exit_code() {
+        let error = Error::conflict("two at once").hint("wait");
+        let error = Err::<(), _>(error).context("visuals[1]").unwrap_err();
+        assert_eq!(
+            describe(&error),
+            ("visuals[1]: two at once\nhint: wait".to_owned(), 2)
+        );
+        assert_eq!(
+            describe(&anyhow::anyhow!("inner").context("outer")),
+            ("outer: inner".to_owned(), 1)
+        );
+        let error = anyhow::Error::from(Error::media("no sound"));
+        assert_eq!(describe(&error), ("no sound".to_owned(), 3));
+    }
+
+    #[test]
+    fn what_the_sdk_says_of_clients_is_quiet_unless_asked_for() {
+        let rmcp = |levels: &str| {
+            filter(levels)
+                .expect("a level")
+                .would_enable("rmcp", &tracing::Level::WARN)
+        };
+        assert!(!rmcp("info"));
+        assert!(rmcp("info,rmcp=debug"));
+        assert!(filter("loud=very").is_err());
+    }
 }

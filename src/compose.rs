@@ -1,1 +1,447 @@
-//! A whole video from one plan: validate, prepare, fan out, meet at the sync point, save, sum up.
+//! A whole video from one plan: validate, prepare, fan out, meet at the sync point, follow up, verify, save,
+//! sum up item by item.
+
+pub(crate) mod batch;
+pub(crate) mod document;
+pub(crate) mod layout;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod schema;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::{App, Context, Step};
+use crate::local;
+use crate::tools::{Manner, Object};
+use document::Document;
+use layout::{Item, Lengths};
+use plan::{OnFailure, Plan, Save, Section};
+use report::{Outcome, Phases, Report, Row, Status, Totals};
+
+/// How many media are probed at once.
+const PROBES: usize = 8;
+
+/// How a run is taken up, and who is told of its draft.
+pub(crate) struct Taking<'a> {
+    /// The draft of an earlier run: only what it lacks is done.
+    pub resume: Option<DraftId>,
+    /// Called as soon as the draft is known.
+    pub known: &'a (dyn Fn(&DraftId) + Send + Sync),
+}
+
+/// Carries a plan out. An `Err` means that nothing was made; whatever was made is told by the report.
+pub(crate) async fn compose(
+    app: &Arc<App>,
+    plan: &Plan,
+    taking: Taking<'_>,
+    context: &Context,
+) -> Result<Report> {
+    let started = Instant::now();
+    let items = layout::decode(plan)?;
+    check_save(plan)?;
+    let create = create_arguments(plan)?;
+    let mut phases = Phases::default();
+
+    let probing = Instant::now();
+    let lengths = probe(app, &items, &context.cancel).await?;
+    phases.probe_ms = ms(probing);
+    let items = layout::lay_out(items, &lengths);
+
+    let creating = Instant::now();
+    let (draft, backend, present, mut notes) = match taking.resume {
+        Some(draft) => {
+            let force = items.iter().any(|item| item.section == Section::Keyframes);
+            let document = query(app, &draft, force, context).await?;
+            let backend = app.backend_of(&draft)?.to_owned();
+            (draft, backend, Some(document), Vec::new())
+        }
+        None => {
+            let reply = call(app, "create_draft", create, context).await?;
+            let draft = reply
+                .get("draft_id")
+                .and_then(Value::as_str)
+                .map(|id| DraftId(id.to_owned()))
+                .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
+            let backend = reply["backend"].as_str().unwrap_or("embedded").to_owned();
+            let notes = reply["reason"].as_str().map(str::to_owned).into_iter().collect();
+            (draft, backend, None, notes)
+        }
+    };
+    phases.create_ms = ms(creating);
+    (taking.known)(&draft);
+
+    let run = Run {
+        app,
+        draft: &draft,
+        context,
+        present,
+        abort: plan.on_failure == OnFailure::Abort,
+        stop: context.cancel.child_token(),
+        done: AtomicUsize::new(0),
+        total: items.len(),
+    };
+    let fanning = Instant::now();
+    let (first, rest): (Vec<Item>, Vec<Item>) = items
+        .into_iter()
+        .partition(|item| matches!(item.section, Section::Audio | Section::Visuals));
+    let mut rows = if backend == "remote" {
+        run.fan_out(&first, app.sync_timeout()).await
+    } else {
+        run.in_order(&first).await
+    };
+    phases.fan_out_ms = ms(fanning);
+    let following = Instant::now();
+    rows.extend(run.in_order(&rest).await);
+    phases.rest_ms = ms(following);
+    phases.one_after_another_ms = phases.create_ms + rows.iter().map(|row| row.ms).sum::<f64>();
+
+    let verifying = Instant::now();
+    let mut segments_in_draft = 0;
+    if !context.cancel.is_cancelled() {
+        match query(app, &draft, false, context).await {
+            Ok(document) => {
+                segments_in_draft = document.segments();
+                let calls: Vec<&Item> = first.iter().chain(&rest).collect();
+                verify(&document, &calls, &mut rows);
+            }
+            Err(error) => {
+                for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
+                    row.fail(&Error::new(error.kind, "was acknowledged, but the draft cannot be read to check it"));
+                }
+                notes.push(format!("the draft could not be checked: {}", error.message));
+            }
+        }
+    }
+    phases.verify_ms = ms(verifying);
+
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    let totals = Totals {
+        asked: rows.len(),
+        ok: count(Status::Ok),
+        failed: count(Status::Failed),
+        skipped: count(Status::Skipped),
+        segments_in_draft,
+    };
+    let mut report = Report {
+        outcome: if totals.ok == totals.asked { Outcome::Complete } else { Outcome::Partial },
+        draft_id: Some(draft.clone()),
+        backend: Some(backend.clone()),
+        folder: None,
+        save_error: None,
+        totals,
+        items: rows,
+        phases,
+        notes,
+    };
+    if context.cancel.is_cancelled() {
+        report.outcome = Outcome::Cancelled;
+    } else if run.abort && report.outcome == Outcome::Partial {
+        report.outcome = Outcome::Aborted;
+        clear_away(app, &draft, &backend, &mut report).await;
+    } else if report.totals.ok == 0 && report.totals.asked > 0 {
+        report.outcome = Outcome::Failed;
+    } else {
+        save(app, plan, &draft, context, &mut report).await;
+    }
+    report.phases.total_ms = ms(started);
+    Ok(report)
+}
+
+/// What one run shares among its calls.
+struct Run<'a> {
+    app: &'a Arc<App>,
+    draft: &'a DraftId,
+    context: &'a Context,
+    /// What the draft held when the run was taken up again.
+    present: Option<Document>,
+    abort: bool,
+    /// Fires when the client gives up, or at the first failure where that stops the rest.
+    stop: CancellationToken,
+    done: AtomicUsize,
+    total: usize,
+}
+
+impl Run<'_> {
+    /// One after another: the order of calls is the order of the plan.
+    async fn in_order(&self, items: &[Item]) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(items.len());
+        for item in items {
+            rows.push(self.one(item).await);
+        }
+        rows
+    }
+
+    /// Audio and pictures side by side. Tracks are opened in the plan's order, the opening call of a track alone
+    /// in its branch; then everything else at once, as far as the lanes allow.
+    async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<Row> {
+        let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
+        let deadline = tokio::time::Instant::now() + limit;
+        let branch = |section: Section| {
+            items.iter().enumerate().filter(move |(_, item)| item.section == section)
+        };
+        let opened = futures::future::join(
+            self.open(branch(Section::Audio), deadline),
+            self.open(branch(Section::Visuals), deadline),
+        )
+        .await;
+        for (index, row) in opened.0.into_iter().chain(opened.1) {
+            rows[index] = Some(row);
+        }
+        let mut calls: FuturesUnordered<_> = items
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| rows[*index].is_none())
+            .map(async |(index, item)| (index, self.by(item, deadline).await))
+            .collect();
+        while let Some((index, row)) = calls.next().await {
+            rows[index] = Some(row);
+        }
+        drop(calls);
+        rows.into_iter().flatten().collect()
+    }
+
+    async fn open<'b>(
+        &self,
+        items: impl Iterator<Item = (usize, &'b Item)>,
+        deadline: tokio::time::Instant,
+    ) -> Vec<(usize, Row)> {
+        let mut opened: Vec<&str> = Vec::new();
+        let mut rows = Vec::new();
+        for (index, item) in items {
+            if opened.contains(&item.track()) {
+                continue;
+            }
+            let row = self.by(item, deadline).await;
+            if row.status == Status::Ok {
+                opened.push(item.track());
+            }
+            rows.push((index, row));
+        }
+        rows
+    }
+
+    async fn by(&self, item: &Item, deadline: tokio::time::Instant) -> Row {
+        match tokio::time::timeout_at(deadline, self.one(item)).await {
+            Ok(row) => row,
+            Err(_) => {
+                let mut row = Row::new(&item.path, item.spec.name, Status::Failed);
+                row.fail(
+                    &Error::new(Kind::Timeout, "was not answered before the sync point")
+                        .hint("raise `[sync] timeout_s` in tools.toml, or take the run up again with `resume`"),
+                );
+                row
+            }
+        }
+    }
+
+    async fn one(&self, item: &Item) -> Row {
+        let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
+        if self.stop.is_cancelled() {
+            row.status = Status::Skipped;
+            let why = if self.context.cancel.is_cancelled() { "the run was cancelled" } else { "an item before it failed" };
+            row.error = Some(why.to_owned());
+            return row;
+        }
+        if self.present.as_ref().is_some_and(|document| document.holds(item)) {
+            row.notes.push("was there already".to_owned());
+        } else {
+            let started = Instant::now();
+            let mut arguments = item.arguments.clone();
+            arguments.insert("draft_id".to_owned(), json!(self.draft));
+            let tries = Arc::new(AtomicUsize::new(0));
+            let context = Context {
+                cancel: self.stop.clone(),
+                progress: None,
+                tries: Some(tries.clone()),
+            };
+            let reply = call(self.app, item.spec.name, arguments, &context).await;
+            row.ms = ms(started);
+            row.tries = u32::try_from(tries.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+            match reply {
+                Ok(reply) => fill(&mut row, &reply),
+                Err(error) if error.kind == Kind::Cancelled => {
+                    row.fail(&error);
+                    row.status = Status::Skipped;
+                }
+                Err(error) => row.fail(&error),
+            }
+        }
+        row.track = row.track.or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
+        if self.abort && row.status == Status::Failed {
+            self.stop.cancel();
+        }
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(progress) = &self.context.progress {
+            progress(Step {
+                done: done as f64,
+                total: Some(self.total as f64),
+                message: format!("{} {:?}", row.item, row.status).to_lowercase(),
+            });
+        }
+        row
+    }
+}
+
+fn fill(row: &mut Row, reply: &Value) {
+    row.segment_id = reply["segment_id"].as_str().map(str::to_owned);
+    row.track = reply["track"].as_str().map(str::to_owned);
+    row.start = reply["start"].as_f64();
+    row.end = reply["end"].as_f64();
+    if let Some(notes) = reply["notes"].as_array() {
+        row.notes.extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+}
+
+/// What was acknowledged but is not in the draft has failed.
+fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
+    for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
+        let Some(item) = items.iter().find(|item| item.path == row.item) else { continue };
+        // Keyframes cannot be seen on a reference server before a refresh, which would probe all media again.
+        if item.section == Section::Keyframes {
+            continue;
+        }
+        match document.place_of(item) {
+            Some((start, end)) => {
+                row.start = row.start.or(Some(start));
+                row.end = row.end.or(Some(end));
+            }
+            None => row.fail(
+                &Error::new(Kind::Unavailable, "was acknowledged, but it is not in the draft")
+                    .hint("take the run up again with `resume`: only what is missing is done"),
+            ),
+        }
+    }
+}
+
+async fn save(app: &Arc<App>, plan: &Plan, draft: &DraftId, context: &Context, report: &mut Report) {
+    let mut arguments = match &plan.save {
+        Some(Save::Whether(false)) => return,
+        Some(Save::With(arguments)) => arguments.clone(),
+        Some(Save::Whether(true)) | None => Object::new(),
+    };
+    arguments.insert("draft_id".to_owned(), json!(draft));
+    let saving = Instant::now();
+    match call(app, "save_draft", arguments, context).await {
+        Ok(reply) => {
+            report.folder = reply["folder"].as_str().map(str::to_owned);
+            if let Some(notes) = reply["notes"].as_array() {
+                report.notes.extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+        }
+        Err(error) => {
+            report.outcome =
+                if error.kind == Kind::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+            report.save_error = Some(error.to_string());
+        }
+    }
+    report.phases.save_ms = ms(saving);
+}
+
+/// After an abort nothing stays on the engine; a server cannot delete, so its left-over draft is named.
+async fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Report) {
+    if backend == "remote" {
+        report.notes.push(format!("the CapCut API cannot delete drafts: {draft} is left there, unfinished"));
+        return;
+    }
+    app.forget(draft);
+    match app.journal.delete(draft) {
+        Ok(()) => {
+            report.draft_id = None;
+            report.totals.segments_in_draft = 0;
+            report.notes.push("the unfinished draft was deleted".to_owned());
+        }
+        Err(error) => report.notes.push(format!("the unfinished draft {draft} is left: {}", error.message)),
+    }
+}
+
+fn create_arguments(plan: &Plan) -> Result<Object> {
+    let mut arguments = Object::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            arguments.insert(key.to_owned(), value);
+        }
+    };
+    put("width", plan.width.map(Value::from));
+    put("height", plan.height.map(Value::from));
+    put("aspect_ratio", plan.aspect_ratio.clone().map(Value::from));
+    put("resolution", plan.resolution.clone().map(Value::from));
+    put("name", plan.name.clone().map(Value::from));
+    put("note", plan.note.clone().map(Value::from));
+    // Decoded now so that a wrong canvas is found before anything is made.
+    decode("create_draft", arguments.clone())?;
+    Ok(arguments)
+}
+
+fn check_save(plan: &Plan) -> Result<()> {
+    let Some(Save::With(arguments)) = &plan.save else { return Ok(()) };
+    let mut arguments = arguments.clone();
+    arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
+    decode("save_draft", arguments).map(drop).map_err(|error| {
+        let lines: Vec<String> = error.message.lines().map(|line| format!("save: {line}")).collect();
+        Error { message: lines.join("\n"), ..error }
+    })
+}
+
+fn decode(tool: &str, arguments: Object) -> Result<Box<dyn crate::tools::Request>> {
+    local::find(tool)
+        .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
+        .decode(arguments, Manner::Strict)
+}
+
+async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
+    app.run(decode(tool, arguments)?, context.clone()).await
+}
+
+async fn query(app: &Arc<App>, draft: &DraftId, force: bool, context: &Context) -> Result<Document> {
+    let arguments = match json!({ "draft_id": draft, "force_update": force }) {
+        Value::Object(arguments) => arguments,
+        _ => Object::new(),
+    };
+    let context = Context { progress: None, ..context.clone() };
+    Document::read(&call(app, "query_script", arguments, &context).await?)
+}
+
+/// The lengths of all media whose items do not say theirs, asked side by side.
+async fn probe(app: &Arc<App>, items: &[Item], cancel: &CancellationToken) -> Result<Lengths> {
+    let sources: BTreeSet<String> = items
+        .iter()
+        .filter(|item| item.needs_length())
+        .filter_map(|item| item.source().map(str::to_owned))
+        .collect();
+    let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
+        .into_iter()
+        .map(|source| {
+            let media = app.media.clone();
+            async move {
+                // A medium that cannot be read keeps its open end: its own call says what is wrong.
+                let facts = media.facts(&source).await.ok()?;
+                let sound = facts.audio_duration.unwrap_or(facts.duration);
+                Some((source, (facts.duration.seconds(), sound.seconds())))
+            }
+            .boxed()
+        })
+        .collect();
+    let probes = futures::stream::iter(asked)
+        .buffer_unordered(PROBES)
+        .filter_map(futures::future::ready)
+        .collect::<Lengths>();
+    tokio::select! {
+        lengths = probes => Ok(lengths),
+        () = cancel.cancelled() => Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made")),
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}

@@ -5,7 +5,9 @@
 
 pub(crate) mod edit;
 mod held;
+pub(crate) mod lengths;
 pub(crate) mod marker;
+pub(crate) mod parts;
 pub(crate) mod package;
 pub(crate) mod profile;
 pub(crate) mod registry;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::reply::Placed;
+use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::engine::edit::{Edit, Outcome};
@@ -28,7 +31,6 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
-use crate::tools::{Call, Manner};
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -416,8 +418,8 @@ fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<R
         sequence,
         tool: call.tool.to_owned(),
         arguments: Value::Object(call.arguments.clone()),
-        found: Some(crate::tools::to_value(found)?),
-        reply: crate::tools::to_value(reply)?,
+        found: Some(crate::args::to_value(found)?),
+        reply: crate::args::to_value(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),
     })

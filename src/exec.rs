@@ -1,1 +1,574 @@
 //! How a call is carried out: its turn on its draft, a slot in its lane, the breaker, the backend, again.
+
+pub(crate) mod breaker;
+pub(crate) mod jobs;
+pub(crate) mod lanes;
+mod ledger;
+mod retry;
+mod routing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{Backend, Failure, Reached, Remote, Servers};
+use crate::draft::ids::DraftId;
+use crate::engine::{self, Engine};
+use crate::error::{Error, Kind, Result};
+use crate::journal::{ENGINE, Journal};
+use crate::local;
+use crate::manifest::{self, Manifest, Route};
+use crate::media::{Access, Media};
+use crate::settings::{BackendChoice, Settings};
+use crate::tools::{Manner, Request, Spec, Turn};
+
+use breaker::{Breaker, Position, Verdict};
+use lanes::Patience;
+use ledger::Lookup;
+use routing::Home;
+
+pub(crate) use crate::backend::{Progress, Step};
+
+/// What a caller brings along besides the request.
+#[derive(Clone, Default)]
+pub(crate) struct Context {
+    pub cancel: CancellationToken,
+    pub progress: Option<Progress>,
+    /// Counts how often the call was sent.
+    pub tries: Option<Arc<AtomicUsize>>,
+}
+
+/// Everything that a running process needs; nothing is opened before it is used.
+pub(crate) struct App {
+    pub settings: Settings,
+    pub manifest: Arc<Manifest>,
+    pub engine: Arc<Engine>,
+    pub media: Arc<Media>,
+    pub journal: Arc<Journal>,
+    /// Work that outlives a client's patience.
+    pub jobs: jobs::Jobs,
+    pub servers: Servers,
+    pub lanes: lanes::Lanes,
+    turns: turns::Turns,
+    breakers: Mutex<HashMap<String, Breaker>>,
+    homes: routing::Homes,
+    lists: ledger::Lists,
+    tallies: ledger::Tallies,
+}
+
+/// A call that may be tried more than once.
+struct Attempt<'a> {
+    request: &'a dyn Request,
+    route: &'a Route,
+    backend: &'a Backend,
+    context: &'a Context,
+    /// The end of its time, once it has had its first slot.
+    until: Option<Instant>,
+}
+
+impl App {
+    /// What runs as the user and for the user: everything that the user may read may be read.
+    pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
+        Self::with_access(settings, Access::user())
+    }
+
+    /// For callers who may read less than the user.
+    pub(crate) fn with_access(settings: Settings, access: Access) -> Result<Arc<Self>> {
+        let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
+        let journal = Arc::new(Journal::of(settings.data_dir().ok()));
+        let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
+        let engine = Arc::new(Engine::new(
+            settings.edition,
+            Arc::clone(&media),
+            Arc::clone(&journal),
+            engine::Options::default(),
+        ));
+        Ok(Arc::new(Self::of(
+            settings, manifest, engine, media, journal,
+        )))
+    }
+
+    /// How long both branches of a plan are waited for.
+    pub(crate) fn sync_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.manifest.sync.timeout_s)
+    }
+
+    /// `embedded` or `remote`: who keeps the draft.
+    pub(crate) fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
+        match self.journal.find(draft)? {
+            Some(row) if row.origin == ENGINE => Ok("embedded"),
+            Some(_) => Ok("remote"),
+            None => Err(self.journal.unknown(draft)),
+        }
+    }
+
+    pub(crate) fn of(
+        settings: Settings,
+        manifest: Arc<Manifest>,
+        engine: Arc<Engine>,
+        media: Arc<Media>,
+        journal: Arc<Journal>,
+    ) -> Self {
+        Self {
+            servers: Servers::new(settings.api_url.as_deref(), &manifest, &media),
+            lanes: lanes::Lanes::new(&manifest),
+            turns: turns::Turns::default(),
+            breakers: Mutex::default(),
+            homes: routing::Homes::default(),
+            lists: ledger::Lists::default(),
+            tallies: ledger::Tallies::default(),
+            jobs: jobs::Jobs::new(journal.clone()),
+            settings,
+            manifest,
+            engine,
+            media,
+            journal,
+        }
+    }
+
+    /// Carries a call out and gives its reply.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        request: Box<dyn Request>,
+        context: Context,
+    ) -> Result<Value> {
+        self.bounded(request, context, None).await
+    }
+
+    /// As [`App::run`], on the backend named, whoever keeps the draft: for moving drafts.
+    pub(crate) async fn run_on(
+        self: &Arc<Self>,
+        backend: Backend,
+        request: Box<dyn Request>,
+        context: Context,
+    ) -> Result<Value> {
+        self.bounded(request, context, Some(Home::moving(backend)))
+            .await
+    }
+
+    async fn bounded(
+        self: &Arc<Self>,
+        request: Box<dyn Request>,
+        mut context: Context,
+        home: Option<Home>,
+    ) -> Result<Value> {
+        let cancel = context.cancel.clone();
+        let tries = Arc::clone(context.tries.get_or_insert_default());
+        let spec = request.spec();
+        let work = AssertUnwindSafe(self.carry_out(request, context, home)).catch_unwind();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(cancelled(spec, tries.load(Ordering::Relaxed))),
+            ended = work => ended.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
+        }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        request: Box<dyn Request>,
+        context: Context,
+        home: Option<Home>,
+    ) -> Result<Value> {
+        let request = request.as_ref();
+        let spec = request.spec();
+        let route = self.manifest.route(spec.name)?;
+        if !spec.routed {
+            return self.carry_out_here(request, route, &context).await;
+        }
+        let moving = home.is_some();
+        let home = match home {
+            Some(home) => home,
+            None => self.home(request).await?,
+        };
+        let ended = self.at(&home, request, route, &context).await;
+        // The server that would have made the draft is gone, and nothing was done: choose again, once.
+        let choose_again = |failure: &Failure| {
+            !moving
+                && request.draft().is_none()
+                && matches!(home.backend, Backend::Remote(_))
+                && self.settings.backend == BackendChoice::Auto
+                && (failure.reached == Reached::Never
+                    || (failure.reached == Reached::Lost
+                        && failure.error.kind == Kind::Unavailable))
+        };
+        match ended {
+            Err(failure) if choose_again(&failure) => {
+                if let Backend::Remote(remote) = &home.backend {
+                    remote.doubt().await;
+                }
+                let home = self.home(request).await?;
+                let ended = self.at(&home, request, route, &context).await;
+                ended.map_err(|failure| failure.error)
+            }
+            ended => ended.map_err(|failure| failure.error),
+        }
+    }
+
+    /// One call on its backend, from its turn to the journal.
+    async fn at(
+        self: &Arc<Self>,
+        home: &Home,
+        request: &dyn Request,
+        route: &Route,
+        context: &Context,
+    ) -> Result<Value, Failure> {
+        let spec = request.spec();
+        if let Backend::Remote(remote) = &home.backend
+            && let Some(cache_s) = route.cache_s
+            && let Some(path) = route.path()
+        {
+            let key = ledger::list_key(remote, path);
+            if let Some(output) = self.fresh_list(&key, cache_s) {
+                return Ok(request.reply_from_api(Value::clone(&output))?);
+            }
+            let mut attempt = Attempt {
+                request,
+                route,
+                backend: &home.backend,
+                context,
+                until: None,
+            };
+            let ended = self.tries(&mut attempt, home).await;
+            return ended.or_else(|failure| self.old_list(&key, request, failure));
+        }
+        let turn = match request.draft() {
+            Some(draft) if request.turn() != Turn::Free => {
+                let wait = self.turns.take(draft, request.turn());
+                self.queued(wait, "its turn on the draft").await?
+            }
+            _ => None,
+        };
+        let evidence = ledger::evidence(request, route);
+        let _announced = match (&home.backend, request.draft(), &evidence) {
+            (Backend::Remote(remote), Some(draft), Some(evidence)) => {
+                Some(remote.announce(draft, evidence.clone()))
+            }
+            _ => None,
+        };
+        let mut attempt = Attempt {
+            request,
+            route,
+            backend: &home.backend,
+            context,
+            until: None,
+        };
+        let mut reply = self.tries(&mut attempt, home).await?;
+        if let Some(turn) = &turn {
+            turn.succeeded();
+        }
+        if let Backend::Remote(remote) = &home.backend {
+            self.enter(remote, home, request, &reply).await?;
+        }
+        sign(spec, &mut reply, home);
+        Ok(reply)
+    }
+
+    /// Tries until it is done or there is no use in trying.
+    async fn tries(&self, attempt: &mut Attempt<'_>, home: &Home) -> Result<Value, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.once(attempt).await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
+            };
+            let mut kind = failure.error.kind;
+            if failure.reached == Reached::Lost
+                && let Backend::Remote(remote) = attempt.backend
+                && ledger::is_edit(attempt.request.spec())
+            {
+                match self
+                    .look_up(remote, attempt.request, attempt.route, &failure)
+                    .await?
+                {
+                    Lookup::Applied(reply) => return Ok(reply),
+                    // Nothing was done, so it is as if it had never been sent.
+                    Lookup::NotApplied => kind = Kind::Unsent,
+                    Lookup::NoDraft => {}
+                }
+            }
+            let failed = retry::Failed {
+                kind,
+                by_server: failure.by_server,
+                after: failure.after,
+            };
+            let policies = &self.manifest.retry;
+            let wait = retry::wait(
+                policies,
+                attempt.route.retry,
+                failed,
+                tries,
+                fastrand::f64(),
+            );
+            let now = Instant::now();
+            let left = attempt
+                .until
+                .map(|until| until.saturating_duration_since(now));
+            let wait = wait.filter(|wait| left.is_none_or(|left| *wait < left));
+            let Some(wait) = wait.filter(|_| !home.may_choose_again(attempt.request, &failure))
+            else {
+                return Err(told_tries(failure, tries));
+            };
+            tracing::info!(
+                tool = attempt.request.spec().name,
+                tries,
+                wait_ms = wait.as_millis() as u64,
+                "trying again: {}",
+                failure.error.message
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One try: a slot, the breaker, the backend.
+    async fn once(&self, attempt: &mut Attempt<'_>) -> Result<Value, Failure> {
+        let Attempt {
+            request,
+            route,
+            backend,
+            context,
+            ..
+        } = *attempt;
+        let _slot = match route.lane {
+            Some(lane) => {
+                let patience = match request.call().manner {
+                    Manner::Strict => Patience::Waits,
+                    Manner::Api => Patience::Places,
+                };
+                Some(
+                    self.queued(self.lanes.enter(lane, patience), "a slot in its lane")
+                        .await??,
+                )
+            }
+            None => None,
+        };
+        let timeout = self.manifest.timeout(route);
+        let until = *attempt
+            .until
+            .get_or_insert_with(|| Instant::now() + timeout);
+        if let Some(tries) = &context.tries {
+            tries.fetch_add(1, Ordering::Relaxed);
+        }
+        match backend {
+            Backend::Embedded(engine) => {
+                let work = request.run(engine);
+                let left = until.saturating_duration_since(Instant::now());
+                match tokio::time::timeout(left, work).await {
+                    Ok(ended) => Ok(ended?),
+                    Err(_) => Err(timed_out(request.spec(), timeout).into()),
+                }
+            }
+            Backend::Remote(remote) => {
+                let trial = self.trial(remote)?;
+                let progress = context.progress.as_ref();
+                let ended = match (route.cache_s, route.path()) {
+                    (Some(_), Some(path)) => self.ask_list(remote, request, path, until).await,
+                    _ => {
+                        remote
+                            .call(request, route, &self.journal, until, progress)
+                            .await
+                    }
+                };
+                trial.ended(match &ended {
+                    Ok(_) => Verdict::Good,
+                    Err(failure) => verdict(failure),
+                });
+                if let Err(failure) = &ended
+                    && failure.reached == Reached::Never
+                {
+                    remote.doubt().await;
+                }
+                ended
+            }
+        }
+    }
+
+    async fn carry_out_here(
+        self: &Arc<Self>,
+        request: &dyn Request,
+        route: &Route,
+        context: &Context,
+    ) -> Result<Value> {
+        let timeout = self.manifest.timeout(route);
+        let work = local::run(self, request, context);
+        match tokio::time::timeout(timeout, work).await {
+            Ok(ended) => ended,
+            Err(_) => Err(timed_out(request.spec(), timeout)),
+        }
+    }
+
+    /// Waits in a queue, but not for ever.
+    async fn queued<T>(&self, wait: impl Future<Output = T>, what: &str) -> Result<T> {
+        let limit = manifest::seconds(self.manifest.limits.queue_wait_s);
+        tokio::time::timeout(limit, wait).await.map_err(|_| {
+            Error::new(
+                Kind::Busy,
+                format!("the call waited {} s for {what}", limit.as_secs_f64()),
+            )
+            .hint(
+                "call again later; `limits.queue_wait_s` in `tools.toml` sets how long calls wait",
+            )
+        })
+    }
+
+    /// Whether calls may go to a server, without counting one.
+    fn admits(&self, remote: &Remote) -> Result<()> {
+        match self.position(remote) {
+            Position::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
+            Position::Closed | Position::HalfOpen => Ok(()),
+        }
+    }
+
+    /// The state of a server's breaker.
+    pub(crate) fn position(&self, remote: &Remote) -> Position {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers.get(&remote.base);
+        breaker.map_or(Position::Closed, |breaker| breaker.position(Instant::now()))
+    }
+
+    fn trial<'a>(&'a self, remote: &'a Remote) -> Result<Trial<'a>> {
+        let admitted = self.with_breaker(remote, |breaker| breaker.admit(Instant::now()));
+        match admitted {
+            Ok(()) => Ok(Trial {
+                app: self,
+                remote,
+                verdict: Verdict::Unknown,
+            }),
+            Err(wait) => Err(open_breaker(remote, wait.as_secs_f64().ceil())),
+        }
+    }
+
+    fn with_breaker<T>(&self, remote: &Remote, act: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers
+            .entry(remote.base.clone())
+            .or_insert_with(|| Breaker::new(self.manifest.breaker));
+        act(breaker)
+    }
+}
+
+/// A call that the breaker let go; whoever drops it without a verdict has learnt nothing.
+struct Trial<'a> {
+    app: &'a App,
+    remote: &'a Remote,
+    verdict: Verdict,
+}
+
+impl Trial<'_> {
+    fn ended(mut self, verdict: Verdict) {
+        self.verdict = verdict;
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        let verdict = self.verdict;
+        let record = |breaker: &mut Breaker| breaker.record(verdict, Instant::now());
+        if self.app.with_breaker(self.remote, record) {
+            tracing::warn!(
+                server = self.remote.base,
+                cool_down_s = self.app.manifest.breaker.cool_down_s,
+                "the server failed too often: it is left alone for a while"
+            );
+        }
+    }
+}
+
+/// What a failure says of the server's health: a refusal is an answer.
+fn verdict(failure: &Failure) -> Verdict {
+    match failure.error.kind {
+        Kind::Unsent | Kind::Unavailable | Kind::Timeout => Verdict::Bad,
+        _ => Verdict::Good,
+    }
+}
+
+fn open_breaker(remote: &Remote, wait_s: f64) -> Error {
+    Error::new(
+        Kind::Busy,
+        format!("{} failed too often and is left alone for now", remote.base),
+    )
+    .hint(format!(
+        "call again in {wait_s} s, or see what ails it; `--backend embedded` needs no server"
+    ))
+}
+
+fn timed_out(spec: &Spec, limit: Duration) -> Error {
+    Error::new(
+        Kind::Timeout,
+        format!(
+            "`{}` was not done within {} s",
+            spec.name,
+            limit.as_secs_f64()
+        ),
+    )
+    .hint(format!(
+        "`tools.{}.timeout_s` in `tools.toml` sets how long it may take",
+        spec.name
+    ))
+}
+
+fn told_tries(mut failure: Failure, tries: u32) -> Failure {
+    if tries > 1 {
+        failure.error.message = format!("{} (tried {tries} times)", failure.error.message);
+    }
+    failure
+}
+
+fn cancelled(spec: &Spec, tries: usize) -> Error {
+    let error = Error::new(Kind::Cancelled, format!("`{}` was cancelled", spec.name));
+    if tries == 0 {
+        return error.hint("nothing was done");
+    }
+    if spec.hints.read_only {
+        return error;
+    }
+    error.hint("it was under way: it may have been carried out, so look at the draft before you call again")
+}
+
+/// Says who carried it out, in replies that have room for it.
+fn sign(spec: &Spec, reply: &mut Value, home: &Home) {
+    let Some(properties) = spec.output().get("properties") else {
+        return;
+    };
+    let Some(reply) = reply.as_object_mut() else {
+        return;
+    };
+    if properties.get("backend").is_some() {
+        reply
+            .entry("backend")
+            .or_insert_with(|| json!(home.backend.name()));
+    }
+    if let Some(reason) = &home.reason
+        && properties.get("reason").is_some()
+    {
+        reply.entry("reason").or_insert_with(|| json!(reason));
+    }
+}
+
+/// A bug of ours ends one call, not the process.
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!("a call panicked: {text}");
+    Error::internal(
+        "a fault of capcut-mcp's own stopped this call; it may or may not have been carried out",
+    )
+    .hint(format!(
+        "look at the draft before you call again, and report this: {text}"
+    ))
+}

@@ -21,6 +21,8 @@
 mod args;
 mod backend;
 mod catalog;
+#[cfg(test)]
+mod checks;
 mod cli;
 mod compose;
 mod draft;

@@ -1,1 +1,188 @@
-//! Tools that are carried out here, whatever the backend.
+//! Tools that are carried out here, whatever the backend, and the one list of all tools.
+
+mod cancel_job;
+mod compose_batch;
+pub(crate) mod compose_draft;
+mod delete_draft;
+mod get_animation_types;
+mod get_video_duration;
+mod health_check;
+mod job_status;
+mod list_drafts;
+mod search_catalog;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::args::mend::Comfort;
+use crate::draft::ids::DraftId;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::tools::{self, Call, Hints, Manner, Object, ROUTED, Request, Spec, Turn};
+
+/// A tool that is carried out here. As [`tools::Tool`], but its `run` gets all of the process.
+pub(crate) trait LocalTool:
+    Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
+{
+    const NAME: &'static str;
+    const TITLE: &'static str;
+    const HINTS: Hints;
+    const COMFORT: &'static [Comfort] = &[];
+    type Reply: Serialize + JsonSchema + Send + 'static;
+
+    /// The draft that the call is about, if it names one.
+    fn draft(&self) -> Option<&DraftId> {
+        None
+    }
+
+    /// What must hold beyond the schema; every fault at once.
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn run(
+        &self,
+        app: &Arc<App>,
+        context: &Context,
+    ) -> impl Future<Output = Result<Self::Reply>> + Send;
+}
+
+/// Declares the local tools, in the order that clients see.
+macro_rules! local {
+    ($($module:ident :: $tool:ident),* $(,)?) => {
+        /// The tools that are carried out here.
+        pub(crate) static LOCAL: [Spec; [$($module::$tool::NAME),*].len()] = [$(
+            Spec::local::<$module::$tool, <$module::$tool as LocalTool>::Reply>(
+                $module::$tool::NAME,
+                $module::$tool::TITLE,
+                $module::$tool::HINTS,
+                $module::$tool::COMFORT,
+                decode::<$module::$tool>,
+            )
+        ),*];
+    };
+}
+
+local! {
+    compose_draft::ComposeDraft,
+    compose_batch::ComposeBatch,
+    job_status::JobStatus,
+    cancel_job::CancelJob,
+    get_video_duration::GetVideoDuration,
+    search_catalog::SearchCatalog,
+    get_animation_types::GetAnimationTypes,
+    list_drafts::ListDrafts,
+    delete_draft::DeleteDraft,
+    health_check::HealthCheck,
+}
+
+/// Every tool, in the order that clients see.
+pub(crate) fn all() -> impl Iterator<Item = &'static Spec> {
+    ROUTED.iter().chain(&LOCAL)
+}
+
+/// The tool of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Spec> {
+    static BY_NAME: OnceLock<HashMap<&'static str, &'static Spec>> = OnceLock::new();
+    BY_NAME
+        .get_or_init(|| all().map(|spec| (spec.name, spec)).collect())
+        .get(name)
+        .copied()
+}
+
+/// Carries out a request that [`decode`] made.
+pub(crate) async fn run(app: &Arc<App>, request: &dyn Request, context: &Context) -> Result<Value> {
+    let local = request
+        .as_any()
+        .downcast_ref::<Box<dyn Run>>()
+        .ok_or_else(|| {
+            Error::internal(format!("`{}` is not carried out here", request.spec().name))
+        })?;
+    local.run(app, context).await
+}
+
+trait Run: Send + Sync {
+    fn draft(&self) -> Option<&DraftId>;
+    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
+}
+
+impl<T: LocalTool> Run for T {
+    fn draft(&self) -> Option<&DraftId> {
+        LocalTool::draft(self)
+    }
+
+    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move { tools::to_value(&LocalTool::run(self, app, context).await?) })
+    }
+}
+
+struct Local {
+    spec: &'static Spec,
+    tool: Box<dyn Run>,
+    call: Call,
+}
+
+fn decode<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
+    let tool: T = tools::typed(&call)?;
+    if call.manner == Manner::Strict {
+        let faults = tool.faults();
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+    }
+    Ok(Box::new(Local {
+        spec,
+        tool: Box::new(tool),
+        call,
+    }))
+}
+
+impl Request for Local {
+    fn spec(&self) -> &'static Spec {
+        self.spec
+    }
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.tool.draft()
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Free
+    }
+
+    fn call(&self) -> &Call {
+        &self.call
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.tool
+    }
+
+    fn run<'a>(&'a self, _engine: &'a Engine) -> BoxFuture<'a, Result<Value>> {
+        let name = self.spec.name;
+        Box::pin(async move {
+            Err(Error::internal(format!(
+                "`{name}` is no tool of the engine"
+            )))
+        })
+    }
+
+    fn to_api(&self) -> Object {
+        self.call.arguments.clone()
+    }
+
+    fn reply_from_api(&self, _output: Value) -> Result<Value> {
+        Err(Error::internal(format!(
+            "`{}` is no tool of a server",
+            self.spec.name
+        )))
+    }
+}

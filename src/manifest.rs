@@ -1,1 +1,627 @@
-//! `tools.toml` as types, and what must hold in it.
+//! `tools.toml` as types, and what must hold in it: the one in the executable, overridden key by key by
+//! the user's own.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{Error, Kind, Result};
+use crate::media::Limits as MediaLimits;
+use crate::settings::ConfigFile;
+
+const BUILT_IN: &str = include_str!("../tools.toml");
+
+/// Everything that an operator can tune.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub api: Api,
+    pub lanes: Lanes,
+    pub sync: Sync,
+    pub retry: Policies,
+    pub breaker: Breaker,
+    pub limits: Limits,
+    pub tools: BTreeMap<String, Route>,
+}
+
+/// The CapCut API server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    /// Where it is looked for when nobody said, in this order.
+    pub base_urls: Vec<String>,
+    /// Requests at the same time, at most.
+    pub connections: usize,
+    pub connect_timeout_s: f64,
+    pub loopback_connect_timeout_s: f64,
+    /// For finding out which server answers.
+    pub probe_timeout_s: f64,
+    /// How long the finding is remembered.
+    pub known_s: f64,
+    /// How long it is remembered that nothing answered.
+    pub absent_s: f64,
+    /// Where the server keeps the drafts that it saves, if this machine can read it.
+    pub drafts_folder: String,
+}
+
+/// How many calls of a kind go at once.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lanes {
+    pub audio: Lane,
+    pub visual: Lane,
+    pub draft: Lane,
+    pub query: Lane,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lane {
+    /// Calls at once.
+    pub slots: usize,
+    /// Calls that may wait for a slot.
+    pub waiting: usize,
+    /// For one call, all its tries together.
+    pub timeout_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LaneName {
+    Audio,
+    Visual,
+    Draft,
+    Query,
+}
+
+impl LaneName {
+    pub const ALL: [Self; 4] = [Self::Audio, Self::Visual, Self::Draft, Self::Query];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Visual => "visual",
+            Self::Draft => "draft",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// Where the branches of a whole video meet.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sync {
+    pub timeout_s: f64,
+    pub on_failure: OnFailure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnFailure {
+    PartialContinue,
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Policies {
+    pub unsent: Policy,
+    pub busy: Policy,
+    pub transient: Policy,
+}
+
+/// How often something is tried, and how long is waited between.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Policy {
+    pub tries: u32,
+    pub backoff: Backoff,
+    pub first_wait_s: f64,
+    pub longest_wait_s: f64,
+    #[serde(default)]
+    pub jitter: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backoff {
+    Linear,
+    Exponential,
+}
+
+/// When a tool is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Retry {
+    #[default]
+    Never,
+    Unsent,
+    Transient,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Breaker {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    pub cool_down_s: f64,
+    /// Calls that must succeed before it closes again.
+    pub trial_calls: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// An answer of the API, at most.
+    pub response_bytes: u64,
+    /// How long a call waits for its turn and its slot.
+    pub queue_wait_s: f64,
+    /// How often a save that goes on in the server is asked after.
+    pub status_every_s: f64,
+    pub media: MediaLimits,
+}
+
+/// One tool: where it is carried out and how.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    #[serde(default)]
+    pub post: Option<String>,
+    #[serde(default)]
+    pub get: Option<String>,
+    #[serde(default)]
+    pub lane: Option<LaneName>,
+    #[serde(default)]
+    pub retry: Retry,
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+    #[serde(default)]
+    pub cache_s: Option<f64>,
+    /// Asked what became of the work that was acknowledged.
+    #[serde(default)]
+    pub status: Option<String>,
+}
+
+const ROUTE_KEYS: [&str; 7] = [
+    "post",
+    "get",
+    "lane",
+    "retry",
+    "timeout_s",
+    "cache_s",
+    "status",
+];
+
+impl Route {
+    /// The path at the API, if it has the tool.
+    pub fn path(&self) -> Option<&str> {
+        self.post.as_deref().or(self.get.as_deref())
+    }
+}
+
+impl Manifest {
+    /// The built-in one.
+    pub fn built_in() -> Self {
+        Self::with_overrides("", "tools.toml")
+            .expect("the built-in tools.toml is sound: a test reads it")
+    }
+
+    /// The built-in one with what the user's file says instead.
+    pub fn load(file: Option<&ConfigFile>) -> Result<Self> {
+        let Some(file) = file else {
+            return Ok(Self::built_in());
+        };
+        let place = file.path.display().to_string();
+        match std::fs::read_to_string(&file.path) {
+            Ok(text) => Self::with_overrides(&text, &place),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.named => {
+                Ok(Self::built_in())
+            }
+            Err(error) => Err(Error::invalid(format!("{place} cannot be read")).source(error)),
+        }
+    }
+
+    fn with_overrides(text: &str, place: &str) -> Result<Self> {
+        let mut merged: toml::Table =
+            toml::from_str(BUILT_IN).expect("the built-in tools.toml is TOML: a test reads it");
+        let at = |span: Range<usize>, fault: &str| {
+            let (line, column) = line_and_column(text, span.start);
+            Error::invalid(format!("{place}:{line}:{column}: {fault}"))
+        };
+        let user = DeTable::parse(text)
+            .map_err(|error| at(error.span().unwrap_or(0..0), error.message()))?;
+        let values: toml::Table = toml::from_str(text)
+            .map_err(|error| at(error.span().unwrap_or(0..0), error.message()))?;
+        known_keys(user.get_ref(), &merged, &mut Vec::new(), &at)?;
+        merge(&mut merged, values);
+        let fault = |path: &str, fault: &str| {
+            at(
+                span_of(user.get_ref(), path).unwrap_or(0..0),
+                &format!("`{path}`: {fault}"),
+            )
+        };
+        let manifest: Self =
+            serde_path_to_error::deserialize(toml::Value::Table(merged)).map_err(|error| {
+                let path = error.path().to_string();
+                fault(&path, error.into_inner().message())
+            })?;
+        match manifest.faults().into_iter().next() {
+            Some((path, sentence)) => Err(fault(&path, sentence)),
+            None => Ok(manifest),
+        }
+    }
+
+    pub fn lane(&self, name: LaneName) -> &Lane {
+        match name {
+            LaneName::Audio => &self.lanes.audio,
+            LaneName::Visual => &self.lanes.visual,
+            LaneName::Draft => &self.lanes.draft,
+            LaneName::Query => &self.lanes.query,
+        }
+    }
+
+    /// The line of a tool; a test sees to it that every tool has one.
+    pub fn route(&self, tool: &str) -> Result<&Route> {
+        self.tools
+            .get(tool)
+            .ok_or_else(|| Error::internal(format!("`tools.toml` has no line for `{tool}`")))
+    }
+
+    /// How long one call of the tool may take.
+    pub fn timeout(&self, route: &Route) -> Duration {
+        const LOCAL_S: f64 = 60.0;
+        let lane = route.lane.map_or(LOCAL_S, |lane| self.lane(lane).timeout_s);
+        seconds(route.timeout_s.unwrap_or(lane))
+    }
+
+    /// What is wrong beyond types, each with its path.
+    fn faults(&self) -> Vec<(String, &'static str)> {
+        const POSITIVE: &str = "must be more than 0";
+        const WAIT: &str = "must be 0 or more, and a number of seconds";
+        let mut faults = Vec::new();
+        let mut check = |good: bool, path: String, sentence| {
+            if !good {
+                faults.push((path, sentence));
+            }
+        };
+        let positive = |s: f64| Duration::try_from_secs_f64(s).is_ok_and(|d| !d.is_zero());
+        let wait = |s: f64| Duration::try_from_secs_f64(s).is_ok();
+        for name in LaneName::ALL {
+            let lane = self.lane(name);
+            let path = |key| format!("lanes.{}.{key}", name.name());
+            check(lane.slots > 0, path("slots"), POSITIVE);
+            check(lane.slots <= 4096, path("slots"), "must be 4096 or less");
+            check(positive(lane.timeout_s), path("timeout_s"), POSITIVE);
+        }
+        for (name, policy) in [
+            ("unsent", self.retry.unsent),
+            ("busy", self.retry.busy),
+            ("transient", self.retry.transient),
+        ] {
+            check(policy.tries > 0, format!("retry.{name}.tries"), POSITIVE);
+            let path = |key| format!("retry.{name}.{key}");
+            check(wait(policy.first_wait_s), path("first_wait_s"), WAIT);
+            check(wait(policy.longest_wait_s), path("longest_wait_s"), WAIT);
+        }
+        let api = |key: &str| format!("api.{key}");
+        check(self.api.connections > 0, api("connections"), POSITIVE);
+        check(
+            self.api.connections <= 1024,
+            api("connections"),
+            "must be 1024 or less",
+        );
+        for (key, s) in [
+            ("connect_timeout_s", self.api.connect_timeout_s),
+            (
+                "loopback_connect_timeout_s",
+                self.api.loopback_connect_timeout_s,
+            ),
+            ("probe_timeout_s", self.api.probe_timeout_s),
+        ] {
+            check(positive(s), api(key), POSITIVE);
+        }
+        check(wait(self.api.known_s), api("known_s"), WAIT);
+        check(wait(self.api.absent_s), api("absent_s"), WAIT);
+        check(
+            self.api.base_urls.iter().all(|url| {
+                reqwest::Url::parse(url)
+                    .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            }),
+            api("base_urls"),
+            "must be addresses such as \"http://127.0.0.1:9000\"",
+        );
+        check(
+            self.breaker.failures > 0,
+            "breaker.failures".into(),
+            POSITIVE,
+        );
+        check(
+            self.breaker.trial_calls > 0,
+            "breaker.trial_calls".into(),
+            POSITIVE,
+        );
+        check(
+            wait(self.breaker.cool_down_s),
+            "breaker.cool_down_s".into(),
+            WAIT,
+        );
+        check(
+            positive(self.sync.timeout_s),
+            "sync.timeout_s".into(),
+            POSITIVE,
+        );
+        check(
+            self.limits.response_bytes > 0,
+            "limits.response_bytes".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.queue_wait_s),
+            "limits.queue_wait_s".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.status_every_s),
+            "limits.status_every_s".into(),
+            POSITIVE,
+        );
+        for (name, route) in &self.tools {
+            let path = |key| format!("tools.{name}.{key}");
+            check(
+                route.timeout_s.is_none_or(positive),
+                path("timeout_s"),
+                POSITIVE,
+            );
+            check(route.cache_s.is_none_or(wait), path("cache_s"), WAIT);
+            check(
+                route.post.is_none() || route.get.is_none(),
+                path("get"),
+                "a tool has `post` or `get`, not both",
+            );
+            check(
+                route.path().is_none() || route.lane.is_some(),
+                path("lane"),
+                "a tool with a route needs a lane",
+            );
+            for (key, value) in [
+                ("post", &route.post),
+                ("get", &route.get),
+                ("status", &route.status),
+            ] {
+                check(
+                    value.as_ref().is_none_or(|path| path.starts_with('/')),
+                    path(key),
+                    "must start with `/`",
+                );
+            }
+        }
+        faults
+    }
+}
+
+/// Seconds that [`Manifest::faults`] has looked at.
+pub(crate) fn seconds(s: f64) -> Duration {
+    Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX)
+}
+
+/// Refuses keys that the built-in file does not have; a tool's line has more keys than it may show.
+fn known_keys(
+    user: &DeTable<'_>,
+    built_in: &toml::Table,
+    path: &mut Vec<String>,
+    at: &dyn Fn(Range<usize>, &str) -> Error,
+) -> Result<()> {
+    let tool = path.len() == 2 && path[0] == "tools";
+    let policy = path.len() == 2 && path[0] == "retry";
+    for (key, value) in user {
+        let name: &str = key.get_ref();
+        let known: Vec<&str> = if tool {
+            ROUTE_KEYS.to_vec()
+        } else {
+            let mut known: Vec<&str> = built_in.keys().map(String::as_str).collect();
+            if policy && !known.contains(&"jitter") {
+                known.push("jitter");
+            }
+            known
+        };
+        if !known.contains(&name) {
+            let what = match path.first().map(String::as_str) {
+                None => "section".to_owned(),
+                Some("lanes") if path.len() == 1 => "lane".to_owned(),
+                Some("tools") if path.len() == 1 => "tool".to_owned(),
+                Some(_) => format!("key of `{}`", path.join(".")),
+            };
+            let mut near = known.clone();
+            near.sort_by_key(|known| strsim::osa_distance(known, name));
+            let error = at(key.span(), &format!("{name:?} is no {what}"));
+            return Err(error.hint(format!(
+                "did you mean `{}`? there are: {}",
+                near.first().copied().unwrap_or_default(),
+                known.join(", ")
+            )));
+        }
+        if let (Some(below), Some(toml::Value::Table(built_in))) =
+            (value.get_ref().as_table(), built_in.get(name))
+        {
+            path.push(name.to_owned());
+            known_keys(below, built_in, path, at)?;
+            path.pop();
+        }
+    }
+    Ok(())
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Where the value at a dotted path stands, or the nearest thing above it.
+fn span_of(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+    let mut span = None;
+    let mut table = Some(table);
+    for part in path.split('.') {
+        let part = part.split('[').next().unwrap_or(part);
+        let Some(value): Option<&Spanned<DeValue<'_>>> = table.and_then(|table| {
+            table
+                .iter()
+                .find(|(key, _)| key.get_ref() == part)
+                .map(|(_, value)| value)
+        }) else {
+            break;
+        };
+        span = Some(value.span());
+        table = value.get_ref().as_table();
+    }
+    span
+}
+
+/// Both count from 1; a column is a character.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+impl Manifest {
+    /// A lane or queue that is full.
+    pub fn full(lane: LaneName, waiting: usize) -> Error {
+        Error::new(
+            Kind::Busy,
+            format!("{waiting} calls wait in the lane `{}` already", lane.name()),
+        )
+        .hint(format!(
+            "call again in a second; `lanes.{}` in `tools.toml` sets how many go at once and how many may wait",
+            lane.name()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        match Manifest::with_overrides(text, "my.toml") {
+            Ok(_) => panic!("{text:?} was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_built_in_file_is_sound() {
+        let manifest = Manifest::built_in();
+        assert_eq!(manifest.lanes.audio.slots, 3);
+        assert_eq!(
+            manifest.tools["save_draft"].post.as_deref(),
+            Some("/save_draft")
+        );
+        assert_eq!(manifest.limits.media, MediaLimits::default());
+    }
+
+    #[test]
+    fn every_tool_has_a_line_and_every_line_a_tool() {
+        let manifest = Manifest::built_in();
+        let mut tools = 0;
+        for spec in crate::local::all() {
+            let route = manifest
+                .tools
+                .get(spec.name)
+                .unwrap_or_else(|| panic!("`{}` has no line", spec.name));
+            assert_eq!(route.path().is_some(), spec.routed, "`{}`", spec.name);
+            tools += 1;
+        }
+        assert!(tools > 10, "only {tools} tools");
+        for name in manifest.tools.keys() {
+            assert!(
+                crate::local::find(name).is_some(),
+                "the line `{name}` has no tool"
+            );
+        }
+    }
+
+    #[test]
+    fn single_keys_are_overridden() {
+        let manifest = Manifest::with_overrides(
+            "[lanes]\naudio.slots = 7\n[tools]\nadd_text = { timeout_s = 5.0 }\n[api]\nbase_urls = [\"http://host:1\"]",
+            "my.toml",
+        )
+        .unwrap();
+        assert_eq!(manifest.lanes.audio.slots, 7);
+        assert_eq!(manifest.lanes.audio.waiting, 256);
+        assert_eq!(manifest.api.base_urls, ["http://host:1"]);
+        let route = manifest.route("add_text").unwrap();
+        assert_eq!(
+            (route.timeout_s, route.path()),
+            (Some(5.0), Some("/add_text"))
+        );
+    }
+
+    #[test]
+    fn whole_numbers_are_seconds_too() {
+        let manifest = Manifest::with_overrides("[lanes.query]\ntimeout_s = 3", "my.toml").unwrap();
+        assert_eq!(manifest.lanes.query.timeout_s, 3.0);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_with_its_place_and_the_known() {
+        let text = fault("[lanes]\naudio = { slots = 1 }\n vidio = { slots = 2 }");
+        assert!(
+            text.starts_with("my.toml:3:2: \"vidio\" is no lane"),
+            "{text}"
+        );
+        assert!(
+            text.contains("did you mean `audio`?") && text.contains("query"),
+            "{text}"
+        );
+        let text = fault("[tools]\nadd_txt = { lane = \"draft\" }");
+        assert!(
+            text.contains("\"add_txt\" is no tool") && text.contains("`add_text`"),
+            "{text}"
+        );
+        let text = fault("[tools]\nadd_text = { timeout = 3.0 }");
+        assert!(
+            text.contains("my.toml:2:14: \"timeout\" is no key of `tools.add_text`"),
+            "{text}"
+        );
+        let text = fault("[limit]");
+        assert!(
+            text.contains("\"limit\" is no section") && text.contains("`limits`"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_their_place() {
+        let text = fault("[lanes]\n\naudio.slots = \"many\"");
+        assert!(
+            text.starts_with("my.toml:3:15: `lanes.audio.slots`: "),
+            "{text}"
+        );
+        let text = fault("[lanes]\naudio.slots = 0");
+        assert!(
+            text.starts_with("my.toml:2:15: `lanes.audio.slots`: must be more than 0"),
+            "{text}"
+        );
+        let text = fault("[tools]\nadd_text.lane = \"fast\"");
+        assert!(
+            text.contains("`tools.add_text.lane`") && text.contains("audio"),
+            "{text}"
+        );
+        let text = fault("[breaker]\ncool_down_s = -1.0");
+        assert!(text.contains("breaker.cool_down_s"), "{text}");
+        let text = fault("a = ");
+        assert!(text.starts_with("my.toml:1:"), "{text}");
+    }
+}

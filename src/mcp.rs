@@ -1,5 +1,479 @@
 //! The MCP server: list, call; drafts to read and ways to start; over stdin and stdout.
+//!
+//! Both eras of the protocol are served by one process. What a tool does, [`crate::exec`] knows; here
+//! calls are taken in, and replies and errors given the shape that clients understand.
 
 mod prompts;
+mod resources;
 mod stdio;
 mod transport;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
+    CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    ToolAnnotations,
+};
+use rmcp::service::{Peer, RequestContext, ServerInitializeError};
+use rmcp::{RoleServer, ServerHandler, ServiceExt};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::mend::nearest;
+use crate::error::{Error, Kind, Result};
+use crate::exec::{App, Context, Step};
+use crate::local;
+use crate::manifest::Manifest;
+use crate::settings::ToolChoice;
+use crate::tools::{Manner, Object, Spec};
+use transport::{Lines, Manners};
+
+/// Requests under way at once; what comes after waits unread.
+const IN_FLIGHT: usize = 1024;
+
+/// How long clients may keep what does not change while the server runs.
+const UNCHANGING_MS: u64 = 3_600_000;
+
+/// What a model is told of the server before it sees the tools.
+const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts. Call create_draft first and pass its draft_id to every add_* call; \
+     save_draft at the end writes the draft folder that the app opens. Times are seconds on the timeline. Media are http(s) URLs or local paths. \
+     Positions (transform_x, transform_y) count in half canvases from the centre, y upwards. Clips on one track must not overlap: \
+     give another track_name for what is shown at the same time. An error says what to change; correct the call and send it again.";
+
+/// Serves MCP on stdin and stdout until the client closes them.
+pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
+    let manners = Manners {
+        in_flight: IN_FLIGHT,
+        grace: longest_call(&app.manifest),
+    };
+    let broken = CancellationToken::new();
+    let (input, output) = stdio::open();
+    let lines = Lines::new(input, output, manners, broken.clone());
+    serve_on(Server::new(app, tools), lines, broken).await
+}
+
+/// Longer than any call may take.
+fn longest_call(manifest: &Manifest) -> Duration {
+    let lanes = [
+        &manifest.lanes.audio,
+        &manifest.lanes.visual,
+        &manifest.lanes.draft,
+        &manifest.lanes.query,
+    ];
+    let seconds = manifest
+        .tools
+        .values()
+        .filter_map(|route| route.timeout_s)
+        .chain(lanes.map(|lane| lane.timeout_s))
+        .fold(0.0, f64::max);
+    Duration::from_secs_f64(seconds) + Duration::from_secs(10)
+}
+
+async fn serve_on<T>(server: Server, transport: T, broken: CancellationToken) -> Result<()>
+where
+    T: rmcp::transport::Transport<RoleServer> + 'static,
+{
+    match server.serve_with_ct(transport, broken).await {
+        Ok(running) => {
+            running
+                .waiting()
+                .await
+                .map_err(|e| Error::internal("the server stopped").source(e))?;
+            Ok(())
+        }
+        // A client that goes before it said anything, or that only asked who is there.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            Ok(())
+        }
+        Err(error) => {
+            Err(Error::new(Kind::Unavailable, "the client could not be greeted").source(error))
+        }
+    }
+}
+
+/// The server as `rmcp` sees it.
+struct Server {
+    app: Arc<App>,
+    tools: Vec<Tool>,
+}
+
+impl Server {
+    fn new(app: Arc<App>, choice: ToolChoice) -> Self {
+        let tools = local::all()
+            .filter(|spec| choice == ToolChoice::Full || !is_long_list(spec))
+            .map(tool)
+            .collect();
+        Self { app, tools }
+    }
+
+    /// Decodes and carries out; `None` when the tool does not exist.
+    async fn call(
+        &self,
+        name: &str,
+        arguments: Object,
+        context: RequestContext<RoleServer>,
+    ) -> Option<Result<Value>> {
+        let spec = local::find(name)?;
+        let request = match spec.decode(arguments, Manner::Strict) {
+            Ok(request) => request,
+            Err(error) => return Some(Err(error)),
+        };
+        let token = context.meta.get_progress_token();
+        let cancel = context.ct;
+        let Some(token) = token else {
+            let context = Context {
+                cancel,
+                ..Context::default()
+            };
+            return Some(self.app.run(request, context).await);
+        };
+        // Of steps that come faster than they can be told only the latest is.
+        let (steps, told) = watch::channel(None);
+        let context_of_call = Context {
+            cancel,
+            progress: Some(Arc::new(move |step: Step| {
+                steps.send_replace(Some(step));
+            })),
+            ..Context::default()
+        };
+        let run = self.app.run(request, context_of_call);
+        Some(tell_progress(run, told, token, &context.peer).await)
+    }
+}
+
+/// Waits for the result and tells of steps until then, each further than the one before.
+async fn tell_progress(
+    run: impl Future<Output = Result<Value>>,
+    mut told: watch::Receiver<Option<Step>>,
+    token: ProgressToken,
+    peer: &Peer<RoleServer>,
+) -> Result<Value> {
+    let mut run = std::pin::pin!(run);
+    let mut last = f64::NEG_INFINITY;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut run => return result,
+            changed = told.changed() => {
+                if changed.is_err() {
+                    return run.await;
+                }
+                let Some(step) = told.borrow_and_update().clone() else {
+                    continue;
+                };
+                if step.done <= last {
+                    continue;
+                }
+                last = step.done;
+                let mut progress = ProgressNotificationParam::new(token.clone(), step.done);
+                progress.total = step.total;
+                progress.message = Some(step.message).filter(|message| !message.is_empty());
+                // A client that is gone is noticed elsewhere.
+                let _ = peer.notify_progress(progress).await;
+            }
+        }
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .build();
+        let mut info = Implementation::new("capcut-mcp", env!("CARGO_PKG_VERSION"));
+        info.title = Some("CapCut drafts".to_owned());
+        ServerConfig::new(capabilities)
+            .with_server_info(info)
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.tools.clone())
+            .with_ttl_ms(UNCHANGING_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.tools.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let call = AssertUnwindSafe(self.call(&request.name, arguments, context));
+        let result = match call.catch_unwind().await {
+            Ok(Some(Ok(reply))) => success(reply),
+            Ok(Some(Err(error))) => failure(&error),
+            Ok(None) => return Err(unknown_tool(&request.name)),
+            Err(_) => failure(&Error::internal(format!(
+                "`{}` failed through a bug of ours; the other calls go on",
+                request.name
+            ))),
+        };
+        Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::list())
+            .with_ttl_ms(UNCHANGING_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(&request.name, &request.arguments.unwrap_or_default())
+            .map(Into::into)
+            .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list(&self.app)
+            .map(|drafts| {
+                ListResourcesResult::with_all_items(drafts)
+                    .with_ttl_ms(0)
+                    .with_cache_scope(CacheScope::Private)
+            })
+            .map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(
+            ListResourceTemplatesResult::with_all_items(resources::templates())
+                .with_ttl_ms(UNCHANGING_MS)
+                .with_cache_scope(CacheScope::Public),
+        )
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        match resources::read(&self.app, &request.uri, context.ct).await {
+            Ok(result) => Ok(result
+                .with_ttl_ms(0)
+                .with_cache_scope(CacheScope::Private)
+                .into()),
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::InvalidArgument) => {
+                let data = serde_json::json!({ "uri": request.uri });
+                Err(ErrorData::resource_not_found(error.to_string(), Some(data)))
+            }
+            Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
+        }
+    }
+
+    // Requests whose parameters could not be read arrive here too.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        const KNOWN: [&str; 6] = [
+            "completion/complete",
+            "initialize",
+            "prompts/get",
+            "resources/read",
+            "server/discover",
+            "tools/call",
+        ];
+        let method = request.method;
+        Err(if KNOWN.contains(&method.as_str()) {
+            let wanted = match method.as_str() {
+                "tools/call" => ": `name` is text and `arguments` an object",
+                "prompts/get" => ": `name` is text and `arguments` an object of texts",
+                "resources/read" => ": `uri` is text",
+                _ => "",
+            };
+            let message = format!("the parameters of `{method}` have the wrong shape{wanted}");
+            ErrorData::invalid_params(message, None)
+        } else {
+            let message = format!("there is no method `{method}`");
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
+        })
+    }
+}
+
+/// The API's lists of all names of a kind. Clients see them on request only: a search serves better.
+fn is_long_list(spec: &Spec) -> bool {
+    spec.routed && spec.name.starts_with("get_") && spec.name.ends_with("_types")
+}
+
+fn tool(spec: &'static Spec) -> Tool {
+    let annotations = ToolAnnotations::from_raw(
+        None,
+        Some(spec.hints.read_only),
+        Some(spec.hints.destructive),
+        Some(spec.hints.idempotent),
+        Some(spec.hints.open_world),
+    );
+    Tool::new(spec.name, spec.description(), Arc::clone(spec.input()))
+        .with_title(spec.title)
+        .with_raw_output_schema(Arc::clone(spec.output()))
+        .with_annotations(annotations)
+}
+
+/// Structured, and the same as text for clients that know nothing else.
+fn success(mut reply: Value) -> CallToolResult {
+    if let Value::Object(members) = &mut reply {
+        // Schemas promise values, not nulls.
+        members.retain(|_, value| !value.is_null());
+    }
+    let mut result = CallToolResult::success(vec![ContentBlock::text(reply.to_string())]);
+    result.structured_content = Some(reply);
+    result
+}
+
+/// Text only: clients check structured content against the schema of success.
+fn failure(error: &Error) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(error.to_string())])
+}
+
+fn unknown_tool(name: &str) -> ErrorData {
+    let near = nearest(name, local::all().map(|spec| spec.name))
+        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    ErrorData::invalid_params(format!("there is no tool `{name}`{near}"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn a_success_is_structured_and_the_same_as_text() {
+        let result = success(json!({ "draft_id": "d", "reason": null, "count": 0 }));
+        let result = serde_json::to_value(result).expect("JSON");
+        assert_eq!(
+            result["structuredContent"],
+            json!({ "draft_id": "d", "count": 0 })
+        );
+        assert_eq!(
+            result["content"][0]["text"],
+            r#"{"draft_id":"d","count":0}"#
+        );
+        assert_eq!(result["isError"], false);
+    }
+
+    #[test]
+    fn a_failure_is_text_only_with_the_hint() {
+        let result = failure(&Error::invalid("`a` is 1").hint("send 2"));
+        let result = serde_json::to_value(result).expect("JSON");
+        assert_eq!(result["content"][0]["text"], "`a` is 1\nhint: send 2");
+        assert_eq!(result["isError"], true);
+        assert!(result.get("structuredContent").is_none());
+    }
+
+    #[test]
+    fn an_unknown_tool_is_answered_with_the_nearest() {
+        let error = unknown_tool("add_vidoe");
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+        assert_eq!(
+            error.message,
+            "there is no tool `add_vidoe`; did you mean `add_video`?"
+        );
+        assert_eq!(unknown_tool("zzz").message, "there is no tool `zzz`");
+    }
+
+    /// Tells of steps as a tool would, over a real connection.
+    struct Steps;
+
+    impl ServerHandler for Steps {
+        async fn call_tool(
+            &self,
+            _: CallToolRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<CallToolResponse, ErrorData> {
+            let (steps, told) = watch::channel(None);
+            let run = async move {
+                for done in [1.0, 2.0, 2.0, 1.0, 3.0] {
+                    steps.send_replace(Some(Step {
+                        done,
+                        total: Some(3.0),
+                        ..Step::default()
+                    }));
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Ok(json!({}))
+            };
+            let token = context.meta.get_progress_token().expect("a token");
+            let reply = tell_progress(run, told, token, &context.peer).await;
+            Ok(success(reply.expect("a reply")).into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_only_rises_and_ends_with_the_result() {
+        let (theirs, mut ours) = tokio::io::duplex(1 << 16);
+        let (out, mut answers) = tokio::io::duplex(1 << 16);
+        let manners = Manners {
+            in_flight: 4,
+            grace: Duration::from_secs(9),
+        };
+        let broken = CancellationToken::new();
+        let lines = Lines::new(theirs, out, manners, broken.clone());
+        let serving = tokio::spawn(async move {
+            let running = Steps.serve_with_ct(lines, broken).await.expect("greeted");
+            running.waiting().await.expect("no panic");
+        });
+        for message in [
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }),
+            json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+                "name": "a", "_meta": { "progressToken": "p" } } }),
+        ] {
+            let line = format!("{message}\n");
+            ours.write_all(line.as_bytes()).await.expect("written");
+        }
+        drop(ours);
+        let mut text = String::new();
+        answers.read_to_string(&mut text).await.expect("UTF-8");
+        serving.await.expect("no panic");
+        let messages: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let told: Vec<f64> = messages
+            .iter()
+            .filter(|m| {
+                m["method"] == "notifications/progress" && m["params"]["progressToken"] == "p"
+            })
+            .filter_map(|m| m["params"]["progress"].as_f64())
+            .collect();
+        assert_eq!(told, [1.0, 2.0, 3.0]);
+        assert_eq!(messages.last().expect("an answer")["id"], 2);
+    }
+}

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
@@ -18,17 +18,7 @@ use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-/// A JSON object: arguments, a schema, a reply.
-pub(crate) type Object = Map<String, Value>;
-
-/// How a caller is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
-    Strict,
-    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
-    Api,
-}
+pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
 /// What clients ask people by; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +77,32 @@ pub(crate) enum Group {
     Other,
 }
 
-/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub tool: &'static str,
-    /// The arguments after mending, under their own names.
-    pub arguments: Object,
-    pub manner: Manner,
+/// The sentences around an error of the reference API, which its clients may look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts {
+    /// Arguments that must be there and be true.
+    pub required: &'static [&'static str],
+    /// Arguments that may be left out but not be null.
+    pub not_null: &'static [&'static str],
+    /// What is said when one of them is not.
+    pub missing: &'static str,
+    /// What stands before any other error.
+    pub before: &'static str,
+    /// What stands behind it.
+    pub after: &'static str,
+    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    pub unknown: &'static str,
+}
+
+impl Texts {
+    pub(crate) const NONE: Self = Self {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "",
+        after: "",
+        unknown: "",
+    };
 }
 
 /// A tool that a CapCut API has too. The doc comment on the request is the tool's description, those on
@@ -106,6 +115,8 @@ pub(crate) trait Tool:
     const HINTS: Hints;
     /// Names and notations that people use for the arguments of this tool (strict callers only).
     const COMFORT: &'static [Comfort] = &[];
+    /// How the reference API says what is wrong.
+    const TEXTS: Texts = Texts::NONE;
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// The draft that the call is about, if it names one.
@@ -165,6 +176,7 @@ pub(crate) struct Spec {
     pub comfort: &'static [Comfort],
     /// Whether a CapCut API has it; else it is carried out here.
     pub routed: bool,
+    pub texts: Texts,
     decode: Decode,
     to_api: fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>,
     make_input: fn() -> Object,
@@ -186,6 +198,7 @@ impl Spec {
             hints: T::HINTS,
             comfort: T::COMFORT,
             routed: true,
+            texts: T::TEXTS,
             decode: decode_routed::<T>,
             to_api: reply_to_api::<T>,
             make_input: schema::input::<T>,
@@ -208,6 +221,7 @@ impl Spec {
             hints,
             comfort,
             routed: false,
+            texts: Texts::NONE,
             decode,
             to_api: |reply, _| Ok(reply),
             make_input: schema::input::<T>,
@@ -345,12 +359,6 @@ impl<T: Tool> Request for Routed<T> {
     fn reply_from_api(&self, output: Value) -> Result<Value> {
         to_value(&self.tool.reply_from_api(output)?)
     }
-}
-
-/// A reply as JSON.
-pub(crate) fn to_value(reply: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(reply)
-        .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
 }
 
 /// Declares the module of each routed tool and makes the list of them, in the order that clients see.

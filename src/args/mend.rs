@@ -7,8 +7,8 @@ use serde_json::{Number, Value};
 
 use super::position::Position;
 use super::schema::whole;
+use crate::args::Object;
 use crate::error::{Error, Result};
-use crate::tools::Object;
 
 mod size;
 #[cfg(test)]
@@ -213,7 +213,8 @@ impl Mending<'_> {
             .get("required")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        // An object whose members are not described may have any.
+        let closed = !properties.is_empty() || path.is_empty();
         members.retain(|_, value| !value.is_null());
         let mut absent = Vec::new();
         for (name, value) in members.iter_mut() {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Number, Value, json};
 
-use crate::tools::Object;
+use crate::args::Object;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
@@ -89,6 +89,8 @@ fn flatten(schema: Value, side: Side) -> Flat {
             None | Some(Value::Null) => {}
             // A reply is read with its names; what bounds and explains it is for callers only.
             _ if side == Side::Output && key != "type" && key != "enum" => {}
+            // What the members' own defaults say already.
+            Some(Value::Object(_)) if key == "default" => {}
             Some(Value::Array(mut values)) if key == "enum" => {
                 nullable |= values.iter().any(Value::is_null);
                 values.retain(|value| !value.is_null());
@@ -141,9 +143,6 @@ fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
     flat.insert("properties".into(), Value::Object(out));
     if !required.is_empty() {
         flat.insert("required".into(), Value::Array(required));
-    }
-    if side == Side::Input {
-        flat.insert("additionalProperties".into(), false.into());
     }
 }
 
@@ -298,7 +297,6 @@ mod tests {
             "type": "object",
             "properties": { "x": { "type": "number", "description": "Pixels." }, "y": { "type": "number" } },
             "required": ["y"],
-            "additionalProperties": false,
         });
         assert_eq!(
             schema,

@@ -201,6 +201,22 @@ impl Content {
 }
 
 impl Segment {
+    /// Ends it earlier, and the part of the file that it shows with it.
+    pub(crate) fn cut(&mut self, length: Micros) {
+        let part = if self.target.duration.0 > 0 {
+            length.0 as f64 / self.target.duration.0 as f64
+        } else {
+            0.0
+        };
+        let source = match &mut self.content {
+            Content::Picture(picture) => &mut picture.source,
+            Content::Sound(sound) => &mut sound.source,
+            _ => return,
+        };
+        source.duration = Micros((source.duration.0 as f64 * part) as i64);
+        self.target.duration = length;
+    }
+
     /// Whether `time` on the timeline is in it, both ends included.
     pub(crate) fn covers(&self, time: Micros) -> bool {
         self.target.start <= time && time <= self.target.end()

@@ -127,14 +127,21 @@ impl Track {
         self.segments.push(segment);
     }
 
-    /// Gives segments their lengths anew and drops the later of two that then overlap.
-    pub(crate) fn fit(&mut self, mut range: impl FnMut(&mut Segment)) {
-        let segments = std::mem::take(&mut self.segments);
-        self.by_time.clear();
-        for mut segment in segments {
-            range(&mut segment);
-            if self.in_the_way(segment.target).is_none() {
-                self.push(segment);
+    /// Gives segments their lengths anew; each ends where the next one begins at the latest.
+    pub(crate) fn fit(&mut self, mut length: impl FnMut(&mut Segment)) {
+        for place in (0..self.by_time.len()).rev() {
+            let next = self
+                .by_time
+                .get(place + 1)
+                .map(|&next| self.segments[next as usize].target.start);
+            let segment = &mut self.segments[self.by_time[place] as usize];
+            let before = segment.target;
+            length(segment);
+            if let Some(next) = next
+                && segment.target != before
+                && segment.target.end() > next
+            {
+                segment.cut(next - segment.target.start);
             }
         }
     }

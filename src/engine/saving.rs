@@ -3,7 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::args::Call;
 use crate::draft::ids::DraftId;
+use crate::draft::material::MediaKind;
+use crate::engine::edit::{Edit, Learnt};
+use crate::engine::{Engine, Target};
+use crate::error::{Error, Result};
 
 /// How many saves are remembered.
 const MAX_SAVES: usize = 1000;
@@ -69,5 +74,68 @@ impl Saves {
 
     pub(crate) fn get(&self, draft: &DraftId) -> Option<Progress> {
         self.lock().by_draft.get(draft).cloned()
+    }
+}
+
+impl Engine {
+    /// How far the last save of a draft is, or how it ended. What was saved by another process is known from
+    /// the journal.
+    pub(crate) fn progress(&self, draft: &DraftId) -> Result<Progress> {
+        if let Some(progress) = self.saves.get(draft) {
+            return Ok(progress);
+        }
+        match self.journal.find(draft)? {
+            Some(row) if row.saved_to.is_some() => Ok(Progress {
+                state: State::Completed,
+                message: "Draft creation completed".to_owned(),
+                percent: 100,
+                files_done: 0,
+                files: 0,
+            }),
+            _ => Err(Error::not_found(format!(
+                "Task with ID {draft} not found. Please check if the task ID is correct."
+            ))
+            .hint("`save_draft` starts one; its id is the draft's")),
+        }
+    }
+
+    /// Looks again for the files that could not be read when they were placed, and tells what it found.
+    pub(crate) async fn learn(&self, draft: &DraftId, call: &Call) -> Result<Vec<String>> {
+        let unread: Vec<(MediaKind, String)> = self.read(draft, |draft| {
+            let unread = draft.media.iter().filter(|media| !media.known.read);
+            unread
+                .map(|media| (media.kind, media.source.to_string()))
+                .collect()
+        })?;
+        if unread.is_empty() {
+            return Ok(Vec::new());
+        }
+        let looks = unread.iter().map(|(kind, source)| async move {
+            let looked = self.look("media", source, *kind, true, false).await.ok()?;
+            looked.known.read.then(|| Learnt {
+                kind: *kind,
+                source: source.clone(),
+                known: looked.known,
+            })
+        });
+        let learnt: Vec<Learnt> = futures::future::join_all(looks)
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        if learnt.is_empty() {
+            return Ok(Vec::new());
+        }
+        let notes = learnt
+            .iter()
+            .map(|file| format!("{} can be read now", crate::media::shown(&file.source)))
+            .collect();
+        let target = Target {
+            draft: Some(draft),
+            width: 0.0,
+            height: 0.0,
+        };
+        self.edit(target, call, Edit::Learn(learnt))?;
+        Ok(notes)
     }
 }

@@ -363,8 +363,8 @@ struct CallParams {
     name: String,
     #[serde(default)]
     arguments: Option<JsonObject>,
-    #[serde(default)]
-    _meta: Option<RequestMetaObject>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<RequestMetaObject>,
 }
 
 fn read(line: &[u8]) -> Read {
@@ -377,7 +377,7 @@ fn read(line: &[u8]) -> Read {
         let mut params = CallToolRequestParams::new(call.params.name);
         params.arguments = call.params.arguments;
         let mut request = CallToolRequest::new(params);
-        if let Some(meta) = call.params._meta {
+        if let Some(meta) = call.params.meta {
             request.extensions.insert(meta);
         }
         let request = ClientRequest::CallToolRequest(request);

@@ -1,3 +1,5 @@
+//! What media look like to whoever asks, and how fetching fails.
+
 use super::testing::fixtures;
 use super::*;
 

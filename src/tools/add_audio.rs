@@ -6,11 +6,20 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::args::{self, default};
+use crate::catalog;
+use crate::draft::material::MediaKind;
+use crate::draft::segment::{Content, Sound};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place, Used};
+use crate::engine::lengths::{self, TargetOf, Wish};
+use crate::engine::parts;
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::Micros;
 
 /// Places music, speech or a sound on an audio track.
 ///
@@ -76,11 +85,39 @@ fn normal() -> Option<f64> {
     Some(1.0)
 }
 
+impl AddAudio {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    /// Where in the file the sound ends: none where it is the end of the file.
+    fn end(&self, strict: bool) -> Option<f64> {
+        match (self.end, self.duration) {
+            (None, Some(duration)) if strict => Some(self.start + duration),
+            (None, duration) => duration,
+            (end, _) => end,
+        }
+        .filter(|end| *end != 0.0)
+    }
+}
+
 impl Tool for AddAudio {
     const NAME: &'static str = "add_audio";
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("audio_path", "audio_url"), Comfort::Alias("url", "audio_url"), Comfort::Alias("path", "audio_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("audio_effect", "effect_type")];
+    const TEXTS: Texts = Texts {
+        required: &["audio_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'audio_url' are missing.",
+        before: "Error occurred while processing audio: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -95,8 +132,87 @@ impl Tool for AddAudio {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let strict = engine::is_strict(call);
+        let canvas = engine.canvas(self.target())?;
+        let effect = parts::audio_effect(
+            canvas.edition,
+            self.effect_type.as_deref(),
+            self.effect_params.as_deref().unwrap_or_default(),
+        )?;
+        let folder = args::folder(self.draft_folder.as_deref())?;
+        let end = self.end(strict);
+        if let (None, None, false) = (self.speed, end, strict) {
+            return Err(Error::invalid(
+                "`speed` is null, and without `end` or `duration` there is nothing to take it from",
+            ));
+        }
+        let speed = self.speed.unwrap_or(1.0);
+        let wish = Wish {
+            start: self.start,
+            end,
+            target_start: self.target_start,
+            speed,
+        };
+        lengths::fit(wish, None, TargetOf::Audio)?;
+        let looked = engine
+            .look(
+                "audio_url",
+                &self.audio_url,
+                MediaKind::Audio,
+                end.is_some(),
+                strict,
+            )
+            .await?;
+        let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;
+        let mut known = looked.known;
+        if let (false, Some(duration)) = (known.read, self.duration) {
+            known.duration = Micros::from_seconds_truncated(duration);
+        }
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Audio,
+                render_index: Kind::Audio.base(),
+                may_make_unnamed: true,
+            },
+            target: fitted.target,
+            content: Content::Sound(Box::new(Sound {
+                source: fitted.source,
+                speed,
+                volume: parts::finite("volume", self.volume)?,
+                effect,
+                ..Sound::default()
+            })),
+            media: Some(Used {
+                kind: MediaKind::Audio,
+                source: self.audio_url.clone(),
+                folder,
+                known,
+            }),
+        }));
+        let mut placed = engine.edit(self.target(), call, edit)?;
+        placed.notes.extend(fitted.note.into_iter().chain(looked.note));
+        Ok(placed)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        if let Some(end) = self.end(true) {
+            arguments.insert("end".to_owned(), end.into());
+        }
+        args::api_name(
+            &mut arguments,
+            "effect_type",
+            &[
+                catalog::Kind::VoiceFilter,
+                catalog::Kind::VoiceCharacter,
+                catalog::Kind::AudioScene,
+                catalog::Kind::Tone,
+                catalog::Kind::SpeechToSong,
+            ],
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -6,11 +6,18 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::args::{self, default};
+use crate::catalog;
+use crate::draft::segment::Content;
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place};
+use crate::engine::lengths;
+use crate::engine::parts;
+use crate::engine::timeline::Choice;
+use crate::engine::{Engine, Target};
+use crate::error::Result;
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
 /// Lays a video effect over everything from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -62,11 +69,29 @@ fn main_track() -> Option<String> {
     Some("effect_01".to_owned())
 }
 
+impl AddEffect {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+}
+
 impl Tool for AddEffect {
     const NAME: &'static str = "add_effect";
     const TITLE: &'static str = "Add effect";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("effect_name", "effect_type"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("category", "effect_category"), Comfort::Alias("effect_params", "params")];
+    const TEXTS: Texts = Texts {
+        required: &["effect_type"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'effect_type' are missing. Please add them and try again.",
+        before: "Error occurred while adding effect: ",
+        after: ". ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -81,8 +106,40 @@ impl Tool for AddEffect {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let canvas = engine.canvas(self.target())?;
+        let effect = parts::video_effect(
+            canvas.edition,
+            &self.effect_category,
+            &self.effect_type,
+            self.params.as_deref().unwrap_or_default(),
+        )?;
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Effect,
+                render_index: Kind::Effect.base(),
+                may_make_unnamed: false,
+            },
+            target: lengths::span(self.start, self.end)?,
+            content: Content::Effect(Box::new(effect)),
+            media: None,
+        }));
+        engine.edit(self.target(), call, edit)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        // The API fails without them, and applies the last one first.
+        let mut params = self.params.clone().unwrap_or_default();
+        params.reverse();
+        arguments.insert("params".to_owned(), params.into());
+        let kind = match self.effect_category.as_str() {
+            "character" => catalog::Kind::CharacterEffect,
+            _ => catalog::Kind::SceneEffect,
+        };
+        args::api_name(&mut arguments, "effect_type", &[kind]);
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

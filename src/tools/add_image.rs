@@ -6,11 +6,20 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::args::{self, Content, Position, default};
+use crate::catalog;
+use crate::draft::material::{Animations, MediaKind, Phase};
+use crate::draft::segment::{self, Clip, Picture};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place, Used};
+use crate::engine::lengths;
+use crate::engine::parts::{self, MaskWish};
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::{Edition, Micros, Range};
 
 /// Shows a picture from `start` to `end` on a video track.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -52,9 +61,9 @@ pub(crate) struct AddImage {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Instead of transform: "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::ignored", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub position: Option<String>,
+    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Position>")]
+    pub position: Option<Position>,
     /// Entrance animation by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
@@ -139,11 +148,77 @@ fn main_track() -> Option<String> {
     Some("image_main".to_owned())
 }
 
+impl AddImage {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    /// Entrance and exit, or one movement of the whole, which excludes them.
+    fn animations(&self, edition: Edition, length: Micros) -> Result<Option<Animations>> {
+        let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+        let (intro, intro_argument) = match &self.intro_animation {
+            Some(_) => (given(&self.intro_animation), "intro_animation"),
+            None => (given(&self.animation), "animation"),
+        };
+        let (outro, combo) = (given(&self.outro_animation), given(&self.combo_animation));
+        if let (Some(combo), true) = (&combo, intro.is_some() || outro.is_some()) {
+            return Err(Error::invalid(format!(
+                "`combo_animation`: \"{combo}\" moves the whole clip, which leaves no room for another animation"
+            ))
+            .hint("give either `combo_animation`, or `intro_animation` and `outro_animation`"));
+        }
+        let mut list = Vec::new();
+        if let Some(name) = intro {
+            let (mut animation, entry) =
+                parts::animation(edition, intro_argument, catalog::Kind::VideoIntro, Phase::In, &name)?;
+            let seconds = self.intro_animation_duration.or(self.animation_duration);
+            animation.duration = lasting("intro_animation_duration", seconds.unwrap_or(0.0), entry.duration.unwrap_or_default())?;
+            list.push(animation);
+        }
+        if let Some(name) = outro {
+            let (mut animation, entry) =
+                parts::animation(edition, "outro_animation", catalog::Kind::VideoOutro, Phase::Out, &name)?;
+            animation.duration =
+                lasting("outro_animation_duration", self.outro_animation_duration, entry.duration.unwrap_or_default())?;
+            animation.start = length - animation.duration;
+            list.push(animation);
+        }
+        if let Some(name) = combo {
+            let (mut animation, _) =
+                parts::animation(edition, "combo_animation", catalog::Kind::VideoCombo, Phase::Group, &name)?;
+            animation.duration = lasting("combo_animation_duration", self.combo_animation_duration, length)?;
+            list.push(animation);
+        }
+        Ok((!list.is_empty()).then(|| Animations {
+            list,
+            ..Animations::default()
+        }))
+    }
+}
+
+/// How long an animation lasts; 0 is its own length.
+fn lasting(argument: &str, seconds: f64, own: Micros) -> Result<Micros> {
+    let seconds = parts::seconds(argument, seconds)?;
+    Ok(if seconds == 0.0 { own } else { Micros::from_seconds(seconds) })
+}
+
 impl Tool for AddImage {
     const NAME: &'static str = "add_image";
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("image_path", "image_url"), Comfort::Alias("url", "image_url"), Comfort::Alias("path", "image_url"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("target_start", "start"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const TEXTS: Texts = Texts {
+        required: &["image_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'image_url' are missing.",
+        before: "Error occurred while processing image: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -158,8 +233,104 @@ impl Tool for AddImage {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let strict = engine::is_strict(call);
+        let canvas = engine.canvas(self.target())?;
+        let target = lengths::span(self.start, self.end)?;
+        let animations = self.animations(canvas.edition, target.duration)?;
+        let transition = parts::transition(
+            canvas.edition,
+            self.transition.as_deref(),
+            self.transition_duration,
+        )?;
+        let mask = parts::mask(
+            canvas,
+            MaskWish {
+                name: self.mask_type.as_deref(),
+                center_x: self.mask_center_x,
+                center_y: self.mask_center_y,
+                size: self.mask_size,
+                rotation: self.mask_rotation,
+                feather: self.mask_feather,
+                invert: self.mask_invert,
+                rect_width: self.mask_rect_width,
+                round_corner: self.mask_round_corner,
+            },
+        )?;
+        let blur = parts::blur(self.background_blur)?;
+        let folder = args::folder(self.draft_folder.as_deref())?;
+        let looked = engine
+            .look("image_url", &self.image_url, MediaKind::Photo, true, strict)
+            .await?;
+        let known = looked.known;
+        let size = (known.read && known.width > 0)
+            .then_some((f64::from(known.width), f64::from(known.height)));
+        let clip = args::clip(
+            engine::is_strict(call),
+            self.position,
+            (canvas.width, canvas.height),
+            Content::Picture {
+                size,
+                scale: (self.scale_x, self.scale_y),
+            },
+            Clip {
+                transform_x: parts::finite("transform_x", self.transform_x)?,
+                transform_y: parts::finite("transform_y", self.transform_y)?,
+                scale_x: parts::finite("scale_x", self.scale_x)?,
+                scale_y: parts::finite("scale_y", self.scale_y)?,
+                ..Clip::default()
+            },
+        );
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Video,
+                render_index: parts::finite("relative_index", self.relative_index)?,
+                may_make_unnamed: false,
+            },
+            target,
+            content: segment::Content::Picture(Box::new(Picture {
+                source: Range::new(Micros::ZERO, target.duration),
+                speed: None,
+                volume: 1.0,
+                clip,
+                animations,
+                transition,
+                mask,
+                blur,
+                ..Picture::default()
+            })),
+            media: Some(Used {
+                kind: MediaKind::Photo,
+                source: self.image_url.clone(),
+                folder,
+                known,
+            }),
+        }));
+        let mut placed = engine.edit(self.target(), call, edit)?;
+        placed.notes.extend(looked.note);
+        Ok(placed)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        for (argument, kind) in [
+            ("transition", catalog::Kind::Transition),
+            ("mask_type", catalog::Kind::Mask),
+            ("intro_animation", catalog::Kind::VideoIntro),
+            ("animation", catalog::Kind::VideoIntro),
+            ("outro_animation", catalog::Kind::VideoOutro),
+            ("combo_animation", catalog::Kind::VideoCombo),
+        ] {
+            args::api_name(&mut arguments, argument, &[kind]);
+        }
+        args::api_position(
+            &mut arguments,
+            self.position,
+            (self.width, self.height),
+            Content::Picture { size: None, scale: (self.scale_x, self.scale_y) },
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

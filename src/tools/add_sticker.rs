@@ -6,11 +6,18 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::args::{self, Content, Position, default};
+use crate::draft::material::StickerMaterial;
+use crate::draft::segment::{self, Clip, Sticker};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place};
+use crate::engine::lengths;
+use crate::engine::parts;
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Engine, Target};
+use crate::error::Result;
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
 /// Shows a sticker from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +61,9 @@ pub(crate) struct AddSticker {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Instead of transform: "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::ignored", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub position: Option<String>,
+    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Position>")]
+    pub position: Option<Position>,
     /// Rotation, degrees.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
@@ -91,11 +98,29 @@ fn main_track() -> Option<String> {
     Some("sticker_main".to_owned())
 }
 
+impl AddSticker {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+}
+
 impl Tool for AddSticker {
     const NAME: &'static str = "add_sticker";
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("resource_id", "sticker_id"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end")];
+    const TEXTS: Texts = Texts {
+        required: &["sticker_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'sticker_id' is missing. Please add it and try again. ",
+        before: "Error occurred while adding sticker: ",
+        after: ". ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -110,8 +135,55 @@ impl Tool for AddSticker {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let canvas = engine.canvas(self.target())?;
+        let clip = args::clip(
+            engine::is_strict(call),
+            self.position,
+            (canvas.width, canvas.height),
+            Content::Text,
+            Clip {
+                transform_x: parts::finite("transform_x", self.transform_x)?,
+                transform_y: parts::finite("transform_y", self.transform_y)?,
+                scale_x: parts::finite("scale_x", self.scale_x)?,
+                scale_y: parts::finite("scale_y", self.scale_y)?,
+                rotation: parts::finite("rotation", self.rotation)?,
+                alpha: parts::finite("alpha", self.alpha)?,
+                flip_horizontal: self.flip_horizontal,
+                flip_vertical: self.flip_vertical,
+                uniform: true,
+            },
+        );
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Sticker,
+                render_index: Kind::Sticker.base()
+                    + parts::finite("relative_index", self.relative_index)?,
+                may_make_unnamed: true,
+            },
+            target: lengths::span(self.start, self.end)?,
+            content: segment::Content::Sticker(Box::new(Sticker {
+                material: StickerMaterial {
+                    resource_id: self.sticker_id.as_str().into(),
+                    ..StickerMaterial::default()
+                },
+                clip,
+            })),
+            media: None,
+        }));
+        engine.edit(self.target(), call, edit)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        args::api_position(
+            &mut arguments,
+            self.position,
+            (self.width, self.height),
+            Content::Text,
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

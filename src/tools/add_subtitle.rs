@@ -1,16 +1,27 @@
 //! `add_subtitle`: add subtitles.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::args::{self, Content, Position, default};
+use crate::catalog;
+use crate::draft::segment::Clip;
+use crate::draft::text::{Background, Stroke, Style, Text};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Captions, Cue, Edit};
+use crate::engine::parts;
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::tools::add_text::background_style;
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -98,9 +109,9 @@ pub(crate) struct AddSubtitle {
     #[schemars(with = "f64")]
     pub rotation: f64,
     /// Instead of transform: "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::ignored", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub position: Option<String>,
+    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Position>")]
+    pub position: Option<Position>,
     /// Canvas width of a new draft, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
@@ -131,11 +142,94 @@ fn usual_font() -> Option<String> {
     Some("思源粗宋".to_owned())
 }
 
+/// The most that a subtitle file may hold.
+const MAX_BYTES: u64 = 16 << 20;
+
+impl AddSubtitle {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    /// The subtitles as text, wherever they are.
+    async fn subtitles(&self, engine: &Engine) -> Result<String> {
+        let srt = self.srt.trim();
+        let is_url = ["http://", "https://", "file://"]
+            .iter()
+            .any(|scheme| srt.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+        let is_path = !srt.contains('\n') && !srt.contains("-->") && Path::new(srt).is_absolute();
+        if is_url || is_path {
+            let bytes = parts::of("srt", engine.media().text(srt, MAX_BYTES).await)?;
+            return Ok(subtitle::decode(&bytes));
+        }
+        Ok(subtitle::inline(&self.srt).into_owned())
+    }
+
+    fn look(&self, canvas: Canvas, clip: Clip) -> Result<Text> {
+        let font = match self.font.as_deref() {
+            Some(name) if !name.is_empty() => parts::font(canvas.edition, "font", name)?,
+            _ => return Err(Error::invalid("`font` is empty").hint("leave it out for the usual one")),
+        };
+        let has_border = parts::finite("border_width", self.border_width)? > 0.0;
+        let border_color = parts::rgb("border_color", &self.border_color)?;
+        let background_alpha = parts::finite("background_alpha", self.background_alpha)?;
+        let background = if background_alpha > 0.0 {
+            Some(Background {
+                style: background_style(self.background_style)?,
+                color: self.background_color.as_str().into(),
+                alpha: background_alpha,
+                round_radius: 0.0,
+                height: 0.14,
+                width: 0.14,
+                horizontal_offset: 0.0,
+                vertical_offset: 0.0,
+            })
+        } else {
+            None
+        };
+        Ok(Text {
+            styles: vec![Style {
+                range: (0, 0),
+                size: parts::finite("font_size", self.font_size)?,
+                color: parts::rgb("font_color", &self.font_color)?,
+                alpha: parts::finite("alpha", self.alpha)?,
+                bold: self.bold,
+                italic: self.italic,
+                underline: self.underline,
+                stroke: has_border.then_some(Stroke {
+                    alpha: self.border_alpha,
+                    color: border_color,
+                    width: self.border_width,
+                }),
+                font: Some(font),
+            }],
+            vertical: self.vertical,
+            // What the API gives captions on an upright and on a wide canvas, whatever its size.
+            fixed_width: Some(if canvas.width < canvas.height { 648 } else { 1344 }),
+            has_border,
+            background,
+            clip,
+            ..Text::default()
+        })
+    }
+}
+
 impl Tool for AddSubtitle {
     const NAME: &'static str = "add_subtitle";
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Caption, Comfort::Alias("srt_path", "srt"), Comfort::Alias("srt_url", "srt"), Comfort::Alias("subtitle_path", "srt"), Comfort::Alias("subtitle_url", "srt"), Comfort::Alias("subtitle_file", "srt"), Comfort::Alias("srt_content", "srt"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("color", "font_color"), Comfort::Alias("size", "font_size")];
+    const TEXTS: Texts = Texts {
+        required: &["srt"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'srt' are missing.",
+        before: "Error occurred while processing subtitle: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -150,8 +244,83 @@ impl Tool for AddSubtitle {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let canvas = engine.canvas(self.target())?;
+        let clip = args::clip(
+            engine::is_strict(call),
+            self.position,
+            (canvas.width, canvas.height),
+            Content::Text,
+            Clip {
+                transform_x: parts::finite("transform_x", self.transform_x)?,
+                transform_y: parts::finite("transform_y", self.transform_y)?,
+                scale_x: parts::finite("scale_x", self.scale_x)?,
+                scale_y: parts::finite("scale_y", self.scale_y)?,
+                rotation: parts::finite("rotation", self.rotation)?,
+                alpha: 1.0,
+                ..Clip::default()
+            },
+        );
+        let offset = Micros::from_seconds_truncated(parts::finite("time_offset", self.time_offset)?);
+        let text = self.subtitles(engine).await?;
+        let read = if engine::is_strict(call) {
+            subtitle::parse(&text)
+        } else {
+            subtitle::parse_as_api(&text)
+        };
+        let cues = parts::of("srt", read)?;
+        // The API fails at the first caption, and does not look at the letters where there is none.
+        let look = if cues.is_empty() {
+            Text::default()
+        } else {
+            self.look(canvas, clip)?
+        };
+        let mut timed = Vec::with_capacity(cues.len());
+        for (index, cue) in cues.into_iter().enumerate() {
+            let range = Range::new(cue.range.start + offset, cue.range.duration);
+            if range.start < Micros::ZERO {
+                return Err(Error::invalid(format!(
+                    "`time_offset`: cue {} would start at {}, before the beginning",
+                    index + 1,
+                    range.start
+                )));
+            }
+            if range.duration <= Micros::ZERO {
+                return Err(Error::invalid(format!(
+                    "`srt`: cue {} ends at {}, which is not after its start ({})",
+                    index + 1,
+                    range.end(),
+                    range.start
+                )));
+            }
+            timed.push(Cue {
+                range,
+                text: cue.text,
+            });
+        }
+        let edit = Edit::Captions(Box::new(Captions {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Text,
+                render_index: Kind::Text.base() + 999.0,
+                may_make_unnamed: true,
+            },
+            look,
+            cues: timed,
+        }));
+        engine.edit(self.target(), call, edit)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        args::api_name(&mut arguments, "font", &[catalog::Kind::Font]);
+        args::api_position(
+            &mut arguments,
+            self.position,
+            (self.width, self.height),
+            Content::Text,
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -6,11 +6,21 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::args::{self, Content, Position, default};
+use crate::catalog;
+use crate::draft::material::{Animations, Phase, TextEffect};
+use crate::draft::segment::{self, Clip};
+use crate::draft::text::{Background, Font, Rgb, Shadow, Stroke, Style, Text};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place};
+use crate::engine::lengths;
+use crate::engine::parts;
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::{Edition, Micros};
 
 /// Shows a text from `start` to `end`.
 ///
@@ -43,18 +53,20 @@ pub(crate) struct AddText {
     #[schemars(with = "f64")]
     pub transform_y: f64,
     /// Instead of transform: "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::ignored", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub position: Option<String>,
+    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Position>")]
+    pub position: Option<Position>,
     /// Font by name.
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub font: Option<String>,
     /// Colour, #RRGGBB; red without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub font_color: Option<String>,
     /// Older name of `font_color`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub color: Option<String>,
     /// Size; 8 without.
     #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
@@ -65,10 +77,12 @@ pub(crate) struct AddText {
     #[schemars(with = "Option<f64>")]
     pub size: Option<f64>,
     /// Opacity, 0 to 1; 1 without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub font_alpha: Option<f64>,
     /// Older name of `font_alpha`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub alpha: Option<f64>,
     /// Written from top to bottom.
     #[serde(default, deserialize_with = "args::switch")]
@@ -160,7 +174,8 @@ pub(crate) struct AddText {
     #[serde(default = "unset")]
     pub fixed_height: f64,
     /// Styles of parts of the text.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "args::list", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<TextStyle>")]
     pub text_styles: Vec<TextStyle>,
     /// Canvas width of a new draft, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
@@ -255,11 +270,261 @@ pub(crate) struct Border {
     pub alpha: Option<f64>,
 }
 
+impl AddText {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    fn text(&self, canvas: Canvas, clip: Clip, length: Micros) -> Result<Text> {
+        let edition = canvas.edition;
+        let count = self.text.chars().count() as u32;
+        let alpha = parts::part("alpha", self.alpha.or(self.font_alpha).unwrap_or(1.0))?;
+        let border_alpha = parts::part("border_alpha", self.border_alpha)?;
+        let background_alpha = parts::part("background_alpha", self.background_alpha)?;
+        let font = match &self.font {
+            Some(name) => Some(parts::font(edition, "font", name)?),
+            None => None,
+        };
+        let color = match (&self.color, &self.font_color) {
+            (Some(color), _) => parts::rgb("color", color)?,
+            (None, Some(color)) => parts::rgb("font_color", color)?,
+            (None, None) => Rgb(255, 0, 0),
+        };
+        let border_color = parts::rgb("border_color", &self.border_color)?;
+        let has_border = parts::finite("border_width", self.border_width)? > 0.0;
+        let whole = Style {
+            range: (0, count),
+            size: parts::finite("font_size", self.size.or(self.font_size).unwrap_or(8.0))?,
+            color,
+            alpha,
+            bold: false,
+            italic: false,
+            underline: false,
+            stroke: has_border.then_some(Stroke {
+                alpha: border_alpha,
+                color: border_color,
+                width: self.border_width,
+            }),
+            font,
+        };
+        let (styles, part_fonts) = if self.text_styles.is_empty() {
+            (vec![whole], None)
+        } else {
+            let (styles, fonts) = self.parts(edition, &whole, border_color, count)?;
+            (styles, Some(fonts))
+        };
+        let shadow = match self.shadow_enabled {
+            true => Some(Shadow {
+                alpha: parts::finite("shadow_alpha", self.shadow_alpha)?,
+                angle: parts::finite("shadow_angle", self.shadow_angle)?,
+                color: self.shadow_color.as_str().into(),
+                rgb: shadow_color(&self.shadow_color)?,
+                distance: parts::finite("shadow_distance", self.shadow_distance)?,
+                smoothing: parts::finite("shadow_smoothing", self.shadow_smoothing)?,
+            }),
+            false => None,
+        };
+        let given = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
+        let bubble = given(&self.bubble_effect_id)
+            .zip(given(&self.bubble_resource_id))
+            .map(|(effect_id, resource_id)| TextEffect {
+                effect_id: effect_id.into(),
+                resource_id: resource_id.into(),
+                ..TextEffect::default()
+            });
+        let effect = given(&self.effect_effect_id).map(|id| TextEffect {
+            effect_id: id.as_str().into(),
+            resource_id: id.into(),
+            ..TextEffect::default()
+        });
+        Ok(Text {
+            text: self.text.as_str().into(),
+            styles,
+            part_fonts,
+            vertical: self.vertical,
+            fixed_width: fixed("fixed_width", self.fixed_width, canvas.width)?,
+            fixed_height: fixed("fixed_height", self.fixed_height, canvas.height)?,
+            has_border,
+            background: self.background(background_alpha)?,
+            shadow,
+            bubble,
+            effect,
+            animations: self.animations(edition, length)?,
+            clip,
+            ..Text::default()
+        })
+    }
+
+    /// The styles of the parts, and of what lies between them; and the fonts of the parts.
+    fn parts(
+        &self,
+        edition: Edition,
+        whole: &Style,
+        border_color: Rgb,
+        count: u32,
+    ) -> Result<(Vec<Style>, Vec<Font>)> {
+        let mut wishes: Vec<(usize, &TextStyle)> = self.text_styles.iter().enumerate().collect();
+        wishes.sort_by_key(|(_, wish)| wish.start);
+        let between = |from: u32, to: u32| Style {
+            range: (from, to),
+            ..whole.clone()
+        };
+        let (mut styles, mut fonts, mut done) = (Vec::new(), Vec::new(), 0);
+        for (index, wish) in wishes {
+            let place = format!("text_styles[{index}]");
+            if !(0 <= wish.start && wish.start < wish.end && wish.end <= i64::from(count)) {
+                return Err(Error::invalid(format!(
+                    "`{place}`: {} to {} is no part of a text of {count} characters",
+                    wish.start, wish.end
+                ))
+                .hint("`start` counts from 0, and `end` is the character after the last"));
+            }
+            let range = (wish.start as u32, wish.end as u32);
+            if range.0 > done {
+                styles.push(between(done, range.0));
+            }
+            let font = match &wish.font {
+                Some(name) => Some(parts::font(edition, &format!("{place}.font"), name)?),
+                None => whole.font.clone(),
+            };
+            fonts.extend(font.clone());
+            let letters = &wish.style;
+            let color = match &letters.color {
+                Some(color) => parts::rgb(&format!("{place}.style.color"), color)?,
+                None => whole.color,
+            };
+            let edge = match &wish.border.color {
+                Some(color) => parts::rgb(&format!("{place}.border.color"), color)?,
+                None => border_color,
+            };
+            styles.push(Style {
+                range,
+                size: letters.size.unwrap_or(whole.size),
+                color,
+                alpha: letters.alpha.unwrap_or(whole.alpha),
+                bold: letters.bold,
+                italic: letters.italic,
+                underline: letters.underline,
+                stroke: (wish.border.width > 0.0).then_some(Stroke {
+                    alpha: wish.border.alpha.unwrap_or(self.border_alpha),
+                    color: edge,
+                    width: wish.border.width,
+                }),
+                font,
+            });
+            done = range.1;
+        }
+        if done < count {
+            styles.push(between(done, count));
+        }
+        Ok((styles, fonts))
+    }
+
+    fn background(&self, alpha: f64) -> Result<Option<Background>> {
+        if alpha <= 0.0 {
+            return Ok(None);
+        }
+        Ok(Some(Background {
+            style: background_style(self.background_style)?,
+            color: self.background_color.as_str().into(),
+            alpha,
+            round_radius: parts::finite("background_round_radius", self.background_round_radius)?,
+            height: parts::finite("background_height", self.background_height)?,
+            width: parts::finite("background_width", self.background_width)?,
+            horizontal_offset: 2.0
+                * parts::finite("background_horizontal_offset", self.background_horizontal_offset)?
+                - 1.0,
+            vertical_offset: 2.0
+                * parts::finite("background_vertical_offset", self.background_vertical_offset)?
+                - 1.0,
+        }))
+    }
+
+    fn animations(&self, edition: Edition, length: Micros) -> Result<Option<Animations>> {
+        let mut list = Vec::new();
+        for (argument, name, lasting, seconds, kind, phase) in [
+            (
+                "intro_animation",
+                &self.intro_animation,
+                "intro_duration",
+                self.intro_duration,
+                catalog::Kind::TextIntro,
+                Phase::In,
+            ),
+            (
+                "outro_animation",
+                &self.outro_animation,
+                "outro_duration",
+                self.outro_duration,
+                catalog::Kind::TextOutro,
+                Phase::Out,
+            ),
+        ] {
+            let Some(name) = name.as_deref().filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            let (mut animation, _) = parts::animation(edition, argument, kind, phase, name)?;
+            let seconds = parts::seconds(lasting, seconds.unwrap_or(0.5))?;
+            animation.duration = Micros::from_seconds_truncated(seconds).min(length);
+            if phase == Phase::Out {
+                animation.start = length - animation.duration;
+            }
+            list.push(animation);
+        }
+        Ok((!list.is_empty()).then(|| Animations {
+            list,
+            ..Animations::default()
+        }))
+    }
+}
+
+/// A part of the canvas in whole pixels; what is not above 0 leaves it open.
+fn fixed(argument: &str, part: f64, canvas: f64) -> Result<Option<i64>> {
+    let part = parts::finite(argument, part)?;
+    Ok((part > 0.0).then_some((part * canvas) as i64))
+}
+
+/// The number in the document for a background style of the API, which counts from the end below 1.
+pub(crate) fn background_style(style: f64) -> Result<u8> {
+    if style == 1.0 || style == -1.0 {
+        Ok(0)
+    } else if style == 0.0 || style == 2.0 {
+        Ok(2)
+    } else {
+        Err(Error::invalid(format!(
+            "`background_style`: {style} is none of 0, 1 and 2"
+        )))
+    }
+}
+
+/// Shadows are given as `#RRGGBB` only: the API reads fixed places of the text.
+fn shadow_color(color: &str) -> Result<Rgb> {
+    let digits = color.strip_prefix('#').unwrap_or(color);
+    if digits.len() < 6 {
+        return Err(Error::invalid(format!(
+            "`shadow_color`: {color:?} is no colour of the form #RRGGBB"
+        )));
+    }
+    parts::rgb("shadow_color", color)
+}
+
 impl Tool for AddText {
     const NAME: &'static str = "add_text";
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("content", "text"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("x", "transform_x"), Comfort::Alias("y", "transform_y")];
+    const TEXTS: Texts = Texts {
+        required: &["text"],
+        not_null: &["start", "end"],
+        missing: "Hi, the required parameters 'text', 'start' or 'end' are missing. ",
+        before: "Error occurred while processing text: ",
+        after: ". You can click the link below for help: ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -274,8 +539,51 @@ impl Tool for AddText {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let canvas = engine.canvas(self.target())?;
+        let target = lengths::span(self.start, self.end)?;
+        let clip = args::clip(
+            engine::is_strict(call),
+            self.position,
+            (canvas.width, canvas.height),
+            Content::Text,
+            Clip {
+                transform_x: parts::finite("transform_x", self.transform_x)?,
+                transform_y: parts::finite("transform_y", self.transform_y)?,
+                ..Clip::default()
+            },
+        );
+        let text = self.text(canvas, clip, target.duration)?;
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Text,
+                render_index: Kind::Text.base(),
+                may_make_unnamed: false,
+            },
+            target,
+            content: segment::Content::Text(Box::new(text)),
+            media: None,
+        }));
+        engine.edit(self.target(), call, edit)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        for (argument, kind) in [
+            ("font", catalog::Kind::Font),
+            ("intro_animation", catalog::Kind::TextIntro),
+            ("outro_animation", catalog::Kind::TextOutro),
+        ] {
+            args::api_name(&mut arguments, argument, &[kind]);
+        }
+        args::api_position(
+            &mut arguments,
+            self.position,
+            (self.width, self.height),
+            Content::Text,
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -6,11 +6,20 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Tool, Turn};
+use crate::args::{self, Content, Position, default};
+use crate::catalog;
+use crate::draft::material::MediaKind;
+use crate::draft::segment::{self, Clip, Picture};
+use crate::draft::track::Kind;
+use crate::engine::edit::{Edit, Place, Used};
+use crate::engine::lengths::{self, TargetOf, Wish};
+use crate::engine::parts::{self, MaskWish};
+use crate::engine::timeline::Choice;
+use crate::engine::{self, Engine, Target};
+use crate::error::Result;
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::Micros;
 
 /// Places a video, whole or in part, on a video track.
 ///
@@ -69,9 +78,9 @@ pub(crate) struct AddVideo {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Instead of transform: "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::ignored", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub position: Option<String>,
+    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Position>")]
+    pub position: Option<Position>,
     /// Transition to the next clip, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
@@ -132,11 +141,39 @@ fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }
 
+impl AddVideo {
+    fn target(&self) -> Target<'_> {
+        Target {
+            draft: self.draft_id.as_ref(),
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    /// Where in the file the clip ends: none where it is the end of the file.
+    fn end(&self, strict: bool) -> Option<f64> {
+        match (self.end, self.duration) {
+            // To the API an end that is left out is 0, and a length counts only where the end is null.
+            (None, duration) if !strict => duration,
+            (None | Some(0.0), Some(duration)) if strict => Some(self.start + duration),
+            (end, _) => end.filter(|end| *end != 0.0),
+        }
+    }
+}
+
 impl Tool for AddVideo {
     const NAME: &'static str = "add_video";
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("video_path", "video_url"), Comfort::Alias("url", "video_url"), Comfort::Alias("path", "video_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const TEXTS: Texts = Texts {
+        required: &["video_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'video_url' are missing.",
+        before: "Error occurred while processing video: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -151,8 +188,116 @@ impl Tool for AddVideo {
         }
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let strict = engine::is_strict(call);
+        let canvas = engine.canvas(self.target())?;
+        let transition = parts::transition(
+            canvas.edition,
+            self.transition.as_deref(),
+            Some(self.transition_duration),
+        )?;
+        let mask = parts::mask(
+            canvas,
+            MaskWish {
+                name: self.mask_type.as_deref(),
+                center_x: self.mask_center_x,
+                center_y: self.mask_center_y,
+                size: self.mask_size,
+                rotation: self.mask_rotation,
+                feather: self.mask_feather,
+                invert: self.mask_invert,
+                rect_width: self.mask_rect_width,
+                round_corner: self.mask_round_corner,
+            },
+        )?;
+        let blur = parts::blur(self.background_blur)?;
+        let folder = args::folder(self.draft_folder.as_deref())?;
+        let end = self.end(strict);
+        let wish = Wish {
+            start: self.start,
+            end,
+            target_start: self.target_start,
+            speed: self.speed,
+        };
+        // What is wrong in itself is told before the file is asked for.
+        lengths::fit(wish, None, TargetOf::Video)?;
+        let looked = engine
+            .look(
+                "video_url",
+                &self.video_url,
+                MediaKind::Video,
+                end.is_some(),
+                strict,
+            )
+            .await?;
+        let fitted = lengths::fit(wish, looked.length, TargetOf::Video)?;
+        let mut known = looked.known;
+        if let (false, Some(duration)) = (known.read, self.duration) {
+            known.duration = Micros::from_seconds_truncated(duration);
+        }
+        let size = (known.read && known.width > 0)
+            .then_some((f64::from(known.width), f64::from(known.height)));
+        let clip = args::clip(
+            engine::is_strict(call),
+            self.position,
+            (canvas.width, canvas.height),
+            Content::Picture {
+                size,
+                scale: (self.scale_x, self.scale_y),
+            },
+            Clip {
+                transform_x: parts::finite("transform_x", self.transform_x)?,
+                transform_y: parts::finite("transform_y", self.transform_y)?,
+                scale_x: parts::finite("scale_x", self.scale_x)?,
+                scale_y: parts::finite("scale_y", self.scale_y)?,
+                ..Clip::default()
+            },
+        );
+        let edit = Edit::Place(Box::new(Place {
+            track: Choice {
+                name: self.track_name.clone(),
+                kind: Kind::Video,
+                render_index: parts::finite("relative_index", self.relative_index)?,
+                may_make_unnamed: false,
+            },
+            target: fitted.target,
+            content: segment::Content::Picture(Box::new(Picture {
+                source: fitted.source,
+                speed: Some(self.speed),
+                volume: parts::finite("volume", self.volume)?,
+                clip,
+                transition,
+                mask,
+                blur,
+                ..Picture::default()
+            })),
+            media: Some(Used {
+                kind: MediaKind::Video,
+                source: self.video_url.clone(),
+                folder,
+                known,
+            }),
+        }));
+        let mut placed = engine.edit(self.target(), call, edit)?;
+        placed.notes.extend(fitted.note.into_iter().chain(looked.note));
+        Ok(placed)
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        // The API takes an end that is left out for the end of the file, whatever `duration` says.
+        if let Some(end) = self.end(true) {
+            arguments.insert("end".to_owned(), end.into());
+        }
+        args::api_name(&mut arguments, "transition", &[catalog::Kind::Transition]);
+        args::api_name(&mut arguments, "mask_type", &[catalog::Kind::Mask]);
+        args::api_position(
+            &mut arguments,
+            self.position,
+            (self.width, self.height),
+            Content::Picture { size: None, scale: (self.scale_x, self.scale_y) },
+        );
+        arguments
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -6,11 +6,15 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::args;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
+use crate::args;
+use crate::draft::keyframe::Property;
+use crate::engine::edit::{Edit, Point, Points};
+use crate::engine::parts;
+use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
+use crate::units::Micros;
 
 /// Moves a property of a clip over time: one keyframe, or several with the three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -58,11 +62,126 @@ fn full() -> Value {
     Value::from("1.0")
 }
 
+impl AddVideoKeyframe {
+    /// The keyframes that are wanted: one, or several where any of the lists is given.
+    fn points(&self, strict: bool) -> Result<Vec<Point>> {
+        let (properties, times, values) = match (&self.property_types, &self.times, &self.values) {
+            (None, None, None) => {
+                return Ok(vec![point(
+                    "",
+                    &self.property_type,
+                    self.time,
+                    &self.value,
+                    strict,
+                )?]);
+            }
+            (Some(properties), Some(times), Some(values)) => (properties, times, values),
+            _ => {
+                return Err(Error::invalid(
+                    "In batch mode, `property_types`, `times` and `values` must be provided together",
+                ));
+            }
+        };
+        let counts = [properties.len(), times.len(), values.len()];
+        if counts[0] == 0 || counts.iter().any(|count| *count != counts[0]) {
+            return Err(Error::invalid(format!(
+                "`property_types`, `times` and `values` must have equal lengths above 0, and have {}, {} and {}",
+                counts[0], counts[1], counts[2]
+            )));
+        }
+        (0..counts[0])
+            .map(|i| point(&format!("s[{i}]"), &properties[i], times[i], &values[i], strict))
+            .collect()
+    }
+}
+
+fn point(place: &str, property: &str, time: f64, value: &Value, strict: bool) -> Result<Point> {
+    let property_type = if place.is_empty() {
+        "property_type".to_owned()
+    } else {
+        format!("property_type{place}")
+    };
+    let property = Property::ALL
+        .into_iter()
+        .find(|known| known.name() == property)
+        .ok_or_else(|| {
+            let names: Vec<&str> = Property::ALL.iter().map(|known| known.name()).collect();
+            Error::invalid(format!(
+                "`{property_type}`: Unsupported keyframe property type: {property:?}"
+            ))
+            .hint(format!("it is one of {}", names.join(", ")))
+        })?;
+    let time = parts::seconds(&format!("time{place}"), time)?;
+    let value = number(property, value, strict).ok_or_else(|| {
+        Error::invalid(format!(
+            "`value{place}`: Invalid value format: {value} for {}",
+            property.name()
+        ))
+        .hint(match property {
+            Property::PositionX | Property::PositionY => "it is a number from -10 to 10, as text",
+            Property::Rotation => "it is like \"45deg\" or \"45\"",
+            Property::Alpha | Property::Volume => "it is like \"50%\" or \"0.5\"",
+            Property::Saturation | Property::Contrast | Property::Brightness => {
+                "it is like \"+0.5\" or \"-0.5\""
+            }
+            _ => "it is a number as text, such as \"1.5\"",
+        })
+    })?;
+    Ok(Point {
+        property,
+        time: Micros::from_seconds_truncated(time),
+        value,
+    })
+}
+
+/// A value in the notation of its property. The API takes numbers that are no text for places and scales only.
+fn number(property: Property, value: &Value, strict: bool) -> Option<f64> {
+    let float = |text: &str| text.trim().parse::<f64>().ok();
+    let plain = matches!(
+        property,
+        Property::PositionX
+            | Property::PositionY
+            | Property::ScaleX
+            | Property::ScaleY
+            | Property::UniformScale
+    );
+    let number = match value {
+        Value::Number(number) if plain || strict => number.as_f64()?,
+        Value::String(text) => match property {
+            Property::Alpha | Property::Volume => match text.strip_suffix('%') {
+                Some(percent) => float(percent)? / 100.0,
+                None => float(text)?,
+            },
+            Property::Rotation => float(text.strip_suffix("deg").unwrap_or(text))?,
+            Property::Saturation | Property::Contrast | Property::Brightness => {
+                match (text.strip_prefix('+'), text.strip_prefix('-')) {
+                    (Some(rest), _) => float(rest)?,
+                    (_, Some(rest)) => -float(rest)?,
+                    _ => float(text)?,
+                }
+            }
+            _ => float(text)?,
+        },
+        _ => return None,
+    };
+    let is_place = matches!(property, Property::PositionX | Property::PositionY);
+    let fits = number.is_finite() && (!is_place || (-10.0..=10.0).contains(&number));
+    fits.then_some(number)
+}
+
 impl Tool for AddVideoKeyframe {
     const NAME: &'static str = "add_video_keyframe";
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Alias("property", "property_type"), Comfort::Alias("start_time", "time")];
+    const TEXTS: Texts = Texts {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "Error occurred while adding keyframe: Failed to add keyframe: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -73,11 +192,35 @@ impl Tool for AddVideoKeyframe {
         Turn::Alone
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Placed> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing: keyframes need a clip to be on")
+                .hint("give the `draft_id` that `add_video` answered"));
+        };
+        let Some(track) = &self.track_name else {
+            return Err(Error::invalid("`track_name`: Track named None not found"));
+        };
+        let edit = Edit::Keyframes(Points {
+            track: track.clone(),
+            points: self.points(engine::is_strict(call))?,
+        });
+        let target = Target {
+            draft: Some(draft),
+            width: 0.0,
+            height: 0.0,
+        };
+        let mut placed = engine.edit(target, call, edit)?;
+        if self.property_types.is_none() {
+            placed.count = None;
+        }
+        Ok(placed)
     }
 
     fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
-        reply.to_api(link)
+        let mut output = reply.to_api(link);
+        if let (Value::Object(output), Some(count)) = (&mut output, reply.count) {
+            output.insert("added_keyframes_count".to_owned(), count.into());
+        }
+        output
     }
 }

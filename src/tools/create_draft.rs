@@ -5,36 +5,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::mend::Comfort;
+use crate::args::{self, default};
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool};
+use crate::engine::{self, Engine, NewDraft};
+use crate::error::Result;
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Makes an empty draft and gives its `draft_id`, which every other call takes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CreateDraft {
     /// Canvas width in pixels.
-    #[serde(default = "default_width")]
-    #[schemars(range(min = 16, max = 16384))]
+    #[serde(default = "default::width", deserialize_with = "args::side")]
+    #[schemars(with = "f64", range(min = 16, max = 16384))]
     pub width: f64,
     /// Canvas height in pixels.
-    #[serde(default = "default_height")]
-    #[schemars(range(min = 16, max = 16384))]
+    #[serde(default = "default::height", deserialize_with = "args::side")]
+    #[schemars(with = "f64", range(min = 16, max = 16384))]
     pub height: f64,
     /// The name shown in the app and given to the draft's folder; the id without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub name: Option<String>,
     /// A note kept with the draft.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub note: Option<String>,
-}
-
-pub(crate) fn default_width() -> f64 {
-    1080.0
-}
-
-pub(crate) fn default_height() -> f64 {
-    1920.0
 }
 
 /// The new draft.
@@ -60,10 +55,30 @@ impl Tool for CreateDraft {
         Comfort::Alias("project_name", "name"),
         Comfort::Alias("description", "note"),
     ];
+    const TEXTS: Texts = Texts {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "Error occurred while creating draft: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Created;
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Created> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Created> {
+        let own = engine::is_strict(call);
+        let new = NewDraft {
+            name: self.name.clone().filter(|_| own),
+            note: self.note.clone().filter(|_| own),
+            width: self.width,
+            height: self.height,
+            edition: engine.edition(),
+        };
+        Ok(Created {
+            draft_id: engine.create(new, call)?,
+            backend: None,
+            reason: None,
+        })
     }
 
     fn reply_to_api(reply: &Created, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -8,7 +8,7 @@ use crate::args;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool};
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Makes the link under which a download site would offer the draft; nothing is uploaded.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,14 +30,27 @@ impl Tool for GenerateDraftUrl {
     const NAME: &'static str = "generate_draft_url";
     const TITLE: &'static str = "Draft link";
     const HINTS: Hints = Hints::READ;
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "",
+    };
     type Reply = Link;
 
     fn draft(&self) -> Option<&DraftId> {
         self.draft_id.as_ref()
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Link> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, _call: &Call) -> Result<Link> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing"));
+        };
+        Ok(Link {
+            draft_url: engine.download_link(draft),
+        })
     }
 
     fn reply_to_api(reply: &Link, _link: &dyn Fn(&DraftId) -> String) -> Value {

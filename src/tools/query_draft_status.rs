@@ -9,7 +9,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool};
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Tells how far the last `save_draft` of a draft is, or how it ended.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -44,14 +44,33 @@ impl Tool for QueryDraftStatus {
     const TITLE: &'static str = "Save status";
     const HINTS: Hints = Hints::READ;
     const COMFORT: &'static [Comfort] = &[Comfort::Alias("draft_id", "task_id")];
+    const TEXTS: Texts = Texts {
+        required: &["task_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'task_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "",
+    };
     type Reply = Status;
 
     fn draft(&self) -> Option<&DraftId> {
         self.task_id.as_ref()
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Status> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, _call: &Call) -> Result<Status> {
+        let Some(draft) = &self.task_id else {
+            return Err(Error::invalid("`task_id` is missing"));
+        };
+        let progress = engine.progress(draft)?;
+        Ok(Status {
+            status: progress.state.name().to_owned(),
+            message: progress.message,
+            progress: progress.percent,
+            completed_files: progress.files_done,
+            total_files: progress.files,
+            draft_url: None,
+        })
     }
 
     fn reply_to_api(reply: &Status, _link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -7,9 +7,10 @@ use serde_json::Value;
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
+use crate::draft::working;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
 /// Gives the whole working document of a draft as JSON text; large.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +44,14 @@ impl Tool for QueryScript {
     const TITLE: &'static str = "Query script";
     const HINTS: Hints = Hints::READ;
     const COMFORT: &'static [Comfort] = &[];
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "Error occurred while querying script: ",
+        after: ". ",
+        unknown: "Draft {} does not exist in cache.",
+    };
     type Reply = Script;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -53,8 +62,17 @@ impl Tool for QueryScript {
         Turn::Alone
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Script> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Script> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing"));
+        };
+        let notes = if self.force_update {
+            engine.learn(draft, call).await?
+        } else {
+            Vec::new()
+        };
+        let script = engine.read(draft, working::write)?;
+        Ok(Script { script, notes })
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Script> {

@@ -9,7 +9,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
 /// Writes the draft with all its media as a folder that the app opens, and tells where it is.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,14 @@ impl Tool for SaveDraft {
         Comfort::Alias("title", "name"),
         Comfort::Alias("project_name", "name"),
     ];
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "Draft {} does not exist in cache.",
+    };
     type Reply = Saved;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -1,7 +1,9 @@
 //! The executable as its users see it: over pipes, over HTTP and from a shell.
 
 mod cli;
+mod compose;
 mod engine;
+mod racy;
 mod remote;
 mod save;
 mod stdio;

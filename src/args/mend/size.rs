@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{number, shown};
-use crate::tools::Object;
+use crate::args::Object;
 
 /// The short side of a canvas of which only the shape is known: what the apps use.
 const SHORT_SIDE: f64 = 1080.0;

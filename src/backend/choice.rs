@@ -1,0 +1,123 @@
+//! Which backend a new draft goes to, and the servers by their addresses.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Backend, Remote};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
+use crate::manifest::Manifest;
+use crate::media::Media;
+use crate::settings::BackendChoice;
+
+/// Who carries a call out, and why that one.
+#[derive(Clone)]
+pub(crate) struct Choice {
+    pub backend: Backend,
+    pub reason: String,
+}
+
+/// The servers that calls may go to.
+pub(crate) struct Servers {
+    /// Where a server is looked for, in this order.
+    pub addresses: Vec<String>,
+    named: bool,
+    manifest: Arc<Manifest>,
+    media: Arc<Media>,
+    by_address: Mutex<HashMap<String, Arc<Remote>>>,
+}
+
+impl Servers {
+    pub fn new(named: Option<&str>, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
+        let addresses = match named {
+            Some(url) => vec![url.to_owned()],
+            None => {
+                let urls = manifest.api.base_urls.iter();
+                urls.map(|url| url.trim_end_matches('/').to_owned())
+                    .collect()
+            }
+        };
+        Self {
+            addresses,
+            named: named.is_some(),
+            manifest: Arc::clone(manifest),
+            media: Arc::clone(media),
+            by_address: Mutex::default(),
+        }
+    }
+
+    /// The server at that address; the same one each time.
+    pub fn at(&self, address: &str) -> Arc<Remote> {
+        let mut by_address = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(remote) = by_address.get(address) {
+            return Arc::clone(remote);
+        }
+        let (manifest, media) = (Arc::clone(&self.manifest), Arc::clone(&self.media));
+        let remote = Arc::new(Remote::new(address.to_owned(), manifest, media));
+        by_address.insert(address.to_owned(), Arc::clone(&remote));
+        remote
+    }
+
+    /// The first address at which a CapCut API answers; otherwise what was found instead, each.
+    pub async fn first(&self, journal: &Journal) -> Result<Arc<Remote>> {
+        let mut faults: Vec<Error> = Vec::new();
+        for address in &self.addresses {
+            let remote = self.at(address);
+            match remote.server(journal).await {
+                Ok(_) => return Ok(remote),
+                Err(error) => faults.push(error),
+            }
+        }
+        let kind = faults
+            .iter()
+            .map(|fault| fault.kind)
+            .find(|kind| *kind != Kind::Unsent);
+        let texts: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+        Err(
+            Error::new(kind.unwrap_or(Kind::Unsent), texts.join("; ")).hint(
+                "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
+            ),
+        )
+    }
+
+    /// Where the next draft goes. This never tries twice.
+    pub async fn choose(
+        &self,
+        wanted: BackendChoice,
+        engine: &Arc<Engine>,
+        journal: &Journal,
+        // Whether calls may go to a server just now, or for how long not.
+        admits: &(dyn Fn(&Remote) -> Result<()> + Send + Sync),
+    ) -> Result<Choice> {
+        let embedded = |reason: String| Choice {
+            backend: Backend::Embedded(Arc::clone(engine)),
+            reason,
+        };
+        if wanted == BackendChoice::Embedded {
+            return Ok(embedded("`--backend embedded`".into()));
+        }
+        let found = match self.first(journal).await {
+            Ok(remote) => admits(&remote).map(|()| remote),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(remote) => {
+                let server = remote.server(journal).await?;
+                let reason = match (wanted, self.named) {
+                    (BackendChoice::Remote, _) => "`--backend remote`".to_owned(),
+                    _ => format!("{} answers at {}", server.dialect.name(), remote.base),
+                };
+                Ok(Choice {
+                    backend: Backend::Remote(remote),
+                    reason,
+                })
+            }
+            Err(error) if wanted == BackendChoice::Remote => Err(error),
+            Err(error) => Ok(embedded(error.message)),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! How known servers differ, and how to tell them apart.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::envelope;
+use crate::units::Edition;
+
+/// A kind of server that speaks the CapCut API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// CapCutAPI, also called VectCutAPI, as of the recorded contract.
+    Reference,
+    /// Newer VectCutAPI, which has previews and `draft_profile`.
+    VectCut,
+    /// CapCutAPI 1.1.0, a fork: saves go on after the answer, and some answers have no envelope.
+    Fork,
+    /// `capcut-mcp engine`.
+    Engine,
+}
+
+/// The servers known, and what to expect of each.
+struct Known {
+    dialect: Dialect,
+    name: &'static str,
+    /// Saved drafts lie in the `draft_folder` that was named.
+    saves_into_draft_folder: bool,
+    caveats: &'static [&'static str],
+}
+
+const OPEN_TO_ALL: &str = "it listens on all interfaces and asks nobody who they are: anyone on the network can use it and read files through it";
+const FORGETS: &str = "it keeps drafts in memory only: a restart forgets them";
+const SAYS_SAVED: &str = "it says that a save succeeded when it failed; each save is checked";
+
+const KNOWN: [Known; 4] = [
+    Known {
+        dialect: Dialect::Reference,
+        name: "CapCutAPI",
+        saves_into_draft_folder: false,
+        caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
+    },
+    Known {
+        dialect: Dialect::VectCut,
+        name: "VectCutAPI (newer than CapCutAPI)",
+        saves_into_draft_folder: true,
+        caveats: &[
+            "its preview serves any file of its machine to whoever can reach it",
+            FORGETS,
+            SAYS_SAVED,
+        ],
+    },
+    Known {
+        dialect: Dialect::Fork,
+        name: "CapCutAPI 1.1.0 (fork)",
+        saves_into_draft_folder: false,
+        caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
+    },
+    Known {
+        dialect: Dialect::Engine,
+        name: "capcut-mcp engine",
+        saves_into_draft_folder: false,
+        caveats: &[],
+    },
+];
+
+impl Dialect {
+    fn known(self) -> &'static Known {
+        KNOWN
+            .iter()
+            .find(|known| known.dialect == self)
+            .expect("every dialect is in the table: a test looks")
+    }
+
+    pub fn name(self) -> &'static str {
+        self.known().name
+    }
+
+    /// What is known to be bad about it.
+    pub fn caveats(self) -> &'static [&'static str] {
+        self.known().caveats
+    }
+
+    pub fn saves_into_draft_folder(self) -> bool {
+        self.known().saves_into_draft_folder
+    }
+}
+
+/// What answers at an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub dialect: Dialect,
+    /// The app whose names it knows.
+    pub edition: Edition,
+    /// How long it took to answer one question.
+    pub latency: Duration,
+    pub version: Option<String>,
+    /// It keeps its drafts in the journal that this process keeps too.
+    pub same_journal: bool,
+}
+
+/// The questions a server is asked, and its answers: status and body.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// `GET /get_mask_types`
+    pub masks: Option<(u16, Vec<u8>)>,
+    /// `GET /health`
+    pub health: Option<(u16, Vec<u8>)>,
+    /// `GET /`
+    pub root: Option<(u16, Vec<u8>)>,
+    /// `OPTIONS /preview/media`
+    pub preview: Option<(u16, Vec<u8>)>,
+}
+
+/// Which server it is, or what it looks like instead.
+pub(crate) fn recognise(
+    answers: &Answers,
+    latency: Duration,
+    journal: Option<&Path>,
+) -> Result<Server, String> {
+    let Some((status, body)) = &answers.masks else {
+        return Err("nothing".into());
+    };
+    let output: Option<Value> = serde_json::from_slice::<Value>(body)
+        .ok()
+        .filter(|envelope| *status == 200 && envelope["success"] == true)
+        .map(|mut envelope| envelope["output"].take());
+    let names: Vec<String> = output
+        .as_ref()
+        .and_then(Value::as_array)
+        .map(|list| {
+            list.iter()
+                .filter_map(|entry| entry["name"].as_str().map(str::to_owned))
+                .collect()
+        })
+        .unwrap_or_default();
+    if names.is_empty() {
+        return Err(format!("{status} with {}", envelope::looks_like(body)));
+    }
+    let edition = if names.iter().any(|name| !name.is_ascii()) {
+        Edition::Jianying
+    } else {
+        Edition::Capcut
+    };
+    let json = |answer: &Option<(u16, Vec<u8>)>| {
+        answer
+            .as_ref()
+            .filter(|(status, _)| *status == 200)
+            .and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok())
+            .filter(Value::is_object)
+    };
+    let version = |of: &Value| of["version"].as_str().map(str::to_owned);
+    let server = |dialect, version, same_journal| Server {
+        dialect,
+        edition,
+        latency,
+        version,
+        same_journal,
+    };
+    if let Some(health) = json(&answers.health).filter(|health| health["name"] == ENGINE_NAME) {
+        let mark = journal.map(mark);
+        let same = mark.is_some() && health["journal"].as_str() == mark.as_deref();
+        return Ok(server(Dialect::Engine, version(&health), same));
+    }
+    if let Some(root) = json(&answers.root) {
+        return Ok(server(Dialect::Fork, version(&root), false));
+    }
+    let previews = answers
+        .preview
+        .as_ref()
+        .is_some_and(|(status, _)| *status == 200);
+    let dialect = if previews {
+        Dialect::VectCut
+    } else {
+        Dialect::Reference
+    };
+    Ok(server(dialect, None, false))
+}
+
+const ENGINE_NAME: &str = "capcut-mcp";
+
+/// What our own server answers to `GET /health`, so that it is recognised.
+pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
+    json!({
+        "name": ENGINE_NAME,
+        "version": env!("CARGO_PKG_VERSION"),
+        "edition": edition.name(),
+        "journal": journal.map(mark),
+    })
+}
+
+/// Tells one journal from another without saying where it lies.
+fn mark(journal: &Path) -> String {
+    use std::fmt::Write as _;
+    let path = journal
+        .canonicalize()
+        .unwrap_or_else(|_| journal.to_owned());
+    let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    hash.iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masks(names: &[&str]) -> Option<(u16, Vec<u8>)> {
+        let list: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+        Some((
+            200,
+            json!({ "success": true, "output": list, "error": "" })
+                .to_string()
+                .into(),
+        ))
+    }
+
+    fn page() -> Option<(u16, Vec<u8>)> {
+        Some((404, b"<!doctype html><title>404 Not Found</title>".to_vec()))
+    }
+
+    fn recognised(answers: &Answers) -> Result<Server, String> {
+        recognise(answers, Duration::ZERO, Some(Path::new("/data/journal.db")))
+    }
+
+    #[test]
+    fn every_dialect_is_in_the_table() {
+        for dialect in [
+            Dialect::Reference,
+            Dialect::VectCut,
+            Dialect::Fork,
+            Dialect::Engine,
+        ] {
+            assert_eq!(dialect.known().dialect, dialect);
+        }
+    }
+
+    #[test]
+    fn the_reference_server_has_neither_root_nor_health() {
+        let answers = Answers {
+            masks: masks(&["Linear"]),
+            health: page(),
+            root: page(),
+            preview: page(),
+        };
+        let server = recognised(&answers).unwrap();
+        assert_eq!(
+            (server.dialect, server.edition),
+            (Dialect::Reference, Edition::Capcut)
+        );
+    }
+
+    #[test]
+    fn its_relatives_are_told_by_what_they_have() {
+        let root = Some((
+            200,
+            br#"{"message":"CapCutAPI","version":"1.1.0"}"#.to_vec(),
+        ));
+        let answers = Answers {
+            masks: masks(&["线性"]),
+            health: page(),
+            root,
+            preview: page(),
+        };
+        let server = recognised(&answers).unwrap();
+        assert_eq!(
+            (server.dialect, server.edition),
+            (Dialect::Fork, Edition::Jianying)
+        );
+        assert_eq!(server.version.as_deref(), Some("1.1.0"));
+        let preview = Some((200, Vec::new()));
+        let answers = Answers {
+            masks: masks(&["Linear"]),
+            health: page(),
+            root: page(),
+            preview,
+        };
+        assert_eq!(recognised(&answers).unwrap().dialect, Dialect::VectCut);
+    }
+
+    #[test]
+    fn our_own_engine_says_so_and_which_journal_it_keeps() {
+        for (path, same) in [("/data/journal.db", true), ("/other/journal.db", false)] {
+            let health = engine_health(Edition::Capcut, Some(Path::new(path)));
+            let health = Some((200, health.to_string().into()));
+            let answers = Answers {
+                masks: masks(&["Linear"]),
+                health,
+                root: page(),
+                preview: page(),
+            };
+            let server = recognised(&answers).unwrap();
+            assert_eq!(
+                (server.dialect, server.same_journal),
+                (Dialect::Engine, same)
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_what_it_looks_like() {
+        let text = recognised(&Answers {
+            masks: page(),
+            ..Answers::default()
+        })
+        .unwrap_err();
+        assert!(text.contains("404") && text.contains("Not Found"), "{text}");
+        let other = Some((200, br#"{"hello":"world"}"#.to_vec()));
+        let text = recognised(&Answers {
+            masks: other,
+            ..Answers::default()
+        })
+        .unwrap_err();
+        assert!(text.contains("hello"), "{text}");
+    }
+}

@@ -1,0 +1,450 @@
+//! A CapCut API server: how it is asked, and what its answers are worth.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::dialect::{self, Answers, Server};
+use super::evidence::Evidence;
+use super::{Failure, Progress};
+use crate::draft::ids::DraftId;
+use crate::envelope::{self, Answer};
+use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
+use crate::manifest::{self, Manifest, Route};
+use crate::media::Media;
+use crate::tools::{Object, Request};
+
+/// One server, by its address. Nothing is opened before it is used.
+pub(crate) struct Remote {
+    /// Its address, without a slash at the end: the origin of its drafts in the journal.
+    pub base: String,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) media: Arc<Media>,
+    client: OnceLock<Client>,
+    connections: Semaphore,
+    known: tokio::sync::Mutex<Option<Known>>,
+    /// What calls under way will leave in their drafts.
+    pending: Mutex<Vec<(DraftId, Evidence)>>,
+}
+
+struct Known {
+    at: Instant,
+    server: Result<Arc<Server>, (Kind, String)>,
+}
+
+/// What is asked, once it is known how.
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub path: &'a str,
+    pub body: Option<&'a Object>,
+    pub until: Instant,
+}
+
+impl Remote {
+    pub fn new(base: String, manifest: Arc<Manifest>, media: Arc<Media>) -> Self {
+        Self {
+            base,
+            connections: Semaphore::new(manifest.api.connections),
+            manifest,
+            media,
+            client: OnceLock::new(),
+            known: tokio::sync::Mutex::default(),
+            pending: Mutex::default(),
+        }
+    }
+
+    /// Which server it is; asked once, and again after a while.
+    pub async fn server(&self, journal: &Journal) -> Result<Arc<Server>> {
+        let mut known = self.known.lock().await;
+        let api = &self.manifest.api;
+        let fresh = known.as_ref().filter(|known| {
+            let keep = if known.server.is_ok() {
+                api.known_s
+            } else {
+                api.absent_s
+            };
+            known.at.elapsed() < manifest::seconds(keep)
+        });
+        if let Some(known) = fresh {
+            return known
+                .server
+                .clone()
+                .map_err(|(kind, text)| Error::new(kind, text));
+        }
+        let server = self.probe(journal).await.map(Arc::new);
+        *known = Some(Known {
+            at: Instant::now(),
+            server: server
+                .as_ref()
+                .map(Arc::clone)
+                .map_err(|e| (e.kind, e.message.clone())),
+        });
+        server
+    }
+
+    /// What was known of the server may hold no longer: a call did not get through.
+    pub async fn doubt(&self) {
+        *self.known.lock().await = None;
+    }
+
+    async fn probe(&self, journal: &Journal) -> Result<Server> {
+        let until = Instant::now() + manifest::seconds(self.manifest.api.probe_timeout_s);
+        let ask = async |method: Method, path: &str| {
+            let answer = self
+                .ask(&Ask {
+                    method,
+                    path,
+                    body: None,
+                    until,
+                })
+                .await;
+            answer.map(|answer| (answer.status, answer.body))
+        };
+        let started = Instant::now();
+        let masks = match ask(Method::GET, "/get_mask_types").await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(failure.error),
+        };
+        let latency = started.elapsed();
+        let (health, root, preview) = futures::join!(
+            ask(Method::GET, "/health"),
+            ask(Method::GET, "/"),
+            ask(Method::OPTIONS, "/preview/media"),
+        );
+        let answers = Answers {
+            masks: Some(masks),
+            health: health.ok(),
+            root: root.ok(),
+            preview: preview.ok(),
+        };
+        dialect::recognise(&answers, latency, journal.path()).map_err(|looks| {
+            Error::new(
+                Kind::Unavailable,
+                format!(
+                    "{} is no CapCut API: `GET /get_mask_types` was answered {looks}",
+                    self.base
+                ),
+            )
+            .hint("give the address of one with `--api-url`, or use `--backend embedded`")
+        })
+    }
+
+    /// Carries a call out there.
+    pub async fn call(
+        &self,
+        request: &dyn Request,
+        route: &Route,
+        journal: &Journal,
+        until: Instant,
+        progress: Option<&Progress>,
+    ) -> Result<Value, Failure> {
+        let Some(path) = route.path() else {
+            let name = request.spec().name;
+            return Err(Error::internal(format!("`{name}` has no route in `tools.toml`")).into());
+        };
+        let server = self.server(journal).await.map_err(Failure::unsent)?;
+        let body = request.to_api();
+        let ask = if route.post.is_some() {
+            Ask {
+                method: Method::POST,
+                path,
+                body: Some(&body),
+                until,
+            }
+        } else {
+            Ask {
+                method: Method::GET,
+                path,
+                body: None,
+                until,
+            }
+        };
+        let output = match &route.status {
+            Some(status) => {
+                self.save(&ask, status, request.draft(), &server, progress)
+                    .await?
+            }
+            None => {
+                let output = self.output(&ask).await?;
+                self.same_draft(request.draft(), &output, path)?;
+                output
+            }
+        };
+        request.reply_from_api(output).map_err(|error| {
+            let what = format!("{} answered in a shape that is not known", self.place(path));
+            Failure::lost(Error::new(Kind::Unavailable, what).source(error))
+        })
+    }
+
+    /// The `output` of a list, which needs no more than its route.
+    pub async fn list(&self, path: &str, until: Instant) -> Result<Value, Failure> {
+        self.output(&Ask {
+            method: Method::GET,
+            path,
+            body: None,
+            until,
+        })
+        .await
+    }
+
+    /// The draft's document as the server has it, without making it look at media again.
+    pub async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
+        let body = json!({ "draft_id": draft, "force_update": false });
+        let body = body.as_object().cloned().unwrap_or_default();
+        let path = "/query_script";
+        let ask = Ask {
+            method: Method::POST,
+            path,
+            body: Some(&body),
+            until,
+        };
+        let script = match self.output(&ask).await? {
+            Value::String(text) => serde_json::from_str(&text).ok(),
+            document @ Value::Object(_) => Some(document),
+            _ => None,
+        };
+        script.filter(Value::is_object).ok_or_else(|| {
+            let what = format!("{} gave a document that cannot be read", self.place(path));
+            Failure::refused(Error::new(Kind::Unavailable, what))
+        })
+    }
+
+    pub(super) async fn output(&self, ask: &Ask<'_>) -> Result<Value, Failure> {
+        envelope::open(&self.ask(ask).await?, &self.place(ask.path))
+    }
+
+    /// An unknown draft is no error to the server: it makes another one and says so with its id only.
+    fn same_draft(
+        &self,
+        sent: Option<&DraftId>,
+        output: &Value,
+        path: &str,
+    ) -> Result<(), Failure> {
+        match (sent, output.get("draft_id").and_then(Value::as_str)) {
+            (Some(sent), Some(got)) if got != sent.as_str() => {
+                let error = Error::not_found(format!(
+                    "draft {sent} is unknown to {}: it was restarted or forgot it; \
+                     it put this into a new draft, {got}, which is otherwise empty",
+                    self.place(path)
+                ));
+                Err(Failure::refused(error.hint(LOST_DRAFT)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends one request and reads the answer whole, within the limits.
+    async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+        let place = self.place(ask.path);
+        let _connection = self.connections.acquire().await.map_err(|error| {
+            Error::internal("the connections to the API were closed").source(error)
+        })?;
+        let client = self.client()?;
+        let mut request = client
+            .request(ask.method.clone(), &place)
+            .header("accept", "application/json");
+        if let Some(body) = ask.body {
+            request = request.json(body);
+        }
+        let work = async {
+            let response = request
+                .send()
+                .await
+                .map_err(|error| self.not_answered(&place, error))?;
+            let status = response.status().as_u16();
+            let retry_after = response
+                .headers()
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+                .map(Duration::from_secs);
+            let limit = self.manifest.limits.response_bytes;
+            let mut body = Vec::new();
+            let mut chunks = response.bytes_stream();
+            while let Some(chunk) = chunks.next().await {
+                let chunk = chunk.map_err(|error| {
+                    let what = format!("{place} broke off its answer after {} bytes", body.len());
+                    Failure::lost(
+                        Error::new(Kind::Unavailable, what)
+                            .hint(MAYBE_DONE)
+                            .source(root(&error)),
+                    )
+                })?;
+                if body.len() as u64 + chunk.len() as u64 > limit {
+                    let what = format!("{place} answered with more than {limit} bytes");
+                    return Err(Failure::lost(Error::new(Kind::Unavailable, what).hint(
+                        "`limits.response_bytes` in `tools.toml` sets how much is read",
+                    )));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer {
+                status,
+                retry_after,
+                body,
+            })
+        };
+        let limit = ask.until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(limit, work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::lost(
+                Error::new(Kind::Timeout, format!("{place} did not answer in time"))
+                    .hint(MAYBE_DONE),
+            )),
+        }
+    }
+
+    fn not_answered(&self, place: &str, error: reqwest::Error) -> Failure {
+        let cause = root(&error);
+        if error.is_connect() {
+            return Failure::unsent(
+                Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
+                    "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
+                ),
+            );
+        }
+        if error.is_builder() {
+            return Failure::unsent(
+                Error::internal("a request could not be made").source(error.without_url()),
+            );
+        }
+        Failure::lost(
+            Error::new(
+                Kind::Unavailable,
+                format!("{place} closed the connection without an answer ({cause})"),
+            )
+            .hint(MAYBE_DONE),
+        )
+    }
+
+    fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // Whoever comes first installs it; it is the same one everywhere.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let api = &self.manifest.api;
+        let loopback = is_loopback(&self.base);
+        let connect = if loopback {
+            api.loopback_connect_timeout_s
+        } else {
+            api.connect_timeout_s
+        };
+        let builder = Client::builder()
+            .user_agent(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(manifest::seconds(connect))
+            .pool_max_idle_per_host(api.connections)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = if loopback {
+            builder.no_proxy()
+        } else {
+            builder
+        };
+        let client = builder
+            .build()
+            .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    pub(super) fn place(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Announces what a call will leave in its draft, until the guard is dropped.
+    pub fn announce(self: &Arc<Self>, draft: &DraftId, evidence: Evidence) -> Announced {
+        let mark = (draft.clone(), evidence);
+        self.pending().push(mark.clone());
+        Announced {
+            remote: Arc::clone(self),
+            mark,
+        }
+    }
+
+    /// How many calls under way will leave the same in the draft.
+    pub fn announced(&self, draft: &DraftId, evidence: &Evidence) -> usize {
+        let pending = self.pending();
+        pending
+            .iter()
+            .filter(|(of, one)| of == draft && one == evidence)
+            .count()
+    }
+
+    fn pending(&self) -> std::sync::MutexGuard<'_, Vec<(DraftId, Evidence)>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) const LOST_DRAFT: &str =
+    "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here";
+const MAYBE_DONE: &str = "look at the draft before you call again: it may have been carried out";
+
+/// See [`Remote::announce`].
+pub(crate) struct Announced {
+    remote: Arc<Remote>,
+    mark: (DraftId, Evidence),
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let mut pending = self.remote.pending();
+        if let Some(at) = pending.iter().position(|one| *one == self.mark) {
+            pending.swap_remove(at);
+        }
+    }
+}
+
+/// An address of this machine: never by way of a proxy, and quick to say that nobody is there.
+pub(crate) fn is_loopback(base: &str) -> bool {
+    let Ok(url) = Url::parse(base) else {
+        return false;
+    };
+    url.host_str().is_some_and(|host| {
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+    })
+}
+
+/// The innermost cause, which is the one that says something.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if std::ptr::addr_eq(cause, error) {
+        return "it broke off".into();
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_from_other_hosts() {
+        for base in [
+            "http://127.0.0.1:9000",
+            "http://localhost",
+            "http://[::1]:1",
+            "http://127.8.8.8",
+        ] {
+            assert!(is_loopback(base), "{base}");
+        }
+        for base in [
+            "http://10.0.0.1",
+            "http://localhost.example.org",
+            "https://api.example.org:9000",
+        ] {
+            assert!(!is_loopback(base), "{base}");
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! What a saved draft of a server is worth: it says success whatever happened, so the task is asked
+//! after, and the files are looked at where they can be reached.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::dialect::Server;
+use super::remote::{Ask, LOST_DRAFT, Remote};
+use super::{Failure, Progress, Reached, Step};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind};
+use crate::manifest;
+use crate::media::Facts;
+
+/// Files looked at side by side.
+const AT_ONCE: usize = 8;
+/// How many faults one error names.
+const NAMED: usize = 20;
+
+/// What a status says of the work.
+#[derive(Debug)]
+struct Status {
+    state: String,
+    message: String,
+    progress: f64,
+    total: Option<f64>,
+}
+
+impl Remote {
+    /// Saves, and gives the server's `output` with what was found out added to it.
+    pub(super) async fn save(
+        &self,
+        ask: &Ask<'_>,
+        status_path: &str,
+        draft: Option<&DraftId>,
+        server: &Server,
+        progress: Option<&Progress>,
+    ) -> Result<Value, Failure> {
+        let Some(draft) = draft else {
+            return self.output(ask).await;
+        };
+        let every = manifest::seconds(self.manifest.limits.status_every_s);
+        let posted = self.output(ask);
+        tokio::pin!(posted);
+        let mut output = loop {
+            tokio::select! {
+                output = &mut posted => break output?,
+                () = tokio::time::sleep(every), if progress.is_some() => {
+                    if let Ok(status) = self.status(status_path, draft.as_str(), ask.until).await {
+                        report(progress, &status);
+                    }
+                }
+            }
+        };
+        if output.get("success") == Some(&Value::Bool(false)) {
+            let what = format!("{} did not save draft {draft}", self.base);
+            return Err(Failure::refused(Error::new(Kind::Unavailable, what)));
+        }
+        let task = output["task_id"]
+            .as_str()
+            .unwrap_or(draft.as_str())
+            .to_owned();
+        let status = self
+            .finished(status_path, &task, draft, ask.until, every, progress)
+            .await?;
+
+        let wanted = ask
+            .body
+            .and_then(|body| body.get("draft_folder"))
+            .and_then(Value::as_str);
+        let mut notes: Vec<String> = Vec::new();
+        let zip = Path::new(&status.message);
+        if zip.is_absolute() && zip.is_file() {
+            notes.push(format!("saved as {}", zip.display()));
+        }
+        let script = self.script(draft, ask.until).await?;
+        let materials = materials(&script);
+        let folder = self.folder(draft, wanted, server);
+        let (faults, bytes) = match &folder {
+            Some(folder) => self.look_at_files(folder, &materials).await,
+            None => {
+                if !materials.is_empty() {
+                    notes.push(format!(
+                        "the files that {} wrote cannot be seen from here, so only their sources were checked; \
+                         `api.drafts_folder` in `tools.toml` says where it keeps saved drafts",
+                        self.base
+                    ));
+                }
+                (self.look_at_sources(&materials).await, None)
+            }
+        };
+        if !faults.is_empty() {
+            let more = faults.len().saturating_sub(NAMED);
+            let mut list = faults
+                .into_iter()
+                .take(NAMED)
+                .collect::<Vec<_>>()
+                .join("\n- ");
+            if more > 0 {
+                list.push_str(&format!("\n- and {more} more"));
+            }
+            let what = format!(
+                "{} says that draft {draft} was saved, but it is not whole:\n- {list}",
+                self.base
+            );
+            return Err(Failure::refused(Error::media(what).hint(
+                "mend these sources, then save again; or `recover_draft` with `to: \"embedded\"`",
+            )));
+        }
+        if let Some(wanted) = wanted
+            && folder
+                .as_ref()
+                .is_none_or(|folder| !folder.starts_with(wanted))
+        {
+            notes.push(format!(
+                "this server does not write into {wanted:?}: the folder {draft} has to be moved there from where the server keeps it"
+            ));
+        }
+        if !output.is_object() {
+            output = json!({});
+        }
+        output["files"] = json!(materials.len());
+        if let Some(folder) = folder {
+            output["folder"] = json!(folder.display().to_string());
+        }
+        if let Some(bytes) = bytes {
+            output["bytes"] = json!(bytes);
+        }
+        output["notes"] = json!(notes);
+        Ok(output)
+    }
+
+    /// Waits until the server has ended the work, and tells how it ended.
+    async fn finished(
+        &self,
+        path: &str,
+        task: &str,
+        draft: &DraftId,
+        until: Instant,
+        every: Duration,
+        progress: Option<&Progress>,
+    ) -> Result<Status, Failure> {
+        let unclear = |failure: Failure| Failure {
+            reached: Reached::Answered,
+            error: Error::new(
+                failure.error.kind,
+                format!(
+                    "{} took the save of draft {draft}, but does not say what came of it",
+                    self.base
+                ),
+            )
+            .hint("call `query_draft_status` later, or save again")
+            .source(failure.error),
+            ..failure
+        };
+        loop {
+            let status = self.status(path, task, until).await.map_err(unclear)?;
+            match status.state.as_str() {
+                "completed" => return Ok(status),
+                "failed" => {
+                    let what = format!(
+                        "{} failed to save draft {draft}: {}",
+                        self.base, status.message
+                    );
+                    let error = if status.message.contains("does not exist in cache") {
+                        Error::not_found(what).hint(LOST_DRAFT)
+                    } else {
+                        Error::new(Kind::Unavailable, what)
+                            .hint("the server's own log says more; save again")
+                    };
+                    return Err(Failure::refused(error));
+                }
+                _ if Instant::now() + every >= until => {
+                    let what = format!(
+                        "{} is still saving draft {draft}: {} ({} %)",
+                        self.base, status.message, status.progress
+                    );
+                    let error = Error::new(Kind::Timeout, what);
+                    return Err(Failure::refused(
+                        error.hint("call `query_draft_status` later"),
+                    ));
+                }
+                _ => {
+                    report(progress, &status);
+                    tokio::time::sleep(every).await;
+                }
+            }
+        }
+    }
+
+    async fn status(&self, path: &str, task: &str, until: Instant) -> Result<Status, Failure> {
+        let body = json!({ "task_id": task })
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+        let ask = Ask {
+            method: Method::POST,
+            path,
+            body: Some(&body),
+            until,
+        };
+        let output = self.output(&ask).await?;
+        let number = |key: &str| output.get(key).and_then(Value::as_f64);
+        let text = |key: &str| {
+            output
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Status {
+            state: text("status"),
+            message: text("message"),
+            progress: number("progress").unwrap_or_default(),
+            total: number("progress").map(|_| 100.0),
+        })
+    }
+
+    /// The folder that the server wrote, if it can be reached from here.
+    fn folder(&self, draft: &DraftId, wanted: Option<&str>, server: &Server) -> Option<PathBuf> {
+        let own =
+            Some(self.manifest.api.drafts_folder.as_str()).filter(|folder| !folder.is_empty());
+        let wanted = wanted.filter(|_| server.dialect.saves_into_draft_folder());
+        [wanted, own]
+            .into_iter()
+            .flatten()
+            .map(|folder| Path::new(folder).join(draft.as_str()))
+            .find(|folder| folder.is_dir())
+    }
+
+    /// Whether each material's file is there and is what it claims to be; and how large they are.
+    async fn look_at_files(
+        &self,
+        folder: &Path,
+        materials: &[Material],
+    ) -> (Vec<String>, Option<u64>) {
+        let looks: Vec<_> = materials
+            .iter()
+            .map(|material| self.look_at_file(folder, material))
+            .collect();
+        let looked: Vec<Result<u64, String>> = futures::stream::iter(looks)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let bytes = looked.iter().flatten().sum();
+        (
+            looked.into_iter().filter_map(Result::err).collect(),
+            Some(bytes),
+        )
+    }
+
+    async fn look_at_file(&self, folder: &Path, material: &Material) -> Result<u64, String> {
+        let path = folder
+            .join("assets")
+            .join(material.kind)
+            .join(&material.name);
+        let shown = material.shown();
+        let bytes = match tokio::fs::metadata(&path).await {
+            Ok(meta) if meta.len() > 0 => meta.len(),
+            Ok(_) => return Err(format!("{shown}: the file is empty")),
+            Err(_) => return Err(format!("{shown}: the file is missing")),
+        };
+        match self.media.facts(&path.to_string_lossy()).await {
+            Ok(facts) if material.fits(&facts) => Ok(bytes),
+            Ok(_) => Err(format!("{shown}: the file has no {}", material.kind)),
+            Err(error) => Err(format!("{shown}: {}", error.message)),
+        }
+    }
+
+    /// What is wrong with the sources, where the files cannot be seen.
+    async fn look_at_sources(&self, materials: &[Material]) -> Vec<String> {
+        let looks: Vec<_> = materials
+            .iter()
+            .map(|material| self.look_at_source(material))
+            .collect();
+        let looked: Vec<Option<String>> = futures::stream::iter(looks)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        looked.into_iter().flatten().collect()
+    }
+
+    /// Whether the server could read the material (it notes a length of 0 where it could not), and
+    /// whether its source can be read from here.
+    async fn look_at_source(&self, material: &Material) -> Option<String> {
+        let shown = material.shown();
+        if material.duration == 0 {
+            return Some(format!("{shown}: the server could not read it"));
+        }
+        if !material.source.starts_with("http://") && !material.source.starts_with("https://") {
+            return None;
+        }
+        match self.media.facts(&material.source).await {
+            Ok(facts) if material.fits(&facts) => None,
+            Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
+            // What this machine cannot reach the server may.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    Kind::Media | Kind::NotFound | Kind::InvalidArgument
+                ) =>
+            {
+                Some(format!("{shown}: {}", error.message))
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+fn report(progress: Option<&Progress>, status: &Status) {
+    if let Some(progress) = progress {
+        progress(Step {
+            done: status.progress,
+            total: status.total,
+            message: status.message.clone(),
+        });
+    }
+}
+
+/// A media file that the draft needs.
+#[derive(Debug, PartialEq)]
+struct Material {
+    /// The folder below `assets`: `video`, `audio` or `image`.
+    kind: &'static str,
+    name: String,
+    source: String,
+    /// Microseconds.
+    duration: i64,
+}
+
+impl Material {
+    fn shown(&self) -> String {
+        format!("{} ({})", self.name, crate::media::shown(&self.source))
+    }
+
+    fn fits(&self, facts: &Facts) -> bool {
+        match self.kind {
+            "audio" => facts.has_audio,
+            "image" => facts.is_still || facts.has_video,
+            _ => facts.has_video,
+        }
+    }
+}
+
+/// The materials that segments use; the reference server never removes one that none uses.
+fn materials(script: &Value) -> Vec<Material> {
+    let list = |name: &str| {
+        script["materials"][name]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let used: std::collections::HashSet<String> = script["tracks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|track| track["segments"].as_array().into_iter().flatten())
+        .filter_map(|segment| segment["material_id"].as_str().map(str::to_owned))
+        .collect();
+    let text = |material: &Value, keys: &[&str]| {
+        keys.iter()
+            .filter_map(|key| material[*key].as_str())
+            .find(|text| !text.is_empty())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut all = Vec::new();
+    for (name, kind) in [("videos", "video"), ("audios", "audio")] {
+        for material in list(name) {
+            if !used.contains(material["id"].as_str().unwrap_or_default()) {
+                continue;
+            }
+            let kind = if material["type"] == "photo" {
+                "image"
+            } else {
+                kind
+            };
+            all.push(Material {
+                kind,
+                name: text(&material, &["material_name", "name"]),
+                source: text(&material, &["remote_url", "path"]),
+                duration: material["duration"].as_f64().unwrap_or_default() as i64,
+            });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_materials_that_are_used_are_looked_at() {
+        let script = json!({
+            "materials": {
+                "videos": [
+                    { "id": "1", "material_name": "video_a.mp4", "remote_url": "http://h/a?k=1", "type": "video", "duration": 5 },
+                    { "id": "2", "material_name": "image_b.png", "remote_url": "http://h/b", "type": "photo", "duration": 9 },
+                    { "id": "3", "material_name": "video_unused.mp4", "remote_url": "http://h/c", "type": "video" },
+                ],
+                "audios": [{ "id": "4", "name": "audio_d.mp3", "remote_url": "http://h/d", "duration": 0 }],
+            },
+            "tracks": [{ "segments": [{ "material_id": "1" }, { "material_id": "2" }, { "material_id": "4" }] }],
+        });
+        let found = materials(&script);
+        let names: Vec<_> = found
+            .iter()
+            .map(|m| (m.kind, m.name.as_str(), m.duration))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("video", "video_a.mp4", 5),
+                ("image", "image_b.png", 9),
+                ("audio", "audio_d.mp3", 0)
+            ]
+        );
+        assert!(!found[0].shown().contains("k=1"), "{}", found[0].shown());
+    }
+}

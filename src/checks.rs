@@ -1,0 +1,397 @@
+//! What must agree across the crate: layers, the list of tools and everything that stands beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::local;
+use crate::tools::{Manner, Object, ROUTED};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The files below a folder of the repository with this ending, in order.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                collect(&path, ending, found);
+            } else if path.extension().is_some_and(|found| found == ending) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&Path::new(ROOT).join(folder), ending, &mut found);
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(ROOT).unwrap_or(path);
+    path.display().to_string().replace('\\', "/")
+}
+
+/// The top module that a file of `src` belongs to.
+fn module(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(ROOT).join("src"));
+    let first = inside.expect("a file of src").components().next();
+    let first = first.expect("a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The layer of each module, from the table in the docs of `lib.rs`.
+fn layers() -> BTreeMap<String, u32> {
+    let map = read(&Path::new(ROOT).join("src/lib.rs"));
+    let mut layers = BTreeMap::new();
+    for line in map.lines() {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let (Some(layer), Some(modules)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        let Ok(layer) = layer.parse() else { continue };
+        for name in modules.split(',') {
+            let name = name.trim().trim_matches(['[', ']', '`']);
+            layers.insert(name.to_owned(), layer);
+        }
+    }
+    layers
+}
+
+/// The modules that the code of a file uses outside its tests.
+fn uses(text: &str) -> BTreeSet<String> {
+    let code = text
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    let mut modules = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let line = code[..at]
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .trim_start();
+        if line.starts_with("//") {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            None => vec![rest],
+            // Only what stands directly inside the braces: `{args, tools::{Call, Tool}}`.
+            Some(inside) => {
+                let mut depth = 0;
+                inside
+                    .split_inclusive([',', '{', '}'])
+                    .filter(|part| {
+                        let outermost = depth == 0;
+                        depth += i32::from(part.ends_with('{')) - i32::from(part.ends_with('}'));
+                        outermost
+                    })
+                    .take_while(|part| !part.contains(';'))
+                    .collect()
+            }
+        };
+        for name in names {
+            let name: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if !name.is_empty() {
+                modules.insert(name);
+            }
+        }
+    }
+    modules
+}
+
+/// Whether a file is a module that its parent declares for tests only.
+fn is_for_tests(path: &Path) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let parent = path.parent().expect("a folder").with_extension("rs");
+    let declaration = format!("#[cfg(test)]\nmod {name};");
+    fs::read_to_string(parent).is_ok_and(|text| text.contains(&declaration))
+}
+
+#[test]
+fn a_module_uses_its_own_layer_and_those_below() {
+    let layers = layers();
+    let mut upward = Vec::new();
+    let mut checked = 0;
+    for path in files("src", "rs") {
+        let own = module(&path);
+        if ["lib", "main", "checks"].contains(&own.as_str()) || is_for_tests(&path) {
+            continue;
+        }
+        let layer = layers
+            .get(&own)
+            .unwrap_or_else(|| panic!("`{own}` is not in the table of lib.rs"));
+        for used in uses(&read(&path)) {
+            if layers.get(&used).is_some_and(|other| other > layer) {
+                upward.push(format!("{} uses `{used}`", shown(&path)));
+            }
+        }
+        checked += 1;
+    }
+    assert!(upward.is_empty(), "arrows only downward: {upward:#?}");
+    assert!(checked >= 40, "only {checked} files");
+    eprintln!("{checked} files in {} modules", layers.len());
+}
+
+#[test]
+fn use_lines_are_read_as_they_are_written() {
+    let check = |line: &str, expected: &[&str]| {
+        let found = uses(line);
+        assert_eq!(
+            found.iter().map(String::as_str).collect::<Vec<_>>(),
+            expected,
+            "{line}"
+        );
+    };
+    check("use crate::tools::{Call, Tool};", &["tools"]);
+    check(
+        "use crate::{args::{mend, schema}, tools};",
+        &["args", "tools"],
+    );
+    check("let error = crate::error::Error::new();", &["error"]);
+    check("// see crate::cli\n/// [`crate::cli`]", &[]);
+    check("#[cfg(test)]\nmod tests {\n    use crate::cli;", &[]);
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let mut checked = 0;
+    for folder in ["src", "tests", "benches", "fuzz"] {
+        for path in files(folder, "rs") {
+            let text = read(&path);
+            assert!(
+                text.starts_with("//! "),
+                "{} opens without `//!`",
+                shown(&path)
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked >= 45, "only {checked} files");
+    eprintln!("{checked} files");
+}
+
+fn names_of_files(folder: &str) -> BTreeSet<String> {
+    let files = files(folder, "rs");
+    let stems = files.iter().filter_map(|path| path.file_stem());
+    stems
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn each_tool_has_a_file_of_its_name() {
+    // The twelve lists of names differ in nothing but the list, and share a file.
+    let lists = read(&Path::new(ROOT).join("src/tools/lists.rs"));
+    let (own, listed): (BTreeSet<_>, BTreeSet<_>) = ROUTED
+        .iter()
+        .map(|spec| spec.name.to_owned())
+        .partition(|name| !lists.contains(&format!("\"{name}\"")));
+    let mut files = names_of_files("src/tools");
+    assert!(files.remove("lists"));
+    assert_eq!(files, own);
+    assert_eq!(listed.len(), 12, "{listed:?}");
+    let here: BTreeSet<_> = local::all()
+        .filter(|spec| !spec.routed)
+        .map(|spec| spec.name.to_owned())
+        .collect();
+    assert_eq!(names_of_files("src/local"), here);
+    let names: Vec<_> = local::all().map(|spec| spec.name).collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "a name is listed twice");
+    assert!(ROUTED.len() >= 25, "only {} routed tools", ROUTED.len());
+    eprintln!(
+        "{} routed tools, {} carried out here",
+        ROUTED.len(),
+        here.len()
+    );
+}
+
+#[test]
+fn each_tool_has_a_line_in_tools_toml() {
+    let text = read(&Path::new(ROOT).join("tools.toml"));
+    let table: toml::Table = text.parse().expect("TOML");
+    let lines = table["tools"].as_table().expect("[tools]");
+    let known: BTreeSet<_> = local::all().map(|spec| spec.name).collect();
+    let named: BTreeSet<_> = lines.keys().map(String::as_str).collect();
+    assert_eq!(named, known, "tools.toml and the list of tools");
+    for spec in local::all() {
+        let line = lines[spec.name].as_table().expect("a table");
+        let has_route = line.contains_key("post") || line.contains_key("get");
+        assert_eq!(has_route, spec.routed, "the route of {}", spec.name);
+    }
+    eprintln!("{} tools", known.len());
+}
+
+/// Compares what stands between two marks of a file with what should; writes it with `UPDATE=1`.
+fn check_section(file: &str, mark: &str, expected: &str) {
+    let path = Path::new(ROOT).join(file);
+    let text = read(&path);
+    let open = format!("<!-- {mark} -->\n");
+    let close = format!("<!-- /{mark} -->");
+    let start = text
+        .find(&open)
+        .unwrap_or_else(|| panic!("{file} has no {open}"))
+        + open.len();
+    let end = start
+        + text[start..]
+            .find(&close)
+            .unwrap_or_else(|| panic!("{file}: {close}"));
+    if text[start..end].trim() == expected.trim() {
+        return;
+    }
+    assert!(
+        std::env::var_os("UPDATE").is_some(),
+        "{file}: the section {mark:?} is not true any more; `UPDATE=1 cargo test` writes it"
+    );
+    let text = format!(
+        "{}\n{}\n\n{}",
+        &text[..start],
+        expected.trim(),
+        &text[end..]
+    );
+    fs::write(&path, text).expect("the file is written");
+}
+
+#[test]
+fn the_readme_tells_the_tools_as_they_are() {
+    check_section("README.md", "tools", &cli::tools::tool_table());
+    check_section("README.md", "aliases", &cli::tools::alias_table());
+}
+
+#[test]
+fn the_readme_names_every_variable_and_only_those() {
+    let text = read(&Path::new(ROOT).join("README.md"));
+    let known: BTreeSet<_> = crate::settings::VARIABLES
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    for name in &known {
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "the README lacks {name}"
+        );
+    }
+    for (at, _) in text.match_indices("`CAPCUT_") {
+        let name: String = text[at + 1..]
+            .chars()
+            .take_while(|c| c.is_ascii_uppercase() || *c == '_')
+            .collect();
+        assert!(
+            known.contains(name.as_str()),
+            "the README tells of {name}, which nothing reads"
+        );
+    }
+}
+
+#[test]
+fn the_docs_link_to_what_is_there() {
+    let mut checked = 0;
+    for path in files("", "md") {
+        if path.starts_with(Path::new(ROOT).join("target")) {
+            continue;
+        }
+        let text = read(&path);
+        for (at, _) in text.match_indices("](") {
+            let link = text[at + 2..].split([')', '#']).next().unwrap_or_default();
+            if link.is_empty() || link.contains("://") {
+                continue;
+            }
+            let file = path.parent().expect("a folder").join(link);
+            assert!(file.exists(), "{} links to {link}", shown(&path));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "only {checked} links");
+}
+
+#[test]
+fn single_calls_of_the_examples_decode() {
+    let mut checked = 0;
+    for path in files("examples/calls", "json") {
+        let stem = path.file_stem().expect("a name").to_string_lossy();
+        let (_, tool) = stem.split_once('-').expect("number-tool.json");
+        let spec = local::find(tool).unwrap_or_else(|| panic!("{tool} is no tool"));
+        let mut arguments: Object = serde_json::from_str(&read(&path)).expect("a JSON object");
+        if spec.input()["properties"].get("draft_id").is_some() {
+            arguments.insert("draft_id".to_owned(), json!("dfd_cat_1_00000000"));
+        }
+        if let Err(error) = spec.decode(arguments, Manner::Strict) {
+            panic!("{}: {error}", shown(&path));
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 5, "create, video, title, effect, save");
+}
+
+#[test]
+fn plans_of_the_examples_decode() {
+    for name in [
+        "first-draft.yaml",
+        "basic.yaml",
+        "karaoke.yaml",
+        "picture-in-picture.json",
+    ] {
+        match cli::compose::check(&Path::new(ROOT).join("examples").join(name)) {
+            Ok(items) => assert!(items > 0, "{name} has no items"),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn client_configurations_start_the_server_with_variables_that_exist() {
+    let mut checked = 0;
+    for path in files("examples/clients", "json") {
+        let document: Value = serde_json::from_str(&read(&path)).expect("JSON");
+        let servers = document.get("mcpServers").or(document.get("servers"));
+        let server = &servers.expect("servers")["capcut"];
+        let command = server["command"].as_str().expect("a command");
+        assert!(command.ends_with("capcut-mcp"), "{}", shown(&path));
+        let line: Vec<_> = server["args"]
+            .as_array()
+            .expect("arguments")
+            .iter()
+            .map(|word| word.as_str().expect("a word"))
+            .collect();
+        assert!(cli::accepts(&line), "{}: {line:?}", shown(&path));
+        for name in server["env"].as_object().into_iter().flat_map(Object::keys) {
+            let known = crate::settings::VARIABLES
+                .iter()
+                .any(|(known, _)| known == name);
+            assert!(known, "{}: {name}", shown(&path));
+        }
+        checked += 1;
+    }
+    assert_eq!(
+        checked, 5,
+        "Claude Desktop, Claude Code, Cursor, VS Code, Dify"
+    );
+}
+
+#[test]
+fn the_media_of_the_examples_stay_small() {
+    let folder = Path::new(ROOT).join("examples/media");
+    let sizes: Vec<u64> = fs::read_dir(folder)
+        .expect("the folder")
+        .flatten()
+        .map(|entry| entry.metadata().expect("a file").len())
+        .collect();
+    assert!(sizes.len() >= 6, "{} files", sizes.len());
+    assert!(sizes.iter().sum::<u64>() < 300_000, "{sizes:?}");
+}

@@ -1,0 +1,205 @@
+//! `call`: one tool from the shell, the same way as over MCP.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local;
+use crate::tools::{Manner, Object, Request};
+
+/// Calls one tool and prints its reply as JSON.
+///
+/// Arguments are checked as over MCP: every fault is named at once, and text stands for numbers and lists
+/// where the tool wants those.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp call create_draft aspect_ratio=9:16 name=\"First steps\"
+  capcut-mcp call add_video draft_id=ID video_url=clip.mp4 start=1 end=4 target_start=0
+  capcut-mcp call add_text --json '{\"draft_id\": \"ID\", \"text\": \"Hello\", \"start\": 0, \"end\": 3}'
+  capcut-mcp call add_text draft_id=ID --json @examples/calls/3-add-title.json
+  capcut-mcp call save_draft draft_id=ID draft_folder=./drafts
+
+The exit code tells what failed: 2 the arguments or the draft, 3 the media, 4 no answer or no time (try
+again later), 130 interrupted, 70 a bug.")]
+pub(super) struct Call {
+    /// The tool; `capcut-mcp tools` lists them.
+    tool: String,
+    /// Arguments as `key=value`; they go before those of `--json`.
+    #[arg(value_name = "KEY=VALUE")]
+    pairs: Vec<String>,
+    /// Arguments as a JSON object: the object itself, `@FILE`, or `@-` for stdin.
+    #[arg(long, value_name = "JSON")]
+    json: Option<String>,
+}
+
+impl Call {
+    /// The call as the tool's own request; every fault at once.
+    pub(super) fn decode(&self) -> Result<Box<dyn Request>> {
+        let spec = local::find(&self.tool)
+            .ok_or_else(|| cli::unknown("tool", &self.tool, local::all().map(|spec| spec.name)))?;
+        let mut arguments = match &self.json {
+            Some(json) => object(json)?,
+            None => Object::new(),
+        };
+        arguments.extend(pairs(&self.pairs)?);
+        if let Ok(here) = std::env::current_dir() {
+            cli::anchor(&mut arguments, &here);
+        }
+        spec.decode(arguments, Manner::Strict)
+    }
+}
+
+/// Carries out one call and prints its reply; Ctrl-C cancels it.
+pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Result<ExitCode> {
+    let context = Context::default();
+    let cancel = context.cancel.clone();
+    let call = app.run(request, context);
+    tokio::pin!(call);
+    let reply = tokio::select! {
+        reply = &mut call => reply,
+        pressed = tokio::signal::ctrl_c() => {
+            pressed?;
+            cancel.cancel();
+            call.await
+        }
+    }?;
+    cli::print(&cli::json_text(&reply))
+}
+
+/// `key=value` as arguments. Values stay text: what the tool wants instead is known to its schema.
+fn pairs(pairs: &[String]) -> Result<Object> {
+    let mut arguments = Object::new();
+    for pair in pairs {
+        let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Error::invalid(format!("{pair:?} is no argument"))
+                .hint("write `key=value`, or `--json '{…}'`"));
+        };
+        let twice = arguments.insert(key.to_owned(), Value::String(value.to_owned()));
+        if twice.is_some() {
+            return Err(Error::invalid(format!("`{key}` is given twice")));
+        }
+    }
+    Ok(arguments)
+}
+
+/// The object behind `--json`: itself, a file's, or stdin's.
+fn object(json: &str) -> Result<Object> {
+    let (place, text) = match json.strip_prefix('@') {
+        None => ("`--json`".to_owned(), json.to_owned()),
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Error::invalid("stdin cannot be read as UTF-8 text").source(e))?;
+            ("stdin".to_owned(), text)
+        }
+        Some(file) => (
+            file.to_owned(),
+            std::fs::read_to_string(Path::new(file))
+                .map_err(|e| Error::invalid(format!("{file} cannot be read")).source(e))?,
+        ),
+    };
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::invalid(format!("{place} is not a JSON object"))
+            .hint("arguments stand in braces: `{\"text\": \"Hello\"}`")),
+        Err(e) => Err(Error::invalid(format!("{place} is not JSON")).source(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn call(line: &[&str]) -> Call {
+        let mut call = Call {
+            tool: line[0].to_owned(),
+            pairs: Vec::new(),
+            json: None,
+        };
+        for word in &line[1..] {
+            match word.strip_prefix("--json=") {
+                Some(json) => call.json = Some(json.to_owned()),
+                None => call.pairs.push((*word).to_owned()),
+            }
+        }
+        call
+    }
+
+    fn decoded(line: &[&str]) -> Object {
+        let request = call(line).decode().expect("it decodes");
+        request.call().arguments.clone()
+    }
+
+    #[track_caller]
+    fn refused(line: &[&str], expected: &str) {
+        let Err(error) = call(line).decode() else {
+            panic!("{line:?} is accepted")
+        };
+        assert_eq!(error.kind.exit_code(), 2);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn text_stands_for_numbers_and_other_names_for_arguments() {
+        let arguments = decoded(&["create_draft", "width=720", "title=Trip"]);
+        assert_eq!(arguments["width"].as_f64(), Some(720.0));
+        assert_eq!(arguments["name"], json!("Trip"));
+    }
+
+    #[test]
+    fn pairs_go_before_the_json() {
+        let json = r#"--json={"width": 16, "height": 480}"#;
+        let arguments = decoded(&["create_draft", "width=720", json]);
+        assert_eq!(arguments["width"].as_f64(), Some(720.0));
+        assert_eq!(arguments["height"].as_f64(), Some(480.0));
+    }
+
+    #[test]
+    fn a_value_may_hold_equals_signs_and_be_empty() {
+        let arguments = pairs(&["text=a=b".to_owned(), "name=".to_owned()]).expect("pairs");
+        assert_eq!(arguments["text"], json!("a=b"));
+        assert_eq!(arguments["name"], json!(""));
+    }
+
+    #[test]
+    fn arguments_come_from_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("call.json");
+        std::fs::write(&file, "\u{feff}{\"width\": 640}").expect("a file");
+        let json = format!("--json=@{}", file.display());
+        let arguments = decoded(&["create_draft", &json]);
+        assert_eq!(arguments["width"].as_f64(), Some(640.0));
+        refused(
+            &["create_draft", "--json=@/nowhere/call.json"],
+            "/nowhere/call.json",
+        );
+    }
+
+    #[test]
+    fn what_is_no_call_is_refused_with_what_is_wrong() {
+        refused(&["create_draft", "width"], "\"width\" is no argument");
+        refused(&["create_draft", "=3"], "is no argument");
+        refused(
+            &["create_draft", "width=16", "width=20"],
+            "`width` is given twice",
+        );
+        refused(&["create_draft", "--json=[1]"], "not a JSON object");
+        refused(&["create_draft", "--json={"], "not JSON");
+        refused(&["create_drafts"], "did you mean `create_draft`");
+        let Err(error) = call(&["frobnicate"]).decode() else {
+            panic!("accepted")
+        };
+        assert_eq!(error.kind, Kind::NotFound);
+    }
+}

@@ -1,0 +1,459 @@
+//! `compose`: videos from files, one or many, with progress.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::compose::batch::{self, Entry, Line, Options};
+use crate::compose::plan::{Plan, Save};
+use crate::compose::report::{Outcome, Report, Status};
+use crate::compose::{Taking, compose};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::{App, Context, Progress, Step};
+
+/// Makes whole videos from plans: one draft a file, or one a line of inputs.
+///
+/// A plan is YAML, TOML or JSON; `capcut-mcp tools --plan-schema` prints its JSON Schema.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp compose examples/first-draft.yaml
+  capcut-mcp compose ad.yaml --set product=\"Tea set\" --draft-folder ./drafts
+  capcut-mcp compose --template ad.yaml --inputs products.csv --jobs 4 --report out.jsonl
+  capcut-mcp compose plans.jsonl --retries 3 --on-error stop
+  capcut-mcp compose story.yaml --resume dfd_cat_1767225600_0a1b2c3d
+
+The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan is wrong and nothing
+was made; 130 when it was interrupted.")]
+pub(crate) struct Compose {
+    /// Plans: .yaml, .yml, .toml or .json, one draft each; .jsonl has one plan a line, `-` reads such lines from stdin.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Fills the placeholder `${NAME}`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// One plan whose placeholders are filled from each line of `--inputs`.
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    template: Option<PathBuf>,
+    /// A CSV file with a header, or one JSON object a line; `-` reads such objects from stdin.
+    #[arg(long, value_name = "FILE", requires = "template")]
+    inputs: Option<PathBuf>,
+    /// The folder that the drafts are written to; goes before what a plan says.
+    #[arg(long, value_name = "DIR")]
+    draft_folder: Option<PathBuf>,
+    /// Takes an earlier run of the one plan up again: only what its draft lacks is done.
+    #[arg(long, value_name = "DRAFT_ID")]
+    resume: Option<String>,
+    /// Drafts side by side.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+    /// Further tries of a draft that is not complete; each takes up what the one before made.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Seconds between tries.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    retry_delay: f64,
+    /// What a draft that cannot be completed means for the others.
+    #[arg(long, value_name = "WHAT", default_value = "continue")]
+    on_error: OnError,
+    /// Adds a JSON line for each draft; started again with the same file, the batch goes on where it stopped.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Prints events and reports as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnError {
+    Continue,
+    Stop,
+}
+
+impl Compose {
+    pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
+        let entries = self.entries()?;
+        let context = Context::default();
+        let cancel = context.cancel.clone();
+        let work = async {
+            match entries.as_slice() {
+                [entry] if self.report.is_none() && self.retries == 0 => {
+                    self.one(&app, entry, context).await
+                }
+                _ => self.many(&app, entries, context).await,
+            }
+        };
+        tokio::pin!(work);
+        tokio::select! {
+            code = &mut work => code,
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
+                cancel.cancel();
+                work.await
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        app: &Arc<App>,
+        entry: &Entry,
+        context: Context,
+    ) -> anyhow::Result<ExitCode> {
+        let shown = Shown::new(self.json);
+        let context = Context { progress: Some(shown.progress()), ..context };
+        let taking = Taking { resume: self.resume.clone().map(DraftId), known: &|_| {} };
+        let report = compose(app, &entry.plan, taking, &context).await;
+        shown.clear();
+        let report = report?;
+        if self.json {
+            cli::print(&json!({ "event": "report", "report": report }).to_string())?;
+        } else {
+            cli::print(&told(&report))?;
+        }
+        Ok(match report.outcome {
+            Outcome::Complete => ExitCode::SUCCESS,
+            Outcome::Cancelled => ExitCode::from(Kind::Cancelled.exit_code()),
+            _ => ExitCode::FAILURE,
+        })
+    }
+
+    async fn many(
+        &self,
+        app: &Arc<App>,
+        entries: Vec<Entry>,
+        context: Context,
+    ) -> anyhow::Result<ExitCode> {
+        if self.resume.is_some() {
+            return Err(Error::invalid("`--resume` is for one plan")
+                .hint("a batch is taken up again with the same `--report`")
+                .into());
+        }
+        let retry_delay = Duration::try_from_secs_f64(self.retry_delay)
+            .map_err(|_| Error::invalid(format!("`--retry-delay` is {} s", self.retry_delay)))?;
+        let options = Options {
+            jobs: self.jobs,
+            retries: self.retries,
+            retry_delay,
+            stop_on_error: self.on_error == OnError::Stop,
+            report: self.report.clone(),
+        };
+        let shown = Shown::new(self.json);
+        let total = entries.len();
+        let done = Mutex::new(0);
+        let lines = batch::run(app, entries, &options, &context, &|line| {
+            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *done += 1;
+            shown.line(line, *done, total);
+        })
+        .await;
+        shown.clear();
+        let lines = lines?;
+        let complete = lines.iter().filter(|line| line.is_complete()).count();
+        if self.json {
+            let event = json!({ "event": "summary", "complete": complete, "drafts": lines });
+            cli::print(&event.to_string())?;
+        } else {
+            cli::print(&table(&lines, complete))?;
+        }
+        Ok(if context.cancel.is_cancelled() {
+            ExitCode::from(Kind::Cancelled.exit_code())
+        } else if complete == lines.len() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    /// All plans, read and checked before anything is made.
+    fn entries(&self) -> Result<Vec<Entry>> {
+        let mut set = BTreeMap::new();
+        for pair in &self.set {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(Error::invalid(format!("`--set {pair}` is not NAME=VALUE")));
+            };
+            set.insert(name.to_owned(), Value::from(value));
+        }
+        let mut entries = Vec::new();
+        if let (Some(template), Some(inputs)) = (&self.template, &self.inputs) {
+            let plan = read(template)?;
+            let rows = rows(inputs)?
+                .into_iter()
+                .map(|row| set.clone().into_iter().chain(row).collect())
+                .collect::<Vec<_>>();
+            entries.extend(batch::from_template(&plan, &rows, folder(template).as_deref())?);
+        }
+        let mut faults = Vec::new();
+        for file in &self.files {
+            for (label, value) in plans(file)? {
+                match Plan::from_value(value, &set, folder(file).as_deref()) {
+                    Ok(plan) => entries.push(Entry { label, plan }),
+                    Err(error) => faults.push(format!("{label}: {error}")),
+                }
+            }
+        }
+        for entry in &mut entries {
+            if let Err(error) = crate::compose::layout::decode(&entry.plan) {
+                faults.push(format!("{}: {error}", entry.label));
+            }
+            if let Some(folder) = &self.draft_folder {
+                let mut arguments = match entry.plan.save.take() {
+                    Some(Save::With(arguments)) => arguments,
+                    _ => crate::tools::Object::new(),
+                };
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                arguments.insert("draft_folder".to_owned(), json!(folder.to_string_lossy()));
+                entry.plan.save = Some(Save::With(arguments));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+        if entries.is_empty() {
+            return Err(Error::invalid("no plan is given").hint(
+                "name a file, or `--template` with `--inputs`; see `capcut-mcp compose --help`",
+            ));
+        }
+        Ok(entries)
+    }
+}
+
+/// Reads a plan and every item of it; gives how many there are.
+#[cfg(test)]
+pub(crate) fn check(file: &Path) -> Result<usize> {
+    let plan = Plan::from_value(read(file)?, &BTreeMap::new(), folder(file).as_deref())?;
+    Ok(crate::compose::layout::decode(&plan)?.len())
+}
+
+/// The folder that relative paths of the plan are below.
+fn folder(file: &Path) -> Option<PathBuf> {
+    if file == Path::new("-") {
+        return std::env::current_dir().ok();
+    }
+    std::path::absolute(file).ok()?.parent().map(Path::to_owned)
+}
+
+fn text(file: &Path) -> Result<String> {
+    let failed = |e| Error::invalid(format!("{} cannot be read", file.display())).source(e);
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).map_err(failed)
+}
+
+fn ending(file: &Path) -> String {
+    file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// One plan of a file, by its ending.
+fn read(file: &Path) -> Result<Value> {
+    let text = text(file)?;
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::invalid(format!("{} is no readable plan", file.display())).source(e)
+    };
+    match ending(file).as_str() {
+        "toml" => toml::from_str(&text).map_err(|e| failed(Box::new(e))),
+        "json" => serde_json::from_str(&text).map_err(|e| failed(Box::new(e))),
+        "yaml" | "yml" => serde_saphyr::from_str(&text).map_err(|e| failed(e.to_string().into())),
+        other => Err(Error::invalid(format!("{}: a plan does not end in {other:?}", file.display()))
+            .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan a line")),
+    }
+}
+
+/// The plans of a file, each with what people call it.
+fn plans(file: &Path) -> Result<Vec<(String, Value)>> {
+    if file != Path::new("-") && !matches!(ending(file).as_str(), "jsonl" | "ndjson") {
+        return Ok(vec![(file.display().to_string(), read(file)?)]);
+    }
+    let objects = objects(file, &text(file)?)?;
+    Ok(objects
+        .into_iter()
+        .map(|(line, value)| (format!("{}:{line}", file.display()), value))
+        .collect())
+}
+
+fn objects(file: &Path, text: &str) -> Result<Vec<(usize, Value)>> {
+    let at = |index: usize, what: &str| {
+        Error::invalid(format!("{}:{}: {what}", file.display(), index + 1))
+    };
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| match serde_json::from_str(line) {
+            Ok(value @ Value::Object(_)) => Ok((index + 1, value)),
+            Ok(_) => Err(at(index, "is no JSON object")),
+            Err(e) => Err(at(index, "is no JSON").source(e)),
+        })
+        .collect()
+}
+
+/// The values of the placeholders, one set a line.
+fn rows(file: &Path) -> Result<Vec<BTreeMap<String, Value>>> {
+    let text = text(file)?;
+    if ending(file) != "csv" {
+        let objects = objects(file, &text)?;
+        return Ok(objects
+            .into_iter()
+            .filter_map(|(_, value)| match value {
+                Value::Object(object) => Some(object.into_iter().collect()),
+                _ => None,
+            })
+            .collect());
+    }
+    let failed = |e| Error::invalid(format!("{} is no readable CSV", file.display())).source(e);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let names = reader.headers().map_err(failed)?.clone();
+    reader
+        .records()
+        .map(|record| {
+            let record = record.map_err(failed)?;
+            let pairs = names.iter().zip(record.iter());
+            Ok(pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+        })
+        .collect()
+}
+
+/// What the shell shows while it works: a bar on a terminal, lines elsewhere, events with `--json`.
+struct Shown {
+    json: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn new(json: bool) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { json, bar }
+    }
+
+    fn progress(&self) -> Progress {
+        let (json, bar) = (self.json, self.bar.clone());
+        Arc::new(move |step: Step| match &bar {
+            Some(bar) => {
+                if let Some(total) = step.total {
+                    bar.set_length(total as u64);
+                }
+                bar.set_position(step.done as u64);
+                bar.set_message(step.message);
+            }
+            None if json => event(&json!({
+                "event": "step", "done": step.done, "total": step.total, "message": step.message,
+            })),
+            None => say(&match step.total {
+                Some(total) => format!("[{}/{total}] {}", step.done, step.message),
+                None => step.message,
+            }),
+        })
+    }
+
+    fn line(&self, line: &Line, done: usize, total: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+                bar.set_message(format!("{}: {}", line.label, line.status));
+            }
+            None if self.json => event(&json!({ "event": "draft", "draft": line })),
+            None => say(&format!("[{done}/{total}] {}: {}", line.label, line.status)),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Events are extra: a stdout that is closed is told when the result is printed.
+fn event(event: &Value) {
+    let _ = cli::print(&event.to_string());
+}
+
+fn say(text: &str) {
+    // Progress that nobody reads is no failure.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The report for people.
+fn told(report: &Report) -> String {
+    let mut out = String::new();
+    for row in &report.items {
+        let mark = match row.status {
+            Status::Ok => "ok     ",
+            Status::Failed => "FAILED ",
+            Status::Skipped => "skipped",
+        };
+        let times = match (row.start, row.end) {
+            (Some(start), Some(end)) => format!("{start:.2} – {end:.2} s"),
+            _ => String::new(),
+        };
+        let track = row.track.as_deref().unwrap_or_default();
+        let _ = writeln!(out, "{mark} {:<16} {:<18} {track:<14} {times}", row.item, row.tool);
+        for text in row.error.iter().chain(&row.notes) {
+            let _ = writeln!(out, "        {text}");
+        }
+        if let Some(hint) = &row.hint {
+            let _ = writeln!(out, "        hint: {hint}");
+        }
+    }
+    let _ = writeln!(out, "{}", report.summary());
+    let phases = &report.phases;
+    let _ = writeln!(
+        out,
+        "{:.0} ms in all; the calls one after another {:.0} ms; save {:.0} ms",
+        phases.total_ms, phases.one_after_another_ms, phases.save_ms
+    );
+    match (&report.folder, &report.save_error) {
+        (_, Some(error)) => {
+            let _ = writeln!(out, "NOT SAVED: {error}");
+        }
+        (Some(folder), None) => {
+            let _ = writeln!(out, "saved to {folder}");
+        }
+        (None, None) => {
+            let _ = writeln!(out, "not saved");
+        }
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out.trim_end().to_owned()
+}
+
+fn table(lines: &[Line], complete: usize) -> String {
+    let width = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0).min(60);
+    let mut out = String::new();
+    for line in lines {
+        let draft = line.draft_id.as_ref().map_or("-", DraftId::as_str);
+        let folder = line.folder.as_deref().unwrap_or("-");
+        let _ = writeln!(
+            out,
+            "{:<10} {:<width$} {:>3}/{:<3} {draft} {folder}",
+            line.status, line.label, line.ok, line.asked
+        );
+        for error in &line.errors {
+            let _ = writeln!(out, "           {error}");
+        }
+    }
+    let _ = write!(out, "{complete} of {} drafts are complete", lines.len());
+    out
+}

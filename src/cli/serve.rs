@@ -1,0 +1,72 @@
+//! `serve`: MCP on stdin and stdout, the default command.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::exec::App;
+use crate::mcp;
+use crate::settings::ToolChoice;
+
+/// Serves MCP on stdin and stdout (the default).
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp serve --backend embedded          no CapCut API is asked, even if one runs
+  capcut-mcp serve --tools full                also the long lists of effect names
+  claude mcp add capcut -- capcut-mcp serve    for Claude Code; `examples/clients` has the others")]
+pub(super) struct Serve {
+    /// Which tools clients are shown: `default`, or `full` with the long lists of names.
+    #[arg(long, value_name = "SET", value_parser = parse_tools)]
+    pub(super) tools: Option<ToolChoice>,
+}
+
+fn parse_tools(text: &str) -> Result<ToolChoice, String> {
+    text.parse()
+}
+
+/// What a person reads who started the server by hand.
+const BY_HAND: &str = r#"This is an MCP server: it waits for a client's messages on stdin, and stdin is a terminal.
+A client starts it by itself. For Claude Desktop, Cursor and most others add this to their configuration:
+
+  {"mcpServers": {"capcut": {"command": "COMMAND", "args": ["serve"]}}}
+
+For Claude Code: claude mcp add capcut -- COMMAND serve
+To make a draft right here, see `capcut-mcp --help`. Ctrl-D ends the server."#;
+
+impl Serve {
+    pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
+        if io::stdin().is_terminal() {
+            let command = std::env::current_exe().map_or_else(
+                |_| "capcut-mcp".to_owned(),
+                |path| path.display().to_string(),
+            );
+            writeln!(io::stderr(), "{}", by_hand(&command))?;
+        }
+        let tools = app.settings.tools;
+        mcp::serve(app, tools).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn by_hand(command: &str) -> String {
+    BY_HAND.replace("COMMAND", &command.replace('\\', "\\\\"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_at_a_terminal_is_told_how_to_configure_a_client() {
+        let text = by_hand(r"C:\Tools\capcut-mcp.exe");
+        let line = text.lines().find(|line| line.contains("mcpServers"));
+        let json: serde_json::Value =
+            serde_json::from_str(line.expect("a configuration")).expect("valid JSON");
+        assert_eq!(
+            json["mcpServers"]["capcut"]["command"],
+            r"C:\Tools\capcut-mcp.exe"
+        );
+    }
+}

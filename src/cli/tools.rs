@@ -1,0 +1,275 @@
+//! `tools`: the tools as text, as JSON, or as the README's tables.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::args::mend::Comfort;
+use crate::cli;
+use crate::error::Result;
+use crate::local;
+use crate::tools::Spec;
+
+/// Lists the tools, or the parameters of one.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp tools                     every tool with one sentence
+  capcut-mcp tools add_text            the parameters of one
+  capcut-mcp tools add_text --json     its schemas, as an MCP client gets them
+  capcut-mcp tools --json | jq length  all of them, for programs")]
+pub(super) struct Tools {
+    /// A tool; all without it.
+    tool: Option<String>,
+    /// As JSON, in the shape of MCP's `tools/list`.
+    #[arg(long, conflicts_with = "readme")]
+    json: bool,
+    /// The tables of the README.
+    #[arg(long, conflicts_with = "tool")]
+    readme: bool,
+}
+
+impl Tools {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let text = match &self.tool {
+            None if self.readme => format!("{}\n{}", tool_table(), alias_table()),
+            None if self.json => {
+                let tools: Vec<_> = local::all().map(as_json).collect();
+                cli::json_text(&Value::Array(tools))
+            }
+            None => list(),
+            Some(name) => {
+                let spec = find(name)?;
+                if self.json {
+                    cli::json_text(&as_json(spec))
+                } else {
+                    details(spec)
+                }
+            }
+        };
+        cli::print(&text)
+    }
+}
+
+fn find(name: &str) -> Result<&'static Spec> {
+    local::find(name).ok_or_else(|| cli::unknown("tool", name, local::all().map(|spec| spec.name)))
+}
+
+fn as_json(spec: &Spec) -> Value {
+    json!({
+        "name": spec.name,
+        "title": spec.title,
+        "description": spec.description(),
+        "inputSchema": **spec.input(),
+        "outputSchema": **spec.output(),
+        "annotations": {
+            "readOnlyHint": spec.hints.read_only,
+            "destructiveHint": spec.hints.destructive,
+            "idempotentHint": spec.hints.idempotent,
+            "openWorldHint": spec.hints.open_world,
+        },
+    })
+}
+
+fn list() -> String {
+    let width = local::all().map(|spec| spec.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for spec in local::all() {
+        let sentence = first_sentence(spec.description());
+        line(&mut text, &format!("{:width$}  {sentence}", spec.name));
+    }
+    line(
+        &mut text,
+        "\n`capcut-mcp tools NAME` tells the parameters of one.",
+    );
+    text
+}
+
+fn details(spec: &Spec) -> String {
+    let mut text = String::new();
+    line(&mut text, &format!("{}: {}\n", spec.name, spec.title));
+    line(&mut text, spec.description());
+    let input = spec.input();
+    let required: Vec<_> = input
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let Some(properties) = input.get("properties").and_then(Value::as_object) else {
+        return text;
+    };
+    if properties.is_empty() {
+        line(&mut text, "\nIt takes no arguments.");
+        return text;
+    }
+    for (name, schema) in properties {
+        let mut facts = vec![kind(schema)];
+        if required.contains(&name.as_str()) {
+            facts.push("required".to_owned());
+        }
+        if let Some(default) = schema.get("default") {
+            facts.push(format!("default {default}"));
+        }
+        facts.extend(allowed(schema));
+        line(&mut text, &format!("\n{name} ({})", facts.join(", ")));
+        let described = schema.get("description").and_then(Value::as_str);
+        for row in described.unwrap_or_default().lines() {
+            line(&mut text, &format!("    {row}"));
+        }
+    }
+    let aliases: Vec<_> = spec.comfort.iter().map(|comfort| told(*comfort)).collect();
+    if !aliases.is_empty() {
+        line(&mut text, "\nAccepted too:");
+        for (alias, meaning) in aliases {
+            line(&mut text, &format!("    {alias} for {meaning}"));
+        }
+    }
+    text
+}
+
+/// The type of an argument in a word.
+fn kind(schema: &Value) -> String {
+    let of = |schema: &Value| {
+        schema
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or("any")
+            .to_owned()
+    };
+    match (of(schema).as_str(), schema.get("items")) {
+        ("array", Some(items)) => format!("list of {}", of(items)),
+        ("array", None) => "list".to_owned(),
+        (kind, _) => kind.to_owned(),
+    }
+}
+
+/// The values that an argument may have, if not all of its type.
+fn allowed(schema: &Value) -> Option<String> {
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        let values: Vec<_> = values.iter().map(Value::to_string).collect();
+        return Some(values.join(" | "));
+    }
+    match (schema.get("minimum"), schema.get("maximum")) {
+        (Some(least), Some(most)) => Some(format!("{least} to {most}")),
+        (Some(least), None) => Some(format!("at least {least}")),
+        (None, Some(most)) => Some(format!("at most {most}")),
+        (None, None) => None,
+    }
+}
+
+fn first_sentence(description: &str) -> String {
+    let paragraph = description.split("\n\n").next().unwrap_or_default();
+    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.find(". ") {
+        Some(end) => text[..=end].to_owned(),
+        None => text,
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("a string takes every line");
+}
+
+/// The README's table of tools.
+pub(crate) fn tool_table() -> String {
+    let mut text = String::from("| tool | what it does |\n|---|---|\n");
+    for spec in local::all() {
+        let sentence = first_sentence(spec.description()).replace('|', "\\|");
+        line(&mut text, &format!("| `{}` | {sentence} |", spec.name));
+    }
+    text
+}
+
+/// The README's table of names and notations that are accepted besides the tools' own.
+pub(crate) fn alias_table() -> String {
+    let mut rows: Vec<((String, String), Vec<&str>)> = Vec::new();
+    for spec in local::all() {
+        for comfort in spec.comfort {
+            let row = told(*comfort);
+            match rows.iter_mut().find(|(known, _)| *known == row) {
+                Some((_, tools)) => tools.push(spec.name),
+                None => rows.push((row, vec![spec.name])),
+            }
+        }
+    }
+    let mut text = String::from("| accepted | stands for | tools |\n|---|---|---|\n");
+    for ((alias, meaning), tools) in rows {
+        let tools: Vec<_> = tools.iter().map(|tool| format!("`{tool}`")).collect();
+        line(
+            &mut text,
+            &format!("| {alias} | {meaning} | {} |", tools.join(", ")),
+        );
+    }
+    text
+}
+
+/// A comfort as people read it: what is accepted, and what it stands for.
+fn told(comfort: Comfort) -> (String, String) {
+    match comfort {
+        Comfort::Alias(alias, argument) => (format!("`{alias}`"), format!("`{argument}`")),
+        Comfort::Size => (
+            "`resolution` (\"1920x1080\"), `aspect_ratio` (\"9:16\")".to_owned(),
+            "`width` and `height`".to_owned(),
+        ),
+        Comfort::Position => (
+            "`position` (\"center\", \"bottom\", …, or `{x, y, width, height}` in pixels)"
+                .to_owned(),
+            "`transform_x`, `transform_y`, `scale_x`, `scale_y`".to_owned(),
+        ),
+        Comfort::Caption => (
+            "`subtitle_text` with `start_time` and `end_time`".to_owned(),
+            "one caption as `srt`".to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tool_is_told_with_types_defaults_ranges_and_other_names() {
+        let text = details(find("create_draft").expect("the tool"));
+        for expected in [
+            "create_draft: Create draft",
+            "width (number",
+            "default 1080",
+            "16 to 16384",
+            "`title` for `name`",
+        ] {
+            assert!(text.contains(expected), "{expected:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_list_has_one_line_with_one_sentence_for_each_tool() {
+        let text = list();
+        for spec in local::all() {
+            let line = text.lines().find(|line| line.starts_with(spec.name));
+            let sentence = line.expect(spec.name)[spec.name.len()..].trim();
+            assert!(sentence.ends_with('.'), "{}: {sentence}", spec.name);
+        }
+    }
+
+    #[test]
+    fn a_tool_as_json_is_what_mcp_lists() {
+        let json = as_json(find("create_draft").expect("the tool"));
+        assert_eq!(json["name"], "create_draft");
+        assert_eq!(json["inputSchema"]["type"], "object");
+        assert_eq!(json["annotations"]["readOnlyHint"], false);
+    }
+
+    #[test]
+    fn an_unknown_tool_is_answered_with_its_neighbours() {
+        let error = find("creat_draft").err().expect("no such tool");
+        assert!(error.to_string().contains("`create_draft`"), "{error}");
+    }
+
+    #[test]
+    fn sentences_end_where_they_do() {
+        assert_eq!(first_sentence("Adds a clip.\n\nMore."), "Adds a clip.");
+        assert_eq!(first_sentence("Adds\na clip. And more."), "Adds a clip.");
+        assert_eq!(first_sentence("Takes 1.5 s."), "Takes 1.5 s.");
+    }
+}

@@ -1,0 +1,302 @@
+//! Many plans: side by side within the same lanes, retried, reported line by line, taken up where they stopped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::plan::Plan;
+use super::report::{Outcome, Report};
+use super::{Taking, compose};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::{App, Context, Step};
+
+/// What is to be done with each failed draft, and how many are made at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Drafts side by side.
+    pub jobs: usize,
+    /// Further tries of a draft that is not complete; each takes up what the one before made.
+    pub retries: u32,
+    pub retry_delay: Duration,
+    /// Whether the first draft that cannot be completed ends the batch.
+    pub stop_on_error: bool,
+    /// Where every draft's line goes; with it a batch that was killed goes on where it stopped.
+    pub report: Option<PathBuf>,
+}
+
+/// One plan of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// What people call it: its file, or its line.
+    pub label: String,
+    pub plan: Plan,
+}
+
+/// How one draft of a batch stands; a line of the report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Line {
+    /// Place in the batch, from 0.
+    pub index: usize,
+    /// Its file, or its line.
+    pub label: String,
+    /// A fingerprint of the plan: a changed plan is made anew.
+    pub plan: String,
+    /// `started`, `complete`, `partial`, `failed`, `aborted`, `cancelled` or `skipped`.
+    pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// Items that are in the draft.
+    #[serde(default)]
+    pub ok: usize,
+    /// Items that were asked for.
+    #[serde(default)]
+    pub asked: usize,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// Tries in this run of the batch.
+    #[serde(default)]
+    pub tries: u32,
+    #[serde(default)]
+    pub ms: f64,
+}
+
+impl Line {
+    fn new(index: usize, entry: &Entry, print: &str, status: &str) -> Self {
+        Self {
+            index,
+            label: entry.label.clone(),
+            plan: print.to_owned(),
+            status: status.to_owned(),
+            draft_id: None,
+            folder: None,
+            ok: 0,
+            asked: 0,
+            errors: Vec::new(),
+            tries: 0,
+            ms: 0.0,
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.status == "complete"
+    }
+}
+
+/// The report's file, to which whole lines are added as they come.
+struct Log {
+    file: Option<Mutex<std::fs::File>>,
+}
+
+impl Log {
+    fn open(path: Option<&Path>) -> Result<Self> {
+        let file = match path {
+            None => None,
+            Some(path) => Some(Mutex::new(
+                std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|e| {
+                    Error::invalid(format!("the report {} cannot be written", path.display()))
+                        .source(e)
+                })?,
+            )),
+        };
+        Ok(Self { file })
+    }
+
+    fn add(&self, line: &Line) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut text = serde_json::to_string(line)
+            .map_err(|e| Error::internal("a line of the report").source(e))?;
+        text.push('\n');
+        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(|e| {
+            Error::new(Kind::Unavailable, "the report cannot be written").source(e)
+        })
+    }
+}
+
+/// The last line of every plan in an earlier report; a line that was cut off by a kill is passed over.
+fn earlier(path: Option<&Path>) -> HashMap<(usize, String), Line> {
+    let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    let mut lines: HashMap<(usize, String), Line> = HashMap::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        let key = (line.index, line.plan.clone());
+        let draft_id = line.draft_id.clone();
+        let before = lines.insert(key.clone(), line);
+        if let (Some(before), None) = (before, draft_id)
+            && let Some(line) = lines.get_mut(&key)
+        {
+            line.draft_id = before.draft_id;
+        }
+    }
+    lines
+}
+
+fn fingerprint(plan: &Plan) -> Result<String> {
+    let json = serde_json::to_vec(plan)
+        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))?;
+    let hash = Sha256::digest(json);
+    Ok(hash[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+/// Makes all drafts; the lines come back in the batch's order. `told` hears of each as it ends.
+pub(crate) async fn run(
+    app: &Arc<App>,
+    entries: Vec<Entry>,
+    options: &Options,
+    context: &Context,
+    told: &(dyn Fn(&Line) + Send + Sync),
+) -> Result<Vec<Line>> {
+    let known = earlier(options.report.as_deref());
+    let log = Log::open(options.report.as_deref())?;
+    let stop = context.cancel.child_token();
+    let total = entries.len() as f64;
+    let mut work: Vec<BoxFuture<'_, Result<Line>>> = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let print = fingerprint(&entry.plan)?;
+        let before = known.get(&(index, print.clone())).cloned();
+        let (log, stop) = (&log, &stop);
+        work.push(
+            async move {
+                if let Some(line) = before.clone().filter(Line::is_complete) {
+                    return Ok(line);
+                }
+                if stop.is_cancelled() {
+                    return Ok(Line::new(index, &entry, &print, "skipped"));
+                }
+                let job = Job { app, options, log, stop, index, entry: &entry, print: &print };
+                let line = job.run(before.and_then(|line| line.draft_id)).await?;
+                if options.stop_on_error && !line.is_complete() {
+                    stop.cancel();
+                }
+                Ok(line)
+            }
+            .boxed(),
+        );
+    }
+    let mut lines: Vec<Line> = futures::stream::iter(work)
+        .buffer_unordered(options.jobs.max(1))
+        .inspect(|line: &Result<Line>| {
+            if let Ok(line) = line {
+                told(line);
+                if let Some(progress) = &context.progress {
+                    progress(Step {
+                        done: line.index as f64,
+                        total: Some(total),
+                        message: format!("{}: {}", line.label, line.status),
+                    });
+                }
+            }
+        })
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<Result<_>>()?;
+    lines.sort_by_key(|line| line.index);
+    Ok(lines)
+}
+
+struct Job<'a> {
+    app: &'a Arc<App>,
+    options: &'a Options,
+    log: &'a Log,
+    stop: &'a tokio_util::sync::CancellationToken,
+    index: usize,
+    entry: &'a Entry,
+    print: &'a str,
+}
+
+impl Job<'_> {
+    async fn run(&self, mut resume: Option<DraftId>) -> Result<Line> {
+        let started = std::time::Instant::now();
+        let context = Context { cancel: self.stop.child_token(), progress: None, tries: None };
+        let mut line = Line::new(self.index, self.entry, self.print, "started");
+        for attempt in 0..=self.options.retries {
+            if attempt > 0 {
+                tokio::select! {
+                    () = tokio::time::sleep(self.options.retry_delay) => {}
+                    () = self.stop.cancelled() => break,
+                }
+            }
+            line.tries = attempt + 1;
+            let begun = Mutex::new(None);
+            let known = |draft: &DraftId| {
+                let mut line = Line::new(self.index, self.entry, self.print, "started");
+                line.draft_id = Some(draft.clone());
+                if let Err(error) = self.log.add(&line) {
+                    *begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                }
+            };
+            let taking = Taking { resume: resume.clone(), known: &known };
+            let outcome = compose(self.app, &self.entry.plan, taking, &context).await;
+            if let Some(error) = begun.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+                return Err(error);
+            }
+            match outcome {
+                Ok(report) => {
+                    take(&mut line, &report);
+                    resume.clone_from(&report.draft_id);
+                    if matches!(report.outcome, Outcome::Complete | Outcome::Cancelled) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    "failed".clone_into(&mut line.status);
+                    line.errors = error.to_string().lines().map(str::to_owned).collect();
+                    match error.kind {
+                        // The draft of the earlier run is gone: begin anew.
+                        Kind::NotFound if resume.is_some() => resume = None,
+                        Kind::InvalidArgument | Kind::Cancelled => break,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        line.ms = (started.elapsed().as_secs_f64() * 1e3).round();
+        self.log.add(&line)?;
+        Ok(line)
+    }
+}
+
+fn take(line: &mut Line, report: &Report) {
+    line.status = serde_json::to_value(report.outcome)
+        .ok()
+        .and_then(|outcome| outcome.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    line.draft_id.clone_from(&report.draft_id);
+    line.folder.clone_from(&report.folder);
+    line.ok = report.totals.ok;
+    line.asked = report.totals.asked;
+    line.errors = report.faults();
+    line.errors.extend(report.save_error.iter().map(|error| format!("save: {error}")));
+}
+
+/// One plan for each row of inputs.
+pub(crate) fn from_template(
+    template: &Value,
+    rows: &[BTreeMap<String, Value>],
+    base: Option<&Path>,
+) -> Result<Vec<Entry>> {
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut faults = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        match Plan::from_value(template.clone(), row, base) {
+            Ok(plan) => entries.push(Entry { label: format!("line {}", index + 1), plan }),
+            Err(error) => {
+                faults.extend(error.message.lines().map(|line| format!("line {}: {line}", index + 1)));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(entries) } else { Err(Error::invalid(faults.join("\n"))) }
+}

@@ -1,0 +1,175 @@
+//! What became of a plan: one row per item, the totals, and where the time went.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::DraftId;
+use crate::error::Error;
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Status {
+    Ok,
+    Failed,
+    Skipped,
+}
+
+/// One item of the plan.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Row {
+    /// Where it stands in the plan, such as `visuals[3]`.
+    pub item: String,
+    /// The tool that carried it out.
+    pub tool: String,
+    pub status: Status,
+    /// What was wrong, or why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The segment, where the backend tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_id: Option<String>,
+    /// The track's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<String>,
+    /// Start on the timeline in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// End on the timeline in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+    /// How often it was sent; 0 when it never was, or was there already.
+    pub tries: u32,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
+    /// What was adjusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Row {
+    pub(crate) fn new(item: &str, tool: &str, status: Status) -> Self {
+        Self {
+            item: item.to_owned(),
+            tool: tool.to_owned(),
+            status,
+            error: None,
+            hint: None,
+            segment_id: None,
+            track: None,
+            start: None,
+            end: None,
+            tries: 0,
+            ms: 0.0,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.status = Status::Failed;
+        let text = error.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        self.error = Some(message);
+        self.hint = hint;
+    }
+}
+
+/// How many items there were, and what the draft itself says of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Totals {
+    /// Items in the plan.
+    pub asked: usize,
+    /// Items that were acknowledged and found in the draft afterwards.
+    pub ok: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    /// Segments in the draft, as the draft itself has them.
+    pub segments_in_draft: usize,
+}
+
+/// Where the time went, in milliseconds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Phases {
+    pub probe_ms: f64,
+    pub create_ms: f64,
+    /// Audio and pictures, side by side.
+    pub fan_out_ms: f64,
+    /// Texts, subtitles, stickers, effects, keyframes.
+    pub rest_ms: f64,
+    pub verify_ms: f64,
+    pub save_ms: f64,
+    /// All calls added up: what they would have taken one after another.
+    pub one_after_another_ms: f64,
+    pub total_ms: f64,
+}
+
+/// What became of a plan as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Outcome {
+    /// Every item is in the draft, and the draft is saved if that was asked for.
+    Complete,
+    /// Some items failed; the draft holds the others.
+    Partial,
+    /// Stopped at a failure, as `on_failure: abort` asks.
+    Aborted,
+    /// The client gave up.
+    Cancelled,
+    /// Nothing of it is in a draft, or the save failed.
+    Failed,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Report {
+    pub outcome: Outcome,
+    /// The draft; with it a run can be taken up again (`resume`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    /// `embedded` or `remote`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// The folder that the draft was saved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// Why the save failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_error: Option<String>,
+    pub totals: Totals,
+    pub items: Vec<Row>,
+    pub phases: Phases,
+    /// What the user should know or do next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// One line for people.
+    pub(crate) fn summary(&self) -> String {
+        let Totals { asked, ok, failed, skipped, segments_in_draft } = self.totals;
+        let draft = self.draft_id.as_ref().map_or_else(String::new, |id| format!(" in draft {id}"));
+        format!(
+            "{ok} of {asked} items{draft} ({failed} failed, {skipped} skipped; {segments_in_draft} segments)"
+        )
+    }
+
+    /// The failed and skipped items, a line each.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.items
+            .iter()
+            .filter(|row| row.status != Status::Ok)
+            .map(|row| {
+                let hint = row.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+                format!("{}: {}{hint}", row.item, row.error.as_deref().unwrap_or("skipped"))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,325 @@
+//! What names and numbers of a request become in a draft: transitions, masks, animations, effects, letters.
+//!
+//! Every error begins with the argument that it is about.
+
+use crate::catalog::{self, Entry, Kind};
+use crate::draft::material::{
+    Animation, AudioEffect, Blur, Mask, Phase, Setting, Transition, VideoEffect,
+};
+use crate::draft::text::{Font, Rgb};
+use crate::engine::Canvas;
+use crate::error::{Error, Result};
+use crate::units::{Edition, Micros};
+
+/// Puts the name of an argument before an error that is about its value.
+pub(crate) fn of<T>(argument: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|mut error| {
+        error.message = format!("`{argument}`: {}", error.message);
+        error
+    })
+}
+
+/// A number that is a number: JSON has no others, but people send them.
+pub(crate) fn finite(argument: &str, value: f64) -> Result<f64> {
+    if value.is_finite() && value.abs() <= 1e12 {
+        Ok(value)
+    } else {
+        Err(Error::invalid(format!(
+            "`{argument}`: {value} is not a usable number"
+        )))
+    }
+}
+
+/// Seconds that are not negative and less than a year.
+pub(crate) fn seconds(argument: &str, value: f64) -> Result<f64> {
+    if (0.0..=31_536_000.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::invalid(if value < 0.0 {
+        format!("`{argument}` is {value} s, which is before the beginning")
+    } else {
+        format!("`{argument}`: {value} is not a usable number of seconds")
+    }))
+}
+
+/// A part from 0 to 1.
+pub(crate) fn part(argument: &str, value: f64) -> Result<f64> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::invalid(format!(
+            "{argument} value must be between 0.0 and 1.0, not {value}"
+        )))
+    }
+}
+
+/// A colour in the ways that the API takes: `#RRGGBB`, `RRGGBB`, `#RGB`.
+pub(crate) fn rgb(argument: &str, text: &str) -> Result<Rgb> {
+    let digits = text.trim_start_matches('#');
+    let digits: String = if digits.chars().count() == 3 {
+        digits.chars().flat_map(|digit| [digit, digit]).collect()
+    } else {
+        digits.to_owned()
+    };
+    let channel = |from: usize, to: usize| {
+        digits
+            .get(from..to.min(digits.len()))
+            .and_then(|part| u8::from_str_radix(part, 16).ok())
+    };
+    match (channel(0, 2), channel(2, 4), channel(4, 6)) {
+        (Some(red), Some(green), Some(blue)) => Ok(Rgb(red, green, blue)),
+        _ => Err(Error::invalid(format!(
+            "`{argument}`: {text:?} is no colour: Invalid hexadecimal color code: {digits}"
+        ))
+        .hint("write it as #RRGGBB, such as #FFCC00")),
+    }
+}
+
+/// A font by name.
+pub(crate) fn font(edition: Edition, argument: &str, name: &str) -> Result<Font> {
+    let entry = of(argument, catalog::find(edition, Kind::Font, name))?;
+    Ok(Font {
+        name: entry.display.into(),
+        resource_id: entry.resource_id.into(),
+    })
+}
+
+/// A transition by name; falsy is none.
+pub(crate) fn transition(
+    edition: Edition,
+    name: Option<&str>,
+    duration: Option<f64>,
+) -> Result<Option<Transition>> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let entry = of("transition", catalog::find(edition, Kind::Transition, name))?;
+    let duration = match duration {
+        Some(value) => Micros::from_seconds_truncated(seconds("transition_duration", value)?),
+        None => entry.duration.unwrap_or(Micros(500_000)),
+    };
+    Ok(Some(Transition {
+        name: entry.display.into(),
+        effect_id: entry.effect_id.into(),
+        resource_id: entry.resource_id.into(),
+        is_overlap: entry.is_overlap,
+        duration,
+        ..Transition::default()
+    }))
+}
+
+/// A mask as requests describe it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaskWish<'a> {
+    pub name: Option<&'a str>,
+    /// Pixels from the middle of the canvas.
+    pub center_x: f64,
+    /// Pixels from the middle of the canvas.
+    pub center_y: f64,
+    /// As a part of the canvas height.
+    pub size: f64,
+    pub rotation: f64,
+    pub feather: f64,
+    pub invert: bool,
+    pub rect_width: Option<f64>,
+    pub round_corner: Option<f64>,
+}
+
+pub(crate) fn mask(canvas: Canvas, wish: MaskWish<'_>) -> Result<Option<Mask>> {
+    let Some(name) = wish.name.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let entry = of("mask_type", catalog::find(canvas.edition, Kind::Mask, name))?;
+    for (argument, value) in [
+        ("mask_center_x", wish.center_x),
+        ("mask_center_y", wish.center_y),
+        ("mask_size", wish.size),
+        ("mask_rotation", wish.rotation),
+        ("mask_feather", wish.feather),
+    ] {
+        finite(argument, value)?;
+    }
+    let is_rectangle = entry.resource_type == "rectangle";
+    for (argument, value) in [
+        ("mask_rect_width", wish.rect_width),
+        ("mask_round_corner", wish.round_corner),
+    ] {
+        if let (Some(value), false) = (value, is_rectangle) {
+            return Err(Error::invalid(format!(
+                "`{argument}` is {value}, which only a rectangle can have, not `{}`",
+                entry.key
+            ))
+            .hint("leave it out, or choose the rectangle as `mask_type`"));
+        }
+    }
+    let width = match wish.rect_width {
+        Some(width) if width != 0.0 => width,
+        None if is_rectangle => wish.size,
+        _ => wish.size * canvas.height * entry.aspect_ratio / canvas.width,
+    };
+    Ok(Some(Mask {
+        name: entry.display.into(),
+        resource_id: entry.resource_id.into(),
+        resource_type: entry.resource_type.into(),
+        aspect_ratio: entry.aspect_ratio,
+        center_x: wish.center_x / (canvas.width / 2.0),
+        center_y: wish.center_y / (canvas.height / 2.0),
+        feather: wish.feather / 100.0,
+        height: wish.size,
+        width,
+        invert: wish.invert,
+        rotation: wish.rotation,
+        round_corner: wish.round_corner.unwrap_or(0.0) / 100.0,
+        ..Mask::default()
+    }))
+}
+
+/// A blurred background of one of four strengths.
+pub(crate) fn blur(level: Option<f64>) -> Result<Option<Blur>> {
+    let Some(level) = level else { return Ok(None) };
+    let strengths = [(1.0, 0.0625), (2.0, 0.375), (3.0, 0.75), (4.0, 1.0)];
+    match strengths.iter().find(|(name, _)| *name == level) {
+        Some(&(_, strength)) => Ok(Some(Blur {
+            strength,
+            ..Blur::default()
+        })),
+        None => Err(Error::invalid(format!(
+            "`background_blur`: Invalid background blur level {level}, valid values are: 1, 2, 3, 4"
+        ))),
+    }
+}
+
+/// An animation by name, still without its place.
+pub(crate) fn animation(
+    edition: Edition,
+    argument: &str,
+    kind: Kind,
+    phase: Phase,
+    name: &str,
+) -> Result<(Animation, &'static Entry)> {
+    let entry = of(argument, catalog::find(edition, kind, name))?;
+    Ok((
+        Animation {
+            phase,
+            name: entry.display.into(),
+            effect_id: entry.effect_id.into(),
+            resource_id: entry.resource_id.into(),
+            start: Micros::ZERO,
+            duration: Micros::ZERO,
+        },
+        entry,
+    ))
+}
+
+/// The settings of an effect, each from 0 to 100; missing ones are the effect's own.
+fn settings(argument: &str, entry: &Entry, values: &[Option<f64>]) -> Result<Vec<Setting>> {
+    let mut settings = Vec::with_capacity(entry.params.len());
+    for (index, param) in entry.params.iter().enumerate() {
+        let value = match values.get(index).copied().flatten() {
+            None => param.default,
+            Some(value) if (0.0..=100.0).contains(&value) => {
+                param.min + (param.max - param.min) * value / 100.0
+            }
+            Some(value) => {
+                return Err(Error::invalid(format!(
+                    "`{argument}[{index}]`: Invalid parameter value {value:.6} for \"{}\", which goes from 0 to 100",
+                    param.name
+                )));
+            }
+        };
+        settings.push(Setting {
+            name: param.name.into(),
+            default: param.default,
+            min: param.min,
+            max: param.max,
+            value,
+        });
+    }
+    Ok(settings)
+}
+
+/// A voice or sound effect by name; falsy is none.
+pub(crate) fn audio_effect(
+    edition: Edition,
+    name: Option<&str>,
+    values: &[Option<f64>],
+) -> Result<Option<AudioEffect>> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let entry = of(
+        "effect_type",
+        catalog::find_in(edition, &Kind::audio(edition), name),
+    )?;
+    if values.len() > entry.params.len() {
+        return Err(Error::invalid(format!(
+            "`effect_params`: \"{}\" has {} parameters, and {} were given",
+            entry.display,
+            entry.params.len(),
+            values.len()
+        )));
+    }
+    let (category_id, category_name) = match (entry.kind, edition) {
+        (Kind::VoiceFilter, _) => ("sound_effect", "Voice filters"),
+        (Kind::VoiceCharacter, _) => ("tone", "Voice characters"),
+        (Kind::AudioScene, _) => ("sound_effect", "场景音"),
+        (Kind::Tone, _) => ("tone", "音色"),
+        (_, Edition::Capcut) => ("speech_to_song", "Speech to song"),
+        (_, Edition::Jianying) => ("speech_to_song", "声音成曲"),
+    };
+    Ok(Some(AudioEffect {
+        name: entry.display.into(),
+        resource_id: entry.resource_id.into(),
+        category_id: category_id.into(),
+        category_name: category_name.into(),
+        settings: settings("effect_params", entry, values)?,
+        ..AudioEffect::default()
+    }))
+}
+
+/// A video effect by name, over everything or on faces.
+pub(crate) fn video_effect(
+    edition: Edition,
+    category: &str,
+    name: &str,
+    values: &[Option<f64>],
+) -> Result<VideoEffect> {
+    let kind = match category {
+        "scene" => Kind::SceneEffect,
+        "character" => Kind::CharacterEffect,
+        other => {
+            return Err(Error::invalid(format!(
+                "`effect_category`: Unknown {other} effect type: it is \"scene\" or \"character\""
+            )));
+        }
+    };
+    let entry = of("effect_type", catalog::find(edition, kind, name))?;
+    Ok(VideoEffect {
+        name: entry.display.into(),
+        effect_id: entry.effect_id.into(),
+        resource_id: entry.resource_id.into(),
+        is_character: kind == Kind::CharacterEffect,
+        settings: settings("params", entry, values)?,
+        ..VideoEffect::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_read_as_the_api_reads_them() {
+        let check = |text, expected: Option<Rgb>| assert_eq!(rgb("color", text).ok(), expected);
+        check("#00FF00", Some(Rgb(0, 255, 0)));
+        check("112233", Some(Rgb(0x11, 0x22, 0x33)));
+        check("#abc", Some(Rgb(0xaa, 0xbb, 0xcc)));
+        check("##aabbcc", Some(Rgb(0xaa, 0xbb, 0xcc)));
+        check("#11223344", Some(Rgb(0x11, 0x22, 0x33)));
+        check("#12345", Some(Rgb(0x12, 0x34, 5)));
+        check("#1234", None);
+        check("red", None);
+        check("", None);
+        check("颜色红", None);
+    }
+}

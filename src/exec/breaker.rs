@@ -1,0 +1,205 @@
+//! When to stop calling a backend, and when to try it again. Time is an argument.
+
+use std::time::{Duration, Instant};
+
+use crate::manifest;
+
+/// What one backend's calls came to lately.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    settings: manifest::Breaker,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
+    /// A few calls may try.
+    HalfOpen {
+        under_way: u32,
+        good: u32,
+    },
+}
+
+/// For reports: the numbers are those that dashboards for such bridges know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    Closed = 0,
+    Open = 1,
+    HalfOpen = 2,
+}
+
+impl Position {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// How a call ended, as far as the backend's health goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It answered, if only to refuse.
+    Good,
+    Bad,
+    /// The call was given up: nothing was learnt.
+    Unknown,
+}
+
+impl Breaker {
+    pub fn new(settings: manifest::Breaker) -> Self {
+        Self {
+            settings,
+            state: State::Closed { failures: 0 },
+        }
+    }
+
+    /// Lets a call go, or says how long none may.
+    pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        if let State::Open { until } = self.state {
+            if now < until {
+                return Err(until - now);
+            }
+            self.state = State::HalfOpen {
+                under_way: 0,
+                good: 0,
+            };
+        }
+        if let State::HalfOpen { under_way, .. } = &mut self.state {
+            if *under_way >= self.settings.trial_calls {
+                return Err(Duration::from_secs(1));
+            }
+            *under_way += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes note of how an admitted call ended. True if it opened the breaker.
+    pub fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
+        let opened = State::Open {
+            until: now + manifest::seconds(self.settings.cool_down_s),
+        };
+        match (&mut self.state, verdict) {
+            (State::Closed { failures }, Verdict::Good) => *failures = 0,
+            (State::Closed { failures }, Verdict::Bad) => {
+                *failures += 1;
+                if *failures >= self.settings.failures {
+                    self.state = opened;
+                    return true;
+                }
+            }
+            (State::HalfOpen { under_way, good }, Verdict::Good) => {
+                *under_way = under_way.saturating_sub(1);
+                *good += 1;
+                if *good >= self.settings.trial_calls {
+                    self.state = State::Closed { failures: 0 };
+                }
+            }
+            (State::HalfOpen { .. }, Verdict::Bad) => {
+                self.state = opened;
+                return true;
+            }
+            (State::HalfOpen { under_way, .. }, Verdict::Unknown) => {
+                *under_way = under_way.saturating_sub(1);
+            }
+            // A call that was let go before it opened.
+            (State::Open { .. }, _) | (State::Closed { .. }, Verdict::Unknown) => {}
+        }
+        false
+    }
+
+    pub fn position(&self, now: Instant) -> Position {
+        match self.state {
+            State::Closed { .. } => Position::Closed,
+            State::Open { until } if now < until => Position::Open,
+            State::Open { .. } | State::HalfOpen { .. } => Position::HalfOpen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOL_DOWN: Duration = Duration::from_secs(180);
+
+    fn breaker() -> (Breaker, Instant) {
+        let settings = manifest::Breaker {
+            failures: 3,
+            cool_down_s: 180.0,
+            trial_calls: 2,
+        };
+        (Breaker::new(settings), Instant::now())
+    }
+
+    fn fail(breaker: &mut Breaker, times: u32, now: Instant) {
+        for _ in 0..times {
+            breaker.admit(now).unwrap();
+            breaker.record(Verdict::Bad, now);
+        }
+    }
+
+    #[test]
+    fn it_opens_after_so_many_failures_in_a_row() {
+        let (mut breaker, now) = breaker();
+        fail(&mut breaker, 2, now);
+        breaker.admit(now).unwrap();
+        breaker.record(Verdict::Good, now);
+        fail(&mut breaker, 2, now);
+        assert_eq!(breaker.position(now), Position::Closed);
+        fail(&mut breaker, 1, now);
+        assert_eq!(breaker.position(now), Position::Open);
+        assert_eq!(
+            breaker.admit(now + Duration::from_secs(60)),
+            Err(COOL_DOWN - Duration::from_secs(60))
+        );
+    }
+
+    #[test]
+    fn a_few_calls_try_it_and_close_it() {
+        let (mut breaker, now) = breaker();
+        fail(&mut breaker, 3, now);
+        let later = now + COOL_DOWN;
+        assert_eq!(breaker.position(later), Position::HalfOpen);
+        breaker.admit(later).unwrap();
+        breaker.admit(later).unwrap();
+        assert!(
+            breaker.admit(later).is_err(),
+            "no more than the trial calls at once"
+        );
+        breaker.record(Verdict::Good, later);
+        assert_eq!(breaker.position(later), Position::HalfOpen);
+        breaker.record(Verdict::Good, later);
+        assert_eq!(breaker.position(later), Position::Closed);
+    }
+
+    #[test]
+    fn a_trial_that_fails_opens_it_again() {
+        let (mut breaker, now) = breaker();
+        fail(&mut breaker, 3, now);
+        let later = now + COOL_DOWN;
+        breaker.admit(later).unwrap();
+        assert!(breaker.record(Verdict::Bad, later));
+        assert_eq!(breaker.position(later), Position::Open);
+    }
+
+    #[test]
+    fn a_trial_that_was_given_up_frees_its_place() {
+        let (mut breaker, now) = breaker();
+        fail(&mut breaker, 3, now);
+        let later = now + COOL_DOWN;
+        for _ in 0..5 {
+            breaker.admit(later).unwrap();
+            breaker.record(Verdict::Unknown, later);
+        }
+        assert_eq!(breaker.position(later), Position::HalfOpen);
+    }
+}

@@ -1,0 +1,325 @@
+//! Work that outlives a client's patience: started, waited for a while, asked after by id, cancelled.
+//!
+//! Every job stands in the journal from its start, so that a restart finds it again: what was running then is
+//! reported as interrupted, with what is needed to take it up again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::Step;
+use crate::journal::{self, Journal};
+
+/// How many finished jobs stay in memory; older ones are read from the journal.
+const REMEMBERED: usize = 256;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Status {
+    Running,
+    /// It ended, and its result tells how.
+    Done,
+    Failed,
+    Cancelled,
+    /// The process that ran it ended before it did.
+    Interrupted,
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub status: Status,
+    /// What was asked for, enough to take it up again.
+    pub request: Value,
+    pub draft_id: Option<DraftId>,
+    pub done: f64,
+    pub total: Option<f64>,
+    pub message: String,
+    pub result: Option<Value>,
+    pub error: Option<String>,
+    /// The process that runs it.
+    pub process: u32,
+}
+
+/// A job's handle for the work itself: it tells how far it is, and hears when it shall stop.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    id: String,
+    kind: &'static str,
+    state: watch::Sender<State>,
+    journal: Arc<Journal>,
+    pub cancel: CancellationToken,
+}
+
+impl Handle {
+    pub(crate) fn step(&self, step: &Step) {
+        self.state.send_modify(|state| {
+            state.done = step.done;
+            state.total = step.total;
+            state.message.clone_from(&step.message);
+        });
+    }
+
+    /// The draft is known from now on, also after a restart.
+    pub(crate) fn draft(&self, draft: &DraftId) {
+        self.state.send_modify(|state| state.draft_id = Some(draft.clone()));
+        self.keep();
+    }
+
+    fn keep(&self) {
+        let state = self.state.borrow().clone();
+        if let Err(error) = put(&self.journal, &self.id, self.kind, &state) {
+            tracing::warn!(job = self.id, %error, "the job's state could not be kept");
+        }
+    }
+}
+
+fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
+    let json = serde_json::to_value(state)
+        .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
+    journal.job_put(&journal::Job {
+        id: id.to_owned(),
+        kind: kind.to_owned(),
+        draft: state.draft_id.clone(),
+        state: json,
+        finished: state.status != Status::Running,
+        pid: state.process,
+        updated_ms: 0,
+    })
+}
+
+struct Job {
+    kind: &'static str,
+    state: watch::Receiver<State>,
+    cancel: CancellationToken,
+}
+
+/// All jobs of this process; dropping it ends them.
+pub(crate) struct Jobs {
+    journal: Arc<Journal>,
+    known: Mutex<HashMap<String, Arc<Job>>>,
+    running: Mutex<JoinSet<()>>,
+}
+
+impl Jobs {
+    pub(crate) fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, known: Mutex::default(), running: Mutex::default() }
+    }
+
+    /// Starts `work`, which is told its handle. The job is in the journal before this returns.
+    pub(crate) fn start<F, W>(&self, kind: &'static str, request: Value, work: F) -> Result<String>
+    where
+        F: FnOnce(Handle) -> W,
+        W: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let id = format!("job_{}", uuid::Uuid::new_v4().simple());
+        let state = State {
+            status: Status::Running,
+            request,
+            draft_id: None,
+            done: 0.0,
+            total: None,
+            message: String::new(),
+            result: None,
+            error: None,
+            process: std::process::id(),
+        };
+        put(&self.journal, &id, kind, &state)?;
+        let (sender, receiver) = watch::channel(state);
+        let cancel = CancellationToken::new();
+        let handle = Handle {
+            id: id.clone(),
+            kind,
+            state: sender,
+            journal: self.journal.clone(),
+            cancel: cancel.clone(),
+        };
+        let work = work(handle.clone());
+        {
+            let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if known.len() >= REMEMBERED {
+                known.retain(|_, job| job.state.borrow().status == Status::Running);
+            }
+            known.insert(id.clone(), Arc::new(Job { kind, state: receiver, cancel }));
+        }
+        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        while running.try_join_next().is_some() {}
+        running.spawn(async move {
+            let outcome = work.await;
+            handle.state.send_modify(|state| match outcome {
+                Ok(result) => {
+                    state.status = Status::Done;
+                    state.result = Some(result);
+                }
+                Err(error) => {
+                    state.status = if error.kind == Kind::Cancelled {
+                        Status::Cancelled
+                    } else {
+                        Status::Failed
+                    };
+                    state.error = Some(error.to_string());
+                }
+            });
+            handle.keep();
+        });
+        Ok(id)
+    }
+
+    /// The job's state, after at most `wait` if it still runs.
+    pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<State> {
+        let job = self.job(id);
+        let Some(job) = job else { return self.remembered(id) };
+        let mut state = job.state.clone();
+        let ended = state.wait_for(|state| state.status != Status::Running);
+        // A closed channel means that the work panicked: its last state stands, as a failure.
+        let gone = matches!(tokio::time::timeout(wait, ended).await, Ok(Err(_)));
+        let mut state = job.state.borrow().clone();
+        if gone && state.status == Status::Running {
+            state.status = Status::Failed;
+            state.error = Some("the job broke off by a fault of ours; please report it".to_owned());
+        }
+        Ok(state)
+    }
+
+    /// Stops the job when it is cancelled.
+    pub(crate) fn token(&self, id: &str) -> CancellationToken {
+        self.job(id).map(|job| job.cancel.clone()).unwrap_or_default()
+    }
+
+    /// Asks the job to stop; what it had done by then is in its state afterwards.
+    pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
+        if let Some(job) = self.job(id) {
+            job.cancel.cancel();
+        }
+        self.wait(id, wait).await
+    }
+
+    /// Waits for everything that runs; for the end of the process.
+    pub(crate) async fn drain(&self) {
+        loop {
+            let states: Vec<_> = {
+                let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                known
+                    .values()
+                    .filter(|job| job.state.borrow().status == Status::Running)
+                    .map(|job| job.state.clone())
+                    .collect()
+            };
+            if states.is_empty() {
+                return;
+            }
+            for mut state in states {
+                // An error means that it is gone, which is an end too.
+                let _ended = state.wait_for(|state| state.status != Status::Running).await;
+            }
+        }
+    }
+
+    /// Ids and kinds of what runs now.
+    pub(crate) fn running(&self) -> Vec<(String, &'static str)> {
+        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known
+            .iter()
+            .filter(|(_, job)| job.state.borrow().status == Status::Running)
+            .map(|(id, job)| (id.clone(), job.kind))
+            .collect()
+    }
+
+    fn job(&self, id: &str) -> Option<Arc<Job>> {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// A job of an earlier process, or of another one.
+    fn remembered(&self, id: &str) -> Result<State> {
+        let row = self.journal.job_get(id)?.ok_or_else(|| {
+            let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
+            Error::not_found(format!("no job {id:?} is known")).hint(if running.is_empty() {
+                "no job is running; `list_drafts` tells what was made".to_owned()
+            } else {
+                format!("running jobs: {}", running.join(", "))
+            })
+        })?;
+        let mut state: State = serde_json::from_value(row.state)
+            .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
+        if state.status == Status::Running && !alive(state.process) {
+            state.status = Status::Interrupted;
+        }
+        Ok(state)
+    }
+}
+
+/// Whether another process still runs; where that cannot be told, it is taken as gone, for a job that is done in
+/// fact says so in the journal by itself.
+fn alive(process: u32) -> bool {
+    process != std::process::id() && std::path::Path::new(&format!("/proc/{process}/stat")).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn jobs() -> Jobs {
+        Jobs::new(Arc::new(Journal::in_memory()))
+    }
+
+    #[tokio::test]
+    async fn a_job_is_waited_for_and_found_again() {
+        let jobs = jobs();
+        let id = jobs.start("test", json!({"a": 1}), async |_| Ok(json!({"b": 2}))).unwrap();
+        let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(state.status, Status::Done);
+        assert_eq!(state.result, Some(json!({"b": 2})));
+        jobs.drain().await;
+        jobs.known.lock().unwrap().clear();
+        assert_eq!(jobs.wait(&id, Duration::ZERO).await.unwrap().status, Status::Done);
+    }
+
+    #[tokio::test]
+    async fn patience_ends_before_the_work_and_cancelling_ends_it() {
+        let jobs = jobs();
+        let id = jobs
+            .start("test", json!({}), async |handle: Handle| {
+                handle.cancel.cancelled().await;
+                Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
+            })
+            .unwrap();
+        assert_eq!(jobs.wait(&id, Duration::ZERO).await.unwrap().status, Status::Running);
+        let state = jobs.cancel(&id, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(state.status, Status::Cancelled);
+        assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
+    }
+
+    #[tokio::test]
+    async fn what_ran_when_its_process_ended_is_interrupted() {
+        let journal = Arc::new(Journal::in_memory());
+        let jobs = Jobs::new(journal.clone());
+        let id = jobs
+            .start("test", json!({"plan": {}}), async |handle: Handle| {
+                handle.draft(&DraftId("dfd_cat_1_00000001".to_owned()));
+                std::future::pending().await
+            })
+            .unwrap();
+        tokio::task::yield_now().await;
+        drop(jobs);
+        let state = Jobs::new(journal).wait(&id, Duration::ZERO).await.unwrap();
+        assert_eq!(state.status, Status::Interrupted);
+        assert_eq!(state.draft_id, Some(DraftId("dfd_cat_1_00000001".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_job_is_refused() {
+        assert_eq!(jobs().wait("job_x", Duration::ZERO).await.unwrap_err().kind, Kind::NotFound);
+    }
+}

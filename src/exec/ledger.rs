@@ -1,0 +1,307 @@
+//! What is written down of a server's drafts, and how that tells after a lost answer whether a call was
+//! carried out. (The engine writes its own down.)
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::App;
+use super::routing::Home;
+use crate::backend::evidence::{Evidence, Found};
+use crate::backend::{Failure, LOST_DRAFT, Remote};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{self, NewDraft, Record};
+use crate::local;
+use crate::manifest::{self, Route};
+use crate::tools::{Manner, Object, Request, Spec};
+
+/// For looking at a draft after an answer was lost.
+const LOOK: Duration = Duration::from_secs(30);
+/// A server may be at it still although its connection is gone.
+const SECOND_LOOK: Duration = Duration::from_millis(150);
+
+/// A call that adds to a draft, so that twice is two. What is idempotent, as a save, is no part of what a
+/// draft is made of.
+pub(super) fn is_edit(spec: &Spec) -> bool {
+    spec.routed && !spec.hints.read_only && !spec.hints.idempotent
+}
+
+/// What the call leaves in its draft, where that can be told.
+pub(super) fn evidence(request: &dyn Request, route: &Route) -> Option<Evidence> {
+    request.draft()?;
+    is_edit(request.spec())
+        .then(|| Evidence::of(route.path()?, &request.to_api()))
+        .flatten()
+}
+
+/// What is known after an answer was lost.
+pub(super) enum Lookup {
+    /// It was carried out; this is the reply that was lost, made up from what is there.
+    Applied(Value),
+    NotApplied,
+    /// It was about no draft that anybody knows.
+    NoDraft,
+}
+
+impl App {
+    /// Looks whether an edit whose answer was lost was carried out; an error if that cannot be told.
+    pub(super) async fn look_up(
+        &self,
+        remote: &Remote,
+        request: &dyn Request,
+        route: &Route,
+        failure: &Failure,
+    ) -> Result<Lookup, Failure> {
+        let Some(draft) = request.draft() else {
+            return Ok(Lookup::NoDraft);
+        };
+        let name = request.spec().name;
+        let unclear = |why: &str| {
+            let what = format!(
+                "it is not known whether `{name}` was carried out on draft {draft}: {}; {why}",
+                failure.error.message
+            );
+            let error = Error::new(failure.error.kind, what);
+            Failure::refused(
+                error.hint("look at the draft with `query_script` before you call again"),
+            )
+        };
+        let Some(evidence) = evidence(request, route) else {
+            return Err(unclear("what it does is not seen in the draft's document"));
+        };
+        let before = self
+            .acknowledged(remote, draft, &evidence)
+            .map_err(Failure::from)?;
+        for look in 0..2 {
+            if look > 0 {
+                tokio::time::sleep(SECOND_LOOK).await;
+            }
+            let script = match remote.script(draft, Instant::now() + LOOK).await {
+                Ok(script) => script,
+                Err(failure) if failure.error.kind == Kind::NotFound => {
+                    return Err(Failure::refused(lost(remote, draft)));
+                }
+                Err(_) => return Err(unclear("the server does not answer any more")),
+            };
+            match evidence.find(&script) {
+                Found::Times(times) if times > before => {
+                    if times - before < remote.announced(draft, &evidence) {
+                        return Err(unclear(
+                            "other calls put the same in the same place meanwhile",
+                        ));
+                    }
+                    let output = json!({ "draft_id": draft, "draft_url": "" });
+                    let mut reply = request.reply_from_api(output)?;
+                    note(
+                        &mut reply,
+                        "the server's answer was lost; the draft was looked at, and it is there",
+                    );
+                    return Ok(Lookup::Applied(reply));
+                }
+                Found::Times(_) => {}
+                Found::Part => return Err(unclear("a part of it is there")),
+            }
+        }
+        if failure.error.kind == Kind::Timeout {
+            return Err(unclear(
+                "it is not there yet, but the server may still be at it",
+            ));
+        }
+        Ok(Lookup::NotApplied)
+    }
+
+    /// How often calls that were acknowledged leave the same.
+    fn acknowledged(&self, remote: &Remote, draft: &DraftId, evidence: &Evidence) -> Result<usize> {
+        let key = (remote.base.clone(), draft.clone());
+        let mut tally = self.tallies.take(&key);
+        for record in self.journal.records(&remote.base, draft, tally.next)? {
+            tally.next = record.sequence + 1;
+            if let Some(evidence) = self.evidence_of(&record) {
+                *tally.left.entry(evidence).or_default() += 1;
+            }
+        }
+        let times = tally.left.get(evidence).copied().unwrap_or_default();
+        self.tallies.put(key, tally);
+        Ok(times)
+    }
+
+    /// What a call in the journal left in its draft.
+    pub(crate) fn evidence_of(&self, record: &Record) -> Option<Evidence> {
+        let route = self.manifest.route(&record.tool).ok()?;
+        let arguments: Object = record.arguments.as_object()?.clone();
+        let request = local::find(&record.tool)?
+            .decode(arguments, Manner::Api)
+            .ok()?;
+        Evidence::of(route.path()?, &request.to_api())
+    }
+
+    /// Writes an acknowledged call to a server into the journal, before the client hears of it.
+    pub(super) async fn enter(
+        &self,
+        remote: &Remote,
+        home: &Home,
+        request: &dyn Request,
+        reply: &Value,
+    ) -> Result<()> {
+        let spec = request.spec();
+        let server = remote.server(&self.journal).await;
+        if server.as_ref().is_ok_and(|server| server.same_journal) {
+            return Ok(());
+        }
+        if !is_edit(spec) {
+            if let (Some(draft), Some(folder)) = (request.draft(), reply["folder"].as_str()) {
+                self.journal.set_saved(&remote.base, draft, folder)?;
+            }
+            return Ok(());
+        }
+        let call = request.call();
+        let record = Record {
+            sequence: 0,
+            tool: call.tool.into(),
+            arguments: Value::Object(call.arguments.clone()),
+            found: None,
+            reply: reply.clone(),
+            engine_version: 0,
+            at_ms: journal::now_ms(),
+        };
+        if let Some(draft) = request.draft() {
+            self.journal.append_next(&remote.base, draft, &record)?;
+            return Ok(());
+        }
+        let Some(draft) = reply["draft_id"].as_str().map(|id| DraftId(id.into())) else {
+            return Ok(());
+        };
+        let name = call.arguments.get("name").and_then(Value::as_str);
+        let row = NewDraft {
+            origin: remote.base.clone(),
+            id: draft.clone(),
+            name: name.unwrap_or_default().into(),
+            edition: server
+                .map(|server| server.edition.name().to_owned())
+                .unwrap_or_default(),
+            reason: home.reason.clone().unwrap_or_default(),
+        };
+        self.journal.create(&row, &record)?;
+        self.homes.put(&draft, &remote.base);
+        Ok(())
+    }
+
+    /// A server's list that was asked for lately.
+    pub(super) fn fresh_list(&self, key: &str, cache_s: f64) -> Option<Arc<Value>> {
+        let (at, output) = self.lists.get(key)?;
+        (at.elapsed() < manifest::seconds(cache_s)).then_some(output)
+    }
+
+    /// Asks a server for a list of names and keeps it.
+    pub(super) async fn ask_list(
+        &self,
+        remote: &Remote,
+        request: &dyn Request,
+        path: &str,
+        until: Instant,
+    ) -> Result<Value, Failure> {
+        let output = remote.list(path, until).await?;
+        let reply = request.reply_from_api(output.clone())?;
+        self.lists.put(list_key(remote, path), Arc::new(output));
+        Ok(reply)
+    }
+
+    /// An old list, which is better than none.
+    pub(super) fn old_list(
+        &self,
+        key: &str,
+        request: &dyn Request,
+        failure: Failure,
+    ) -> Result<Value, Failure> {
+        let Some((at, output)) = self.lists.get(key) else {
+            return Err(failure);
+        };
+        tracing::warn!(
+            list = key,
+            "an old list is given: {}",
+            failure.error.message
+        );
+        let mut reply = request.reply_from_api(Value::clone(&output))?;
+        let minutes = at.elapsed().as_secs() / 60;
+        note(
+            &mut reply,
+            &format!("the server does not answer: this list is {minutes} minutes old"),
+        );
+        Ok(reply)
+    }
+}
+
+/// Lists are kept by server and path.
+pub(super) fn list_key(remote: &Remote, path: &str) -> String {
+    format!("{}{path}", remote.base)
+}
+
+/// A draft that its server no longer has.
+fn lost(remote: &Remote, draft: &DraftId) -> Error {
+    Error::not_found(format!(
+        "draft {draft} is lost: {} was restarted or forgot it",
+        remote.base
+    ))
+    .hint(LOST_DRAFT)
+}
+
+/// Adds a note to a reply.
+fn note(reply: &mut Value, text: &str) {
+    if let Some(reply) = reply.as_object_mut() {
+        match reply.entry("notes").or_insert_with(|| json!([])) {
+            Value::Array(notes) => notes.push(json!(text)),
+            other => *other = json!([text]),
+        }
+    }
+}
+
+/// What the calls in the journal left in a server's draft, as far as they were read.
+#[derive(Default)]
+struct Tally {
+    next: u64,
+    left: HashMap<Evidence, usize>,
+}
+
+/// A tally for each draft whose answers were lost lately.
+#[derive(Default)]
+pub(super) struct Tallies(Mutex<HashMap<(String, DraftId), Tally>>);
+
+impl Tallies {
+    const REMEMBERED: usize = 64;
+
+    /// Whoever comes meanwhile reads the journal from its start.
+    fn take(&self, key: &(String, DraftId)) -> Tally {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tallies.remove(key).unwrap_or_default()
+    }
+
+    fn put(&self, key: (String, DraftId), tally: Tally) {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tallies.len() >= Self::REMEMBERED {
+            tallies.clear();
+        }
+        tallies.insert(key, tally);
+    }
+}
+
+/// The lists that servers gave, by address.
+#[derive(Default)]
+pub(super) struct Lists(Mutex<HashMap<String, (Instant, Arc<Value>)>>);
+
+impl Lists {
+    fn get(&self, key: &str) -> Option<(Instant, Arc<Value>)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
+    fn put(&self, key: String, output: Arc<Value>) {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.insert(key, (Instant::now(), output));
+    }
+}

@@ -1,0 +1,198 @@
+//! Who keeps a draft, so that its calls go there: the journal knows, and of ids that it lacks the API
+//! is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::App;
+use crate::backend::{Backend, Choice, Failure, Reached, Remote};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{self, DraftRow, ENGINE, NewDraft, Record};
+use crate::settings::BackendChoice;
+use crate::tools::Request;
+
+/// Drafts whose keepers are remembered.
+const REMEMBERED: usize = 4096;
+/// For asking a server whether it has a draft.
+const ADOPTION: Duration = Duration::from_secs(10);
+/// The tool that the journal names for drafts that were there before it heard of them.
+pub(crate) const ADOPTED: &str = "adopted";
+
+/// Where a call goes.
+#[derive(Clone)]
+pub(super) struct Home {
+    pub backend: Backend,
+    /// Why, where it was chosen now.
+    pub reason: Option<String>,
+    auto: bool,
+}
+
+impl Home {
+    /// A draft that is made again elsewhere.
+    pub fn moving(backend: Backend) -> Self {
+        Self {
+            backend,
+            reason: Some("made again from the journal".into()),
+            auto: false,
+        }
+    }
+
+    /// A call without a draft that did not get through need not wait for this server.
+    pub fn may_choose_again(&self, request: &dyn Request, failure: &Failure) -> bool {
+        self.auto
+            && request.draft().is_none()
+            && matches!(self.backend, Backend::Remote(_))
+            && failure.reached != Reached::Answered
+    }
+}
+
+/// The keepers of drafts, by id: an origin as in the journal.
+#[derive(Default)]
+pub(super) struct Homes(Mutex<HashMap<DraftId, String>>);
+
+impl Homes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn put(&self, draft: &DraftId, origin: &str) {
+        let mut homes = self.lock();
+        if homes.len() >= REMEMBERED {
+            homes.clear();
+        }
+        homes.insert(draft.clone(), origin.to_owned());
+    }
+}
+
+impl App {
+    /// Where the call goes.
+    pub(super) async fn home(&self, request: &dyn Request) -> Result<Home> {
+        let wanted = self.settings.backend;
+        let Some(draft) = request.draft() else {
+            return self.home_of_new().await;
+        };
+        // The engine has its own manners for ids that it does not know.
+        if wanted == BackendChoice::Embedded {
+            return Ok(Home {
+                backend: Backend::Embedded(Arc::clone(&self.engine)),
+                reason: None,
+                auto: false,
+            });
+        }
+        let known = self.homes.lock().get(draft).cloned();
+        let origin = match known {
+            Some(origin) => origin,
+            None => match self.journal.find(draft)? {
+                Some(row) => {
+                    let origin = living(row)?;
+                    self.homes.put(draft, &origin);
+                    origin
+                }
+                None => return self.adopt(draft).await,
+            },
+        };
+        self.home_at(&origin, draft)
+    }
+
+    fn home_at(&self, origin: &str, draft: &DraftId) -> Result<Home> {
+        let backend = if origin == ENGINE {
+            if self.settings.backend == BackendChoice::Remote {
+                return Err(Error::conflict(format!(
+                    "draft {draft} is the engine's, and `--backend remote` allows only a server"
+                ))
+                .hint("use `--backend auto`, or `recover_draft` with `to: \"remote\"`"));
+            }
+            Backend::Embedded(Arc::clone(&self.engine))
+        } else {
+            Backend::Remote(self.servers.at(origin))
+        };
+        Ok(Home {
+            backend,
+            reason: None,
+            auto: false,
+        })
+    }
+
+    async fn home_of_new(&self) -> Result<Home> {
+        let choice = self.choose().await?;
+        Ok(Home {
+            backend: choice.backend,
+            reason: Some(choice.reason),
+            auto: self.settings.backend == BackendChoice::Auto,
+        })
+    }
+
+    /// Where a new draft would go.
+    pub(crate) async fn choose(&self) -> Result<Choice> {
+        let admits = |remote: &Remote| self.admits(remote);
+        let wanted = self.settings.backend;
+        self.servers
+            .choose(wanted, &self.engine, &self.journal, &admits)
+            .await
+    }
+
+    /// A draft that the journal lacks: the API's if it knows it.
+    async fn adopt(&self, draft: &DraftId) -> Result<Home> {
+        let Ok(remote) = self.servers.first(&self.journal).await else {
+            return Err(self.journal.unknown(draft));
+        };
+        match remote.script(draft, Instant::now() + ADOPTION).await {
+            Ok(_) => {}
+            Err(failure) if failure.error.kind == Kind::NotFound => {
+                return Err(self.journal.unknown(draft));
+            }
+            Err(failure) => return Err(failure.error),
+        }
+        let server = remote.server(&self.journal).await?;
+        if !server.same_journal {
+            let row = NewDraft {
+                origin: remote.base.clone(),
+                id: draft.clone(),
+                name: String::new(),
+                edition: server.edition.name().into(),
+                reason: "the server had it already".into(),
+            };
+            let record = Record {
+                sequence: 0,
+                tool: ADOPTED.into(),
+                arguments: json!({}),
+                found: None,
+                reply: json!({ "draft_id": draft }),
+                engine_version: 0,
+                at_ms: journal::now_ms(),
+            };
+            match self.journal.create(&row, &record) {
+                Ok(()) => {}
+                // Another call adopted it at the same time.
+                Err(error) if error.kind == Kind::Conflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.homes.put(draft, &remote.base);
+        self.home_at(&remote.base, draft)
+    }
+
+    /// What is remembered of a draft holds no longer.
+    pub(crate) fn forget(&self, draft: &DraftId) {
+        self.turns.forget(draft);
+        self.homes.lock().remove(draft);
+    }
+}
+
+/// The origin of a draft that calls can be added to.
+fn living(row: DraftRow) -> Result<String> {
+    let id = &row.id;
+    if row.deleted_ms.is_some() {
+        return Err(Error::not_found(format!("draft {id} is in the trash"))
+            .hint("take it out with `delete_draft` and `restore: true`, or make a new one"));
+    }
+    if let Some((_, to)) = &row.moved_to {
+        return Err(Error::not_found(format!("draft {id} lives on as {to}"))
+            .hint(format!("use `draft_id` {:?}", to.as_str())));
+    }
+    Ok(row.origin)
+}

@@ -1,0 +1,474 @@
+//! Calls through the executor to a server that misbehaves.
+
+use serde_json::{Value, json};
+
+use super::testing::{Api, Fault, app};
+use super::*;
+use crate::journal::ENGINE;
+
+const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";
+
+async fn create(app: &Arc<App>) -> String {
+    let reply = app.test("create_draft", json!({})).await.unwrap();
+    reply["draft_id"].as_str().unwrap().to_owned()
+}
+
+fn text(draft: &str, start: u32) -> Value {
+    json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 })
+}
+
+#[tokio::test]
+async fn a_draft_lives_with_the_backend_that_made_it() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let reply = app
+        .test("create_draft", json!({ "name": "mine" }))
+        .await
+        .unwrap();
+    assert_eq!(reply["backend"], "remote");
+    assert!(
+        reply["reason"]
+            .as_str()
+            .unwrap()
+            .contains("CapCutAPI answers at http://127.0.0.1"),
+        "{reply}"
+    );
+    assert!(
+        reply.get("draft_url").is_none(),
+        "a link that leads nowhere: {reply}"
+    );
+    let draft = DraftId(reply["draft_id"].as_str().unwrap().into());
+    app.test("add_text", text(draft.as_str(), 1)).await.unwrap();
+    assert_eq!(api.starts(draft.as_str(), "text_main"), [1.0]);
+    let row = app.journal.find(&draft).unwrap().unwrap();
+    assert_eq!(
+        (row.origin.as_str(), row.calls, row.name.as_str()),
+        (api.url.as_str(), 2, "mine")
+    );
+}
+
+#[tokio::test]
+async fn a_call_is_one_request() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    let before = api.state.asked.lock().unwrap().len();
+    for start in 0..5 {
+        app.test("add_text", text(&draft, start)).await.unwrap();
+        app.test("query_script", json!({ "draft_id": draft }))
+            .await
+            .unwrap();
+    }
+    assert_eq!(api.state.asked.lock().unwrap().len() - before, 10);
+}
+
+#[tokio::test]
+async fn without_a_server_the_engine_makes_drafts_and_says_why() {
+    let app = app(Some("http://127.0.0.1:1"), BackendChoice::Auto, |_| {});
+    let reply = app.test("create_draft", json!({})).await.unwrap();
+    assert_eq!(reply["backend"], "embedded");
+    let reason = reply["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("no answer from http://127.0.0.1:1") && reason.contains("refused"),
+        "{reason}"
+    );
+    let id = DraftId(reply["draft_id"].as_str().unwrap().into());
+    assert_eq!(app.journal.find(&id).unwrap().unwrap().origin, ENGINE);
+}
+
+#[tokio::test]
+async fn only_a_server_means_only_a_server() {
+    let app = app(Some("http://127.0.0.1:1"), BackendChoice::Remote, |_| {});
+    let error = app.test("create_draft", json!({})).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsent, "{error}");
+    assert!(error.to_string().contains("--backend embedded"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
+    let api = Api::start(|_, _| Fault::Say(404, "", PAGE.into())).await;
+    let reply = api
+        .app(BackendChoice::Auto)
+        .test("create_draft", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(reply["backend"], "embedded");
+    assert!(
+        reply["reason"].as_str().unwrap().contains("no CapCut API"),
+        "{reply}"
+    );
+    let error = api
+        .app(BackendChoice::Remote)
+        .test("create_draft", json!({}))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("\"404 Not Found\""), "{error}");
+}
+
+#[tokio::test]
+async fn the_engine_takes_over_new_drafts_when_the_server_dies() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    api.stop();
+    tokio::task::yield_now().await;
+    let reply = app.test("create_draft", json!({})).await.unwrap();
+    assert_eq!(reply["backend"], "embedded", "{reply}");
+    let error = app.test("add_text", text(&draft, 0)).await.unwrap_err();
+    assert_eq!(
+        error.kind,
+        Kind::Unsent,
+        "its drafts stay its drafts: {error}"
+    );
+}
+
+#[tokio::test]
+async fn an_id_that_the_journal_lacks_is_asked_of_the_server() {
+    let api = Api::sound().await;
+    let draft = create(&api.app(BackendChoice::Auto)).await;
+    let app = api.app(BackendChoice::Auto);
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    assert_eq!(
+        app.journal
+            .find(&DraftId(draft.clone()))
+            .unwrap()
+            .unwrap()
+            .calls,
+        2
+    );
+    let error = app
+        .test("add_text", text("dfd_cat_1_none", 0))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::NotFound);
+    assert!(
+        error.to_string().contains(&draft),
+        "near ids are named: {error}"
+    );
+    assert_eq!(api.count("/add_text"), 1);
+}
+
+#[tokio::test]
+async fn a_reply_about_another_draft_is_an_error() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    api.restart();
+    let error = app.test("add_text", text(&draft, 0)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::NotFound);
+    let said = error.to_string();
+    assert!(
+        said.contains(&draft) && said.contains("dfd_cat_1700000000_00000001"),
+        "{said}"
+    );
+    assert!(said.contains("recover_draft"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_whose_answers_are_lost_are_in_the_draft_once() {
+    const EDITS: u32 = 1000;
+    let api = Api::start(|path, number| match (path, number % 7) {
+        ("/add_text", 2) => Fault::DropAfter,
+        ("/add_text", 4) => Fault::DropBefore,
+        ("/add_text", 6) => Fault::Truncate,
+        _ => Fault::None,
+    })
+    .await;
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.retry.unsent.tries = 50;
+        manifest.breaker.failures = 1000;
+    });
+    let draft = create(&app).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for start in 0..EDITS {
+        let (app, arguments) = (Arc::clone(&app), text(&draft, start));
+        calls.spawn(async move { app.test("add_text", arguments).await });
+    }
+    while let Some(ended) = calls.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    let expected: Vec<f64> = (0..EDITS).map(f64::from).collect();
+    assert_eq!(api.starts(&draft, "text_main"), expected);
+    assert!(api.count("/query_script") > 100, "answers were lost");
+    let row = app.journal.find(&DraftId(draft)).unwrap().unwrap();
+    assert_eq!(row.calls, u64::from(EDITS) + 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_said_and_not_repeated() {
+    let api = Api::start(|path, _| match path {
+        "/add_video_keyframe" => Fault::DropAfter,
+        "/add_text" => Fault::Silence,
+        _ => Fault::None,
+    })
+    .await;
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.lanes.draft.timeout_s = 0.3;
+    });
+    let draft = create(&app).await;
+    let keyframe =
+        json!({ "draft_id": draft, "property_type": "alpha", "time": 0, "value": "1.0" });
+    let error = app.test("add_video_keyframe", keyframe).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("not known whether `add_video_keyframe`"),
+        "{error}"
+    );
+    assert_eq!(api.count("/add_video_keyframe"), 1);
+    // It was carried out although nothing was answered, and is found.
+    let reply = app.test("add_text", text(&draft, 3)).await.unwrap();
+    assert!(
+        reply["notes"][0].as_str().unwrap().contains("lost"),
+        "{reply}"
+    );
+    assert_eq!(api.starts(&draft, "text_main"), [3.0]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_still_at_it_is_not_asked_twice() {
+    let api = Api::sound().await;
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.lanes.draft.timeout_s = 0.2;
+    });
+    let draft = create(&app).await;
+    api.state.delay_ms.store(2000, Ordering::SeqCst);
+    let error = app.test("add_text", text(&draft, 0)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Timeout);
+    assert!(error.to_string().contains("may still be at it"), "{error}");
+    assert_eq!(api.count("/add_text"), 1);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_and_a_failing_one_not() {
+    let api = Api::start(|path, number| match (path, number) {
+        ("/add_text", 1) => Fault::Say(429, "Retry-After: 0\r\n", String::new()),
+        ("/add_text", 2) => Fault::Say(503, "", PAGE.into()),
+        ("/add_text", 4) => Fault::Say(500, "", PAGE.into()),
+        ("/query_script", 1 | 2) => Fault::Say(500, "", PAGE.into()),
+        _ => Fault::None,
+    })
+    .await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    assert_eq!(api.count("/add_text"), 3);
+    let error = app.test("add_text", text(&draft, 1)).await.unwrap_err();
+    assert_eq!(
+        (error.kind, api.count("/add_text")),
+        (Kind::Unavailable, 4),
+        "{error}"
+    );
+    app.test("query_script", json!({ "draft_id": draft }))
+        .await
+        .unwrap();
+    assert_eq!(
+        api.count("/query_script"),
+        3,
+        "what only reads may be carried out twice"
+    );
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
+    let api = Api::start(|path, _| match path {
+        "/create_draft" | "/add_text" => Fault::Say(500, "", PAGE.into()),
+        _ => Fault::None,
+    })
+    .await;
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.breaker.failures = 3
+    });
+    for _ in 0..3 {
+        let error = app.test("create_draft", json!({})).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable);
+    }
+    let reply = app.test("create_draft", json!({})).await.unwrap();
+    assert_eq!(reply["backend"], "embedded");
+    assert!(
+        reply["reason"]
+            .as_str()
+            .unwrap()
+            .contains("failed too often"),
+        "{reply}"
+    );
+    let health = app.test("health_check", json!({})).await.unwrap();
+    assert_eq!(health["servers"][0]["breaker"], "open", "{health}");
+    assert_eq!(health["servers"][0]["server"], "CapCutAPI");
+}
+
+#[tokio::test]
+async fn a_save_is_worth_what_its_status_says() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    let save = json!({ "draft_id": draft });
+    app.test("save_draft", save.clone()).await.unwrap();
+    *api.state.save_status.lock().unwrap() = Some(("failed", "Failed to save draft: disk full"));
+    let error = app.test("save_draft", save.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("disk full"), "{error}");
+    *api.state.save_status.lock().unwrap() = Some(("failed", "Draft d does not exist in cache"));
+    let error = app.test("save_draft", save).await.unwrap_err();
+    assert_eq!(error.kind, Kind::NotFound);
+    assert!(error.to_string().contains("recover_draft"), "{error}");
+}
+
+#[tokio::test]
+async fn a_save_with_media_that_is_not_there_is_no_success() {
+    let api = Api::sound().await;
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.api.drafts_folder = folder.path().display().to_string();
+    });
+    let draft = create(&app).await;
+    let video = json!({ "draft_id": draft, "video_url": format!("{}/gone.mp4?key=1", api.url), "start": 0, "end": 1 });
+    let request = local::find("add_video")
+        .unwrap()
+        .decode(video.as_object().unwrap().clone(), Manner::Api)
+        .unwrap();
+    app.run(request, Context::default()).await.unwrap();
+    let save = json!({ "draft_id": draft });
+    let error = app.test("save_draft", save.clone()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Media);
+    let said = error.to_string();
+    assert!(
+        said.contains("/gone.mp4") && said.contains("404") && !said.contains("key=1"),
+        "{said}"
+    );
+    std::fs::create_dir_all(folder.path().join(&draft).join("assets/video")).unwrap();
+    let error = app.test("save_draft", save).await.unwrap_err();
+    assert!(error.to_string().contains("the file is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_once_and_old_ones_are_better_than_none() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Remote);
+    for _ in 0..3 {
+        let reply = app.test("get_transition_types", json!({})).await.unwrap();
+        assert_eq!(reply["total"], 2, "{reply}");
+    }
+    assert_eq!(api.count("/get_transition_types"), 1);
+    let brief = super::testing::app(Some(&api.url), BackendChoice::Remote, |manifest| {
+        manifest
+            .tools
+            .get_mut("get_transition_types")
+            .unwrap()
+            .cache_s = Some(0.0);
+    });
+    brief.test("get_transition_types", json!({})).await.unwrap();
+    api.stop();
+    tokio::task::yield_now().await;
+    let reply = brief.test("get_transition_types", json!({})).await.unwrap();
+    assert!(
+        reply["notes"][0].as_str().unwrap().contains("minutes old"),
+        "{reply}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_segment_is_lost_in_the_servers_race() {
+    let api = Api::sound().await;
+    api.state.delay_ms.store(3, Ordering::SeqCst);
+    let app = api.app(BackendChoice::Auto);
+    for _ in 0..5 {
+        let draft = create(&app).await;
+        let mut calls = tokio::task::JoinSet::new();
+        for number in 0..40u32 {
+            let (app, draft) = (Arc::clone(&app), draft.clone());
+            calls.spawn(async move {
+                let mut arguments = text(&draft, number);
+                arguments["track_name"] = json!(format!("track{}", number % 2));
+                app.test("add_text", arguments).await
+            });
+        }
+        while let Some(ended) = calls.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        let kept = api.starts(&draft, "track0").len() + api.starts(&draft, "track1").len();
+        assert_eq!(kept, 40);
+    }
+    assert!(
+        api.state.most.load(Ordering::SeqCst) <= 8,
+        "connections at once"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_at_once_and_says_what_may_have_been_done() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    api.state.delay_ms.store(10_000, Ordering::SeqCst);
+    let context = Context::default();
+    let cancel = context.cancel.clone();
+    let arguments = text(&draft, 0).as_object().unwrap().clone();
+    let request = local::find("add_text")
+        .unwrap()
+        .decode(arguments, Manner::Strict)
+        .unwrap();
+    let run = app.run(request, context);
+    let (ended, took) = tokio::join!(run, async {
+        while api.count("/add_text") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cancel.cancel();
+        Instant::now()
+    });
+    assert!(took.elapsed() < Duration::from_millis(100));
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind, Kind::Cancelled);
+    assert!(
+        error.to_string().contains("may have been carried out"),
+        "{error}"
+    );
+    // The draft's line goes on without it.
+    api.state.delay_ms.store(0, Ordering::SeqCst);
+    app.test("add_text", text(&draft, 5)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_draft_takes_no_calls_until_it_is_restored() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    let reply = app
+        .test("delete_draft", json!({ "draft_id": draft }))
+        .await
+        .unwrap();
+    assert_eq!(reply["deleted"], true);
+    let error = app.test("add_text", text(&draft, 0)).await.unwrap_err();
+    assert!(error.to_string().contains("trash"), "{error}");
+    let drafts = app.test("list_drafts", json!({})).await.unwrap();
+    assert_eq!(drafts["drafts"], json!([]));
+    app.test(
+        "delete_draft",
+        json!({ "draft_id": draft, "restore": true }),
+    )
+    .await
+    .unwrap();
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    let drafts = app.test("list_drafts", json!({})).await.unwrap();
+    assert_eq!(drafts["drafts"][0]["backend"], "remote", "{drafts}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_not_read() {
+    let api = Api::start(|path, _| match path {
+        "/query_script" => Fault::Say(200, "", "x".repeat(100_000)),
+        _ => Fault::None,
+    })
+    .await;
+    let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
+        manifest.limits.response_bytes = 50_000
+    });
+    let draft = create(&app).await;
+    let error = app
+        .test("query_script", json!({ "draft_id": draft }))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("limits.response_bytes"),
+        "{error}"
+    );
+}

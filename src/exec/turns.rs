@@ -1,0 +1,363 @@
+//! Who may go: on each draft calls get their turns in the order they came, and side by side where that
+//! cannot change the draft.
+//!
+//! The reference server loses segments when two calls create one track at once, or while a draft's first
+//! video or image call is under way. So the call that opens a track has it (and, for pictures, all of the
+//! draft's video tracks) for itself.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::draft::ids::DraftId;
+use crate::tools::{Group, Turn};
+
+/// Drafts whose open tracks are remembered while nothing happens on them.
+const REMEMBERED: usize = 1024;
+
+#[derive(Clone, Default)]
+pub(crate) struct Turns {
+    drafts: Arc<Mutex<HashMap<DraftId, Line>>>,
+}
+
+/// The calls of one draft, oldest first.
+#[derive(Default)]
+struct Line {
+    next_ticket: u64,
+    entries: Vec<Entry>,
+    /// Tracks on which a call has succeeded.
+    open: HashSet<String>,
+}
+
+struct Entry {
+    ticket: u64,
+    turn: Turn,
+    /// Still waiting for its turn.
+    go: Option<oneshot::Sender<()>>,
+}
+
+/// A turn, or the wait for one; whoever drops it lets the next ones go.
+pub(crate) struct Held {
+    turns: Turns,
+    draft: DraftId,
+    ticket: u64,
+}
+
+impl Turns {
+    /// Takes a place in the draft's line at once, and gives the turn when it has come.
+    pub async fn take(&self, draft: &DraftId, turn: Turn) -> Option<Held> {
+        if turn == Turn::Free {
+            return None;
+        }
+        let (wait, held) = {
+            let mut drafts = self.lock();
+            if !drafts.contains_key(draft) && drafts.len() >= REMEMBERED {
+                drafts.retain(|_, line| !line.entries.is_empty());
+            }
+            let line = drafts.entry(draft.clone()).or_default();
+            let ticket = line.next_ticket;
+            line.next_ticket += 1;
+            let (go, wait) = oneshot::channel();
+            line.entries.push(Entry {
+                ticket,
+                turn,
+                go: Some(go),
+            });
+            line.advance();
+            (
+                wait,
+                Held {
+                    turns: self.clone(),
+                    draft: draft.clone(),
+                    ticket,
+                },
+            )
+        };
+        // The sender stays in the line until it is used or this call leaves it.
+        let _ = wait.await;
+        Some(held)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, Line>> {
+        self.drafts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was known of the draft's tracks holds no longer.
+    pub fn forget(&self, draft: &DraftId) {
+        if let Some(line) = self.lock().get_mut(draft) {
+            line.open.clear();
+        }
+    }
+}
+
+impl Held {
+    /// The call succeeded, so its track exists.
+    pub fn succeeded(&self) {
+        if let Some(line) = self.turns.lock().get_mut(&self.draft) {
+            let track = line
+                .entries
+                .iter()
+                .find(|entry| entry.ticket == self.ticket);
+            if let Some(Turn::Track { track, .. }) = track.map(|entry| &entry.turn) {
+                let track = track.clone();
+                line.open.insert(track);
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut drafts = self.turns.lock();
+        if let Some(line) = drafts.get_mut(&self.draft) {
+            line.entries.retain(|entry| entry.ticket != self.ticket);
+            line.advance();
+        }
+    }
+}
+
+impl Line {
+    /// Lets all go whom no earlier call holds back.
+    fn advance(&mut self) {
+        let mut earlier = Earlier::default();
+        for entry in &mut self.entries {
+            if earlier.alone {
+                break;
+            }
+            if entry.go.is_some()
+                && !earlier.holds_back(&entry.turn, &self.open)
+                && let Some(go) = entry.go.take()
+            {
+                // Who no longer listens is about to leave the line.
+                let _ = go.send(());
+            }
+            earlier.add(&entry.turn, &self.open);
+        }
+    }
+}
+
+/// What the calls before one are at.
+#[derive(Default)]
+struct Earlier {
+    any: bool,
+    alone: bool,
+    /// Tracks in use, and whether the next call there has to wait.
+    tracks: HashMap<String, bool>,
+    groups: HashSet<Group>,
+    opening: HashSet<Group>,
+}
+
+impl Earlier {
+    fn add(&mut self, turn: &Turn, open: &HashSet<String>) {
+        match turn {
+            Turn::Free => return,
+            Turn::Alone => self.alone = true,
+            Turn::Track {
+                group,
+                track,
+                dependent,
+            } => {
+                let opens = !open.contains(track);
+                let exclusive = *dependent || opens;
+                *self.tracks.entry(track.clone()).or_default() |= exclusive;
+                self.groups.insert(*group);
+                if opens {
+                    self.opening.insert(*group);
+                }
+            }
+        }
+        self.any = true;
+    }
+
+    fn holds_back(&self, turn: &Turn, open: &HashSet<String>) -> bool {
+        match turn {
+            Turn::Free => false,
+            Turn::Alone => self.any,
+            Turn::Track {
+                group,
+                track,
+                dependent,
+            } => {
+                let opens = !open.contains(track);
+                let on_track = self
+                    .tracks
+                    .get(track)
+                    .is_some_and(|exclusive| *exclusive || *dependent || opens);
+                let in_group = match group {
+                    // The server makes a video track of its own before the first one that was asked for.
+                    Group::Visual => {
+                        self.opening.contains(group) || (opens && self.groups.contains(group))
+                    }
+                    Group::Audio | Group::Other => opens && self.opening.contains(group),
+                };
+                self.alone || on_track || in_group
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    struct Test {
+        turns: Turns,
+        draft: DraftId,
+    }
+
+    type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Held>> + 'a>>;
+
+    fn test() -> Test {
+        Test {
+            turns: Turns::default(),
+            draft: DraftId("d".into()),
+        }
+    }
+
+    fn on(group: Group, track: &str) -> Turn {
+        Turn::Track {
+            group,
+            track: track.into(),
+            dependent: false,
+        }
+    }
+
+    fn dependent(group: Group, track: &str) -> Turn {
+        Turn::Track {
+            group,
+            track: track.into(),
+            dependent: true,
+        }
+    }
+
+    impl Test {
+        /// Asks, and gives the turn if it has come at once.
+        fn ask(&self, turn: Turn) -> Result<Held, Waiting<'_>> {
+            let mut wait: Waiting<'_> = Box::pin(self.turns.take(&self.draft, turn));
+            match (&mut wait).now_or_never() {
+                Some(held) => Ok(held.unwrap()),
+                None => Err(wait),
+            }
+        }
+
+        fn open(&self, group: Group, track: &str) {
+            let held = self.ask(on(group, track)).ok().unwrap();
+            held.succeeded();
+        }
+    }
+
+    fn came(wait: &mut Waiting<'_>) -> bool {
+        wait.now_or_never().is_some()
+    }
+
+    #[test]
+    fn the_call_that_opens_a_track_goes_alone_then_all_go() {
+        let test = test();
+        let opening = test.ask(on(Group::Audio, "a")).ok().unwrap();
+        let mut second = test.ask(on(Group::Audio, "a")).err().unwrap();
+        let mut third = test.ask(on(Group::Audio, "a")).err().unwrap();
+        opening.succeeded();
+        drop(opening);
+        assert!(came(&mut second) && came(&mut third));
+    }
+
+    #[test]
+    fn after_an_opening_that_failed_the_next_one_opens() {
+        let test = test();
+        let opening = test.ask(on(Group::Audio, "a")).ok().unwrap();
+        let mut second = test.ask(on(Group::Audio, "a")).err().unwrap();
+        let mut third = test.ask(on(Group::Audio, "a")).err().unwrap();
+        drop(opening);
+        let second_held = (&mut second).now_or_never().unwrap();
+        assert!(!came(&mut third));
+        drop(second_held);
+        assert!(came(&mut third));
+    }
+
+    #[test]
+    fn audio_and_pictures_open_side_by_side_but_pictures_not_among_themselves() {
+        let test = test();
+        let _audio = test.ask(on(Group::Audio, "a")).ok().unwrap();
+        let image = test.ask(on(Group::Visual, "i")).ok().unwrap();
+        let mut video = test.ask(on(Group::Visual, "v")).err().unwrap();
+        image.succeeded();
+        drop(image);
+        let video = (&mut video).now_or_never().unwrap().unwrap();
+        assert!(
+            test.ask(on(Group::Visual, "i")).is_err(),
+            "a video track is being opened"
+        );
+        video.succeeded();
+        drop(video);
+        assert!(test.ask(on(Group::Visual, "i")).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_one_track_whatever_the_group() {
+        let test = test();
+        let _audio = test.ask(on(Group::Audio, "x")).ok().unwrap();
+        assert!(test.ask(on(Group::Other, "x")).is_err());
+    }
+
+    #[test]
+    fn what_depends_on_the_one_before_waits_for_it_and_holds_back_its_track() {
+        let test = test();
+        test.open(Group::Audio, "a");
+        test.open(Group::Audio, "b");
+        let first = test.ask(on(Group::Audio, "a")).ok().unwrap();
+        let mut second = test.ask(dependent(Group::Audio, "a")).err().unwrap();
+        let mut third = test.ask(on(Group::Audio, "a")).err().unwrap();
+        assert!(test.ask(on(Group::Audio, "b")).is_ok());
+        drop(first);
+        let second = (&mut second).now_or_never().unwrap();
+        assert!(!came(&mut third));
+        drop(second);
+        assert!(came(&mut third));
+    }
+
+    #[test]
+    fn a_save_waits_for_all_before_it_and_holds_back_all_after_it() {
+        let test = test();
+        test.open(Group::Audio, "a");
+        let first = test.ask(on(Group::Audio, "a")).ok().unwrap();
+        let mut save = test.ask(Turn::Alone).err().unwrap();
+        let mut third = test.ask(on(Group::Audio, "a")).err().unwrap();
+        drop(first);
+        let save = (&mut save).now_or_never().unwrap();
+        assert!(!came(&mut third));
+        drop(save);
+        assert!(came(&mut third));
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_line() {
+        let test = test();
+        let first = test.ask(Turn::Alone).ok().unwrap();
+        let second = test.ask(Turn::Alone).err().unwrap();
+        let mut third = test.ask(Turn::Alone).err().unwrap();
+        drop(second);
+        assert!(!came(&mut third));
+        drop(first);
+        assert!(came(&mut third));
+        drop(third);
+        assert!(test.turns.lock()[&test.draft].entries.is_empty());
+    }
+
+    #[test]
+    fn drafts_do_not_wait_for_each_other() {
+        let test = test();
+        let _first = test.ask(Turn::Alone).ok().unwrap();
+        let other = DraftId("e".into());
+        assert!(
+            test.turns
+                .take(&other, Turn::Alone)
+                .now_or_never()
+                .is_some()
+        );
+    }
+}

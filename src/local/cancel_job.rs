@@ -1,0 +1,33 @@
+//! `cancel_job`: stops a job and tells what it had done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::local::compose_draft::JobReply;
+use crate::tools::Hints;
+
+/// Stops a job and tells what it had done by then; its draft stays and can be taken up again.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct CancelJob {
+    /// The `job_id` that was answered.
+    pub job_id: String,
+}
+
+impl LocalTool for CancelJob {
+    const NAME: &'static str = "cancel_job";
+    const TITLE: &'static str = "Cancel job";
+    const HINTS: Hints =
+        Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
+    type Reply = JobReply;
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
+        let state = app.jobs.cancel(&self.job_id, Duration::from_secs(10)).await?;
+        Ok(JobReply::of(&self.job_id, state))
+    }
+}

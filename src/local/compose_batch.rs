@@ -1,0 +1,129 @@
+//! `compose_batch`: many drafts in one call; always a job.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::compose::batch::{self, Entry, Options};
+use crate::compose::plan::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::exec::jobs::Handle;
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::local::compose_draft::JobReply;
+use crate::tools::{Hints, Object, to_value};
+
+/// Makes many drafts: a list of plans, or one template with a list of inputs. Answers a `job_id` at once.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ComposeBatch {
+    /// The plans, as `compose_draft` takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "objects")]
+    pub plans: Vec<Object>,
+    /// One plan with `${name}` placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object")]
+    pub template: Option<Object>,
+    /// For each draft of the template, the values of its placeholders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "objects")]
+    pub inputs: Vec<BTreeMap<String, Value>>,
+    /// Drafts side by side; default 2.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 32))]
+    pub jobs: usize,
+    /// Further tries of a draft that is not complete; default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 20))]
+    pub retries: u32,
+    /// Seconds between tries; default 5.
+    #[serde(default = "five")]
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub retry_delay_s: f64,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn five() -> f64 {
+    5.0
+}
+
+fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
+fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": { "type": "object" } })
+}
+
+impl ComposeBatch {
+    fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = match &self.template {
+            Some(template) => {
+                batch::from_template(&Value::Object(template.clone()), &self.inputs, None)?
+            }
+            None => Vec::new(),
+        };
+        let mut faults = Vec::new();
+        for (index, plan) in self.plans.iter().enumerate() {
+            let read = Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None)
+                .and_then(|plan| crate::compose::layout::decode(&plan).map(|_| plan));
+            match read {
+                Ok(plan) => entries.push(Entry { label: format!("plan {}", index + 1), plan }),
+                Err(error) => faults
+                    .extend(error.message.lines().map(|line| format!("plans[{index}]: {line}"))),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+        if entries.is_empty() {
+            return Err(Error::invalid("there is nothing to make: no `plans`, and no `template` with `inputs`"));
+        }
+        Ok(entries)
+    }
+}
+
+impl LocalTool for ComposeBatch {
+    const NAME: &'static str = "compose_batch";
+    const TITLE: &'static str = "Compose batch";
+    const HINTS: Hints = Hints::ADD_MEDIA;
+    type Reply = JobReply;
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
+        let entries = self.entries()?;
+        let options = Options {
+            jobs: self.jobs,
+            retries: self.retries,
+            retry_delay: Duration::from_secs_f64(self.retry_delay_s.clamp(0.0, 3600.0)),
+            stop_on_error: false,
+            report: None,
+        };
+        let worker = app.clone();
+        let request = to_value(self)?;
+        let id = app.jobs.start("batch", request, move |handle: Handle| async move {
+            let told = handle.clone();
+            let context = Context {
+                cancel: handle.cancel.clone(),
+                progress: Some(Arc::new(move |step| told.step(&step))),
+                tries: None,
+            };
+            let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
+            let complete = lines.iter().filter(|line| line.is_complete()).count();
+            if context.cancel.is_cancelled() {
+                let done = format!("cancelled; {complete} of {} drafts are complete", lines.len());
+                return Err(Error::new(Kind::Cancelled, done));
+            }
+            let outcome = if complete == lines.len() { "complete" } else { "partial" };
+            Ok(json!({ "outcome": outcome, "complete": complete, "drafts": lines }))
+        })?;
+        let state = app.jobs.wait(&id, Duration::ZERO).await?;
+        Ok(JobReply::of(&id, state))
+    }
+}

@@ -1,0 +1,256 @@
+//! `compose_draft`: a whole video in one call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::compose::plan::Plan;
+use crate::compose::report::{Outcome, Report};
+use crate::compose::{Taking, compose};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::exec::jobs::{self, Handle};
+use crate::exec::{App, Context, Step};
+use crate::local::LocalTool;
+use crate::tools::{Hints, Object, to_value};
+
+/// How long a client is kept waiting by default, in seconds: Claude Desktop gives up after 60.
+pub(crate) fn default_wait_s() -> f64 {
+    45.0
+}
+
+/// Makes a whole video from one plan: canvas, audio and pictures side by side, then texts, subtitles and effects,
+/// then the save.
+///
+/// An item without a time starts where the one before it on its track ends. Every item is reported.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ComposeDraft {
+    /// The plan: `name`, `aspect_ratio` or `width` and `height`, `visuals` (arguments of `add_video` or `add_image`),
+    /// `audio` (`add_audio`; also `fit: "video"`, `loop`), `texts`, `subtitles` (also `align_to`), `stickers`,
+    /// `effects`, `keyframes`, `save` (false, or arguments of `save_draft`), `on_failure` ("abort"). Not needed with
+    /// `resume` of a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object")]
+    pub plan: Option<Object>,
+    /// Values for the plan's `${name}` placeholders.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "object")]
+    pub inputs: BTreeMap<String, Value>,
+    /// Takes an earlier run up again: its `job_id`, or its `draft_id` with the same plan. Only what is missing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
+    /// Seconds to wait before `running` is answered; default 45.
+    #[serde(default = "default_wait_s")]
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub wait_s: f64,
+}
+
+fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
+/// How far the work is.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct JobReply {
+    /// `running`, `complete`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
+    pub status: String,
+    /// Ask `job_status` with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// The draft, as soon as there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    /// Steps done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<f64>,
+    /// Steps in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<f64>,
+    /// What is or was done, and what to do next.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The report of a composed draft: `items`, `totals`, `phases`, `folder`, `notes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_object")]
+    pub report: Option<Value>,
+}
+
+fn optional_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
+impl JobReply {
+    /// What `job_status` tells of a job.
+    pub(crate) fn of(id: &str, state: jobs::State) -> Self {
+        let outcome = state.result.as_ref().and_then(|result| result["outcome"].as_str());
+        let status = match (state.status, outcome) {
+            (jobs::Status::Done, Some(outcome)) => outcome.to_owned(),
+            (status, _) => name(status).to_owned(),
+        };
+        let message = match (state.status, &state.error) {
+            (_, Some(error)) => error.clone(),
+            (jobs::Status::Running, None) => {
+                format!("{}; ask `job_status` again", or(&state.message, "at work"))
+            }
+            (jobs::Status::Interrupted, None) => format!(
+                "the process that ran it ended; take it up again with `compose_draft` and `resume`: {id:?}"
+            ),
+            _ => state.message,
+        };
+        Self {
+            status,
+            job_id: Some(id.to_owned()),
+            draft_id: state.draft_id,
+            done: Some(state.done),
+            total: state.total,
+            message,
+            report: state.result,
+        }
+    }
+}
+
+fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
+    if text.is_empty() { other } else { text }
+}
+
+fn name(status: jobs::Status) -> &'static str {
+    match status {
+        jobs::Status::Running => "running",
+        jobs::Status::Done => "done",
+        jobs::Status::Failed => "failed",
+        jobs::Status::Cancelled => "cancelled",
+        jobs::Status::Interrupted => "interrupted",
+    }
+}
+
+impl LocalTool for ComposeDraft {
+    const NAME: &'static str = "compose_draft";
+    const TITLE: &'static str = "Compose draft";
+    const HINTS: Hints = Hints::ADD_MEDIA;
+    type Reply = JobReply;
+
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let (plan, resume) = self.taking(app).await?;
+        // A fault of the plan is told at once, not by a job.
+        crate::compose::layout::decode(&plan)?;
+        let id = start(app, plan, resume, context)?;
+        // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
+        let given_up = app.jobs.token(&id).drop_guard();
+        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
+        let state = app.jobs.wait(&id, wait).await?;
+        given_up.disarm();
+        answer(&id, state)
+    }
+}
+
+impl ComposeDraft {
+    async fn taking(&self, app: &Arc<App>) -> Result<(Plan, Option<DraftId>)> {
+        let mut resume = None;
+        let mut plan = match &self.plan {
+            Some(plan) => Some(Value::Object(plan.clone())),
+            None => None,
+        };
+        if let Some(id) = &self.resume {
+            if id.starts_with("job_") {
+                let state = app.jobs.wait(id, Duration::ZERO).await?;
+                if state.status == jobs::Status::Running {
+                    return Err(Error::conflict(format!("the job {id:?} is still running"))
+                        .hint("ask `job_status`, or stop it with `cancel_job`"));
+                }
+                resume = state.draft_id;
+                plan = plan.or(Some(state.request));
+            } else {
+                resume = Some(DraftId(id.clone()));
+            }
+        }
+        let plan = plan.ok_or_else(|| {
+            Error::invalid("`plan`: is missing").hint("give a plan, or `resume` with a `job_id`")
+        })?;
+        Ok((Plan::from_value(plan, &self.inputs, None)?, resume))
+    }
+}
+
+/// Starts a job that composes the plan.
+pub(crate) fn start(
+    app: &Arc<App>,
+    plan: Plan,
+    resume: Option<DraftId>,
+    context: &Context,
+) -> Result<String> {
+    let request = to_value(&plan)?;
+    let progress = context.progress.clone();
+    let worker = app.clone();
+    app.jobs.start("compose", request, move |handle: Handle| async move {
+        let cancel = handle.cancel.clone();
+        let told = handle.clone();
+        let context = Context {
+            cancel,
+            progress: Some(Arc::new(move |step: Step| {
+                told.step(&step);
+                if let Some(progress) = &progress {
+                    progress(step);
+                }
+            })),
+            tries: None,
+        };
+        let known = move |draft: &DraftId| handle.draft(draft);
+        let taking = Taking { resume, known: &known };
+        to_value(&compose(&worker, &plan, taking, &context).await?)
+    })
+}
+
+/// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.
+fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
+    match (state.status, state.result.clone()) {
+        (jobs::Status::Failed, _) => {
+            let text = state.error.unwrap_or_default();
+            let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+            let error = Error::new(Kind::InvalidArgument, message);
+            Err(if hint.is_empty() { error } else { error.hint(hint) })
+        }
+        (jobs::Status::Cancelled, _) => {
+            Err(Error::new(Kind::Cancelled, state.error.unwrap_or_default()))
+        }
+        (jobs::Status::Done, Some(result)) => {
+            let report: Report = serde_json::from_value(result)
+                .map_err(|e| Error::internal("the report has another shape").source(e))?;
+            match report.outcome {
+                Outcome::Complete | Outcome::Partial => {
+                    let message = report.summary();
+                    let mut reply = JobReply::of(id, state);
+                    reply.message = message;
+                    Ok(reply)
+                }
+                outcome => Err(failed(outcome, &report)),
+            }
+        }
+        _ => Ok(JobReply::of(id, state)),
+    }
+}
+
+fn failed(outcome: Outcome, report: &Report) -> Error {
+    let kind = match outcome {
+        Outcome::Cancelled => Kind::Cancelled,
+        _ => Kind::Media,
+    };
+    let mut lines = vec![match outcome {
+        Outcome::Cancelled => format!("cancelled; until then: {}", report.summary()),
+        Outcome::Aborted => format!("stopped at the first failure: {}", report.summary()),
+        _ if report.save_error.is_some() => format!("not saved; {}", report.summary()),
+        _ => format!("nothing of the plan is in a draft: {}", report.summary()),
+    }];
+    lines.extend(report.save_error.iter().map(|error| format!("save: {error}")));
+    lines.extend(report.faults());
+    lines.extend(report.notes.iter().cloned());
+    let error = Error::new(kind, lines.join("\n"));
+    match &report.draft_id {
+        Some(draft) => error.hint(format!(
+            "put right what is wrong and call `compose_draft` with `resume`: \"{draft}\" and the plan; only what is missing is done"
+        )),
+        None => error.hint("put right what is wrong and call `compose_draft` again"),
+    }
+}

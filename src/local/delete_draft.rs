@@ -1,0 +1,73 @@
+//! `delete_draft`: to the trash, and out of it again.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::draft::ids::DraftId;
+use crate::error::Result;
+use crate::exec::{App, Context};
+use crate::journal::ENGINE;
+use crate::local::LocalTool;
+use crate::tools::Hints;
+
+/// Moves a draft to the trash, or takes it out again with `restore`. Folders that were saved stay.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct DeleteDraft {
+    /// The draft.
+    pub draft_id: DraftId,
+    /// Takes the draft out of the trash.
+    #[serde(default)]
+    pub restore: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Deleted {
+    pub draft_id: DraftId,
+    /// Whether it is in the trash now.
+    pub deleted: bool,
+    /// What to know of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl LocalTool for DeleteDraft {
+    const NAME: &'static str = "delete_draft";
+    const TITLE: &'static str = "Delete draft";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: true,
+        open_world: false,
+    };
+    type Reply = Deleted;
+
+    fn draft(&self) -> Option<&DraftId> {
+        Some(&self.draft_id)
+    }
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Deleted> {
+        let mut notes = Vec::new();
+        if self.restore {
+            app.journal.restore(&self.draft_id)?;
+        } else {
+            app.journal.delete(&self.draft_id)?;
+            if let Some(row) = app.journal.find(&self.draft_id)?
+                && row.origin != ENGINE
+            {
+                notes.push(format!(
+                    "{} cannot delete drafts: it keeps this one until it is restarted",
+                    row.origin
+                ));
+            }
+        }
+        app.forget(&self.draft_id);
+        Ok(Deleted {
+            draft_id: self.draft_id.clone(),
+            deleted: !self.restore,
+            notes,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! `get_animation_types`: the names of one list, of whichever kind.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::search_catalog::{Named, edition};
+use crate::args::mend::Comfort;
+use crate::catalog::{self, Kind};
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::tools::Hints;
+use crate::units::Edition;
+
+/// Lists the names of animations and transitions of one type, page by page.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct GetAnimationTypes {
+    /// `intro`, `outro`, `combo` (of pictures), `text_intro`, `text_outro`, `text_loop`, `transition`,
+    /// or another kind that `search_catalog` knows.
+    #[serde(default = "intro")]
+    pub animation_type: String,
+    /// Names of this app: `capcut` or `jianying`; without it the one that drafts are made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// Names to skip.
+    #[serde(default)]
+    pub offset: u32,
+    /// Names to give, at most.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+}
+
+fn intro() -> String {
+    "intro".into()
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+/// A page of names.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Page {
+    /// The app that knows these names.
+    pub edition: &'static str,
+    pub names: Vec<Named>,
+    /// How many names the list has.
+    pub total: usize,
+    /// The `offset` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<usize>,
+}
+
+impl LocalTool for GetAnimationTypes {
+    const NAME: &'static str = "get_animation_types";
+    const TITLE: &'static str = "Get animation types";
+    const HINTS: Hints = Hints::READ;
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Alias("type", "animation_type"),
+        Comfort::Alias("kind", "animation_type"),
+    ];
+    type Reply = Page;
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(fault) = kind(&self.animation_type) {
+            faults.push(fault.message);
+        }
+        if let Err(fault) = edition(self.edition.as_deref(), Edition::Capcut) {
+            faults.push(fault.message);
+        }
+        if !(1..=1000).contains(&self.limit) {
+            faults.push(format!(
+                "`limit` is {}, which is not from 1 to 1000",
+                self.limit
+            ));
+        }
+        faults
+    }
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Page> {
+        let edition = edition(self.edition.as_deref(), app.settings.edition)?;
+        let kind = kind(&self.animation_type)?;
+        let entries: Vec<_> = catalog::list(edition, kind).collect();
+        let start = (self.offset as usize).min(entries.len());
+        let end = start.saturating_add(self.limit as usize).min(entries.len());
+        Ok(Page {
+            edition: edition.name(),
+            names: entries[start..end]
+                .iter()
+                .map(|&entry| entry.into())
+                .collect(),
+            total: entries.len(),
+            next_offset: (end < entries.len()).then_some(end),
+        })
+    }
+}
+
+fn kind(name: &str) -> Result<Kind> {
+    match name {
+        "intro" => Ok(Kind::VideoIntro),
+        "outro" => Ok(Kind::VideoOutro),
+        "combo" => Ok(Kind::VideoCombo),
+        name => name.parse().map_err(|_| {
+            let mut names = vec!["intro", "outro", "combo"];
+            names.extend(Kind::ALL.map(Kind::name));
+            Error::invalid(format!(
+                "`animation_type`: {name:?} is none: `{}`",
+                names.join("`, `")
+            ))
+        }),
+    }
+}

@@ -1,0 +1,170 @@
+//! `health_check`: who would carry calls out now, and how the servers are.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::is_loopback;
+use crate::error::Result;
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::settings::BackendChoice;
+use crate::tools::Hints;
+
+/// Tells who carries calls out (a CapCut API server or the engine in this process), which server
+/// answers where and how fast, and what is known to be bad about it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct HealthCheck {}
+
+/// How things are.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Health {
+    /// Whether drafts can be made.
+    pub healthy: bool,
+    /// `embedded` or `remote`: who would make the next draft; absent if nobody can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<&'static str>,
+    /// Why that one, or why none.
+    pub reason: String,
+    /// This program's version.
+    pub version: &'static str,
+    /// The app that the engine makes drafts for: `capcut` or `jianying`.
+    pub edition: &'static str,
+    /// Where drafts are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<String>,
+    /// What answers at the addresses of the CapCut API.
+    pub servers: Vec<ServerHealth>,
+    /// How many calls go and wait in each lane.
+    pub lanes: Vec<LaneHealth>,
+}
+
+/// What answers at an address.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct ServerHealth {
+    pub url: String,
+    /// Which server it is; absent if none answers like a CapCut API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<&'static str>,
+    /// Its own version, where it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The app whose names it knows: `capcut` or `jianying`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edition: Option<&'static str>,
+    /// Milliseconds for one answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// `closed`: calls go there. `open`: it failed too often. `half_open`: a few calls try it.
+    pub breaker: &'static str,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What is known to be bad about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
+}
+
+/// How a lane is used.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct LaneHealth {
+    pub lane: &'static str,
+    /// Calls being carried out.
+    pub active: usize,
+    /// Calls that wait.
+    pub waiting: usize,
+    /// Calls that may go at once.
+    pub slots: usize,
+}
+
+impl LocalTool for HealthCheck {
+    const NAME: &'static str = "health_check";
+    const TITLE: &'static str = "Health check";
+    const HINTS: Hints = Hints::READ;
+    type Reply = Health;
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Health> {
+        let servers = servers(app).await;
+        let (backend, reason) = match app.choose().await {
+            Ok(choice) => (Some(choice.backend.name()), choice.reason),
+            Err(error) => (None, error.message),
+        };
+        Ok(Health {
+            healthy: backend.is_some(),
+            backend,
+            reason,
+            version: env!("CARGO_PKG_VERSION"),
+            edition: app.settings.edition.name(),
+            data_dir: app
+                .settings
+                .data_dir()
+                .ok()
+                .map(|dir| dir.display().to_string()),
+            servers,
+            lanes: app
+                .lanes
+                .in_use()
+                .map(|lane| LaneHealth {
+                    lane: lane.lane.name(),
+                    active: lane.active,
+                    waiting: lane.waiting,
+                    slots: lane.slots,
+                })
+                .into(),
+        })
+    }
+}
+
+/// What answers at each address now, whatever was known before.
+pub(crate) async fn servers(app: &Arc<App>) -> Vec<ServerHealth> {
+    if app.settings.backend == BackendChoice::Embedded {
+        return Vec::new();
+    }
+    let asked = app.servers.addresses.iter().map(async |address| {
+        let remote = app.servers.at(address);
+        remote.doubt().await;
+        let server = remote.server(&app.journal).await;
+        let mut health = ServerHealth {
+            url: address.clone(),
+            server: None,
+            version: None,
+            edition: None,
+            latency_ms: None,
+            breaker: app.position(&remote).name(),
+            error: None,
+            caveats: Vec::new(),
+        };
+        match server {
+            Ok(server) => {
+                health.server = Some(server.dialect.name());
+                health.version.clone_from(&server.version);
+                health.edition = Some(server.edition.name());
+                health.latency_ms = Some((server.latency.as_secs_f64() * 1e5).round() / 100.0);
+                health.caveats = server
+                    .dialect
+                    .caveats()
+                    .iter()
+                    .map(|&text| text.into())
+                    .collect();
+                if server.edition != app.settings.edition {
+                    health.caveats.push(format!(
+                        "it makes drafts for {}, the engine here for {}",
+                        server.edition.app(),
+                        app.settings.edition.app()
+                    ));
+                }
+                if !is_loopback(address) && address.starts_with("http://") {
+                    health
+                        .caveats
+                        .push("what is sent there is not encrypted".into());
+                }
+            }
+            Err(error) => health.error = Some(error.message),
+        }
+        health
+    });
+    futures::future::join_all(asked).await
+}

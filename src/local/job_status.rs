@@ -1,0 +1,40 @@
+//! `job_status`: how far a job is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::local::compose_draft::JobReply;
+use crate::tools::Hints;
+
+/// Tells how far a job is that was answered `running`, or how it ended, with one row per item.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct JobStatus {
+    /// The `job_id` that was answered.
+    pub job_id: String,
+    /// Seconds to wait for its end; default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub wait_s: f64,
+}
+
+impl LocalTool for JobStatus {
+    const NAME: &'static str = "job_status";
+    const TITLE: &'static str = "Job status";
+    const HINTS: Hints = Hints::READ;
+    type Reply = JobReply;
+
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
+        let state = tokio::select! {
+            state = app.jobs.wait(&self.job_id, wait) => state?,
+            () = context.cancel.cancelled() => app.jobs.wait(&self.job_id, Duration::ZERO).await?,
+        };
+        Ok(JobReply::of(&self.job_id, state))
+    }
+}

@@ -1,0 +1,118 @@
+//! `list_drafts`: the drafts of this machine's journal, latest first.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::args::mend::Comfort;
+use crate::error::Result;
+use crate::exec::{App, Context};
+use crate::journal::{DraftRow, ENGINE};
+use crate::local::LocalTool;
+use crate::tools::Hints;
+
+/// Lists the drafts that were made with capcut-mcp, those that changed last first.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ListDrafts {
+    /// Only drafts whose name or id holds this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Drafts to give, at most.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+    /// Also those that were deleted.
+    #[serde(default)]
+    pub include_deleted: bool,
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+/// The drafts, latest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Drafts {
+    pub drafts: Vec<Listed>,
+}
+
+/// A draft in the list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Listed {
+    pub draft_id: String,
+    /// Its name; empty if it got none.
+    pub name: String,
+    /// `embedded` or `remote`: who keeps the draft.
+    pub backend: &'static str,
+    /// The server that keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// `capcut` or `jianying`; absent where the server does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it last changed, in seconds since 1970.
+    pub modified: i64,
+    /// How many calls made it what it is.
+    pub calls: u64,
+    /// The folder it was last saved to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_to: Option<String>,
+    /// Whether it is in the trash.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// The draft in which it lives on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
+}
+
+impl From<DraftRow> for Listed {
+    fn from(row: DraftRow) -> Self {
+        let embedded = row.origin == ENGINE;
+        Self {
+            draft_id: row.id.0,
+            name: row.name,
+            backend: if embedded { "embedded" } else { "remote" },
+            server: (!embedded).then_some(row.origin),
+            edition: Some(row.edition).filter(|edition| !edition.is_empty()),
+            created: row.created_ms / 1000,
+            modified: row.modified_ms / 1000,
+            calls: row.calls,
+            saved_to: row.saved_to,
+            deleted: row.deleted_ms.is_some(),
+            moved_to: row.moved_to.map(|(_, id)| id.0),
+        }
+    }
+}
+
+impl LocalTool for ListDrafts {
+    const NAME: &'static str = "list_drafts";
+    const TITLE: &'static str = "List drafts";
+    const HINTS: Hints = Hints::READ;
+    const COMFORT: &'static [Comfort] = &[Comfort::Alias("name", "query")];
+    type Reply = Drafts;
+
+    fn faults(&self) -> Vec<String> {
+        if (1..=1000).contains(&self.limit) {
+            return Vec::new();
+        }
+        vec![format!(
+            "`limit` is {}, which is not from 1 to 1000",
+            self.limit
+        )]
+    }
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Drafts> {
+        let rows = app.journal.list(
+            self.include_deleted,
+            self.limit as usize,
+            self.query.as_deref(),
+        )?;
+        Ok(Drafts {
+            drafts: rows.into_iter().map(Listed::from).collect(),
+        })
+    }
+}

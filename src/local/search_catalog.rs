@@ -1,0 +1,136 @@
+//! `search_catalog`: the name of an effect, transition, animation, font, … that one does not know.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::args::mend::Comfort;
+use crate::catalog::{self, Entry, Kind};
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::tools::Hints;
+use crate::units::Edition;
+
+/// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in
+/// English or Chinese; the `name` of a hit is what other tools take.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SearchCatalog {
+    /// Words or part of a name; without it the first names of the list.
+    #[serde(default)]
+    pub query: String,
+    /// Only names of this kind: `transition`, `mask`, `video_intro`, `video_outro`, `video_combo`,
+    /// `text_intro`, `text_outro`, `text_loop`, `scene_effect`, `character_effect`, `voice_filter`,
+    /// `voice_character`, `audio_scene`, `tone`, `speech_to_song`, `font` or `filter`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Names of this app: `capcut` or `jianying`; without it the one that drafts are made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// Names to give, at most.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+/// The names found, best first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Found {
+    /// The app that knows these names.
+    pub edition: &'static str,
+    pub hits: Vec<Named>,
+}
+
+/// A name, and what is known of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Named {
+    /// The name that other tools take.
+    pub name: &'static str,
+    /// What it names.
+    pub kind: &'static str,
+    /// The name in the app.
+    pub display: &'static str,
+    /// How long it takes by default, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// Whether the app asks for a subscription.
+    pub vip: bool,
+    /// What can be set, in order, each from 0 to 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<&'static str>,
+}
+
+impl From<&'static Entry> for Named {
+    fn from(entry: &'static Entry) -> Self {
+        Self {
+            name: entry.key,
+            kind: entry.kind.name(),
+            display: entry.display,
+            duration: entry
+                .duration
+                .filter(|length| length.0 > 0)
+                .map(|length| length.seconds()),
+            vip: entry.vip,
+            params: entry.params.iter().map(|param| param.name).collect(),
+        }
+    }
+}
+
+impl LocalTool for SearchCatalog {
+    const NAME: &'static str = "search_catalog";
+    const TITLE: &'static str = "Search catalog";
+    const HINTS: Hints = Hints::READ;
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Alias("name", "query"),
+        Comfort::Alias("keyword", "query"),
+        Comfort::Alias("type", "kind"),
+        Comfort::Alias("category", "kind"),
+    ];
+    type Reply = Found;
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some(Err(fault)) = self.kind.as_deref().map(str::parse::<Kind>) {
+            faults.push(format!("`kind`: {fault}"));
+        }
+        if let Err(fault) = edition(self.edition.as_deref(), Edition::Capcut) {
+            faults.push(fault.message);
+        }
+        if !(1..=1000).contains(&self.limit) {
+            faults.push(format!(
+                "`limit` is {}, which is not from 1 to 1000",
+                self.limit
+            ));
+        }
+        faults
+    }
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Found> {
+        let edition = edition(self.edition.as_deref(), app.settings.edition)?;
+        let kind = self
+            .kind
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|fault: String| Error::invalid(format!("`kind`: {fault}")))?;
+        let hits = catalog::search(&self.query, kind, edition, self.limit as usize);
+        Ok(Found {
+            edition: edition.name(),
+            hits: hits.into_iter().map(|hit| hit.entry.into()).collect(),
+        })
+    }
+}
+
+/// The edition of that name, or the one that is used without one.
+pub(super) fn edition(name: Option<&str>, otherwise: Edition) -> Result<Edition> {
+    name.map_or(Ok(otherwise), |name| {
+        name.parse()
+            .map_err(|fault| Error::invalid(format!("`edition`: {fault}")))
+    })
+}

@@ -1,0 +1,76 @@
+//! Drafts to read, as `draft://ID`.
+
+use std::sync::Arc;
+
+use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local;
+use crate::tools::Manner;
+
+const SCHEME: &str = "draft://";
+
+/// As many drafts as a person looks through; older ones are still read by their id.
+const LISTED: usize = 100;
+
+/// The drafts that changed last.
+pub(super) fn list(app: &App) -> Result<Vec<Resource>> {
+    let drafts = app.journal.list(false, LISTED, None)?;
+    Ok(drafts
+        .into_iter()
+        .map(|draft| {
+            let name = if draft.name.is_empty() {
+                draft.id.to_string()
+            } else {
+                draft.name
+            };
+            let saved = draft.saved_to.map_or("not saved".to_owned(), |folder| {
+                format!("saved to {folder}")
+            });
+            Resource::new(format!("{SCHEME}{}", draft.id), name)
+                .with_description(format!("{} calls, {saved}", draft.calls))
+                .with_mime_type("application/json")
+        })
+        .collect())
+}
+
+pub(super) fn templates() -> Vec<ResourceTemplate> {
+    vec![
+        ResourceTemplate::new("draft://{draft_id}", "draft")
+            .with_title("Draft")
+            .with_description("The whole document of a draft: canvas, tracks, segments, materials.")
+            .with_mime_type("application/json"),
+    ]
+}
+
+/// The document of a draft, wherever the draft lives.
+pub(super) async fn read(
+    app: &Arc<App>,
+    uri: &str,
+    cancel: CancellationToken,
+) -> Result<ReadResourceResult> {
+    let id = uri.strip_prefix(SCHEME).ok_or_else(|| {
+        Error::not_found(format!("there is no resource \"{uri}\""))
+            .hint("drafts are `draft://DRAFT_ID`")
+    })?;
+    let spec = local::find("query_script")
+        .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
+    let mut arguments = crate::tools::Object::new();
+    arguments.insert("draft_id".into(), id.into());
+    let request = spec.decode(arguments, Manner::Strict)?;
+    let context = Context {
+        cancel,
+        ..Context::default()
+    };
+    let mut reply = app.run(request, context).await?;
+    let script = match reply.get_mut("script").map(Value::take) {
+        Some(Value::String(text)) => text,
+        Some(script) => script.to_string(),
+        None => json!(reply).to_string(),
+    };
+    let contents = ResourceContents::text(script, uri).with_mime_type("application/json");
+    Ok(ReadResourceResult::new(vec![contents]))
+}
