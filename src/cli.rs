@@ -387,7 +387,7 @@ mod tests {
             assert!(help.contains("capcut-mcp "), "{}", command.get_name());
             checked += 1;
         }
-        assert!(checked >= 6, "only {checked} commands");
+        assert!(checked >= 7, "only {checked} commands");
     }
 
     #[test]
