@@ -6,9 +6,7 @@
 pub(crate) mod edit;
 mod held;
 pub(crate) mod lengths;
-pub(crate) mod lint;
 pub(crate) mod marker;
-pub(crate) mod mend;
 pub(crate) mod package;
 pub(crate) mod parts;
 pub(crate) mod profile;
