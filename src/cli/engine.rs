@@ -3,15 +3,17 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::exec::App;
-use crate::http;
+use crate::http::{self, Api, Run};
 use crate::media::Access;
 use crate::settings::Settings;
+use crate::tools::ROUTED;
 
 /// Serves the CapCut API over HTTP, in the place of the reference server.
 ///
@@ -57,7 +59,33 @@ impl Engine {
             );
         }
         tracing::info!("the {} engine answers at http://{address}", edition.app());
-        http::serve(listener, app.engine.clone()).await?;
+        let tools = ROUTED.iter().filter_map(|spec| {
+            let route = app.manifest.tools.get(spec.name)?;
+            Some((spec, route.path()?.to_owned(), route.get.is_some()))
+        });
+        let engine = Arc::clone(&app.engine);
+        let run: Run = Arc::new(move |request| {
+            let engine = Arc::clone(&engine);
+            Box::pin(async move { request.run(&engine).await })
+        });
+        let api = Api::new(tools, edition, http::DRAFT_DOMAIN, run);
+        http::serve(listener, Arc::new(api), told_to_stop()).await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Waits for Ctrl-C, or for what a service manager sends.
+async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut terminated) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = interrupted.await;
 }
