@@ -8,7 +8,6 @@ pub(crate) mod cover;
 pub(crate) mod files;
 mod install;
 pub(crate) mod name;
-pub(crate) mod place;
 mod staging;
 
 use std::collections::{HashMap, HashSet};

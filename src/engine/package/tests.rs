@@ -504,9 +504,19 @@ async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
     let path = draft["materials"]["audios"][0]["path"].as_str().unwrap();
     assert_eq!(path, format!("{TOKEN}/assets/audio/sound.wav"));
     assert!(!text.contains("this-machine") && !text.contains(&*drafts.path().to_string_lossy()));
-    let names: Vec<_> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
-    for name in ["INSTALL.txt", "My 草稿 draft/assets/video/clip 一.mp4", "My 草稿 draft/draft_cover.jpg"] {
-        assert!(names.iter().any(|other| other == name), "{name} in {names:?}");
+    let names: Vec<_> = zip
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
+    for name in [
+        "INSTALL.txt",
+        "My 草稿 draft/assets/video/clip 一.mp4",
+        "My 草稿 draft/draft_cover.jpg",
+    ] {
+        assert!(
+            names.iter().any(|other| other == name),
+            "{name} in {names:?}"
+        );
     }
     assert!(
         !names.iter().any(|name| name.contains("capcut-mcp")),
