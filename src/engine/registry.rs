@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::shapes::shape;
-use crate::engine::lint::folder::{same, without_verbatim};
 use crate::error::{Error, Kind, Result};
+use crate::lint::paths::{same, without_verbatim};
 use crate::units::{Edition, Micros};
 
 /// The list of drafts, in the folder of all drafts.
