@@ -119,8 +119,11 @@ fn uses(text: &str) -> BTreeSet<String> {
 fn is_for_tests(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let parent = path.parent().expect("a folder").with_extension("rs");
-    let declaration = format!("#[cfg(test)]\nmod {name};");
-    fs::read_to_string(parent).is_ok_and(|text| text.contains(&declaration))
+    fs::read_to_string(parent).is_ok_and(|text| {
+        ["", "pub(crate) "]
+            .iter()
+            .any(|wide| text.contains(&format!("#[cfg(test)]\n{wide}mod {name};")))
+    })
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod held;
 pub(crate) mod lengths;
 pub(crate) mod lint;
 pub(crate) mod marker;
+pub(crate) mod mend;
 pub(crate) mod package;
 pub(crate) mod parts;
 pub(crate) mod profile;
@@ -16,6 +17,7 @@ pub(crate) mod saving;
 pub(crate) mod subtitle;
 pub(crate) mod timeline;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +34,7 @@ use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
+use crate::settings::Settings;
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -45,13 +48,25 @@ const TRIES: usize = 64;
 pub(crate) struct Options {
     /// The site and path that links to drafts begin with.
     pub link: String,
+    /// Where drafts are saved that no app on this machine would find.
+    pub data_dir: Option<PathBuf>,
+    /// Where CapCut may keep its drafts.
+    pub capcut_dirs: Vec<PathBuf>,
+    /// Where JianYing may keep its drafts.
+    pub jianying_dirs: Vec<PathBuf>,
+    /// The folders that callers over HTTP may name to be saved into.
+    pub allowed_dirs: Vec<PathBuf>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        // What the reference API answers unless it is configured.
+impl Options {
+    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
         Self {
+            // What the reference API answers unless it is configured.
             link: "https://www.install-ai-guider.top/draft/downloader".to_owned(),
+            data_dir: settings.data_dir().ok().map(Path::to_owned),
+            capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
+            jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
+            allowed_dirs,
         }
     }
 }

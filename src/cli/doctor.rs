@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli;
 use crate::cli::doctor::files::Files;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::App;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
 use crate::units::Edition;
@@ -109,12 +109,7 @@ async fn examine(settings: Settings) -> Vec<Finding> {
     match App::new(settings) {
         Err(error) => findings.push(broken("configuration", &error)),
         Ok(app) => {
-            let health = Health {
-                url: String::new(),
-                server: Err(String::new()),
-            };
-            let _ = app;
-            findings.push(api(choice, &health));
+            findings.push(api(choice, &server(&app).await));
         }
     }
     findings
@@ -141,7 +136,7 @@ fn system(os: Os, processor: &str) -> Finding {
     )
 }
 
-fn broken(what: &'static str, error: &crate::error::Error) -> Finding {
+fn broken(what: &'static str, error: &Error) -> Finding {
     let text = error.to_string();
     match text.split_once("\nhint: ") {
         Some((message, hint)) => Finding::problem(what, message).hint(hint),
@@ -327,30 +322,42 @@ fn program(os: Os, env: Env<'_>, name: &'static str, files: &dyn Files) -> Findi
     }
 }
 
-/// What was found at the API's address.
-struct Health {
-    url: String,
-    server: Result<String, String>,
+/// The server at the first address at which one answers, or what was found instead.
+async fn server(app: &App) -> Result<String> {
+    let remote = app.servers.first(&app.journal).await?;
+    let server = remote.server(&app.journal).await?;
+    let mut text = format!("{} at {}", server.dialect.name(), remote.base);
+    if let Some(version) = &server.version {
+        let _ = write!(text, ", version {version}");
+    }
+    let _ = write!(
+        text,
+        ", for {}, answers in {} ms",
+        server.edition.app(),
+        server.latency.as_millis()
+    );
+    for caveat in server.dialect.caveats() {
+        let _ = write!(text, "; {caveat}");
+    }
+    Ok(text)
 }
 
 /// What answers at the API's address.
-fn api(choice: BackendChoice, health: &Health) -> Finding {
+fn api(choice: BackendChoice, server: &Result<String>) -> Finding {
     const WHAT: &str = "CapCut API";
-    match (&health.server, choice) {
+    match (server, choice) {
         (Ok(server), BackendChoice::Embedded) => Finding::note(
             WHAT,
-            format!(
-                "{server} at {}, but `--backend embedded` does not use it",
-                health.url
-            ),
+            format!("{server}, but `--backend embedded` does not use it"),
         ),
-        (Ok(server), _) => Finding::ok(WHAT, format!("{server} at {}", health.url)),
-        (Err(reason), BackendChoice::Remote) => Finding::problem(WHAT, reason.clone()).hint(
-            "start the server, name its address with `--api-url`, or drop `--backend remote`",
-        ),
-        (Err(reason), _) => Finding::ok(
+        (Ok(server), _) => Finding::ok(WHAT, server),
+        (Err(error), BackendChoice::Remote) => broken(WHAT, error),
+        (Err(error), _) => Finding::ok(
             WHAT,
-            format!("{reason}; the engine in this program makes the drafts"),
+            format!(
+                "{}; the engine in this program makes the drafts",
+                error.message
+            ),
         ),
     }
 }
@@ -395,6 +402,7 @@ mod tests {
 
     use super::files::MadeUp;
     use super::*;
+    use crate::error::Kind;
     use crate::settings::Given;
 
     /// A made-up home on one operating system.
@@ -631,15 +639,12 @@ mod tests {
 
     #[test]
     fn an_absent_api_is_a_problem_only_when_nothing_else_may_make_drafts() {
-        let absent = Health {
-            url: "http://127.0.0.1:9000".to_owned(),
-            server: Err("no answer from http://127.0.0.1:9000".to_owned()),
-        };
-        let present = Health {
-            url: "http://127.0.0.1:9000".to_owned(),
-            server: Ok("a CapCut API".to_owned()),
-        };
-        let state = |choice, health: &Health| api(choice, health).state;
+        let absent = Err(Error::new(
+            Kind::Unsent,
+            "no answer from http://127.0.0.1:9000",
+        ));
+        let present = Ok("a CapCut API at http://127.0.0.1:9000".to_owned());
+        let state = |choice, server: &Result<String>| api(choice, server).state;
         assert_eq!(state(BackendChoice::Auto, &absent), State::Ok);
         assert_eq!(state(BackendChoice::Embedded, &absent), State::Ok);
         assert_eq!(state(BackendChoice::Remote, &absent), State::Problem);

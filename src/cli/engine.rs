@@ -32,16 +32,21 @@ pub(super) struct Engine {
     /// A host that media may come from besides public ones and this machine; `*.lan` stands for all below it.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
-    /// A folder that media may be read from.
+    /// A folder that media may be read from and drafts be saved into.
     #[arg(long, value_name = "FOLDER")]
     allow_dir: Vec<PathBuf>,
 }
 
 impl Engine {
-    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
+    /// Requests are carried out side by side, on all processors.
+    pub(super) fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
+        tokio::runtime::Runtime::new()?.block_on(self.serve(settings))
+    }
+
+    async fn serve(self, settings: Settings) -> anyhow::Result<ExitCode> {
         let edition = settings.edition;
-        let access = Access::network(self.allow_host, self.allow_dir);
-        let app = App::with_access(settings, access)?;
+        let access = Access::network(self.allow_host, self.allow_dir.clone());
+        let app = App::with_access(settings, access, self.allow_dir)?;
         let listener = TcpListener::bind((self.host, self.port))
             .await
             .with_context(|| format!("cannot listen at {}:{}", self.host, self.port))?;

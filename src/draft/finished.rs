@@ -253,7 +253,7 @@ fn order(tracks: &mut [Track]) {
     let mut texts = 14_000;
     for (position, track) in tracks.iter_mut().enumerate() {
         let kind = track.own["type"].as_str().unwrap_or_default().to_owned();
-        let mut next = |counter: &mut i64| {
+        let next = |counter: &mut i64| {
             let index = *counter;
             *counter += 1;
             index

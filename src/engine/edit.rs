@@ -23,6 +23,8 @@ pub(crate) enum Edit {
     Keyframes(Points),
     /// Lengths and sizes that were not known when the files were placed.
     Learn(Vec<Learnt>),
+    /// The drafts folder that the paths of all files begin with.
+    Folder(String),
 }
 
 /// One segment on a track.
@@ -108,6 +110,7 @@ pub(crate) struct Prepared {
     media: Option<Media>,
     keyframes: Vec<(usize, Property, Keyframe, Id)>,
     learnt: Vec<(Id, Known)>,
+    folder: Option<String>,
     pub outcome: Outcome,
 }
 
@@ -125,6 +128,10 @@ impl Edit {
                     .collect(),
                 ..Prepared::nothing()
             }),
+            Self::Folder(folder) => Ok(Prepared {
+                folder: Some(folder.clone()),
+                ..Prepared::nothing()
+            }),
         }
     }
 }
@@ -138,6 +145,7 @@ impl Prepared {
             media: None,
             keyframes: Vec::new(),
             learnt: Vec::new(),
+            folder: None,
             outcome: Outcome::default(),
         }
     }
@@ -160,6 +168,11 @@ impl Prepared {
         }
         if !self.learnt.is_empty() {
             learn(draft, &self.learnt);
+        }
+        if let Some(folder) = &self.folder {
+            for media in &mut draft.media {
+                media.folder = Some(folder.as_str().into());
+            }
         }
     }
 }

@@ -48,19 +48,26 @@ impl Engine {
         has_length: bool,
         strict: bool,
     ) -> Result<Looked> {
+        let facts = self.media().facts(source).await;
+        // A picture that is used as a video has a size all the same.
+        let seen = facts
+            .as_ref()
+            .ok()
+            .filter(|facts| facts.width > 0)
+            .map_or(ASSUMED, |facts| (facts.width, facts.height));
         let assumed = |note: String| Looked {
             known: match kind {
                 MediaKind::Audio => Known::default(),
                 _ => Known {
-                    width: ASSUMED.0,
-                    height: ASSUMED.1,
+                    width: seen.0,
+                    height: seen.1,
                     ..Known::default()
                 },
             },
             length: None,
             note: Some(note),
         };
-        let error = match self.media().facts(source).await {
+        let error = match facts {
             Ok(facts) => match usable(kind, &facts) {
                 Ok(length) => {
                     return Ok(Looked {

@@ -141,6 +141,7 @@ impl Tool for AddAudio {
             self.effect_params.as_deref().unwrap_or_default(),
         )?;
         let folder = args::folder(self.draft_folder.as_deref())?;
+        args::no_text_for_length(call, self.end.is_none())?;
         let end = self.end(strict);
         if let (None, None, false) = (self.speed, end, strict) {
             return Err(Error::invalid(

@@ -212,6 +212,7 @@ impl Tool for AddVideo {
         )?;
         let blur = parts::blur(self.background_blur)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
+        args::no_text_for_length(call, self.end.is_none())?;
         let end = self.end(strict);
         let wish = Wish {
             start: self.start,

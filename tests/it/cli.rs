@@ -1,1 +1,397 @@
 //! The commands, their output and their exit codes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{EXECUTABLE, Home, Ran, media, media_server};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+#[track_caller]
+fn fails(ran: &Ran, code: i32, parts: &[&str]) {
+    assert_eq!(ran.code, code, "{ran:#?}");
+    assert_eq!(ran.stdout, "", "stdout is for results");
+    for part in parts {
+        assert!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+}
+
+#[test]
+fn help_and_version_are_results_and_a_wrong_option_is_not() {
+    let home = Home::new();
+    let version = home.run(&["--version"]).success();
+    assert_eq!(
+        version.stdout.trim(),
+        format!("capcut-mcp {}", env!("CARGO_PKG_VERSION"))
+    );
+    for line in [&["--help"][..], &["call", "--help"], &["help", "compose"]] {
+        let help = home.run(line).success();
+        assert!(help.stdout.contains("Examples:"), "{}", help.stdout);
+        assert_eq!(help.stderr, "");
+    }
+    fails(&home.run(&["call", "--loud"]), 2, &["--loud"]);
+    fails(
+        &home.run(&["--backend", "cloud", "tools"]),
+        2,
+        &["cloud", "`embedded`"],
+    );
+}
+
+#[test]
+fn calls_in_different_processes_work_on_the_same_draft() {
+    let home = Home::new();
+    let made = home
+        .run(&["call", "create_draft", "aspect_ratio=16:9", "title=Trip"])
+        .success();
+    assert_eq!(
+        made.stdout.lines().count(),
+        1,
+        "one line of JSON: {}",
+        made.stdout
+    );
+    let draft = made.json()["draft_id"].as_str().expect("an id").to_owned();
+    let id = format!("draft_id={draft}");
+    let line = [
+        "call",
+        "add_text",
+        &id,
+        "text=Hello = world",
+        "start=0",
+        "end=3",
+    ];
+    let placed = home.run(&line).success().json();
+    assert_eq!(placed["draft_id"], json!(draft));
+    let script = home.run(&["call", "query_script", &id]).success();
+    assert!(script.stdout.contains("Hello = world"), "{}", script.stdout);
+    assert!(script.stdout.contains("1920"), "{}", script.stdout);
+}
+
+#[test]
+fn arguments_come_from_pairs_a_file_and_stdin_alike() {
+    let home = Home::new();
+    home.file("size.json", r#"{"width": 640, "height": 360}"#);
+    let from_file = home.run(&["call", "create_draft", "--json", "@size.json"]);
+    let from_stdin = home.run_with(
+        &["call", "create_draft", "--json", "@-"],
+        r#"{"width": "640", "height": 360.0}"#,
+    );
+    let from_pairs = home.run(&["call", "create_draft", "resolution=640x360"]);
+    for ran in [from_file, from_stdin, from_pairs] {
+        let draft = ran.success().json()["draft_id"].clone();
+        let script = home
+            .call("query_script", &json!({ "draft_id": draft }))
+            .expect("a script");
+        let text = script.to_string().replace('\\', "").replace(' ', "");
+        assert!(text.contains("\"width\":640"), "{text}");
+        assert!(text.contains("\"height\":360"), "{text}");
+    }
+}
+
+#[test]
+fn a_path_is_relative_to_where_the_call_is_made() {
+    let home = Home::new();
+    home.file("clip.mp4", fs::read(media("clip.mp4")).expect("the clip"));
+    let placed = home
+        .run(&["call", "add_video", "video_url=clip.mp4"])
+        .success()
+        .json();
+    let script = home
+        .call("query_script", &json!({ "draft_id": placed["draft_id"] }))
+        .expect("a script");
+    let absolute = home.path().join("clip.mp4");
+    let absolute = absolute.to_str().expect("a plain path");
+    assert!(script.to_string().contains(absolute), "{script}");
+}
+
+#[test]
+fn the_exit_code_tells_what_failed() {
+    let home = Home::new();
+    let faults = home.run(&["call", "add_text", "end=soon", "colour=red"]);
+    fails(&faults, 2, &["`text`", "`end`", "\"soon\"", "`colour`"]);
+    fails(
+        &home.run(&["call", "ad_text"]),
+        2,
+        &["ad_text", "`add_text`", "hint: "],
+    );
+    fails(
+        &home.run(&["call", "add_text", "hello"]),
+        2,
+        &["\"hello\"", "key=value"],
+    );
+    let unknown = [
+        "call",
+        "add_text",
+        "draft_id=dfd_cat_1_00000000",
+        "text=x",
+        "start=0",
+        "end=1",
+    ];
+    fails(&home.run(&unknown), 2, &["dfd_cat_1_00000000"]);
+
+    let server = media_server();
+    let gone = format!("video_url={}/range/nothing.mp4", server.url);
+    fails(&home.run(&["call", "add_video", &gone]), 3, &["404"]);
+    let page = format!("video_url={}/html/clip.mp4", server.url);
+    fails(
+        &home.run(&["call", "add_video", &page]),
+        3,
+        &["/html/clip.mp4"],
+    );
+
+    let remote = home.run(&["call", "create_draft", "--backend", "remote"]);
+    fails(&remote, 4, &["127.0.0.1", "hint: "]);
+}
+
+#[test]
+fn tools_are_listed_as_mcp_lists_them() {
+    let home = Home::new();
+    let shell = home.run(&["tools", "--json"]).success().json();
+    let mut client = home.serve_with(&["serve", "--tools", "full"]);
+    client.initialize("2025-11-25");
+    let listed = client.request("tools/list", json!({}));
+    let names = |tools: &Value| -> Vec<String> {
+        let tools = tools.as_array().expect("tools");
+        tools
+            .iter()
+            .map(|tool| tool["name"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    assert_eq!(names(&shell), names(&listed["result"]["tools"]));
+    let one = home.run(&["tools", "add_text", "--json"]).success().json();
+    let tools = listed["result"]["tools"].as_array().expect("tools");
+    let over_mcp = tools
+        .iter()
+        .find(|tool| tool["name"] == "add_text")
+        .expect("add_text");
+    assert_eq!(one["inputSchema"], over_mcp["inputSchema"]);
+    assert_eq!(one["description"], over_mcp["description"]);
+
+    let text = home.run(&["tools", "add_text"]).success().stdout;
+    for part in ["text (string, required)", "start (number", "Accepted too:"] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    fails(&home.run(&["tools", "add_txt"]), 2, &["`add_text`"]);
+}
+
+#[test]
+fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
+    let home = Home::new();
+    let sound = home.run(&["doctor", "--json"]).success().json();
+    assert_eq!(sound["ok"], json!(true));
+    let findings = sound["findings"].as_array().expect("findings");
+    let finding = |what: &str| {
+        let found = findings.iter().find(|finding| finding["what"] == what);
+        found
+            .unwrap_or_else(|| panic!("no {what}: {sound:#}"))
+            .clone()
+    };
+    assert_eq!(finding("data folder")["detail"], json!(home.data()));
+    assert_eq!(finding("data folder")["state"], "ok");
+    assert_eq!(finding("CapCut API")["state"], "ok");
+
+    let remote = home.run(&["doctor", "--backend", "remote"]);
+    assert_eq!(remote.code, 1, "{remote:#?}");
+    assert!(
+        remote.stdout.contains("BAD   CapCut API"),
+        "{}",
+        remote.stdout
+    );
+
+    let file = home.file("mine.toml", "[lanes]\nloud = 3\n");
+    let config = home.run(&["doctor", "--config", file.to_str().expect("a plain path")]);
+    assert_eq!(config.code, 1, "{config:#?}");
+    assert!(config.stdout.contains("loud"), "{}", config.stdout);
+}
+
+#[test]
+fn the_doctor_recognises_our_own_engine() {
+    let served = Home::new();
+    let engine = served.engine(&[]);
+    let mut home = Home::new();
+    home.api(&engine.url);
+    let ran = home.run(&["doctor", "--backend", "remote"]).success();
+    assert!(ran.stdout.contains(&engine.url), "{}", ran.stdout);
+    assert!(ran.stdout.contains("capcut-mcp"), "{}", ran.stdout);
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = home.run(&["completions", shell]).success().stdout;
+        for word in ["compose", "doctor", "--edition"] {
+            let word = if shell == "fish" {
+                word.trim_start_matches('-')
+            } else {
+                word
+            };
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    fails(&home.run(&["completions", "cmd"]), 2, &["cmd"]);
+}
+
+#[test]
+fn nobody_reading_the_result_is_no_failure() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["tools", "--json"])
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn logs_go_to_stderr_as_lines_or_as_json() {
+    let home = Home::new();
+    let line = [
+        "call",
+        "create_draft",
+        "--log",
+        "trace",
+        "--log-format",
+        "json",
+    ];
+    let ran = home.run(&line).success();
+    ran.json();
+    for line in ran.stderr.lines() {
+        let event: Value = serde_json::from_str(line).expect("a JSON object a line");
+        assert!(event["level"].is_string(), "{line}");
+    }
+    fails(
+        &home.run(&["call", "create_draft", "--log", "a=b=c"]),
+        2,
+        &["--log"],
+    );
+}
+
+#[test]
+fn the_readmes_first_command_makes_a_draft_and_tells_where() {
+    let home = Home::new();
+    let plan = Path::new(ROOT).join("examples/first-draft.yaml");
+    let plan = plan.to_str().expect("a plain path");
+    let folder = home.path().join("my drafts");
+    fs::create_dir(&folder).expect("a folder");
+    let line = [
+        "compose",
+        plan,
+        "--draft-folder",
+        folder.to_str().expect("a plain path"),
+    ];
+    let ran = home.run(&line).success();
+    let draft = folder.join("First draft");
+    assert!(
+        ran.stdout.contains(draft.to_str().expect("a plain path")),
+        "{}",
+        ran.stdout
+    );
+    for file in [
+        "draft_content.json",
+        "draft_info.json",
+        "draft_meta_info.json",
+    ] {
+        assert!(draft.join(file).is_file(), "{file} is missing");
+    }
+    let content = fs::read_to_string(draft.join("draft_content.json")).expect("the draft");
+    let content: Value = serde_json::from_str(&content).expect("JSON");
+    assert_eq!(
+        content["tracks"].as_array().map(Vec::len),
+        Some(4),
+        "{}",
+        content["tracks"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_basic_workflow_runs_as_single_calls() {
+    let home = Home::new();
+    std::os::unix::fs::symlink(
+        Path::new(ROOT).join("examples"),
+        home.path().join("examples"),
+    )
+    .expect("a link");
+    let output = shell(&home, &["examples/calls/run.sh"])
+        .env("CAPCUT", EXECUTABLE)
+        .output()
+        .expect("a shell");
+    let ran = Ran::from(output).success();
+    assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
+    assert!(
+        home.path()
+            .join("drafts/Basic workflow/draft_content.json")
+            .is_file(),
+        "{ran:#?}"
+    );
+}
+
+/// A shell with the environment of an executable that is started in this home.
+#[cfg(unix)]
+fn shell(home: &Home, arguments: &[&str]) -> Command {
+    let model = home.command::<&str>(&[]);
+    let mut command = Command::new("sh");
+    command.args(arguments).current_dir(home.path()).env_clear();
+    for (name, value) in model.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+#[cfg(unix)]
+#[test]
+fn installing_twice_changes_nothing_the_second_time() {
+    let home = Home::new();
+    let script = format!("{ROOT}/install.sh");
+    let install = || {
+        let output = shell(&home, &[&script, "--from", EXECUTABLE])
+            .env("SHELL", "/bin/bash")
+            .output()
+            .expect("a shell");
+        Ran::from(output).success()
+    };
+    let tree = || {
+        [".local/bin/capcut-mcp", ".bashrc", ".profile"].map(|name| {
+            let file = home.path().join(name);
+            let data = fs::metadata(&file).unwrap_or_else(|e| panic!("{name}: {e}"));
+            (data.modified().expect("a time"), data.len())
+        })
+    };
+    let first = install();
+    assert!(first.stdout.contains("Installed "), "{}", first.stdout);
+    let before = tree();
+    let second = install();
+    assert!(
+        second.stdout.contains("nothing changed"),
+        "{}",
+        second.stdout
+    );
+    assert_eq!(tree(), before);
+
+    // What it prints for a client is a configuration that starts the installed executable.
+    let start = second.stdout.find("  {\n").expect("a configuration");
+    let end = start + second.stdout[start..].find("\n  }\n").expect("its end") + 4;
+    let configuration: Value = serde_json::from_str(&second.stdout[start..end]).expect("JSON");
+    let command = configuration["mcpServers"]["capcut"]["command"]
+        .as_str()
+        .expect("a command");
+    let version = Command::new(command)
+        .arg("--version")
+        .output()
+        .expect("it starts");
+    assert!(version.status.success());
+    // A new shell finds it.
+    let found = shell(&home, &["-c", ". ./.profile; command -v capcut-mcp"])
+        .output()
+        .expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), command);
+}

@@ -64,6 +64,15 @@ impl<'a> Medium<'a> {
         }
     }
 
+    /// Where its file is; one without a path is looked for by its name.
+    pub fn locate(&self, folder: &Folder) -> Located {
+        folder.locate(if self.path().is_empty() {
+            self.name()
+        } else {
+            self.path()
+        })
+    }
+
     /// Sound of the app's own library has no file here.
     fn is_local(&self) -> bool {
         let kind = self.material["type"].as_str().unwrap_or_default();
@@ -142,7 +151,7 @@ fn media(folder: &Folder, document: &Value, problems: &mut Problems) {
             folder.canonical, medium.list, medium.index
         );
         let path = medium.path();
-        match folder.locate(path) {
+        match medium.locate(folder) {
             Located::Inside(file) => whole(&file, &place, problems),
             Located::Moved(file) => {
                 problems.fixable(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -21,7 +22,8 @@ const PROJECT: &str = "Timelines/project.json";
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
-    Json(Value),
+    /// Files with the same bytes share one value.
+    Json(Arc<Value>),
     Encrypted,
     Broken(String),
 }
@@ -51,18 +53,17 @@ impl Folder {
             .map(without_verbatim)
             .unwrap_or_else(|_| path.to_owned());
         let mut files = BTreeMap::new();
-        let mut changed: BTreeMap<String, SystemTime> = BTreeMap::new();
-        let mut load = |name: &str| {
-            let file = path.join(name);
-            if let Ok(bytes) = fs::read(&file) {
-                if let Ok(time) = fs::metadata(&file).and_then(|metadata| metadata.modified()) {
-                    changed.insert(name.to_owned(), time);
-                }
-                files.insert(name.to_owned(), state(&bytes));
+        let mut read: Vec<(Vec<u8>, State)> = Vec::new();
+        let mut load = |files: &mut BTreeMap<String, State>, name: &str| {
+            if let Ok(bytes) = fs::read(path.join(name)) {
+                let known = read.iter().find(|(other, _)| *other == bytes);
+                let state = known.map_or_else(|| state(&bytes), |(_, state)| state.clone());
+                files.insert(name.to_owned(), state.clone());
+                read.push((bytes, state));
             }
         };
         for name in ROOTS.iter().chain(&[TEMPLATE, META, PROJECT]) {
-            load(name);
+            load(&mut files, name);
         }
         let nested = files.get(PROJECT).and_then(|state| match state {
             State::Json(project) => project["main_timeline_id"].as_str().map(str::to_owned),
@@ -78,13 +79,8 @@ impl Folder {
             if there.is_empty() {
                 missing_timeline = Some(format!("Timelines/{id}/draft_info.json"));
             }
-            let mut load = |name: &str| {
-                if let Ok(bytes) = fs::read(path.join(name)) {
-                    files.insert(name.to_owned(), state(&bytes));
-                }
-            };
             for name in &there {
-                load(name);
+                load(&mut files, name);
             }
         }
         if !files
@@ -151,9 +147,18 @@ impl Folder {
             .filter(|path| !path.is_empty())
     }
 
-    /// The draft was written for a machine with another kind of paths, where alone they can be checked.
+    /// The draft was written for a machine with another kind of paths, where alone they can be
+    /// checked. A template's author's path in everybody's drafts ends in another name.
     pub fn is_for_another_system(&self) -> bool {
-        self.told().is_some_and(is_foreign)
+        let name = self.name();
+        self.told().is_some_and(|told| {
+            is_foreign(told)
+                && told
+                    .trim_end_matches(['/', '\\'])
+                    .rsplit(['/', '\\'])
+                    .next()
+                    == Some(&*name)
+        })
     }
 
     /// Where the file is that a document calls `path`.
@@ -226,7 +231,7 @@ pub(crate) fn is_foreign(path: &str) -> bool {
         && bytes[0].is_ascii_alphabetic()
         && bytes[1] == b':'
         && matches!(bytes[2], b'/' | b'\\');
-    let windows = drive || path.starts_with("\\\\");
+    let windows = drive || path.starts_with("\\\\") || path.starts_with("//");
     if cfg!(windows) {
         path.starts_with('/') && !path.starts_with("//")
     } else {
@@ -255,7 +260,7 @@ pub(crate) fn state(bytes: &[u8]) -> State {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => State::Broken("it is empty".to_owned()),
         Some(b'{') => match serde_json::from_slice(bytes) {
-            Ok(value) => State::Json(value),
+            Ok(value) => State::Json(Arc::new(value)),
             Err(error) => State::Broken(error.to_string()),
         },
         Some(_)
