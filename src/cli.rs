@@ -4,7 +4,7 @@
 //! an exit code.
 
 mod call;
-pub(crate) mod compose;
+mod compose;
 mod doctor;
 mod engine;
 mod serve;

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
-use crate::engine::lint::folder::TOKEN;
+use crate::lint::paths::TOKEN;
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;

@@ -161,7 +161,7 @@ pub(crate) fn app(
         settings.edition,
         Arc::clone(&media),
         Arc::clone(&journal),
-        engine::Options::default(),
+        engine::Options::new(&settings, Vec::new()),
     );
     Arc::new(App::of(
         settings,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::testing::{Api, Fault, app};
 use super::*;
+use crate::local;
 use crate::journal::ENGINE;
 
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";

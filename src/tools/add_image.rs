@@ -307,6 +307,7 @@ impl Tool for AddImage {
                 source: self.image_url.clone(),
                 folder,
                 known,
+                given: Micros::ZERO,
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;
