@@ -184,7 +184,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
         Command::Engine(engine) => {
             let settings = options.settings(None)?;
-            wait_here(engine.run(settings))
+            engine.run(settings)
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::tools::{Manner, Request, Spec, Turn};
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
 use ledger::Lookup;
+pub(crate) use routing::ADOPTED;
 use routing::Home;
 
 pub(crate) use crate::backend::{Progress, Step};
@@ -87,11 +88,16 @@ struct Attempt<'a> {
 impl App {
     /// What runs as the user and for the user: everything that the user may read may be read.
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
-        Self::with_access(settings, Access::user())
+        let options = engine::Options::new(&settings, Vec::new());
+        Self::with_access(settings, Access::user(), options)
     }
 
-    /// For callers who may read less than the user.
-    pub(crate) fn with_access(settings: Settings, access: Access) -> Result<Arc<Self>> {
+    /// For callers who may read less than the user, and have drafts saved into some folders only.
+    pub(crate) fn with_access(
+        settings: Settings,
+        access: Access,
+        options: engine::Options,
+    ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
         let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
@@ -99,7 +105,7 @@ impl App {
             settings.edition,
             Arc::clone(&media),
             Arc::clone(&journal),
-            engine::Options::default(),
+            options,
         ));
         Ok(Arc::new(Self::of(
             settings, manifest, engine, media, journal,

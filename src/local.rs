@@ -9,6 +9,7 @@ mod get_video_duration;
 mod health_check;
 mod job_status;
 mod list_drafts;
+mod recover_draft;
 mod search_catalog;
 
 use std::any::Any;
@@ -81,6 +82,7 @@ local! {
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
     delete_draft::DeleteDraft,
+    recover_draft::RecoverDraft,
     health_check::HealthCheck,
 }
 

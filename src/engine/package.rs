@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
-use crate::engine::lint::folder::TOKEN;
+use crate::lint::paths::TOKEN;
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
@@ -342,7 +343,10 @@ impl Job {
                 "{app} is running ({process}) and writes its list of drafts when it ends: quit it and start it again; if the draft is not shown then, save it once more while {app} is closed"
             )
         } else if registered {
-            format!("start {app}: the draft \"{}\" is the first on its home page", self.name)
+            format!(
+                "start {app}: the draft \"{}\" is the first on its home page",
+                self.name
+            )
         } else {
             format!(
                 "{} is no drafts folder of {app}: copy the folder \"{}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
@@ -372,8 +376,8 @@ impl Home {
     fn new(request: &SaveRequest, name: &str) -> Result<Self> {
         match &request.target {
             None => {
-                let drafts = std::path::absolute(&request.drafts)
-                    .unwrap_or_else(|_| request.drafts.clone());
+                let drafts =
+                    std::path::absolute(&request.drafts).unwrap_or_else(|_| request.drafts.clone());
                 let root = registry::app_path(&drafts);
                 let folder = registry::app_path(&drafts.join(name));
                 Ok(Self {
@@ -483,24 +487,25 @@ async fn fetch_all(
     }
     let total = needed.len() as u64;
     let done = std::sync::atomic::AtomicU64::new(0);
-    let mut fetched: Vec<(usize, Result<Medium>)> =
-        futures::stream::iter(needed.iter().zip(&names).enumerate())
-            .map(|(index, (needed, (kind, stem)))| {
-                let done = &done;
-                async move {
-                    let result = fetch_one(needed, kind, stem, folder, media).await;
-                    let files_done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                    progress(Progress {
-                        files_done,
-                        files: total,
-                        message: format!("media {files_done} of {total}"),
-                    });
-                    (index, result)
-                }
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+    // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
+    let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
+    for (index, (needed, (kind, stem))) in needed.iter().zip(&names).enumerate() {
+        let done = &done;
+        work.push(Box::pin(async move {
+            let result = fetch_one(needed, kind, stem, folder, media).await;
+            let files_done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            progress(Progress {
+                files_done,
+                files: total,
+                message: format!("media {files_done} of {total}"),
+            });
+            (index, result)
+        }));
+    }
+    let mut fetched: Vec<(usize, Result<Medium>)> = futures::stream::iter(work)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
     fetched.sort_by_key(|(index, _)| *index);
     let mut files = Vec::with_capacity(needed.len());
     let mut failures = Vec::new();
@@ -550,7 +555,9 @@ fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
             rows.join("\n")
         ),
     )
-    .hint("put these files where they can be reached, or make the draft with others, and save again")
+    .hint(
+        "put these files where they can be reached, or make the draft with others, and save again",
+    )
 }
 
 async fn fetch_one(
@@ -605,7 +612,9 @@ fn make(folder: &Path) -> Result<()> {
 pub(crate) fn unwritable(path: &Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         std::io::ErrorKind::StorageFull => "free some space and save again",
-        _ => "check that the folder exists and may be written, or save into another with `draft_folder`",
+        _ => {
+            "check that the folder exists and may be written, or save into another with `draft_folder`"
+        }
     };
     Error::new(
         Kind::Conflict,

@@ -87,7 +87,9 @@ fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
         .arg("-i")
         .arg(file)
         .args(["-frames:v", "1", "-vf"])
-        .arg(format!("scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"))
+        .arg(format!(
+            "scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"
+        ))
         .args(["-f", "image2pipe", "-c:v", "png", "pipe:1"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -130,7 +132,11 @@ fn drawn(size: (f64, f64)) -> RgbImage {
         if strip.contains(&y) {
             let edge = (y - strip.start).min(strip.end - 1 - y);
             let hole = edge > 4 && edge < 4 + unit / 2 && x % unit < unit / 2;
-            if hole { Rgb([24, 26, 32]) } else { Rgb([236, 238, 244]) }
+            if hole {
+                Rgb([24, 26, 32])
+            } else {
+                Rgb([236, 238, 244])
+            }
         } else {
             let shade = (y * 24 / height) as u8;
             Rgb([24 + shade, 26 + shade, 32 + shade])
@@ -143,7 +149,11 @@ fn scaled((width, height): (f64, f64)) -> (u32, u32) {
     if !longer.is_finite() || longer <= 0.0 {
         return (SIDE, SIDE * 9 / 16);
     }
-    let side = |length: f64| (length / longer * f64::from(SIDE)).round().clamp(16.0, f64::from(SIDE)) as u32;
+    let side = |length: f64| {
+        (length / longer * f64::from(SIDE))
+            .round()
+            .clamp(16.0, f64::from(SIDE)) as u32
+    };
     (side(width), side(height))
 }
 

@@ -32,13 +32,21 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// As it stands in `draft_materials`.
-    pub fn value(&self, now: i64) -> Value {
+    pub(crate) fn value(&self, now: i64) -> Value {
         let (kind, duration, roughcut) = match self.content {
             Content::Picture | Content::MovingPicture => {
                 ("photo", PICTURE, json!({"start": -1, "duration": -1}))
             }
-            Content::Video => ("video", self.duration, json!({"start": 0, "duration": self.duration.0})),
-            Content::Sound => ("music", self.duration, json!({"start": 0, "duration": self.duration.0})),
+            Content::Video => (
+                "video",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
+            Content::Sound => (
+                "music",
+                self.duration,
+                json!({"start": 0, "duration": self.duration.0}),
+            ),
         };
         let is_sound = self.content == Content::Sound;
         let own = json!({
@@ -76,7 +84,11 @@ pub(crate) struct Meta<'a> {
 /// `draft_meta_info.json`.
 pub(crate) fn meta(meta: &Meta<'_>) -> Value {
     let mut value = Value::Object(shape("meta").clone());
-    let entries: Vec<_> = meta.entries.iter().map(|entry| entry.value(meta.now)).collect();
+    let entries: Vec<_> = meta
+        .entries
+        .iter()
+        .map(|entry| entry.value(meta.now))
+        .collect();
     value["draft_materials"][0]["value"] = Value::Array(entries);
     for (key, own) in [
         ("draft_id", json!(meta.id)),
@@ -107,7 +119,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
+    pub(crate) fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
         let timeline = serde_json::to_vec(document)
             .map_err(|error| Error::internal("a draft could not be written out").source(error))?;
         Ok(Self {
@@ -123,7 +135,7 @@ impl Documents {
 
     /// Names and contents. There is no `Timelines`, which the app makes of these, and no
     /// `template-2.tmp`, which some versions would go by.
-    pub fn all(&self) -> [(&'static str, Vec<u8>); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, Vec<u8>); 6] {
         let platform = match self.os {
             AppOs::Windows => "windows",
             AppOs::Macos => "mac",
@@ -141,15 +153,22 @@ impl Documents {
             ("draft_content.json", self.timeline.clone()),
             ("draft_info.json", self.timeline.clone()),
             ("draft_meta_info.json", self.meta.to_string().into_bytes()),
-            ("draft_virtual_store.json", self.store.to_string().into_bytes()),
+            (
+                "draft_virtual_store.json",
+                self.store.to_string().into_bytes(),
+            ),
             ("draft_agency_config.json", agency.to_string().into_bytes()),
             ("draft_settings", settings.into_bytes()),
         ]
     }
 
     /// Writes them; those that the draft cannot do without are on the disk afterwards.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let needed = ["draft_content.json", "draft_info.json", "draft_meta_info.json"];
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let needed = [
+            "draft_content.json",
+            "draft_info.json",
+            "draft_meta_info.json",
+        ];
         std::thread::scope(|scope| {
             let all: Vec<_> = self
                 .all()
@@ -185,7 +204,15 @@ fn virtual_store(entries: &[Entry]) -> Value {
         .map(|entry| json!({"child_id": entry.id, "parent_id": ""}))
         .collect();
     let mut top = Map::new();
-    for key in ["creation_time", "filter_type", "import_time", "import_time_us", "sort_sub_type", "sort_type", "subdraft_filter_type"] {
+    for key in [
+        "creation_time",
+        "filter_type",
+        "import_time",
+        "import_time_us",
+        "sort_sub_type",
+        "sort_type",
+        "subdraft_filter_type",
+    ] {
         top.insert(key.to_owned(), json!(0));
     }
     top.insert("display_name".to_owned(), json!(""));

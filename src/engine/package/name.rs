@@ -82,7 +82,11 @@ fn stem(source: &str, otherwise: &str) -> String {
         source
     };
     let last = path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let last = if is_url { decoded(last) } else { last.to_owned() };
+    let last = if is_url {
+        decoded(last)
+    } else {
+        last.to_owned()
+    };
     let stem = match last.rsplit_once('.') {
         Some((stem, ending)) if !stem.is_empty() && ending.len() <= 5 => stem,
         _ => &last,
@@ -101,15 +105,12 @@ fn decoded(text: &str) -> String {
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match hex {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = hex {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
@@ -123,10 +124,8 @@ pub(crate) fn target_folder(os: AppOs, folder: &str) -> Result<String> {
         AppOs::Macos => folder.to_owned(),
     };
     let bytes = plain.as_bytes();
-    let drive = bytes.len() >= 3
-        && bytes[0].is_ascii_alphabetic()
-        && bytes[1] == b':'
-        && bytes[2] == b'/';
+    let drive =
+        bytes.len() >= 3 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && bytes[2] == b'/';
     let right = match os {
         AppOs::Windows => drive || (plain.starts_with("//") && plain[2..].contains('/')),
         AppOs::Macos => plain.starts_with('/') && !plain.starts_with("//"),
@@ -195,7 +194,10 @@ mod tests {
             needed("audios", r"C:\music\song.v2.final.wav", false),
         ];
         let names = of_media(&all);
-        let names: Vec<_> = names.iter().map(|(kind, stem)| (*kind, stem.as_str())).collect();
+        let names: Vec<_> = names
+            .iter()
+            .map(|(kind, stem)| (*kind, stem.as_str()))
+            .collect();
         assert_eq!(
             names,
             [
@@ -213,9 +215,17 @@ mod tests {
         for (os, given, expected) in [
             (AppOs::Windows, r"D:\CapCut Drafts\", "D:/CapCut Drafts"),
             (AppOs::Windows, "C:/用户/草稿", "C:/用户/草稿"),
-            (AppOs::Windows, r"\\server\share\drafts", "//server/share/drafts"),
+            (
+                AppOs::Windows,
+                r"\\server\share\drafts",
+                "//server/share/drafts",
+            ),
             (AppOs::Windows, r"E:\", "E:/"),
-            (AppOs::Macos, "/Users/me/Movies/My Drafts/", "/Users/me/Movies/My Drafts"),
+            (
+                AppOs::Macos,
+                "/Users/me/Movies/My Drafts/",
+                "/Users/me/Movies/My Drafts",
+            ),
         ] {
             assert_eq!(target_folder(os, given).unwrap(), expected);
         }

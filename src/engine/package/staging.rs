@@ -32,7 +32,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
+    pub(crate) fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
         make(drafts)?;
         let to = drafts.join(name);
         check(&to, draft, overwrite)?;
@@ -65,12 +65,12 @@ impl Staging {
     }
 
     /// Where the draft will be.
-    pub fn path_of_draft(&self) -> PathBuf {
+    pub(crate) fn path_of_draft(&self) -> PathBuf {
         self.to.clone()
     }
 
     /// Puts the folder in its place, and says where what was there is kept, if it is.
-    pub fn finish(mut self) -> Result<Option<PathBuf>> {
+    pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
         let mark = self.path.join(COMPLETE);
         let name = self.to.file_name().unwrap_or_default().to_string_lossy();
         fs::write(&mark, name.as_bytes()).map_err(|error| unwritable(&mark, error))?;
@@ -239,7 +239,10 @@ mod tests {
         save(drafts.path(), "a", "one", false).unwrap();
         fs::write(drafts.path().join("trip/draft_info.json"), "edited").unwrap();
         let kept = save(drafts.path(), "a", "two", false).unwrap().unwrap();
-        assert_eq!(fs::read_to_string(kept.join("draft_info.json")).unwrap(), "edited");
+        assert_eq!(
+            fs::read_to_string(kept.join("draft_info.json")).unwrap(),
+            "edited"
+        );
         assert_eq!(names(drafts.path()), [BACKUPS, "trip"]);
     }
 
@@ -251,7 +254,10 @@ mod tests {
         assert!(error.to_string().contains("another draft"), "{error}");
         assert_eq!(names(drafts.path()), ["trip"], "nothing half-written stays");
         let kept = save(drafts.path(), "b", "two", true).unwrap().unwrap();
-        assert_eq!(fs::read_to_string(kept.join("draft_info.json")).unwrap(), "one");
+        assert_eq!(
+            fs::read_to_string(kept.join("draft_info.json")).unwrap(),
+            "one"
+        );
     }
 
     #[test]
@@ -280,10 +286,20 @@ mod tests {
         killed("whole", true);
         fs::write(drafts.path().join(format!("{TEMPORARY}0.lock")), "").unwrap();
         clean(drafts.path());
-        let living_name = living.path.file_name().unwrap().to_str().unwrap().to_owned();
+        let living_name = living
+            .path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert_eq!(
             names(drafts.path()),
-            [living_name.clone(), format!("{living_name}.lock"), "whole".to_owned()]
+            [
+                living_name.clone(),
+                format!("{living_name}.lock"),
+                "whole".to_owned()
+            ]
         );
         assert!(!drafts.path().join("whole").join(COMPLETE).exists());
     }

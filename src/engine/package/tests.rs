@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::*;
-use crate::engine::lint::{self, Severity};
+use crate::lint::{self, Severity};
 use crate::media::{Access, Limits};
 
 /// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
@@ -18,7 +18,10 @@ impl Sources {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-        put("clip 一.mp4", include_bytes!("../../../tests/drafts/clip.mp4"));
+        put(
+            "clip 一.mp4",
+            include_bytes!("../../../tests/drafts/clip.mp4"),
+        );
         put("wrong.png", &wav(24_000));
         let mut png = Cursor::new(Vec::new());
         image::RgbImage::from_pixel(90, 60, image::Rgb([20, 120, 220]))
@@ -27,7 +30,10 @@ impl Sources {
         put("picture.jpg", &png.into_inner());
         put("sound.mp3", &wav(24_000));
         put("empty.mp4", b"");
-        put("page.mp4", b"<!DOCTYPE html><html><body>Not found</body></html>");
+        put(
+            "page.mp4",
+            b"<!DOCTYPE html><html><body>Not found</body></html>",
+        );
         Self { folder }
     }
 
@@ -55,7 +61,14 @@ fn clip_of(scale: f64) -> Value {
            "scale": {"x": scale, "y": scale}, "transform": {"x": 0, "y": 0}})
 }
 
-fn segment(id: &str, material: &str, start: i64, duration: i64, source: Value, more: Value) -> Value {
+fn segment(
+    id: &str,
+    material: &str,
+    start: i64,
+    duration: i64,
+    source: Value,
+    more: Value,
+) -> Value {
     let mut segment = json!({
         "enable_adjust": true, "last_nonzero_volume": 1.0, "reverse": false, "track_attribute": 0,
         "track_render_index": 0, "visible": true, "id": id, "material_id": material,
@@ -155,7 +168,7 @@ fn working(sources: &Sources) -> Value {
             "material_animations": [{"id": "an1", "type": "sticker_animation", "multi_language_current": "none",
                 "animations": [{"id": "7210980292243231233", "resource_id": "7210980292243231233", "name": "Typewriter", "type": "in",
                                 "start": 0, "duration": 500_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null},
-                               {"id": "721", "resource_id": "721", "name": "Fade Out", "type": "out",
+                               {"id": "6724919382104871427", "resource_id": "6724919382104871427", "name": "Fade Out", "type": "out",
                                 "start": 2_400_000, "duration": 600_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null}]}]
         }
     })
@@ -218,7 +231,7 @@ async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
             .unwrap();
         assert!(saved.registered, "{:?}", saved.notes);
         assert_eq!(saved.files, 3);
-        let problems = lint::lint(&saved.folder).unwrap();
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, [], "{profile}");
     }
 }
@@ -262,7 +275,10 @@ async fn the_document_is_what_the_app_would_write() {
         (&json!("179.0.0"), &json!("mac"))
     );
     let tracks = draft["tracks"].as_array().unwrap();
-    let flags: Vec<_> = tracks.iter().map(|track| track["flag"].as_i64().unwrap()).collect();
+    let flags: Vec<_> = tracks
+        .iter()
+        .map(|track| track["flag"].as_i64().unwrap())
+        .collect();
     assert_eq!(flags, [0, 2, 0, 2, 0, 0, 0, 1]);
     assert_eq!(tracks[0]["segments"], json!([]), "so that gaps survive");
     let clips = &tracks[1]["segments"];
@@ -271,7 +287,10 @@ async fn the_document_is_what_the_app_would_write() {
         json!({"start": 0, "duration": 2_000_000}),
         "sorted, on the frames"
     );
-    assert_eq!(clips[1]["target_timerange"]["start"], 2_000_000, "still touching");
+    assert_eq!(
+        clips[1]["target_timerange"]["start"], 2_000_000,
+        "still touching"
+    );
     let source = &clips[1]["source_timerange"];
     assert_eq!(source["start"], 1_000_000);
     let times: Vec<_> = clips[1]["common_keyframes"][0]["keyframe_list"]
@@ -280,18 +299,38 @@ async fn the_document_is_what_the_app_would_write() {
         .iter()
         .map(|keyframe| keyframe["time_offset"].as_i64().unwrap())
         .collect();
-    assert_eq!(times, [1_000_000, 2_000_000], "on the clock of the file, in order");
+    assert_eq!(
+        times,
+        [1_000_000, 2_000_000],
+        "on the clock of the file, in order"
+    );
     let picture = &tracks[3]["segments"][0];
     assert_eq!(picture["speed"], 1.0);
-    assert_eq!(tracks[6]["segments"][0]["common_keyframes"][0]["property_type"], "KFTypeGlobalAlpha");
+    assert_eq!(
+        tracks[6]["segments"][0]["common_keyframes"][0]["property_type"],
+        "KFTypeGlobalAlpha"
+    );
     let materials = &draft["materials"];
     let photo = &materials["videos"][1];
     assert_eq!(photo["type"], "photo");
     assert_eq!(photo["duration"], 10_800_000_000_i64);
-    assert_eq!((&photo["width"], &photo["height"]), (&json!(90), &json!(60)));
+    assert_eq!(
+        (&photo["width"], &photo["height"]),
+        (&json!(90), &json!(60))
+    );
     assert_eq!(materials["videos"][0]["has_audio"], true);
-    assert!(materials["audios"][0]["path"].as_str().unwrap().ends_with("/assets/audio/sound.wav"));
-    assert!(photo["path"].as_str().unwrap().ends_with("/assets/image/picture.png"));
+    assert!(
+        materials["audios"][0]["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/assets/audio/sound.wav")
+    );
+    assert!(
+        photo["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/assets/image/picture.png")
+    );
     assert_eq!(materials["texts"][1]["type"], "subtitle");
     assert_eq!(materials["common_mask"].as_array().unwrap().len(), 1);
     assert!(materials.get("masks").is_none());
@@ -312,7 +351,10 @@ async fn every_segment_has_what_the_app_would_add_at_opening() {
         .unwrap()
         .iter()
         .flat_map(|(name, all)| {
-            all.as_array().unwrap().iter().map(move |one| (one["id"].as_str().unwrap(), name.as_str()))
+            all.as_array()
+                .unwrap()
+                .iter()
+                .map(move |one| (one["id"].as_str().unwrap(), name.as_str()))
         })
         .collect();
     let companions = |track: usize, segment: usize| -> Vec<&str> {
@@ -325,12 +367,27 @@ async fn every_segment_has_what_the_app_would_add_at_opening() {
     };
     assert_eq!(
         companions(1, 0),
-        ["speeds", "placeholder_infos", "transitions", "canvases", "sound_channel_mappings", "material_colors", "vocal_separations"]
+        [
+            "speeds",
+            "placeholder_infos",
+            "transitions",
+            "canvases",
+            "sound_channel_mappings",
+            "material_colors",
+            "vocal_separations"
+        ]
     );
     assert_eq!(companions(1, 1).last(), Some(&"common_mask"));
     assert_eq!(
         companions(2, 0),
-        ["speeds", "placeholder_infos", "audio_fades", "beats", "sound_channel_mappings", "vocal_separations"]
+        [
+            "speeds",
+            "placeholder_infos",
+            "audio_fades",
+            "beats",
+            "sound_channel_mappings",
+            "vocal_separations"
+        ]
     );
     assert_eq!(companions(4, 0), [""; 0]);
     assert_eq!(companions(6, 0), ["material_animations"]);
@@ -346,10 +403,19 @@ async fn all_media_that_cannot_be_had_are_named_and_nothing_stays() {
     videos[0]["remote_url"] = json!(sources.path("empty.mp4"));
     videos[1]["remote_url"] = json!("http://127.0.0.1:9/gone.png?token=secret");
     working["materials"]["audios"][0]["remote_url"] = json!(sources.path("page.mp4"));
-    let error = save_it(&working, &request(drafts.path(), "capcut-win")).await.unwrap_err();
+    let error = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::Media);
     let text = error.to_string();
-    for part in ["3 of 3", "empty.mp4", "is empty", "http://127.0.0.1:9/gone.png", "page.mp4", "track \"video_main\" at"] {
+    for part in [
+        "3 of 3",
+        "empty.mp4",
+        "is empty",
+        "http://127.0.0.1:9/gone.png",
+        "page.mp4",
+        "track \"video_main\" at",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains("secret"), "{text}");
@@ -362,8 +428,13 @@ async fn a_sound_in_place_of_a_picture_is_refused() {
     let drafts = tempfile::tempdir().unwrap();
     let mut working = working(&sources);
     working["materials"]["videos"][1]["remote_url"] = json!(sources.path("wrong.png"));
-    let error = save_it(&working, &request(drafts.path(), "capcut-win")).await.unwrap_err();
-    assert!(error.to_string().contains("there is no picture in it"), "{error}");
+    let error = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("there is no picture in it"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -372,11 +443,18 @@ async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this
     for (os, folder, root) in [
         (AppOs::Windows, r"D:\CapCut 草稿\", "D:/CapCut 草稿"),
         (AppOs::Windows, r"\\nas\share\drafts", "//nas/share/drafts"),
-        (AppOs::Macos, "/Users/me/Movies/My Drafts", "/Users/me/Movies/My Drafts"),
+        (
+            AppOs::Macos,
+            "/Users/me/Movies/My Drafts",
+            "/Users/me/Movies/My Drafts",
+        ),
     ] {
         let drafts = tempfile::tempdir().unwrap();
         let mut request = request(drafts.path(), "capcut-win");
-        request.profile.platform.insert("device_id".to_owned(), json!("this-machine"));
+        request
+            .profile
+            .platform
+            .insert("device_id".to_owned(), json!("this-machine"));
         request.target = Some(Target {
             os,
             folder: Some(folder.to_owned()),
@@ -384,15 +462,24 @@ async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this
         let saved = save_it(&working(&sources), &request).await.unwrap();
         let draft = read(&saved.folder, "draft_info.json");
         let path = draft["materials"]["videos"][0]["path"].as_str().unwrap();
-        assert_eq!(path, format!("{root}/My 草稿 draft/assets/video/clip 一.mp4"));
+        assert_eq!(
+            path,
+            format!("{root}/My 草稿 draft/assets/video/clip 一.mp4")
+        );
         let meta = read(&saved.folder, "draft_meta_info.json");
         assert_eq!(meta["draft_root_path"], root);
         let here = drafts.path().to_string_lossy().into_owned();
         for text in [draft.to_string(), meta.to_string()] {
             assert!(!text.contains(&here) && !text.contains("this-machine"));
         }
-        let problems = lint::lint(&saved.folder).unwrap();
-        assert!(problems.iter().all(|problem| problem.severity < Severity::Warning || cfg!(not(target_os = "linux"))), "{problems:?}");
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.severity < Severity::Warning
+                    || cfg!(not(target_os = "linux"))),
+            "{problems:?}"
+        );
     }
 }
 
@@ -402,7 +489,10 @@ async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
     let drafts = tempfile::tempdir().unwrap();
     let mut request = request(drafts.path(), "capcut-win");
     request.zip = true;
-    request.profile.platform.insert("device_id".to_owned(), json!("this-machine"));
+    request
+        .profile
+        .platform
+        .insert("device_id".to_owned(), json!("this-machine"));
     let saved = save_it(&working(&sources), &request).await.unwrap();
     let file = fs::File::open(saved.zip.unwrap()).unwrap();
     let mut zip = zip::ZipArchive::new(file).unwrap();
@@ -416,11 +506,24 @@ async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
     let path = draft["materials"]["audios"][0]["path"].as_str().unwrap();
     assert_eq!(path, format!("{TOKEN}/assets/audio/sound.wav"));
     assert!(!text.contains("this-machine") && !text.contains(&*drafts.path().to_string_lossy()));
-    let names: Vec<_> = zip.file_names().map(|name| name.expect("a readable name").into_owned()).collect();
-    for name in ["INSTALL.txt", "My 草稿 draft/assets/video/clip 一.mp4", "My 草稿 draft/draft_cover.jpg"] {
-        assert!(names.iter().any(|other| other == name), "{name} in {names:?}");
+    let names: Vec<_> = zip
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
+    for name in [
+        "INSTALL.txt",
+        "My 草稿 draft/assets/video/clip 一.mp4",
+        "My 草稿 draft/draft_cover.jpg",
+    ] {
+        assert!(
+            names.iter().any(|other| other == name),
+            "{name} in {names:?}"
+        );
     }
-    assert!(!names.iter().any(|name| name.contains("capcut-mcp")), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.contains("capcut-mcp")),
+        "{names:?}"
+    );
     let once: HashSet<_> = names.iter().collect();
     assert_eq!(once.len(), names.len());
 }
@@ -445,9 +548,20 @@ async fn saving_again_gives_the_same_draft_and_one_entry_in_the_list() {
 async fn a_thousand_segments_are_saved_and_checked() {
     let sources = Sources::new();
     let mut working = working(&sources);
-    let texts: Vec<_> = (0..1000).map(|n| text(&format!("text{n}"), "some words to read")).collect();
+    let texts: Vec<_> = (0..1000)
+        .map(|n| text(&format!("text{n}"), "some words to read"))
+        .collect();
     let segments: Vec<_> = (0..1000)
-        .map(|n| segment(&format!("seg{n}"), &format!("text{n}"), n * 1_000_000, 1_000_000, json!(null), json!({"render_index": 15000})))
+        .map(|n| {
+            segment(
+                &format!("seg{n}"),
+                &format!("text{n}"),
+                n * 1_000_000,
+                1_000_000,
+                json!(null),
+                json!({"render_index": 15000}),
+            )
+        })
         .collect();
     working["materials"]["texts"] = json!(texts);
     working["materials"]["videos"] = json!([]);
@@ -456,12 +570,20 @@ async fn a_thousand_segments_are_saved_and_checked() {
         {"id": "t", "type": "text", "name": "texts", "attribute": 0, "flag": 0, "is_default_name": false, "segments": segments}]);
     let drafts = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let saved = save_it(&working, &request(drafts.path(), "capcut-win")).await.unwrap();
+    let saved = save_it(&working, &request(drafts.path(), "capcut-win"))
+        .await
+        .unwrap();
     let taken = started.elapsed();
     let started = Instant::now();
-    let problems = lint::lint(&saved.folder).unwrap();
-    eprintln!("1,000 segments: saved in {taken:?}, checked in {:?}", started.elapsed());
+    let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+    eprintln!(
+        "1,000 segments: saved in {taken:?}, checked in {:?}",
+        started.elapsed()
+    );
     assert_eq!(problems, []);
     let draft = read(&saved.folder, "draft_content.json");
-    assert_eq!(draft["tracks"][1]["segments"].as_array().unwrap().len(), 1000);
+    assert_eq!(
+        draft["tracks"][1]["segments"].as_array().unwrap().len(),
+        1000
+    );
 }

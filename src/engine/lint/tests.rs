@@ -1,3 +1,0 @@
-//! Every rule of the linter on a draft that breaks it.
-
-use super::*;
