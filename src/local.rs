@@ -10,6 +10,7 @@ mod health_check;
 mod job_status;
 mod list_drafts;
 mod search_catalog;
+mod validate_draft;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -81,6 +82,7 @@ local! {
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
     delete_draft::DeleteDraft,
+    validate_draft::ValidateDraft,
     health_check::HealthCheck,
 }
 

@@ -1,3 +1,5 @@
+//! The finished document: its shape, its frames, and what it refers to.
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
