@@ -270,6 +270,16 @@ pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
+/// The API reads `duration` as text, but cannot take the end of a clip from it then.
+pub(crate) fn no_text_for_length(call: &Call, is_end: bool) -> Tried<()> {
+    match call.arguments.get("duration") {
+        Some(Value::String(text)) if is_end && call.manner == Manner::Api => Err(Error::invalid(
+            format!("`duration` is the text {text:?}, and a number is wanted"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The drafts folder that a call names, for the paths of the working document.
 pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
     match folder {

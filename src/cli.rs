@@ -4,7 +4,7 @@
 //! an exit code.
 
 mod call;
-pub(crate) mod compose;
+mod compose;
 mod doctor;
 mod engine;
 mod lint;
@@ -191,7 +191,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
         Command::Engine(engine) => {
             let settings = options.settings(None)?;
-            wait_here(engine.run(settings))
+            engine.run(settings)
         }
     }
 }

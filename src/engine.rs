@@ -15,6 +15,7 @@ pub(crate) mod saving;
 pub(crate) mod subtitle;
 pub(crate) mod timeline;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,12 +26,14 @@ use crate::args::reply::Placed;
 use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
+use crate::draft::working::{self, Refreshed};
 use crate::engine::edit::{Edit, Outcome};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
 use crate::media::Media;
+use crate::settings::Settings;
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
@@ -39,18 +42,37 @@ const VERSION: u32 = 1;
 /// How often an edit is tried anew when another process was faster.
 const TRIES: usize = 64;
 
+/// The site that links to drafts lead to with the reference API, unless it is configured.
+const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
+
+/// What links to drafts at that site begin with.
+pub(crate) fn link_at(site: &str) -> String {
+    format!("{}/draft/downloader", site.trim_end_matches('/'))
+}
+
 /// What the engine is told besides.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// The site and path that links to drafts begin with.
     pub link: String,
+    /// Where drafts are saved that no app on this machine would find.
+    pub data_dir: Option<PathBuf>,
+    /// Where CapCut may keep its drafts.
+    pub capcut_dirs: Vec<PathBuf>,
+    /// Where JianYing may keep its drafts.
+    pub jianying_dirs: Vec<PathBuf>,
+    /// The folders that callers over HTTP may name to be saved into.
+    pub allowed_dirs: Vec<PathBuf>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        // What the reference API answers unless it is configured.
+impl Options {
+    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
         Self {
-            link: "https://www.install-ai-guider.top/draft/downloader".to_owned(),
+            link: link_at(DRAFT_DOMAIN),
+            data_dir: settings.data_dir().ok().map(Path::to_owned),
+            capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
+            jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
+            allowed_dirs,
         }
     }
 }
@@ -252,6 +274,23 @@ impl Engine {
         Ok(read(&draft))
     }
 
+    /// The working document. With `refresh` everything is as it is; without, over HTTP, what was not refreshed
+    /// yet is as it was asked for, as the API has it.
+    pub(crate) fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
+        let held = self.hold(id)?;
+        let mut draft = held.lock();
+        self.catch_up(&mut draft)?;
+        if refresh {
+            *held.refreshed() = refreshed_now(&draft);
+        }
+        let refreshed = *held.refreshed();
+        if refresh || strict {
+            Ok(working::write(&draft))
+        } else {
+            Ok(working::write_unrefreshed(&draft, refreshed))
+        }
+    }
+
     /// A new draft, with its first edit if there is one: both are one record.
     fn open(&self, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
@@ -283,7 +322,12 @@ impl Engine {
         };
         self.journal
             .create(&row, &record(0, call, &found, &placed)?)?;
-        self.drafts.insert(draft);
+        let refreshed = Refreshed {
+            media: 0,
+            segments: 0,
+            call: 0,
+        };
+        self.drafts.insert(draft, refreshed);
         Ok(placed)
     }
 
@@ -292,7 +336,8 @@ impl Engine {
             return Ok(held);
         }
         let draft = self.fold(id)?;
-        Ok(self.drafts.insert(draft))
+        let refreshed = refreshed_now(&draft);
+        Ok(self.drafts.insert(draft, refreshed))
     }
 
     /// A draft from its calls.
@@ -368,6 +413,14 @@ fn empty(id: &DraftId, new: &NewDraft) -> Draft {
         media: Vec::new(),
         sequence: 1,
         made: 0,
+    }
+}
+
+fn refreshed_now(draft: &Draft) -> Refreshed {
+    Refreshed {
+        media: draft.media.len(),
+        segments: draft.made,
+        call: draft.sequence,
     }
 }
 

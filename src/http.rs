@@ -1,362 +1,330 @@
-//! The engine as an HTTP server: one route per tool, from the list, with the manners of the reference API.
+//! The engine as an HTTP server: one route per tool, from the list, in the manner of the reference API.
 //!
-//! Almost everything is answered with 200 and `{"error", "output", "success"}`; pages of HTML tell the rest.
-//! What the reference does not say stands beside `output`: `placed`, `notes`, `backend`.
+//! Which calls there are and what they do is the tools' matter; this module knows the shell around them:
+//! routing, bodies, the envelope, and the manners of a listener that anyone may talk to.
 
-mod json;
+mod answer;
+mod body;
+mod receive;
+#[cfg(test)]
+mod tests;
+mod texts;
 
-use std::panic::AssertUnwindSafe;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request as Http, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
-use axum::serve::ListenerExt as _;
-use futures::FutureExt as _;
-use serde_json::{Map, Value, json};
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use crate::args::{Manner, Object, is_truthy};
+use crate::args::{Manner, Object};
+use crate::backend::dialect;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
-use crate::tools::{ROUTED, Spec};
+use crate::exec::{App, Context};
+use crate::manifest::Manifest;
+use crate::tools::{self, ROUTED, Spec};
+use answer::Answer;
+use body::{Body, Unreadable};
+use receive::{Receiver, Unreceived};
 
-/// The most that a request may hold.
-const MAX_BODY: usize = 64 << 20;
+/// Calls that are carried out at once; more are told to come back.
+const CALLS: usize = 512;
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 4096;
+/// For the headers of a request, the wait for them on an idle connection included.
+const HEADERS: Duration = Duration::from_mins(1);
+/// What is under way when the server is told to stop has so long to end.
+const LAST_CALLS: Duration = Duration::from_secs(10);
 
-/// How long a request may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Carries a decoded call out.
+pub(crate) type Run =
+    Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
-/// How many requests are carried out at once; more are told to come again.
-const MAX_CALLS: usize = 256;
+/// Makes the link to a draft that answers hold.
+pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
-struct Server {
-    engine: Arc<Engine>,
-    calls: Semaphore,
+/// The API: its routes and what stands behind them.
+pub(crate) struct Api {
+    routes: HashMap<String, Route>,
+    run: Run,
+    /// What `GET /health` answers.
+    health: Value,
+    link: Link,
+    calls: Arc<Semaphore>,
+    receiver: Receiver,
 }
 
-/// Answers until the process is told to end; requests that have arrived are answered first.
-pub(crate) async fn serve(listener: TcpListener, engine: Arc<Engine>) -> std::io::Result<()> {
-    let server = Arc::new(Server {
-        engine,
-        calls: Semaphore::new(MAX_CALLS),
-    });
-    let router = Router::new().fallback(answer).with_state(server);
-    // Answers are small and awaited: they leave at once.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(told_to_end())
-        .await
+#[derive(Clone, Copy)]
+struct Route {
+    /// `None`: the server's own health.
+    spec: Option<&'static Spec>,
+    get: bool,
 }
 
-async fn told_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-async fn answer(State(server): State<Arc<Server>>, request: Http) -> Response {
-    let (head, body) = request.into_parts();
-    let Some(path) = plain_path(head.uri.path()) else {
-        return page(StatusCode::NOT_FOUND);
-    };
-    if path == "/health" {
-        return health(&server, &head.method);
-    }
-    let Some(spec) = path
-        .strip_prefix('/')
-        .and_then(|name| ROUTED.iter().find(|spec| spec.name == name))
-    else {
-        return page(StatusCode::NOT_FOUND);
-    };
-    let allowed = if is_list(spec) {
-        "GET, HEAD, OPTIONS"
-    } else {
-        "POST, OPTIONS"
-    };
-    let arguments = match head.method {
-        Method::OPTIONS => return with_allow(StatusCode::OK, allowed, ""),
-        Method::GET | Method::HEAD if is_list(spec) => Object::new(),
-        Method::POST if !is_list(spec) => {
-            if !is_json(head.headers.get(header::CONTENT_TYPE)) {
-                return page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            }
-            let body = match receive(body).await {
-                Ok(body) => body,
-                Err(status) => return page(status),
-            };
-            match json::read(&body) {
-                Ok(arguments) => arguments,
-                Err(json::Fault::Page(status)) => return page(status),
-                Err(json::Fault::Told(error)) => return failure(spec, &error, &Object::new()),
-            }
-        }
-        _ => return with_allow(StatusCode::METHOD_NOT_ALLOWED, allowed, METHOD_PAGE),
-    };
-    carry_out(&server, spec, arguments).await
-}
-
-async fn carry_out(server: &Server, spec: &'static Spec, arguments: Object) -> Response {
-    let texts = spec.texts;
-    let missing = texts
-        .required
-        .iter()
-        .any(|name| !arguments.get(*name).is_some_and(is_truthy))
-        || texts
-            .not_null
-            .iter()
-            .any(|name| arguments.get(*name).is_some_and(Value::is_null));
-    if missing {
-        return envelope(StatusCode::OK, Err(texts.missing), Object::new());
-    }
-    let Ok(_slot) = server.calls.try_acquire() else {
-        let busy = Error::new(
-            Kind::Busy,
-            format!("{MAX_CALLS} calls are being carried out already"),
+impl Api {
+    /// The API of a process whose calls are all carried out by its engine.
+    pub(crate) fn of(app: &Arc<App>) -> Self {
+        let engine = Arc::clone(&app.engine);
+        let health = dialect::engine_health(engine.edition(), app.journal.path());
+        let app = Arc::clone(app);
+        Self::new(
+            health,
+            Box::new(move |draft| engine.link(draft)),
+            Arc::new(move |request| {
+                let app = Arc::clone(&app);
+                Box::pin(async move { app.run(request, Context::default()).await })
+            }),
         )
-        .hint("call again in a moment");
-        return failure(spec, &busy, &arguments);
-    };
-    let draft = arguments.clone();
-    let request = match spec.decode(arguments, Manner::Api) {
-        Ok(request) => request,
-        Err(error) => return failure(spec, &error, &draft),
-    };
-    let work = AssertUnwindSafe(request.run(&server.engine)).catch_unwind();
-    let reply = work.await.unwrap_or_else(|_| {
-        tracing::error!(tool = spec.name, "the call panicked");
-        Err(Error::internal(
-            "a fault of the engine's own stopped this call",
-        ))
-    });
-    let link = |draft: &DraftId| server.engine.link(draft);
-    let answered: Result<(Value, Object)> = reply.and_then(|mut reply| {
-        let beside = beside(&mut reply);
-        Ok((spec.reply_to_api(reply, &link)?, beside))
-    });
-    match answered {
-        Ok((output, beside)) => envelope(StatusCode::OK, Ok(output), beside),
-        Err(error) => failure(spec, &error, &draft),
+    }
+
+    fn new(health: Value, link: Link, run: Run) -> Self {
+        // Where a user's own file sends calls to is a matter of calling, not of answering.
+        let manifest = Manifest::built_in();
+        let mut routes = HashMap::new();
+        for spec in &ROUTED {
+            let Some(listed) = manifest.tools.get(spec.name) else {
+                continue;
+            };
+            if let Some(path) = listed.path() {
+                let route = Route {
+                    spec: Some(spec),
+                    get: listed.get.is_some(),
+                };
+                routes.insert(path.trim_start_matches('/').to_owned(), route);
+            }
+        }
+        let route = Route {
+            spec: None,
+            get: true,
+        };
+        routes.insert("health".to_owned(), route);
+        Self {
+            routes,
+            run,
+            health,
+            link,
+            calls: Arc::new(Semaphore::new(CALLS)),
+            receiver: Receiver::default(),
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        // The body is read even where nobody wants it, so that the connection can go on after it.
+        let body = self.receiver.receive(body).await;
+        let path = resolved(head.uri.path());
+        let Some(&route) = self.routes.get(path.as_ref()) else {
+            return answer::page(StatusCode::NOT_FOUND);
+        };
+        let allow = if route.get {
+            "GET, HEAD, OPTIONS"
+        } else {
+            "OPTIONS, POST"
+        };
+        match (&head.method, route.get) {
+            (&Method::OPTIONS, _) => return answer::options(allow),
+            (&Method::GET | &Method::HEAD, true) | (&Method::POST, false) => {}
+            _ => return answer::not_allowed(allow),
+        }
+        let Some(spec) = route.spec else {
+            return answer::json(
+                StatusCode::OK,
+                self.health.clone(),
+            );
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(Unreceived::TooLarge(limit)) => return answer::too_large(limit),
+            Err(Unreceived::TooSlow) => return answer::page(StatusCode::REQUEST_TIMEOUT),
+            Err(Unreceived::Broken) => return answer::page(StatusCode::BAD_REQUEST),
+        };
+        if route.get {
+            return self.call(spec, Ok(Object::new())).await;
+        }
+        if !is_json(&head.headers) {
+            return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        let arguments = match Body::read(&body.bytes) {
+            Ok(read) => read.arguments(|name| knows(spec, name)),
+            Err(Unreadable::Malformed) => return answer::page(StatusCode::BAD_REQUEST),
+            Err(Unreadable::NotAnObject | Unreadable::TooDeep) => {
+                return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+        };
+        self.call(spec, arguments).await
+    }
+
+    /// Carries a call out in a task of its own: as with the API, a client that goes away does not undo it,
+    /// and what goes wrong in it ends nothing else. The permit tells a stopping server that it still runs.
+    async fn call(self: &Arc<Self>, spec: &'static Spec, arguments: Result<Object>) -> Answer {
+        let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
+            return answer::busy(&format!(
+                "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
+            ));
+        };
+        let api = Arc::clone(self);
+        let work = tokio::spawn(async move {
+            let answer = api.carry_out(spec, arguments).await;
+            drop(permit);
+            answer
+        });
+        work.await.unwrap_or_else(|_| {
+            let error = Error::internal("a fault of capcut-mcp's own stopped this call")
+                .hint("look at the draft before you call again, and report this");
+            failed(spec, &error, None)
+        })
+    }
+
+    async fn carry_out(&self, spec: &'static Spec, arguments: Result<Object>) -> Answer {
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(error) => return failed(spec, &error, None),
+        };
+        if let Some(missing) = texts::missing(&spec.texts, &arguments) {
+            return answer::failure(missing);
+        }
+        let request = match spec.decode(arguments, Manner::Api) {
+            Ok(request) => request,
+            Err(error) => return failed(spec, &error, None),
+        };
+        let draft = request.draft().cloned();
+        let reply = match (self.run)(request).await {
+            Ok(reply) => reply,
+            Err(error) => return failed(spec, &error, draft.as_ref()),
+        };
+        answer::success(spec, reply, &self.link)
+            .unwrap_or_else(|error| failed(spec, &error, draft.as_ref()))
     }
 }
 
-/// What the reference does not answer.
-fn beside(reply: &mut Value) -> Object {
-    let mut beside = Object::new();
-    let Value::Object(reply) = reply else {
-        return beside;
-    };
-    for name in ["notes", "backend"] {
-        if let Some(value) = reply.get(name) {
-            beside.insert(name.to_owned(), value.clone());
-        }
-    }
-    if reply.contains_key("track") {
-        let placed: Object = ["track", "segment_id", "start", "end"]
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), reply.get(name)?.clone())))
-            .collect();
-        beside.insert("placed".to_owned(), placed.into());
-    }
-    if let Some(folder) = reply.get("folder") {
-        beside.insert("folder".to_owned(), folder.clone());
-    }
-    beside
-}
-
-fn failure(spec: &Spec, error: &Error, arguments: &Object) -> Response {
-    let texts = spec.texts;
-    let draft = arguments
-        .get("draft_id")
-        .or_else(|| arguments.get("task_id"));
-    let text = match draft {
-        Some(draft) if error.kind == Kind::NotFound && !texts.unknown.is_empty() => {
-            let id = draft
-                .as_str()
-                .map_or_else(|| draft.to_string(), str::to_owned);
-            let known = error.hint.as_deref().unwrap_or_default();
-            format!("{} {known}", texts.unknown.replace("{}", &id))
-                .trim_end()
-                .to_owned()
-        }
-        _ => {
-            let told = error.to_string().replace("\nhint: ", " — ");
-            format!("{}{told}{}", texts.before, texts.after)
-        }
-    };
+fn failed(spec: &Spec, error: &Error, draft: Option<&DraftId>) -> Answer {
     if error.kind == Kind::Internal {
         tracing::error!(tool = spec.name, "{error}");
     }
-    let status = match error.kind {
-        Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::OK,
-    };
-    envelope(status, Err(&text), Object::new())
-}
-
-/// The answer's keys are sorted, as the reference sorts them.
-fn envelope(status: StatusCode, answered: Result<Value, &str>, beside: Object) -> Response {
-    let mut answer: Map<String, Value> = beside;
-    let (success, output, error) = match answered {
-        Ok(output) => (true, output, ""),
-        Err(error) => (false, Value::from(""), error),
-    };
-    answer.insert("success".to_owned(), success.into());
-    answer.insert("output".to_owned(), output);
-    answer.insert("error".to_owned(), error.into());
-    let mut body = String::new();
-    json::write(&mut body, &Value::Object(answer));
-    body.push('\n');
-    respond(status, "application/json", body)
-}
-
-fn health(server: &Server, method: &Method) -> Response {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return with_allow(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD", METHOD_PAGE);
+    let text = texts::failure(&spec.texts, error, draft.map(DraftId::as_str));
+    if error.kind == Kind::Busy {
+        answer::busy(&text)
+    } else {
+        answer::failure(&text)
     }
-    let body = json!({
-        "status": "ok",
-        "edition": server.engine.edition().name(),
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    respond(StatusCode::OK, "application/json", format!("{body}\n"))
 }
 
-/// Lists are asked for, everything else is sent.
-fn is_list(spec: &Spec) -> bool {
-    spec.name.starts_with("get_")
+/// Whether the tool has an argument of this name; asked only when something is wrong with it.
+fn knows(spec: &Spec, name: &str) -> bool {
+    let properties = spec.input().get("properties");
+    properties.is_some_and(|properties| properties.get(name).is_some())
 }
 
-/// The path with escapes read and doubled slashes made one.
-fn plain_path(path: &str) -> Option<String> {
+/// The path without the slashes before it, percent codes resolved.
+fn resolved(path: &str) -> Cow<'_, str> {
+    let path = if path.contains('%') {
+        Cow::Owned(decoded(path))
+    } else {
+        Cow::Borrowed(path)
+    };
+    match path {
+        Cow::Borrowed(path) => Cow::Borrowed(path.trim_start_matches('/')),
+        Cow::Owned(path) => Cow::Owned(path.trim_start_matches('/').to_owned()),
+    }
+}
+
+fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        let byte = if byte == b'%' {
-            let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-            (digit()? * 16 + digit()?) as u8
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|&b| char::from(b).to_digit(16));
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            bytes.push((high * 16 + low) as u8);
+            rest = &after[2..];
         } else {
-            byte
-        };
-        if byte != b'/' || bytes.last() != Some(&b'/') {
-            bytes.push(byte);
+            bytes.push(*first);
+            rest = after;
         }
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `application/json` and `application/…+json`, in any case and with parameters.
-fn is_json(content_type: Option<&HeaderValue>) -> bool {
-    let Some(text) = content_type.and_then(|value| value.to_str().ok()) else {
+/// `application/json` or `application/*+json`, whatever the case and the parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
         return false;
     };
-    let kind = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-async fn receive(body: Body) -> std::result::Result<Bytes, StatusCode> {
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
-    }
-}
-
-const METHOD_PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n<p>The method is not allowed for the requested URL.</p>\n";
-
-/// What the reference says in HTML.
-fn page(status: StatusCode) -> Response {
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let told = match status {
-        StatusCode::NOT_FOUND => "The requested URL was not found on the server.",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            "The request needs the header Content-Type: application/json."
+/// Serves until `stop`; then takes nothing new and gives what is under way a little time.
+pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .half_close(true);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("no connection could be accepted: {error}");
+                // Without file handles it fails again at once.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("TCP_NODELAY could not be set: {error}");
         }
-        StatusCode::BAD_REQUEST => "The body of the request is not JSON.",
-        StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than 64 MiB.",
-        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive.",
-        _ => "The body of the request is not a JSON object.",
-    };
-    respond(
-        status,
-        "text/html; charset=utf-8",
-        format!(
-            "<!doctype html>\n<html lang=en>\n<title>{} {reason}</title>\n<h1>{reason}</h1>\n<p>{told}</p>\n",
-            status.as_u16()
-        ),
-    )
-}
-
-fn with_allow(status: StatusCode, allowed: &'static str, body: &'static str) -> Response {
-    let mut response = respond(status, "text/html; charset=utf-8", body.to_owned());
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_read_as_the_reference_reads_them() {
-        let check = |path, expected: Option<&str>| {
-            assert_eq!(plain_path(path).as_deref(), expected, "{path}");
-        };
-        check("/add_text", Some("/add_text"));
-        check("//get_mask_types", Some("/get_mask_types"));
-        check("/%61dd_text", Some("/add_text"));
-        check("/add_text/", Some("/add_text/"));
-        check("/%zz", None);
-        check("/%ff", None);
+        let api = Arc::clone(&api);
+        let service = service_fn(move |request| {
+            let api = Arc::clone(&api);
+            async move { Ok::<_, Infallible>(api.answer(request).await) }
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection broke: {error}");
+            }
+            drop(place);
+        });
     }
-
-    #[test]
-    fn content_types_of_json_are_taken() {
-        let check = |text, expected| {
-            assert_eq!(
-                is_json(Some(&HeaderValue::from_static(text))),
-                expected,
-                "{text}"
-            );
-        };
-        check("application/json", true);
-        check("Application/JSON; charset=utf-8", true);
-        check("application/vnd.api+json", true);
-        check("text/plain", false);
-        check("application/x-www-form-urlencoded", false);
-        assert!(!is_json(None));
+    drop(listener);
+    let under_way = CALLS - api.calls.available_permits();
+    if under_way > 0 {
+        tracing::info!("stopping: {under_way} calls are still under way");
+    }
+    let ended = async {
+        graceful.shutdown().await;
+        // Also those whose clients have gone.
+        let _ = api.calls.acquire_many(CALLS as u32).await;
+    };
+    if tokio::time::timeout(LAST_CALLS, ended).await.is_err() {
+        let left = CALLS - api.calls.available_permits();
+        tracing::warn!("stopped; {left} calls were cut off");
     }
 }

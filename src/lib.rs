@@ -12,7 +12,7 @@
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`] | the document, the names, what is known of a file |
-//! | 1 | [`error`], [`units`], [`settings`] | |
+//! | 1 | [`error`], [`units`], [`settings`], [`metrics`] | |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
 
@@ -37,6 +37,7 @@ mod local;
 mod manifest;
 mod mcp;
 mod media;
+mod metrics;
 mod settings;
 mod tools;
 mod units;

@@ -9,11 +9,11 @@ use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::dialect::{self, Answers, Server};
+use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
 use super::{Failure, Progress};
 use crate::draft::ids::DraftId;
-use crate::envelope::{self, Answer};
+use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};
@@ -171,9 +171,12 @@ impl Remote {
                     .await?
             }
             None => {
-                let output = self.output(&ask).await?;
-                self.same_draft(request.draft(), &output, path)?;
-                output
+                let mut opened = self.opened(&ask).await?;
+                self.same_draft(request.draft(), &opened.output, path)?;
+                if server.dialect == Dialect::Engine {
+                    dialect::join(&mut opened);
+                }
+                opened.output
             }
         };
         request.reply_from_api(output).map_err(|error| {
@@ -216,6 +219,10 @@ impl Remote {
     }
 
     pub(super) async fn output(&self, ask: &Ask<'_>) -> Result<Value, Failure> {
+        Ok(self.opened(ask).await?.output)
+    }
+
+    pub(super) async fn opened(&self, ask: &Ask<'_>) -> Result<Opened, Failure> {
         envelope::open(&self.ask(ask).await?, &self.place(ask.path))
     }
 

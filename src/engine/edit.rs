@@ -23,6 +23,8 @@ pub(crate) enum Edit {
     Keyframes(Points),
     /// Lengths and sizes that were not known when the files were placed.
     Learn(Vec<Learnt>),
+    /// The drafts folder that the paths of all files begin with.
+    Folder(String),
 }
 
 /// One segment on a track.
@@ -44,6 +46,13 @@ pub(crate) struct Used {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     pub known: Known,
+    /// Its length as the call gave it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given: Micros,
+}
+
+fn is_zero(time: &Micros) -> bool {
+    *time == Micros::ZERO
 }
 
 /// Texts of one look, one after the other.
@@ -108,6 +117,7 @@ pub(crate) struct Prepared {
     media: Option<Media>,
     keyframes: Vec<(usize, Property, Keyframe, Id)>,
     learnt: Vec<(Id, Known)>,
+    folder: Option<String>,
     pub outcome: Outcome,
 }
 
@@ -125,6 +135,10 @@ impl Edit {
                     .collect(),
                 ..Prepared::nothing()
             }),
+            Self::Folder(folder) => Ok(Prepared {
+                folder: Some(folder.clone()),
+                ..Prepared::nothing()
+            }),
         }
     }
 }
@@ -138,6 +152,7 @@ impl Prepared {
             media: None,
             keyframes: Vec::new(),
             learnt: Vec::new(),
+            folder: None,
             outcome: Outcome::default(),
         }
     }
@@ -160,6 +175,11 @@ impl Prepared {
         }
         if !self.learnt.is_empty() {
             learn(draft, &self.learnt);
+        }
+        if let Some(folder) = &self.folder {
+            for media in &mut draft.media {
+                media.folder = Some(folder.as_str().into());
+            }
         }
     }
 }
@@ -206,6 +226,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
     let mut media = None;
     if let Some(used) = &place.media {
         let mut file = Media::new(used.kind, &used.source, used.folder.as_deref(), used.known);
+        file.given = used.given;
         match &mut content {
             Content::Picture(picture) => picture.media = file.id,
             Content::Sound(sound) => {
@@ -227,6 +248,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
             target: place.target,
             content,
             keyframes: Vec::new(),
+            apart_since: None,
         }],
         media,
         outcome: Outcome {
@@ -269,6 +291,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
             target: cue.range,
             content: Content::Text(Box::new(text)),
             keyframes: Vec::new(),
+            apart_since: None,
         });
     }
     let start = ranges.iter().map(|range| range.start).min();
@@ -333,6 +356,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
             id: ids.next_id(),
             offset: point.time - segment.target.start,
             value: point.value,
+            call: draft.sequence,
         };
         keyframes.push((place, point.property, keyframe, ids.next_id()));
     }

@@ -26,6 +26,8 @@ pub(crate) struct Wish {
 pub(crate) struct Fitted {
     pub source: Range,
     pub target: Range,
+    /// Lengths in file and timeline as they were asked for, where the file made them others.
+    pub asked: Option<(Micros, Micros)>,
     pub note: Option<String>,
 }
 
@@ -48,19 +50,26 @@ impl Engine {
         has_length: bool,
         strict: bool,
     ) -> Result<Looked> {
+        let facts = self.media().facts(source).await;
+        // A picture that is used as a video has a size all the same.
+        let seen = facts
+            .as_ref()
+            .ok()
+            .filter(|facts| kind == MediaKind::Video && facts.width > 0)
+            .map_or(ASSUMED, |facts| (facts.width, facts.height));
         let assumed = |note: String| Looked {
             known: match kind {
                 MediaKind::Audio => Known::default(),
                 _ => Known {
-                    width: ASSUMED.0,
-                    height: ASSUMED.1,
+                    width: seen.0,
+                    height: seen.1,
                     ..Known::default()
                 },
             },
             length: None,
             note: Some(note),
         };
-        let error = match self.media().facts(source).await {
+        let error = match facts {
             Ok(facts) => match usable(kind, &facts) {
                 Ok(length) => {
                     return Ok(Looked {
@@ -152,6 +161,8 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         None => 0.0,
     };
     let wanted = Range::new(start_at, Micros::from_seconds(end - start));
+    let wanted_target = target_of.duration(end - start, wanted.duration, wish.speed);
+    let asked = Some((wanted.duration, wanted_target));
     if start_at == Micros::ZERO && wanted.end() <= Micros::ZERO || end == 0.0 {
         // Nobody said where it ends.
         let (source, target) = match length {
@@ -164,6 +175,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         return Ok(Fitted {
             source,
             target,
+            asked,
             note: None,
         });
     }
@@ -178,6 +190,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
             Ok(Fitted {
                 source,
                 target,
+                asked,
                 note: Some(format!(
                     "`end` was {end} s and the file ends at {length}: the clip was cut to it"
                 )),
@@ -185,10 +198,8 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         }
         _ => Ok(Fitted {
             source: wanted,
-            target: Range::new(
-                at,
-                target_of.duration(end - start, wanted.duration, wish.speed),
-            ),
+            target: Range::new(at, wanted_target),
+            asked: None,
             note: None,
         }),
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
@@ -486,24 +487,25 @@ async fn fetch_all(
     }
     let total = needed.len() as u64;
     let done = std::sync::atomic::AtomicU64::new(0);
-    let mut fetched: Vec<(usize, Result<Medium>)> =
-        futures::stream::iter(needed.iter().zip(&names).enumerate())
-            .map(|(index, (needed, (kind, stem)))| {
-                let done = &done;
-                async move {
-                    let result = fetch_one(needed, kind, stem, folder, media).await;
-                    let files_done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                    progress(Progress {
-                        files_done,
-                        files: total,
-                        message: format!("media {files_done} of {total}"),
-                    });
-                    (index, result)
-                }
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+    // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
+    let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
+    for (index, (needed, (kind, stem))) in needed.iter().zip(&names).enumerate() {
+        let done = &done;
+        work.push(Box::pin(async move {
+            let result = fetch_one(needed, kind, stem, folder, media).await;
+            let files_done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            progress(Progress {
+                files_done,
+                files: total,
+                message: format!("media {files_done} of {total}"),
+            });
+            (index, result)
+        }));
+    }
+    let mut fetched: Vec<(usize, Result<Medium>)> = futures::stream::iter(work)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
     fetched.sort_by_key(|(index, _)| *index);
     let mut files = Vec::with_capacity(needed.len());
     let mut failures = Vec::new();

@@ -1,14 +1,20 @@
 //! What became of saves, for `query_draft_status`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::args::Call;
+use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::edit::{Edit, Learnt};
-use crate::engine::{Engine, Target};
+use crate::engine::package::{self, SaveRequest, Saved, WhileRunning};
+use crate::engine::profile::{AppOs, Profile};
+use crate::engine::{Engine, Target, registry};
 use crate::error::{Error, Result};
+use crate::journal::ENGINE;
+use crate::units::Edition;
 
 /// How many saves are remembered.
 const MAX_SAVES: usize = 1000;
@@ -49,8 +55,12 @@ pub(crate) struct Saves {
     last: Mutex<Last>,
 }
 
+/// A save at a time per draft: two would write the same folder.
+type Gate = Arc<tokio::sync::Mutex<()>>;
+
 #[derive(Default)]
 struct Last {
+    gates: HashMap<DraftId, Gate>,
     by_draft: HashMap<DraftId, Progress>,
     order: VecDeque<DraftId>,
 }
@@ -72,12 +82,283 @@ impl Saves {
         }
     }
 
+    fn gate(&self, draft: &DraftId) -> Gate {
+        let mut last = self.lock();
+        // Those that nobody waits at are made again when they are needed.
+        last.gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+        last.gates.entry(draft.clone()).or_default().clone()
+    }
+
     pub(crate) fn get(&self, draft: &DraftId) -> Option<Progress> {
         self.lock().by_draft.get(draft).cloned()
     }
 }
 
+/// How and where a call wants a draft saved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SaveWish {
+    /// A drafts folder, of this machine or of another.
+    pub folder: Option<String>,
+    /// None: the draft's own.
+    pub name: Option<String>,
+    pub target_os: Option<AppOs>,
+    pub target_folder: Option<String>,
+    pub profile: Option<String>,
+    pub app_version: Option<String>,
+    pub overwrite: bool,
+    pub zip: bool,
+    pub refuse_while_running: bool,
+}
+
+/// Where the folder is made, and which machine's paths are written into it.
+struct Place {
+    drafts: PathBuf,
+    target: Option<package::Target>,
+    note: Option<String>,
+}
+
 impl Engine {
+    /// Saves a draft as a folder that the app opens, and remembers what became of it.
+    pub(crate) async fn save(
+        &self,
+        id: &DraftId,
+        wish: SaveWish,
+        call: &Call,
+        listener: &(dyn Fn(&Progress) + Send + Sync),
+    ) -> Result<Saved> {
+        let strict = crate::engine::is_strict(call);
+        let folder = crate::args::folder(wish.folder.as_deref())?;
+        // A draft that is not known has no save to tell of.
+        self.read(id, |_| ())?;
+        let gate = self.saves.gate(id);
+        let _alone = gate.lock().await;
+        let tell = |state, message: String, percent, files_done, files| {
+            let progress = Progress {
+                state,
+                message,
+                percent,
+                files_done,
+                files,
+            };
+            listener(&progress);
+            self.saves.set(id, progress);
+        };
+        tell(
+            State::Processing,
+            "Updating media file metadata".to_owned(),
+            5,
+            0,
+            0,
+        );
+        let work = async {
+            self.learn(id, call).await?;
+            let draft = self.read(id, Draft::clone)?;
+            *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
+            let (request, note) = self.request(&draft, &wish, folder.as_deref(), strict)?;
+            let mut saved = package::save(&draft, &request, self.media(), &|step| {
+                let percent = (60 * step.files_done)
+                    .checked_div(step.files)
+                    .map_or(70, |part| 10 + part);
+                let message = if step.files_done < step.files {
+                    format!("Downloaded {}/{} files", step.files_done, step.files)
+                } else {
+                    "Saving draft information".to_owned()
+                };
+                tell(
+                    State::Processing,
+                    message,
+                    percent,
+                    step.files_done,
+                    step.files,
+                );
+            })
+            .await?;
+            saved.notes.extend(note);
+            if let Some(folder) = folder {
+                let target = Target {
+                    draft: Some(id),
+                    width: 0.0,
+                    height: 0.0,
+                };
+                self.edit(target, call, Edit::Folder(folder))?;
+            }
+            self.journal
+                .set_saved(ENGINE, id, &saved.folder.to_string_lossy())?;
+            Ok(saved)
+        };
+        let saved: Result<Saved> = work.await;
+        match &saved {
+            Ok(saved) => tell(
+                State::Completed,
+                "Draft creation completed".to_owned(),
+                100,
+                saved.files,
+                saved.files,
+            ),
+            Err(error) => {
+                let last = self.saves.get(id);
+                let (percent, done, all) = last.map_or((5, 0, 0), |last| {
+                    (last.percent, last.files_done, last.files)
+                });
+                tell(
+                    State::Failed,
+                    format!("Failed to save draft: {}", error.message),
+                    percent,
+                    done,
+                    all,
+                );
+            }
+        }
+        saved
+    }
+
+    fn request(
+        &self,
+        draft: &Draft,
+        wish: &SaveWish,
+        folder: Option<&str>,
+        strict: bool,
+    ) -> Result<(SaveRequest, Option<String>)> {
+        let place = self.place(draft.edition, wish, folder, strict)?;
+        let os = place
+            .target
+            .as_ref()
+            .map_or_else(own_os, |target| target.os);
+        let profile = match (&wish.profile, &wish.app_version) {
+            (Some(name), _) => Profile::named(name, os)?,
+            (None, Some(version)) => Profile::for_version(draft.edition, os, version)?,
+            (None, None) => match &place.target {
+                None => Profile::learn(&place.drafts, draft.edition),
+                Some(_) => None,
+            }
+            .unwrap_or_else(|| Profile::built_in(draft.edition, os)),
+        };
+        let name = match (strict, &wish.name, &draft.name) {
+            (true, Some(name), _) => name.clone(),
+            (true, None, Some(name)) => name.to_string(),
+            _ => draft.id.to_string(),
+        };
+        let request = SaveRequest {
+            drafts: place.drafts,
+            name,
+            profile,
+            target: place.target,
+            overwrite: wish.overwrite,
+            zip: wish.zip,
+            while_running: if wish.refuse_while_running {
+                WhileRunning::Refuse
+            } else {
+                WhileRunning::Warn
+            },
+        };
+        Ok((request, place.note))
+    }
+
+    fn place(
+        &self,
+        edition: Edition,
+        wish: &SaveWish,
+        folder: Option<&str>,
+        strict: bool,
+    ) -> Result<Place> {
+        if wish.target_os.is_some() || wish.target_folder.is_some() {
+            let os = wish.target_os.unwrap_or_else(|| {
+                wish.target_folder
+                    .as_deref()
+                    .map_or_else(own_os, os_of_folder)
+            });
+            let drafts = match folder {
+                Some(folder) if self.may_write(Path::new(folder), strict) => PathBuf::from(folder),
+                _ => self.own_folder()?,
+            };
+            return Ok(Place {
+                drafts,
+                target: Some(package::Target {
+                    os,
+                    folder: wish.target_folder.clone(),
+                }),
+                note: None,
+            });
+        }
+        if let Some(folder) = folder {
+            let path = Path::new(folder);
+            if self.may_write(path, strict) {
+                return Ok(Place {
+                    drafts: path.to_owned(),
+                    target: None,
+                    note: None,
+                });
+            }
+            let drafts = self.own_folder()?;
+            let note = format!(
+                "`draft_folder` is no folder that can be written here: the paths in the draft begin with it, and the draft is in {}",
+                drafts.display()
+            );
+            return Ok(Place {
+                drafts,
+                target: Some(package::Target {
+                    os: os_of_folder(folder),
+                    folder: Some(folder.to_owned()),
+                }),
+                note: Some(note),
+            });
+        }
+        let dirs = match edition {
+            Edition::Capcut => &self.options.capcut_dirs,
+            Edition::Jianying => &self.options.jianying_dirs,
+        };
+        if let Some(drafts) = registry::find(dirs) {
+            return Ok(Place {
+                drafts,
+                target: None,
+                note: None,
+            });
+        }
+        let drafts = self.own_folder()?;
+        let note = format!(
+            "{} was not found on this machine: the draft is in {}, to be moved to where the app keeps its drafts; `draft_folder` says where that is",
+            edition.app(),
+            drafts.display()
+        );
+        Ok(Place {
+            drafts,
+            target: Some(package::Target {
+                os: own_os(),
+                folder: None,
+            }),
+            note: Some(note),
+        })
+    }
+
+    /// Whether a folder is one of this machine that this caller may have drafts saved into.
+    fn may_write(&self, folder: &Path, strict: bool) -> bool {
+        if !folder.is_absolute() {
+            return false;
+        }
+        let real = |path: &Path| path.canonicalize().ok();
+        if strict {
+            return folder.is_dir() || folder.parent().is_some_and(Path::is_dir);
+        }
+        let Some(folder) = real(folder).or_else(|| real(folder.parent()?)) else {
+            return false;
+        };
+        self.options
+            .allowed_dirs
+            .iter()
+            .filter_map(|allowed| real(allowed))
+            .any(|allowed| folder.starts_with(allowed))
+    }
+
+    /// The folder for drafts that no app here would find.
+    fn own_folder(&self) -> Result<PathBuf> {
+        let data = self
+            .options
+            .data_dir
+            .as_ref()
+            .ok_or_else(crate::settings::no_home)?;
+        Ok(data.join("drafts"))
+    }
+
     /// How far the last save of a draft is, or how it ended. What was saved by another process is known from
     /// the journal.
     pub(crate) fn progress(&self, draft: &DraftId) -> Result<Progress> {
@@ -137,5 +418,24 @@ impl Engine {
         };
         self.edit(target, call, Edit::Learn(learnt))?;
         Ok(notes)
+    }
+}
+
+/// The system that a draft saved for this machine is for.
+fn own_os() -> AppOs {
+    if cfg!(windows) {
+        AppOs::Windows
+    } else {
+        AppOs::Macos
+    }
+}
+
+/// Drive letters and backslashes are Windows.
+fn os_of_folder(folder: &str) -> AppOs {
+    let drive = matches!(folder.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if drive || folder.contains('\\') {
+        AppOs::Windows
+    } else {
+        AppOs::Macos
     }
 }

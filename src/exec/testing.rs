@@ -161,7 +161,7 @@ pub(crate) fn app(
         settings.edition,
         Arc::clone(&media),
         Arc::clone(&journal),
-        engine::Options::default(),
+        engine::Options::new(&settings, Vec::new()),
     );
     Arc::new(App::of(
         settings,
@@ -351,7 +351,10 @@ impl State {
             } else {
                 "videos"
             };
-            let name = url.rsplit('/').next().and_then(|name| name.split('?').next());
+            let name = url
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.split('?').next());
             draft["materials"][list].as_array_mut().unwrap().push(json!({
                 "id": material, "material_name": name, "name": name, "remote_url": url, "duration": 1,
             }));

@@ -141,6 +141,7 @@ impl Tool for AddAudio {
             self.effect_params.as_deref().unwrap_or_default(),
         )?;
         let folder = args::folder(self.draft_folder.as_deref())?;
+        args::no_text_for_length(call, self.end.is_none())?;
         let end = self.end(strict);
         if let (None, None, false) = (self.speed, end, strict) {
             return Err(Error::invalid(
@@ -165,9 +166,10 @@ impl Tool for AddAudio {
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;
+        let given = Micros::from_seconds_truncated(self.duration.unwrap_or(0.0));
         let mut known = looked.known;
-        if let (false, Some(duration)) = (known.read, self.duration) {
-            known.duration = Micros::from_seconds_truncated(duration);
+        if !known.read {
+            known.duration = given;
         }
         let edit = Edit::Place(Box::new(Place {
             track: Choice {
@@ -179,6 +181,7 @@ impl Tool for AddAudio {
             target: fitted.target,
             content: Content::Sound(Box::new(Sound {
                 source: fitted.source,
+                asked: fitted.asked,
                 speed,
                 volume: parts::finite("volume", self.volume)?,
                 effect,
@@ -189,6 +192,7 @@ impl Tool for AddAudio {
                 source: self.audio_url.clone(),
                 folder,
                 known,
+                given,
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;

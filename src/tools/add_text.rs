@@ -66,7 +66,7 @@ pub(crate) struct AddText {
     pub font_color: Option<String>,
     /// Older name of `font_color`.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("deprecated" = true))]
     pub color: Option<String>,
     /// Size; 8 without.
     #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub(crate) struct AddText {
     pub font_size: Option<f64>,
     /// Older name of `font_size`.
     #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub size: Option<f64>,
     /// Opacity, 0 to 1; 1 without.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub(crate) struct AddText {
     pub font_alpha: Option<f64>,
     /// Older name of `font_alpha`.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub alpha: Option<f64>,
     /// Written from top to bottom.
     #[serde(default, deserialize_with = "args::switch")]
@@ -279,7 +279,7 @@ impl AddText {
         }
     }
 
-    fn text(&self, canvas: Canvas, clip: Clip, length: Micros) -> Result<Text> {
+    fn text(&self, canvas: Canvas, clip: Clip, length: Micros, strict: bool) -> Result<Text> {
         let edition = canvas.edition;
         let count = self.text.chars().count() as u32;
         let alpha = parts::part("alpha", self.alpha.or(self.font_alpha).unwrap_or(1.0))?;
@@ -322,7 +322,7 @@ impl AddText {
                 alpha: parts::finite("shadow_alpha", self.shadow_alpha)?,
                 angle: parts::finite("shadow_angle", self.shadow_angle)?,
                 color: self.shadow_color.as_str().into(),
-                rgb: shadow_color(&self.shadow_color)?,
+                rgb: shadow_color(&self.shadow_color, strict)?,
                 distance: parts::finite("shadow_distance", self.shadow_distance)?,
                 smoothing: parts::finite("shadow_smoothing", self.shadow_smoothing)?,
             }),
@@ -501,15 +501,21 @@ pub(crate) fn background_style(style: f64) -> Result<u8> {
     }
 }
 
-/// Shadows are given as `#RRGGBB` only: the API reads fixed places of the text.
-fn shadow_color(color: &str) -> Result<Rgb> {
-    let digits = color.strip_prefix('#').unwrap_or(color);
-    if digits.len() < 6 {
-        return Err(Error::invalid(format!(
-            "`shadow_color`: {color:?} is no colour of the form #RRGGBB"
-        )));
+/// The API reads the colour of a shadow at fixed places behind the `#`, whether there is one or not.
+fn shadow_color(color: &str, strict: bool) -> Result<Rgb> {
+    if strict {
+        return parts::rgb("shadow_color", color);
     }
-    parts::rgb("shadow_color", color)
+    let channel = |from: usize| {
+        let part = color.get(from..(from + 2).min(color.len()))?;
+        u8::from_str_radix(part, 16).ok()
+    };
+    match (channel(1), channel(3), channel(5)) {
+        (Some(red), Some(green), Some(blue)) => Ok(Rgb(red, green, blue)),
+        _ => Err(Error::invalid(format!(
+            "`shadow_color`: {color:?} is no colour of the form #RRGGBB"
+        ))),
+    }
 }
 
 impl Tool for AddText {
@@ -553,7 +559,7 @@ impl Tool for AddText {
                 ..Clip::default()
             },
         );
-        let text = self.text(canvas, clip, target.duration)?;
+        let text = self.text(canvas, clip, target.duration, engine::is_strict(call))?;
         let edit = Edit::Place(Box::new(Place {
             track: Choice {
                 name: self.track_name.clone(),

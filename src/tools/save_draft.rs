@@ -8,6 +8,8 @@ use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
+use crate::engine::profile::AppOs;
+use crate::engine::saving::SaveWish;
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
@@ -22,15 +24,37 @@ pub(crate) struct SaveDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
     /// The name in the app; without it the draft's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub name: Option<String>,
-    /// App to write for: `capcut` or `jianying`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edition: Option<String>,
-    /// Writes a zip file beside the folder too.
+    /// The app's system on another machine: `windows` or `macos`.
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub target_os: Option<String>,
+    /// The drafts folder on that machine.
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub target_folder: Option<String>,
+    /// The app's version there, such as `9.1.0`.
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub app_version: Option<String>,
+    /// Instead of a version: a profile by name, e.g. `jianying_legacy`.
+    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub draft_profile: Option<String>,
+    /// Replaces another draft of that name, keeping a backup.
+    #[serde(default, deserialize_with = "args::truthy")]
+    #[schemars(with = "bool")]
+    pub overwrite: bool,
+    /// Makes one zip file of it too.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub zip: bool,
+    /// Refuses to save while the app runs.
+    #[serde(default, deserialize_with = "args::truthy")]
+    #[schemars(with = "bool")]
+    pub refuse_while_running: bool,
 }
 
 /// Where the draft is.
@@ -39,6 +63,9 @@ pub(crate) struct Saved {
     /// The folder that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// The zip file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
     /// How many media files are in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
@@ -88,8 +115,35 @@ impl Tool for SaveDraft {
         Turn::Alone
     }
 
-    async fn run(&self, _engine: &Engine, _call: &Call) -> Result<Saved> {
-        Err(Error::internal("the engine is not there yet"))
+    async fn run(&self, engine: &Engine, call: &Call) -> Result<Saved> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing"));
+        };
+        let target_os = match self.target_os.as_deref() {
+            Some(name) => Some(name.parse::<AppOs>()?),
+            None => None,
+        };
+        let wish = SaveWish {
+            folder: self.draft_folder.clone(),
+            name: self.name.clone(),
+            target_os,
+            target_folder: self.target_folder.clone(),
+            profile: self.draft_profile.clone(),
+            app_version: self.app_version.clone(),
+            overwrite: self.overwrite,
+            zip: self.zip,
+            refuse_while_running: self.refuse_while_running,
+        };
+        let saved = engine.save(draft, wish, call, &|_| ()).await?;
+        Ok(Saved {
+            folder: Some(saved.folder.to_string_lossy().into_owned()),
+            zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
+            files: Some(saved.files),
+            bytes: Some(saved.bytes),
+            registered: Some(saved.registered),
+            backend: None,
+            notes: saved.notes,
+        })
     }
 
     fn reply_to_api(_reply: &Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -1,3 +1,5 @@
+//! Draft folders: what is written, what is refused, what is left when something fails.
+
 use std::io::Cursor;
 use std::time::Instant;
 

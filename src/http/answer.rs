@@ -1,0 +1,201 @@
+//! What goes back: the reference API's envelope in its exact form, and the HTML pages of its HTTP shell.
+
+use std::io;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use serde_json::{Value, json};
+
+use crate::args::Object;
+use crate::draft::ids::DraftId;
+use crate::error::Result;
+use crate::tools::Spec;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Longer texts in a reply are documents: the output itself, which needs no second look.
+const LONGEST_NOTE: usize = 16 << 10;
+
+/// The envelope of a success: the API's `output`, and beside it what else our reply tells.
+pub(super) fn success(
+    spec: &Spec,
+    reply: Value,
+    link: &dyn Fn(&DraftId) -> String,
+) -> Result<Answer> {
+    let mut envelope = Object::new();
+    if let Value::Object(fields) = &reply {
+        for (name, value) in fields {
+            if !matches!(value, Value::String(text) if text.len() > LONGEST_NOTE) {
+                envelope.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    let output = spec.reply_to_api(reply, link)?;
+    envelope.retain(|name, value| output.get(name).is_none() && *value != output);
+    envelope.insert("error".to_owned(), Value::from(""));
+    envelope.insert("output".to_owned(), output);
+    envelope.insert("success".to_owned(), Value::from(true));
+    Ok(json(StatusCode::OK, Value::Object(envelope)))
+}
+
+/// The envelope of a failure, which is HTTP 200 with the API.
+pub(super) fn failure(error: &str) -> Answer {
+    json(StatusCode::OK, failed(error))
+}
+
+/// Too much at once: the same call may succeed in a moment.
+pub(super) fn busy(error: &str) -> Answer {
+    let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, failed(error));
+    let headers = answer.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// The body is larger than anything that is of use.
+pub(super) fn too_large(limit: usize) -> Answer {
+    let error = format!("the body is larger than {} MiB", limit >> 20);
+    json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
+}
+
+fn failed(error: &str) -> Value {
+    json!({ "error": error, "output": "", "success": false })
+}
+
+/// JSON as the API writes it: keys sorted, no spaces, ASCII only, a newline at the end.
+pub(super) fn json(status: StatusCode, mut value: Value) -> Answer {
+    value.sort_all_objects();
+    answer(status, "application/json", ascii(&value))
+}
+
+fn ascii(value: &Value) -> Bytes {
+    let mut text = Vec::with_capacity(256);
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(
+            &mut text, Ascii,
+        ))
+        .expect("a JSON value is written to memory");
+    text.push(b'\n');
+    text.into()
+}
+
+/// Nothing to tell but what may be asked.
+pub(super) fn options(allow: &'static str) -> Answer {
+    let mut answer = answer(StatusCode::OK, HTML, Bytes::new());
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+/// The page of a wrong method.
+pub(super) fn not_allowed(allow: &'static str) -> Answer {
+    let mut answer = page(StatusCode::METHOD_NOT_ALLOWED);
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The page of a status, as the API's framework writes it.
+pub(super) fn page(status: StatusCode) -> Answer {
+    let text = match status {
+        StatusCode::BAD_REQUEST => {
+            "The browser (or proxy) sent a request that this server could not understand."
+        }
+        StatusCode::NOT_FOUND => {
+            "The requested URL was not found on the server. If you entered the URL manually \
+             please check your spelling and try again."
+        }
+        StatusCode::METHOD_NOT_ALLOWED => "The method is not allowed for the requested URL.",
+        StatusCode::REQUEST_TIMEOUT => {
+            "The server closed the network connection because the browser didn&#39;t finish the \
+             request within the specified time."
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "Did not attempt to load JSON data because the request Content-Type was not \
+             &#39;application/json&#39;."
+        }
+        _ => {
+            "The server encountered an internal error and was unable to complete your request. \
+             Either the server is overloaded or there is an error in the application."
+        }
+    };
+    let code = status.as_u16();
+    let name = status.canonical_reason().unwrap_or_default();
+    let page = format!(
+        "<!doctype html>\n<html lang=en>\n<title>{code} {name}</title>\n<h1>{name}</h1>\n<p>{text}</p>\n"
+    );
+    answer(status, HTML, page.into())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(
+        SERVER,
+        HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION"))),
+    );
+    answer
+}
+
+/// Compact JSON in which everything but printable ASCII is escaped.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        mut fragment: &str,
+    ) -> io::Result<()> {
+        let special = |byte: &u8| *byte >= 0x7F;
+        while let Some(plain) = fragment.as_bytes().iter().position(special) {
+            let (before, rest) = fragment.split_at(plain);
+            writer.write_all(before.as_bytes())?;
+            let mut chars = rest.chars();
+            if let Some(char) = chars.next() {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            fragment = chars.as_str();
+        }
+        writer.write_all(fragment.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_sorted_compact_and_ascii_with_a_newline() {
+        let mut value =
+            json!({"b": {"z": 1, "a": [{"y": 0.5, "x": null}]}, "a": "你 😀\u{7f}\u{1}\n\"ä~"});
+        value.sort_all_objects();
+        let text = ascii(&value);
+        assert_eq!(
+            std::str::from_utf8(&text).expect("ASCII"),
+            concat!(
+                r#"{"a":"\u4f60 \ud83d\ude00\u007f\u0001\n\"\u00e4~","#,
+                r#""b":{"a":[{"x":null,"y":0.5}],"z":1}}"#,
+                "\n"
+            )
+        );
+        assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON"), value);
+    }
+
+    #[test]
+    fn a_page_names_its_status() {
+        let page = page(StatusCode::NOT_FOUND);
+        assert_eq!(page.status(), 404);
+        assert_eq!(page.headers()[CONTENT_TYPE], HTML);
+    }
+}
