@@ -77,6 +77,34 @@ pub(crate) enum Group {
     Other,
 }
 
+/// The sentences around an error of the reference API, which its clients may look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts {
+    /// Arguments that must be there and be true.
+    pub required: &'static [&'static str],
+    /// Arguments that may be left out but not be null.
+    pub not_null: &'static [&'static str],
+    /// What is said when one of them is not.
+    pub missing: &'static str,
+    /// What stands before any other error.
+    pub before: &'static str,
+    /// What stands behind it.
+    pub after: &'static str,
+    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    pub unknown: &'static str,
+}
+
+impl Texts {
+    pub(crate) const NONE: Self = Self {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "",
+        after: "",
+        unknown: "",
+    };
+}
+
 /// A tool that a CapCut API has too. The doc comment on the request is the tool's description, those on
 /// its fields are the schema's.
 pub(crate) trait Tool:
@@ -87,6 +115,8 @@ pub(crate) trait Tool:
     const HINTS: Hints;
     /// Names and notations that people use for the arguments of this tool (strict callers only).
     const COMFORT: &'static [Comfort] = &[];
+    /// How the reference API says what is wrong.
+    const TEXTS: Texts = Texts::NONE;
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// The draft that the call is about, if it names one.
@@ -146,6 +176,7 @@ pub(crate) struct Spec {
     pub comfort: &'static [Comfort],
     /// Whether a CapCut API has it; else it is carried out here.
     pub routed: bool,
+    pub texts: Texts,
     decode: Decode,
     to_api: fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>,
     make_input: fn() -> Object,
@@ -167,6 +198,7 @@ impl Spec {
             hints: T::HINTS,
             comfort: T::COMFORT,
             routed: true,
+            texts: T::TEXTS,
             decode: decode_routed::<T>,
             to_api: reply_to_api::<T>,
             make_input: schema::input::<T>,
@@ -189,6 +221,7 @@ impl Spec {
             hints,
             comfort,
             routed: false,
+            texts: Texts::NONE,
             decode,
             to_api: |reply, _| Ok(reply),
             make_input: schema::input::<T>,
