@@ -15,6 +15,8 @@ pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;
 pub(crate) mod subtitle;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timeline;
 
 use std::path::{Path, PathBuf};
