@@ -46,7 +46,7 @@ impl Bench {
     }
 
     /// The call fails with a text that holds all of `parts`, and the draft is as it was.
-    fn refused(&self, path: &str, body: Value, parts: &[&str]) {
+    fn refused(&self, path: &str, body: &Value, parts: &[&str]) {
         let before = self.script();
         let told = self.post(path, body.clone()).expect_err(&body.to_string());
         for part in parts {
@@ -152,7 +152,7 @@ fn times_that_make_no_sense_are_refused_with_the_numbers() {
         }
         body
     };
-    let check = |path, body, parts: &[&str]| bench.refused(path, body, parts);
+    let check = |path, body: Value, parts: &[&str]| bench.refused(path, &body, parts);
     check(
         "/add_video",
         video(json!({"start": 3, "end": 1})),
@@ -230,7 +230,7 @@ fn lengths_are_known_when_the_call_is_made() {
     );
     bench.refused(
         "/add_video",
-        json!({"video_url": bench.clip, "target_start": 2, "end": 1}),
+        &json!({"video_url": bench.clip, "target_start": 2, "end": 1}),
         &[
             "start: 2000000, end: 3000000",
             "0 s to 4 s",
@@ -327,7 +327,7 @@ fn a_failed_call_changes_nothing() {
             "0 s to 5 s",
         ),
     ] {
-        bench.refused(path, body, &[part]);
+        bench.refused(path, &body, &[part]);
     }
     // A first call that fails leaves no draft behind.
     let before = bench
@@ -369,7 +369,7 @@ fn what_would_break_a_draft_is_refused() {
             "alpha",
         ),
     ] {
-        bench.refused(path, body, &[part]);
+        bench.refused(path, &body, &[part]);
     }
     // Numbers as text and nulls mean what they say where the reference would copy them into the draft.
     bench
@@ -473,7 +473,7 @@ fn one_bad_call_does_not_make_a_draft_unusable() {
     let bench = Bench::new(&home);
     bench.refused(
         "/add_video",
-        json!({"video_url": bench.clip, "track_name": null}),
+        &json!({"video_url": bench.clip, "track_name": null}),
         &["track_name"],
     );
     for (at, track) in ["video", "video", "other"].into_iter().enumerate() {
@@ -484,7 +484,7 @@ fn one_bad_call_does_not_make_a_draft_unusable() {
     // A text without a track makes no audio track.
     bench.refused(
         "/add_text",
-        json!({"text": "a", "track_name": null}),
+        &json!({"text": "a", "track_name": null}),
         &["track_name"],
     );
     bench
@@ -507,12 +507,12 @@ fn keyframes_are_set_at_once_or_refused() {
     bench.post("/add_video_keyframe", volume).expect("volume");
     bench.refused(
         "/add_video_keyframe",
-        json!({"track_name": "effect_01", "value": "0.5"}),
+        &json!({"track_name": "effect_01", "value": "0.5"}),
         &["property_type", "effect"],
     );
     bench.refused(
         "/add_video_keyframe",
-        json!({"track_name": "effect_01", "time": null}),
+        &json!({"track_name": "effect_01", "time": null}),
         &["time"],
     );
     let script = bench.script();
