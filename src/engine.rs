@@ -6,9 +6,7 @@
 pub(crate) mod edit;
 mod held;
 pub(crate) mod lengths;
-pub(crate) mod lint;
 pub(crate) mod marker;
-pub(crate) mod mend;
 pub(crate) mod package;
 pub(crate) mod parts;
 pub(crate) mod profile;
@@ -46,6 +44,14 @@ const VERSION: u32 = 1;
 /// How often an edit is tried anew when another process was faster.
 const TRIES: usize = 64;
 
+/// The site that links to drafts lead to with the reference API, unless it is configured.
+const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
+
+/// What links to drafts at that site begin with.
+pub(crate) fn link_at(site: &str) -> String {
+    format!("{}/draft/downloader", site.trim_end_matches('/'))
+}
+
 /// What the engine is told besides.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -64,8 +70,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
         Self {
-            // What the reference API answers unless it is configured.
-            link: "https://www.install-ai-guider.top/draft/downloader".to_owned(),
+            link: link_at(DRAFT_DOMAIN),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
             jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),

@@ -15,12 +15,12 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,6 @@ use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{ENGINE, Journal};
-use crate::local;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::{Access, Media};
 use crate::settings::{BackendChoice, Settings};
@@ -38,6 +37,7 @@ use crate::tools::{Manner, Request, Spec, Turn};
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
 use ledger::Lookup;
+pub(crate) use routing::ADOPTED;
 use routing::Home;
 
 pub(crate) use crate::backend::{Progress, Step};
@@ -49,6 +49,12 @@ pub(crate) struct Context {
     pub progress: Option<Progress>,
     /// Counts how often the call was sent.
     pub tries: Option<Arc<AtomicUsize>>,
+}
+
+/// A call that is carried out here, whatever the backend: what such a request is, as [`Any`](std::any::Any).
+pub(crate) trait Here: Send + Sync {
+    fn draft(&self) -> Option<&DraftId>;
+    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
 }
 
 /// Everything that a running process needs; nothing is opened before it is used.
@@ -82,14 +88,15 @@ struct Attempt<'a> {
 impl App {
     /// What runs as the user and for the user: everything that the user may read may be read.
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
-        Self::with_access(settings, Access::user(), Vec::new())
+        let options = engine::Options::new(&settings, Vec::new());
+        Self::with_access(settings, Access::user(), options)
     }
 
     /// For callers who may read less than the user, and have drafts saved into some folders only.
     pub(crate) fn with_access(
         settings: Settings,
         access: Access,
-        folders: Vec<PathBuf>,
+        options: engine::Options,
     ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
@@ -98,7 +105,7 @@ impl App {
             settings.edition,
             Arc::clone(&media),
             Arc::clone(&journal),
-            engine::Options::new(&settings, folders),
+            options,
         ));
         Ok(Arc::new(Self::of(
             settings, manifest, engine, media, journal,
@@ -133,8 +140,8 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
-            jobs: jobs::Jobs::new(journal.clone()),
             tallies: ledger::Tallies::default(),
+            jobs: jobs::Jobs::new(journal.clone()),
             settings,
             manifest,
             engine,
@@ -407,7 +414,13 @@ impl App {
         context: &Context,
     ) -> Result<Value> {
         let timeout = self.manifest.timeout(route);
-        let work = local::run(self, request, context);
+        let here = request
+            .as_any()
+            .downcast_ref::<Box<dyn Here>>()
+            .ok_or_else(|| {
+                Error::internal(format!("`{}` is not carried out here", request.spec().name))
+            })?;
+        let work = here.run(self, context);
         match tokio::time::timeout(timeout, work).await {
             Ok(ended) => ended,
             Err(_) => Err(timed_out(request.spec(), timeout)),

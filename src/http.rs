@@ -8,7 +8,7 @@ mod body;
 mod receive;
 #[cfg(test)]
 mod tests;
-mod wording;
+mod texts;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,22 +24,21 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::args::{Manner, Object};
+use crate::backend::dialect;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::tools::{self, Manner, Object, Spec};
-use crate::units::Edition;
+use crate::exec::{App, Context};
+use crate::manifest::Manifest;
+use crate::tools::{self, ROUTED, Spec};
 use answer::Answer;
 use body::{Body, Unreadable};
 use receive::{Receiver, Unreceived};
-use wording::{Wording, told};
-
-/// Where the links of the reference API lead, unless told otherwise.
-pub(crate) const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
 
 /// Calls that are carried out at once; more are told to come back.
 const CALLS: usize = 512;
@@ -54,12 +53,16 @@ const LAST_CALLS: Duration = Duration::from_secs(10);
 pub(crate) type Run =
     Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
+/// Makes the link to a draft that answers hold.
+pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
+
 /// The API: its routes and what stands behind them.
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
-    edition: Edition,
-    link: String,
+    /// What `GET /health` answers.
+    health: Value,
+    link: Link,
     calls: Arc<Semaphore>,
     receiver: Receiver,
 }
@@ -68,42 +71,51 @@ pub(crate) struct Api {
 struct Route {
     /// `None`: the server's own health.
     spec: Option<&'static Spec>,
-    wording: Option<&'static Wording>,
     get: bool,
 }
 
 impl Api {
-    /// An API of these tools, each with its path and whether it is asked with GET.
-    pub(crate) fn new(
-        tools: impl Iterator<Item = (&'static Spec, String, bool)>,
-        edition: Edition,
-        draft_domain: &str,
-        run: Run,
-    ) -> Self {
-        let mut routes: HashMap<String, Route> = tools
-            .map(|(spec, path, get)| {
+    /// The API of a process whose calls are all carried out by its engine.
+    pub(crate) fn of(app: &Arc<App>) -> Self {
+        let engine = Arc::clone(&app.engine);
+        let health = dialect::engine_health(engine.edition(), app.journal.path());
+        let app = Arc::clone(app);
+        Self::new(
+            health,
+            Box::new(move |draft| engine.link(draft)),
+            Arc::new(move |request| {
+                let app = Arc::clone(&app);
+                Box::pin(async move { app.run(request, Context::default()).await })
+            }),
+        )
+    }
+
+    fn new(health: Value, link: Link, run: Run) -> Self {
+        // Where a user's own file sends calls to is a matter of calling, not of answering.
+        let manifest = Manifest::built_in();
+        let mut routes = HashMap::new();
+        for spec in &ROUTED {
+            let Some(listed) = manifest.tools.get(spec.name) else {
+                continue;
+            };
+            if let Some(path) = listed.path() {
                 let route = Route {
                     spec: Some(spec),
-                    wording: Wording::of(spec.name),
-                    get,
+                    get: listed.get.is_some(),
                 };
-                (path.trim_start_matches('/').to_owned(), route)
-            })
-            .collect();
-        let health = Route {
+                routes.insert(path.trim_start_matches('/').to_owned(), route);
+            }
+        }
+        let route = Route {
             spec: None,
-            wording: None,
             get: true,
         };
-        routes.insert("health".to_owned(), health);
+        routes.insert("health".to_owned(), route);
         Self {
             routes,
             run,
-            edition,
-            link: format!(
-                "{}/draft/downloader?draft_id=",
-                draft_domain.trim_end_matches('/')
-            ),
+            health,
+            link,
             calls: Arc::new(Semaphore::new(CALLS)),
             receiver: Receiver::default(),
         }
@@ -128,15 +140,7 @@ impl Api {
             _ => return answer::not_allowed(allow),
         }
         let Some(spec) = route.spec else {
-            return answer::json(
-                StatusCode::OK,
-                json!({
-                    "status": "ok",
-                    "service": "capcut-mcp",
-                    "version": env!("CARGO_PKG_VERSION"),
-                    "edition": self.edition.name(),
-                }),
-            );
+            return answer::json(StatusCode::OK, self.health.clone());
         };
         let body = match body {
             Ok(body) => body,
@@ -145,7 +149,7 @@ impl Api {
             Err(Unreceived::Broken) => return answer::page(StatusCode::BAD_REQUEST),
         };
         if route.get {
-            return self.call(spec, route.wording, Ok(Object::new())).await;
+            return self.call(spec, Ok(Object::new())).await;
         }
         if !is_json(&head.headers) {
             return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -157,17 +161,12 @@ impl Api {
                 return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
             }
         };
-        self.call(spec, route.wording, arguments).await
+        self.call(spec, arguments).await
     }
 
     /// Carries a call out in a task of its own: as with the API, a client that goes away does not undo it,
     /// and what goes wrong in it ends nothing else. The permit tells a stopping server that it still runs.
-    async fn call(
-        self: &Arc<Self>,
-        spec: &'static Spec,
-        wording: Option<&'static Wording>,
-        arguments: Result<Object>,
-    ) -> Answer {
+    async fn call(self: &Arc<Self>, spec: &'static Spec, arguments: Result<Object>) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return answer::busy(&format!(
                 "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
@@ -175,51 +174,44 @@ impl Api {
         };
         let api = Arc::clone(self);
         let work = tokio::spawn(async move {
-            let answer = api.carry_out(spec, wording, arguments).await;
+            let answer = api.carry_out(spec, arguments).await;
             drop(permit);
             answer
         });
         work.await.unwrap_or_else(|_| {
             let error = Error::internal("a fault of capcut-mcp's own stopped this call")
                 .hint("look at the draft before you call again, and report this");
-            failed(wording, &error, None)
+            failed(spec, &error, None)
         })
     }
 
-    async fn carry_out(
-        &self,
-        spec: &'static Spec,
-        wording: Option<&'static Wording>,
-        arguments: Result<Object>,
-    ) -> Answer {
+    async fn carry_out(&self, spec: &'static Spec, arguments: Result<Object>) -> Answer {
         let arguments = match arguments {
             Ok(arguments) => arguments,
-            Err(error) => return failed(wording, &error, None),
+            Err(error) => return failed(spec, &error, None),
         };
-        if let Some(missing) = wording.and_then(|wording| wording.missing(&arguments)) {
+        if let Some(missing) = texts::missing(&spec.texts, &arguments) {
             return answer::failure(missing);
         }
         let request = match spec.decode(arguments, Manner::Api) {
             Ok(request) => request,
-            Err(error) => return failed(wording, &error, None),
+            Err(error) => return failed(spec, &error, None),
         };
         let draft = request.draft().cloned();
         let reply = match (self.run)(request).await {
             Ok(reply) => reply,
-            Err(error) => return failed(wording, &error, draft.as_ref()),
+            Err(error) => return failed(spec, &error, draft.as_ref()),
         };
-        let is_capcut = u8::from(self.edition == Edition::Capcut);
-        let link = |draft: &DraftId| format!("{}{draft}&is_capcut={is_capcut}", self.link);
-        answer::success(spec, reply, &link)
-            .unwrap_or_else(|error| failed(wording, &error, draft.as_ref()))
+        answer::success(spec, reply, &self.link)
+            .unwrap_or_else(|error| failed(spec, &error, draft.as_ref()))
     }
 }
 
-fn failed(wording: Option<&Wording>, error: &Error, draft: Option<&DraftId>) -> Answer {
-    let text = match wording {
-        Some(wording) => wording.failure(error, draft.map(DraftId::as_str)),
-        None => told(error),
-    };
+fn failed(spec: &Spec, error: &Error, draft: Option<&DraftId>) -> Answer {
+    if error.kind == Kind::Internal {
+        tracing::error!(tool = spec.name, "{error}");
+    }
+    let text = texts::failure(&spec.texts, error, draft.map(DraftId::as_str));
     if error.kind == Kind::Busy {
         answer::busy(&text)
     } else {

@@ -78,6 +78,34 @@ pub(crate) enum Group {
     Other,
 }
 
+/// The sentences around an error of the reference API, which its clients may look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts {
+    /// Arguments that must be there and be true.
+    pub required: &'static [&'static str],
+    /// Arguments that may be left out but not be null.
+    pub not_null: &'static [&'static str],
+    /// What is said when one of them is not.
+    pub missing: &'static str,
+    /// What stands before any other error.
+    pub before: &'static str,
+    /// What stands behind it.
+    pub after: &'static str,
+    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    pub unknown: &'static str,
+}
+
+impl Texts {
+    pub(crate) const NONE: Self = Self {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "",
+        after: "",
+        unknown: "",
+    };
+}
+
 /// A tool that a CapCut API has too. The doc comment on the request is the tool's description, those on
 /// its fields are the schema's.
 pub(crate) trait Tool:
@@ -88,6 +116,8 @@ pub(crate) trait Tool:
     const HINTS: Hints;
     /// Names and notations that people use for the arguments of this tool (strict callers only).
     const COMFORT: &'static [Comfort] = &[];
+    /// How the reference API says what is wrong.
+    const TEXTS: Texts = Texts::NONE;
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// The draft that the call is about, if it names one.
@@ -149,6 +179,7 @@ pub(crate) struct Spec {
     pub comfort: &'static [Comfort],
     /// Whether a CapCut API has it; else it is carried out here.
     pub routed: bool,
+    pub texts: Texts,
     decode: Decode,
     to_api: ToApi,
     make_input: fn() -> Object,
@@ -170,6 +201,7 @@ impl Spec {
             hints: T::HINTS,
             comfort: T::COMFORT,
             routed: true,
+            texts: T::TEXTS,
             decode: decode_routed::<T>,
             to_api: reply_to_api::<T>,
             make_input: schema::input::<T>,
@@ -192,6 +224,7 @@ impl Spec {
             hints,
             comfort,
             routed: false,
+            texts: Texts::NONE,
             decode,
             to_api: |reply, _| Ok(reply),
             make_input: schema::input::<T>,
@@ -329,6 +362,11 @@ impl<T: Tool> Request for Routed<T> {
     fn reply_from_api(&self, output: Value) -> Result<Value> {
         to_value(&self.tool.reply_from_api(output)?)
     }
+}
+
+/// The routed tool of that name.
+pub(crate) fn routed(name: &str) -> Option<&'static Spec> {
+    ROUTED.iter().find(|spec| spec.name == name)
 }
 
 /// Declares the module of each routed tool and makes the list of them, in the order that clients see.

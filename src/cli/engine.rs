@@ -1,19 +1,21 @@
 //! `engine`: the CapCut API over HTTP, carried out by the engine of this process.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
+use crate::engine::{self, Options};
+use crate::error::{Error, Kind, Result};
 use crate::exec::App;
-use crate::http::{self, Api, Run};
+use crate::http::{self, Api};
 use crate::media::Access;
-use crate::settings::Settings;
-use crate::tools::ROUTED;
+use crate::settings::{BackendChoice, Settings};
 
 /// Serves the CapCut API over HTTP, in the place of the reference server.
 ///
@@ -25,8 +27,8 @@ use crate::tools::ROUTED;
   capcut-mcp engine --port 9001 --edition jianying
   capcut-mcp engine --host 0.0.0.0 --allow-host nas.local --allow-dir /srv/media")]
 pub(super) struct Engine {
-    /// The address to listen at.
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    /// The address to listen at; 0.0.0.0 for other machines and containers too.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = parse_host)]
     host: IpAddr,
     /// The port to listen at; 0 takes a free one.
     #[arg(long, default_value_t = 9000)]
@@ -37,55 +39,151 @@ pub(super) struct Engine {
     /// A folder that media may be read from and drafts be saved into.
     #[arg(long, value_name = "FOLDER")]
     allow_dir: Vec<PathBuf>,
+    /// The site that the `draft_url` of answers begins with.
+    #[arg(long, value_name = "URL", value_parser = parse_site)]
+    draft_domain: Option<String>,
 }
 
 impl Engine {
     /// Requests are carried out side by side, on all processors.
-    pub(super) fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
-        tokio::runtime::Runtime::new()?.block_on(self.serve(settings))
+    pub(super) fn run(self, mut settings: Settings) -> anyhow::Result<ExitCode> {
+        // This is the API: asking another one would be going in circles.
+        settings.backend = BackendChoice::Embedded;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(processors.max(2))
+            .enable_all()
+            .build()?;
+        let ended = runtime.block_on(self.serve(settings));
+        // What was cut off must not keep the process alive.
+        runtime.shutdown_background();
+        ended?;
+        Ok(ExitCode::SUCCESS)
     }
 
-    async fn serve(self, settings: Settings) -> anyhow::Result<ExitCode> {
-        let edition = settings.edition;
-        let access = Access::network(self.allow_host, self.allow_dir.clone());
-        let app = App::with_access(settings, access, self.allow_dir)?;
-        let listener = TcpListener::bind((self.host, self.port))
+    async fn serve(self, settings: Settings) -> Result<()> {
+        // Told to end before it listens, it must not miss it.
+        let end = told_to_end()?;
+        let address = SocketAddr::new(self.host, self.port);
+        let mut options = Options::new(&settings, self.allow_dir.clone());
+        if let Some(site) = &self.draft_domain {
+            options.link = engine::link_at(site);
+        }
+        let access = Access::network(self.allow_host, self.allow_dir);
+        let app = App::with_access(settings, access, options)?;
+        let listener = TcpListener::bind(address)
             .await
-            .with_context(|| format!("cannot listen at {}:{}", self.host, self.port))?;
-        let address = listener.local_addr()?;
-        if !self.host.is_loopback() {
+            .map_err(|error| not_bound(address, error))?;
+        let address = listener.local_addr().map_err(|error| {
+            Error::internal("the listener does not know its own address").source(error)
+        })?;
+        if !address.ip().is_loopback() {
             tracing::warn!(
                 "{address} can be reached from other machines, and nobody is asked to sign in"
             );
         }
+        let edition = app.engine.edition();
         tracing::info!("the {} engine answers at http://{address}", edition.app());
-        let tools = ROUTED.iter().filter_map(|spec| {
-            let route = app.manifest.tools.get(spec.name)?;
-            Some((spec, route.path()?.to_owned(), route.get.is_some()))
-        });
-        let engine = Arc::clone(&app.engine);
-        let run: Run = Arc::new(move |request| {
-            let engine = Arc::clone(&engine);
-            Box::pin(async move { request.run(&engine).await })
-        });
-        let api = Api::new(tools, edition, http::DRAFT_DOMAIN, run);
-        http::serve(listener, Arc::new(api), told_to_stop()).await;
-        Ok(ExitCode::SUCCESS)
+        http::serve(listener, Arc::new(Api::of(&app)), end).await;
+        Ok(())
     }
 }
 
-/// Waits for Ctrl-C, or for what a service manager sends.
-async fn told_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// Why nothing can listen there, and what to do.
+fn not_bound(address: SocketAddr, error: io::Error) -> Error {
+    let port = address.port();
+    let (what, hint) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            format!("port {port} is taken: something answers at {address} already"),
+            format!(
+                "end what listens there (the CapCut API server, or another engine), or take another port: `--port {}`",
+                if port == u16::MAX { port - 1 } else { port + 1 }
+            ),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            format!("this user may not listen at {address}"),
+            "take a port from 1024 up, such as `--port 9000`".to_owned(),
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            format!("{} is no address of this machine", address.ip()),
+            "`--host 127.0.0.1` is for this machine only, `--host 0.0.0.0` for others too"
+                .to_owned(),
+        ),
+        _ => (
+            format!("cannot listen at {address}"),
+            "another `--host` or `--port` may do".to_owned(),
+        ),
+    };
+    Error::new(Kind::Unavailable, what).hint(hint).source(error)
+}
+
+/// Ctrl-C, or what service managers and containers send.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    if let Ok(mut terminated) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
     {
-        tokio::select! {
-            _ = interrupted => {}
-            _ = terminated.recv() => {}
-        }
-        return;
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|e| Error::internal("signals cannot be listened to").source(e))
+        };
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
     }
-    let _ = interrupted.await;
+    #[cfg(not(unix))]
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It cannot be told then; it serves until it is killed.
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+fn parse_host(text: &str) -> Result<IpAddr, String> {
+    let bare = text.trim_matches(['[', ']']);
+    match bare {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => bare.parse().map_err(|_| {
+            format!("{text:?} is no IP address: 127.0.0.1 is for this machine only, 0.0.0.0 for others too")
+        }),
+    }
+}
+
+fn parse_site(text: &str) -> Result<String, String> {
+    let site = text.trim_end_matches('/');
+    if site.starts_with("http://") || site.starts_with("https://") {
+        Ok(site.to_owned())
+    } else {
+        Err(format!("{text:?} does not begin with http:// or https://"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_addresses_or_localhost() {
+        let check = |text, expected: Option<&str>| {
+            let host = parse_host(text).ok().map(|host| host.to_string());
+            assert_eq!(host.as_deref(), expected, "{text}");
+        };
+        check("127.0.0.1", Some("127.0.0.1"));
+        check("localhost", Some("127.0.0.1"));
+        check("[::1]", Some("::1"));
+        check("::", Some("::"));
+        check("example.com", None);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_the_way_out() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9000));
+        let error = not_bound(address, io::ErrorKind::AddrInUse.into());
+        assert!(error.message.contains("port 9000 is taken"), "{error}");
+        assert!(error.to_string().contains("`--port 9001`"), "{error}");
+    }
 }

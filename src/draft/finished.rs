@@ -272,7 +272,7 @@ fn order(tracks: &mut [Track]) {
         };
         for segment in &mut track.segments {
             segment.set("render_index", render_index);
-            segment.set("track_render_index", position as i64);
+            segment.set("track_render_index", json!(position));
             segment.set("track_attribute", track.own["attribute"].clone());
         }
     }

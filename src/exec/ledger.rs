@@ -14,9 +14,8 @@ use crate::backend::{Failure, LOST_DRAFT, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, NewDraft, Record};
-use crate::local;
 use crate::manifest::{self, Route};
-use crate::tools::{Manner, Object, Request, Spec};
+use crate::tools::{self, Manner, Object, Request, Spec};
 
 /// For looking at a draft after an answer was lost.
 const LOOK: Duration = Duration::from_secs(30);
@@ -132,7 +131,7 @@ impl App {
     pub(crate) fn evidence_of(&self, record: &Record) -> Option<Evidence> {
         let route = self.manifest.route(&record.tool).ok()?;
         let arguments: Object = record.arguments.as_object()?.clone();
-        let request = local::find(&record.tool)?
+        let request = tools::routed(&record.tool)?
             .decode(arguments, Manner::Api)
             .ok()?;
         Evidence::of(route.path()?, &request.to_api())

@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Value, json};
 
+use crate::args::Object;
 use crate::draft::ids::DraftId;
 use crate::error::Result;
-use crate::tools::{Object, Spec};
+use crate::tools::Spec;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 

@@ -9,8 +9,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::args::Object;
 use crate::error::{Error, Result};
-use crate::tools::Object;
 
 /// The API gives up on anything deeper.
 const MAX_DEPTH: usize = 950;

@@ -18,7 +18,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::Micros;
 
 /// Places music, speech or a sound on an audio track.
@@ -112,6 +112,14 @@ impl Tool for AddAudio {
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("audio_path", "audio_url"), Comfort::Alias("url", "audio_url"), Comfort::Alias("path", "audio_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("audio_effect", "effect_type")];
+    const TEXTS: Texts = Texts {
+        required: &["audio_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'audio_url' are missing.",
+        before: "Error occurred while processing audio: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

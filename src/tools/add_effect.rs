@@ -17,7 +17,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{Engine, Target};
 use crate::error::Result;
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
 /// Lays a video effect over everything from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,14 @@ impl Tool for AddEffect {
     const TITLE: &'static str = "Add effect";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("effect_name", "effect_type"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("category", "effect_category"), Comfort::Alias("effect_params", "params")];
+    const TEXTS: Texts = Texts {
+        required: &["effect_type"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'effect_type' are missing. Please add them and try again.",
+        before: "Error occurred while adding effect: ",
+        after: ". ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

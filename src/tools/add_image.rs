@@ -18,7 +18,7 @@ use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
 
 /// Shows a picture from `start` to `end` on a video track.
@@ -214,6 +214,14 @@ impl Tool for AddImage {
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("image_path", "image_url"), Comfort::Alias("url", "image_url"), Comfort::Alias("path", "image_url"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("target_start", "start"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const TEXTS: Texts = Texts {
+        required: &["image_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'image_url' are missing.",
+        before: "Error occurred while processing image: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -17,7 +17,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Engine, Target};
 use crate::error::Result;
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
 /// Shows a sticker from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +114,14 @@ impl Tool for AddSticker {
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("resource_id", "sticker_id"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end")];
+    const TEXTS: Texts = Texts {
+        required: &["sticker_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'sticker_id' is missing. Please add it and try again. ",
+        before: "Error occurred while adding sticker: ",
+        after: ". ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -20,7 +20,7 @@ use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Result};
 use crate::tools::add_text::background_style;
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
@@ -225,6 +225,14 @@ impl Tool for AddSubtitle {
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Caption, Comfort::Alias("srt_path", "srt"), Comfort::Alias("srt_url", "srt"), Comfort::Alias("subtitle_path", "srt"), Comfort::Alias("subtitle_url", "srt"), Comfort::Alias("subtitle_file", "srt"), Comfort::Alias("srt_content", "srt"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("color", "font_color"), Comfort::Alias("size", "font_size")];
+    const TEXTS: Texts = Texts {
+        required: &["srt"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'srt' are missing.",
+        before: "Error occurred while processing subtitle: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -19,7 +19,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
 /// Shows a text from `start` to `end`.
@@ -526,6 +526,14 @@ impl Tool for AddText {
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("content", "text"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("x", "transform_x"), Comfort::Alias("y", "transform_y")];
+    const TEXTS: Texts = Texts {
+        required: &["text"],
+        not_null: &["start", "end"],
+        missing: "Hi, the required parameters 'text', 'start' or 'end' are missing. ",
+        before: "Error occurred while processing text: ",
+        after: ". You can click the link below for help: ",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

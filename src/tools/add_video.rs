@@ -18,7 +18,7 @@ use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Engine, Target};
 use crate::error::Result;
-use crate::tools::{Call, Group, Hints, Object, Tool, Turn};
+use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::Micros;
 
 /// Places a video, whole or in part, on a video track.
@@ -168,6 +168,14 @@ impl Tool for AddVideo {
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("video_path", "video_url"), Comfort::Alias("url", "video_url"), Comfort::Alias("path", "video_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const TEXTS: Texts = Texts {
+        required: &["video_url"],
+        not_null: &[],
+        missing: "Hi, the required parameters 'video_url' are missing.",
+        before: "Error occurred while processing video: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -13,7 +13,7 @@ use crate::engine::edit::{Edit, Point, Points};
 use crate::engine::parts;
 use crate::engine::{self, Engine, Target};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
 use crate::units::Micros;
 
 /// Moves a property of a clip over time: one keyframe, or several with the three lists.
@@ -175,6 +175,14 @@ impl Tool for AddVideoKeyframe {
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[Comfort::Alias("property", "property_type"), Comfort::Alias("start_time", "time")];
+    const TEXTS: Texts = Texts {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "Error occurred while adding keyframe: Failed to add keyframe: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

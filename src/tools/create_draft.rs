@@ -9,7 +9,7 @@ use crate::args::{self, default};
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
 use crate::error::Result;
-use crate::tools::{Call, Hints, Tool};
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Makes an empty draft and gives its `draft_id`, which every other call takes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,14 @@ impl Tool for CreateDraft {
         Comfort::Alias("project_name", "name"),
         Comfort::Alias("description", "note"),
     ];
+    const TEXTS: Texts = Texts {
+        required: &[],
+        not_null: &[],
+        missing: "",
+        before: "Error occurred while creating draft: ",
+        after: ".",
+        unknown: "",
+    };
     type Reply = Created;
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Created> {

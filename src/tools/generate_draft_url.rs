@@ -8,7 +8,7 @@ use crate::args;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool};
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Makes the link under which a download site would offer the draft; nothing is uploaded.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,14 @@ impl Tool for GenerateDraftUrl {
     const NAME: &'static str = "generate_draft_url";
     const TITLE: &'static str = "Draft link";
     const HINTS: Hints = Hints::READ;
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "",
+    };
     type Reply = Link;
 
     fn draft(&self) -> Option<&DraftId> {

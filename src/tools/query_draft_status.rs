@@ -9,7 +9,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool};
+use crate::tools::{Call, Hints, Texts, Tool};
 
 /// Tells how far the last `save_draft` of a draft is, or how it ended.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,14 @@ impl Tool for QueryDraftStatus {
     const TITLE: &'static str = "Save status";
     const HINTS: Hints = Hints::READ;
     const COMFORT: &'static [Comfort] = &[Comfort::Alias("draft_id", "task_id")];
+    const TEXTS: Texts = Texts {
+        required: &["task_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'task_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "",
+    };
     type Reply = Status;
 
     fn draft(&self) -> Option<&DraftId> {

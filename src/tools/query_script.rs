@@ -9,7 +9,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
 /// Gives the whole working document of a draft as JSON text; large.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,14 @@ impl Tool for QueryScript {
     const TITLE: &'static str = "Query script";
     const HINTS: Hints = Hints::READ;
     const COMFORT: &'static [Comfort] = &[];
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "Error occurred while querying script: ",
+        after: ". ",
+        unknown: "Draft {} does not exist in cache.",
+    };
     type Reply = Script;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::profile::AppOs;
 use crate::engine::saving::SaveWish;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
 /// Writes the draft with all its media as a folder that the app opens, and tells where it is.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +97,14 @@ impl Tool for SaveDraft {
         Comfort::Alias("title", "name"),
         Comfort::Alias("project_name", "name"),
     ];
+    const TEXTS: Texts = Texts {
+        required: &["draft_id"],
+        not_null: &[],
+        missing: "Hi, the required parameter 'draft_id' is missing. Please add it and try again.",
+        before: "",
+        after: "",
+        unknown: "Draft {} does not exist in cache.",
+    };
     type Reply = Saved;
 
     fn draft(&self) -> Option<&DraftId> {

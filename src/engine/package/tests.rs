@@ -1,10 +1,12 @@
+//! Draft folders: what is written, what is refused, what is left when something fails.
+
 use std::io::Cursor;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::*;
-use crate::engine::lint::{self, Severity};
+use crate::lint::{self, Severity};
 use crate::media::{Access, Limits};
 
 /// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
@@ -229,7 +231,7 @@ async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
             .unwrap();
         assert!(saved.registered, "{:?}", saved.notes);
         assert_eq!(saved.files, 3);
-        let problems = lint::lint(&saved.folder).unwrap();
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, [], "{profile}");
     }
 }
@@ -470,7 +472,7 @@ async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this
         for text in [draft.to_string(), meta.to_string()] {
             assert!(!text.contains(&here) && !text.contains("this-machine"));
         }
-        let problems = lint::lint(&saved.folder).unwrap();
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert!(
             problems
                 .iter()
@@ -573,7 +575,7 @@ async fn a_thousand_segments_are_saved_and_checked() {
         .unwrap();
     let taken = started.elapsed();
     let started = Instant::now();
-    let problems = lint::lint(&saved.folder).unwrap();
+    let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
     eprintln!(
         "1,000 segments: saved in {taken:?}, checked in {:?}",
         started.elapsed()

@@ -1,0 +1,90 @@
+//! Failures in the words that scripts written for the reference API compare with. The words of each tool
+//! are its own ([`Texts`]); here they are put together.
+
+use serde_json::Value;
+
+use crate::args::{Object, is_truthy};
+use crate::error::{Error, Kind};
+use crate::tools::Texts;
+
+/// The API's sentence when something that is needed is not there.
+pub(super) fn missing(texts: &Texts, arguments: &Object) -> Option<&'static str> {
+    let absent = |name: &&str| !arguments.get(*name).is_some_and(is_truthy);
+    let null = |name: &&str| arguments.get(*name).is_some_and(Value::is_null);
+    let missing = texts.required.iter().any(absent) || texts.not_null.iter().any(null);
+    missing.then_some(texts.missing)
+}
+
+/// The text of a failure, `id` being the draft that the call was about.
+pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String {
+    if let Some(id) = id
+        && error.kind == Kind::NotFound
+        && !texts.unknown.is_empty()
+    {
+        let sentence = texts.unknown.replace("{}", id);
+        return match &error.hint {
+            Some(hint) => format!("{sentence} {hint}"),
+            None => sentence,
+        };
+    }
+    let told = error
+        .to_string()
+        .replace(".\nhint: ", ". ")
+        .replace("\nhint: ", "; ");
+    // A sentence that ends does not need to end twice.
+    let told = if texts.after.starts_with('.') {
+        told.trim_end_matches('.')
+    } else {
+        &told
+    };
+    format!("{}{told}{}", texts.before, texts.after)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::local;
+
+    fn texts(tool: &str) -> &'static Texts {
+        &local::find(tool).expect("a tool").texts
+    }
+
+    #[test]
+    fn what_is_needed_is_missed_in_the_words_of_the_api() {
+        let check = |tool: &str, arguments: Value, expected: Option<&str>| {
+            let object = arguments.as_object().expect("an object");
+            assert_eq!(missing(texts(tool), object), expected, "{tool} {arguments}");
+        };
+        let text = "Hi, the required parameters 'text', 'start' or 'end' are missing. ";
+        let draft =
+            "Hi, the required parameter 'draft_id' is missing. Please add it and try again.";
+        check("add_text", json!({}), Some(text));
+        check("add_text", json!({"text": ""}), Some(text));
+        check("add_text", json!({"text": "x", "end": null}), Some(text));
+        check("add_text", json!({"text": "x"}), None);
+        check("add_text", json!({"text": "x", "start": 0}), None);
+        check("query_script", json!({"draft_id": null}), Some(draft));
+        check("create_draft", json!({}), None);
+    }
+
+    #[test]
+    fn a_failure_stands_between_the_words_of_the_api() {
+        let error = Error::conflict("`end` is too early").hint("give a later one.");
+        assert_eq!(
+            failure(texts("add_text"), &error, None),
+            "Error occurred while processing text: `end` is too early; give a later one. \
+             You can click the link below for help: "
+        );
+    }
+
+    #[test]
+    fn an_unknown_draft_is_told_in_the_words_of_the_api() {
+        let error = Error::not_found("there is no draft \"dfd_1\"").hint("did you mean dfd_2?");
+        assert_eq!(
+            failure(texts("query_script"), &error, Some("dfd_1")),
+            "Draft dfd_1 does not exist in cache. did you mean dfd_2?"
+        );
+    }
+}
