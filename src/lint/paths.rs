@@ -23,10 +23,11 @@ pub(crate) fn without_verbatim(path: PathBuf) -> PathBuf {
     }
 }
 
-/// `C:\…`, `C:/…` or `\\server\share`.
+/// `C:\…`, `C:/…`, `\\server\share`, or that as the app writes it, `//server/share`.
 pub(crate) fn is_windows(path: &str) -> bool {
     let bytes = path.as_bytes();
     path.starts_with("\\\\")
+        || path.starts_with("//")
         || (bytes.len() > 2
             && bytes[0].is_ascii_alphabetic()
             && bytes[1] == b':'
