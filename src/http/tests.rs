@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::tools::ROUTED;
+use crate::units::Edition;
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 
@@ -61,7 +62,11 @@ impl Server {
             })
         });
         let link = |draft: &DraftId| format!("https://drafts.test/?draft_id={draft}");
-        let api = Api::new(Edition::Jianying, Box::new(link), run);
+        let api = Api::new(
+            dialect::engine_health(Edition::Jianying, None),
+            Box::new(link),
+            run,
+        );
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, Arc::new(api), async {
             let _ = stopped.await;
