@@ -119,7 +119,7 @@ fn refused(answer: &Answer, place: &str) -> Failure {
             Kind::NotFound,
             "this server does not have the tool; `health_check` says which server it is",
         )),
-        300..400 => Failure::refused(error(
+        300..=399 => Failure::refused(error(
             Kind::InvalidArgument,
             "give the address that it points to with `--api-url`",
         )),

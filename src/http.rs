@@ -61,6 +61,7 @@ pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
+    /// What `GET /health` answers.
     health: Value,
     link: Link,
     calls: Arc<Semaphore>,
@@ -106,11 +107,11 @@ impl Api {
                 routes.insert(path.trim_start_matches('/').to_owned(), route);
             }
         }
-        let own = Route {
+        let route = Route {
             spec: None,
             get: true,
         };
-        routes.insert("health".to_owned(), own);
+        routes.insert("health".to_owned(), route);
         Self {
             routes,
             run,
