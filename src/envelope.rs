@@ -16,8 +16,13 @@ use crate::error::{Error, Kind};
 pub(crate) struct Answer {
     pub status: u16,
     pub retry_after: Option<Duration>,
+    /// What our own server says a failure is.
+    pub kind: Option<Kind>,
     pub body: Vec<u8>,
 }
+
+/// The header in which our own server says what a failure is.
+pub(crate) const KIND_HEADER: &str = "x-capcut-mcp-kind";
 
 /// How much of a text that was not expected is shown.
 const SHOWN_CHARS: usize = 160;
@@ -78,7 +83,11 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
                 .iter()
                 .filter_map(|key| envelope.get(*key).and_then(Value::as_str))
                 .find(|text| !text.trim().is_empty());
-            Err(Failure::refused(said(place, text.unwrap_or_default())))
+            let error = said(place, text.unwrap_or_default());
+            Err(Failure::refused(Error {
+                kind: answer.kind.unwrap_or(error.kind),
+                ..error
+            }))
         }
         _ => Err(lost("answered without saying whether it succeeded".into())),
     }
@@ -110,7 +119,7 @@ fn refused(answer: &Answer, place: &str) -> Failure {
             Kind::NotFound,
             "this server does not have the tool; `health_check` says which server it is",
         )),
-        300..400 => Failure::refused(error(
+        300..=399 => Failure::refused(error(
             Kind::InvalidArgument,
             "give the address that it points to with `--api-url`",
         )),
@@ -257,6 +266,7 @@ mod tests {
             &Answer {
                 status,
                 retry_after: None,
+                kind: None,
                 body,
             },
             PLACE,

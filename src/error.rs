@@ -30,6 +30,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 10] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Media,
+        Self::Unsent,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Busy,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
     /// The name used in logs, metrics and reports.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use crate::args::{Manner, Object};
 use crate::backend::dialect;
 use crate::draft::ids::DraftId;
+use crate::envelope;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::manifest::Manifest;
@@ -212,11 +213,15 @@ fn failed(spec: &Spec, error: &Error, draft: Option<&DraftId>) -> Answer {
         tracing::error!(tool = spec.name, "{error}");
     }
     let text = texts::failure(&spec.texts, error, draft.map(DraftId::as_str));
-    if error.kind == Kind::Busy {
+    let mut answer = if error.kind == Kind::Busy {
         answer::busy(&text)
     } else {
         answer::failure(&text)
-    }
+    };
+    // The body is the API's to the letter; what else there is to say stands in the head.
+    let kind = HeaderValue::from_static(error.kind.name());
+    answer.headers_mut().insert(envelope::KIND_HEADER, kind);
+    answer
 }
 
 /// Whether the tool has an argument of this name; asked only when something is wrong with it.

@@ -169,7 +169,7 @@ pub(crate) fn recognise(
         version,
         same_journal,
     };
-    if let Some(health) = json(&answers.health).filter(|health| health["name"] == ENGINE_NAME) {
+    if let Some(health) = json(&answers.health).filter(|health| health["service"] == ENGINE_NAME) {
         let mark = journal.map(mark);
         let same = mark.is_some() && health["journal"].as_str() == mark.as_deref();
         return Ok(server(Dialect::Engine, version(&health), same));
@@ -196,9 +196,8 @@ pub(super) fn join(opened: &mut Opened) {
     };
     for (name, value) in std::mem::take(&mut opened.beside) {
         match (name.as_str(), value) {
-            // It is the server's engine, not the one of this process.
-            ("backend", _) => {}
-            ("placed", Value::Object(placed)) => output.extend(placed),
+            // Who carried it out is told of this process, not of the server.
+            ("backend" | "reason", _) => {}
             (_, value) => {
                 output.insert(name, value);
             }
@@ -210,13 +209,16 @@ const ENGINE_NAME: &str = "capcut-mcp";
 
 /// What our own server answers to `GET /health`, so that it is recognised.
 pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
-    json!({
+    let mut health = json!({
         "status": "ok",
-        "name": ENGINE_NAME,
+        "service": ENGINE_NAME,
         "version": env!("CARGO_PKG_VERSION"),
         "edition": edition.name(),
-        "journal": journal.map(mark),
-    })
+    });
+    if let Some(journal) = journal {
+        health["journal"] = json!(mark(journal));
+    }
+    health
 }
 
 /// Tells one journal from another without saying where it lies.

@@ -270,6 +270,10 @@ impl Remote {
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
+            let kind = response
+                .headers()
+                .get(envelope::KIND_HEADER)
+                .and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
             let limit = self.manifest.limits.response_bytes;
             let mut body = Vec::new();
             let mut chunks = response.bytes_stream();
@@ -293,6 +297,7 @@ impl Remote {
             Ok(Answer {
                 status,
                 retry_after,
+                kind,
                 body,
             })
         };

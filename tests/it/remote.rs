@@ -1,1 +1,285 @@
 //! Forwarding to a CapCut API: recorded answers, and every shape of failure.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Asked, Delivery, Home, Server, free_port};
+
+const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
+const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
+
+/// Answers as the reference server does, except where `other` has something else to say.
+fn reference(other: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
+    Server::start(move |asked| other(asked).unwrap_or_else(|| recorded(asked)))
+}
+
+fn recorded(asked: &Asked) -> Answer {
+    let placed = json!({ "draft_id": DRAFT, "draft_url": format!("https://www.install-ai-guider.top/draft/downloader?draft_id={DRAFT}&is_capcut=1") });
+    match asked.path.as_str() {
+        "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }, { "name": "Mirror" }])),
+        "/query_script" => {
+            let script = json!({ "tracks": [], "materials": {}, "duration": 0 });
+            Answer::success(&json!(script.to_string()))
+        }
+        "/save_draft" => Answer::success(&json!({ "success": true, "draft_url": "" })),
+        "/query_draft_status" => Answer::success(&json!({
+            "status": "completed", "message": "Draft creation completed", "progress": 100,
+            "completed_files": 0, "total_files": 0, "draft_url": "",
+        })),
+        path if path == "/create_draft" || path.starts_with("/add_") => Answer::success(&placed),
+        _ => Answer::new(404, "text/html", PAGE),
+    }
+}
+
+fn home(server: &Server) -> Home {
+    let mut home = Home::new();
+    home.api(&server.url);
+    home
+}
+
+fn text() -> Value {
+    json!({ "draft_id": DRAFT, "text": "hello", "start": 0, "end": 1 })
+}
+
+#[test]
+fn a_draft_is_made_and_saved_on_the_server() {
+    let server = reference(|_| None);
+    let home = home(&server);
+    let reply = home.call("create_draft", &json!({})).unwrap();
+    assert_eq!(
+        (&reply["draft_id"], &reply["backend"]),
+        (&json!(DRAFT), &json!("remote")),
+        "{reply}"
+    );
+    assert!(
+        !reply.to_string().contains("install-ai-guider"),
+        "a link that leads nowhere: {reply}"
+    );
+    // Another process, and the journal says where the draft is.
+    home.call("add_text", &text()).unwrap();
+    let bodies: Vec<Value> = server
+        .asked()
+        .iter()
+        .filter(|asked| asked.path == "/add_text")
+        .map(Asked::json)
+        .collect();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(
+        (&bodies[0]["text"], &bodies[0]["draft_id"]),
+        (&json!("hello"), &json!(DRAFT))
+    );
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    assert_eq!(reply["backend"], "remote", "{reply}");
+    assert_eq!(
+        server.count("/query_draft_status"),
+        1,
+        "a success is asked after"
+    );
+}
+
+/// What the server answers to `add_text`, the exit code, and words that the error has.
+fn check(answer: Answer, code: i32, words: &[&str]) {
+    let server = reference(move |asked| (asked.path == "/add_text").then(|| answer.clone()));
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    let (found, text) = home.call("add_text", &text()).unwrap_err();
+    assert_eq!(found, code, "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing: {text}");
+    }
+    assert_eq!(
+        server.count("/add_text"),
+        1,
+        "an edit was sent again: {text}"
+    );
+}
+
+#[test]
+fn each_shape_of_failure_is_one_clear_error() {
+    let overlap = "Error occurred while processing text: New segment overlaps with existing segment [start: 0, end: 1]. You can click the link below for help: ";
+    check(
+        Answer::failure(overlap),
+        2,
+        &["overlaps with existing segment", "/add_text"],
+    );
+    check(
+        Answer::failure("Unsupported font: x"),
+        2,
+        &["Unsupported font: x"],
+    );
+    check(
+        Answer::new(405, "text/html", PAGE),
+        2,
+        &["405", "Method Not Allowed", "health_check"],
+    );
+    check(Answer::new(415, "text/html", PAGE), 2, &["415"]);
+    check(Answer::new(500, "text/html", PAGE), 4, &["500"]);
+    let other = json!({ "draft_id": "dfd_cat_1700000000_00000bad", "draft_url": "" });
+    check(
+        Answer::success(&other),
+        2,
+        &[DRAFT, "00000bad", "unknown to", "recover_draft"],
+    );
+}
+
+#[test]
+fn a_lost_answer_of_an_edit_is_looked_into() {
+    let there = json!({
+        "tracks": [{ "name": "text_main", "segments": [{ "material_id": "t", "target_timerange": { "start": 0, "duration": 1_000_000 } }] }],
+        "materials": {},
+    });
+    let answers = [
+        Answer::success(&json!({})).delivery(Delivery::Reset),
+        Answer::success(&json!({ "draft_id": DRAFT })).delivery(Delivery::CutAt(20)),
+        Answer::new(200, "application/json", ""),
+        Answer::new(200, "text/html", PAGE),
+        Answer::new(200, "application/json", "[1]"),
+        Answer::new(502, "text/html", PAGE),
+    ];
+    let count = answers.len();
+    for answer in answers {
+        let script = there.to_string();
+        let server = reference(move |asked| match asked.path.as_str() {
+            "/add_text" => Some(answer.clone()),
+            "/query_script" => Some(Answer::success(&json!(script))),
+            _ => None,
+        });
+        let home = home(&server);
+        home.call("create_draft", &json!({})).unwrap();
+        let reply = home.call("add_text", &text()).unwrap();
+        assert!(reply["notes"].to_string().contains("lost"), "{reply}");
+        assert_eq!(server.count("/add_text"), 1, "it was there already");
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn an_edit_that_is_not_there_is_sent_again() {
+    let dropped = AtomicUsize::new(0);
+    let server = reference(move |asked| {
+        let first = asked.path == "/add_text" && dropped.fetch_add(1, Ordering::SeqCst) == 0;
+        first.then(|| Answer::success(&json!({})).delivery(Delivery::Reset))
+    });
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    home.call("add_text", &text()).unwrap();
+    assert_eq!(
+        (server.count("/add_text"), server.count("/query_script")),
+        (2, 2)
+    );
+}
+
+#[test]
+fn a_save_that_failed_is_an_error_although_the_server_says_success() {
+    let polls = Arc::new(Mutex::new(0));
+    let server = reference(move |asked| {
+        (asked.path == "/query_draft_status").then(|| {
+            let mut polls = polls.lock().unwrap();
+            *polls += 1;
+            let (status, message) = if *polls < 3 {
+                ("processing", "Downloaded 1/2 files")
+            } else {
+                ("failed", "Failed to save draft: no space left")
+            };
+            Answer::success(
+                &json!({ "status": status, "message": message, "progress": 70, "draft_url": "" }),
+            )
+        })
+    });
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    let (code, text) = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap_err();
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("no space left"), "{text}");
+    assert_eq!(server.count("/save_draft"), 1);
+}
+
+#[test]
+fn with_nothing_at_the_address_drafts_are_made_here_and_the_reply_says_so() {
+    let mut home = Home::new();
+    home.api(&format!("http://127.0.0.1:{}", free_port()));
+    let reply = home.call("create_draft", &json!({})).unwrap();
+    assert_eq!(reply["backend"], "embedded", "{reply}");
+    assert!(
+        reply["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no answer from http://127.0.0.1:"),
+        "{reply}"
+    );
+    let (code, text) = home
+        .call_with(&["--backend", "remote"], "create_draft", &json!({}))
+        .unwrap_err();
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("--backend embedded"), "{text}");
+}
+
+#[test]
+fn what_answers_is_told_with_what_is_known_to_be_bad_about_it() {
+    let fork = reference(|asked| {
+        (asked.path == "/")
+            .then(|| Answer::json(&json!({ "message": "CapCutAPI", "version": "1.1.0" })))
+    });
+    let health = home(&fork).call("health_check", &json!({})).unwrap();
+    let server = &health["servers"][0];
+    assert_eq!(
+        (&server["server"], &server["edition"]),
+        (&json!("CapCutAPI 1.1.0 (fork)"), &json!("capcut")),
+        "{health}"
+    );
+    assert!(
+        server["caveats"].to_string().contains("all interfaces"),
+        "{health}"
+    );
+    let other = Server::start(|_| Answer::new(200, "text/html", "<html><title>Grafana</title>"));
+    let health = home(&other).call("health_check", &json!({})).unwrap();
+    assert_eq!(health["backend"], "embedded");
+    assert!(
+        health["servers"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("Grafana"),
+        "{health}"
+    );
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+    let server = reference(|asked| {
+        (asked.path == "/add_text").then(|| Answer::success(&json!({})).delivery(Delivery::Silence))
+    });
+    let mut home = home(&server);
+    let config = home.file("tools.toml", "[tools]\nadd_text = { timeout_s = 0.5 }\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    home.call("create_draft", &json!({})).unwrap();
+    let started = std::time::Instant::now();
+    let (code, text) = home.call("add_text", &text()).unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(code, 4, "{text}");
+    assert!(
+        text.contains("did not answer in time") && text.contains("may still be at it"),
+        "{text}"
+    );
+    assert_eq!(server.count("/add_text"), 1);
+}
+
+#[test]
+fn a_wrong_key_in_the_users_file_is_refused_with_its_place() {
+    let mut home = Home::new();
+    let config = home.file("mine.toml", "[lanes]\naudo = { slots = 1 }\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let (code, text) = home.call("list_drafts", &json!({})).unwrap_err();
+    assert_ne!(code, 0);
+    assert!(
+        text.contains("mine.toml:2:1: \"audo\" is no lane")
+            && text.contains("did you mean `audio`?"),
+        "{text}"
+    );
+}
