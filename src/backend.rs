@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 pub(crate) use choice::{Choice, Servers};
-pub(crate) use remote::{Announced, LOST_DRAFT, Remote, is_loopback};
+pub(crate) use remote::{LOST_DRAFT, Remote, is_loopback};
 
 /// How far a call is.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// As replies and the journal's readers name it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
             Self::Remote(_) => "remote",

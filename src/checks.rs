@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::compose::layout;
+use crate::compose::plan::Plan;
 use crate::local;
 use crate::tools::{Manner, Object, ROUTED};
 
@@ -119,8 +121,11 @@ fn uses(text: &str) -> BTreeSet<String> {
 fn is_for_tests(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let parent = path.parent().expect("a folder").with_extension("rs");
-    let declaration = format!("#[cfg(test)]\nmod {name};");
-    fs::read_to_string(parent).is_ok_and(|text| text.contains(&declaration))
+    fs::read_to_string(parent).is_ok_and(|text| {
+        ["", "pub(crate) "]
+            .iter()
+            .any(|wide| text.contains(&format!("#[cfg(test)]\n{wide}mod {name};")))
+    })
 }
 
 #[test]
@@ -341,17 +346,55 @@ fn single_calls_of_the_examples_decode() {
 
 #[test]
 fn plans_of_the_examples_decode() {
-    for name in [
-        "first-draft.yaml",
-        "basic.yaml",
-        "karaoke.yaml",
-        "picture-in-picture.json",
-    ] {
-        match cli::compose::check(&Path::new(ROOT).join("examples").join(name)) {
-            Ok(items) => assert!(items > 0, "{name} has no items"),
-            Err(error) => panic!("{name}: {error}"),
+    let mut checked = 0;
+    for ending in ["yaml", "toml", "json"] {
+        for path in files("examples", ending) {
+            if path.parent() != Some(&Path::new(ROOT).join("examples")) {
+                continue;
+            }
+            let text = read(&path);
+            let plan: Value = match ending {
+                "yaml" => serde_saphyr::from_str(&text).expect("YAML"),
+                "toml" => toml::from_str(&text).expect("TOML"),
+                _ => serde_json::from_str(&text).expect("JSON"),
+            };
+            let decode = |inputs: &BTreeMap<String, Value>| {
+                let plan = Plan::from_value(plan.clone(), inputs, path.parent())?;
+                Ok::<_, crate::error::Error>(layout::decode(&plan)?.len())
+            };
+            for inputs in inputs_of(&path) {
+                match decode(&inputs) {
+                    Ok(items) => assert!(items > 0, "{} has no items", shown(&path)),
+                    Err(error) => panic!("{}: {error}", shown(&path)),
+                }
+            }
+            checked += 1;
         }
     }
+    assert!(checked >= 7, "only {checked} plans");
+    eprintln!("{checked} plans");
+}
+
+/// The values that an example is filled from: the lines of the CSV file of its name, or none.
+fn inputs_of(plan: &Path) -> Vec<BTreeMap<String, Value>> {
+    let table = plan.with_extension("csv");
+    if !table.exists() {
+        return vec![BTreeMap::new()];
+    }
+    let mut reader = csv::Reader::from_path(&table).expect("a CSV file");
+    let names = reader.headers().expect("a header").clone();
+    let rows: Vec<_> = reader
+        .records()
+        .map(|record| {
+            let record = record.expect("a record");
+            let pairs = names.iter().zip(&record);
+            pairs
+                .map(|(name, value)| (name.to_owned(), json!(value)))
+                .collect()
+        })
+        .collect();
+    assert!(!rows.is_empty(), "{} has no lines", shown(&table));
+    rows
 }
 
 #[test]

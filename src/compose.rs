@@ -74,7 +74,11 @@ pub(crate) async fn compose(
                 .map(|id| DraftId(id.to_owned()))
                 .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
             let backend = reply["backend"].as_str().unwrap_or("embedded").to_owned();
-            let notes = reply["reason"].as_str().map(str::to_owned).into_iter().collect();
+            let notes = reply["reason"]
+                .as_str()
+                .map(str::to_owned)
+                .into_iter()
+                .collect();
             (draft, backend, None, notes)
         }
     };
@@ -117,7 +121,10 @@ pub(crate) async fn compose(
             }
             Err(error) => {
                 for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
-                    row.fail(&Error::new(error.kind, "was acknowledged, but the draft cannot be read to check it"));
+                    row.fail(&Error::new(
+                        error.kind,
+                        "was acknowledged, but the draft cannot be read to check it",
+                    ));
                 }
                 notes.push(format!("the draft could not be checked: {}", error.message));
             }
@@ -134,7 +141,11 @@ pub(crate) async fn compose(
         segments_in_draft,
     };
     let mut report = Report {
-        outcome: if totals.ok == totals.asked { Outcome::Complete } else { Outcome::Partial },
+        outcome: if totals.ok == totals.asked {
+            Outcome::Complete
+        } else {
+            Outcome::Partial
+        },
         draft_id: Some(draft.clone()),
         backend: Some(backend.clone()),
         folder: None,
@@ -188,7 +199,10 @@ impl Run<'_> {
         let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
         let deadline = tokio::time::Instant::now() + limit;
         let branch = |section: Section| {
-            items.iter().enumerate().filter(move |(_, item)| item.section == section)
+            items
+                .iter()
+                .enumerate()
+                .filter(move |(_, item)| item.section == section)
         };
         let opened = futures::future::join(
             self.open(branch(Section::Audio), deadline),
@@ -249,11 +263,19 @@ impl Run<'_> {
         let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
         if self.stop.is_cancelled() {
             row.status = Status::Skipped;
-            let why = if self.context.cancel.is_cancelled() { "the run was cancelled" } else { "an item before it failed" };
+            let why = if self.context.cancel.is_cancelled() {
+                "the run was cancelled"
+            } else {
+                "an item before it failed"
+            };
             row.error = Some(why.to_owned());
             return row;
         }
-        if self.present.as_ref().is_some_and(|document| document.holds(item)) {
+        if self
+            .present
+            .as_ref()
+            .is_some_and(|document| document.holds(item))
+        {
             row.notes.push("was there already".to_owned());
         } else {
             let started = Instant::now();
@@ -277,7 +299,9 @@ impl Run<'_> {
                 Err(error) => row.fail(&error),
             }
         }
-        row.track = row.track.or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
+        row.track = row
+            .track
+            .or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
         if self.abort && row.status == Status::Failed {
             self.stop.cancel();
         }
@@ -299,14 +323,17 @@ fn fill(row: &mut Row, reply: &Value) {
     row.start = reply["start"].as_f64();
     row.end = reply["end"].as_f64();
     if let Some(notes) = reply["notes"].as_array() {
-        row.notes.extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
+        row.notes
+            .extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
     }
 }
 
 /// What was acknowledged but is not in the draft has failed.
 fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
     for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
-        let Some(item) = items.iter().find(|item| item.path == row.item) else { continue };
+        let Some(item) = items.iter().find(|item| item.path == row.item) else {
+            continue;
+        };
         // Keyframes cannot be seen on a reference server before a refresh, which would probe all media again.
         if item.section == Section::Keyframes {
             continue;
@@ -317,14 +344,23 @@ fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
                 row.end = row.end.or(Some(end));
             }
             None => row.fail(
-                &Error::new(Kind::Unavailable, "was acknowledged, but it is not in the draft")
-                    .hint("take the run up again with `resume`: only what is missing is done"),
+                &Error::new(
+                    Kind::Unavailable,
+                    "was acknowledged, but it is not in the draft",
+                )
+                .hint("take the run up again with `resume`: only what is missing is done"),
             ),
         }
     }
 }
 
-async fn save(app: &Arc<App>, plan: &Plan, draft: &DraftId, context: &Context, report: &mut Report) {
+async fn save(
+    app: &Arc<App>,
+    plan: &Plan,
+    draft: &DraftId,
+    context: &Context,
+    report: &mut Report,
+) {
     let mut arguments = match &plan.save {
         Some(Save::Whether(false)) => return,
         Some(Save::With(arguments)) => arguments.clone(),
@@ -336,12 +372,17 @@ async fn save(app: &Arc<App>, plan: &Plan, draft: &DraftId, context: &Context, r
         Ok(reply) => {
             report.folder = reply["folder"].as_str().map(str::to_owned);
             if let Some(notes) = reply["notes"].as_array() {
-                report.notes.extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
+                report
+                    .notes
+                    .extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
             }
         }
         Err(error) => {
-            report.outcome =
-                if error.kind == Kind::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+            report.outcome = if error.kind == Kind::Cancelled {
+                Outcome::Cancelled
+            } else {
+                Outcome::Failed
+            };
             report.save_error = Some(error.to_string());
         }
     }
@@ -351,7 +392,9 @@ async fn save(app: &Arc<App>, plan: &Plan, draft: &DraftId, context: &Context, r
 /// After an abort nothing stays on the engine; a server cannot delete, so its left-over draft is named.
 async fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Report) {
     if backend == "remote" {
-        report.notes.push(format!("the CapCut API cannot delete drafts: {draft} is left there, unfinished"));
+        report.notes.push(format!(
+            "the CapCut API cannot delete drafts: {draft} is left there, unfinished"
+        ));
         return;
     }
     app.forget(draft);
@@ -359,9 +402,14 @@ async fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut
         Ok(()) => {
             report.draft_id = None;
             report.totals.segments_in_draft = 0;
-            report.notes.push("the unfinished draft was deleted".to_owned());
+            report
+                .notes
+                .push("the unfinished draft was deleted".to_owned());
         }
-        Err(error) => report.notes.push(format!("the unfinished draft {draft} is left: {}", error.message)),
+        Err(error) => report.notes.push(format!(
+            "the unfinished draft {draft} is left: {}",
+            error.message
+        )),
     }
 }
 
@@ -384,12 +432,21 @@ fn create_arguments(plan: &Plan) -> Result<Object> {
 }
 
 fn check_save(plan: &Plan) -> Result<()> {
-    let Some(Save::With(arguments)) = &plan.save else { return Ok(()) };
+    let Some(Save::With(arguments)) = &plan.save else {
+        return Ok(());
+    };
     let mut arguments = arguments.clone();
     arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
     decode("save_draft", arguments).map(drop).map_err(|error| {
-        let lines: Vec<String> = error.message.lines().map(|line| format!("save: {line}")).collect();
-        Error { message: lines.join("\n"), ..error }
+        let lines: Vec<String> = error
+            .message
+            .lines()
+            .map(|line| format!("save: {line}"))
+            .collect();
+        Error {
+            message: lines.join("\n"),
+            ..error
+        }
     })
 }
 
@@ -403,12 +460,20 @@ async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) 
     app.run(decode(tool, arguments)?, context.clone()).await
 }
 
-async fn query(app: &Arc<App>, draft: &DraftId, force: bool, context: &Context) -> Result<Document> {
+async fn query(
+    app: &Arc<App>,
+    draft: &DraftId,
+    force: bool,
+    context: &Context,
+) -> Result<Document> {
     let arguments = match json!({ "draft_id": draft, "force_update": force }) {
         Value::Object(arguments) => arguments,
         _ => Object::new(),
     };
-    let context = Context { progress: None, ..context.clone() };
+    let context = Context {
+        progress: None,
+        ..context.clone()
+    };
     Document::read(&call(app, "query_script", arguments, &context).await?)
 }
 

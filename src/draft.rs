@@ -51,6 +51,7 @@ impl Draft {
             .filter_map(Track::end)
             .max()
             .unwrap_or_default()
+            .max(Micros::ZERO)
     }
 
     /// The track of this name, whatever its kind.

@@ -6,7 +6,6 @@
 pub(crate) mod edit;
 mod held;
 pub(crate) mod lengths;
-pub(crate) mod lint;
 pub(crate) mod marker;
 pub(crate) mod package;
 pub(crate) mod parts;
@@ -27,6 +26,7 @@ use crate::args::reply::Placed;
 use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
+use crate::draft::working::{self, Refreshed};
 use crate::engine::edit::{Edit, Outcome};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::saving::Saves;
@@ -274,6 +274,23 @@ impl Engine {
         Ok(read(&draft))
     }
 
+    /// The working document. With `refresh` everything is as it is; without, over HTTP, what was not refreshed
+    /// yet is as it was asked for, as the API has it.
+    pub(crate) fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
+        let held = self.hold(id)?;
+        let mut draft = held.lock();
+        self.catch_up(&mut draft)?;
+        if refresh {
+            *held.refreshed() = refreshed_now(&draft);
+        }
+        let refreshed = *held.refreshed();
+        if refresh || strict {
+            Ok(working::write(&draft))
+        } else {
+            Ok(working::write_unrefreshed(&draft, refreshed))
+        }
+    }
+
     /// A new draft, with its first edit if there is one: both are one record.
     fn open(&self, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
@@ -305,7 +322,12 @@ impl Engine {
         };
         self.journal
             .create(&row, &record(0, call, &found, &placed)?)?;
-        self.drafts.insert(draft);
+        let refreshed = Refreshed {
+            media: 0,
+            segments: 0,
+            call: 0,
+        };
+        self.drafts.insert(draft, refreshed);
         Ok(placed)
     }
 
@@ -314,7 +336,8 @@ impl Engine {
             return Ok(held);
         }
         let draft = self.fold(id)?;
-        Ok(self.drafts.insert(draft))
+        let refreshed = refreshed_now(&draft);
+        Ok(self.drafts.insert(draft, refreshed))
     }
 
     /// A draft from its calls.
@@ -390,6 +413,14 @@ fn empty(id: &DraftId, new: &NewDraft) -> Draft {
         media: Vec::new(),
         sequence: 1,
         made: 0,
+    }
+}
+
+fn refreshed_now(draft: &Draft) -> Refreshed {
+    Refreshed {
+        media: draft.media.len(),
+        segments: draft.made,
+        call: draft.sequence,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::args::Object;
 use crate::backend::{Failure, Reached};
 use crate::error::{Error, Kind};
 
@@ -21,8 +22,16 @@ pub(crate) struct Answer {
 /// How much of a text that was not expected is shown.
 const SHOWN_CHARS: usize = 160;
 
-/// The `output` of an answer, or what the failure means. `place` is the address without its query.
-pub(crate) fn open(answer: &Answer, place: &str) -> Result<Value, Failure> {
+/// What stands in the envelope of a success.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Opened {
+    pub output: Value,
+    /// What our own server adds to what the API answers.
+    pub beside: Object,
+}
+
+/// The content of an answer, or what the failure means. `place` is the address without its query.
+pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     if !(200..300).contains(&answer.status) {
         return Err(refused(answer, place));
     }
@@ -54,11 +63,15 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Value, Failure> {
     };
     match envelope.remove("success") {
         Some(Value::Bool(true)) => {
-            if let Some(output) = envelope.remove("output") {
-                return Ok(output);
-            }
             envelope.remove("error");
-            Ok(Value::Object(envelope))
+            if let Some(output) = envelope.remove("output") {
+                let beside = envelope;
+                return Ok(Opened { output, beside });
+            }
+            Ok(Opened {
+                output: Value::Object(envelope),
+                beside: Object::new(),
+            })
         }
         Some(Value::Bool(false)) => {
             let text = ["error", "message"]
@@ -248,6 +261,7 @@ mod tests {
             },
             PLACE,
         )
+        .map(|opened| opened.output)
     }
 
     fn failure(status: u16, body: impl AsRef<[u8]>) -> (Kind, Reached, String) {

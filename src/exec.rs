@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,6 @@ use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{ENGINE, Journal};
-use crate::local;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::{Access, Media};
 use crate::settings::{BackendChoice, Settings};
@@ -37,6 +37,7 @@ use crate::tools::{Manner, Request, Spec, Turn};
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
 use ledger::Lookup;
+pub(crate) use routing::ADOPTED;
 use routing::Home;
 
 pub(crate) use crate::backend::{Progress, Step};
@@ -48,6 +49,12 @@ pub(crate) struct Context {
     pub progress: Option<Progress>,
     /// Counts how often the call was sent.
     pub tries: Option<Arc<AtomicUsize>>,
+}
+
+/// A call that is carried out here, whatever the backend: what such a request is, as [`Any`](std::any::Any).
+pub(crate) trait Here: Send + Sync {
+    fn draft(&self) -> Option<&DraftId>;
+    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
 }
 
 /// Everything that a running process needs; nothing is opened before it is used.
@@ -65,6 +72,7 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
+    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -132,6 +140,7 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
+            tallies: ledger::Tallies::default(),
             jobs: jobs::Jobs::new(journal.clone()),
             settings,
             manifest,
@@ -405,7 +414,13 @@ impl App {
         context: &Context,
     ) -> Result<Value> {
         let timeout = self.manifest.timeout(route);
-        let work = local::run(self, request, context);
+        let here = request
+            .as_any()
+            .downcast_ref::<Box<dyn Here>>()
+            .ok_or_else(|| {
+                Error::internal(format!("`{}` is not carried out here", request.spec().name))
+            })?;
+        let work = here.run(self, context);
         match tokio::time::timeout(timeout, work).await {
             Ok(ended) => ended,
             Err(_) => Err(timed_out(request.spec(), timeout)),

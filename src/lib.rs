@@ -10,9 +10,9 @@
 //! | 6 | [`exec`] | how a call is carried out: turn, slot, breaker, backend, again |
 //! | 5 | [`backend`], [`envelope`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
-//! | 3 | [`engine`], [`journal`], [`args`] | drafts: edit, read, save; what was acknowledged; arguments |
+//! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`] | the document, the names, what is known of a file |
-//! | 1 | [`error`], [`units`], [`settings`] | |
+//! | 1 | [`error`], [`units`], [`settings`], [`metrics`] | |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
 
@@ -32,10 +32,12 @@ mod error;
 mod exec;
 mod http;
 mod journal;
+mod lint;
 mod local;
 mod manifest;
 mod mcp;
 mod media;
+mod metrics;
 mod settings;
 mod tools;
 mod units;

@@ -9,7 +9,9 @@ mod get_video_duration;
 mod health_check;
 mod job_status;
 mod list_drafts;
+mod recover_draft;
 mod search_catalog;
+mod validate_draft;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -25,7 +27,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::exec::{App, Context};
+use crate::exec::{App, Context, Here};
 use crate::tools::{self, Call, Hints, Manner, Object, ROUTED, Request, Spec, Turn};
 
 /// A tool that is carried out here. As [`tools::Tool`], but its `run` gets all of the process.
@@ -81,6 +83,8 @@ local! {
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
     delete_draft::DeleteDraft,
+    validate_draft::ValidateDraft,
+    recover_draft::RecoverDraft,
     health_check::HealthCheck,
 }
 
@@ -98,23 +102,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
         .copied()
 }
 
-/// Carries out a request that [`decode`] made.
-pub(crate) async fn run(app: &Arc<App>, request: &dyn Request, context: &Context) -> Result<Value> {
-    let local = request
-        .as_any()
-        .downcast_ref::<Box<dyn Run>>()
-        .ok_or_else(|| {
-            Error::internal(format!("`{}` is not carried out here", request.spec().name))
-        })?;
-    local.run(app, context).await
-}
-
-trait Run: Send + Sync {
-    fn draft(&self) -> Option<&DraftId>;
-    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
-}
-
-impl<T: LocalTool> Run for T {
+impl<T: LocalTool> Here for T {
     fn draft(&self) -> Option<&DraftId> {
         LocalTool::draft(self)
     }
@@ -126,7 +114,7 @@ impl<T: LocalTool> Run for T {
 
 struct Local {
     spec: &'static Spec,
-    tool: Box<dyn Run>,
+    tool: Box<dyn Here>,
     call: Call,
 }
 

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::nearest;
+use crate::args::schema;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::local;
@@ -338,7 +339,7 @@ fn tool(spec: &'static Spec) -> Tool {
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(spec.name, spec.description(), Arc::clone(spec.input()))
+    Tool::new(spec.name, spec.description(), schema::shown(spec.input()))
         .with_title(spec.title)
         .with_raw_output_schema(Arc::clone(spec.output()))
         .with_annotations(annotations)

@@ -361,6 +361,11 @@ impl<T: Tool> Request for Routed<T> {
     }
 }
 
+/// The routed tool of that name.
+pub(crate) fn routed(name: &str) -> Option<&'static Spec> {
+    ROUTED.iter().find(|spec| spec.name == name)
+}
+
 /// Declares the module of each routed tool and makes the list of them, in the order that clients see.
 macro_rules! tools {
     ($($module:ident :: $tool:ident,)* ; $lists:ident : $($list:ident,)*) => {

@@ -273,8 +273,8 @@ mod tests {
         scale: (0.5, 0.5),
     };
 
-    fn place(position: Value, content: Content) -> (f64, f64, Option<f64>, Option<f64>) {
-        let placement = Position::read(&position)
+    fn place(position: &Value, content: Content) -> (f64, f64, Option<f64>, Option<f64>) {
+        let placement = Position::read(position)
             .expect("a position")
             .resolve((1080.0, 1920.0), content);
         (
@@ -298,7 +298,7 @@ mod tests {
             "左上角",
         ] {
             assert_eq!(
-                place(json!(text), Content::Text),
+                place(&json!(text), Content::Text),
                 (-0.6, 0.8, None, None),
                 "{text}"
             );
@@ -312,14 +312,14 @@ mod tests {
             "底部居中",
         ] {
             assert_eq!(
-                place(json!(text), Content::Text),
+                place(&json!(text), Content::Text),
                 (0.0, -0.8, None, None),
                 "{text}"
             );
         }
         for text in ["center", "centre", "middle", "居中", "中间", "正中"] {
             assert_eq!(
-                place(json!(text), Content::Text),
+                place(&json!(text), Content::Text),
                 (0.0, 0.0, None, None),
                 "{text}"
             );
@@ -328,20 +328,20 @@ mod tests {
 
     #[test]
     fn a_picture_at_an_edge_touches_it() {
-        assert_eq!(place(json!("top_right"), PICTURE), (0.5, 0.5, None, None));
+        assert_eq!(place(&json!("top_right"), PICTURE), (0.5, 0.5, None, None));
         let wide = Content::Picture {
             size: Some((1920.0, 1080.0)),
             scale: (1.0, 1.0),
         };
-        assert_eq!(place(json!("bottom"), wide), (0.0, -0.683_594, None, None));
-        assert_eq!(place(json!("left"), wide), (0.0, 0.0, None, None));
+        assert_eq!(place(&json!("bottom"), wide), (0.0, -0.683_594, None, None));
+        assert_eq!(place(&json!("left"), wide), (0.0, 0.0, None, None));
     }
 
     #[test]
     fn a_box_in_pixels_gives_place_and_scale() {
         assert_eq!(
             place(
-                json!({ "x": 0, "y": 0, "width": 540, "height": 960 }),
+                &json!({ "x": 0, "y": 0, "width": 540, "height": 960 }),
                 PICTURE
             ),
             (-0.5, 0.5, Some(0.5), Some(0.5))
@@ -352,13 +352,13 @@ mod tests {
         };
         assert_eq!(
             place(
-                json!({ "x": 0, "y": 0, "width": 1080, "height": "607.5px" }),
+                &json!({ "x": 0, "y": 0, "width": 1080, "height": "607.5px" }),
                 wide
             ),
             (0.0, 0.683_594, Some(1.0), Some(1.0))
         );
         assert_eq!(
-            place(json!({ "x": 540, "y": 1920 }), Content::Text),
+            place(&json!({ "x": 540, "y": 1920 }), Content::Text),
             (0.0, -1.0, None, None)
         );
     }

@@ -4,6 +4,8 @@
 //! so what they all understand is what is sent: `type`, `properties`, `required`, `items`, `enum`, bounds,
 //! defaults and descriptions.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Number, Value, json};
@@ -20,10 +22,38 @@ pub(crate) fn output<T: JsonSchema>() -> Object {
     generate::<T>(SchemaSettings::draft2020_12().for_serialize(), Side::Output)
 }
 
+/// The schema as clients are shown it: without the arguments that only have an older name, which are
+/// taken all the same.
+pub(crate) fn shown(schema: &Arc<Object>) -> Arc<Object> {
+    let is_deprecated = |property: &Value| property.get("deprecated").is_some();
+    let Some(Value::Object(properties)) = schema.get("properties") else {
+        return Arc::clone(schema);
+    };
+    if !properties.values().any(is_deprecated) {
+        return Arc::clone(schema);
+    }
+    let mut shown = (**schema).clone();
+    if let Some(Value::Object(properties)) = shown.get_mut("properties") {
+        properties.retain(|_, property| !is_deprecated(property));
+    }
+    Arc::new(shown)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Input,
     Output,
+    /// Within an output: what is in a list or an object of a reply is read by its names.
+    Inner,
+}
+
+impl Side {
+    fn inner(self) -> Self {
+        match self {
+            Self::Input => Self::Input,
+            Self::Output | Self::Inner => Self::Inner,
+        }
+    }
 }
 
 fn generate<T: JsonSchema>(settings: SchemaSettings, side: Side) -> Object {
@@ -51,7 +81,7 @@ struct Flat {
 }
 
 /// The keys that are kept, in the order in which they are written.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 13] = [
     "type",
     "description",
     "enum",
@@ -64,6 +94,7 @@ const KEPT: [&str; 12] = [
     "maxItems",
     "pattern",
     "default",
+    "deprecated",
 ];
 
 fn flatten(schema: Value, side: Side) -> Flat {
@@ -88,7 +119,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
         match schema.shift_remove(key) {
             None | Some(Value::Null) => {}
             // A reply is read with its names; what bounds and explains it is for callers only.
-            _ if side == Side::Output && key != "type" && key != "enum" => {}
+            _ if side != Side::Input && key != "type" && key != "enum" => {}
             // What the members' own defaults say already.
             Some(Value::Object(_)) if key == "default" => {}
             Some(Value::Array(mut values)) if key == "enum" => {
@@ -113,9 +144,10 @@ fn flatten(schema: Value, side: Side) -> Flat {
     match kind.as_str() {
         "array" => {
             let items = schema.shift_remove("items").unwrap_or(Value::Bool(true));
-            flat.insert("items".into(), Value::Object(flatten(items, side).schema));
+            let items = flatten(items, side.inner());
+            flat.insert("items".into(), Value::Object(items.schema));
         }
-        "object" => flatten_object(&mut schema, &mut flat, side),
+        "object" if side != Side::Inner => flatten_object(&mut schema, &mut flat, side),
         _ => {}
     }
     Flat {
@@ -134,7 +166,7 @@ fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
     };
     let mut out = Map::new();
     for (name, property) in properties {
-        let property = flatten(property, side);
+        let property = flatten(property, side.inner());
         if property.nullable {
             required.retain(|r| r.as_str() != Some(name.as_str()));
         }
@@ -329,6 +361,31 @@ mod tests {
             json!(["number", "count", "points", "any", "map"])
         );
         assert!(schema.get("additionalProperties").is_none());
+    }
+
+    #[test]
+    fn what_is_within_a_reply_is_not_spelled_out() {
+        let schema = Value::Object(output::<Everything>());
+        assert_eq!(schema["properties"]["point"], json!({ "type": "object" }));
+        assert_eq!(
+            schema["properties"]["points"],
+            json!({ "type": "array", "items": { "type": "object" } })
+        );
+        assert_eq!(schema["properties"]["number"], json!({ "type": "number" }));
+    }
+
+    #[test]
+    fn older_names_are_taken_but_not_shown() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Aged {
+            new: Option<String>,
+            #[schemars(extend("deprecated" = true))]
+            old: Option<String>,
+        }
+        let all = Arc::new(input::<Aged>());
+        assert_eq!(all["properties"]["old"]["type"], "string");
+        let shown = shown(&all);
+        assert_eq!(shown["properties"], json!({ "new": { "type": "string" } }));
     }
 
     #[test]

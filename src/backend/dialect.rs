@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::envelope;
+use crate::envelope::{self, Opened};
 use crate::units::Edition;
 
 /// A kind of server that speaks the CapCut API.
@@ -28,6 +28,8 @@ struct Known {
     name: &'static str,
     /// Saved drafts lie in the `draft_folder` that was named.
     saves_into_draft_folder: bool,
+    /// A save that it says succeeded did.
+    is_truthful: bool,
     caveats: &'static [&'static str],
 }
 
@@ -40,12 +42,14 @@ const KNOWN: [Known; 4] = [
         dialect: Dialect::Reference,
         name: "CapCutAPI",
         saves_into_draft_folder: false,
+        is_truthful: false,
         caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
     },
     Known {
         dialect: Dialect::VectCut,
         name: "VectCutAPI (newer than CapCutAPI)",
         saves_into_draft_folder: true,
+        is_truthful: false,
         caveats: &[
             "its preview serves any file of its machine to whoever can reach it",
             FORGETS,
@@ -56,12 +60,14 @@ const KNOWN: [Known; 4] = [
         dialect: Dialect::Fork,
         name: "CapCutAPI 1.1.0 (fork)",
         saves_into_draft_folder: false,
+        is_truthful: false,
         caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
     },
     Known {
         dialect: Dialect::Engine,
         name: "capcut-mcp engine",
         saves_into_draft_folder: false,
+        is_truthful: true,
         caveats: &[],
     },
 ];
@@ -74,16 +80,20 @@ impl Dialect {
             .expect("every dialect is in the table: a test looks")
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.known().name
     }
 
     /// What is known to be bad about it.
-    pub fn caveats(self) -> &'static [&'static str] {
+    pub(crate) fn caveats(self) -> &'static [&'static str] {
         self.known().caveats
     }
 
-    pub fn saves_into_draft_folder(self) -> bool {
+    pub(crate) fn is_truthful(self) -> bool {
+        self.known().is_truthful
+    }
+
+    pub(crate) fn saves_into_draft_folder(self) -> bool {
         self.known().saves_into_draft_folder
     }
 }
@@ -179,11 +189,29 @@ pub(crate) fn recognise(
     Ok(server(dialect, None, false))
 }
 
+/// Puts what our own server adds to the API's answers where its replies have it.
+pub(super) fn join(opened: &mut Opened) {
+    let Some(output) = opened.output.as_object_mut() else {
+        return;
+    };
+    for (name, value) in std::mem::take(&mut opened.beside) {
+        match (name.as_str(), value) {
+            // It is the server's engine, not the one of this process.
+            ("backend", _) => {}
+            ("placed", Value::Object(placed)) => output.extend(placed),
+            (_, value) => {
+                output.insert(name, value);
+            }
+        }
+    }
+}
+
 const ENGINE_NAME: &str = "capcut-mcp";
 
 /// What our own server answers to `GET /health`, so that it is recognised.
 pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
     json!({
+        "status": "ok",
         "name": ENGINE_NAME,
         "version": env!("CARGO_PKG_VERSION"),
         "edition": edition.name(),

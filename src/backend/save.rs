@@ -8,7 +8,7 @@ use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::dialect::Server;
+use super::dialect::{self, Server};
 use super::remote::{Ask, LOST_DRAFT, Remote};
 use super::{Failure, Progress, Reached, Step};
 use crate::draft::ids::DraftId;
@@ -44,11 +44,11 @@ impl Remote {
             return self.output(ask).await;
         };
         let every = manifest::seconds(self.manifest.limits.status_every_s);
-        let posted = self.output(ask);
+        let posted = self.opened(ask);
         tokio::pin!(posted);
-        let mut output = loop {
+        let mut opened = loop {
             tokio::select! {
-                output = &mut posted => break output?,
+                opened = &mut posted => break opened?,
                 () = tokio::time::sleep(every), if progress.is_some() => {
                     if let Ok(status) = self.status(status_path, draft.as_str(), ask.until).await {
                         report(progress, &status);
@@ -56,6 +56,11 @@ impl Remote {
                 }
             }
         };
+        if server.dialect.is_truthful() {
+            dialect::join(&mut opened);
+            return Ok(opened.output);
+        }
+        let mut output = opened.output;
         if output.get("success") == Some(&Value::Bool(false)) {
             let what = format!("{} did not save draft {draft}", self.base);
             return Err(Failure::refused(Error::new(Kind::Unavailable, what)));

@@ -110,8 +110,14 @@ impl Compose {
         context: Context,
     ) -> anyhow::Result<ExitCode> {
         let shown = Shown::new(self.json);
-        let context = Context { progress: Some(shown.progress()), ..context };
-        let taking = Taking { resume: self.resume.clone().map(DraftId), known: &|_| {} };
+        let context = Context {
+            progress: Some(shown.progress()),
+            ..context
+        };
+        let taking = Taking {
+            resume: self.resume.clone().map(DraftId),
+            known: &|_| {},
+        };
         let report = compose(app, &entry.plan, taking, &context).await;
         shown.clear();
         let report = report?;
@@ -151,7 +157,9 @@ impl Compose {
         let total = entries.len();
         let done = Mutex::new(0);
         let lines = batch::run(app, entries, &options, &context, &|line| {
-            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut done = done
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             *done += 1;
             shown.line(line, *done, total);
         })
@@ -190,7 +198,11 @@ impl Compose {
                 .into_iter()
                 .map(|row| set.clone().into_iter().chain(row).collect())
                 .collect::<Vec<_>>();
-            entries.extend(batch::from_template(&plan, &rows, folder(template).as_deref())?);
+            entries.extend(batch::from_template(
+                &plan,
+                &rows,
+                folder(template).as_deref(),
+            )?);
         }
         let mut faults = Vec::new();
         for file in &self.files {
@@ -227,13 +239,6 @@ impl Compose {
     }
 }
 
-/// Reads a plan and every item of it; gives how many there are.
-#[cfg(test)]
-pub(crate) fn check(file: &Path) -> Result<usize> {
-    let plan = Plan::from_value(read(file)?, &BTreeMap::new(), folder(file).as_deref())?;
-    Ok(crate::compose::layout::decode(&plan)?.len())
-}
-
 /// The folder that relative paths of the plan are below.
 fn folder(file: &Path) -> Option<PathBuf> {
     if file == Path::new("-") {
@@ -253,7 +258,10 @@ fn text(file: &Path) -> Result<String> {
 }
 
 fn ending(file: &Path) -> String {
-    file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase()
+    file.extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
 }
 
 /// One plan of a file, by its ending.
@@ -266,8 +274,11 @@ fn read(file: &Path) -> Result<Value> {
         "toml" => toml::from_str(&text).map_err(|e| failed(Box::new(e))),
         "json" => serde_json::from_str(&text).map_err(|e| failed(Box::new(e))),
         "yaml" | "yml" => serde_saphyr::from_str(&text).map_err(|e| failed(e.to_string().into())),
-        other => Err(Error::invalid(format!("{}: a plan does not end in {other:?}", file.display()))
-            .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan a line")),
+        other => Err(Error::invalid(format!(
+            "{}: a plan does not end in {other:?}",
+            file.display()
+        ))
+        .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan a line")),
     }
 }
 
@@ -321,7 +332,9 @@ fn rows(file: &Path) -> Result<Vec<BTreeMap<String, Value>>> {
         .map(|record| {
             let record = record.map_err(failed)?;
             let pairs = names.iter().zip(record.iter());
-            Ok(pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
+            Ok(pairs
+                .map(|(name, value)| (name.to_owned(), Value::from(value)))
+                .collect())
         })
         .collect()
 }
@@ -407,7 +420,11 @@ fn told(report: &Report) -> String {
             _ => String::new(),
         };
         let track = row.track.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "{mark} {:<16} {:<18} {track:<14} {times}", row.item, row.tool);
+        let _ = writeln!(
+            out,
+            "{mark} {:<16} {:<18} {track:<14} {times}",
+            row.item, row.tool
+        );
         for text in row.error.iter().chain(&row.notes) {
             let _ = writeln!(out, "        {text}");
         }
@@ -440,7 +457,12 @@ fn told(report: &Report) -> String {
 }
 
 fn table(lines: &[Line], complete: usize) -> String {
-    let width = lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0).min(60);
+    let width = lines
+        .iter()
+        .map(|line| line.label.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(60);
     let mut out = String::new();
     for line in lines {
         let draft = line.draft_id.as_ref().map_or("-", DraftId::as_str);

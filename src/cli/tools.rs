@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::mend::Comfort;
 use crate::cli;
+use crate::compose::schema as plan_schema;
 use crate::error::Result;
 use crate::local;
 use crate::tools::Spec;
@@ -18,7 +19,8 @@ use crate::tools::Spec;
   capcut-mcp tools                     every tool with one sentence
   capcut-mcp tools add_text            the parameters of one
   capcut-mcp tools add_text --json     its schemas, as an MCP client gets them
-  capcut-mcp tools --json | jq length  all of them, for programs")]
+  capcut-mcp tools --json | jq length  all of them, for programs
+  capcut-mcp tools --plan-schema > plan.schema.json")]
 pub(super) struct Tools {
     /// A tool; all without it.
     tool: Option<String>,
@@ -28,11 +30,15 @@ pub(super) struct Tools {
     /// The tables of the README.
     #[arg(long, conflicts_with = "tool")]
     readme: bool,
+    /// The JSON Schema of a plan for `compose`, for editors.
+    #[arg(long, conflicts_with_all = ["tool", "json", "readme"])]
+    plan_schema: bool,
 }
 
 impl Tools {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let text = match &self.tool {
+            None if self.plan_schema => format!("{:#}", plan_schema::schema()),
             None if self.readme => format!("{}\n{}", tool_table(), alias_table()),
             None if self.json => {
                 let tools: Vec<_> = local::all().map(as_json).collect();

@@ -105,32 +105,45 @@ impl Log {
         let file = match path {
             None => None,
             Some(path) => Some(Mutex::new(
-                std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|e| {
-                    Error::invalid(format!("the report {} cannot be written", path.display()))
-                        .source(e)
-                })?,
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .map_err(|e| {
+                        Error::invalid(format!("the report {} cannot be written", path.display()))
+                            .source(e)
+                    })?,
             )),
         };
         Ok(Self { file })
     }
 
     fn add(&self, line: &Line) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
         let mut text = serde_json::to_string(line)
             .map_err(|e| Error::internal("a line of the report").source(e))?;
         text.push('\n');
-        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(|e| {
-            Error::new(Kind::Unavailable, "the report cannot be written").source(e)
-        })
+        let mut file = file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(|e| Error::new(Kind::Unavailable, "the report cannot be written").source(e))
     }
 }
 
 /// The last line of every plan in an earlier report; a line that was cut off by a kill is passed over.
 fn earlier(path: Option<&Path>) -> HashMap<(usize, String), Line> {
-    let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    let text = path
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .unwrap_or_default();
     let mut lines: HashMap<(usize, String), Line> = HashMap::new();
-    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+    for line in text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+    {
         let key = (line.index, line.plan.clone());
         let draft_id = line.draft_id.clone();
         let before = lines.insert(key.clone(), line);
@@ -147,7 +160,9 @@ fn fingerprint(plan: &Plan) -> Result<String> {
     let json = serde_json::to_vec(plan)
         .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))?;
     let hash = Sha256::digest(json);
-    Ok(hash[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+    Ok(hash[..8]
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 /// Makes all drafts; the lines come back in the batch's order. `told` hears of each as it ends.
@@ -175,7 +190,15 @@ pub(crate) async fn run(
                 if stop.is_cancelled() {
                     return Ok(Line::new(index, &entry, &print, "skipped"));
                 }
-                let job = Job { app, options, log, stop, index, entry: &entry, print: &print };
+                let job = Job {
+                    app,
+                    options,
+                    log,
+                    stop,
+                    index,
+                    entry: &entry,
+                    print: &print,
+                };
                 let line = job.run(before.and_then(|line| line.draft_id)).await?;
                 if options.stop_on_error && !line.is_complete() {
                     stop.cancel();
@@ -220,7 +243,11 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self, mut resume: Option<DraftId>) -> Result<Line> {
         let started = std::time::Instant::now();
-        let context = Context { cancel: self.stop.child_token(), progress: None, tries: None };
+        let context = Context {
+            cancel: self.stop.child_token(),
+            progress: None,
+            tries: None,
+        };
         let mut line = Line::new(self.index, self.entry, self.print, "started");
         for attempt in 0..=self.options.retries {
             if attempt > 0 {
@@ -235,12 +262,20 @@ impl Job<'_> {
                 let mut line = Line::new(self.index, self.entry, self.print, "started");
                 line.draft_id = Some(draft.clone());
                 if let Err(error) = self.log.add(&line) {
-                    *begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                    *begun
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
                 }
             };
-            let taking = Taking { resume: resume.clone(), known: &known };
+            let taking = Taking {
+                resume: resume.clone(),
+                known: &known,
+            };
             let outcome = compose(self.app, &self.entry.plan, taking, &context).await;
-            if let Some(error) = begun.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            if let Some(error) = begun
+                .into_inner()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+            {
                 return Err(error);
             }
             match outcome {
@@ -279,7 +314,12 @@ fn take(line: &mut Line, report: &Report) {
     line.ok = report.totals.ok;
     line.asked = report.totals.asked;
     line.errors = report.faults();
-    line.errors.extend(report.save_error.iter().map(|error| format!("save: {error}")));
+    line.errors.extend(
+        report
+            .save_error
+            .iter()
+            .map(|error| format!("save: {error}")),
+    );
 }
 
 /// One plan for each row of inputs.
@@ -292,11 +332,23 @@ pub(crate) fn from_template(
     let mut faults = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         match Plan::from_value(template.clone(), row, base) {
-            Ok(plan) => entries.push(Entry { label: format!("line {}", index + 1), plan }),
+            Ok(plan) => entries.push(Entry {
+                label: format!("line {}", index + 1),
+                plan,
+            }),
             Err(error) => {
-                faults.extend(error.message.lines().map(|line| format!("line {}: {line}", index + 1)));
+                faults.extend(
+                    error
+                        .message
+                        .lines()
+                        .map(|line| format!("line {}: {line}", index + 1)),
+                );
             }
         }
     }
-    if faults.is_empty() { Ok(entries) } else { Err(Error::invalid(faults.join("\n"))) }
+    if faults.is_empty() {
+        Ok(entries)
+    } else {
+        Err(Error::invalid(faults.join("\n")))
+    }
 }

@@ -32,7 +32,11 @@ impl Document {
         let mut tracks: HashMap<String, Vec<Segment>> = HashMap::new();
         for track in script["tracks"].as_array().into_iter().flatten() {
             let name = track["name"].as_str().unwrap_or_default().to_owned();
-            let segments = track["segments"].as_array().into_iter().flatten().map(segment);
+            let segments = track["segments"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(segment);
             tracks.entry(name).or_default().extend(segments);
         }
         Ok(Self { tracks })
@@ -52,14 +56,26 @@ impl Document {
 
     /// Start and end in seconds of what the item put on its track.
     pub(crate) fn place_of(&self, item: &Item) -> Option<(f64, f64)> {
-        let name = if item.track().is_empty() { default_track(item.section) } else { item.track() };
+        let name = if item.track().is_empty() {
+            default_track(item.section)
+        } else {
+            item.track()
+        };
         let segments = self.tracks.get(name)?;
-        let number = |key: &str| item.arguments.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+        let number = |key: &str| {
+            item.arguments
+                .get(key)
+                .and_then(Value::as_f64)
+                .unwrap_or(0.0)
+        };
         let found = match item.section {
             // Captions start where their text says; the track is theirs.
             Section::Subtitles => {
                 let offset = Micros::from_seconds_truncated(number("time_offset")).0;
-                segments.iter().filter(|segment| segment.start >= offset).min_by_key(|s| s.start)
+                segments
+                    .iter()
+                    .filter(|segment| segment.start >= offset)
+                    .min_by_key(|s| s.start)
             }
             Section::Audio => at(segments, number("target_start")),
             Section::Visuals if item.arguments.contains_key("video_url") => {
@@ -71,16 +87,30 @@ impl Document {
     }
 
     fn holds_keyframes(&self, item: &Item) -> bool {
-        let name = if item.track().is_empty() { default_track(item.section) } else { item.track() };
-        let Some(segments) = self.tracks.get(name) else { return false };
+        let name = if item.track().is_empty() {
+            default_track(item.section)
+        } else {
+            item.track()
+        };
+        let Some(segments) = self.tracks.get(name) else {
+            return false;
+        };
         let times: Vec<f64> = match item.arguments.get("times").and_then(Value::as_array) {
             Some(times) => times.iter().filter_map(Value::as_f64).collect(),
-            None => vec![item.arguments.get("time").and_then(Value::as_f64).unwrap_or(0.0)],
+            None => vec![
+                item.arguments
+                    .get("time")
+                    .and_then(Value::as_f64)
+                    .unwrap_or(0.0),
+            ],
         };
         !times.is_empty()
             && times.iter().all(|time| {
                 let time = Micros::from_seconds_truncated(*time).0;
-                segments.iter().flat_map(|s| &s.keyframes).any(|(_, at)| *at == time)
+                segments
+                    .iter()
+                    .flat_map(|s| &s.keyframes)
+                    .any(|(_, at)| *at == time)
             })
     }
 }
@@ -113,5 +143,9 @@ fn segment(value: &Value) -> Segment {
             keyframes.push((property.to_owned(), start + offset));
         }
     }
-    Segment { start, end: start + duration, keyframes }
+    Segment {
+        start,
+        end: start + duration,
+        keyframes,
+    }
 }

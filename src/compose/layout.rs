@@ -43,7 +43,9 @@ impl Item {
 
     /// The media that it shows or plays, if it has one.
     pub(crate) fn source(&self) -> Option<&str> {
-        ["video_url", "image_url", "audio_url"].iter().find_map(|key| self.text(key))
+        ["video_url", "image_url", "audio_url"]
+            .iter()
+            .find_map(|key| self.text(key))
     }
 
     /// Whether its length follows from its media.
@@ -78,8 +80,10 @@ pub(crate) fn decode(plan: &Plan) -> Result<Vec<Item>> {
             }
         }
     }
-    let ids: Vec<String> =
-        items.iter().filter_map(|item| Some(item.extras.get("id")?.as_str()?.to_owned())).collect();
+    let ids: Vec<String> = items
+        .iter()
+        .filter_map(|item| Some(item.extras.get("id")?.as_str()?.to_owned()))
+        .collect();
     for item in &items {
         if let Some(id) = item.extras.get("align_to").and_then(Value::as_str)
             && !ids.iter().any(|known| known == id)
@@ -87,11 +91,19 @@ pub(crate) fn decode(plan: &Plan) -> Result<Vec<Item>> {
             faults.push(format!(
                 "{}.align_to: no item has the id {id:?}; ids are: {}",
                 item.path,
-                if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+                if ids.is_empty() {
+                    "none".to_owned()
+                } else {
+                    ids.join(", ")
+                }
             ));
         }
     }
-    if faults.is_empty() { Ok(items) } else { Err(Error::invalid(faults.join("\n"))) }
+    if faults.is_empty() {
+        Ok(items)
+    } else {
+        Err(Error::invalid(faults.join("\n")))
+    }
 }
 
 fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec<String>> {
@@ -117,7 +129,9 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         }
     }
     if arguments.shift_remove("draft_id").is_some() {
-        faults.push(format!("{path}.draft_id: a plan makes its own draft; leave it out"));
+        faults.push(format!(
+            "{path}.draft_id: a plan makes its own draft; leave it out"
+        ));
     }
     if let Some(length) = extras.get("duration").and_then(Value::as_f64)
         && !arguments.contains_key("end")
@@ -139,9 +153,17 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                 _ => None,
             };
             if let Some(track) = track {
-                arguments.entry("track_name").or_insert_with(|| json!(track));
+                arguments
+                    .entry("track_name")
+                    .or_insert_with(|| json!(track));
             }
-            Ok(Item { section, path: path.to_owned(), spec, arguments, extras })
+            Ok(Item {
+                section,
+                path: path.to_owned(),
+                spec,
+                arguments,
+                extras,
+            })
         }
         Ok(_) => Err(faults),
         Err(error) => {
@@ -153,14 +175,19 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
 
 /// "`transition`: …" of an item is `visuals[3].transition: …` of the plan.
 fn at(path: &str, fault: &str) -> String {
-    match fault.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+    match fault
+        .strip_prefix('`')
+        .and_then(|rest| rest.split_once('`'))
+    {
         Some((field, rest)) => format!("{path}.{field}{rest}"),
         None => format!("{path}: {fault}"),
     }
 }
 
 fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String> {
-    let [first, second] = section.tools() else { return Ok(section.tools()[0]) };
+    let [first, second] = section.tools() else {
+        return Ok(section.tools()[0]);
+    };
     let image = arguments.contains_key("image_url") || arguments.contains_key("image_path");
     let video = arguments.contains_key("video_url") || arguments.contains_key("video_path");
     match (arguments.get("type").and_then(Value::as_str), video, image) {
@@ -181,9 +208,14 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop", Value::String(text)) if text == "true" || text == "false" => {
             Ok(json!(text == "true"))
         }
-        ("duration", _) => match value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()) {
+        ("duration", _) => match value
+            .as_f64()
+            .or_else(|| value.as_str()?.trim().parse().ok())
+        {
             Some(length) if length > 0.0 && length.is_finite() => Ok(json!(length)),
-            _ => Err(format!("is {value}; a length in seconds is a number above 0")),
+            _ => Err(format!(
+                "is {value}; a length in seconds is a number above 0"
+            )),
         },
         _ => Err(format!("is {value}, which does not fit")),
     }
@@ -198,7 +230,10 @@ pub(crate) type Lengths = HashMap<String, (f64, f64)>;
 pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
     let mut cursors: HashMap<String, f64> = HashMap::new();
     let mut pictures_end: f64 = 0.0;
-    for item in items.iter_mut().filter(|item| item.section == Section::Visuals) {
+    for item in items
+        .iter_mut()
+        .filter(|item| item.section == Section::Visuals)
+    {
         let cursor = cursors.entry(item.track().to_owned()).or_default();
         *cursor = place_visual(item, *cursor, lengths);
         pictures_end = pictures_end.max(*cursor);
@@ -218,16 +253,26 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
         if let Some(item) = out.last()
             && let Some(id) = item.extras.get("id").and_then(Value::as_str)
         {
-            let start = item.number("target_start").or_else(|| item.number("start")).unwrap_or(0.0);
+            let start = item
+                .number("target_start")
+                .or_else(|| item.number("start"))
+                .unwrap_or(0.0);
             starts.entry(id.to_owned()).or_insert(start);
         }
     }
-    for item in out.iter_mut().filter(|item| item.section == Section::Subtitles) {
-        if let Some(start) =
-            item.extras.get("align_to").and_then(Value::as_str).and_then(|id| starts.get(id))
+    for item in out
+        .iter_mut()
+        .filter(|item| item.section == Section::Subtitles)
+    {
+        if let Some(start) = item
+            .extras
+            .get("align_to")
+            .and_then(Value::as_str)
+            .and_then(|id| starts.get(id))
         {
             let offset = item.number("time_offset").unwrap_or(0.0);
-            item.arguments.insert("time_offset".to_owned(), json!(offset + start));
+            item.arguments
+                .insert("time_offset".to_owned(), json!(offset + start));
         }
     }
     out
@@ -245,9 +290,13 @@ fn place_visual(item: &mut Item, cursor: f64, lengths: &Lengths) -> f64 {
         return end;
     }
     let target = item.number("target_start").unwrap_or(cursor);
-    item.arguments.insert("target_start".to_owned(), json!(target));
+    item.arguments
+        .insert("target_start".to_owned(), json!(target));
     let start = item.number("start").unwrap_or(0.0);
-    let length = item.source().and_then(|source| lengths.get(source)).map(|l| l.0);
+    let length = item
+        .source()
+        .and_then(|source| lengths.get(source))
+        .map(|l| l.0);
     let end = match (item.number("end").filter(|end| *end > 0.0), length) {
         (Some(end), Some(length)) => Some(end.min(length)),
         (end, length) => end.or(length),
@@ -258,7 +307,9 @@ fn place_visual(item: &mut Item, cursor: f64, lengths: &Lengths) -> f64 {
 }
 
 fn speed(item: &Item) -> f64 {
-    item.number("speed").filter(|speed| *speed > 0.0).unwrap_or(1.0)
+    item.number("speed")
+        .filter(|speed| *speed > 0.0)
+        .unwrap_or(1.0)
 }
 
 fn place_audio(
@@ -268,18 +319,28 @@ fn place_audio(
     lengths: &Lengths,
 ) -> (Vec<Item>, f64) {
     let target = item.number("target_start").unwrap_or(cursor);
-    item.arguments.insert("target_start".to_owned(), json!(target));
+    item.arguments
+        .insert("target_start".to_owned(), json!(target));
     let start = item.number("start").unwrap_or(0.0);
-    let length = item.source().and_then(|source| lengths.get(source)).map(|l| l.1);
+    let length = item
+        .source()
+        .and_then(|source| lengths.get(source))
+        .map(|l| l.1);
     let end = match (item.number("end").filter(|end| *end > 0.0), length) {
         (Some(end), Some(length)) => Some(end.min(length)),
         (end, length) => end.or(length),
     };
-    let Some(end) = end else { return (vec![item], target) };
+    let Some(end) = end else {
+        return (vec![item], target);
+    };
     let speed = speed(&item);
     let once = (end - start) / speed;
     let fit = item.extras.contains_key("fit") || item.is_loop();
-    let stop = if fit && pictures_end > target { pictures_end } else { target + once };
+    let stop = if fit && pictures_end > target {
+        pictures_end
+    } else {
+        target + once
+    };
     item.arguments.insert("end".to_owned(), json!(end));
     if once <= 0.0 {
         return (vec![item], target);
@@ -303,14 +364,21 @@ fn place_audio(
         if turn + 1 < turns {
             arguments.shift_remove("fade_out");
         }
-        let path =
-            if turns == 1 { item.path.clone() } else { format!("{}#{}", item.path, turn + 1) };
+        let path = if turns == 1 {
+            item.path.clone()
+        } else {
+            format!("{}#{}", item.path, turn + 1)
+        };
         out.push(Item {
             section: item.section,
             path,
             spec: item.spec,
             arguments,
-            extras: if turn == 0 { item.extras.clone() } else { Object::new() },
+            extras: if turn == 0 {
+                item.extras.clone()
+            } else {
+                Object::new()
+            },
         });
         at += played;
     }

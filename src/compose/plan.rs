@@ -18,10 +18,19 @@ use crate::tools::Object;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
     /// The draft's name, shown in the app and given to its folder.
-    #[serde(default, alias = "title", alias = "project_name", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "title",
+        alias = "project_name",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub name: Option<String>,
     /// A note kept with the draft.
-    #[serde(default, alias = "description", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "description",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub note: Option<String>,
     /// Canvas width in pixels; default 1080.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +75,11 @@ pub(crate) struct Plan {
     #[schemars(schema_with = "items")]
     pub keyframes: Vec<Object>,
     /// Arguments of `save_draft`; `false` leaves the draft unsaved. Saved by default.
-    #[serde(default, deserialize_with = "save", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "save",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(schema_with = "object")]
     pub save: Option<Save>,
     /// What a failed item means for the rest: go on without it, or stop and leave nothing behind.
@@ -208,9 +221,8 @@ impl Plan {
         }
         fill(&mut value, &inputs, "", &mut faults);
         if !faults.is_empty() {
-            return Err(Error::invalid(faults.join("\n")).hint(
-                "give a value with `--set name=value`, or in `inputs`",
-            ));
+            return Err(Error::invalid(faults.join("\n"))
+                .hint("give a value with `--set name=value`, or in `inputs`"));
         }
         let mut plan: Self = serde_path_to_error::deserialize(value).map_err(|e| {
             let path = e.path().to_string();
@@ -229,10 +241,21 @@ impl Plan {
 
     fn anchor(&mut self, base: &Path) {
         const SOURCES: [&str; 8] = [
-            "video_url", "video_path", "image_url", "image_path", "audio_url", "audio_path", "srt",
+            "video_url",
+            "video_path",
+            "image_url",
+            "image_path",
+            "audio_url",
+            "audio_path",
+            "srt",
             "srt_path",
         ];
-        for item in self.audio.iter_mut().chain(&mut self.visuals).chain(&mut self.subtitles) {
+        for item in self
+            .audio
+            .iter_mut()
+            .chain(&mut self.visuals)
+            .chain(&mut self.subtitles)
+        {
             for key in SOURCES {
                 if let Some(Value::String(source)) = item.get_mut(key)
                     && let Some(absolute) = below(base, source)
@@ -259,7 +282,9 @@ fn below(base: &Path, source: &str) -> Option<PathBuf> {
 fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults: &mut Vec<String>) {
     match value {
         Value::String(text) => {
-            if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+            if let Some(name) = text
+                .strip_prefix("${")
+                .and_then(|rest| rest.strip_suffix('}'))
                 && !name.contains(['$', '{', '}'])
             {
                 match inputs.get(name) {
@@ -271,7 +296,9 @@ fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults:
             let mut filled = String::with_capacity(text.len());
             let mut rest = text.as_str();
             while let Some(at) = rest.find("${") {
-                let Some(length) = rest[at..].find('}') else { break };
+                let Some(length) = rest[at..].find('}') else {
+                    break;
+                };
                 let name = &rest[at + 2..at + length];
                 filled.push_str(&rest[..at]);
                 match inputs.get(name) {
@@ -291,7 +318,11 @@ fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults:
         }
         Value::Object(object) => {
             for (key, item) in object.iter_mut() {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 fill(item, inputs, &path, faults);
             }
         }
@@ -300,8 +331,16 @@ fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults:
 }
 
 fn unfilled(path: &str, name: &str, inputs: &BTreeMap<String, Value>) -> String {
-    let known = inputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let known = if known.is_empty() { "none".to_owned() } else { known };
+    let known = inputs
+        .keys()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known
+    };
     format!("{path}: the placeholder `${{{name}}}` has no value (given: {known})")
 }
 
@@ -311,7 +350,10 @@ mod tests {
     use serde_json::json;
 
     fn plan(value: Value, set: &[(&str, Value)]) -> Result<Plan> {
-        let set = set.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        let set = set
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), v.clone()))
+            .collect();
         Plan::from_value(value, &set, Some(Path::new("/plans")))
     }
 
@@ -329,8 +371,13 @@ mod tests {
 
     #[test]
     fn every_unfilled_placeholder_is_named_with_its_path() {
-        let error = plan(json!({"texts": [{"text": "${a} and ${b}"}]}), &[]).unwrap_err().to_string();
-        assert!(error.contains("texts[0].text") && error.contains("${a}") && error.contains("${b}"), "{error}");
+        let error = plan(json!({"texts": [{"text": "${a} and ${b}"}]}), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("texts[0].text") && error.contains("${a}") && error.contains("${b}"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -343,13 +390,21 @@ mod tests {
         .unwrap();
         assert_eq!(plan.visuals[0]["image_path"], "/plans/a.png");
         assert_eq!(plan.visuals[1]["video_url"], "https://x/y.mp4");
-        assert!(plan.subtitles[0]["srt"].as_str().unwrap().starts_with("1\n"));
+        assert!(
+            plan.subtitles[0]["srt"]
+                .as_str()
+                .unwrap()
+                .starts_with("1\n")
+        );
         assert_eq!(plan.subtitles[1]["srt_path"], "/plans/s.srt");
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_the_known_ones() {
         let error = plan(json!({"visual": []}), &[]).unwrap_err().to_string();
-        assert!(error.contains("visual") && error.contains("visuals"), "{error}");
+        assert!(
+            error.contains("visual") && error.contains("visuals"),
+            "{error}"
+        );
     }
 }

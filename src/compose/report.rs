@@ -154,8 +154,17 @@ pub(crate) struct Report {
 impl Report {
     /// One line for people.
     pub(crate) fn summary(&self) -> String {
-        let Totals { asked, ok, failed, skipped, segments_in_draft } = self.totals;
-        let draft = self.draft_id.as_ref().map_or_else(String::new, |id| format!(" in draft {id}"));
+        let Totals {
+            asked,
+            ok,
+            failed,
+            skipped,
+            segments_in_draft,
+        } = self.totals;
+        let draft = self
+            .draft_id
+            .as_ref()
+            .map_or_else(String::new, |id| format!(" in draft {id}"));
         format!(
             "{ok} of {asked} items{draft} ({failed} failed, {skipped} skipped; {segments_in_draft} segments)"
         )
@@ -167,8 +176,15 @@ impl Report {
             .iter()
             .filter(|row| row.status != Status::Ok)
             .map(|row| {
-                let hint = row.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
-                format!("{}: {}{hint}", row.item, row.error.as_deref().unwrap_or("skipped"))
+                let hint = row
+                    .hint
+                    .as_ref()
+                    .map_or_else(String::new, |hint| format!(" ({hint})"));
+                format!(
+                    "{}: {}{hint}",
+                    row.item,
+                    row.error.as_deref().unwrap_or("skipped")
+                )
             })
             .collect()
     }

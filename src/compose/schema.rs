@@ -10,10 +10,17 @@ use crate::tools::Object;
 /// The whole schema, with `$defs` for the items.
 pub(crate) fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<Plan>().to_value();
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<Plan>()
+        .to_value();
     schema["title"] = json!("A plan for capcut-mcp compose");
     for section in Section::ALL {
-        let choices: Vec<Value> = section.tools().iter().filter_map(|tool| item(section, tool)).collect();
+        let choices: Vec<Value> = section
+            .tools()
+            .iter()
+            .filter_map(|tool| item(section, tool))
+            .collect();
         schema["properties"][section.key()]["items"] = match <[Value; 1]>::try_from(choices) {
             Ok([only]) => only,
             Err(choices) => json!({ "anyOf": choices }),
@@ -39,7 +46,10 @@ fn arguments(tool: &str) -> Option<Value> {
         required.retain(|name| name != "draft_id");
     }
     schema.shift_remove("additionalProperties");
-    schema.insert("description".to_owned(), json!(format!("Arguments of `{tool}`.")));
+    schema.insert(
+        "description".to_owned(),
+        json!(format!("Arguments of `{tool}`.")),
+    );
     Some(Value::Object(schema))
 }
 
@@ -49,14 +59,22 @@ fn item(section: Section, tool: &str) -> Option<Value> {
     for key in section.comforts() {
         let (kind, told) = match *key {
             "id" => ("string", "A name of your own for the item."),
-            "type" => ("string", "\"video\" or \"image\"; told by the URL's argument without it."),
+            "type" => (
+                "string",
+                "\"video\" or \"image\"; told by the URL's argument without it.",
+            ),
             "duration" => ("number", "How long it is shown, in seconds."),
             "fit" => ("string", "\"video\": cut to the end of the pictures."),
             "loop" => ("boolean", "Repeated until the end of the pictures."),
-            "align_to" => ("string", "The `id` of the audio item with which the subtitles start."),
+            "align_to" => (
+                "string",
+                "The `id` of the audio item with which the subtitles start.",
+            ),
             _ => continue,
         };
-        properties.entry(*key).or_insert_with(|| json!({ "type": kind, "description": told }));
+        properties
+            .entry(*key)
+            .or_insert_with(|| json!({ "type": kind, "description": told }));
     }
     Some(schema)
 }
@@ -74,7 +92,13 @@ mod tests {
         }
         assert!(audio["draft_id"].is_null());
         let visuals = &schema["properties"]["visuals"]["items"]["anyOf"];
-        assert!(visuals[0]["properties"]["video_url"].is_object(), "{visuals}");
-        assert!(visuals[1]["properties"]["image_url"].is_object(), "{visuals}");
+        assert!(
+            visuals[0]["properties"]["video_url"].is_object(),
+            "{visuals}"
+        );
+        assert!(
+            visuals[1]["properties"]["image_url"].is_object(),
+            "{visuals}"
+        );
     }
 }

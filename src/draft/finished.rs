@@ -253,7 +253,7 @@ fn order(tracks: &mut [Track]) {
     let mut texts = 14_000;
     for (position, track) in tracks.iter_mut().enumerate() {
         let kind = track.own["type"].as_str().unwrap_or_default().to_owned();
-        let mut next = |counter: &mut i64| {
+        let next = |counter: &mut i64| {
             let index = *counter;
             *counter += 1;
             index
@@ -272,7 +272,7 @@ fn order(tracks: &mut [Track]) {
         };
         for segment in &mut track.segments {
             segment.set("render_index", render_index);
-            segment.set("track_render_index", position as i64);
+            segment.set("track_render_index", json!(position));
             segment.set("track_attribute", track.own["attribute"].clone());
         }
     }

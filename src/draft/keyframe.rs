@@ -85,6 +85,8 @@ pub(crate) struct Keyframe {
     pub id: Id,
     pub offset: Micros,
     pub value: f64,
+    /// The sequence of the call that set it.
+    pub call: u64,
 }
 
 impl Keyframes {

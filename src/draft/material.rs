@@ -20,6 +20,8 @@ pub(crate) struct Media {
     pub folder: Option<Box<str>>,
     /// What is known of the file.
     pub known: Known,
+    /// Its length as the call gave it; zero where it did not.
+    pub given: Micros,
     /// The first segment that played it has an audio effect.
     pub has_effect: bool,
 }
@@ -90,6 +92,7 @@ impl Media {
             name: name.into(),
             folder: folder.map(Into::into),
             known,
+            given: Micros::ZERO,
             has_effect: false,
         }
     }

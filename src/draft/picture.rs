@@ -20,7 +20,7 @@ const FONTS: &str = "Inter, Helvetica, Arial, 'Noto Sans', 'PingFang SC', 'Micro
 
 /// A drawn timeline.
 #[derive(Debug)]
-pub struct Picture {
+pub(crate) struct Picture {
     pub svg: String,
     pub tracks: usize,
     pub clips: usize,
@@ -29,7 +29,7 @@ pub struct Picture {
 }
 
 /// Draws the document.
-pub fn draw(title: &str, script: &Value) -> Picture {
+pub(crate) fn draw(title: &str, script: &Value) -> Picture {
     let names = Names::of(script);
     let tracks: Vec<&Value> = script["tracks"].as_array().into_iter().flatten().collect();
     let shown: Vec<&Value> = tracks
@@ -41,7 +41,10 @@ pub fn draw(title: &str, script: &Value) -> Picture {
         shown
             .iter()
             .flat_map(|track| track["segments"].as_array().into_iter().flatten())
-            .map(|s| seconds(&s["target_timerange"]["start"]) + seconds(&s["target_timerange"]["duration"]))
+            .map(|s| {
+                seconds(&s["target_timerange"]["start"])
+                    + seconds(&s["target_timerange"]["duration"])
+            })
             .fold(0.0, f64::max),
     );
     let scale = (WIDTH - LEFT - RIGHT) / duration_s.max(0.001);
@@ -51,22 +54,41 @@ pub fn draw(title: &str, script: &Value) -> Picture {
          font-family=\"{FONTS}\" font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#16181d\"/>\n"
     );
     let canvas = &script["canvas_config"];
-    let head = format!("{title} · {}×{} · {}", canvas["width"], canvas["height"], clock(duration_s));
+    let head = format!(
+        "{title} · {}×{} · {}",
+        canvas["width"],
+        canvas["height"],
+        clock(duration_s)
+    );
     text(&mut svg, 14.0, 24.0, "#f2f4f8", 15.0, &head);
     ruler(&mut svg, duration_s, scale, height);
     let mut clips = 0;
     // The topmost track of the picture stands first, as in the app; sound below.
     let mut order = shown.clone();
     order.sort_by_key(|track| track["type"] == "audio");
-    let sound = order.iter().position(|track| track["type"] == "audio").unwrap_or(order.len());
+    let sound = order
+        .iter()
+        .position(|track| track["type"] == "audio")
+        .unwrap_or(order.len());
     order[..sound].reverse();
     for (row, track) in order.iter().enumerate() {
         let y = TOP + ROW * row as f64;
         let kind = track["type"].as_str().unwrap_or("?");
-        let name = track["name"].as_str().filter(|name| !name.is_empty()).unwrap_or(kind);
-        text(&mut svg, 14.0, y + 18.0, "#f2f4f8", 12.0, &fit(name, LEFT - 24.0, 12.0));
+        let name = track["name"]
+            .as_str()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(kind);
+        text(
+            &mut svg,
+            14.0,
+            y + 18.0,
+            "#f2f4f8",
+            12.0,
+            &fit(name, LEFT - 24.0, 12.0),
+        );
         text(&mut svg, 14.0, y + 33.0, "#8b93a3", 10.0, kind);
-        let mut segments: Vec<&Value> = track["segments"].as_array().into_iter().flatten().collect();
+        let mut segments: Vec<&Value> =
+            track["segments"].as_array().into_iter().flatten().collect();
         segments.sort_by_key(|s| s["target_timerange"]["start"].as_i64());
         for segment in segments {
             clips += 1;
@@ -74,10 +96,22 @@ pub fn draw(title: &str, script: &Value) -> Picture {
         }
     }
     if shown.is_empty() {
-        text(&mut svg, LEFT, TOP + 26.0, "#8b93a3", 13.0, "nothing on the timeline yet");
+        text(
+            &mut svg,
+            LEFT,
+            TOP + 26.0,
+            "#8b93a3",
+            13.0,
+            "nothing on the timeline yet",
+        );
     }
     svg.push_str("</svg>\n");
-    Picture { svg, tracks: shown.len(), clips, duration_s }
+    Picture {
+        svg,
+        tracks: shown.len(),
+        clips,
+        duration_s,
+    }
 }
 
 /// What materials are called, by id.
@@ -93,7 +127,11 @@ impl Names {
         let materials = &script["materials"];
         let list = |key: &str| materials[key].as_array().into_iter().flatten();
         for material in list("videos") {
-            put(&mut labels, material, &["remote_url", "material_name", "path"]);
+            put(
+                &mut labels,
+                material,
+                &["remote_url", "material_name", "path"],
+            );
         }
         for material in list("audios") {
             put(&mut labels, material, &["remote_url", "name", "path"]);
@@ -102,7 +140,11 @@ impl Names {
             put(&mut labels, material, &["name"]);
         }
         for material in list("stickers") {
-            put(&mut labels, material, &["name", "sticker_id", "resource_id"]);
+            put(
+                &mut labels,
+                material,
+                &["name", "sticker_id", "resource_id"],
+            );
         }
         for material in list("texts") {
             let content = material["content"].as_str().unwrap_or_default();
@@ -111,7 +153,10 @@ impl Names {
                 .and_then(|content| content["text"].as_str().map(str::to_owned))
                 .unwrap_or_else(|| content.to_owned());
             if let Some(id) = material["id"].as_str() {
-                labels.insert(id.to_owned(), words.split_whitespace().collect::<Vec<_>>().join(" "));
+                labels.insert(
+                    id.to_owned(),
+                    words.split_whitespace().collect::<Vec<_>>().join(" "),
+                );
             }
         }
         for material in list("transitions") {
@@ -120,7 +165,10 @@ impl Names {
                 transitions.insert(id.to_owned(), (name, seconds(&material["duration"])));
             }
         }
-        Self { labels, transitions }
+        Self {
+            labels,
+            transitions,
+        }
     }
 }
 
@@ -143,7 +191,9 @@ fn clip(svg: &mut String, kind: &str, segment: &Value, names: &Names, scale: f64
     let length = seconds(&segment["target_timerange"]["duration"]);
     let x = LEFT + start * scale;
     let width = (length * scale).max(2.0);
-    let label = segment["material_id"].as_str().and_then(|id| names.labels.get(id));
+    let label = segment["material_id"]
+        .as_str()
+        .and_then(|id| names.labels.get(id));
     let label = label.map_or("?", String::as_str);
     let told = format!("{label} · {} – {}", clock(start), clock(start + length));
     let _ = write!(
@@ -154,11 +204,25 @@ fn clip(svg: &mut String, kind: &str, segment: &Value, names: &Names, scale: f64
         colour(kind),
     );
     if width > 22.0 {
-        text(svg, x + 6.0, y + 16.0, "#ffffff", 12.0, &fit(label, width - 10.0, 12.0));
+        text(
+            svg,
+            x + 6.0,
+            y + 16.0,
+            "#ffffff",
+            12.0,
+            &fit(label, width - 10.0, 12.0),
+        );
     }
     let times = format!("{} – {}", clock(start), clock(start + length));
     if width > 80.0 {
-        text(svg, x + 6.0, y + 31.0, "#dfe5ee", 10.0, &fit(&times, width - 10.0, 10.0));
+        text(
+            svg,
+            x + 6.0,
+            y + 31.0,
+            "#dfe5ee",
+            10.0,
+            &fit(&times, width - 10.0, 10.0),
+        );
     }
     for list in segment["common_keyframes"].as_array().into_iter().flatten() {
         for keyframe in list["keyframe_list"].as_array().into_iter().flatten() {
@@ -170,7 +234,11 @@ fn clip(svg: &mut String, kind: &str, segment: &Value, names: &Names, scale: f64
             );
         }
     }
-    for reference in segment["extra_material_refs"].as_array().into_iter().flatten() {
+    for reference in segment["extra_material_refs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         if let Some((name, length)) = reference.as_str().and_then(|id| names.transitions.get(id)) {
             let end = x + width;
             let half = (length * scale / 2.0).max(5.0);
@@ -192,10 +260,12 @@ fn clip(svg: &mut String, kind: &str, segment: &Value, names: &Names, scale: f64
 }
 
 fn ruler(svg: &mut String, duration_s: f64, scale: f64, height: f64) {
-    let step = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
-        .into_iter()
-        .find(|step| step * scale >= 70.0)
-        .unwrap_or(7200.0);
+    let step = [
+        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
+    ]
+    .into_iter()
+    .find(|step| step * scale >= 70.0)
+    .unwrap_or(7200.0);
     let marks = (duration_s / step).floor().min(200.0) as usize;
     for mark in 0..=marks {
         let at = mark as f64 * step;
@@ -234,7 +304,11 @@ fn fit(words: &str, width: f64, size: f64) -> String {
     let mut used = 0.0;
     let mut out = String::new();
     for character in words.chars() {
-        used += if (character as u32) < 0x1100 { size * 0.56 } else { size };
+        used += if (character as u32) < 0x1100 {
+            size * 0.56
+        } else {
+            size
+        };
         if used > width {
             out.push('…');
             break;
@@ -269,8 +343,11 @@ fn clock(seconds: f64) -> String {
     let tenths = (seconds * 10.0).round() as i64;
     let (whole, tenth) = (tenths / 10, tenths % 10);
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
-    let mut out =
-        if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes}:{rest:02}") };
+    let mut out = if hours > 0 {
+        format!("{hours}:{minutes:02}:{rest:02}")
+    } else {
+        format!("{minutes}:{rest:02}")
+    };
     if tenth > 0 {
         let _ = write!(out, ".{tenth}");
     }
@@ -285,24 +362,33 @@ mod tests {
     #[test]
     fn every_clip_is_drawn_with_its_name_and_times() {
         let script = json!({
-            "canvas_config": {"width": 1080, "height": 1920}, "duration": 6_000_000,
-            "materials": {
-                "videos": [{"id": "m", "remote_url": "https://x/a%20b.mp4?token=1"}],
-                "texts": [{"id": "t", "content": "{\"text\": \"你好 <世界> & more\"}"}],
-                "transitions": [{"id": "x", "name": "Dissolve", "duration": 500_000}],
-            },
-            "tracks": [
-                {"type": "video", "name": "video", "segments": []},
-                {"type": "video", "name": "video_main", "segments": [
-                    {"material_id": "m", "target_timerange": {"start": 0, "duration": 6_000_000},
-                     "extra_material_refs": ["x"],
-                     "common_keyframes": [{"keyframe_list": [{"time_offset": 1_000_000}]}]}]},
-                {"type": "text", "name": "text_main", "segments": [
-                    {"material_id": "t", "target_timerange": {"start": 1_500_000, "duration": 2_000_000}}]},
-            ]});
+        "canvas_config": {"width": 1080, "height": 1920}, "duration": 6_000_000,
+        "materials": {
+            "videos": [{"id": "m", "remote_url": "https://x/a%20b.mp4?token=1"}],
+            "texts": [{"id": "t", "content": "{\"text\": \"你好 <世界> & more\"}"}],
+            "transitions": [{"id": "x", "name": "Dissolve", "duration": 500_000}],
+        },
+        "tracks": [
+            {"type": "video", "name": "video", "segments": []},
+            {"type": "video", "name": "video_main", "segments": [
+                {"material_id": "m", "target_timerange": {"start": 0, "duration": 6_000_000},
+                 "extra_material_refs": ["x"],
+                 "common_keyframes": [{"keyframe_list": [{"time_offset": 1_000_000}]}]}]},
+            {"type": "text", "name": "text_main", "segments": [
+                {"material_id": "t", "target_timerange": {"start": 1_500_000, "duration": 2_000_000}}]},
+        ]});
         let picture = draw("Test", &script);
-        assert_eq!((picture.tracks, picture.clips, picture.duration_s), (2, 2, 6.0));
-        for part in ["a%20b.mp4", "你好 &lt;世界&gt; &amp; more", "0:01.5 – 0:03.5", "Dissolve, 0.5 s", "#ffd166"] {
+        assert_eq!(
+            (picture.tracks, picture.clips, picture.duration_s),
+            (2, 2, 6.0)
+        );
+        for part in [
+            "a%20b.mp4",
+            "你好 &lt;世界&gt; &amp; more",
+            "0:01.5 – 0:03.5",
+            "Dissolve, 0.5 s",
+            "#ffd166",
+        ] {
             assert!(picture.svg.contains(part), "{part} in {}", picture.svg);
         }
         assert!(!picture.svg.contains("token"));
@@ -310,7 +396,11 @@ mod tests {
 
     #[test]
     fn an_empty_draft_and_odd_values_are_drawn_too() {
-        assert!(draw("x", &json!({})).svg.contains("nothing on the timeline"));
+        assert!(
+            draw("x", &json!({}))
+                .svg
+                .contains("nothing on the timeline")
+        );
         let odd = json!({"tracks": [{"segments": [{"target_timerange": {"start": "a"}}]}]});
         assert_eq!(draw("x", &odd).clips, 1);
     }

@@ -21,6 +21,8 @@ pub(crate) struct Segment {
     pub content: Content,
     /// One list per property, in the order of first use.
     pub keyframes: Vec<Keyframes>,
+    /// The sequence of the call that set a keyframe on one scale alone.
+    pub apart_since: Option<u64>,
 }
 
 /// What a segment shows or plays.
@@ -42,6 +44,9 @@ pub(crate) struct Picture {
     pub media: Id,
     /// Which part of the file.
     pub source: Range,
+    /// Lengths in file and timeline as the call asked for them, where the file made them others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(Micros, Micros)>,
     #[serde(skip)]
     pub speed_id: Id,
     /// None for pictures that do not move.
@@ -67,6 +72,9 @@ pub(crate) struct Sound {
     pub media: Id,
     /// Which part of the file.
     pub source: Range,
+    /// Lengths in file and timeline as the call asked for them, where the file made them others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(Micros, Micros)>,
     #[serde(skip)]
     pub speed_id: Id,
     pub speed: f64,
@@ -201,6 +209,32 @@ impl Content {
 }
 
 impl Segment {
+    /// Takes away the keyframes of this call and of those after it.
+    pub(crate) fn without_keyframes_since(&mut self, call: u64) {
+        for list in &mut self.keyframes {
+            list.points.retain(|point| point.call < call);
+        }
+        self.keyframes.retain(|list| !list.points.is_empty());
+        if self.apart_since.is_some_and(|since| since >= call)
+            && let Some(clip) = self.content.clip_mut()
+        {
+            clip.uniform = true;
+        }
+    }
+
+    /// Gives it the lengths that were asked for, whatever its file is.
+    pub(crate) fn as_asked(&mut self) {
+        let (source, asked) = match &mut self.content {
+            Content::Picture(picture) => (&mut picture.source, picture.asked),
+            Content::Sound(sound) => (&mut sound.source, sound.asked),
+            _ => return,
+        };
+        if let Some((in_file, on_timeline)) = asked {
+            source.duration = in_file;
+            self.target.duration = on_timeline;
+        }
+    }
+
     /// Ends it earlier, and the part of the file that it shows with it.
     pub(crate) fn cut(&mut self, length: Micros) {
         let part = if self.target.duration.0 > 0 {
@@ -236,7 +270,10 @@ impl Segment {
         if let Some(clip) = self.content.clip_mut() {
             match property {
                 Property::UniformScale if !clip.uniform => return,
-                Property::ScaleX | Property::ScaleY => clip.uniform = false,
+                Property::ScaleX | Property::ScaleY => {
+                    clip.uniform = false;
+                    self.apart_since.get_or_insert(keyframe.call);
+                }
                 _ => {}
             }
         }

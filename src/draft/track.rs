@@ -87,7 +87,10 @@ impl Track {
 
     /// The end of the last segment.
     pub(crate) fn end(&self) -> Option<Micros> {
-        self.in_time().next_back().map(|last| last.target.end())
+        self.segments
+            .iter()
+            .map(|segment| segment.target.end())
+            .max()
     }
 
     /// The segment that is in the way of one at `range`. As none overlap, the last one that starts

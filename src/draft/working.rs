@@ -19,8 +19,48 @@ use crate::units::{Edition, Range};
 
 const TEMPLATE: &str = include_str!("template.json");
 
+/// How much of a draft the API would have looked at: files and lengths are as they were asked for until its
+/// first refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refreshed {
+    pub media: usize,
+    pub segments: u32,
+    /// The sequence of the first call after it.
+    pub call: u64,
+}
+
 /// The document as compact JSON.
 pub(crate) fn write(draft: &Draft) -> String {
+    write_document(draft)
+}
+
+/// The document as the API would have it that did not refresh it since.
+pub(crate) fn write_unrefreshed(draft: &Draft, refreshed: Refreshed) -> String {
+    let is_new = draft.media.len() > refreshed.media
+        || draft.made > refreshed.segments
+        || draft.sequence > refreshed.call;
+    if !is_new {
+        return write_document(draft);
+    }
+    let mut draft = draft.clone();
+    for media in draft.media.iter_mut().skip(refreshed.media) {
+        media.known.width = 0;
+        media.known.height = 0;
+        media.known.duration = media.given;
+    }
+    for track in &mut draft.tracks {
+        for place in 0..track.segments().len() {
+            let segment = track.segment_mut(place);
+            segment.without_keyframes_since(refreshed.call);
+            if segment.order >= refreshed.segments {
+                segment.as_asked();
+            }
+        }
+    }
+    write_document(&draft)
+}
+
+fn write_document(draft: &Draft) -> String {
     let segments = draft.segments();
     let mut out = String::with_capacity(8192 + 2048 * segments.len());
     let compact = TEMPLATE

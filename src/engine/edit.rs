@@ -46,6 +46,13 @@ pub(crate) struct Used {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     pub known: Known,
+    /// Its length as the call gave it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given: Micros,
+}
+
+fn is_zero(time: &Micros) -> bool {
+    *time == Micros::ZERO
 }
 
 /// Texts of one look, one after the other.
@@ -219,6 +226,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
     let mut media = None;
     if let Some(used) = &place.media {
         let mut file = Media::new(used.kind, &used.source, used.folder.as_deref(), used.known);
+        file.given = used.given;
         match &mut content {
             Content::Picture(picture) => picture.media = file.id,
             Content::Sound(sound) => {
@@ -240,6 +248,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
             target: place.target,
             content,
             keyframes: Vec::new(),
+            apart_since: None,
         }],
         media,
         outcome: Outcome {
@@ -282,6 +291,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
             target: cue.range,
             content: Content::Text(Box::new(text)),
             keyframes: Vec::new(),
+            apart_since: None,
         });
     }
     let start = ranges.iter().map(|range| range.start).min();
@@ -346,6 +356,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
             id: ids.next_id(),
             offset: point.time - segment.target.start,
             value: point.value,
+            call: draft.sequence,
         };
         keyframes.push((place, point.property, keyframe, ids.next_id()));
     }

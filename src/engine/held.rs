@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::draft::Draft;
 use crate::draft::ids::DraftId;
+use crate::draft::working::Refreshed;
 
 /// How many drafts are held; the rest is in the journal.
 const MAX_DRAFTS: usize = 10_000;
@@ -18,9 +19,17 @@ pub(crate) struct Held {
     draft: Mutex<Draft>,
     used: AtomicU64,
     segments: AtomicUsize,
+    refreshed: Mutex<Refreshed>,
 }
 
 impl Held {
+    /// What a refresh of the API would have looked at.
+    pub(crate) fn refreshed(&self) -> MutexGuard<'_, Refreshed> {
+        self.refreshed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
         // A draft changes in one step that cannot panic half way.
         self.draft.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,7 +59,7 @@ impl Drafts {
     }
 
     /// Holds a draft; if somebody else held it meanwhile, theirs counts.
-    pub(crate) fn insert(&self, draft: Draft) -> Arc<Held> {
+    pub(crate) fn insert(&self, draft: Draft, refreshed: Refreshed) -> Arc<Held> {
         let segments = draft.len();
         let id = draft.id.clone();
         let mut map = self.map();
@@ -62,6 +71,7 @@ impl Drafts {
                     draft: Mutex::new(draft),
                     used: AtomicU64::new(self.now()),
                     segments: AtomicUsize::new(segments),
+                    refreshed: Mutex::new(refreshed),
                 })
             })
             .clone();

@@ -26,6 +26,8 @@ pub(crate) struct Wish {
 pub(crate) struct Fitted {
     pub source: Range,
     pub target: Range,
+    /// Lengths in file and timeline as they were asked for, where the file made them others.
+    pub asked: Option<(Micros, Micros)>,
     pub note: Option<String>,
 }
 
@@ -53,7 +55,7 @@ impl Engine {
         let seen = facts
             .as_ref()
             .ok()
-            .filter(|facts| facts.width > 0)
+            .filter(|facts| kind == MediaKind::Video && facts.width > 0)
             .map_or(ASSUMED, |facts| (facts.width, facts.height));
         let assumed = |note: String| Looked {
             known: match kind {
@@ -159,6 +161,8 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         None => 0.0,
     };
     let wanted = Range::new(start_at, Micros::from_seconds(end - start));
+    let wanted_target = target_of.duration(end - start, wanted.duration, wish.speed);
+    let asked = Some((wanted.duration, wanted_target));
     if start_at == Micros::ZERO && wanted.end() <= Micros::ZERO || end == 0.0 {
         // Nobody said where it ends.
         let (source, target) = match length {
@@ -171,6 +175,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         return Ok(Fitted {
             source,
             target,
+            asked,
             note: None,
         });
     }
@@ -185,6 +190,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
             Ok(Fitted {
                 source,
                 target,
+                asked,
                 note: Some(format!(
                     "`end` was {end} s and the file ends at {length}: the clip was cut to it"
                 )),
@@ -192,10 +198,8 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         }
         _ => Ok(Fitted {
             source: wanted,
-            target: Range::new(
-                at,
-                target_of.duration(end - start, wanted.duration, wish.speed),
-            ),
+            target: Range::new(at, wanted_target),
+            asked: None,
             note: None,
         }),
     }

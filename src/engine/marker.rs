@@ -20,7 +20,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    pub fn new(draft: &str, document: &[u8]) -> Self {
+    pub(crate) fn new(draft: &str, document: &[u8]) -> Self {
         Self {
             draft: draft.to_owned(),
             document: hash(document),
@@ -28,11 +28,11 @@ impl Marker {
     }
 
     /// The marker of a draft folder, `None` where it is not ours.
-    pub fn read(folder: &Path) -> Option<Self> {
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
     }
 
-    pub fn write(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let bytes = serde_json::to_vec(self)
             .map_err(|error| Error::internal("a marker could not be written out").source(error))?;
         let path = folder.join(FILE);
@@ -46,7 +46,7 @@ impl Marker {
     }
 
     /// Whether `document` is as we wrote it: nobody edited the draft since.
-    pub fn wrote(&self, document: &[u8]) -> bool {
+    pub(crate) fn wrote(&self, document: &[u8]) -> bool {
         self.document == hash(document)
     }
 }

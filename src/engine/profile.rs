@@ -32,7 +32,7 @@ pub(crate) enum AppOs {
 
 impl AppOs {
     /// `windows` or `macos`, as `target_os` says it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Windows => "windows",
             Self::Macos => "macos",
@@ -75,7 +75,7 @@ pub(crate) enum MaskLists {
 }
 
 impl MaskLists {
-    pub fn names(self) -> &'static [&'static str] {
+    pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Old => &["masks"],
             Self::New => &["common_mask"],
@@ -175,7 +175,7 @@ const NAMED: &[(&str, Edition, Option<AppOs>, &str)] = &[
 
 impl Profile {
     /// The profile for an edition and a system about which nothing else is known.
-    pub fn built_in(edition: Edition, os: AppOs) -> Self {
+    pub(crate) fn built_in(edition: Edition, os: AppOs) -> Self {
         let version = match edition {
             Edition::Capcut => CAPCUT_DEFAULT,
             Edition::Jianying => JIANYING_DEFAULT,
@@ -188,7 +188,7 @@ impl Profile {
     }
 
     /// The profile of that name; `os` decides where the name does not.
-    pub fn named(name: &str, os: AppOs) -> Result<Self> {
+    pub(crate) fn named(name: &str, os: AppOs) -> Result<Self> {
         let Some((_, edition, own_os, version)) = NAMED.iter().find(|(known, ..)| *known == name)
         else {
             let names: Vec<_> = NAMED.iter().map(|(name, ..)| format!("`{name}`")).collect();
@@ -204,7 +204,7 @@ impl Profile {
 
     /// The profile for a version of the app: markers are never newer than the app, since an older
     /// draft is upgraded at opening and a newer one refused.
-    pub fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
+    pub(crate) fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
         let Some(wanted) = parts(app_version) else {
             return Err(
                 Error::invalid(format!("`app_version`: \"{app_version}\" is no version"))
@@ -260,7 +260,7 @@ impl Profile {
     /// The profile of the newest draft in `drafts` that the app of this edition saved itself, in
     /// plain JSON. Drafts of ours that the app never opened do not count, nor do those of other
     /// tools; encrypted ones cannot be read and are passed over.
-    pub fn learn(drafts: &Path, edition: Edition) -> Option<Self> {
+    pub(crate) fn learn(drafts: &Path, edition: Edition) -> Option<Self> {
         let mut documents: Vec<(SystemTime, PathBuf)> = fs::read_dir(drafts)
             .ok()?
             .flatten()
@@ -276,7 +276,7 @@ impl Profile {
             .find_map(|(_, path)| learn_from(&path, edition))
     }
 
-    pub fn masks(&self) -> MaskLists {
+    pub(crate) fn masks(&self) -> MaskLists {
         let version = parts(&self.app_version).unwrap_or_default();
         match self.edition {
             Edition::Capcut if version < vec![5, 8] => MaskLists::Old,
@@ -287,7 +287,7 @@ impl Profile {
     }
 
     /// `check_flag` of a picture's material: it gates what the app reads of it.
-    pub fn video_check_flag(&self) -> i64 {
+    pub(crate) fn video_check_flag(&self) -> i64 {
         let version = parts(&self.app_version).unwrap_or_default();
         match self.edition {
             Edition::Capcut if version >= vec![5, 8] => 62_978_047,
@@ -297,7 +297,7 @@ impl Profile {
     }
 
     /// The file that the app reads first.
-    pub fn primary_file(&self) -> &'static str {
+    pub(crate) fn primary_file(&self) -> &'static str {
         let version = parts(&self.app_version).unwrap_or_default();
         match (self.edition, self.os) {
             (_, AppOs::Macos) => "draft_info.json",
@@ -308,7 +308,7 @@ impl Profile {
 
     /// The same without anything that tells one machine from another.
     #[must_use]
-    pub fn portable(mut self) -> Self {
+    pub(crate) fn portable(mut self) -> Self {
         for (key, value) in &mut self.platform {
             if DEVICE.contains(&key.as_str()) {
                 *value = json!("");

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::shapes::shape;
-use crate::engine::lint::folder::{same, without_verbatim};
 use crate::error::{Error, Kind, Result};
+use crate::lint::paths::{same, without_verbatim};
 use crate::units::{Edition, Micros};
 
 /// The list of drafts, in the folder of all drafts.
@@ -79,21 +79,18 @@ pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
     let Some(store) = list["all_draft_store"].as_array_mut() else {
         return Err(unreadable(&path, "it has no list `all_draft_store`"));
     };
-    match store.iter_mut().find(|other| is_of(other, &folder)) {
-        Some(old) => {
-            let created = old["tm_draft_create"].clone();
-            for (key, value) in own {
-                old[key.as_str()] = value;
-            }
-            if created.as_i64().is_some_and(|created| created > 0) {
-                old["tm_draft_create"] = created;
-            }
+    if let Some(old) = store.iter_mut().find(|other| is_of(other, &folder)) {
+        let created = old["tm_draft_create"].clone();
+        for (key, value) in own {
+            old[key.as_str()] = value;
         }
-        None => {
-            store.insert(0, modelled(model.as_ref(), own));
-            let count = store.len();
-            list["draft_ids"] = json!(count);
+        if created.as_i64().is_some_and(|created| created > 0) {
+            old["tm_draft_create"] = created;
         }
+    } else {
+        store.insert(0, modelled(model.as_ref(), own));
+        let count = store.len();
+        list["draft_ids"] = json!(count);
     }
     if before.as_ref() == Some(&list) {
         return Ok(false);

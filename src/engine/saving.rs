@@ -153,6 +153,7 @@ impl Engine {
         let work = async {
             self.learn(id, call).await?;
             let draft = self.read(id, Draft::clone)?;
+            *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
             let (request, note) = self.request(&draft, &wish, folder.as_deref(), strict)?;
             let mut saved = package::save(&draft, &request, self.media(), &|step| {
                 let percent = (60 * step.files_done)

@@ -209,6 +209,7 @@ mod tests {
                     clip: Clip::default(),
                 })),
                 keyframes: Vec::new(),
+                apart_since: None,
             });
         }
         track

@@ -73,7 +73,8 @@ impl Handle {
 
     /// The draft is known from now on, also after a restart.
     pub(crate) fn draft(&self, draft: &DraftId) {
-        self.state.send_modify(|state| state.draft_id = Some(draft.clone()));
+        self.state
+            .send_modify(|state| state.draft_id = Some(draft.clone()));
         self.keep();
     }
 
@@ -114,7 +115,11 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(journal: Arc<Journal>) -> Self {
-        Self { journal, known: Mutex::default(), running: Mutex::default() }
+        Self {
+            journal,
+            known: Mutex::default(),
+            running: Mutex::default(),
+        }
     }
 
     /// Starts `work`, which is told its handle. The job is in the journal before this returns.
@@ -147,13 +152,26 @@ impl Jobs {
         };
         let work = work(handle.clone());
         {
-            let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut known = self
+                .known
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             if known.len() >= REMEMBERED {
                 known.retain(|_, job| job.state.borrow().status == Status::Running);
             }
-            known.insert(id.clone(), Arc::new(Job { kind, state: receiver, cancel }));
+            known.insert(
+                id.clone(),
+                Arc::new(Job {
+                    kind,
+                    state: receiver,
+                    cancel,
+                }),
+            );
         }
-        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         running.spawn(async move {
             let outcome = work.await;
@@ -179,7 +197,9 @@ impl Jobs {
     /// The job's state, after at most `wait` if it still runs.
     pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<State> {
         let job = self.job(id);
-        let Some(job) = job else { return self.remembered(id) };
+        let Some(job) = job else {
+            return self.remembered(id);
+        };
         let mut state = job.state.clone();
         let ended = state.wait_for(|state| state.status != Status::Running);
         // A closed channel means that the work panicked: its last state stands, as a failure.
@@ -194,7 +214,9 @@ impl Jobs {
 
     /// Stops the job when it is cancelled.
     pub(crate) fn token(&self, id: &str) -> CancellationToken {
-        self.job(id).map(|job| job.cancel.clone()).unwrap_or_default()
+        self.job(id)
+            .map(|job| job.cancel.clone())
+            .unwrap_or_default()
     }
 
     /// Asks the job to stop; what it had done by then is in its state afterwards.
@@ -209,7 +231,10 @@ impl Jobs {
     pub(crate) async fn drain(&self) {
         loop {
             let states: Vec<_> = {
-                let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let known = self
+                    .known
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 known
                     .values()
                     .filter(|job| job.state.borrow().status == Status::Running)
@@ -221,14 +246,19 @@ impl Jobs {
             }
             for mut state in states {
                 // An error means that it is gone, which is an end too.
-                let _ended = state.wait_for(|state| state.status != Status::Running).await;
+                let _ended = state
+                    .wait_for(|state| state.status != Status::Running)
+                    .await;
             }
         }
     }
 
     /// Ids and kinds of what runs now.
     pub(crate) fn running(&self) -> Vec<(String, &'static str)> {
-        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         known
             .iter()
             .filter(|(_, job)| job.state.borrow().status == Status::Running)
@@ -237,7 +267,11 @@ impl Jobs {
     }
 
     fn job(&self, id: &str) -> Option<Arc<Job>> {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+        self.known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     /// A job of an earlier process, or of another one.
@@ -277,13 +311,18 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_waited_for_and_found_again() {
         let jobs = jobs();
-        let id = jobs.start("test", json!({"a": 1}), async |_| Ok(json!({"b": 2}))).unwrap();
+        let id = jobs
+            .start("test", json!({"a": 1}), async |_| Ok(json!({"b": 2})))
+            .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
         assert_eq!(state.status, Status::Done);
         assert_eq!(state.result, Some(json!({"b": 2})));
         jobs.drain().await;
         jobs.known.lock().unwrap().clear();
-        assert_eq!(jobs.wait(&id, Duration::ZERO).await.unwrap().status, Status::Done);
+        assert_eq!(
+            jobs.wait(&id, Duration::ZERO).await.unwrap().status,
+            Status::Done
+        );
     }
 
     #[tokio::test]
@@ -295,7 +334,10 @@ mod tests {
                 Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
             })
             .unwrap();
-        assert_eq!(jobs.wait(&id, Duration::ZERO).await.unwrap().status, Status::Running);
+        assert_eq!(
+            jobs.wait(&id, Duration::ZERO).await.unwrap().status,
+            Status::Running
+        );
         let state = jobs.cancel(&id, Duration::from_secs(5)).await.unwrap();
         assert_eq!(state.status, Status::Cancelled);
         assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
@@ -315,11 +357,17 @@ mod tests {
         drop(jobs);
         let state = Jobs::new(journal).wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(state.status, Status::Interrupted);
-        assert_eq!(state.draft_id, Some(DraftId("dfd_cat_1_00000001".to_owned())));
+        assert_eq!(
+            state.draft_id,
+            Some(DraftId("dfd_cat_1_00000001".to_owned()))
+        );
     }
 
     #[tokio::test]
     async fn an_unknown_job_is_refused() {
-        assert_eq!(jobs().wait("job_x", Duration::ZERO).await.unwrap_err().kind, Kind::NotFound);
+        assert_eq!(
+            jobs().wait("job_x", Duration::ZERO).await.unwrap_err().kind,
+            Kind::NotFound
+        );
     }
 }

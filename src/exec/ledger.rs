@@ -14,9 +14,8 @@ use crate::backend::{Failure, LOST_DRAFT, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, NewDraft, Record};
-use crate::local;
 use crate::manifest::{self, Route};
-use crate::tools::{Manner, Object, Request, Spec};
+use crate::tools::{self, Manner, Object, Request, Spec};
 
 /// For looking at a draft after an answer was lost.
 const LOOK: Duration = Duration::from_secs(30);
@@ -115,18 +114,24 @@ impl App {
 
     /// How often calls that were acknowledged leave the same.
     fn acknowledged(&self, remote: &Remote, draft: &DraftId, evidence: &Evidence) -> Result<usize> {
-        let records = self.journal.records(&remote.base, draft, 0)?;
-        Ok(records
-            .iter()
-            .filter(|record| self.evidence_of(record).as_ref() == Some(evidence))
-            .count())
+        let key = (remote.base.clone(), draft.clone());
+        let mut tally = self.tallies.take(&key);
+        for record in self.journal.records(&remote.base, draft, tally.next)? {
+            tally.next = record.sequence + 1;
+            if let Some(evidence) = self.evidence_of(&record) {
+                *tally.left.entry(evidence).or_default() += 1;
+            }
+        }
+        let times = tally.left.get(evidence).copied().unwrap_or_default();
+        self.tallies.put(key, tally);
+        Ok(times)
     }
 
     /// What a call in the journal left in its draft.
     pub(crate) fn evidence_of(&self, record: &Record) -> Option<Evidence> {
         let route = self.manifest.route(&record.tool).ok()?;
         let arguments: Object = record.arguments.as_object()?.clone();
-        let request = local::find(&record.tool)?
+        let request = tools::routed(&record.tool)?
             .decode(arguments, Manner::Api)
             .ok()?;
         Evidence::of(route.path()?, &request.to_api())
@@ -249,6 +254,35 @@ fn note(reply: &mut Value, text: &str) {
             Value::Array(notes) => notes.push(json!(text)),
             other => *other = json!([text]),
         }
+    }
+}
+
+/// What the calls in the journal left in a server's draft, as far as they were read.
+#[derive(Default)]
+struct Tally {
+    next: u64,
+    left: HashMap<Evidence, usize>,
+}
+
+/// A tally for each draft whose answers were lost lately.
+#[derive(Default)]
+pub(super) struct Tallies(Mutex<HashMap<(String, DraftId), Tally>>);
+
+impl Tallies {
+    const REMEMBERED: usize = 64;
+
+    /// Whoever comes meanwhile reads the journal from its start.
+    fn take(&self, key: &(String, DraftId)) -> Tally {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tallies.remove(key).unwrap_or_default()
+    }
+
+    fn put(&self, key: (String, DraftId), tally: Tally) {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tallies.len() >= Self::REMEMBERED {
+            tallies.clear();
+        }
+        tallies.insert(key, tally);
     }
 }
 

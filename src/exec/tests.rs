@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::testing::{Api, Fault, app};
 use super::*;
 use crate::journal::ENGINE;
+use crate::local;
 
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";
 
@@ -471,4 +472,178 @@ async fn an_answer_that_is_too_long_is_not_read() {
         error.to_string().contains("limits.response_bytes"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_draft_that_its_server_lost_is_made_again_there_and_here() {
+    for to in ["remote", "embedded"] {
+        let api = Api::sound().await;
+        let app = api.app(BackendChoice::Auto);
+        let draft = create(&app).await;
+        for start in 0..5 {
+            app.test("add_text", text(&draft, start)).await.unwrap();
+        }
+        api.restart();
+        let error = app.test("add_text", text(&draft, 9)).await.unwrap_err();
+        assert!(error.to_string().contains("`recover_draft`"), "{error}");
+        let reply = app
+            .test("recover_draft", json!({ "draft_id": draft, "to": to }))
+            .await
+            .unwrap();
+        assert_eq!(
+            (&reply["backend"], &reply["calls"]),
+            (&json!(to), &json!(6)),
+            "{reply}"
+        );
+        assert_eq!(reply["segments"], json!({ "text_main": 5 }));
+        let new = reply["draft_id"].as_str().unwrap();
+        app.test("add_text", text(new, 9)).await.unwrap();
+        let error = app.test("add_text", text(&draft, 9)).await.unwrap_err();
+        assert!(
+            error.to_string().contains(new),
+            "the new id is named: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_draft_moves_from_the_engine_to_a_server() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let here = Backend::Embedded(Arc::clone(&app.engine));
+    let request = local::find("create_draft").unwrap();
+    let request = request
+        .decode(crate::args::Object::new(), Manner::Strict)
+        .unwrap();
+    let reply = app.run_on(here, request, Context::default()).await.unwrap();
+    let draft = reply["draft_id"].as_str().unwrap();
+    app.test("add_text", text(draft, 2)).await.unwrap();
+    let reply = app
+        .test(
+            "recover_draft",
+            json!({ "draft_id": draft, "to": "remote" }),
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply["backend"], "remote", "{reply}");
+    assert_eq!(
+        api.starts(reply["draft_id"].as_str().unwrap(), "text_main"),
+        [2.0]
+    );
+}
+
+#[tokio::test]
+async fn a_recovery_that_fails_leaves_nothing_here() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    // The fake server takes any name, the engine does not.
+    let mut arguments = text(&draft, 0);
+    arguments["font"] = json!("No Such Font");
+    let request = local::find("add_text").unwrap();
+    let request = request
+        .decode(arguments.as_object().unwrap().clone(), Manner::Api)
+        .unwrap();
+    app.run(request, Context::default()).await.unwrap();
+    let error = app
+        .test(
+            "recover_draft",
+            json!({ "draft_id": draft, "to": "embedded" }),
+        )
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("call 1, `add_text`"), "{error}");
+    let drafts = app.test("list_drafts", json!({})).await.unwrap();
+    assert_eq!(drafts["drafts"].as_array().unwrap().len(), 1, "{drafts}");
+}
+
+/// What every backend must do.
+async fn contract(app: &Arc<App>) -> Vec<Value> {
+    let mut seen = Vec::new();
+    let created = app
+        .test("create_draft", json!({ "width": 720, "height": 1280 }))
+        .await
+        .unwrap();
+    let draft = created["draft_id"].as_str().unwrap().to_owned();
+    let mut call = async |tool: &str, mut arguments: Value| {
+        arguments["draft_id"] = json!(draft);
+        let mut seen_now = match app.test(tool, arguments).await {
+            Ok(reply) => reply,
+            Err(error) => json!({ "kind": error.kind.name() }),
+        };
+        if let Some(reply) = seen_now.as_object_mut() {
+            for key in ["draft_id", "backend", "segment_id"] {
+                reply.shift_remove(key);
+            }
+            if let Some(script) = reply.remove("script") {
+                let script: Value = serde_json::from_str(script.as_str().unwrap()).unwrap();
+                let ranges: Vec<Value> = script["tracks"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|track| track["segments"].as_array().unwrap())
+                    .map(|segment| segment["target_timerange"].clone())
+                    .collect();
+                reply.insert("ranges".into(), json!(ranges));
+                reply.insert("canvas".into(), script["canvas_config"].clone());
+            }
+        }
+        seen.push(seen_now);
+    };
+    call("add_text", json!({ "text": "one", "start": 0, "end": 2 })).await;
+    call("add_text", json!({ "text": "two", "start": 2, "end": 4 })).await;
+    call("add_text", json!({ "text": "over", "start": 1, "end": 3 })).await;
+    let srt = "1\n00:00:00,000 --> 00:00:01,000\na\n\n2\n00:00:01,000 --> 00:00:02,000\nb\n";
+    call("add_subtitle", json!({ "srt": srt })).await;
+    call(
+        "add_sticker",
+        json!({ "sticker_id": "1", "start": 0, "end": 1 }),
+    )
+    .await;
+    call(
+        "add_video_keyframe",
+        json!({ "track_name": "text_main", "property_type": "alpha", "time": 1, "value": "0.5" }),
+    )
+    .await;
+    call(
+        "add_video_keyframe",
+        json!({ "track_name": "nowhere", "property_type": "alpha", "time": 1, "value": "0.5" }),
+    )
+    .await;
+    call("query_script", json!({})).await;
+    let lists = app.test("get_mask_types", json!({})).await.unwrap();
+    seen.push(lists);
+    let unknown = app
+        .test("query_script", json!({ "draft_id": "dfd_cat_1_nothing" }))
+        .await
+        .unwrap_err();
+    seen.push(json!(unknown.kind.name()));
+    seen
+}
+
+#[tokio::test]
+async fn both_backends_keep_the_same_contract() {
+    let embedded = app(None, BackendChoice::Embedded, |_| {});
+    let other = app(None, BackendChoice::Embedded, |_| {});
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(crate::http::serve(
+        listener,
+        Arc::new(crate::http::Api::of(&other)),
+        std::future::pending(),
+    ));
+    let remote = app(Some(&url), BackendChoice::Remote, |_| {});
+    let here = contract(&embedded).await;
+    let there = contract(&remote).await;
+    for (number, (here, there)) in here.iter().zip(&there).enumerate() {
+        assert_eq!(here, there, "step {number}");
+    }
+    assert_eq!(here.len(), 10);
+    assert_eq!(here[2], json!({ "kind": "conflict" }));
+    let health = remote.test("health_check", json!({})).await.unwrap();
+    assert_eq!(
+        health["servers"][0]["server"], "capcut-mcp engine",
+        "{health}"
+    );
+    server.abort();
 }

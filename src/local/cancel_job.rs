@@ -22,12 +22,19 @@ pub(crate) struct CancelJob {
 impl LocalTool for CancelJob {
     const NAME: &'static str = "cancel_job";
     const TITLE: &'static str = "Cancel job";
-    const HINTS: Hints =
-        Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: true,
+        idempotent: true,
+        open_world: false,
+    };
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
-        let state = app.jobs.cancel(&self.job_id, Duration::from_secs(10)).await?;
+        let state = app
+            .jobs
+            .cancel(&self.job_id, Duration::from_secs(10))
+            .await?;
         Ok(JobReply::of(&self.job_id, state))
     }
 }

@@ -75,16 +75,25 @@ impl ComposeBatch {
             let read = Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None)
                 .and_then(|plan| crate::compose::layout::decode(&plan).map(|_| plan));
             match read {
-                Ok(plan) => entries.push(Entry { label: format!("plan {}", index + 1), plan }),
-                Err(error) => faults
-                    .extend(error.message.lines().map(|line| format!("plans[{index}]: {line}"))),
+                Ok(plan) => entries.push(Entry {
+                    label: format!("plan {}", index + 1),
+                    plan,
+                }),
+                Err(error) => faults.extend(
+                    error
+                        .message
+                        .lines()
+                        .map(|line| format!("plans[{index}]: {line}")),
+                ),
             }
         }
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));
         }
         if entries.is_empty() {
-            return Err(Error::invalid("there is nothing to make: no `plans`, and no `template` with `inputs`"));
+            return Err(Error::invalid(
+                "there is nothing to make: no `plans`, and no `template` with `inputs`",
+            ));
         }
         Ok(entries)
     }
@@ -107,22 +116,31 @@ impl LocalTool for ComposeBatch {
         };
         let worker = app.clone();
         let request = to_value(self)?;
-        let id = app.jobs.start("batch", request, move |handle: Handle| async move {
-            let told = handle.clone();
-            let context = Context {
-                cancel: handle.cancel.clone(),
-                progress: Some(Arc::new(move |step| told.step(&step))),
-                tries: None,
-            };
-            let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
-            let complete = lines.iter().filter(|line| line.is_complete()).count();
-            if context.cancel.is_cancelled() {
-                let done = format!("cancelled; {complete} of {} drafts are complete", lines.len());
-                return Err(Error::new(Kind::Cancelled, done));
-            }
-            let outcome = if complete == lines.len() { "complete" } else { "partial" };
-            Ok(json!({ "outcome": outcome, "complete": complete, "drafts": lines }))
-        })?;
+        let id = app
+            .jobs
+            .start("batch", request, move |handle: Handle| async move {
+                let told = handle.clone();
+                let context = Context {
+                    cancel: handle.cancel.clone(),
+                    progress: Some(Arc::new(move |step| told.step(&step))),
+                    tries: None,
+                };
+                let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
+                let complete = lines.iter().filter(|line| line.is_complete()).count();
+                if context.cancel.is_cancelled() {
+                    let done = format!(
+                        "cancelled; {complete} of {} drafts are complete",
+                        lines.len()
+                    );
+                    return Err(Error::new(Kind::Cancelled, done));
+                }
+                let outcome = if complete == lines.len() {
+                    "complete"
+                } else {
+                    "partial"
+                };
+                Ok(json!({ "outcome": outcome, "complete": complete, "drafts": lines }))
+            })?;
         let state = app.jobs.wait(&id, Duration::ZERO).await?;
         Ok(JobReply::of(&id, state))
     }

@@ -86,7 +86,10 @@ fn optional_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl JobReply {
     /// What `job_status` tells of a job.
     pub(crate) fn of(id: &str, state: jobs::State) -> Self {
-        let outcome = state.result.as_ref().and_then(|result| result["outcome"].as_str());
+        let outcome = state
+            .result
+            .as_ref()
+            .and_then(|result| result["outcome"].as_str());
         let status = match (state.status, outcome) {
             (jobs::Status::Done, Some(outcome)) => outcome.to_owned(),
             (status, _) => name(status).to_owned(),
@@ -184,23 +187,27 @@ pub(crate) fn start(
     let request = to_value(&plan)?;
     let progress = context.progress.clone();
     let worker = app.clone();
-    app.jobs.start("compose", request, move |handle: Handle| async move {
-        let cancel = handle.cancel.clone();
-        let told = handle.clone();
-        let context = Context {
-            cancel,
-            progress: Some(Arc::new(move |step: Step| {
-                told.step(&step);
-                if let Some(progress) = &progress {
-                    progress(step);
-                }
-            })),
-            tries: None,
-        };
-        let known = move |draft: &DraftId| handle.draft(draft);
-        let taking = Taking { resume, known: &known };
-        to_value(&compose(&worker, &plan, taking, &context).await?)
-    })
+    app.jobs
+        .start("compose", request, move |handle: Handle| async move {
+            let cancel = handle.cancel.clone();
+            let told = handle.clone();
+            let context = Context {
+                cancel,
+                progress: Some(Arc::new(move |step: Step| {
+                    told.step(&step);
+                    if let Some(progress) = &progress {
+                        progress(step);
+                    }
+                })),
+                tries: None,
+            };
+            let known = move |draft: &DraftId| handle.draft(draft);
+            let taking = Taking {
+                resume,
+                known: &known,
+            };
+            to_value(&compose(&worker, &plan, taking, &context).await?)
+        })
 }
 
 /// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.
@@ -210,7 +217,11 @@ fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
             let text = state.error.unwrap_or_default();
             let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
             let error = Error::new(Kind::InvalidArgument, message);
-            Err(if hint.is_empty() { error } else { error.hint(hint) })
+            Err(if hint.is_empty() {
+                error
+            } else {
+                error.hint(hint)
+            })
         }
         (jobs::Status::Cancelled, _) => {
             Err(Error::new(Kind::Cancelled, state.error.unwrap_or_default()))
@@ -243,7 +254,12 @@ fn failed(outcome: Outcome, report: &Report) -> Error {
         _ if report.save_error.is_some() => format!("not saved; {}", report.summary()),
         _ => format!("nothing of the plan is in a draft: {}", report.summary()),
     }];
-    lines.extend(report.save_error.iter().map(|error| format!("save: {error}")));
+    lines.extend(
+        report
+            .save_error
+            .iter()
+            .map(|error| format!("save: {error}")),
+    );
     lines.extend(report.faults());
     lines.extend(report.notes.iter().cloned());
     let error = Error::new(kind, lines.join("\n"));

@@ -447,7 +447,7 @@ mod tests {
 
     const MANNERS: Manners = Manners {
         in_flight: 4,
-        grace: Duration::from_secs(60),
+        grace: Duration::from_mins(1),
     };
 
     fn initialize() -> String {

@@ -166,9 +166,10 @@ impl Tool for AddAudio {
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;
+        let given = Micros::from_seconds_truncated(self.duration.unwrap_or(0.0));
         let mut known = looked.known;
-        if let (false, Some(duration)) = (known.read, self.duration) {
-            known.duration = Micros::from_seconds_truncated(duration);
+        if !known.read {
+            known.duration = given;
         }
         let edit = Edit::Place(Box::new(Place {
             track: Choice {
@@ -180,6 +181,7 @@ impl Tool for AddAudio {
             target: fitted.target,
             content: Content::Sound(Box::new(Sound {
                 source: fitted.source,
+                asked: fitted.asked,
                 speed,
                 volume: parts::finite("volume", self.volume)?,
                 effect,
@@ -190,6 +192,7 @@ impl Tool for AddAudio {
                 source: self.audio_url.clone(),
                 folder,
                 known,
+                given,
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;

@@ -72,9 +72,11 @@ pub(crate) struct AddImage {
     pub intro_animation_duration: Option<f64>,
     /// Older name of `intro_animation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("deprecated" = true))]
     pub animation: Option<String>,
     /// Older name of `intro_animation_duration`.
     #[serde(default = "default::some_half")]
+    #[schemars(extend("deprecated" = true))]
     pub animation_duration: Option<f64>,
     /// Exit animation by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,6 +307,7 @@ impl Tool for AddImage {
                 source: self.image_url.clone(),
                 folder,
                 known,
+                given: Micros::ZERO,
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;

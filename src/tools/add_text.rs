@@ -66,7 +66,7 @@ pub(crate) struct AddText {
     pub font_color: Option<String>,
     /// Older name of `font_color`.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("deprecated" = true))]
     pub color: Option<String>,
     /// Size; 8 without.
     #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub(crate) struct AddText {
     pub font_size: Option<f64>,
     /// Older name of `font_size`.
     #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub size: Option<f64>,
     /// Opacity, 0 to 1; 1 without.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub(crate) struct AddText {
     pub font_alpha: Option<f64>,
     /// Older name of `font_alpha`.
     #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub alpha: Option<f64>,
     /// Written from top to bottom.
     #[serde(default, deserialize_with = "args::switch")]

@@ -232,9 +232,10 @@ impl Tool for AddVideo {
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Video)?;
+        let given = Micros::from_seconds_truncated(self.duration.unwrap_or(0.0));
         let mut known = looked.known;
-        if let (false, Some(duration)) = (known.read, self.duration) {
-            known.duration = Micros::from_seconds_truncated(duration);
+        if !known.read {
+            known.duration = given;
         }
         let size = (known.read && known.width > 0)
             .then_some((f64::from(known.width), f64::from(known.height)));
@@ -264,6 +265,7 @@ impl Tool for AddVideo {
             target: fitted.target,
             content: segment::Content::Picture(Box::new(Picture {
                 source: fitted.source,
+                asked: fitted.asked,
                 speed: Some(self.speed),
                 volume: parts::finite("volume", self.volume)?,
                 clip,
@@ -277,6 +279,7 @@ impl Tool for AddVideo {
                 source: self.video_url.clone(),
                 folder,
                 known,
+                given,
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;

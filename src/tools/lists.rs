@@ -153,17 +153,3 @@ lists! {
     GetVideoCharacterEffectTypes "get_video_character_effect_types" "Character effects"
         "Lists the effects on faces." |edition| names(edition, &[Kind::CharacterEffect]);
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn sizes() {
-        let mut t=0;
-        for s in crate::tools::ROUTED.iter() {
-            let i=serde_json::to_string(&**s.input()).unwrap().len();
-            let o=serde_json::to_string(&**s.output()).unwrap().len();
-            eprintln!("{} in {i} out {o} d {}", s.name, s.description().len()); t+=i+o+s.description().len();
-        }
-        eprintln!("{t} {}", serde_json::to_string(&**crate::tools::ROUTED[1].input()).unwrap());
-    }
-}

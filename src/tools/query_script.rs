@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
-use crate::draft::working;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
@@ -71,7 +70,7 @@ impl Tool for QueryScript {
         } else {
             Vec::new()
         };
-        let script = engine.read(draft, working::write)?;
+        let script = engine.script(draft, self.force_update, engine::is_strict(call))?;
         Ok(Script { script, notes })
     }
 

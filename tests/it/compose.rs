@@ -42,9 +42,13 @@ fn compose(home: &Home, plan: &Value, options: &[&str]) -> (i32, Value, String) 
 }
 
 fn remote(latency_ms: u64) -> (Home, Racy) {
-    let api = Racy::start(Manners { latency: Duration::from_millis(latency_ms), steady: false });
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(latency_ms),
+        steady: false,
+    });
     let mut home = Home::new();
-    home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", "remote");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
     (home, api)
 }
 
@@ -61,15 +65,27 @@ fn a_server_that_loses_segments_under_careless_calls_loses_none_of_ours() {
     client.initialize("2025-11-25");
     let mut first: Option<BTreeMap<String, Vec<(i64, i64, String)>>> = None;
     for run in 0..200 {
-        let reply = client.call("compose_draft", json!({ "plan": plan(12) })).expect("composed");
+        let reply = client
+            .call("compose_draft", json!({ "plan": plan(12) }))
+            .expect("composed");
         assert_eq!(reply["status"], "complete", "run {run}: {reply}");
         let id = reply["draft_id"].as_str().expect("a draft").to_owned();
         let draft = api.draft(&id);
         assert_eq!(draft.values().map(Vec::len).sum::<usize>(), 17, "run {run}");
-        assert_eq!(*first.get_or_insert_with(|| draft.clone()), draft, "run {run}");
+        assert_eq!(
+            *first.get_or_insert_with(|| draft.clone()),
+            draft,
+            "run {run}"
+        );
     }
-    assert!(api.most[0].load(Ordering::SeqCst) <= 3, "the audio lane has 3 places");
-    assert!(api.most[1].load(Ordering::SeqCst) <= 5, "the visual lane has 5 places");
+    assert!(
+        api.most[0].load(Ordering::SeqCst) <= 3,
+        "the audio lane has 3 places"
+    );
+    assert!(
+        api.most[1].load(Ordering::SeqCst) <= 5,
+        "the visual lane has 5 places"
+    );
     assert!(api.server.most_connections() <= 8);
 }
 
@@ -85,7 +101,10 @@ fn the_engine_gives_the_same_draft_for_the_same_plan() {
     plan["audio"] = json!([{ "audio_url": media("music.mp3"), "fit": "video", "loop": true }]);
     let script = |report: &Value| {
         let reply = home
-            .call("query_script", &json!({ "draft_id": report["draft_id"], "force_update": false }))
+            .call(
+                "query_script",
+                &json!({ "draft_id": report["draft_id"], "force_update": false }),
+            )
             .expect("the script");
         let text = reply["script"].as_str().expect("a document").to_owned();
         // Ids are derived from the draft, and differ with it.
@@ -117,9 +136,16 @@ fn the_engine_gives_the_same_draft_for_the_same_plan() {
         .iter()
         .filter(|row| row["tool"] == "add_audio")
         .collect();
-    let pictures_end = reports[0]["items"][audio.len() + 1]["end"].as_f64().expect("an end");
-    let sound_end = audio.last().expect("a sound")["end"].as_f64().expect("an end");
-    assert!((sound_end - pictures_end).abs() < 0.001, "{sound_end} and {pictures_end}");
+    let pictures_end = reports[0]["items"][audio.len() + 1]["end"]
+        .as_f64()
+        .expect("an end");
+    let sound_end = audio.last().expect("a sound")["end"]
+        .as_f64()
+        .expect("an end");
+    assert!(
+        (sound_end - pictures_end).abs() < 0.001,
+        "{sound_end} and {pictures_end}"
+    );
 }
 
 #[test]
@@ -137,10 +163,22 @@ fn a_failed_item_is_told_and_the_rest_goes_on() {
     let (code, report, stderr) = compose(&home, &plan, &[]);
     assert_eq!(code, 1, "{stderr}");
     assert_eq!(report["outcome"], "partial", "{report}");
-    assert_eq!(report["totals"], json!({ "asked": 4, "ok": 3, "failed": 1, "skipped": 0, "segments_in_draft": 3 }));
+    assert_eq!(
+        report["totals"],
+        json!({ "asked": 4, "ok": 3, "failed": 1, "skipped": 0, "segments_in_draft": 3 })
+    );
     let failed = &report["items"][1];
-    assert_eq!((&failed["item"], &failed["status"]), (&json!("visuals[1]"), &json!("failed")));
-    assert!(failed["error"].as_str().expect("why").contains("missing.png"), "{failed}");
+    assert_eq!(
+        (&failed["item"], &failed["status"]),
+        (&json!("visuals[1]"), &json!("failed"))
+    );
+    assert!(
+        failed["error"]
+            .as_str()
+            .expect("why")
+            .contains("missing.png"),
+        "{failed}"
+    );
     assert!(report["folder"].is_string(), "the rest is saved: {report}");
 }
 
@@ -156,9 +194,16 @@ fn an_abort_leaves_nothing_behind_on_the_engine() {
     assert_eq!(code, 1);
     assert_eq!(report["outcome"], "aborted", "{report}");
     assert_eq!(report["totals"]["skipped"], 2, "{report}");
-    assert!(report["folder"].is_null() && report["draft_id"].is_null(), "{report}");
+    assert!(
+        report["folder"].is_null() && report["draft_id"].is_null(),
+        "{report}"
+    );
     let drafts = home.call("list_drafts", &json!({})).expect("a list");
-    assert_eq!(drafts["drafts"].as_array().map(Vec::len), Some(0), "{drafts}");
+    assert_eq!(
+        drafts["drafts"].as_array().map(Vec::len),
+        Some(0),
+        "{drafts}"
+    );
 }
 
 #[test]
@@ -175,7 +220,12 @@ fn every_fault_of_a_plan_is_told_before_anything_is_made() {
     });
     let (code, _, stderr) = compose(&home, &plan, &[]);
     assert_eq!(code, 2, "{stderr}");
-    for path in ["visuals[0].transitoin", "visuals[1]", "visuals[2].speed", "texts[0].text"] {
+    for path in [
+        "visuals[0].transitoin",
+        "visuals[1]",
+        "visuals[2].speed",
+        "texts[0].text",
+    ] {
         assert!(stderr.contains(path), "{path} in {stderr}");
     }
     let drafts = home.call("list_drafts", &json!({})).expect("a list");
@@ -191,7 +241,9 @@ fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
     let mut part = whole.clone();
     part["visuals"] = json!(whole["visuals"].as_array().expect("pictures")[..5]);
     part["texts"] = json!([]);
-    let begun = client.call("compose_draft", json!({ "plan": part })).expect("begun");
+    let begun = client
+        .call("compose_draft", json!({ "plan": part }))
+        .expect("begun");
     let id = begun["draft_id"].as_str().expect("a draft").to_owned();
     let before = api.server.count("/add_");
     let done = client
@@ -199,7 +251,11 @@ fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
         .expect("taken up again");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["draft_id"], json!(id));
-    assert_eq!(api.server.count("/add_") - before, 7 + 2, "only what was missing is sent");
+    assert_eq!(
+        api.server.count("/add_") - before,
+        7 + 2,
+        "only what was missing is sent"
+    );
     assert_eq!(api.draft(&id).values().map(Vec::len).sum::<usize>(), 17);
 }
 
@@ -208,19 +264,31 @@ fn a_server_that_forgot_the_draft_is_no_success() {
     let (home, api) = remote(1);
     let mut client = home.serve();
     client.initialize("2025-11-25");
-    let begun = client.call("compose_draft", json!({ "plan": plan(2) })).expect("begun");
+    let begun = client
+        .call("compose_draft", json!({ "plan": plan(2) }))
+        .expect("begun");
     api.forget();
     let error = client
-        .call("compose_draft", json!({ "plan": plan(4), "resume": begun["draft_id"] }))
+        .call(
+            "compose_draft",
+            json!({ "plan": plan(4), "resume": begun["draft_id"] }),
+        )
         .expect_err("the draft is gone");
-    assert!(error.contains(begun["draft_id"].as_str().expect("an id")), "{error}");
+    assert!(
+        error.contains(begun["draft_id"].as_str().expect("an id")),
+        "{error}"
+    );
 }
 
 #[test]
 fn long_work_is_answered_as_a_job_that_goes_on() {
-    let api = Racy::start(Manners { latency: Duration::from_millis(120), steady: true });
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(120),
+        steady: true,
+    });
     let mut home = Home::new();
-    home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", "remote");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
     let mut client = home.serve();
     client.initialize("2025-11-25");
     let running = client
@@ -231,22 +299,30 @@ fn long_work_is_answered_as_a_job_that_goes_on() {
     let light = std::time::Instant::now();
     client.call("list_drafts", json!({})).expect("a light call");
     assert!(light.elapsed() < Duration::from_secs(1));
-    let done = client.call("job_status", json!({ "job_id": job, "wait_s": 30 })).expect("done");
+    let done = client
+        .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
+        .expect("done");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["report"]["totals"]["ok"], 17);
     assert_eq!(client.end(), 0);
     // It is found again by another process.
     let mut client = home.serve();
     client.initialize("2025-11-25");
-    let again = client.call("job_status", json!({ "job_id": job })).expect("remembered");
+    let again = client
+        .call("job_status", json!({ "job_id": job }))
+        .expect("remembered");
     assert_eq!(again["status"], "complete");
 }
 
 #[test]
 fn a_job_goes_on_after_its_client_has_gone() {
-    let api = Racy::start(Manners { latency: Duration::from_millis(80), steady: true });
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(80),
+        steady: true,
+    });
     let mut home = Home::new();
-    home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", "remote");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
     let mut client = home.serve();
     client.initialize("2025-11-25");
     let running = client
@@ -255,15 +331,21 @@ fn a_job_goes_on_after_its_client_has_gone() {
     assert_eq!(client.end(), 0);
     let mut client = home.serve();
     client.initialize("2025-11-25");
-    let done = client.call("job_status", json!({ "job_id": running["job_id"] })).expect("remembered");
+    let done = client
+        .call("job_status", json!({ "job_id": running["job_id"] }))
+        .expect("remembered");
     assert_eq!(done["status"], "complete", "{done}");
 }
 
 #[test]
 fn a_killed_run_is_interrupted_and_resumable() {
-    let api = Racy::start(Manners { latency: Duration::from_millis(60), steady: true });
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(60),
+        steady: true,
+    });
     let mut home = Home::new();
-    home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", "remote");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
     let mut client = home.serve();
     client.initialize("2025-11-25");
     let running = client
@@ -274,7 +356,9 @@ fn a_killed_run_is_interrupted_and_resumable() {
     client.wait();
     let mut client = home.serve();
     client.initialize("2025-11-25");
-    let told = client.call("job_status", json!({ "job_id": running["job_id"] })).expect("told");
+    let told = client
+        .call("job_status", json!({ "job_id": running["job_id"] }))
+        .expect("told");
     assert_eq!(told["status"], "interrupted", "{told}");
     // What the server had in hand when the client died is done by now.
     std::thread::sleep(Duration::from_millis(300));
@@ -289,21 +373,31 @@ fn a_killed_run_is_interrupted_and_resumable() {
 
 #[test]
 fn cancelling_stops_what_waits_and_tells_what_was_done() {
-    let api = Racy::start(Manners { latency: Duration::from_millis(150), steady: true });
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(150),
+        steady: true,
+    });
     let mut home = Home::new();
-    home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", "remote");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
     let mut client = home.serve();
     client.initialize("2025-11-25");
     let running = client
         .call("compose_draft", json!({ "plan": plan(40), "wait_s": 0 }))
         .expect("running");
     until("some of it is there", || api.server.count("/add_") >= 4);
-    let stopped = client.call("cancel_job", json!({ "job_id": running["job_id"] })).expect("stopped");
+    let stopped = client
+        .call("cancel_job", json!({ "job_id": running["job_id"] }))
+        .expect("stopped");
     assert_eq!(stopped["status"], "cancelled", "{stopped}");
     let sent = api.server.count("/add_");
     assert!(sent < 45, "{sent} of 45 were sent");
     std::thread::sleep(Duration::from_millis(400));
-    assert_eq!(api.server.count("/add_"), sent, "nothing is sent afterwards");
+    assert_eq!(
+        api.server.count("/add_"),
+        sent,
+        "nothing is sent afterwards"
+    );
 }
 
 #[test]
@@ -316,15 +410,28 @@ fn a_batch_from_a_csv_goes_on_where_it_was_killed() {
             media("logo.png").display()
         ),
     );
-    let rows: String = (0..8).map(|n| format!("Draft {n},{}\n", n % 3 + 1)).collect();
+    let rows: String = (0..8)
+        .map(|n| format!("Draft {n},{}\n", n % 3 + 1))
+        .collect();
     home.file("rows.csv", format!("name,seconds\n{rows}"));
     let line = [
-        "compose", "--template", "plan.yaml", "--inputs", "rows.csv", "--report", "out.jsonl", "--jobs", "2",
+        "compose",
+        "--template",
+        "plan.yaml",
+        "--inputs",
+        "rows.csv",
+        "--report",
+        "out.jsonl",
+        "--jobs",
+        "2",
     ];
     let mut child = home.command(&line).spawn().expect("the batch starts");
     let report = home.path().join("out.jsonl");
     let complete = || {
-        std::fs::read_to_string(&report).unwrap_or_default().matches("\"complete\"").count()
+        std::fs::read_to_string(&report)
+            .unwrap_or_default()
+            .matches("\"complete\"")
+            .count()
     };
     until("some drafts are complete", || complete() >= 2);
     child.kill().expect("killed");
@@ -332,8 +439,16 @@ fn a_batch_from_a_csv_goes_on_where_it_was_killed() {
     let before = complete();
     let ran = home.run(&line);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert_eq!(complete(), 8, "each draft is completed once, {before} of them before the kill");
-    assert!(ran.stdout.contains("8 of 8 drafts are complete"), "{}", ran.stdout);
+    assert_eq!(
+        complete(),
+        8,
+        "each draft is completed once, {before} of them before the kill"
+    );
+    assert!(
+        ran.stdout.contains("8 of 8 drafts are complete"),
+        "{}",
+        ran.stdout
+    );
 }
 
 /// The examples are run on our own engine, here and over HTTP as a server.
@@ -348,14 +463,26 @@ fn every_example_makes_a_complete_draft_on_both_backends() {
     let mut found = 0;
     for entry in std::fs::read_dir(&examples).expect("the examples") {
         let path = entry.expect("an entry").path();
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        if !matches!(ending, "yaml" | "toml" | "json") || path.file_stem().is_some_and(|s| s == "batch") {
+        let ending = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
+        if !matches!(ending, "yaml" | "toml" | "json")
+            || path.file_stem().is_some_and(|s| s == "batch")
+        {
             continue;
         }
         found += 1;
         for home in [&here, &there] {
             let ran = home.run(&["compose", &path.to_string_lossy()]);
-            assert_eq!(ran.code, 0, "{}:\n{}\n{}", path.display(), ran.stdout, ran.stderr);
+            assert_eq!(
+                ran.code,
+                0,
+                "{}:\n{}\n{}",
+                path.display(),
+                ran.stdout,
+                ran.stderr
+            );
         }
     }
     assert!(found >= 6, "{found} examples");
@@ -363,9 +490,17 @@ fn every_example_makes_a_complete_draft_on_both_backends() {
         let template = examples.join("batch.yaml");
         let inputs = examples.join("batch.csv");
         let ran = home.run(&[
-            "compose", "--template", &template.to_string_lossy(), "--inputs", &inputs.to_string_lossy(),
+            "compose",
+            "--template",
+            &template.to_string_lossy(),
+            "--inputs",
+            &inputs.to_string_lossy(),
         ]);
         assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.contains("10 of 10 drafts are complete"), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains("10 of 10 drafts are complete"),
+            "{}",
+            ran.stdout
+        );
     }
 }

@@ -77,7 +77,12 @@ impl Racy {
             }
             answer
         });
-        Self { server, drafts, most, down }
+        Self {
+            server,
+            drafts,
+            most,
+            down,
+        }
     }
 
     /// All drafts are forgotten, as by a restart.
@@ -107,7 +112,9 @@ impl Racy {
 fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners) -> Answer {
     let body = asked.json();
     let made = |id: &str| {
-        Answer::success(&json!({ "draft_id": id, "draft_url": format!("https://example.invalid/?draft_id={id}") }))
+        Answer::success(
+            &json!({ "draft_id": id, "draft_url": format!("https://example.invalid/?draft_id={id}") }),
+        )
     };
     let id = body["draft_id"].as_str().unwrap_or_default().to_owned();
     let micros = |key: &str, default: f64| {
@@ -118,8 +125,14 @@ fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners)
     let speed = body["speed"].as_f64().unwrap_or(1.0);
     let (name, kind, start, length, what) = match asked.path.as_str() {
         "/create_draft" => {
-            let id = format!("dfd_cat_1767225600_{:08x}", counter.fetch_add(1, Ordering::SeqCst));
-            drafts.lock().expect("not poisoned").insert(id.clone(), Vec::new());
+            let id = format!(
+                "dfd_cat_1767225600_{:08x}",
+                counter.fetch_add(1, Ordering::SeqCst)
+            );
+            drafts
+                .lock()
+                .expect("not poisoned")
+                .insert(id.clone(), Vec::new());
             return made(&id);
         }
         "/query_script" => {
@@ -136,51 +149,111 @@ fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners)
                 "completed_files": 0, "total_files": 0, "draft_url": "",
             }));
         }
-        "/get_mask_types" => return Answer::success(&json!([{ "name": "Circle" }, { "name": "Heart" }])),
+        "/get_mask_types" => {
+            return Answer::success(&json!([{ "name": "Circle" }, { "name": "Heart" }]));
+        }
         "/add_video" => {
             let length = ((micros("end", 0.0) - micros("start", 0.0)) as f64 / speed) as i64;
-            (track("video_main"), "video", micros("target_start", 0.0), length, label("video_url"))
+            (
+                track("video_main"),
+                "video",
+                micros("target_start", 0.0),
+                length,
+                label("video_url"),
+            )
         }
         "/add_image" => {
             let start = micros("start", 0.0);
-            (track("image_main"), "video", start, micros("end", 3.0) - start, label("image_url"))
+            (
+                track("image_main"),
+                "video",
+                start,
+                micros("end", 3.0) - start,
+                label("image_url"),
+            )
         }
         "/add_audio" => {
             let length = micros("end", 0.0) - micros("start", 0.0);
-            (track("audio_main"), "audio", micros("target_start", 0.0), length, label("audio_url"))
+            (
+                track("audio_main"),
+                "audio",
+                micros("target_start", 0.0),
+                length,
+                label("audio_url"),
+            )
         }
         "/add_text" => {
             let start = micros("start", 0.0);
-            (track("text_main"), "text", start, micros("end", 5.0) - start, label("text"))
+            (
+                track("text_main"),
+                "text",
+                start,
+                micros("end", 5.0) - start,
+                label("text"),
+            )
         }
         "/add_subtitle" => (track("subtitle"), "text", 0, 1_000_000, label("srt")),
         "/add_sticker" => {
             let start = micros("start", 0.0);
-            (track("sticker_main"), "sticker", start, micros("end", 5.0) - start, label("sticker_id"))
+            (
+                track("sticker_main"),
+                "sticker",
+                start,
+                micros("end", 5.0) - start,
+                label("sticker_id"),
+            )
         }
         "/add_effect" => {
             let start = micros("start", 0.0);
-            (track("effect_01"), "effect", start, micros("end", 3.0) - start, label("effect_type"))
+            (
+                track("effect_01"),
+                "effect",
+                start,
+                micros("end", 3.0) - start,
+                label("effect_type"),
+            )
         }
         "/add_video_keyframe" => return made(&id),
-        _ => return Answer::new(404, "text/html", "<!doctype html><title>404 Not Found</title>"),
+        _ => {
+            return Answer::new(
+                404,
+                "text/html",
+                "<!doctype html><title>404 Not Found</title>",
+            );
+        }
     };
-    let pause = if manners.steady { Duration::ZERO } else { Duration::from_micros(300) };
+    let pause = if manners.steady {
+        Duration::ZERO
+    } else {
+        Duration::from_micros(300)
+    };
     let missing = |name: &str| {
         let drafts = drafts.lock().expect("not poisoned");
-        drafts.get(&id).map(|tracks| tracks.iter().all(|track| track.name != name))
+        drafts
+            .get(&id)
+            .map(|tracks| tracks.iter().all(|track| track.name != name))
     };
     let Some(open) = missing(&name) else {
         // The reference makes another draft, silently.
-        let other = format!("dfd_cat_1767225601_{:08x}", counter.fetch_add(1, Ordering::SeqCst));
-        drafts.lock().expect("not poisoned").insert(other.clone(), Vec::new());
+        let other = format!(
+            "dfd_cat_1767225601_{:08x}",
+            counter.fetch_add(1, Ordering::SeqCst)
+        );
+        drafts
+            .lock()
+            .expect("not poisoned")
+            .insert(other.clone(), Vec::new());
         return made(&other);
     };
     if kind == "video" {
         let mut drafts = drafts.lock().expect("not poisoned");
         let tracks = drafts.entry(id.clone()).or_default();
         match tracks.iter().filter(|track| track.kind == "video").count() {
-            0 => tracks.push(Track { name: "video".to_owned(), kind, segments: Vec::new() }),
+            0 => tracks.push(Track {
+                name: "video".to_owned(),
+                kind,
+                segments: Vec::new(),
+            }),
             1 => return Answer::failure("Error occurred while processing video: ."),
             _ => {}
         }
@@ -191,7 +264,11 @@ fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners)
         let tracks = drafts.entry(id.clone()).or_default();
         // The second creation replaces the first track with everything already in it.
         tracks.retain(|track| track.name != name);
-        tracks.push(Track { name: name.clone(), kind, segments: Vec::new() });
+        tracks.push(Track {
+            name: name.clone(),
+            kind,
+            segments: Vec::new(),
+        });
     }
     thread::sleep(pause);
     let mut drafts = drafts.lock().expect("not poisoned");
@@ -201,7 +278,9 @@ fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners)
     };
     let overlaps = |(s, l, _): &(i64, i64, String)| !(s + l <= start || start + length <= *s);
     if track.segments.iter().any(overlaps) {
-        return Answer::failure("Error occurred: New segment overlaps with existing segment [start: 0, end: 0].");
+        return Answer::failure(
+            "Error occurred: New segment overlaps with existing segment [start: 0, end: 0].",
+        );
     }
     track.segments.push((start, length, what));
     made(&id)

@@ -423,12 +423,11 @@ fn the_last_line_needs_no_end_and_marks_and_line_ends_do_not_matter() {
 
 #[test]
 fn many_slow_calls_run_side_by_side() {
-    let api = slow_api(Duration::from_millis(300));
+    let api = slow_api(Duration::from_secs(1));
     let mut home = Home::new();
     home.api(&api.url);
     let mut client = home.serve_with(REMOTE);
     client.initialize("2025-11-25");
-    let start = Instant::now();
     // Different lists: what is the same may be asked for once only.
     let lists = [
         "get_font_types",
@@ -442,18 +441,10 @@ fn many_slow_calls_run_side_by_side() {
         .collect();
     for id in &ids {
         let answer = client.answer(*id);
-        assert_eq!(
-            answer["result"]["isError"].as_bool().unwrap_or(false),
-            false,
-            "{answer}"
-        );
+        assert_ne!(answer["result"]["isError"], true, "{answer}");
     }
-    assert!(
-        start.elapsed() < Duration::from_millis(1000),
-        "{:?}",
-        start.elapsed()
-    );
-    assert!(api.most_connections() <= 8);
+    let at_once = api.most_connections();
+    assert!((4..=8).contains(&at_once), "{at_once} at once");
 }
 
 /// An address that takes a request, never answers, and tells when the client hung up.

@@ -67,7 +67,13 @@ pub(super) struct Companions<'a> {
 impl Companions<'_> {
     /// Puts the companions of segment `id` into `lists` and gives back their ids. References that
     /// lead nowhere are dropped.
-    pub fn complete(&self, kind: &str, id: &str, refs: &Value, lists: &mut Lists) -> Vec<Value> {
+    pub(crate) fn complete(
+        &self,
+        kind: &str,
+        id: &str,
+        refs: &Value,
+        lists: &mut Lists,
+    ) -> Vec<Value> {
         let order = match kind {
             "video" => VIDEO,
             "audio" => AUDIO,
@@ -165,15 +171,12 @@ impl Companions<'_> {
         let mut own = given.as_object().cloned().unwrap_or_default();
         let micros = |key: &str| given[key].as_i64().unwrap_or_default();
         let length = self.length.0;
-        let (start, duration) = match given["type"].as_str() {
-            Some("out") => {
-                let duration = micros("duration").min(length);
-                (length - duration, duration)
-            }
-            _ => {
-                let start = micros("start").clamp(0, length);
-                (start, micros("duration").min(length - start))
-            }
+        let (start, duration) = if given["type"] == "out" {
+            let duration = micros("duration").min(length);
+            (length - duration, duration)
+        } else {
+            let start = micros("start").clamp(0, length);
+            (start, micros("duration").min(length - start))
         };
         own.insert("start".to_owned(), json!(start));
         own.insert("duration".to_owned(), json!(duration));

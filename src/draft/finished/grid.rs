@@ -9,7 +9,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    pub fn new(fps: f64) -> Self {
+    pub(crate) fn new(fps: f64) -> Self {
         Self {
             fps: if fps.is_finite() && fps > 0.0 {
                 fps
@@ -20,25 +20,25 @@ impl Grid {
     }
 
     /// The frame nearest to `time`.
-    pub fn frame(self, time: Micros) -> i64 {
+    pub(crate) fn frame(self, time: Micros) -> i64 {
         (time.0 as f64 * self.fps / 1e6).round() as i64
     }
 
     /// The last frame that begins at `time` or before; a microsecond of rounding does not count.
-    pub fn frame_before(self, time: Micros) -> i64 {
+    pub(crate) fn frame_before(self, time: Micros) -> i64 {
         ((time.0 + 1) as f64 * self.fps / 1e6).floor() as i64
     }
 
     /// When frame `frame` begins, as the app rounds it.
-    pub fn time(self, frame: i64) -> Micros {
+    pub(crate) fn time(self, frame: i64) -> Micros {
         Micros((frame as f64 * 1e6 / self.fps).round() as i64)
     }
 
-    pub fn snap(self, time: Micros) -> Micros {
+    pub(crate) fn snap(self, time: Micros) -> Micros {
         self.time(self.frame(time))
     }
 
-    pub fn is_on(self, time: Micros) -> bool {
+    pub(crate) fn is_on(self, time: Micros) -> bool {
         (self.snap(time).0 - time.0).abs() <= 1
     }
 }

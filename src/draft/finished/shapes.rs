@@ -34,26 +34,26 @@ pub(crate) struct Filled {
 }
 
 impl Filled {
-    pub fn new(kind: &str, own: Map<String, Value>) -> Self {
+    pub(crate) fn new(kind: &str, own: Map<String, Value>) -> Self {
         Self {
             shape: shape(kind),
             own,
         }
     }
 
-    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.own.insert(key.to_owned(), value.into());
     }
 
     /// The value that will be written.
-    pub fn get(&self, key: &str) -> &Value {
+    pub(crate) fn get(&self, key: &str) -> &Value {
         self.own
             .get(key)
             .or_else(|| self.shape.get(key))
             .unwrap_or(&Value::Null)
     }
 
-    pub fn into_value(mut self) -> Value {
+    pub(crate) fn into_value(mut self) -> Value {
         let mut all = self.shape.clone();
         all.append(&mut self.own);
         Value::Object(all)

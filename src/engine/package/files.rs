@@ -32,7 +32,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// As it stands in `draft_materials`.
-    pub fn value(&self, now: i64) -> Value {
+    pub(crate) fn value(&self, now: i64) -> Value {
         let (kind, duration, roughcut) = match self.content {
             Content::Picture | Content::MovingPicture => {
                 ("photo", PICTURE, json!({"start": -1, "duration": -1}))
@@ -119,7 +119,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
+    pub(crate) fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
         let timeline = serde_json::to_vec(document)
             .map_err(|error| Error::internal("a draft could not be written out").source(error))?;
         Ok(Self {
@@ -135,7 +135,7 @@ impl Documents {
 
     /// Names and contents. There is no `Timelines`, which the app makes of these, and no
     /// `template-2.tmp`, which some versions would go by.
-    pub fn all(&self) -> [(&'static str, Vec<u8>); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, Vec<u8>); 6] {
         let platform = match self.os {
             AppOs::Windows => "windows",
             AppOs::Macos => "mac",
@@ -163,7 +163,7 @@ impl Documents {
     }
 
     /// Writes them; those that the draft cannot do without are on the disk afterwards.
-    pub fn write(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let needed = [
             "draft_content.json",
             "draft_info.json",

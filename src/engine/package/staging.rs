@@ -32,7 +32,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
+    pub(crate) fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
         make(drafts)?;
         let to = drafts.join(name);
         check(&to, draft, overwrite)?;
@@ -65,12 +65,12 @@ impl Staging {
     }
 
     /// Where the draft will be.
-    pub fn path_of_draft(&self) -> PathBuf {
+    pub(crate) fn path_of_draft(&self) -> PathBuf {
         self.to.clone()
     }
 
     /// Puts the folder in its place, and says where what was there is kept, if it is.
-    pub fn finish(mut self) -> Result<Option<PathBuf>> {
+    pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
         let mark = self.path.join(COMPLETE);
         let name = self.to.file_name().unwrap_or_default().to_string_lossy();
         fs::write(&mark, name.as_bytes()).map_err(|error| unwritable(&mark, error))?;

@@ -1,10 +1,12 @@
+//! Draft folders: what is written, what is refused, what is left when something fails.
+
 use std::io::Cursor;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::*;
-use crate::engine::lint::{self, Severity};
+use crate::lint::{self, Severity};
 use crate::media::{Access, Limits};
 
 /// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
@@ -166,7 +168,7 @@ fn working(sources: &Sources) -> Value {
             "material_animations": [{"id": "an1", "type": "sticker_animation", "multi_language_current": "none",
                 "animations": [{"id": "7210980292243231233", "resource_id": "7210980292243231233", "name": "Typewriter", "type": "in",
                                 "start": 0, "duration": 500_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null},
-                               {"id": "721", "resource_id": "721", "name": "Fade Out", "type": "out",
+                               {"id": "6724919382104871427", "resource_id": "6724919382104871427", "name": "Fade Out", "type": "out",
                                 "start": 2_400_000, "duration": 600_000, "platform": "all", "panel": "", "material_type": "sticker", "anim_adjust_params": null}]}]
         }
     })
@@ -229,7 +231,7 @@ async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
             .unwrap();
         assert!(saved.registered, "{:?}", saved.notes);
         assert_eq!(saved.files, 3);
-        let problems = lint::lint(&saved.folder).unwrap();
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, [], "{profile}");
     }
 }
@@ -470,7 +472,7 @@ async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this
         for text in [draft.to_string(), meta.to_string()] {
             assert!(!text.contains(&here) && !text.contains("this-machine"));
         }
-        let problems = lint::lint(&saved.folder).unwrap();
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert!(
             problems
                 .iter()
@@ -504,7 +506,10 @@ async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
     let path = draft["materials"]["audios"][0]["path"].as_str().unwrap();
     assert_eq!(path, format!("{TOKEN}/assets/audio/sound.wav"));
     assert!(!text.contains("this-machine") && !text.contains(&*drafts.path().to_string_lossy()));
-    let names: Vec<_> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    let names: Vec<_> = zip
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .collect();
     for name in [
         "INSTALL.txt",
         "My 草稿 draft/assets/video/clip 一.mp4",
@@ -570,7 +575,7 @@ async fn a_thousand_segments_are_saved_and_checked() {
         .unwrap();
     let taken = started.elapsed();
     let started = Instant::now();
-    let problems = lint::lint(&saved.folder).unwrap();
+    let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
     eprintln!(
         "1,000 segments: saved in {taken:?}, checked in {:?}",
         started.elapsed()

@@ -1,0 +1,162 @@
+//! Everything that is wrong with a draft folder on disk, whoever wrote it, and mending what can be mended.
+//!
+//! [`lint`] reads and judges, [`fix`] mends. What is not known here is neither judged nor lost, and nothing is
+//! ever decrypted.
+
+mod document;
+mod files;
+mod fix;
+mod folder;
+mod loose;
+mod markers;
+mod materials;
+mod media;
+mod meta;
+pub(crate) mod paths;
+mod sniff;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::units::Edition;
+use document::Draft;
+use folder::Folder;
+
+pub(crate) use fix::{Fixed, fix};
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// The app works around it, or it is only untidy.
+    Info,
+    /// Something may look or sound different, or be missing in some versions.
+    Warning,
+    /// The draft does not open, or something in it is lost.
+    Error,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Problem {
+    /// A short name for the kind of problem.
+    pub code: &'static str,
+    pub severity: Severity,
+    /// The place in the document, such as `tracks[1].segments[0].material_id`, or the file.
+    pub path: String,
+    pub what: String,
+    /// What to do about it.
+    pub way_out: String,
+    /// [`fix`] mends it.
+    pub fixable: bool,
+}
+
+/// What is known besides the folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The app that shall open the draft; without it, the folder and the draft tell.
+    pub edition: Option<Edition>,
+    /// Where [`fix`] keeps what it changes, outside of every draft.
+    pub backups: PathBuf,
+}
+
+impl Options {
+    /// With copies under the program's data folder.
+    pub(crate) fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
+        Self {
+            edition,
+            backups: data_dir.join("backups"),
+        }
+    }
+}
+
+/// The problems of the draft in `folder`, the worst first.
+pub(crate) fn lint(folder: &Path, options: &Options) -> Result<Vec<Problem>> {
+    Ok(look(&Folder::open(folder)?, options))
+}
+
+/// The worst severity among `problems`.
+pub(crate) fn worst(problems: &[Problem]) -> Option<Severity> {
+    problems.iter().map(|problem| problem.severity).max()
+}
+
+fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
+    let mut report = Report::default();
+    let truth = files::check(folder, &mut report);
+    if let Some((file, document)) = truth {
+        let draft = Draft::new(document);
+        let context = Context {
+            folder,
+            file,
+            draft: &draft,
+            options,
+        };
+        markers::check(&context, &mut report);
+        materials::check(&context, &mut report);
+        timeline::check(&context, &mut report);
+        let media = media::check(&context, &mut report);
+        meta::check(&context, &media, &mut report);
+    }
+    let mut problems = report.problems;
+    problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    problems
+}
+
+/// What the checks look at.
+struct Context<'a> {
+    folder: &'a Folder,
+    /// The file of the document.
+    file: &'a str,
+    draft: &'a Draft<'a>,
+    options: &'a Options,
+}
+
+/// Problems while they are found.
+#[derive(Debug, Default)]
+struct Report {
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        path: impl Into<String>,
+        what: impl Into<String>,
+        way_out: impl Into<String>,
+    ) {
+        self.problems.push(Problem {
+            code,
+            severity,
+            path: path.into(),
+            what: what.into(),
+            way_out: way_out.into(),
+            fixable: false,
+        });
+    }
+
+    /// Like [`Self::add`], for what `lint --fix` mends; `how` goes on after "`capcut-mcp lint --fix`".
+    fn fixable(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        path: impl Into<String>,
+        what: impl Into<String>,
+        how: &str,
+    ) {
+        let way_out = format!("`capcut-mcp lint --fix` {how}");
+        self.add(severity, code, path, what, way_out);
+        if let Some(problem) = self.problems.last_mut() {
+            problem.fixable = true;
+        }
+    }
+}

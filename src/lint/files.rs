@@ -1,0 +1,191 @@
+//! The files of a draft: which are there, which can be read, and whether they agree.
+
+use serde_json::Value;
+
+use super::Report;
+use super::Severity::{Error, Info, Warning};
+use super::document::{self, Document};
+use super::folder::{Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
+use super::paths::file_name;
+
+/// Checks the files, and gives the document that counts with its file's name.
+pub(super) fn check<'a>(
+    folder: &'a Folder,
+    report: &mut Report,
+) -> Option<(&'a str, Document<'a>)> {
+    readable(folder, report);
+    let mut truth = None;
+    for file in folder.candidates() {
+        match document::parse(file.json()) {
+            Ok(document) => {
+                truth = Some((file, document));
+                break;
+            }
+            Err(error) => broken(file, &error.to_string(), report),
+        }
+    }
+    if folder.path.join(LOCKED).exists() {
+        report.add(
+            Warning,
+            "open-in-app",
+            LOCKED,
+            "the draft is open in the app, which will write over what others change",
+            "close the draft in the app (if the app is closed already, it ended badly: delete the file)",
+        );
+    }
+    if let Some((file, _)) = &truth {
+        mirrors(folder, file, report);
+        timelines(folder, report);
+    } else if !folder
+        .files
+        .iter()
+        .any(|file| file.content() == Content::Encrypted)
+    {
+        report.add(
+            Error,
+            "no-document",
+            ROOTS.join(", "),
+            "there is no document that can be read: the draft has no timeline",
+            "restore the copy that the app keeps (`draft_content.json.bak`), or save the draft again",
+        );
+    }
+    leftovers(folder, report);
+    let (file, document) = truth?;
+    Some((&file.name, document))
+}
+
+fn readable(folder: &Folder, report: &mut Report) {
+    for file in &folder.files {
+        match file.content() {
+            Content::Encrypted => report.add(
+                if file.name == META { Info } else { Error },
+                "encrypted",
+                &file.name,
+                "is encrypted: JianYing since 6.0 saves drafts so that only the app itself can read them, and they are not decrypted here",
+                "go on with it in the app; a draft that was made here can be saved again under another name",
+            ),
+            Content::Empty | Content::Other
+                if ROOTS.contains(&file_name(&file.name)) || file.name == PROJECT =>
+            {
+                broken(file, "it does not begin with `{`", report);
+            }
+            Content::Json | Content::Empty | Content::Other => {}
+        }
+    }
+    if let Some(meta) = folder.file(META)
+        && folder.meta.is_none()
+        && meta.content() != Content::Encrypted
+    {
+        report.fixable(
+            Error,
+            "meta-unreadable",
+            META,
+            "is no JSON object: the app does not list the draft",
+            "writes it anew",
+        );
+    }
+}
+
+fn broken(file: &File, why: &str, report: &mut Report) {
+    let what = format!("cannot be read: {why}");
+    let way_out =
+        "restore the copy that the app keeps (`draft_content.json.bak`), or save the draft again";
+    report.add(Error, "unreadable", &file.name, what, way_out);
+}
+
+fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
+    for file in folder.mirrors(&truth.name) {
+        if same_document(truth, file) {
+            continue;
+        }
+        let how = format!("makes it what the newest, `{}`, is", truth.name);
+        if file_name(&file.name) == TEMPLATE {
+            report.fixable(
+                Error,
+                "mirror-stale",
+                &file.name,
+                format!("is not what `{}` is; some versions of the app read it first, and show an old or empty draft", truth.name),
+                &how,
+            );
+        } else {
+            report.fixable(
+                Error,
+                "mirror-differs",
+                &file.name,
+                format!(
+                    "is not what `{}` is: some versions of the app read the one, some the other",
+                    truth.name
+                ),
+                &how,
+            );
+        }
+    }
+}
+
+/// Whether two files say the same, be they written in one line or in many.
+pub(super) fn same_document(one: &File, other: &File) -> bool {
+    if one.json() == other.json() {
+        return true;
+    }
+    // Nothing that differs by much more than white space can say the same.
+    let size = |file: &File| file.bytes.len();
+    if size(one) > 4 * size(other) || size(other) > 4 * size(one) {
+        return false;
+    }
+    let value = |file: &File| serde_json::from_slice::<Value>(file.json()).ok();
+    value(one).is_some_and(|value_of_one| Some(value_of_one) == value(other))
+}
+
+fn timelines(folder: &Folder, report: &mut Report) {
+    let Some(id) = &folder.main_timeline else {
+        if folder.path.join("Timelines").is_dir() {
+            report.add(
+                Warning,
+                "timeline-missing",
+                PROJECT,
+                "the folder `Timelines` does not say which timeline is the main one",
+                "remove the folder `Timelines` while the app is closed: the app builds it again",
+            );
+        }
+        return;
+    };
+    let prefix = format!("Timelines/{id}/");
+    if !folder
+        .files
+        .iter()
+        .any(|file| file.name.starts_with(&prefix))
+    {
+        report.add(
+            Error,
+            "timeline-missing",
+            prefix,
+            "is missing, but `Timelines/project.json` names it as the main timeline",
+            "remove the folder `Timelines` while the app is closed: the app builds it again",
+        );
+    }
+}
+
+fn leftovers(folder: &Folder, report: &mut Report) {
+    let there: Vec<_> = ["draft_content.json.bak", "draft_info.json.bak", ".backup"]
+        .into_iter()
+        .filter(|name| folder.path.join(name).exists())
+        .collect();
+    if !there.is_empty() {
+        report.add(
+            Info,
+            "leftovers",
+            there.join(", "),
+            "an earlier state of the draft is kept here",
+            "nothing has to be done; the app goes back to it when it cannot read the draft",
+        );
+    }
+    if !folder.path.join("draft_cover.jpg").is_file() {
+        report.add(
+            Info,
+            "cover-missing",
+            "draft_cover.jpg",
+            "there is no cover: the app's list shows the draft without a picture",
+            "the app makes one when the draft is next saved in it",
+        );
+    }
+}

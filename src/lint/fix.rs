@@ -1,0 +1,418 @@
+//! Mends what can be mended safely: nothing that was seen or heard before is lost, every file that changes is
+//! kept, and a second run finds nothing more to do.
+
+mod document;
+mod meta;
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::document::{Draft, parse};
+use super::files::same_document;
+use super::folder::{Content, File, Folder, LOCKED, META, ROOTS};
+use super::media::{self, Medium};
+use super::paths::{is_windows, plain};
+use super::{Context, Options, Problem, Report, markers, sniff};
+use crate::engine::profile::{AppOs, Profile, edition_of};
+use crate::engine::registry::{self, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::units::{Edition, Micros};
+
+/// How often the result is looked at again: what is mended may show what was hidden behind it.
+const ROUNDS: usize = 4;
+
+/// What was mended.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fixed {
+    /// The files that changed, by their path in the draft's folder.
+    pub changed: Vec<String>,
+    /// The problems that are left.
+    pub left: Vec<Problem>,
+    /// Where the files are as they were, if any changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<PathBuf>,
+    /// What could not be done, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Mends the draft in `folder`.
+pub(crate) fn fix(folder: &Path, options: &Options) -> Result<Fixed> {
+    let mut folder = Folder::open(folder)?;
+    refuse(&folder)?;
+    let mut work = Work {
+        backup: Backup::new(&folder, &options.backups),
+        changed: Vec::new(),
+        notes: Vec::new(),
+    };
+    for _ in 0..ROUNDS {
+        let problems = super::look(&folder, options);
+        let before = work.changed.len();
+        if problems.iter().any(|problem| problem.fixable) {
+            work.round(&folder, options, &problems)?;
+        }
+        if work.changed.len() == before {
+            return Ok(work.done(problems));
+        }
+        folder = Folder::open(&folder.path)?;
+    }
+    let problems = super::look(&folder, options);
+    Ok(work.done(problems))
+}
+
+fn refuse(folder: &Folder) -> Result<()> {
+    let name = folder.path.display();
+    if folder.path.join(LOCKED).exists() {
+        return Err(Error::conflict(format!("{name} is open in the app (`{LOCKED}`)"))
+            .hint("close the draft in the app; if the app is closed already, it ended badly: delete the file"));
+    }
+    let encrypted = folder.files.iter().find(|file| {
+        file.content() == Content::Encrypted && ROOTS.iter().any(|root| file.name.ends_with(root))
+    });
+    if let Some(file) = encrypted {
+        return Err(Error::conflict(format!("{name}: `{}` is encrypted", file.name)).hint(
+            "JianYing since 6.0 saves drafts so that only the app itself can read them: go on with it in the app",
+        ));
+    }
+    Ok(())
+}
+
+struct Work {
+    backup: Backup,
+    changed: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// What is known of the draft that is mended.
+struct Patient<'a> {
+    folder: &'a Folder,
+    codes: HashSet<&'static str>,
+    profile: Profile,
+    media: Vec<Medium>,
+    /// The files that get another ending: from, to, in the draft's folder.
+    renames: HashMap<PathBuf, PathBuf>,
+    /// Microseconds since 1970.
+    now: i64,
+}
+
+impl Patient<'_> {
+    fn has(&self, code: &str) -> bool {
+        self.codes.contains(code)
+    }
+
+    /// The new name of a file of the draft, in its folder.
+    fn inside(&self, file: &Path) -> String {
+        let file = self.renames.get(file).map_or(file, PathBuf::as_path);
+        self.folder.shown(file)
+    }
+}
+
+impl Work {
+    fn round(&mut self, folder: &Folder, options: &Options, problems: &[Problem]) -> Result<()> {
+        let Some((file, draft)) = folder
+            .candidates()
+            .into_iter()
+            .find_map(|file| Some((file, Draft::new(parse(file.json()).ok()?))))
+        else {
+            return Ok(());
+        };
+        let context = Context {
+            folder,
+            file: &file.name,
+            draft: &draft,
+            options,
+        };
+        let media = media::check(&context, &mut Report::default());
+        let mut patient = Patient {
+            folder,
+            codes: problems
+                .iter()
+                .filter_map(|problem| problem.fixable.then_some(problem.code))
+                .collect(),
+            profile: profile(folder, &draft, options),
+            renames: HashMap::new(),
+            media,
+            now: now(),
+        };
+        self.rename(&mut patient)?;
+        let mut value: Value = serde_json::from_slice(file.json()).map_err(|error| {
+            Error::internal(format!("`{}` could be read a moment ago", file.name)).source(error)
+        })?;
+        let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
+        let bin = meta::mend(&patient, &mut meta, draft.end());
+        let changed = document::mend(&patient, &mut value, &bin);
+        let meta_changed = folder.meta.as_ref() != Some(&meta);
+        self.write_documents(&patient, file, changed.then(|| value.to_string()), &draft)?;
+        if meta_changed {
+            self.write(folder, META, meta.to_string().as_bytes())?;
+        }
+        self.register(&patient, &meta, meta_changed, draft.end())
+    }
+
+    /// Files whose names lie get the right ending; the documents follow in the same round.
+    fn rename(&mut self, patient: &mut Patient<'_>) -> Result<()> {
+        if !patient.has("media-misnamed") {
+            return Ok(());
+        }
+        for medium in &patient.media {
+            let Some(file) = medium
+                .place
+                .file()
+                .filter(|file| file.starts_with(&patient.folder.path))
+            else {
+                continue;
+            };
+            let Some(format) = sniff::look(file).and_then(|look| look.format) else {
+                continue;
+            };
+            if patient.renames.contains_key(file) || media::is_named_rightly(file, format) {
+                continue;
+            }
+            let Some(better) = media::better_name(file, format) else {
+                continue;
+            };
+            fs::rename(file, &better).map_err(|error| unwritable(file, error))?;
+            self.backup
+                .renamed(patient.folder.shown(file), patient.folder.shown(&better))?;
+            self.note_change(&patient.folder.shown(&better));
+            patient.renames.insert(file.clone(), better);
+        }
+        Ok(())
+    }
+
+    fn write_documents(
+        &mut self,
+        patient: &Patient<'_>,
+        file: &File,
+        mended: Option<String>,
+        draft: &Draft<'_>,
+    ) -> Result<()> {
+        let folder = patient.folder;
+        let bytes = mended.as_ref().map_or(file.json(), |text| text.as_bytes());
+        for mirror in folder.mirrors(&file.name) {
+            if mended.is_some() || !same_document(file, mirror) {
+                self.write(folder, &mirror.name, bytes)?;
+            }
+        }
+        let both = !markers::saved_by_app(&draft.document);
+        for root in ROOTS {
+            let is_needed = both || root == patient.profile.primary_file();
+            if folder.file(root).is_none() && is_needed && patient.has("document-missing") {
+                self.write(folder, root, bytes)?;
+            }
+        }
+        // The newest file counts, so it is written last.
+        if mended.is_some() {
+            self.write(folder, &file.name, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn register(
+        &mut self,
+        patient: &Patient<'_>,
+        meta: &Value,
+        meta_changed: bool,
+        end: Micros,
+    ) -> Result<()> {
+        let folder = patient.folder;
+        let is_listed = || registry::entry(&folder.path).is_ok_and(|entry| entry.is_some());
+        let is_due = patient.has("unregistered")
+            || patient.has("registered-wrongly")
+            || (meta_changed && is_listed());
+        if !is_due {
+            return Ok(());
+        }
+        if let Some(name) = registry::running(patient.profile.edition) {
+            self.notes.push(format!(
+                "{name} is running and would write over its list of drafts: close it and run this again to put the draft there"
+            ));
+            return Ok(());
+        }
+        let there: Vec<_> = ROOTS
+            .into_iter()
+            .filter(|root| folder.path.join(root).is_file())
+            .collect();
+        let first = patient.profile.primary_file();
+        let entry = Entry {
+            name: &folder.name(),
+            id: meta["draft_id"].as_str().unwrap_or_default(),
+            folder: &folder.path,
+            json_file: if there.contains(&first) {
+                first
+            } else {
+                there.first().copied().unwrap_or(first)
+            },
+            duration: end,
+            bytes: meta["draft_timeline_materials_size_"]
+                .as_u64()
+                .unwrap_or_default(),
+            now: patient.now,
+        };
+        let list = folder.path.with_file_name(registry::FILE);
+        self.backup.keep(&list, registry::FILE)?;
+        match registry::register(&entry) {
+            Ok(true) => self.note_change(&format!("../{}", registry::FILE)),
+            Ok(false) => {}
+            // The list is the app's; without it the draft is as good.
+            Err(error) => self.notes.push(error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, folder: &Folder, name: &str, bytes: &[u8]) -> Result<()> {
+        self.backup.keep(&folder.path.join(name), name)?;
+        registry::write(&folder.path.join(name), bytes)?;
+        self.note_change(name);
+        Ok(())
+    }
+
+    fn note_change(&mut self, name: &str) {
+        self.changed.push(name.to_owned());
+    }
+
+    fn done(self, left: Vec<Problem>) -> Fixed {
+        let mut seen = HashSet::new();
+        let mut changed = self.changed;
+        changed.retain(|name| seen.insert(name.clone()));
+        let mut notes = self.notes;
+        notes.dedup();
+        Fixed {
+            backup: self.backup.made.then_some(self.backup.folder),
+            changed,
+            left,
+            notes,
+        }
+    }
+}
+
+/// The files as they were before.
+struct Backup {
+    folder: PathBuf,
+    draft: PathBuf,
+    made: bool,
+    kept: Vec<String>,
+    renamed: Vec<[String; 2]>,
+}
+
+impl Backup {
+    fn new(folder: &Folder, backups: &Path) -> Self {
+        let seconds = now() / 1_000_000;
+        let name = folder.name();
+        let free = (0..)
+            .map(|number| match number {
+                0 => backups.join(format!("{name}-{seconds}")),
+                number => backups.join(format!("{name}-{seconds}-{number}")),
+            })
+            .find(|path| !path.exists());
+        Self {
+            folder: free.unwrap_or_else(|| backups.join(name)),
+            draft: folder.path.clone(),
+            made: false,
+            kept: Vec::new(),
+            renamed: Vec::new(),
+        }
+    }
+
+    /// Copies a file before it changes for the first time.
+    fn keep(&mut self, from: &Path, name: &str) -> Result<()> {
+        if self.kept.iter().any(|kept| kept == name) {
+            return Ok(());
+        }
+        self.kept.push(name.to_owned());
+        if from.is_file() {
+            let to = self.folder.join(name);
+            fs::create_dir_all(to.parent().unwrap_or(&self.folder))
+                .and_then(|()| fs::copy(from, &to))
+                .map_err(|error| unwritable(&to, error))?;
+        }
+        self.tell()
+    }
+
+    fn renamed(&mut self, from: String, to: String) -> Result<()> {
+        self.renamed.push([from, to]);
+        self.tell()
+    }
+
+    /// What is needed to go back.
+    fn tell(&mut self) -> Result<()> {
+        let to = self.folder.join("backup.json");
+        let told = json!({
+            "draft": self.draft, "files": self.kept, "renamed": self.renamed,
+            "to_go_back": "rename the files back, and copy the others into the draft's folder",
+        });
+        fs::create_dir_all(&self.folder).map_err(|error| unwritable(&self.folder, error))?;
+        self.made = true;
+        registry::write(&to, told.to_string().as_bytes())
+    }
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        Kind::Conflict,
+        format!("{} cannot be written", path.display()),
+    )
+    .hint("check the folder's permissions and the free space")
+    .source(error)
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_micros() as i64
+}
+
+/// What the draft is to be written for: what the app here writes itself, or what its own markers say.
+fn profile(folder: &Folder, draft: &Draft<'_>, options: &Options) -> Profile {
+    let document = &draft.document;
+    let platform = document.last_modified_platform.get();
+    let written = platform.and_then(|platform| edition_of(platform.app_source.str()));
+    let edition: Edition = options
+        .edition
+        .or_else(|| markers::edition_of_folder(folder))
+        .or(written)
+        .unwrap_or_default();
+    let own = markers::profile(document).filter(|own| own.edition == edition);
+    if let Some(own) = own.filter(|_| !markers::are_stale(document)) {
+        return own;
+    }
+    folder
+        .path
+        .parent()
+        .filter(|root| registry::is_drafts_folder(root))
+        .and_then(|root| Profile::learn(root, edition))
+        .map_or_else(
+            || Profile::built_in(edition, system(folder, draft)),
+            Profile::portable,
+        )
+}
+
+/// The system that the draft is for: this one, if the app exists on it; else its paths tell.
+fn system(folder: &Folder, draft: &Draft<'_>) -> AppOs {
+    if cfg!(windows) {
+        return AppOs::Windows;
+    }
+    if cfg!(target_os = "macos") {
+        return AppOs::Macos;
+    }
+    let paths = ["videos", "audios"]
+        .into_iter()
+        .flat_map(|list| draft.materials.list(list))
+        .map(|(_, material)| material.path.str());
+    let told = Some(folder.told()).filter(|_| !folder.is_template());
+    for path in paths.chain(told) {
+        if is_windows(path) {
+            return AppOs::Windows;
+        }
+        if plain(path).starts_with("/Users/") {
+            return AppOs::Macos;
+        }
+    }
+    markers::os(&draft.document).unwrap_or(AppOs::Windows)
+}

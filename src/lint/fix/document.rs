@@ -1,0 +1,382 @@
+//! Mends the document: markers, identity, references, order, clocks, and where media are.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use super::Patient;
+use super::meta::Bin;
+use crate::draft::finished::shapes::shape;
+use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
+use crate::draft::finished::{list, range};
+use crate::lint::folder::Place;
+use crate::lint::markers::{TEMPLATE_DEVICE, TEMPLATE_DOCUMENT};
+use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
+use crate::lint::media::Medium;
+use crate::lint::paths::{TOKEN, file_name};
+use crate::lint::timeline::on_segment_clock;
+use crate::units::Range;
+
+/// A new id, as the app writes them.
+pub(super) fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string().to_uppercase()
+}
+
+/// Mends `document`, and says whether anything changed.
+pub(super) fn mend(patient: &Patient<'_>, document: &mut Value, bin: &Bin) -> bool {
+    let mut mender = Mender {
+        patient,
+        changed: false,
+    };
+    mender.root(document);
+    mender.masks(document);
+    mender.media(document, bin);
+    mender.materials(document);
+    mender.tracks(document);
+    mender.duration(document);
+    mender.changed
+}
+
+struct Mender<'a> {
+    patient: &'a Patient<'a>,
+    changed: bool,
+}
+
+impl Mender<'_> {
+    fn set(&mut self, object: &mut Value, key: &str, value: Value) {
+        if object.get(key) != Some(&value) {
+            object[key] = value;
+            self.changed = true;
+        }
+    }
+
+    /// The markers are replaced, and with them the version that the draft is for.
+    fn is_marked_anew(&self) -> bool {
+        ["markers-missing", "markers-stale", "markers-of-other-app"]
+            .iter()
+            .any(|code| self.patient.has(code))
+    }
+
+    fn root(&mut self, document: &mut Value) {
+        let profile = &self.patient.profile;
+        if self.is_marked_anew() {
+            let platform = Value::Object(profile.platform.clone());
+            self.set(document, "version", json!(profile.version));
+            self.set(document, "new_version", json!(profile.new_version));
+            self.set(document, "platform", platform.clone());
+            self.set(document, "last_modified_platform", platform);
+        }
+        if self.is_marked_anew() || self.patient.has("parts-missing") {
+            let wanted = shape("root").iter().chain(&profile.root_extra);
+            for (key, neutral) in wanted {
+                if document.get(key).is_none() && !["id", "tracks"].contains(&key.as_str()) {
+                    self.set(document, key, neutral.clone());
+                }
+            }
+        }
+        for key in ["platform", "last_modified_platform"] {
+            if document[key]["device_id"] == TEMPLATE_DEVICE {
+                for id in ["device_id", "hard_disk_id", "mac_address"] {
+                    self.set(&mut document[key], id, json!(""));
+                }
+            }
+        }
+        let id = document["id"].as_str().unwrap_or_default();
+        if id.is_empty()
+            || (id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT) && self.patient.has("shared-id"))
+        {
+            self.set(document, "id", json!(new_id()));
+        }
+        if document["fps"].as_f64().is_none_or(|fps| fps <= 0.0) {
+            self.set(document, "fps", json!(30.0));
+        }
+    }
+
+    fn masks(&mut self, document: &mut Value) {
+        if !self.is_marked_anew() && !self.patient.has("mask-list") {
+            return;
+        }
+        for to in self.patient.profile.masks().names() {
+            for from in MASKS {
+                let materials = &document["materials"];
+                if from == *to || list(&materials[from]).is_empty() {
+                    continue;
+                }
+                let there: HashSet<&str> = list(&materials[*to])
+                    .iter()
+                    .filter_map(|mask| mask["id"].as_str())
+                    .collect();
+                let missing: Vec<Value> = list(&materials[from])
+                    .iter()
+                    .filter(|mask| mask["id"].as_str().is_some_and(|id| !there.contains(id)))
+                    .cloned()
+                    .collect();
+                if missing.is_empty() {
+                    continue;
+                }
+                let materials = &mut document["materials"];
+                if !materials[*to].is_array() {
+                    materials[*to] = json!([]);
+                }
+                if let Some(masks) = materials[*to].as_array_mut() {
+                    masks.extend(missing);
+                    self.changed = true;
+                }
+            }
+        }
+    }
+
+    /// Paths that lead to the files, and links to the list of media.
+    fn media(&mut self, document: &mut Value, bin: &Bin) {
+        for medium in &self.patient.media {
+            let material = &mut document["materials"][medium.list][medium.index];
+            if !material.is_object() {
+                continue;
+            }
+            self.path(medium, material);
+            if let Some(id) = bin.get(&(medium.list, medium.index))
+                && *id != medium.link
+            {
+                self.set(material, "local_material_id", json!(id));
+            }
+        }
+    }
+
+    fn path(&mut self, medium: &Medium, material: &mut Value) {
+        let (Place::Inside(file) | Place::Moved(file)) = &medium.place else {
+            return;
+        };
+        let is_renamed = self.patient.renames.contains_key(file);
+        if !is_renamed && matches!(medium.place, Place::Inside(_)) {
+            return;
+        }
+        let inside = self.patient.inside(file);
+        self.set(material, "path", json!(format!("{TOKEN}/{inside}")));
+        let key = if medium.list == "videos" {
+            "material_name"
+        } else {
+            "name"
+        };
+        let old = file.file_name().unwrap_or_default().to_string_lossy();
+        if is_renamed && material[key].as_str() == Some(&*old) {
+            self.set(material, key, json!(file_name(&inside)));
+        }
+    }
+
+    fn materials(&mut self, document: &mut Value) {
+        let lists = document["materials"].as_object_mut();
+        for (name, materials) in lists.into_iter().flatten() {
+            let Some(materials) = materials.as_array_mut() else {
+                continue;
+            };
+            let mut seen: HashMap<String, Value> = HashMap::new();
+            let before = materials.len();
+            if self.patient.has("duplicate-id") {
+                materials.retain(|material| match material["id"].as_str() {
+                    Some(id) if !id.is_empty() => match seen.get(id) {
+                        Some(first) => first != material,
+                        None => {
+                            seen.insert(id.to_owned(), material.clone());
+                            true
+                        }
+                    },
+                    _ => true,
+                });
+            }
+            self.changed |= materials.len() != before;
+            for material in materials {
+                match name.as_str() {
+                    "texts" => self.text(material),
+                    "videos"
+                        if material["check_flag"]
+                            .as_i64()
+                            .is_some_and(|flag| flag < LEAST_CHECK_FLAG) =>
+                    {
+                        let flag = self.patient.profile.video_check_flag();
+                        self.set(material, "check_flag", json!(flag));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, text: &mut Value) {
+        let Some(mut content) = text["content"]
+            .as_str()
+            .and_then(|content| serde_json::from_str::<Value>(content).ok())
+        else {
+            return;
+        };
+        let words = content["text"].as_str().unwrap_or_default().to_owned();
+        let styles = list(&content["styles"]);
+        if styles.is_empty() || is_contiguous(&words, styles) {
+            return;
+        }
+        let end = styles
+            .last()
+            .and_then(|style| style["range"].get(1)?.as_u64());
+        let characters = words.chars().count();
+        let units = if end == Some(characters as u64) && characters != utf16_len(&words) {
+            Units::CodePoints
+        } else {
+            Units::Utf16
+        };
+        content["styles"] = Value::Array(contiguous(&words, styles, units));
+        self.set(text, "content", json!(content.to_string()));
+    }
+
+    fn tracks(&mut self, document: &mut Value) {
+        let speeds: HashMap<String, usize> = list(&document["materials"]["speeds"])
+            .iter()
+            .enumerate()
+            .filter_map(|(index, speed)| Some((speed["id"].as_str()?.to_owned(), index)))
+            .collect();
+        let known: HashSet<String> = document["materials"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .flat_map(|(_, materials)| list(materials))
+            .filter_map(|material| Some(material["id"].as_str()?.to_owned()))
+            .collect();
+        let mut ids = HashSet::new();
+        // Taken out, so that the speeds can change meanwhile.
+        let mut tracks = document["tracks"].take();
+        for track in tracks.as_array_mut().into_iter().flatten() {
+            if !track.is_object() {
+                continue;
+            }
+            self.unique(track, &mut ids);
+            if !track["name"].is_string() {
+                for (key, neutral) in shape("track") {
+                    if track.get(key).is_none_or(Value::is_null) {
+                        self.set(track, key, neutral.clone());
+                    }
+                }
+            }
+            let kind = track["type"].as_str().unwrap_or_default().to_owned();
+            let Some(segments) = track["segments"].as_array_mut() else {
+                continue;
+            };
+            for segment in segments.iter_mut().filter(|segment| segment.is_object()) {
+                self.unique(segment, &mut ids);
+                self.references(segment, &known);
+                self.speed(&kind, segment, &speeds, document);
+                self.keyframes(&kind, segment);
+                if kind == "audio" && !segment["clip"].is_null() {
+                    self.set(segment, "clip", Value::Null);
+                }
+            }
+            let start = |segment: &Value| range(&segment["target_timerange"]).start;
+            if !segments.is_sorted_by_key(start) {
+                segments.sort_by_key(start);
+                self.changed = true;
+            }
+        }
+        document["tracks"] = tracks;
+    }
+
+    fn unique(&mut self, object: &mut Value, ids: &mut HashSet<String>) {
+        let id = object["id"].as_str().unwrap_or_default().to_owned();
+        if id.is_empty() || !ids.insert(id) {
+            let id = new_id();
+            ids.insert(id.clone());
+            self.set(object, "id", json!(id));
+        }
+    }
+
+    fn references(&mut self, segment: &mut Value, known: &HashSet<String>) {
+        if let Some(references) = segment["extra_material_refs"].as_array_mut() {
+            let before = references.len();
+            references.retain(|id| id.as_str().is_some_and(|id| known.contains(id)));
+            self.changed |= references.len() != before;
+        }
+    }
+
+    fn speed(
+        &mut self,
+        kind: &str,
+        segment: &mut Value,
+        speeds: &HashMap<String, usize>,
+        document: &mut Value,
+    ) {
+        let is_right = |speed: &Value| speed.as_f64().is_some_and(|speed| speed > 0.0);
+        if !is_right(&segment["speed"]) {
+            let (target, source) = (
+                range(&segment["target_timerange"]),
+                range(&segment["source_timerange"]),
+            );
+            let implied = source.duration.0 as f64 / target.duration.0 as f64;
+            let is_usual = (implied - 1.0).abs() < 1e-3 || !implied.is_normal() || implied < 0.0;
+            let speed = if !matches!(kind, "video" | "audio") || is_usual {
+                1.0
+            } else {
+                implied
+            };
+            self.set(segment, "speed", json!(speed));
+        }
+        let speed = segment["speed"].clone();
+        for reference in list(&segment["extra_material_refs"]) {
+            let index = reference.as_str().and_then(|id| speeds.get(id));
+            let material = index.and_then(|index| document["materials"]["speeds"].get_mut(*index));
+            if let Some(material) = material
+                && material["curve_speed"].is_null()
+                && material["speed"].as_f64() != speed.as_f64()
+            {
+                self.set(material, "speed", speed.clone());
+            }
+        }
+    }
+
+    fn keyframes(&mut self, kind: &str, segment: &mut Value) {
+        let target = range(&segment["target_timerange"]);
+        let source: Option<Range> = (matches!(kind, "video" | "audio")
+            && segment["source_timerange"].is_object())
+        .then(|| range(&segment["source_timerange"]));
+        let speed = segment["speed"].as_f64().unwrap_or(1.0);
+        let Some(lists) = segment["common_keyframes"].as_array_mut() else {
+            return;
+        };
+        let time = |keyframe: &Value| keyframe["time_offset"].as_f64().unwrap_or_default() as i64;
+        let times = || {
+            lists
+                .iter()
+                .flat_map(|all| list(&all["keyframe_list"]))
+                .map(time)
+        };
+        let shift = match (times().min(), times().max()) {
+            (Some(first), Some(last)) if on_segment_clock(source, target, first, last) => {
+                source.filter(|_| self.patient.has("keyframe-clock"))
+            }
+            _ => None,
+        };
+        for all in lists {
+            let Some(keyframes) = all["keyframe_list"].as_array_mut() else {
+                continue;
+            };
+            if let Some(source) = shift {
+                for keyframe in keyframes.iter_mut().filter(|keyframe| keyframe.is_object()) {
+                    let on_source = source.start.0 + (time(keyframe) as f64 * speed).round() as i64;
+                    self.set(keyframe, "time_offset", json!(on_source));
+                }
+            }
+            if !keyframes.is_sorted_by_key(time) {
+                keyframes.sort_by_key(time);
+                self.changed = true;
+            }
+        }
+    }
+
+    fn duration(&mut self, document: &mut Value) {
+        if !self.patient.has("duration") {
+            return;
+        }
+        let end = list(&document["tracks"])
+            .iter()
+            .flat_map(|track| list(&track["segments"]))
+            .map(|segment| range(&segment["target_timerange"]).end())
+            .max()
+            .unwrap_or_default();
+        self.set(document, "duration", json!(end.0));
+    }
+}

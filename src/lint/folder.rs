@@ -1,0 +1,346 @@
+//! A draft folder as it lies on disk: its documents, which of them counts, and its media.
+
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::paths::{
+    TOKEN, below, file_name, is_foreign, is_windows, plain, same, without_verbatim,
+};
+use crate::engine::registry;
+use crate::error::{Error, Result};
+
+/// The root documents, in the order in which they count when equally new.
+pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
+/// The mirror that some versions of the app are said to prefer.
+pub(super) const TEMPLATE: &str = "template-2.tmp";
+pub(super) const META: &str = "draft_meta_info.json";
+pub(super) const PROJECT: &str = "Timelines/project.json";
+/// The app's sign that a draft is open in it.
+pub(super) const LOCKED: &str = ".locked";
+
+/// How many files of a draft are looked at when one is searched by its name.
+const MOST_FILES: usize = 50_000;
+
+/// What a file holds, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Json,
+    Encrypted,
+    Empty,
+    Other,
+}
+
+/// A document of the folder.
+#[derive(Debug)]
+pub(super) struct File {
+    /// Its path in the folder.
+    pub name: String,
+    pub bytes: Vec<u8>,
+    modified: SystemTime,
+}
+
+impl File {
+    /// The bytes without a mark of their order.
+    pub(crate) fn json(&self) -> &[u8] {
+        self.bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.bytes)
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        content(self.json())
+    }
+}
+
+/// A draft folder that was read.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub path: PathBuf,
+    /// The documents that are there.
+    pub files: Vec<File>,
+    /// What `draft_meta_info.json` says, where it can be read.
+    pub meta: Option<Value>,
+    /// The main timeline that `Timelines/project.json` names.
+    pub main_timeline: Option<String>,
+    media: OnceCell<HashMap<String, PathBuf>>,
+}
+
+/// Where a media file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the draft's folder, and the path leads there.
+    Inside(PathBuf),
+    /// In the draft's folder, but the path leads elsewhere.
+    Moved(PathBuf),
+    /// At its path, outside the draft's folder.
+    Outside(PathBuf),
+    /// On the machine that the draft was written for, which is not this one.
+    Elsewhere,
+    Nowhere,
+}
+
+impl Folder {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::not_found(format!("there is no folder {}", path.display()))
+                .hint("name the draft's own folder, the one with `draft_content.json` or `draft_info.json`"));
+        }
+        let path = path
+            .canonicalize()
+            .map_or_else(|_| path.to_owned(), without_verbatim);
+        let mut files: Vec<File> = ROOTS
+            .iter()
+            .chain(&[TEMPLATE, META, PROJECT])
+            .filter_map(|name| read(&path, name))
+            .collect();
+        let parsed = |name: &str| -> Option<Value> {
+            let file = files.iter().find(|file| file.name == name)?;
+            serde_json::from_slice(file.json()).ok()
+        };
+        let meta = parsed(META).filter(Value::is_object);
+        let main_timeline = parsed(PROJECT)
+            .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
+            .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
+        if let Some(id) = &main_timeline {
+            let nested = ROOTS.iter().chain(&[TEMPLATE]);
+            files.extend(nested.filter_map(|name| read(&path, &format!("Timelines/{id}/{name}"))));
+        }
+        if files.iter().all(|file| file.name == PROJECT) {
+            let hint = match nearest(&path) {
+                Some(draft) => format!("do you mean {}?", draft.display()),
+                None => "name the draft's own folder, the one with `draft_content.json` or `draft_info.json`".to_owned(),
+            };
+            return Err(
+                Error::not_found(format!("{} is no draft folder", path.display())).hint(hint),
+            );
+        }
+        Ok(Self {
+            path,
+            files,
+            meta,
+            main_timeline,
+            media: OnceCell::new(),
+        })
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// The files that should hold the draft, the one that counts first: the newest, for the files of one save
+    /// differ by moments only, and whoever edits one of them makes it the newest.
+    pub(crate) fn candidates(&self) -> Vec<&File> {
+        let mut all: Vec<_> = self
+            .files
+            .iter()
+            .filter(|file| ROOTS.contains(&file_name(&file.name)))
+            .filter(|file| file.content() == Content::Json)
+            .collect();
+        all.sort_by_key(|file| {
+            let seconds = file
+                .modified
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs() / 2);
+            let rank = ROOTS.iter().position(|root| *root == file.name);
+            (Reverse(seconds), rank.unwrap_or(ROOTS.len()))
+        });
+        all
+    }
+
+    /// The files that must hold the same as the document.
+    pub(crate) fn mirrors<'a>(&'a self, document: &'a str) -> impl Iterator<Item = &'a File> {
+        self.files
+            .iter()
+            .filter(move |file| file.name != document && ![META, PROJECT].contains(&&*file.name))
+    }
+
+    /// The name of the folder.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// A text of `draft_meta_info.json`, or nothing.
+    pub(crate) fn meta_text(&self, key: &str) -> &str {
+        let value = self.meta.as_ref().and_then(|meta| meta[key].as_str());
+        value.unwrap_or_default()
+    }
+
+    /// Where the draft's own files say that it is.
+    pub(crate) fn told(&self) -> &str {
+        self.meta_text("draft_fold_path")
+    }
+
+    /// The draft carries the identity that the reference server's template gives to everybody's.
+    pub(crate) fn is_template(&self) -> bool {
+        TEMPLATE_DRAFTS
+            .iter()
+            .any(|id| id.eq_ignore_ascii_case(self.meta_text("draft_id")))
+    }
+
+    /// The draft was written for a machine with another kind of paths, where alone they can be checked.
+    pub(crate) fn is_for_another_system(&self) -> bool {
+        !self.is_template() && is_foreign(self.told())
+    }
+
+    /// Where the file is that a document calls `path`, or, without a path, `name`.
+    pub(crate) fn locate(&self, path: &str, name: &str) -> Place {
+        let text = plain(path);
+        let inside = |rest: &str| Some(self.path.join(rest)).filter(|file| file.is_file());
+        let here = registry::app_path(&self.path);
+        let is_absolute = text.starts_with('/') || is_windows(path);
+        let own = below(&text, TOKEN)
+            .or_else(|| below(&text, &here))
+            .or_else(|| below(&text, "."))
+            .or(Some(&*text)
+                .filter(|text| !text.is_empty() && !is_absolute && !text.contains("..")));
+        if let Some(file) = own.and_then(inside) {
+            return Place::Inside(file);
+        }
+        let told = plain(self.told());
+        if let Some(file) = below(&text, &told).and_then(inside) {
+            return if self.is_for_another_system() || same(&told, &self.path) {
+                Place::Inside(file)
+            } else {
+                Place::Moved(file)
+            };
+        }
+        let local = Path::new(path);
+        if local.is_absolute() && !is_foreign(path) && local.is_file() {
+            return Place::Outside(local.to_owned());
+        }
+        // What a person reads of a file may be anything; it helps only where there is nothing else.
+        let name = if text.is_empty() {
+            file_name(name)
+        } else {
+            file_name(&text)
+        };
+        if let Some(file) = self.media().get(&name.to_lowercase()) {
+            return Place::Moved(self.path.join(file));
+        }
+        if is_foreign(path) && self.is_for_another_system() {
+            Place::Elsewhere
+        } else {
+            Place::Nowhere
+        }
+    }
+
+    /// Every file of the draft that may be media, by its name in lower case.
+    fn media(&self) -> &HashMap<String, PathBuf> {
+        self.media.get_or_init(|| {
+            let mut found = HashMap::new();
+            let mut folders = vec![PathBuf::new()];
+            while let Some(folder) = folders.pop() {
+                for entry in fs::read_dir(self.path.join(&folder))
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let Ok(kind) = entry.file_type() else {
+                        continue;
+                    };
+                    if name.starts_with('.') || found.len() >= MOST_FILES {
+                        continue;
+                    }
+                    let path = folder.join(&name);
+                    if kind.is_dir() && name != "Timelines" {
+                        folders.push(path);
+                    } else if kind.is_file() && !is_own(&name) {
+                        found.entry(name.to_lowercase()).or_insert(path);
+                    }
+                }
+            }
+            found
+        })
+    }
+
+    /// A file of the draft as it is called inside it.
+    pub(crate) fn shown(&self, file: &Path) -> String {
+        let inside = file.strip_prefix(&self.path).unwrap_or(file);
+        inside.to_string_lossy().replace('\\', "/")
+    }
+}
+
+/// The draft ids in the reference server's templates, of CapCut and of JianYing.
+const TEMPLATE_DRAFTS: [&str; 2] = [
+    "989869B1-B560-489C-9C6F-4B444F24BF36",
+    "EC6E4680-CEF1-408B-8BA9-5E13124C61D2",
+];
+
+/// Files of the app's own, which are no media.
+fn is_own(name: &str) -> bool {
+    matches!(
+        Path::new(name)
+            .extension()
+            .and_then(|ending| ending.to_str()),
+        None | Some("json" | "tmp" | "bak" | "extra")
+    ) || name == "draft_cover.jpg"
+}
+
+fn read(folder: &Path, name: &str) -> Option<File> {
+    let path = folder.join(name);
+    let bytes = fs::read(&path).ok()?;
+    let modified = fs::metadata(&path)
+        .and_then(|metadata| metadata.modified())
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    Some(File {
+        name: name.to_owned(),
+        bytes,
+        modified,
+    })
+}
+
+/// The newest draft below a folder that is none itself.
+fn nearest(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| ROOTS.iter().any(|root| path.join(root).is_file()))
+        .max_by_key(|path| {
+            fs::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+        })
+}
+
+/// Cipher text of JianYing is one long word of base64, or bytes that are no text.
+fn content(bytes: &[u8]) -> Content {
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Content::Empty,
+        Some(b'{') => Content::Json,
+        Some(_) => {
+            let text = bytes.trim_ascii();
+            let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte);
+            if (text.len() > 16 && text.iter().all(base64)) || std::str::from_utf8(text).is_err() {
+                Content::Encrypted
+            } else {
+                Content::Other
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cipher_text_is_told_from_json_from_text_and_from_nothing() {
+        assert_eq!(content(b" {\"a\":1}"), Content::Json);
+        assert_eq!(
+            content(b"r3fKa8Zt0hRkQmV5c29tZXRoaW5n=="),
+            Content::Encrypted
+        );
+        assert_eq!(content(&[0x8f, 0xff, 0x00, 0xc1]), Content::Encrypted);
+        assert_eq!(content(b"Not found, says the server"), Content::Other);
+        assert_eq!(content(b"  \n"), Content::Empty);
+    }
+}

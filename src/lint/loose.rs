@@ -1,0 +1,217 @@
+//! JSON of which nothing is promised: a field may be missing, null or of another type, and reading goes on.
+//!
+//! Large drafts are read straight into the few fields that matter; nothing is built for the rest.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A value as it was found.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Loose<T> {
+    #[default]
+    Missing,
+    Null,
+    /// Of another type.
+    Other,
+    Is(T),
+}
+
+impl<T> Loose<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// It is there and says something, whatever its type.
+    pub(crate) fn says_something(&self) -> bool {
+        matches!(self, Self::Is(_) | Self::Other)
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+}
+
+/// What a value of the right type is made of. By default a value of any type is of another one.
+pub(super) trait Shape<'de>: Sized {
+    fn text(_: Cow<'de, str>) -> Option<Self> {
+        None
+    }
+
+    fn number(_: f64) -> Option<Self> {
+        None
+    }
+
+    fn boolean(_: bool) -> Option<Self> {
+        None
+    }
+
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+pub(super) type Text<'a> = Loose<Cow<'a, str>>;
+pub(super) type Number = Loose<f64>;
+pub(super) type List<T> = Loose<Vec<Loose<T>>>;
+
+impl Text<'_> {
+    /// The text, or nothing where there is none.
+    pub(crate) fn str(&self) -> &str {
+        self.get().map_or("", AsRef::as_ref)
+    }
+}
+
+impl Number {
+    pub(crate) fn value(&self) -> Option<f64> {
+        self.get().copied()
+    }
+
+    /// As a whole number, 0 where there is none.
+    pub(crate) fn whole(&self) -> i64 {
+        self.value().unwrap_or_default() as i64
+    }
+}
+
+impl<T> List<T> {
+    /// The elements of the right type, with their places.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.get()
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, element)| Some((index, element.get()?)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.get().map_or(0, Vec::len)
+    }
+}
+
+impl<'a, 'de: 'a> Shape<'de> for Cow<'a, str> {
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(text)
+    }
+}
+
+impl<'de> Shape<'de> for f64 {
+    fn number(number: f64) -> Option<Self> {
+        Some(number)
+    }
+}
+
+impl<'de> Shape<'de> for bool {
+    fn boolean(value: bool) -> Option<Self> {
+        Some(value)
+    }
+}
+
+/// Any object, of which nothing is needed but that it is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Object;
+
+impl<'de> Shape<'de> for Object {
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Some(Self))
+    }
+}
+
+impl<'de, T: Shape<'de>> Shape<'de> for Vec<Loose<T>> {
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(element) = list.next_element()? {
+            all.push(element);
+        }
+        Ok(Some(all))
+    }
+}
+
+/// Structs whose fields are all loose, and so read from any object.
+macro_rules! objects {
+    ($($name:ident $(<$life:lifetime>)?),*) => {$(
+        impl<'de $(: $life, $life)?> Shape<'de> for $name $(<$life>)?
+        where
+            $name $(<$life>)?: Deserialize<'de>,
+        {
+            fn object<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+                read_object(map).map(Some)
+            }
+        }
+    )*};
+}
+pub(super) use objects;
+
+pub(super) fn read_object<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    map: A,
+) -> Result<T, A::Error> {
+    T::deserialize(MapAccessDeserializer::new(map))
+}
+
+impl<'de, T: Shape<'de>> Deserialize<'de> for Loose<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+
+        fn found<T>(value: Option<T>) -> Loose<T> {
+            value.map_or(Loose::Other, Loose::Is)
+        }
+
+        impl<'de, T: Shape<'de>> Visitor<'de> for Any<T> {
+            type Value = Loose<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Loose::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(found(T::boolean(value)))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(found(T::number(value as f64)))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(found(T::number(value as f64)))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+                Ok(found(T::number(value)))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(found(T::text(Cow::Owned(value.to_owned()))))
+            }
+
+            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(found(T::text(Cow::Borrowed(value))))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::object(map).map(found)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                T::list(list).map(found)
+            }
+        }
+
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}

@@ -1,0 +1,307 @@
+//! What the app knows its own drafts by: versions, platforms, identity, and the parts of a document.
+
+use super::Severity::{Error, Info, Warning};
+use super::document::Document;
+use super::folder::{Folder, ROOTS};
+use super::loose::Loose;
+use super::paths::plain;
+use super::{Context, Report};
+use crate::engine::profile::{AppOs, Profile, edition_of, parts};
+use crate::units::{Edition, Micros};
+
+/// The document id in the reference server's template.
+pub(super) const TEMPLATE_DOCUMENT: &str = "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B";
+/// The ids of its author's machine.
+pub(super) const TEMPLATE_DEVICE: &str = "c4ca4238a0b923820dcc509a6f75849b";
+
+/// The number in `version` of every draft since JianYing 3.3.
+const VERSION: i64 = 360_000;
+
+const HOW: &str = "writes the markers of the newest draft that the app saved here, else those of a built-in profile";
+
+pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    let missing = missing(document);
+    if !missing.is_empty() {
+        report.fixable(
+            Error,
+            "markers-missing",
+            missing.join(", "),
+            "what the app knows its own drafts by is missing: it speaks of an unusual path, or refuses the draft",
+            HOW,
+        );
+    } else if let Some(why) = stale(document) {
+        report.fixable(Warning, "markers-stale", "new_version", why, HOW);
+    } else if let Some(why) = other_app(context.folder, document, context.options.edition) {
+        report.fixable(
+            Warning,
+            "markers-of-other-app",
+            "last_modified_platform.app_source",
+            why,
+            HOW,
+        );
+    }
+    identity(context, report);
+    structure(context, report);
+    roots(context, report);
+}
+
+/// Which app on which system finds its document.
+fn roots(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    let Some(missing) = ROOTS
+        .into_iter()
+        .find(|name| context.folder.file(name).is_none())
+    else {
+        return;
+    };
+    let first = profile(document).map(|profile| profile.primary_file());
+    let what = "is missing: CapCut on Windows reads `draft_content.json` first, macOS and JianYing since 6 `draft_info.json`";
+    if first == Some(missing) {
+        report.fixable(
+            Warning,
+            "document-missing",
+            missing,
+            what,
+            "writes it like the other",
+        );
+    } else if saved_by_app(document) {
+        report.add(
+            Info,
+            "document-missing",
+            missing,
+            what,
+            "the app on the other system writes it itself",
+        );
+    } else {
+        report.fixable(
+            Info,
+            "document-missing",
+            missing,
+            what,
+            "writes it like the other",
+        );
+    }
+}
+
+/// The profile of the version that a document says it is of.
+pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
+    let platform = document.last_modified_platform.get()?;
+    let edition = edition_of(platform.app_source.str())?;
+    Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
+}
+
+/// The system that a document says it is of.
+pub(super) fn os(document: &Document<'_>) -> Option<AppOs> {
+    document.last_modified_platform.get()?.os.str().parse().ok()
+}
+
+fn identity(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    let device = [&document.platform, &document.last_modified_platform]
+        .into_iter()
+        .filter_map(Loose::get)
+        .any(|platform| platform.device_id.str() == TEMPLATE_DEVICE);
+    if device {
+        report.fixable(
+            Info,
+            "template-device",
+            "platform.device_id",
+            "made-up ids of a machine stand here, the same in every draft of the reference server",
+            "empties them",
+        );
+    }
+    let id = document.id.str();
+    if id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT) {
+        report.fixable(
+            Warning,
+            "shared-id",
+            "id",
+            "every draft of the reference server has this same id: the app may take them for one",
+            "gives the draft an id of its own",
+        );
+    } else if id.is_empty() {
+        report.fixable(
+            Error,
+            "id-missing",
+            "id",
+            "the document has no id",
+            "gives it one",
+        );
+    } else if let Some(timeline) = &context.folder.main_timeline
+        && !timeline.eq_ignore_ascii_case(id)
+    {
+        report.add(
+            Warning,
+            "timeline-id",
+            "id",
+            format!("the document's id is not that of the main timeline, {timeline}"),
+            "remove the folder `Timelines` while the app is closed: the app builds it again",
+        );
+    }
+}
+
+fn structure(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    if document.fps.value().is_none_or(|fps| fps <= 0.0) {
+        report.fixable(
+            Error,
+            "fps",
+            "fps",
+            "there is no frame rate",
+            "writes 30 frames a second",
+        );
+    }
+    let size = document.canvas_config.get();
+    if size.is_none_or(|size| {
+        [&size.width, &size.height]
+            .iter()
+            .any(|side| side.whole() <= 0)
+    }) {
+        report.add(
+            Error,
+            "canvas",
+            "canvas_config",
+            "the canvas has no size",
+            "save the draft again with `width` and `height`",
+        );
+    }
+    for (name, is_there) in [
+        ("tracks", document.tracks.get().is_some()),
+        ("materials", document.materials.get().is_some()),
+    ] {
+        if !is_there {
+            report.add(
+                Error,
+                "structure",
+                name,
+                format!("the document has no `{name}`"),
+                "restore the copy that the app keeps (`draft_content.json.bak`), or save the draft again",
+            );
+        }
+    }
+    let missing: Vec<_> = [
+        ("config", document.config.is_missing()),
+        ("keyframes", document.keyframes.is_missing()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_missing)| is_missing.then_some(name))
+    .collect();
+    if !missing.is_empty() {
+        report.fixable(
+            Warning,
+            "parts-missing",
+            missing.join(", "),
+            "parts of the document that every draft of the app has are missing",
+            "adds them with neutral values",
+        );
+    }
+    let end = context.draft.end();
+    let told = Micros(document.duration.whole());
+    if (end.0 - told.0).abs() > frame(document) {
+        report.fixable(
+            Warning,
+            "duration",
+            "duration",
+            format!("it says {told}, the last segment ends at {end}"),
+            "writes the end of the last segment",
+        );
+    }
+}
+
+/// The length of a frame in microseconds.
+pub(super) fn frame(document: &Document<'_>) -> i64 {
+    let fps = document
+        .fps
+        .value()
+        .filter(|fps| *fps > 0.0)
+        .unwrap_or(30.0);
+    (1e6 / fps) as i64
+}
+
+/// The markers without which no version opens a draft.
+fn missing(document: &Document<'_>) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if document.version.whole() < VERSION {
+        missing.push("version");
+    }
+    if document.new_version.str().is_empty() {
+        missing.push("new_version");
+    }
+    for (name, platform) in [
+        ("platform", &document.platform),
+        ("last_modified_platform", &document.last_modified_platform),
+    ] {
+        let is_known = platform.get().is_some_and(|platform| {
+            edition_of(platform.app_source.str()).is_some()
+                && !platform.app_version.str().is_empty()
+        });
+        if !is_known {
+            missing.push(name);
+        }
+    }
+    missing
+}
+
+/// Why the markers look older than the app that they name.
+fn stale(document: &Document<'_>) -> Option<String> {
+    let platform = document.last_modified_platform.get()?;
+    let edition = edition_of(platform.app_source.str())?;
+    let version = platform.app_version.str();
+    let scheme = document.new_version.str();
+    let expected = Profile::for_version(edition, AppOs::Windows, version)
+        .ok()?
+        .new_version;
+    let number = |text: &str| parts(text).and_then(|parts| parts.first().copied());
+    // Between two known versions the number is a guess, and it moves by about four a version.
+    (number(scheme)? + 4 < number(&expected)?).then(|| {
+        format!(
+            "{} {version} writes {expected} or more here, not {scheme}: newer versions take the draft for a foreign one",
+            edition.app()
+        )
+    })
+}
+
+/// Why the markers are not of the app that shall open the draft.
+fn other_app(folder: &Folder, document: &Document<'_>, wanted: Option<Edition>) -> Option<String> {
+    let written = edition_of(document.last_modified_platform.get()?.app_source.str())?;
+    let wanted = wanted.or_else(|| edition_of_folder(folder))?;
+    (written != wanted).then(|| {
+        format!(
+            "the draft says that {} wrote it, but it is for {}",
+            written.app(),
+            wanted.app()
+        )
+    })
+}
+
+/// The app that the draft is for, as far as its folder tells.
+pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
+    let here = folder.path.to_string_lossy().into_owned();
+    [plain(&here), plain(folder.told())]
+        .into_iter()
+        .find_map(|path| {
+            let mut parts = path.split('/');
+            parts.find_map(|part| match part {
+                "JianyingPro" | "JianyingPro Drafts" | "com.lemon.lvpro" => Some(Edition::Jianying),
+                "CapCut" | "CapCut Drafts" | "com.lemon.lvoverseas" => Some(Edition::Capcut),
+                _ => None,
+            })
+        })
+}
+
+/// Whether the app itself saved the draft: no other program knows a machine's ids.
+pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
+    document
+        .last_modified_platform
+        .get()
+        .is_some_and(|platform| {
+            let device = platform.device_id.str();
+            !device.is_empty() && device != TEMPLATE_DEVICE
+        })
+}
+
+/// The markers say less, or older things, than the app that they name would.
+pub(super) fn are_stale(document: &Document<'_>) -> bool {
+    !missing(document).is_empty() || stale(document).is_some()
+}

@@ -1,0 +1,151 @@
+//! What is wrong with materials: their ids, texts and masks.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::Severity::{Error, Warning};
+use super::document::Material;
+use super::markers;
+use super::{Context, Report};
+use crate::draft::finished::text::{is_contiguous, utf16_len};
+
+/// The least that an app of any version fills in for a picture; with less it ignores parts of it.
+pub(super) const LEAST_CHECK_FLAG: i64 = 63_487;
+
+/// The lists of masks, old and new: a mask may stand in both.
+pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
+
+pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+    ids(context, report);
+    let materials = &context.draft.materials;
+    for (index, text) in materials.list("texts") {
+        check_text(index, text, report);
+    }
+    for (index, video) in materials.list("videos") {
+        let flag = &video.check_flag;
+        if flag.value().is_some() && flag.whole() < LEAST_CHECK_FLAG {
+            report.fixable(
+                Warning,
+                "check-flag",
+                format!("materials.videos[{index}].check_flag"),
+                format!(
+                    "with {} the app ignores masks, blending and the like on this clip",
+                    flag.whole()
+                ),
+                "writes the value of the app",
+            );
+        }
+    }
+    for (from, to) in misplaced_masks(context) {
+        report.fixable(
+            Warning,
+            "mask-list",
+            format!("materials.{from}"),
+            format!("this version of the app looks for masks in `{to}` only: these are not seen"),
+            &format!("puts them into `{to}` as well"),
+        );
+    }
+}
+
+fn ids(context: &Context<'_>, report: &mut Report) {
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    for (list, materials) in &context.draft.materials.0 {
+        for (index, material) in materials.each() {
+            let id = material.id.str();
+            let place = || format!("materials.{list}[{index}].id");
+            if id.is_empty() {
+                // Some lists, such as those of time marks, hold things without ids.
+                if matches!(&**list, "videos" | "audios" | "texts" | "stickers") {
+                    report.add(
+                        Error,
+                        "id-missing",
+                        place(),
+                        "the material has no id",
+                        "save the draft again from the program that made it",
+                    );
+                }
+                continue;
+            }
+            if let Some(other) = seen.insert(id, list)
+                && !(other != list && MASKS.contains(&other) && MASKS.contains(&&**list))
+            {
+                report.fixable(
+                    if other == list { Warning } else { Error },
+                    "duplicate-id",
+                    place(),
+                    format!("another material of `{other}` has the id {id} too"),
+                    "removes the second one where both say the same, else save the draft again from the program that made it",
+                );
+                if let Some(problem) = report.problems.last_mut() {
+                    problem.fixable = other == list;
+                }
+            }
+        }
+    }
+}
+
+fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
+    let place = format!("materials.texts[{index}].content");
+    let content = text.content.str();
+    // The tag markup of versions before JSON.
+    if content.trim_start().starts_with('<') {
+        return;
+    }
+    let Ok(content) = serde_json::from_str::<Value>(content) else {
+        report.add(
+            Error,
+            "text-content",
+            place,
+            "the text's content is no JSON",
+            "write the text again in the app",
+        );
+        return;
+    };
+    let words = content["text"].as_str().unwrap_or_default();
+    let styles = content["styles"].as_array().map_or(&[][..], Vec::as_slice);
+    if styles.is_empty() && !words.is_empty() {
+        report.add(
+            Warning,
+            "text-style",
+            place,
+            "the text has no style",
+            "give it a font and a size in the app",
+        );
+    } else if !is_contiguous(words, styles) {
+        let end = styles
+            .last()
+            .and_then(|style| style["range"].get(1)?.as_u64());
+        report.fixable(
+            Warning,
+            "text-ranges",
+            place,
+            format!(
+                "the styles do not cover the text from 0 to {} in the app's units (UTF-16; they end at {})",
+                utf16_len(words),
+                end.map_or_else(|| "nothing".to_owned(), |end| end.to_string()),
+            ),
+            "counts them anew",
+        );
+    }
+}
+
+/// Lists of masks whose masks the app looks for in another: from, to.
+fn misplaced_masks(context: &Context<'_>) -> Vec<(&'static str, &'static str)> {
+    let Some(profile) = markers::profile(&context.draft.document) else {
+        return Vec::new();
+    };
+    let ids = |name: &str| -> HashSet<&str> {
+        let masks = context.draft.materials.list(name);
+        masks.map(|(_, mask)| mask.id.str()).collect()
+    };
+    let mut misplaced = Vec::new();
+    for to in profile.masks().names() {
+        for from in MASKS {
+            if from != *to && !ids(from).is_subset(&ids(to)) {
+                misplaced.push((from, *to));
+            }
+        }
+    }
+    misplaced
+}

@@ -1,0 +1,299 @@
+//! What is wrong with the files that a draft shows: whether they are there, and are what they are called.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::Severity::{Error, Info, Warning};
+use super::document::Material;
+use super::folder::{Folder, Place};
+use super::paths::{file_name, is_foreign};
+use super::sniff::{self, Format, Kind, Look};
+use super::{Context, Report};
+use crate::units::Micros;
+
+/// A material of a file of the user's, and where that file is.
+#[derive(Debug)]
+pub(super) struct Medium {
+    /// `videos` or `audios`.
+    pub list: &'static str,
+    pub index: usize,
+    /// `video`, `photo`, `extract_music`, …
+    pub kind: String,
+    /// Its path as the document has it.
+    pub path: String,
+    /// As the app shows it.
+    pub name: String,
+    /// Its entry in the list of media.
+    pub link: String,
+    pub width: i64,
+    pub height: i64,
+    pub duration: Micros,
+    pub place: Place,
+}
+
+/// Checks the media files, and gives what the list of media must have.
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
+    let shown = context.draft.shown();
+    let mut places: HashMap<&str, (Place, Option<Look>)> = HashMap::new();
+    let mut told = HashSet::new();
+    let mut media = Vec::new();
+    for list in ["videos", "audios"] {
+        for (index, material) in context.draft.materials.list(list) {
+            if !is_local(list, material) {
+                continue;
+            }
+            let path = material.path.str();
+            let name = name(list, material);
+            let (place, look) = if path.is_empty() {
+                with_look(context.folder.locate(path, name))
+            } else {
+                places
+                    .entry(path)
+                    .or_insert_with(|| with_look(context.folder.locate(path, name)))
+                    .clone()
+            };
+            let at = At {
+                list,
+                index,
+                is_shown: shown.contains(material.id.str()),
+            };
+            sizes(&at, material, report);
+            // Many clips of one file have one fault.
+            if path.is_empty() || told.insert((path, list)) {
+                at.place(context.folder, path, name, &place, report);
+                at.content(context.folder, material.kind.str(), &place, look, report);
+            }
+            media.push(Medium {
+                list,
+                index,
+                kind: material.kind.str().to_owned(),
+                width: material.width.whole(),
+                height: material.height.whole(),
+                duration: Micros(material.duration.whole()),
+                path: path.to_owned(),
+                name: name.to_owned(),
+                link: material.local_material_id.str().to_owned(),
+                place,
+            });
+        }
+    }
+    media
+}
+
+fn with_look(place: Place) -> (Place, Option<Look>) {
+    let look = place.file().and_then(|file| sniff::look(file));
+    (place, look)
+}
+
+impl Place {
+    /// The file, where it is on this machine.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Inside(file) | Self::Moved(file) | Self::Outside(file) => Some(file),
+            Self::Elsewhere | Self::Nowhere => None,
+        }
+    }
+}
+
+/// Sounds and pictures of the app's own library have no file here.
+pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
+    !material.path.str().is_empty()
+        || match list {
+            "audios" => matches!(material.kind.str(), "extract_music" | "record"),
+            _ => matches!(material.kind.str(), "video" | "photo" | "gif"),
+        }
+}
+
+/// What the file of a material is called.
+fn name<'a>(list: &str, material: &'a Material<'a>) -> &'a str {
+    let name = match list {
+        "videos" => material.material_name.str(),
+        _ => material.name.str(),
+    };
+    if name.is_empty() {
+        file_name(material.path.str())
+    } else {
+        name
+    }
+}
+
+fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
+    let is_still = matches!(material.kind.str(), "photo" | "gif");
+    if material.duration.whole() <= 0 && !is_still {
+        report.add(
+            Error,
+            "media-length",
+            at.field("duration"),
+            "the material has no length: the app shows it as lost",
+            "save the draft again where the file can be read, or replace the clip in the app",
+        );
+    }
+    let sides = [&material.width, &material.height];
+    if at.list == "videos" && sides.iter().any(|side| side.whole() <= 0) {
+        report.add(
+            Warning,
+            "media-size",
+            at.field("width"),
+            "the material has no width or height: the app cannot place it",
+            "save the draft again where the file can be read, or replace the clip in the app",
+        );
+    }
+}
+
+struct At {
+    list: &'static str,
+    index: usize,
+    /// A segment shows it.
+    is_shown: bool,
+}
+
+impl At {
+    fn field(&self, field: &str) -> String {
+        format!("materials.{}[{}].{field}", self.list, self.index)
+    }
+
+    fn place(&self, folder: &Folder, path: &str, name: &str, place: &Place, report: &mut Report) {
+        let place_of = self.field("path");
+        match place {
+            Place::Inside(_) => {}
+            Place::Moved(file) => report.fixable(
+                Error,
+                "media-moved",
+                place_of,
+                if path.is_empty() {
+                    format!("there is no path, though the file is in the draft: {}", folder.shown(file))
+                } else {
+                    format!("\"{path}\" leads nowhere here, though the file is in the draft: {}", folder.shown(file))
+                },
+                "writes the path of the file in the draft",
+            ),
+            Place::Outside(_) => report.add(
+                Info,
+                "media-outside",
+                place_of,
+                format!("\"{path}\" is outside the draft: on macOS the app may not be allowed to read it, and it is lost when the file moves"),
+                "save the draft from here, which copies media into it",
+            ),
+            Place::Elsewhere => report.add(
+                Info,
+                "media-elsewhere",
+                place_of,
+                format!("\"{path}\" is on the machine that the draft was written for, and cannot be looked at from here"),
+                "check the draft there",
+            ),
+            Place::Nowhere => {
+                let what = if path.is_empty() {
+                    format!("there is no path, and no file \"{name}\" in the draft")
+                } else if is_foreign(path) {
+                    format!("\"{path}\" is a path of another system, and the draft has no file \"{}\"", file_name(path))
+                } else {
+                    format!("there is no file \"{path}\"")
+                };
+                let severity = if self.is_shown { Error } else { Info };
+                let way_out = "put the file into the draft (`assets/`) and run `capcut-mcp lint --fix`, or save the draft again; the app offers to relink it";
+                report.add(severity, "media-missing", place_of, what, way_out);
+            }
+        }
+    }
+
+    fn content(
+        &self,
+        folder: &Folder,
+        kind: &str,
+        place: &Place,
+        look: Option<Look>,
+        report: &mut Report,
+    ) {
+        let Some(file) = place.file() else { return };
+        let shown = folder.shown(file);
+        let place_of = self.field("path");
+        let again = "replace it with the right file, or save the draft again";
+        let Some(look) = look else {
+            let what = format!("{shown} cannot be read");
+            report.add(
+                Error,
+                "media-unreadable",
+                place_of,
+                what,
+                "check the file's permissions",
+            );
+            return;
+        };
+        if look.bytes == 0 {
+            report.add(
+                Error,
+                "media-empty",
+                place_of,
+                format!("{shown} is empty"),
+                again,
+            );
+            return;
+        }
+        let Some(format) = look.format else { return };
+        if !fits(self.list, kind, format.kind) {
+            report.add(
+                Error,
+                "media-kind",
+                place_of,
+                format!(
+                    "{shown} is {}, which cannot be shown as {}",
+                    format.name,
+                    claim(self.list, kind)
+                ),
+                again,
+            );
+            return;
+        }
+        if !is_named_rightly(file, format) {
+            let what = format!("{shown} is {}, whatever its name says", format.name);
+            if matches!(place, Place::Inside(_) | Place::Moved(_))
+                && better_name(file, format).is_some()
+            {
+                report.fixable(
+                    Warning,
+                    "media-misnamed",
+                    place_of,
+                    what,
+                    "gives it the right ending",
+                );
+            } else {
+                let way_out = "give the file the right ending, and replace the clip in the app";
+                report.add(Warning, "media-misnamed", place_of, what, way_out);
+            }
+        }
+    }
+}
+
+/// Whether a file of this kind can be what the material says.
+fn fits(list: &str, claimed: &str, kind: Kind) -> bool {
+    match (list, claimed) {
+        (_, _) if kind == Kind::Text => false,
+        ("audios", _) => kind != Kind::Picture,
+        // The app takes a moving picture for either.
+        ("videos", _) => kind != Kind::Sound,
+        _ => true,
+    }
+}
+
+fn claim(list: &str, kind: &str) -> &'static str {
+    match (list, kind) {
+        ("audios", _) => "sound",
+        (_, "photo") => "a picture",
+        _ => "video",
+    }
+}
+
+pub(super) fn is_named_rightly(file: &Path, format: Format) -> bool {
+    let ending = file
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    format.endings.contains(&&*ending)
+}
+
+/// The same file with the right ending, unless something has that name already.
+pub(super) fn better_name(file: &Path, format: Format) -> Option<PathBuf> {
+    let better = file.with_extension(format.endings.first()?);
+    (!better.exists()).then_some(better)
+}

@@ -1,0 +1,239 @@
+//! What is wrong around a draft: its name, its paths, the list of media, the app's list of drafts.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Severity::{Error, Info, Warning};
+use super::folder::{Folder, META, Place};
+use super::media::Medium;
+use super::paths::{TOKEN, below, file_name, is_foreign, plain, same};
+use super::{Context, Report};
+use crate::draft::finished::list;
+use crate::engine::registry;
+use crate::units::Micros;
+
+pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report) {
+    let folder = context.folder;
+    let Some(meta) = &folder.meta else {
+        if folder.file(META).is_none() {
+            report.fixable(
+                Error,
+                "meta-missing",
+                META,
+                "is missing: the app does not list the draft, or shows its media as lost",
+                "writes it",
+            );
+        }
+        registration(folder, report);
+        return;
+    };
+    identity(folder, meta, report);
+    let end = context.draft.end();
+    let told = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
+    if (told.0 - end.0).abs() > 40_000 {
+        report.fixable(
+            Info,
+            "meta-duration",
+            at("tm_duration"),
+            format!("it says {told}, the last segment ends at {end}"),
+            "writes the end of the last segment",
+        );
+    }
+    bin(folder, meta, media, report);
+    registration(folder, report);
+}
+
+fn at(key: &str) -> String {
+    format!("{META}: {key}")
+}
+
+fn identity(folder: &Folder, meta: &Value, report: &mut Report) {
+    let text = |key: &str| meta[key].as_str().unwrap_or_default();
+    if folder.is_template() {
+        report.fixable(
+            Warning,
+            "shared-id",
+            at("draft_id"),
+            "every draft of the reference server has this same id: the app takes them for one",
+            "gives the draft an id of its own",
+        );
+    } else if text("draft_id").is_empty() {
+        report.fixable(
+            Warning,
+            "id-missing",
+            at("draft_id"),
+            "the draft has no id",
+            "gives it one",
+        );
+    }
+    if folder.is_for_another_system() {
+        let name = folder.name();
+        let told = folder.told();
+        report.add(
+            Info,
+            "for-another-system",
+            at("draft_fold_path"),
+            format!("the draft is written for \"{told}\""),
+            format!("copy the folder \"{name}\" there"),
+        );
+        if file_name(&plain(told)) != name {
+            report.add(
+                Warning,
+                "draft-name",
+                at("draft_fold_path"),
+                format!(
+                    "the folder is named \"{name}\", but the draft expects \"{}\"",
+                    file_name(&plain(told))
+                ),
+                "rename the folder",
+            );
+        }
+        return;
+    }
+    let mut wrong = |key: &str, what: String, code, how| {
+        report.fixable(Warning, code, at(key), what, how);
+    };
+    let told = text("draft_fold_path");
+    if !same(told, &folder.path) {
+        let whose = if is_foreign(told) {
+            "of another machine"
+        } else {
+            "elsewhere"
+        };
+        let what = format!("it says \"{told}\", which is {whose}");
+        wrong(
+            "draft_fold_path",
+            what,
+            "draft-path",
+            "writes where the draft is",
+        );
+    }
+    let root = folder.path.parent().unwrap_or(Path::new("/"));
+    if !same(text("draft_root_path"), root) {
+        let what = format!(
+            "it says \"{}\", but the draft is elsewhere",
+            text("draft_root_path")
+        );
+        wrong(
+            "draft_root_path",
+            what,
+            "draft-path",
+            "writes where the draft is",
+        );
+    }
+    if text("draft_name") != folder.name() {
+        let what = format!(
+            "it says \"{}\", but the folder is named \"{}\"; the app may rename the folder",
+            text("draft_name"),
+            folder.name()
+        );
+        wrong(
+            "draft_name",
+            what,
+            "draft-name",
+            "writes the name of the folder",
+        );
+    }
+}
+
+/// The entries of the list of media.
+pub(super) fn entries(meta: &Value) -> impl Iterator<Item = &Value> {
+    list(&meta["draft_materials"])
+        .iter()
+        .flat_map(|group| list(&group["value"]))
+}
+
+/// A path in the one form in which those of timeline, list and folder can be compared.
+pub(super) fn in_draft(folder: &Folder, path: &str) -> String {
+    let text = plain(path);
+    let here = registry::app_path(&folder.path);
+    let told = plain(folder.told());
+    for start in [TOKEN, ".", &here, &told] {
+        if let Some(rest) = below(&text, start) {
+            return format!("./{rest}");
+        }
+    }
+    text
+}
+
+/// The path of a medium as the list of media should have it.
+pub(super) fn bin_path(folder: &Folder, medium: &Medium) -> String {
+    match &medium.place {
+        Place::Inside(file) | Place::Moved(file) => format!("./{}", folder.shown(file)),
+        Place::Outside(_) | Place::Elsewhere | Place::Nowhere => in_draft(folder, &medium.path),
+    }
+}
+
+fn bin(folder: &Folder, meta: &Value, media: &[Medium], report: &mut Report) {
+    let by_id: HashMap<&str, String> = entries(meta)
+        .filter_map(|entry| {
+            let path = in_draft(folder, entry["file_Path"].as_str().unwrap_or_default());
+            Some((entry["id"].as_str()?, path))
+        })
+        .collect();
+    let paths: HashSet<&str> = by_id.values().map(String::as_str).collect();
+    let mut told = HashSet::new();
+    for medium in media.iter().filter(|medium| medium.place != Place::Nowhere) {
+        let path = bin_path(folder, medium);
+        let is_listed = paths.contains(&*path);
+        if !is_listed {
+            if told.insert(path) {
+                report.fixable(
+                    Warning,
+                    "media-unlisted",
+                    at("draft_materials"),
+                    format!("\"{}\" is not in the list of media: CapCut 9 and JianYing 11 on macOS show it as lost", medium.name),
+                    "puts it there",
+                );
+            }
+        } else if !by_id.contains_key(&*medium.link) {
+            report.fixable(
+                Warning,
+                "media-unlinked",
+                format!("materials.{}[{}].local_material_id", medium.list, medium.index),
+                "it leads to no entry of the list of media: CapCut 9.3 and JianYing since 5.9 may show the clip as missing",
+                "writes the entry's id",
+            );
+        }
+    }
+}
+
+fn registration(folder: &Folder, report: &mut Report) {
+    let Some(root) = folder.path.parent() else {
+        return;
+    };
+    if !root.join(registry::FILE).is_file() || folder.is_for_another_system() {
+        return;
+    }
+    let place = format!("../{}", registry::FILE);
+    match registry::entry(&folder.path) {
+        Ok(None) => report.fixable(
+            Warning,
+            "unregistered",
+            place,
+            "the app's list of drafts does not have this one: some versions do not show it",
+            "puts it there; the app must not run meanwhile",
+        ),
+        Ok(Some(entry)) => {
+            let file = file_name(entry["draft_json_file"].as_str().unwrap_or_default());
+            if !file.is_empty() && !folder.path.join(file).is_file() {
+                report.fixable(
+                    Warning,
+                    "registered-wrongly",
+                    place,
+                    format!("the app's list of drafts says that this one is in `{file}`, which is not there"),
+                    "writes the file",
+                );
+            }
+        }
+        Err(error) => report.add(
+            Info,
+            "registry",
+            place,
+            error.message,
+            error.hint.unwrap_or_default(),
+        ),
+    }
+}

@@ -1,0 +1,545 @@
+//! Whole folders: mirrors, timelines, encrypted and open drafts, those of other programs.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::super::{Severity, worst};
+use super::*;
+use crate::error::Kind;
+use crate::units::Edition;
+
+fn set_age(file: &Path, seconds: u64) {
+    let time = SystemTime::now() - Duration::from_secs(seconds);
+    fs::File::options()
+        .write(true)
+        .open(file)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+}
+
+#[test]
+fn of_two_documents_that_differ_the_newer_one_counts() {
+    let made = Made::clean();
+    made.write();
+    let mut edited = made.document.clone();
+    edited["tracks"][3]["segments"][0]["id"] = json!("EDITED");
+    made.put(
+        "draft_info.json",
+        serde_json::to_string_pretty(&edited).unwrap(),
+    );
+    set_age(&made.folder().join("draft_content.json"), 60);
+    assert_eq!(codes(&made.lint()), ["mirror-differs"]);
+    let fixed = fix_twice(&made.folder(), &made.options());
+    assert_eq!(fixed.changed, ["draft_content.json"]);
+    assert!(fixed.left.is_empty());
+    assert_eq!(made.read("draft_content.json"), edited);
+    let old: Value = serde_json::from_slice(
+        &fs::read(fixed.backup.unwrap().join("draft_content.json")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(old, made.document, "what it was is kept");
+}
+
+#[test]
+fn the_main_timeline_of_a_project_is_a_mirror_too() {
+    let made = Made::clean();
+    made.write();
+    let id = made.document["id"].as_str().unwrap().to_owned();
+    made.put(
+        "Timelines/project.json",
+        json!({"main_timeline_id": id}).to_string(),
+    );
+    let nested = format!("Timelines/{id}/draft_info.json");
+    made.put(&nested, made.document.to_string());
+    assert_eq!(made.lint(), Vec::new());
+
+    made.put(&nested, "{\"tracks\": []}");
+    set_age(&made.folder().join(&nested), 60);
+    assert_eq!(codes(&made.lint()), ["mirror-differs"]);
+    fix_twice(&made.folder(), &made.options());
+    assert_eq!(made.read(&nested), made.document);
+
+    let mut other = made.document.clone();
+    other["id"] = json!("0F3C9F5B-0000-4C2B-9D0B-2A2C5C0C9F11");
+    for name in ["draft_content.json", "draft_info.json", &nested] {
+        made.put(name, other.to_string());
+    }
+    assert_eq!(codes(&made.lint()), ["timeline-id"]);
+}
+
+#[test]
+fn a_document_is_missing_where_the_app_of_its_system_looks_first() {
+    let made = Made::clean();
+    made.write();
+    fs::remove_file(made.folder().join("draft_content.json")).unwrap();
+    let problems = made.lint();
+    assert_eq!(codes(&problems), ["document-missing"]);
+    assert_eq!(problems[0].severity, Severity::Warning);
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+
+    let mut made = Made::clean();
+    made.document["last_modified_platform"]["device_id"] =
+        json!("9e107d9d372bb6826bd81d3542a419d6");
+    made.write();
+    fs::remove_file(made.folder().join("draft_info.json")).unwrap();
+    let problems = made.lint();
+    assert_eq!(
+        codes(&problems),
+        ["document-missing"],
+        "CapCut on Windows saves only the one"
+    );
+    assert_eq!(
+        (problems[0].severity, problems[0].fixable),
+        (Severity::Info, false)
+    );
+    assert!(
+        fix_twice(&made.folder(), &made.options())
+            .changed
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_encrypted_draft_is_explained_and_left_alone() {
+    let made = Made::clean();
+    made.write();
+    for name in [
+        "draft_content.json",
+        "draft_info.json",
+        "draft_meta_info.json",
+    ] {
+        made.put(name, "r3fKa8Zt0hRkQmV5c29tZXRoaW5nbG9uZ2Vy+/==");
+    }
+    let problems = made.lint();
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.code == "encrypted" && !problem.fixable)
+    );
+    assert_eq!(worst(&problems), Some(Severity::Error));
+    assert!(
+        problems[0].what.contains("JianYing"),
+        "{}",
+        problems[0].what
+    );
+    let before = snapshot(made.root.path());
+    let error = fix(&made.folder(), &made.options()).unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert!(error.to_string().contains("encrypted"), "{error}");
+    assert_eq!(snapshot(made.root.path()), before);
+}
+
+#[test]
+fn a_draft_that_is_open_in_the_app_is_not_mended() {
+    let mut made = Made::clean();
+    made.document["duration"] = json!(1);
+    made.write();
+    made.put(".locked", "");
+    assert!(codes(&made.lint()).contains(&"open-in-app"));
+    let before = snapshot(made.root.path());
+    let error = fix(&made.folder(), &made.options()).unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert!(error.to_string().contains("close the draft"), "{error}");
+    assert_eq!(snapshot(made.root.path()), before);
+}
+
+#[test]
+fn a_broken_document_is_told_and_its_whole_twin_counts() {
+    let made = Made::clean();
+    made.write();
+    let text = made.document.to_string();
+    made.put("draft_content.json", &text[..text.len() / 2]);
+    let problems = made.lint();
+    assert!(codes(&problems).contains(&"unreadable"), "{problems:#?}");
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    assert_eq!(made.read("draft_content.json"), made.document);
+
+    for name in ["draft_content.json", "draft_info.json"] {
+        made.put(name, "Bad gateway");
+    }
+    let problems = made.lint();
+    assert!(codes(&problems).contains(&"no-document"), "{problems:#?}");
+    assert_eq!(
+        fix_twice(&made.folder(), &made.options()).changed,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_is_no_draft_is_refused_and_the_draft_in_it_named() {
+    let made = Made::clean();
+    made.write();
+    let error = lint(made.root.path(), &made.options()).unwrap_err();
+    assert_eq!(error.kind, Kind::NotFound);
+    assert!(error.to_string().contains(NAME), "{error}");
+    let error = lint(&made.root.path().join("nowhere"), &made.options()).unwrap_err();
+    assert_eq!(error.kind, Kind::NotFound);
+}
+
+#[test]
+fn markers_of_the_other_app_are_told_by_folder_or_by_request() {
+    let made = Made::clean();
+    made.write();
+    let options = Options {
+        edition: Some(Edition::Jianying),
+        ..made.options()
+    };
+    let problems = lint(&made.folder(), &options).unwrap();
+    assert_eq!(codes(&problems), ["markers-of-other-app"]);
+    let fixed = fix_twice(&made.folder(), &options);
+    assert!(fixed.left.is_empty(), "{:#?}", fixed.left);
+    let document = made.read("draft_info.json");
+    assert_eq!(document["last_modified_platform"]["app_source"], "lv");
+    assert_eq!(document["version"], 360_000);
+}
+
+#[test]
+fn markers_come_from_the_newest_draft_of_the_app_but_never_its_machine() {
+    let mut made = Made::clean();
+    made.root_object_remove("new_version");
+    made.write();
+    fs::write(
+        made.root.path().join("root_meta_info.json"),
+        r#"{"all_draft_store": []}"#,
+    )
+    .unwrap();
+    let app = json!({
+        "version": 360_000, "new_version": "191.0.0", "tracks": [],
+        "last_modified_platform": {
+            "app_id": 359_289, "app_source": "cc", "app_version": "9.8.0", "os": "windows",
+            "os_version": "10", "device_id": "secret-1", "hard_disk_id": "secret-2", "mac_address": "secret-3"
+        }
+    });
+    let other = made.root.path().join("of the app");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("draft_content.json"), app.to_string()).unwrap();
+    let fixed = fix_twice(&made.folder(), &made.options());
+    assert!(fixed.left.is_empty(), "{:#?}", fixed.left);
+    assert!(
+        fixed.changed.contains(&"../root_meta_info.json".to_owned()),
+        "{:?}",
+        fixed.changed
+    );
+    let document = made.read("draft_content.json");
+    assert_eq!(document["new_version"], "191.0.0");
+    assert!(!document.to_string().contains("secret"));
+}
+
+#[test]
+fn a_draft_for_another_machine_keeps_its_paths_and_is_checked_as_far_as_it_goes() {
+    let mut made = Made::clean();
+    made.meta["draft_fold_path"] = json!(format!("D:/CapCut Drafts/{NAME}"));
+    made.meta["draft_root_path"] = json!("D:/CapCut Drafts");
+    made.document["materials"]["videos"][0]["path"] =
+        json!(format!("D:/CapCut Drafts/{NAME}/assets/a.mp4"));
+    made.document["materials"]["audios"][0]["path"] = json!("E:\\music\\song.wav");
+    made.meta["draft_materials"][0]["value"][2]["file_Path"] = json!("E:/music/song.wav");
+    made.write();
+    let problems = made.lint();
+    assert_eq!(worst(&problems), Some(Severity::Info), "{problems:#?}");
+    assert!(codes(&problems).contains(&"media-elsewhere"));
+    assert!(
+        fix_twice(&made.folder(), &made.options())
+            .changed
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_list_that_names_a_missing_document_is_put_right() {
+    let mut made = Made::clean();
+    made.document["last_modified_platform"]["os"] = json!("mac");
+    made.write();
+    fs::remove_file(made.folder().join("draft_info.json")).unwrap();
+    let entry = json!({
+        "draft_fold_path": made.folder(), "draft_name": NAME,
+        "draft_json_file": made.folder().join("draft_info.json")
+    });
+    let list = made.root.path().join("root_meta_info.json");
+    fs::write(&list, json!({"all_draft_store": [entry]}).to_string()).unwrap();
+    assert!(codes(&made.lint()).contains(&"registered-wrongly"));
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+
+    fs::write(&list, "r3fKa8Zt0hRkQmV5c29tZXRoaW5nbG9uZ2Vy").unwrap();
+    assert_eq!(
+        codes(&made.lint()),
+        ["registry"],
+        "a list that cannot be read is the app's own affair"
+    );
+    assert!(
+        fix_twice(&made.folder(), &made.options())
+            .changed
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
+    let mut made = Made::clean();
+    made.put("assets/b.png", b"\xff\xd8\xff\xe0 a picture");
+    made.document["materials"]["videos"][1]["material_name"] = json!("b.png");
+    made.write();
+    let fixed = fix_twice(&made.folder(), &made.options());
+    assert!(fixed.left.is_empty(), "{:#?}", fixed.left);
+    assert!(made.folder().join("assets/b.jpg").is_file());
+    let video = &made.read("draft_content.json")["materials"]["videos"][1];
+    assert_eq!(video["path"], format!("{TOKEN}/assets/b.jpg"));
+    assert_eq!(video["material_name"], "b.jpg");
+    let entries = &made.read("draft_meta_info.json")["draft_materials"][0]["value"];
+    assert_eq!(entries[1]["file_Path"], "./assets/b.jpg");
+    assert_eq!(entries.as_array().unwrap().len(), 3, "no second entry");
+    let told = fs::read_to_string(fixed.backup.unwrap().join("backup.json")).unwrap();
+    assert!(told.contains("assets/b.png"), "{told}");
+
+    // Not where another file has that name.
+    let made = Made::clean();
+    made.put("assets/b.png", b"\xff\xd8\xff\xe0 a picture");
+    made.put("assets/b.jpg", "another");
+    made.write();
+    assert_eq!(
+        codes(&fix_twice(&made.folder(), &made.options()).left),
+        ["media-misnamed"]
+    );
+}
+
+#[test]
+fn keyframes_are_moved_to_the_clock_of_the_file_with_the_speed() {
+    let mut made = Made::clean();
+    let segment = &mut made.document["tracks"][0]["segments"][0];
+    segment["speed"] = json!(1.5);
+    segment["source_timerange"] = json!({"start": 2_000_000, "duration": 3_000_000});
+    segment["common_keyframes"] = json!([{"property_type": "KFTypePositionX", "keyframe_list": [
+        {"time_offset": 0, "values": [0.0]}, {"time_offset": 1_000_000, "values": [0.5]}
+    ]}]);
+    made.document["materials"]["speeds"][0]["speed"] = json!(1.5);
+    made.write();
+    assert_eq!(codes(&made.lint()), ["keyframe-clock"]);
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let keyframes = &made.read("draft_info.json")["tracks"][0]["segments"][0]["common_keyframes"]
+        [0]["keyframe_list"];
+    assert_eq!(keyframes[0]["time_offset"], 2_000_000);
+    assert_eq!(keyframes[1]["time_offset"], 3_500_000);
+    assert_eq!(keyframes[1]["values"], json!([0.5]));
+}
+
+#[test]
+fn emoji_count_as_two_in_ranges_that_are_mended() {
+    let mut made = Made::clean();
+    let content = json!({"text": "😀 go", "styles": [{"range": [0, 1], "size": 9}, {"range": [1, 4], "size": 5}]});
+    made.document["materials"]["texts"][0]["content"] = json!(content.to_string());
+    made.write();
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let text = made.read("draft_content.json")["materials"]["texts"][0]["content"].clone();
+    let content: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+    assert_eq!(content["styles"][0]["range"], json!([0, 2]));
+    assert_eq!(content["styles"][1]["range"], json!([2, 5]));
+}
+
+#[test]
+fn any_json_is_judged_without_a_panic() {
+    let made = Made::clean();
+    for document in [
+        "{}",
+        r#"{"tracks": {}, "materials": [], "fps": "x", "platform": 3}"#,
+        r#"{"tracks": [null, 1, {"segments": [null, {"target_timerange": {"start": -9e300, "duration": 9e300}, "extra_material_refs": [1, null]}]}], "materials": {"videos": [null, {"path": 4}], "texts": [{}], "speeds": 1}}"#,
+    ] {
+        made.put("draft_content.json", document);
+        made.put("draft_info.json", document);
+        made.put("draft_meta_info.json", r#"{"draft_materials": [1, {"type": 0}, {"value": [null, {"id": 3}]}], "draft_name": []}"#);
+        assert_eq!(worst(&made.lint()), Some(Severity::Error));
+        let fixed = fix_twice(&made.folder(), &made.options());
+        assert!(
+            fixed.left.iter().all(|problem| !problem.fixable),
+            "{document}: {:#?}",
+            fixed.left
+        );
+    }
+}
+
+impl Made {
+    fn root_object_remove(&mut self, key: &str) {
+        self.document.as_object_mut().unwrap().remove(key);
+    }
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("CAPCUT_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    );
+    let path = root.join(path);
+    if !path.exists() {
+        eprintln!("skipped: there is no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
+    let Some(reference) = shared("reference-draft") else {
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("ref_tok");
+    fs::create_dir(&folder).unwrap();
+    for name in ["draft_content.json", "draft_meta_info.json"] {
+        fs::copy(reference.join(name), folder.join(name)).unwrap();
+    }
+    let options = Options::new(root.path(), None);
+    let problems = lint(&folder, &options).unwrap();
+    let errors: Vec<_> = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .collect();
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.code == "media-missing" && error.what.contains("no file"))
+    );
+
+    fs::create_dir_all(folder.join("assets/video")).unwrap();
+    fs::create_dir_all(folder.join("assets/audio")).unwrap();
+    fs::write(folder.join("assets/video/a.mp4"), b"\0\0\0\x1cftypisom").unwrap();
+    fs::write(folder.join("assets/audio/b.wav"), b"RIFF\x24\0\0\0WAVE").unwrap();
+    let problems = lint(&folder, &options).unwrap();
+    let mut found = codes(&problems);
+    found.dedup();
+    assert_eq!(
+        found,
+        ["document-missing", "draft-path", "cover-missing"],
+        "{problems:#?}"
+    );
+    let fixed = fix_twice(&folder, &options);
+    assert_eq!(codes(&fixed.left), ["cover-missing"]);
+}
+
+/// Writes a recorded folder out, with the media that the server served.
+fn write_recorded(recorded: &Value, root: &Path, media: &Path) -> PathBuf {
+    let folder = root.join("dfd_cat_1");
+    let put = |name: &str, bytes: &[u8]| {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    };
+    for entry in recorded["tree"].as_array().unwrap() {
+        let name = entry["path"].as_str().unwrap();
+        match recorded["files"].get(name) {
+            Some(file) if file["json"].is_null() => {
+                put(name, file["text"].as_str().unwrap_or_default().as_bytes())
+            }
+            Some(file) => put(
+                name,
+                file["json"]
+                    .to_string()
+                    .replace("<draft-1>", "dfd_cat_1")
+                    .as_bytes(),
+            ),
+            None if entry["kind"] == "file" && name.starts_with("assets/") => {
+                let wanted = entry["size"].as_u64().unwrap();
+                let same = fs::read_dir(media).unwrap().flatten().find(|file| {
+                    file.metadata()
+                        .is_ok_and(|metadata| metadata.len() == wanted)
+                });
+                let bytes = match same {
+                    Some(file) => fs::read(file.path()).unwrap(),
+                    // Images are converted when they are saved.
+                    None => b"\x89PNG\r\n\x1a\n".to_vec(),
+                };
+                put(name, &bytes);
+            }
+            None => {}
+        }
+    }
+    folder
+}
+
+#[test]
+fn recorded_folders_of_the_reference_server_lack_what_is_known_and_are_mended() {
+    let Some(saved) = shared("capcut-api/saved") else {
+        return;
+    };
+    let Some(media) = shared("capcut-api/media") else {
+        return;
+    };
+    let mut count = 0;
+    for file in fs::read_dir(saved)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+    {
+        if file.extension().is_none_or(|ending| ending != "json") {
+            continue;
+        }
+        count += 1;
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        fs::write(
+            root.path().join("root_meta_info.json"),
+            r#"{"all_draft_store": [], "draft_ids": 0}"#,
+        )
+        .unwrap();
+        let folder = write_recorded(&recorded, root.path(), &media);
+        let data = tempfile::tempdir().unwrap();
+        let options = Options::new(data.path(), None);
+        let problems = lint(&folder, &options).unwrap();
+        let found = codes(&problems);
+        for code in [
+            "markers-stale",
+            "shared-id",
+            "template-device",
+            "mirror-stale",
+            "document-missing",
+            "media-moved",
+            "media-misnamed",
+            "media-unlisted",
+            "dangling-reference",
+            "speed",
+            "draft-path",
+            "draft-name",
+            "unregistered",
+            "meta-duration",
+        ] {
+            assert!(found.contains(&code), "{name} lacks {code}: {problems:#?}");
+        }
+        let fixed = fix_twice(&folder, &options);
+        assert!(
+            worst(&fixed.left) <= Some(Severity::Info),
+            "{name}: {:#?}",
+            fixed.left
+        );
+        let document: Value =
+            serde_json::from_slice(&fs::read(folder.join("draft_content.json")).unwrap()).unwrap();
+        let edition = if name.starts_with("jianying") {
+            "lv"
+        } else {
+            "cc"
+        };
+        assert_eq!(
+            document["last_modified_platform"]["app_source"], edition,
+            "{name}"
+        );
+        let system = if name.ends_with("windows") {
+            "windows"
+        } else {
+            "mac"
+        };
+        assert_eq!(document["last_modified_platform"]["os"], system, "{name}");
+        let before = &recorded["files"]["draft_info.json"]["json"];
+        let count = |document: &Value| -> usize {
+            document["tracks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|track| track["segments"].as_array().unwrap().len())
+                .sum()
+        };
+        assert_eq!(count(&document), count(before), "no segment is lost");
+        assert!(fixed.backup.unwrap().join("draft_info.json").is_file());
+    }
+    assert_eq!(count, 6);
+}

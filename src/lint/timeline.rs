@@ -1,0 +1,412 @@
+//! What is wrong on the timeline: tracks, segments and keyframes.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Severity::{Error, Info, Warning};
+use super::document::{Found, Segment, Track};
+use super::markers::{frame, saved_by_app};
+use super::{Context, Report};
+use crate::draft::finished::grid::Grid;
+use crate::units::{Micros, Range};
+
+const KNOWN_TRACKS: &[&str] = &[
+    "video", "audio", "text", "sticker", "effect", "filter", "adjust",
+];
+
+/// Where in the document something stands; written out only for what is wrong.
+#[derive(Clone, Copy)]
+struct At {
+    track: usize,
+    segment: usize,
+}
+
+impl At {
+    fn field(self, field: &str) -> String {
+        format!("tracks[{}].segments[{}].{field}", self.track, self.segment)
+    }
+}
+
+pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    let mut check = Check {
+        materials: context.draft.by_id(),
+        ids: HashSet::new(),
+        grid: Grid::new(document.fps.value().unwrap_or(30.0)),
+        frame: frame(document),
+        saved_by_app: saved_by_app(document),
+        off_grid: (0, 0),
+        report,
+    };
+    let closes_gaps = document
+        .config
+        .get()
+        .is_none_or(|config| config.maintrack_adsorb.get().copied().unwrap_or(true));
+    let mut first_picture = true;
+    for (index, track) in document.tracks.each() {
+        check.track(index, track);
+        let is_main = track.kind.str() == "video" && std::mem::take(&mut first_picture);
+        check.order(index, track, is_main && closes_gaps);
+    }
+    let (off, all) = check.off_grid;
+    if off > 0 {
+        check.report.add(
+            Info,
+            "off-grid",
+            "tracks",
+            format!("{off} of {all} segments begin or end between two frames"),
+            "the app moves them to the nearest frame when it opens the draft",
+        );
+    }
+}
+
+struct Check<'a, 'r> {
+    materials: HashMap<&'a str, Found<'a>>,
+    ids: HashSet<&'a str>,
+    grid: Grid,
+    frame: i64,
+    saved_by_app: bool,
+    off_grid: (usize, usize),
+    report: &'r mut Report,
+}
+
+impl<'a> Check<'a, '_> {
+    fn track(&mut self, index: usize, track: &'a Track<'a>) {
+        let kind = track.kind.str();
+        if !KNOWN_TRACKS.contains(&kind) {
+            self.report.add(
+                Warning,
+                "track-type",
+                format!("tracks[{index}].type"),
+                format!("no track of type \"{kind}\" is known"),
+                format!("one of {}", KNOWN_TRACKS.join(", ")),
+            );
+        }
+        if track.name.get().is_none() {
+            self.report.fixable(
+                Info,
+                "track-name",
+                format!("tracks[{index}].name"),
+                "the track has no name; some programs cannot read the draft",
+                "writes an empty one",
+            );
+        }
+        self.unique(track.id.str(), || format!("tracks[{index}].id"));
+        for (number, segment) in track.segments.each() {
+            let at = At {
+                track: index,
+                segment: number,
+            };
+            self.unique(segment.id.str(), || at.field("id"));
+            self.segment(kind, segment, at);
+        }
+    }
+
+    fn unique(&mut self, id: &'a str, place: impl Fn() -> String) {
+        if id.is_empty() {
+            self.report.fixable(
+                Error,
+                "id-missing",
+                place(),
+                "there is no id",
+                "gives it one",
+            );
+        } else if !self.ids.insert(id) {
+            self.report.fixable(
+                Error,
+                "duplicate-id",
+                place(),
+                format!("the id {id} is there twice"),
+                "gives the second one an id of its own",
+            );
+        }
+    }
+
+    /// Order, overlaps and gaps of a track.
+    fn order(&mut self, index: usize, track: &Track<'_>, closes_gaps: bool) {
+        let ranges: Vec<(usize, Range)> = track
+            .segments
+            .each()
+            .map(|(number, segment)| (number, segment.target()))
+            .collect();
+        let mut sorted = ranges.clone();
+        sorted.sort_by_key(|(_, range)| range.start);
+        if sorted != ranges {
+            self.report.fixable(
+                Warning,
+                "unsorted",
+                format!("tracks[{index}].segments"),
+                "the segments are not in the order of their times; the app lays out its main track by this order",
+                "sorts them",
+            );
+        }
+        let place = |number: usize| format!("tracks[{index}].segments[{number}]");
+        // A long segment may overlap more than its neighbour.
+        let mut last: Option<(usize, Micros)> = None;
+        for (number, range) in sorted {
+            let (before, end) = last.unwrap_or((number, Micros::ZERO));
+            if last.is_some() && end > range.start {
+                self.report.add(
+                    Error,
+                    "overlap",
+                    place(number),
+                    format!(
+                        "it starts at {}, before segment {before} ends at {end}",
+                        range.start
+                    ),
+                    "put one of them on another track, or start it later",
+                );
+            } else if closes_gaps && (range.start - end).0 > 1 {
+                self.report.add(
+                    Warning,
+                    "main-track-gap",
+                    place(number),
+                    format!("there is nothing before it from {end} to {}: the app closes gaps on its main track, and everything behind comes earlier", range.start),
+                    "put the clips on a track above an empty main track, or switch the main track's magnet off (`config.maintrack_adsorb`)",
+                );
+            }
+            if last.is_none_or(|(_, end)| range.end() > end) {
+                last = Some((number, range.end()));
+            }
+        }
+    }
+
+    fn segment(&mut self, kind: &str, segment: &Segment<'_>, at: At) {
+        let target = segment.target();
+        if target.duration <= Micros::ZERO || target.start < Micros::ZERO {
+            self.report.add(
+                Error,
+                "time-range",
+                at.field("target_timerange"),
+                format!(
+                    "it starts at {} and lasts {}",
+                    target.start, target.duration
+                ),
+                "remove the segment, or give it a length",
+            );
+        }
+        self.off_grid.1 += 1;
+        if !self.grid.is_on(target.start) || !self.grid.is_on(target.end()) {
+            self.off_grid.0 += 1;
+        }
+        let id = segment.material_id.str();
+        let material = self.materials.get(id).copied();
+        match material {
+            None => self.report.add(
+                Error,
+                "material-missing",
+                at.field("material_id"),
+                format!("no material has the id {id:?}"),
+                "remove the segment in the app, or save the draft again",
+            ),
+            Some(found) if !holds(kind, found.list) => self.report.add(
+                Error,
+                "material-kind",
+                at.field("material_id"),
+                format!(
+                    "a track of type {kind} cannot show a material of `{}`",
+                    found.list
+                ),
+                "put the segment on a track of the right type",
+            ),
+            Some(_) => {}
+        }
+        for (number, reference) in segment
+            .extra_material_refs
+            .get()
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let id = reference.get().map_or("", AsRef::as_ref);
+            if !self.materials.contains_key(id) {
+                self.report.fixable(
+                    Warning,
+                    "dangling-reference",
+                    at.field(&format!("extra_material_refs[{number}]")),
+                    format!("no material has the id {id:?}"),
+                    "removes the reference",
+                );
+            }
+        }
+        if kind == "audio" && segment.clip.says_something() {
+            self.report.fixable(
+                Warning,
+                "audio-clip",
+                at.field("clip"),
+                "sound has a place in the picture; the app writes null here",
+                "writes null",
+            );
+        }
+        self.speed(kind, segment, material, at);
+        self.keyframes(kind, segment, at);
+    }
+
+    fn speed(&mut self, kind: &str, segment: &Segment<'_>, material: Option<Found<'_>>, at: At) {
+        let Some(speed) = segment.speed.value().filter(|speed| *speed > 0.0) else {
+            let speed = segment.speed.value();
+            let told = speed.map_or("missing".to_owned(), |speed| speed.to_string());
+            self.report.fixable(
+                Warning,
+                "speed",
+                at.field("speed"),
+                format!("the speed is {told}"),
+                "writes the speed that the times imply",
+            );
+            return;
+        };
+        let mut curved = false;
+        for (number, reference) in segment.extra_material_refs.each() {
+            let Some(found) = self
+                .materials
+                .get(&**reference)
+                .filter(|found| found.list == "speeds")
+            else {
+                continue;
+            };
+            curved |= found.material.curve_speed.says_something();
+            let own = found.material.speed.value();
+            if !found.material.curve_speed.says_something()
+                && own.is_none_or(|own| (own - speed).abs() > 1e-6)
+            {
+                self.report.fixable(
+                    Warning,
+                    "speed-material",
+                    at.field(&format!("extra_material_refs[{number}]")),
+                    format!(
+                        "materials.speeds[{}] has the speed {}, the segment {speed}",
+                        found.index,
+                        own.map_or("null".to_owned(), |own| own.to_string())
+                    ),
+                    "writes the segment's speed into it",
+                );
+            }
+        }
+        let Some(source) = segment
+            .source()
+            .filter(|_| matches!(kind, "video" | "audio"))
+        else {
+            return;
+        };
+        let target = segment.target();
+        let implied = target.duration.0 as f64 * speed;
+        let allowed = (self.frame as f64 * speed).max(2.0);
+        if !curved && (source.duration.0 as f64 - implied).abs() > allowed {
+            self.report.add(
+                Warning,
+                "speed-times",
+                at.field("source_timerange"),
+                format!(
+                    "{} of material in {} is not speed {speed}",
+                    source.duration, target.duration
+                ),
+                "set the speed again in the app",
+            );
+        }
+        let Some(found) = material.filter(|found| matches!(found.list, "videos" | "audios")) else {
+            return;
+        };
+        let length = found.material.duration.whole();
+        let is_endless = matches!(found.material.kind.str(), "photo" | "gif");
+        if source.start < Micros::ZERO {
+            self.report.add(
+                Error,
+                "beyond-media",
+                at.field("source_timerange"),
+                format!("it reads from {}, before its file begins", source.start),
+                "shorten the segment",
+            );
+        } else if !is_endless && length > 0 && source.end().0 > length + self.frame {
+            self.report.add(
+                Error,
+                "beyond-media",
+                at.field("source_timerange"),
+                format!("it reads to {}, its file ends at {}: the app then plays from the start of the file", source.end(), Micros(length)),
+                "shorten the segment, or start it earlier in the file",
+            );
+        }
+    }
+
+    fn keyframes(&mut self, kind: &str, segment: &Segment<'_>, at: At) {
+        let target = segment.target();
+        let source = segment
+            .source()
+            .filter(|_| matches!(kind, "video" | "audio"));
+        let mut times = Vec::new();
+        for (number, list) in segment.common_keyframes.each() {
+            let own: Vec<i64> = list
+                .keyframe_list
+                .each()
+                .map(|(_, keyframe)| keyframe.time_offset.whole())
+                .collect();
+            if !own.is_sorted() {
+                self.report.fixable(
+                    Warning,
+                    "keyframe-order",
+                    at.field(&format!("common_keyframes[{number}]")),
+                    format!(
+                        "the keyframes of {} are not in the order of their times",
+                        list.property_type.str()
+                    ),
+                    "sorts them",
+                );
+            }
+            times.extend(own);
+        }
+        let (Some(first), Some(last)) = (times.iter().min().copied(), times.iter().max().copied())
+        else {
+            return;
+        };
+        let clock = source.unwrap_or(Range::new(Micros::ZERO, target.duration));
+        if first >= clock.start.0 - self.frame && last <= clock.end().0 + self.frame {
+            return;
+        }
+        let what = format!(
+            "the keyframes lie from {} to {}, the clip shows its material from {} to {}",
+            Micros(first),
+            Micros(last),
+            clock.start,
+            clock.end()
+        );
+        let place = at.field("common_keyframes");
+        if !self.saved_by_app && on_segment_clock(source, target, first, last) {
+            self.report.fixable(
+                Warning,
+                "keyframe-clock",
+                place,
+                format!("{what}: they count from the start of the clip, but the app counts from the start of the file, and the motion is not seen"),
+                "counts them from the start of the file",
+            );
+        } else {
+            self.report.add(
+                Info,
+                "keyframe-outside",
+                place,
+                format!("{what}: those outside are not seen"),
+                "the app leaves such keyframes when a clip is cut; move them in the app if they are missed",
+            );
+        }
+    }
+}
+
+/// Whether keyframes were written on the clock of their segment: all of them are within its length, and some
+/// before the part of the file that it shows.
+pub(super) fn on_segment_clock(
+    source: Option<Range>,
+    target: Range,
+    first: i64,
+    last: i64,
+) -> bool {
+    source.is_some_and(|source| {
+        first >= 0 && first + 1 < source.start.0 && last <= target.duration.0 + 1
+    })
+}
+
+/// Whether a track of this type can show materials of this list.
+fn holds(kind: &str, list: &str) -> bool {
+    match kind {
+        "video" => matches!(list, "videos" | "drafts" | "tail_leaders"),
+        "audio" => matches!(list, "audios" | "videos" | "drafts"),
+        "text" => matches!(list, "texts" | "text_templates"),
+        _ => true,
+    }
+}

@@ -1,0 +1,321 @@
+//! What is counted while calls are carried out, and how it reads in Prometheus' text form.
+//!
+//! Labels come from small fixed sets (names of tools, lanes, backends and kinds of errors), never from
+//! what a caller sent: the number of series is bounded, and no address or secret gets into one.
+
+mod snapshot;
+
+use std::time::Instant;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::error::{Kind, Result};
+pub(crate) use snapshot::Snapshot;
+
+/// The content type of [`Metrics::render`].
+pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The lane of tools that need no slot.
+pub(crate) const NO_LANE: &str = "none";
+
+/// The backend of calls that ended before one was chosen.
+pub(crate) const NO_BACKEND: &str = "none";
+
+/// The status of a call that succeeded; the others are the names of [`Kind`].
+pub(crate) const OK: &str = "ok";
+
+const REQUESTS: &str = "mcp_bridge_requests_total";
+const DURATION: &str = "mcp_bridge_request_duration_seconds";
+const ACTIVE: &str = "mcp_bridge_parallel_tasks_active";
+const ERRORS: &str = "mcp_bridge_errors_total";
+const BREAKER: &str = "mcp_bridge_circuit_breaker_state";
+const RETRIES: &str = "mcp_bridge_retries_total";
+
+/// From an edit in this process (some 50 µs) to a save that fetches its media (minutes).
+const BUCKETS: [f64; 21] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0,
+];
+
+/// Whether a backend is called; the numbers are those of the gauge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BreakerState {
+    Closed = 0,
+    HalfOpen = 1,
+    Open = 2,
+}
+
+/// The counters of a process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    active: IntGaugeVec,
+    errors: IntCounterVec,
+    breaker: IntGaugeVec,
+    retries: IntCounterVec,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        const SOUND: &str = "the names and labels are fixed and distinct: every test makes one";
+        let registry = Registry::new();
+        let counter = |name, help, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels).expect(SOUND);
+            register(&registry, &counter);
+            counter
+        };
+        let gauge = |name, help, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels).expect(SOUND);
+            register(&registry, &gauge);
+            gauge
+        };
+        let duration = HistogramVec::new(
+            HistogramOpts::new(
+                DURATION,
+                "How long a call took, waiting and all tries included.",
+            )
+            .buckets(BUCKETS.to_vec()),
+            &["tool", "lane", "backend"],
+        )
+        .expect(SOUND);
+        register(&registry, &duration);
+        Self {
+            requests: counter(
+                REQUESTS,
+                "Calls that ended, by how: `ok` or the kind of error.",
+                &["tool", "status", "lane", "backend"],
+            ),
+            duration,
+            active: gauge(ACTIVE, "Calls under way.", &["lane"]),
+            errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
+            breaker: gauge(
+                BREAKER,
+                "Whether a backend is called: 0 closed (it is), 1 half-open (a few trials), 2 open (it is not).",
+                &["backend"],
+            ),
+            retries: counter(RETRIES, "Tries after the first.", &["tool", "class"]),
+            registry,
+        }
+    }
+
+    /// A call begins. It ends with [`Running::end`], or when what is given back is dropped.
+    pub(crate) fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
+        self.active.with_label_values(&[lane]).inc();
+        Running {
+            metrics: self,
+            tool,
+            lane,
+            backend: NO_BACKEND,
+            status: None,
+            since: Instant::now(),
+        }
+    }
+
+    /// A call is sent again; `class` is why: `unsent`, `busy` or `transient`.
+    pub(crate) fn retry(&self, tool: &str, class: &str) {
+        self.retries.with_label_values(&[tool, class]).inc();
+    }
+
+    /// A backend's breaker is in this state now.
+    pub(crate) fn breaker(&self, backend: &str, state: BreakerState) {
+        self.breaker.with_label_values(&[backend]).set(state as i64);
+    }
+
+    /// Everything in Prometheus' text form, version 0.0.4.
+    pub(crate) fn render(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("a vector takes what is written, and families without series are not gathered");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+fn register(registry: &Registry, collector: &(impl Collector + Clone + 'static)) {
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("each name is registered once");
+}
+
+/// How a call ended, as the metrics name it.
+pub(crate) fn status<T>(ended: &Result<T>) -> &'static str {
+    ended.as_ref().map_or_else(|e| e.kind.name(), |_| OK)
+}
+
+/// A call under way. Dropped without an end it counts as given up, or as a fault of ours in a panic.
+#[must_use = "a call that is dropped at once counts as cancelled"]
+pub(crate) struct Running<'a> {
+    metrics: &'a Metrics,
+    tool: &'static str,
+    lane: &'static str,
+    backend: &'a str,
+    status: Option<&'a str>,
+    since: Instant,
+}
+
+impl<'a> Running<'a> {
+    /// It is known who carries the call out, should it not come to its end.
+    pub(crate) fn on(&mut self, backend: &'a str) {
+        self.backend = backend;
+    }
+
+    /// The call ended: `status` is [`OK`] or the name of a [`Kind`].
+    pub(crate) fn end(mut self, status: &'a str, backend: &'a str) {
+        self.status = Some(status);
+        self.backend = backend;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Self {
+            metrics,
+            tool,
+            lane,
+            backend,
+            ..
+        } = *self;
+        let status = self.status.unwrap_or_else(|| {
+            let given_up = if std::thread::panicking() {
+                Kind::Internal
+            } else {
+                Kind::Cancelled
+            };
+            given_up.name()
+        });
+        metrics.active.with_label_values(&[lane]).dec();
+        metrics
+            .requests
+            .with_label_values(&[tool, status, lane, backend])
+            .inc();
+        metrics
+            .duration
+            .with_label_values(&[tool, lane, backend])
+            .observe(self.since.elapsed().as_secs_f64());
+        if status != OK {
+            metrics
+                .errors
+                .with_label_values(&[tool, status, backend])
+                .inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn has(text: &str, line: &str) {
+        assert!(
+            text.lines().any(|found| found == line),
+            "no {line:?} in\n{text}"
+        );
+    }
+
+    #[test]
+    fn a_call_that_ended_is_counted_with_all_its_labels() {
+        let metrics = Metrics::new();
+        let running = metrics.begin("add_text", "draft");
+        has(
+            &metrics.render(),
+            r#"mcp_bridge_parallel_tasks_active{lane="draft"} 1"#,
+        );
+        running.end(OK, "embedded");
+        metrics.begin("add_text", "draft").end("conflict", "remote");
+        let text = metrics.render();
+        for line in [
+            r#"mcp_bridge_requests_total{backend="embedded",lane="draft",status="ok",tool="add_text"} 1"#,
+            r#"mcp_bridge_requests_total{backend="remote",lane="draft",status="conflict",tool="add_text"} 1"#,
+            r#"mcp_bridge_errors_total{backend="remote",kind="conflict",tool="add_text"} 1"#,
+            r#"mcp_bridge_request_duration_seconds_count{backend="embedded",lane="draft",tool="add_text"} 1"#,
+            r#"mcp_bridge_parallel_tasks_active{lane="draft"} 0"#,
+            "# TYPE mcp_bridge_request_duration_seconds histogram",
+        ] {
+            has(&text, line);
+        }
+        assert!(!text.contains(r#"errors_total{backend="embedded""#));
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_counts_as_given_up_and_leaves_nothing_active() {
+        let metrics = Metrics::new();
+        let mut running = metrics.begin("save_draft", "draft");
+        running.on("remote");
+        drop(running);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _running = metrics.begin("query_script", "query");
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }));
+        assert!(panic.is_err());
+        let text = metrics.render();
+        for line in [
+            r#"mcp_bridge_errors_total{backend="remote",kind="cancelled",tool="save_draft"} 1"#,
+            r#"mcp_bridge_errors_total{backend="none",kind="internal",tool="query_script"} 1"#,
+            r#"mcp_bridge_parallel_tasks_active{lane="draft"} 0"#,
+            r#"mcp_bridge_parallel_tasks_active{lane="query"} 0"#,
+        ] {
+            has(&text, line);
+        }
+    }
+
+    #[test]
+    fn breakers_and_retries_are_told() {
+        let metrics = Metrics::new();
+        metrics.retry("query_script", "transient");
+        metrics.retry("query_script", "transient");
+        for (state, number) in [
+            (BreakerState::Open, 2),
+            (BreakerState::HalfOpen, 1),
+            (BreakerState::Closed, 0),
+        ] {
+            metrics.breaker("remote", state);
+            has(
+                &metrics.render(),
+                &format!(r#"mcp_bridge_circuit_breaker_state{{backend="remote"}} {number}"#),
+            );
+        }
+        has(
+            &metrics.render(),
+            r#"mcp_bridge_retries_total{class="transient",tool="query_script"} 2"#,
+        );
+    }
+
+    #[test]
+    fn the_status_is_the_kind_of_the_error() {
+        assert_eq!(status(&Ok(1)), "ok");
+        assert_eq!(
+            status::<()>(&Err(Error::not_found("no such draft"))),
+            "not_found"
+        );
+    }
+
+    #[test]
+    fn calls_of_many_threads_are_all_counted() {
+        let metrics = Metrics::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        metrics.begin("add_audio", "audio").end(OK, "embedded");
+                    }
+                });
+            }
+        });
+        let text = metrics.render();
+        let labels = r#"backend="embedded",lane="audio""#;
+        for line in [
+            format!(r#"mcp_bridge_requests_total{{{labels},status="ok",tool="add_audio"}} 2000"#),
+            format!(
+                r#"mcp_bridge_request_duration_seconds_bucket{{{labels},tool="add_audio",le="+Inf"}} 2000"#
+            ),
+            r#"mcp_bridge_parallel_tasks_active{lane="audio"} 0"#.to_owned(),
+        ] {
+            has(&text, &line);
+        }
+    }
+}
