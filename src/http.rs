@@ -140,10 +140,7 @@ impl Api {
             _ => return answer::not_allowed(allow),
         }
         let Some(spec) = route.spec else {
-            return answer::json(
-                StatusCode::OK,
-                self.health.clone(),
-            );
+            return answer::json(StatusCode::OK, self.health.clone());
         };
         let body = match body {
             Ok(body) => body,

@@ -71,7 +71,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// With copies under the program's data folder.
-    pub fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
+    pub(crate) fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
         Self {
             edition,
             backups: data_dir.join("backups"),
