@@ -60,6 +60,8 @@ pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
+    /// Told of calls whose arguments are refused, which are never run.
+    refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     edition: Edition,
     link: Link,
     calls: Arc<Semaphore>,
@@ -79,14 +81,17 @@ impl Api {
         let engine = Arc::clone(&app.engine);
         let edition = engine.edition();
         let app = Arc::clone(app);
-        Self::new(
+        let counts = Arc::clone(&app);
+        let mut api = Self::new(
             edition,
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
                 Box::pin(async move { app.run(request, Context::default()).await })
             }),
-        )
+        );
+        api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
+        api
     }
 
     fn new(edition: Edition, link: Link, run: Run) -> Self {
@@ -113,6 +118,7 @@ impl Api {
         Self {
             routes,
             run,
+            refused: Box::new(|_, _| {}),
             edition,
             link,
             calls: Arc::new(Semaphore::new(CALLS)),
@@ -202,7 +208,10 @@ impl Api {
         }
         let request = match spec.decode(arguments, Manner::Api) {
             Ok(request) => request,
-            Err(error) => return failed(spec, &error, None),
+            Err(error) => {
+                (self.refused)(spec, &error);
+                return failed(spec, &error, None);
+            }
         };
         let draft = request.draft().cloned();
         let reply = match (self.run)(request).await {
