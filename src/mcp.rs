@@ -125,7 +125,10 @@ impl Server {
         let spec = local::find(name)?;
         let request = match spec.decode(arguments, Manner::Strict) {
             Ok(request) => request,
-            Err(error) => return Some(Err(error)),
+            Err(error) => {
+                self.app.refused(spec.name, &error);
+                return Some(Err(error));
+            }
         };
         let token = context.meta.get_progress_token();
         let cancel = context.ct;
