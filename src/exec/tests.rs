@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::testing::{Api, Fault, app};
 use super::*;
-use crate::local;
 use crate::journal::ENGINE;
+use crate::local;
 
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";
 
