@@ -60,7 +60,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         const SOUND: &str = "the names and labels are fixed and distinct: every test makes one";
         let registry = Registry::new();
         let counter = |name, help, labels: &[&str]| {
@@ -103,7 +103,7 @@ impl Metrics {
     }
 
     /// A call begins. It ends with [`Running::end`], or when what is given back is dropped.
-    pub fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
+    pub(crate) fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
         self.active.with_label_values(&[lane]).inc();
         Running {
             metrics: self,
@@ -116,17 +116,17 @@ impl Metrics {
     }
 
     /// A call is sent again; `class` is why: `unsent`, `busy` or `transient`.
-    pub fn retry(&self, tool: &str, class: &str) {
+    pub(crate) fn retry(&self, tool: &str, class: &str) {
         self.retries.with_label_values(&[tool, class]).inc();
     }
 
     /// A backend's breaker is in this state now.
-    pub fn breaker(&self, backend: &str, state: BreakerState) {
+    pub(crate) fn breaker(&self, backend: &str, state: BreakerState) {
         self.breaker.with_label_values(&[backend]).set(state as i64);
     }
 
     /// Everything in Prometheus' text form, version 0.0.4.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = Vec::new();
         TextEncoder::new()
             .encode(&self.registry.gather(), &mut text)
@@ -159,12 +159,12 @@ pub(crate) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// It is known who carries the call out, should it not come to its end.
-    pub fn on(&mut self, backend: &'a str) {
+    pub(crate) fn on(&mut self, backend: &'a str) {
         self.backend = backend;
     }
 
     /// The call ended: `status` is [`OK`] or the name of a [`Kind`].
-    pub fn end(mut self, status: &'a str, backend: &'a str) {
+    pub(crate) fn end(mut self, status: &'a str, backend: &'a str) {
         self.status = Some(status);
         self.backend = backend;
     }

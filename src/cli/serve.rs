@@ -45,7 +45,7 @@ impl Serve {
             writeln!(io::stderr(), "{}", by_hand(&command))?;
         }
         let tools = app.settings.tools;
-        mcp::serve(app, tools).await?;
+        Box::pin(mcp::serve(app, tools)).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
