@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::error::{Kind, Result};
@@ -93,7 +94,11 @@ impl Metrics {
                 &["tool", "status", "lane", "backend"],
             ),
             duration,
-            active: gauge(ACTIVE, "Calls that have their slot in a lane now.", &["lane"]),
+            active: gauge(
+                ACTIVE,
+                "Calls that have their slot in a lane now.",
+                &["lane"],
+            ),
             errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
             breaker: gauge(
                 BREAKER,
@@ -234,12 +239,7 @@ mod tests {
         );
     }
 
-    fn ended(
-        metrics: &Metrics,
-        tool: &'static str,
-        status: &'static str,
-        backend: &'static str,
-    ) {
+    fn ended(metrics: &Metrics, tool: &'static str, status: &'static str, backend: &'static str) {
         let mut running = metrics.begin(tool, "draft");
         running.on(backend);
         running.end(status);
