@@ -12,7 +12,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::units::{Edition, Micros};
 
-pub(crate) use search::{Hit, search};
+pub(crate) use search::search;
 
 /// What a name stands for. Names are unique within a kind and edition only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -160,7 +160,7 @@ pub(crate) async fn compose(
         report.outcome = Outcome::Cancelled;
     } else if run.abort && report.outcome == Outcome::Partial {
         report.outcome = Outcome::Aborted;
-        clear_away(app, &draft, &backend, &mut report).await;
+        clear_away(app, &draft, &backend, &mut report);
     } else if report.totals.ok == 0 && report.totals.asked > 0 {
         report.outcome = Outcome::Failed;
     } else {
@@ -391,7 +391,7 @@ async fn save(
 }
 
 /// After an abort nothing stays on the engine; a server cannot delete, so its left-over draft is named.
-async fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Report) {
+fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Report) {
     if backend == "remote" {
         report.notes.push(format!(
             "the CapCut API cannot delete drafts: {draft} is left there, unfinished"

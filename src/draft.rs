@@ -7,7 +7,6 @@ pub(crate) mod finished;
 pub(crate) mod ids;
 pub(crate) mod keyframe;
 pub(crate) mod material;
-pub(crate) mod picture;
 pub(crate) mod segment;
 pub(crate) mod text;
 pub(crate) mod track;

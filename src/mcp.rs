@@ -58,7 +58,10 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     let broken = CancellationToken::new();
     let (input, output) = stdio::open();
     let lines = Lines::new(input, output, manners, broken.clone());
-    serve_on(Server::new(app, tools), lines, broken).await
+    let served = serve_on(Server::new(Arc::clone(&app), tools), lines, broken).await;
+    // Work that was answered `running` goes on without its client.
+    app.jobs.drain().await;
+    served
 }
 
 /// Longer than any call may take.

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::Edition;
 
 /// The variables that are read, each with what it stands in for.
+#[cfg_attr(not(test), expect(dead_code, reason = "the README is held to it"))]
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (API_URL, "`--api-url`: where the CapCut API answers"),
     (DATA_DIR, "`--data-dir`: where drafts are kept"),

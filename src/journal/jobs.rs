@@ -69,6 +69,7 @@ impl Journal {
 
     /// The jobs that nobody has ended, the oldest first: still at work, or left behind by a process
     /// that died.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn jobs_unfinished(&self) -> Result<Vec<Job>> {
         let found: Vec<(Job, String)> = self.with(|connection| {
             connection

@@ -153,10 +153,7 @@ impl LocalTool for ComposeDraft {
 impl ComposeDraft {
     async fn taking(&self, app: &Arc<App>) -> Result<(Plan, Option<DraftId>)> {
         let mut resume = None;
-        let mut plan = match &self.plan {
-            Some(plan) => Some(Value::Object(plan.clone())),
-            None => None,
-        };
+        let mut plan = self.plan.clone().map(Value::Object);
         if let Some(id) = &self.resume {
             if id.starts_with("job_") {
                 let state = app.jobs.wait(id, Duration::ZERO).await?;

@@ -75,7 +75,7 @@ impl From<&'static Entry> for Named {
             duration: entry
                 .duration
                 .filter(|length| length.0 > 0)
-                .map(|length| length.seconds()),
+                .map(crate::units::Micros::seconds),
             vip: entry.vip,
             params: entry.params.iter().map(|param| param.name).collect(),
         }

@@ -61,7 +61,7 @@ fn secret_at(text: &str, at: usize) -> Option<Range<usize>> {
     match rest.as_bytes()[0] {
         b':' if rest.starts_with("://") => user(rest).map(|end| at + 3..at + end),
         mark @ (b'?' | b'#') => {
-            let inside = &rest[1..1 + word(&rest[1..])];
+            let inside = &rest[1..=word(&rest[1..])];
             let is_query = in_address(&text[..at]) || (mark == b'?' && inside.contains('='));
             (is_query && !inside.is_empty()).then_some(at + 1..at + 1 + inside.len())
         }

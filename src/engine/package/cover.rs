@@ -45,6 +45,7 @@ pub(super) fn write(folder: &Path, working: &Value, media: &[Medium]) {
 }
 
 /// A drawn cover, for drafts of which nothing else is known.
+#[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
 pub(crate) fn plain(width: f64, height: f64) -> Option<Vec<u8>> {
     jpeg(&drawn((width, height)))
 }
