@@ -158,6 +158,12 @@ impl Engine {
         &self.media
     }
 
+    /// The link that the API answers with a draft.
+    pub(crate) fn link(&self, draft: &DraftId) -> String {
+        let flag = u8::from(self.edition == Edition::Capcut);
+        format!("{}?draft_id={draft}&is_capcut={flag}", self.options.link)
+    }
+
     /// The link that `generate_draft_url` makes. The name of its parameter is missing, as in the API.
     pub(crate) fn download_link(&self, draft: &DraftId) -> String {
         format!("{}?={draft}", self.options.link)
