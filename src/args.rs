@@ -14,7 +14,7 @@ use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
 use crate::error::{Error, Result as Tried};
 use crate::units::Edition;
-pub(crate) use position::{Content, Placement, Position};
+pub(crate) use position::{Content, Position};
 
 /// A JSON object: arguments, a schema, a reply.
 pub(crate) type Object = serde_json::Map<String, Value>;
@@ -261,7 +261,7 @@ pub(crate) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool,
 /// A whole number from 1 to 4, where the API also takes `true` for 1.
 pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(deserializer)? {
-        value if !is_truthy(&value) && value != Value::from(0) => Ok(None),
+        value if !is_truthy(&value) && value.as_f64() != Some(0.0) => Ok(None),
         Value::Bool(true) => Ok(Some(1.0)),
         Value::Number(number) => Ok(number.as_f64()),
         value => Err(D::Error::custom(format!(
@@ -365,6 +365,10 @@ pub(crate) mod default {
         0.5
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "serde wants the type of the field"
+    )]
     pub(crate) fn some_half() -> Option<f64> {
         Some(0.5)
     }

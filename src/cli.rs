@@ -8,18 +8,18 @@ mod compose;
 mod doctor;
 mod engine;
 mod lint;
+mod logs;
+mod monitor;
 mod serve;
+mod stats;
 pub(crate) mod tools;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::Value;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
@@ -106,15 +106,15 @@ struct Options {
         default_value = "plain",
         help_heading = "Options of every command"
     )]
-    log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// For people.
-    Plain,
-    /// One JSON object a line.
-    Json,
+    log_format: logs::Format,
+    /// Also log to this file; each day and every 10 MB it is put aside as FILE.1, and five are kept.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Options of every command"
+    )]
+    log_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,6 +126,7 @@ enum Command {
     Compose(compose::Compose),
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
+    Stats(stats::Stats),
     Completions(Completions),
 }
 
@@ -189,6 +190,10 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             lint.run(&options.settings(None)?, edition)
         }
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
+        Command::Stats(stats) => {
+            options.settings(None)?;
+            wait_here(stats.run())
+        }
         Command::Engine(engine) => {
             let settings = options.settings(None)?;
             engine.run(settings)
@@ -199,7 +204,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
 impl Options {
     /// The settings of this process, and logging switched on accordingly.
     fn settings(self, tools: Option<ToolChoice>) -> Result<Settings> {
-        let format = self.log_format;
+        let (format, file) = (self.log_format, self.log_file);
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
             config_file: self.config,
@@ -210,37 +215,9 @@ impl Options {
             tools,
             ..Given::default()
         })?;
-        log_to_stderr(&settings.log, format)?;
+        logs::start(&settings.log, format, file.as_deref())?;
         Ok(settings)
     }
-}
-
-/// Logs to stderr: stdout is the protocol, or a command's result.
-fn log_to_stderr(levels: &str, format: LogFormat) -> Result<()> {
-    let targets = filter(levels)?;
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(false);
-    let registry = tracing_subscriber::registry().with(targets);
-    let started = match format {
-        LogFormat::Plain => registry.with(lines.with_target(false)).try_init(),
-        LogFormat::Json => registry.with(lines.json()).try_init(),
-    };
-    started.map_err(|e| Error::internal("logging is switched on already").source(e))
-}
-
-fn filter(levels: &str) -> Result<Targets> {
-    let targets: Targets = levels.parse().map_err(|e| {
-        Error::invalid(format!("`--log`: {levels:?} is no level"))
-            .source(Box::<dyn std::error::Error + Send + Sync>::from(e))
-            .hint("`error`, `warn`, `info`, `debug`, `trace`, or `target=level,…`")
-    })?;
-    // The SDK warns of every mistake that a client makes; whoever wants that says so.
-    Ok(if levels.contains("rmcp") {
-        targets
-    } else {
-        targets.with_target("rmcp", tracing::level_filters::LevelFilter::ERROR)
-    })
 }
 
 /// Runs a command on this one thread; blocking work still gets threads of its own.
@@ -411,17 +388,5 @@ mod tests {
         );
         let error = anyhow::Error::from(Error::media("no sound"));
         assert_eq!(describe(&error), ("no sound".to_owned(), 3));
-    }
-
-    #[test]
-    fn what_the_sdk_says_of_clients_is_quiet_unless_asked_for() {
-        let rmcp = |levels: &str| {
-            filter(levels)
-                .expect("a level")
-                .would_enable("rmcp", &tracing::Level::WARN)
-        };
-        assert!(!rmcp("info"));
-        assert!(rmcp("info,rmcp=debug"));
-        assert!(filter("loud=very").is_err());
     }
 }

@@ -23,10 +23,11 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::local;
+use crate::manifest::OnFailure;
 use crate::tools::{Manner, Object};
 use document::Document;
 use layout::{Item, Lengths};
-use plan::{OnFailure, Plan, Save, Section};
+use plan::{Plan, Save, Section};
 use report::{Outcome, Phases, Report, Row, Status, Totals};
 
 /// How many media are probed at once.
@@ -90,7 +91,7 @@ pub(crate) async fn compose(
         draft: &draft,
         context,
         present,
-        abort: plan.on_failure == OnFailure::Abort,
+        abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
         total: items.len(),

@@ -13,6 +13,8 @@ pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;
 pub(crate) mod subtitle;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timeline;
 
 use std::path::{Path, PathBuf};
@@ -156,10 +158,6 @@ impl Engine {
         &self.media
     }
 
-    pub(crate) fn journal(&self) -> &Arc<Journal> {
-        &self.journal
-    }
-
     /// The link that the API answers with a draft.
     pub(crate) fn link(&self, draft: &DraftId) -> String {
         let flag = u8::from(self.edition == Edition::Capcut);
@@ -177,27 +175,25 @@ impl Engine {
             create: Some(new),
             edit: None,
         };
-        let placed = self.open(found, call)?;
+        let placed = self.open(&found, call)?;
         Ok(placed.draft_id)
     }
 
     /// Canvas and edition of the draft that a call is for; an unknown draft is told before anything slow.
     pub(crate) fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
-        match target.draft {
-            Some(id) => self.read(id, |draft| Canvas {
+        if let Some(id) = target.draft {
+            return self.read(id, |draft| Canvas {
                 width: draft.width,
                 height: draft.height,
                 edition: draft.edition,
-            }),
-            None => {
-                check_canvas(target.width, target.height)?;
-                Ok(Canvas {
-                    width: target.width,
-                    height: target.height,
-                    edition: self.edition,
-                })
-            }
+            });
         }
+        check_canvas(target.width, target.height)?;
+        Ok(Canvas {
+            width: target.width,
+            height: target.height,
+            edition: self.edition,
+        })
     }
 
     /// Carries an edit out: checked first, then in the journal, then in the draft. What fails changes nothing,
@@ -205,7 +201,7 @@ impl Engine {
     pub(crate) fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
         let Some(id) = target.draft else {
             return self.open(
-                Found {
+                &Found {
                     create: Some(NewDraft {
                         name: None,
                         note: None,
@@ -292,7 +288,7 @@ impl Engine {
     }
 
     /// A new draft, with its first edit if there is one: both are one record.
-    fn open(&self, found: Found, call: &Call) -> Result<Placed> {
+    fn open(&self, found: &Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
             return Err(Error::internal("a draft is made of nothing"));
         };
@@ -321,7 +317,7 @@ impl Engine {
             reason: String::new(),
         };
         self.journal
-            .create(&row, &record(0, call, &found, &placed)?)?;
+            .create(&row, &record(0, call, found, &placed)?)?;
         let refreshed = Refreshed {
             media: 0,
             segments: 0,
@@ -376,15 +372,12 @@ impl Engine {
     /// Carries out what another process added; whether there was anything.
     fn catch_up(&self, draft: &mut Draft) -> Result<bool> {
         let id = draft.id.clone();
-        let last = match self.journal.last_sequence(ENGINE, &id)? {
-            Some(last) => last,
-            None => {
-                self.drafts.forget(&id);
-                return Err(self
-                    .fold(&id)
-                    .err()
-                    .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
-            }
+        let Some(last) = self.journal.last_sequence(ENGINE, &id)? else {
+            self.drafts.forget(&id);
+            return Err(self
+                .fold(&id)
+                .err()
+                .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
         };
         if last + 1 == draft.sequence {
             return Ok(false);

@@ -29,8 +29,9 @@ use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{ENGINE, Journal};
-use crate::manifest::{self, Manifest, Route};
-use crate::media::{Access, Media};
+use crate::manifest::{self, LaneName, Manifest, Route};
+use crate::media::{self, Access, Media};
+use crate::metrics::{self, BreakerState, Metrics, Running};
 use crate::settings::{BackendChoice, Settings};
 use crate::tools::{Manner, Request, Spec, Turn};
 
@@ -68,6 +69,7 @@ pub(crate) struct App {
     pub jobs: jobs::Jobs,
     pub servers: Servers,
     pub lanes: lanes::Lanes,
+    pub metrics: Metrics,
     turns: turns::Turns,
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
@@ -136,6 +138,7 @@ impl App {
         Self {
             servers: Servers::new(settings.api_url.as_deref(), &manifest, &media),
             lanes: lanes::Lanes::new(&manifest),
+            metrics: Metrics::new(),
             turns: turns::Turns::default(),
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
@@ -187,6 +190,7 @@ impl App {
         }
     }
 
+    /// Counts a call, whether it ends or is dropped on the way.
     async fn carry_out(
         self: &Arc<Self>,
         request: Box<dyn Request>,
@@ -194,17 +198,35 @@ impl App {
         home: Option<Home>,
     ) -> Result<Value> {
         let request = request.as_ref();
-        let spec = request.spec();
-        let route = self.manifest.route(spec.name)?;
-        if !spec.routed {
-            return self.carry_out_here(request, route, &context).await;
+        let route = self.manifest.route(request.spec().name)?;
+        let mut running = self.metrics.begin(request.spec().name, lane_name(route));
+        let ended = self
+            .route(request, route, &context, home, &mut running)
+            .await;
+        running.end(metrics::status(&ended));
+        ended
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        request: &dyn Request,
+        route: &Route,
+        context: &Context,
+        home: Option<Home>,
+        running: &mut Running<'_>,
+    ) -> Result<Value> {
+        if !request.spec().routed {
+            running.on(metrics::LOCAL);
+            let _active = self.metrics.active(metrics::NO_LANE);
+            return self.carry_out_here(request, route, context).await;
         }
         let moving = home.is_some();
         let home = match home {
             Some(home) => home,
             None => self.home(request).await?,
         };
-        let ended = self.at(&home, request, route, &context).await;
+        running.on(home.backend.name());
+        let ended = self.at(&home, request, route, context).await;
         // The server that would have made the draft is gone, and nothing was done: choose again, once.
         let choose_again = |failure: &Failure| {
             !moving
@@ -221,7 +243,8 @@ impl App {
                     remote.doubt().await;
                 }
                 let home = self.home(request).await?;
-                let ended = self.at(&home, request, route, &context).await;
+                running.on(home.backend.name());
+                let ended = self.at(&home, request, route, context).await;
                 ended.map_err(|failure| failure.error)
             }
             ended => ended.map_err(|failure| failure.error),
@@ -340,6 +363,8 @@ impl App {
                 "trying again: {}",
                 failure.error.message
             );
+            self.metrics
+                .retry(attempt.request.spec().name, failed.class());
             tokio::time::sleep(wait).await;
         }
     }
@@ -366,6 +391,7 @@ impl App {
             }
             None => None,
         };
+        let _active = self.metrics.active(lane_name(route));
         let timeout = self.manifest.timeout(route);
         let until = *attempt
             .until
@@ -449,6 +475,31 @@ impl App {
         }
     }
 
+    /// A call whose arguments were refused, so that it never began.
+    pub(crate) fn refused(&self, tool: &'static str, error: &Error) {
+        let lane = self
+            .manifest
+            .route(tool)
+            .map_or(metrics::NO_LANE, lane_name);
+        self.metrics.begin(tool, lane).end(error.kind.name());
+    }
+
+    /// The metrics as they are now; breakers move with time, so they are asked.
+    pub(crate) fn metrics_text(&self) -> String {
+        let now = Instant::now();
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (base, breaker) in &*breakers {
+            let state = match breaker.position(now) {
+                Position::Closed => BreakerState::Closed,
+                Position::HalfOpen => BreakerState::HalfOpen,
+                Position::Open => BreakerState::Open,
+            };
+            self.metrics.breaker(&media::shown(base), state);
+        }
+        drop(breakers);
+        self.metrics.render()
+    }
+
     /// The state of a server's breaker.
     pub(crate) fn position(&self, remote: &Remote) -> Position {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -475,6 +526,10 @@ impl App {
             .or_insert_with(|| Breaker::new(self.manifest.breaker));
         act(breaker)
     }
+}
+
+fn lane_name(route: &Route) -> &'static str {
+    route.lane.map_or(metrics::NO_LANE, LaneName::name)
 }
 
 /// A call that the breaker let go; whoever drops it without a verdict has learnt nothing.

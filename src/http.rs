@@ -63,6 +63,8 @@ pub(crate) struct Api {
     run: Run,
     /// What `GET /health` answers.
     health: Value,
+    /// Told of calls whose arguments are refused, which are never run.
+    refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     link: Link,
     calls: Arc<Semaphore>,
     receiver: Receiver,
@@ -81,14 +83,17 @@ impl Api {
         let engine = Arc::clone(&app.engine);
         let health = dialect::engine_health(engine.edition(), app.journal.path());
         let app = Arc::clone(app);
-        Self::new(
+        let counts = Arc::clone(&app);
+        let mut api = Self::new(
             health,
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
                 Box::pin(async move { app.run(request, Context::default()).await })
             }),
-        )
+        );
+        api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
+        api
     }
 
     fn new(health: Value, link: Link, run: Run) -> Self {
@@ -116,6 +121,7 @@ impl Api {
             routes,
             run,
             health,
+            refused: Box::new(|_, _| {}),
             link,
             calls: Arc::new(Semaphore::new(CALLS)),
             receiver: Receiver::default(),
@@ -196,7 +202,10 @@ impl Api {
         }
         let request = match spec.decode(arguments, Manner::Api) {
             Ok(request) => request,
-            Err(error) => return failed(spec, &error, None),
+            Err(error) => {
+                (self.refused)(spec, &error);
+                return failed(spec, &error, None);
+            }
         };
         let draft = request.draft().cloned();
         let reply = match (self.run)(request).await {

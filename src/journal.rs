@@ -324,7 +324,9 @@ impl Journal {
     /// The ids most like `draft`, best first: for "did you mean". A draft of that name counts as best.
     pub(crate) fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
         const RECENT: usize = 1000;
-        let name = draft.trim().to_lowercase();
+        // Nothing near is much longer, and comparing takes as long as the text is.
+        let draft: String = draft.trim().chars().take(100).collect();
+        let name = draft.to_lowercase();
         let mut near: Vec<(usize, DraftId)> = self
             .list(false, RECENT, None)?
             .into_iter()
@@ -332,7 +334,7 @@ impl Journal {
                 let distance = if row.name.to_lowercase() == name {
                     0
                 } else {
-                    strsim::osa_distance(draft, row.id.as_str())
+                    strsim::osa_distance(&draft, row.id.as_str())
                 };
                 (distance, row.id)
             })

@@ -18,6 +18,7 @@ mod sniff;
 mod tests;
 mod timeline;
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -90,12 +91,10 @@ pub(crate) fn worst(problems: &[Problem]) -> Option<Severity> {
 
 fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
     let mut report = Report::default();
-    let truth = files::check(folder, &mut report);
-    if let Some((file, document)) = truth {
+    if let Some(document) = files::check(folder, &mut report) {
         let draft = Draft::new(document);
         let context = Context {
             folder,
-            file,
             draft: &draft,
             options,
         };
@@ -106,15 +105,13 @@ fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
         meta::check(&context, &media, &mut report);
     }
     let mut problems = report.problems;
-    problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    problems.sort_by_key(|problem| Reverse(problem.severity));
     problems
 }
 
 /// What the checks look at.
 struct Context<'a> {
     folder: &'a Folder,
-    /// The file of the document.
-    file: &'a str,
     draft: &'a Draft<'a>,
     options: &'a Options,
 }

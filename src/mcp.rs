@@ -9,7 +9,7 @@ mod stdio;
 mod transport;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -103,16 +103,27 @@ where
 /// The server as `rmcp` sees it.
 struct Server {
     app: Arc<App>,
-    tools: Vec<Tool>,
+    choice: ToolChoice,
+    /// Made when first asked for: the schemas cost more than all the rest of the greeting.
+    tools: OnceLock<Vec<Tool>>,
 }
 
 impl Server {
     fn new(app: Arc<App>, choice: ToolChoice) -> Self {
-        let tools = local::all()
-            .filter(|spec| choice == ToolChoice::Full || !is_long_list(spec))
-            .map(tool)
-            .collect();
-        Self { app, tools }
+        Self {
+            app,
+            choice,
+            tools: OnceLock::new(),
+        }
+    }
+
+    fn tools(&self) -> &[Tool] {
+        self.tools.get_or_init(|| {
+            local::all()
+                .filter(|spec| self.choice == ToolChoice::Full || !is_long_list(spec))
+                .map(tool)
+                .collect()
+        })
     }
 
     /// Decodes and carries out; `None` when the tool does not exist.
@@ -125,7 +136,10 @@ impl Server {
         let spec = local::find(name)?;
         let request = match spec.decode(arguments, Manner::Strict) {
             Ok(request) => request,
-            Err(error) => return Some(Err(error)),
+            Err(error) => {
+                self.app.refused(spec.name, &error);
+                return Some(Err(error));
+            }
         };
         let token = context.meta.get_progress_token();
         let cancel = context.ct;
@@ -203,13 +217,13 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.clone())
+        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
             .with_ttl_ms(UNCHANGING_MS)
             .with_cache_scope(CacheScope::Public))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools.iter().find(|tool| tool.name == name).cloned()
+        self.tools().iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::error::{Kind, Result};
@@ -23,6 +24,9 @@ pub(crate) const NO_LANE: &str = "none";
 
 /// The backend of calls that ended before one was chosen.
 pub(crate) const NO_BACKEND: &str = "none";
+
+/// The backend of tools that are carried out here, whatever keeps the draft.
+pub(crate) const LOCAL: &str = "local";
 
 /// The status of a call that succeeded; the others are the names of [`Kind`].
 pub(crate) const OK: &str = "ok";
@@ -90,7 +94,11 @@ impl Metrics {
                 &["tool", "status", "lane", "backend"],
             ),
             duration,
-            active: gauge(ACTIVE, "Calls under way.", &["lane"]),
+            active: gauge(
+                ACTIVE,
+                "Calls that have their slot in a lane now.",
+                &["lane"],
+            ),
             errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
             breaker: gauge(
                 BREAKER,
@@ -102,9 +110,8 @@ impl Metrics {
         }
     }
 
-    /// A call begins. It ends with [`Running::end`], or when what is given back is dropped.
+    /// A call begins, waiting included. It ends with [`Running::end`], or when what is given back is dropped.
     pub(crate) fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
-        self.active.with_label_values(&[lane]).inc();
         Running {
             metrics: self,
             tool,
@@ -113,6 +120,13 @@ impl Metrics {
             status: None,
             since: Instant::now(),
         }
+    }
+
+    /// A call has its slot, until what is given back is dropped.
+    pub(crate) fn active(&self, lane: &str) -> Active {
+        let gauge = self.active.with_label_values(&[lane]);
+        gauge.inc();
+        Active(gauge)
     }
 
     /// A call is sent again; `class` is why: `unsent`, `busy` or `transient`.
@@ -146,27 +160,36 @@ pub(crate) fn status<T>(ended: &Result<T>) -> &'static str {
     ended.as_ref().map_or_else(|e| e.kind.name(), |_| OK)
 }
 
+/// A call that has its slot.
+#[must_use = "a call that is dropped at once is not active"]
+pub(crate) struct Active(IntGauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// A call under way. Dropped without an end it counts as given up, or as a fault of ours in a panic.
 #[must_use = "a call that is dropped at once counts as cancelled"]
 pub(crate) struct Running<'a> {
     metrics: &'a Metrics,
     tool: &'static str,
     lane: &'static str,
-    backend: &'a str,
-    status: Option<&'a str>,
+    backend: &'static str,
+    status: Option<&'static str>,
     since: Instant,
 }
 
-impl<'a> Running<'a> {
-    /// It is known who carries the call out, should it not come to its end.
-    pub(crate) fn on(&mut self, backend: &'a str) {
+impl Running<'_> {
+    /// It is known who carries the call out: `embedded`, `remote` or [`LOCAL`].
+    pub(crate) fn on(&mut self, backend: &'static str) {
         self.backend = backend;
     }
 
     /// The call ended: `status` is [`OK`] or the name of a [`Kind`].
-    pub(crate) fn end(mut self, status: &'a str, backend: &'a str) {
+    pub(crate) fn end(mut self, status: &'static str) {
         self.status = Some(status);
-        self.backend = backend;
     }
 }
 
@@ -187,7 +210,6 @@ impl Drop for Running<'_> {
             };
             given_up.name()
         });
-        metrics.active.with_label_values(&[lane]).dec();
         metrics
             .requests
             .with_label_values(&[tool, status, lane, backend])
@@ -217,16 +239,23 @@ mod tests {
         );
     }
 
+    fn ended(metrics: &Metrics, tool: &'static str, status: &'static str, backend: &'static str) {
+        let mut running = metrics.begin(tool, "draft");
+        running.on(backend);
+        running.end(status);
+    }
+
     #[test]
     fn a_call_that_ended_is_counted_with_all_its_labels() {
         let metrics = Metrics::new();
-        let running = metrics.begin("add_text", "draft");
+        let active = metrics.active("draft");
         has(
             &metrics.render(),
             r#"mcp_bridge_parallel_tasks_active{lane="draft"} 1"#,
         );
-        running.end(OK, "embedded");
-        metrics.begin("add_text", "draft").end("conflict", "remote");
+        drop(active);
+        ended(&metrics, "add_text", OK, "embedded");
+        ended(&metrics, "add_text", "conflict", "remote");
         let text = metrics.render();
         for line in [
             r#"mcp_bridge_requests_total{backend="embedded",lane="draft",status="ok",tool="add_text"} 1"#,
@@ -249,6 +278,7 @@ mod tests {
         drop(running);
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _running = metrics.begin("query_script", "query");
+            let _active = metrics.active("query");
             std::panic::resume_unwind(Box::new("on purpose"));
         }));
         assert!(panic.is_err());
@@ -256,7 +286,6 @@ mod tests {
         for line in [
             r#"mcp_bridge_errors_total{backend="remote",kind="cancelled",tool="save_draft"} 1"#,
             r#"mcp_bridge_errors_total{backend="none",kind="internal",tool="query_script"} 1"#,
-            r#"mcp_bridge_parallel_tasks_active{lane="draft"} 0"#,
             r#"mcp_bridge_parallel_tasks_active{lane="query"} 0"#,
         ] {
             has(&text, line);
@@ -301,19 +330,20 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        metrics.begin("add_audio", "audio").end(OK, "embedded");
+                        let _active = metrics.active("draft");
+                        ended(&metrics, "add_audio", OK, "embedded");
                     }
                 });
             }
         });
         let text = metrics.render();
-        let labels = r#"backend="embedded",lane="audio""#;
+        let labels = r#"backend="embedded",lane="draft""#;
         for line in [
             format!(r#"mcp_bridge_requests_total{{{labels},status="ok",tool="add_audio"}} 2000"#),
             format!(
                 r#"mcp_bridge_request_duration_seconds_bucket{{{labels},tool="add_audio",le="+Inf"}} 2000"#
             ),
-            r#"mcp_bridge_parallel_tasks_active{lane="audio"} 0"#.to_owned(),
+            r#"mcp_bridge_parallel_tasks_active{lane="draft"} 0"#.to_owned(),
         ] {
             has(&text, &line);
         }

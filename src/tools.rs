@@ -22,6 +22,7 @@ pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
 /// What clients ask people by; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the hints of MCP")]
 pub(crate) struct Hints {
     pub read_only: bool,
     pub destructive: bool,
@@ -168,6 +169,8 @@ pub(crate) trait Request: Send + Sync {
 
 type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
 
+type ToApi = fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>;
+
 /// A tool in the list.
 pub(crate) struct Spec {
     pub name: &'static str,
@@ -178,7 +181,7 @@ pub(crate) struct Spec {
     pub routed: bool,
     pub texts: Texts,
     decode: Decode,
-    to_api: fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>,
+    to_api: ToApi,
     make_input: fn() -> Object,
     make_output: fn() -> Object,
     schemas: OnceLock<Schemas>,

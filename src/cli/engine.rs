@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
+use super::monitor::Monitor;
 use crate::engine::{self, Options};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
@@ -42,6 +43,8 @@ pub(super) struct Engine {
     /// The site that the `draft_url` of answers begins with.
     #[arg(long, value_name = "URL", value_parser = parse_site)]
     draft_domain: Option<String>,
+    #[command(flatten)]
+    monitor: Monitor,
 }
 
 impl Engine {
@@ -74,6 +77,7 @@ impl Engine {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| not_bound(address, error))?;
+        self.monitor.listen(&app).await?;
         let address = listener.local_addr().map_err(|error| {
             Error::internal("the listener does not know its own address").source(error)
         })?;

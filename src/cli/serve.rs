@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::monitor::Monitor;
 use crate::exec::App;
 use crate::mcp;
 use crate::settings::ToolChoice;
@@ -20,6 +21,8 @@ pub(super) struct Serve {
     /// Which tools clients are shown: `default`, or `full` with the long lists of names.
     #[arg(long, value_name = "SET", value_parser = parse_tools)]
     pub(super) tools: Option<ToolChoice>,
+    #[command(flatten)]
+    monitor: Monitor,
 }
 
 fn parse_tools(text: &str) -> Result<ToolChoice, String> {
@@ -44,6 +47,7 @@ impl Serve {
             );
             writeln!(io::stderr(), "{}", by_hand(&command))?;
         }
+        self.monitor.listen(&app).await?;
         let tools = app.settings.tools;
         Box::pin(mcp::serve(app, tools)).await?;
         Ok(ExitCode::SUCCESS)

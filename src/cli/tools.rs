@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::args::mend::Comfort;
+use crate::args::schema;
 use crate::cli;
 use crate::compose::schema as plan_schema;
 use crate::error::Result;
@@ -67,7 +68,7 @@ fn as_json(spec: &Spec) -> Value {
         "name": spec.name,
         "title": spec.title,
         "description": spec.description(),
-        "inputSchema": **spec.input(),
+        "inputSchema": *schema::shown(spec.input()),
         "outputSchema": **spec.output(),
         "annotations": {
             "readOnlyHint": spec.hints.read_only,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::manifest::OnFailure;
 use crate::tools::Object;
 
 /// A whole video: canvas, audio, pictures, texts, subtitles and what follows, then the save.
@@ -82,23 +83,14 @@ pub(crate) struct Plan {
     )]
     #[schemars(schema_with = "object")]
     pub save: Option<Save>,
-    /// What a failed item means for the rest: go on without it, or stop and leave nothing behind.
-    #[serde(default)]
-    pub on_failure: OnFailure,
+    /// What a failed item means for the rest: `partial_continue` goes on without it, `abort` stops and leaves
+    /// nothing behind; without it what `tools.toml` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
     /// Values for the `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
     pub inputs: BTreeMap<String, Value>,
-}
-
-/// What a failed item means for the rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(crate) enum OnFailure {
-    #[default]
-    PartialContinue,
-    Abort,
 }
 
 /// Whether and how the draft is saved.

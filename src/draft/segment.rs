@@ -197,15 +197,6 @@ impl Content {
             Self::Sound(_) | Self::Effect(_) => None,
         }
     }
-
-    /// Which part of the file it shows or plays.
-    pub(crate) fn source(&self) -> Option<Range> {
-        match self {
-            Self::Picture(picture) => Some(picture.source),
-            Self::Sound(sound) => Some(sound.source),
-            _ => None,
-        }
-    }
 }
 
 impl Segment {

@@ -7,6 +7,7 @@ use crate::draft::material::{Animations, TextEffect};
 use crate::draft::segment::Clip;
 
 /// A text on the canvas.
+#[expect(clippy::struct_field_names, reason = "a text has a text")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Text {
     #[serde(skip)]

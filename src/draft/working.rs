@@ -93,7 +93,7 @@ fn part(out: &mut String, name: &str, draft: &Draft, segments: &All<'_>) {
         "duration" => {
             let _ = write!(out, "{}", draft.duration().0);
         }
-        "tracks" => list(out, draft.stacked(), |out, track| write_track(out, track)),
+        "tracks" => list(out, draft.stacked(), write_track),
         "mask_key" => out.push_str(match draft.edition {
             Edition::Capcut => "\"common_mask\"",
             Edition::Jianying => "\"masks\"",
@@ -731,13 +731,14 @@ fn string(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draft::material::Known;
 
     #[test]
     fn paths_follow_the_system_of_the_folder() {
         let check = |folder, expected: &str| {
             let mut draft = crate::draft::tests::empty();
             draft.id = crate::draft::ids::DraftId("d".into());
-            let media = Media::new(MediaKind::Video, "u", Some(folder), Default::default());
+            let media = Media::new(MediaKind::Video, "u", Some(folder), Known::default());
             let name = &media.name;
             assert_eq!(
                 path(&draft, &media),

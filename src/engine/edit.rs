@@ -51,6 +51,7 @@ pub(crate) struct Used {
     pub given: Micros,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(time: &Micros) -> bool {
     *time == Micros::ZERO
 }

@@ -191,6 +191,7 @@ pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
 mod tests {
     use super::*;
     use crate::draft::ids::Id;
+    use crate::draft::material::StickerMaterial;
     use crate::draft::segment::{Clip, Sticker};
 
     fn range(start: i64, end: i64) -> Range {
@@ -205,7 +206,7 @@ mod tests {
                 order: 0,
                 target: range(start, end),
                 content: Content::Sticker(Box::new(Sticker {
-                    material: Default::default(),
+                    material: StickerMaterial::default(),
                     clip: Clip::default(),
                 })),
                 keyframes: Vec::new(),

@@ -39,6 +39,17 @@ pub(crate) struct Failed {
     pub after: Option<Duration>,
 }
 
+impl Failed {
+    /// The name of the policy that [`wait`] goes by, for reports.
+    pub(crate) fn class(self) -> &'static str {
+        match self.kind {
+            Kind::Busy => "busy",
+            Kind::Unsent => "unsent",
+            _ => "transient",
+        }
+    }
+}
+
 /// The wait after the given number of tries. With jitter it is drawn from its upper half, so that
 /// callers that failed together do not come back together.
 fn pause(policy: Policy, tries: u32, random: f64) -> Duration {

@@ -1,11 +1,16 @@
 //! Failures in the words that scripts written for the reference API compare with. The words of each tool
 //! are its own ([`Texts`]); here they are put together.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::args::{Object, is_truthy};
 use crate::error::{Error, Kind};
 use crate::tools::Texts;
+
+/// Bytes of an error, at most.
+const LONGEST: usize = 8000;
 
 /// The API's sentence when something that is needed is not there.
 pub(super) fn missing(texts: &Texts, arguments: &Object) -> Option<&'static str> {
@@ -21,7 +26,7 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
         && error.kind == Kind::NotFound
         && !texts.unknown.is_empty()
     {
-        let sentence = texts.unknown.replace("{}", id);
+        let sentence = texts.unknown.replace("{}", &shortened(id));
         return match &error.hint {
             Some(hint) => format!("{sentence} {hint}"),
             None => sentence,
@@ -31,13 +36,27 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
         .to_string()
         .replace(".\nhint: ", ". ")
         .replace("\nhint: ", "; ");
+    let told = shortened(&told);
     // A sentence that ends does not need to end twice.
     let told = if texts.after.starts_with('.') {
         told.trim_end_matches('.')
     } else {
-        &told
+        told.as_ref()
     };
     format!("{}{told}{}", texts.before, texts.after)
+}
+
+/// Without the middle of what is too long to be read; an argument of a megabyte may be quoted in it.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let half = LONGEST / 2;
+    let (start, end) = (
+        text.floor_char_boundary(half),
+        text.ceil_char_boundary(text.len() - half),
+    );
+    Cow::Owned(format!("{} … {}", &text[..start], &text[end..]))
 }
 
 #[cfg(test)]
@@ -86,5 +105,17 @@ mod tests {
             failure(texts("query_script"), &error, Some("dfd_1")),
             "Draft dfd_1 does not exist in cache. did you mean dfd_2?"
         );
+    }
+
+    #[test]
+    fn an_error_is_short_whatever_it_quotes() {
+        let long = "好".repeat(1 << 18);
+        let error = Error::invalid(format!("{long} is no name")).hint("another one");
+        let text = failure(texts("add_video"), &error, None);
+        assert!(text.len() < LONGEST + 100, "{} bytes", text.len());
+        assert!(text.ends_with("好 is no name; another one."));
+        let error = Error::not_found("no such draft");
+        let text = failure(texts("query_script"), &error, Some(&long));
+        assert!(text.len() < LONGEST + 100, "{} bytes", text.len());
     }
 }

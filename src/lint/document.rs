@@ -103,8 +103,11 @@ pub(super) struct Material<'a> {
     pub duration: Number,
     pub width: Number,
     pub height: Number,
+    /// Of sound and most others.
     pub name: Text<'a>,
-    pub material_name: Text<'a>,
+    /// Of pictures, which have no `name`.
+    #[serde(rename = "material_name")]
+    pub picture_name: Text<'a>,
     pub local_material_id: Text<'a>,
     pub check_flag: Number,
     pub content: Text<'a>,

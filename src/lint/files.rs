@@ -8,11 +8,8 @@ use super::document::{self, Document};
 use super::folder::{Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
 use super::paths::file_name;
 
-/// Checks the files, and gives the document that counts with its file's name.
-pub(super) fn check<'a>(
-    folder: &'a Folder,
-    report: &mut Report,
-) -> Option<(&'a str, Document<'a>)> {
+/// Checks the files, and gives the document that counts.
+pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Document<'a>> {
     readable(folder, report);
     let mut truth = None;
     for file in folder.candidates() {
@@ -50,8 +47,7 @@ pub(super) fn check<'a>(
         );
     }
     leftovers(folder, report);
-    let (file, document) = truth?;
-    Some((&file.name, document))
+    truth.map(|(_, document)| document)
 }
 
 fn readable(folder: &Folder, report: &mut Report) {

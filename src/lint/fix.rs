@@ -123,7 +123,6 @@ impl Work {
         };
         let context = Context {
             folder,
-            file: &file.name,
             draft: &draft,
             options,
         };
@@ -145,9 +144,9 @@ impl Work {
         })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
         let bin = meta::mend(&patient, &mut meta, draft.end());
-        let changed = document::mend(&patient, &mut value, &bin);
+        let mended = document::mend(&patient, &mut value, &bin).then(|| value.to_string());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
-        self.write_documents(&patient, file, changed.then(|| value.to_string()), &draft)?;
+        self.write_documents(&patient, file, mended.as_deref(), &draft)?;
         if meta_changed {
             self.write(folder, META, meta.to_string().as_bytes())?;
         }
@@ -189,11 +188,11 @@ impl Work {
         &mut self,
         patient: &Patient<'_>,
         file: &File,
-        mended: Option<String>,
+        mended: Option<&str>,
         draft: &Draft<'_>,
     ) -> Result<()> {
         let folder = patient.folder;
-        let bytes = mended.as_ref().map_or(file.json(), |text| text.as_bytes());
+        let bytes = mended.map_or(file.json(), str::as_bytes);
         for mirror in folder.mirrors(&file.name) {
             if mended.is_some() || !same_document(file, mirror) {
                 self.write(folder, &mirror.name, bytes)?;
@@ -304,7 +303,7 @@ impl Backup {
     fn new(folder: &Folder, backups: &Path) -> Self {
         let seconds = now() / 1_000_000;
         let name = folder.name();
-        let free = (0..)
+        let free = (0..u32::MAX)
             .map(|number| match number {
                 0 => backups.join(format!("{name}-{seconds}")),
                 number => backups.join(format!("{name}-{seconds}-{number}")),

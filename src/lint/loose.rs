@@ -94,10 +94,6 @@ impl<T> List<T> {
             .enumerate()
             .filter_map(|(index, element)| Some((index, element.get()?)))
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.get().map_or(0, Vec::len)
-    }
 }
 
 impl<'a, 'de: 'a> Shape<'de> for Cow<'a, str> {
@@ -106,13 +102,13 @@ impl<'a, 'de: 'a> Shape<'de> for Cow<'a, str> {
     }
 }
 
-impl<'de> Shape<'de> for f64 {
+impl Shape<'_> for f64 {
     fn number(number: f64) -> Option<Self> {
         Some(number)
     }
 }
 
-impl<'de> Shape<'de> for bool {
+impl Shape<'_> for bool {
     fn boolean(value: bool) -> Option<Self> {
         Some(value)
     }

@@ -107,7 +107,7 @@ pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
 /// What the file of a material is called.
 fn name<'a>(list: &str, material: &'a Material<'a>) -> &'a str {
     let name = match list {
-        "videos" => material.material_name.str(),
+        "videos" => material.picture_name.str(),
         _ => material.name.str(),
     };
     if name.is_empty() {

@@ -23,7 +23,7 @@ pub(crate) fn without_verbatim(path: PathBuf) -> PathBuf {
     }
 }
 
-/// `C:\…`, `C:/…`, `\\server\share` or `//server/share`.
+/// `C:\…`, `C:/…`, `\\server\share`, or that as the app writes it, `//server/share`.
 pub(crate) fn is_windows(path: &str) -> bool {
     let bytes = path.as_bytes();
     path.starts_with("\\\\")

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Snapshot {
     pub tools: BTreeMap<String, Tool>,
-    /// Calls under way in each lane.
+    /// Calls that have their slot, by lane.
     pub lanes: BTreeMap<String, u64>,
     /// The state of each backend's breaker, by its name.
     pub breakers: BTreeMap<String, &'static str>,
@@ -175,14 +175,18 @@ mod tests {
     fn what_was_counted_is_read_back() {
         let metrics = Metrics::new();
         for _ in 0..3 {
-            metrics.begin("add_text", "draft").end(OK, "embedded");
+            metrics.begin("add_text", "draft").end(OK);
         }
-        metrics.begin("add_text", "draft").end("timeout", "remote");
+        let mut running = metrics.begin("add_text", "draft");
+        running.on("remote");
+        running.end("timeout");
         metrics.retry("add_text", "unsent");
         metrics.breaker("remote", BreakerState::HalfOpen);
+        drop(metrics.active("draft"));
+        let _active = metrics.active("query");
         let running = metrics.begin("query_script", "query");
         let snapshot = Snapshot::parse(&metrics.render()).expect("our own text");
-        running.end(OK, "remote");
+        running.end(OK);
         let tool = &snapshot.tools["add_text"];
         assert_eq!((tool.calls, tool.failed(), tool.retries), (4, 1, 1));
         assert_eq!(tool.errors["timeout"], 1);

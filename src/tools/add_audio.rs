@@ -77,10 +77,12 @@ pub(crate) struct AddAudio {
     pub draft_folder: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("audio_main".to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn normal() -> Option<f64> {
     Some(1.0)
 }

@@ -65,6 +65,7 @@ fn three() -> f64 {
     3.0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("effect_01".to_owned())
 }

@@ -146,6 +146,7 @@ fn three() -> f64 {
     3.0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("image_main".to_owned())
 }

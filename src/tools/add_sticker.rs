@@ -94,6 +94,7 @@ fn five() -> f64 {
     5.0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("sticker_main".to_owned())
 }

@@ -24,6 +24,7 @@ use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
+#[expect(clippy::struct_excessive_bools, reason = "each is an argument of the API")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSubtitle {
     /// Draft to add to; without it a new one is made.
@@ -134,10 +135,12 @@ fn white() -> String {
     "#FFFFFF".to_owned()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("subtitle".to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn usual_font() -> Option<String> {
     Some("思源粗宋".to_owned())
 }

@@ -191,10 +191,12 @@ fn five() -> f64 {
     5.0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("text_main".to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn usual_font() -> Option<String> {
     Some("文轩体".to_owned())
 }
@@ -317,16 +319,17 @@ impl AddText {
             let (styles, fonts) = self.parts(edition, &whole, border_color, count)?;
             (styles, Some(fonts))
         };
-        let shadow = match self.shadow_enabled {
-            true => Some(Shadow {
+        let shadow = if self.shadow_enabled {
+            Some(Shadow {
                 alpha: parts::finite("shadow_alpha", self.shadow_alpha)?,
                 angle: parts::finite("shadow_angle", self.shadow_angle)?,
                 color: self.shadow_color.as_str().into(),
                 rgb: shadow_color(&self.shadow_color, strict)?,
                 distance: parts::finite("shadow_distance", self.shadow_distance)?,
                 smoothing: parts::finite("shadow_smoothing", self.shadow_smoothing)?,
-            }),
-            false => None,
+            })
+        } else {
+            None
         };
         let given = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
         let bubble = given(&self.bubble_effect_id)

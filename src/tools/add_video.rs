@@ -133,10 +133,12 @@ pub(crate) struct AddVideo {
     pub draft_folder: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn unknown() -> Option<f64> {
     Some(0.0)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }

@@ -50,6 +50,7 @@ pub(crate) struct AddVideoKeyframe {
     pub values: Option<Vec<Value>>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }

@@ -14,6 +14,7 @@ use crate::tools::{Call, Hints, Manner, Tool};
 use crate::units::Edition;
 
 /// A page of names.
+#[expect(clippy::struct_field_names, reason = "they are the names of the reply")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Names {
     /// How many there are in all.

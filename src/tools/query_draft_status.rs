@@ -21,6 +21,7 @@ pub(crate) struct QueryDraftStatus {
 }
 
 /// How far a save is.
+#[expect(clippy::struct_field_names, reason = "they are the names of the API")]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Status {
     /// `processing`, `completed` or `failed`.
@@ -33,10 +34,6 @@ pub(crate) struct Status {
     pub completed_files: u64,
     /// All media files.
     pub total_files: u64,
-    /// Always empty; see `save_draft` for the folder.
-    #[serde(default, skip_serializing)]
-    #[schemars(skip)]
-    pub draft_url: Option<Value>,
 }
 
 impl Tool for QueryDraftStatus {
@@ -69,7 +66,6 @@ impl Tool for QueryDraftStatus {
             progress: progress.percent,
             completed_files: progress.files_done,
             total_files: progress.files,
-            draft_url: None,
         })
     }
 

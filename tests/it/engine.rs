@@ -1,1 +1,623 @@
-//! The embedded engine served over HTTP: `capcut-mcp engine`.
+//! The embedded engine served over HTTP: `capcut-mcp engine`. What it does otherwise than the reference API, on
+//! purpose, is told in `docs/compatibility.md`; each of that has its test here.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, Served, media, shared};
+
+/// An engine that may read the small media, and a draft in it.
+struct Bench {
+    engine: Served,
+    draft: Value,
+    clip: String,
+    music: String,
+    picture: String,
+}
+
+impl Bench {
+    fn new(home: &Home) -> Self {
+        let folder = media("clip.mp4");
+        let folder = folder.parent().expect("a folder").display().to_string();
+        let engine = home.engine(&["--allow-dir", &folder]);
+        let path = |name| media(name).display().to_string();
+        let draft = engine.output("/create_draft", &json!({})).expect("a draft")["draft_id"].take();
+        Self {
+            draft,
+            clip: path("clip.mp4"),
+            music: path("music.mp3"),
+            picture: path("picture.jpg"),
+            engine,
+        }
+    }
+
+    /// Posts to the bench's draft.
+    fn post(&self, path: &str, mut body: Value) -> Result<Value, String> {
+        if body.get("draft_id").is_none() {
+            body["draft_id"] = self.draft.clone();
+        }
+        self.engine.output(path, &body)
+    }
+
+    fn script(&self) -> Value {
+        let script = self.post("/query_script", json!({})).expect("a script");
+        serde_json::from_str(script.as_str().expect("text")).expect("JSON")
+    }
+
+    /// The call fails with a text that holds all of `parts`, and the draft is as it was.
+    fn refused(&self, path: &str, body: &Value, parts: &[&str]) {
+        let before = self.script();
+        let told = self.post(path, body.clone()).expect_err(&body.to_string());
+        for part in parts {
+            assert!(
+                told.contains(part),
+                "{path} {body}: {told:?} lacks {part:?}"
+            );
+        }
+        assert_eq!(self.script(), before, "{path} {body} changed the draft");
+    }
+}
+
+fn segments<'a>(script: &'a Value, track: &str) -> &'a [Value] {
+    script["tracks"]
+        .as_array()
+        .and_then(|tracks| tracks.iter().find(|other| other["name"] == track))
+        .and_then(|track| track["segments"].as_array())
+        .map_or(&[], Vec::as_slice)
+}
+
+#[test]
+fn the_recorded_cases_pass_but_for_those_that_differ_on_purpose() {
+    let Some(shared) = shared() else { return };
+    let replay = shared.join("capcut-api/replay.py");
+    let fixtures = std::path::Path::new("/media-fixtures");
+    for edition in ["capcut", "jianying"] {
+        let home = Home::new();
+        let mut options = vec!["--edition", edition];
+        if fixtures.is_dir() {
+            options.extend(["--allow-dir", "/media-fixtures"]);
+        }
+        let engine = home.engine(&options);
+        let except = format!(
+            "{}/tests/replay/{edition}.except",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let ran = Command::new("python3")
+            .arg(&replay)
+            .args(["--base-url", &engine.url, "--env", edition])
+            .args(["--except", &except])
+            .output();
+        let Ok(ran) = ran else {
+            eprintln!("SKIPPED: no python3");
+            return;
+        };
+        let told = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success(),
+            "{told}{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        assert!(!told.contains("yet it passes"), "{told}");
+    }
+}
+
+#[test]
+fn the_lists_of_differences_stay_short_and_say_why() {
+    let lists = [
+        include_str!("../replay/capcut.except"),
+        include_str!("../replay/jianying.except"),
+    ];
+    let lines: Vec<&str> = lists.iter().flat_map(|list| list.lines()).collect();
+    assert!(lines.len() <= 90, "{} differences", lines.len());
+    for line in lines {
+        assert!(
+            line.split_once("  # ")
+                .is_some_and(|(name, why)| !name.is_empty() && why.len() > 10),
+            "{line:?} has no reason"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_draft_is_an_error_that_names_near_ones() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    let id = bench.draft.as_str().expect("an id");
+    let mut wrong = id.to_owned();
+    wrong.pop();
+    for (path, body) in [
+        ("/add_text", json!({"text": "a"})),
+        ("/add_video", json!({"video_url": bench.clip})),
+        ("/add_sticker", json!({"sticker_id": "1"})),
+        ("/add_video_keyframe", json!({})),
+        ("/save_draft", json!({})),
+        ("/query_script", json!({})),
+    ] {
+        let mut body = body;
+        body["draft_id"] = json!(wrong);
+        let told = bench.engine.output(path, &body).expect_err(path);
+        assert!(told.contains(id), "{path}: {told}");
+    }
+}
+
+#[test]
+fn times_that_make_no_sense_are_refused_with_the_numbers() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    let video = |extra: Value| {
+        let mut body = json!({"video_url": bench.clip});
+        for (name, value) in extra.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let check = |path, body: Value, parts: &[&str]| bench.refused(path, &body, parts);
+    check(
+        "/add_video",
+        video(json!({"start": 3, "end": 1})),
+        &["`end` is 1 s", "`start` (3 s)"],
+    );
+    check(
+        "/add_video",
+        video(json!({"start": -1})),
+        &["`start` is -1 s"],
+    );
+    check(
+        "/add_video",
+        video(json!({"start": 9})),
+        &["`start` is 9 s", "ends at 4"],
+    );
+    check(
+        "/add_video",
+        video(json!({"target_start": -2})),
+        &["`target_start` is -2 s"],
+    );
+    check(
+        "/add_video",
+        video(json!({"speed": -1})),
+        &["`speed` is -1"],
+    );
+    check(
+        "/add_text",
+        json!({"text": "a", "start": 3, "end": 1}),
+        &["`end` is 1 s"],
+    );
+    check(
+        "/add_image",
+        json!({"image_url": bench.picture, "start": 5, "end": 2}),
+        &["`end` is 2 s"],
+    );
+    check(
+        "/add_sticker",
+        json!({"sticker_id": "1", "start": 3, "end": 3}),
+        &["`end` is 3 s"],
+    );
+    check(
+        "/add_effect",
+        json!({"effect_type": "Blur", "start": 5, "end": 4}),
+        &["`end` is 4 s"],
+    );
+    let srt = "1\n00:00:00,000 --> 00:00:01,000\na\n";
+    check(
+        "/add_subtitle",
+        json!({"srt": srt, "time_offset": -1}),
+        &["cue 1", "-1 s"],
+    );
+}
+
+#[test]
+fn lengths_are_known_when_the_call_is_made() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    bench
+        .post("/add_video", json!({"video_url": bench.clip}))
+        .expect("placed");
+    let (_, text) = bench.engine.post(
+        "/add_video",
+        &json!({"video_url": bench.clip, "draft_id": bench.draft, "target_start": 4, "end": 60}),
+    );
+    let answer: Value = serde_json::from_str(&text).expect("an envelope");
+    assert_eq!(answer["success"], true, "{answer}");
+    assert!(
+        answer["notes"][0].as_str().expect("a note").contains("cut"),
+        "{answer}"
+    );
+    assert_eq!(
+        (&answer["start"], &answer["end"]),
+        (&json!(4.0), &json!(8.0)),
+        "{answer}"
+    );
+    bench.refused(
+        "/add_video",
+        &json!({"video_url": bench.clip, "target_start": 2, "end": 1}),
+        &[
+            "start: 2000000, end: 3000000",
+            "0 s to 4 s",
+            "it fits at 8 s",
+        ],
+    );
+    let script = bench.script();
+    assert_eq!(script["duration"], 8_000_000);
+    assert_eq!(segments(&script, "video_main").len(), 2);
+}
+
+#[test]
+fn a_failed_call_changes_nothing() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    bench
+        .post("/add_text", json!({"text": "a"}))
+        .expect("placed");
+    for (path, body, part) in [
+        (
+            "/add_text",
+            json!({"text": "b", "track_name": "new", "color": "red"}),
+            "color",
+        ),
+        (
+            "/add_text",
+            json!({"text": "b", "track_name": "new", "font": "No Such Font"}),
+            "font",
+        ),
+        (
+            "/add_audio",
+            json!({"audio_url": bench.music, "effect_type": "NoSuchVoice"}),
+            "effect_type",
+        ),
+        (
+            "/add_audio",
+            json!({"audio_url": bench.music, "track_name": "text_main"}),
+            "text_main",
+        ),
+        (
+            "/add_video",
+            json!({"video_url": bench.clip, "transition": "fade inn"}),
+            "transition",
+        ),
+        (
+            "/add_video",
+            json!({"video_url": bench.clip, "mask_type": "Circle", "mask_rect_width": 1}),
+            "mask_rect_width",
+        ),
+        (
+            "/add_image",
+            json!({"image_url": bench.picture, "intro_animation": "Nope"}),
+            "intro_animation",
+        ),
+        (
+            "/add_image",
+            json!({"image_url": bench.picture, "background_blur": 5}),
+            "background_blur",
+        ),
+        (
+            "/add_text",
+            json!({"text": "b", "start": 6, "end": 7, "intro_animation": "Nope"}),
+            "intro_animation",
+        ),
+        (
+            "/add_text",
+            json!({"text": "b", "start": 6, "end": 7, "text_styles": ["x"]}),
+            "text_styles",
+        ),
+        (
+            "/add_text",
+            json!({"text": "b", "start": 6, "end": 7, "text_styles": [{"start": 0, "end": 9}]}),
+            "text_styles[0]",
+        ),
+        (
+            "/add_effect",
+            json!({"effect_type": "Blur", "params": [101]}),
+            "params[0]",
+        ),
+        (
+            "/add_subtitle",
+            json!({"srt": "1\n00:00:00,000 --> 00:00:02,000\nA\n\n2\n00:00:01,000 --> 00:00:03,000\nB\n"}),
+            "cue 2",
+        ),
+        ("/add_subtitle", json!({"srt": "hello"}), "srt"),
+        (
+            "/add_video_keyframe",
+            json!({"track_name": "text_main", "property_types": ["alpha", "nope"], "times": [0, 1], "values": ["1", "1"]}),
+            "property_types[1]",
+        ),
+        (
+            "/add_video_keyframe",
+            json!({"track_name": "text_main", "time": 9}),
+            "0 s to 5 s",
+        ),
+    ] {
+        bench.refused(path, &body, &[part]);
+    }
+    // A first call that fails leaves no draft behind.
+    let before = bench
+        .engine
+        .output("/create_draft", &json!({}))
+        .expect("a draft");
+    assert!(before["draft_id"].is_string());
+    bench
+        .engine
+        .output("/add_text", &json!({"text": "a", "color": "red"}))
+        .expect_err("no colour");
+}
+
+#[test]
+fn what_would_break_a_draft_is_refused() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    for body in [
+        json!({"width": null}),
+        json!({"width": "1080"}),
+        json!({"height": 0}),
+        json!({"height": -5}),
+    ] {
+        bench
+            .engine
+            .output("/create_draft", &body)
+            .expect_err("no canvas");
+    }
+    for (path, body, part) in [
+        (
+            "/add_audio",
+            json!({"audio_url": bench.music, "volume": "loud"}),
+            "volume",
+        ),
+        ("/add_video_keyframe", json!({"value": "nan"}), "value"),
+        (
+            "/add_sticker",
+            json!({"sticker_id": "1", "alpha": "much"}),
+            "alpha",
+        ),
+    ] {
+        bench.refused(path, &body, &[part]);
+    }
+    // Numbers as text and nulls mean what they say where the reference would copy them into the draft.
+    bench
+        .post(
+            "/add_video",
+            json!({"video_url": bench.clip, "transform_y": "0.5", "volume": null}),
+        )
+        .expect("placed");
+    let script = bench.script();
+    let segment = &segments(&script, "video_main")[0];
+    assert_eq!(segment["clip"]["transform"]["y"], 0.5);
+    assert_eq!(segment["volume"], 1.0);
+}
+
+#[test]
+fn names_are_found_in_any_spelling_and_language() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    for (at, name) in ["Black_Fade", "black fade", "BLACK-FADE"]
+        .into_iter()
+        .enumerate()
+    {
+        let body =
+            json!({"video_url": bench.clip, "end": 1, "target_start": at, "transition": name});
+        bench.post("/add_video", body).expect(name);
+    }
+    let script = bench.script();
+    let transitions = script["materials"]["transitions"]
+        .as_array()
+        .expect("a list");
+    assert_eq!(transitions.len(), 3);
+    assert!(transitions.iter().all(|one| one["name"] == "Black Fade"));
+}
+
+#[test]
+fn effects_work_without_params_and_in_the_given_order() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    let body = |start, params: Value| {
+        let mut body = json!({"effect_type": "Heart_Kisses", "start": start, "end": start + 1});
+        if !params.is_null() {
+            body["params"] = params;
+        }
+        body
+    };
+    bench
+        .post("/add_effect", body(0, Value::Null))
+        .expect("defaults");
+    bench
+        .post("/add_effect", body(1, json!([10, 90])))
+        .expect("both");
+    bench
+        .post("/add_effect", body(2, json!([null, 40, 7])))
+        .expect("the second");
+    let script = bench.script();
+    let values = |index: usize| -> Vec<f64> {
+        script["materials"]["video_effects"][index]["adjust_params"]
+            .as_array()
+            .expect("params")
+            .iter()
+            .map(|param| param["value"].as_f64().expect("a number"))
+            .collect()
+    };
+    assert_eq!(values(0), [0.33, 1.0]);
+    assert_eq!(values(1), [0.1, 0.9]);
+    assert_eq!(values(2), [0.33, 0.4]);
+}
+
+#[test]
+fn texts_may_have_what_the_reference_fails_at() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    bench
+        .post(
+            "/add_text",
+            json!({"text": "abc", "effect_effect_id": "7296357486490144036"}),
+        )
+        .expect("an effect");
+    let styled = json!({"text": "abc", "start": 5, "end": 6, "shadow_enabled": true,
+        "text_styles": [{"start": 1, "end": 2}]});
+    bench
+        .post("/add_text", styled)
+        .expect("a shadow and styles");
+    bench
+        .post(
+            "/add_subtitle",
+            json!({"srt": "1\n00:00:07,000 --> 00:00:08,000\nand/nor\n"}),
+        )
+        .expect("a caption");
+    let script = bench.script();
+    assert_eq!(script["materials"]["effects"][0]["type"], "text_effect");
+    let texts = script["materials"]["texts"].as_array().expect("texts");
+    let content: Value =
+        serde_json::from_str(texts[2]["content"].as_str().expect("text")).expect("JSON");
+    assert_eq!(content["text"], "and/nor");
+}
+
+#[test]
+fn one_bad_call_does_not_make_a_draft_unusable() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    bench.refused(
+        "/add_video",
+        &json!({"video_url": bench.clip, "track_name": null}),
+        &["track_name"],
+    );
+    for (at, track) in ["video", "video", "other"].into_iter().enumerate() {
+        let body =
+            json!({"video_url": bench.clip, "end": 1, "target_start": at, "track_name": track});
+        bench.post("/add_video", body).expect(track);
+    }
+    // A text without a track makes no audio track.
+    bench.refused(
+        "/add_text",
+        &json!({"text": "a", "track_name": null}),
+        &["track_name"],
+    );
+    bench
+        .post("/add_audio", json!({"audio_url": bench.music}))
+        .expect("a sound");
+}
+
+#[test]
+fn keyframes_are_set_at_once_or_refused() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    bench
+        .post("/add_audio", json!({"audio_url": bench.music}))
+        .expect("a sound");
+    bench
+        .post("/add_effect", json!({"effect_type": "Blur"}))
+        .expect("an effect");
+    let volume =
+        json!({"track_name": "audio_main", "property_type": "volume", "value": "50%", "time": 1});
+    bench.post("/add_video_keyframe", volume).expect("volume");
+    bench.refused(
+        "/add_video_keyframe",
+        &json!({"track_name": "effect_01", "value": "0.5"}),
+        &["property_type", "effect"],
+    );
+    bench.refused(
+        "/add_video_keyframe",
+        &json!({"track_name": "effect_01", "time": null}),
+        &["time"],
+    );
+    let script = bench.script();
+    let list = &segments(&script, "audio_main")[0]["common_keyframes"][0];
+    assert_eq!(list["property_type"], "KFTypeVolume");
+    assert_eq!(list["keyframe_list"][0]["values"], json!([0.5]));
+}
+
+#[test]
+fn a_save_tells_the_truth() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    let gone = media("clip.mp4")
+        .with_file_name("gone.mp4")
+        .display()
+        .to_string();
+    bench
+        .post("/add_video", json!({"video_url": gone, "end": 2}))
+        .expect("accepted, as the reference does");
+    bench
+        .post("/save_draft", json!({}))
+        .expect_err("a file is missing");
+    let status = bench
+        .engine
+        .output("/query_draft_status", &json!({"task_id": bench.draft}))
+        .expect("a status");
+    assert_eq!(status["status"], "failed", "{status}");
+
+    let fine = bench
+        .engine
+        .output("/create_draft", &json!({}))
+        .expect("a draft");
+    let id = &fine["draft_id"];
+    bench
+        .engine
+        .output(
+            "/add_image",
+            &json!({"draft_id": id, "image_url": bench.picture}),
+        )
+        .expect("placed");
+    bench
+        .engine
+        .output("/save_draft", &json!({"draft_id": id}))
+        .expect("saved");
+    let status = bench
+        .engine
+        .output("/query_draft_status", &json!({"task_id": id}))
+        .expect("a status");
+    assert_eq!(status["status"], "completed", "{status}");
+}
+
+#[test]
+fn parallel_calls_on_one_draft_lose_nothing() {
+    let home = Home::new();
+    let bench = Bench::new(&home);
+    std::thread::scope(|scope| {
+        for at in 0..32 {
+            let bench = &bench;
+            scope.spawn(move || {
+                let body = json!({"text": "a", "start": at, "end": at + 1});
+                bench.post("/add_text", body).expect("placed");
+            });
+        }
+    });
+    assert_eq!(segments(&bench.script(), "text_main").len(), 32);
+    // Of those that want the same place, one gets it.
+    let won: usize = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let bench = &bench;
+                scope.spawn(move || {
+                    let body = json!({"text": "b", "track_name": "one", "start": 0, "end": 1});
+                    usize::from(bench.post("/add_text", body).is_ok())
+                })
+            })
+            .collect();
+        calls
+            .into_iter()
+            .map(|call| call.join().expect("answered"))
+            .sum()
+    });
+    assert_eq!(won, 1);
+}
+
+#[test]
+fn a_draft_survives_the_death_of_the_engine() {
+    let home = Home::new();
+    let mut bench = Bench::new(&home);
+    bench
+        .post(
+            "/add_video",
+            json!({"video_url": bench.clip, "transition": "Mix"}),
+        )
+        .expect("placed");
+    bench
+        .post("/add_video_keyframe", json!({"time": 1, "value": "0.5"}))
+        .expect("set");
+    bench
+        .post(
+            "/add_subtitle",
+            json!({"srt": "1\n00:00:00,000 --> 00:00:01,000\na\n"}),
+        )
+        .expect("added");
+    let before = bench.script();
+    bench.engine.child.kill().expect("killed");
+    bench.engine = home.engine(&[]);
+    assert_eq!(bench.script(), before);
+}

@@ -212,6 +212,57 @@ fn base(tool: &str, draft: &str, media: &str) -> Value {
     }
 }
 
+/// Gives every argument of a tool every one of these values, and makes sure that its draft is whole after
+/// each argument. The number of calls.
+fn every_argument(
+    served: &Served,
+    home: &Home,
+    media: &str,
+    tool: &str,
+    refused: &[&str],
+    others: &[&str],
+) -> usize {
+    let mut calls = 0;
+    let described = home.run(&["tools", tool, "--json"]).success().json();
+    let properties = described["inputSchema"]["properties"]
+        .as_object()
+        .expect("properties");
+    for field in properties.keys() {
+        let draft = draft(served);
+        let clip = json!({"draft_id": draft, "video_url": format!("{}/range/clip.mp4", media)});
+        served.output("/add_video", &clip).expect("a clip");
+        let text = json!({"draft_id": draft, "text": "first"});
+        served.output("/add_text", &text).expect("a text");
+        let mut arguments = base(tool, &draft, media);
+        arguments[field] = json!("VALUE");
+        let arguments = arguments.to_string();
+        for value in refused.iter().chain(others) {
+            let body = arguments.replace("\"VALUE\"", value);
+            let shown = format!("{tool} {field} {}", &value[..value.len().min(60)]);
+            let (status, text) = post(served, &format!("/{tool}"), body.as_bytes());
+            assert_eq!(status, 200, "{shown}: {text}");
+            let answer: Value =
+                serde_json::from_str(&text).unwrap_or_else(|e| panic!("{shown}: {e}: {text}"));
+            let error = answer["error"].as_str().expect("a text");
+            assert_eq!(
+                answer["success"] == json!(true),
+                error.is_empty(),
+                "{shown}: {text}"
+            );
+            assert!(
+                !error.contains("fault of capcut-mcp's own"),
+                "{shown}: {error}"
+            );
+            if refused.contains(value) {
+                assert!(error.contains(&format!("`{field}")), "{shown}: {error}");
+            }
+            calls += 1;
+        }
+        script(served, &draft);
+    }
+    calls
+}
+
 #[test]
 fn whatever_an_argument_is_the_answer_is_an_answer_and_the_next_call_works() {
     let home = Home::new();
@@ -258,50 +309,18 @@ fn whatever_an_argument_is_the_answer_is_an_answer_and_the_next_call_works() {
     ];
     let mut before = BTreeSet::new();
     listing(home.path(), &home.data(), &mut before);
-    let mut calls = 0;
-    for tool in POSTS {
-        let schema = format!("tests/schemas/{tool}.json");
-        let schema = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(schema));
-        let schema: Value =
-            serde_json::from_slice(&schema.expect("the tool's schema")).expect("JSON");
-        let properties = schema["inputSchema"]["properties"]
-            .as_object()
-            .expect("properties");
-        for field in properties.keys() {
-            let draft = draft(&served);
-            let clip =
-                json!({"draft_id": draft, "video_url": format!("{}/range/clip.mp4", media.url)});
-            served.output("/add_video", &clip).expect("a clip");
-            let text = json!({"draft_id": draft, "text": "first"});
-            served.output("/add_text", &text).expect("a text");
-            let mut arguments = base(tool, &draft, &media.url);
-            arguments[field] = json!("VALUE");
-            let arguments = arguments.to_string();
-            for value in refused.iter().chain(&others) {
-                let body = arguments.replace("\"VALUE\"", value);
-                let shown = format!("{tool} {field} {}", &value[..value.len().min(60)]);
-                let (status, text) = post(&served, &format!("/{tool}"), body.as_bytes());
-                assert_eq!(status, 200, "{shown}: {text}");
-                let answer: Value =
-                    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{shown}: {e}: {text}"));
-                let error = answer["error"].as_str().expect("a text");
-                assert_eq!(
-                    answer["success"] == json!(true),
-                    error.is_empty(),
-                    "{shown}: {text}"
-                );
-                assert!(
-                    !error.contains("fault of capcut-mcp's own"),
-                    "{shown}: {error}"
-                );
-                if refused.contains(value) {
-                    assert!(error.contains(&format!("`{field}")), "{shown}: {error}");
-                }
-                calls += 1;
-            }
-            script(&served, &draft);
-        }
-    }
+    let calls: usize = thread::scope(|scope| {
+        let workers: Vec<_> = POSTS
+            .iter()
+            .map(|tool| {
+                scope.spawn(|| every_argument(&served, &home, &media.url, tool, &refused, &others))
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("all well"))
+            .sum()
+    });
     assert!(calls > 5000, "only {calls} calls");
     let mut after = BTreeSet::new();
     listing(home.path(), &home.data(), &mut after);

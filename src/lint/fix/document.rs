@@ -172,15 +172,15 @@ impl Mender<'_> {
             let mut seen: HashMap<String, Value> = HashMap::new();
             let before = materials.len();
             if self.patient.has("duplicate-id") {
-                materials.retain(|material| match material["id"].as_str() {
-                    Some(id) if !id.is_empty() => match seen.get(id) {
-                        Some(first) => first != material,
-                        None => {
-                            seen.insert(id.to_owned(), material.clone());
-                            true
-                        }
-                    },
-                    _ => true,
+                materials.retain(|material| {
+                    let id = material["id"].as_str().unwrap_or_default();
+                    if let Some(first) = seen.get(id) {
+                        return first != material;
+                    }
+                    if !id.is_empty() {
+                        seen.insert(id.to_owned(), material.clone());
+                    }
+                    true
                 });
             }
             self.changed |= materials.len() != before;

@@ -1,0 +1,230 @@
+//! `stats`: the metrics of a running process, for people.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::media::shown;
+use crate::metrics::Snapshot;
+
+/// The most that is read of an answer.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Prints what a running server has done: calls, errors, times, retries, lanes and breakers.
+///
+/// The server must have been started with `--metrics`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp serve --metrics 127.0.0.1:9090     in the client's configuration
+  capcut-mcp stats                              then, in a shell
+  capcut-mcp stats --url http://127.0.0.1:9191  of a server with another port")]
+pub(super) struct Stats {
+    /// Where the server tells its metrics.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    url: String,
+}
+
+impl Stats {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let text = fetch(&address(&self.url)).await?;
+        let snapshot = Snapshot::parse(&text).map_err(|error| {
+            Error::new(
+                Kind::Unavailable,
+                format!(
+                    "{} does not tell metrics: {}",
+                    shown(&self.url),
+                    error.message
+                ),
+            )
+            .hint("is it the address given with `--metrics`?")
+        })?;
+        cli::print(&table(&snapshot))
+    }
+}
+
+/// The whole address, of a site or of the page itself.
+fn address(url: &str) -> String {
+    let url = if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("http://{url}")
+    };
+    let site = url.trim_end_matches('/');
+    if site.ends_with("/metrics") {
+        site.to_owned()
+    } else {
+        format!("{site}/metrics")
+    }
+}
+
+async fn fetch(url: &str) -> Result<String> {
+    let place = shown(url);
+    let fault = |what: String| {
+        Error::new(Kind::Unavailable, what).hint(
+            "start the server with `--metrics 127.0.0.1:9090`, and name another address with `--url`",
+        )
+    };
+    // Another part of the process may have done it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(15))
+        .no_proxy()
+        .build()
+        .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
+    let broken =
+        |error: reqwest::Error| fault(format!("{place}: no answer")).source(error.without_url());
+    let mut response = client.get(url).send().await.map_err(broken)?;
+    if !response.status().is_success() {
+        return Err(fault(format!("{place}: HTTP {}", response.status())));
+    }
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_BYTES {
+            return Err(fault(format!("{place}: more than {MAX_BYTES} bytes")));
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn table(snapshot: &Snapshot) -> String {
+    let mut rows = vec![["tool", "calls", "errors", "p50", "p95", "retries"].map(str::to_owned)];
+    for (name, tool) in &snapshot.tools {
+        let time = |part| tool.quantile(part).map_or_else(|| "-".to_owned(), seconds);
+        rows.push([
+            name.clone(),
+            tool.calls.to_string(),
+            tool.failed().to_string(),
+            time(0.5),
+            time(0.95),
+            tool.retries.to_string(),
+        ]);
+    }
+    let mut text = String::new();
+    if snapshot.tools.is_empty() {
+        text.push_str("no calls yet\n");
+    } else {
+        let width = |column: usize| rows.iter().map(|row| row[column].len()).max();
+        let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));
+        for row in &rows {
+            let _ = write!(text, "{:<width$}", row[0], width = widths[0]);
+            for (cell, width) in row.iter().zip(widths).skip(1) {
+                let _ = write!(text, "  {cell:>width$}");
+            }
+            text.push('\n');
+        }
+    }
+    let failed = snapshot.tools.iter().filter(|(_, tool)| tool.failed() > 0);
+    for (name, tool) in failed {
+        let kinds: Vec<_> = tool
+            .errors
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let _ = write!(text, "\nerrors of {name}: {}", kinds.join(", "));
+    }
+    let line = |what: &str, parts: Vec<String>| format!("\n{what}: {}", parts.join(", "));
+    if !snapshot.lanes.is_empty() {
+        let lanes = snapshot.lanes.iter();
+        text += &line(
+            "active now",
+            lanes.map(|(l, n)| format!("{l} {n}")).collect(),
+        );
+    }
+    if !snapshot.breakers.is_empty() {
+        let breakers = snapshot.breakers.iter();
+        text += &line(
+            "breakers",
+            breakers.map(|(b, s)| format!("{b} {s}")).collect(),
+        );
+    }
+    text
+}
+
+/// A time in the unit that people read it in; with three digits, for it is interpolated.
+fn seconds(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s < 0.001 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    let digits = match value {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{BreakerState, Metrics, OK};
+
+    #[test]
+    fn what_was_counted_is_a_table_for_people() {
+        let metrics = Metrics::new();
+        for _ in 0..12 {
+            metrics.begin("add_text", "draft").end(OK);
+        }
+        metrics.begin("add_video", "visual").end("media");
+        metrics.begin("add_video", "visual").end("timeout");
+        metrics.retry("add_video", "unsent");
+        metrics.breaker("http://127.0.0.1:9000", BreakerState::Open);
+        let _active = metrics.active("visual");
+        let snapshot = Snapshot::parse(&metrics.render()).expect("our own text");
+        let text = table(&snapshot);
+        let words = |start: &str| -> Vec<String> {
+            let line = text.lines().find(|line| line.starts_with(start));
+            let line = line.unwrap_or_else(|| panic!("no {start:?} in\n{text}"));
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(
+            words("tool")[..],
+            ["tool", "calls", "errors", "p50", "p95", "retries"]
+        );
+        assert_eq!(words("add_text")[1..3], ["12", "0"]);
+        assert_eq!(words("add_video")[1..3], ["2", "2"]);
+        assert_eq!(words("add_video").last().map(String::as_str), Some("1"));
+        for line in [
+            "errors of add_video: 1 media, 1 timeout",
+            "active now: visual 1",
+            "breakers: http://127.0.0.1:9000 open",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert_eq!(table(&Snapshot::default()), "no calls yet\n");
+    }
+
+    #[test]
+    fn times_are_told_in_a_unit_that_fits() {
+        for (time, expected) in [
+            (0.000_062_4, "62.4 µs"),
+            (0.000_25, "250 µs"),
+            (0.001_5, "1.50 ms"),
+            (0.25, "250 ms"),
+            (12.34, "12.3 s"),
+            (600.0, "600 s"),
+        ] {
+            assert_eq!(seconds(time), expected);
+        }
+    }
+
+    #[test]
+    fn a_site_and_its_page_are_the_same_address() {
+        for url in [
+            "http://h:1",
+            "http://h:1/",
+            "http://h:1/metrics",
+            "h:1",
+            "h:1/metrics/",
+        ] {
+            assert_eq!(address(url), "http://h:1/metrics", "{url}");
+        }
+    }
+}
