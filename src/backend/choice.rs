@@ -30,13 +30,12 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) fn new(named: Option<&str>, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
-        let addresses = match named {
-            Some(url) => vec![url.to_owned()],
-            None => {
-                let urls = manifest.api.base_urls.iter();
-                urls.map(|url| url.trim_end_matches('/').to_owned())
-                    .collect()
-            }
+        let addresses = if let Some(url) = named {
+            vec![url.to_owned()]
+        } else {
+            let urls = manifest.api.base_urls.iter();
+            urls.map(|url| url.trim_end_matches('/').to_owned())
+                .collect()
         };
         Self {
             addresses,

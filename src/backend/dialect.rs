@@ -238,18 +238,18 @@ fn mark(journal: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn masks(names: &[&str]) -> Option<(u16, Vec<u8>)> {
+    fn masks(names: &[&str]) -> (u16, Vec<u8>) {
         let list: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
-        Some((
+        (
             200,
             json!({ "success": true, "output": list, "error": "" })
                 .to_string()
                 .into(),
-        ))
+        )
     }
 
-    fn page() -> Option<(u16, Vec<u8>)> {
-        Some((404, b"<!doctype html><title>404 Not Found</title>".to_vec()))
+    fn page() -> (u16, Vec<u8>) {
+        (404, b"<!doctype html><title>404 Not Found</title>".to_vec())
     }
 
     fn recognised(answers: &Answers) -> Result<Server, String> {
@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn the_reference_server_has_neither_root_nor_health() {
         let answers = Answers {
-            masks: masks(&["Linear"]),
-            health: page(),
-            root: page(),
-            preview: page(),
+            masks: Some(masks(&["Linear"])),
+            health: Some(page()),
+            root: Some(page()),
+            preview: Some(page()),
         };
         let server = recognised(&answers).unwrap();
         assert_eq!(
@@ -290,10 +290,10 @@ mod tests {
             br#"{"message":"CapCutAPI","version":"1.1.0"}"#.to_vec(),
         ));
         let answers = Answers {
-            masks: masks(&["线性"]),
-            health: page(),
+            masks: Some(masks(&["线性"])),
+            health: Some(page()),
             root,
-            preview: page(),
+            preview: Some(page()),
         };
         let server = recognised(&answers).unwrap();
         assert_eq!(
@@ -303,9 +303,9 @@ mod tests {
         assert_eq!(server.version.as_deref(), Some("1.1.0"));
         let preview = Some((200, Vec::new()));
         let answers = Answers {
-            masks: masks(&["Linear"]),
-            health: page(),
-            root: page(),
+            masks: Some(masks(&["Linear"])),
+            health: Some(page()),
+            root: Some(page()),
             preview,
         };
         assert_eq!(recognised(&answers).unwrap().dialect, Dialect::VectCut);
@@ -317,10 +317,10 @@ mod tests {
             let health = engine_health(Edition::Capcut, Some(Path::new(path)));
             let health = Some((200, health.to_string().into()));
             let answers = Answers {
-                masks: masks(&["Linear"]),
+                masks: Some(masks(&["Linear"])),
                 health,
-                root: page(),
-                preview: page(),
+                root: Some(page()),
+                preview: Some(page()),
             };
             let server = recognised(&answers).unwrap();
             assert_eq!(
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_what_it_looks_like() {
         let text = recognised(&Answers {
-            masks: page(),
+            masks: Some(page()),
             ..Answers::default()
         })
         .unwrap_err();

@@ -165,19 +165,16 @@ impl Remote {
                 until,
             }
         };
-        let output = match &route.status {
-            Some(status) => {
-                self.save(&ask, status, request.draft(), &server, progress)
-                    .await?
+        let output = if let Some(status) = &route.status {
+            self.save(&ask, status, request.draft(), &server, progress)
+                .await?
+        } else {
+            let mut opened = self.opened(&ask).await?;
+            self.same_draft(request.draft(), &opened.output, path)?;
+            if server.dialect == Dialect::Engine {
+                dialect::join(&mut opened);
             }
-            None => {
-                let mut opened = self.opened(&ask).await?;
-                self.same_draft(request.draft(), &opened.output, path)?;
-                if server.dialect == Dialect::Engine {
-                    dialect::join(&mut opened);
-                }
-                opened.output
-            }
+            opened.output
         };
         request.reply_from_api(output).map_err(|error| {
             let what = format!("{} answered in a shape that is not known", self.place(path));
@@ -263,7 +260,7 @@ impl Remote {
             let response = request
                 .send()
                 .await
-                .map_err(|error| self.not_answered(&place, error))?;
+                .map_err(|error| not_answered(&place, error))?;
             let status = response.status().as_u16();
             let retry_after = response
                 .headers()
@@ -309,29 +306,6 @@ impl Remote {
                     .hint(MAYBE_DONE),
             )),
         }
-    }
-
-    fn not_answered(&self, place: &str, error: reqwest::Error) -> Failure {
-        let cause = root(&error);
-        if error.is_connect() {
-            return Failure::unsent(
-                Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
-                    "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
-                ),
-            );
-        }
-        if error.is_builder() {
-            return Failure::unsent(
-                Error::internal("a request could not be made").source(error.without_url()),
-            );
-        }
-        Failure::lost(
-            Error::new(
-                Kind::Unavailable,
-                format!("{place} closed the connection without an answer ({cause})"),
-            )
-            .hint(MAYBE_DONE),
-        )
     }
 
     fn client(&self) -> Result<&Client> {
@@ -423,6 +397,30 @@ pub(crate) fn is_loopback(base: &str) -> bool {
                 .parse::<IpAddr>()
                 .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
     })
+}
+
+/// Why there is no answer, and whether the request had left.
+fn not_answered(place: &str, error: reqwest::Error) -> Failure {
+    let cause = root(&error);
+    if error.is_connect() {
+        return Failure::unsent(
+            Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
+                "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
+            ),
+        );
+    }
+    if error.is_builder() {
+        return Failure::unsent(
+            Error::internal("a request could not be made").source(error.without_url()),
+        );
+    }
+    Failure::lost(
+        Error::new(
+            Kind::Unavailable,
+            format!("{place} closed the connection without an answer ({cause})"),
+        )
+        .hint(MAYBE_DONE),
+    )
 }
 
 /// The innermost cause, which is the one that says something.

@@ -85,29 +85,25 @@ impl Remote {
         let script = self.script(draft, ask.until).await?;
         let materials = materials(&script);
         let folder = self.folder(draft, wanted, server);
-        let (faults, bytes) = match &folder {
-            Some(folder) => self.look_at_files(folder, &materials).await,
-            None => {
-                if !materials.is_empty() {
-                    notes.push(format!(
-                        "the files that {} wrote cannot be seen from here, so only their sources were checked; \
-                         `api.drafts_folder` in `tools.toml` says where it keeps saved drafts",
-                        self.base
-                    ));
-                }
-                (self.look_at_sources(&materials).await, None)
+        let (faults, bytes) = if let Some(folder) = &folder {
+            self.look_at_files(folder, &materials).await
+        } else {
+            if !materials.is_empty() {
+                notes.push(format!(
+                    "the files that {} wrote cannot be seen from here, so only their sources were checked; \
+                     `api.drafts_folder` in `tools.toml` says where it keeps saved drafts",
+                    self.base
+                ));
             }
+            (self.look_at_sources(&materials).await, None)
         };
         if !faults.is_empty() {
             let more = faults.len().saturating_sub(NAMED);
-            let mut list = faults
-                .into_iter()
-                .take(NAMED)
-                .collect::<Vec<_>>()
-                .join("\n- ");
+            let mut list: Vec<String> = faults.into_iter().take(NAMED).collect();
             if more > 0 {
-                list.push_str(&format!("\n- and {more} more"));
+                list.push(format!("and {more} more"));
             }
+            let list = list.join("\n- ");
             let what = format!(
                 "{} says that draft {draft} was saved, but it is not whole:\n- {list}",
                 self.base

@@ -129,7 +129,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const COOL_DOWN: Duration = Duration::from_secs(180);
+    const COOL_DOWN: Duration = Duration::from_mins(3);
 
     fn breaker() -> (Breaker, Instant) {
         let settings = manifest::Breaker {
@@ -158,8 +158,8 @@ mod tests {
         fail(&mut breaker, 1, now);
         assert_eq!(breaker.position(now), Position::Open);
         assert_eq!(
-            breaker.admit(now + Duration::from_secs(60)),
-            Err(COOL_DOWN - Duration::from_secs(60))
+            breaker.admit(now + Duration::from_mins(1)),
+            Err(Duration::from_mins(2))
         );
     }
 

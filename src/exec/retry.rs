@@ -15,7 +15,6 @@ pub(crate) fn wait(
     random: f64,
 ) -> Option<Duration> {
     let policy = match (retry, failure.kind) {
-        (Retry::Never, _) => return None,
         (Retry::Unsent | Retry::Transient, Kind::Busy) if failure.by_server => policies.busy,
         (Retry::Unsent | Retry::Transient, Kind::Unsent) => policies.unsent,
         (Retry::Transient, Kind::Unavailable | Kind::Timeout) => policies.transient,
@@ -156,7 +155,7 @@ mod tests {
         failed.after = Some(Duration::from_secs(4000));
         assert_eq!(
             wait(&policies, Retry::Unsent, failed, 1, 0.0),
-            Some(Duration::from_secs(60))
+            Some(Duration::from_mins(1))
         );
         failed.by_server = false;
         assert_eq!(wait(&policies, Retry::Unsent, failed, 1, 0.0), None);

@@ -245,8 +245,7 @@ async fn a_busy_server_is_asked_again_and_a_failing_one_not() {
     let api = Api::start(|path, number| match (path, number) {
         ("/add_text", 1) => Fault::Say(429, "Retry-After: 0\r\n", String::new()),
         ("/add_text", 2) => Fault::Say(503, "", PAGE.into()),
-        ("/add_text", 4) => Fault::Say(500, "", PAGE.into()),
-        ("/query_script", 1 | 2) => Fault::Say(500, "", PAGE.into()),
+        ("/add_text", 4) | ("/query_script", 1 | 2) => Fault::Say(500, "", PAGE.into()),
         _ => Fault::None,
     })
     .await;
@@ -278,7 +277,7 @@ async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
     })
     .await;
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
-        manifest.breaker.failures = 3
+        manifest.breaker.failures = 3;
     });
     for _ in 0..3 {
         let error = app.test("create_draft", json!({})).await.unwrap_err();
@@ -461,7 +460,7 @@ async fn an_answer_that_is_too_long_is_not_read() {
     })
     .await;
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
-        manifest.limits.response_bytes = 50_000
+        manifest.limits.response_bytes = 50_000;
     });
     let draft = create(&app).await;
     let error = app

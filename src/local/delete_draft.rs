@@ -24,7 +24,7 @@ pub(crate) struct DeleteDraft {
 
 /// What became of it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Deleted {
+pub(crate) struct Fate {
     pub draft_id: DraftId,
     /// Whether it is in the trash now.
     pub deleted: bool,
@@ -42,13 +42,13 @@ impl LocalTool for DeleteDraft {
         idempotent: true,
         open_world: false,
     };
-    type Reply = Deleted;
+    type Reply = Fate;
 
     fn draft(&self) -> Option<&DraftId> {
         Some(&self.draft_id)
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Deleted> {
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Fate> {
         let mut notes = Vec::new();
         if self.restore {
             app.journal.restore(&self.draft_id)?;
@@ -64,7 +64,7 @@ impl LocalTool for DeleteDraft {
             }
         }
         app.forget(&self.draft_id);
-        Ok(Deleted {
+        Ok(Fate {
             draft_id: self.draft_id.clone(),
             deleted: !self.restore,
             notes,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tools::Hints;
-use crate::units::Edition;
+use crate::units::{Edition, Micros};
 
 /// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in
 /// English or Chinese; the `name` of a hit is what other tools take.
@@ -75,7 +75,7 @@ impl From<&'static Entry> for Named {
             duration: entry
                 .duration
                 .filter(|length| length.0 > 0)
-                .map(crate::units::Micros::seconds),
+                .map(Micros::seconds),
             vip: entry.vip,
             params: entry.params.iter().map(|param| param.name).collect(),
         }
