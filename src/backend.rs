@@ -35,7 +35,7 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// As replies and the journal's readers name it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
             Self::Remote(_) => "remote",

@@ -388,7 +388,9 @@ fn inputs_of(plan: &Path) -> Vec<BTreeMap<String, Value>> {
         .map(|record| {
             let record = record.expect("a record");
             let pairs = names.iter().zip(&record);
-            pairs.map(|(name, value)| (name.to_owned(), json!(value))).collect()
+            pairs
+                .map(|(name, value)| (name.to_owned(), json!(value)))
+                .collect()
         })
         .collect();
     assert!(!rows.is_empty(), "{} has no lines", shown(&table));

@@ -7,6 +7,7 @@ mod call;
 mod compose;
 mod doctor;
 mod engine;
+mod lint;
 mod logs;
 mod monitor;
 mod serve;
@@ -123,6 +124,7 @@ enum Command {
     Call(call::Call),
     Tools(tools::Tools),
     Compose(compose::Compose),
+    Lint(lint::Lint),
     Doctor(doctor::Doctor),
     Stats(stats::Stats),
     Completions(Completions),
@@ -181,6 +183,11 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compose(compose) => {
             let settings = options.settings(None)?;
             wait_here(compose.run(App::new(settings)?))
+        }
+        Command::Lint(lint) => {
+            // Only what was asked for: the edition of the settings is for drafts that are made here.
+            let edition = options.edition;
+            lint.run(&options.settings(None)?, edition)
         }
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
         Command::Stats(stats) => {

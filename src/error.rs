@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What a failure means for whoever called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The same call will fail again.
     InvalidArgument,
     /// No such draft, track or name.
@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name used in logs, metrics and reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InvalidArgument => "invalid_argument",
             Self::NotFound => "not_found",
@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// The exit code of `capcut-mcp call`.
-    pub fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::InvalidArgument | Self::NotFound | Self::Conflict => 2,
             Self::Media => 3,
@@ -61,17 +61,17 @@ impl Kind {
 /// A failure, as a person and a model read it: [`message`](Self::message) names place, value and
 /// what is wrong with it, [`hint`](Self::hint) what to do.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     pub kind: Kind,
     pub message: String,
     pub hint: Option<String>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -80,34 +80,37 @@ impl Error {
         }
     }
 
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::InvalidArgument, message)
     }
 
-    pub fn not_found(message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(Kind::NotFound, message)
     }
 
-    pub fn conflict(message: impl Into<String>) -> Self {
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(Kind::Conflict, message)
     }
 
-    pub fn media(message: impl Into<String>) -> Self {
+    pub(crate) fn media(message: impl Into<String>) -> Self {
         Self::new(Kind::Media, message)
     }
 
-    pub fn internal(message: impl Into<String>) -> Self {
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
     }
 
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     #[must_use]
-    pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.source = Some(source.into());
         self
     }

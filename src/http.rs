@@ -24,18 +24,18 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::args::{Manner, Object};
+use crate::backend::dialect;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::manifest::Manifest;
 use crate::tools::{self, ROUTED, Spec};
-use crate::units::Edition;
 use answer::Answer;
 use body::{Body, Unreadable};
 use receive::{Receiver, Unreceived};
@@ -62,7 +62,8 @@ pub(crate) struct Api {
     run: Run,
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
-    edition: Edition,
+    /// What `GET /health` answers.
+    health: Value,
     link: Link,
     calls: Arc<Semaphore>,
     receiver: Receiver,
@@ -79,11 +80,11 @@ impl Api {
     /// The API of a process whose calls are all carried out by its engine.
     pub(crate) fn of(app: &Arc<App>) -> Self {
         let engine = Arc::clone(&app.engine);
-        let edition = engine.edition();
+        let health = dialect::engine_health(engine.edition(), app.journal.path());
         let app = Arc::clone(app);
         let counts = Arc::clone(&app);
         let mut api = Self::new(
-            edition,
+            health,
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
@@ -94,7 +95,7 @@ impl Api {
         api
     }
 
-    fn new(edition: Edition, link: Link, run: Run) -> Self {
+    fn new(health: Value, link: Link, run: Run) -> Self {
         // Where a user's own file sends calls to is a matter of calling, not of answering.
         let manifest = Manifest::built_in();
         let mut routes = HashMap::new();
@@ -110,16 +111,16 @@ impl Api {
                 routes.insert(path.trim_start_matches('/').to_owned(), route);
             }
         }
-        let health = Route {
+        let route = Route {
             spec: None,
             get: true,
         };
-        routes.insert("health".to_owned(), health);
+        routes.insert("health".to_owned(), route);
         Self {
             routes,
             run,
             refused: Box::new(|_, _| {}),
-            edition,
+            health,
             link,
             calls: Arc::new(Semaphore::new(CALLS)),
             receiver: Receiver::default(),
@@ -145,15 +146,7 @@ impl Api {
             _ => return answer::not_allowed(allow),
         }
         let Some(spec) = route.spec else {
-            return answer::json(
-                StatusCode::OK,
-                json!({
-                    "status": "ok",
-                    "service": "capcut-mcp",
-                    "version": env!("CARGO_PKG_VERSION"),
-                    "edition": self.edition.name(),
-                }),
-            );
+            return answer::json(StatusCode::OK, self.health.clone());
         };
         let body = match body {
             Ok(body) => body,

@@ -20,6 +20,7 @@ mod timeline;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -30,7 +31,8 @@ use folder::Folder;
 pub(crate) use fix::{Fixed, fix};
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
     /// The app works around it, or it is only untidy.
@@ -42,7 +44,8 @@ pub(crate) enum Severity {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(crate) struct Problem {
     /// A short name for the kind of problem.
     pub code: &'static str,
@@ -67,7 +70,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// With copies under the program's data folder.
-    pub fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
+    pub(crate) fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
         Self {
             edition,
             backups: data_dir.join("backups"),

@@ -11,6 +11,7 @@ mod job_status;
 mod list_drafts;
 mod recover_draft;
 mod search_catalog;
+mod validate_draft;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -82,6 +83,7 @@ local! {
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
     delete_draft::DeleteDraft,
+    validate_draft::ValidateDraft,
     recover_draft::RecoverDraft,
     health_check::HealthCheck,
 }

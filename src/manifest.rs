@@ -79,9 +79,9 @@ pub(crate) enum LaneName {
 }
 
 impl LaneName {
-    pub const ALL: [Self; 4] = [Self::Audio, Self::Visual, Self::Draft, Self::Query];
+    pub(crate) const ALL: [Self; 4] = [Self::Audio, Self::Visual, Self::Draft, Self::Query];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Audio => "audio",
             Self::Visual => "visual",
@@ -198,20 +198,20 @@ const ROUTE_KEYS: [&str; 7] = [
 
 impl Route {
     /// The path at the API, if it has the tool.
-    pub fn path(&self) -> Option<&str> {
+    pub(crate) fn path(&self) -> Option<&str> {
         self.post.as_deref().or(self.get.as_deref())
     }
 }
 
 impl Manifest {
     /// The built-in one.
-    pub fn built_in() -> Self {
+    pub(crate) fn built_in() -> Self {
         Self::with_overrides("", "tools.toml")
             .expect("the built-in tools.toml is sound: a test reads it")
     }
 
     /// The built-in one with what the user's file says instead.
-    pub fn load(file: Option<&ConfigFile>) -> Result<Self> {
+    pub(crate) fn load(file: Option<&ConfigFile>) -> Result<Self> {
         let Some(file) = file else {
             return Ok(Self::built_in());
         };
@@ -255,7 +255,7 @@ impl Manifest {
         }
     }
 
-    pub fn lane(&self, name: LaneName) -> &Lane {
+    pub(crate) fn lane(&self, name: LaneName) -> &Lane {
         match name {
             LaneName::Audio => &self.lanes.audio,
             LaneName::Visual => &self.lanes.visual,
@@ -265,14 +265,14 @@ impl Manifest {
     }
 
     /// The line of a tool; a test sees to it that every tool has one.
-    pub fn route(&self, tool: &str) -> Result<&Route> {
+    pub(crate) fn route(&self, tool: &str) -> Result<&Route> {
         self.tools
             .get(tool)
             .ok_or_else(|| Error::internal(format!("`tools.toml` has no line for `{tool}`")))
     }
 
     /// How long one call of the tool may take.
-    pub fn timeout(&self, route: &Route) -> Duration {
+    pub(crate) fn timeout(&self, route: &Route) -> Duration {
         const LOCAL_S: f64 = 60.0;
         let lane = route.lane.map_or(LOCAL_S, |lane| self.lane(lane).timeout_s);
         seconds(route.timeout_s.unwrap_or(lane))
@@ -496,7 +496,7 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 
 impl Manifest {
     /// A lane or queue that is full.
-    pub fn full(lane: LaneName, waiting: usize) -> Error {
+    pub(crate) fn full(lane: LaneName, waiting: usize) -> Error {
         Error::new(
             Kind::Busy,
             format!("{waiting} calls wait in the lane `{}` already", lane.name()),

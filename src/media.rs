@@ -97,7 +97,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// The usual ending of a file name, without the dot.
-    pub fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Mp4 => "mp4",
             Self::Mov => "mov",
@@ -152,7 +152,7 @@ struct Inner {
 
 impl Media {
     /// Touches neither disk nor network: the HTTP client is made at its first use.
-    pub fn new(limits: Limits, access: Access) -> Self {
+    pub(crate) fn new(limits: Limits, access: Access) -> Self {
         let access = Arc::new(access);
         Self {
             inner: Arc::new(Inner {
@@ -166,7 +166,7 @@ impl Media {
 
     /// What `source` is. Callers at the same time share one probe; a success is remembered for an
     /// hour (a file's as long as its size and time of change stay), a failure is not.
-    pub async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
+    pub(crate) async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
         let parsed = Source::parse(source)?;
         let shown = shown(source);
         let inner = Arc::clone(&self.inner);
@@ -199,7 +199,7 @@ impl Media {
 
     /// Brings `source` to `to`, under a temporary name beside it until it is known to be whole
     /// media. `progress` hears the bytes so far and, where known, of how many.
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         source: &str,
         to: &Path,
@@ -226,7 +226,7 @@ impl Media {
     }
 
     /// The bytes of a small file, such as subtitles.
-    pub async fn text(&self, source: &str, max_bytes: u64) -> Result<Vec<u8>> {
+    pub(crate) async fn text(&self, source: &str, max_bytes: u64) -> Result<Vec<u8>> {
         let shown = shown(source);
         match Source::parse(source)? {
             Source::File(path) => {

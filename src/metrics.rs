@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::error::{Kind, Result};
@@ -63,7 +64,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         const SOUND: &str = "the names and labels are fixed and distinct: every test makes one";
         let registry = Registry::new();
         let counter = |name, help, labels: &[&str]| {
@@ -93,7 +94,11 @@ impl Metrics {
                 &["tool", "status", "lane", "backend"],
             ),
             duration,
-            active: gauge(ACTIVE, "Calls that have their slot in a lane now.", &["lane"]),
+            active: gauge(
+                ACTIVE,
+                "Calls that have their slot in a lane now.",
+                &["lane"],
+            ),
             errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
             breaker: gauge(
                 BREAKER,
@@ -106,7 +111,7 @@ impl Metrics {
     }
 
     /// A call begins, waiting included. It ends with [`Running::end`], or when what is given back is dropped.
-    pub fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
+    pub(crate) fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
         Running {
             metrics: self,
             tool,
@@ -118,24 +123,24 @@ impl Metrics {
     }
 
     /// A call has its slot, until what is given back is dropped.
-    pub fn active(&self, lane: &str) -> Active {
+    pub(crate) fn active(&self, lane: &str) -> Active {
         let gauge = self.active.with_label_values(&[lane]);
         gauge.inc();
         Active(gauge)
     }
 
     /// A call is sent again; `class` is why: `unsent`, `busy` or `transient`.
-    pub fn retry(&self, tool: &str, class: &str) {
+    pub(crate) fn retry(&self, tool: &str, class: &str) {
         self.retries.with_label_values(&[tool, class]).inc();
     }
 
     /// A backend's breaker is in this state now.
-    pub fn breaker(&self, backend: &str, state: BreakerState) {
+    pub(crate) fn breaker(&self, backend: &str, state: BreakerState) {
         self.breaker.with_label_values(&[backend]).set(state as i64);
     }
 
     /// Everything in Prometheus' text form, version 0.0.4.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = Vec::new();
         TextEncoder::new()
             .encode(&self.registry.gather(), &mut text)
@@ -178,12 +183,12 @@ pub(crate) struct Running<'a> {
 
 impl Running<'_> {
     /// It is known who carries the call out: `embedded`, `remote` or [`LOCAL`].
-    pub fn on(&mut self, backend: &'static str) {
+    pub(crate) fn on(&mut self, backend: &'static str) {
         self.backend = backend;
     }
 
     /// The call ended: `status` is [`OK`] or the name of a [`Kind`].
-    pub fn end(mut self, status: &'static str) {
+    pub(crate) fn end(mut self, status: &'static str) {
         self.status = Some(status);
     }
 }
@@ -234,12 +239,7 @@ mod tests {
         );
     }
 
-    fn ended(
-        metrics: &Metrics,
-        tool: &'static str,
-        status: &'static str,
-        backend: &'static str,
-    ) {
+    fn ended(metrics: &Metrics, tool: &'static str, status: &'static str, backend: &'static str) {
         let mut running = metrics.begin(tool, "draft");
         running.on(backend);
         running.end(status);

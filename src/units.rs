@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Micros(pub i64);
+pub(crate) struct Micros(pub i64);
 
 impl Micros {
-    pub const ZERO: Self = Self(0);
+    pub(crate) const ZERO: Self = Self(0);
 
     /// Seconds to microseconds, rounded half to even as the reference API does (contract §3).
-    pub fn from_seconds(seconds: f64) -> Self {
+    pub(crate) fn from_seconds(seconds: f64) -> Self {
         Self((seconds * 1e6).round_ties_even() as i64)
     }
 
     /// Seconds to microseconds, cut off: how the API reads durations of transitions, animations,
     /// materials and keyframe times.
-    pub fn from_seconds_truncated(seconds: f64) -> Self {
+    pub(crate) fn from_seconds_truncated(seconds: f64) -> Self {
         Self((seconds * 1e6) as i64)
     }
 
-    pub fn seconds(self) -> f64 {
+    pub(crate) fn seconds(self) -> f64 {
         self.0 as f64 / 1e6
     }
 }
@@ -56,22 +56,22 @@ impl Sub for Micros {
 
 /// A stretch of time: start and length, as the draft stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
+pub(crate) struct Range {
     pub start: Micros,
     pub duration: Micros,
 }
 
 impl Range {
-    pub fn new(start: Micros, duration: Micros) -> Self {
+    pub(crate) fn new(start: Micros, duration: Micros) -> Self {
         Self { start, duration }
     }
 
-    pub fn end(self) -> Micros {
+    pub(crate) fn end(self) -> Micros {
         self.start + self.duration
     }
 
     /// The API's test: touching is no overlap, and two of length zero at one point are none.
-    pub fn overlaps(self, other: Self) -> bool {
+    pub(crate) fn overlaps(self, other: Self) -> bool {
         !(self.end() <= other.start || other.end() <= self.start)
     }
 }
@@ -79,17 +79,17 @@ impl Range {
 /// The app a draft is for: the names and ids of effects differ between the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Edition {
+pub(crate) enum Edition {
     #[default]
     Capcut,
     Jianying,
 }
 
 impl Edition {
-    pub const ALL: [Self; 2] = [Self::Capcut, Self::Jianying];
+    pub(crate) const ALL: [Self; 2] = [Self::Capcut, Self::Jianying];
 
     /// `capcut` or `jianying`, as on the command line.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Capcut => "capcut",
             Self::Jianying => "jianying",
@@ -97,14 +97,14 @@ impl Edition {
     }
 
     /// The app's name as its users know it.
-    pub fn app(self) -> &'static str {
+    pub(crate) fn app(self) -> &'static str {
         match self {
             Self::Capcut => "CapCut",
             Self::Jianying => "JianYing",
         }
     }
 
-    pub fn other(self) -> Self {
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::Capcut => Self::Jianying,
             Self::Jianying => Self::Capcut,

@@ -29,7 +29,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub fn new(named: Option<&str>, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
+    pub(crate) fn new(named: Option<&str>, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
         let addresses = match named {
             Some(url) => vec![url.to_owned()],
             None => {
@@ -48,7 +48,7 @@ impl Servers {
     }
 
     /// The server at that address; the same one each time.
-    pub fn at(&self, address: &str) -> Arc<Remote> {
+    pub(crate) fn at(&self, address: &str) -> Arc<Remote> {
         let mut by_address = self
             .by_address
             .lock()
@@ -63,7 +63,7 @@ impl Servers {
     }
 
     /// The first address at which a CapCut API answers; otherwise what was found instead, each.
-    pub async fn first(&self, journal: &Journal) -> Result<Arc<Remote>> {
+    pub(crate) async fn first(&self, journal: &Journal) -> Result<Arc<Remote>> {
         let mut faults: Vec<Error> = Vec::new();
         for address in &self.addresses {
             let remote = self.at(address);
@@ -85,7 +85,7 @@ impl Servers {
     }
 
     /// Where the next draft goes. This never tries twice.
-    pub async fn choose(
+    pub(crate) async fn choose(
         &self,
         wanted: BackendChoice,
         engine: &Arc<Engine>,

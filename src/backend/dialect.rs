@@ -80,20 +80,20 @@ impl Dialect {
             .expect("every dialect is in the table: a test looks")
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.known().name
     }
 
     /// What is known to be bad about it.
-    pub fn caveats(self) -> &'static [&'static str] {
+    pub(crate) fn caveats(self) -> &'static [&'static str] {
         self.known().caveats
     }
 
-    pub fn is_truthful(self) -> bool {
+    pub(crate) fn is_truthful(self) -> bool {
         self.known().is_truthful
     }
 
-    pub fn saves_into_draft_folder(self) -> bool {
+    pub(crate) fn saves_into_draft_folder(self) -> bool {
         self.known().saves_into_draft_folder
     }
 }

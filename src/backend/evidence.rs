@@ -75,7 +75,7 @@ const SHAPES: [Shape; 6] = [
 impl Evidence {
     /// What the call with this body leaves; `None` where that cannot be told, as of keyframes, which
     /// are not seen before a refresh.
-    pub fn of(path: &str, body: &Object) -> Option<Self> {
+    pub(crate) fn of(path: &str, body: &Object) -> Option<Self> {
         if path == "/add_subtitle" {
             return Self::of_captions(body);
         }
@@ -114,7 +114,7 @@ impl Evidence {
     }
 
     /// How often the document has it.
-    pub fn find(&self, script: &Value) -> Found {
+    pub(crate) fn find(&self, script: &Value) -> Found {
         let source_of = |segment: &Value| {
             let id = segment["material_id"].as_str()?;
             ["videos", "audios"]

@@ -47,7 +47,7 @@ pub(super) struct Ask<'a> {
 }
 
 impl Remote {
-    pub fn new(base: String, manifest: Arc<Manifest>, media: Arc<Media>) -> Self {
+    pub(crate) fn new(base: String, manifest: Arc<Manifest>, media: Arc<Media>) -> Self {
         Self {
             base,
             connections: Semaphore::new(manifest.api.connections),
@@ -60,7 +60,7 @@ impl Remote {
     }
 
     /// Which server it is; asked once, and again after a while.
-    pub async fn server(&self, journal: &Journal) -> Result<Arc<Server>> {
+    pub(crate) async fn server(&self, journal: &Journal) -> Result<Arc<Server>> {
         let mut known = self.known.lock().await;
         let api = &self.manifest.api;
         let fresh = known.as_ref().filter(|known| {
@@ -89,7 +89,7 @@ impl Remote {
     }
 
     /// What was known of the server may hold no longer: a call did not get through.
-    pub async fn doubt(&self) {
+    pub(crate) async fn doubt(&self) {
         *self.known.lock().await = None;
     }
 
@@ -136,7 +136,7 @@ impl Remote {
     }
 
     /// Carries a call out there.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         request: &dyn Request,
         route: &Route,
@@ -186,7 +186,7 @@ impl Remote {
     }
 
     /// The `output` of a list, which needs no more than its route.
-    pub async fn list(&self, path: &str, until: Instant) -> Result<Value, Failure> {
+    pub(crate) async fn list(&self, path: &str, until: Instant) -> Result<Value, Failure> {
         self.output(&Ask {
             method: Method::GET,
             path,
@@ -197,7 +197,7 @@ impl Remote {
     }
 
     /// The draft's document as the server has it, without making it look at media again.
-    pub async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
+    pub(crate) async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
         let body = json!({ "draft_id": draft, "force_update": false });
         let body = body.as_object().cloned().unwrap_or_default();
         let path = "/query_script";
@@ -364,7 +364,7 @@ impl Remote {
     }
 
     /// Announces what a call will leave in its draft, until the guard is dropped.
-    pub fn announce(self: &Arc<Self>, draft: &DraftId, evidence: Evidence) -> Announced {
+    pub(crate) fn announce(self: &Arc<Self>, draft: &DraftId, evidence: Evidence) -> Announced {
         let mark = (draft.clone(), evidence);
         self.pending().push(mark.clone());
         Announced {
@@ -374,7 +374,7 @@ impl Remote {
     }
 
     /// How many calls under way will leave the same in the draft.
-    pub fn announced(&self, draft: &DraftId, evidence: &Evidence) -> usize {
+    pub(crate) fn announced(&self, draft: &DraftId, evidence: &Evidence) -> usize {
         let pending = self.pending();
         pending
             .iter()

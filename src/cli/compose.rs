@@ -239,13 +239,6 @@ impl Compose {
     }
 }
 
-/// Reads a plan and every item of it; gives how many there are.
-#[cfg(test)]
-pub(crate) fn check(file: &Path) -> Result<usize> {
-    let plan = Plan::from_value(read(file)?, &BTreeMap::new(), folder(file).as_deref())?;
-    Ok(crate::compose::layout::decode(&plan)?.len())
-}
-
 /// The folder that relative paths of the plan are below.
 fn folder(file: &Path) -> Option<PathBuf> {
     if file == Path::new("-") {

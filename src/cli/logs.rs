@@ -35,9 +35,12 @@ pub(super) fn start(levels: &str, format: Format, file: Option<&Path>) -> Result
     let file = file
         .map(|path| {
             Rotating::open(path).map_err(|error| {
-                Error::invalid(format!("`--log-file`: {} cannot be written", path.display()))
-                    .source(error)
-                    .hint("name a file in a folder that you may write")
+                Error::invalid(format!(
+                    "`--log-file`: {} cannot be written",
+                    path.display()
+                ))
+                .source(error)
+                .hint("name a file in a folder that you may write")
             })
         })
         .transpose()?;

@@ -79,8 +79,9 @@ async fn serve(listener: TcpListener, app: Arc<App>) {
         };
         let app = Arc::clone(&app);
         tokio::spawn(async move {
-            let service =
-                service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&app, &request))));
+            let service = service_fn(|request| {
+                std::future::ready(Ok::<_, Infallible>(answer(&app, &request)))
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(PATIENCE)

@@ -49,7 +49,7 @@ impl Serve {
         }
         self.monitor.listen(&app).await?;
         let tools = app.settings.tools;
-        mcp::serve(app, tools).await?;
+        Box::pin(mcp::serve(app, tools)).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -34,7 +34,11 @@ impl Stats {
         let snapshot = Snapshot::parse(&text).map_err(|error| {
             Error::new(
                 Kind::Unavailable,
-                format!("{} does not tell metrics: {}", shown(&self.url), error.message),
+                format!(
+                    "{} does not tell metrics: {}",
+                    shown(&self.url),
+                    error.message
+                ),
             )
             .hint("is it the address given with `--metrics`?")
         })?;
@@ -72,9 +76,8 @@ async fn fetch(url: &str) -> Result<String> {
         .no_proxy()
         .build()
         .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
-    let broken = |error: reqwest::Error| {
-        fault(format!("{place}: no answer")).source(error.without_url())
-    };
+    let broken =
+        |error: reqwest::Error| fault(format!("{place}: no answer")).source(error.without_url());
     let mut response = client.get(url).send().await.map_err(broken)?;
     if !response.status().is_success() {
         return Err(fault(format!("{place}: HTTP {}", response.status())));
@@ -128,11 +131,17 @@ fn table(snapshot: &Snapshot) -> String {
     let line = |what: &str, parts: Vec<String>| format!("\n{what}: {}", parts.join(", "));
     if !snapshot.lanes.is_empty() {
         let lanes = snapshot.lanes.iter();
-        text += &line("active now", lanes.map(|(l, n)| format!("{l} {n}")).collect());
+        text += &line(
+            "active now",
+            lanes.map(|(l, n)| format!("{l} {n}")).collect(),
+        );
     }
     if !snapshot.breakers.is_empty() {
         let breakers = snapshot.breakers.iter();
-        text += &line("breakers", breakers.map(|(b, s)| format!("{b} {s}")).collect());
+        text += &line(
+            "breakers",
+            breakers.map(|(b, s)| format!("{b} {s}")).collect(),
+        );
     }
     text
 }
@@ -175,7 +184,10 @@ mod tests {
             let line = line.unwrap_or_else(|| panic!("no {start:?} in\n{text}"));
             line.split_whitespace().map(str::to_owned).collect()
         };
-        assert_eq!(words("tool")[..], ["tool", "calls", "errors", "p50", "p95", "retries"]);
+        assert_eq!(
+            words("tool")[..],
+            ["tool", "calls", "errors", "p50", "p95", "retries"]
+        );
         assert_eq!(words("add_text")[1..3], ["12", "0"]);
         assert_eq!(words("add_video")[1..3], ["2", "2"]);
         assert_eq!(words("add_video").last().map(String::as_str), Some("1"));
@@ -205,7 +217,13 @@ mod tests {
 
     #[test]
     fn a_site_and_its_page_are_the_same_address() {
-        for url in ["http://h:1", "http://h:1/", "http://h:1/metrics", "h:1", "h:1/metrics/"] {
+        for url in [
+            "http://h:1",
+            "http://h:1/",
+            "http://h:1/metrics",
+            "h:1",
+            "h:1/metrics/",
+        ] {
             assert_eq!(address(url), "http://h:1/metrics", "{url}");
         }
     }

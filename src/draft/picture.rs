@@ -20,7 +20,7 @@ const FONTS: &str = "Inter, Helvetica, Arial, 'Noto Sans', 'PingFang SC', 'Micro
 
 /// A drawn timeline.
 #[derive(Debug)]
-pub struct Picture {
+pub(crate) struct Picture {
     pub svg: String,
     pub tracks: usize,
     pub clips: usize,
@@ -29,7 +29,7 @@ pub struct Picture {
 }
 
 /// Draws the document.
-pub fn draw(title: &str, script: &Value) -> Picture {
+pub(crate) fn draw(title: &str, script: &Value) -> Picture {
     let names = Names::of(script);
     let tracks: Vec<&Value> = script["tracks"].as_array().into_iter().flatten().collect();
     let shown: Vec<&Value> = tracks

@@ -35,7 +35,7 @@ pub(crate) enum Position {
 }
 
 impl Position {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",
@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
 }
 
 impl Breaker {
-    pub fn new(settings: manifest::Breaker) -> Self {
+    pub(crate) fn new(settings: manifest::Breaker) -> Self {
         Self {
             settings,
             state: State::Closed { failures: 0 },
@@ -63,7 +63,7 @@ impl Breaker {
     }
 
     /// Lets a call go, or says how long none may.
-    pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         if let State::Open { until } = self.state {
             if now < until {
                 return Err(until - now);
@@ -83,7 +83,7 @@ impl Breaker {
     }
 
     /// Takes note of how an admitted call ended. True if it opened the breaker.
-    pub fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
+    pub(crate) fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
         let opened = State::Open {
             until: now + manifest::seconds(self.settings.cool_down_s),
         };
@@ -116,7 +116,7 @@ impl Breaker {
         false
     }
 
-    pub fn position(&self, now: Instant) -> Position {
+    pub(crate) fn position(&self, now: Instant) -> Position {
         match self.state {
             State::Closed { .. } => Position::Closed,
             State::Open { until } if now < until => Position::Open,

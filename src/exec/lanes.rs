@@ -36,7 +36,7 @@ pub(crate) enum Patience {
 }
 
 impl Lanes {
-    pub fn new(manifest: &Manifest) -> Self {
+    pub(crate) fn new(manifest: &Manifest) -> Self {
         Self(LaneName::ALL.map(|name| {
             let Lane { slots, waiting, .. } = *manifest.lane(name);
             Track {
@@ -49,7 +49,11 @@ impl Lanes {
     }
 
     /// A slot, freed when it is dropped. Those who wait get one in the order they came.
-    pub async fn enter(&self, lane: LaneName, patience: Patience) -> Result<OwnedSemaphorePermit> {
+    pub(crate) async fn enter(
+        &self,
+        lane: LaneName,
+        patience: Patience,
+    ) -> Result<OwnedSemaphorePermit> {
         let track = self.track(lane);
         if let Ok(permit) = Arc::clone(&track.semaphore).try_acquire_owned() {
             return Ok(permit);
@@ -65,7 +69,7 @@ impl Lanes {
     }
 
     /// How the lanes are used, for reports.
-    pub fn in_use(&self) -> [Use; 4] {
+    pub(crate) fn in_use(&self) -> [Use; 4] {
         LaneName::ALL.map(|lane| {
             let track = self.track(lane);
             Use {

@@ -33,7 +33,7 @@ pub(super) struct Home {
 
 impl Home {
     /// A draft that is made again elsewhere.
-    pub fn moving(backend: Backend) -> Self {
+    pub(crate) fn moving(backend: Backend) -> Self {
         Self {
             backend,
             reason: Some("made again from the journal".into()),
@@ -42,7 +42,7 @@ impl Home {
     }
 
     /// A call without a draft that did not get through need not wait for this server.
-    pub fn may_choose_again(&self, request: &dyn Request, failure: &Failure) -> bool {
+    pub(crate) fn may_choose_again(&self, request: &dyn Request, failure: &Failure) -> bool {
         self.auto
             && request.draft().is_none()
             && matches!(self.backend, Backend::Remote(_))
@@ -59,7 +59,7 @@ impl Homes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn put(&self, draft: &DraftId, origin: &str) {
+    pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
         let mut homes = self.lock();
         if homes.len() >= REMEMBERED {
             homes.clear();

@@ -61,7 +61,9 @@ pub(crate) struct State {
 }
 
 impl Api {
-    pub async fn start(faults: impl Fn(&str, usize) -> Fault + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        faults: impl Fn(&str, usize) -> Fault + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State::default());
@@ -81,12 +83,12 @@ impl Api {
         Self { url, state, task }
     }
 
-    pub async fn sound() -> Self {
+    pub(crate) async fn sound() -> Self {
         Self::start(|_, _| Fault::None).await
     }
 
     /// How often that path was asked.
-    pub fn count(&self, path: &str) -> usize {
+    pub(crate) fn count(&self, path: &str) -> usize {
         self.state
             .asked
             .lock()
@@ -96,16 +98,16 @@ impl Api {
             .count()
     }
 
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         self.state.drafts.lock().unwrap().clear();
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.task.abort();
     }
 
     /// The starts of the segments on a track, in seconds.
-    pub fn starts(&self, draft: &str, track: &str) -> Vec<f64> {
+    pub(crate) fn starts(&self, draft: &str, track: &str) -> Vec<f64> {
         let drafts = self.state.drafts.lock().unwrap();
         let mut starts: Vec<f64> = drafts[draft]["tracks"]
             .as_array()
@@ -120,7 +122,7 @@ impl Api {
     }
 
     /// A process that was told of this server, with short waits.
-    pub fn app(&self, backend: BackendChoice) -> Arc<App> {
+    pub(crate) fn app(&self, backend: BackendChoice) -> Arc<App> {
         app(Some(&self.url), backend, |_| {})
     }
 }

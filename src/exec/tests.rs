@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::testing::{Api, Fault, app};
 use super::*;
-use crate::local;
 use crate::journal::ENGINE;
+use crate::local;
 
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";
 
@@ -627,7 +627,11 @@ async fn both_backends_keep_the_same_contract() {
     let other = app(None, BackendChoice::Embedded, |_| {});
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(crate::http::serve(listener, Arc::clone(&other.engine)));
+    let server = tokio::spawn(crate::http::serve(
+        listener,
+        Arc::new(crate::http::Api::of(&other)),
+        std::future::pending(),
+    ));
     let remote = app(Some(&url), BackendChoice::Remote, |_| {});
     let here = contract(&embedded).await;
     let there = contract(&remote).await;

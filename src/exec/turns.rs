@@ -46,7 +46,7 @@ pub(crate) struct Held {
 
 impl Turns {
     /// Takes a place in the draft's line at once, and gives the turn when it has come.
-    pub async fn take(&self, draft: &DraftId, turn: Turn) -> Option<Held> {
+    pub(crate) async fn take(&self, draft: &DraftId, turn: Turn) -> Option<Held> {
         if turn == Turn::Free {
             return None;
         }
@@ -84,7 +84,7 @@ impl Turns {
     }
 
     /// What was known of the draft's tracks holds no longer.
-    pub fn forget(&self, draft: &DraftId) {
+    pub(crate) fn forget(&self, draft: &DraftId) {
         if let Some(line) = self.lock().get_mut(draft) {
             line.open.clear();
         }
@@ -93,7 +93,7 @@ impl Turns {
 
 impl Held {
     /// The call succeeded, so its track exists.
-    pub fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         if let Some(line) = self.turns.lock().get_mut(&self.draft) {
             let track = line
                 .entries

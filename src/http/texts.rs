@@ -27,7 +27,10 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
             None => sentence,
         };
     }
-    let told = error.to_string().replace("\nhint: ", "; ");
+    let told = error
+        .to_string()
+        .replace(".\nhint: ", ". ")
+        .replace("\nhint: ", "; ");
     // A sentence that ends does not need to end twice.
     let told = if texts.after.starts_with('.') {
         told.trim_end_matches('.')

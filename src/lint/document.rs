@@ -146,17 +146,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Document<'_>, serde_json::Error> {
 }
 
 impl TimeRange {
-    pub fn range(&self) -> Range {
+    pub(crate) fn range(&self) -> Range {
         Range::new(Micros(self.start.whole()), Micros(self.duration.whole()))
     }
 }
 
 impl Segment<'_> {
-    pub fn target(&self) -> Range {
+    pub(crate) fn target(&self) -> Range {
         range(&self.target_timerange).unwrap_or_default()
     }
 
-    pub fn source(&self) -> Option<Range> {
+    pub(crate) fn source(&self) -> Option<Range> {
         range(&self.source_timerange)
     }
 }
@@ -166,7 +166,7 @@ fn range(range: &Loose<TimeRange>) -> Option<Range> {
 }
 
 impl<'a> Materials<'a> {
-    pub fn list(&self, name: &str) -> impl Iterator<Item = (usize, &Material<'a>)> {
+    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = (usize, &Material<'a>)> {
         self.0
             .iter()
             .filter(move |(list, _)| list == name)
@@ -189,7 +189,7 @@ pub(super) struct Found<'d> {
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(mut document: Document<'a>) -> Self {
+    pub(crate) fn new(mut document: Document<'a>) -> Self {
         let materials = match std::mem::take(&mut document.materials) {
             Loose::Is(materials) => {
                 document.materials = Loose::Is(Materials::default());
@@ -206,7 +206,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub fn by_id(&self) -> HashMap<&str, Found<'_>> {
+    pub(crate) fn by_id(&self) -> HashMap<&str, Found<'_>> {
         let mut all = HashMap::new();
         for (list, materials) in &self.materials.0 {
             for (index, material) in materials.each() {
@@ -222,7 +222,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The end of the last segment.
-    pub fn end(&self) -> Micros {
+    pub(crate) fn end(&self) -> Micros {
         self.document
             .tracks
             .each()
@@ -233,7 +233,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The materials that segments show.
-    pub fn shown(&self) -> HashSet<&str> {
+    pub(crate) fn shown(&self) -> HashSet<&str> {
         self.document
             .tracks
             .each()

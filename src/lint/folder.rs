@@ -47,13 +47,13 @@ pub(super) struct File {
 
 impl File {
     /// The bytes without a mark of their order.
-    pub fn json(&self) -> &[u8] {
+    pub(crate) fn json(&self) -> &[u8] {
         self.bytes
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(&self.bytes)
     }
 
-    pub fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> Content {
         content(self.json())
     }
 }
@@ -86,7 +86,7 @@ pub(super) enum Place {
 }
 
 impl Folder {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             return Err(Error::not_found(format!("there is no folder {}", path.display()))
                 .hint("name the draft's own folder, the one with `draft_content.json` or `draft_info.json`"));
@@ -129,13 +129,13 @@ impl Folder {
         })
     }
 
-    pub fn file(&self, name: &str) -> Option<&File> {
+    pub(crate) fn file(&self, name: &str) -> Option<&File> {
         self.files.iter().find(|file| file.name == name)
     }
 
     /// The files that should hold the draft, the one that counts first: the newest, for the files of one save
     /// differ by moments only, and whoever edits one of them makes it the newest.
-    pub fn candidates(&self) -> Vec<&File> {
+    pub(crate) fn candidates(&self) -> Vec<&File> {
         let mut all: Vec<_> = self
             .files
             .iter()
@@ -154,43 +154,43 @@ impl Folder {
     }
 
     /// The files that must hold the same as the document.
-    pub fn mirrors<'a>(&'a self, document: &'a str) -> impl Iterator<Item = &'a File> {
+    pub(crate) fn mirrors<'a>(&'a self, document: &'a str) -> impl Iterator<Item = &'a File> {
         self.files
             .iter()
             .filter(move |file| file.name != document && ![META, PROJECT].contains(&&*file.name))
     }
 
     /// The name of the folder.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
     /// A text of `draft_meta_info.json`, or nothing.
-    pub fn meta_text(&self, key: &str) -> &str {
+    pub(crate) fn meta_text(&self, key: &str) -> &str {
         let value = self.meta.as_ref().and_then(|meta| meta[key].as_str());
         value.unwrap_or_default()
     }
 
     /// Where the draft's own files say that it is.
-    pub fn told(&self) -> &str {
+    pub(crate) fn told(&self) -> &str {
         self.meta_text("draft_fold_path")
     }
 
     /// The draft carries the identity that the reference server's template gives to everybody's.
-    pub fn is_template(&self) -> bool {
+    pub(crate) fn is_template(&self) -> bool {
         TEMPLATE_DRAFTS
             .iter()
             .any(|id| id.eq_ignore_ascii_case(self.meta_text("draft_id")))
     }
 
     /// The draft was written for a machine with another kind of paths, where alone they can be checked.
-    pub fn is_for_another_system(&self) -> bool {
+    pub(crate) fn is_for_another_system(&self) -> bool {
         !self.is_template() && is_foreign(self.told())
     }
 
     /// Where the file is that a document calls `path`, or, without a path, `name`.
-    pub fn locate(&self, path: &str, name: &str) -> Place {
+    pub(crate) fn locate(&self, path: &str, name: &str) -> Place {
         let text = plain(path);
         let inside = |rest: &str| Some(self.path.join(rest)).filter(|file| file.is_file());
         let here = registry::app_path(&self.path);
@@ -262,7 +262,7 @@ impl Folder {
     }
 
     /// A file of the draft as it is called inside it.
-    pub fn shown(&self, file: &Path) -> String {
+    pub(crate) fn shown(&self, file: &Path) -> String {
         let inside = file.strip_prefix(&self.path).unwrap_or(file);
         inside.to_string_lossy().replace('\\', "/")
     }

@@ -21,7 +21,7 @@ pub(super) enum Loose<T> {
 }
 
 impl<T> Loose<T> {
-    pub fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         match self {
             Self::Is(value) => Some(value),
             _ => None,
@@ -29,11 +29,11 @@ impl<T> Loose<T> {
     }
 
     /// It is there and says something, whatever its type.
-    pub fn says_something(&self) -> bool {
+    pub(crate) fn says_something(&self) -> bool {
         matches!(self, Self::Is(_) | Self::Other)
     }
 
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Missing)
     }
 }
@@ -69,25 +69,25 @@ pub(super) type List<T> = Loose<Vec<Loose<T>>>;
 
 impl Text<'_> {
     /// The text, or nothing where there is none.
-    pub fn str(&self) -> &str {
+    pub(crate) fn str(&self) -> &str {
         self.get().map_or("", AsRef::as_ref)
     }
 }
 
 impl Number {
-    pub fn value(&self) -> Option<f64> {
+    pub(crate) fn value(&self) -> Option<f64> {
         self.get().copied()
     }
 
     /// As a whole number, 0 where there is none.
-    pub fn whole(&self) -> i64 {
+    pub(crate) fn whole(&self) -> i64 {
         self.value().unwrap_or_default() as i64
     }
 }
 
 impl<T> List<T> {
     /// The elements of the right type, with their places.
-    pub fn each(&self) -> impl Iterator<Item = (usize, &T)> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = (usize, &T)> {
         self.get()
             .into_iter()
             .flatten()
@@ -95,7 +95,7 @@ impl<T> List<T> {
             .filter_map(|(index, element)| Some((index, element.get()?)))
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.get().map_or(0, Vec::len)
     }
 }

@@ -23,10 +23,11 @@ pub(crate) fn without_verbatim(path: PathBuf) -> PathBuf {
     }
 }
 
-/// `C:\…`, `C:/…` or `\\server\share`.
+/// `C:\…`, `C:/…`, `\\server\share` or `//server/share`.
 pub(crate) fn is_windows(path: &str) -> bool {
     let bytes = path.as_bytes();
     path.starts_with("\\\\")
+        || path.starts_with("//")
         || (bytes.len() > 2
             && bytes[0].is_ascii_alphabetic()
             && bytes[1] == b':'
@@ -76,6 +77,7 @@ mod tests {
     #[test]
     fn paths_of_windows_are_known_by_drive_or_server() {
         assert!(is_windows(r"C:\Users\me") && is_windows("d:/x") && is_windows(r"\\nas\media"));
+        assert!(is_windows("//nas/media") && is_foreign("//nas/media") != cfg!(windows));
         assert!(!is_windows("/home/c:/x") && !is_windows("c:x"));
         assert_eq!(file_name(r"C:\a b\图片.png"), "图片.png");
     }

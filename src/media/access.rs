@@ -23,13 +23,13 @@ struct Rules {
 
 impl Access {
     /// Everything that the user may read: for what runs as the user and for the user alone.
-    pub fn user() -> Self {
+    pub(crate) fn user() -> Self {
         Self { rules: None }
     }
 
     /// Public hosts and this machine's loopback; other hosts by name or address (`*.lan` for all
     /// names below one); of local files only what lies in `folders`.
-    pub fn network(
+    pub(crate) fn network(
         hosts: impl IntoIterator<Item = String>,
         folders: impl IntoIterator<Item = PathBuf>,
     ) -> Self {

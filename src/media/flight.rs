@@ -29,7 +29,11 @@ enum Slot {
 
 impl Flights {
     /// The answer to `key`, from memory, from whoever is asking already, or by asking.
-    pub async fn get<F>(&self, key: String, ask: impl FnOnce() -> F + Send) -> Result<Arc<Facts>>
+    pub(crate) async fn get<F>(
+        &self,
+        key: String,
+        ask: impl FnOnce() -> F + Send,
+    ) -> Result<Arc<Facts>>
     where
         F: Future<Output = Result<Facts>> + Send + 'static,
     {

@@ -71,7 +71,7 @@ pub(super) struct Part<'a> {
 }
 
 impl Http {
-    pub fn new(limits: Limits, access: Arc<Access>) -> Self {
+    pub(crate) fn new(limits: Limits, access: Arc<Access>) -> Self {
         Self {
             limits,
             access,
@@ -193,7 +193,7 @@ impl Http {
     }
 
     /// A whole small body.
-    pub async fn bytes(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>> {
+    pub(crate) async fn bytes(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>> {
         let mut tries = self.tries();
         loop {
             match self.bytes_once(url, shown, max_bytes).await {
@@ -262,7 +262,7 @@ impl Http {
     }
 
     /// Downloads into `file`, from its start at every try; gives the size.
-    pub async fn download(
+    pub(crate) async fn download(
         &self,
         url: &Url,
         shown: &str,

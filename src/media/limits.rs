@@ -51,19 +51,19 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub fn connect_timeout(&self) -> Duration {
+    pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_secs(self.connect_timeout_s)
     }
 
-    pub fn answer_timeout(&self) -> Duration {
+    pub(crate) fn answer_timeout(&self) -> Duration {
         Duration::from_secs(self.answer_timeout_s)
     }
 
-    pub fn probe_timeout(&self) -> Duration {
+    pub(crate) fn probe_timeout(&self) -> Duration {
         Duration::from_secs(self.probe_timeout_s)
     }
 
-    pub fn min_speed_window(&self) -> Duration {
+    pub(crate) fn min_speed_window(&self) -> Duration {
         Duration::from_secs(self.min_speed_window_s)
     }
 }

@@ -51,7 +51,7 @@ impl From<Error> for Fault {
 }
 
 impl Fault {
-    pub fn into_error(self, shown: &str) -> Error {
+    pub(crate) fn into_error(self, shown: &str) -> Error {
         match self {
             Self::Read(mut error) => {
                 if !error.message.contains(shown) {

@@ -42,7 +42,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub fn new(limits: &Limits, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(limits: &Limits, cancel: CancellationToken) -> Self {
         Self {
             deadline: Instant::now() + limits.probe_timeout(),
             cancel,
@@ -50,7 +50,7 @@ impl Guard {
         }
     }
 
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(Error::new(
                 Kind::Cancelled,
@@ -63,7 +63,7 @@ impl Guard {
         Ok(())
     }
 
-    pub fn late(&self) -> Error {
+    pub(crate) fn late(&self) -> Error {
         timed_out("media", "what it is could not be found out", self.seconds)
     }
 }
@@ -82,7 +82,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub fn new(origin: Box<dyn Origin>, guard: Guard) -> Self {
+    pub(crate) fn new(origin: Box<dyn Origin>, guard: Guard) -> Self {
         Self {
             origin,
             blocks: HashMap::new(),
@@ -95,30 +95,30 @@ impl Reader {
     }
 
     /// Puts in what came with the first answer.
-    pub fn first(&mut self, bytes: &[u8]) {
+    pub(crate) fn first(&mut self, bytes: &[u8]) {
         self.keep(0, bytes);
         self.next = (bytes.len() / BLOCK) as u64;
     }
 
-    pub fn len(&self) -> Option<u64> {
+    pub(crate) fn len(&self) -> Option<u64> {
         self.origin.len()
     }
 
-    pub fn measure(&mut self) -> Result<u64> {
+    pub(crate) fn measure(&mut self) -> Result<u64> {
         self.guard.check()?;
         self.origin.measure()
     }
 
-    pub fn is_near(&self) -> bool {
+    pub(crate) fn is_near(&self) -> bool {
         self.origin.is_near()
     }
 
-    pub fn guard(&self) -> &Guard {
+    pub(crate) fn guard(&self) -> &Guard {
         &self.guard
     }
 
     /// Up to `count` bytes from `offset` on; fewer only at the end of the file.
-    pub fn bytes(&mut self, offset: u64, count: usize) -> Result<Vec<u8>> {
+    pub(crate) fn bytes(&mut self, offset: u64, count: usize) -> Result<Vec<u8>> {
         self.reads = self.reads.wrapping_add(1);
         if self.reads.is_multiple_of(4096) {
             self.guard.check()?;
@@ -187,7 +187,7 @@ pub(super) struct FileOrigin {
 }
 
 impl FileOrigin {
-    pub fn open(path: &Path) -> std::io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
         Ok(Self { file, bytes })

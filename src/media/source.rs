@@ -14,7 +14,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub fn parse(source: &str) -> Result<Self> {
+    pub(crate) fn parse(source: &str) -> Result<Self> {
         let text = source.trim();
         if text.is_empty() {
             return Err(Error::invalid("the media source is empty")

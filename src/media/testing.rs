@@ -88,7 +88,7 @@ struct State {
 
 impl Server {
     /// Serves until the set is dropped.
-    pub async fn start(tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) async fn start(tasks: &mut JoinSet<()>) -> Self {
         let server = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         *server.state.address.lock().unwrap() =
@@ -106,7 +106,7 @@ impl Server {
         server
     }
 
-    pub fn add(&self, name: &str, bytes: Vec<u8>) -> &Self {
+    pub(crate) fn add(&self, name: &str, bytes: Vec<u8>) -> &Self {
         self.state
             .files
             .lock()
@@ -116,20 +116,20 @@ impl Server {
     }
 
     /// The address of a file, served in the given way.
-    pub fn url(&self, way: &str, name: &str) -> String {
+    pub(crate) fn url(&self, way: &str, name: &str) -> String {
         format!("{}/{way}/{name}", self.state.address.lock().unwrap())
     }
 
-    pub fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.state.requests.load(Ordering::Relaxed)
     }
 
     /// Bytes of bodies that were sent.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.state.bytes.load(Ordering::Relaxed)
     }
 
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.state.log.lock().unwrap().clone()
     }
 }

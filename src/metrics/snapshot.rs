@@ -28,13 +28,13 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
     /// The time within which this part of the calls ended, interpolated within its bucket as Prometheus
     /// does it; the highest bound if it lies beyond, nothing without calls.
-    pub fn quantile(&self, part: f64) -> Option<f64> {
+    pub(crate) fn quantile(&self, part: f64) -> Option<f64> {
         let total = self.buckets.last()?.1;
         if total == 0 {
             return None;
@@ -57,7 +57,7 @@ impl Tool {
 
 impl Snapshot {
     /// Reads Prometheus' text form; series of others are passed over.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut snapshot = Self::default();
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {

@@ -85,7 +85,7 @@ fn arguments_come_from_pairs_a_file_and_stdin_alike() {
         let script = home
             .call("query_script", &json!({ "draft_id": draft }))
             .expect("a script");
-        let text = script.to_string().replace('\\', "").replace(' ', "");
+        let text = script.to_string().replace(['\\', ' '], "");
         assert!(text.contains("\"width\":640"), "{text}");
         assert!(text.contains("\"height\":360"), "{text}");
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod compose;
 mod engine;
+mod http;
 mod racy;
 mod remote;
 mod save;

@@ -139,7 +139,9 @@ fn word(text: &str) -> usize {
 
 /// What ends an address within a sentence, or a string within JSON.
 fn ends_word(letter: char) -> bool {
-    letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '\'' | '\\' | '<' | '>' | '`')
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(letter, '"' | '\'' | '\\' | '<' | '>' | '`')
 }
 
 #[cfg(test)]
@@ -149,17 +151,35 @@ mod tests {
     #[test]
     fn of_an_address_neither_query_nor_user_is_written() {
         for (line, expected) in [
-            ("GET https://h/a.mp4?token=S3CRET now", "GET https://h/a.mp4?… now"),
+            (
+                "GET https://h/a.mp4?token=S3CRET now",
+                "GET https://h/a.mp4?… now",
+            ),
             ("https://h/a?S3CRET", "https://h/a?…"),
             ("https://h/a#S3CRET", "https://h/a#…"),
             ("at http://me:S3CRET@h:1/a", "at http://…@h:1/a"),
-            (r#"{"u":"http://h/a?x=S3CRET","b":1}"#, r#"{"u":"http://h/a?…","b":1}"#),
-            (r#"{"m":"url: \"http://h/?x=S3CRET\""}"#, r#"{"m":"url: \"http://h/?…\""}"#),
+            (
+                r#"{"u":"http://h/a?x=S3CRET","b":1}"#,
+                r#"{"u":"http://h/a?…","b":1}"#,
+            ),
+            (
+                r#"{"m":"url: \"http://h/?x=S3CRET\""}"#,
+                r#"{"m":"url: \"http://h/?…\""}"#,
+            ),
             ("GET /a.mp4?x=S3CRET HTTP/1.1", "GET /a.mp4?… HTTP/1.1"),
-            (r#"Url { path: "/a", query: Some("x=S3CRET") }"#, r#"Url { path: "/a", query: Some("…") }"#),
-            (r#"{"m":"query: Some(\"S3CRET\")"}"#, r#"{"m":"query: Some(\"…\")"}"#),
+            (
+                r#"Url { path: "/a", query: Some("x=S3CRET") }"#,
+                r#"Url { path: "/a", query: Some("…") }"#,
+            ),
+            (
+                r#"{"m":"query: Some(\"S3CRET\")"}"#,
+                r#"{"m":"query: Some(\"…\")"}"#,
+            ),
             ("authorization: Bearer S3CRET", "authorization: Bearer …"),
-            (r#""Set-Cookie": "S3CRET; Path=/""#, r#""Set-Cookie": "…; Path=/""#),
+            (
+                r#""Set-Cookie": "S3CRET; Path=/""#,
+                r#""Set-Cookie": "…; Path=/""#,
+            ),
             ("api_key=S3CRET&more", "api_key=…&more"),
         ] {
             assert_eq!(without_secrets(line), expected);
@@ -186,7 +206,9 @@ mod tests {
         let line = serde_json::json!({"message": format!("got {address:?}"), "url": address, "token": "S3CRET"});
         let mut written = Vec::new();
         let mut writer = Discreet(&mut written);
-        writer.write_all(line.to_string().as_bytes()).expect("memory");
+        writer
+            .write_all(line.to_string().as_bytes())
+            .expect("memory");
         let text = String::from_utf8(written).expect("UTF-8");
         serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
         assert!(text.contains("https://…@h/ä.mp4?"), "{text}");

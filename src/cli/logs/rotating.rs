@@ -23,7 +23,7 @@ pub(super) struct Rotating {
 }
 
 impl Rotating {
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -119,7 +119,11 @@ mod tests {
     }
 
     fn read(file: &Rotating, number: u32) -> Option<String> {
-        let path = if number == 0 { file.path.clone() } else { file.aside(number) };
+        let path = if number == 0 {
+            file.path.clone()
+        } else {
+            file.aside(number)
+        };
         fs::read_to_string(path).ok()
     }
 
@@ -128,7 +132,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = open(&folder);
         for line in 0..8 {
-            file.write_all(format!("line {line}\n").as_bytes()).expect("written");
+            file.write_all(format!("line {line}\n").as_bytes())
+                .expect("written");
         }
         assert_eq!(read(&file, 0).as_deref(), Some("line 7\n"));
         assert_eq!(read(&file, 1).as_deref(), Some("line 6\n"));

@@ -1,0 +1,243 @@
+//! `validate_draft`: what is wrong with a draft folder on disk, and mending it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::args::mend::Comfort;
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::lint::{self, Problem, Severity};
+use crate::local::LocalTool;
+use crate::tools::Hints;
+
+/// How many problems are told one by one.
+const TOLD: usize = 40;
+
+/// Checks a draft folder on disk, whoever made it: media, references, markers, registration; each problem with its
+/// place and way out. With `fix`, mends what can be mended safely and keeps copies of the files as they were.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ValidateDraft {
+    /// The draft's own folder, or its name in the app's drafts folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_folder: Option<String>,
+    /// A draft that was saved from here, instead of `draft_folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    /// Mends what can be mended safely.
+    #[serde(default)]
+    pub fix: bool,
+}
+
+/// What is wrong, the worst first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Validated {
+    pub draft_folder: String,
+    /// Whether there is neither an error nor a warning.
+    pub ok: bool,
+    pub errors: usize,
+    pub warnings: usize,
+    pub infos: usize,
+    pub problems: Vec<Problem>,
+    /// Problems beyond those that are told here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<usize>,
+    /// The files that were mended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+    /// Where those files are as they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
+    /// What to know of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl LocalTool for ValidateDraft {
+    const NAME: &'static str = "validate_draft";
+    const TITLE: &'static str = "Validate draft";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: true,
+        open_world: false,
+    };
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Alias("folder", "draft_folder"),
+        Comfort::Alias("path", "draft_folder"),
+        Comfort::Alias("draft", "draft_folder"),
+    ];
+    type Reply = Validated;
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.draft_id.as_ref()
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let is_empty = |folder: &String| folder.trim().is_empty();
+        if self.draft_id.is_none() && self.draft_folder.as_ref().is_none_or(is_empty) {
+            return vec!["`draft_folder` or `draft_id` must say which draft".to_owned()];
+        }
+        Vec::new()
+    }
+
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Validated> {
+        let folder = self.folder(app)?;
+        // The draft and its folder tell the app; the settings only say what new drafts are for.
+        let options = lint::Options::new(app.settings.data_dir()?, None);
+        let fix = self.fix;
+        tokio::task::spawn_blocking(move || validate(&folder, &options, fix))
+            .await
+            .map_err(|error| Error::internal("the check of the draft broke off").source(error))?
+    }
+}
+
+impl ValidateDraft {
+    fn folder(&self, app: &App) -> Result<PathBuf> {
+        match (&self.draft_folder, &self.draft_id) {
+            (Some(folder), _) if !folder.trim().is_empty() => {
+                let edition = app.settings.edition;
+                find(Path::new(folder.trim()), app.settings.drafts_dirs(edition))
+            }
+            (_, Some(id)) => {
+                let Some(row) = app.journal.find(id)? else {
+                    return Err(app.journal.unknown(id));
+                };
+                row.saved_to.map(PathBuf::from).ok_or_else(|| {
+                    Error::conflict(format!("draft {id} has not been saved to this machine yet"))
+                        .hint("save it with `save_draft`, or name its folder in `draft_folder`")
+                })
+            }
+            _ => Err(Error::invalid(
+                "there is neither `draft_folder` nor `draft_id`",
+            )),
+        }
+    }
+}
+
+/// A folder by its path, or by its name in one of the drafts folders.
+fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
+    if folder.is_absolute() {
+        return Ok(folder.to_owned());
+    }
+    drafts
+        .iter()
+        .map(|drafts| drafts.join(folder))
+        .find(|folder| folder.is_dir())
+        .ok_or_else(|| {
+            Error::not_found(format!(
+                "`draft_folder`: there is no draft \"{}\"",
+                folder.display()
+            ))
+            .hint("give the absolute path of the draft's own folder")
+        })
+}
+
+fn validate(folder: &Path, options: &lint::Options, fix: bool) -> Result<Validated> {
+    let mut fixed = None;
+    let mut problems = if fix {
+        let done = lint::fix(folder, options)?;
+        let left = done.left.clone();
+        fixed = Some(done);
+        left
+    } else {
+        lint::lint(folder, options)?
+    };
+    let count = |severity| {
+        problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .count()
+    };
+    let (errors, warnings, infos) = (
+        count(Severity::Error),
+        count(Severity::Warning),
+        count(Severity::Info),
+    );
+    let more = problems.len().checked_sub(TOLD).filter(|more| *more > 0);
+    problems.truncate(TOLD);
+    let (changed, backup, notes) = match fixed {
+        Some(fixed) => (Some(fixed.changed), fixed.backup, fixed.notes),
+        None => (None, None, Vec::new()),
+    };
+    Ok(Validated {
+        draft_folder: folder.to_string_lossy().into_owned(),
+        ok: errors + warnings == 0,
+        errors,
+        warnings,
+        infos,
+        problems,
+        more,
+        changed,
+        backup: backup.map(|backup| backup.to_string_lossy().into_owned()),
+        notes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_draft_is_named_by_its_path_or_by_its_name_in_a_drafts_folder() {
+        let drafts = tempfile::tempdir().unwrap();
+        fs::create_dir(drafts.path().join("my trip")).unwrap();
+        let folders = [PathBuf::from("/nowhere"), drafts.path().to_owned()];
+        let found = find(Path::new("my trip"), &folders).unwrap();
+        assert_eq!(found, drafts.path().join("my trip"));
+        assert_eq!(find(&found, &[]).unwrap(), found);
+        let error = find(Path::new("other"), &folders).unwrap_err();
+        assert!(error.to_string().contains("\"other\""), "{error}");
+    }
+
+    #[test]
+    fn problems_are_counted_and_what_was_mended_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("draft");
+        fs::create_dir(&folder).unwrap();
+        let segments: Vec<_> = (0..60)
+            .map(|n| json!({"id": format!("S{n}"), "speed": 1.0}))
+            .collect();
+        let document = json!({
+            "id": "D", "fps": 30.0, "canvas_config": {"width": 9, "height": 16}, "materials": {},
+            "tracks": [{"id": "T", "type": "text", "name": "", "segments": segments}]
+        });
+        fs::write(folder.join("draft_content.json"), document.to_string()).unwrap();
+        let options = lint::Options::new(root.path(), None);
+
+        let seen = validate(&folder, &options, false).unwrap();
+        assert!(!seen.ok && seen.errors > 60 && seen.changed.is_none() && seen.backup.is_none());
+        assert_eq!(seen.problems.len(), TOLD);
+        assert_eq!(
+            seen.problems.len() + seen.more.unwrap(),
+            seen.errors + seen.warnings + seen.infos
+        );
+
+        let mended = validate(&folder, &options, true).unwrap();
+        assert!(mended.errors < seen.errors);
+        let changed = mended.changed.unwrap();
+        assert!(
+            changed.contains(&"draft_meta_info.json".to_owned()),
+            "{changed:?}"
+        );
+        assert!(
+            Path::new(&mended.backup.unwrap())
+                .join("draft_content.json")
+                .is_file()
+        );
+    }
+
+    #[test]
+    fn a_call_must_say_which_draft() {
+        let call = |value| -> ValidateDraft { serde_json::from_value(value).unwrap() };
+        assert_eq!(call(json!({"fix": true})).faults().len(), 1);
+        assert!(call(json!({"draft_folder": "/d"})).faults().is_empty());
+    }
+}
