@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 
+use crate::racy::{Manners, Racy};
 use crate::support::{Client, Home, free_port, http, media, media_server, until};
 
 /// One line of the text form, read independently of the code under test.
@@ -304,13 +307,16 @@ fn stats_prints_what_a_running_server_did() {
 
 #[test]
 fn retries_and_the_breaker_of_a_server_are_told() {
-    // Nothing listens where the API should be, and only the API may be asked.
+    let api = Racy::start(Manners {
+        latency: Duration::ZERO,
+        steady: true,
+    });
     let mut home = Home::new();
-    let api = format!("http://me:S3CRET@127.0.0.1:{}", free_port());
-    home.api(&api);
+    let place = api.server.url.trim_start_matches("http://");
+    home.api(&format!("http://me:S3CRET@{place}"));
     let config = home.file(
         "tools.toml",
-        "[retry.unsent]\ntries = 2\nfirst_wait_s = 0.01\n[breaker]\nfailures = 1\n",
+        "[retry]\ntransient = { tries = 2, first_wait_s = 0.01 }\n[breaker]\nfailures = 2\ncool_down_s = 600.0\n",
     );
     let config = config.to_str().expect("a path").to_owned();
     let address = format!("127.0.0.1:{}", free_port());
@@ -325,18 +331,42 @@ fn retries_and_the_breaker_of_a_server_are_told() {
     ];
     let mut client = home.serve_with(&line);
     client.initialize("2025-06-18");
+    let made = client.call("create_draft", json!({})).expect("a draft");
+    let query = json!({"draft_id": made["draft_id"]});
+    let breaker = || {
+        let samples = scrape(&address);
+        let state = samples
+            .into_iter()
+            .find(|sample| sample.name == "mcp_bridge_circuit_breaker_state");
+        let state = state.expect("the breaker of a server that was called");
+        (state.labels["backend"].clone(), state.value)
+    };
+    assert_eq!(breaker(), (api.server.url.clone(), 0.0));
+    api.down.store(true, Ordering::SeqCst);
     client
-        .call("create_draft", json!({}))
-        .expect_err("there is no API");
+        .call("query_script", query.clone())
+        .expect_err("the server is down");
+    assert_eq!(breaker(), (api.server.url.clone(), 2.0));
+    client
+        .call("query_script", query)
+        .expect_err("the server is left alone");
     let (_, text) = http("GET", &format!("http://{address}/metrics"), &[], b"");
-    let samples = parse(&text);
-    let failed = [("tool", "create_draft"), ("status", "unsent")];
-    assert_eq!(
-        sum(&samples, "mcp_bridge_requests_total", &failed),
-        1.0,
-        "{text}"
-    );
     assert!(!text.contains("S3CRET"), "{text}");
+    let samples = parse(&text);
+    let of = |name: &str, labels: &[(&str, &str)]| {
+        let query = ("tool", "query_script");
+        sum(&samples, name, &[labels, &[query]].concat())
+    };
+    let class = [("class", "transient")];
+    assert_eq!(of("mcp_bridge_retries_total", &class), 1.0, "{text}");
+    let remote = ("backend", "remote");
+    for kind in ["unavailable", "busy"] {
+        let errors = of("mcp_bridge_errors_total", &[("kind", kind), remote]);
+        assert_eq!(errors, 1.0, "{kind}\n{text}");
+    }
+    let told = home.run(&["stats", "--url", &address]).success().stdout;
+    let line = format!("breakers: {} open", api.server.url);
+    assert!(told.lines().any(|found| found == line), "{told}");
 }
 
 #[test]
@@ -365,7 +395,10 @@ fn no_log_line_tells_a_secret_however_much_is_logged() {
         let draft = made["draft_id"].as_str().expect("an id");
         let add =
             |address: &str| json!({"draft_id": draft, "video_url": address, "start": 0, "end": 1});
-        let good = format!("{}/{name}?token=S3CRET&x=S3CRET#S3CRET", server.url);
+        let good = format!(
+            "{}/redirect/{name}?token=S3CRET&x=S3CRET#S3CRET",
+            server.url
+        );
         client.call("add_video", add(&good)).expect("a video");
         let refused = format!(
             "http://me:S3CRET@127.0.0.1:{}/v.mp4?token=S3CRET",
@@ -406,10 +439,7 @@ fn no_log_line_tells_a_secret_however_much_is_logged() {
             assert_eq!(mode & 0o077, 0, "others may read the log");
         }
     }
-    assert!(
-        server.count(&format!("/{name}")) > 0,
-        "nobody asked the server"
-    );
+    assert!(server.most_connections() > 0, "nobody asked the server");
 }
 
 #[test]
