@@ -229,6 +229,8 @@ impl Drop for Running<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::error::Error;
 
@@ -346,6 +348,45 @@ mod tests {
             r#"mcp_bridge_parallel_tasks_active{lane="draft"} 0"#.to_owned(),
         ] {
             has(&text, &line);
+        }
+    }
+
+    #[test]
+    fn docs_alerts_and_dashboard_name_what_there_is() {
+        let metrics = Metrics::new();
+        let _active = metrics.active("draft");
+        metrics.begin("add_text", "draft").end("timeout");
+        metrics.retry("add_text", "unsent");
+        metrics.breaker("remote", BreakerState::Open);
+        let text = metrics.render();
+        let names = |text: &str| -> BTreeSet<String> {
+            text.match_indices("mcp_bridge_")
+                .map(|(at, _)| {
+                    let name = |c: &char| c.is_ascii_lowercase() || *c == '_';
+                    let name: String = text[at..].chars().take_while(name).collect();
+                    name.trim_end_matches("_bucket").to_owned()
+                })
+                .collect()
+        };
+        let known: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(known.len(), 6);
+        assert_eq!(names(include_str!("../docs/metrics.md")), known);
+        assert_eq!(
+            names(include_str!("../examples/monitoring/dashboard.json")),
+            known
+        );
+        let alerts = names(include_str!("../examples/monitoring/alerts.yml"));
+        assert!(alerts.len() >= 4 && alerts.is_subset(&known), "{alerts:?}");
+        let docs = include_str!("../docs/metrics.md");
+        for label in ["tool", "status", "kind", "lane", "backend", "class"] {
+            assert!(docs.contains(&format!("| `{label}` |")), "{label}");
+        }
+        for kind in Kind::ALL {
+            assert!(docs.contains(&format!("`{}`", kind.name())), "{kind:?}");
         }
     }
 }

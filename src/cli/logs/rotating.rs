@@ -23,7 +23,7 @@ pub(super) struct Rotating {
 }
 
 impl Rotating {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
