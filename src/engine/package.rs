@@ -21,11 +21,11 @@ use serde_json::Value;
 
 use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
-use crate::lint::paths::TOKEN;
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::error::{Error, Kind, Result};
+use crate::lint::paths::TOKEN;
 use crate::media::{Facts, Format, Media, shown};
 use crate::units::{Edition, Micros};
 use files::{Documents, Entry};
