@@ -90,13 +90,11 @@ mod tests {
         let shared = std::env::var("CAPCUT_SHARED")
             .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
         let path = format!("{shared}/reference-draft/{name}");
-        match std::fs::read(&path) {
-            Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
-            Err(_) => {
-                eprintln!("skipped: no {path}");
-                None
-            }
+        if let Ok(bytes) = std::fs::read(&path) {
+            return Some(serde_json::from_slice(&bytes).unwrap());
         }
+        eprintln!("skipped: no {path}");
+        None
     }
 
     fn keys(value: &Value) -> Vec<&str> {
