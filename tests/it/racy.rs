@@ -2,14 +2,14 @@
 //! calls that open it at once one loses its segment, acknowledged all the same. Latencies are random.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Server};
+use crate::support::{Answer, Asked, Delivery, Server};
 
 #[derive(Clone, Debug)]
 struct Track {
@@ -35,6 +35,8 @@ pub(crate) struct Racy {
     drafts: Arc<Drafts>,
     /// The most calls under way at once, by lane: audio, pictures.
     pub(crate) most: Arc<[AtomicUsize; 2]>,
+    /// Refuses connections from now on, as a server that was stopped.
+    pub(crate) down: Arc<AtomicBool>,
 }
 
 impl Racy {
@@ -42,10 +44,14 @@ impl Racy {
         let drafts: Arc<Drafts> = Arc::default();
         let most: Arc<[AtomicUsize; 2]> = Arc::default();
         let now: Arc<[AtomicUsize; 2]> = Arc::default();
+        let down = Arc::new(AtomicBool::new(false));
         let dice = AtomicU64::new(0x9e37_79b9);
         let counter = AtomicU64::new(0);
-        let (kept, peak) = (drafts.clone(), most.clone());
+        let (kept, peak, stopped) = (drafts.clone(), most.clone(), down.clone());
         let server = Server::start(move |asked| {
+            if stopped.load(Ordering::SeqCst) {
+                return Answer::failure("").delivery(Delivery::Reset);
+            }
             let lane = match asked.path.as_str() {
                 "/add_audio" => Some(0),
                 "/add_video" | "/add_image" => Some(1),
@@ -75,6 +81,7 @@ impl Racy {
             server,
             drafts,
             most,
+            down,
         }
     }
 
