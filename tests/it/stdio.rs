@@ -193,8 +193,8 @@ fn the_list_of_tools_never_changes() {
     };
     let first = list(home.serve_with(EMBEDDED));
     assert_eq!(first, list(home.serve_with(EMBEDDED)));
-    // About eight thousand tokens in a model's head for as long as the client runs.
-    assert!(first.len() < 32 << 10, "{} bytes", first.len());
+    // About ten thousand tokens in a model's head for as long as the client runs: it must not grow.
+    assert!(first.len() < 40 << 10, "{} bytes", first.len());
 }
 
 /// Every tool as clients see it.
