@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
+mod pulse;
 mod retry;
 mod routing;
 #[cfg(test)]
@@ -71,6 +72,7 @@ pub(crate) struct App {
     pub lanes: lanes::Lanes,
     pub metrics: Metrics,
     turns: turns::Turns,
+    pulse: pulse::Pulse,
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
@@ -140,6 +142,7 @@ impl App {
             lanes: lanes::Lanes::new(&manifest),
             metrics: Metrics::new(),
             turns: turns::Turns::default(),
+            pulse: pulse::Pulse::default(),
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
@@ -182,7 +185,9 @@ impl App {
         let cancel = context.cancel.clone();
         let tries = Arc::clone(context.tries.get_or_insert_default());
         let spec = request.spec();
-        let work = AssertUnwindSafe(self.carry_out(request, context, home)).catch_unwind();
+        // Boxed, because what is awaited here is moved several times, and by callers again.
+        let work = Box::pin(self.carry_out(request, context, home));
+        let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(cancelled(spec, tries.load(Ordering::Relaxed))),
@@ -198,6 +203,7 @@ impl App {
         home: Option<Home>,
     ) -> Result<Value> {
         let request = request.as_ref();
+        self.pulse.call();
         let route = self.manifest.route(request.spec().name)?;
         let mut running = self.metrics.begin(request.spec().name, lane_name(route));
         let ended = self
@@ -244,7 +250,7 @@ impl App {
                 }
                 let home = self.home(request).await?;
                 running.on(home.backend.name());
-                let ended = self.at(&home, request, route, context).await;
+                let ended = Box::pin(self.at(&home, request, route, context)).await;
                 ended.map_err(|failure| failure.error)
             }
             ended => ended.map_err(|failure| failure.error),
@@ -275,7 +281,7 @@ impl App {
                 context,
                 until: None,
             };
-            let ended = self.tries(&mut attempt, home).await;
+            let ended = Box::pin(self.tries(&mut attempt, home)).await;
             return ended.or_else(|failure| self.old_list(&key, request, failure));
         }
         let turn = match request.draft() {
@@ -304,7 +310,7 @@ impl App {
             turn.succeeded();
         }
         if let Backend::Remote(remote) = &home.backend {
-            self.enter(remote, home, request, &reply).await?;
+            Box::pin(self.enter(remote, home, request, &reply)).await?;
         }
         sign(spec, &mut reply, home);
         Ok(reply)
@@ -324,10 +330,8 @@ impl App {
                 && let Backend::Remote(remote) = attempt.backend
                 && ledger::is_edit(attempt.request.spec())
             {
-                match self
-                    .look_up(remote, attempt.request, attempt.route, &failure)
-                    .await?
-                {
+                let looking = self.look_up(remote, attempt.request, attempt.route, &failure);
+                match Box::pin(looking).await? {
                     Lookup::Applied(reply) => return Ok(reply),
                     // Nothing was done, so it is as if it had never been sent.
                     Lookup::NotApplied => kind = Kind::Unsent,
@@ -412,7 +416,9 @@ impl App {
                 let trial = self.trial(remote)?;
                 let progress = context.progress.as_ref();
                 let ended = match (route.cache_s, route.path()) {
-                    (Some(_), Some(path)) => self.ask_list(remote, request, path, until).await,
+                    (Some(_), Some(path)) => {
+                        Box::pin(self.ask_list(remote, request, path, until)).await
+                    }
                     _ => {
                         remote
                             .call(request, route, &self.journal, until, progress)

@@ -163,7 +163,7 @@ impl Server {
             ..Context::default()
         };
         let run = self.app.run(request, context_of_call);
-        Some(tell_progress(run, told, token, &context.peer).await)
+        Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
     }
 }
 
@@ -299,7 +299,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        match resources::read(&self.app, &request.uri, context.ct).await {
+        match Box::pin(resources::read(&self.app, &request.uri, context.ct)).await {
             Ok(result) => Ok(result
                 .with_ttl_ms(0)
                 .with_cache_scope(CacheScope::Private)
@@ -356,10 +356,14 @@ fn tool(spec: &'static Spec) -> Tool {
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(spec.name, spec.description(), schema::shown(spec.input()))
-        .with_title(spec.title)
-        .with_raw_output_schema(Arc::clone(spec.output()))
-        .with_annotations(annotations)
+    Tool::new(
+        spec.name,
+        spec.description(),
+        schema::shown_input(spec.input()),
+    )
+    .with_title(spec.title)
+    .with_raw_output_schema(schema::shown_output(spec.output()))
+    .with_annotations(annotations)
 }
 
 /// Structured, and the same as text for clients that know nothing else.

@@ -22,19 +22,46 @@ pub(crate) fn output<T: JsonSchema>() -> Object {
     generate::<T>(SchemaSettings::draft2020_12().for_serialize(), Side::Output)
 }
 
-/// The schema as clients are shown it: without the arguments that only have an older name, which are
-/// taken all the same.
-pub(crate) fn shown(schema: &Arc<Object>) -> Arc<Object> {
-    let is_deprecated = |property: &Value| property.get("deprecated").is_some();
-    let Some(Value::Object(properties)) = schema.get("properties") else {
-        return Arc::clone(schema);
-    };
-    if !properties.values().any(is_deprecated) {
-        return Arc::clone(schema);
-    }
+/// The schema of arguments as clients are shown it: without those that only have an older name, which are
+/// taken all the same, and without what goes without saying. Unknown ones are refused with the nearest
+/// known, so only a tool without any says that there are none.
+pub(crate) fn shown_input(schema: &Arc<Object>) -> Arc<Object> {
     let mut shown = (**schema).clone();
     if let Some(Value::Object(properties)) = shown.get_mut("properties") {
-        properties.retain(|_, property| !is_deprecated(property));
+        properties.retain(|_, property| property.get("deprecated").is_none());
+        let empty = properties.is_empty();
+        properties.values_mut().for_each(without_the_obvious);
+        if !empty {
+            shown.shift_remove("additionalProperties");
+        }
+    }
+    Arc::new(shown)
+}
+
+/// A switch that is not given is off.
+fn without_the_obvious(property: &mut Value) {
+    let Some(property) = property.as_object_mut() else {
+        return;
+    };
+    if property.get("default") == Some(&Value::Bool(false)) {
+        property.shift_remove("default");
+    }
+    if let Some(items) = property.get_mut("items") {
+        without_the_obvious(items);
+    }
+    if let Some(Value::Object(inner)) = property.get_mut("properties") {
+        inner.values_mut().for_each(without_the_obvious);
+    }
+}
+
+/// The schema of a reply as clients are shown it: what is always there, if anything is. The list of tools
+/// stands in the context of every conversation, and the rest a model reads in the reply itself.
+pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
+    let mut shown = (**schema).clone();
+    if let Some(Value::Array(required)) = shown.shift_remove("required")
+        && let Some(Value::Object(properties)) = shown.get_mut("properties")
+    {
+        properties.retain(|name, _| required.iter().any(|required| required == name));
     }
     Arc::new(shown)
 }
@@ -323,6 +350,47 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_shown_what_does_not_go_without_saying() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Part {
+            #[serde(default)]
+            bold: bool,
+        }
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Shown {
+            #[serde(default)]
+            count: u8,
+            #[serde(default)]
+            on: bool,
+            parts: Vec<Part>,
+        }
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        struct Nothing {}
+        let shown = shown_input(&Arc::new(input::<Shown>()));
+        assert_eq!(
+            Value::Object((*shown).clone()),
+            json!({
+                "type": "object",
+                "properties": {
+                    "count": { "type": "integer", "minimum": 0, "default": 0 },
+                    "on": { "type": "boolean" },
+                    "parts": {
+                        "type": "array",
+                        "items": { "type": "object", "properties": { "bold": { "type": "boolean" } } },
+                    },
+                },
+                "required": ["parts"],
+            })
+        );
+        let nothing = shown_input(&Arc::new(input::<Nothing>()));
+        assert_eq!(nothing["additionalProperties"], false);
+        let reply = shown_output(&Arc::new(output::<Everything>()));
+        assert!(reply["properties"].get("maybe").is_none());
+        assert_eq!(reply["properties"]["count"], json!({ "type": "integer" }));
+        assert!(reply.get("required").is_none());
+    }
+
+    #[test]
     fn an_input_schema_is_flat() {
         let schema = Value::Object(input::<Everything>());
         let point = json!({
@@ -384,7 +452,7 @@ mod tests {
         }
         let all = Arc::new(input::<Aged>());
         assert_eq!(all["properties"]["old"]["type"], "string");
-        let shown = shown(&all);
+        let shown = shown_input(&all);
         assert_eq!(shown["properties"], json!({ "new": { "type": "string" } }));
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Remote {
     pub base: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: Arc<Media>,
+    /// Its address as the client takes it, read once.
+    url: OnceLock<Url>,
     client: OnceLock<Client>,
     connections: Semaphore,
     known: tokio::sync::Mutex<Option<Known>>,
@@ -53,6 +55,7 @@ impl Remote {
             connections: Semaphore::new(manifest.api.connections),
             manifest,
             media,
+            url: OnceLock::new(),
             client: OnceLock::new(),
             known: tokio::sync::Mutex::default(),
             pending: Mutex::default(),
@@ -77,7 +80,7 @@ impl Remote {
                 .clone()
                 .map_err(|(kind, text)| Error::new(kind, text));
         }
-        let server = self.probe(journal).await.map(Arc::new);
+        let server = Box::pin(self.probe(journal)).await.map(Arc::new);
         *known = Some(Known {
             at: Instant::now(),
             server: server
@@ -166,8 +169,8 @@ impl Remote {
             }
         };
         let output = if let Some(status) = &route.status {
-            self.save(&ask, status, request.draft(), &server, progress)
-                .await?
+            // The uncommon ways are boxed, here and above: every call would carry room for them.
+            Box::pin(self.save(&ask, status, request.draft(), &server, progress)).await?
         } else {
             let mut opened = self.opened(&ask).await?;
             self.same_draft(request.draft(), &opened.output, path)?;
@@ -251,7 +254,7 @@ impl Remote {
         })?;
         let client = self.client()?;
         let mut request = client
-            .request(ask.method.clone(), &place)
+            .request(ask.method.clone(), self.url(ask.path)?)
             .header("accept", "application/json");
         if let Some(body) = ask.body {
             request = request.json(body);
@@ -332,10 +335,31 @@ impl Remote {
         } else {
             builder
         };
+        // Without TLS the system's certificates, some hundred files, need not be read.
+        let builder = if self.base.starts_with("http:") {
+            builder.tls_certs_only([])
+        } else {
+            builder
+        };
         let client = builder
             .build()
             .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    fn url(&self, path: &str) -> Result<Url> {
+        let base = match self.url.get() {
+            Some(base) => base,
+            None => {
+                let base = Url::parse(&self.base).map_err(|error| {
+                    Error::invalid(format!("{} is no address", self.base)).source(error)
+                })?;
+                self.url.get_or_init(|| base)
+            }
+        };
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+        Ok(url)
     }
 
     pub(super) fn place(&self, path: &str) -> String {

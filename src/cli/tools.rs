@@ -68,7 +68,7 @@ fn as_json(spec: &Spec) -> Value {
         "name": spec.name,
         "title": spec.title,
         "description": spec.description(),
-        "inputSchema": *schema::shown(spec.input()),
+        "inputSchema": *schema::shown_input(spec.input()),
         "outputSchema": **spec.output(),
         "annotations": {
             "readOnlyHint": spec.hints.read_only,

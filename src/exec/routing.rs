@@ -73,7 +73,7 @@ impl App {
     pub(super) async fn home(&self, request: &dyn Request) -> Result<Home> {
         let wanted = self.settings.backend;
         let Some(draft) = request.draft() else {
-            return self.home_of_new().await;
+            return Box::pin(self.home_of_new()).await;
         };
         // The engine has its own manners for ids that it does not know.
         if wanted == BackendChoice::Embedded {
@@ -92,7 +92,7 @@ impl App {
                     self.homes.put(draft, &origin);
                     origin
                 }
-                None => return self.adopt(draft).await,
+                None => return Box::pin(self.adopt(draft)).await,
             },
         };
         self.home_at(&origin, draft)

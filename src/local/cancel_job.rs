@@ -12,10 +12,10 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
 use crate::tools::Hints;
 
-/// Stops a job and tells what it had done by then; its draft stays and can be taken up again.
+/// Stops a job and tells what it had done; its draft can be taken up again.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CancelJob {
-    /// The `job_id` that was answered.
+    /// The job.
     pub job_id: String,
 }
 

@@ -17,7 +17,7 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
 use crate::tools::{Hints, Object, to_value};
 
-/// Makes many drafts: a list of plans, or one template with a list of inputs. Answers a `job_id` at once.
+/// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeBatch {
     /// The plans, as `compose_draft` takes them.
@@ -28,19 +28,19 @@ pub(crate) struct ComposeBatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
     pub template: Option<Object>,
-    /// For each draft of the template, the values of its placeholders.
+    /// The template's values, draft by draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "objects")]
     pub inputs: Vec<BTreeMap<String, Value>>,
-    /// Drafts side by side; default 2.
+    /// Drafts side by side.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 32))]
     pub jobs: usize,
-    /// Further tries of a draft that is not complete; default 0.
+    /// Further tries of an incomplete draft.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20))]
     pub retries: u32,
-    /// Seconds between tries; default 5.
+    /// Seconds between tries.
     #[serde(default = "five")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub retry_delay_s: f64,

@@ -23,16 +23,14 @@ pub(crate) fn default_wait_s() -> f64 {
     45.0
 }
 
-/// Makes a whole video from one plan: canvas, audio and pictures side by side, then texts, subtitles and effects,
-/// then the save.
+/// Makes a whole video from one plan and saves it; reports every item.
 ///
-/// An item without a time starts where the one before it on its track ends. Every item is reported.
+/// An item without a time follows the one before it on its track.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeDraft {
-    /// The plan: `name`, `aspect_ratio` or `width` and `height`, `visuals` (arguments of `add_video` or `add_image`),
-    /// `audio` (`add_audio`; also `fit: "video"`, `loop`), `texts`, `subtitles` (also `align_to`), `stickers`,
-    /// `effects`, `keyframes`, `save` (false, or arguments of `save_draft`), `on_failure` ("abort"). Not needed with
-    /// `resume` of a job.
+    /// `name`, `aspect_ratio` or `width` and `height`, `visuals` (arguments of `add_video` or `add_image`), `audio`
+    /// (`add_audio`; also `fit: "video"`, `loop`), `texts`, `subtitles` (also `align_to`), `stickers`, `effects`,
+    /// `keyframes`, `save` (false, or arguments of `save_draft`), `on_failure` ("abort").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
     pub plan: Option<Object>,
@@ -40,10 +38,10 @@ pub(crate) struct ComposeDraft {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
     pub inputs: BTreeMap<String, Value>,
-    /// Takes an earlier run up again: its `job_id`, or its `draft_id` with the same plan. Only what is missing is done.
+    /// Takes a run up again: its `job_id`, or its `draft_id` with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
-    /// Seconds to wait before `running` is answered; default 45.
+    /// Seconds until `running` is answered.
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,

@@ -12,12 +12,12 @@ use crate::journal::ENGINE;
 use crate::local::LocalTool;
 use crate::tools::Hints;
 
-/// Moves a draft to the trash, or takes it out again with `restore`. Folders that were saved stay.
+/// Moves a draft to the trash, or back with `restore`. Saved folders stay.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DeleteDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Takes the draft out of the trash.
+    /// Takes it out again.
     #[serde(default)]
     pub restore: bool,
 }

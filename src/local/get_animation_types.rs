@@ -14,14 +14,14 @@ use crate::local::LocalTool;
 use crate::tools::Hints;
 use crate::units::Edition;
 
-/// Lists the names of animations and transitions of one type, page by page.
+/// Lists animations or transitions of one type, page by page.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GetAnimationTypes {
-    /// `intro`, `outro`, `combo` (of pictures), `text_intro`, `text_outro`, `text_loop`, `transition`,
-    /// or another kind that `search_catalog` knows.
+    /// `intro`, `outro`, `combo`, `text_intro`, `text_outro`, `text_loop`, `transition` or another kind of
+    /// `search_catalog`.
     #[serde(default = "intro")]
     pub animation_type: String,
-    /// Names of this app: `capcut` or `jianying`; without it the one that drafts are made for.
+    /// `capcut` or `jianying`; the drafts' without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
     /// Names to skip.

@@ -11,10 +11,10 @@ use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tools::Hints;
 
-/// Gives the length, the picture's size and whether there is sound of a video, sound or image file.
+/// Gives length, picture size and whether there is sound, of a video, sound or image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GetVideoDuration {
-    /// An http(s) address or the path of a file on this machine.
+    /// http(s) URL or absolute path.
     pub video_url: String,
 }
 

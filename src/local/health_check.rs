@@ -12,8 +12,7 @@ use crate::local::LocalTool;
 use crate::settings::BackendChoice;
 use crate::tools::Hints;
 
-/// Tells who carries calls out (a CapCut API server or the engine in this process), which server
-/// answers where and how fast, and what is known to be bad about it.
+/// Tells who carries calls out, a CapCut API server or the embedded engine, and how each does.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HealthCheck {}
 

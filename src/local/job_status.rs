@@ -12,12 +12,12 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
 use crate::tools::Hints;
 
-/// Tells how far a job is that was answered `running`, or how it ended, with one row per item.
+/// Tells how far a job is, or how it ended, item by item.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JobStatus {
-    /// The `job_id` that was answered.
+    /// The job.
     pub job_id: String,
-    /// Seconds to wait for its end; default 0.
+    /// Seconds to wait for its end.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,

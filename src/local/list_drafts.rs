@@ -12,7 +12,7 @@ use crate::journal::{DraftRow, ENGINE};
 use crate::local::LocalTool;
 use crate::tools::Hints;
 
-/// Lists the drafts that were made with capcut-mcp, those that changed last first.
+/// Lists drafts made with capcut-mcp, last changed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ListDrafts {
     /// Only drafts whose name or id holds this.

@@ -17,13 +17,12 @@ use crate::journal::{DraftRow, ENGINE, Record};
 use crate::local::{self, LocalTool};
 use crate::tools::{Hints, Manner, Request};
 
-/// Makes a draft again from the calls that were acknowledged, when its server lost it or to move it
-/// between a server and the engine; gives the new `draft_id`.
+/// Makes a lost draft again from the calls that were acknowledged, or moves one between server and engine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RecoverDraft {
-    /// The draft that was lost or shall move.
+    /// The draft.
     pub draft_id: DraftId,
-    /// `remote` or `embedded`; without it where a new draft would go now.
+    /// `remote` or `embedded`; chosen without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }

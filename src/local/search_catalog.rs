@@ -13,19 +13,19 @@ use crate::local::LocalTool;
 use crate::tools::Hints;
 use crate::units::{Edition, Micros};
 
-/// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in
-/// English or Chinese; the `name` of a hit is what other tools take.
+/// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in English or Chinese;
+/// other tools take a hit's `name`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SearchCatalog {
-    /// Words or part of a name; without it the first names of the list.
+    /// Words or part of a name; the first names without.
     #[serde(default)]
     pub query: String,
-    /// Only names of this kind: `transition`, `mask`, `video_intro`, `video_outro`, `video_combo`,
+    /// Only this kind: `transition`, `mask`, `video_intro`, `video_outro`, `video_combo`,
     /// `text_intro`, `text_outro`, `text_loop`, `scene_effect`, `character_effect`, `voice_filter`,
     /// `voice_character`, `audio_scene`, `tone`, `speech_to_song`, `font` or `filter`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Names of this app: `capcut` or `jianying`; without it the one that drafts are made for.
+    /// `capcut` or `jianying`; the drafts' without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
     /// Names to give, at most.

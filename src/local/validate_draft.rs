@@ -17,14 +17,13 @@ use crate::tools::Hints;
 /// How many problems are told one by one.
 const TOLD: usize = 40;
 
-/// Checks a draft folder on disk, whoever made it: media, references, markers, registration; each problem with its
-/// place and way out. With `fix`, mends what can be mended safely and keeps copies of the files as they were.
+/// Checks a draft folder on disk, whoever made it; `fix` mends what is safe to mend, with a backup.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
-    /// The draft's own folder, or its name in the app's drafts folder.
+    /// The draft's folder, or its name in the app's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
-    /// A draft that was saved from here, instead of `draft_folder`.
+    /// Or a draft saved from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
     /// Mends what can be mended safely.

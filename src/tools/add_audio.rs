@@ -23,31 +23,31 @@ use crate::units::Micros;
 
 /// Places music, speech or a sound on an audio track.
 ///
-/// Without `end` it runs to the end of the file; its length is read when the call is made.
+/// Without `end` it runs to the end of the file, whose length is read now.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddAudio {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub audio_url: String,
-    /// Where in the file the sound starts, seconds.
+    /// Start in the file, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// Where in the file it ends, seconds; without: its end.
+    /// End in the file, seconds; without: its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// Length in seconds instead of `end`.
+    /// Seconds, instead of `end`.
     #[serde(default, deserialize_with = "args::optional_seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Where on the timeline it starts, seconds.
+    /// Start on the timeline, seconds.
     #[serde(default, deserialize_with = "args::time")]
     #[schemars(with = "f64", range(min = 0))]
     pub target_start: f64,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -61,18 +61,18 @@ pub(crate) struct AddAudio {
     /// Voice or sound effect by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_type: Option<String>,
-    /// The effect's parameters in order, each 0 to 100.
+    /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_params: Option<Vec<Option<f64>>>,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,
-    /// The app's drafts folder, for the paths written.
+    /// The app's drafts folder, for paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
 }

@@ -22,7 +22,7 @@ use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 /// Lays a video effect over everything from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddEffect {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
@@ -40,18 +40,18 @@ pub(crate) struct AddEffect {
     /// When it stops, seconds.
     #[serde(default = "three")]
     pub end: f64,
-    /// The effect's parameters in order, each 0 to 100.
+    /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Vec<Option<f64>>>,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,

@@ -22,7 +22,7 @@ use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 /// Shows a sticker from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSticker {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
@@ -37,18 +37,18 @@ pub(crate) struct AddSticker {
     /// When it disappears, seconds.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Stacking of a new track: higher is in front.
+    /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Centre, half canvas widths: -1 left edge, 1 right.
+    /// Centre, half canvases: -1 left, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvas heights: -1 bottom, 1 top.
+    /// Centre, half canvases: -1 bottom, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -60,7 +60,7 @@ pub(crate) struct AddSticker {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Instead of transform: "center", "top", "bottom left", …
+    /// Or "center", "top", "bottom left", …
     #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
@@ -80,11 +80,11 @@ pub(crate) struct AddSticker {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub flip_vertical: bool,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,

@@ -27,7 +27,7 @@ use crate::units::{Micros, Range};
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument of the API")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSubtitle {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
@@ -36,7 +36,7 @@ pub(crate) struct AddSubtitle {
     /// Seconds added to every time.
     #[serde(default)]
     pub time_offset: f64,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -89,11 +89,11 @@ pub(crate) struct AddSubtitle {
     /// Background shape: 0, 1 or 2.
     #[serde(default)]
     pub background_style: f64,
-    /// Centre, half canvas widths: -1 left edge, 1 right.
+    /// Centre, half canvases: -1 left, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvas heights: -1 bottom, 1 top.
+    /// Centre, half canvases: -1 bottom, 1 top.
     #[serde(default = "low", deserialize_with = "args::loose_low")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -109,15 +109,15 @@ pub(crate) struct AddSubtitle {
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub rotation: f64,
-    /// Instead of transform: "center", "top", "bottom left", …
+    /// Or "center", "top", "bottom left", …
     #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,

@@ -24,10 +24,10 @@ use crate::units::{Edition, Micros};
 
 /// Shows a text from `start` to `end`.
 ///
-/// Texts on one track cannot overlap: name another `track_name` for a second text at the same time.
+/// For a second text at the same time name another `track_name`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddText {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
@@ -40,19 +40,19 @@ pub(crate) struct AddText {
     /// When it disappears, seconds.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Centre, half canvas widths: -1 left edge, 1 right.
+    /// Centre, half canvases: -1 left, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvas heights: -1 bottom, 1 top.
+    /// Centre, half canvases: -1 bottom, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Instead of transform: "center", "top", "bottom left", …
+    /// Or "center", "top", "bottom left", …
     #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
@@ -146,20 +146,20 @@ pub(crate) struct AddText {
     /// Entrance animation by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
-    /// Its length, seconds.
+    /// Seconds.
     #[serde(default = "default::some_half")]
     pub intro_duration: Option<f64>,
     /// Exit animation by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
-    /// Its length, seconds.
+    /// Seconds.
     #[serde(default = "default::some_half")]
     pub outro_duration: Option<f64>,
-    /// Speech bubble, with `bubble_resource_id`.
+    /// Speech bubble's effect id.
     #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub bubble_effect_id: Option<String>,
-    /// Speech bubble resource.
+    /// Its resource id.
     #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub bubble_resource_id: Option<String>,
@@ -167,21 +167,21 @@ pub(crate) struct AddText {
     #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub effect_effect_id: Option<String>,
-    /// Box width, fraction of the canvas; -1: as wide as it is.
+    /// Box width, fraction; -1: auto.
     #[serde(default = "unset")]
     pub fixed_width: f64,
-    /// Box height, fraction of the canvas; -1: as it is.
+    /// Box height, fraction; -1: auto.
     #[serde(default = "unset")]
     pub fixed_height: f64,
     /// Styles of parts of the text.
     #[serde(default, deserialize_with = "args::list", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<TextStyle>")]
     pub text_styles: Vec<TextStyle>,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,
@@ -221,7 +221,7 @@ fn unset() -> f64 {
     -1.0
 }
 
-/// How a part of the text differs.
+/// A part of the text.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TextStyle {
     /// First character, from 0.

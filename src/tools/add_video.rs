@@ -23,35 +23,35 @@ use crate::units::Micros;
 
 /// Places a video, whole or in part, on a video track.
 ///
-/// Without `end` the clip runs to the end of the file; its length is read when the call is made.
+/// Without `end` it runs to the end of the file, whose length is read now.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideo {
-    /// Draft to add to; without it a new one is made.
+    /// Draft; a new one without.
     #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub video_url: String,
-    /// Where in the file the clip starts, seconds.
+    /// Start in the file, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// Where in the file it ends, seconds; 0: at its end.
+    /// End in the file, seconds; 0: its end.
     #[serde(default = "unknown")]
     pub end: Option<f64>,
-    /// Length in seconds instead of `end`.
+    /// Seconds, instead of `end`.
     #[serde(default, deserialize_with = "args::optional_seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Where on the timeline it starts, seconds.
+    /// Start on the timeline, seconds.
     #[serde(default, deserialize_with = "args::time")]
     #[schemars(with = "f64", range(min = 0))]
     pub target_start: f64,
-    /// Track; made if new. One type and no overlap per track.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Stacking of a new track: higher is in front.
+    /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
     /// Playback speed factor.
@@ -61,11 +61,11 @@ pub(crate) struct AddVideo {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Centre, half canvas widths: -1 left edge, 1 right.
+    /// Centre, half canvases: -1 left, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvas heights: -1 bottom, 1 top.
+    /// Centre, half canvases: -1 bottom, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -77,26 +77,26 @@ pub(crate) struct AddVideo {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Instead of transform: "center", "top", "bottom left", …
+    /// Or "center", "top", "bottom left", …
     #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Transition to the next clip, by name.
+    /// Transition to the next clip by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
-    /// Its length, seconds.
+    /// Seconds.
     #[serde(default = "default::half")]
     pub transition_duration: f64,
     /// Mask by name, e.g. "Circle".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
-    /// Mask centre from the canvas centre, pixels right.
+    /// Mask centre, pixels right.
     #[serde(default = "default::half")]
     pub mask_center_x: f64,
-    /// Mask centre from the canvas centre, pixels up.
+    /// Mask centre, pixels up.
     #[serde(default = "default::half")]
     pub mask_center_y: f64,
-    /// Mask height, fraction of the canvas height.
+    /// Mask height, fraction of the canvas.
     #[serde(default = "default::one")]
     pub mask_size: f64,
     /// Mask rotation, degrees.
@@ -110,25 +110,25 @@ pub(crate) struct AddVideo {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub mask_invert: bool,
-    /// Rectangle mask: width, fraction of the canvas.
+    /// Rectangle mask's width, fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_rect_width: Option<f64>,
-    /// Rectangle mask: rounding, 0 to 100.
+    /// Its corners' rounding, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
     /// Blurred background: 1, 2, 3 or 4.
     #[serde(default, deserialize_with = "args::level", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub background_blur: Option<f64>,
-    /// Canvas width of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub width: f64,
-    /// Canvas height of a new draft, pixels.
+    /// New draft's, pixels.
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64")]
     pub height: f64,
-    /// The app's drafts folder, for the paths written.
+    /// The app's drafts folder, for paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
 }

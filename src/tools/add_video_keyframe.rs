@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 use crate::units::Micros;
 
-/// Moves a property of a clip over time: one keyframe, or several with the three lists.
+/// Moves a clip's property over time: one keyframe, or several by three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
     /// The draft.
@@ -34,7 +34,7 @@ pub(crate) struct AddVideoKeyframe {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub time: f64,
-    /// The value as text: "0.5", "50%", "45deg", "+0.2".
+    /// As text: "0.5", "50%", "45deg", "+0.2".
     #[serde(default = "full")]
     #[schemars(with = "String")]
     pub value: Value,

@@ -22,7 +22,7 @@ pub(crate) struct CreateDraft {
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64", range(min = 16, max = 16384))]
     pub height: f64,
-    /// The name shown in the app and given to the draft's folder; the id without it.
+    /// Name in the app and of the folder; the id without.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool};
 
-/// Makes the link under which a download site would offer the draft; nothing is uploaded.
+/// Makes the link under which a site would offer the draft; uploads nothing.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GenerateDraftUrl {
     /// The draft.

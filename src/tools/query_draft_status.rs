@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool};
 
-/// Tells how far the last `save_draft` of a draft is, or how it ended.
+/// Tells how far a draft's last save is, or how it ended.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueryDraftStatus {
     /// The draft's id.

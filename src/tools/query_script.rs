@@ -11,7 +11,7 @@ use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
-/// Gives the whole working document of a draft as JSON text; large.
+/// Gives a draft's whole document as JSON text; large.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueryScript {
     /// The draft.

@@ -13,37 +13,37 @@ use crate::engine::saving::SaveWish;
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
-/// Writes the draft with all its media as a folder that the app opens, and tells where it is.
+/// Writes the draft with its media as a folder that the app opens; tells where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SaveDraft {
     /// The draft.
     #[serde(default, deserialize_with = "args::draft_id")]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The app's drafts folder; found by itself without.
+    /// The app's drafts folder; found without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
-    /// The name in the app; without it the draft's own.
+    /// Name in the app; the draft's own without.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
-    /// The app's system on another machine: `windows` or `macos`.
+    /// For another machine: `windows` or `macos`.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub target_os: Option<String>,
-    /// The drafts folder on that machine.
+    /// The drafts folder there.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub target_folder: Option<String>,
-    /// The app's version there, such as `9.1.0`.
+    /// The app's version, e.g. `9.1.0`.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub app_version: Option<String>,
-    /// Instead of a version: a profile by name, e.g. `jianying_legacy`.
+    /// Or a profile, e.g. `jianying_legacy`.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub draft_profile: Option<String>,
-    /// Replaces another draft of that name, keeping a backup.
+    /// Replaces a draft of that name, keeping a backup.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub overwrite: bool,
