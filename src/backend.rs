@@ -5,6 +5,7 @@ pub(crate) mod dialect;
 pub(crate) mod evidence;
 mod remote;
 mod save;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 pub(crate) use choice::{Choice, Servers};
-pub(crate) use remote::{LOST_DRAFT, Remote, is_loopback};
+pub(crate) use remote::{LOST_DRAFT, Remote};
+pub(crate) use wire::is_loopback;
 
 /// How far a call is.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what for |
 //! |---|---|---|
-//! | 9 | [`cli`] | the commands |
+//! | 9 | [`cli`], [`door`] | the commands; a small door for benchmarks |
 //! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
 //! | 7 | [`compose`], [`local`] | whole videos; tools carried out here, whatever the backend |
 //! | 6 | [`exec`] | how a call is carried out: turn, slot, breaker, backend, again |
@@ -25,6 +25,8 @@ mod catalog;
 mod checks;
 mod cli;
 mod compose;
+#[doc(hidden)]
+pub mod door;
 mod draft;
 mod engine;
 mod envelope;

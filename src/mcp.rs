@@ -372,7 +372,9 @@ fn success(mut reply: Value) -> CallToolResult {
         // Schemas promise values, not nulls.
         members.retain(|_, value| !value.is_null());
     }
-    let mut result = CallToolResult::success(vec![ContentBlock::text(reply.to_string())]);
+    // Faster than by way of `Display`.
+    let text = serde_json::to_string(&reply).unwrap_or_default();
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(reply);
     result
 }

@@ -6,20 +6,20 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Number, Value, json};
 
 use crate::args::Object;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
-    generate::<T>(SchemaSettings::draft2020_12(), Side::Input)
+    generate(SchemaGenerator::root_schema_for::<T>, Side::Input)
 }
 
 /// The schema of a tool's reply.
 pub(crate) fn output<T: JsonSchema>() -> Object {
-    generate::<T>(SchemaSettings::draft2020_12().for_serialize(), Side::Output)
+    generate(SchemaGenerator::root_schema_for::<T>, Side::Output)
 }
 
 /// The schema of arguments as clients are shown it: without those that only have an older name, which are
@@ -83,15 +83,17 @@ impl Side {
     }
 }
 
-fn generate<T: JsonSchema>(settings: SchemaSettings, side: Side) -> Object {
+// Not generic, so that it is compiled once.
+fn generate(of: fn(&mut SchemaGenerator) -> Schema, side: Side) -> Object {
+    let settings = match side {
+        Side::Input => SchemaSettings::draft2020_12(),
+        Side::Output | Side::Inner => SchemaSettings::draft2020_12().for_serialize(),
+    };
     let settings = settings.with(|s| {
         s.inline_subschemas = true;
         s.meta_schema = None;
     });
-    let schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let schema = of(&mut settings.into_generator()).to_value();
     let mut flat = flatten(schema, side).schema;
     if !flat.contains_key("properties") {
         flat.insert("properties".into(), json!({}));

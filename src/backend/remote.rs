@@ -1,16 +1,16 @@
 //! A CapCut API server: how it is asked, and what its answers are worth.
 
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use reqwest::{Client, Method, Url};
+use http_body_util::BodyExt;
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
+use super::wire::{self, Unanswered, Wire};
 use super::{Failure, Progress};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
@@ -26,9 +26,7 @@ pub(crate) struct Remote {
     pub base: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: Arc<Media>,
-    /// Its address as the client takes it, read once.
-    url: OnceLock<Url>,
-    client: OnceLock<Client>,
+    wire: Wire,
     connections: Semaphore,
     known: tokio::sync::Mutex<Option<Known>>,
     /// What calls under way will leave in their drafts.
@@ -55,8 +53,7 @@ impl Remote {
             connections: Semaphore::new(manifest.api.connections),
             manifest,
             media,
-            url: OnceLock::new(),
-            client: OnceLock::new(),
+            wire: Wire::default(),
             known: tokio::sync::Mutex::default(),
             pending: Mutex::default(),
         }
@@ -252,40 +249,38 @@ impl Remote {
         let _connection = self.connections.acquire().await.map_err(|error| {
             Error::internal("the connections to the API were closed").source(error)
         })?;
-        let client = self.client()?;
-        let mut request = client
-            .request(ask.method.clone(), self.url(ask.path)?)
-            .header("accept", "application/json");
-        if let Some(body) = ask.body {
-            request = request.json(body);
-        }
+        let body = ask.body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|error| Error::internal("no JSON").source(error))?;
+        let api = &self.manifest.api;
         let work = async {
-            let response = request
-                .send()
-                .await
-                .map_err(|error| not_answered(&place, error))?;
-            let status = response.status().as_u16();
-            let retry_after = response
-                .headers()
+            let sent = self
+                .wire
+                .send(&self.base, api, ask.method.clone(), ask.path, body);
+            let reply = sent.await.map_err(|why| not_answered(&place, why))?;
+            let (head, mut rest) = reply.into_parts();
+            let retry_after = head
+                .headers
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
-            let kind = response
-                .headers()
+            let kind = head
+                .headers
                 .get(envelope::KIND_HEADER)
                 .and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
             let limit = self.manifest.limits.response_bytes;
             let mut body = Vec::new();
-            let mut chunks = response.bytes_stream();
-            while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|error| {
+            while let Some(frame) = rest.frame().await {
+                let frame = frame.map_err(|error| {
                     let what = format!("{place} broke off its answer after {} bytes", body.len());
                     Failure::lost(
                         Error::new(Kind::Unavailable, what)
                             .hint(MAYBE_DONE)
-                            .source(root(&error)),
+                            .source(wire::root(&*error)),
                     )
                 })?;
+                let Ok(chunk) = frame.into_data() else {
+                    continue;
+                };
                 if body.len() as u64 + chunk.len() as u64 > limit {
                     let what = format!("{place} answered with more than {limit} bytes");
                     return Err(Failure::lost(Error::new(Kind::Unavailable, what).hint(
@@ -295,7 +290,7 @@ impl Remote {
                 body.extend_from_slice(&chunk);
             }
             Ok(Answer {
-                status,
+                status: head.status.as_u16(),
                 retry_after,
                 kind,
                 body,
@@ -309,57 +304,6 @@ impl Remote {
                     .hint(MAYBE_DONE),
             )),
         }
-    }
-
-    fn client(&self) -> Result<&Client> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        // Whoever comes first installs it; it is the same one everywhere.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let api = &self.manifest.api;
-        let loopback = is_loopback(&self.base);
-        let connect = if loopback {
-            api.loopback_connect_timeout_s
-        } else {
-            api.connect_timeout_s
-        };
-        let builder = Client::builder()
-            .user_agent(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(manifest::seconds(connect))
-            .pool_max_idle_per_host(api.connections)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none());
-        let builder = if loopback {
-            builder.no_proxy()
-        } else {
-            builder
-        };
-        // Without TLS the system's certificates, some hundred files, need not be read.
-        let builder = if self.base.starts_with("http:") {
-            builder.tls_certs_only([])
-        } else {
-            builder
-        };
-        let client = builder
-            .build()
-            .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
-        Ok(self.client.get_or_init(|| client))
-    }
-
-    fn url(&self, path: &str) -> Result<Url> {
-        let base = match self.url.get() {
-            Some(base) => base,
-            None => {
-                let base = Url::parse(&self.base).map_err(|error| {
-                    Error::invalid(format!("{} is no address", self.base)).source(error)
-                })?;
-                self.url.get_or_init(|| base)
-            }
-        };
-        let mut url = base.clone();
-        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-        Ok(url)
     }
 
     pub(super) fn place(&self, path: &str) -> String {
@@ -409,76 +353,21 @@ impl Drop for Announced {
     }
 }
 
-/// An address of this machine: never by way of a proxy, and quick to say that nobody is there.
-pub(crate) fn is_loopback(base: &str) -> bool {
-    let Ok(url) = Url::parse(base) else {
-        return false;
-    };
-    url.host_str().is_some_and(|host| {
-        host == "localhost"
-            || host
-                .trim_matches(['[', ']'])
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
-    })
-}
-
 /// Why there is no answer, and whether the request had left.
-fn not_answered(place: &str, error: reqwest::Error) -> Failure {
-    let cause = root(&error);
-    if error.is_connect() {
-        return Failure::unsent(
+fn not_answered(place: &str, why: Unanswered) -> Failure {
+    match why {
+        Unanswered::Nobody(cause) => Failure::unsent(
             Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
                 "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
             ),
-        );
-    }
-    if error.is_builder() {
-        return Failure::unsent(
-            Error::internal("a request could not be made").source(error.without_url()),
-        );
-    }
-    Failure::lost(
-        Error::new(
-            Kind::Unavailable,
-            format!("{place} closed the connection without an answer ({cause})"),
-        )
-        .hint(MAYBE_DONE),
-    )
-}
-
-/// The innermost cause, which is the one that says something.
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if std::ptr::addr_eq(cause, error) {
-        return "it broke off".into();
-    }
-    cause.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_told_from_other_hosts() {
-        for base in [
-            "http://127.0.0.1:9000",
-            "http://localhost",
-            "http://[::1]:1",
-            "http://127.8.8.8",
-        ] {
-            assert!(is_loopback(base), "{base}");
-        }
-        for base in [
-            "http://10.0.0.1",
-            "http://localhost.example.org",
-            "https://api.example.org:9000",
-        ] {
-            assert!(!is_loopback(base), "{base}");
-        }
+        ),
+        Unanswered::Ours(error) => Failure::unsent(error),
+        Unanswered::Broken(cause) => Failure::lost(
+            Error::new(
+                Kind::Unavailable,
+                format!("{place} closed the connection without an answer ({cause})"),
+            )
+            .hint(MAYBE_DONE),
+        ),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Server};

@@ -1,0 +1,431 @@
+//! The engine against the reference server: `cargo bench --bench engine`. Exits with 1 when a bound is missed.
+//!
+//! The figures of the reference were measured on a machine of two cores as well, with the load generator on
+//! the same machine: the best of its throughputs for any number of clients is what ours is compared with.
+
+#![expect(clippy::print_stdout, reason = "the figures are for whoever runs it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Requests a second of the reference, with 32 clients.
+const REFERENCE_CREATE: f64 = 747.0;
+const REFERENCE_ADD: f64 = 828.0;
+/// Requests a second of the reference, with one client.
+const REFERENCE_CREATE_ONE: f64 = 413.0;
+const REFERENCE_ADD_ONE: f64 = 395.0;
+/// Seconds in which the reference saves 50 videos from a local host.
+const REFERENCE_SAVE_S: f64 = 11.2;
+
+const CLIENTS: usize = 8;
+
+fn main() -> ExitCode {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut report = Report::default();
+    start(&mut report, home.path());
+    throughput(&mut report, home.path());
+    in_process(&mut report, home.path());
+    queries(&mut report, home.path());
+    save(&mut report, home.path());
+    memory(&mut report, home.path());
+    if report.missed == 0 {
+        return ExitCode::SUCCESS;
+    }
+    println!("{} bounds are missed", report.missed);
+    ExitCode::FAILURE
+}
+
+#[derive(Default)]
+struct Report {
+    missed: usize,
+}
+
+impl Report {
+    fn at_most(&mut self, what: &str, value: f64, bound: f64, unit: &str) {
+        self.line(what, value, unit, value <= bound, &format!("<= {bound}"));
+    }
+
+    fn at_least(&mut self, what: &str, value: f64, bound: f64, unit: &str) {
+        self.line(what, value, unit, value >= bound, &format!(">= {bound}"));
+    }
+
+    fn line(&mut self, what: &str, value: f64, unit: &str, met: bool, bound: &str) {
+        let sign = if met { "ok    " } else { "MISSED" };
+        println!("{sign} {what:<52} {value:>10.2} {unit} ({bound})");
+        self.missed += usize::from(!met);
+    }
+}
+
+/// `capcut-mcp engine` with a data directory of its own.
+struct Engine {
+    child: Child,
+    address: String,
+}
+
+impl Engine {
+    fn start(home: &Path) -> Self {
+        let folder = tempfile::tempdir_in(home).expect("a folder").keep();
+        let port = free_port();
+        let child = Command::new(env!("CARGO_BIN_EXE_capcut-mcp"))
+            .args(["engine", "--port", &port.to_string(), "--allow-dir"])
+            .arg(home)
+            .arg("--data-dir")
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the engine starts");
+        let engine = Self {
+            child,
+            address: format!("127.0.0.1:{port}"),
+        };
+        let until = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&engine.address).is_err() {
+            assert!(Instant::now() < until, "the engine does not listen");
+            thread::sleep(Duration::from_micros(200));
+        }
+        engine
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// Resident memory now, in bytes.
+    fn memory(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+        number.expect("VmRSS") * 1024.0
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// One connection that is kept open, with as little of HTTP as the engine needs.
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn new(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the engine listens");
+        stream.set_nodelay(true).expect("TCP");
+        Self {
+            stream: BufReader::with_capacity(1 << 16, stream),
+        }
+    }
+
+    /// The body of the answer.
+    fn post(&mut self, path: &str, body: &str) -> Vec<u8> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let stream = self.stream.get_mut();
+        stream.write_all(request.as_bytes()).expect("sent");
+        let (length, _) = head(&mut self.stream).expect("an answer");
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer).expect("all of it");
+        answer
+    }
+
+    /// The `output` of a call that succeeds.
+    fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        let answer = self.post(&format!("/{tool}"), &arguments.to_string());
+        let mut answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer["success"], true, "{answer}");
+        answer["output"].take()
+    }
+
+    fn draft(&mut self) -> String {
+        let created = self.call("create_draft", &json!({}));
+        created["draft_id"].as_str().expect("an id").to_owned()
+    }
+}
+
+/// Reads the head of a request or answer: the length of the body, and the first line.
+fn head(stream: &mut impl BufRead) -> Option<(usize, String)> {
+    let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+    stream.read_line(&mut first).ok().filter(|read| *read > 0)?;
+    loop {
+        line.clear();
+        stream.read_line(&mut line).ok()?;
+        let text = line.trim().to_ascii_lowercase();
+        if let Some(value) = text.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if text.is_empty() {
+            return Some((length, first));
+        }
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn start(report: &mut Report, home: &Path) {
+    let times = (0..15)
+        .map(|_| {
+            timed(|| {
+                let engine = Engine::start(home);
+                engine.client().call("create_draft", &json!({}));
+            })
+        })
+        .collect();
+    let what = "engine: from start to the first draft";
+    report.at_most(what, median(times) * 1e3, 50.0, "ms");
+}
+
+fn throughput(report: &mut Report, home: &Path) {
+    let engine = Engine::start(home);
+    for (tool, reference, per_client) in [
+        ("create_draft", REFERENCE_CREATE, 3_000),
+        ("add_text", REFERENCE_ADD, 3_000),
+    ] {
+        let elapsed = timed(|| {
+            thread::scope(|scope| {
+                for _ in 0..CLIENTS {
+                    scope.spawn(|| {
+                        let mut client = engine.client();
+                        let draft = client.draft();
+                        for index in 0..per_client {
+                            let answer = client.post(&format!("/{tool}"), &text_at(&draft, index));
+                            let good = answer.windows(14).any(|w| w == b"\"success\":true");
+                            assert!(good, "{}", String::from_utf8_lossy(&answer));
+                        }
+                    });
+                }
+            });
+        });
+        let each_second = (CLIENTS * per_client) as f64 / elapsed.as_secs_f64();
+        let what = format!("{tool}, HTTP, {CLIENTS} clients: times the reference");
+        report.at_least(&what, each_second / reference, 20.0, "x");
+    }
+}
+
+/// Arguments that do for `add_text` and, where nothing but a canvas is looked at, for `create_draft`.
+fn text_at(draft: &str, index: usize) -> String {
+    format!(
+        "{{\"draft_id\":\"{draft}\",\"text\":\"a\",\"start\":{index},\"end\":{}}}",
+        index + 1
+    )
+}
+
+fn in_process(report: &mut Report, home: &Path) {
+    const CALLS: usize = 20_000;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let door = capcut_mcp::door::Door::open(&home.join("in-process")).expect("an engine");
+    runtime.block_on(async {
+        let call = async |tool: &str, arguments: Value| {
+            door.call(tool, arguments).await.expect("carried out")
+        };
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            call("create_draft", json!({})).await;
+        }
+        let each_second = CALLS as f64 / start.elapsed().as_secs_f64();
+        let what = "create_draft, in process: times the reference";
+        report.at_least(what, each_second / REFERENCE_CREATE_ONE, 50.0, "x");
+
+        let drafts = 10;
+        let mut elapsed = Duration::ZERO;
+        for _ in 0..drafts {
+            let draft = call("create_draft", json!({})).await["draft_id"].take();
+            let start = Instant::now();
+            for index in 0..CALLS / drafts {
+                let arguments =
+                    json!({ "draft_id": draft, "text": "a", "start": index, "end": index + 1 });
+                call("add_text", arguments).await;
+            }
+            elapsed += start.elapsed();
+        }
+        let each_second = CALLS as f64 / elapsed.as_secs_f64();
+        let what = "add_text, in process: times the reference";
+        report.at_least(what, each_second / REFERENCE_ADD_ONE, 50.0, "x");
+    });
+}
+
+fn queries(report: &mut Report, home: &Path) {
+    let engine = Engine::start(home);
+    let mut client = engine.client();
+    let draft = client.draft();
+    let mut adds = Vec::new();
+    let mut figures = Vec::new();
+    for (segments, bound) in [(1_000, 10.0), (3_000, 30.0)] {
+        for index in adds.len()..segments {
+            adds.push(timed(|| {
+                client.post("/add_text", &text_at(&draft, index));
+            }));
+        }
+        for force_update in [false, true] {
+            let arguments = json!({ "draft_id": draft, "force_update": force_update }).to_string();
+            let times = (0..15).map(|_| {
+                timed(|| {
+                    client.post("/query_script", &arguments);
+                })
+            });
+            let time = median(times.collect()) * 1e3;
+            let refreshed = if force_update { ", refreshed" } else { "" };
+            let what = format!("query_script of {segments} segments{refreshed}");
+            report.at_most(&what, time, bound, "ms");
+            figures.push(time);
+        }
+    }
+    let growth = figures[2] / figures[0];
+    report.at_most(
+        "query_script, 3,000 against 1,000 segments",
+        growth,
+        3.6,
+        "x",
+    );
+    let first = median(adds[..300].to_vec());
+    let last = median(adds[2_700..].to_vec());
+    let what = "add_text, the last 300 of 3,000 against the first";
+    report.at_most(what, last / first, 1.25, "x");
+}
+
+fn save(report: &mut Report, home: &Path) {
+    const VIDEOS: usize = 50;
+    let clip = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
+    let (host, asked) = serve(fs::read(clip).expect("the clip"));
+    let mut times = Vec::new();
+    for round in 0..5 {
+        let engine = Engine::start(home);
+        let mut client = engine.client();
+        let draft = client.draft();
+        for index in 0..VIDEOS {
+            let url = format!("http://{host}/{round}/{index}.mp4");
+            let arguments =
+                json!({ "draft_id": draft, "video_url": url, "end": 1, "target_start": index });
+            client.call("add_video", &arguments);
+        }
+        let folder = home.join(format!("saved-{round}"));
+        fs::create_dir(&folder).expect("a folder");
+        times.push(timed(|| {
+            let saved = client.call(
+                "save_draft",
+                &json!({ "draft_id": draft, "draft_folder": folder }),
+            );
+            assert!(saved.is_object(), "{saved}");
+        }));
+        let media = fs::read_dir(&folder).expect("the folder").flatten().count();
+        assert_eq!(media, 1, "one draft is there");
+    }
+    assert!(asked.load(Ordering::Relaxed) >= VIDEOS * times.len());
+    let what = format!("save of {VIDEOS} videos: times the reference");
+    report.at_least(&what, REFERENCE_SAVE_S / median(times), 20.0, "x");
+}
+
+/// A host that gives the same bytes for every path, whole or in part.
+fn serve(bytes: Vec<u8>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = listener.local_addr().expect("an address").to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (bytes, counter) = (Arc::new(bytes), Arc::clone(&asked));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (bytes, counter) = (Arc::clone(&bytes), Arc::clone(&counter));
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                while let Some(range) = range(&mut reader, bytes.len()) {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    let head = match range {
+                        None => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", bytes.len()),
+                        Some((from, to)) => format!(
+                            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{}\r\nContent-Length: {}\r\n",
+                            bytes.len(),
+                            to - from + 1
+                        ),
+                    };
+                    let (from, to) = range.unwrap_or((0, bytes.len() - 1));
+                    let stream = reader.get_mut();
+                    let head =
+                        format!("{head}Content-Type: video/mp4\r\nAccept-Ranges: bytes\r\n\r\n");
+                    if stream.write_all(head.as_bytes()).is_err()
+                        || stream.write_all(&bytes[from..=to]).is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (host, asked)
+}
+
+/// The part that the next request asks for, `None` within for all of it; `None` when no request comes.
+#[expect(
+    clippy::option_option,
+    reason = "there may be no request, or one without a range"
+)]
+fn range(reader: &mut impl BufRead, length: usize) -> Option<Option<(usize, usize)>> {
+    let (mut line, mut range) = (String::new(), None);
+    let mut lines = 0;
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        lines += 1;
+        let text = line.trim().to_ascii_lowercase();
+        if text.is_empty() && lines > 1 {
+            return Some(range);
+        }
+        if let Some((from, to)) = text
+            .strip_prefix("range: bytes=")
+            .and_then(|r| r.split_once('-'))
+        {
+            let from = from.parse().ok()?;
+            let to = to.parse().unwrap_or(length - 1).min(length - 1);
+            range = Some((from, to));
+        }
+    }
+}
+
+fn memory(report: &mut Report, home: &Path) {
+    const DRAFTS: usize = 10_000;
+    let engine = Engine::start(home);
+    let mut client = engine.client();
+    for _ in 0..DRAFTS {
+        client.draft();
+    }
+    report.at_most(
+        "memory with 10,000 drafts",
+        engine.memory() / 1e6,
+        100.0,
+        "MB",
+    );
+}

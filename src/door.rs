@@ -1,0 +1,42 @@
+//! The way in for benchmarks: calls as a client makes them, without a client or a process between.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::exec::{App, Context};
+use crate::local;
+use crate::settings::{BackendChoice, Given, Settings};
+use crate::tools::Manner;
+
+/// The embedded engine of this process, with a data directory of its own.
+pub struct Door(Arc<App>);
+
+impl Door {
+    /// An engine that keeps its journal in `data_dir`; what is wrong, as text.
+    pub fn open(data_dir: &Path) -> Result<Self, String> {
+        let given = Given {
+            data_dir: Some(data_dir.to_owned()),
+            backend: Some(BackendChoice::Embedded),
+            ..Given::default()
+        };
+        let settings = Settings::current(given).map_err(|error| error.to_string())?;
+        App::new(settings)
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Carries out the call of a tool and gives its reply, or the error's text.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Value, String> {
+        let Value::Object(arguments) = arguments else {
+            return Err("arguments are an object".into());
+        };
+        let spec = local::find(tool).ok_or_else(|| format!("there is no tool `{tool}`"))?;
+        let request = spec
+            .decode(arguments, Manner::Strict)
+            .map_err(|error| error.to_string())?;
+        let reply = self.0.run(request, Context::default()).await;
+        reply.map_err(|error| error.to_string())
+    }
+}
