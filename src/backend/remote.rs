@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::BodyExt;
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
-use super::wire::{self, Unanswered, Wire};
+use super::wire::{Message, Unanswered, Wire};
 use super::{Failure, Progress};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
@@ -252,52 +251,32 @@ impl Remote {
         let body = ask.body.map(serde_json::to_vec).transpose();
         let body = body.map_err(|error| Error::internal("no JSON").source(error))?;
         let api = &self.manifest.api;
+        let limit = self.manifest.limits.response_bytes;
+        let message = Message {
+            method: ask.method.clone(),
+            path: ask.path,
+            body,
+        };
         let work = async {
-            let sent = self
-                .wire
-                .send(&self.base, api, ask.method.clone(), ask.path, body);
-            let reply = sent.await.map_err(|why| not_answered(&place, why))?;
-            let (head, mut rest) = reply.into_parts();
-            let retry_after = head
-                .headers
+            let sent = self.wire.send(&self.base, api, message, limit).await;
+            let reply = sent.map_err(|why| not_answered(&place, why, limit))?;
+            let headers = &reply.head.headers;
+            let retry_after = headers
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
-            let kind = head
-                .headers
+            let kind = headers
                 .get(envelope::KIND_HEADER)
                 .and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
-            let limit = self.manifest.limits.response_bytes;
-            let mut body = Vec::new();
-            while let Some(frame) = rest.frame().await {
-                let frame = frame.map_err(|error| {
-                    let what = format!("{place} broke off its answer after {} bytes", body.len());
-                    Failure::lost(
-                        Error::new(Kind::Unavailable, what)
-                            .hint(MAYBE_DONE)
-                            .source(wire::root(&*error)),
-                    )
-                })?;
-                let Ok(chunk) = frame.into_data() else {
-                    continue;
-                };
-                if body.len() as u64 + chunk.len() as u64 > limit {
-                    let what = format!("{place} answered with more than {limit} bytes");
-                    return Err(Failure::lost(Error::new(Kind::Unavailable, what).hint(
-                        "`limits.response_bytes` in `tools.toml` sets how much is read",
-                    )));
-                }
-                body.extend_from_slice(&chunk);
-            }
             Ok(Answer {
-                status: head.status.as_u16(),
+                status: reply.head.status.as_u16(),
                 retry_after,
                 kind,
-                body,
+                body: reply.body,
             })
         };
-        let limit = ask.until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(limit, work).await {
+        let left = ask.until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, work).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::lost(
                 Error::new(Kind::Timeout, format!("{place} did not answer in time"))
@@ -354,7 +333,7 @@ impl Drop for Announced {
 }
 
 /// Why there is no answer, and whether the request had left.
-fn not_answered(place: &str, why: Unanswered) -> Failure {
+fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
     match why {
         Unanswered::Nobody(cause) => Failure::unsent(
             Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
@@ -369,5 +348,17 @@ fn not_answered(place: &str, why: Unanswered) -> Failure {
             )
             .hint(MAYBE_DONE),
         ),
+        Unanswered::Halfway(bytes, cause) => {
+            let what = format!("{place} broke off its answer after {bytes} bytes");
+            let error = Error::new(Kind::Unavailable, what).hint(MAYBE_DONE);
+            Failure::lost(error.source(cause))
+        }
+        Unanswered::TooLong => {
+            let what = format!("{place} answered with more than {limit} bytes");
+            Failure::lost(
+                Error::new(Kind::Unavailable, what)
+                    .hint("`limits.response_bytes` in `tools.toml` sets how much is read"),
+            )
+        }
     }
 }

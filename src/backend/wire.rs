@@ -1,22 +1,22 @@
 //! The connections to one API server: on this machine straight through hyper, elsewhere with all that
 //! reqwest knows of proxies and certificates.
 //!
-//! reqwest is built on the same client of hyper; what it adds (proxies, redirects, TLS, addresses read
-//! three times a call) is a fifth of what a call to a server on this machine costs, and not needed there.
+//! What reqwest adds (proxies, redirects, TLS, addresses read three times a call) is a third of what a call
+//! to a server on this machine costs and not needed there; and its pool opens a connection too many when
+//! one comes back while another is being made.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use http_body_util::{Either, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Method, Request, Response, Uri};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::http::{request, response};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
 use reqwest::Url;
+use tokio::net::TcpStream;
 
 use crate::error::{Error, Result};
 use crate::manifest::{self, Api};
@@ -25,26 +25,18 @@ const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// How long a connection that nobody uses is kept.
-const IDLE: Duration = Duration::from_secs(90);
+/// What is sent.
+pub(super) struct Message<'a> {
+    pub method: Method,
+    pub path: &'a str,
+    /// JSON, if there is a body.
+    pub body: Option<Vec<u8>>,
+}
 
-/// What comes back: the head, and the body as it arrives.
-pub(super) type Reply = Response<Either<Incoming, reqwest::Body>>;
-
-/// The way to one server; nothing is opened before it is used.
-#[derive(Default)]
-pub(super) struct Wire(OnceLock<Way>);
-
-enum Way {
-    Near {
-        client: Client<HttpConnector, Full<Bytes>>,
-        host: Authority,
-        prefix: String,
-    },
-    Far {
-        client: reqwest::Client,
-        base: Url,
-    },
+/// What came back, whole.
+pub(super) struct Reply {
+    pub head: response::Parts,
+    pub body: Vec<u8>,
 }
 
 /// Why there is no reply.
@@ -53,42 +45,37 @@ pub(super) enum Unanswered {
     Nobody(String),
     /// It is our own fault; nothing was sent.
     Ours(Error),
-    /// It broke off, and the request may have arrived.
+    /// It broke off before an answer, and the request may have arrived.
     Broken(String),
+    /// The answer broke off after so many bytes.
+    Halfway(usize, String),
+    /// The answer is longer than it may be.
+    TooLong,
+}
+
+/// The way to one server; nothing is opened before it is used. Whoever sends holds one of the server's
+/// places, so there are never more connections than places.
+#[derive(Default)]
+pub(super) struct Wire(OnceLock<Way>);
+
+enum Way {
+    Near(Near),
+    Far { client: reqwest::Client, base: Url },
 }
 
 impl Wire {
-    /// Sends a request to `base` followed by `path`, with a body of JSON if there is one.
+    /// Sends to `base` and reads the answer, of `limit` bytes at most.
     pub(super) async fn send(
         &self,
         base: &str,
         api: &Api,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
+        message: Message<'_>,
+        limit: u64,
     ) -> Result<Reply, Unanswered> {
         match self.way(base, api).map_err(Unanswered::Ours)? {
-            Way::Near {
-                client,
-                host,
-                prefix,
-            } => {
-                let request = near(host, &format!("{prefix}{path}"), method, body);
-                let reply = client.request(request.map_err(Unanswered::Ours)?).await;
-                reply
-                    .map(|reply| reply.map(Either::Left))
-                    .map_err(|error| broken_near(&error))
-            }
-            Way::Far { client, base } => {
-                let mut url = base.clone();
-                url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-                let mut request = client.request(method, url).header(ACCEPT, JSON);
-                if let Some(body) = body {
-                    request = request.header(CONTENT_TYPE, JSON).body(body);
-                }
-                let reply = request.send().await.map_err(broken_far)?;
-                Ok(Response::from(reply).map(Either::Right))
-            }
+            Way::Near(near) => near.send(message, limit).await,
+            // Boxed, because it is the uncommon way and every call would carry room for it.
+            Way::Far { client, base } => Box::pin(far(client, base, message, limit)).await,
         }
     }
 
@@ -103,25 +90,10 @@ impl Wire {
 
 impl Way {
     fn new(base: &str, api: &Api) -> Result<Self> {
-        let wrong = |error| Error::invalid(format!("`{base}` is no address: {error}"));
+        let wrong = |error: String| Error::invalid(format!("`{base}` is no address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
         if is_loopback(base) && url.scheme() == "http" {
-            let mut connector = HttpConnector::new();
-            connector.set_nodelay(true);
-            let connect = manifest::seconds(api.loopback_connect_timeout_s);
-            connector.set_connect_timeout(Some(connect));
-            return Ok(Self::Near {
-                client: Client::builder(TokioExecutor::new())
-                    .pool_max_idle_per_host(api.connections)
-                    .pool_idle_timeout(IDLE)
-                    .pool_timer(TokioTimer::new())
-                    .build(connector),
-                host: url
-                    .authority()
-                    .parse()
-                    .map_err(|error: hyper::http::uri::InvalidUri| wrong(error.to_string()))?,
-                prefix: url.path().trim_end_matches('/').to_owned(),
-            });
+            return Near::new(&url, api).map(Self::Near).map_err(wrong);
         }
         // Whoever comes first installs it; it is the same one everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -129,7 +101,6 @@ impl Way {
             .user_agent(AGENT)
             .connect_timeout(manifest::seconds(api.connect_timeout_s))
             .pool_max_idle_per_host(api.connections)
-            .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -138,59 +109,165 @@ impl Way {
     }
 }
 
-fn near(
-    host: &Authority,
+type Sender = SendRequest<Full<Bytes>>;
+
+/// A server on this machine.
+struct Near {
+    host: HeaderValue,
+    /// Host and port, as a socket takes them.
+    address: (String, u16),
+    /// What stands before every path.
+    prefix: String,
+    connect: std::time::Duration,
+    /// Connections that wait for a request.
+    idle: Mutex<Vec<Sender>>,
+}
+
+impl Near {
+    fn new(url: &Url, api: &Api) -> Result<Self, String> {
+        let host = url.host_str().ok_or("it names no host")?;
+        Ok(Self {
+            host: HeaderValue::from_str(url.authority()).map_err(|error| error.to_string())?,
+            address: (
+                host.trim_matches(['[', ']']).to_owned(),
+                url.port_or_known_default().unwrap_or(80),
+            ),
+            prefix: url.path().trim_end_matches('/').to_owned(),
+            connect: manifest::seconds(api.loopback_connect_timeout_s),
+            idle: Mutex::default(),
+        })
+    }
+
+    async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
+        let mut request = self.request(message).map_err(Unanswered::Ours)?;
+        let (sender, reply) = loop {
+            let waiting = self.idle().pop();
+            let fresh = waiting.is_none();
+            let mut sender = match waiting {
+                Some(sender) => sender,
+                None => self.open().await?,
+            };
+            if sender.ready().await.is_err() && !fresh {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(reply) => break (sender, reply),
+                Err(mut error) => match error.take_message() {
+                    // The server closed the connection while nobody looked: nothing was sent.
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(Unanswered::Broken(root(&error.into_error()))),
+                },
+            }
+        };
+        let reply = whole(reply, limit).await?;
+        if !sender.is_closed() {
+            self.idle().push(sender);
+        }
+        Ok(reply)
+    }
+
+    fn request(&self, message: Message<'_>) -> Result<Request<Full<Bytes>>> {
+        let path = format!("{}{}", self.prefix, message.path);
+        let mut request = Request::builder()
+            .method(message.method)
+            .header(HOST, self.host.clone())
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT, JSON);
+        if message.body.is_some() {
+            request = request.header(CONTENT_TYPE, JSON);
+        }
+        let body = Full::new(Bytes::from(message.body.unwrap_or_default()));
+        with_path(request, &path, body)
+    }
+
+    async fn open(&self) -> Result<Sender, Unanswered> {
+        let (host, port) = (self.address.0.as_str(), self.address.1);
+        let connecting = tokio::time::timeout(self.connect, TcpStream::connect((host, port)));
+        let stream = match connecting.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Unanswered::Nobody(error.to_string())),
+            Err(_) => {
+                let waited = self.connect.as_secs_f64();
+                return Err(Unanswered::Nobody(format!("no connection in {waited} s")));
+            }
+        };
+        let nobody = |error: String| Unanswered::Nobody(error);
+        stream
+            .set_nodelay(true)
+            .map_err(|error| nobody(error.to_string()))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| nobody(root(&error)))?;
+        // What breaks a connection is told to whoever uses it.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Sender>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn with_path(
+    request: request::Builder,
     path: &str,
-    method: Method,
-    body: Option<Vec<u8>>,
+    body: Full<Bytes>,
 ) -> Result<Request<Full<Bytes>>> {
-    let unfit = |error: hyper::http::Error| {
+    request.uri(path).body(body).map_err(|error| {
         Error::internal(format!("no request can be made of `{path}`")).source(error)
-    };
-    let path = PathAndQuery::try_from(path).map_err(|error| unfit(error.into()))?;
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(host.clone())
-        .path_and_query(path.clone())
-        .build()
-        .map_err(unfit)?;
-    let request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .header(USER_AGENT, AGENT)
-        .header(ACCEPT, JSON);
-    let request = if body.is_some() {
-        request.header(CONTENT_TYPE, JSON)
-    } else {
-        request
-    };
-    let body = Full::new(Bytes::from(body.unwrap_or_default()));
-    request.body(body).map_err(unfit)
+    })
 }
 
-fn broken_near(error: &legacy::Error) -> Unanswered {
-    let cause = root(error);
-    if error.is_connect() {
-        Unanswered::Nobody(cause)
-    } else {
-        Unanswered::Broken(cause)
+async fn far(
+    client: &reqwest::Client,
+    base: &Url,
+    message: Message<'_>,
+    limit: u64,
+) -> Result<Reply, Unanswered> {
+    let mut url = base.clone();
+    let path = format!("{}{}", base.path().trim_end_matches('/'), message.path);
+    url.set_path(&path);
+    let mut request = client.request(message.method, url).header(ACCEPT, JSON);
+    if let Some(body) = message.body {
+        request = request.header(CONTENT_TYPE, JSON).body(body);
     }
+    let reply = request.send().await.map_err(|error| {
+        let cause = root(&error);
+        if error.is_connect() {
+            Unanswered::Nobody(cause)
+        } else if error.is_builder() {
+            let what = "a request could not be made";
+            Unanswered::Ours(Error::internal(what).source(error.without_url()))
+        } else {
+            Unanswered::Broken(cause)
+        }
+    })?;
+    whole(Response::from(reply), limit).await
 }
 
-fn broken_far(error: reqwest::Error) -> Unanswered {
-    let cause = root(&error);
-    if error.is_connect() {
-        Unanswered::Nobody(cause)
-    } else if error.is_builder() {
-        let what = "a request could not be made";
-        Unanswered::Ours(Error::internal(what).source(error.without_url()))
-    } else {
-        Unanswered::Broken(cause)
+/// Reads the answer to its end.
+async fn whole<B>(reply: Response<B>, limit: u64) -> Result<Reply, Unanswered>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    let (head, mut rest) = reply.into_parts();
+    let mut body = Vec::new();
+    while let Some(frame) = rest.frame().await {
+        let frame = frame.map_err(|error| Unanswered::Halfway(body.len(), root(&error)))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        if body.len() as u64 + chunk.len() as u64 > limit {
+            return Err(Unanswered::TooLong);
+        }
+        body.extend_from_slice(&chunk);
     }
+    Ok(Reply { head, body })
 }
 
 /// The innermost cause, which is the one that says something.
-pub(super) fn root(error: &(dyn std::error::Error + 'static)) -> String {
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
