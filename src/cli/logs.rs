@@ -21,9 +21,10 @@ use crate::error::{Error, Result};
 use discreet::Discreet;
 use rotating::Rotating;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people.
+    #[default]
     Plain,
     /// One JSON object a line.
     Json,
