@@ -2,6 +2,7 @@
 //! sum up item by item.
 
 pub(crate) mod batch;
+mod check;
 pub(crate) mod document;
 pub(crate) mod layout;
 pub(crate) mod plan;
@@ -22,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
-use crate::local;
 use crate::manifest::OnFailure;
-use crate::tools::{Manner, Object};
+use crate::tools::Object;
+pub(crate) use check::check;
+use check::Checked;
 use document::Document;
 use layout::{Item, Lengths};
 use plan::{Plan, Save, Section};
@@ -49,15 +51,15 @@ pub(crate) async fn compose(
     context: &Context,
 ) -> Result<Report> {
     let started = Instant::now();
-    let items = layout::decode(plan)?;
-    check_save(plan)?;
-    let create = create_arguments(plan)?;
+    let checked = check(app, plan, taking.resume.as_ref()).await?;
+    let Checked { items, create } = checked;
     let mut phases = Phases::default();
 
     let probing = Instant::now();
     let lengths = probe(app, &items, &context.cancel).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths);
+    check::refuse(layout::conflicts(&items))?;
 
     let creating = Instant::now();
     let (draft, backend, present, mut notes) = match taking.resume {
@@ -414,51 +416,8 @@ fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Repor
     }
 }
 
-fn create_arguments(plan: &Plan) -> Result<Object> {
-    let mut arguments = Object::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            arguments.insert(key.to_owned(), value);
-        }
-    };
-    put("width", plan.width.map(Value::from));
-    put("height", plan.height.map(Value::from));
-    put("aspect_ratio", plan.aspect_ratio.clone().map(Value::from));
-    put("resolution", plan.resolution.clone().map(Value::from));
-    put("name", plan.name.clone().map(Value::from));
-    put("note", plan.note.clone().map(Value::from));
-    // Decoded now so that a wrong canvas is found before anything is made.
-    decode("create_draft", arguments.clone())?;
-    Ok(arguments)
-}
-
-fn check_save(plan: &Plan) -> Result<()> {
-    let Some(Save::With(arguments)) = &plan.save else {
-        return Ok(());
-    };
-    let mut arguments = arguments.clone();
-    arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
-    decode("save_draft", arguments).map(drop).map_err(|error| {
-        let lines: Vec<String> = error
-            .message
-            .lines()
-            .map(|line| format!("save: {line}"))
-            .collect();
-        Error {
-            message: lines.join("\n"),
-            ..error
-        }
-    })
-}
-
-fn decode(tool: &str, arguments: Object) -> Result<Box<dyn crate::tools::Request>> {
-    local::find(tool)
-        .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
-        .decode(arguments, Manner::Strict)
-}
-
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(decode(tool, arguments)?, context.clone()).await
+    app.run(check::decode(tool, arguments)?, context.clone()).await
 }
 
 async fn query(

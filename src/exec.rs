@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Backend, Failure, Reached, Remote, Servers};
+use crate::backend::{Failure, Reached, Remote, Servers};
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
@@ -42,7 +42,7 @@ use ledger::Lookup;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
 
-pub(crate) use crate::backend::{Progress, Step};
+pub(crate) use crate::backend::{Backend, Progress, Step};
 
 /// What a caller brings along besides the request.
 #[derive(Clone, Default)]

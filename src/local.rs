@@ -25,8 +25,8 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
 use crate::exec::{App, Context, Here};
 use crate::tools::{self, Call, Hints, Manner, Object, ROUTED, Request, Spec, Turn};
 
@@ -148,6 +148,14 @@ impl Request for Local {
 
     fn call(&self) -> &Call {
         &self.call
+    }
+
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        Faults::default()
+    }
+
+    fn only_here(&self) -> Result<()> {
+        Ok(())
     }
 
     fn as_any(&self) -> &dyn Any {

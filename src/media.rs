@@ -225,6 +225,11 @@ impl Media {
         }
     }
 
+    /// Whether nothing but this machine is asked for it; also of what names nothing.
+    pub(crate) fn is_here(source: &str) -> bool {
+        !matches!(Source::parse(source), Ok(Source::Http(_)))
+    }
+
     /// The bytes of a small file, such as subtitles.
     pub(crate) async fn text(&self, source: &str, max_bytes: u64) -> Result<Vec<u8>> {
         let shown = shown(source);

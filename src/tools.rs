@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
 
 pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
@@ -134,6 +134,17 @@ pub(crate) trait Tool:
         Vec::new()
     }
 
+    /// What is wrong with a strict call on such a canvas, as far as it is known before its draft and its files
+    /// are: every fault at once.
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        Faults::default()
+    }
+
+    /// Refuses what the engine can do and a CapCut API cannot.
+    fn only_here(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Carries the call out on the engine.
     fn run(&self, engine: &Engine, call: &Call)
     -> impl Future<Output = Result<Self::Reply>> + Send;
@@ -159,6 +170,10 @@ pub(crate) trait Request: Send + Sync {
     fn draft(&self) -> Option<&DraftId>;
     fn turn(&self) -> Turn;
     fn call(&self) -> &Call;
+    /// See [`Tool::faults_on`].
+    fn faults_on(&self, canvas: Canvas) -> Faults;
+    /// See [`Tool::only_here`].
+    fn only_here(&self) -> Result<()>;
     /// The request itself, for tools that are carried out here.
     fn as_any(&self) -> &dyn Any;
     fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>>;
@@ -345,6 +360,14 @@ impl<T: Tool> Request for Routed<T> {
 
     fn call(&self) -> &Call {
         &self.call
+    }
+
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        self.tool.faults_on(canvas)
+    }
+
+    fn only_here(&self) -> Result<()> {
+        self.tool.only_here()
     }
 
     fn as_any(&self) -> &dyn Any {

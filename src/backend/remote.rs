@@ -148,6 +148,7 @@ impl Remote {
             let name = request.spec().name;
             return Err(Error::internal(format!("`{name}` has no route in `tools.toml`")).into());
         };
+        request.only_here()?;
         let server = self.server(journal).await.map_err(Failure::unsent)?;
         let body = request.to_api();
         let ask = if route.post.is_some() {

@@ -82,6 +82,13 @@ enum OnError {
 impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let entries = self.entries()?;
+        // Of one plan its own run tells them.
+        if entries.len() > 1 {
+            let faults = batch::faults(&app, &entries).await;
+            if !faults.is_empty() {
+                return Err(Error::invalid(faults.join("\n")).into());
+            }
+        }
         let context = Context::default();
         let cancel = context.cancel.clone();
         let work = async {
@@ -214,9 +221,6 @@ impl Compose {
             }
         }
         for entry in &mut entries {
-            if let Err(error) = crate::compose::layout::decode(&entry.plan) {
-                faults.push(format!("{}: {error}", entry.label));
-            }
             if let Some(folder) = &self.draft_folder {
                 let mut arguments = match entry.plan.save.take() {
                     Some(Save::With(arguments)) => arguments,

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::plan::Plan;
 use super::report::{Outcome, Report};
-use super::{Taking, compose};
+use super::{Taking, check, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
@@ -320,6 +320,21 @@ fn take(line: &mut Line, report: &Report) {
             .iter()
             .map(|error| format!("save: {error}")),
     );
+}
+
+/// What is wrong with the plans, before any of them is begun: a line each, with the plan's label.
+pub(crate) async fn faults(app: &Arc<App>, entries: &[Entry]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for entry in entries {
+        // A server that cannot be reached now may be later: each draft tells it by itself.
+        if let Err(error) = check(app, &entry.plan, None).await
+            && error.kind == Kind::InvalidArgument
+        {
+            let lines = error.message.lines();
+            faults.extend(lines.map(|line| format!("{}: {line}", entry.label)));
+        }
+    }
+    faults
 }
 
 /// One plan for each row of inputs.

@@ -137,7 +137,7 @@ impl LocalTool for ComposeDraft {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let (plan, resume) = self.taking(app).await?;
         // A fault of the plan is told at once, not by a job.
-        crate::compose::layout::decode(&plan)?;
+        crate::compose::check(app, &plan, resume.as_ref()).await?;
         let id = start(app, plan, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = app.jobs.token(&id).drop_guard();

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::engine::profile::AppOs;
+use crate::engine::profile::{AppOs, Profile};
 use crate::engine::saving::SaveWish;
-use crate::error::{Error, Result};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 
 /// Writes the draft with its media as a folder that the app opens; tells where.
@@ -113,6 +113,19 @@ impl Tool for SaveDraft {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        let os = self.target_os.as_deref().map(str::parse::<AppOs>);
+        let os = os.and_then(|os| faults.of(os)).unwrap_or(AppOs::Windows);
+        if let Some(name) = &self.draft_profile {
+            faults.of(Profile::named(name, os));
+        } else if let Some(version) = &self.app_version {
+            faults.of(Profile::for_version(canvas.edition, os, version));
+        }
+        faults.of(args::folder(self.draft_folder.as_deref()));
+        faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Saved> {
