@@ -268,7 +268,10 @@ impl std::error::Error for UnknownName {}
 
 /// Whether all that is wrong is a name that is not in these tables; a newer server may have it.
 pub(crate) fn is_unknown(error: &Error) -> bool {
-    error.source.as_ref().is_some_and(|source| source.is::<UnknownName>())
+    error
+        .source
+        .as_ref()
+        .is_some_and(|source| source.is::<UnknownName>())
 }
 
 /// `a, b or c`.

@@ -25,8 +25,8 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
-pub(crate) use check::check;
 use check::Checked;
+pub(crate) use check::check;
 use document::Document;
 use layout::{Item, Lengths};
 use plan::{Plan, Save, Section};
@@ -417,7 +417,8 @@ fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Repor
 }
 
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(check::decode(tool, arguments)?, context.clone()).await
+    app.run(check::decode(tool, arguments)?, context.clone())
+        .await
 }
 
 async fn query(

@@ -53,7 +53,10 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
         }
     }
     let side = |name: &str| {
-        let arguments = created.as_ref().ok().map(|request| &request.call().arguments);
+        let arguments = created
+            .as_ref()
+            .ok()
+            .map(|request| &request.call().arguments);
         arguments.and_then(|arguments| arguments.get(name)?.as_f64())
     };
     let canvas = Canvas {
@@ -100,8 +103,10 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
     }
     // What a server can read is known to the server.
     if let Ok(Backend::Embedded(engine)) = &keeper {
-        let looks: Vec<BoxFuture<'_, Vec<String>>> =
-            placed.iter().map(|item| look(engine, item).boxed()).collect();
+        let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
+            .iter()
+            .map(|item| look(engine, item).boxed())
+            .collect();
         let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
         faults.extend(looked.into_iter().flatten());
     }
@@ -120,13 +125,19 @@ pub(crate) fn refuse(faults: Vec<String>) -> Result<()> {
 
 /// Keyframes on tracks that nothing in the plan stands on.
 fn without_track(items: &[&Item]) -> Vec<String> {
-    let (keyframes, others): (Vec<&Item>, Vec<&Item>) =
-        items.iter().partition(|item| item.section == Section::Keyframes);
+    let (keyframes, others): (Vec<&Item>, Vec<&Item>) = items
+        .iter()
+        .partition(|item| item.section == Section::Keyframes);
     let tracks: BTreeSet<&str> = others.iter().map(|item| item.track()).collect();
-    let missing = keyframes.iter().filter(|item| !tracks.contains(item.track()));
+    let missing = keyframes
+        .iter()
+        .filter(|item| !tracks.contains(item.track()));
     let known = match tracks.len() {
         0 => "it has none".to_owned(),
-        _ => format!("it has {}", tracks.iter().copied().collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "it has {}",
+            tracks.iter().copied().collect::<Vec<_>>().join(", ")
+        ),
     };
     missing
         .map(|item| {
@@ -150,7 +161,9 @@ async fn look(engine: &Engine, item: &Item) -> Vec<String> {
     for (argument, kind) in kinds {
         if let Some(source) = text(argument).filter(|source| Media::is_here(source)) {
             let looked = engine.look(argument, source, kind, true, true).await;
-            return looked.err().map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
+            return looked
+                .err()
+                .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
         }
     }
     if item.section == Section::Subtitles
@@ -163,7 +176,9 @@ async fn look(engine: &Engine, item: &Item) -> Vec<String> {
             Err(error) => Err(error),
         };
         let read = crate::engine::parts::of("srt", read);
-        return read.err().map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
+        return read
+            .err()
+            .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
     }
     Vec::new()
 }

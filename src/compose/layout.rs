@@ -54,8 +54,8 @@ impl Item {
 
     /// Whether its length follows from its media.
     pub(crate) fn needs_length(&self) -> bool {
-        let open_end = self.number("end").is_none_or(|end| end <= 0.0)
-            && self.number("duration").is_none();
+        let open_end =
+            self.number("end").is_none_or(|end| end <= 0.0) && self.number("duration").is_none();
         match self.section {
             Section::Audio => open_end || self.extras.contains_key("fit") || self.is_loop(),
             Section::Visuals => open_end && self.arguments.contains_key("video_url"),
@@ -66,9 +66,8 @@ impl Item {
     /// Where in its file it ends: as it says, but not beyond the file; else where the file does.
     fn ends_at(&mut self, length: Option<f64>) -> Option<f64> {
         let given = self.number("end").filter(|end| *end > 0.0);
-        let given = given.or_else(|| {
-            Some(self.number("start").unwrap_or(0.0) + self.number("duration")?)
-        });
+        let given =
+            given.or_else(|| Some(self.number("start").unwrap_or(0.0) + self.number("duration")?));
         let end = match (given, length) {
             (Some(end), Some(length)) => end.min(length),
             (end, length) => end.or(length)?,
@@ -97,7 +96,14 @@ impl Item {
 
     /// A time that the tool takes for what is not given.
     fn number_or_default(&self, key: &str) -> Option<f64> {
-        let default = || self.spec.input().get("properties")?.get(key)?.get("default")?.as_f64();
+        let default = || {
+            self.spec
+                .input()
+                .get("properties")?
+                .get(key)?
+                .get("default")?
+                .as_f64()
+        };
         self.number(key).or_else(default)
     }
 }
@@ -422,7 +428,10 @@ fn place_audio(
 pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut tracks: HashMap<&str, Vec<&Item>> = HashMap::new();
-    for item in items.into_iter().filter(|item| item.section.holds().is_some()) {
+    for item in items
+        .into_iter()
+        .filter(|item| item.section.holds().is_some())
+    {
         let on_track = tracks.entry(item.track()).or_default();
         if let Some(first) = on_track.first()
             && first.section.holds() != item.section.holds()

@@ -341,6 +341,112 @@ fn what_cannot_be_in_time_or_on_disk_is_told_before_anything_is_made() {
     );
 }
 
+#[test]
+fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
+    let home = embedded();
+    let plan = json!({
+        "visuals": [{ "image_url": media("logo.png"), "duration": 8 }],
+        "audio": [
+            { "audio_url": media("voice.mp3"), "loop": true, "fade_in": 0.5, "fade_out": "1.25", "track_name": "voice" },
+            { "audio_url": media("music.mp3"), "end": 1, "fade_in": 0.75, "fade_out": 2, "track_name": "music" },
+            { "audio_url": media("music.mp3"), "fit": "video", "track_name": "plain" },
+        ],
+    });
+    let (code, report, stderr) = compose(&home, &plan, &["--draft-folder", "drafts"]);
+    assert_eq!(code, 0, "{stderr}\n{report}");
+    let folder = std::path::PathBuf::from(report["folder"].as_str().expect("a folder"));
+    let document = ["draft_info.json", "draft_content.json"]
+        .iter()
+        .find_map(|name| std::fs::read(folder.join(name)).ok())
+        .expect("a document");
+    let document: Value = serde_json::from_slice(&document).expect("JSON");
+    let fades = document["materials"]["audio_fades"]
+        .as_array()
+        .expect("fades");
+    let fade_of = |segment: &Value| {
+        let refs = segment["extra_material_refs"].as_array().expect("refs");
+        let fade = fades.iter().find(|fade| refs.contains(&fade["id"]))?;
+        assert_eq!(
+            (&fade["type"], &fade["fade_type"]),
+            (&json!("audio_fade"), &json!(0))
+        );
+        Some((
+            fade["fade_in_duration"].as_i64()?,
+            fade["fade_out_duration"].as_i64()?,
+        ))
+    };
+    let on = |track: &str| -> Vec<Option<(i64, i64)>> {
+        let tracks = document["tracks"].as_array().expect("tracks");
+        let track = tracks
+            .iter()
+            .find(|t| t["name"] == track)
+            .expect("the track");
+        track["segments"]
+            .as_array()
+            .expect("segments")
+            .iter()
+            .map(fade_of)
+            .collect()
+    };
+    // The sound as a whole fades: its first turn in, its last one out.
+    let voice = on("voice");
+    assert_eq!(voice, [Some((500_000, 0)), None, Some((0, 1_250_000))]);
+    assert_eq!(
+        on("music"),
+        [Some((750_000, 250_000))],
+        "cut to the sound's length"
+    );
+    assert!(
+        report.to_string().contains("were cut to 0.75 s and 0.25 s"),
+        "{report}"
+    );
+    assert_eq!(on("plain"), [None]);
+
+    let (home, api) = remote(1);
+    refused(
+        &home,
+        &plan,
+        &[
+            "audio[0].fade_in is 0.5 s",
+            "audio[1].fade_in",
+            "--backend embedded",
+        ],
+    );
+    assert_eq!(api.drafts(), 0);
+    let sound = json!({ "audio_url": media("music.mp3"), "fade_out": 1 });
+    let (code, stderr) = home.call("add_audio", &sound).expect_err("a server cannot");
+    assert_eq!(
+        (code, stderr.contains("`fade_out` is 1 s")),
+        (2, true),
+        "{stderr}"
+    );
+    assert_eq!(api.server.count("/add_audio"), 0);
+}
+
+/// Over HTTP they are fields that the API does not know.
+#[test]
+fn fades_are_ignored_over_http() {
+    let home = Home::new();
+    let served = home.engine(&[
+        "--allow-dir",
+        &media("music.mp3")
+            .parent()
+            .expect("a folder")
+            .to_string_lossy(),
+    ]);
+    let sound = json!({ "audio_url": media("music.mp3"), "fade_in": 1, "fade_out": "no number" });
+    let made = served.output("/add_audio", &sound).expect("added");
+    let script = served
+        .output("/query_script", &json!({ "draft_id": made["draft_id"] }))
+        .expect("the script");
+    let script: Value = serde_json::from_str(script.as_str().expect("text")).expect("JSON");
+    assert_eq!(script["materials"]["audio_fades"], json!([]));
+    assert_eq!(
+        script["tracks"][0]["segments"].as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
 /// Lengths are known only after the media were looked at, which is before anything is made.
 #[test]
 fn overlaps_that_follow_from_the_lengths_of_media_are_told_before_anything_is_made() {
@@ -350,7 +456,14 @@ fn overlaps_that_follow_from_the_lengths_of_media_are_told_before_anything_is_ma
         { "image_url": media("logo.png"), "start": 3.5, "end": 5 },
     ]});
     for home in [embedded(), remote(1).0] {
-        refused(&home, &plan, &["visuals[2]: 3.5 s to 5 s", "is taken by visuals[0] (0 s to 4 s)"]);
+        refused(
+            &home,
+            &plan,
+            &[
+                "visuals[2]: 3.5 s to 5 s",
+                "is taken by visuals[0] (0 s to 4 s)",
+            ],
+        );
     }
 }
 
