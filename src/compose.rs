@@ -11,7 +11,7 @@ pub(crate) mod schema;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Step};
+use crate::exec::{App, Context, Progress, Step};
 use crate::manifest::OnFailure;
+use crate::progress::Bytes;
 use crate::tools::Object;
 use check::Checked;
 pub(crate) use check::check;
@@ -34,6 +35,8 @@ use report::{Outcome, Phases, Report, Row, Status, Totals};
 
 /// How many media are probed at once.
 const PROBES: usize = 8;
+/// How often the bytes that are read meanwhile are told of.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// How a run is taken up, and who is told of its draft.
 pub(crate) struct Taking<'a> {
@@ -56,10 +59,17 @@ pub(crate) async fn compose(
     let mut phases = Phases::default();
 
     let probing = Instant::now();
-    let lengths = probe(app, &items, &context.cancel).await?;
+    let mut steps = Steps {
+        progress: context.progress.clone(),
+        total: items.len(),
+        saves: !matches!(plan.save, Some(Save::Whether(false))),
+    };
+    let lengths = probe(app, &items, &steps, &context.cancel).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths);
     check::refuse(layout::conflicts(&items))?;
+    // A looped sound is as many items as it has turns.
+    steps.total = items.len();
 
     let creating = Instant::now();
     let (draft, backend, present, mut notes) = match taking.resume {
@@ -96,7 +106,7 @@ pub(crate) async fn compose(
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
-        total: items.len(),
+        steps: &steps,
     };
     let fanning = Instant::now();
     let (first, rest): (Vec<Item>, Vec<Item>) = items
@@ -166,7 +176,11 @@ pub(crate) async fn compose(
     } else if report.totals.ok == 0 && report.totals.asked > 0 {
         report.outcome = Outcome::Failed;
     } else {
-        save(app, plan, &draft, context, &mut report).await;
+        let context = Context {
+            progress: steps.of_save(),
+            ..context.clone()
+        };
+        save(app, plan, &draft, &context, &mut report).await;
     }
     report.phases.total_ms = ms(started);
     Ok(report)
@@ -183,7 +197,43 @@ struct Run<'a> {
     /// Fires when the client gives up, or at the first failure where that stops the rest.
     stop: CancellationToken,
     done: AtomicUsize,
+    steps: &'a Steps,
+}
+
+/// What is told of a run while it goes on: the items are counted, and the save is one more; what is looked at
+/// before counts as a part of the first.
+struct Steps {
+    progress: Option<Progress>,
     total: usize,
+    saves: bool,
+}
+
+impl Steps {
+    fn tell(&self, done: f64, message: String, bytes: Option<Bytes>) {
+        if let Some(progress) = &self.progress {
+            progress(Step {
+                done,
+                total: Some((self.total + usize::from(self.saves)) as f64),
+                message,
+                bytes,
+            });
+        }
+    }
+
+    /// Who hears of the save.
+    fn of_save(&self) -> Option<Progress> {
+        let progress = self.progress.clone()?;
+        let items = self.total as f64;
+        Some(Arc::new(move |step: Step| {
+            let part = step.total.map_or(0.0, |total| step.done / total);
+            progress(Step {
+                done: items + part.clamp(0.0, 1.0),
+                total: Some(items + 1.0),
+                message: format!("save: {}", step.message),
+                bytes: step.bytes,
+            });
+        }))
+    }
 }
 
 impl Run<'_> {
@@ -309,13 +359,8 @@ impl Run<'_> {
             self.stop.cancel();
         }
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(progress) = &self.context.progress {
-            progress(Step {
-                done: done as f64,
-                total: Some(self.total as f64),
-                message: format!("{} {:?}", row.item, row.status).to_lowercase(),
-            });
-        }
+        let message = format!("{} {:?}", row.item, row.status).to_lowercase();
+        self.steps.tell(done as f64, message, None);
         row
     }
 }
@@ -439,32 +484,58 @@ async fn query(
 }
 
 /// The lengths of all media whose items do not say theirs, asked side by side.
-async fn probe(app: &Arc<App>, items: &[Item], cancel: &CancellationToken) -> Result<Lengths> {
+async fn probe(
+    app: &Arc<App>,
+    items: &[Item],
+    steps: &Steps,
+    cancel: &CancellationToken,
+) -> Result<Lengths> {
     let sources: BTreeSet<String> = items
         .iter()
         .filter(|item| item.needs_length())
         .filter_map(|item| item.source().map(str::to_owned))
         .collect();
+    let all = sources.len();
+    let arrived = Arc::new(AtomicU64::new(0));
     let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
         .into_iter()
         .map(|source| {
-            let media = app.media.clone();
+            let (media, arrived) = (app.media.clone(), arrived.clone());
             async move {
                 // A medium that cannot be read keeps its open end: its own call says what is wrong.
-                let facts = media.facts(&source).await.ok()?;
+                let facts = media.facts_counting(&source, arrived).await.ok()?;
                 let sound = facts.audio_duration.unwrap_or(facts.duration);
                 Some((source, (facts.duration.seconds(), sound.seconds())))
             }
             .boxed()
         })
         .collect();
-    let probes = futures::stream::iter(asked)
-        .buffer_unordered(PROBES)
-        .filter_map(futures::future::ready)
-        .collect::<Lengths>();
-    tokio::select! {
-        lengths = probes => Ok(lengths),
-        () = cancel.cancelled() => Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made")),
+    let mut probes = futures::stream::iter(asked).buffer_unordered(PROBES);
+    let mut lengths = Lengths::new();
+    let mut looked = 0;
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
+            }
+            probed = probes.next() => {
+                let Some(probed) = probed else { return Ok(lengths) };
+                lengths.extend(probed);
+                looked += 1;
+            }
+            () = tokio::time::sleep(TOLD_EVERY) => {
+                let done = arrived.load(Ordering::Relaxed);
+                if done > told {
+                    told = done;
+                    let bytes = Bytes { done, of: None };
+                    // Nobody knows how much is to come: it nears the first item without reaching it.
+                    let part = 1.0 - 1.0 / (1.0 + done as f64 / 1e7);
+                    steps.tell(part * 0.99, format!("looked at {looked} of {all} media ({bytes})"), Some(bytes));
+                }
+            }
+        }
     }
 }
 

@@ -42,7 +42,8 @@ use ledger::Lookup;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
 
-pub(crate) use crate::backend::{Backend, Progress, Step};
+pub(crate) use crate::backend::Backend;
+pub(crate) use crate::progress::{Progress, Step};
 
 /// What a caller brings along besides the request.
 #[derive(Clone, Default)]
@@ -405,7 +406,7 @@ impl App {
         }
         match backend {
             Backend::Embedded(engine) => {
-                let work = request.run(engine);
+                let work = request.run(engine, context.progress.as_ref());
                 let left = until.saturating_duration_since(Instant::now());
                 match tokio::time::timeout(left, work).await {
                     Ok(ended) => Ok(ended?),

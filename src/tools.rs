@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -17,6 +18,7 @@ use crate::args::schema;
 use crate::draft::ids::DraftId;
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
+use crate::progress::Progress;
 
 pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
@@ -149,6 +151,21 @@ pub(crate) trait Tool:
     fn run(&self, engine: &Engine, call: &Call)
     -> impl Future<Output = Result<Self::Reply>> + Send;
 
+    /// As [`Tool::run`], and tells meanwhile how far it is.
+    fn run_telling(
+        &self,
+        engine: &Engine,
+        call: &Call,
+        _told: &Progress,
+    ) -> impl Future<Output = Result<Self::Reply>> + Send {
+        self.run(engine, call)
+    }
+
+    /// How long a client waits for the end; then it is told of a job. None: as long as it takes.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
     /// The body that the reference API is sent: what it would misread is put right here.
     fn to_api(&self, arguments: &Object) -> Object {
         arguments.clone()
@@ -176,7 +193,13 @@ pub(crate) trait Request: Send + Sync {
     fn only_here(&self) -> Result<()>;
     /// The request itself, for tools that are carried out here.
     fn as_any(&self) -> &dyn Any;
-    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>>;
+    /// See [`Tool::patience`].
+    fn patience(&self) -> Option<Duration>;
+    fn run<'a>(
+        &'a self,
+        engine: &'a Engine,
+        told: Option<&'a Progress>,
+    ) -> BoxFuture<'a, Result<Value>>;
     fn to_api(&self) -> Object;
     /// Reads a server's `output` as this tool's reply, in the shape that the engine gives.
     fn reply_from_api(&self, output: Value) -> Result<Value>;
@@ -374,8 +397,24 @@ impl<T: Tool> Request for Routed<T> {
         &self.tool
     }
 
-    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move { to_value(&self.tool.run(engine, &self.call).await?) })
+    fn patience(&self) -> Option<Duration> {
+        self.tool
+            .patience()
+            .filter(|_| self.call.manner == Manner::Strict)
+    }
+
+    fn run<'a>(
+        &'a self,
+        engine: &'a Engine,
+        told: Option<&'a Progress>,
+    ) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let reply = match told {
+                Some(told) => self.tool.run_telling(engine, &self.call, told).await?,
+                None => self.tool.run(engine, &self.call).await?,
+            };
+            to_value(&reply)
+        })
     }
 
     fn to_api(&self) -> Object {

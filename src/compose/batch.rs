@@ -177,6 +177,7 @@ pub(crate) async fn run(
     let log = Log::open(options.report.as_deref())?;
     let stop = context.cancel.child_token();
     let total = entries.len() as f64;
+    let mut ended = 0;
     let mut work: Vec<BoxFuture<'_, Result<Line>>> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         let print = fingerprint(&entry.plan)?;
@@ -214,9 +215,11 @@ pub(crate) async fn run(
             if let Ok(line) = line {
                 told(line);
                 if let Some(progress) = &context.progress {
+                    ended += 1;
                     progress(Step {
-                        done: line.index as f64,
+                        done: f64::from(ended),
                         total: Some(total),
+                        bytes: None,
                         message: format!("{}: {}", line.label, line.status),
                     });
                 }

@@ -112,13 +112,8 @@ impl LocalTool for ComposeBatch {
         let request = to_value(self)?;
         let id = app
             .jobs
-            .start("batch", request, move |handle: Handle| async move {
-                let told = handle.clone();
-                let context = Context {
-                    cancel: handle.cancel.clone(),
-                    progress: Some(Arc::new(move |step| told.step(&step))),
-                    tries: None,
-                };
+            .start("compose_batch", request, move |handle: Handle| async move {
+                let context = handle.context(None);
                 let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
                 let complete = lines.iter().filter(|line| line.is_complete()).count();
                 if context.cancel.is_cancelled() {
