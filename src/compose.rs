@@ -22,12 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Progress, Step};
+use crate::exec::{App, Context, Cost, Progress, Step};
 use crate::manifest::OnFailure;
 use crate::progress::Bytes;
-use crate::tools::Object;
-use check::Checked;
-pub(crate) use check::check;
+use crate::tools::{Manner, Object};
+pub(crate) use check::{Checked, check};
 use document::Document;
 use layout::{Item, Lengths};
 use plan::{Plan, Save, Section};
@@ -40,6 +39,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// How a run is taken up, and who is told of its draft.
 pub(crate) struct Taking<'a> {
+    /// The plan as it was checked, if it was.
+    pub checked: Option<Checked>,
     /// The draft of an earlier run: only what it lacks is done.
     pub resume: Option<DraftId>,
     /// Called as soon as the draft is known.
@@ -54,8 +55,10 @@ pub(crate) async fn compose(
     context: &Context,
 ) -> Result<Report> {
     let started = Instant::now();
-    let checked = check(app, plan, taking.resume.as_ref()).await?;
-    let Checked { items, create } = checked;
+    let Checked { items, create } = match taking.checked {
+        Some(checked) => checked,
+        None => check(app, plan, taking.resume.as_ref()).await?,
+    };
     let mut phases = Phases::default();
 
     let probing = Instant::now();
@@ -66,7 +69,7 @@ pub(crate) async fn compose(
     };
     let lengths = probe(app, &items, &steps, &context.cancel).await?;
     phases.probe_ms = ms(probing);
-    let items = layout::lay_out(items, &lengths);
+    let items = layout::lay_out(items, &lengths, true);
     check::refuse(layout::conflicts(&items))?;
     // A looped sound is as many items as it has turns.
     steps.total = items.len();
@@ -106,6 +109,7 @@ pub(crate) async fn compose(
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
+        busy_us: AtomicU64::new(0),
         steps: &steps,
     };
     let fanning = Instant::now();
@@ -121,7 +125,8 @@ pub(crate) async fn compose(
     let following = Instant::now();
     rows.extend(run.in_order(&rest).await);
     phases.rest_ms = ms(following);
-    phases.one_after_another_ms = phases.create_ms + rows.iter().map(|row| row.ms).sum::<f64>();
+    phases.one_after_another_ms =
+        phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
     let verifying = Instant::now();
     let mut segments_in_draft = 0;
@@ -197,6 +202,8 @@ struct Run<'a> {
     /// Fires when the client gives up, or at the first failure where that stops the rest.
     stop: CancellationToken,
     done: AtomicUsize,
+    /// What the calls took, without their waits for each other.
+    busy_us: AtomicU64,
     steps: &'a Steps,
 }
 
@@ -334,15 +341,20 @@ impl Run<'_> {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
             arguments.insert("draft_id".to_owned(), json!(self.draft));
-            let tries = Arc::new(AtomicUsize::new(0));
+            let cost = Arc::new(Cost::default());
             let context = Context {
                 cancel: self.stop.clone(),
                 progress: None,
-                tries: Some(tries.clone()),
+                cost: Some(cost.clone()),
             };
-            let reply = call(self.app, item.spec.name, arguments, &context).await;
+            let reply = match item.spec.read(arguments, Manner::Strict) {
+                Ok(request) => self.app.run(request, context).await,
+                Err(error) => Err(error),
+            };
             row.ms = ms(started);
-            row.tries = u32::try_from(tries.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+            row.tries = u32::try_from(cost.tries()).unwrap_or(u32::MAX);
+            let busy_us = cost.busy().as_micros() as u64;
+            self.busy_us.fetch_add(busy_us, Ordering::Relaxed);
             match reply {
                 Ok(reply) => fill(&mut row, &reply),
                 Err(error) if error.kind == Kind::Cancelled => {

@@ -310,8 +310,22 @@ impl Spec {
         manner: Manner,
     ) -> Result<Box<dyn Request>> {
         if manner == Manner::Strict {
-            mend::mend(self.name, self.comfort, self.input(), &mut arguments)?;
+            self.mend(&mut arguments)?;
         }
+        self.read(arguments, manner)
+    }
+
+    /// Brings a strict caller's arguments into the form of the schema, or names every fault.
+    pub(crate) fn mend(&self, arguments: &mut Object) -> Result<()> {
+        mend::mend(self.name, self.comfort, self.input(), arguments)
+    }
+
+    /// Arguments that need no mending to request.
+    pub(crate) fn read(
+        &'static self,
+        arguments: Object,
+        manner: Manner,
+    ) -> Result<Box<dyn Request>> {
         (self.decode)(
             self,
             Call {
@@ -334,7 +348,7 @@ impl Spec {
 
 /// Reads the mended arguments as the tool's own struct.
 pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
-    serde_path_to_error::deserialize(Value::Object(call.arguments.clone())).map_err(|e| {
+    serde_path_to_error::deserialize(&call.arguments).map_err(|e| {
         let path = e.path().to_string();
         let fault = e.into_inner();
         if path == "." {

@@ -81,10 +81,10 @@ enum OnError {
 
 impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
-        let entries = self.entries()?;
+        let mut entries = self.entries()?;
         // Of one plan its own run tells them.
         if entries.len() > 1 {
-            let faults = batch::faults(&app, &entries).await;
+            let faults = batch::faults(&app, &mut entries).await;
             if !faults.is_empty() {
                 return Err(Error::invalid(faults.join("\n")).into());
             }
@@ -122,6 +122,7 @@ impl Compose {
             ..context
         };
         let taking = Taking {
+            checked: None,
             resume: self.resume.clone().map(DraftId),
             known: &|_| {},
         };
@@ -221,7 +222,11 @@ impl Compose {
         for file in &self.files {
             for (label, value) in plans(file)? {
                 match Plan::from_value(value, &set, folder(file).as_deref()) {
-                    Ok(plan) => entries.push(Entry { label, plan }),
+                    Ok(plan) => entries.push(Entry {
+                        label,
+                        plan,
+                        checked: None,
+                    }),
                     Err(error) => faults.push(format!("{label}: {error}")),
                 }
             }

@@ -25,6 +25,7 @@ const LOOKS: usize = 8;
 const SUBTITLE_BYTES: u64 = 16 << 20;
 
 /// A plan in which nothing is wrong that can be known now.
+#[derive(Clone)]
 pub(crate) struct Checked {
     pub items: Vec<Item>,
     /// Arguments of `create_draft`.
@@ -35,6 +36,7 @@ pub(crate) struct Checked {
 /// would keep a new one.
 pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) -> Result<Checked> {
     let (items, mut faults) = layout::decode(plan);
+    let all = faults.is_empty();
     let mut told = |path: &str, error: &Error| faults.extend(lines(path, error));
     let create = create_arguments(plan);
     let created = decode("create_draft", create.clone());
@@ -77,11 +79,11 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
         }
     }
 
-    let placed = layout::lay_out(items.clone(), &Lengths::new());
+    let placed = layout::lay_out(items.clone(), &Lengths::new(), all);
     // Of a looped sound the first turn stands for all.
     let placed: Vec<&Item> = placed.iter().filter(|item| !item.is_repeated()).collect();
     for item in &placed {
-        let found = match item.spec.decode(item.arguments.clone(), Manner::Strict) {
+        let found = match item.spec.read(item.arguments.clone(), Manner::Strict) {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
                 if remote && let Err(error) = request.only_here() {
@@ -98,7 +100,7 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
         }
     }
     faults.extend(layout::conflicts(placed.iter().copied()));
-    if draft.is_none() {
+    if draft.is_none() && all {
         faults.extend(without_track(&placed));
     }
     // What a server can read is known to the server.

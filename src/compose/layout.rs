@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::plan::{Plan, Section};
 use crate::local;
-use crate::tools::{Manner, Object, Spec};
+use crate::tools::{Object, Spec};
 use crate::units::Micros;
 
 /// How long an image is shown when the plan does not say, in seconds; the API's default.
@@ -184,9 +184,8 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         arguments.insert("end".to_owned(), json!(start + length));
     }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
-    match spec.decode(arguments, Manner::Strict) {
-        Ok(request) if faults.is_empty() => {
-            let mut arguments = request.call().arguments.clone();
+    match spec.mend(&mut arguments) {
+        Ok(()) if faults.is_empty() => {
             if matches!(section, Section::Audio | Section::Visuals) {
                 arguments
                     .entry("track_name")
@@ -202,7 +201,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                 extras,
             })
         }
-        Ok(_) => Err(faults),
+        Ok(()) => Err(faults),
         Err(error) => {
             faults.extend(error.message.lines().map(|line| at(path, line)));
             Err(faults)
@@ -271,24 +270,17 @@ struct Cursor {
     sure: bool,
 }
 
-impl Default for Cursor {
-    fn default() -> Self {
-        Self {
-            at: 0.0,
-            sure: true,
-        }
-    }
-}
-
 /// Gives every item its start and end; looped sounds become one item a turn.
 ///
-/// A medium of unknown length keeps its open end: the call tells what is wrong with it.
-pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
+/// A medium of unknown length keeps its open end: the call tells what is wrong with it. Where not `all` items are
+/// there, no place is sure that follows from others.
+pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec<Item> {
+    let begin = Cursor { at: 0.0, sure: all };
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
-    let mut pictures = Cursor::default();
+    let mut pictures = begin;
     for item in &mut items {
         if item.section == Section::Visuals {
-            let cursor = cursors.entry(item.track().to_owned()).or_default();
+            let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
             *cursor = place_visual(item, *cursor, lengths);
             pictures.at = pictures.at.max(cursor.at);
             pictures.sure &= cursor.sure;
@@ -304,7 +296,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
     for item in items {
         let first = out.len();
         if item.section == Section::Audio {
-            let cursor = cursors.entry(item.track().to_owned()).or_default();
+            let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
             out.extend(place_audio(item, cursor, pictures, lengths));
         } else {
             out.push(item);
@@ -490,4 +482,120 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<St
 /// To the microsecond, the draft's own grid.
 fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The calls of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
+    fn laid_out(plan: Value) -> Vec<Item> {
+        let plan = Plan::from_value(plan, &std::collections::BTreeMap::new(), None).unwrap();
+        let (items, faults) = decode(&plan);
+        assert_eq!(faults, [""; 0]);
+        let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];
+        let lengths = lengths.map(|(source, both)| (source.to_owned(), both));
+        lay_out(items, &Lengths::from(lengths), true)
+    }
+
+    fn spans(items: &[Item]) -> Vec<(&str, Option<(f64, f64)>)> {
+        items
+            .iter()
+            .map(|item| (item.path.as_str(), item.span))
+            .collect()
+    }
+
+    #[test]
+    fn what_says_no_time_follows_what_is_before_it_on_its_track() {
+        let items = laid_out(json!({ "visuals": [
+            { "video_url": "/clip" },
+            { "image_url": "/a.png" },
+            { "video_url": "/clip", "start": 1, "duration": 2, "speed": 2 },
+            { "image_url": "/a.png", "track_name": "over", "duration": 1.5 },
+            { "image_url": "/a.png", "start": 20, "end": 21 },
+            { "video_url": "/clip", "end": 9 },
+            { "image_url": "/a.png", "track_name": "over" },
+        ]}));
+        let expected = [
+            (0.0, 4.0),
+            (4.0, 7.0),
+            (7.0, 8.0),
+            (0.0, 1.5),
+            (20.0, 21.0),
+            (21.0, 25.0),
+            (1.5, 4.5),
+        ];
+        let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
+        assert_eq!(found, expected);
+        assert_eq!(items[2].arguments["end"], 3.0, "a second from 1 to 3");
+    }
+
+    #[test]
+    fn sounds_fit_the_pictures_and_are_repeated_until_their_end() {
+        let items = laid_out(json!({
+            "visuals": [{ "image_url": "/a.png", "duration": 7 }],
+            "audio": [
+                { "audio_url": "/music", "fit": "video", "track_name": "a" },
+                { "audio_url": "/clip", "loop": true, "fade_in": 1, "fade_out": 0.5, "track_name": "b", "id": "voice" },
+                { "audio_url": "/clip", "duration": 1, "track_name": "c", "target_start": 2 },
+                { "audio_url": "/clip", "track_name": "c" },
+            ],
+            "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx", "align_to": "voice", "time_offset": 0.25 }],
+        }));
+        let found = spans(&items);
+        assert_eq!(
+            found[..6],
+            [
+                ("audio[0]", Some((0.0, 7.0))),
+                ("audio[1]#1", Some((0.0, 3.0))),
+                ("audio[1]#2", Some((3.0, 6.0))),
+                ("audio[1]#3", Some((6.0, 7.0))),
+                ("audio[2]", Some((2.0, 3.0))),
+                ("audio[3]", Some((3.0, 6.0))),
+            ]
+        );
+        let faded = |index: usize| {
+            let arguments = &items[index].arguments;
+            (
+                arguments.contains_key("fade_in"),
+                arguments.contains_key("fade_out"),
+            )
+        };
+        assert_eq!(
+            [faded(1), faded(2), faded(3)],
+            [(true, false), (false, false), (false, true)]
+        );
+        let subtitles = items.last().unwrap();
+        assert_eq!(subtitles.arguments["time_offset"], 0.25);
+    }
+
+    #[test]
+    fn after_an_unknown_length_nothing_is_sure_until_a_time_is_said() {
+        let items = laid_out(json!({
+            "visuals": [
+                { "video_url": "/unknown" },
+                { "image_url": "/a.png" },
+                { "image_url": "/a.png", "start": 5, "end": 6 },
+            ],
+            "audio": [{ "audio_url": "/music", "fit": "video" }],
+        }));
+        let found: Vec<_> = items.iter().map(|item| item.span).collect();
+        assert_eq!(found, [None, None, None, Some((5.0, 6.0))]);
+        assert_eq!(conflicts(&items), [""; 0]);
+    }
+
+    #[test]
+    fn items_that_meet_do_not_overlap() {
+        let third = 1.0 / 3.0;
+        let check = |start: f64, faults: usize| {
+            let items = laid_out(json!({ "texts": [
+                { "text": "a", "start": 0, "end": third }, { "text": "b", "start": start, "end": 1 },
+            ]}));
+            assert_eq!(conflicts(&items).len(), faults, "{start}");
+        };
+        check(third, 0);
+        check(0.333_333, 0);
+        check(0.333, 1);
+        check(0.0, 1);
+    }
 }

@@ -109,7 +109,7 @@ impl Handle {
                     progress(step);
                 }
             })),
-            tries: None,
+            cost: None,
         }
     }
 

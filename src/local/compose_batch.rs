@@ -74,13 +74,17 @@ impl ComposeBatch {
         for (index, plan) in self.plans.iter().enumerate() {
             let label = format!("plans[{index}]");
             match Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None) {
-                Ok(plan) => entries.push(Entry { label, plan }),
+                Ok(plan) => entries.push(Entry {
+                    label,
+                    plan,
+                    checked: None,
+                }),
                 Err(error) => {
                     faults.extend(error.message.lines().map(|line| format!("{label}: {line}")));
                 }
             }
         }
-        faults.extend(batch::faults(app, &entries).await);
+        faults.extend(batch::faults(app, &mut entries).await);
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));
         }

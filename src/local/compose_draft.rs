@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::compose::plan::Plan;
 use crate::compose::report::{Outcome, Report};
-use crate::compose::{Taking, compose};
+use crate::compose::{self, Checked, Taking};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::{self, Handle};
@@ -143,8 +143,8 @@ impl LocalTool for ComposeDraft {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let (plan, resume) = self.taking(app).await?;
         // A fault of the plan is told at once, not by a job.
-        crate::compose::check(app, &plan, resume.as_ref()).await?;
-        let id = start(app, plan, resume, context)?;
+        let checked = compose::check(app, &plan, resume.as_ref()).await?;
+        let id = start(app, plan, checked, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
@@ -189,6 +189,7 @@ impl ComposeDraft {
 pub(crate) fn start(
     app: &Arc<App>,
     plan: Plan,
+    checked: Checked,
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
@@ -200,10 +201,11 @@ pub(crate) fn start(
             let context = handle.context(progress);
             let known = move |draft: &DraftId| handle.draft(draft);
             let taking = Taking {
+                checked: Some(checked),
                 resume,
                 known: &known,
             };
-            to_value(&compose(&worker, &plan, taking, &context).await?)
+            to_value(&compose::compose(&worker, &plan, taking, &context).await?)
         })
 }
 

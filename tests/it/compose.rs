@@ -739,3 +739,284 @@ fn every_example_makes_a_complete_draft_on_both_backends() {
         );
     }
 }
+
+/// Of each report line that counts: what became of the draft.
+fn statuses(home: &Home, report: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(home.path().join(report)).expect("a report");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines
+        .filter(|line| line["status"] != "started")
+        .map(|line| line["status"].as_str().expect("a status").to_owned())
+        .collect()
+}
+
+#[test]
+fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
+    let home = embedded();
+    let nothing = nothing();
+    let picture =
+        |url: String| json!({ "visuals": [{ "image_url": url, "duration": 1 }], "save": false });
+    let good = picture(media("logo.png").to_string_lossy().into_owned());
+    let lines = format!(
+        "{good}\n\n{}\n{good}\n",
+        picture(format!("{}/a.png", nothing.url))
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "-",
+            "--jobs",
+            "1",
+            "--on-error",
+            "stop",
+            "--report",
+            "stop.jsonl",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("1 of 3 drafts are complete"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
+    assert_eq!(statuses(&home, "stop.jsonl"), ["complete", "failed"]);
+    let ran = home.run_with(
+        &[
+            "compose", "-", "--jobs", "1", "--report", "go.jsonl", "--json",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert_eq!(
+        statuses(&home, "go.jsonl"),
+        ["complete", "failed", "complete"]
+    );
+    let last = ran.stdout.lines().last().expect("a summary");
+    let summary: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(
+        (&summary["event"], &summary["complete"]),
+        (&json!("summary"), &json!(2))
+    );
+    // Every plan is looked at before the first is begun.
+    let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\n");
+    let ran = home.run_with(&["compose", "-", "--report", "none.jsonl"], &wrong);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("-:2: texts[0].text"), "{}", ran.stderr);
+    assert!(!home.path().join("none.jsonl").exists());
+}
+
+#[test]
+fn a_batch_tries_again_and_takes_its_inputs_from_stdin() {
+    let home = embedded();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let logo = std::fs::read(media("logo.png")).expect("the logo");
+    let shaky = Server::start(move |_| {
+        if asked.fetch_add(1, Ordering::SeqCst) < 2 {
+            Answer::new(404, "text/plain", "not yet")
+        } else {
+            Answer::new(200, "image/png", logo.clone())
+        }
+    });
+    home.file(
+        "plan.toml",
+        format!(
+            "name = \"${{title}}\"\nsave = false\n[[visuals]]\nimage_url = \"{}/a.png\"\nduration = \"${{seconds}}\"\n",
+            shaky.url
+        ),
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "--template",
+            "plan.toml",
+            "--inputs",
+            "-",
+            "--retries",
+            "3",
+            "--retry-delay",
+            "0",
+            "--report",
+            "out.jsonl",
+        ],
+        "{\"title\": \"One\", \"seconds\": 1.5}\n",
+    );
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(statuses(&home, "out.jsonl"), ["complete"]);
+    let text = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    assert!(last["tries"].as_u64().expect("a number") > 1, "{last}");
+}
+
+#[test]
+fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
+    let (home, api) = remote(1);
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    let template =
+        json!({ "texts": [{ "text": "${title}", "start": 0, "end": 1 }], "save": false });
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "template": template, "inputs": [{ "title": "a" }, {}], "plans": [{ "texts": [{}] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("line 2: texts[0].text: the placeholder"),
+        "{error}"
+    );
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "plans": [template, { "effects": [{ "effect_type": "Nope" }] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("plans[1]: effects[0].effect_type"),
+        "{error}"
+    );
+    assert_eq!(api.drafts(), 0);
+    let begun = client
+        .call(
+            "compose_batch",
+            json!({ "template": template, "inputs": [{ "title": "a" }, { "title": "b" }] }),
+        )
+        .expect("begun");
+    let done = client
+        .call(
+            "job_status",
+            json!({ "job_id": begun["job_id"], "wait_s": 30 }),
+        )
+        .expect("done");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(
+        done["report"]["drafts"].as_array().map(Vec::len),
+        Some(2),
+        "{done}"
+    );
+    assert_eq!(api.drafts(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_run_and_tells_what_was_done() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(150),
+        steady: true,
+    });
+    let mut home = Home::new();
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
+    let file = home.file("plan.json", plan(40).to_string());
+    let child = home
+        .command(&["compose", &file.to_string_lossy(), "--json"])
+        .spawn()
+        .expect("it starts");
+    until("some of it is there", || api.server.count("/add_") >= 6);
+    let pressed = std::time::Instant::now();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        pressed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        pressed.elapsed()
+    );
+    assert_eq!(output.status.code(), Some(130));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let event: Value = serde_json::from_str(text.lines().last().expect("a report")).expect("JSON");
+    let report = &event["report"];
+    assert_eq!(report["outcome"], "cancelled", "{report}");
+    assert!(report["totals"]["ok"].as_u64() >= Some(1), "{report}");
+    assert!(report["totals"]["skipped"].as_u64() >= Some(20), "{report}");
+    let count = api.server.count("/add_");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        api.server.count("/add_"),
+        count,
+        "nothing is sent afterwards"
+    );
+}
+
+#[test]
+fn both_branches_are_waited_for_only_so_long() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_secs(2),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[sync]\ntimeout_s = 0.4\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote")
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let (code, report, stderr) = compose(&home, &plan(4), &[]);
+    assert_eq!(code, 1, "{stderr}");
+    let rows = report["items"].as_array().expect("rows");
+    let late: Vec<&Value> = rows
+        .iter()
+        .filter(|row| {
+            row["error"]
+                .as_str()
+                .is_some_and(|e| e.contains("sync point"))
+        })
+        .collect();
+    assert_eq!(late.len(), 3 + 4, "sounds and pictures: {report}");
+    assert_eq!(
+        report["totals"]["ok"], 2,
+        "the texts follow all the same: {report}"
+    );
+    let phase = report["phases"]["fan_out_ms"].as_f64().expect("a time");
+    assert!((390.0..1500.0).contains(&phase), "{phase}");
+}
+
+/// A server that is started again has forgotten its drafts: made again from the journal, the run goes on there.
+#[test]
+fn a_run_goes_on_after_its_server_was_started_again() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(30),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[retry]\nunsent = { tries = 1, backoff = \"linear\", first_wait_s = 0.1, longest_wait_s = 0.1, jitter = false }\n[breaker]\ncool_down_s = 0.1\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote")
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    let whole = plan(12);
+    let job = client
+        .call("compose_draft", json!({ "plan": whole, "wait_s": 0 }))
+        .expect("running");
+    until("some of it is there", || api.server.count("/add_") >= 5);
+    api.down.store(true, Ordering::SeqCst);
+    api.forget();
+    let broken = client
+        .call(
+            "job_status",
+            json!({ "job_id": job["job_id"], "wait_s": 60 }),
+        )
+        .expect("told");
+    assert_ne!(broken["status"], "complete", "{broken}");
+    let draft = broken["draft_id"].clone();
+    assert!(
+        broken["report"]["totals"]["ok"].as_u64() < Some(17),
+        "{broken}"
+    );
+    api.down.store(false, Ordering::SeqCst);
+    let moved = client
+        .call("recover_draft", json!({ "draft_id": draft }))
+        .expect("made again");
+    let done = client
+        .call(
+            "compose_draft",
+            json!({ "plan": whole, "resume": moved["draft_id"] }),
+        )
+        .expect("taken up again");
+    assert_eq!(done["status"], "complete", "{done}");
+    let id = done["draft_id"].as_str().expect("a draft");
+    assert_eq!(api.draft(id).values().map(Vec::len).sum::<usize>(), 17);
+}
