@@ -354,9 +354,19 @@ impl App {
         request: Box<dyn Request>,
         context: Context,
     ) -> Result<Value> {
-        let Some(patience) = request.patience() else {
-            return self.run(request, context).await;
-        };
+        match request.patience() {
+            // A job is rare: calls need not have the room for one.
+            Some(patience) => Box::pin(self.answer_within(patience, request, context)).await,
+            None => self.run(request, context).await,
+        }
+    }
+
+    async fn answer_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        request: Box<dyn Request>,
+        context: Context,
+    ) -> Result<Value> {
         let cancel = context.cancel.clone();
         let name = request.spec().name;
         let draft = request.draft().cloned();
