@@ -148,6 +148,18 @@ fn shown(value: Value) -> String {
     }
 }
 
+/// A number of a field that the API does not know and so never refuses.
+pub(crate) fn own_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_f64().unwrap_or(0.0))
+}
+
+/// As [`own_number`], where there may be none.
+pub(crate) fn own_seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_f64())
+}
+
 /// Seconds as a number, or as text: `4`, `1m2`, `1h0m3s` (contract §3).
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     match Value::deserialize(deserializer)? {

@@ -17,17 +17,6 @@ pub(crate) use choice::{Choice, Servers};
 pub(crate) use remote::{LOST_DRAFT, Remote};
 pub(crate) use wire::is_loopback;
 
-/// How far a call is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Step {
-    pub done: f64,
-    pub total: Option<f64>,
-    pub message: String,
-}
-
-/// Hears how far a call is.
-pub(crate) type Progress = Arc<dyn Fn(Step) + Send + Sync>;
-
 /// Who carries a call out.
 #[derive(Clone)]
 pub(crate) enum Backend {

@@ -251,7 +251,27 @@ fn unknown(edition: Edition, kinds: &[Kind], name: &str) -> Error {
         );
     }
     hint.push_str("`search_catalog` finds names");
-    Error::invalid(message).hint(hint)
+    Error::invalid(message).hint(hint).source(UnknownName)
+}
+
+/// Marks the errors that say no more than that a name is not in these tables.
+#[derive(Debug)]
+struct UnknownName;
+
+impl std::fmt::Display for UnknownName {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
+/// Whether all that is wrong is a name that is not in these tables; a newer server may have it.
+pub(crate) fn is_unknown(error: &Error) -> bool {
+    error
+        .source
+        .as_ref()
+        .is_some_and(|source| source.is::<UnknownName>())
 }
 
 /// `a, b or c`.

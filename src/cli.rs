@@ -11,6 +11,7 @@ mod lint;
 mod logs;
 mod monitor;
 mod serve;
+mod shown;
 mod stats;
 pub(crate) mod tools;
 

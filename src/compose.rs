@@ -2,6 +2,7 @@
 //! sum up item by item.
 
 pub(crate) mod batch;
+mod check;
 pub(crate) mod document;
 pub(crate) mod layout;
 pub(crate) mod plan;
@@ -10,7 +11,7 @@ pub(crate) mod schema;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -21,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Step};
-use crate::local;
+use crate::exec::{App, Context, Cost, Progress, Step};
 use crate::manifest::OnFailure;
+use crate::progress::Bytes;
 use crate::tools::{Manner, Object};
+pub(crate) use check::{Checked, check};
 use document::Document;
 use layout::{Item, Lengths};
 use plan::{Plan, Save, Section};
@@ -32,9 +34,13 @@ use report::{Outcome, Phases, Report, Row, Status, Totals};
 
 /// How many media are probed at once.
 const PROBES: usize = 8;
+/// How often the bytes that are read meanwhile are told of.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// How a run is taken up, and who is told of its draft.
 pub(crate) struct Taking<'a> {
+    /// The plan as it was checked, if it was.
+    pub checked: Option<Checked>,
     /// The draft of an earlier run: only what it lacks is done.
     pub resume: Option<DraftId>,
     /// Called as soon as the draft is known.
@@ -49,15 +55,24 @@ pub(crate) async fn compose(
     context: &Context,
 ) -> Result<Report> {
     let started = Instant::now();
-    let items = layout::decode(plan)?;
-    check_save(plan)?;
-    let create = create_arguments(plan)?;
+    let Checked { items, create } = match taking.checked {
+        Some(checked) => checked,
+        None => check(app, plan, taking.resume.as_ref()).await?,
+    };
     let mut phases = Phases::default();
 
     let probing = Instant::now();
-    let lengths = probe(app, &items, &context.cancel).await?;
+    let mut steps = Steps {
+        progress: context.progress.clone(),
+        total: items.len(),
+        saves: !matches!(plan.save, Some(Save::Whether(false))),
+    };
+    let lengths = probe(app, &items, &steps, &context.cancel).await?;
     phases.probe_ms = ms(probing);
-    let items = layout::lay_out(items, &lengths);
+    let items = layout::lay_out(items, &lengths, true);
+    check::refuse(layout::conflicts(&items))?;
+    // A looped sound is as many items as it has turns.
+    steps.total = items.len();
 
     let creating = Instant::now();
     let (draft, backend, present, mut notes) = match taking.resume {
@@ -94,7 +109,8 @@ pub(crate) async fn compose(
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
-        total: items.len(),
+        busy_us: AtomicU64::new(0),
+        steps: &steps,
     };
     let fanning = Instant::now();
     let (first, rest): (Vec<Item>, Vec<Item>) = items
@@ -109,7 +125,8 @@ pub(crate) async fn compose(
     let following = Instant::now();
     rows.extend(run.in_order(&rest).await);
     phases.rest_ms = ms(following);
-    phases.one_after_another_ms = phases.create_ms + rows.iter().map(|row| row.ms).sum::<f64>();
+    phases.one_after_another_ms =
+        phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
     let verifying = Instant::now();
     let mut segments_in_draft = 0;
@@ -164,7 +181,11 @@ pub(crate) async fn compose(
     } else if report.totals.ok == 0 && report.totals.asked > 0 {
         report.outcome = Outcome::Failed;
     } else {
-        save(app, plan, &draft, context, &mut report).await;
+        let context = Context {
+            progress: steps.of_save(),
+            ..context.clone()
+        };
+        save(app, plan, &draft, &context, &mut report).await;
     }
     report.phases.total_ms = ms(started);
     Ok(report)
@@ -181,7 +202,45 @@ struct Run<'a> {
     /// Fires when the client gives up, or at the first failure where that stops the rest.
     stop: CancellationToken,
     done: AtomicUsize,
+    /// What the calls took, without their waits for each other.
+    busy_us: AtomicU64,
+    steps: &'a Steps,
+}
+
+/// What is told of a run while it goes on: the items are counted, and the save is one more; what is looked at
+/// before counts as a part of the first.
+struct Steps {
+    progress: Option<Progress>,
     total: usize,
+    saves: bool,
+}
+
+impl Steps {
+    fn tell(&self, done: f64, message: String, bytes: Option<Bytes>) {
+        if let Some(progress) = &self.progress {
+            progress(Step {
+                done,
+                total: Some((self.total + usize::from(self.saves)) as f64),
+                message,
+                bytes,
+            });
+        }
+    }
+
+    /// Who hears of the save.
+    fn of_save(&self) -> Option<Progress> {
+        let progress = self.progress.clone()?;
+        let items = self.total as f64;
+        Some(Arc::new(move |step: Step| {
+            let part = step.total.map_or(0.0, |total| step.done / total);
+            progress(Step {
+                done: items + part.clamp(0.0, 1.0),
+                total: Some(items + 1.0),
+                message: format!("save: {}", step.message),
+                bytes: step.bytes,
+            });
+        }))
+    }
 }
 
 impl Run<'_> {
@@ -282,15 +341,20 @@ impl Run<'_> {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
             arguments.insert("draft_id".to_owned(), json!(self.draft));
-            let tries = Arc::new(AtomicUsize::new(0));
+            let cost = Arc::new(Cost::default());
             let context = Context {
                 cancel: self.stop.clone(),
                 progress: None,
-                tries: Some(tries.clone()),
+                cost: Some(cost.clone()),
             };
-            let reply = call(self.app, item.spec.name, arguments, &context).await;
+            let reply = match item.spec.read(arguments, Manner::Strict) {
+                Ok(request) => self.app.run(request, context).await,
+                Err(error) => Err(error),
+            };
             row.ms = ms(started);
-            row.tries = u32::try_from(tries.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+            row.tries = u32::try_from(cost.tries()).unwrap_or(u32::MAX);
+            let busy_us = cost.busy().as_micros() as u64;
+            self.busy_us.fetch_add(busy_us, Ordering::Relaxed);
             match reply {
                 Ok(reply) => fill(&mut row, &reply),
                 Err(error) if error.kind == Kind::Cancelled => {
@@ -307,13 +371,8 @@ impl Run<'_> {
             self.stop.cancel();
         }
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(progress) = &self.context.progress {
-            progress(Step {
-                done: done as f64,
-                total: Some(self.total as f64),
-                message: format!("{} {:?}", row.item, row.status).to_lowercase(),
-            });
-        }
+        let message = format!("{} {:?}", row.item, row.status).to_lowercase();
+        self.steps.tell(done as f64, message, None);
         row
     }
 }
@@ -414,51 +473,9 @@ fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Repor
     }
 }
 
-fn create_arguments(plan: &Plan) -> Result<Object> {
-    let mut arguments = Object::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            arguments.insert(key.to_owned(), value);
-        }
-    };
-    put("width", plan.width.map(Value::from));
-    put("height", plan.height.map(Value::from));
-    put("aspect_ratio", plan.aspect_ratio.clone().map(Value::from));
-    put("resolution", plan.resolution.clone().map(Value::from));
-    put("name", plan.name.clone().map(Value::from));
-    put("note", plan.note.clone().map(Value::from));
-    // Decoded now so that a wrong canvas is found before anything is made.
-    decode("create_draft", arguments.clone())?;
-    Ok(arguments)
-}
-
-fn check_save(plan: &Plan) -> Result<()> {
-    let Some(Save::With(arguments)) = &plan.save else {
-        return Ok(());
-    };
-    let mut arguments = arguments.clone();
-    arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
-    decode("save_draft", arguments).map(drop).map_err(|error| {
-        let lines: Vec<String> = error
-            .message
-            .lines()
-            .map(|line| format!("save: {line}"))
-            .collect();
-        Error {
-            message: lines.join("\n"),
-            ..error
-        }
-    })
-}
-
-fn decode(tool: &str, arguments: Object) -> Result<Box<dyn crate::tools::Request>> {
-    local::find(tool)
-        .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
-        .decode(arguments, Manner::Strict)
-}
-
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(decode(tool, arguments)?, context.clone()).await
+    app.run(check::decode(tool, arguments)?, context.clone())
+        .await
 }
 
 async fn query(
@@ -479,32 +496,58 @@ async fn query(
 }
 
 /// The lengths of all media whose items do not say theirs, asked side by side.
-async fn probe(app: &Arc<App>, items: &[Item], cancel: &CancellationToken) -> Result<Lengths> {
+async fn probe(
+    app: &Arc<App>,
+    items: &[Item],
+    steps: &Steps,
+    cancel: &CancellationToken,
+) -> Result<Lengths> {
     let sources: BTreeSet<String> = items
         .iter()
         .filter(|item| item.needs_length())
         .filter_map(|item| item.source().map(str::to_owned))
         .collect();
+    let all = sources.len();
+    let arrived = Arc::new(AtomicU64::new(0));
     let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
         .into_iter()
         .map(|source| {
-            let media = app.media.clone();
+            let (media, arrived) = (app.media.clone(), arrived.clone());
             async move {
                 // A medium that cannot be read keeps its open end: its own call says what is wrong.
-                let facts = media.facts(&source).await.ok()?;
+                let facts = media.facts_counting(&source, arrived).await.ok()?;
                 let sound = facts.audio_duration.unwrap_or(facts.duration);
                 Some((source, (facts.duration.seconds(), sound.seconds())))
             }
             .boxed()
         })
         .collect();
-    let probes = futures::stream::iter(asked)
-        .buffer_unordered(PROBES)
-        .filter_map(futures::future::ready)
-        .collect::<Lengths>();
-    tokio::select! {
-        lengths = probes => Ok(lengths),
-        () = cancel.cancelled() => Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made")),
+    let mut probes = futures::stream::iter(asked).buffer_unordered(PROBES);
+    let mut lengths = Lengths::new();
+    let mut looked = 0;
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
+            }
+            probed = probes.next() => {
+                let Some(probed) = probed else { return Ok(lengths) };
+                lengths.extend(probed);
+                looked += 1;
+            }
+            () = tokio::time::sleep(TOLD_EVERY) => {
+                let done = arrived.load(Ordering::Relaxed);
+                if done > told {
+                    told = done;
+                    let bytes = Bytes { done, of: None };
+                    // Nobody knows how much is to come: it nears the first item without reaching it.
+                    let part = 1.0 - 1.0 / (1.0 + done as f64 / 1e7);
+                    steps.tell(part * 0.99, format!("looked at {looked} of {all} media ({bytes})"), Some(bytes));
+                }
+            }
+        }
     }
 }
 

@@ -129,6 +129,23 @@ impl Error {
     }
 }
 
+/// Faults as they are found, each told once.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(pub Vec<Error>);
+
+impl Faults {
+    /// The value of what succeeded; what failed is kept.
+    pub(crate) fn of<T>(&mut self, tried: Result<T>) -> Option<T> {
+        tried.map_err(|error| self.add(error)).ok()
+    }
+
+    pub(crate) fn add(&mut self, error: Error) {
+        if self.0.iter().all(|known| known.message != error.message) {
+            self.0.push(error);
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

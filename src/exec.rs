@@ -16,7 +16,7 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Backend, Failure, Reached, Remote, Servers};
+use crate::backend::{Failure, Reached, Remote, Servers};
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
@@ -42,15 +42,33 @@ use ledger::Lookup;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
 
-pub(crate) use crate::backend::{Progress, Step};
+pub(crate) use crate::backend::Backend;
+pub(crate) use crate::progress::{Progress, Step};
 
 /// What a caller brings along besides the request.
 #[derive(Clone, Default)]
 pub(crate) struct Context {
     pub cancel: CancellationToken,
     pub progress: Option<Progress>,
-    /// Counts how often the call was sent.
-    pub tries: Option<Arc<AtomicUsize>>,
+    /// What the call has cost so far.
+    pub cost: Option<Arc<Cost>>,
+}
+
+/// How often a call was sent, and how long that took without the waits before.
+#[derive(Default)]
+pub(crate) struct Cost {
+    tries: AtomicUsize,
+    busy_us: AtomicU64,
+}
+
+impl Cost {
+    pub(crate) fn tries(&self) -> usize {
+        self.tries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy_us.load(Ordering::Relaxed))
+    }
 }
 
 /// A call that is carried out here, whatever the backend: what such a request is, as [`Any`](std::any::Any).
@@ -183,14 +201,14 @@ impl App {
         home: Option<Home>,
     ) -> Result<Value> {
         let cancel = context.cancel.clone();
-        let tries = Arc::clone(context.tries.get_or_insert_default());
+        let cost = Arc::clone(context.cost.get_or_insert_default());
         let spec = request.spec();
         // Boxed, because what is awaited here is moved several times, and by callers again.
         let work = Box::pin(self.carry_out(request, context, home));
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
-            () = cancel.cancelled() => Err(cancelled(spec, tries.load(Ordering::Relaxed))),
+            () = cancel.cancelled() => Err(cancelled(spec, cost.tries())),
             ended = work => ended.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
         }
     }
@@ -400,12 +418,10 @@ impl App {
         let until = *attempt
             .until
             .get_or_insert_with(|| Instant::now() + timeout);
-        if let Some(tries) = &context.tries {
-            tries.fetch_add(1, Ordering::Relaxed);
-        }
+        let _busy = context.cost.as_deref().map(Busy::since_now);
         match backend {
             Backend::Embedded(engine) => {
-                let work = request.run(engine);
+                let work = request.run(engine, context.progress.as_ref());
                 let left = until.saturating_duration_since(Instant::now());
                 match tokio::time::timeout(left, work).await {
                     Ok(ended) => Ok(ended?),
@@ -536,6 +552,23 @@ impl App {
 
 fn lane_name(route: &Route) -> &'static str {
     route.lane.map_or(metrics::NO_LANE, LaneName::name)
+}
+
+/// A try that is under way: its time counts however it ends.
+struct Busy<'a>(&'a Cost, Instant);
+
+impl<'a> Busy<'a> {
+    fn since_now(cost: &'a Cost) -> Self {
+        cost.tries.fetch_add(1, Ordering::Relaxed);
+        Self(cost, Instant::now())
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let us = self.1.elapsed().as_micros() as u64;
+        self.0.busy_us.fetch_add(us, Ordering::Relaxed);
+    }
 }
 
 /// A call that the breaker let go; whoever drops it without a verdict has learnt nothing.

@@ -233,12 +233,36 @@ impl Journal {
         draft: &DraftId,
         record: &Record,
     ) -> Result<u64> {
-        let mut record = record.clone();
-        loop {
-            record.sequence = self.live(origin, draft)?.calls;
-            // Each conflict is a call that somebody else has added: there is always progress.
-            if self.append(origin, draft, &record)? == Appended::Done {
-                return Ok(record.sequence);
+        let added = self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
+                     SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
+                         ?3, ?4, ?5, ?6, ?7, ?8
+                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                     RETURNING sequence",
+                )?
+                .query_row(
+                    params![
+                        draft.as_str(),
+                        origin,
+                        record.at_ms,
+                        record.engine_version,
+                        record.tool,
+                        record.arguments.to_string(),
+                        record.found.as_ref().map(Value::to_string),
+                        record.reply.to_string(),
+                    ],
+                    |row| row.get(0).map(i64::cast_unsigned),
+                )
+                .optional()
+        })?;
+        match added {
+            Some(sequence) => Ok(sequence),
+            None => {
+                // Why there is no such draft is asked now; one that was put back meanwhile is there again.
+                self.live(origin, draft)?;
+                self.append_next(origin, draft, record)
             }
         }
     }

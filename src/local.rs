@@ -16,6 +16,7 @@ mod validate_draft;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -25,9 +26,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::exec::{App, Context, Here};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
+use crate::exec::{App, Context, Here, Progress};
 use crate::tools::{self, Call, Hints, Manner, Object, ROUTED, Request, Spec, Turn};
 
 /// A tool that is carried out here. As [`tools::Tool`], but its `run` gets all of the process.
@@ -150,11 +151,27 @@ impl Request for Local {
         &self.call
     }
 
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        Faults::default()
+    }
+
+    fn only_here(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn as_any(&self) -> &dyn Any {
         &self.tool
     }
 
-    fn run<'a>(&'a self, _engine: &'a Engine) -> BoxFuture<'a, Result<Value>> {
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    fn run<'a>(
+        &'a self,
+        _engine: &'a Engine,
+        _told: Option<&'a Progress>,
+    ) -> BoxFuture<'a, Result<Value>> {
         let name = self.spec.name;
         Box::pin(async move {
             Err(Error::internal(format!(

@@ -151,7 +151,7 @@ impl Server {
                 cancel,
                 ..Context::default()
             };
-            return Some(self.app.run(request, context).await);
+            return Some(self.app.answer(request, context).await);
         };
         // Of steps that come faster than they can be told only the latest is.
         let (steps, told) = watch::channel(None);
@@ -162,7 +162,7 @@ impl Server {
             })),
             ..Context::default()
         };
-        let run = self.app.run(request, context_of_call);
+        let run = self.app.answer(request, context_of_call);
         Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
     }
 }

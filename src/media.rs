@@ -17,6 +17,7 @@ mod testing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,19 @@ impl Media {
     /// What `source` is. Callers at the same time share one probe; a success is remembered for an
     /// hour (a file's as long as its size and time of change stay), a failure is not.
     pub(crate) async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
+        self.ask(source, None).await
+    }
+
+    /// As [`Media::facts`], and counts the bytes that come from the web for it.
+    pub(crate) async fn facts_counting(
+        &self,
+        source: &str,
+        arrived: Arc<AtomicU64>,
+    ) -> Result<Arc<Facts>> {
+        self.ask(source, Some(arrived)).await
+    }
+
+    async fn ask(&self, source: &str, arrived: Option<Arc<AtomicU64>>) -> Result<Arc<Facts>> {
         let parsed = Source::parse(source)?;
         let shown = shown(source);
         let inner = Arc::clone(&self.inner);
@@ -190,7 +204,8 @@ impl Media {
                 self.inner
                     .flights
                     .get(url.to_string(), move || async move {
-                        http::facts(&inner.http, url, shown, &inner.limits).await
+                        let http = inner.http.counting(arrived);
+                        http::facts(&http, url, shown, &inner.limits).await
                     })
                     .await
             }
@@ -223,6 +238,11 @@ impl Media {
                 .await
             }
         }
+    }
+
+    /// Whether nothing but this machine is asked for it; also of what names nothing.
+    pub(crate) fn is_here(source: &str) -> bool {
+        !matches!(Source::parse(source), Ok(Source::Http(_)))
     }
 
     /// The bytes of a small file, such as subtitles.

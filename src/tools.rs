@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -15,8 +16,9 @@ use serde_json::Value;
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
+use crate::progress::Progress;
 
 pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
@@ -134,9 +136,35 @@ pub(crate) trait Tool:
         Vec::new()
     }
 
+    /// What is wrong with a strict call on such a canvas, as far as it is known before its draft and its files
+    /// are: every fault at once.
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        Faults::default()
+    }
+
+    /// Refuses what the engine can do and a CapCut API cannot.
+    fn only_here(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Carries the call out on the engine.
     fn run(&self, engine: &Engine, call: &Call)
     -> impl Future<Output = Result<Self::Reply>> + Send;
+
+    /// As [`Tool::run`], and tells meanwhile how far it is.
+    fn run_telling(
+        &self,
+        engine: &Engine,
+        call: &Call,
+        _told: &Progress,
+    ) -> impl Future<Output = Result<Self::Reply>> + Send {
+        self.run(engine, call)
+    }
+
+    /// How long a client waits for the end; then it is told of a job. None: as long as it takes.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// The body that the reference API is sent: what it would misread is put right here.
     fn to_api(&self, arguments: &Object) -> Object {
@@ -159,9 +187,19 @@ pub(crate) trait Request: Send + Sync {
     fn draft(&self) -> Option<&DraftId>;
     fn turn(&self) -> Turn;
     fn call(&self) -> &Call;
+    /// See [`Tool::faults_on`].
+    fn faults_on(&self, canvas: Canvas) -> Faults;
+    /// See [`Tool::only_here`].
+    fn only_here(&self) -> Result<()>;
     /// The request itself, for tools that are carried out here.
     fn as_any(&self) -> &dyn Any;
-    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>>;
+    /// See [`Tool::patience`].
+    fn patience(&self) -> Option<Duration>;
+    fn run<'a>(
+        &'a self,
+        engine: &'a Engine,
+        told: Option<&'a Progress>,
+    ) -> BoxFuture<'a, Result<Value>>;
     fn to_api(&self) -> Object;
     /// Reads a server's `output` as this tool's reply, in the shape that the engine gives.
     fn reply_from_api(&self, output: Value) -> Result<Value>;
@@ -272,8 +310,22 @@ impl Spec {
         manner: Manner,
     ) -> Result<Box<dyn Request>> {
         if manner == Manner::Strict {
-            mend::mend(self.name, self.comfort, self.input(), &mut arguments)?;
+            self.mend(&mut arguments)?;
         }
+        self.read(arguments, manner)
+    }
+
+    /// Brings a strict caller's arguments into the form of the schema, or names every fault.
+    pub(crate) fn mend(&self, arguments: &mut Object) -> Result<()> {
+        mend::mend(self.name, self.comfort, self.input(), arguments)
+    }
+
+    /// Arguments that need no mending to request.
+    pub(crate) fn read(
+        &'static self,
+        arguments: Object,
+        manner: Manner,
+    ) -> Result<Box<dyn Request>> {
         (self.decode)(
             self,
             Call {
@@ -296,7 +348,7 @@ impl Spec {
 
 /// Reads the mended arguments as the tool's own struct.
 pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
-    serde_path_to_error::deserialize(Value::Object(call.arguments.clone())).map_err(|e| {
+    serde_path_to_error::deserialize(&call.arguments).map_err(|e| {
         let path = e.path().to_string();
         let fault = e.into_inner();
         if path == "." {
@@ -347,12 +399,36 @@ impl<T: Tool> Request for Routed<T> {
         &self.call
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        self.tool.faults_on(canvas)
+    }
+
+    fn only_here(&self) -> Result<()> {
+        self.tool.only_here()
+    }
+
     fn as_any(&self) -> &dyn Any {
         &self.tool
     }
 
-    fn run<'a>(&'a self, engine: &'a Engine) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move { to_value(&self.tool.run(engine, &self.call).await?) })
+    fn patience(&self) -> Option<Duration> {
+        self.tool
+            .patience()
+            .filter(|_| self.call.manner == Manner::Strict)
+    }
+
+    fn run<'a>(
+        &'a self,
+        engine: &'a Engine,
+        told: Option<&'a Progress>,
+    ) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let reply = match told {
+                Some(told) => self.tool.run_telling(engine, &self.call, told).await?,
+                None => self.tool.run(engine, &self.call).await?,
+            };
+            to_value(&reply)
+        })
     }
 
     fn to_api(&self) -> Object {

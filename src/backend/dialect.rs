@@ -89,6 +89,11 @@ impl Dialect {
         self.known().caveats
     }
 
+    /// All names that it knows are in our tables; a newer server may know more.
+    pub(crate) fn names_are_ours(self) -> bool {
+        matches!(self, Self::Reference | Self::Engine)
+    }
+
     pub(crate) fn is_truthful(self) -> bool {
         self.known().is_truthful
     }

@@ -7,16 +7,17 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::Failure;
 use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
 use super::wire::{Message, Unanswered, Wire};
-use super::{Failure, Progress};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::Media;
+use crate::progress::Progress;
 use crate::tools::{Object, Request};
 
 /// One server, by its address. Nothing is opened before it is used.
@@ -147,6 +148,7 @@ impl Remote {
             let name = request.spec().name;
             return Err(Error::internal(format!("`{name}` has no route in `tools.toml`")).into());
         };
+        request.only_here()?;
         let server = self.server(journal).await.map_err(Failure::unsent)?;
         let body = request.to_api();
         let ask = if route.post.is_some() {

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::dialect::{self, Server};
 use super::remote::{Ask, LOST_DRAFT, Remote};
-use super::{Failure, Progress, Reached, Step};
+use super::{Failure, Reached};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::manifest;
 use crate::media::Facts;
+use crate::progress::{Progress, Step};
 
 /// Files looked at side by side.
 const AT_ONCE: usize = 8;
@@ -318,6 +319,7 @@ fn report(progress: Option<&Progress>, status: &Status) {
             done: status.progress,
             total: status.total,
             message: status.message.clone(),
+            bytes: None,
         });
     }
 }

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli;
+use crate::cli::shown::{Shown, Without};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local;
@@ -58,9 +59,13 @@ impl Call {
 
 /// Carries out one call and prints its reply; Ctrl-C cancels it.
 pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Result<ExitCode> {
-    let context = Context::default();
+    let shown = Shown::new(Without::Nothing);
+    let context = Context {
+        progress: Some(shown.progress()),
+        ..Context::default()
+    };
     let cancel = context.cancel.clone();
-    let call = app.run(request, context);
+    let call = app.answer(request, context);
     tokio::pin!(call);
     let reply = tokio::select! {
         reply = &mut call => reply,
@@ -69,8 +74,19 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
             cancel.cancel();
             call.await
         }
-    }?;
-    cli::print(&cli::json_text(&reply))
+    };
+    shown.clear();
+    let reply = reply?;
+    let code = cli::print(&cli::json_text(&reply))?;
+    // What was answered `running` goes on as long as this process does.
+    tokio::select! {
+        () = app.jobs.drain() => {}
+        pressed = tokio::signal::ctrl_c() => {
+            pressed?;
+            app.jobs.cancel_all().await;
+        }
+    }
+    Ok(code)
 }
 
 /// `key=value` as arguments. Values stay text: what the tool wants instead is known to its schema.

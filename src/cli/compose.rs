@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::{self, Entry, Line, Options};
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::{Outcome, Report, Status};
 use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Progress, Step};
+use crate::exec::{App, Context};
 
 /// Makes whole videos from plans: one draft a file, or one a line of inputs.
 ///
@@ -81,7 +81,14 @@ enum OnError {
 
 impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
-        let entries = self.entries()?;
+        let mut entries = self.entries()?;
+        // Of one plan its own run tells them.
+        if entries.len() > 1 {
+            let faults = batch::faults(&app, &mut entries).await;
+            if !faults.is_empty() {
+                return Err(Error::invalid(faults.join("\n")).into());
+            }
+        }
         let context = Context::default();
         let cancel = context.cancel.clone();
         let work = async {
@@ -109,12 +116,13 @@ impl Compose {
         entry: &Entry,
         context: Context,
     ) -> anyhow::Result<ExitCode> {
-        let shown = Shown::new(self.json);
+        let shown = Shown::new(Without::of(self.json));
         let context = Context {
             progress: Some(shown.progress()),
             ..context
         };
         let taking = Taking {
+            checked: None,
             resume: self.resume.clone().map(DraftId),
             known: &|_| {},
         };
@@ -153,7 +161,7 @@ impl Compose {
             stop_on_error: self.on_error == OnError::Stop,
             report: self.report.clone(),
         };
-        let shown = Shown::new(self.json);
+        let shown = Shown::new(Without::of(self.json));
         let total = entries.len();
         let done = Mutex::new(0);
         let lines = batch::run(app, entries, &options, &context, &|line| {
@@ -161,7 +169,13 @@ impl Compose {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             *done += 1;
-            shown.line(line, *done, total);
+            let told = format!("{}: {}", line.label, line.status);
+            shown.draft(
+                *done,
+                total,
+                told,
+                || json!({ "event": "draft", "draft": line }),
+            );
         })
         .await;
         shown.clear();
@@ -208,15 +222,16 @@ impl Compose {
         for file in &self.files {
             for (label, value) in plans(file)? {
                 match Plan::from_value(value, &set, folder(file).as_deref()) {
-                    Ok(plan) => entries.push(Entry { label, plan }),
+                    Ok(plan) => entries.push(Entry {
+                        label,
+                        plan,
+                        checked: None,
+                    }),
                     Err(error) => faults.push(format!("{label}: {error}")),
                 }
             }
         }
         for entry in &mut entries {
-            if let Err(error) = crate::compose::layout::decode(&entry.plan) {
-                faults.push(format!("{}: {error}", entry.label));
-            }
             if let Some(folder) = &self.draft_folder {
                 let mut arguments = match entry.plan.save.take() {
                     Some(Save::With(arguments)) => arguments,
@@ -337,73 +352,6 @@ fn rows(file: &Path) -> Result<Vec<BTreeMap<String, Value>>> {
                 .collect())
         })
         .collect()
-}
-
-/// What the shell shows while it works: a bar on a terminal, lines elsewhere, events with `--json`.
-struct Shown {
-    json: bool,
-    bar: Option<ProgressBar>,
-}
-
-impl Shown {
-    fn new(json: bool) -> Self {
-        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { json, bar }
-    }
-
-    fn progress(&self) -> Progress {
-        let (json, bar) = (self.json, self.bar.clone());
-        Arc::new(move |step: Step| match &bar {
-            Some(bar) => {
-                if let Some(total) = step.total {
-                    bar.set_length(total as u64);
-                }
-                bar.set_position(step.done as u64);
-                bar.set_message(step.message);
-            }
-            None if json => event(&json!({
-                "event": "step", "done": step.done, "total": step.total, "message": step.message,
-            })),
-            None => say(&match step.total {
-                Some(total) => format!("[{}/{total}] {}", step.done, step.message),
-                None => step.message,
-            }),
-        })
-    }
-
-    fn line(&self, line: &Line, done: usize, total: usize) {
-        match &self.bar {
-            Some(bar) => {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-                bar.set_message(format!("{}: {}", line.label, line.status));
-            }
-            None if self.json => event(&json!({ "event": "draft", "draft": line })),
-            None => say(&format!("[{done}/{total}] {}: {}", line.label, line.status)),
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Events are extra: a stdout that is closed is told when the result is printed.
-fn event(event: &Value) {
-    let _ = cli::print(&event.to_string());
-}
-
-fn say(text: &str) {
-    // Progress that nobody reads is no failure.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The report for people.

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::plan::Plan;
 use super::report::{Outcome, Report};
-use super::{Taking, compose};
+use super::{Checked, Taking, check, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
@@ -35,11 +35,12 @@ pub(crate) struct Options {
 }
 
 /// One plan of a batch.
-#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// What people call it: its file, or its line.
     pub label: String,
     pub plan: Plan,
+    /// The plan as it was checked, if it was.
+    pub checked: Option<Checked>,
 }
 
 /// How one draft of a batch stands; a line of the report.
@@ -177,8 +178,10 @@ pub(crate) async fn run(
     let log = Log::open(options.report.as_deref())?;
     let stop = context.cancel.child_token();
     let total = entries.len() as f64;
+    let mut ended = 0;
     let mut work: Vec<BoxFuture<'_, Result<Line>>> = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.into_iter().enumerate() {
+    for (index, mut entry) in entries.into_iter().enumerate() {
+        let checked = entry.checked.take();
         let print = fingerprint(&entry.plan)?;
         let before = known.get(&(index, print.clone())).cloned();
         let (log, stop) = (&log, &stop);
@@ -199,7 +202,8 @@ pub(crate) async fn run(
                     entry: &entry,
                     print: &print,
                 };
-                let line = job.run(before.and_then(|line| line.draft_id)).await?;
+                let before = before.and_then(|line| line.draft_id);
+                let line = job.run(before, checked).await?;
                 if options.stop_on_error && !line.is_complete() {
                     stop.cancel();
                 }
@@ -214,9 +218,11 @@ pub(crate) async fn run(
             if let Ok(line) = line {
                 told(line);
                 if let Some(progress) = &context.progress {
+                    ended += 1;
                     progress(Step {
-                        done: line.index as f64,
+                        done: f64::from(ended),
                         total: Some(total),
+                        bytes: None,
                         message: format!("{}: {}", line.label, line.status),
                     });
                 }
@@ -241,12 +247,12 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    async fn run(&self, mut resume: Option<DraftId>) -> Result<Line> {
+    async fn run(&self, mut resume: Option<DraftId>, mut checked: Option<Checked>) -> Result<Line> {
         let started = std::time::Instant::now();
         let context = Context {
             cancel: self.stop.child_token(),
             progress: None,
-            tries: None,
+            cost: None,
         };
         let mut line = Line::new(self.index, self.entry, self.print, "started");
         for attempt in 0..=self.options.retries {
@@ -268,6 +274,7 @@ impl Job<'_> {
                 }
             };
             let taking = Taking {
+                checked: checked.take().filter(|_| resume.is_none()),
                 resume: resume.clone(),
                 known: &known,
             };
@@ -322,6 +329,24 @@ fn take(line: &mut Line, report: &Report) {
     );
 }
 
+/// What is wrong with the plans, before any of them is begun: a line each, with the plan's label.
+pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for entry in entries {
+        match check(app, &entry.plan, None).await {
+            Ok(checked) => entry.checked = Some(checked),
+            Err(error) if error.kind == Kind::InvalidArgument => {
+                let lines = error.message.lines();
+                faults.extend(lines.map(|line| format!("{}: {line}", entry.label)));
+            }
+            // A server that cannot be reached now may be later: each draft tells it by itself.
+            Err(_) => {}
+        }
+        tokio::task::yield_now().await;
+    }
+    faults
+}
+
 /// One plan for each row of inputs.
 pub(crate) fn from_template(
     template: &Value,
@@ -335,6 +360,7 @@ pub(crate) fn from_template(
             Ok(plan) => entries.push(Entry {
                 label: format!("line {}", index + 1),
                 plan,
+                checked: None,
             }),
             Err(error) => {
                 faults.extend(

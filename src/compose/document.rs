@@ -56,12 +56,7 @@ impl Document {
 
     /// Start and end in seconds of what the item put on its track.
     pub(crate) fn place_of(&self, item: &Item) -> Option<(f64, f64)> {
-        let name = if item.track().is_empty() {
-            default_track(item.section)
-        } else {
-            item.track()
-        };
-        let segments = self.tracks.get(name)?;
+        let segments = self.tracks.get(item.track())?;
         let number = |key: &str| {
             item.arguments
                 .get(key)
@@ -87,12 +82,7 @@ impl Document {
     }
 
     fn holds_keyframes(&self, item: &Item) -> bool {
-        let name = if item.track().is_empty() {
-            default_track(item.section)
-        } else {
-            item.track()
-        };
-        let Some(segments) = self.tracks.get(name) else {
+        let Some(segments) = self.tracks.get(item.track()) else {
             return false;
         };
         let times: Vec<f64> = match item.arguments.get("times").and_then(Value::as_array) {
@@ -118,18 +108,6 @@ impl Document {
 fn at(segments: &[Segment], start: f64) -> Option<&Segment> {
     let start = Micros::from_seconds(start).0;
     segments.iter().find(|segment| segment.start == start)
-}
-
-/// The tracks that the API uses when a call names none.
-fn default_track(section: Section) -> &'static str {
-    match section {
-        Section::Audio => "audio_main",
-        Section::Visuals | Section::Keyframes => "video_main",
-        Section::Texts => "text_main",
-        Section::Subtitles => "subtitle",
-        Section::Stickers => "sticker_main",
-        Section::Effects => "effect_01",
-    }
 }
 
 fn segment(value: &Value) -> Segment {

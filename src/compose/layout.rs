@@ -5,26 +5,30 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Section};
-use crate::error::{Error, Result};
 use crate::local;
-use crate::tools::{Manner, Object, Spec};
+use crate::tools::{Object, Spec};
+use crate::units::Micros;
 
-/// The track of pictures whose plan names none: one for images and videos, so that they follow each other.
-const VISUAL_TRACK: &str = "video_main";
-const AUDIO_TRACK: &str = "audio_main";
 /// How long an image is shown when the plan does not say, in seconds; the API's default.
 const IMAGE_S: f64 = 3.0;
+/// Two items that follow each other may meet so far beyond the grid, in microseconds.
+const ROUNDING: i64 = 1;
 /// At most so many repetitions of a looped sound: a sound of a millisecond is a mistake.
 const MOST_LOOPS: usize = 1000;
 
 /// One call to be made for an item of the plan.
+#[derive(Clone)]
 pub(crate) struct Item {
     pub section: Section,
     /// Where it stands in the plan: `visuals[3]`; `audio[0]#2` is the second turn of a loop.
     pub path: String,
+    /// Its place among all items.
+    pub place: usize,
     pub spec: &'static Spec,
     /// The arguments under their own names, without a draft.
     pub arguments: Object,
+    /// Start and end on the timeline in seconds, where both are sure.
+    pub span: Option<(f64, f64)>,
     extras: Object,
 }
 
@@ -50,7 +54,8 @@ impl Item {
 
     /// Whether its length follows from its media.
     pub(crate) fn needs_length(&self) -> bool {
-        let open_end = self.number("end").is_none_or(|end| end <= 0.0);
+        let open_end =
+            self.number("end").is_none_or(|end| end <= 0.0) && self.number("duration").is_none();
         match self.section {
             Section::Audio => open_end || self.extras.contains_key("fit") || self.is_loop(),
             Section::Visuals => open_end && self.arguments.contains_key("video_url"),
@@ -58,24 +63,63 @@ impl Item {
         }
     }
 
+    /// Where in its file it ends: as it says, but not beyond the file; else where the file does.
+    fn ends_at(&mut self, length: Option<f64>) -> Option<f64> {
+        let given = self.number("end").filter(|end| *end > 0.0);
+        let given =
+            given.or_else(|| Some(self.number("start").unwrap_or(0.0) + self.number("duration")?));
+        let end = match (given, length) {
+            (Some(end), Some(length)) => end.min(length),
+            (end, length) => end.or(length)?,
+        };
+        self.arguments.insert("end".to_owned(), json!(end));
+        Some(end)
+    }
+
     fn is_loop(&self) -> bool {
         self.extras.get("loop").and_then(Value::as_bool) == Some(true)
     }
 
     pub(crate) fn track(&self) -> &str {
-        self.text("track_name").unwrap_or_default()
+        self.text("track_name").unwrap_or(self.section.track())
+    }
+
+    /// A turn of a loop after the first.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.path.contains('#') && !self.path.ends_with("#1")
+    }
+
+    /// Where it stands in the plan, all turns of a loop being one.
+    pub(crate) fn plan_path(&self) -> &str {
+        self.path.split('#').next().unwrap_or_default()
+    }
+
+    /// A time that the tool takes for what is not given.
+    fn number_or_default(&self, key: &str) -> Option<f64> {
+        let default = || {
+            self.spec
+                .input()
+                .get("properties")?
+                .get(key)?
+                .get("default")?
+                .as_f64()
+        };
+        self.number(key).or_else(default)
     }
 }
 
-/// Reads every item as its tool's arguments; every fault of every item at once, each with its path.
-pub(crate) fn decode(plan: &Plan) -> Result<Vec<Item>> {
+/// Reads every item as its tool's arguments; with every fault of every item, each with its path.
+pub(crate) fn decode(plan: &Plan) -> (Vec<Item>, Vec<String>) {
     let mut items = Vec::new();
     let mut faults = Vec::new();
     for section in Section::ALL {
         for (index, given) in plan.section(section).iter().enumerate() {
             let path = format!("{}[{index}]", section.key());
             match decode_item(section, &path, given) {
-                Ok(item) => items.push(item),
+                Ok(mut item) => {
+                    item.place = items.len();
+                    items.push(item);
+                }
                 Err(found) => faults.extend(found),
             }
         }
@@ -99,11 +143,7 @@ pub(crate) fn decode(plan: &Plan) -> Result<Vec<Item>> {
             ));
         }
     }
-    if faults.is_empty() {
-        Ok(items)
-    } else {
-        Err(Error::invalid(faults.join("\n")))
-    }
+    (items, faults)
 }
 
 fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec<String>> {
@@ -144,28 +184,24 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         arguments.insert("end".to_owned(), json!(start + length));
     }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
-    match spec.decode(arguments, Manner::Strict) {
-        Ok(request) if faults.is_empty() => {
-            let mut arguments = request.call().arguments.clone();
-            let track = match section {
-                Section::Audio => Some(AUDIO_TRACK),
-                Section::Visuals => Some(VISUAL_TRACK),
-                _ => None,
-            };
-            if let Some(track) = track {
+    match spec.mend(&mut arguments) {
+        Ok(()) if faults.is_empty() => {
+            if matches!(section, Section::Audio | Section::Visuals) {
                 arguments
                     .entry("track_name")
-                    .or_insert_with(|| json!(track));
+                    .or_insert_with(|| json!(section.track()));
             }
             Ok(Item {
                 section,
                 path: path.to_owned(),
+                place: 0,
                 spec,
                 arguments,
+                span: None,
                 extras,
             })
         }
-        Ok(_) => Err(faults),
+        Ok(()) => Err(faults),
         Err(error) => {
             faults.extend(error.message.lines().map(|line| at(path, line)));
             Err(faults)
@@ -174,12 +210,14 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
 }
 
 /// "`transition`: …" of an item is `visuals[3].transition: …` of the plan.
-fn at(path: &str, fault: &str) -> String {
+pub(crate) fn at(path: &str, fault: &str) -> String {
     match fault
         .strip_prefix('`')
         .and_then(|rest| rest.split_once('`'))
     {
+        Some((field, rest)) if path.is_empty() => format!("{field}{rest}"),
         Some((field, rest)) => format!("{path}.{field}{rest}"),
+        None if path.is_empty() => fault.to_owned(),
         None => format!("{path}: {fault}"),
     }
 }
@@ -224,33 +262,46 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
 /// The lengths of media in seconds, by source: of the picture (or the file), and of the sound.
 pub(crate) type Lengths = HashMap<String, (f64, f64)>;
 
+/// Where the next item of a track starts that says no time.
+#[derive(Clone, Copy)]
+struct Cursor {
+    at: f64,
+    /// Nothing before it is of unknown length.
+    sure: bool,
+}
+
 /// Gives every item its start and end; looped sounds become one item a turn.
 ///
-/// A medium of unknown length keeps its open end: the call tells what is wrong with it.
-pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
-    let mut cursors: HashMap<String, f64> = HashMap::new();
-    let mut pictures_end: f64 = 0.0;
-    for item in items
-        .iter_mut()
-        .filter(|item| item.section == Section::Visuals)
-    {
-        let cursor = cursors.entry(item.track().to_owned()).or_default();
-        *cursor = place_visual(item, *cursor, lengths);
-        pictures_end = pictures_end.max(*cursor);
+/// A medium of unknown length keeps its open end: the call tells what is wrong with it. Where not `all` items are
+/// there, no place is sure that follows from others.
+pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec<Item> {
+    let begin = Cursor { at: 0.0, sure: all };
+    let mut cursors: HashMap<String, Cursor> = HashMap::new();
+    let mut pictures = begin;
+    for item in &mut items {
+        if item.section == Section::Visuals {
+            let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
+            *cursor = place_visual(item, *cursor, lengths);
+            pictures.at = pictures.at.max(cursor.at);
+            pictures.sure &= cursor.sure;
+        } else if !matches!(item.section, Section::Audio | Section::Keyframes) {
+            item.span = item
+                .number_or_default("start")
+                .zip(item.number_or_default("end"));
+        }
     }
-    let mut cursors: HashMap<String, f64> = HashMap::new();
+    let mut cursors: HashMap<String, Cursor> = HashMap::new();
     let mut out = Vec::with_capacity(items.len());
     let mut starts: HashMap<String, f64> = HashMap::new();
     for item in items {
+        let first = out.len();
         if item.section == Section::Audio {
-            let cursor = cursors.entry(item.track().to_owned()).or_default();
-            let (placed, end) = place_audio(item, *cursor, pictures_end, lengths);
-            *cursor = end;
-            out.extend(placed);
+            let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
+            out.extend(place_audio(item, cursor, pictures, lengths));
         } else {
             out.push(item);
         }
-        if let Some(item) = out.last()
+        if let Some(item) = out.get(first)
             && let Some(id) = item.extras.get("id").and_then(Value::as_str)
         {
             let start = item
@@ -278,32 +329,28 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths) -> Vec<Item> {
     out
 }
 
-fn place_visual(item: &mut Item, cursor: f64, lengths: &Lengths) -> f64 {
-    if item.arguments.contains_key("image_url") {
-        let start = item.number("start").unwrap_or(cursor);
-        let end = match (item.number("end"), item.extra_number("duration")) {
-            (Some(end), _) => end,
-            (None, length) => start + length.unwrap_or(IMAGE_S),
-        };
-        item.arguments.insert("start".to_owned(), json!(start));
+fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
+    let is_image = item.arguments.contains_key("image_url");
+    let key = if is_image { "start" } else { "target_start" };
+    let given = item.number(key);
+    let at = given.unwrap_or(cursor.at);
+    item.arguments.insert(key.to_owned(), json!(at));
+    let end = if is_image {
+        let end = item.number("end");
+        let end = end.unwrap_or(at + item.extra_number("duration").unwrap_or(IMAGE_S));
         item.arguments.insert("end".to_owned(), json!(end));
-        return end;
-    }
-    let target = item.number("target_start").unwrap_or(cursor);
-    item.arguments
-        .insert("target_start".to_owned(), json!(target));
-    let start = item.number("start").unwrap_or(0.0);
-    let length = item
-        .source()
-        .and_then(|source| lengths.get(source))
-        .map(|l| l.0);
-    let end = match (item.number("end").filter(|end| *end > 0.0), length) {
-        (Some(end), Some(length)) => Some(end.min(length)),
-        (end, length) => end.or(length),
+        Some(end)
+    } else {
+        let start = item.number("start").unwrap_or(0.0);
+        item.ends_at(lengths.get(item.source().unwrap_or_default()).map(|l| l.0))
+            .map(|end| at + (end - start) / speed(item))
     };
-    let Some(end) = end else { return target };
-    item.arguments.insert("end".to_owned(), json!(end));
-    target + (end - start) / speed(item)
+    let cursor = Cursor {
+        at: end.unwrap_or(at),
+        sure: end.is_some() && (given.is_some() || cursor.sure),
+    };
+    item.span = cursor.sure.then_some((at, cursor.at));
+    cursor
 }
 
 fn speed(item: &Item) -> f64 {
@@ -314,78 +361,241 @@ fn speed(item: &Item) -> f64 {
 
 fn place_audio(
     mut item: Item,
-    cursor: f64,
-    pictures_end: f64,
+    cursor: &mut Cursor,
+    pictures: Cursor,
     lengths: &Lengths,
-) -> (Vec<Item>, f64) {
-    let target = item.number("target_start").unwrap_or(cursor);
+) -> Vec<Item> {
+    let given = item.number("target_start");
+    let target = given.unwrap_or(cursor.at);
     item.arguments
         .insert("target_start".to_owned(), json!(target));
     let start = item.number("start").unwrap_or(0.0);
-    let length = item
-        .source()
-        .and_then(|source| lengths.get(source))
-        .map(|l| l.1);
-    let end = match (item.number("end").filter(|end| *end > 0.0), length) {
-        (Some(end), Some(length)) => Some(end.min(length)),
-        (end, length) => end.or(length),
-    };
-    let Some(end) = end else {
-        return (vec![item], target);
-    };
     let speed = speed(&item);
-    let once = (end - start) / speed;
-    let fit = item.extras.contains_key("fit") || item.is_loop();
-    let stop = if fit && pictures_end > target {
-        pictures_end
+    let end = item.ends_at(lengths.get(item.source().unwrap_or_default()).map(|l| l.1));
+    let once = end.map_or(0.0, |end| (end - start) / speed);
+    let fits = item.extras.contains_key("fit") || item.is_loop();
+    let sure = end.is_some() && (given.is_some() || cursor.sure) && (!fits || pictures.sure);
+    *cursor = Cursor { at: target, sure };
+    if once <= 0.0 {
+        // Nothing to repeat or to cut: an open end, or one before its start, which the check tells.
+        return vec![item];
+    }
+    let stop = if fits && pictures.at > target {
+        pictures.at
     } else {
         target + once
     };
-    item.arguments.insert("end".to_owned(), json!(end));
-    if once <= 0.0 {
-        return (vec![item], target);
-    }
     let turns = if item.is_loop() {
         (((stop - target) / once - 1e-6).ceil().max(1.0) as usize).min(MOST_LOOPS)
     } else {
         1
     };
     let mut out = Vec::with_capacity(turns);
-    let mut at = target;
     for turn in 0..turns {
-        let mut arguments = item.arguments.clone();
+        let mut turned = item.clone();
+        let at = cursor.at;
         let played = once.min(stop - at);
+        let arguments = &mut turned.arguments;
         arguments.insert("target_start".to_owned(), json!(round(at)));
         arguments.insert("end".to_owned(), json!(round(start + played * speed)));
         // The sound as a whole fades, not each turn of it.
         if turn > 0 {
             arguments.shift_remove("fade_in");
+            turned.extras.clear();
         }
         if turn + 1 < turns {
             arguments.shift_remove("fade_out");
         }
-        let path = if turns == 1 {
-            item.path.clone()
-        } else {
-            format!("{}#{}", item.path, turn + 1)
-        };
-        out.push(Item {
-            section: item.section,
-            path,
-            spec: item.spec,
-            arguments,
-            extras: if turn == 0 {
-                item.extras.clone()
-            } else {
-                Object::new()
-            },
-        });
-        at += played;
+        if turns > 1 {
+            turned.path = format!("{}#{}", item.path, turn + 1);
+        }
+        cursor.at += played;
+        turned.span = sure.then_some((at, cursor.at));
+        out.push(turned);
     }
-    (out, at)
+    out
+}
+
+/// What of the layout cannot be: two items at one time on one track, two kinds on one track.
+pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut tracks: HashMap<&str, Vec<&Item>> = HashMap::new();
+    for item in items
+        .into_iter()
+        .filter(|item| item.section.holds().is_some())
+    {
+        let on_track = tracks.entry(item.track()).or_default();
+        if let Some(first) = on_track.first()
+            && first.section.holds() != item.section.holds()
+        {
+            faults.push(format!(
+                "{}.track_name: track `{}` holds {} ({}): give another name",
+                item.path,
+                item.track(),
+                first.section.holds().unwrap_or_default(),
+                first.path
+            ));
+        } else {
+            on_track.push(item);
+        }
+    }
+    let mut overlaps: Vec<(usize, String)> = Vec::new();
+    for (track, on_track) in tracks {
+        let mut spans: Vec<(Micros, Micros, &Item)> = on_track
+            .into_iter()
+            .filter_map(|item| {
+                let (start, end) = item.span?;
+                let (start, end) = (Micros::from_seconds(start), Micros::from_seconds(end));
+                (start < end).then_some((start, end, item))
+            })
+            .collect();
+        spans.sort_by_key(|(start, end, _)| (*start, *end));
+        let mut taken: Option<(Micros, Micros, &Item)> = None;
+        for span in spans {
+            let (start, end, item) = span;
+            if let Some((from, until, other)) = taken
+                && until.0 - start.0 > ROUNDING
+            {
+                let (later, earlier) = if item.place >= other.place {
+                    ((item, start, end), (other, from, until))
+                } else {
+                    ((other, from, until), (item, start, end))
+                };
+                overlaps.push((
+                    later.0.place,
+                    format!(
+                        "{}: {} to {} on track `{track}` is taken by {} ({} to {}); give another time or `track_name`",
+                        later.0.path, later.1, later.2, earlier.0.path, earlier.1, earlier.2
+                    ),
+                ));
+            }
+            if taken.is_none_or(|(_, until, _)| until < end) {
+                taken = Some(span);
+            }
+        }
+    }
+    overlaps.sort();
+    faults.extend(overlaps.into_iter().map(|(_, fault)| fault));
+    faults
 }
 
 /// To the microsecond, the draft's own grid.
 fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The calls of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
+    fn laid_out(plan: Value) -> Vec<Item> {
+        let plan = Plan::from_value(plan, &std::collections::BTreeMap::new(), None).unwrap();
+        let (items, faults) = decode(&plan);
+        assert_eq!(faults, [""; 0]);
+        let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];
+        let lengths = lengths.map(|(source, both)| (source.to_owned(), both));
+        lay_out(items, &Lengths::from(lengths), true)
+    }
+
+    fn spans(items: &[Item]) -> Vec<(&str, Option<(f64, f64)>)> {
+        items
+            .iter()
+            .map(|item| (item.path.as_str(), item.span))
+            .collect()
+    }
+
+    #[test]
+    fn what_says_no_time_follows_what_is_before_it_on_its_track() {
+        let items = laid_out(json!({ "visuals": [
+            { "video_url": "/clip" },
+            { "image_url": "/a.png" },
+            { "video_url": "/clip", "start": 1, "duration": 2, "speed": 2 },
+            { "image_url": "/a.png", "track_name": "over", "duration": 1.5 },
+            { "image_url": "/a.png", "start": 20, "end": 21 },
+            { "video_url": "/clip", "end": 9 },
+            { "image_url": "/a.png", "track_name": "over" },
+        ]}));
+        let expected = [
+            (0.0, 4.0),
+            (4.0, 7.0),
+            (7.0, 8.0),
+            (0.0, 1.5),
+            (20.0, 21.0),
+            (21.0, 25.0),
+            (1.5, 4.5),
+        ];
+        let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
+        assert_eq!(found, expected);
+        assert_eq!(items[2].arguments["end"], 3.0, "a second from 1 to 3");
+    }
+
+    #[test]
+    fn sounds_fit_the_pictures_and_are_repeated_until_their_end() {
+        let items = laid_out(json!({
+            "visuals": [{ "image_url": "/a.png", "duration": 7 }],
+            "audio": [
+                { "audio_url": "/music", "fit": "video", "track_name": "a" },
+                { "audio_url": "/clip", "loop": true, "fade_in": 1, "fade_out": 0.5, "track_name": "b", "id": "voice" },
+                { "audio_url": "/clip", "duration": 1, "track_name": "c", "target_start": 2 },
+                { "audio_url": "/clip", "track_name": "c" },
+            ],
+            "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx", "align_to": "voice", "time_offset": 0.25 }],
+        }));
+        let found = spans(&items);
+        assert_eq!(
+            found[..6],
+            [
+                ("audio[0]", Some((0.0, 7.0))),
+                ("audio[1]#1", Some((0.0, 3.0))),
+                ("audio[1]#2", Some((3.0, 6.0))),
+                ("audio[1]#3", Some((6.0, 7.0))),
+                ("audio[2]", Some((2.0, 3.0))),
+                ("audio[3]", Some((3.0, 6.0))),
+            ]
+        );
+        let faded = |index: usize| {
+            let arguments = &items[index].arguments;
+            (
+                arguments.contains_key("fade_in"),
+                arguments.contains_key("fade_out"),
+            )
+        };
+        assert_eq!(
+            [faded(1), faded(2), faded(3)],
+            [(true, false), (false, false), (false, true)]
+        );
+        let subtitles = items.last().unwrap();
+        assert_eq!(subtitles.arguments["time_offset"], 0.25);
+    }
+
+    #[test]
+    fn after_an_unknown_length_nothing_is_sure_until_a_time_is_said() {
+        let items = laid_out(json!({
+            "visuals": [
+                { "video_url": "/unknown" },
+                { "image_url": "/a.png" },
+                { "image_url": "/a.png", "start": 5, "end": 6 },
+            ],
+            "audio": [{ "audio_url": "/music", "fit": "video" }],
+        }));
+        let found: Vec<_> = items.iter().map(|item| item.span).collect();
+        assert_eq!(found, [None, None, None, Some((5.0, 6.0))]);
+        assert_eq!(conflicts(&items), [""; 0]);
+    }
+
+    #[test]
+    fn items_that_meet_do_not_overlap() {
+        let third = 1.0 / 3.0;
+        let check = |start: f64, faults: usize| {
+            let items = laid_out(json!({ "texts": [
+                { "text": "a", "start": 0, "end": third }, { "text": "b", "start": start, "end": 1 },
+            ]}));
+            assert_eq!(conflicts(&items).len(), faults, "{start}");
+        };
+        check(third, 0);
+        check(0.333_333, 0);
+        check(0.333, 1);
+        check(0.0, 1);
+    }
 }

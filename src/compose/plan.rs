@@ -157,6 +157,31 @@ impl Section {
         }
     }
 
+    /// The track that its items stand on where they name none.
+    pub(crate) fn track(self) -> &'static str {
+        match self {
+            Self::Audio => "audio_main",
+            // One for images and videos, so that they follow each other.
+            Self::Visuals | Self::Keyframes => "video_main",
+            Self::Texts => "text_main",
+            Self::Subtitles => "subtitle",
+            Self::Stickers => "sticker_main",
+            Self::Effects => "effect_01",
+        }
+    }
+
+    /// What its tracks hold, for people; none for keyframes, which are on tracks of others.
+    pub(crate) fn holds(self) -> Option<&'static str> {
+        match self {
+            Self::Audio => Some("audio"),
+            Self::Visuals => Some("pictures"),
+            Self::Texts | Self::Subtitles => Some("texts"),
+            Self::Stickers => Some("stickers"),
+            Self::Effects => Some("effects"),
+            Self::Keyframes => None,
+        }
+    }
+
     /// The tools that carry out its items.
     pub(crate) fn tools(self) -> &'static [&'static str] {
         match self {

@@ -217,6 +217,15 @@ pub(crate) struct AudioEffect {
     pub settings: Vec<Setting>,
 }
 
+/// Lets a sound swell at its start and fade at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fade {
+    #[serde(skip)]
+    pub id: Id,
+    pub fade_in: Micros,
+    pub fade_out: Micros,
+}
+
 /// Lies over everything below it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VideoEffect {

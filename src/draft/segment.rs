@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::draft::ids::{Id, Ids};
 use crate::draft::keyframe::{Keyframe, Keyframes, Property};
 use crate::draft::material::{
-    Animations, AudioEffect, Blur, Mask, StickerMaterial, Transition, VideoEffect,
+    Animations, AudioEffect, Blur, Fade, Mask, StickerMaterial, Transition, VideoEffect,
 };
 use crate::draft::text::Text;
 use crate::units::{Micros, Range};
@@ -81,6 +81,8 @@ pub(crate) struct Sound {
     pub volume: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<AudioEffect>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fade: Option<Fade>,
 }
 
 /// A sticker of the app.
@@ -152,6 +154,9 @@ impl Content {
                 sound.speed_id = ids.next_id();
                 if let Some(effect) = &mut sound.effect {
                     effect.id = ids.next_id();
+                }
+                if let Some(fade) = &mut sound.fade {
+                    fade.id = ids.next_id();
                 }
             }
             Self::Text(text) => text.assign(ids),

@@ -173,6 +173,15 @@ fn materials(out: &mut String, name: &str, segments: &All<'_>) {
                     audio_effect(out, effect);
                 }
             }
+            (Content::Sound(sound), "audio_fades") => {
+                if let Some(fade) = &sound.fade {
+                    let _ = write!(
+                        out,
+                        r#"{{"fade_in_duration":{},"fade_out_duration":{},"fade_type":0,"id":"{}","type":"audio_fade"}}"#,
+                        fade.fade_in.0, fade.fade_out.0, fade.id
+                    );
+                }
+            }
             _ => {}
         }
         if out.len() == empty {
@@ -598,7 +607,9 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
             float(out, sound.speed);
             out.push_str(",\"volume\":");
             float(out, sound.volume);
-            refs(out, sound.speed_id, [sound.effect.as_ref().map(|e| e.id)]);
+            let effect = sound.effect.as_ref().map(|e| e.id);
+            let fade = sound.fade.as_ref().map(|f| f.id);
+            refs(out, sound.speed_id, [effect, fade]);
             out.push_str(",\"clip\":null,\"hdr_settings\":null");
         }
         Content::Text(text) => {

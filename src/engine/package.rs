@@ -4,6 +4,7 @@
 //! renamed as a whole: whatever happens, there is the old draft or the new one. Media that cannot be
 //! had fail the save, all of them in one message.
 
+mod arriving;
 pub(crate) mod cover;
 pub(crate) mod files;
 mod install;
@@ -27,7 +28,9 @@ use crate::engine::registry;
 use crate::error::{Error, Kind, Result};
 use crate::lint::paths::TOKEN;
 use crate::media::{Facts, Format, Media, shown};
+use crate::progress::Bytes;
 use crate::units::{Edition, Micros};
+use arriving::Arriving;
 use files::{Documents, Entry};
 use staging::Staging;
 
@@ -89,6 +92,10 @@ pub(crate) struct Saved {
 pub(crate) struct Progress {
     pub files_done: u64,
     pub files: u64,
+    /// What has come of the files that are not done, each as a part of 1.
+    pub part: f64,
+    /// Of all files that were begun.
+    pub bytes: Bytes,
     pub message: String,
 }
 
@@ -176,6 +183,11 @@ async fn save_document(
     .await?;
     let fetched = fetch_all(&needed, &staging.path, media, progress).await?;
     progress(Progress {
+        part: 0.0,
+        bytes: Bytes {
+            done: fetched.iter().map(|file| file.bytes).sum(),
+            of: None,
+        },
         files_done: needed.len() as u64,
         files: needed.len() as u64,
         message: "writing the draft".to_owned(),
@@ -485,20 +497,19 @@ async fn fetch_all(
     for kind in names.iter().map(|(kind, _)| kind).collect::<HashSet<_>>() {
         make(&folder.join("assets").join(kind))?;
     }
-    let total = needed.len() as u64;
-    let done = std::sync::atomic::AtomicU64::new(0);
+    let arriving = Arriving::of(needed.len());
     // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
     let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
     for (index, (needed, (kind, stem))) in needed.iter().zip(&names).enumerate() {
-        let done = &done;
+        let arriving = &arriving;
         work.push(Box::pin(async move {
-            let result = fetch_one(needed, kind, stem, folder, media).await;
-            let files_done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            progress(Progress {
-                files_done,
-                files: total,
-                message: format!("media {files_done} of {total}"),
-            });
+            let heard = move |done: u64, of: Option<u64>| {
+                if let Some(step) = arriving.bytes(index, done, of) {
+                    progress(step);
+                }
+            };
+            let result = fetch_one(needed, (kind, stem), folder, media, &heard).await;
+            progress(arriving.ended(index));
             (index, result)
         }));
     }
@@ -562,17 +573,17 @@ fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
 
 async fn fetch_one(
     needed: &Needed,
-    kind: &str,
-    stem: &str,
+    (kind, stem): (&str, &str),
     folder: &Path,
     media: &Media,
+    heard: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Medium> {
     if needed.source.is_empty() {
         return Err(Error::media("no URL or path was given"));
     }
     let place = folder.join("assets").join(kind);
     let unnamed = place.join(format!("{stem}.part"));
-    let fetched = media.fetch(&needed.source, &unnamed, &|_, _| {}).await?;
+    let fetched = media.fetch(&needed.source, &unnamed, heard).await?;
     let facts = fetched.facts;
     let usable = match needed.list {
         "audios" => facts.has_audio,

@@ -14,6 +14,7 @@ use crate::engine::profile::{AppOs, Profile};
 use crate::engine::{Engine, Target, registry};
 use crate::error::{Error, Result};
 use crate::journal::ENGINE;
+use crate::progress::Bytes;
 use crate::units::Edition;
 
 /// How many saves are remembered.
@@ -29,6 +30,10 @@ pub(crate) struct Progress {
     pub percent: u64,
     pub files_done: u64,
     pub files: u64,
+    /// As `percent`, with what has come of files that are not done.
+    pub exact: f64,
+    /// Of the files, where any had to be fetched.
+    pub bytes: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,16 +137,20 @@ impl Engine {
         self.read(id, |_| ())?;
         let gate = self.saves.gate(id);
         let _alone = gate.lock().await;
-        let tell = |state, message: String, percent, files_done, files| {
-            let progress = Progress {
+        let tell_exactly = |progress: Progress| {
+            listener(&progress);
+            self.saves.set(id, progress);
+        };
+        let tell = |state, message: String, percent: u64, files_done, files| {
+            tell_exactly(Progress {
                 state,
                 message,
                 percent,
                 files_done,
                 files,
-            };
-            listener(&progress);
-            self.saves.set(id, progress);
+                exact: percent as f64,
+                bytes: None,
+            });
         };
         tell(
             State::Processing,
@@ -164,13 +173,19 @@ impl Engine {
                 } else {
                     "Saving draft information".to_owned()
                 };
-                tell(
-                    State::Processing,
+                tell_exactly(Progress {
+                    state: State::Processing,
                     message,
                     percent,
-                    step.files_done,
-                    step.files,
-                );
+                    files_done: step.files_done,
+                    files: step.files,
+                    exact: if step.files_done < step.files {
+                        10.0 + 60.0 * (step.files_done as f64 + step.part) / step.files as f64
+                    } else {
+                        percent as f64
+                    },
+                    bytes: (step.files > 0).then_some(step.bytes),
+                });
             })
             .await?;
             saved.notes.extend(note);
@@ -372,6 +387,8 @@ impl Engine {
                 percent: 100,
                 files_done: 0,
                 files: 0,
+                exact: 100.0,
+                bytes: None,
             }),
             _ => Err(Error::not_found(format!(
                 "Task with ID {draft} not found. Please check if the task ID is correct."

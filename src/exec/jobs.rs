@@ -9,18 +9,22 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::Step;
+use crate::exec::{App, Context, Progress, Step};
 use crate::journal::{self, Journal};
+use crate::tools::Request;
 
 /// How many finished jobs stay in memory; older ones are read from the journal.
 const REMEMBERED: usize = 256;
+
+/// How long a job that is to stop may take to put its things in order.
+const UNDONE: Duration = Duration::from_secs(5);
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +52,39 @@ pub(crate) struct State {
     pub message: String,
     pub result: Option<Value>,
     pub error: Option<String>,
+    /// The name of the error's kind.
+    #[serde(default)]
+    pub error_kind: Option<String>,
+    /// What kind of work it is.
+    #[serde(default)]
+    pub kind: String,
     /// The process that runs it.
     pub process: u32,
+}
+
+impl State {
+    /// Why it failed, as the error that it was.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let text = self.error.as_deref()?;
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| Some(kind.name()) == self.error_kind.as_deref())
+            .unwrap_or(Kind::Internal);
+        Some(match text.split_once("\nhint: ") {
+            Some((message, hint)) => Error::new(kind, message).hint(hint),
+            None => Error::new(kind, text),
+        })
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.status = if error.kind == Kind::Cancelled {
+            Status::Cancelled
+        } else {
+            Status::Failed
+        };
+        self.error = Some(error.to_string());
+        self.error_kind = Some(error.kind.name().to_owned());
+    }
 }
 
 /// A job's handle for the work itself: it tells how far it is, and hears when it shall stop.
@@ -63,6 +98,21 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
+    /// What the job's own calls bring along: its token, and who hears of their steps besides the job.
+    pub(crate) fn context(&self, progress: Option<Progress>) -> Context {
+        let told = self.clone();
+        Context {
+            cancel: self.cancel.clone(),
+            progress: Some(Arc::new(move |step: Step| {
+                told.step(&step);
+                if let Some(progress) = &progress {
+                    progress(step);
+                }
+            })),
+            cost: None,
+        }
+    }
+
     pub(crate) fn step(&self, step: &Step) {
         self.state.send_modify(|state| {
             state.done = step.done;
@@ -138,6 +188,8 @@ impl Jobs {
             message: String::new(),
             result: None,
             error: None,
+            error_kind: None,
+            kind: kind.to_owned(),
             process: std::process::id(),
         };
         put(&self.journal, &id, kind, &state)?;
@@ -180,14 +232,7 @@ impl Jobs {
                     state.status = Status::Done;
                     state.result = Some(result);
                 }
-                Err(error) => {
-                    state.status = if error.kind == Kind::Cancelled {
-                        Status::Cancelled
-                    } else {
-                        Status::Failed
-                    };
-                    state.error = Some(error.to_string());
-                }
+                Err(error) => state.fail(&error),
             });
             handle.keep();
         });
@@ -206,8 +251,9 @@ impl Jobs {
         let gone = matches!(tokio::time::timeout(wait, ended).await, Ok(Err(_)));
         let mut state = job.state.borrow().clone();
         if gone && state.status == Status::Running {
-            state.status = Status::Failed;
-            state.error = Some("the job broke off by a fault of ours; please report it".to_owned());
+            state.fail(&Error::internal(
+                "the job broke off by a fault of ours; please report it",
+            ));
         }
         Ok(state)
     }
@@ -225,6 +271,14 @@ impl Jobs {
             job.cancel.cancel();
         }
         self.wait(id, wait).await
+    }
+
+    /// Stops everything that runs.
+    pub(crate) async fn cancel_all(&self) {
+        for (id, _) in self.running() {
+            // It is known: it was just listed.
+            let _ = self.cancel(&id, UNDONE).await;
+        }
     }
 
     /// Waits for everything that runs; for the end of the process.
@@ -290,6 +344,59 @@ impl Jobs {
             state.status = Status::Interrupted;
         }
         Ok(state)
+    }
+}
+
+impl App {
+    /// As [`App::run`], for clients that wait only so long: what takes longer becomes a job, which they are told of.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Box<dyn Request>,
+        context: Context,
+    ) -> Result<Value> {
+        match request.patience() {
+            // A job is rare: calls need not have the room for one.
+            Some(patience) => Box::pin(self.answer_within(patience, request, context)).await,
+            None => self.run(request, context).await,
+        }
+    }
+
+    async fn answer_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        request: Box<dyn Request>,
+        context: Context,
+    ) -> Result<Value> {
+        let cancel = context.cancel.clone();
+        let name = request.spec().name;
+        let draft = request.draft().cloned();
+        let asked = Value::Object(request.call().arguments.clone());
+        let app = self.clone();
+        let id = self.jobs.start(name, asked, move |handle| async move {
+            if let Some(draft) = &draft {
+                handle.draft(draft);
+            }
+            let context = handle.context(context.progress);
+            app.run(request, context).await
+        })?;
+        // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
+        let given_up = self.jobs.token(&id).drop_guard();
+        let state = tokio::select! {
+            biased;
+            () = cancel.cancelled() => self.jobs.cancel(&id, UNDONE).await?,
+            state = self.jobs.wait(&id, patience) => state?,
+        };
+        given_up.disarm();
+        if let Some(error) = state.failure() {
+            return Err(error);
+        }
+        Ok(state.result.unwrap_or_else(|| {
+            json!({
+                "status": "running",
+                "job_id": id,
+                "notes": ["it goes on: ask `job_status` with the `job_id`, or stop it with `cancel_job`"],
+            })
+        }))
     }
 }
 

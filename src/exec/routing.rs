@@ -71,8 +71,17 @@ impl Homes {
 impl App {
     /// Where the call goes.
     pub(super) async fn home(&self, request: &dyn Request) -> Result<Home> {
+        self.home_of(request.draft()).await
+    }
+
+    /// Who keeps the draft, or would keep a new one.
+    pub(crate) async fn keeper(&self, draft: Option<&DraftId>) -> Result<Backend> {
+        Ok(self.home_of(draft).await?.backend)
+    }
+
+    async fn home_of(&self, draft: Option<&DraftId>) -> Result<Home> {
         let wanted = self.settings.backend;
-        let Some(draft) = request.draft() else {
+        let Some(draft) = draft else {
             return Box::pin(self.home_of_new()).await;
         };
         // The engine has its own manners for ids that it does not know.

@@ -63,7 +63,7 @@ fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl ComposeBatch {
-    fn entries(&self) -> Result<Vec<Entry>> {
+    async fn entries(&self, app: &Arc<App>) -> Result<Vec<Entry>> {
         let mut entries = match &self.template {
             Some(template) => {
                 batch::from_template(&Value::Object(template.clone()), &self.inputs, None)?
@@ -72,21 +72,19 @@ impl ComposeBatch {
         };
         let mut faults = Vec::new();
         for (index, plan) in self.plans.iter().enumerate() {
-            let read = Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None)
-                .and_then(|plan| crate::compose::layout::decode(&plan).map(|_| plan));
-            match read {
+            let label = format!("plans[{index}]");
+            match Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None) {
                 Ok(plan) => entries.push(Entry {
-                    label: format!("plan {}", index + 1),
+                    label,
                     plan,
+                    checked: None,
                 }),
-                Err(error) => faults.extend(
-                    error
-                        .message
-                        .lines()
-                        .map(|line| format!("plans[{index}]: {line}")),
-                ),
+                Err(error) => {
+                    faults.extend(error.message.lines().map(|line| format!("{label}: {line}")));
+                }
             }
         }
+        faults.extend(batch::faults(app, &mut entries).await);
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));
         }
@@ -106,7 +104,7 @@ impl LocalTool for ComposeBatch {
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
-        let entries = self.entries()?;
+        let entries = self.entries(app).await?;
         let options = Options {
             jobs: self.jobs,
             retries: self.retries,
@@ -118,13 +116,8 @@ impl LocalTool for ComposeBatch {
         let request = to_value(self)?;
         let id = app
             .jobs
-            .start("batch", request, move |handle: Handle| async move {
-                let told = handle.clone();
-                let context = Context {
-                    cancel: handle.cancel.clone(),
-                    progress: Some(Arc::new(move |step| told.step(&step))),
-                    tries: None,
-                };
+            .start("compose_batch", request, move |handle: Handle| async move {
+                let context = handle.context(None);
                 let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
                 let complete = lines.iter().filter(|line| line.is_complete()).count();
                 if context.cancel.is_cancelled() {

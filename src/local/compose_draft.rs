@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use crate::compose::plan::Plan;
 use crate::compose::report::{Outcome, Report};
-use crate::compose::{Taking, compose};
+use crate::compose::{self, Checked, Taking};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::{self, Handle};
-use crate::exec::{App, Context, Step};
+use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tools::{Hints, Object, to_value};
+
+/// What kind of job it is.
+const KIND: &str = "compose_draft";
 
 /// How long a client is kept waiting by default, in seconds: Claude Desktop gives up after 60.
 pub(crate) fn default_wait_s() -> f64 {
@@ -71,7 +74,7 @@ pub(crate) struct JobReply {
     /// What is or was done, and what to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// The report of a composed draft: `items`, `totals`, `phases`, `folder`, `notes`.
+    /// What came of it: `items`, `totals`, `phases`, `folder`, `notes` of a composed draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_object")]
     pub report: Option<Value>,
@@ -97,9 +100,12 @@ impl JobReply {
             (jobs::Status::Running, None) => {
                 format!("{}; ask `job_status` again", or(&state.message, "at work"))
             }
-            (jobs::Status::Interrupted, None) => format!(
+            (jobs::Status::Interrupted, None) if state.kind == KIND => format!(
                 "the process that ran it ended; take it up again with `compose_draft` and `resume`: {id:?}"
             ),
+            (jobs::Status::Interrupted, None) => {
+                format!("the process that ran it ended; call `{}` again", state.kind)
+            }
             _ => state.message,
         };
         Self {
@@ -137,8 +143,8 @@ impl LocalTool for ComposeDraft {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let (plan, resume) = self.taking(app).await?;
         // A fault of the plan is told at once, not by a job.
-        crate::compose::layout::decode(&plan)?;
-        let id = start(app, plan, resume, context)?;
+        let checked = compose::check(app, &plan, resume.as_ref()).await?;
+        let id = start(app, plan, checked, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
@@ -155,6 +161,13 @@ impl ComposeDraft {
         if let Some(id) = &self.resume {
             if id.starts_with("job_") {
                 let state = app.jobs.wait(id, Duration::ZERO).await?;
+                if state.kind != KIND {
+                    return Err(Error::invalid(format!(
+                        "`resume`: the job {id:?} is no composed draft but a call of `{}`",
+                        state.kind
+                    ))
+                    .hint("call that again"));
+                }
                 if state.status == jobs::Status::Running {
                     return Err(Error::conflict(format!("the job {id:?} is still running"))
                         .hint("ask `job_status`, or stop it with `cancel_job`"));
@@ -176,6 +189,7 @@ impl ComposeDraft {
 pub(crate) fn start(
     app: &Arc<App>,
     plan: Plan,
+    checked: Checked,
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
@@ -183,44 +197,24 @@ pub(crate) fn start(
     let progress = context.progress.clone();
     let worker = app.clone();
     app.jobs
-        .start("compose", request, move |handle: Handle| async move {
-            let cancel = handle.cancel.clone();
-            let told = handle.clone();
-            let context = Context {
-                cancel,
-                progress: Some(Arc::new(move |step: Step| {
-                    told.step(&step);
-                    if let Some(progress) = &progress {
-                        progress(step);
-                    }
-                })),
-                tries: None,
-            };
+        .start(KIND, request, move |handle: Handle| async move {
+            let context = handle.context(progress);
             let known = move |draft: &DraftId| handle.draft(draft);
             let taking = Taking {
+                checked: Some(checked),
                 resume,
                 known: &known,
             };
-            to_value(&compose(&worker, &plan, taking, &context).await?)
+            to_value(&compose::compose(&worker, &plan, taking, &context).await?)
         })
 }
 
 /// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.
 fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
+    if let Some(error) = state.failure() {
+        return Err(error);
+    }
     match (state.status, state.result.clone()) {
-        (jobs::Status::Failed, _) => {
-            let text = state.error.unwrap_or_default();
-            let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-            let error = Error::new(Kind::InvalidArgument, message);
-            Err(if hint.is_empty() {
-                error
-            } else {
-                error.hint(hint)
-            })
-        }
-        (jobs::Status::Cancelled, _) => {
-            Err(Error::new(Kind::Cancelled, state.error.unwrap_or_default()))
-        }
         (jobs::Status::Done, Some(result)) => {
             let report: Report = serde_json::from_value(result)
                 .map_err(|e| Error::internal("the report has another shape").source(e))?;

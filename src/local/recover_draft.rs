@@ -152,6 +152,7 @@ impl Replay<'_> {
                     done: number as f64,
                     total: Some(records.len() as f64),
                     message: record.tool.clone(),
+                    bytes: None,
                 });
             }
             let reply = self.one(record).await.map_err(|error| Error {

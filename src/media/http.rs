@@ -4,6 +4,7 @@
 mod remote;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(super) struct Http {
     limits: Limits,
     access: Arc<Access>,
     clients: Arc<OnceLock<Result<Clients>>>,
+    /// Where the bytes of bodies are counted.
+    arrived: Option<Arc<AtomicU64>>,
 }
 
 struct Clients {
@@ -76,6 +79,15 @@ impl Http {
             limits,
             access,
             clients: Arc::default(),
+            arrived: None,
+        }
+    }
+
+    /// The same client, whose bytes are counted there.
+    pub(crate) fn counting(&self, arrived: Option<Arc<AtomicU64>>) -> Self {
+        Self {
+            arrived,
+            ..self.clone()
         }
     }
 
@@ -205,7 +217,7 @@ impl Http {
 
     async fn bytes_once(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>, Failed> {
         let response = whole(self.send(url, shown, None).await?, shown)?;
-        let mut body = Body::new(response, shown, &self.limits);
+        let mut body = Body::new(response, shown, self);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await? {
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
@@ -249,7 +261,7 @@ impl Http {
 
     /// The first `count` bytes of a body.
     async fn first(&self, response: Response, shown: &str, count: u64) -> Result<Vec<u8>, Failed> {
-        let mut body = Body::new(response, shown, &self.limits);
+        let mut body = Body::new(response, shown, self);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await? {
             bytes.extend_from_slice(&chunk);
@@ -309,7 +321,7 @@ impl Http {
         if total.is_some_and(|total| total > self.limits.max_bytes) {
             return Err(too_large(shown, self.limits.max_bytes).into());
         }
-        let mut body = Body::new(response, shown, &self.limits);
+        let mut body = Body::new(response, shown, self);
         progress(0, total);
         while let Some(chunk) = body.next().await? {
             *bytes += chunk.len() as u64;
@@ -458,11 +470,14 @@ struct Body {
     window: Duration,
     since: Instant,
     bytes_then: u64,
+    arrived: Option<Arc<AtomicU64>>,
 }
 
 impl Body {
-    fn new(response: Response, shown: &str, limits: &Limits) -> Self {
+    fn new(response: Response, shown: &str, http: &Http) -> Self {
+        let limits = &http.limits;
         Self {
+            arrived: http.arrived.clone(),
             total: response.content_length(),
             response,
             shown: shown.to_owned(),
@@ -490,7 +505,11 @@ impl Body {
                 return Box::pin(self.next()).await;
             }
         };
-        self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let count = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        self.bytes += count;
+        if let Some(arrived) = &self.arrived {
+            arrived.fetch_add(count, Ordering::Relaxed);
+        }
         if self.since.elapsed() >= self.window {
             if chunk.is_some() && self.bytes - self.bytes_then < self.least {
                 return Err(self.too_slow().into());

@@ -9,17 +9,17 @@ use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
 use crate::args::{self, default};
 use crate::catalog;
-use crate::draft::material::MediaKind;
+use crate::draft::material::{AudioEffect, Fade, MediaKind};
 use crate::draft::segment::{Content, Sound};
 use crate::draft::track::Kind;
 use crate::engine::edit::{Edit, Place, Used};
 use crate::engine::lengths::{self, TargetOf, Wish};
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
-use crate::engine::{self, Engine, Target};
-use crate::error::{Error, Result};
+use crate::engine::{self, Canvas, Engine, Target};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
-use crate::units::Micros;
+use crate::units::{Edition, Micros};
 
 /// Places music, speech or a sound on an audio track.
 ///
@@ -58,6 +58,14 @@ pub(crate) struct AddAudio {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
+    /// Seconds in which it swells from silence.
+    #[serde(default, deserialize_with = "args::own_number")]
+    #[schemars(with = "f64", range(min = 0))]
+    pub fade_in: f64,
+    /// Seconds in which it fades at its end.
+    #[serde(default, deserialize_with = "args::own_number")]
+    #[schemars(with = "f64", range(min = 0))]
+    pub fade_out: f64,
     /// Voice or sound effect by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_type: Option<String>,
@@ -105,6 +113,45 @@ impl AddAudio {
         }
         .filter(|end| *end != 0.0)
     }
+
+    fn wish(&self, strict: bool) -> Wish {
+        Wish {
+            start: self.start,
+            end: self.end(strict),
+            target_start: self.target_start,
+            speed: self.speed.unwrap_or(1.0),
+        }
+    }
+
+    fn effect(&self, edition: Edition) -> Result<Option<AudioEffect>> {
+        parts::audio_effect(
+            edition,
+            self.effect_type.as_deref(),
+            self.effect_params.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The fades of a sound of this length (zero: it is not known), and what had to be cut of them.
+    fn fade(&self, length: Micros) -> (Option<Fade>, Option<String>) {
+        let asked = [self.fade_in, self.fade_out].map(Micros::from_seconds);
+        let mut fades = asked;
+        if length > Micros::ZERO {
+            fades[0] = asked[0].min(length);
+            fades[1] = asked[1].min(length - fades[0]);
+        }
+        let note = (fades != asked).then(|| {
+            format!(
+                "the sound is {length} long: `fade_in` and `fade_out` were cut to {} and {}",
+                fades[0], fades[1]
+            )
+        });
+        let fade = (fades != [Micros::ZERO; 2]).then(|| Fade {
+            fade_in: fades[0],
+            fade_out: fades[1],
+            ..Fade::default()
+        });
+        (fade, note)
+    }
 }
 
 impl Tool for AddAudio {
@@ -134,14 +181,30 @@ impl Tool for AddAudio {
         }
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(self.effect(canvas.edition));
+        faults.of(args::folder(self.draft_folder.as_deref()));
+        faults.of(lengths::fit(self.wish(true), None, TargetOf::Audio));
+        faults
+    }
+
+    fn only_here(&self) -> Result<()> {
+        let (argument, seconds) = match (self.fade_in > 0.0, self.fade_out > 0.0) {
+            (true, _) => ("fade_in", self.fade_in),
+            (_, true) => ("fade_out", self.fade_out),
+            _ => return Ok(()),
+        };
+        Err(Error::conflict(format!(
+            "`{argument}` is {seconds} s, and a CapCut API cannot fade sounds"
+        ))
+        .hint("leave fades to the app, or make the draft with `--backend embedded`"))
+    }
+
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
         let canvas = engine.canvas(self.target())?;
-        let effect = parts::audio_effect(
-            canvas.edition,
-            self.effect_type.as_deref(),
-            self.effect_params.as_deref().unwrap_or_default(),
-        )?;
+        let effect = self.effect(canvas.edition)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
         args::no_text_for_length(call, self.end.is_none())?;
         let end = self.end(strict);
@@ -150,13 +213,7 @@ impl Tool for AddAudio {
                 "`speed` is null, and without `end` or `duration` there is nothing to take it from",
             ));
         }
-        let speed = self.speed.unwrap_or(1.0);
-        let wish = Wish {
-            start: self.start,
-            end,
-            target_start: self.target_start,
-            speed,
-        };
+        let wish = self.wish(strict);
         lengths::fit(wish, None, TargetOf::Audio)?;
         let looked = engine
             .look(
@@ -168,6 +225,12 @@ impl Tool for AddAudio {
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;
+        // The API has no fades: over HTTP they are fields that it does not know.
+        let (fade, cut) = if strict {
+            self.fade(fitted.target.duration)
+        } else {
+            (None, None)
+        };
         let given = Micros::from_seconds_truncated(self.duration.unwrap_or(0.0));
         let mut known = looked.known;
         if !known.read {
@@ -184,9 +247,10 @@ impl Tool for AddAudio {
             content: Content::Sound(Box::new(Sound {
                 source: fitted.source,
                 asked: fitted.asked,
-                speed,
+                speed: wish.speed,
                 volume: parts::finite("volume", self.volume)?,
                 effect,
+                fade,
                 ..Sound::default()
             })),
             media: Some(Used {
@@ -198,7 +262,7 @@ impl Tool for AddAudio {
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit)?;
-        placed.notes.extend(fitted.note.into_iter().chain(looked.note));
+        placed.notes.extend(fitted.note.into_iter().chain(looked.note).chain(cut));
         Ok(placed)
     }
 

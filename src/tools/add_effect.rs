@@ -9,15 +9,17 @@ use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
 use crate::args::{self, default};
 use crate::catalog;
+use crate::draft::material::VideoEffect;
 use crate::draft::segment::Content;
 use crate::draft::track::Kind;
 use crate::engine::edit::{Edit, Place};
 use crate::engine::lengths;
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
-use crate::engine::{Engine, Target};
-use crate::error::Result;
+use crate::engine::{Canvas, Engine, Target};
+use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::Edition;
 
 /// Lays a video effect over everything from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +80,15 @@ impl AddEffect {
             height: self.height,
         }
     }
+
+    fn effect(&self, edition: Edition) -> Result<VideoEffect> {
+        parts::video_effect(
+            edition,
+            &self.effect_category,
+            &self.effect_type,
+            self.params.as_deref().unwrap_or_default(),
+        )
+    }
 }
 
 impl Tool for AddEffect {
@@ -107,14 +118,16 @@ impl Tool for AddEffect {
         }
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(self.effect(canvas.edition));
+        faults.of(lengths::span(self.start, self.end));
+        faults
+    }
+
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let canvas = engine.canvas(self.target())?;
-        let effect = parts::video_effect(
-            canvas.edition,
-            &self.effect_category,
-            &self.effect_type,
-            self.params.as_deref().unwrap_or_default(),
-        )?;
+        let effect = self.effect(canvas.edition)?;
         let edit = Edit::Place(Box::new(Place {
             track: Choice {
                 name: self.track_name.clone(),

@@ -9,15 +9,15 @@ use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
-use crate::draft::material::{Animations, MediaKind, Phase};
+use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
 use crate::draft::segment::{self, Clip, Picture};
 use crate::draft::track::Kind;
 use crate::engine::edit::{Edit, Place, Used};
 use crate::engine::lengths;
 use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
-use crate::engine::{self, Engine, Target};
-use crate::error::{Error, Result};
+use crate::engine::{self, Canvas, Engine, Target};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
 
@@ -160,6 +160,31 @@ impl AddImage {
         }
     }
 
+    fn transition(&self, edition: Edition) -> Result<Option<Transition>> {
+        parts::transition(
+            edition,
+            self.transition.as_deref(),
+            self.transition_duration,
+        )
+    }
+
+    fn mask(&self, canvas: Canvas) -> Result<Option<Mask>> {
+        parts::mask(
+            canvas,
+            MaskWish {
+                name: self.mask_type.as_deref(),
+                center_x: self.mask_center_x,
+                center_y: self.mask_center_y,
+                size: self.mask_size,
+                rotation: self.mask_rotation,
+                feather: self.mask_feather,
+                invert: self.mask_invert,
+                rect_width: self.mask_rect_width,
+                round_corner: self.mask_round_corner,
+            },
+        )
+    }
+
     /// Entrance and exit, or one movement of the whole, which excludes them.
     fn animations(&self, edition: Edition, length: Micros) -> Result<Option<Animations>> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
@@ -236,30 +261,34 @@ impl Tool for AddImage {
         }
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        let target = faults.of(lengths::span(self.start, self.end)).unwrap_or_default();
+        for (argument, kind, phase, name) in [
+            ("intro_animation", catalog::Kind::VideoIntro, Phase::In, &self.intro_animation),
+            ("animation", catalog::Kind::VideoIntro, Phase::In, &self.animation),
+            ("outro_animation", catalog::Kind::VideoOutro, Phase::Out, &self.outro_animation),
+            ("combo_animation", catalog::Kind::VideoCombo, Phase::Group, &self.combo_animation),
+        ] {
+            if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
+                faults.of(parts::animation(canvas.edition, argument, kind, phase, name));
+            }
+        }
+        faults.of(self.animations(canvas.edition, target.duration));
+        faults.of(self.transition(canvas.edition));
+        faults.of(self.mask(canvas));
+        faults.of(parts::blur(self.background_blur));
+        faults.of(args::folder(self.draft_folder.as_deref()));
+        faults
+    }
+
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
         let canvas = engine.canvas(self.target())?;
         let target = lengths::span(self.start, self.end)?;
         let animations = self.animations(canvas.edition, target.duration)?;
-        let transition = parts::transition(
-            canvas.edition,
-            self.transition.as_deref(),
-            self.transition_duration,
-        )?;
-        let mask = parts::mask(
-            canvas,
-            MaskWish {
-                name: self.mask_type.as_deref(),
-                center_x: self.mask_center_x,
-                center_y: self.mask_center_y,
-                size: self.mask_size,
-                rotation: self.mask_rotation,
-                feather: self.mask_feather,
-                invert: self.mask_invert,
-                rect_width: self.mask_rect_width,
-                round_corner: self.mask_round_corner,
-            },
-        )?;
+        let transition = self.transition(canvas.edition)?;
+        let mask = self.mask(canvas)?;
         let blur = parts::blur(self.background_blur)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
         let looked = engine

@@ -15,8 +15,8 @@ use crate::engine::edit::{Edit, Place};
 use crate::engine::lengths;
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
-use crate::engine::{self, Engine, Target};
-use crate::error::Result;
+use crate::engine::{self, Canvas, Engine, Target};
+use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 
 /// Shows a sticker from `start` to `end`.
@@ -134,6 +134,12 @@ impl Tool for AddSticker {
             track: self.track_name.clone().unwrap_or_default(),
             dependent: false,
         }
+    }
+
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(lengths::span(self.start, self.end));
+        faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

@@ -18,7 +18,7 @@ use crate::engine::edit::{Captions, Cue, Edit};
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target, subtitle};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::tools::add_text::background_style;
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
@@ -157,14 +157,19 @@ impl AddSubtitle {
         }
     }
 
-    /// The subtitles as text, wherever they are.
-    async fn subtitles(&self, engine: &Engine) -> Result<String> {
+    /// Where the subtitles are, if they are not the argument itself.
+    fn elsewhere(&self) -> Option<&str> {
         let srt = self.srt.trim();
         let is_url = ["http://", "https://", "file://"]
             .iter()
             .any(|scheme| srt.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
         let is_path = !srt.contains('\n') && !srt.contains("-->") && Path::new(srt).is_absolute();
-        if is_url || is_path {
+        (is_url || is_path).then_some(srt)
+    }
+
+    /// The subtitles as text, wherever they are.
+    async fn subtitles(&self, engine: &Engine) -> Result<String> {
+        if let Some(srt) = self.elsewhere() {
             let bytes = parts::of("srt", engine.media().text(srt, MAX_BYTES).await)?;
             return Ok(subtitle::decode(&bytes));
         }
@@ -245,6 +250,15 @@ impl Tool for AddSubtitle {
             track: self.track_name.clone().unwrap_or_default(),
             dependent: false,
         }
+    }
+
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(self.look(canvas, Clip::default()));
+        if self.elsewhere().is_none() {
+            faults.of(parts::of("srt", subtitle::parse(&subtitle::inline(&self.srt))));
+        }
+        faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

@@ -18,7 +18,7 @@ use crate::engine::lengths;
 use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
@@ -546,6 +546,29 @@ impl Tool for AddText {
             track: self.track_name.clone().unwrap_or_default(),
             dependent: false,
         }
+    }
+
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        let target = faults.of(lengths::span(self.start, self.end)).unwrap_or_default();
+        let styles = self.text_styles.iter().enumerate();
+        let fonts = styles.filter_map(|(index, style)| {
+            Some((format!("text_styles[{index}].font"), style.font.as_deref()?))
+        });
+        let own = self.font.as_deref().map(|name| ("font".to_owned(), name));
+        for (argument, name) in own.into_iter().chain(fonts) {
+            faults.of(parts::font(canvas.edition, &argument, name));
+        }
+        for (argument, kind, phase, name) in [
+            ("intro_animation", catalog::Kind::TextIntro, Phase::In, &self.intro_animation),
+            ("outro_animation", catalog::Kind::TextOutro, Phase::Out, &self.outro_animation),
+        ] {
+            if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
+                faults.of(parts::animation(canvas.edition, argument, kind, phase, name));
+            }
+        }
+        faults.of(self.text(canvas, Clip::default(), target.duration, true));
+        faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

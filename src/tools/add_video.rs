@@ -9,17 +9,17 @@ use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
-use crate::draft::material::MediaKind;
+use crate::draft::material::{Mask, MediaKind, Transition};
 use crate::draft::segment::{self, Clip, Picture};
 use crate::draft::track::Kind;
 use crate::engine::edit::{Edit, Place, Used};
 use crate::engine::lengths::{self, TargetOf, Wish};
 use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
-use crate::engine::{self, Engine, Target};
-use crate::error::Result;
+use crate::engine::{self, Canvas, Engine, Target};
+use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
-use crate::units::Micros;
+use crate::units::{Edition, Micros};
 
 /// Places a video, whole or in part, on a video track.
 ///
@@ -161,6 +161,40 @@ impl AddVideo {
             (end, _) => end.filter(|end| *end != 0.0),
         }
     }
+
+    fn wish(&self, strict: bool) -> Wish {
+        Wish {
+            start: self.start,
+            end: self.end(strict),
+            target_start: self.target_start,
+            speed: self.speed,
+        }
+    }
+
+    fn transition(&self, edition: Edition) -> Result<Option<Transition>> {
+        parts::transition(
+            edition,
+            self.transition.as_deref(),
+            Some(self.transition_duration),
+        )
+    }
+
+    fn mask(&self, canvas: Canvas) -> Result<Option<Mask>> {
+        parts::mask(
+            canvas,
+            MaskWish {
+                name: self.mask_type.as_deref(),
+                center_x: self.mask_center_x,
+                center_y: self.mask_center_y,
+                size: self.mask_size,
+                rotation: self.mask_rotation,
+                feather: self.mask_feather,
+                invert: self.mask_invert,
+                rect_width: self.mask_rect_width,
+                round_corner: self.mask_round_corner,
+            },
+        )
+    }
 }
 
 impl Tool for AddVideo {
@@ -190,38 +224,25 @@ impl Tool for AddVideo {
         }
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(self.transition(canvas.edition));
+        faults.of(self.mask(canvas));
+        faults.of(parts::blur(self.background_blur));
+        faults.of(args::folder(self.draft_folder.as_deref()));
+        faults.of(lengths::fit(self.wish(true), None, TargetOf::Video));
+        faults
+    }
+
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
         let canvas = engine.canvas(self.target())?;
-        let transition = parts::transition(
-            canvas.edition,
-            self.transition.as_deref(),
-            Some(self.transition_duration),
-        )?;
-        let mask = parts::mask(
-            canvas,
-            MaskWish {
-                name: self.mask_type.as_deref(),
-                center_x: self.mask_center_x,
-                center_y: self.mask_center_y,
-                size: self.mask_size,
-                rotation: self.mask_rotation,
-                feather: self.mask_feather,
-                invert: self.mask_invert,
-                rect_width: self.mask_rect_width,
-                round_corner: self.mask_round_corner,
-            },
-        )?;
+        let transition = self.transition(canvas.edition)?;
+        let mask = self.mask(canvas)?;
         let blur = parts::blur(self.background_blur)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
         args::no_text_for_length(call, self.end.is_none())?;
-        let end = self.end(strict);
-        let wish = Wish {
-            start: self.start,
-            end,
-            target_start: self.target_start,
-            speed: self.speed,
-        };
+        let wish = self.wish(strict);
         // What is wrong in itself is told before the file is asked for.
         lengths::fit(wish, None, TargetOf::Video)?;
         let looked = engine
@@ -229,7 +250,7 @@ impl Tool for AddVideo {
                 "video_url",
                 &self.video_url,
                 MediaKind::Video,
-                end.is_some(),
+                wish.end.is_some(),
                 strict,
             )
             .await?;

@@ -11,8 +11,8 @@ use crate::args;
 use crate::draft::keyframe::Property;
 use crate::engine::edit::{Edit, Point, Points};
 use crate::engine::parts;
-use crate::engine::{self, Engine, Target};
-use crate::error::{Error, Result};
+use crate::engine::{self, Canvas, Engine, Target};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 use crate::units::Micros;
 
@@ -191,6 +191,12 @@ impl Tool for AddVideoKeyframe {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn faults_on(&self, _canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        faults.of(self.points(true));
+        faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

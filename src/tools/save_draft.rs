@@ -1,5 +1,7 @@
 //! `save_draft`: the draft as a folder that the app opens.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,11 +9,12 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
-use crate::engine::Engine;
-use crate::engine::profile::AppOs;
-use crate::engine::saving::SaveWish;
-use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Texts, Tool, Turn};
+use crate::engine::profile::{AppOs, Profile};
+use crate::engine::saving::{Progress, SaveWish};
+use crate::engine::{Canvas, Engine};
+use crate::error::{Error, Faults, Result};
+use crate::progress::{self, Step};
+use crate::tools::{Call, Hints, Object, Texts, Tool, Turn};
 
 /// Writes the draft with its media as a folder that the app opens; tells where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,11 +58,24 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub refuse_while_running: bool,
+    /// Seconds to wait before `running` is answered; 45 without.
+    #[serde(default, deserialize_with = "args::own_seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 3600))]
+    pub wait_s: Option<f64>,
 }
 
+/// How long a client is kept waiting unless it says so, in seconds: some give up after 60.
+const PATIENCE_S: f64 = 45.0;
+
 /// Where the draft is.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Saved {
+    /// `running` where it is not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Then: ask `job_status` with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
     /// The folder that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
@@ -81,6 +97,44 @@ pub(crate) struct Saved {
     /// What to know of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl SaveDraft {
+    async fn save(
+        &self,
+        engine: &Engine,
+        call: &Call,
+        listener: &(dyn Fn(&Progress) + Send + Sync),
+    ) -> Result<Saved> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing"));
+        };
+        let target_os = match self.target_os.as_deref() {
+            Some(name) => Some(name.parse::<AppOs>()?),
+            None => None,
+        };
+        let wish = SaveWish {
+            folder: self.draft_folder.clone(),
+            name: self.name.clone(),
+            target_os,
+            target_folder: self.target_folder.clone(),
+            profile: self.draft_profile.clone(),
+            app_version: self.app_version.clone(),
+            overwrite: self.overwrite,
+            zip: self.zip,
+            refuse_while_running: self.refuse_while_running,
+        };
+        let saved = engine.save(draft, wish, call, listener).await?;
+        Ok(Saved {
+            folder: Some(saved.folder.to_string_lossy().into_owned()),
+            zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
+            files: Some(saved.files),
+            bytes: Some(saved.bytes),
+            registered: Some(saved.registered),
+            notes: saved.notes,
+            ..Saved::default()
+        })
+    }
 }
 
 impl Tool for SaveDraft {
@@ -115,35 +169,48 @@ impl Tool for SaveDraft {
         Turn::Alone
     }
 
+    fn faults_on(&self, canvas: Canvas) -> Faults {
+        let mut faults = Faults::default();
+        let os = self.target_os.as_deref().map(str::parse::<AppOs>);
+        let os = os.and_then(|os| faults.of(os)).unwrap_or(AppOs::Windows);
+        if let Some(name) = &self.draft_profile {
+            faults.of(Profile::named(name, os));
+        } else if let Some(version) = &self.app_version {
+            faults.of(Profile::for_version(canvas.edition, os, version));
+        }
+        faults.of(args::folder(self.draft_folder.as_deref()));
+        faults
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let seconds = self.wait_s.unwrap_or(PATIENCE_S);
+        Some(Duration::from_secs_f64(seconds.clamp(0.0, 3600.0)))
+    }
+
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Saved> {
-        let Some(draft) = &self.draft_id else {
-            return Err(Error::invalid("`draft_id` is missing"));
+        self.save(engine, call, &|_| ()).await
+    }
+
+    async fn run_telling(&self, engine: &Engine, call: &Call, told: &progress::Progress) -> Result<Saved> {
+        let listener = |progress: &Progress| {
+            let bytes = progress.bytes.filter(|bytes| bytes.done > 0);
+            told(Step {
+                done: progress.exact,
+                total: Some(100.0),
+                message: match bytes {
+                    Some(bytes) => format!("{} ({bytes})", progress.message),
+                    None => progress.message.clone(),
+                },
+                bytes,
+            });
         };
-        let target_os = match self.target_os.as_deref() {
-            Some(name) => Some(name.parse::<AppOs>()?),
-            None => None,
-        };
-        let wish = SaveWish {
-            folder: self.draft_folder.clone(),
-            name: self.name.clone(),
-            target_os,
-            target_folder: self.target_folder.clone(),
-            profile: self.draft_profile.clone(),
-            app_version: self.app_version.clone(),
-            overwrite: self.overwrite,
-            zip: self.zip,
-            refuse_while_running: self.refuse_while_running,
-        };
-        let saved = engine.save(draft, wish, call, &|_| ()).await?;
-        Ok(Saved {
-            folder: Some(saved.folder.to_string_lossy().into_owned()),
-            zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
-            files: Some(saved.files),
-            bytes: Some(saved.bytes),
-            registered: Some(saved.registered),
-            backend: None,
-            notes: saved.notes,
-        })
+        self.save(engine, call, &listener).await
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        arguments.shift_remove("wait_s");
+        arguments
     }
 
     fn reply_to_api(_reply: &Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -312,25 +312,25 @@ fn the_readmes_first_command_makes_a_draft_and_tells_where() {
 
 #[cfg(unix)]
 #[test]
-fn the_basic_workflow_runs_as_single_calls() {
-    let home = Home::new();
-    std::os::unix::fs::symlink(
-        Path::new(ROOT).join("examples"),
-        home.path().join("examples"),
-    )
-    .expect("a link");
-    let output = shell(&home, &["examples/calls/run.sh"])
-        .env("CAPCUT", EXECUTABLE)
-        .output()
-        .expect("a shell");
-    let ran = Ran::from(output).success();
-    assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
-    assert!(
-        home.path()
-            .join("drafts/Basic workflow/draft_content.json")
-            .is_file(),
-        "{ran:#?}"
-    );
+fn the_basic_workflow_runs_as_single_calls_on_both_backends() {
+    let served = Home::new();
+    let examples = Path::new(ROOT).join("examples");
+    let engine = served.engine(&["--allow-dir", &examples.to_string_lossy()]);
+    let mut there = Home::new();
+    there.api(&engine.url).set("CAPCUT_MCP_BACKEND", "remote");
+    for home in [Home::new(), there] {
+        std::os::unix::fs::symlink(&examples, home.path().join("examples")).expect("a link");
+        let output = shell(&home, &["examples/calls/run.sh"])
+            .env("CAPCUT", EXECUTABLE)
+            .output()
+            .expect("a shell");
+        let ran = Ran::from(output).success();
+        assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
+        let saved: Value =
+            serde_json::from_str(ran.stdout.lines().last().expect("the save")).expect("JSON");
+        let folder = Path::new(saved["folder"].as_str().expect("a folder"));
+        assert!(folder.join("draft_content.json").is_file(), "{ran:#?}");
+    }
 }
 
 /// A shell with the environment of an executable that is started in this home.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::racy::{Manners, Racy};
-use crate::support::{Home, Served, media, until};
+use crate::support::{Answer, Home, Served, Server, media, until};
 
 /// Three sounds and `pictures` pictures whose lengths are given, over several tracks, and texts.
 fn plan(pictures: usize) -> Value {
@@ -50,6 +50,11 @@ fn remote(latency_ms: u64) -> (Home, Racy) {
     home.api(&api.server.url)
         .set("CAPCUT_MCP_BACKEND", "remote");
     (home, api)
+}
+
+/// A web server that has nothing.
+fn nothing() -> Server {
+    Server::start(|_| Answer::new(404, "text/plain", "not here"))
 }
 
 fn embedded() -> Home {
@@ -151,11 +156,12 @@ fn the_engine_gives_the_same_draft_for_the_same_plan() {
 #[test]
 fn a_failed_item_is_told_and_the_rest_goes_on() {
     let home = embedded();
+    let nothing = nothing();
     let plan = json!({
         "name": "Partial",
         "visuals": [
             { "image_url": media("picture.jpg"), "duration": 2 },
-            { "image_url": "/nowhere/missing.png", "duration": 2 },
+            { "image_url": format!("{}/missing.png", nothing.url), "duration": 2 },
             { "image_url": media("logo.png"), "duration": 2 },
         ],
         "texts": [{ "text": "here" }],
@@ -185,9 +191,10 @@ fn a_failed_item_is_told_and_the_rest_goes_on() {
 #[test]
 fn an_abort_leaves_nothing_behind_on_the_engine() {
     let home = embedded();
+    let nothing = nothing();
     let plan = json!({
         "name": "Abort", "on_failure": "abort",
-        "visuals": [{ "image_url": "/nowhere/missing.png" }, { "image_url": media("logo.png") }],
+        "visuals": [{ "image_url": format!("{}/missing.png", nothing.url) }, { "image_url": media("logo.png") }],
         "texts": [{ "text": "never" }],
     });
     let (code, report, _) = compose(&home, &plan, &[]);
@@ -206,30 +213,258 @@ fn an_abort_leaves_nothing_behind_on_the_engine() {
     );
 }
 
-#[test]
-fn every_fault_of_a_plan_is_told_before_anything_is_made() {
-    let home = embedded();
-    let plan = json!({
-        "visuals": [
-            { "image_url": "/a.png", "transitoin": "Dissolve" },
-            { "colour": "red" },
-            { "video_url": "/b.mp4", "speed": "fast" },
-        ],
-        "texts": [{ "start": 1 }],
-        "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n", "align_to": "voice" }],
-    });
-    let (code, _, stderr) = compose(&home, &plan, &[]);
+/// Runs a plan that cannot be right; stderr must name every one of these, and nothing may have been made.
+fn refused(home: &Home, plan: &Value, expected: &[&str]) {
+    let (code, _, stderr) = compose(home, plan, &[]);
     assert_eq!(code, 2, "{stderr}");
-    for path in [
-        "visuals[0].transitoin",
-        "visuals[1]",
-        "visuals[2].speed",
-        "texts[0].text",
-    ] {
-        assert!(stderr.contains(path), "{path} in {stderr}");
+    for text in expected {
+        assert!(stderr.contains(text), "{text} in\n{stderr}");
     }
     let drafts = home.call("list_drafts", &json!({})).expect("a list");
     assert_eq!(drafts["drafts"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn every_fault_of_a_plan_is_told_before_anything_is_made() {
+    let plan = json!({
+        "aspect_ratio": "9x16y",
+        "visuals": [
+            { "image_url": media("logo.png"), "transitoin": "Dissolve" },
+            { "colour": "red" },
+            { "video_url": media("clip.mp4"), "speed": "fast" },
+        ],
+        "texts": [{ "start": 1 }, { "text": "a", "font": "Comic Sans of my own" }],
+        "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n", "align_to": "voice" }],
+        "save": { "draft_profile": "capcut-amiga" },
+    });
+    refused(
+        &embedded(),
+        &plan,
+        &[
+            "aspect_ratio",
+            "visuals[0].transitoin",
+            "visuals[1]",
+            "visuals[2].speed",
+            "texts[0].text",
+            "texts[1].font: ",
+            "subtitles[0].align_to",
+            "save.draft_profile",
+        ],
+    );
+}
+
+#[test]
+fn names_that_no_catalog_has_are_told_with_the_nearest_on_both_backends() {
+    let image = "http://127.0.0.1:9/i.png";
+    let plan = json!({
+        "visuals": [
+            { "image_url": image, "transition": "Disolve", "mask_type": "Circel", "outro_animation": "Fade_Outt" },
+            { "video_url": "http://127.0.0.1:9/v.mp4", "end": 2, "transition": "Black Fade", "mask_type": "Hexagram" },
+            { "image_url": image, "combo_animation": "nonsense" },
+        ],
+        "audio": [{ "audio_url": "http://127.0.0.1:9/a.mp3", "end": 2, "effect_type": "Big_Hous" }],
+        "texts": [{
+            "text": "ab", "start": 0, "end": 2, "intro_animation": "Fade In", "outro_animation": "Fade Owt",
+            "text_styles": [{ "start": 0, "end": 1, "font": "Nofont" }],
+        }],
+        "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n", "font": "Nofont" }],
+        "effects": [{ "effect_type": "Vignete", "start": 0, "end": 2 }],
+        "keyframes": [{ "property_type": "opacity" }, { "track_name": "nowhere" }],
+    });
+    let expected = [
+        "visuals[0].transition: CapCut has no transition \"Disolve\" (did you mean `Dissolve`",
+        "visuals[0].mask_type: CapCut has no mask \"Circel\" (did you mean `Circle`",
+        "visuals[0].outro_animation: ",
+        "visuals[1].mask_type: ",
+        "visuals[2].combo_animation: ",
+        "audio[0].effect_type: ",
+        "texts[0].outro_animation: ",
+        "texts[0].text_styles[0].font: ",
+        "subtitles[0].font: ",
+        "effects[0].effect_type: ",
+        "keyframes[0].property_type: ",
+        "keyframes[1].track_name: ",
+    ];
+    refused(&embedded(), &plan, &expected);
+    let (home, api) = remote(1);
+    refused(&home, &plan, &expected);
+    assert_eq!(api.drafts(), 0);
+    // What is right is not told.
+    let (_, _, stderr) = compose(&home, &plan, &[]);
+    assert!(
+        !stderr.contains("visuals[1].transition") && !stderr.contains("intro_animation"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn what_cannot_be_in_time_or_on_disk_is_told_before_anything_is_made() {
+    let home = embedded();
+    let text = home.file("notes.txt", "no picture");
+    let broken = home.file("broken.srt", "1\n00:00:03,000 --> what\nx\n");
+    let plan = json!({
+        "visuals": [
+            { "video_url": media("clip.mp4"), "start": 3, "end": 1 },
+            { "image_url": media("logo.png"), "start": 4, "end": 6, "track_name": "over" },
+            { "image_url": media("logo.png"), "start": 5, "end": 7, "track_name": "over" },
+            { "image_url": media("logo.png"), "start": 7, "end": 8, "track_name": "over" },
+            { "image_url": "/nowhere/missing.png" },
+            { "image_url": text },
+            { "video_url": media("logo.png") },
+        ],
+        "audio": [{ "audio_url": "https://[broken", "end": 3 }],
+        "texts": [
+            { "text": "a", "start": 6 },
+            { "text": "b", "start": 0, "end": 2 },
+            { "text": "c", "start": 1, "end": 3 },
+            { "text": "d", "start": 1, "end": 3, "track_name": "over" },
+        ],
+        "subtitles": [{ "srt": broken }, { "srt": "/nowhere/missing.srt" }],
+    });
+    refused(
+        &home,
+        &plan,
+        &[
+            "visuals[0].end is 1 s, which is not after `start` (3 s)",
+            "visuals[2]: 5 s to 7 s on track `over` is taken by visuals[1] (4 s to 6 s)",
+            "visuals[4].image_url: no such file: /nowhere/missing.png",
+            "visuals[5].image_url: ",
+            "visuals[6].video_url: ",
+            "add it with `add_image`",
+            "audio[0].audio_url: ",
+            "texts[0].end is 5 s",
+            "texts[2]: 1 s to 3 s on track `text_main` is taken by texts[1]",
+            "texts[3].track_name: track `over` holds pictures (visuals[1])",
+            "subtitles[0].srt: ",
+            "subtitles[1].srt: no such file",
+        ],
+    );
+}
+
+#[test]
+fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
+    let home = embedded();
+    let plan = json!({
+        "visuals": [{ "image_url": media("logo.png"), "duration": 8 }],
+        "audio": [
+            { "audio_url": media("voice.mp3"), "loop": true, "fade_in": 0.5, "fade_out": "1.25", "track_name": "voice" },
+            { "audio_url": media("music.mp3"), "end": 1, "fade_in": 0.75, "fade_out": 2, "track_name": "music" },
+            { "audio_url": media("music.mp3"), "fit": "video", "track_name": "plain" },
+        ],
+    });
+    let (code, report, stderr) = compose(&home, &plan, &["--draft-folder", "drafts"]);
+    assert_eq!(code, 0, "{stderr}\n{report}");
+    let folder = std::path::PathBuf::from(report["folder"].as_str().expect("a folder"));
+    let document = ["draft_info.json", "draft_content.json"]
+        .iter()
+        .find_map(|name| std::fs::read(folder.join(name)).ok())
+        .expect("a document");
+    let document: Value = serde_json::from_slice(&document).expect("JSON");
+    let fades = document["materials"]["audio_fades"]
+        .as_array()
+        .expect("fades");
+    let fade_of = |segment: &Value| {
+        let refs = segment["extra_material_refs"].as_array().expect("refs");
+        let fade = fades.iter().find(|fade| refs.contains(&fade["id"]))?;
+        assert_eq!(
+            (&fade["type"], &fade["fade_type"]),
+            (&json!("audio_fade"), &json!(0))
+        );
+        Some((
+            fade["fade_in_duration"].as_i64()?,
+            fade["fade_out_duration"].as_i64()?,
+        ))
+    };
+    let on = |track: &str| -> Vec<Option<(i64, i64)>> {
+        let tracks = document["tracks"].as_array().expect("tracks");
+        let track = tracks
+            .iter()
+            .find(|t| t["name"] == track)
+            .expect("the track");
+        track["segments"]
+            .as_array()
+            .expect("segments")
+            .iter()
+            .map(fade_of)
+            .collect()
+    };
+    // The sound as a whole fades: its first turn in, its last one out.
+    let voice = on("voice");
+    assert_eq!(voice, [Some((500_000, 0)), None, Some((0, 1_250_000))]);
+    assert_eq!(
+        on("music"),
+        [Some((750_000, 250_000))],
+        "cut to the sound's length"
+    );
+    assert!(
+        report.to_string().contains("were cut to 0.75 s and 0.25 s"),
+        "{report}"
+    );
+    assert_eq!(on("plain"), [None]);
+
+    let (home, api) = remote(1);
+    refused(
+        &home,
+        &plan,
+        &[
+            "audio[0].fade_in is 0.5 s",
+            "audio[1].fade_in",
+            "--backend embedded",
+        ],
+    );
+    assert_eq!(api.drafts(), 0);
+    let sound = json!({ "audio_url": media("music.mp3"), "fade_out": 1 });
+    let (code, stderr) = home.call("add_audio", &sound).expect_err("a server cannot");
+    assert_eq!(
+        (code, stderr.contains("`fade_out` is 1 s")),
+        (2, true),
+        "{stderr}"
+    );
+    assert_eq!(api.server.count("/add_audio"), 0);
+}
+
+/// Over HTTP they are fields that the API does not know.
+#[test]
+fn fades_are_ignored_over_http() {
+    let home = Home::new();
+    let served = home.engine(&[
+        "--allow-dir",
+        &media("music.mp3")
+            .parent()
+            .expect("a folder")
+            .to_string_lossy(),
+    ]);
+    let sound = json!({ "audio_url": media("music.mp3"), "fade_in": 1, "fade_out": "no number" });
+    let made = served.output("/add_audio", &sound).expect("added");
+    let script = served
+        .output("/query_script", &json!({ "draft_id": made["draft_id"] }))
+        .expect("the script");
+    let script: Value = serde_json::from_str(script.as_str().expect("text")).expect("JSON");
+    assert_eq!(script["materials"]["audio_fades"], json!([]));
+    assert_eq!(
+        script["tracks"][0]["segments"].as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
+/// Lengths are known only after the media were looked at, which is before anything is made.
+#[test]
+fn overlaps_that_follow_from_the_lengths_of_media_are_told_before_anything_is_made() {
+    let plan = json!({ "visuals": [
+        { "video_url": media("clip.mp4") },
+        { "image_url": media("logo.png") },
+        { "image_url": media("logo.png"), "start": 3.5, "end": 5 },
+    ]});
+    for home in [embedded(), remote(1).0] {
+        refused(
+            &home,
+            &plan,
+            &[
+                "visuals[2]: 3.5 s to 5 s",
+                "is taken by visuals[0] (0 s to 4 s)",
+            ],
+        );
+    }
 }
 
 #[test]
@@ -503,4 +738,286 @@ fn every_example_makes_a_complete_draft_on_both_backends() {
             ran.stdout
         );
     }
+}
+
+/// Of each report line that counts: what became of the draft.
+fn statuses(home: &Home, report: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(home.path().join(report)).expect("a report");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines
+        .filter(|line| line["status"] != "started")
+        .map(|line| line["status"].as_str().expect("a status").to_owned())
+        .collect()
+}
+
+#[test]
+fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
+    let home = embedded();
+    let nothing = nothing();
+    let picture =
+        |url: String| json!({ "visuals": [{ "image_url": url, "duration": 1 }], "save": false });
+    let good = picture(media("logo.png").to_string_lossy().into_owned());
+    let lines = format!(
+        "{good}\n\n{}\n{good}\n",
+        picture(format!("{}/a.png", nothing.url))
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "-",
+            "--jobs",
+            "1",
+            "--on-error",
+            "stop",
+            "--report",
+            "stop.jsonl",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("1 of 3 drafts are complete"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
+    assert_eq!(statuses(&home, "stop.jsonl"), ["complete", "failed"]);
+    let ran = home.run_with(
+        &[
+            "compose", "-", "--jobs", "1", "--report", "go.jsonl", "--json",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert_eq!(
+        statuses(&home, "go.jsonl"),
+        ["complete", "failed", "complete"]
+    );
+    let last = ran.stdout.lines().last().expect("a summary");
+    let summary: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(
+        (&summary["event"], &summary["complete"]),
+        (&json!("summary"), &json!(2))
+    );
+    // Every plan is looked at before the first is begun.
+    let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\n");
+    let ran = home.run_with(&["compose", "-", "--report", "none.jsonl"], &wrong);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("-:2: texts[0].text"), "{}", ran.stderr);
+    assert!(!home.path().join("none.jsonl").exists());
+}
+
+#[test]
+fn a_batch_tries_again_and_takes_its_inputs_from_stdin() {
+    let home = embedded();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let logo = std::fs::read(media("logo.png")).expect("the logo");
+    let shaky = Server::start(move |_| {
+        if asked.fetch_add(1, Ordering::SeqCst) < 2 {
+            Answer::new(404, "text/plain", "not yet")
+        } else {
+            Answer::new(200, "image/png", logo.clone())
+        }
+    });
+    home.file(
+        "plan.toml",
+        format!(
+            "name = \"${{title}}\"\nsave = false\n[[visuals]]\nimage_url = \"{}/a.png\"\nduration = \"${{seconds}}\"\n",
+            shaky.url
+        ),
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "--template",
+            "plan.toml",
+            "--inputs",
+            "-",
+            "--retries",
+            "3",
+            "--retry-delay",
+            "0",
+            "--report",
+            "out.jsonl",
+        ],
+        "{\"title\": \"One\", \"seconds\": 1.5}\n",
+    );
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(statuses(&home, "out.jsonl"), ["complete"]);
+    let text = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    assert!(last["tries"].as_u64().expect("a number") > 1, "{last}");
+}
+
+#[test]
+fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
+    let (home, api) = remote(1);
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    let template =
+        json!({ "texts": [{ "text": "${title}", "start": 0, "end": 1 }], "save": false });
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "template": template, "inputs": [{ "title": "a" }, {}], "plans": [{ "texts": [{}] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("line 2: texts[0].text: the placeholder"),
+        "{error}"
+    );
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "plans": [template, { "effects": [{ "effect_type": "Nope" }] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("plans[1]: effects[0].effect_type"),
+        "{error}"
+    );
+    assert_eq!(api.drafts(), 0);
+    let begun = client
+        .call(
+            "compose_batch",
+            json!({ "template": template, "inputs": [{ "title": "a" }, { "title": "b" }] }),
+        )
+        .expect("begun");
+    let done = client
+        .call(
+            "job_status",
+            json!({ "job_id": begun["job_id"], "wait_s": 30 }),
+        )
+        .expect("done");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(
+        done["report"]["drafts"].as_array().map(Vec::len),
+        Some(2),
+        "{done}"
+    );
+    assert_eq!(api.drafts(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_run_and_tells_what_was_done() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(150),
+        steady: true,
+    });
+    let mut home = Home::new();
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote");
+    let file = home.file("plan.json", plan(40).to_string());
+    let child = home
+        .command(&["compose", &file.to_string_lossy(), "--json"])
+        .spawn()
+        .expect("it starts");
+    until("some of it is there", || api.server.count("/add_") >= 6);
+    let pressed = std::time::Instant::now();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        pressed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        pressed.elapsed()
+    );
+    assert_eq!(output.status.code(), Some(130));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let event: Value = serde_json::from_str(text.lines().last().expect("a report")).expect("JSON");
+    let report = &event["report"];
+    assert_eq!(report["outcome"], "cancelled", "{report}");
+    assert!(report["totals"]["ok"].as_u64() >= Some(1), "{report}");
+    assert!(report["totals"]["skipped"].as_u64() >= Some(20), "{report}");
+    let count = api.server.count("/add_");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        api.server.count("/add_"),
+        count,
+        "nothing is sent afterwards"
+    );
+}
+
+#[test]
+fn both_branches_are_waited_for_only_so_long() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_secs(2),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[sync]\ntimeout_s = 0.4\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote")
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let (code, report, stderr) = compose(&home, &plan(4), &[]);
+    assert_eq!(code, 1, "{stderr}");
+    let rows = report["items"].as_array().expect("rows");
+    let late: Vec<&Value> = rows
+        .iter()
+        .filter(|row| {
+            row["error"]
+                .as_str()
+                .is_some_and(|e| e.contains("sync point"))
+        })
+        .collect();
+    assert_eq!(late.len(), 3 + 4, "sounds and pictures: {report}");
+    assert_eq!(
+        report["totals"]["ok"], 2,
+        "the texts follow all the same: {report}"
+    );
+    let phase = report["phases"]["fan_out_ms"].as_f64().expect("a time");
+    assert!((390.0..1500.0).contains(&phase), "{phase}");
+}
+
+/// A server that is started again has forgotten its drafts: made again from the journal, the run goes on here.
+#[test]
+fn a_run_goes_on_after_its_server_was_started_again() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(30),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[retry]\nunsent = { tries = 1, backoff = \"linear\", first_wait_s = 0.1, longest_wait_s = 0.1, jitter = false }\n[breaker]\nfailures = 1000\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    let whole = plan(4);
+    let job = client
+        .call("compose_draft", json!({ "plan": whole, "wait_s": 0 }))
+        .expect("running");
+    until("some of it is there", || api.server.count("/add_") >= 3);
+    api.down.store(true, Ordering::SeqCst);
+    api.forget();
+    let broken = client
+        .call(
+            "job_status",
+            json!({ "job_id": job["job_id"], "wait_s": 60 }),
+        )
+        .expect("told");
+    assert_ne!(broken["status"], "complete", "{broken}");
+    let draft = broken["draft_id"].clone();
+    assert!(
+        broken["report"]["totals"]["ok"].as_u64() < Some(9),
+        "{broken}"
+    );
+    api.down.store(false, Ordering::SeqCst);
+    let moved = client
+        .call(
+            "recover_draft",
+            json!({ "draft_id": draft, "to": "embedded" }),
+        )
+        .expect("made again");
+    let done = client
+        .call(
+            "compose_draft",
+            json!({ "plan": whole, "resume": moved["draft_id"] }),
+        )
+        .expect("taken up again");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(done["report"]["totals"]["segments_in_draft"], 9, "{done}");
 }

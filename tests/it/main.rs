@@ -4,6 +4,7 @@ mod cli;
 mod compose;
 mod engine;
 mod http;
+mod jobs;
 mod metrics;
 mod racy;
 mod remote;

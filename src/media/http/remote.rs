@@ -214,7 +214,7 @@ struct Streamed {
 }
 
 fn stream(http: &Http, shown: &str, guard: &Guard, response: Response) -> Result<Streamed> {
-    let body = Body::new(response, shown, &http.limits);
+    let body = Body::new(response, shown, http);
     Ok(Streamed {
         asker: asker(http, shown, guard),
         total: body.total,

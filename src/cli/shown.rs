@@ -1,0 +1,126 @@
+//! What the shell shows while it works: a bar on a terminal; elsewhere lines, events or nothing.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::exec::{Progress, Step};
+use crate::progress::Pace;
+
+/// How often lines tell of what is not done yet.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+/// What is shown where there is no terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Without {
+    /// A line on stderr for each step.
+    Lines,
+    /// A JSON line on stdout for each step, also on a terminal.
+    Events,
+    Nothing,
+}
+
+impl Without {
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Events } else { Self::Lines }
+    }
+}
+
+pub(super) struct Shown {
+    without: Without,
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    pub(crate) fn new(without: Without) -> Self {
+        let bar = without != Without::Events && std::io::stderr().is_terminal();
+        let bar = bar.then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} % {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { without, bar }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let (without, bar) = (self.without, self.bar.clone());
+        let pace = Pace::every(LINE_EVERY);
+        Arc::new(move |step: Step| match (&bar, without) {
+            (Some(bar), _) => show(bar, &step),
+            (None, Without::Events) => event(&as_event(&step)),
+            (None, Without::Lines) if step.done.fract() == 0.0 || pace.is_due() => {
+                say(&match step.total {
+                    Some(total) => format!("[{}/{total}] {}", step.done.floor(), step.message),
+                    None => step.message,
+                });
+            }
+            (None, _) => {}
+        })
+    }
+
+    /// One of many drafts is done.
+    pub(crate) fn draft(
+        &self,
+        done: usize,
+        total: usize,
+        told: String,
+        as_event: impl FnOnce() -> Value,
+    ) {
+        match (&self.bar, self.without) {
+            (Some(bar), _) => show(
+                bar,
+                &Step {
+                    done: done as f64,
+                    total: Some(total as f64),
+                    message: told,
+                    bytes: None,
+                },
+            ),
+            (None, Without::Events) => event(&as_event()),
+            (None, Without::Lines) => say(&format!("[{done}/{total}] {told}")),
+            (None, Without::Nothing) => {}
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// In thousandths, as a step may be a part of one.
+fn show(bar: &ProgressBar, step: &Step) {
+    if let Some(total) = step.total {
+        bar.set_length((total * 1000.0) as u64);
+    }
+    bar.set_position((step.done * 1000.0) as u64);
+    bar.set_message(step.message.clone());
+}
+
+fn as_event(step: &Step) -> Value {
+    let mut event = json!({
+        "event": "step", "done": step.done, "total": step.total, "message": step.message,
+    });
+    if let Some(bytes) = step.bytes {
+        event["bytes"] = json!(bytes.done);
+        event["total_bytes"] = json!(bytes.of);
+    }
+    event
+}
+
+/// Events are extra: a stdout that is closed is told when the result is printed.
+fn event(event: &Value) {
+    let _ = cli::print(&event.to_string());
+}
+
+fn say(text: &str) {
+    // Progress that nobody reads is no failure.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,220 @@
+//! What is wrong with a plan, all of it, before anything is made.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use serde_json::{Value, json};
+
+use super::layout::{self, Item, Lengths};
+use super::plan::{Plan, Save, Section};
+use crate::catalog;
+use crate::draft::ids::DraftId;
+use crate::draft::material::MediaKind;
+use crate::engine::{Canvas, Engine, subtitle};
+use crate::error::{Error, Faults, Result};
+use crate::exec::{App, Backend};
+use crate::local;
+use crate::media::Media;
+use crate::tools::{Manner, Object, Request};
+
+/// Files of this machine that are looked at at once.
+const LOOKS: usize = 8;
+/// The most that a subtitle file may hold.
+const SUBTITLE_BYTES: u64 = 16 << 20;
+
+/// A plan in which nothing is wrong that can be known now.
+#[derive(Clone)]
+pub(crate) struct Checked {
+    pub items: Vec<Item>,
+    /// Arguments of `create_draft`.
+    pub create: Object,
+}
+
+/// Reads the plan, or tells every fault of it, each with its path; on the backend that keeps `draft`, or that
+/// would keep a new one.
+pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) -> Result<Checked> {
+    let (items, mut faults) = layout::decode(plan);
+    let all = faults.is_empty();
+    let mut told = |path: &str, error: &Error| faults.extend(lines(path, error));
+    let create = create_arguments(plan);
+    let created = decode("create_draft", create.clone());
+    if let Err(error) = &created {
+        told("", error);
+    }
+    let keeper = app.keeper(draft).await;
+    let mut edition = app.engine.edition();
+    let mut knows_all_names = true;
+    let mut remote = false;
+    if let Ok(Backend::Remote(server)) = &keeper {
+        remote = true;
+        if let Ok(server) = server.server(&app.journal).await {
+            edition = server.edition;
+            knows_all_names = server.dialect.names_are_ours();
+        }
+    }
+    let side = |name: &str| {
+        let arguments = created
+            .as_ref()
+            .ok()
+            .map(|request| &request.call().arguments);
+        arguments.and_then(|arguments| arguments.get(name)?.as_f64())
+    };
+    let canvas = Canvas {
+        width: side("width").unwrap_or_else(crate::args::default::width),
+        height: side("height").unwrap_or_else(crate::args::default::height),
+        edition,
+    };
+    if let Some(Save::With(arguments)) = &plan.save {
+        let mut arguments = arguments.clone();
+        arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
+        match decode("save_draft", arguments) {
+            Ok(request) => {
+                for error in request.faults_on(canvas).0 {
+                    told("save", &error);
+                }
+            }
+            Err(error) => told("save", &error),
+        }
+    }
+
+    let placed = layout::lay_out(items.clone(), &Lengths::new(), all);
+    // Of a looped sound the first turn stands for all.
+    let placed: Vec<&Item> = placed.iter().filter(|item| !item.is_repeated()).collect();
+    for item in &placed {
+        let found = match item.spec.read(item.arguments.clone(), Manner::Strict) {
+            Ok(request) => {
+                let mut found = request.faults_on(canvas);
+                if remote && let Err(error) = request.only_here() {
+                    found.add(error);
+                }
+                found
+            }
+            Err(error) => Faults(vec![error]),
+        };
+        for error in found.0 {
+            if knows_all_names || !catalog::is_unknown(&error) {
+                told(item.plan_path(), &error);
+            }
+        }
+    }
+    faults.extend(layout::conflicts(placed.iter().copied()));
+    if draft.is_none() && all {
+        faults.extend(without_track(&placed));
+    }
+    // What a server can read is known to the server.
+    if let Ok(Backend::Embedded(engine)) = &keeper {
+        let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
+            .iter()
+            .map(|item| look(engine, item).boxed())
+            .collect();
+        let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
+        faults.extend(looked.into_iter().flatten());
+    }
+    refuse(faults)?;
+    keeper?;
+    Ok(Checked { items, create })
+}
+
+/// An error of all faults, if there are any.
+pub(crate) fn refuse(faults: Vec<String>) -> Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(faults.join("\n")))
+}
+
+/// Keyframes on tracks that nothing in the plan stands on.
+fn without_track(items: &[&Item]) -> Vec<String> {
+    let (keyframes, others): (Vec<&Item>, Vec<&Item>) = items
+        .iter()
+        .partition(|item| item.section == Section::Keyframes);
+    let tracks: BTreeSet<&str> = others.iter().map(|item| item.track()).collect();
+    let missing = keyframes
+        .iter()
+        .filter(|item| !tracks.contains(item.track()));
+    let known = match tracks.len() {
+        0 => "it has none".to_owned(),
+        _ => format!(
+            "it has {}",
+            tracks.iter().copied().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    missing
+        .map(|item| {
+            format!(
+                "{}.track_name: nothing in the plan is on a track `{}`; {known}",
+                item.path,
+                item.track()
+            )
+        })
+        .collect()
+}
+
+/// What is wrong with the item's file, if it is on this machine.
+async fn look(engine: &Engine, item: &Item) -> Vec<String> {
+    let text = |key: &str| item.arguments.get(key).and_then(Value::as_str);
+    let kinds = [
+        ("video_url", MediaKind::Video),
+        ("image_url", MediaKind::Photo),
+        ("audio_url", MediaKind::Audio),
+    ];
+    for (argument, kind) in kinds {
+        if let Some(source) = text(argument).filter(|source| Media::is_here(source)) {
+            let looked = engine.look(argument, source, kind, true, true).await;
+            return looked
+                .err()
+                .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
+        }
+    }
+    if item.section == Section::Subtitles
+        && let Some(path) = text("srt").map(str::trim)
+        && !path.contains('\n')
+        && std::path::Path::new(path).is_absolute()
+    {
+        let read = match engine.media().text(path, SUBTITLE_BYTES).await {
+            Ok(bytes) => subtitle::parse(&subtitle::decode(&bytes)),
+            Err(error) => Err(error),
+        };
+        let read = crate::engine::parts::of("srt", read);
+        return read
+            .err()
+            .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
+    }
+    Vec::new()
+}
+
+/// "`transition`: …" of an item is `visuals[3].transition: …` of the plan; its hint stands behind it.
+fn lines(path: &str, error: &Error) -> Vec<String> {
+    let text = error.to_string();
+    let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    let mut lines: Vec<String> = message.lines().map(|line| layout::at(path, line)).collect();
+    if let Some(last) = lines.last_mut().filter(|_| !hint.is_empty()) {
+        *last = format!("{last} ({hint})");
+    }
+    lines
+}
+
+fn create_arguments(plan: &Plan) -> Object {
+    let mut arguments = Object::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            arguments.insert(key.to_owned(), value);
+        }
+    };
+    put("width", plan.width.map(Value::from));
+    put("height", plan.height.map(Value::from));
+    put("aspect_ratio", plan.aspect_ratio.clone().map(Value::from));
+    put("resolution", plan.resolution.clone().map(Value::from));
+    put("name", plan.name.clone().map(Value::from));
+    put("note", plan.note.clone().map(Value::from));
+    arguments
+}
+
+/// Arguments of a tool as its request.
+pub(crate) fn decode(tool: &str, arguments: Object) -> Result<Box<dyn Request>> {
+    local::find(tool)
+        .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
+        .decode(arguments, Manner::Strict)
+}

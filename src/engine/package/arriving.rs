@@ -1,0 +1,67 @@
+//! How far the files of a save are, byte by byte.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Progress;
+use crate::progress::{Bytes, Pace};
+
+/// What has arrived of each file.
+pub(super) struct Arriving {
+    files: Mutex<Vec<File>>,
+    pace: Pace,
+}
+
+#[derive(Clone, Copy, Default)]
+struct File {
+    begun: bool,
+    ended: bool,
+    done: u64,
+    of: Option<u64>,
+}
+
+impl Arriving {
+    pub(crate) fn of(files: usize) -> Self {
+        Self {
+            files: Mutex::new(vec![File::default(); files]),
+            pace: Pace::default(),
+        }
+    }
+
+    /// How far all are after this, if it is time to tell.
+    pub(crate) fn bytes(&self, index: usize, done: u64, of: Option<u64>) -> Option<Progress> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files[index] = File {
+            begun: true,
+            ended: false,
+            done,
+            of,
+        };
+        self.pace.is_due().then(|| told(&files))
+    }
+
+    pub(crate) fn ended(&self, index: usize) -> Progress {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files[index].ended = true;
+        told(&files)
+    }
+}
+
+fn told(files: &[File]) -> Progress {
+    let files_done = files.iter().filter(|file| file.ended).count() as u64;
+    let part = files.iter().filter(|file| !file.ended).filter_map(|file| {
+        let of = file.of.filter(|of| *of > 0)?;
+        Some((file.done as f64 / of as f64).min(1.0))
+    });
+    // Of how many bytes is known once every file has said its size.
+    let all_known = files.iter().all(|file| file.begun && file.of.is_some());
+    Progress {
+        files_done,
+        files: files.len() as u64,
+        part: part.sum(),
+        bytes: Bytes {
+            done: files.iter().map(|file| file.done).sum(),
+            of: all_known.then(|| files.iter().filter_map(|file| file.of).sum()),
+        },
+        message: format!("media {files_done} of {}", files.len()),
+    }
+}

@@ -1,0 +1,537 @@
+//! Work that takes long: what is told meanwhile, what goes on without its client, what is stopped at once.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Home, PATIENCE, Server, media};
+
+/// Seconds of the sound below.
+const SECONDS: usize = 20;
+
+/// A quiet sound of almost 2 MB.
+fn wav() -> Vec<u8> {
+    let (rate, bytes) = (48_000_u32, 48_000 * 2 * SECONDS as u32);
+    let mut wav = Vec::with_capacity(bytes as usize + 44);
+    wav.extend(b"RIFF");
+    wav.extend((bytes + 36).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend(1_u16.to_le_bytes());
+    wav.extend(1_u16.to_le_bytes());
+    wav.extend(rate.to_le_bytes());
+    wav.extend((rate * 2).to_le_bytes());
+    wav.extend(2_u16.to_le_bytes());
+    wav.extend(16_u16.to_le_bytes());
+    wav.extend(b"data");
+    wav.extend(bytes.to_le_bytes());
+    wav.resize(bytes as usize + 44, 0);
+    wav
+}
+
+/// A clip with 2 MB of nothing before what tells its length.
+fn mp4() -> Vec<u8> {
+    let clip = std::fs::read(media("clip.mp4")).expect("the clip");
+    let first = u32::from_be_bytes(clip[..4].try_into().expect("four bytes")) as usize;
+    let nothing = 2_000_000_u32;
+    let mut mp4 = clip[..first].to_vec();
+    mp4.extend(nothing.to_be_bytes());
+    mp4.extend(b"free");
+    mp4.resize(first + nothing as usize, 0);
+    mp4.extend(&clip[first..]);
+    mp4
+}
+
+/// A web server whose `/quick.wav` gives parts at once and all of it slowly, and whose `/slow.wav` and
+/// `/slow.mp4` give no parts and everything slowly. It tells when a client hung up in the middle.
+struct Slow {
+    url: String,
+    gone: Receiver<Instant>,
+    begun: Receiver<()>,
+}
+
+impl Slow {
+    fn start(pause: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (gone, when) = mpsc::channel();
+        let (begins, begun) = mpsc::channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (gone, begins) = (gone.clone(), begins.clone());
+                thread::spawn(move || {
+                    if serve(&stream, pause, &begins).is_err() {
+                        let _ = gone.send(Instant::now());
+                    }
+                });
+            }
+        });
+        Self {
+            url,
+            gone: when,
+            begun,
+        }
+    }
+}
+
+fn serve(
+    mut stream: &TcpStream,
+    pause: Duration,
+    begins: &mpsc::Sender<()>,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let ranged = line.contains("/quick.wav");
+    let body = if line.contains("mp4") { mp4() } else { wav() };
+    let mut range = None;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let header = header.trim_end().to_ascii_lowercase();
+        if let Some(of) = header.strip_prefix("range: bytes=") {
+            range = of.split_once('-').and_then(|(from, to)| {
+                Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?))
+            });
+        }
+        if header.is_empty() {
+            break;
+        }
+    }
+    if let Some((from, to)) = range.filter(|_| ranged) {
+        let to = to.min(body.len() - 1);
+        write!(
+            stream,
+            "HTTP/1.1 206 Part\r\nConnection: close\r\nContent-Range: bytes {from}-{to}/{}\r\nContent-Length: {}\r\n\r\n",
+            body.len(),
+            to + 1 - from
+        )?;
+        return stream.write_all(&body[from..=to]);
+    }
+    write!(
+        stream,
+        "HTTP/1.1 200 All\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    let _ = begins.send(());
+    for piece in body.chunks(body.len() / 20 + 1) {
+        stream.write_all(piece)?;
+        // A client that hangs up is noticed at once.
+        stream.set_read_timeout(Some(pause))?;
+        match stream.read(&mut [0; 16]) {
+            Ok(_) => return Err(std::io::ErrorKind::ConnectionReset.into()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn embedded() -> Home {
+    let mut home = Home::new();
+    home.set("CAPCUT_MCP_BACKEND", "embedded");
+    home
+}
+
+fn started(home: &Home) -> Client {
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    client
+}
+
+/// A draft with the sound in it, not saved yet.
+fn draft_with_sound(client: &mut Client, url: &str) -> Value {
+    let sound = json!({ "audio_url": format!("{url}/quick.wav") });
+    let placed = client.call("add_audio", sound).expect("placed");
+    placed["draft_id"].clone()
+}
+
+fn is_saved(report: &Value) {
+    let folder = report["folder"].as_str().expect("a folder");
+    let assets = Path::new(folder).join("assets/audio");
+    let files: Vec<_> = std::fs::read_dir(&assets).expect("assets").collect();
+    assert_eq!(files.len(), 1, "{report}");
+}
+
+#[test]
+fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
+    let slow = Slow::start(Duration::from_millis(60));
+    let home = embedded();
+    let mut client = started(&home);
+    let draft = draft_with_sound(&mut client, &slow.url);
+    let running = client
+        .call("save_draft", json!({ "draft_id": draft, "wait_s": 0.2 }))
+        .expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    let job = running["job_id"].clone();
+    let told = client
+        .call("job_status", json!({ "job_id": job }))
+        .expect("told");
+    assert_eq!(told["status"], "running", "{told}");
+    assert_eq!(told["draft_id"], draft);
+    let done = client
+        .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
+        .expect("done");
+    assert_eq!(done["status"], "done", "{done}");
+    is_saved(&done["report"]);
+    // A save that is done in time is answered as ever.
+    let saved = client
+        .call(
+            "save_draft",
+            json!({ "draft_id": draft, "overwrite": true }),
+        )
+        .expect("saved");
+    assert!(
+        saved["job_id"].is_null() && saved["status"].is_null(),
+        "{saved}"
+    );
+    is_saved(&saved);
+}
+
+#[test]
+fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
+    let slow = Slow::start(Duration::from_millis(60));
+    let home = embedded();
+    let mut client = started(&home);
+    let draft = draft_with_sound(&mut client, &slow.url);
+    let wish = json!({ "draft_id": draft, "wait_s": 0 });
+    let running = client.call("save_draft", wish.clone()).expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    assert_eq!(client.end(), 0);
+    let mut client = started(&home);
+    let job = json!({ "job_id": running["job_id"] });
+    let done = client.call("job_status", job).expect("remembered");
+    assert_eq!(done["status"], "done", "{done}");
+    is_saved(&done["report"]);
+    // What was killed meanwhile says so, and how to go on.
+    let running = client.call("save_draft", wish).expect("running");
+    client.child.kill().expect("killed");
+    client.wait();
+    let mut client = started(&home);
+    let job = json!({ "job_id": running["job_id"] });
+    let told = client.call("job_status", job.clone()).expect("remembered");
+    assert_eq!(told["status"], "interrupted", "{told}");
+    assert!(
+        told["message"]
+            .as_str()
+            .expect("text")
+            .contains("`save_draft`"),
+        "{told}"
+    );
+    let error = client
+        .call("compose_draft", json!({ "resume": job["job_id"] }))
+        .expect_err("a save is no plan");
+    assert!(error.contains("`save_draft`"), "{error}");
+}
+
+#[test]
+fn a_shell_is_told_of_the_job_and_sees_it_end() {
+    let slow = Slow::start(Duration::from_millis(40));
+    let home = embedded();
+    let sound = json!({ "audio_url": format!("{}/quick.wav", slow.url) });
+    let draft = home.call("add_audio", &sound).expect("placed")["draft_id"].clone();
+    let running = home
+        .call("save_draft", &json!({ "draft_id": draft, "wait_s": 0 }))
+        .expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    let done = home
+        .call("job_status", &json!({ "job_id": running["job_id"] }))
+        .expect("told");
+    assert_eq!(done["status"], "done", "{done}");
+    is_saved(&done["report"]);
+}
+
+#[test]
+fn a_failed_save_keeps_its_kind_and_its_hint() {
+    let home = embedded();
+    let (code, stderr) = home
+        .call("save_draft", &json!({ "draft_id": "dfd_cat_1_00000000" }))
+        .expect_err("there is no such draft");
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("dfd_cat_1_00000000"), "{stderr}");
+}
+
+/// Calls with a progress token; the answer and what was told until then: how far, of how much, in words.
+fn telling(client: &mut Client, tool: &str, arguments: &Value) -> (Value, Vec<(f64, f64, String)>) {
+    let id = client.ask(
+        "tools/call",
+        json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "t" } }),
+    );
+    let mut steps = Vec::new();
+    loop {
+        let message = client.message().expect("an answer");
+        if message["method"] == "notifications/progress" {
+            let told = &message["params"];
+            steps.push((
+                told["progress"].as_f64().expect("a number"),
+                told["total"].as_f64().unwrap_or(f64::NAN),
+                told["message"].as_str().unwrap_or_default().to_owned(),
+            ));
+        } else if message["id"] == json!(id) {
+            return (message["result"]["structuredContent"].clone(), steps);
+        }
+    }
+}
+
+fn rises(steps: &[(f64, f64, String)]) {
+    assert!(
+        steps.windows(2).all(|pair| pair[0].0 < pair[1].0),
+        "{steps:?}"
+    );
+    assert!(steps.iter().all(|step| step.0 <= step.1), "{steps:?}");
+}
+
+#[test]
+fn bytes_are_told_while_a_save_fetches_them() {
+    let slow = Slow::start(Duration::from_millis(60));
+    let home = embedded();
+    let mut client = started(&home);
+    let draft = draft_with_sound(&mut client, &slow.url);
+    let (saved, steps) = telling(&mut client, "save_draft", &json!({ "draft_id": draft }));
+    is_saved(&saved);
+    rises(&steps);
+    let bytes: Vec<_> = steps
+        .iter()
+        .filter(|step| step.2.contains(" of 1.9 MB"))
+        .collect();
+    assert!(bytes.len() >= 3, "{steps:?}");
+    assert!(
+        bytes.iter().all(|step| (10.0..=70.0).contains(&step.0)),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn bytes_are_told_while_a_plan_is_made() {
+    let slow = Slow::start(Duration::from_millis(60));
+    let home = embedded();
+    let plan =
+        json!({ "name": "Bytes", "audio": [{ "audio_url": format!("{}/slow.wav", slow.url) }] });
+    let mut client = started(&home);
+    let (reply, steps) = telling(&mut client, "compose_draft", &json!({ "plan": plan }));
+    assert_eq!(reply["status"], "complete", "{reply}");
+    rises(&steps);
+    assert!(
+        steps.iter().all(|step| (step.1 - 2.0).abs() < f64::EPSILON),
+        "an item and the save: {steps:?}"
+    );
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.2.starts_with("save: ") && step.2.contains("MB")),
+        "{steps:?}"
+    );
+    let mut plan = plan;
+    plan["name"] = json!("More bytes");
+    let file = home.file("plan.json", plan.to_string());
+    let ran = home
+        .run(&["compose", &file.to_string_lossy(), "--json"])
+        .success();
+    let events: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|event: &Value| event["event"] == "step")
+        .collect();
+    let with_bytes: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["bytes"].is_u64())
+        .collect();
+    assert!(with_bytes.len() >= 2, "{events:?}");
+    assert!(
+        with_bytes
+            .iter()
+            .any(|event| event["total_bytes"] == json!(wav().len())),
+        "{events:?}"
+    );
+}
+
+/// What is read of a source without parts, to know what it is, is told too.
+#[test]
+fn bytes_are_told_while_media_are_looked_at() {
+    let slow = Slow::start(Duration::from_millis(60));
+    let home = embedded();
+    let plan =
+        json!({ "visuals": [{ "video_url": format!("{}/slow.mp4", slow.url) }], "save": false });
+    let file = home.file("plan.json", plan.to_string());
+    let ran = home
+        .run(&["compose", &file.to_string_lossy(), "--json"])
+        .success();
+    let looked: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.contains("looked at 0 of 1 media ("))
+        .collect();
+    assert!(looked.len() >= 2, "{}\n{}", ran.stdout, ran.stderr);
+}
+
+/// A CapCut API whose save blocks and whose status tells how far it is.
+fn blocking_api(save: Duration) -> Server {
+    let saving: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let made = AtomicU64::new(0);
+    Server::start(move |asked| {
+        let id = match asked.json()["draft_id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => format!(
+                "dfd_cat_1767225600_{:08x}",
+                made.fetch_add(1, Ordering::SeqCst)
+            ),
+        };
+        let draft = json!({ "draft_id": id, "draft_url": "" });
+        match asked.path.as_str() {
+            "/create_draft" | "/add_text" => Answer::success(&draft),
+            "/get_mask_types" => {
+                Answer::success(&json!([{ "name": "Circle" }, { "name": "Heart" }]))
+            }
+            "/query_script" => {
+                let script = json!({ "materials": {}, "tracks": [{ "name": "text_main", "type": "text", "segments": [
+                    { "target_timerange": { "start": 0, "duration": 1_000_000 } },
+                ] }] });
+                Answer::success(&json!(script.to_string()))
+            }
+            "/save_draft" => {
+                *saving.lock().expect("not poisoned") = Some(Instant::now());
+                thread::sleep(save);
+                Answer::success(&json!({ "draft_url": "", "success": true }))
+            }
+            "/query_draft_status" => {
+                let since = saving
+                    .lock()
+                    .expect("not poisoned")
+                    .map_or(Duration::ZERO, |since| since.elapsed());
+                let is_done = since >= save;
+                let part = (since.as_secs_f64() / save.as_secs_f64()).min(1.0);
+                Answer::success(&json!({
+                    "status": if is_done { "completed" } else { "processing" },
+                    "message": if is_done { "Draft creation completed" } else { "Downloaded 1/2 files" },
+                    "progress": (10.0 + part * 60.0) as u64, "completed_files": 1, "total_files": 2, "draft_url": "",
+                }))
+            }
+            _ => Answer::new(
+                404,
+                "text/html",
+                "<!doctype html><title>404 Not Found</title>",
+            ),
+        }
+    })
+}
+
+#[test]
+fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
+    let api = blocking_api(Duration::from_millis(2500));
+    let mut home = Home::new();
+    home.api(&api.url).set("CAPCUT_MCP_BACKEND", "remote");
+    let mut client = started(&home);
+    let made = client.call("create_draft", json!({})).expect("made");
+    let wish = json!({ "draft_id": made["draft_id"] });
+    let (saved, steps) = telling(&mut client, "save_draft", &wish);
+    assert_eq!(saved["backend"], "remote", "{saved}");
+    rises(&steps);
+    let relayed = |steps: &[(f64, f64, String)]| {
+        steps
+            .iter()
+            .filter(|step| step.2.contains("Downloaded 1/2 files"))
+            .count()
+    };
+    assert!(relayed(&steps) >= 3, "{steps:?}");
+
+    let mut wish = wish;
+    wish["wait_s"] = json!(0.3);
+    let running = client.call("save_draft", wish).expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    let job = running["job_id"].clone();
+    thread::sleep(Duration::from_millis(1200));
+    let told = client
+        .call("job_status", json!({ "job_id": job }))
+        .expect("told");
+    assert_eq!(
+        (&told["status"], &told["total"]),
+        (&json!("running"), &json!(100.0)),
+        "{told}"
+    );
+    assert!(
+        told["message"]
+            .as_str()
+            .expect("text")
+            .contains("Downloaded 1/2 files"),
+        "{told}"
+    );
+    let done = client
+        .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
+        .expect("done");
+    assert_eq!(done["status"], "done", "{done}");
+
+    let plan = json!({ "texts": [{ "text": "a", "start": 0, "end": 1 }] });
+    let (reply, steps) = telling(&mut client, "compose_draft", &json!({ "plan": plan }));
+    assert_eq!(reply["status"], "complete", "{reply}");
+    rises(&steps);
+    assert!(relayed(&steps) >= 3, "{steps:?}");
+    let sent = api
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.path == "/save_draft");
+    assert!(
+        sent.into_iter()
+            .all(|asked| asked.json()["wait_s"].is_null()),
+        "it is ours alone"
+    );
+}
+
+/// From the cancellation to the server's notice that nobody reads any more: the best of three, for the machine
+/// may be busy.
+fn let_go_after(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> Duration {
+    let home = embedded();
+    let tries = (0..3).map(|_| {
+        // A pause longer than what is measured: it is the hang-up that is noticed, not the next piece.
+        let slow = Slow::start(Duration::from_secs(5));
+        let mut client = started(&home);
+        let arguments = arguments(&mut client, &slow.url);
+        let id = client.ask(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        );
+        slow.begun
+            .recv_timeout(PATIENCE)
+            .expect("the download begins");
+        thread::sleep(Duration::from_millis(100));
+        assert!(slow.gone.try_recv().is_err(), "the download goes on");
+        let start = Instant::now();
+        client.notify("notifications/cancelled", json!({ "requestId": id }));
+        let gone = slow
+            .gone
+            .recv_timeout(PATIENCE)
+            .expect("the download is stopped");
+        assert_eq!(client.end(), 0);
+        gone - start
+    });
+    tries.min().expect("three tries")
+}
+
+#[test]
+fn downloads_stop_within_a_tenth_of_a_second_of_the_cancellation() {
+    let limit = Duration::from_millis(100);
+    let save = let_go_after(
+        "save_draft",
+        |client, url| json!({ "draft_id": draft_with_sound(client, url) }),
+    );
+    assert!(save < limit, "save_draft: {save:?}");
+    let plan = |file: &'static str| move |_: &mut Client, url: &str| json!({ "plan": { "audio": [{ "audio_url": format!("{url}/{file}") }] } });
+    let saving = let_go_after("compose_draft", plan("quick.wav"));
+    assert!(saving < limit, "compose_draft, its save: {saving:?}");
+    let looking = let_go_after(
+        "add_video",
+        |_, url| json!({ "video_url": format!("{url}/slow.mp4") }),
+    );
+    assert!(looking < limit, "add_video: {looking:?}");
+}
