@@ -5,6 +5,7 @@ mod compose;
 mod engine;
 mod http;
 mod metrics;
+mod preview;
 mod racy;
 mod remote;
 mod save;
