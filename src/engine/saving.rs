@@ -103,11 +103,13 @@ pub(crate) struct SaveWish {
     pub name: Option<String>,
     pub target_os: Option<AppOs>,
     pub target_folder: Option<String>,
+    /// It leaves this machine, wherever to.
+    pub portable: bool,
     pub profile: Option<String>,
     pub app_version: Option<String>,
     pub overwrite: bool,
     pub zip: bool,
-    pub refuse_while_running: bool,
+    pub while_running: WhileRunning,
 }
 
 /// Where the folder is made, and which machine's paths are written into it.
@@ -245,11 +247,7 @@ impl Engine {
             target: place.target,
             overwrite: wish.overwrite,
             zip: wish.zip,
-            while_running: if wish.refuse_while_running {
-                WhileRunning::Refuse
-            } else {
-                WhileRunning::Warn
-            },
+            while_running: wish.while_running,
         };
         Ok((request, place.note))
     }
@@ -261,7 +259,7 @@ impl Engine {
         folder: Option<&str>,
         strict: bool,
     ) -> Result<Place> {
-        if wish.target_os.is_some() || wish.target_folder.is_some() {
+        if wish.portable || wish.target_os.is_some() || wish.target_folder.is_some() {
             let os = wish.target_os.unwrap_or_else(|| {
                 wish.target_folder
                     .as_deref()

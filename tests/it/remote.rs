@@ -322,7 +322,7 @@ fn saving(drafts: &Path, settings: &str) -> (Server, Home) {
         _ => None,
     });
     let mut home = home(&server);
-    let config = format!("[api]\ndrafts_folder = {:?}\n{settings}", drafts);
+    let config = format!("[api]\ndrafts_folder = '{}'\n{settings}", drafts.display());
     let config = home.file("tools.toml", config);
     home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
     home.call("create_draft", &json!({})).unwrap();
