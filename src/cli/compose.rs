@@ -54,6 +54,9 @@ pub(crate) struct Compose {
     /// The app's version that the drafts are for, such as `9.1.0`.
     #[arg(long, value_name = "VERSION")]
     app_version: Option<String>,
+    /// Instead of a version: a profile by name, such as `jianying_legacy`.
+    #[arg(long, value_name = "NAME", conflicts_with = "app_version")]
+    draft_profile: Option<String>,
     /// Writes drafts for any machine: no ids and no paths of this one.
     #[arg(long)]
     portable: bool,
@@ -198,6 +201,9 @@ impl Compose {
         }
         if let Some(version) = &self.app_version {
             arguments.insert("app_version".into(), json!(version));
+        }
+        if let Some(profile) = &self.draft_profile {
+            arguments.insert("draft_profile".into(), json!(profile));
         }
         if self.portable {
             arguments.insert("portable".into(), json!(true));
