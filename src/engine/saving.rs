@@ -156,7 +156,9 @@ impl Engine {
             self.learn(id, call).await?;
             let draft = self.read(id, Draft::clone)?;
             *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
-            let (request, note) = self.request(&draft, &wish, folder.as_deref(), strict)?;
+            let (request, note) = self
+                .request(&draft, &wish, folder.as_deref(), strict)
+                .await?;
             let mut saved = package::save(&draft, &request, self.media(), &|step| {
                 let percent = (60 * step.files_done)
                     .checked_div(step.files)
@@ -214,7 +216,7 @@ impl Engine {
         saved
     }
 
-    fn request(
+    async fn request(
         &self,
         draft: &Draft,
         wish: &SaveWish,
@@ -229,11 +231,17 @@ impl Engine {
         let profile = match (&wish.profile, &wish.app_version) {
             (Some(name), _) => Profile::named(name, os)?,
             (None, Some(version)) => Profile::for_version(draft.edition, os, version)?,
-            (None, None) => match &place.target {
-                None => Profile::learn(&place.drafts, draft.edition),
-                Some(_) => None,
+            (None, None) => {
+                let (drafts, edition) = (place.drafts.clone(), draft.edition);
+                let is_here = place.target.is_none();
+                package::blocking(move || {
+                    let learnt = is_here.then(|| Profile::learn(&drafts, edition));
+                    Ok(learnt
+                        .flatten()
+                        .unwrap_or_else(|| Profile::built_in(edition, os)))
+                })
+                .await?
             }
-            .unwrap_or_else(|| Profile::built_in(draft.edition, os)),
         };
         let name = match (strict, &wish.name, &draft.name) {
             (true, Some(name), _) => name.clone(),
