@@ -3,6 +3,7 @@
 mod choice;
 pub(crate) mod dialect;
 pub(crate) mod evidence;
+mod mend;
 mod remote;
 mod save;
 mod wire;

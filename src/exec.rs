@@ -156,7 +156,7 @@ impl App {
         journal: Arc<Journal>,
     ) -> Self {
         Self {
-            servers: Servers::new(settings.api_url.as_deref(), &manifest, &media),
+            servers: Servers::new(&settings, &manifest, &media),
             lanes: lanes::Lanes::new(&manifest),
             metrics: Metrics::new(),
             turns: turns::Turns::default(),

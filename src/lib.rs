@@ -11,7 +11,7 @@
 //! | 5 | [`backend`], [`envelope`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
-//! | 2 | [`draft`], [`catalog`], [`media`] | the document, the names, what is known of a file |
+//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, what is known of a file, a drawn timeline |
 //! | 1 | [`error`], [`units`], [`progress`], [`settings`], [`metrics`] | |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
@@ -40,6 +40,7 @@ mod manifest;
 mod mcp;
 mod media;
 mod metrics;
+mod picture;
 mod progress;
 mod settings;
 mod tools;

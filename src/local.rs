@@ -9,6 +9,7 @@ mod get_video_duration;
 mod health_check;
 mod job_status;
 mod list_drafts;
+mod preview_draft;
 mod recover_draft;
 mod search_catalog;
 mod validate_draft;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
@@ -39,6 +41,8 @@ pub(crate) trait LocalTool:
     const TITLE: &'static str;
     const HINTS: Hints;
     const COMFORT: &'static [Comfort] = &[];
+    /// What in the reply names a PNG file, which clients that can are shown.
+    const PICTURE: Option<&'static str> = None;
     type Reply: Serialize + JsonSchema + Send + 'static;
 
     /// The draft that the call is about, if it names one.
@@ -68,6 +72,7 @@ macro_rules! local {
                 $module::$tool::TITLE,
                 $module::$tool::HINTS,
                 $module::$tool::COMFORT,
+                $module::$tool::PICTURE,
                 decode::<$module::$tool>,
             )
         ),*];
@@ -84,6 +89,7 @@ local! {
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
     delete_draft::DeleteDraft,
+    preview_draft::PreviewDraft,
     validate_draft::ValidateDraft,
     recover_draft::RecoverDraft,
     health_check::HealthCheck,
@@ -101,6 +107,27 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
         .get_or_init(|| all().map(|spec| (spec.name, spec)).collect())
         .get(name)
         .copied()
+}
+
+/// The working document of a draft as text, wherever the draft lives.
+pub(crate) async fn script(
+    app: &Arc<App>,
+    draft: &str,
+    cancel: CancellationToken,
+) -> Result<String> {
+    let spec = find("query_script")
+        .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
+    let mut arguments = Object::new();
+    arguments.insert("draft_id".into(), draft.into());
+    let context = Context {
+        cancel,
+        ..Context::default()
+    };
+    let request = spec.decode(arguments, Manner::Strict)?;
+    match app.run(request, context).await?.get_mut("script") {
+        Some(Value::String(script)) => Ok(std::mem::take(script)),
+        _ => Err(Error::internal("the reply has no document")),
+    }
 }
 
 impl<T: LocalTool> Here for T {

@@ -47,6 +47,8 @@ pub(crate) struct Api {
     pub absent_s: f64,
     /// Where the server keeps the drafts that it saves, if this machine can read it.
     pub drafts_folder: String,
+    /// Whether what is wrong with a saved draft is mended where it can be reached.
+    pub mend_saves: bool,
 }
 
 /// How many calls of a kind go at once.

@@ -12,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::FutureExt;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
@@ -237,7 +238,14 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let call = AssertUnwindSafe(self.call(&request.name, arguments, context));
         let result = match call.catch_unwind().await {
-            Ok(Some(Ok(reply))) => success(reply),
+            Ok(Some(Ok(reply))) => match picture(&request.name, &reply).await {
+                Ok(picture) => {
+                    let mut result = success(reply);
+                    result.content.extend(picture);
+                    result
+                }
+                Err(error) => failure(&error),
+            },
             Ok(Some(Err(error))) => failure(&error),
             Ok(None) => return Err(unknown_tool(&request.name)),
             Err(_) => failure(&Error::internal(format!(
@@ -377,6 +385,18 @@ fn success(mut reply: Value) -> CallToolResult {
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(reply);
     result
+}
+
+/// The picture in a reply, if the tool's replies have one.
+async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
+    let Some(path) = local::find(tool).and_then(|spec| reply.get(spec.picture?)?.as_str()) else {
+        return Ok(None);
+    };
+    let bytes = tokio::fs::read(path).await.map_err(|error| {
+        Error::internal(format!("{path} was written, but cannot be read")).source(error)
+    })?;
+    let data = BASE64_STANDARD.encode(bytes);
+    Ok(Some(ContentBlock::image(data, "image/png")))
 }
 
 /// Text only: clients check structured content against the schema of success.

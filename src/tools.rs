@@ -218,6 +218,8 @@ pub(crate) struct Spec {
     /// Whether a CapCut API has it; else it is carried out here.
     pub routed: bool,
     pub texts: Texts,
+    /// What in the reply names a PNG file, which clients that can are shown.
+    pub picture: Option<&'static str>,
     decode: Decode,
     to_api: ToApi,
     make_input: fn() -> Object,
@@ -240,6 +242,7 @@ impl Spec {
             comfort: T::COMFORT,
             routed: true,
             texts: T::TEXTS,
+            picture: None,
             decode: decode_routed::<T>,
             to_api: reply_to_api::<T>,
             make_input: schema::input::<T>,
@@ -254,6 +257,7 @@ impl Spec {
         title: &'static str,
         hints: Hints,
         comfort: &'static [Comfort],
+        picture: Option<&'static str>,
         decode: Decode,
     ) -> Self {
         Self {
@@ -263,6 +267,7 @@ impl Spec {
             comfort,
             routed: false,
             texts: Texts::NONE,
+            picture,
             decode,
             to_api: |reply, _| Ok(reply),
             make_input: schema::input::<T>,

@@ -1,6 +1,7 @@
 //! Which backend a new draft goes to, and the servers by their addresses.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Backend, Remote};
@@ -9,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::Manifest;
 use crate::media::Media;
-use crate::settings::BackendChoice;
+use crate::settings::{BackendChoice, Settings};
 
 /// Who carries a call out, and why that one.
 #[derive(Clone)]
@@ -25,11 +26,14 @@ pub(crate) struct Servers {
     named: bool,
     manifest: Arc<Manifest>,
     media: Arc<Media>,
+    /// Where files are kept as they were before they were mended.
+    data_dir: Option<PathBuf>,
     by_address: Mutex<HashMap<String, Arc<Remote>>>,
 }
 
 impl Servers {
-    pub(crate) fn new(named: Option<&str>, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
+    pub(crate) fn new(settings: &Settings, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
+        let named = settings.api_url.as_deref();
         let addresses = if let Some(url) = named {
             vec![url.to_owned()]
         } else {
@@ -42,6 +46,7 @@ impl Servers {
             named: named.is_some(),
             manifest: Arc::clone(manifest),
             media: Arc::clone(media),
+            data_dir: settings.data_dir().ok().map(Path::to_owned),
             by_address: Mutex::default(),
         }
     }
@@ -56,7 +61,8 @@ impl Servers {
             return Arc::clone(remote);
         }
         let (manifest, media) = (Arc::clone(&self.manifest), Arc::clone(&self.media));
-        let remote = Arc::new(Remote::new(address.to_owned(), manifest, media));
+        let data_dir = self.data_dir.clone();
+        let remote = Arc::new(Remote::new(address.to_owned(), manifest, media, data_dir));
         by_address.insert(address.to_owned(), Arc::clone(&remote));
         remote
     }

@@ -1,5 +1,6 @@
 //! A CapCut API server: how it is asked, and what its answers are worth.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct Remote {
     pub base: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: Arc<Media>,
+    /// Where files are kept as they were before they were mended.
+    pub(super) data_dir: Option<PathBuf>,
     wire: Wire,
     connections: Semaphore,
     known: tokio::sync::Mutex<Option<Known>>,
@@ -47,9 +50,15 @@ pub(super) struct Ask<'a> {
 }
 
 impl Remote {
-    pub(crate) fn new(base: String, manifest: Arc<Manifest>, media: Arc<Media>) -> Self {
+    pub(crate) fn new(
+        base: String,
+        manifest: Arc<Manifest>,
+        media: Arc<Media>,
+        data_dir: Option<PathBuf>,
+    ) -> Self {
         Self {
             base,
+            data_dir,
             connections: Semaphore::new(manifest.api.connections),
             manifest,
             media,

@@ -113,14 +113,18 @@ impl Remote {
                 "mend these sources, then save again; or `recover_draft` with `to: \"embedded\"`",
             )));
         }
-        if let Some(wanted) = wanted
-            && folder
-                .as_ref()
-                .is_none_or(|folder| !folder.starts_with(wanted))
-        {
+        let elsewhere = wanted.filter(|wanted| {
+            let lies_there = |folder: &PathBuf| folder.starts_with(wanted);
+            !folder.as_ref().is_some_and(lies_there)
+        });
+        if let Some(wanted) = elsewhere {
             notes.push(format!(
                 "this server does not write into {wanted:?}: the folder {draft} has to be moved there from where the server keeps it"
             ));
+        }
+        if let Some(folder) = &folder {
+            let stays = elsewhere.is_none();
+            notes.extend(self.judge(folder.clone(), server.edition, stays).await);
         }
         if !output.is_object() {
             output = json!({});

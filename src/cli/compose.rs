@@ -20,6 +20,7 @@ use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
+use crate::tools::Object;
 
 /// Makes whole videos from plans: one draft a file, or one a line of inputs.
 ///
@@ -50,6 +51,15 @@ pub(crate) struct Compose {
     /// The folder that the drafts are written to; goes before what a plan says.
     #[arg(long, value_name = "DIR")]
     draft_folder: Option<PathBuf>,
+    /// The app's version that the drafts are for, such as `9.1.0`.
+    #[arg(long, value_name = "VERSION")]
+    app_version: Option<String>,
+    /// Instead of a version: a profile by name, such as `jianying_legacy`.
+    #[arg(long, value_name = "NAME", conflicts_with = "app_version")]
+    draft_profile: Option<String>,
+    /// Writes drafts for any machine: no ids and no paths of this one.
+    #[arg(long)]
+    portable: bool,
     /// Takes an earlier run of the one plan up again: only what its draft lacks is done.
     #[arg(long, value_name = "DRAFT_ID")]
     resume: Option<String>,
@@ -196,6 +206,25 @@ impl Compose {
         })
     }
 
+    /// What goes before what the plans say of saving.
+    fn saving(&self) -> Object {
+        let mut arguments = Object::new();
+        if let Some(folder) = &self.draft_folder {
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            arguments.insert("draft_folder".into(), json!(folder.to_string_lossy()));
+        }
+        if let Some(version) = &self.app_version {
+            arguments.insert("app_version".into(), json!(version));
+        }
+        if let Some(profile) = &self.draft_profile {
+            arguments.insert("draft_profile".into(), json!(profile));
+        }
+        if self.portable {
+            arguments.insert("portable".into(), json!(true));
+        }
+        arguments
+    }
+
     /// All plans, read and checked before anything is made.
     fn entries(&self) -> Result<Vec<Entry>> {
         let mut set = BTreeMap::new();
@@ -231,14 +260,14 @@ impl Compose {
                 }
             }
         }
+        let saving = self.saving();
         for entry in &mut entries {
-            if let Some(folder) = &self.draft_folder {
+            if !saving.is_empty() {
                 let mut arguments = match entry.plan.save.take() {
                     Some(Save::With(arguments)) => arguments,
-                    _ => crate::tools::Object::new(),
+                    _ => Object::new(),
                 };
-                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-                arguments.insert("draft_folder".to_owned(), json!(folder.to_string_lossy()));
+                arguments.extend(saving.clone());
                 entry.plan.save = Some(Save::With(arguments));
             }
         }

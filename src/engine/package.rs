@@ -14,13 +14,14 @@ mod staging;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
+use crate::draft::finished::{self, Content, Document, File, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
@@ -31,6 +32,7 @@ use crate::media::{Facts, Format, Media, shown};
 use crate::progress::Bytes;
 use crate::units::{Edition, Micros};
 use arriving::Arriving;
+use cover::Cover;
 use files::{Documents, Entry};
 use staging::Staging;
 
@@ -181,7 +183,8 @@ async fn save_document(
         Staging::begin(&drafts, &folder, &draft, overwrite)
     })
     .await?;
-    let fetched = fetch_all(&needed, &staging.path, media, progress).await?;
+    let cover = Arc::new(Cover::of(&working, &needed));
+    let fetched = fetch_all(&needed, &cover, &staging.path, media, progress).await?;
     progress(Progress {
         part: 0.0,
         bytes: Bytes {
@@ -199,6 +202,7 @@ async fn save_document(
         request: request.clone(),
         working,
         fetched,
+        cover,
         running,
         notes,
     };
@@ -213,6 +217,7 @@ struct Job {
     request: SaveRequest,
     working: Value,
     fetched: Vec<Medium>,
+    cover: Arc<Cover>,
     running: Option<String>,
     notes: Vec<String>,
 }
@@ -226,10 +231,23 @@ impl Job {
             Some(_) => self.request.profile.clone().portable(),
             None => self.request.profile.clone(),
         };
-        let documents = self.documents(&profile, &self.home, bytes, now)?;
-        documents.write(&staging.path)?;
-        cover::write(&staging.path, &self.working, &self.fetched);
-        Marker::new(&self.id, &documents.timeline).write(&staging.path)?;
+        let (documents, document) = std::thread::scope(|scope| {
+            if self.cover.is_drawn() {
+                scope.spawn(|| self.cover.write(&staging.path, None));
+            }
+            self.documents(&profile, &self.home, bytes, now)
+        })?;
+        let working = (!self.request.zip).then(|| std::mem::take(&mut self.working));
+        let marker = std::thread::scope(|scope| {
+            // What is not needed any more is freed while the files go to the disk: of a long draft it is a lot.
+            scope.spawn(move || drop((document, working)));
+            let marker = scope.spawn(|| Marker::new(&self.id, &documents.timeline));
+            documents.write(&staging.path)?;
+            marker
+                .join()
+                .map_err(|_| Error::internal("the draft could not be marked"))
+        })?;
+        marker.write(&staging.path)?;
         let final_path = staging.path_of_draft();
         let kept = staging.finish()?;
         let zip = if self.request.zip {
@@ -238,7 +256,7 @@ impl Job {
                 // Beside a folder for this machine, a file for any other.
                 None => Home::anywhere(&self.name),
             };
-            let portable = self.documents(&profile.clone().portable(), &place, bytes, now)?;
+            let (portable, _) = self.documents(&profile.clone().portable(), &place, bytes, now)?;
             let to = self.request.drafts.join(format!("{}.zip", self.name));
             install::zip(&final_path, &self.name, &portable, &profile, &to)?;
             Some(to)
@@ -264,7 +282,13 @@ impl Job {
         })
     }
 
-    fn documents(&self, profile: &Profile, home: &Home, bytes: u64, now: i64) -> Result<Documents> {
+    fn documents(
+        &self,
+        profile: &Profile,
+        home: &Home,
+        bytes: u64,
+        now: i64,
+    ) -> Result<(Documents, Document)> {
         let files: HashMap<_, _> = self
             .fetched
             .iter()
@@ -305,7 +329,7 @@ impl Job {
         documents.now = now;
         documents.duration = duration;
         documents.notes = notes;
-        Ok(documents)
+        Ok((documents, document))
     }
 
     fn register(
@@ -489,6 +513,7 @@ impl Medium {
 /// Brings all media into the folder, or says of every one why it cannot be had.
 async fn fetch_all(
     needed: &[Needed],
+    cover: &Arc<Cover>,
     folder: &Path,
     media: &Media,
     progress: &(dyn Fn(Progress) + Send + Sync),
@@ -509,6 +534,19 @@ async fn fetch_all(
                 }
             };
             let result = fetch_one(needed, (kind, stem), folder, media, &heard).await;
+            if let Ok(medium) = &result
+                && cover.shows(index)
+            {
+                // While the other media come in, as a frame of a video takes its time.
+                let (cover, folder, medium) = (cover.clone(), folder.to_owned(), medium.clone());
+                let made = blocking(move || {
+                    cover.write(&folder, Some(&medium));
+                    Ok(())
+                });
+                if let Err(error) = made.await {
+                    return (index, Err(error));
+                }
+            }
             progress(arriving.ended(index));
             (index, result)
         }));
@@ -635,7 +673,7 @@ pub(crate) fn unwritable(path: &Path, error: std::io::Error) -> Error {
     .source(error)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::engine::marker::Marker;
+use crate::engine::marker::{self, Marker};
 use crate::error::{Error, Result};
 use crate::units::Edition;
 
@@ -353,15 +353,15 @@ pub(crate) fn parts(version: &str) -> Option<Vec<u32>> {
 const TEMPLATE_DEVICE: &str = "c4ca4238a0b923820dcc509a6f75849b";
 
 fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
-    let bytes = fs::read(document).ok()?;
-    if bytes.first() != Some(&b'{') {
+    let folder = document.parent()?;
+    let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let marker = Marker::read(folder);
+    // Ours are known by their age without being read: the marker is written last.
+    if marker.is_some() && modified(document)? <= modified(&folder.join(marker::FILE))? {
         return None;
     }
-    if document
-        .parent()
-        .and_then(Marker::read)
-        .is_some_and(|marker| marker.wrote(&bytes))
-    {
+    let bytes = fs::read(document).ok()?;
+    if bytes.first() != Some(&b'{') || marker.is_some_and(|marker| marker.wrote(&bytes)) {
         return None;
     }
     let root: BTreeMap<&str, &RawValue> = serde_json::from_slice(&bytes).ok()?;

@@ -96,7 +96,8 @@ pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
         return Ok(false);
     }
     if before.is_some() {
-        fs::copy(&path, root.join(BACKUP)).map_err(|error| unwritable(&path, error))?;
+        let bytes = fs::read(&path).map_err(|error| unwritable(&path, error))?;
+        write(&root.join(BACKUP), &bytes)?;
     }
     write(&path, list.to_string().as_bytes())?;
     Ok(true)
@@ -221,12 +222,28 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
     .source(error)
 }
 
-/// Held while the list changes; other processes of ours wait for it.
+/// Held while the list changes; other processes of ours wait for it. What one left that was killed is removed.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
     let file = File::create(&path).map_err(|error| unwritable(&path, error))?;
     file.lock().map_err(|error| unwritable(&path, error))?;
+    let left = [FILE, BACKUP].map(|name| temporary(Path::new(name)));
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if left
+            .iter()
+            .any(|left| name.to_string_lossy().starts_with(left))
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
     Ok(file)
+}
+
+/// How the names begin under which a file is written.
+fn temporary(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".capcut-mcp-{name}.")
 }
 
 /// Replaces a file as a whole.
@@ -234,7 +251,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
-            .prefix(".capcut-mcp-")
+            .prefix(&temporary(path))
             .tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;

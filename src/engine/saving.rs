@@ -108,11 +108,13 @@ pub(crate) struct SaveWish {
     pub name: Option<String>,
     pub target_os: Option<AppOs>,
     pub target_folder: Option<String>,
+    /// It leaves this machine, wherever to.
+    pub portable: bool,
     pub profile: Option<String>,
     pub app_version: Option<String>,
     pub overwrite: bool,
     pub zip: bool,
-    pub refuse_while_running: bool,
+    pub while_running: WhileRunning,
 }
 
 /// Where the folder is made, and which machine's paths are written into it.
@@ -163,7 +165,9 @@ impl Engine {
             self.learn(id, call).await?;
             let draft = self.read(id, Draft::clone)?;
             *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
-            let (request, note) = self.request(&draft, &wish, folder.as_deref(), strict)?;
+            let (request, note) = self
+                .request(&draft, &wish, folder.as_deref(), strict)
+                .await?;
             let mut saved = package::save(&draft, &request, self.media(), &|step| {
                 let percent = (60 * step.files_done)
                     .checked_div(step.files)
@@ -227,7 +231,7 @@ impl Engine {
         saved
     }
 
-    fn request(
+    async fn request(
         &self,
         draft: &Draft,
         wish: &SaveWish,
@@ -242,11 +246,17 @@ impl Engine {
         let profile = match (&wish.profile, &wish.app_version) {
             (Some(name), _) => Profile::named(name, os)?,
             (None, Some(version)) => Profile::for_version(draft.edition, os, version)?,
-            (None, None) => match &place.target {
-                None => Profile::learn(&place.drafts, draft.edition),
-                Some(_) => None,
+            (None, None) => {
+                let (drafts, edition) = (place.drafts.clone(), draft.edition);
+                let is_here = place.target.is_none();
+                package::blocking(move || {
+                    let learnt = is_here.then(|| Profile::learn(&drafts, edition));
+                    Ok(learnt
+                        .flatten()
+                        .unwrap_or_else(|| Profile::built_in(edition, os)))
+                })
+                .await?
             }
-            .unwrap_or_else(|| Profile::built_in(draft.edition, os)),
         };
         let name = match (strict, &wish.name, &draft.name) {
             (true, Some(name), _) => name.clone(),
@@ -260,11 +270,7 @@ impl Engine {
             target: place.target,
             overwrite: wish.overwrite,
             zip: wish.zip,
-            while_running: if wish.refuse_while_running {
-                WhileRunning::Refuse
-            } else {
-                WhileRunning::Warn
-            },
+            while_running: wish.while_running,
         };
         Ok((request, place.note))
     }
@@ -276,7 +282,7 @@ impl Engine {
         folder: Option<&str>,
         strict: bool,
     ) -> Result<Place> {
-        if wish.target_os.is_some() || wish.target_folder.is_some() {
+        if wish.portable || wish.target_os.is_some() || wish.target_folder.is_some() {
             let os = wish.target_os.unwrap_or_else(|| {
                 wish.target_folder
                     .as_deref()

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::exec::{App, Context};
+use crate::exec::App;
 use crate::local;
-use crate::tools::Manner;
 
 const SCHEME: &str = "draft://";
 
@@ -56,21 +54,7 @@ pub(super) async fn read(
         Error::not_found(format!("there is no resource \"{uri}\""))
             .hint("drafts are `draft://DRAFT_ID`")
     })?;
-    let spec = local::find("query_script")
-        .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
-    let mut arguments = crate::tools::Object::new();
-    arguments.insert("draft_id".into(), id.into());
-    let request = spec.decode(arguments, Manner::Strict)?;
-    let context = Context {
-        cancel,
-        ..Context::default()
-    };
-    let mut reply = app.run(request, context).await?;
-    let script = match reply.get_mut("script").map(Value::take) {
-        Some(Value::String(text)) => text,
-        Some(script) => script.to_string(),
-        None => json!(reply).to_string(),
-    };
+    let script = local::script(app, id, cancel).await?;
     let contents = ResourceContents::text(script, uri).with_mime_type("application/json");
     Ok(ReadResourceResult::new(vec![contents]))
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
+use crate::engine::package::WhileRunning;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::saving::{Progress, SaveWish};
 use crate::engine::{Canvas, Engine};
@@ -18,6 +19,7 @@ use crate::tools::{Call, Hints, Object, Texts, Tool, Turn};
 
 /// Writes the draft with its media as a folder that the app opens; tells where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "they are arguments")]
 pub(crate) struct SaveDraft {
     /// The draft.
     #[serde(default, deserialize_with = "args::draft_id")]
@@ -38,6 +40,10 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub target_folder: Option<String>,
+    /// For any machine: no ids and no paths of this one.
+    #[serde(default, deserialize_with = "args::truthy")]
+    #[schemars(with = "bool")]
+    pub portable: bool,
     /// The app's version, e.g. `9.1.0`.
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -118,11 +124,16 @@ impl SaveDraft {
             name: self.name.clone(),
             target_os,
             target_folder: self.target_folder.clone(),
+            portable: self.portable,
             profile: self.draft_profile.clone(),
             app_version: self.app_version.clone(),
             overwrite: self.overwrite,
             zip: self.zip,
-            refuse_while_running: self.refuse_while_running,
+            while_running: if self.refuse_while_running {
+                WhileRunning::Refuse
+            } else {
+                WhileRunning::Warn
+            },
         };
         let saved = engine.save(draft, wish, call, listener).await?;
         Ok(Saved {

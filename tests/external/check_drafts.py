@@ -2,21 +2,30 @@
 """Checks saved drafts with readers that know nothing of this program.
 
     CAPCUT_TEST_DRAFT_OUT=/tmp/out cargo test --lib drafts_for_independent_readers
-    tests/external/check_drafts.py /tmp/out
+    tests/external/check_drafts.py /tmp/out target/debug/capcut-mcp examples
 
-needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0`
-(`CAPCUT_CLI` names its `capcut`). Each folder in OUT is a drafts folder; one that has a `working.json`
-beside its drafts is compared with it as well: the same segments, times and texts. `--readers-only` leaves
-`capcut lint` out, which judges the taste of other programs' drafts too.
+makes the drafts of all plans in `examples` for each profile in /tmp/out, then checks each draft that is there: the
+readers and the linters find nothing wrong with it, and each gives back the segments, times and texts that the
+program told before it saved (`working/NAME.json` beside the draft). Without the last two arguments only what is
+there is checked.
+
+needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0` (`CAPCUT_CLI` names its
+`capcut`).
 """
 
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 FRAME = 1_000_000 / 30
+
+PROFILES = {"capcut-win": "capcut", "capcut-mac": "capcut", "jianying-win": "jianying", "jianying-mac": "jianying"}
+
+# What the examples name that JianYing has under another name.
+IN_JIANYING = {"Fly_In": "渐显", "Circle": "圆形"}
 
 
 def fail(message):
@@ -77,7 +86,41 @@ def run_cli(*arguments):
         return done.returncode, {"output": done.stdout + done.stderr}
 
 
-def check(drafts, folder, modules, readers_only):
+def make(executable, examples, out):
+    """Drafts by all plans of the examples, for each profile."""
+    plans = sorted(path for ending in ("yaml", "toml", "json") for path in examples.glob(f"*.{ending}"))
+    for profile, edition in PROFILES.items():
+        copy = out / ".plans" / edition
+        shutil.copytree(examples, copy, dirs_exist_ok=True)
+        for plan in plans:
+            text = plan.read_text(encoding="utf-8")
+            for name, theirs in IN_JIANYING.items() if edition == "jianying" else ():
+                text = text.replace(name, theirs)
+            (copy / plan.name).write_text(text, encoding="utf-8")
+            drafts = out / f"{profile} {plan.stem}"
+            (drafts / "working").mkdir(parents=True)
+            (drafts / "root_meta_info.json").write_text('{"all_draft_store": [], "draft_ids": 0}', encoding="utf-8")
+            options = ["--backend", "embedded", "--edition", edition, "--data-dir", out / ".data"]
+            inputs = copy / f"{plan.stem}.csv"
+            what = ["--template", copy / plan.name, "--inputs", inputs] if inputs.is_file() else [copy / plan.name]
+            made = run([executable, *options, "compose", *what, "--draft-folder", drafts, "--draft-profile", profile, "--json"])
+            event = json.loads(made.stdout.splitlines()[-1]) if made.stdout else {}
+            reports = event.get("drafts") or [event.get("report", {})]
+            if made.returncode != 0 or not all(report.get("folder") for report in reports):
+                fail(f"{profile}: {plan.name}: exit code {made.returncode}: {made.stdout[-1500:]}{made.stderr[-1500:]}")
+                continue
+            for report in reports:
+                script = run([executable, *options, "call", "query_script", f"draft_id={report['draft_id']}"])
+                name = pathlib.Path(report["folder"]).name
+                (drafts / "working" / f"{name}.json").write_text(json.loads(script.stdout)["script"], encoding="utf-8")
+    return [media.read_bytes() for media in sorted((examples / "media").iterdir())]
+
+
+def run(command):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+
+
+def check(drafts, folder, modules, executable, sources):
     label = f"{drafts.name}/{folder.name}"
     document = json.loads((folder / "draft_content.json").read_bytes())
     if (folder / "draft_content.json").read_bytes() != (folder / "draft_info.json").read_bytes():
@@ -87,21 +130,28 @@ def check(drafts, folder, modules, readers_only):
             path = pathlib.Path(material["path"])
             if not path.is_file() or path.stat().st_size == 0:
                 fail(f"{label}: no file {path}")
+            elif sources and path.read_bytes() not in sources:
+                fail(f"{label}: {path} is not the file that it was")
+    if executable:
+        done = run([executable, "lint", folder, "--json", "--data-dir", drafts.parent / ".data"])
+        problems = json.loads(done.stdout)["problems"] if done.stdout else done.stderr
+        if done.returncode != 0 or problems:
+            fail(f"{label}: our own lint answers {done.returncode}: {problems}")
     for module in modules:
         read_with(module, drafts, folder.name, document)
     code, report = run_cli("diagnose", str(folder))
     if report.get("ok") is not True or report.get("diverged") is not False or report.get("media_registration"):
         fail(f"{label}: capcut diagnose answers {code}: {json.dumps(report)[:1500]}")
-    if readers_only:
-        return
     code, report = run_cli("lint", str(folder), "--no-probe")
     issues = report.get("issues")
     # It looks for the masks of JianYing in a list of another name than the app's own drafts have.
     known = [i for i in issues or [] if i.get("code") == "mask-field-mismatch" and drafts.name.startswith("jianying")]
     if code != 0 or issues is None or len(issues) != len(known):
         fail(f"{label}: capcut lint answers {code}: {json.dumps(report)[:1500]}")
-    working = drafts / "working.json"
-    if working.is_file():
+    working = drafts / "working" / f"{folder.name}.json"
+    if not working.is_file():
+        fail(f"{label}: nothing tells what it was before it was saved")
+    else:
         compare(f"{label}: working document", segments(document), segments(json.loads(working.read_bytes())), FRAME)
 
 
@@ -109,16 +159,24 @@ def main():
     import pycapcut
     import pyJianYingDraft
 
-    root = pathlib.Path(sys.argv[1])
-    count = 0
-    for drafts in sorted(path for path in root.iterdir() if path.is_dir()):
+    arguments = sys.argv[1:]
+    root = pathlib.Path(arguments[0]).resolve()
+    executable = pathlib.Path(arguments[1]).resolve() if len(arguments) > 1 else None
+    sources = make(executable, pathlib.Path(arguments[2]), root) if executable else []
+    counts = {}
+    for drafts in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        is_example = " " in drafts.name
         for folder in sorted(drafts.iterdir()):
             if not (folder / "draft_content.json").is_file() or folder.name.startswith("."):
                 continue
-            check(drafts, folder, [pyJianYingDraft, pycapcut], "--readers-only" in sys.argv)
-            count += 1
-    print(f"{count} drafts checked, {fail.count} faults")
-    return 0 if count and not fail.count else 1
+            modules = [pyJianYingDraft, pycapcut]
+            check(drafts, folder, modules, executable, sources if is_example else [])
+            profile = drafts.name.split(" ")[0]
+            counts[profile] = counts.get(profile, 0) + 1
+    if executable and (set(counts) != set(PROFILES) or len(set(counts.values())) != 1 or min(counts.values()) < 16):
+        fail(f"not every plan has a draft for each profile: {counts}")
+    print(f"{counts} drafts checked, {fail.count} faults")
+    return 0 if counts and not fail.count else 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ filled and queried, wrong arguments come back as readable errors, and sixty-four
 """
 
 import asyncio
+import base64
 import json
 import sys
 import tempfile
@@ -55,8 +56,17 @@ async def talk(session, clip):
 
     draft = (await call(session, "create_draft", {"width": "720", "height": 1280}))["draft_id"]
     await call(session, "add_video", {"draft_id": draft, "video_url": clip})
-    await call(session, "add_text", {"draft_id": draft, "text": "Hello", "start": 0, "end": 2})
+    words = "Hello 世界 مرحبا"
+    await call(session, "add_text", {"draft_id": draft, "text": words, "start": 0, "end": 2})
     await call(session, "query_script", {"draft_id": draft})
+    seen = await session.call_tool("preview_draft", {"draft_id": draft})
+    assert not seen.is_error, seen.content
+    # A note would say which script no font has.
+    assert "notes" not in seen.structured_content, seen.structured_content
+    picture = seen.content[1]
+    assert (picture.type, picture.mime_type) == ("image", "image/png"), picture
+    with open(seen.structured_content["png"], "rb") as file:
+        assert base64.b64decode(picture.data) == file.read()
     await refused(
         session,
         "add_text",

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Checks `capcut-mcp lint` with drafts that other programs make.
 
-    tests/external/lint_others.py target/debug/capcut-mcp examples/media
+    tests/external/lint_others.py target/debug/capcut-mcp examples/media [RECORDINGS]
 
-pyCapCut, pyJianYingDraft and `capcut compile` make a draft each. Our lint must find what each is known to lack and
+pyCapCut, pyJianYingDraft and `capcut compile` make a draft each, and RECORDINGS has folders that the reference server
+wrote. Our lint must find what each is known to lack and
 nothing that it does not; `--fix` must mend it so that the second run changes nothing; the libraries must still read
 the same segments and texts; `capcut lint` must not find more in it than before, and no warning that is not its own.
 
@@ -71,6 +72,26 @@ def with_capcut_cli(drafts, name, media):
     file = drafts.parent / "spec.json"
     file.write_text(json.dumps(spec), encoding="utf-8")
     capcut("compile", file, "--out", drafts / name, "--template", "bundled")
+
+
+def with_recording(recording, media, folder):
+    """The folder that the server wrote, with the media that it was given."""
+    recorded = json.loads(recording.read_text(encoding="utf-8"))
+    by_size = {file.stat().st_size: file for file in media.iterdir() if file.is_file()}
+    for entry in recorded["tree"]:
+        to = folder / entry["path"]
+        text = recorded["files"].get(entry["path"])
+        if text is not None:
+            content = text.get("text") or ""
+            if text.get("json") is not None:
+                content = json.dumps(text["json"]).replace("<draft-1>", folder.name)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_text(content, encoding="utf-8")
+        elif entry["kind"] == "file" and entry["path"].startswith("assets/"):
+            to.parent.mkdir(parents=True, exist_ok=True)
+            # The server converts images.
+            source = by_size.get(entry["size"])
+            to.write_bytes(source.read_bytes() if source else b"\x89PNG\r\n\x1a\n")
 
 
 def document(folder):
@@ -152,6 +173,13 @@ def main():
         check(executable, drafts, "by pyjianyingdraft", libraries, readers)
         with_capcut_cli(drafts, "by capcut-cli", media)
         check(executable, drafts, "by capcut-cli", {"markers-missing", "parts-missing"}, readers)
+        recordings = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+        found = sorted((recordings / "saved").glob("*.json")) if recordings else []
+        assert found or not recordings, f"no recordings in {recordings}"
+        for recording in found:
+            with_recording(recording, recordings / "media", drafts / recording.stem)
+            lacks = {"markers-stale", "template-device", "media-moved", "media-unlisted", "dangling-reference", "unregistered"}
+            check(executable, drafts, recording.stem, lacks, readers)
     finally:
         shutil.rmtree(work)
     print("lint agrees with the readers of others")

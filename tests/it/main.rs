@@ -6,6 +6,7 @@ mod engine;
 mod http;
 mod jobs;
 mod metrics;
+mod preview;
 mod racy;
 mod remote;
 mod save;

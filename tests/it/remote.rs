@@ -1,12 +1,13 @@
 //! Forwarding to a CapCut API: recorded answers, and every shape of failure.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Delivery, Home, Server, free_port};
+use crate::support::{Answer, Asked, Delivery, Home, Server, free_port, media};
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
@@ -281,5 +282,107 @@ fn a_wrong_key_in_the_users_file_is_refused_with_its_place() {
         text.contains("mine.toml:2:1: \"audo\" is no lane")
             && text.contains("did you mean `audio`?"),
         "{text}"
+    );
+}
+
+/// Writes a draft as the reference server does: its template's markers, media that no list has, no right paths.
+fn write_as_the_server(folder: &Path) {
+    let assets = folder.join("assets/video");
+    std::fs::create_dir_all(&assets).unwrap();
+    std::fs::copy(media("clip.mp4"), assets.join("video_1.mp4")).unwrap();
+    let platform = json!({ "app_id": 359_289, "app_source": "cc", "app_version": "6.5.0", "os": "mac",
+        "device_id": "c4ca4238a0b923820dcc509a6f75849b", "hard_disk_id": "307563e0192a94465c0e927fbc482942" });
+    let document = json!({
+        "id": "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B", "version": 360_000, "new_version": "110.0.0", "fps": 30.0,
+        "duration": 1_000_000, "canvas_config": { "width": 1080, "height": 1920, "ratio": "original" },
+        "platform": platform, "last_modified_platform": platform,
+        "materials": { "videos": [{ "id": "m", "type": "video", "path": "", "material_name": "video_1.mp4",
+            "remote_url": "", "duration": 2_000_000, "width": 64, "height": 64, "has_audio": true }] },
+        "tracks": [{ "id": "t", "type": "video", "name": "video_main", "segments": [{ "id": "s", "material_id": "m",
+            "speed": 1.0, "extra_material_refs": ["gone"],
+            "source_timerange": { "start": 0, "duration": 1_000_000 },
+            "target_timerange": { "start": 0, "duration": 1_000_000 } }] }],
+    });
+    std::fs::write(folder.join("draft_info.json"), document.to_string()).unwrap();
+}
+
+/// A server whose saved drafts lie in `drafts`, and a home that knows.
+fn saving(drafts: &Path, settings: &str) -> (Server, Home) {
+    let folder = drafts.join(DRAFT);
+    let written = folder.clone();
+    let server = reference(move |asked| match asked.path.as_str() {
+        "/save_draft" => {
+            write_as_the_server(&written);
+            None
+        }
+        "/query_script" => {
+            let script = std::fs::read_to_string(written.join("draft_info.json")).unwrap();
+            Some(Answer::success(&json!(script)))
+        }
+        _ => None,
+    });
+    let mut home = home(&server);
+    let config = format!("[api]\ndrafts_folder = '{}'\n{settings}", drafts.display());
+    let config = home.file("tools.toml", config);
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    home.call("create_draft", &json!({})).unwrap();
+    (server, home)
+}
+
+fn notes(reply: &Value) -> String {
+    let notes = reply["notes"].as_array().expect("notes");
+    let notes: Vec<_> = notes.iter().filter_map(Value::as_str).collect();
+    notes.join("\n")
+}
+
+#[test]
+fn what_a_server_saved_is_checked_and_mended_where_it_can_be_reached() {
+    let drafts = tempfile::tempdir().unwrap();
+    let (_server, home) = saving(drafts.path(), "");
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("mended: ") && told.contains("as the server wrote them"),
+        "{told}"
+    );
+    let folder = drafts.path().join(DRAFT);
+    assert_eq!(reply["folder"], json!(folder.display().to_string()));
+    let document = std::fs::read_to_string(folder.join("draft_content.json")).unwrap();
+    assert!(
+        !document.contains("c4ca4238a0b9") && !document.contains("gone"),
+        "{document}"
+    );
+    assert!(document.contains("assets/video/video_1.mp4"), "{document}");
+    assert!(folder.join("draft_meta_info.json").is_file());
+    let code = home.run(&["lint", &folder.display().to_string()]).code;
+    assert_eq!(code, 0, "nothing is left to mend");
+}
+
+#[test]
+fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_place() {
+    let drafts = tempfile::tempdir().unwrap();
+    let (_server, home) = saving(drafts.path(), "mend_saves = false\n");
+    let untouched = |reply: &Value| {
+        let told = notes(reply);
+        assert!(
+            told.contains("problems:") && !told.contains("mended: "),
+            "{told}"
+        );
+        let folder = drafts.path().join(DRAFT);
+        assert!(!folder.join("draft_content.json").exists());
+        told
+    };
+    let save = json!({ "draft_id": DRAFT });
+    untouched(&home.call("save_draft", &save).unwrap());
+
+    let (_server, home) = saving(drafts.path(), "");
+    let elsewhere = home.path().join("the app's drafts");
+    let save = json!({ "draft_id": DRAFT, "draft_folder": elsewhere });
+    let told = untouched(&home.call("save_draft", &save).unwrap());
+    assert!(
+        told.contains("moved there") && told.contains("once the folder is in its place"),
+        "{told}"
     );
 }

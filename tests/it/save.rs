@@ -1,1 +1,332 @@
-//! Saved drafts: media of every kind, failures, and crashes in the middle.
+//! Saved drafts: what leaves the machine, and crashes in the middle.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, media};
+
+/// What names the machine of a draft that the app saved.
+const IDS: [&str; 4] = [
+    "device-0123",
+    "disk-4567",
+    "02:00:00:89:ab:cd",
+    "26100.1742",
+];
+
+/// A folder of drafts with one that the app saved itself.
+fn the_apps_folder(home: &mut Home) -> PathBuf {
+    let drafts = home.path().join("app drafts");
+    let platform = json!({
+        "app_id": 359_289, "app_source": "cc", "app_version": "9.3.0", "os": "windows", "device_id": IDS[0],
+        "hard_disk_id": IDS[1], "mac_address": IDS[2], "os_version": IDS[3]
+    });
+    let document = json!({
+        "id": "x", "version": 360_000, "new_version": "184.0.0", "platform": platform,
+        "last_modified_platform": platform, "tracks": [], "materials": {}
+    });
+    home.file("app drafts/0614/draft_content.json", document.to_string());
+    home.file(
+        "app drafts/root_meta_info.json",
+        r#"{"all_draft_store": [], "draft_ids": 0}"#,
+    );
+    home.set("CAPCUT_MCP_DRAFTS_DIR", &drafts.display().to_string());
+    drafts
+}
+
+fn call(home: &Home, tool: &str, arguments: Value) -> Value {
+    home.call_with(&["--backend", "embedded"], tool, &arguments)
+        .unwrap_or_else(|(code, told)| panic!("{tool}: {code}: {told}"))
+}
+
+fn small_draft(home: &Home, name: &str) -> Value {
+    let draft = call(home, "create_draft", json!({ "name": name }))["draft_id"].clone();
+    let clip = json!({ "draft_id": draft, "video_url": media("clip.mp4"), "start": 0, "end": 1 });
+    call(home, "add_video", clip);
+    draft
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        match entry.path() {
+            path if path.is_dir() => found.extend(files(&path)),
+            path => found.push(path),
+        }
+    }
+    found
+}
+
+/// Those of the words that stand in some file of the folder.
+fn named<'a>(folder: &Path, words: &[&'a str]) -> Vec<&'a str> {
+    let all = files(folder);
+    assert!(all.len() > 4, "{all:?}");
+    let bytes: Vec<u8> = all
+        .iter()
+        .flat_map(|file| fs::read(file).unwrap())
+        .collect();
+    let text = String::from_utf8_lossy(&bytes);
+    words
+        .iter()
+        .copied()
+        .filter(|word| text.contains(word))
+        .collect()
+}
+
+#[test]
+fn a_draft_that_leaves_the_machine_names_neither_it_nor_its_folders() {
+    let mut home = Home::new();
+    let drafts = the_apps_folder(&mut home);
+    let here = home.path().display().to_string();
+    let words: Vec<&str> = IDS.iter().copied().chain([here.as_str()]).collect();
+    let draft = small_draft(&home, "trip");
+    let saved = |arguments: Value| {
+        let mut all = json!({ "draft_id": draft, "overwrite": true });
+        all.as_object_mut()
+            .unwrap()
+            .extend(arguments.as_object().unwrap().clone());
+        let reply = call(&home, "save_draft", all);
+        PathBuf::from(reply["folder"].as_str().expect("a folder"))
+    };
+
+    // In place, it is what the app on this machine writes itself.
+    let stays = saved(json!({}));
+    assert!(stays.starts_with(&drafts));
+    assert_eq!(named(&stays, &words), words);
+    let content = fs::read_to_string(stays.join("draft_content.json")).unwrap();
+    assert!(content.contains("184.0.0"), "learnt from the app's draft");
+
+    let out = home.path().join("out");
+    for leaves in [
+        json!({ "portable": true, "draft_folder": out }),
+        json!({ "portable": true, "draft_folder": drafts }),
+        json!({ "portable": true }),
+        json!({ "target_os": "windows", "draft_folder": out }),
+        json!({ "target_folder": "/Users/you/Movies/CapCut/User Data/Projects/com.lveditor.draft" }),
+    ] {
+        let folder = saved(leaves.clone());
+        assert_eq!(named(&folder, &words), [""; 0], "{leaves}");
+    }
+
+    let zipped = saved(json!({ "zip": true }));
+    let zip = fs::File::open(drafts.join("trip.zip")).expect("a zip");
+    let mut zip = zip::ZipArchive::new(zip).unwrap();
+    let unpacked = home.path().join("unpacked");
+    zip.extract(&unpacked).unwrap();
+    assert_eq!(named(&unpacked, &words), [""; 0]);
+    assert_eq!(
+        named(&zipped, &words),
+        words,
+        "beside the folder for this machine"
+    );
+}
+
+#[test]
+fn plans_are_saved_for_any_machine_and_for_a_version_when_the_shell_says_so() {
+    let mut home = Home::new();
+    the_apps_folder(&mut home);
+    let here = home.path().display().to_string();
+    let words: Vec<&str> = IDS.iter().copied().chain([here.as_str()]).collect();
+    let plan = json!({ "name": "ad", "texts": [{ "text": "Hello", "start": 0, "end": 2 }] });
+    let plan = home.file("ad.json", plan.to_string()).display().to_string();
+    let line = [
+        "--backend",
+        "embedded",
+        "compose",
+        &plan,
+        "--draft-folder",
+        "out",
+        "--portable",
+    ];
+    home.run(&line).success();
+    let folder = home.path().join("out/ad");
+    assert_eq!(named(&folder, &words), [""; 0]);
+
+    let line = [
+        "--backend",
+        "embedded",
+        "compose",
+        &plan,
+        "--draft-folder",
+        "old",
+        "--app-version",
+        "7.9.0",
+    ];
+    home.run(&line).success();
+    let content = fs::read_to_string(home.path().join("old/ad/draft_content.json")).unwrap();
+    assert!(content.contains("\"7.9.0\"") && content.contains("\"155.0.0\""));
+}
+
+/// What a folder of drafts may hold besides drafts: the app's list, ours beside it, zips.
+const BESIDE: [&str; 4] = [
+    "root_meta_info.json",
+    "root_meta_info.json.capcut-mcp.bak",
+    ".capcut-mcp.lock",
+    "trip.zip",
+];
+
+/// How many texts a saved draft has; it must be whole.
+fn texts_of(folder: &Path, sources: &[Vec<u8>]) -> usize {
+    let content = fs::read(folder.join("draft_content.json")).expect("the document");
+    assert_eq!(
+        content,
+        fs::read(folder.join("draft_info.json")).expect("its mirror")
+    );
+    let document: Value = serde_json::from_slice(&content).expect("a whole document");
+    let meta = fs::read(folder.join("draft_meta_info.json")).expect("the list of media");
+    let meta: Value = serde_json::from_slice(&meta).expect("a whole list of media");
+    assert_eq!(meta["draft_name"], "trip");
+    let videos = document["materials"]["videos"].as_array().expect("videos");
+    assert_eq!(videos.len(), sources.len());
+    for (video, source) in videos.iter().zip(sources) {
+        let file = Path::new(video["path"].as_str().expect("a path"));
+        assert!(file.starts_with(folder), "{}", file.display());
+        assert!(
+            fs::read(file).expect("the file") == *source,
+            "{} is not whole",
+            file.display()
+        );
+    }
+    document["materials"]["texts"]
+        .as_array()
+        .expect("texts")
+        .len()
+}
+
+/// Kills saves at random moments. `CAPCUT_TEST_KILLS` says how many, for longer runs.
+#[cfg(unix)]
+#[test]
+fn a_save_may_be_killed_at_any_moment() {
+    let kills: u32 =
+        std::env::var("CAPCUT_TEST_KILLS").map_or(24, |text| text.parse().expect("a number"));
+    let mut home = Home::new();
+    let drafts = home.path().join("drafts");
+    home.file(
+        "drafts/root_meta_info.json",
+        r#"{"all_draft_store": [], "draft_ids": 0}"#,
+    );
+    let draft = call(&home, "create_draft", json!({ "name": "trip" }))["draft_id"].clone();
+    let mut sources = Vec::new();
+    for number in 0..12 {
+        let mut bytes = fs::read(media("clip.mp4")).unwrap();
+        // A box that says nothing makes each file another one.
+        bytes.extend([0, 0, 0, 9, b'f', b'r', b'e', b'e', number]);
+        let file = home.file(&format!("{number}.mp4"), &bytes);
+        let clip = json!({ "draft_id": draft, "video_url": file, "start": 0, "end": 1, "target_start": number });
+        call(&home, "add_video", clip);
+        sources.push(bytes);
+    }
+    // Copies take longer than links.
+    let config = home.file("tools.toml", "[limits.media]\nhard_links = false\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+
+    let folder = drafts.join("trip");
+    let (mut texts, mut saved) = (0, 0);
+    let save = |zip: bool| json!({ "draft_id": draft, "draft_folder": drafts, "zip": zip });
+    let names = || {
+        let mut names: Vec<String> = fs::read_dir(&drafts)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !BESIDE.contains(&name.as_str()))
+            .collect();
+        names.sort();
+        names
+    };
+    call(&home, "save_draft", save(true));
+    let started = std::time::Instant::now();
+    call(&home, "save_draft", save(true));
+    let mut longest = started.elapsed().mul_f64(1.2);
+    let (mut killed, mut early, mut late, mut between, mut litter) = (0, 0, 0, 0, 0);
+    let mut dice = Dice::new();
+    for round in 1..=kills {
+        let text = json!({ "draft_id": draft, "text": format!("text {round}"), "start": texts, "end": texts + 1 });
+        call(&home, "add_text", text);
+        texts += 1;
+        let arguments = save(round % 3 == 0).to_string();
+        let line = [
+            "--backend",
+            "embedded",
+            "call",
+            "save_draft",
+            "--json",
+            &arguments,
+        ];
+        let mut child = home.command(&line).spawn().expect("it starts");
+        std::thread::sleep(longest.mul_f64(dice.roll()));
+        let ended = child.try_wait().expect("its state");
+        killed += u32::from(ended.is_none());
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+
+        let list = fs::read(drafts.join("root_meta_info.json")).expect("the app's list");
+        let list: Value = serde_json::from_slice(&list).expect("a whole list");
+        assert_eq!(
+            list["all_draft_store"].as_array().map(Vec::len),
+            Some(1),
+            "{list}"
+        );
+        litter += usize::from(names() != ["trip"]);
+        if folder.exists() {
+            let found = texts_of(&folder, &sources);
+            assert!(
+                found == saved || found == texts,
+                "{found} texts, neither {saved} nor {texts}"
+            );
+            if ended.is_some() {
+                assert_eq!(found, texts, "it was acknowledged");
+            }
+            if found == texts {
+                late += 1
+            } else {
+                early += 1
+            }
+            saved = found;
+        } else {
+            assert!(ended.is_none(), "it was acknowledged, and is gone");
+            between += 1;
+        }
+        if let Ok(zip) = fs::File::open(drafts.join("trip.zip")) {
+            zip::ZipArchive::new(zip).expect("a whole zip");
+        }
+        if round % 4 == 0 || !folder.exists() {
+            let started = std::time::Instant::now();
+            call(&home, "save_draft", save(false));
+            // Other tests come and go meanwhile.
+            longest = started.elapsed().mul_f64(1.2);
+            assert_eq!(
+                texts_of(&folder, &sources),
+                texts,
+                "what was acknowledged is saved"
+            );
+            saved = texts;
+            assert_eq!(names(), ["trip"], "litter");
+        }
+    }
+    eprintln!(
+        "{killed} of {kills} saves killed within {longest:?}: {early} before the draft was replaced, {between} meanwhile, \
+         {late} after; {litter} left something for the next save to clear away"
+    );
+    assert!(
+        killed > 0 && early + between > 0 && late + litter > 0,
+        "the moments are not spread"
+    );
+}
+
+/// Numbers from 0 to 1 that differ with each run.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self(now.expect("after 1970").as_nanos() as u64 | 1)
+    }
+
+    fn roll(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

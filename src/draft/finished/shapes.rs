@@ -3,21 +3,48 @@
 //! `shapes.json` holds which keys CapCut 9.1 writes for each kind of object. The kinds of which no
 //! sample of that version is known (transitions, stickers, effects, masks) hold those of older ones.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-static SHAPES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file")
+static SHAPES: LazyLock<HashMap<String, Shape>> = LazyLock::new(|| {
+    let shapes: HashMap<String, Map<String, Value>> =
+        serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file");
+    let shapes = shapes.into_iter();
+    shapes
+        .map(|(kind, neutral)| (kind, Shape::new(neutral)))
+        .collect()
 });
+
+/// The keys of a kind of object in their order.
+#[derive(Debug)]
+struct Shape {
+    neutral: Map<String, Value>,
+    /// Where each key stands.
+    positions: HashMap<String, usize>,
+}
+
+impl Shape {
+    fn new(neutral: Map<String, Value>) -> Self {
+        let keys = neutral.keys().cloned();
+        Self {
+            positions: keys.zip(0..).collect(),
+            neutral,
+        }
+    }
+
+    fn of(kind: &str) -> &'static Self {
+        SHAPES
+            .get(kind)
+            .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
+    }
+}
 
 /// The keys and neutral values of a kind of object.
 pub(crate) fn shape(kind: &str) -> &'static Map<String, Value> {
-    SHAPES
-        .get(kind)
-        .and_then(Value::as_object)
-        .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
+    &Shape::of(kind).neutral
 }
 
 /// The keys of the root document.
@@ -29,14 +56,14 @@ pub(crate) fn root_keys() -> &'static Map<String, Value> {
 /// is written out, since cloning a hundred neutral values for each text is what saving would wait for.
 #[derive(Clone, Debug)]
 pub(crate) struct Filled {
-    shape: &'static Map<String, Value>,
+    shape: &'static Shape,
     pub own: Map<String, Value>,
 }
 
 impl Filled {
     pub(crate) fn new(kind: &str, own: Map<String, Value>) -> Self {
         Self {
-            shape: shape(kind),
+            shape: Shape::of(kind),
             own,
         }
     }
@@ -49,12 +76,12 @@ impl Filled {
     pub(crate) fn get(&self, key: &str) -> &Value {
         self.own
             .get(key)
-            .or_else(|| self.shape.get(key))
+            .or_else(|| self.shape.neutral.get(key))
             .unwrap_or(&Value::Null)
     }
 
     pub(crate) fn into_value(mut self) -> Value {
-        let mut all = self.shape.clone();
+        let mut all = self.shape.neutral.clone();
         all.append(&mut self.own);
         Value::Object(all)
     }
@@ -63,16 +90,17 @@ impl Filled {
 /// In the order of the app, then what the app's version does not know.
 impl Serialize for Filled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, neutral) in self.shape {
-            map.serialize_entry(key, self.own.get(key).unwrap_or(neutral))?;
-        }
+        // Looked up by the few own keys, not by the many of the shape: it is done for every object of a draft.
+        let neutral = &self.shape.neutral;
+        let mut values: Vec<&Value> = neutral.values().collect();
+        let mut others = Vec::new();
         for (key, value) in &self.own {
-            if !self.shape.contains_key(key) {
-                map.serialize_entry(key, value)?;
+            match self.shape.positions.get(key) {
+                Some(position) => values[*position] = value,
+                None => others.push((key, value)),
             }
         }
-        map.end()
+        serializer.collect_map(neutral.keys().zip(values).chain(others))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The picture by which the app shows a draft in its list.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
@@ -11,7 +12,7 @@ use image::{DynamicImage, ImageReader, Limits, Rgb, RgbImage};
 use serde_json::Value;
 
 use super::Medium;
-use crate::draft::finished::{Content, list, range};
+use crate::draft::finished::{Content, Needed, list, range};
 use crate::units::Micros;
 
 pub(crate) const FILE: &str = "draft_cover.jpg";
@@ -23,24 +24,50 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Larger pictures are not worth the memory.
 const MAX_PIXELS: u32 = 12_000;
 
-/// Writes a cover into `folder`: of the first picture or video on the timeline, else drawn.
-pub(super) fn write(folder: &Path, working: &Value, media: &[Medium]) {
-    let size = (
-        working["canvas_config"]["width"].as_f64().unwrap_or(16.0),
-        working["canvas_config"]["height"].as_f64().unwrap_or(9.0),
-    );
-    let picture = first(working, media)
-        .and_then(|(medium, at)| {
-            let file = folder.join(&medium.inside);
-            match medium.content() {
-                Content::Video => frame(&file, at),
-                _ => picture(&file),
-            }
-        })
-        .map_or_else(|| drawn(size), |picture| fitted(&picture, size));
-    if let Some(bytes) = jpeg(&picture) {
-        // A draft without a cover is a draft all the same.
-        let _ = fs::write(folder.join(FILE), bytes);
+/// A cover that is still to be made: of the first picture or video on the timeline, else drawn.
+#[derive(Debug)]
+pub(super) struct Cover {
+    /// The canvas.
+    size: (f64, f64),
+    /// Which of the media is seen first, and where in its file that is.
+    first: Option<(usize, Micros)>,
+}
+
+impl Cover {
+    pub(super) fn of(working: &Value, needed: &[Needed]) -> Self {
+        let side = |name: &str, unknown| working["canvas_config"][name].as_f64().unwrap_or(unknown);
+        Self {
+            size: (side("width", 16.0), side("height", 9.0)),
+            first: first(working, needed),
+        }
+    }
+
+    /// Whether it is made of this one of the media.
+    pub(super) fn shows(&self, index: usize) -> bool {
+        self.first.is_some_and(|(first, _)| first == index)
+    }
+
+    /// Whether it is made of none.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Writes it into `folder`, once the medium that it shows is there.
+    pub(super) fn write(&self, folder: &Path, medium: Option<&Medium>) {
+        let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
+        let picture = medium
+            .and_then(|medium| {
+                let file = folder.join(&medium.inside);
+                match medium.content() {
+                    Content::Video => frame(&file, at),
+                    _ => picture(&file),
+                }
+            })
+            .map_or_else(|| drawn(self.size), |picture| fitted(&picture, self.size));
+        if let Some(bytes) = jpeg(&picture) {
+            // A draft without a cover is a draft all the same.
+            let _ = fs::write(folder.join(FILE), bytes);
+        }
     }
 }
 
@@ -51,24 +78,26 @@ pub(crate) fn plain(width: f64, height: f64) -> Option<Vec<u8>> {
 }
 
 /// What is seen first, and where in its file that is.
-fn first<'a>(working: &Value, media: &'a [Medium]) -> Option<(&'a Medium, Micros)> {
+fn first(working: &Value, needed: &[Needed]) -> Option<(usize, Micros)> {
+    let videos = needed.iter().enumerate();
+    let videos: HashMap<&str, usize> = videos
+        .filter(|(_, needed)| needed.list == "videos")
+        .map(|(index, needed)| (needed.id.as_str(), index))
+        .collect();
     list(&working["tracks"])
         .iter()
         .filter(|track| track["type"] == "video")
         .flat_map(|track| list(&track["segments"]))
         .filter_map(|segment| {
             let id = segment["material_id"].as_str()?;
-            let medium = media
-                .iter()
-                .find(|medium| medium.list == "videos" && medium.id == id)?;
             Some((
                 range(&segment["target_timerange"]).start,
-                medium,
+                *videos.get(id)?,
                 range(&segment["source_timerange"]).start,
             ))
         })
         .min_by_key(|(start, ..)| *start)
-        .map(|(_, medium, at)| (medium, at))
+        .map(|(_, index, at)| (index, at))
 }
 
 fn picture(file: &Path) -> Option<DynamicImage> {

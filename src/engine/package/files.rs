@@ -1,5 +1,6 @@
 //! The files of a draft's folder besides its media.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -120,7 +121,9 @@ pub(crate) struct Documents {
 
 impl Documents {
     pub(crate) fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
-        let timeline = serde_json::to_vec(document)
+        // A thousand texts are some megabytes: growing there step by step costs as much as writing them.
+        let mut timeline = Vec::with_capacity(1 << 20);
+        serde_json::to_writer(&mut timeline, document)
             .map_err(|error| Error::internal("a draft could not be written out").source(error))?;
         Ok(Self {
             timeline,
@@ -135,7 +138,7 @@ impl Documents {
 
     /// Names and contents. There is no `Timelines`, which the app makes of these, and no
     /// `template-2.tmp`, which some versions would go by.
-    pub(crate) fn all(&self) -> [(&'static str, Vec<u8>); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, Cow<'_, [u8]>); 6] {
         let platform = match self.os {
             AppOs::Windows => "windows",
             AppOs::Macos => "mac",
@@ -150,15 +153,12 @@ impl Documents {
             "video_resolution": 720,
         });
         [
-            ("draft_content.json", self.timeline.clone()),
-            ("draft_info.json", self.timeline.clone()),
-            ("draft_meta_info.json", self.meta.to_string().into_bytes()),
-            (
-                "draft_virtual_store.json",
-                self.store.to_string().into_bytes(),
-            ),
-            ("draft_agency_config.json", agency.to_string().into_bytes()),
-            ("draft_settings", settings.into_bytes()),
+            ("draft_content.json", Cow::Borrowed(&*self.timeline)),
+            ("draft_info.json", Cow::Borrowed(&*self.timeline)),
+            ("draft_meta_info.json", written(&self.meta)),
+            ("draft_virtual_store.json", written(&self.store)),
+            ("draft_agency_config.json", written(&agency)),
+            ("draft_settings", Cow::Owned(settings.into_bytes())),
         ]
     }
 
@@ -195,6 +195,10 @@ impl Documents {
             })
         })
     }
+}
+
+fn written(value: &Value) -> Cow<'static, [u8]> {
+    Cow::Owned(value.to_string().into_bytes())
 }
 
 /// The folders of the media bin: all files lie at its top.

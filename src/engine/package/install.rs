@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::files::Documents;
+use super::staging::Claim;
 use super::unwritable;
 use crate::engine::marker;
 use crate::engine::profile::{AppOs, Profile};
@@ -23,11 +24,10 @@ pub(super) fn zip(
     to: &Path,
 ) -> Result<()> {
     let root = to.parent().unwrap_or(Path::new("."));
+    let claim = Claim::new(root)?;
     let attempt = || -> io::Result<()> {
-        let file = tempfile::Builder::new()
-            .prefix(".capcut-mcp-")
-            .tempfile_in(root)?;
-        let mut zip = ZipWriter::new(io::BufWriter::new(file.as_file()));
+        let file = fs::File::create_new(&claim.path)?;
+        let mut zip = ZipWriter::new(io::BufWriter::new(&file));
         // Pictures and sound do not get smaller, texts do.
         let stored = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -66,14 +66,9 @@ pub(super) fn zip(
             }
         }
         zip.finish()?.flush()?;
-        file.as_file().sync_all()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(to)?;
-        Ok(())
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&claim.path, to)
     };
     attempt().map_err(|error| unwritable(to, error))
 }

@@ -1,9 +1,12 @@
 //! The temporary folder that becomes the draft's folder, and what is left of those that did not.
 //!
-//! Each has a lock file beside it that its process holds; the system frees it when the process
-//! dies, however that happens. What nobody holds is finished if it was complete, and removed if not.
+//! Each has a lock file beside it that its process holds; the system frees it when the process dies,
+//! however that happens. Once the folder is complete, its lock file has the name that it shall get. What
+//! nobody holds is put in its place if it was complete, and removed if not.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::files::sync_folder;
@@ -15,20 +18,70 @@ use crate::error::{Error, Result};
 const TEMPORARY: &str = ".capcut-mcp-tmp-";
 /// Where drafts go whose place another one took; the app does not look into it.
 pub(crate) const BACKUPS: &str = ".capcut-mcp-backup";
-/// The name that the folder shall have, written when it is complete.
-const COMPLETE: &str = ".capcut-mcp-complete";
+
+/// A name in the folder of drafts for something that is being made. What is there when it is dropped, is gone.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// For a file or a folder.
+    pub path: PathBuf,
+    lock: File,
+}
+
+impl Claim {
+    pub(super) fn new(drafts: &Path) -> Result<Self> {
+        for _ in 0..16 {
+            let path = drafts.join(format!("{TEMPORARY}{:016x}", fastrand::u64(..)));
+            let lock_path = lock_of(&path);
+            let options = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&lock_path);
+            let lock = match options {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(unwritable(&lock_path, error)),
+            };
+            lock.lock().map_err(|error| unwritable(&lock_path, error))?;
+            // Someone who cleans up may have taken the file before it was locked.
+            if lock_path.exists() {
+                return Ok(Self { path, lock });
+            }
+        }
+        Err(Error::internal("no temporary name is free"))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        remove(&self.path);
+        let _ = fs::remove_file(lock_of(&self.path));
+    }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    path.with_extension("lock")
+}
+
+/// Where the draft waits, meanwhile, that is replaced.
+fn old_of(path: &Path) -> PathBuf {
+    path.with_extension("old")
+}
+
+/// Removes a file, or a folder with everything in it.
+fn remove(path: &Path) {
+    let _ = fs::remove_dir_all(path);
+    let _ = fs::remove_file(path);
+}
 
 /// A folder that is being filled. Dropped before [`Staging::finish`], it is gone.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub path: PathBuf,
     to: PathBuf,
-    lock_path: PathBuf,
-    _lock: File,
+    claim: Claim,
     /// The draft that is saved, whose own folder may be replaced.
     draft: String,
     overwrite: bool,
-    done: bool,
 }
 
 impl Staging {
@@ -36,32 +89,16 @@ impl Staging {
         make(drafts)?;
         let to = drafts.join(name);
         check(&to, draft, overwrite)?;
-        for _ in 0..16 {
-            let path = drafts.join(format!("{TEMPORARY}{:016x}", fastrand::u64(..)));
-            let lock_path = path.with_extension("lock");
-            let lock = match File::create_new(&lock_path) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(unwritable(&lock_path, error)),
-            };
-            lock.lock().map_err(|error| unwritable(&lock_path, error))?;
-            // Someone who cleans up may have taken the file before it was locked.
-            if !lock_path.exists() {
-                continue;
-            }
-            let staging = Self {
-                path,
-                to,
-                lock_path,
-                _lock: lock,
-                draft: draft.to_owned(),
-                overwrite,
-                done: false,
-            };
-            fs::create_dir(&staging.path).map_err(|error| unwritable(&staging.path, error))?;
-            return Ok(staging);
-        }
-        Err(Error::internal("no name for a temporary folder is free"))
+        let claim = Claim::new(drafts)?;
+        let path = claim.path.clone();
+        fs::create_dir(&path).map_err(|error| unwritable(&path, error))?;
+        Ok(Self {
+            path,
+            to,
+            claim,
+            draft: draft.to_owned(),
+            overwrite,
+        })
     }
 
     /// Where the draft will be.
@@ -71,43 +108,49 @@ impl Staging {
 
     /// Puts the folder in its place, and says where what was there is kept, if it is.
     pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
-        let mark = self.path.join(COMPLETE);
-        let name = self.to.file_name().unwrap_or_default().to_string_lossy();
-        fs::write(&mark, name.as_bytes()).map_err(|error| unwritable(&mark, error))?;
         sync_folder(&self.path);
         let mut kept = None;
         if self.to.exists() {
-            let disposable = check(&self.to, &self.draft, self.overwrite)?;
-            let backup = set_aside(&self.to)?;
-            if let Err(error) = fs::rename(&self.path, &self.to) {
-                // Back to how it was.
-                let _ = fs::rename(&backup, &self.to);
-                return Err(unwritable(&self.to, error));
-            }
-            if disposable {
-                let _ = fs::remove_dir_all(&backup);
-                let _ = backup.parent().map(fs::remove_dir);
-            } else {
-                kept = Some(backup);
-            }
+            kept = self.replace()?;
         } else {
             fs::rename(&self.path, &self.to).map_err(|error| unwritable(&self.to, error))?;
         }
-        self.done = true;
-        let _ = fs::remove_file(self.to.join(COMPLETE));
         if let Some(drafts) = self.to.parent() {
             sync_folder(drafts);
         }
         Ok(kept)
     }
-}
 
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = fs::remove_dir_all(&self.path);
+    fn replace(&mut self) -> Result<Option<PathBuf>> {
+        let disposable = check(&self.to, &self.draft, self.overwrite)?;
+        // From here on whoever finds the two folders can put the new one in its place.
+        let name = self.to.file_name().unwrap_or_default().to_string_lossy();
+        let complete = || {
+            let mut lock = &self.claim.lock;
+            lock.write_all(name.as_bytes())?;
+            lock.sync_data()
+        };
+        complete().map_err(|error| unwritable(&self.path, error))?;
+        let aside = if disposable {
+            old_of(&self.path)
+        } else {
+            backup_of(&self.to)?
+        };
+        fs::rename(&self.to, &aside).map_err(|error| {
+            unwritable(&self.to, error).hint(
+                "it may be open in the app: close the draft there, or save under another `name`",
+            )
+        })?;
+        if let Err(error) = fs::rename(&self.path, &self.to) {
+            // Back to how it was.
+            let _ = fs::rename(&aside, &self.to);
+            return Err(unwritable(&self.to, error));
         }
-        let _ = fs::remove_file(&self.lock_path);
+        if disposable {
+            remove(&aside);
+            return Ok(None);
+        }
+        Ok(Some(aside))
     }
 }
 
@@ -133,66 +176,52 @@ fn check(to: &Path, draft: &str, overwrite: bool) -> Result<bool> {
     .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"))
 }
 
-/// Moves a draft's folder to the backups.
-fn set_aside(folder: &Path) -> Result<PathBuf> {
+/// A free place among the backups.
+fn backup_of(folder: &Path) -> Result<PathBuf> {
     let drafts = folder.parent().unwrap_or(Path::new("."));
     let backups = drafts.join(BACKUPS);
     make(&backups)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let backup = backups.join(format!("{name} {}", now()));
-    fs::rename(folder, &backup).map_err(|error| {
-        unwritable(folder, error)
-            .hint("it may be open in the app: close the draft there, or save under another `name`")
-    })?;
-    Ok(backup)
+    Ok(backups.join(format!("{name} {}", now())))
 }
 
 /// Finishes or removes what processes left that ended in the middle of a save.
 pub(super) fn clean(drafts: &Path) {
     let entries = fs::read_dir(drafts).into_iter().flatten().flatten();
-    for entry in entries {
-        let path = entry.path();
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(TEMPORARY) {
-            continue;
-        }
-        let lock_path = path.with_extension("lock");
-        if path.extension().is_some() {
-            if path.with_extension("").exists() {
-                continue;
-            }
-        } else if lock_path.exists() {
+    let left: BTreeSet<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
+        .map(|entry| entry.path().with_extension(""))
+        .collect();
+    for path in left {
+        let lock_path = lock_of(&path);
+        let mut name = String::new();
+        let lock = File::open(&lock_path);
+        if let Ok(mut lock) = lock.as_ref() {
             // Held by a process that is still at it.
-            let free = File::open(&lock_path).is_ok_and(|lock| lock.try_lock().is_ok());
-            if !free {
+            if lock.try_lock().is_err() {
                 continue;
             }
+            let _ = lock.read_to_string(&mut name);
         }
-        if path.extension().is_some() {
-            let free = File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok());
-            if free {
-                let _ = fs::remove_file(&path);
-            }
-            continue;
-        }
-        if !complete(&path, drafts) {
-            let _ = fs::remove_dir_all(&path);
-        }
+        settle(&path, drafts, &name);
         let _ = fs::remove_file(&lock_path);
     }
 }
 
-/// Puts a complete folder in its place, if that is free: its save ended between two renames.
-fn complete(path: &Path, drafts: &Path) -> bool {
-    let Ok(name) = fs::read_to_string(path.join(COMPLETE)) else {
-        return false;
-    };
-    let to = drafts.join(super::name::folder(&name));
-    if !path.join(marker::FILE).is_file() || to.exists() || fs::rename(path, &to).is_err() {
-        return false;
+/// Of what a killed process left, the new draft gets its place if it is complete, else the old one its own again.
+fn settle(path: &Path, drafts: &Path, name: &str) {
+    let old = old_of(path);
+    if !name.is_empty() {
+        let to = drafts.join(super::name::folder(name));
+        if !to.exists() && path.join(marker::FILE).is_file() {
+            let _ = fs::rename(path, &to);
+        }
+        if !to.exists() && old.exists() {
+            let _ = fs::rename(&old, &to);
+        }
     }
-    let _ = fs::remove_file(to.join(COMPLETE));
-    true
+    remove(path);
+    remove(&old);
 }
 
 #[cfg(test)]
@@ -275,16 +304,24 @@ mod tests {
         let killed = |name: &str, complete: bool| {
             let staging = Staging::begin(drafts.path(), name, "k", false).unwrap();
             fill(&staging, "whole");
-            if complete {
-                fs::write(staging.path.join(COMPLETE), name).unwrap();
-            }
-            let copy = staging.path.with_file_name(format!("{TEMPORARY}{name}0"));
-            fs::rename(&staging.path, &copy).unwrap();
-            fs::write(copy.with_extension("lock"), "").unwrap();
+            let left = staging.path.with_file_name(format!("{TEMPORARY}{name}0"));
+            fs::rename(&staging.path, &left).unwrap();
+            fs::write(lock_of(&left), if complete { name } else { "" }).unwrap();
+            left
         };
         killed("half", false);
         killed("whole", true);
+        // Between the two renames, and between the second and the end.
+        let between = killed("between", true);
+        fs::create_dir(old_of(&between)).unwrap();
+        let done = killed("done", true);
+        fs::rename(&done, drafts.path().join("done")).unwrap();
+        fs::create_dir(old_of(&done)).unwrap();
+        // The new one did not reach the disk, but the old one had made room for it.
+        let lost = killed("lost", true);
+        fs::rename(&lost, old_of(&lost)).unwrap();
         fs::write(drafts.path().join(format!("{TEMPORARY}0.lock")), "").unwrap();
+        fs::write(drafts.path().join(format!("{TEMPORARY}1")), "half a zip").unwrap();
         clean(drafts.path());
         let living_name = living
             .path
@@ -296,11 +333,15 @@ mod tests {
         assert_eq!(
             names(drafts.path()),
             [
-                living_name.clone(),
-                format!("{living_name}.lock"),
-                "whole".to_owned()
+                &living_name,
+                &format!("{living_name}.lock"),
+                "between",
+                "done",
+                "lost",
+                "whole"
             ]
         );
-        assert!(!drafts.path().join("whole").join(COMPLETE).exists());
+        let whole = |name: &str| drafts.path().join(name).join(marker::FILE).is_file();
+        assert!(["between", "done", "lost", "whole"].into_iter().all(whole));
     }
 }

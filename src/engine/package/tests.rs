@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::*;
+use crate::draft::finished::shapes::shape;
 use crate::lint::{self, Severity};
 use crate::media::{Access, Limits};
 
@@ -253,10 +254,70 @@ async fn drafts_for_independent_readers_are_written_where_they_are_asked_for() {
         .unwrap();
         let working = working(&sources);
         let saved = save_it(&working, &request(&drafts, profile)).await.unwrap();
-        fs::write(drafts.join("working.json"), working.to_string()).unwrap();
+        let name = saved.folder.file_name().unwrap().to_str().unwrap();
+        fs::create_dir_all(drafts.join("working")).unwrap();
+        let file = drafts.join(format!("working/{name}.json"));
+        fs::write(file, working.to_string()).unwrap();
         let document = read(&saved.folder, "draft_content.json");
         assert_eq!(document["tracks"].as_array().unwrap().len(), 8);
     }
+}
+
+#[tokio::test]
+async fn every_object_of_a_saved_draft_has_all_keys_of_its_kind() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let saved = save_it(&working(&sources), &request(drafts.path(), "capcut-mac"))
+        .await
+        .unwrap();
+    let mut checked = std::collections::BTreeMap::<String, usize>::new();
+    let mut check = |kind: &str, object: &Value| {
+        let lacks: Vec<_> = shape(kind)
+            .keys()
+            .filter(|key| object.get(key.as_str()).is_none())
+            .collect();
+        assert!(lacks.is_empty(), "{kind} lacks {lacks:?}");
+        *checked.entry(kind.to_owned()).or_default() += 1;
+    };
+    let draft = read(&saved.folder, "draft_content.json");
+    check("root", &draft);
+    for track in draft["tracks"].as_array().unwrap() {
+        check("track", track);
+        for segment in track["segments"].as_array().unwrap() {
+            check("segment", segment);
+        }
+    }
+    for (list, kind) in [
+        ("videos", "video"),
+        ("audios", "audio"),
+        ("texts", "text"),
+        ("canvases", "canvas"),
+        ("material_animations", "material_animation"),
+        ("placeholder_infos", "placeholder_info"),
+        ("speeds", "speed"),
+        ("sound_channel_mappings", "sound_channel_mapping"),
+        ("material_colors", "material_color"),
+        ("vocal_separations", "vocal_separation"),
+        ("beats", "beats"),
+        ("transitions", "transition"),
+        ("common_mask", "mask"),
+        ("video_effects", "video_effect"),
+        ("stickers", "sticker"),
+    ] {
+        for material in draft["materials"][list].as_array().unwrap() {
+            check(kind, material);
+        }
+    }
+    let meta = read(&saved.folder, "draft_meta_info.json");
+    check("meta", &meta);
+    let bin = &meta["draft_materials"].as_array().unwrap()[0]["value"];
+    for entry in bin.as_array().unwrap() {
+        check("bin_entry", entry);
+    }
+    assert!(
+        checked.len() == 20,
+        "not every kind is in the draft: {checked:?}"
+    );
 }
 
 #[tokio::test]

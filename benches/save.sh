@@ -1,0 +1,6 @@
+#!/bin/sh
+# Builds the executable in its release profile and measures saving and checking drafts (some minutes to build).
+# Exits with 1 when a bound is missed.
+set -eu
+cd "$(dirname "$0")/.."
+exec cargo bench --quiet --bench save

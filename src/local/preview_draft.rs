@@ -1,0 +1,201 @@
+//! `preview_draft`: the timeline as a picture.
+
+use std::fs;
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::draft::ids::DraftId;
+use crate::engine::package::unwritable;
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local::{self, LocalTool};
+use crate::picture::{self, Picture, png};
+use crate::tools::Hints;
+
+/// Draws the timeline: tracks, clips with names and times, transitions, keyframes, captions. Gives the picture, and
+/// the SVG and PNG files for a person.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PreviewDraft {
+    /// The draft.
+    pub draft_id: DraftId,
+    /// Where the part to draw begins, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<f64>,
+    /// Where it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+}
+
+/// The picture.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Preview {
+    pub png: String,
+    pub svg: String,
+    pub tracks: usize,
+    /// Those in the picture.
+    pub clips: usize,
+    /// The draft's length in seconds.
+    pub duration: f64,
+    /// What the picture does not show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl LocalTool for PreviewDraft {
+    const NAME: &'static str = "preview_draft";
+    const TITLE: &'static str = "Preview draft";
+    const HINTS: Hints = Hints::READ;
+    const PICTURE: Option<&'static str> = Some("png");
+    type Reply = Preview;
+
+    fn draft(&self) -> Option<&DraftId> {
+        Some(&self.draft_id)
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, time) in [("start", self.start), ("end", self.end)] {
+            if let Some(time) = time
+                && !(0.0..=1e6).contains(&time)
+            {
+                faults.push(format!("`{name}` is {time}: seconds, not below 0"));
+            }
+        }
+        if let Some(end) = self.end
+            && faults.is_empty()
+            && end <= self.start.unwrap_or(0.0)
+        {
+            let start = self.start.unwrap_or(0.0);
+            faults.push(format!(
+                "`end` is {end} s, which is not after `start` ({start} s)"
+            ));
+        }
+        faults
+    }
+
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Preview> {
+        let script = local::script(app, self.draft_id.as_str(), context.cancel.clone()).await?;
+        let row = app.journal.find(&self.draft_id)?;
+        let name = row.map(|row| row.name).filter(|name| !name.is_empty());
+        let title = name.unwrap_or_else(|| self.draft_id.to_string());
+        let folder = app.settings.data_dir()?.join("previews");
+        let file = folder.join(self.file_name());
+        let part = (self.start, self.end);
+        tokio::task::spawn_blocking(move || preview(&title, &script, part, &file))
+            .await
+            .map_err(|error| Error::internal("the drawing broke off").source(error))?
+    }
+}
+
+impl PreviewDraft {
+    /// Of its own for each part, so that two calls do not write one file.
+    fn file_name(&self) -> String {
+        let id: String = self.draft_id.as_str().chars().map(plain).collect();
+        match (self.start, self.end) {
+            (None, None) => id,
+            (start, Some(end)) => format!("{id} {}-{end}", start.unwrap_or(0.0)),
+            (Some(start), None) => format!("{id} {start}-"),
+        }
+    }
+}
+
+/// As it may stand in the name of a file.
+fn plain(character: char) -> char {
+    match character {
+        '-' | '_' => character,
+        _ if character.is_ascii_alphanumeric() => character,
+        _ => '_',
+    }
+}
+
+fn preview(
+    title: &str,
+    script: &str,
+    part: (Option<f64>, Option<f64>),
+    file: &Path,
+) -> Result<Preview> {
+    let script: Value = serde_json::from_str(script)
+        .map_err(|error| Error::internal("the draft's document is no JSON").source(error))?;
+    let mut drawn = picture::draw(title, &script, None);
+    if part != (None, None) {
+        drawn = picture::draw(title, &script, Some(window(part, drawn.duration_s)?));
+    }
+    let Picture {
+        svg,
+        tracks,
+        clips,
+        duration_s,
+    } = drawn;
+    let pixels = png::render(&svg)?;
+    Ok(Preview {
+        png: write(file, "png", &pixels.bytes)?,
+        svg: write(file, "svg", svg.as_bytes())?,
+        tracks,
+        clips,
+        duration: duration_s,
+        notes: pixels.notes,
+    })
+}
+
+fn window((start, end): (Option<f64>, Option<f64>), duration_s: f64) -> Result<Range<f64>> {
+    let start = start.unwrap_or(0.0);
+    let end = end.unwrap_or(f64::MAX).min(duration_s.max(0.001));
+    if start >= end {
+        return Err(Error::invalid(format!(
+            "`start` is {start} s, but the draft ends at {duration_s} s"
+        )));
+    }
+    Ok(start..end)
+}
+
+/// Writes the file whole or not at all, and tells its path.
+fn write(file: &Path, ending: &str, bytes: &[u8]) -> Result<String> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let to: PathBuf = folder.join(format!("{name}.{ending}"));
+    let written = || {
+        fs::create_dir_all(folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        temporary.write_all(bytes)?;
+        temporary.persist(&to)?;
+        Ok(())
+    };
+    written().map_err(|error: std::io::Error| unwritable(&to, error))?;
+    Ok(to.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn call(value: Value) -> PreviewDraft {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_part_must_be_one() {
+        let faults = |value| call(value).faults().len();
+        assert_eq!(faults(json!({"draft_id": "d", "start": 1, "end": 2})), 0);
+        assert_eq!(faults(json!({"draft_id": "d", "start": 2, "end": 2})), 1);
+        assert_eq!(faults(json!({"draft_id": "d", "start": -1, "end": -2})), 2);
+        assert_eq!(faults(json!({"draft_id": "d", "end": 0})), 1);
+        assert_eq!(window((Some(1.0), None), 4.0).unwrap(), 1.0..4.0);
+        assert_eq!(window((None, Some(9.0)), 4.0).unwrap(), 0.0..4.0);
+        let error = window((Some(5.0), None), 4.0).unwrap_err();
+        assert!(error.to_string().contains("ends at 4 s"), "{error}");
+    }
+
+    #[test]
+    fn an_id_cannot_lead_out_of_the_folder() {
+        let call = call(json!({"draft_id": "../../x", "start": 1.5}));
+        assert_eq!(call.file_name(), "______x 1.5-");
+    }
+}

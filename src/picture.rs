@@ -1,0 +1,459 @@
+//! A picture of the timeline as SVG: tracks, clips with names and times, transitions, keyframes, captions.
+//!
+//! It is drawn from the document that `query_script` answers, so that a draft kept by a server is shown like one
+//! of our own. [`png`] makes pixels of it.
+
+pub(crate) mod png;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::ops::Range;
+
+use serde_json::Value;
+
+const WIDTH: f64 = 1200.0;
+const LEFT: f64 = 150.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 62.0;
+const ROW: f64 = 46.0;
+const CLIP: f64 = 38.0;
+
+const PALE: &str = "#8b93a3";
+const BRIGHT: &str = "#f2f4f8";
+
+/// Fonts of the usual systems, Latin first; what shows the picture falls back to any font that has the character.
+const FONTS: &str = "Inter, Helvetica, Arial, 'Segoe UI', 'DejaVu Sans', 'Noto Sans', sans-serif";
+
+/// A drawn timeline.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    pub svg: String,
+    pub tracks: usize,
+    /// Those that are drawn.
+    pub clips: usize,
+    /// The length of the draft in seconds.
+    pub duration_s: f64,
+}
+
+/// Draws the document, or what of it lies in these seconds.
+pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> Picture {
+    let tracks = tracks(script);
+    let ends = tracks.iter().flat_map(|track| segments(track)).map(end_of);
+    let duration_s = ends.fold(seconds(&script["duration"]), f64::max);
+    let window = window.unwrap_or(0.0..duration_s.max(0.001));
+    let height = TOP + ROW * tracks.len().max(1) as f64 + 16.0;
+    let mut drawing = Drawing {
+        svg: format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+             viewBox=\"0 0 {WIDTH} {height}\" font-family=\"{FONTS}\" font-size=\"12\">\n\
+             <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#16181d\"/>\n"
+        ),
+        scale: (WIDTH - LEFT - RIGHT) / (window.end - window.start),
+        window,
+        names: Names::of(script),
+    };
+    let canvas = &script["canvas_config"];
+    let head = format!(
+        "{title} · {}×{} · {}",
+        canvas["width"],
+        canvas["height"],
+        clock(duration_s)
+    );
+    drawing.text(14.0, 24.0, BRIGHT, 15.0, &fit(&head, WIDTH - 28.0, 15.0));
+    drawing.ruler(height);
+    let mut clips = 0;
+    for (row, track) in tracks.iter().enumerate() {
+        clips += drawing.track(track, TOP + ROW * row as f64);
+    }
+    if tracks.is_empty() {
+        drawing.text(LEFT, TOP + 26.0, PALE, 13.0, "nothing on the timeline yet");
+    }
+    drawing.svg.push_str("</svg>\n");
+    Picture {
+        svg: drawing.svg,
+        tracks: tracks.len(),
+        clips,
+        duration_s,
+    }
+}
+
+/// The tracks that hold something: the topmost of the picture first, as in the app, sound below.
+fn tracks(script: &Value) -> Vec<&Value> {
+    let tracks = script["tracks"].as_array().into_iter().flatten();
+    let mut tracks: Vec<&Value> = tracks
+        .filter(|track| segments(track).next().is_some())
+        .collect();
+    tracks.reverse();
+    tracks.sort_by_key(|track| {
+        let height = segments(track).filter_map(|segment| segment["render_index"].as_i64());
+        (track["type"] == "audio", Reverse(height.max()))
+    });
+    tracks
+}
+
+fn segments(track: &Value) -> impl Iterator<Item = &Value> {
+    track["segments"].as_array().into_iter().flatten()
+}
+
+fn start_of(segment: &Value) -> f64 {
+    seconds(&segment["target_timerange"]["start"])
+}
+
+fn end_of(segment: &Value) -> f64 {
+    start_of(segment) + seconds(&segment["target_timerange"]["duration"])
+}
+
+/// What materials are called, by id.
+struct Names {
+    labels: HashMap<String, String>,
+    /// With their length in seconds.
+    transitions: HashMap<String, (String, f64)>,
+}
+
+impl Names {
+    fn of(script: &Value) -> Self {
+        const KEYS: &[(&str, &[&str])] = &[
+            ("videos", &["remote_url", "material_name", "path"]),
+            ("audios", &["remote_url", "name", "path"]),
+            ("video_effects", &["name"]),
+            ("effects", &["name"]),
+            ("stickers", &["name", "sticker_id", "resource_id"]),
+        ];
+        let mut names = Self {
+            labels: HashMap::new(),
+            transitions: HashMap::new(),
+        };
+        let materials = |list: &str| script["materials"][list].as_array().into_iter().flatten();
+        for (list, keys) in KEYS {
+            for material in materials(list) {
+                let mut texts = keys.iter().filter_map(|key| material[*key].as_str());
+                if let Some(label) = texts.find_map(last_part) {
+                    names.put(material, label);
+                }
+            }
+        }
+        for material in materials("texts") {
+            let content = material["content"].as_str().unwrap_or_default();
+            let words = serde_json::from_str::<Value>(content)
+                .ok()
+                .and_then(|content| content["text"].as_str().map(str::to_owned))
+                .unwrap_or_else(|| content.to_owned());
+            let words: Vec<_> = words.split_whitespace().collect();
+            names.put(material, words.join(" "));
+        }
+        for material in materials("transitions") {
+            if let Some(id) = material["id"].as_str() {
+                let name = material["name"].as_str().unwrap_or("transition").to_owned();
+                let length = seconds(&material["duration"]);
+                names.transitions.insert(id.to_owned(), (name, length));
+            }
+        }
+        names
+    }
+
+    fn put(&mut self, material: &Value, label: String) {
+        if let Some(id) = material["id"].as_str() {
+            self.labels.insert(id.to_owned(), label);
+        }
+    }
+}
+
+/// The file's name in a path or URL, without what may be a key.
+fn last_part(text: &str) -> Option<String> {
+    let text = text.split(['?', '#']).next()?;
+    let name = text.rsplit(['/', '\\']).find(|part| !part.is_empty())?;
+    Some(name.to_owned())
+}
+
+struct Drawing {
+    svg: String,
+    /// Pixels a second.
+    scale: f64,
+    /// The seconds that are drawn.
+    window: Range<f64>,
+    names: Names,
+}
+
+impl Drawing {
+    /// Where a moment is, in pixels.
+    fn x(&self, second: f64) -> f64 {
+        let second = second.clamp(self.window.start, self.window.end);
+        LEFT + (second - self.window.start) * self.scale
+    }
+
+    /// Draws a track, and tells how many clips of it are seen.
+    fn track(&mut self, track: &Value, y: f64) -> usize {
+        let kind = track["type"].as_str().unwrap_or("?");
+        let name = track["name"].as_str().filter(|name| !name.is_empty());
+        let name = fit(name.unwrap_or(kind), LEFT - 24.0, 12.0);
+        self.text(14.0, y + 18.0, BRIGHT, 12.0, &name);
+        self.text(14.0, y + 33.0, PALE, 10.0, kind);
+        let mut seen: Vec<&Value> = segments(track)
+            .filter(|segment| {
+                start_of(segment) < self.window.end && end_of(segment) > self.window.start
+                    || start_of(segment) == end_of(segment)
+            })
+            .collect();
+        seen.sort_by(|a, b| start_of(a).total_cmp(&start_of(b)));
+        for segment in &seen {
+            self.clip(kind, segment, y);
+        }
+        // After all clips, as each lies over the next one's beginning.
+        for segment in &seen {
+            self.transition(segment, y);
+        }
+        seen.len()
+    }
+
+    fn clip(&mut self, kind: &str, segment: &Value, y: f64) {
+        let (start, end) = (start_of(segment), end_of(segment));
+        let x = self.x(start);
+        let width = (self.x(end) - x).max(2.0);
+        let label = segment["material_id"].as_str();
+        let label = label.and_then(|id| self.names.labels.get(id)).cloned();
+        let label = label.unwrap_or_else(|| "?".to_owned());
+        let times = format!("{} – {}", clock(start), clock(end));
+        let _ = write!(
+            self.svg,
+            "<g><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{CLIP}\" rx=\"5\" \
+             fill=\"{}\" stroke=\"#0c0d10\"/>",
+            escape(&format!("{label} · {times}")),
+            colour(kind),
+        );
+        if width > 22.0 {
+            let label = fit(&label, width - 10.0, 12.0);
+            self.text(x + 6.0, y + 16.0, "#ffffff", 12.0, &label);
+        }
+        if width > 80.0 {
+            let times = fit(&times, width - 10.0, 10.0);
+            self.text(x + 6.0, y + 31.0, "#dfe5ee", 10.0, &times);
+        }
+        for list in segment["common_keyframes"].as_array().into_iter().flatten() {
+            for keyframe in list["keyframe_list"].as_array().into_iter().flatten() {
+                let at = start + seconds(&keyframe["time_offset"]);
+                if self.window.contains(&at) {
+                    let _ = write!(
+                        self.svg,
+                        "<path d=\"M{:.1} {:.1}l4 4l-4 4l-4 -4z\" fill=\"#ffd166\"/>",
+                        self.x(at.min(end)),
+                        y + CLIP - 9.0
+                    );
+                }
+            }
+        }
+        self.svg.push_str("</g>\n");
+    }
+
+    /// The transition at the end of a clip.
+    fn transition(&mut self, segment: &Value, y: f64) {
+        let references = segment["extra_material_refs"].as_array();
+        let mut references = references.into_iter().flatten().filter_map(Value::as_str);
+        let Some((name, length)) = references.find_map(|id| self.names.transitions.get(id)) else {
+            return;
+        };
+        let (name, length) = (name.clone(), *length);
+        let end = end_of(segment);
+        if !(self.window.start..=self.window.end).contains(&end) {
+            return;
+        }
+        let middle = self.x(end);
+        let half = (length * self.scale / 2.0).max(5.0);
+        let (left, right, low) = (middle - half, middle + half, y + CLIP);
+        let _ = write!(
+            self.svg,
+            "<path d=\"M{left:.1} {y:.1}L{right:.1} {low:.1}L{right:.1} {y:.1}L{left:.1} {low:.1}z\" fill=\"#ffffff\" \
+             fill-opacity=\"0.55\"><title>{}</title></path>",
+            escape(&format!("{name}, {length} s")),
+        );
+        let room = left - self.x(start_of(segment)) - 96.0;
+        if room > 30.0 {
+            let _ = writeln!(
+                self.svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"#ffffff\" font-size=\"10\" text-anchor=\"end\">{}</text>",
+                left - 4.0,
+                y + 31.0,
+                escape(&fit(&name, room, 10.0))
+            );
+        }
+    }
+
+    fn ruler(&mut self, height: f64) {
+        let step = [
+            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+            3600.0,
+        ]
+        .into_iter()
+        .find(|step| step * self.scale >= 70.0)
+        .unwrap_or(7200.0);
+        let first = (self.window.start / step).ceil() as usize;
+        for mark in first..first + 200 {
+            let at = mark as f64 * step;
+            if at > self.window.end {
+                break;
+            }
+            let x = self.x(at);
+            let _ = writeln!(
+                self.svg,
+                "<path d=\"M{x:.1} 50V{:.1}\" stroke=\"#2b2f38\" stroke-width=\"1\"/>",
+                height - 8.0
+            );
+            if x < WIDTH - 40.0 {
+                self.text(x + 3.0, 48.0, PALE, 10.0, &clock(at));
+            }
+        }
+    }
+
+    fn text(&mut self, x: f64, y: f64, fill: &str, size: f64, words: &str) {
+        let _ = writeln!(
+            self.svg,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{fill}\" font-size=\"{size}\">{}</text>",
+            escape(words)
+        );
+    }
+}
+
+fn colour(kind: &str) -> &'static str {
+    match kind {
+        "video" => "#2f6fed",
+        "audio" => "#1f9d6b",
+        "text" => "#b4572f",
+        "sticker" => "#8a4fd0",
+        "effect" => "#b03a7c",
+        "filter" | "adjust" => "#6b7280",
+        _ => "#4b5563",
+    }
+}
+
+/// As much of the words as fits into `width` pixels; wide scripts take a whole em a character.
+fn fit(words: &str, width: f64, size: f64) -> String {
+    let of = |character: char| match character as u32 {
+        ..0x1100 => size * 0.6,
+        _ => size,
+    };
+    if words.chars().map(of).sum::<f64>() <= width {
+        return words.to_owned();
+    }
+    let mut left = width - size;
+    let fits = words.chars().take_while(|character| {
+        left -= of(*character);
+        left >= 0.0
+    });
+    let mut out: String = fits.collect();
+    out.push('…');
+    out
+}
+
+fn escape(words: &str) -> String {
+    let mut out = String::with_capacity(words.len());
+    for character in words.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // Control characters are not allowed in XML.
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn seconds(micros: &Value) -> f64 {
+    micros.as_f64().unwrap_or(0.0) / 1e6
+}
+
+/// `0:03.5`, `1:02:00`.
+fn clock(seconds: f64) -> String {
+    let tenths = (seconds * 10.0).round() as i64;
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    let mut out = if hours > 0 {
+        format!("{hours}:{minutes:02}:{rest:02}")
+    } else {
+        format!("{minutes}:{rest:02}")
+    };
+    if tenth > 0 {
+        let _ = write!(out, ".{tenth}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_clip_is_drawn_with_its_name_and_times() {
+        let script = json!({
+        "canvas_config": {"width": 1080, "height": 1920}, "duration": 6_000_000,
+        "materials": {
+            "videos": [{"id": "m", "remote_url": "https://x/a%20b.mp4?token=1"}],
+            "texts": [{"id": "t", "content": "{\"text\": \"你好 <世界> & more\"}"}],
+            "transitions": [{"id": "x", "name": "Dissolve", "duration": 500_000}],
+        },
+        "tracks": [
+            {"type": "video", "name": "video", "segments": []},
+            {"type": "video", "name": "video_main", "segments": [
+                {"material_id": "m", "target_timerange": {"start": 0, "duration": 6_000_000},
+                 "extra_material_refs": ["x"],
+                 "common_keyframes": [{"keyframe_list": [{"time_offset": 1_000_000}]}]}]},
+            {"type": "text", "name": "text_main", "segments": [
+                {"material_id": "t", "target_timerange": {"start": 1_500_000, "duration": 2_000_000}}]},
+        ]});
+        let picture = draw("Test", &script, None);
+        assert_eq!(
+            (picture.tracks, picture.clips, picture.duration_s),
+            (2, 2, 6.0)
+        );
+        for part in [
+            "a%20b.mp4",
+            "你好 &lt;世界&gt; &amp; more",
+            "0:01.5 – 0:03.5",
+            "Dissolve, 0.5 s",
+            "#ffd166",
+        ] {
+            assert!(picture.svg.contains(part), "{part} in {}", picture.svg);
+        }
+        assert!(!picture.svg.contains("token"));
+    }
+
+    #[test]
+    fn a_part_is_drawn_larger_and_only_what_lies_in_it() {
+        let clip = |start: i64| json!({"target_timerange": {"start": start * 1_000_000, "duration": 2_000_000}});
+        let script = json!({"tracks": [
+            {"type": "text", "segments": (0..50).map(|n| clip(2 * n)).collect::<Vec<_>>()}]});
+        assert_eq!(draw("x", &script, None).clips, 50);
+        let part = draw("x", &script, Some(20.0..30.0));
+        assert_eq!((part.clips, part.duration_s), (5, 100.0));
+        assert!(part.svg.contains("0:20 – 0:22</text>") && !part.svg.contains("0:30 –"));
+    }
+
+    #[test]
+    fn the_topmost_track_stands_first_and_sound_last() {
+        let track = |kind: &str, name: &str, render_index: i64| {
+            let target = json!({"start": 0, "duration": 1_000_000});
+            json!({"type": kind, "name": name, "segments": [{"target_timerange": target, "render_index": render_index}]})
+        };
+        let script = json!({"tracks": [
+            track("audio", "music", 0), track("text", "title", 15_000), track("video", "main", 0), track("video", "over", 1)]});
+        let names: Vec<_> = tracks(&script)
+            .iter()
+            .map(|track| track["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["title", "over", "main", "music"]);
+    }
+
+    #[test]
+    fn an_empty_draft_and_odd_values_are_drawn_too() {
+        assert!(
+            draw("x", &json!({}), None)
+                .svg
+                .contains("nothing on the timeline")
+        );
+        let odd = json!({"tracks": [{"segments": [{"target_timerange": {"start": "a"}}]}]});
+        assert_eq!(draw("x", &odd, None).clips, 1);
+    }
+}

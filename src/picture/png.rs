@@ -1,0 +1,230 @@
+//! Pixels of a drawn timeline, with the fonts of the system.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
+use fontdb::{Database, FaceInfo, Stretch, Style, Weight};
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{FontResolver, Options, Tree};
+use skrifa::FontRef;
+use skrifa::charmap::Charmap;
+use unicode_script::{Script, UnicodeScript};
+
+use crate::error::{Error, Result};
+
+/// The longer side at most: what models read without making it smaller.
+const LONGEST: f32 = 1568.0;
+
+/// Stands for what no font has.
+const BOX: char = '□';
+
+/// The pixels, and what of the words they do not show.
+#[derive(Debug)]
+pub(crate) struct Png {
+    pub bytes: Vec<u8>,
+    pub notes: Vec<String>,
+}
+
+/// Draws with the fonts of the system.
+pub(crate) fn render(svg: &str) -> Result<Png> {
+    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
+    let fonts = FONTS.get_or_init(|| Arc::new(system()));
+    render_with(svg, fonts)
+}
+
+fn render_with(svg: &str, fonts: &Arc<Database>) -> Result<Png> {
+    let missing = missing(svg, fonts);
+    // One character that no font has would keep the renderer from looking for those after it.
+    let svg: Cow<str> = if missing.is_empty() {
+        svg.into()
+    } else {
+        let shown = |c| if missing.contains(&c) { BOX } else { c };
+        svg.chars().map(shown).collect::<String>().into()
+    };
+    let named = FontResolver::default_font_selector();
+    let options = Options {
+        fontdb: Arc::clone(fonts),
+        font_resolver: FontResolver {
+            select_font: Box::new(move |font, fonts| {
+                named(font, fonts).or_else(|| Some(fonts.faces().next()?.id))
+            }),
+            ..FontResolver::default()
+        },
+        ..Options::default()
+    };
+    let tree = Tree::from_str(&svg, &options)
+        .map_err(|error| Error::internal("the picture is no SVG").source(error))?;
+    let size = tree.size();
+    let scale = (LONGEST / size.width().max(size.height())).min(1.0);
+    let pixels = |length: f32| (length * scale).round().max(1.0) as u32;
+    let mut pixmap = Pixmap::new(pixels(size.width()), pixels(size.height()))
+        .ok_or_else(|| Error::internal("the picture has no size"))?;
+    resvg::render(
+        &tree,
+        Transform::from_scale(scale, scale),
+        &mut pixmap.as_mut(),
+    );
+    let bytes = pixmap
+        .encode_png()
+        .map_err(|error| Error::internal("the picture cannot be written as PNG").source(error))?;
+    let mut notes = Vec::new();
+    if fonts.is_empty() {
+        notes.push(
+            "there is no font on this machine: the PNG has no words, but the SVG has them".into(),
+        );
+    } else if !missing.is_empty() {
+        notes.push(told(&missing));
+    }
+    if scale < 0.6 {
+        notes.push(format!(
+            "the PNG is made smaller, to {:.0} %: the SVG has all details",
+            scale * 100.0
+        ));
+    }
+    Ok(Png { bytes, notes })
+}
+
+/// All fonts of the system, the plainest first: that is the order in which one is looked for that has a character.
+fn system() -> Database {
+    let mut found = Database::new();
+    found.load_system_fonts();
+    let mut faces: Vec<FaceInfo> = found.faces().cloned().collect();
+    faces.sort_by_key(|face| {
+        let family = face.families.first().map_or("", |(family, _)| family);
+        (
+            face.style != Style::Normal,
+            face.weight.0.abs_diff(Weight::NORMAL.0),
+            face.stretch != Stretch::Normal,
+            face.monospaced,
+            family.contains("Serif"),
+        )
+    });
+    let mut fonts = Database::new();
+    for face in faces {
+        fonts.push_face_info(face);
+    }
+    fonts
+}
+
+/// The characters of the picture that no font has.
+fn missing(svg: &str, fonts: &Database) -> BTreeSet<char> {
+    let mut missing: BTreeSet<char> = svg
+        .chars()
+        .filter(|c| !c.is_ascii() && is_seen(*c))
+        .collect();
+    for face in fonts.faces() {
+        if missing.is_empty() {
+            break;
+        }
+        fonts.with_face_data(face.id, |data, index| {
+            if let Ok(font) = FontRef::from_index(data, index) {
+                let characters = Charmap::new(&font);
+                missing.retain(|character| characters.map(*character).is_none());
+            }
+        });
+    }
+    missing
+}
+
+/// What is missing, by script.
+fn told(missing: &BTreeSet<char>) -> String {
+    let mut scripts: BTreeMap<&str, String> = BTreeMap::new();
+    for character in missing {
+        let name = match character.script() {
+            Script::Common | Script::Inherited | Script::Unknown => "symbols and emoji",
+            script => script.full_name(),
+        };
+        let some = scripts.entry(name).or_default();
+        match some.chars().count() {
+            ..5 => some.push(*character),
+            5 => some.push('…'),
+            _ => {}
+        }
+    }
+    let scripts: Vec<_> = scripts
+        .iter()
+        .map(|(name, some)| format!("{name} ({some})"))
+        .collect();
+    format!(
+        "no font on this machine has these characters, so the PNG has boxes in their places: {}; the SVG is right \
+         where such a font is; install one here, such as Noto Sans CJK, and draw again",
+        scripts.join(", ")
+    )
+}
+
+/// Whether a character is more than a hint to its neighbours.
+fn is_seen(character: char) -> bool {
+    let is_hint = matches!(character as u32, 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xE0000..=0xE01EF);
+    !is_hint && !character.is_control() && !character.is_whitespace()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"300\" height=\"60\" font-size=\"30\">\
+                         <text x=\"4\" y=\"40\" fill=\"#fff\" font-family=\"'None such'\">";
+
+    fn words(words: &str) -> String {
+        format!("{WORDS}{words}</text></svg>")
+    }
+
+    fn coloured(png: &[u8]) -> usize {
+        let image = image::load_from_memory(png).unwrap().to_rgba8();
+        image.pixels().filter(|pixel| pixel.0[3] > 0).count()
+    }
+
+    #[test]
+    fn without_fonts_the_picture_says_that_it_has_no_words() {
+        let png = render_with(&words("Hello"), &Arc::default()).unwrap();
+        assert_eq!(coloured(&png.bytes), 0);
+        assert!(png.notes[0].contains("no font"), "{:?}", png.notes);
+    }
+
+    #[test]
+    fn words_are_drawn_in_a_font_of_the_system_whatever_was_asked_for() {
+        let fonts = system();
+        if fonts.is_empty() {
+            eprintln!("SKIPPED: no fonts on this machine");
+            return;
+        }
+        let png = render_with(&words("Hello"), &Arc::new(fonts)).unwrap();
+        assert!(coloured(&png.bytes) > 300, "{}", coloured(&png.bytes));
+        assert!(png.notes.is_empty(), "{:?}", png.notes);
+    }
+
+    #[test]
+    fn what_no_font_has_is_said_by_script() {
+        let fonts = system();
+        if fonts.is_empty() {
+            eprintln!("SKIPPED: no fonts on this machine");
+            return;
+        }
+        let fonts = Arc::new(fonts);
+        // No font has a private character; a hint to the one before is never seen.
+        let png = render_with(&words("a\u{FFF00}\u{200d}b"), &fonts).unwrap();
+        assert!(coloured(&png.bytes) > 100);
+        assert_eq!(png.notes.len(), 1, "{:?}", png.notes);
+        assert!(
+            png.notes[0].contains("symbols and emoji (\u{FFF00})"),
+            "{:?}",
+            png.notes
+        );
+        let note = told(&"你好世界早安سلام".chars().collect());
+        assert!(note.contains("Arabic (اسلم), Han (世你好安早…)"), "{note}");
+    }
+
+    #[test]
+    fn a_large_picture_is_made_small_enough_for_a_model() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"6000\"><rect width=\"9\" height=\"9\"/></svg>";
+        let png = render_with(svg, &Arc::default()).unwrap();
+        let image = image::load_from_memory(&png.bytes).unwrap();
+        assert_eq!((image.width(), image.height()), (314, 1568));
+        assert!(
+            png.notes.iter().any(|note| note.contains("26 %")),
+            "{:?}",
+            png.notes
+        );
+    }
+}

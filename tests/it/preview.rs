@@ -1,0 +1,110 @@
+//! A picture of the timeline: over MCP and from a shell, of drafts kept here and by a server.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, media};
+
+fn fill(client: &mut Client) -> Value {
+    let draft = client
+        .call("create_draft", json!({ "name": "Trip" }))
+        .unwrap();
+    let draft = draft["draft_id"].clone();
+    let clip = media("clip.mp4").display().to_string();
+    for (start, target) in [(0, 0), (1, 1)] {
+        client
+            .call(
+                "add_video",
+                json!({
+                    "draft_id": draft, "video_url": clip, "start": start, "end": start + 1, "target_start": target,
+                    "transition": "Dissolve", "transition_duration": 0.4
+                }),
+            )
+            .unwrap();
+    }
+    let caption = json!({ "draft_id": draft, "text": "Grüße <1> & 2", "start": 0.5, "end": 1.5 });
+    client.call("add_text", caption).unwrap();
+    draft
+}
+
+/// What a client is shown and a person finds.
+fn check(client: &mut Client) {
+    client.initialize("2025-11-25");
+    let draft = fill(client);
+    let params = json!({ "name": "preview_draft", "arguments": { "draft_id": draft } });
+    let answer = client.request("tools/call", params);
+    let content = answer["result"]["content"].as_array().expect("content");
+    let kinds: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(kinds, ["text", "image"], "{answer}");
+    assert_eq!(content[1]["mimeType"], "image/png");
+    let data = content[1]["data"].as_str().expect("base64");
+    let png = BASE64_STANDARD.decode(data).expect("base64");
+    let shown = image::load_from_memory(&png).expect("a PNG");
+    assert!(shown.width().max(shown.height()) <= 1568 && png.len() < 1 << 20);
+    // Something is drawn: the background, a clip, a caption.
+    let pixels = shown.to_rgb8();
+    for colour in [[0x16, 0x18, 0x1d], [0x2f, 0x6f, 0xed], [0xb4, 0x57, 0x2f]] {
+        let count = pixels.pixels().filter(|pixel| pixel.0 == colour).count();
+        assert!(count > 2000, "{colour:?}: {count} pixels");
+    }
+
+    let reply = &answer["result"]["structuredContent"];
+    assert_eq!(
+        (&reply["tracks"], &reply["clips"], &reply["duration"]),
+        (&json!(2), &json!(3), &json!(2.0)),
+        "{reply}"
+    );
+    let file = |key: &str| std::fs::read(reply[key].as_str().expect("a path")).expect("a file");
+    assert_eq!(file("png"), png);
+    let svg = String::from_utf8(file("svg")).expect("UTF-8");
+    for words in [
+        "Trip · ",
+        "Dissolve",
+        "Grüße &lt;1&gt; &amp; 2",
+        "0:00.5 – 0:01.5",
+    ] {
+        assert!(svg.contains(words), "{words:?} in {svg}");
+    }
+}
+
+#[test]
+fn a_client_is_shown_the_timeline_of_a_draft_kept_here() {
+    let home = Home::new();
+    check(&mut home.serve_with(&["serve", "--backend", "embedded"]));
+}
+
+#[test]
+fn a_client_is_shown_the_timeline_of_a_draft_kept_by_a_server() {
+    let theirs = Home::new();
+    let examples = media("clip.mp4");
+    let folder = examples.parent().expect("a folder").display().to_string();
+    let server = theirs.engine(&["--allow-dir", &folder]);
+    let mut home = Home::new();
+    home.api(&server.url);
+    check(&mut home.serve_with(&["serve", "--backend", "remote"]));
+}
+
+#[test]
+fn a_shell_gets_the_files_and_a_part_is_drawn_by_itself() {
+    let home = Home::new();
+    let call =
+        |tool: &str, arguments: Value| home.call_with(&["--backend", "embedded"], tool, &arguments);
+    let draft = call("create_draft", json!({})).unwrap()["draft_id"].clone();
+    let caption = |text: &str, start: u32| json!({ "draft_id": draft, "text": text, "start": start, "end": start + 2 });
+    call("add_text", caption("early", 0)).unwrap();
+    call("add_text", caption("late", 40)).unwrap();
+    let all = call("preview_draft", json!({ "draft_id": draft })).unwrap();
+    let part = json!({ "draft_id": draft, "start": 39, "end": 43 });
+    let part = call("preview_draft", part).unwrap();
+    assert_eq!((&all["clips"], &part["clips"]), (&json!(2), &json!(1)));
+    let read = |reply: &Value| std::fs::read_to_string(reply["svg"].as_str().unwrap()).unwrap();
+    assert!(read(&all).contains("early") && !read(&part).contains("early"));
+    assert!(read(&part).contains("late"));
+
+    let beyond = json!({ "draft_id": draft, "start": 50 });
+    let (code, told) = call("preview_draft", beyond).unwrap_err();
+    assert_eq!(code, 2);
+    assert!(told.contains("50 s") && told.contains("42 s"), "{told}");
+    let nobody = json!({ "draft_id": "dfd_cat_1_0" });
+    assert_eq!(call("preview_draft", nobody).unwrap_err().0, 2);
+}
