@@ -7,16 +7,18 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::http::{request, response};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::manifest::{self, Api};
@@ -109,7 +111,20 @@ impl Way {
     }
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+/// A connection and the task that serves it.
+struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    connection: JoinHandle<()>,
+}
+
+/// How long the end of a connection is waited for.
+const CLOSING: Duration = Duration::from_millis(100);
+
+/// Whether the server closes the connection after this answer, as the reference server always does.
+fn ends(head: &response::Parts) -> bool {
+    let says_so = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    head.version == Version::HTTP_10 || head.headers.get(CONNECTION).is_some_and(says_so)
+}
 
 /// A server on this machine.
 struct Near {
@@ -118,9 +133,9 @@ struct Near {
     address: (String, u16),
     /// What stands before every path.
     prefix: String,
-    connect: std::time::Duration,
+    connect: Duration,
     /// Connections that wait for a request.
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<Link>>,
 }
 
 impl Near {
@@ -140,18 +155,18 @@ impl Near {
 
     async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
         let mut request = self.request(message).map_err(Unanswered::Ours)?;
-        let (sender, reply) = loop {
+        let (link, reply) = loop {
             let waiting = self.idle().pop();
             let fresh = waiting.is_none();
-            let mut sender = match waiting {
-                Some(sender) => sender,
+            let mut link = match waiting {
+                Some(link) => link,
                 None => self.open().await?,
             };
-            if sender.ready().await.is_err() && !fresh {
+            if link.sender.ready().await.is_err() && !fresh {
                 continue;
             }
-            match sender.try_send_request(request).await {
-                Ok(reply) => break (sender, reply),
+            match link.sender.try_send_request(request).await {
+                Ok(reply) => break (link, reply),
                 Err(mut error) => match error.take_message() {
                     // The server closed the connection while nobody looked: nothing was sent.
                     Some(unsent) if !fresh => request = unsent,
@@ -160,8 +175,12 @@ impl Near {
             }
         };
         let reply = whole(reply, limit).await?;
-        if !sender.is_closed() {
-            self.idle().push(sender);
+        if ends(&reply.head) {
+            // The place is given back with the connection, not before.
+            drop(link.sender);
+            let _ = tokio::time::timeout(CLOSING, link.connection).await;
+        } else {
+            self.idle().push(link);
         }
         Ok(reply)
     }
@@ -180,7 +199,7 @@ impl Near {
         with_path(request, &path, body)
     }
 
-    async fn open(&self) -> Result<Sender, Unanswered> {
+    async fn open(&self) -> Result<Link, Unanswered> {
         let (host, port) = (self.address.0.as_str(), self.address.1);
         let connecting = tokio::time::timeout(self.connect, TcpStream::connect((host, port)));
         let stream = match connecting.await {
@@ -199,11 +218,13 @@ impl Near {
             .await
             .map_err(|error| nobody(root(&error)))?;
         // What breaks a connection is told to whoever uses it.
-        tokio::spawn(connection);
-        Ok(sender)
+        let connection = tokio::spawn(async {
+            let _ = connection.await;
+        });
+        Ok(Link { sender, connection })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Sender>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

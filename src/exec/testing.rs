@@ -73,10 +73,7 @@ impl Api {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, faults) = (Arc::clone(&shared), Arc::clone(&faults));
                 tokio::spawn(async move {
-                    let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
-                    state.most.fetch_max(open, Ordering::SeqCst);
                     serve(stream, &state, &faults).await;
-                    state.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -184,7 +181,25 @@ impl App {
     }
 }
 
+/// A connection as the server counts it: until the end of its answer leaves.
+struct Place<'a>(&'a State);
+
+impl<'a> Place<'a> {
+    fn take(state: &'a State) -> Self {
+        let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most.fetch_max(open, Ordering::SeqCst);
+        Self(state)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
+    let place = Place::take(state);
     let Some((path, body)) = read(&mut stream).await else {
         return;
     };
@@ -203,6 +218,7 @@ async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
             body.len()
         );
         let _ = stream.write_all(head.as_bytes()).await;
+        drop(place);
         let _ = stream.write_all(body.as_bytes()).await;
         return;
     }
@@ -226,6 +242,7 @@ async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
         text.len()
     };
     let _ = stream.write_all(head.as_bytes()).await;
+    drop(place);
     let _ = stream.write_all(&text.as_bytes()[..end]).await;
 }
 

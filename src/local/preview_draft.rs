@@ -18,16 +18,15 @@ use crate::local::{self, LocalTool};
 use crate::picture::{self, Picture, png};
 use crate::tools::Hints;
 
-/// Draws the timeline: tracks, clips with names and times, transitions, keyframes, captions. Gives the picture, and
-/// the SVG and PNG files for a person.
+/// Draws the timeline with its clips, times, transitions and captions; gives the picture and its files.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PreviewDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Where the part to draw begins, in seconds.
+    /// From here, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// Where it ends.
+    /// To here, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
 }

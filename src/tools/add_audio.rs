@@ -58,11 +58,11 @@ pub(crate) struct AddAudio {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Seconds in which it swells from silence.
+    /// Fade-in, seconds.
     #[serde(default, deserialize_with = "args::own_number")]
     #[schemars(with = "f64", range(min = 0))]
     pub fade_in: f64,
-    /// Seconds in which it fades at its end.
+    /// Fade-out, seconds.
     #[serde(default, deserialize_with = "args::own_number")]
     #[schemars(with = "f64", range(min = 0))]
     pub fade_out: f64,

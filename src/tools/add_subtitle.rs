@@ -74,19 +74,19 @@ pub(crate) struct AddSubtitle {
     /// Outline, 0 to 100; 0 is none.
     #[serde(default)]
     pub border_width: f64,
-    /// Outline colour.
+    /// Colour.
     #[serde(default = "default::black")]
     pub border_color: String,
-    /// Outline opacity, 0 to 1.
+    /// Opacity, 0 to 1.
     #[serde(default = "default::one")]
     pub border_alpha: f64,
-    /// Background opacity, 0 to 1; 0 is none.
+    /// Opacity, 0 to 1; 0: none.
     #[serde(default)]
     pub background_alpha: f64,
-    /// Background colour.
+    /// Colour.
     #[serde(default = "default::black")]
     pub background_color: String,
-    /// Background shape: 0, 1 or 2.
+    /// Shape: 0, 1 or 2.
     #[serde(default)]
     pub background_style: f64,
     /// Centre, half canvases: -1 left, 1 right.

@@ -91,31 +91,31 @@ pub(crate) struct AddText {
     /// Outline, 0 to 100; 0 is none.
     #[serde(default)]
     pub border_width: f64,
-    /// Outline colour.
+    /// Colour.
     #[serde(default = "default::black")]
     pub border_color: String,
-    /// Outline opacity, 0 to 1.
+    /// Opacity, 0 to 1.
     #[serde(default = "default::one")]
     #[schemars(range(min = 0, max = 1))]
     pub border_alpha: f64,
-    /// Background opacity, 0 to 1; 0 is none.
+    /// Opacity, 0 to 1; 0: none.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub background_alpha: f64,
-    /// Background colour.
+    /// Colour.
     #[serde(default = "default::black")]
     pub background_color: String,
-    /// Background shape: 0, 1 or 2.
+    /// Shape: 0, 1 or 2.
     #[serde(default)]
     pub background_style: f64,
-    /// Background rounding, 0 to 1.
+    /// Rounding, 0 to 1.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub background_round_radius: f64,
-    /// Background height, fraction.
+    /// Height, fraction.
     #[serde(default = "box_side")]
     pub background_height: f64,
-    /// Background width, fraction.
+    /// Width, fraction.
     #[serde(default = "box_side")]
     pub background_width: f64,
     /// 0 to 1; 0.5 is centred.
@@ -128,19 +128,19 @@ pub(crate) struct AddText {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub shadow_enabled: bool,
-    /// Shadow opacity, 0 to 1.
+    /// Opacity, 0 to 1.
     #[serde(default = "shadow_alpha")]
     pub shadow_alpha: f64,
-    /// Shadow direction, degrees.
+    /// Direction, degrees.
     #[serde(default = "shadow_angle")]
     pub shadow_angle: f64,
-    /// Shadow colour, #RRGGBB.
+    /// Colour, #RRGGBB.
     #[serde(default = "default::black")]
     pub shadow_color: String,
-    /// Shadow distance.
+    /// Distance.
     #[serde(default = "five")]
     pub shadow_distance: f64,
-    /// Shadow blur, 0 to 1.
+    /// Blur, 0 to 1.
     #[serde(default = "shadow_smoothing")]
     pub shadow_smoothing: f64,
     /// Entrance animation by name.

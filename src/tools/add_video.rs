@@ -90,19 +90,19 @@ pub(crate) struct AddVideo {
     /// Mask by name, e.g. "Circle".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
-    /// Mask centre, pixels right.
+    /// Centre, pixels right.
     #[serde(default = "default::half")]
     pub mask_center_x: f64,
-    /// Mask centre, pixels up.
+    /// Centre, pixels up.
     #[serde(default = "default::half")]
     pub mask_center_y: f64,
-    /// Mask height, fraction of the canvas.
+    /// Height, fraction of the canvas.
     #[serde(default = "default::one")]
     pub mask_size: f64,
-    /// Mask rotation, degrees.
+    /// Degrees.
     #[serde(default)]
     pub mask_rotation: f64,
-    /// Mask feather, 0 to 100.
+    /// Soft edge, 0 to 100.
     #[serde(default)]
     #[schemars(range(min = 0, max = 100))]
     pub mask_feather: f64,
@@ -110,7 +110,7 @@ pub(crate) struct AddVideo {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub mask_invert: bool,
-    /// Rectangle mask's width, fraction.
+    /// Rectangle's width, fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_rect_width: Option<f64>,
     /// Its corners' rounding, 0 to 100.

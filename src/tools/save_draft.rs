@@ -40,7 +40,7 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub target_folder: Option<String>,
-    /// For any machine: no ids and no paths of this one.
+    /// For any machine: no ids or paths of this one.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub portable: bool,
@@ -52,19 +52,19 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub draft_profile: Option<String>,
-    /// Replaces a draft of that name, keeping a backup.
+    /// Replaces one of that name, with a backup.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub overwrite: bool,
-    /// Makes one zip file of it too.
+    /// Makes a zip file too.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub zip: bool,
-    /// Refuses to save while the app runs.
+    /// Refuses while the app runs.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub refuse_while_running: bool,
-    /// Seconds to wait before `running` is answered; 45 without.
+    /// Seconds until `running` is answered; 45 without.
     #[serde(default, deserialize_with = "args::own_seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>", range(min = 0, max = 3600))]
     pub wait_s: Option<f64>,
