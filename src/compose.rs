@@ -75,10 +75,11 @@ pub(crate) async fn compose(
     steps.total = items.len();
 
     let creating = Instant::now();
-    let (draft, backend, present, mut notes) = match taking.resume {
+    let (mut draft, mut backend, present, mut notes) = match taking.resume {
         Some(draft) => {
             let force = items.iter().any(|item| item.section == Section::Keyframes);
             let document = query(app, &draft, force, context).await?;
+            let draft = app.current(&draft)?;
             let backend = app.backend_of(&draft)?.to_owned();
             (draft, backend, Some(document), Vec::new())
         }
@@ -125,13 +126,21 @@ pub(crate) async fn compose(
     let following = Instant::now();
     rows.extend(run.in_order(&rest).await);
     phases.rest_ms = ms(following);
+    let abort = run.abort;
     phases.one_after_another_ms =
         phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
     let verifying = Instant::now();
     let mut segments_in_draft = 0;
     if !context.cancel.is_cancelled() {
-        match query(app, &draft, false, context).await {
+        let read = query(app, &draft, false, context).await;
+        if let Some(current) = moved(app, &draft) {
+            notes.push(lives_on(&draft, &current));
+            app.backend_of(&current)?.clone_into(&mut backend);
+            (taking.known)(&current);
+            draft = current;
+        }
+        match read {
             Ok(document) => {
                 segments_in_draft = document.segments();
                 let calls: Vec<&Item> = first.iter().chain(&rest).collect();
@@ -175,7 +184,7 @@ pub(crate) async fn compose(
     };
     if context.cancel.is_cancelled() {
         report.outcome = Outcome::Cancelled;
-    } else if run.abort && report.outcome == Outcome::Partial {
+    } else if abort && report.outcome == Outcome::Partial {
         report.outcome = Outcome::Aborted;
         clear_away(app, &draft, &backend, &mut report);
     } else if report.totals.ok == 0 && report.totals.asked > 0 {
@@ -186,9 +195,27 @@ pub(crate) async fn compose(
             ..context.clone()
         };
         save(app, plan, &draft, &context, &mut report).await;
+        if let Some(current) = moved(app, &draft) {
+            report.notes.push(lives_on(&draft, &current));
+            report.backend = app.backend_of(&current).ok().map(str::to_owned);
+            (taking.known)(&current);
+            report.draft_id = Some(current);
+        }
     }
     report.phases.total_ms = ms(started);
     Ok(report)
+}
+
+/// The draft that one lives on as, after its server lost it.
+fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
+    let current = app.current(draft).ok()?;
+    (current != *draft).then_some(current)
+}
+
+fn lives_on(draft: &DraftId, current: &DraftId) -> String {
+    format!(
+        "draft {draft} was lost by its server and made again as {current}: use that from now on"
+    )
 }
 
 /// What one run shares among its calls.
@@ -340,7 +367,11 @@ impl Run<'_> {
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
-            arguments.insert("draft_id".to_owned(), json!(self.draft));
+            let draft = self.app.current(self.draft);
+            arguments.insert(
+                "draft_id".to_owned(),
+                json!(draft.as_ref().unwrap_or(self.draft)),
+            );
             let cost = Arc::new(Cost::default());
             let context = Context {
                 cancel: self.stop.clone(),

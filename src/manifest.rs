@@ -167,6 +167,8 @@ pub(crate) struct Limits {
     pub queue_wait_s: f64,
     /// How often a save that goes on in the server is asked after.
     pub status_every_s: f64,
+    /// For making a lost draft again, all its calls together.
+    pub recover_timeout_s: f64,
     pub media: MediaLimits,
 }
 
@@ -372,6 +374,11 @@ impl Manifest {
         check(
             positive(self.limits.status_every_s),
             "limits.status_every_s".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.recover_timeout_s),
+            "limits.recover_timeout_s".into(),
             POSITIVE,
         );
         for (name, route) in &self.tools {

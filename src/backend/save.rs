@@ -9,7 +9,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Server};
-use super::remote::{Ask, LOST_DRAFT, Remote};
+use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
@@ -172,13 +172,9 @@ impl Remote {
                         "{} failed to save draft {draft}: {}",
                         self.base, status.message
                     );
-                    let error = if status.message.contains("does not exist in cache") {
-                        Error::not_found(what).hint(LOST_DRAFT)
-                    } else {
-                        Error::new(Kind::Unavailable, what)
-                            .hint("the server's own log says more; save again")
-                    };
-                    return Err(Failure::refused(error));
+                    let error = Error::new(Kind::Unavailable, what)
+                        .hint("the server's own log says more; save again");
+                    return Err(self.known_loss(Some(draft), Failure::refused(error)));
                 }
                 _ if Instant::now() + every >= until => {
                     let what = format!(
