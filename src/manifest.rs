@@ -167,6 +167,8 @@ pub(crate) struct Limits {
     pub queue_wait_s: f64,
     /// How often a save that goes on in the server is asked after.
     pub status_every_s: f64,
+    /// For one look at a draft: after a lost answer, and for a draft that is not known here.
+    pub look_timeout_s: f64,
     /// For making a lost draft again, all its calls together.
     pub recover_timeout_s: f64,
     pub media: MediaLimits,
@@ -374,6 +376,11 @@ impl Manifest {
         check(
             positive(self.limits.status_every_s),
             "limits.status_every_s".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.look_timeout_s),
+            "limits.look_timeout_s".into(),
             POSITIVE,
         );
         check(

@@ -17,8 +17,6 @@ use crate::journal::{self, NewDraft, Record};
 use crate::manifest::{self, Route};
 use crate::tools::{self, Manner, Object, Request, Spec};
 
-/// For looking at a draft after an answer was lost.
-const LOOK: Duration = Duration::from_secs(30);
 /// A server may be at it still although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
 
@@ -76,7 +74,7 @@ impl App {
             if look > 0 {
                 tokio::time::sleep(SECOND_LOOK).await;
             }
-            let script = match remote.script(draft, Instant::now() + LOOK).await {
+            let script = match remote.script(draft, self.look_until()).await {
                 Ok(script) => script,
                 Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
                 Err(_) => return Err(unclear("the server does not answer any more")),
@@ -108,6 +106,11 @@ impl App {
         Ok(Lookup::NotApplied)
     }
 
+    /// The end of a look at a draft that begins now.
+    pub(super) fn look_until(&self) -> Instant {
+        Instant::now() + manifest::seconds(self.manifest.limits.look_timeout_s)
+    }
+
     /// A server that forgot the draft looks for tracks in an empty one, and blames the track.
     pub(super) async fn blamed(
         &self,
@@ -124,7 +127,7 @@ impl App {
         if !of_the_draft {
             return failure;
         }
-        match remote.script(draft, Instant::now() + LOOK).await {
+        match remote.script(draft, self.look_until()).await {
             Err(loss) if loss.reached == Reached::Forgotten => loss,
             _ => failure,
         }

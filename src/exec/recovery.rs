@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -19,8 +18,6 @@ use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
 use crate::tools::{self, Manner, Object, Request, Turn};
 
-/// For a last look at the old draft.
-const LOOK: Duration = Duration::from_secs(10);
 /// A server may be restarted again while a draft is made again on it.
 const TRIES: usize = 3;
 /// A draft that was lost so often is better looked at by somebody.
@@ -267,7 +264,7 @@ impl App {
             serde_json::from_str(&self.engine.script(&row.id, false, true).ok()?).ok()?
         } else {
             let remote = self.servers.at(&row.origin);
-            remote.script(&row.id, Instant::now() + LOOK).await.ok()?
+            remote.script(&row.id, self.look_until()).await.ok()?
         };
         let old = segments(&script);
         (old != *new).then(|| format!("the old draft has other segments on its tracks: {old:?}"))

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -17,8 +16,6 @@ use crate::tools::Request;
 
 /// Drafts whose keepers are remembered.
 const REMEMBERED: usize = 4096;
-/// For asking a server whether it has a draft.
-const ADOPTION: Duration = Duration::from_secs(10);
 /// The tool that the journal names for drafts that were there before it heard of them.
 pub(crate) const ADOPTED: &str = "adopted";
 
@@ -160,7 +157,7 @@ impl App {
         let Ok(remote) = self.servers.first(&self.journal).await else {
             return Err(self.journal.unknown(draft));
         };
-        match remote.script(draft, Instant::now() + ADOPTION).await {
+        match remote.script(draft, self.look_until()).await {
             Ok(_) => {}
             Err(failure) if failure.reached == Reached::Forgotten => {
                 return Err(self.journal.unknown(draft));

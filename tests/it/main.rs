@@ -3,6 +3,7 @@
 mod cli;
 mod compose;
 mod engine;
+mod faults;
 mod http;
 mod jobs;
 mod metrics;
