@@ -6,6 +6,7 @@ mod engine;
 mod faults;
 mod http;
 mod jobs;
+mod kill;
 mod metrics;
 mod preview;
 mod racy;
