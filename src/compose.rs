@@ -9,7 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod schema;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -102,6 +102,7 @@ pub(crate) async fn compose(
     phases.create_ms = ms(creating);
     (taking.known)(&draft);
 
+    let before = present.as_ref().map(Document::counts).unwrap_or_default();
     let run = Run {
         app,
         draft: &draft,
@@ -144,7 +145,7 @@ pub(crate) async fn compose(
             Ok(document) => {
                 segments_in_draft = document.segments();
                 let calls: Vec<&Item> = first.iter().chain(&rest).collect();
-                verify(&document, &calls, &mut rows);
+                notes.extend(verify(&document, &calls, &mut rows, &before));
             }
             Err(error) => {
                 for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
@@ -419,9 +420,17 @@ fn fill(row: &mut Row, reply: &Value) {
     }
 }
 
-/// What was acknowledged but is not in the draft has failed.
-fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
-    for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
+/// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
+/// more segments than before the run and what it put there.
+fn verify(
+    document: &Document,
+    items: &[&Item],
+    rows: &mut [Row],
+    before: &BTreeMap<String, usize>,
+) -> Vec<String> {
+    let mut wanted = before.clone();
+    let mut captioned: BTreeSet<&str> = BTreeSet::new();
+    for row in rows.iter_mut() {
         let Some(item) = items.iter().find(|item| item.path == row.item) else {
             continue;
         };
@@ -429,20 +438,43 @@ fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
         if item.section == Section::Keyframes {
             continue;
         }
-        match document.place_of(item) {
-            Some((start, end)) => {
+        if item.section == Section::Subtitles {
+            captioned.insert(item.track());
+        }
+        match (row.status, document.place_of(item)) {
+            (Status::Ok, Some((start, end))) => {
                 row.start = row.start.or(Some(start));
                 row.end = row.end.or(Some(end));
+                if row.tries > 0 {
+                    let track = item.track().to_owned();
+                    *wanted.entry(track).or_default() += 1;
+                }
             }
-            None => row.fail(
+            (Status::Ok, None) => row.fail(
                 &Error::new(
                     Kind::Unavailable,
                     "was acknowledged, but it is not in the draft",
                 )
                 .hint("take the run up again with `resume`: only what is missing is done"),
             ),
+            (Status::Failed, Some(_)) if row.tries > 0 => {
+                row.notes
+                    .push("something is in its place all the same".to_owned());
+            }
+            _ => {}
         }
     }
+    let mut more = Vec::new();
+    for (track, found) in document.counts() {
+        let wanted = wanted.get(&track).copied().unwrap_or_default();
+        // How many captions there are only the captions tell.
+        if found > wanted && !captioned.contains(track.as_str()) {
+            more.push(format!(
+                "track {track:?} has {found} segments, of which this run knows {wanted}: look at the draft"
+            ));
+        }
+    }
+    more
 }
 
 async fn save(

@@ -386,3 +386,22 @@ fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_pl
         "{told}"
     );
 }
+
+#[test]
+fn a_link_is_not_passed_on_as_if_it_led_anywhere() {
+    let site = "https://www.install-ai-guider.top/draft/downloader";
+    let server = reference(move |asked| {
+        let link = json!({ "draft_url": format!("{site}?={DRAFT}") });
+        (asked.path == "/generate_draft_url").then(|| Answer::success(&link))
+    });
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    let reply = home
+        .call("generate_draft_url", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let note = reply["notes"][0].as_str().unwrap();
+    assert!(
+        note.contains("nothing was uploaded") && note.contains(site),
+        "{reply}"
+    );
+}
