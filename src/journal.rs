@@ -138,7 +138,7 @@ impl Journal {
     }
 
     /// A journal that is gone with the process.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn in_memory() -> Self {
         Self {
             place: Place::Memory,
@@ -155,7 +155,6 @@ impl Journal {
     }
 
     /// Opens the file and looks through all of it. For `doctor`: it takes as long as the file is big.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
     pub(crate) fn check(&self) -> Result<()> {
         let verdict: String = self.with(|connection| {
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -403,7 +402,7 @@ impl Journal {
         self.changed(changed, draft)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
@@ -457,7 +456,6 @@ impl Journal {
 
     /// Forgets for good what has been in the trash for at least `older_than`, and says how many
     /// drafts that were. Their room in the file is used again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
     pub(crate) fn empty_trash(&self, older_than: Duration) -> Result<u64> {
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);

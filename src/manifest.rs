@@ -539,6 +539,12 @@ mod tests {
     }
 
     #[test]
+    fn the_api_is_looked_for_at_its_own_port_first() {
+        let urls = Manifest::built_in().api.base_urls;
+        assert_eq!(urls, ["http://127.0.0.1:9000", "http://127.0.0.1:9001"]);
+    }
+
+    #[test]
     fn the_built_in_file_is_sound() {
         let manifest = Manifest::built_in();
         assert_eq!(manifest.lanes.audio.slots, 3);

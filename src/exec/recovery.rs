@@ -108,7 +108,7 @@ impl App {
         };
         let wanted = self.settings.recover == Recover::Auto && request.turn() != Turn::Free;
         if !wanted || !self.is_gone(remote, &failure).await {
-            return Err(failure);
+            return Err(with_way_out(was, failure));
         }
         tracing::warn!(
             draft = was.as_str(),
@@ -268,6 +268,21 @@ impl App {
         };
         let old = segments(&script);
         (old != *new).then(|| format!("the old draft has other segments on its tracks: {old:?}"))
+    }
+}
+
+/// Nobody answers where the draft is: a server that was stopped has lost it.
+fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
+    if failure.reached != Reached::Never {
+        return failure;
+    }
+    let hint = format!(
+        "a server that was stopped has lost draft {draft}: `recover_draft` makes it again from the journal, \
+         with `to: \"embedded\"` here; `--recover auto` does so by itself"
+    );
+    Failure {
+        error: failure.error.hint(hint),
+        ..failure
     }
 }
 

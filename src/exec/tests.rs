@@ -583,7 +583,7 @@ async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
 async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
     for round in 0..10 {
         let api = Api::sound().await;
-        let app = auto(&api, |_| {});
+        let app = auto(&api, |manifest| manifest.breaker.failures = 1000);
         let draft = create(&app).await;
         app.test("add_text", text(&draft, 0)).await.unwrap();
         let mut calls = tokio::task::JoinSet::new();

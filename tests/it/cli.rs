@@ -208,6 +208,110 @@ fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
 }
 
 #[test]
+fn the_doctor_empties_the_trash_when_it_is_told_to() {
+    let mut home = Home::new();
+    home.set("CAPCUT_MCP_BACKEND", "embedded");
+    let make = || {
+        let made = home.call("create_draft", &json!({})).expect("a draft");
+        made["draft_id"].as_str().expect("an id").to_owned()
+    };
+    let (kept, gone) = (make(), make());
+    home.call("delete_draft", &json!({ "draft_id": gone }))
+        .expect("deleted");
+    let told = |options: &[&str]| {
+        let ran = home
+            .run(&[&["doctor", "--json"], options].concat())
+            .success();
+        let findings = ran.json()["findings"].clone();
+        let findings = findings.as_array().expect("findings").clone();
+        let of = |what: &str| {
+            let found = findings.iter().find(|finding| finding["what"] == what);
+            found.expect(what)["detail"]
+                .as_str()
+                .expect("a text")
+                .to_owned()
+        };
+        (of("trash"), of("journal"))
+    };
+    let (trash, journal) = told(&[]);
+    assert_eq!(trash, "1 drafts");
+    assert!(journal.contains("(1 drafts), sound"), "{journal}");
+    let restore = json!({ "draft_id": gone, "restore": true });
+    home.call("delete_draft", &restore)
+        .expect("taken out again");
+    home.call("delete_draft", &json!({ "draft_id": gone }))
+        .expect("deleted again");
+    assert_eq!(
+        told(&["--empty-trash"]).0,
+        "emptied: 1 drafts are gone for good"
+    );
+    assert_eq!(told(&[]).0, "empty");
+    let (code, text) = home.call("delete_draft", &restore).expect_err("gone");
+    assert!(code == 2 && text.contains("no draft"), "{code}: {text}");
+    home.call("query_script", &json!({ "draft_id": kept }))
+        .expect("the other one stays");
+}
+
+#[test]
+fn the_doctor_tells_every_limit_as_it_is_set() {
+    let home = Home::new();
+    let numbers = std::cell::Cell::new(701);
+    let next = || {
+        numbers.set(numbers.get() + 1);
+        numbers.get()
+    };
+    let lane = || {
+        format!(
+            "{{ slots = {}, waiting = {}, timeout_s = {}.0 }}",
+            next(),
+            next(),
+            next()
+        )
+    };
+    let settings = format!(
+        "[api]\nconnections = {}\nconnect_timeout_s = {}.0\nloopback_connect_timeout_s = {}.0\nprobe_timeout_s = {}.0\n\
+         [lanes]\naudio = {}\nvisual = {}\ndraft = {}\nquery = {}\n[sync]\ntimeout_s = {}.0\n\
+         [limits]\nresponse_bytes = {}\nqueue_wait_s = {}.0\nlook_timeout_s = {}.0\nrecover_timeout_s = {}.0\n\
+         [limits.media]\nconnect_timeout_s = {}\nanswer_timeout_s = {}\nprobe_timeout_s = {}\nmax_bytes = {}\n\
+         max_probe_bytes = {}\nmin_bytes_per_s = {}\nmin_speed_window_s = {}\nredirects = {}\ntries = {}\n\
+         [tools]\nsave_draft = {{ timeout_s = {}.0 }}\n",
+        next(),
+        next(),
+        next(),
+        next(),
+        lane(),
+        lane(),
+        lane(),
+        lane(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+    );
+    let file = home.file("mine.toml", &settings);
+    let line = ["doctor", "--config", file.to_str().expect("a path")];
+    let told = home.run(&line).success().stdout;
+    for number in 702..=numbers.get() {
+        let is_told = told
+            .split(|c: char| !c.is_ascii_digit())
+            .any(|word| word == number.to_string());
+        assert!(is_told, "{number} of\n{settings}\nis not in\n{told}");
+    }
+    assert_eq!(numbers.get(), 701 + 31);
+}
+
+#[test]
 fn the_doctor_recognises_our_own_engine() {
     let served = Home::new();
     let engine = served.engine(&[]);

@@ -214,7 +214,11 @@ impl Home {
 
     /// The engine as an HTTP server on a free port, ready to answer.
     pub(crate) fn engine(&self, arguments: &[&str]) -> Served {
-        let port = free_port();
+        self.engine_at(free_port(), arguments)
+    }
+
+    /// The same on this port.
+    pub(crate) fn engine_at(&self, port: u16, arguments: &[&str]) -> Served {
         let number = port.to_string();
         let mut line = vec!["engine", "--port", &number];
         line.extend(arguments);
