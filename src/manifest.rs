@@ -171,6 +171,14 @@ pub(crate) struct Limits {
     pub look_timeout_s: f64,
     /// For making a lost draft again, all its calls together.
     pub recover_timeout_s: f64,
+    /// A body that a client sends to the HTTP server, at most.
+    pub request_bytes: usize,
+    /// From one piece of a body to the next.
+    pub request_pause_s: f64,
+    /// For a whole body.
+    pub request_timeout_s: f64,
+    /// A message of an MCP client, at most.
+    pub message_bytes: usize,
     pub media: MediaLimits,
 }
 
@@ -388,6 +396,18 @@ impl Manifest {
             "limits.recover_timeout_s".into(),
             POSITIVE,
         );
+        for (key, s) in [
+            ("request_pause_s", self.limits.request_pause_s),
+            ("request_timeout_s", self.limits.request_timeout_s),
+        ] {
+            check(positive(s), format!("limits.{key}"), POSITIVE);
+        }
+        for (key, bytes) in [
+            ("request_bytes", self.limits.request_bytes),
+            ("message_bytes", self.limits.message_bytes),
+        ] {
+            check(bytes > 0, format!("limits.{key}"), POSITIVE);
+        }
         for (name, route) in &self.tools {
             let path = |key| format!("tools.{name}.{key}");
             check(

@@ -252,63 +252,67 @@ fn the_doctor_empties_the_trash_when_it_is_told_to() {
         .expect("the other one stays");
 }
 
+/// Each limit, `#` standing for a number that no other has.
+const LIMITS: &str = "
+[api]
+connections = #
+connect_timeout_s = #.0
+loopback_connect_timeout_s = #.0
+probe_timeout_s = #.0
+[lanes]
+audio = { slots = #, waiting = #, timeout_s = #.0 }
+visual = { slots = #, waiting = #, timeout_s = #.0 }
+draft = { slots = #, waiting = #, timeout_s = #.0 }
+query = { slots = #, waiting = #, timeout_s = #.0 }
+[sync]
+timeout_s = #.0
+[limits]
+response_bytes = #
+queue_wait_s = #.0
+look_timeout_s = #.0
+recover_timeout_s = #.0
+request_bytes = #
+request_pause_s = #.0
+request_timeout_s = #.0
+message_bytes = #
+[limits.media]
+connect_timeout_s = #
+answer_timeout_s = #
+probe_timeout_s = #
+max_bytes = #
+max_probe_bytes = #
+min_bytes_per_s = #
+min_speed_window_s = #
+redirects = #
+tries = #
+[tools]
+save_draft = { timeout_s = #.0 }
+";
+
 #[test]
 fn the_doctor_tells_every_limit_as_it_is_set() {
+    const FIRST: usize = 701;
+    let mut settings = String::new();
+    for (number, part) in LIMITS.split('#').enumerate() {
+        if number > 0 {
+            settings += &(FIRST + number).to_string();
+        }
+        settings += part;
+    }
     let home = Home::new();
-    let numbers = std::cell::Cell::new(701);
-    let next = || {
-        numbers.set(numbers.get() + 1);
-        numbers.get()
-    };
-    let lane = || {
-        format!(
-            "{{ slots = {}, waiting = {}, timeout_s = {}.0 }}",
-            next(),
-            next(),
-            next()
-        )
-    };
-    let settings = format!(
-        "[api]\nconnections = {}\nconnect_timeout_s = {}.0\nloopback_connect_timeout_s = {}.0\nprobe_timeout_s = {}.0\n\
-         [lanes]\naudio = {}\nvisual = {}\ndraft = {}\nquery = {}\n[sync]\ntimeout_s = {}.0\n\
-         [limits]\nresponse_bytes = {}\nqueue_wait_s = {}.0\nlook_timeout_s = {}.0\nrecover_timeout_s = {}.0\n\
-         [limits.media]\nconnect_timeout_s = {}\nanswer_timeout_s = {}\nprobe_timeout_s = {}\nmax_bytes = {}\n\
-         max_probe_bytes = {}\nmin_bytes_per_s = {}\nmin_speed_window_s = {}\nredirects = {}\ntries = {}\n\
-         [tools]\nsave_draft = {{ timeout_s = {}.0 }}\n",
-        next(),
-        next(),
-        next(),
-        next(),
-        lane(),
-        lane(),
-        lane(),
-        lane(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-    );
     let file = home.file("mine.toml", &settings);
     let line = ["doctor", "--config", file.to_str().expect("a path")];
     let told = home.run(&line).success().stdout;
-    for number in 702..=numbers.get() {
-        let is_told = told
-            .split(|c: char| !c.is_ascii_digit())
-            .any(|word| word == number.to_string());
-        assert!(is_told, "{number} of\n{settings}\nis not in\n{told}");
+    let numbers = LIMITS.matches('#').count();
+    assert_eq!(numbers, 35);
+    for number in FIRST + 1..=FIRST + numbers {
+        let number = number.to_string();
+        let mut words = told.split(|c: char| !c.is_ascii_digit());
+        assert!(
+            words.any(|word| word == number),
+            "{number} of {settings}\nis not in\n{told}"
+        );
     }
-    assert_eq!(numbers.get(), 701 + 31);
 }
 
 #[test]

@@ -50,6 +50,16 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
             ),
         ),
         Finding::ok(
+            "limits: clients",
+            format!(
+                "a body over HTTP {} bytes, {} s, {} s between two pieces; a message over MCP {} bytes",
+                limits.request_bytes,
+                limits.request_timeout_s,
+                limits.request_pause_s,
+                limits.message_bytes
+            ),
+        ),
+        Finding::ok(
             "limits: media",
             format!(
                 "connection {} s; answer {} s; finding out what a file is {} s and {} bytes; a file {} bytes, \
