@@ -254,7 +254,7 @@ impl Journal {
                     "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
                      SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
                          ?3, ?4, ?5, ?6, ?7, ?8
-                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
                      RETURNING sequence",
                 )?
                 .query_row(
