@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 pub(crate) use choice::{Choice, Servers};
-pub(crate) use remote::{LOST_DRAFT, Remote};
+pub(crate) use remote::Remote;
 pub(crate) use wire::is_loopback;
 
 /// Who carries a call out.
@@ -53,6 +53,8 @@ pub(crate) enum Reached {
     Never,
     /// It was answered, if only to refuse.
     Answered,
+    /// The draft that it is about is not there any more.
+    Forgotten,
     /// It was sent, and the answer was lost.
     Lost,
 }

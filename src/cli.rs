@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
-use crate::settings::{BackendChoice, Given, Settings, ToolChoice};
+use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
 use crate::tools::Object;
 use crate::units::Edition;
 
@@ -48,8 +48,9 @@ use crate::units::Edition;
 The draft is made by a CapCut API server if one answers at the API's address, else by the engine in
 this process; `--backend` allows only the one.
 
-Environment: CAPCUT_API_URL, CAPCUT_MCP_BACKEND, CAPCUT_MCP_EDITION, CAPCUT_MCP_DATA_DIR,
-CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR. Options go before them."
+Environment: CAPCUT_API_URL, CAPCUT_MCP_BACKEND, CAPCUT_MCP_EDITION, CAPCUT_MCP_RECOVER,
+CAPCUT_MCP_DATA_DIR, CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR.
+Options go before them."
 )]
 struct Cli {
     #[command(flatten)]
@@ -67,6 +68,10 @@ struct Options {
     /// The app that drafts are for: `capcut` or `jianying`.
     #[arg(long, global = true, value_name = "APP", value_parser = parse_edition, help_heading = "Options of every command")]
     edition: Option<Edition>,
+    /// A draft that its server lost: `ask` (the call fails and tells the way out) or `auto` (it is made
+    /// again from the journal, and the call carried out there). `ask` unless told otherwise.
+    #[arg(long, global = true, value_name = "HOW", value_parser = parse_recover, help_heading = "Options of every command")]
+    recover: Option<Recover>,
     /// Where the CapCut API answers; http://127.0.0.1:9000 unless told otherwise.
     #[arg(
         long,
@@ -223,6 +228,7 @@ impl Options {
             api_url: self.api_url,
             backend: self.backend,
             edition: self.edition,
+            recover: self.recover,
             log: self.log,
             tools,
             ..Given::default()
@@ -314,6 +320,10 @@ fn anchor(arguments: &mut Object, base: &Path) {
 }
 
 fn parse_backend(text: &str) -> Result<BackendChoice, String> {
+    text.parse()
+}
+
+fn parse_recover(text: &str) -> Result<Recover, String> {
     text.parse()
 }
 

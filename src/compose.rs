@@ -9,7 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod schema;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -75,10 +75,11 @@ pub(crate) async fn compose(
     steps.total = items.len();
 
     let creating = Instant::now();
-    let (draft, backend, present, mut notes) = match taking.resume {
+    let (mut draft, mut backend, present, mut notes) = match taking.resume {
         Some(draft) => {
             let force = items.iter().any(|item| item.section == Section::Keyframes);
             let document = query(app, &draft, force, context).await?;
+            let draft = app.current(&draft)?;
             let backend = app.backend_of(&draft)?.to_owned();
             (draft, backend, Some(document), Vec::new())
         }
@@ -101,6 +102,7 @@ pub(crate) async fn compose(
     phases.create_ms = ms(creating);
     (taking.known)(&draft);
 
+    let before = present.as_ref().map(Document::counts).unwrap_or_default();
     let run = Run {
         app,
         draft: &draft,
@@ -125,17 +127,25 @@ pub(crate) async fn compose(
     let following = Instant::now();
     rows.extend(run.in_order(&rest).await);
     phases.rest_ms = ms(following);
+    let abort = run.abort;
     phases.one_after_another_ms =
         phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
     let verifying = Instant::now();
     let mut segments_in_draft = 0;
     if !context.cancel.is_cancelled() {
-        match query(app, &draft, false, context).await {
+        let read = query(app, &draft, false, context).await;
+        if let Some(current) = moved(app, &draft) {
+            notes.push(lives_on(&draft, &current));
+            app.backend_of(&current)?.clone_into(&mut backend);
+            (taking.known)(&current);
+            draft = current;
+        }
+        match read {
             Ok(document) => {
                 segments_in_draft = document.segments();
                 let calls: Vec<&Item> = first.iter().chain(&rest).collect();
-                verify(&document, &calls, &mut rows);
+                notes.extend(verify(&document, &calls, &mut rows, &before));
             }
             Err(error) => {
                 for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
@@ -175,7 +185,7 @@ pub(crate) async fn compose(
     };
     if context.cancel.is_cancelled() {
         report.outcome = Outcome::Cancelled;
-    } else if run.abort && report.outcome == Outcome::Partial {
+    } else if abort && report.outcome == Outcome::Partial {
         report.outcome = Outcome::Aborted;
         clear_away(app, &draft, &backend, &mut report);
     } else if report.totals.ok == 0 && report.totals.asked > 0 {
@@ -186,9 +196,27 @@ pub(crate) async fn compose(
             ..context.clone()
         };
         save(app, plan, &draft, &context, &mut report).await;
+        if let Some(current) = moved(app, &draft) {
+            report.notes.push(lives_on(&draft, &current));
+            report.backend = app.backend_of(&current).ok().map(str::to_owned);
+            (taking.known)(&current);
+            report.draft_id = Some(current);
+        }
     }
     report.phases.total_ms = ms(started);
     Ok(report)
+}
+
+/// The draft that one lives on as, after its server lost it.
+fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
+    let current = app.current(draft).ok()?;
+    (current != *draft).then_some(current)
+}
+
+fn lives_on(draft: &DraftId, current: &DraftId) -> String {
+    format!(
+        "draft {draft} was lost by its server and made again as {current}: use that from now on"
+    )
 }
 
 /// What one run shares among its calls.
@@ -340,7 +368,11 @@ impl Run<'_> {
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
-            arguments.insert("draft_id".to_owned(), json!(self.draft));
+            let draft = self.app.current(self.draft);
+            arguments.insert(
+                "draft_id".to_owned(),
+                json!(draft.as_ref().unwrap_or(self.draft)),
+            );
             let cost = Arc::new(Cost::default());
             let context = Context {
                 cancel: self.stop.clone(),
@@ -388,9 +420,17 @@ fn fill(row: &mut Row, reply: &Value) {
     }
 }
 
-/// What was acknowledged but is not in the draft has failed.
-fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
-    for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
+/// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
+/// more segments than before the run and what it put there.
+fn verify(
+    document: &Document,
+    items: &[&Item],
+    rows: &mut [Row],
+    before: &BTreeMap<String, usize>,
+) -> Vec<String> {
+    let mut wanted = before.clone();
+    let mut captioned: BTreeSet<&str> = BTreeSet::new();
+    for row in rows.iter_mut() {
         let Some(item) = items.iter().find(|item| item.path == row.item) else {
             continue;
         };
@@ -398,20 +438,43 @@ fn verify(document: &Document, items: &[&Item], rows: &mut [Row]) {
         if item.section == Section::Keyframes {
             continue;
         }
-        match document.place_of(item) {
-            Some((start, end)) => {
+        if item.section == Section::Subtitles {
+            captioned.insert(item.track());
+        }
+        match (row.status, document.place_of(item)) {
+            (Status::Ok, Some((start, end))) => {
                 row.start = row.start.or(Some(start));
                 row.end = row.end.or(Some(end));
+                if row.tries > 0 {
+                    let track = item.track().to_owned();
+                    *wanted.entry(track).or_default() += 1;
+                }
             }
-            None => row.fail(
+            (Status::Ok, None) => row.fail(
                 &Error::new(
                     Kind::Unavailable,
                     "was acknowledged, but it is not in the draft",
                 )
                 .hint("take the run up again with `resume`: only what is missing is done"),
             ),
+            (Status::Failed, Some(_)) if row.tries > 0 => {
+                row.notes
+                    .push("something is in its place all the same".to_owned());
+            }
+            _ => {}
         }
     }
+    let mut more = Vec::new();
+    for (track, found) in document.counts() {
+        let wanted = wanted.get(&track).copied().unwrap_or_default();
+        // How many captions there are only the captions tell.
+        if found > wanted && !captioned.contains(track.as_str()) {
+            more.push(format!(
+                "track {track:?} has {found} segments, of which this run knows {wanted}: look at the draft"
+            ));
+        }
+    }
+    more
 }
 
 async fn save(

@@ -5,6 +5,7 @@ pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
 mod pulse;
+mod recovery;
 mod retry;
 mod routing;
 #[cfg(test)]
@@ -183,15 +184,15 @@ impl App {
         self.bounded(request, context, None).await
     }
 
-    /// As [`App::run`], on the backend named, whoever keeps the draft: for moving drafts.
-    pub(crate) async fn run_on(
+    /// As [`App::run`], on the backend named, whoever keeps the draft: for moving drafts. (In a box, for a
+    /// call may have to move its draft before it is carried out.)
+    pub(crate) fn run_on(
         self: &Arc<Self>,
         backend: Backend,
         request: Box<dyn Request>,
         context: Context,
-    ) -> Result<Value> {
-        self.bounded(request, context, Some(Home::moving(backend)))
-            .await
+    ) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(self.bounded(request, context, Some(Home::moving(backend))))
     }
 
     async fn bounded(
@@ -244,35 +245,59 @@ impl App {
             let _active = self.metrics.active(metrics::NO_LANE);
             return self.carry_out_here(request, route, context).await;
         }
-        let moving = home.is_some();
-        let home = match home {
-            Some(home) => home,
-            None => self.home(request).await?,
-        };
-        running.on(home.backend.name());
-        let ended = self.at(&home, request, route, context).await;
-        // The server that would have made the draft is gone, and nothing was done: choose again, once.
-        let choose_again = |failure: &Failure| {
-            !moving
-                && request.draft().is_none()
-                && matches!(home.backend, Backend::Remote(_))
-                && self.settings.backend == BackendChoice::Auto
-                && (failure.reached == Reached::Never
-                    || (failure.reached == Reached::Lost
-                        && failure.error.kind == Kind::Unavailable))
-        };
-        match ended {
-            Err(failure) if choose_again(&failure) => {
-                if let Backend::Remote(remote) = &home.backend {
-                    remote.doubt().await;
-                }
-                let home = self.home(request).await?;
-                running.on(home.backend.name());
-                let ended = Box::pin(self.at(&home, request, route, context)).await;
-                ended.map_err(|failure| failure.error)
-            }
-            ended => ended.map_err(|failure| failure.error),
+        if let Some(home) = home {
+            running.on(home.backend.name());
+            let ended = self.at(&home, request, route, context).await;
+            return ended.map_err(|failure| failure.error);
         }
+        let redirected = self.redirected(request)?;
+        let about = redirected
+            .as_ref()
+            .map_or(request, |redirected| redirected.request.as_ref());
+        let ended = self.at_home(about, route, context, running).await;
+        match redirected {
+            Some(redirected) => redirected.tell(ended),
+            None => ended,
+        }
+    }
+
+    /// A call where its draft is; where that is lost or moves meanwhile, in its stead.
+    async fn at_home(
+        self: &Arc<Self>,
+        request: &dyn Request,
+        route: &Route,
+        context: &Context,
+        running: &mut Running<'_>,
+    ) -> Result<Value> {
+        let home = self.home(request).await?;
+        running.on(home.backend.name());
+        let failure = match self.at(&home, request, route, context).await {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
+        let Backend::Remote(remote) = &home.backend else {
+            return Err(failure.error);
+        };
+        // The server that would have made the draft is gone, and nothing was done: choose again, once.
+        if request.draft().is_none()
+            && self.settings.backend == BackendChoice::Auto
+            && (failure.reached == Reached::Never
+                || (failure.reached == Reached::Lost && failure.error.kind == Kind::Unavailable))
+        {
+            remote.doubt().await;
+            let home = self.home(request).await?;
+            running.on(home.backend.name());
+            // The uncommon ways are boxed: every call would carry room for them.
+            let ended = Box::pin(self.at(&home, request, route, context)).await;
+            return ended.map_err(|failure| failure.error);
+        }
+        let redirected = Box::pin(self.recovered(request, remote, failure, context)).await;
+        let redirected = redirected.map_err(|failure| failure.error)?;
+        let about = redirected.request.as_ref();
+        let home = self.home(about).await?;
+        running.on(home.backend.name());
+        let ended = Box::pin(self.at(&home, about, route, context)).await;
+        redirected.tell(ended.map_err(|failure| failure.error))
     }
 
     /// One call on its backend, from its turn to the journal.
@@ -309,6 +334,11 @@ impl App {
             }
             _ => None,
         };
+        if let (Backend::Remote(_), Some(draft), Some(_)) = (&home.backend, request.draft(), &turn)
+            && !home.moving
+        {
+            self.still_there(draft)?;
+        }
         let evidence = ledger::evidence(request, route);
         let _announced = match (&home.backend, request.draft(), &evidence) {
             (Backend::Remote(remote), Some(draft), Some(evidence)) => {
@@ -323,7 +353,10 @@ impl App {
             context,
             until: None,
         };
-        let mut reply = self.tries(&mut attempt, home).await?;
+        let mut reply = match self.tries(&mut attempt, home).await {
+            Ok(reply) => reply,
+            Err(failure) => return Err(Box::pin(self.blamed(home, request, failure)).await),
+        };
         if let Some(turn) = &turn {
             turn.succeeded();
         }

@@ -92,6 +92,7 @@ impl Api {
                 Box::pin(async move { app.run(request, Context::default()).await })
             }),
         );
+        api.receiver = Receiver::new(&counts.manifest.limits);
         api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
         api
     }
@@ -124,7 +125,7 @@ impl Api {
             refused: Box::new(|_, _| {}),
             link,
             calls: Arc::new(Semaphore::new(CALLS)),
-            receiver: Receiver::default(),
+            receiver: Receiver::new(&manifest.limits),
         }
     }
 

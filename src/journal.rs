@@ -91,6 +91,22 @@ pub(crate) struct DraftRow {
     pub moved_to: Option<(String, DraftId)>,
 }
 
+impl DraftRow {
+    /// Fails unless calls can be added to the draft.
+    pub(crate) fn takes_calls(&self) -> Result<()> {
+        let id = &self.id;
+        if self.deleted_ms.is_some() {
+            return Err(Error::not_found(format!("draft {id} is in the trash"))
+                .hint("take it out with `delete_draft` and `restore: true`, or make a new one"));
+        }
+        if let Some((_, to)) = &self.moved_to {
+            return Err(Error::not_found(format!("draft {id} lives on as {to}"))
+                .hint(format!("use `draft_id` {:?}", to.as_str())));
+        }
+        Ok(())
+    }
+}
+
 /// What became of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -122,7 +138,7 @@ impl Journal {
     }
 
     /// A journal that is gone with the process.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn in_memory() -> Self {
         Self {
             place: Place::Memory,
@@ -139,7 +155,6 @@ impl Journal {
     }
 
     /// Opens the file and looks through all of it. For `doctor`: it takes as long as the file is big.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
     pub(crate) fn check(&self) -> Result<()> {
         let verdict: String = self.with(|connection| {
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -239,7 +254,7 @@ impl Journal {
                     "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
                      SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
                          ?3, ?4, ?5, ?6, ?7, ?8
-                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
                      RETURNING sequence",
                 )?
                 .query_row(
@@ -387,7 +402,7 @@ impl Journal {
         self.changed(changed, draft)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn set_name(&self, origin: &str, draft: &DraftId, name: &str) -> Result<()> {
         let changed = self.with(|connection| {
             connection.execute(
@@ -441,7 +456,6 @@ impl Journal {
 
     /// Forgets for good what has been in the trash for at least `older_than`, and says how many
     /// drafts that were. Their room in the file is used again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and for `doctor`"))]
     pub(crate) fn empty_trash(&self, older_than: Duration) -> Result<u64> {
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);
@@ -470,12 +484,9 @@ impl Journal {
                 .query_row(params![draft.as_str(), origin], draft_row)
                 .optional()
         })?;
-        match row {
-            Some(row) if row.deleted_ms.is_none() => Ok(row),
-            Some(_) => Err(Error::not_found(format!("draft {draft} is in the trash"))
-                .hint("restore it, or make a new one with `create_draft`")),
-            None => Err(self.unknown(draft)),
-        }
+        let row = row.ok_or_else(|| self.unknown(draft))?;
+        row.takes_calls()?;
+        Ok(row)
     }
 
     /// The error for a draft that the journal does not have, with the nearest that it has.
@@ -557,7 +568,7 @@ fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
 }
 
 /// Adds a call after the last one of its draft, in one statement and so all or nothing. It violates
-/// a constraint if the draft is unknown or in the trash, or if its last call is not the one before.
+/// a constraint if the draft is unknown, in the trash or elsewhere, or if its last call is not the one before.
 fn insert(
     connection: &Connection,
     origin: &str,
@@ -569,7 +580,7 @@ fn insert(
             "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
              VALUES (
                  (SELECT key FROM drafts
-                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL
+                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
                   AND ?3 = (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key)),
                  ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?

@@ -167,6 +167,18 @@ pub(crate) struct Limits {
     pub queue_wait_s: f64,
     /// How often a save that goes on in the server is asked after.
     pub status_every_s: f64,
+    /// For one look at a draft: after a lost answer, and for a draft that is not known here.
+    pub look_timeout_s: f64,
+    /// For making a lost draft again, all its calls together.
+    pub recover_timeout_s: f64,
+    /// A body that a client sends to the HTTP server, at most.
+    pub request_bytes: usize,
+    /// From one piece of a body to the next.
+    pub request_pause_s: f64,
+    /// For a whole body.
+    pub request_timeout_s: f64,
+    /// A message of an MCP client, at most.
+    pub message_bytes: usize,
     pub media: MediaLimits,
 }
 
@@ -374,6 +386,28 @@ impl Manifest {
             "limits.status_every_s".into(),
             POSITIVE,
         );
+        check(
+            positive(self.limits.look_timeout_s),
+            "limits.look_timeout_s".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.recover_timeout_s),
+            "limits.recover_timeout_s".into(),
+            POSITIVE,
+        );
+        for (key, s) in [
+            ("request_pause_s", self.limits.request_pause_s),
+            ("request_timeout_s", self.limits.request_timeout_s),
+        ] {
+            check(positive(s), format!("limits.{key}"), POSITIVE);
+        }
+        for (key, bytes) in [
+            ("request_bytes", self.limits.request_bytes),
+            ("message_bytes", self.limits.message_bytes),
+        ] {
+            check(bytes > 0, format!("limits.{key}"), POSITIVE);
+        }
         for (name, route) in &self.tools {
             let path = |key| format!("tools.{name}.{key}");
             check(
@@ -522,6 +556,12 @@ mod tests {
             Ok(_) => panic!("{text:?} was accepted"),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn the_api_is_looked_for_at_its_own_port_first() {
+        let urls = Manifest::built_in().api.base_urls;
+        assert_eq!(urls, ["http://127.0.0.1:9000", "http://127.0.0.1:9001"]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts. Call cr
 pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     let manners = Manners {
         in_flight: IN_FLIGHT,
+        longest_line: app.manifest.limits.message_bytes,
         grace: longest_call(&app.manifest),
     };
     let broken = CancellationToken::new();
@@ -485,6 +486,7 @@ mod tests {
         let (out, mut answers) = tokio::io::duplex(1 << 16);
         let manners = Manners {
             in_flight: 4,
+            longest_line: 1 << 20,
             grace: Duration::from_secs(9),
         };
         let broken = CancellationToken::new();

@@ -19,6 +19,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (CONFIG, "`--config`: a file that overrides `tools.toml`"),
     (BACKEND, "`--backend`: `auto`, `remote` or `embedded`"),
     (EDITION, "`--edition`: `capcut` or `jianying`"),
+    (
+        RECOVER,
+        "`--recover`: `ask` or `auto`, for drafts that a server lost",
+    ),
     (LOG, "`--log`: what is logged, such as `info` or `debug`"),
     (TOOLS, "`serve --tools`: `default` or `full`"),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
@@ -29,6 +33,7 @@ const DATA_DIR: &str = "CAPCUT_MCP_DATA_DIR";
 const CONFIG: &str = "CAPCUT_MCP_CONFIG";
 const BACKEND: &str = "CAPCUT_MCP_BACKEND";
 const EDITION: &str = "CAPCUT_MCP_EDITION";
+const RECOVER: &str = "CAPCUT_MCP_RECOVER";
 const LOG: &str = "CAPCUT_MCP_LOG";
 const TOOLS: &str = "CAPCUT_MCP_TOOLS";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
@@ -48,6 +53,8 @@ pub(crate) struct Settings {
     pub api_url: Option<String>,
     pub backend: BackendChoice,
     pub edition: Edition,
+    /// What happens to a draft that its server lost.
+    pub recover: Recover,
     /// Levels, as `tracing` filters are written.
     pub log: String,
     /// Which tools `tools/list` names.
@@ -66,6 +73,7 @@ pub(crate) struct Given {
     pub api_url: Option<String>,
     pub backend: Option<BackendChoice>,
     pub edition: Option<Edition>,
+    pub recover: Option<Recover>,
     pub log: Option<String>,
     pub tools: Option<ToolChoice>,
     pub drafts_dir: Option<PathBuf>,
@@ -89,6 +97,16 @@ pub(crate) enum BackendChoice {
     Remote,
     /// Only the engine in this process.
     Embedded,
+}
+
+/// What happens to a draft that its server lost, by a restart or for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Recover {
+    /// The call fails and tells how the draft is made again.
+    #[default]
+    Ask,
+    /// The draft is made again from the journal, and the call carried out on the new one.
+    Auto,
 }
 
 /// Which tools clients are shown.
@@ -146,6 +164,7 @@ impl Settings {
             api_url,
             backend: choice(given.backend, env, BACKEND)?,
             edition: choice(given.edition, env, EDITION)?,
+            recover: choice(given.recover, env, RECOVER)?,
             log: match given.log {
                 Some(log) => log,
                 None => text(env, LOG)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
@@ -328,6 +347,20 @@ impl FromStr for BackendChoice {
             .into_iter()
             .find(|choice| choice.name() == text)
             .ok_or_else(|| format!("{text:?} is no backend: `auto`, `remote` or `embedded`"))
+    }
+}
+
+impl FromStr for Recover {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ask" => Ok(Self::Ask),
+            "auto" => Ok(Self::Auto),
+            _ => Err(format!(
+                "{text:?} is no way to recover drafts: `ask` or `auto`"
+            )),
+        }
     }
 }
 
@@ -577,6 +610,7 @@ mod tests {
             (CONFIG, "/env/tools.toml"),
             (BACKEND, "Remote"),
             (EDITION, "jianying"),
+            (RECOVER, "auto"),
             (LOG, "debug"),
             (TOOLS, "full"),
         ];
@@ -584,6 +618,7 @@ mod tests {
         assert_eq!(plain.api_url, None);
         assert_eq!(plain.backend, BackendChoice::Auto);
         assert_eq!(plain.edition, Edition::Capcut);
+        assert_eq!(plain.recover, Recover::Ask);
         assert_eq!(plain.log, "info");
         assert_eq!(plain.tools, ToolChoice::Default);
         assert!(!plain.config_file.unwrap().named);
@@ -596,6 +631,7 @@ mod tests {
         assert_eq!(environment.data_dir().unwrap(), Path::new("/env/data"));
         assert_eq!(environment.backend, BackendChoice::Remote);
         assert_eq!(environment.edition, Edition::Jianying);
+        assert_eq!(environment.recover, Recover::Auto);
         assert_eq!(environment.log, "debug");
         assert_eq!(environment.tools, ToolChoice::Full);
         assert_eq!(
@@ -612,6 +648,7 @@ mod tests {
             config_file: Some("/given/tools.toml".into()),
             backend: Some(BackendChoice::Embedded),
             edition: Some(Edition::Capcut),
+            recover: Some(Recover::Ask),
             log: Some("trace".into()),
             tools: Some(ToolChoice::Default),
             drafts_dir: Some("/given/drafts".into()),
@@ -625,6 +662,7 @@ mod tests {
         );
         assert_eq!(given.backend, BackendChoice::Embedded);
         assert_eq!(given.edition, Edition::Capcut);
+        assert_eq!(given.recover, Recover::Ask);
         assert_eq!(given.log, "trace");
         assert_eq!(given.tools, ToolChoice::Default);
         assert_eq!(
@@ -645,6 +683,7 @@ mod tests {
         check(&[(BACKEND, "cloud")], &[BACKEND, "cloud", "`embedded`"]);
         check(&[(EDITION, "pro")], &[EDITION, "pro", "`jianying`"]);
         check(&[(TOOLS, "some")], &[TOOLS, "some", "`full`"]);
+        check(&[(RECOVER, "yes")], &[RECOVER, "yes", "`auto`"]);
         check(
             &[(API_URL, "localhost:9000")],
             &[API_URL, "localhost:9000", "http://127.0.0.1:9000"],

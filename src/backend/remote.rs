@@ -8,10 +8,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::Failure;
 use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
 use super::wire::{Message, Unanswered, Wire};
+use super::{Failure, Reached};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Result};
@@ -179,7 +179,10 @@ impl Remote {
             // The uncommon ways are boxed, here and above: every call would carry room for them.
             Box::pin(self.save(&ask, status, request.draft(), &server, progress)).await?
         } else {
-            let mut opened = self.opened(&ask).await?;
+            let mut opened = self
+                .opened(&ask)
+                .await
+                .map_err(|failure| self.known_loss(request.draft(), failure))?;
             self.same_draft(request.draft(), &opened.output, path)?;
             if server.dialect == Dialect::Engine {
                 dialect::join(&mut opened);
@@ -214,7 +217,8 @@ impl Remote {
             body: Some(&body),
             until,
         };
-        let script = match self.output(&ask).await? {
+        let output = self.output(&ask).await;
+        let script = match output.map_err(|failure| self.known_loss(Some(draft), failure))? {
             Value::String(text) => serde_json::from_str(&text).ok(),
             document @ Value::Object(_) => Some(document),
             _ => None,
@@ -247,9 +251,32 @@ impl Remote {
                      it put this into a new draft, {got}, which is otherwise empty",
                     self.place(path)
                 ));
-                Err(Failure::refused(error.hint(LOST_DRAFT)))
+                Err(Failure {
+                    reached: Reached::Forgotten,
+                    ..Failure::refused(error.hint(LOST_DRAFT))
+                })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The failure of a call to a draft that the server says it does not have.
+    pub(super) fn known_loss(&self, draft: Option<&DraftId>, failure: Failure) -> Failure {
+        match draft {
+            Some(draft) if failure.error.message.contains(NO_SUCH_DRAFT) => self.loss(draft),
+            _ => failure,
+        }
+    }
+
+    /// A draft that the server no longer has.
+    pub(crate) fn loss(&self, draft: &DraftId) -> Failure {
+        let error = Error::not_found(format!(
+            "draft {draft} is lost: {} was restarted or forgot it",
+            self.base
+        ));
+        Failure {
+            reached: Reached::Forgotten,
+            ..Failure::refused(error.hint(LOST_DRAFT))
         }
     }
 
@@ -324,8 +351,10 @@ impl Remote {
     }
 }
 
-pub(crate) const LOST_DRAFT: &str =
-    "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here";
+const LOST_DRAFT: &str = "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here; \
+     `--recover auto` does so by itself";
+/// What servers say of ids that they do not know, where they say anything.
+const NO_SUCH_DRAFT: &str = "does not exist in cache";
 const MAYBE_DONE: &str = "look at the draft before you call again: it may have been carried out";
 
 /// See [`Remote::announce`].

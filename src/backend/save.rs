@@ -9,7 +9,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Server};
-use super::remote::{Ask, LOST_DRAFT, Remote};
+use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
@@ -83,7 +83,9 @@ impl Remote {
         if zip.is_absolute() && zip.is_file() {
             notes.push(format!("saved as {}", zip.display()));
         }
-        let script = self.script(draft, ask.until).await?;
+        let script = self
+            .insist(ask.until, || self.script(draft, ask.until))
+            .await?;
         let materials = materials(&script);
         let folder = self.folder(draft, wanted, server);
         let (faults, bytes) = if let Some(folder) = &folder {
@@ -164,7 +166,8 @@ impl Remote {
             ..failure
         };
         loop {
-            let status = self.status(path, task, until).await.map_err(unclear)?;
+            let status = self.insist(until, || self.status(path, task, until)).await;
+            let status = status.map_err(unclear)?;
             match status.state.as_str() {
                 "completed" => return Ok(status),
                 "failed" => {
@@ -172,13 +175,9 @@ impl Remote {
                         "{} failed to save draft {draft}: {}",
                         self.base, status.message
                     );
-                    let error = if status.message.contains("does not exist in cache") {
-                        Error::not_found(what).hint(LOST_DRAFT)
-                    } else {
-                        Error::new(Kind::Unavailable, what)
-                            .hint("the server's own log says more; save again")
-                    };
-                    return Err(Failure::refused(error));
+                    let error = Error::new(Kind::Unavailable, what)
+                        .hint("the server's own log says more; save again");
+                    return Err(self.known_loss(Some(draft), Failure::refused(error)));
                 }
                 _ if Instant::now() + every >= until => {
                     let what = format!(
@@ -194,6 +193,34 @@ impl Remote {
                     report(progress, &status);
                     tokio::time::sleep(every).await;
                 }
+            }
+        }
+    }
+
+    /// Asks again, as the policy for what broke off says, when there was no answer or none of use: reading
+    /// twice does no harm, and the save is done.
+    async fn insist<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        until: Instant,
+        ask: impl Fn() -> F,
+    ) -> Result<T, Failure> {
+        let policy = &self.manifest.retry.transient;
+        let pause = manifest::seconds(policy.first_wait_s);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match ask().await {
+                Err(failure)
+                    if matches!(
+                        failure.error.kind,
+                        Kind::Unsent | Kind::Unavailable | Kind::Timeout | Kind::Busy
+                    ) && tries < policy.tries
+                        && Instant::now() + pause < until =>
+                {
+                    tracing::info!("asking again: {}", failure.error.message);
+                    tokio::time::sleep(pause).await;
+                }
+                ended => return ended,
             }
         }
     }

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -14,21 +15,27 @@ use crate::cli;
 use crate::cli::doctor::files::Files;
 use crate::error::{Error, Result};
 use crate::exec::App;
+use crate::journal::Journal;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
 use crate::units::Edition;
 
 mod files;
+mod limits;
 
 /// Tells what is set up and what is missing; exit code 1 when drafts cannot be made.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp doctor
   capcut-mcp doctor --api-url http://192.168.1.20:9000    is that server one of ours?
+  capcut-mcp doctor --empty-trash                         forget deleted drafts for good
   capcut-mcp doctor --json | jq '.findings[] | select(.state == \"problem\")'")]
 pub(super) struct Doctor {
     /// The findings as one JSON object.
     #[arg(long)]
     json: bool,
+    /// Forgets for good what `delete_draft` put in the trash; folders that were saved stay.
+    #[arg(long)]
+    empty_trash: bool,
 }
 
 /// One thing that was looked at.
@@ -84,7 +91,7 @@ impl Doctor {
         let mut findings = vec![system(Os::current(), std::env::consts::ARCH)];
         match settings {
             Err(error) => findings.push(broken("settings", &error)),
-            Ok(settings) => findings.extend(examine(settings).await),
+            Ok(settings) => findings.extend(examine(settings, self.empty_trash).await),
         }
         let sound = findings
             .iter()
@@ -103,13 +110,16 @@ impl Doctor {
     }
 }
 
-async fn examine(settings: Settings) -> Vec<Finding> {
+async fn examine(settings: Settings, empty_trash: bool) -> Vec<Finding> {
     let mut findings = look(&settings, &environment, &files::Disk);
     let choice = settings.backend;
     match App::new(settings) {
         Err(error) => findings.push(broken("configuration", &error)),
         Ok(app) => {
             findings.push(api(choice, &server(&app).await));
+            findings.push(journal(&app.journal));
+            findings.push(trash(&app.journal, empty_trash));
+            findings.extend(limits::limits(&app.manifest));
         }
     }
     findings
@@ -340,6 +350,48 @@ async fn server(app: &App) -> Result<String> {
         let _ = write!(text, "; {caveat}");
     }
     Ok(text)
+}
+
+/// Whether everything that was acknowledged can be read.
+fn journal(journal: &Journal) -> Finding {
+    const WHAT: &str = "journal";
+    let Some(path) = journal.path().filter(|path| path.exists()) else {
+        return Finding::ok(WHAT, "none yet; the first draft makes it");
+    };
+    let drafts = journal
+        .check()
+        .and_then(|()| journal.list(false, usize::MAX, None));
+    match drafts {
+        Ok(drafts) => Finding::ok(
+            WHAT,
+            format!("{} ({} drafts), sound", path.display(), drafts.len()),
+        ),
+        Err(error) => broken(WHAT, &error),
+    }
+}
+
+/// The drafts that were deleted; forgotten for good if that is wanted.
+fn trash(journal: &Journal, empty: bool) -> Finding {
+    const WHAT: &str = "trash";
+    if journal.path().is_none_or(|path| !path.exists()) {
+        return Finding::ok(WHAT, "empty");
+    }
+    if empty {
+        return match journal.empty_trash(Duration::ZERO) {
+            Ok(gone) => Finding::ok(WHAT, format!("emptied: {gone} drafts are gone for good")),
+            Err(error) => broken(WHAT, &error),
+        };
+    }
+    let deleted = journal.list(true, usize::MAX, None).map(|drafts| {
+        let deleted = drafts.iter().filter(|row| row.deleted_ms.is_some());
+        deleted.count()
+    });
+    match deleted {
+        Ok(0) => Finding::ok(WHAT, "empty"),
+        Ok(count) => Finding::ok(WHAT, format!("{count} drafts"))
+            .hint("`delete_draft` with `restore` takes one out, `doctor --empty-trash` forgets them for good"),
+        Err(error) => broken(WHAT, &error),
+    }
 }
 
 /// What answers at the API's address.

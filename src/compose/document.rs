@@ -1,6 +1,6 @@
 //! The draft's document, as `query_script` gives it, read only as far as a plan can be compared with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -40,6 +40,14 @@ impl Document {
             tracks.entry(name).or_default().extend(segments);
         }
         Ok(Self { tracks })
+    }
+
+    /// How many segments each track has.
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        let counts = self.tracks.iter();
+        counts
+            .map(|(name, segments)| (name.clone(), segments.len()))
+            .collect()
     }
 
     pub(crate) fn segments(&self) -> usize {

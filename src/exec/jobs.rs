@@ -21,7 +21,7 @@ use crate::journal::{self, Journal};
 use crate::tools::Request;
 
 /// How many finished jobs stay in memory; older ones are read from the journal.
-const REMEMBERED: usize = 256;
+const REMEMBERED: usize = 32;
 
 /// How long a job that is to stop may take to put its things in order.
 const UNDONE: Duration = Duration::from_secs(5);

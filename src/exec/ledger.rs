@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 use super::App;
 use super::routing::Home;
 use crate::backend::evidence::{Evidence, Found};
-use crate::backend::{Failure, LOST_DRAFT, Remote};
+use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, NewDraft, Record};
 use crate::manifest::{self, Route};
 use crate::tools::{self, Manner, Object, Request, Spec};
 
-/// For looking at a draft after an answer was lost.
-const LOOK: Duration = Duration::from_secs(30);
 /// A server may be at it still although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
 
@@ -64,9 +62,7 @@ impl App {
                 failure.error.message
             );
             let error = Error::new(failure.error.kind, what);
-            Failure::refused(
-                error.hint("look at the draft with `query_script` before you call again"),
-            )
+            Failure::lost(error.hint("look at the draft with `query_script` before you call again"))
         };
         let Some(evidence) = evidence(request, route) else {
             return Err(unclear("what it does is not seen in the draft's document"));
@@ -78,11 +74,9 @@ impl App {
             if look > 0 {
                 tokio::time::sleep(SECOND_LOOK).await;
             }
-            let script = match remote.script(draft, Instant::now() + LOOK).await {
+            let script = match remote.script(draft, self.look_until()).await {
                 Ok(script) => script,
-                Err(failure) if failure.error.kind == Kind::NotFound => {
-                    return Err(Failure::refused(lost(remote, draft)));
-                }
+                Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
                 Err(_) => return Err(unclear("the server does not answer any more")),
             };
             match evidence.find(&script) {
@@ -110,6 +104,33 @@ impl App {
             ));
         }
         Ok(Lookup::NotApplied)
+    }
+
+    /// The end of a look at a draft that begins now.
+    pub(super) fn look_until(&self) -> Instant {
+        Instant::now() + manifest::seconds(self.manifest.limits.look_timeout_s)
+    }
+
+    /// A server that forgot the draft looks for tracks in an empty one, and blames the track.
+    pub(super) async fn blamed(
+        &self,
+        home: &Home,
+        request: &dyn Request,
+        failure: Failure,
+    ) -> Failure {
+        let (Backend::Remote(remote), Some(draft)) = (&home.backend, request.draft()) else {
+            return failure;
+        };
+        let of_the_draft = failure.error.kind == Kind::NotFound
+            && failure.reached == Reached::Answered
+            && is_edit(request.spec());
+        if !of_the_draft {
+            return failure;
+        }
+        match remote.script(draft, self.look_until()).await {
+            Err(loss) if loss.reached == Reached::Forgotten => loss,
+            _ => failure,
+        }
     }
 
     /// How often calls that were acknowledged leave the same.
@@ -238,17 +259,8 @@ pub(super) fn list_key(remote: &Remote, path: &str) -> String {
     format!("{}{path}", remote.base)
 }
 
-/// A draft that its server no longer has.
-fn lost(remote: &Remote, draft: &DraftId) -> Error {
-    Error::not_found(format!(
-        "draft {draft} is lost: {} was restarted or forgot it",
-        remote.base
-    ))
-    .hint(LOST_DRAFT)
-}
-
 /// Adds a note to a reply.
-fn note(reply: &mut Value, text: &str) {
+pub(super) fn note(reply: &mut Value, text: &str) {
     if let Some(reply) = reply.as_object_mut() {
         match reply.entry("notes").or_insert_with(|| json!([])) {
             Value::Array(notes) => notes.push(json!(text)),

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -11,14 +10,12 @@ use super::App;
 use crate::backend::{Backend, Choice, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, DraftRow, ENGINE, NewDraft, Record};
+use crate::journal::{self, ENGINE, NewDraft, Record};
 use crate::settings::BackendChoice;
 use crate::tools::Request;
 
 /// Drafts whose keepers are remembered.
 const REMEMBERED: usize = 4096;
-/// For asking a server whether it has a draft.
-const ADOPTION: Duration = Duration::from_secs(10);
 /// The tool that the journal names for drafts that were there before it heard of them.
 pub(crate) const ADOPTED: &str = "adopted";
 
@@ -29,6 +26,8 @@ pub(super) struct Home {
     /// Why, where it was chosen now.
     pub reason: Option<String>,
     auto: bool,
+    /// Draft and server are meant as they are, whatever the journal says of them.
+    pub moving: bool,
 }
 
 impl Home {
@@ -38,6 +37,7 @@ impl Home {
             backend,
             reason: Some("made again from the journal".into()),
             auto: false,
+            moving: true,
         }
     }
 
@@ -46,7 +46,7 @@ impl Home {
         self.auto
             && request.draft().is_none()
             && matches!(self.backend, Backend::Remote(_))
-            && failure.reached != Reached::Answered
+            && matches!(failure.reached, Reached::Never | Reached::Lost)
     }
 }
 
@@ -57,6 +57,10 @@ pub(super) struct Homes(Mutex<HashMap<DraftId, String>>);
 impl Homes {
     fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn knows(&self, draft: &DraftId) -> bool {
+        self.lock().contains_key(draft)
     }
 
     pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
@@ -90,6 +94,7 @@ impl App {
                 backend: Backend::Embedded(Arc::clone(&self.engine)),
                 reason: None,
                 auto: false,
+                moving: false,
             });
         }
         let known = self.homes.lock().get(draft).cloned();
@@ -97,7 +102,8 @@ impl App {
             Some(origin) => origin,
             None => match self.journal.find(draft)? {
                 Some(row) => {
-                    let origin = living(row)?;
+                    row.takes_calls()?;
+                    let origin = row.origin;
                     self.homes.put(draft, &origin);
                     origin
                 }
@@ -123,6 +129,7 @@ impl App {
             backend,
             reason: None,
             auto: false,
+            moving: false,
         })
     }
 
@@ -132,6 +139,7 @@ impl App {
             backend: choice.backend,
             reason: Some(choice.reason),
             auto: self.settings.backend == BackendChoice::Auto,
+            moving: false,
         })
     }
 
@@ -149,9 +157,9 @@ impl App {
         let Ok(remote) = self.servers.first(&self.journal).await else {
             return Err(self.journal.unknown(draft));
         };
-        match remote.script(draft, Instant::now() + ADOPTION).await {
+        match remote.script(draft, self.look_until()).await {
             Ok(_) => {}
-            Err(failure) if failure.error.kind == Kind::NotFound => {
+            Err(failure) if failure.reached == Reached::Forgotten => {
                 return Err(self.journal.unknown(draft));
             }
             Err(failure) => return Err(failure.error),
@@ -185,23 +193,23 @@ impl App {
         self.home_at(&remote.base, draft)
     }
 
+    /// Whether the draft still is where it was when the call came: it may have moved while the call waited.
+    pub(super) fn still_there(&self, draft: &DraftId) -> Result<(), Failure> {
+        if self.homes.knows(draft) {
+            return Ok(());
+        }
+        match self.journal.find(draft)? {
+            Some(row) => row.takes_calls().map_err(|error| Failure {
+                reached: Reached::Forgotten,
+                ..Failure::refused(error)
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// What is remembered of a draft holds no longer.
     pub(crate) fn forget(&self, draft: &DraftId) {
         self.turns.forget(draft);
         self.homes.lock().remove(draft);
     }
-}
-
-/// The origin of a draft that calls can be added to.
-fn living(row: DraftRow) -> Result<String> {
-    let id = &row.id;
-    if row.deleted_ms.is_some() {
-        return Err(Error::not_found(format!("draft {id} is in the trash"))
-            .hint("take it out with `delete_draft` and `restore: true`, or make a new one"));
-    }
-    if let Some((_, to)) = &row.moved_to {
-        return Err(Error::not_found(format!("draft {id} lives on as {to}"))
-            .hint(format!("use `draft_id` {:?}", to.as_str())));
-    }
-    Ok(row.origin)
 }

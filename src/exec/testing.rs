@@ -140,6 +140,10 @@ pub(crate) fn app(
         backend: Some(backend),
         ..Given::default()
     };
+    app_with(given, tune)
+}
+
+pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
     let settings = Settings::new(Os::Linux, &|_| None, given).unwrap();
     let mut manifest = Manifest::built_in();
     for policy in [
@@ -225,6 +229,7 @@ async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
     let (status, answer) = answer(state, &path, &body).await;
     match fault {
         Fault::DropAfter => return,
+        _ if status == DIED.0 => return,
         Fault::Silence => {
             let _ = stream.read(&mut [0; 16]).await;
             return;
@@ -269,6 +274,9 @@ async fn read(stream: &mut TcpStream) -> Option<(String, Value)> {
     }
 }
 
+/// What a server that was restarted meanwhile answers: nothing.
+const DIED: (u16, Value) = (0, Value::Null);
+
 fn success(output: &Value) -> (u16, Value) {
     (
         200,
@@ -312,7 +320,7 @@ async fn answer(state: &State, path: &str, body: &Value) -> (u16, Value) {
                 &json!({ "status": status, "message": message, "progress": 100, "draft_url": "" }),
             )
         }
-        "/add_video_keyframe" => success(&json!({ "draft_id": id, "draft_url": "" })),
+        "/add_video_keyframe" => state.keyframe(id, body),
         path if path.starts_with("/add_") => state.add(path, id, body).await,
         _ => (404, json!("<!doctype html><title>404 Not Found</title>")),
     }
@@ -325,6 +333,19 @@ impl State {
         let empty = json!({ "tracks": [], "materials": { "videos": [], "audios": [] } });
         self.drafts.lock().unwrap().insert(id.clone(), empty);
         id
+    }
+
+    /// Looks for the track, in a new draft if this one is not known, as the reference server does.
+    fn keyframe(&self, id: String, body: &Value) -> (u16, Value) {
+        let known = self.drafts.lock().unwrap().contains_key(&id);
+        let id = if known { id } else { self.make() };
+        let track = body["track_name"].as_str().unwrap_or("video_main");
+        let drafts = self.drafts.lock().unwrap();
+        let mut tracks = drafts[&id]["tracks"].as_array().unwrap().iter();
+        if tracks.any(|one| one["name"] == track) {
+            return success(&json!({ "draft_id": id, "draft_url": "" }));
+        }
+        failure(&format!("Error: Track named {track} does not exist"))
     }
 
     /// Adds a segment, with the reference server's race: a track that is missing when the call begins is
@@ -346,7 +367,15 @@ impl State {
                 .iter()
                 .any(|track| track["name"] == name.as_str())
         };
-        let missing = !has(&self.drafts.lock().unwrap()[&id]);
+        let Some(missing) = self
+            .drafts
+            .lock()
+            .unwrap()
+            .get(&id)
+            .map(|draft| !has(draft))
+        else {
+            return DIED;
+        };
         let delay = self.delay_ms.load(Ordering::SeqCst) as u64;
         if delay > 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -354,7 +383,9 @@ impl State {
             tokio::task::yield_now().await;
         }
         let mut drafts = self.drafts.lock().unwrap();
-        let draft = drafts.get_mut(&id).unwrap();
+        let Some(draft) = drafts.get_mut(&id) else {
+            return DIED;
+        };
         let start = body["target_start"]
             .as_f64()
             .or(body["start"].as_f64())

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::testing::{Api, Fault, app};
+use super::testing::{Api, Fault, app, app_with};
 use super::*;
 use crate::journal::ENGINE;
 use crate::local;
+use crate::settings::{Given, Recover};
 
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>";
 
@@ -503,6 +504,171 @@ async fn a_draft_that_its_server_lost_is_made_again_there_and_here() {
             "the new id is named: {error}"
         );
     }
+}
+
+/// A process that makes lost drafts again by itself.
+fn auto(api: &Api, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
+    app_with(
+        Given {
+            api_url: Some(api.url.clone()),
+            recover: Some(Recover::Auto),
+            ..Given::default()
+        },
+        tune,
+    )
+}
+
+#[tokio::test]
+async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wanted() {
+    let api = Api::sound().await;
+    let app = auto(&api, |_| {});
+    let draft = create(&app).await;
+    for start in 0..5 {
+        app.test("add_text", text(&draft, start)).await.unwrap();
+    }
+    api.restart();
+    let reply = app.test("add_text", text(&draft, 9)).await.unwrap();
+    let new = reply["draft_id"].as_str().unwrap().to_owned();
+    let told = reply["notes"][0].as_str().unwrap();
+    for part in [draft.as_str(), &new, "6 acknowledged calls", "5 segments"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let expected = [0.0, 1.0, 2.0, 3.0, 4.0, 9.0];
+    assert_eq!(api.starts(&new, "text_main"), expected);
+    // The old id leads to the new draft, whatever is asked, as often as it is lost.
+    let reply = app.test("add_text", text(&draft, 10)).await.unwrap();
+    assert_eq!(reply["draft_id"], json!(new));
+    assert!(
+        reply["notes"][0].as_str().unwrap().contains("lives on as"),
+        "{reply}"
+    );
+    api.restart();
+    for (tool, arguments) in [
+        ("query_script", json!({ "draft_id": draft })),
+        ("save_draft", json!({ "draft_id": draft })),
+    ] {
+        let reply = app.test(tool, arguments).await.unwrap();
+        assert!(reply["notes"].to_string().contains("lives on"), "{reply}");
+    }
+    let last = app.current(&DraftId(draft)).unwrap();
+    assert_eq!(api.starts(last.as_str(), "text_main").len(), 7);
+}
+
+#[tokio::test]
+async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
+    for failures in [100, 2] {
+        let api = Api::sound().await;
+        let app = auto(&api, |manifest| manifest.breaker.failures = failures);
+        let draft = create(&app).await;
+        app.test("add_text", text(&draft, 0)).await.unwrap();
+        api.stop();
+        tokio::task::yield_now().await;
+        let reply = app.test("add_text", text(&draft, 1)).await.unwrap();
+        let new = DraftId(reply["draft_id"].as_str().unwrap().into());
+        assert_eq!(app.backend_of(&new).unwrap(), "embedded", "{reply}");
+        let script = app
+            .test("query_script", json!({ "draft_id": draft }))
+            .await
+            .unwrap();
+        let script: Value = serde_json::from_str(script["script"].as_str().unwrap()).unwrap();
+        let texts = script["tracks"].as_array().unwrap().iter();
+        let texts: usize = texts
+            .map(|track| track["segments"].as_array().unwrap().len())
+            .sum();
+        assert_eq!(texts, 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
+    for round in 0..10 {
+        let api = Api::sound().await;
+        let app = auto(&api, |manifest| manifest.breaker.failures = 1000);
+        let draft = create(&app).await;
+        app.test("add_text", text(&draft, 0)).await.unwrap();
+        let mut calls = tokio::task::JoinSet::new();
+        for start in 1..=40 {
+            let (app, arguments) = (Arc::clone(&app), text(&draft, start));
+            calls.spawn(async move { app.test("add_text", arguments).await });
+        }
+        while api.count("/add_text") < 10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        api.restart();
+        while let Some(ended) = calls.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        let new = app.current(&DraftId(draft)).unwrap();
+        let expected: Vec<f64> = (0..=40).map(f64::from).collect();
+        assert_eq!(
+            api.starts(new.as_str(), "text_main"),
+            expected,
+            "round {round}"
+        );
+        let drafts = app.journal.list(true, 10, None).unwrap();
+        assert_eq!(drafts.len(), 2, "{drafts:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_again_is_lost_and_both_is_said() {
+    let api = Api::sound().await;
+    let draft = create(&api.app(BackendChoice::Auto)).await;
+    let app = auto(&api, |_| {});
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    api.restart();
+    let error = app.test("add_text", text(&draft, 1)).await.unwrap_err();
+    let said = error.to_string();
+    assert_eq!(error.kind, Kind::NotFound, "{said}");
+    for part in [
+        "is unknown to",
+        "could not be made again",
+        "lacks its beginning",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_moved_takes_no_edits_where_it_was() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    // Another process, which knows where the draft was.
+    let other = Arc::new(App::of(
+        app.settings.clone(),
+        Arc::clone(&app.manifest),
+        Arc::clone(&app.engine),
+        Arc::clone(&app.media),
+        Arc::clone(&app.journal),
+    ));
+    other.test("add_text", text(&draft, 1)).await.unwrap();
+    let moved = json!({ "draft_id": draft, "to": "embedded" });
+    let reply = app.test("recover_draft", moved).await.unwrap();
+    let error = other.test("add_text", text(&draft, 2)).await.unwrap_err();
+    let new = reply["draft_id"].as_str().unwrap();
+    assert!(
+        error.to_string().contains(&format!("lives on as {new}")),
+        "{error}"
+    );
+    let error = app.test("add_text", text(&draft, 2)).await.unwrap_err();
+    assert!(error.to_string().contains("lives on as"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_draft_is_not_believed_about_its_tracks() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Auto);
+    let draft = create(&app).await;
+    app.test("add_text", text(&draft, 0)).await.unwrap();
+    api.restart();
+    let keyframe = json!({ "draft_id": draft, "property_type": "alpha", "time": 0, "value": "1.0", "track_name": "text_main" });
+    let error = app.test("add_video_keyframe", keyframe).await.unwrap_err();
+    assert!(
+        error.to_string().contains("is lost") && error.to_string().contains("--recover auto"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,11 @@ pub(super) fn busy(error: &str) -> Answer {
 
 /// The body is larger than anything that is of use.
 pub(super) fn too_large(limit: usize) -> Answer {
-    let error = format!("the body is larger than {} MiB", limit >> 20);
+    let error = if limit.is_multiple_of(1 << 20) {
+        format!("the body is larger than {} MiB", limit >> 20)
+    } else {
+        format!("the body is larger than {limit} bytes")
+    };
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
 }
 

@@ -7,10 +7,10 @@ use hyper::body::{Body, Bytes};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// A larger body is of no use to any tool.
-const MAX_BYTES: usize = 64 << 20;
-/// What is too large is still read to this length, so that the client hears why.
-const MAX_UNREAD: usize = 256 << 20;
+use crate::manifest::{self, Limits};
+
+/// What is too large is still read to so many times the limit, so that the client hears why.
+const UNREAD: usize = 4;
 /// A body beyond this is large.
 const LARGE: usize = 1 << 20;
 /// Large bodies that are held at once; others wait.
@@ -18,6 +18,8 @@ const LARGE_AT_ONCE: usize = 8;
 
 pub(super) struct Receiver {
     large: Semaphore,
+    /// The largest body.
+    most: usize,
     /// From one piece of a body to the next.
     pause: Duration,
     /// For a whole body.
@@ -40,17 +42,16 @@ pub(super) enum Unreceived {
     Broken,
 }
 
-impl Default for Receiver {
-    fn default() -> Self {
+impl Receiver {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             large: Semaphore::new(LARGE_AT_ONCE),
-            pause: Duration::from_secs(30),
-            whole: Duration::from_mins(5),
+            most: limits.request_bytes,
+            pause: manifest::seconds(limits.request_pause_s),
+            whole: manifest::seconds(limits.request_timeout_s),
         }
     }
-}
 
-impl Receiver {
     pub(super) async fn receive<B: Body<Data = Bytes> + Unpin>(
         &self,
         body: B,
@@ -77,9 +78,9 @@ impl Receiver {
         let mut place = None;
         while let Some(piece) = self.next(&mut body).await? {
             count += piece.len();
-            if count > MAX_BYTES {
+            if count > self.most {
                 rest = Vec::new();
-                if count > MAX_UNREAD {
+                if count > self.most.saturating_mul(UNREAD) {
                     break;
                 }
                 continue;
@@ -87,7 +88,7 @@ impl Receiver {
             if count > LARGE && place.is_none() {
                 place = Some(self.large.acquire().await.map_err(|_| Unreceived::Broken)?);
                 let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-                rest.reserve(announced.min(MAX_BYTES));
+                rest.reserve(announced.min(self.most));
             }
             if first.is_empty() && rest.is_empty() {
                 first = piece;
@@ -99,8 +100,8 @@ impl Receiver {
                 rest.extend_from_slice(&piece);
             }
         }
-        if count > MAX_BYTES {
-            return Err(Unreceived::TooLarge(MAX_BYTES));
+        if count > self.most {
+            return Err(Unreceived::TooLarge(self.most));
         }
         Ok(Received {
             bytes: if rest.is_empty() { first } else { rest.into() },
@@ -138,6 +139,11 @@ mod tests {
     use hyper::body::Frame;
 
     use super::*;
+    use crate::manifest::Manifest;
+
+    fn receiver() -> Receiver {
+        Receiver::new(&Manifest::built_in().limits)
+    }
 
     async fn received(
         receiver: &Receiver,
@@ -153,19 +159,19 @@ mod tests {
     #[tokio::test]
     async fn pieces_are_joined_in_their_order() {
         let pieces = ["{\"a\"", ":", "", "1}"].into_iter().map(Bytes::from);
-        let body = received(&Receiver::default(), pieces).await;
+        let body = received(&receiver(), pieces).await;
         assert_eq!(body.expect("a body"), "{\"a\":1}");
     }
 
     #[tokio::test]
     async fn what_is_too_large_is_refused_whatever_its_pieces() {
-        let receiver = Receiver::default();
+        let receiver = receiver();
         let mebibyte = Bytes::from(vec![b' '; 1 << 20]);
         let pieces = |count| std::iter::repeat_n(mebibyte.clone(), count);
         let body = received(&receiver, pieces(64)).await.expect("the most");
-        assert_eq!(body.len(), MAX_BYTES);
+        assert_eq!(body.len(), receiver.most);
         let more = pieces(64).chain([Bytes::from_static(b" ")]);
-        let error = Err(Unreceived::TooLarge(MAX_BYTES));
+        let error = Err(Unreceived::TooLarge(receiver.most));
         assert_eq!(received(&receiver, more).await, error);
         assert_eq!(received(&receiver, pieces(300)).await, error);
         assert_eq!(receiver.large.available_permits(), LARGE_AT_ONCE);
@@ -175,7 +181,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_given_up() {
         let receiver = Receiver {
             pause: Duration::from_millis(5),
-            ..Receiver::default()
+            ..receiver()
         };
         let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
         let got = receiver.receive(silent).await;

@@ -353,6 +353,14 @@ fn where_a_draft_was_saved_or_moved_is_remembered() {
     let row = at(&dir).find(&id(1)).unwrap().unwrap();
     assert_eq!(row.saved_to.as_deref(), Some("/drafts/Film"));
     assert_eq!(row.moved_to, Some((SERVER.into(), id(8))));
+    // What it lives on as takes the calls.
+    for refused in [
+        journal.append(ENGINE, &id(1), &record(1)).map(drop),
+        journal.append_next(ENGINE, &id(1), &record(1)).map(drop),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("lives on as"), "{error}");
+    }
     // After a save the calls that follow are as quick as before it.
     let synchronous: i64 = journal
         .with(|connection| connection.pragma_query_value(None, "synchronous", |row| row.get(0)))

@@ -24,9 +24,6 @@ use tokio_util::sync::CancellationToken;
 type Incoming = RxJsonRpcMessage<RoleServer>;
 type Outgoing = TxJsonRpcMessage<RoleServer>;
 
-/// A longer line is skipped; no call comes near it.
-const LONGEST_LINE: usize = 16 << 20;
-
 /// A read buffer that has grown beyond this is given back when it is empty.
 const KEPT_BUFFER: usize = 64 << 10;
 
@@ -35,6 +32,8 @@ const KEPT_BUFFER: usize = 64 << 10;
 pub(super) struct Manners {
     /// Requests that may be under way; beyond it, nothing more is read.
     pub in_flight: usize,
+    /// A longer line is skipped; no call comes near it.
+    pub longest_line: usize,
     /// How long the answers under way are awaited after the end of input.
     pub grace: Duration,
 }
@@ -136,8 +135,9 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
                     return (!rest.is_empty() && !self.skipping).then_some(rest);
                 }
                 self.searched = self.buffer.len();
-                if self.buffer.len() > LONGEST_LINE {
-                    tracing::warn!("a line of more than {LONGEST_LINE} bytes is skipped");
+                let longest = self.manners.longest_line;
+                if self.buffer.len() > longest {
+                    tracing::warn!("a line of more than {longest} bytes is skipped");
                     self.skipping = true;
                 }
                 if self.skipping {
@@ -148,7 +148,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             };
             let mut line = self.buffer.split_to(end + 1);
             self.searched = 0;
-            if std::mem::take(&mut self.skipping) || end > LONGEST_LINE {
+            if std::mem::take(&mut self.skipping) || end > self.manners.longest_line {
                 continue;
             }
             line.truncate(end);
@@ -447,6 +447,7 @@ mod tests {
 
     const MANNERS: Manners = Manners {
         in_flight: 4,
+        longest_line: 1 << 20,
         grace: Duration::from_mins(1),
     };
 
@@ -551,7 +552,7 @@ mod tests {
     async fn what_is_no_message_is_refused_or_ignored_and_the_rest_goes_on() {
         let long = format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"{}\"}}\n",
-            "x".repeat(LONGEST_LINE)
+            "x".repeat(MANNERS.longest_line)
         );
         let input = [
             initialize().as_str(),

@@ -24,6 +24,20 @@ pub(crate) struct GenerateDraftUrl {
 pub(crate) struct Link {
     /// The link.
     pub draft_url: String,
+    /// What to know of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Link {
+    /// A link that leads nowhere unless somebody sees to it.
+    fn new(draft_url: String) -> Self {
+        let site = draft_url.split('?').next().unwrap_or_default();
+        let notes = vec![format!(
+            "nothing was uploaded: it works only if {site} is a site that has the draft"
+        )];
+        Self { draft_url, notes }
+    }
 }
 
 impl Tool for GenerateDraftUrl {
@@ -48,9 +62,13 @@ impl Tool for GenerateDraftUrl {
         let Some(draft) = &self.draft_id else {
             return Err(Error::invalid("`draft_id` is missing"));
         };
-        Ok(Link {
-            draft_url: engine.download_link(draft),
-        })
+        Ok(Link::new(engine.download_link(draft)))
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Link> {
+        let link: Link = serde_json::from_value(output)
+            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
+        Ok(Link::new(link.draft_url))
     }
 
     fn reply_to_api(reply: &Link, _link: &dyn Fn(&DraftId) -> String) -> Value {

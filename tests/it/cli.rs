@@ -208,6 +208,114 @@ fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
 }
 
 #[test]
+fn the_doctor_empties_the_trash_when_it_is_told_to() {
+    let mut home = Home::new();
+    home.set("CAPCUT_MCP_BACKEND", "embedded");
+    let make = || {
+        let made = home.call("create_draft", &json!({})).expect("a draft");
+        made["draft_id"].as_str().expect("an id").to_owned()
+    };
+    let (kept, gone) = (make(), make());
+    home.call("delete_draft", &json!({ "draft_id": gone }))
+        .expect("deleted");
+    let told = |options: &[&str]| {
+        let ran = home
+            .run(&[&["doctor", "--json"], options].concat())
+            .success();
+        let findings = ran.json()["findings"].clone();
+        let findings = findings.as_array().expect("findings").clone();
+        let of = |what: &str| {
+            let found = findings.iter().find(|finding| finding["what"] == what);
+            found.expect(what)["detail"]
+                .as_str()
+                .expect("a text")
+                .to_owned()
+        };
+        (of("trash"), of("journal"))
+    };
+    let (trash, journal) = told(&[]);
+    assert_eq!(trash, "1 drafts");
+    assert!(journal.contains("(1 drafts), sound"), "{journal}");
+    let restore = json!({ "draft_id": gone, "restore": true });
+    home.call("delete_draft", &restore)
+        .expect("taken out again");
+    home.call("delete_draft", &json!({ "draft_id": gone }))
+        .expect("deleted again");
+    assert_eq!(
+        told(&["--empty-trash"]).0,
+        "emptied: 1 drafts are gone for good"
+    );
+    assert_eq!(told(&[]).0, "empty");
+    let (code, text) = home.call("delete_draft", &restore).expect_err("gone");
+    assert!(code == 2 && text.contains("no draft"), "{code}: {text}");
+    home.call("query_script", &json!({ "draft_id": kept }))
+        .expect("the other one stays");
+}
+
+/// Each limit, `#` standing for a number that no other has.
+const LIMITS: &str = "
+[api]
+connections = #
+connect_timeout_s = #.0
+loopback_connect_timeout_s = #.0
+probe_timeout_s = #.0
+[lanes]
+audio = { slots = #, waiting = #, timeout_s = #.0 }
+visual = { slots = #, waiting = #, timeout_s = #.0 }
+draft = { slots = #, waiting = #, timeout_s = #.0 }
+query = { slots = #, waiting = #, timeout_s = #.0 }
+[sync]
+timeout_s = #.0
+[limits]
+response_bytes = #
+queue_wait_s = #.0
+look_timeout_s = #.0
+recover_timeout_s = #.0
+request_bytes = #
+request_pause_s = #.0
+request_timeout_s = #.0
+message_bytes = #
+[limits.media]
+connect_timeout_s = #
+answer_timeout_s = #
+probe_timeout_s = #
+max_bytes = #
+max_probe_bytes = #
+min_bytes_per_s = #
+min_speed_window_s = #
+redirects = #
+tries = #
+[tools]
+save_draft = { timeout_s = #.0 }
+";
+
+#[test]
+fn the_doctor_tells_every_limit_as_it_is_set() {
+    const FIRST: usize = 701;
+    let mut settings = String::new();
+    for (number, part) in LIMITS.split('#').enumerate() {
+        if number > 0 {
+            settings += &(FIRST + number).to_string();
+        }
+        settings += part;
+    }
+    let home = Home::new();
+    let file = home.file("mine.toml", &settings);
+    let line = ["doctor", "--config", file.to_str().expect("a path")];
+    let told = home.run(&line).success().stdout;
+    let numbers = LIMITS.matches('#').count();
+    assert_eq!(numbers, 35);
+    for number in FIRST + 1..=FIRST + numbers {
+        let number = number.to_string();
+        let mut words = told.split(|c: char| !c.is_ascii_digit());
+        assert!(
+            words.any(|word| word == number),
+            "{number} of {settings}\nis not in\n{told}"
+        );
+    }
+}
+
+#[test]
 fn the_doctor_recognises_our_own_engine() {
     let served = Home::new();
     let engine = served.engine(&[]);

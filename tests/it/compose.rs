@@ -1,13 +1,13 @@
 //! Whole videos from plans, on both backends: the same draft whatever the timing, nothing lost, every item told.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::racy::{Manners, Racy};
-use crate::support::{Answer, Home, Served, Server, media, until};
+use crate::racy::{BadSave, Manners, Racy};
+use crate::support::{Answer, Asked, Home, Served, Server, media, media_server, until};
 
 /// Three sounds and `pictures` pictures whose lengths are given, over several tracks, and texts.
 fn plan(pictures: usize) -> Value {
@@ -513,6 +513,114 @@ fn a_server_that_forgot_the_draft_is_no_success() {
         error.contains(begun["draft_id"].as_str().expect("an id")),
         "{error}"
     );
+}
+
+/// A plan on a server that does with each call what `misbehave` says; and what came of it.
+fn composed_on(
+    misbehave: impl Fn(&Asked, &dyn Fn(Option<BadSave>) -> Answer) -> Answer + Send + Sync + 'static,
+    plan: &Value,
+) -> Result<Value, String> {
+    let mut home = Home::new();
+    let folder = home.path().join("server");
+    std::fs::create_dir(&folder).expect("the server's folder");
+    let manners = Manners {
+        latency: Duration::ZERO,
+        steady: true,
+    };
+    let api = Racy::start_with(manners, Some(&folder), move |_, asked, carry_out| {
+        misbehave(asked, carry_out)
+    });
+    let settings = format!("[api]\ndrafts_folder = {:?}\n", folder.to_string_lossy());
+    let config = home.file("tools.toml", settings);
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote")
+        .set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
+    let mut client = home.serve();
+    client.initialize("2025-11-25");
+    client.call("compose_draft", json!({ "plan": plan }))
+}
+
+#[test]
+fn a_segment_that_was_acknowledged_and_is_not_there_has_failed() {
+    let lying = AtomicUsize::new(0);
+    let made = composed_on(
+        move |asked, carry_out| {
+            let body = asked.json();
+            if asked.path == "/add_image" && lying.fetch_add(1, Ordering::SeqCst) == 2 {
+                return Answer::success(&json!({ "draft_id": body["draft_id"] }));
+            }
+            carry_out(None)
+        },
+        &plan(12),
+    );
+    let reply = made.expect("the rest is there");
+    assert_eq!(reply["status"], "partial", "{reply}");
+    let rows = reply["report"]["items"].as_array().expect("rows");
+    let failed: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["status"] == "failed")
+        .collect();
+    assert_eq!(failed.len(), 1, "{reply}");
+    assert_eq!(failed[0]["tool"], "add_image");
+    let error = failed[0]["error"].as_str().expect("why");
+    assert!(error.contains("it is not in the draft"), "{error}");
+}
+
+#[test]
+fn a_segment_that_nobody_asked_for_is_told() {
+    let made = composed_on(
+        |asked, carry_out| {
+            let answer = carry_out(None);
+            if asked.path == "/query_script" {
+                let body: Value = serde_json::from_slice(&answer.body).expect("an envelope");
+                let script = body["output"].as_str().expect("a document");
+                let mut script: Value = serde_json::from_str(script).expect("a document");
+                let tracks = script["tracks"].as_array_mut().expect("tracks");
+                let track = tracks.iter_mut().find(|track| track["name"] == "text_main");
+                let segments = track.expect("texts")["segments"].as_array_mut();
+                let segments = segments.expect("segments");
+                let mut other = segments[0].clone();
+                other["target_timerange"]["start"] = json!(77_000_000);
+                segments.push(other);
+                return Answer::success(&json!(script.to_string()));
+            }
+            answer
+        },
+        &plan(4),
+    );
+    let reply = made.expect("all is there");
+    let notes = reply["report"]["notes"].to_string();
+    assert!(
+        notes.contains("text_main") && notes.contains("has 3 segments, of which this run knows 2"),
+        "{reply}"
+    );
+}
+
+#[test]
+fn a_save_that_is_not_whole_is_told_with_the_file() {
+    let media = media_server();
+    let plan = json!({
+        "visuals": [{ "video_url": format!("{}/range/clip.mp4", media.url), "start": 0, "end": 2 }],
+    });
+    assert_eq!(
+        composed_on(|_, carry_out| carry_out(None), &plan).expect("a sound server")["status"],
+        "complete"
+    );
+    for (bad, words) in [
+        (BadSave::Fails, ["no space left", "failed to save"]),
+        (BadSave::FileMissing, ["the file is missing", "clip.mp4"]),
+        (BadSave::FileCut, ["is cut off", "clip.mp4"]),
+        (BadSave::FileWrong, ["an HTML page", "clip.mp4"]),
+    ] {
+        let error = composed_on(
+            move |asked, carry_out| carry_out((asked.path == "/save_draft").then_some(bad)),
+            &plan,
+        )
+        .expect_err("not whole");
+        for word in words {
+            assert!(error.contains(word), "{bad:?}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -412,3 +412,18 @@ fn it_ends_when_it_is_told_to() {
         drop(idle);
     }
 }
+
+#[test]
+fn the_largest_body_is_what_the_settings_say() {
+    let mut home = Home::new();
+    let config = home.file("tools.toml", "[limits]\nrequest_bytes = 1000\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let engine = home.engine(&[]);
+    let text = |length: usize| json!({ "text": "x".repeat(length), "start": 0, "end": 1 });
+    engine
+        .output("/add_text", &text(900))
+        .expect("small enough");
+    let (status, body) = engine.post("/add_text", &text(1000));
+    assert_eq!(status, 413, "{body}");
+    assert!(body.contains("larger than 1000 bytes"), "{body}");
+}

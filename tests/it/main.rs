@@ -3,8 +3,10 @@
 mod cli;
 mod compose;
 mod engine;
+mod faults;
 mod http;
 mod jobs;
+mod kill;
 mod metrics;
 mod preview;
 mod racy;

@@ -1,15 +1,17 @@
-//! A CapCut API with the reference server's race: a track that is missing is made in two steps, so that of two
-//! calls that open it at once one loses its segment, acknowledged all the same. Latencies are random.
+//! A CapCut API that behaves as the reference server does, its race included: a track that is missing is made in
+//! two steps, so that of two calls that open it at once one loses its segment, acknowledged all the same. What is
+//! not in memory is nowhere, and a save says success whatever happened. Latencies are random.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Delivery, Server};
+use crate::support::{Answer, Asked, Delivery, Server, media};
 
 #[derive(Clone, Debug)]
 struct Track {
@@ -19,7 +21,21 @@ struct Track {
     segments: Vec<(i64, i64, String)>,
 }
 
-type Drafts = Mutex<HashMap<String, Vec<Track>>>;
+/// What a draft holds: by track, sorted, without ids.
+pub(crate) type Content = BTreeMap<String, Vec<(i64, i64, String)>>;
+
+/// What is wrong with a save, which says success all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadSave {
+    /// The task's status says that it failed.
+    Fails,
+    /// A file was not downloaded.
+    FileMissing,
+    /// Of a file there is but the half.
+    FileCut,
+    /// A file is a web page.
+    FileWrong,
+}
 
 /// How the server behaves.
 #[derive(Clone, Copy)]
@@ -30,24 +46,53 @@ pub(crate) struct Manners {
     pub(crate) steady: bool,
 }
 
+/// The server's memory.
+#[derive(Default)]
+pub(crate) struct Model {
+    drafts: Mutex<HashMap<String, Vec<Track>>>,
+    statuses: Mutex<HashMap<String, (&'static str, String)>>,
+    /// What was in a draft when it was saved last.
+    saved: Mutex<HashMap<String, Content>>,
+    /// Counts restarts: a call that was under way then dies with the server.
+    life: AtomicUsize,
+    made: AtomicU64,
+    /// The drafts folder, if saves write files.
+    folder: Option<PathBuf>,
+}
+
 pub(crate) struct Racy {
     pub(crate) server: Server,
-    drafts: Arc<Drafts>,
+    model: Arc<Model>,
     /// The most calls under way at once, by lane: audio, pictures.
     pub(crate) most: Arc<[AtomicUsize; 2]>,
-    /// Refuses connections from now on, as a server that was stopped.
+    /// Breaks every connection off from now on, before anything is done.
     pub(crate) down: Arc<AtomicBool>,
 }
 
 impl Racy {
     pub(crate) fn start(manners: Manners) -> Self {
-        let drafts: Arc<Drafts> = Arc::default();
+        Self::start_with(manners, None, |_, _, carry_out| carry_out(None))
+    }
+
+    /// A server that keeps saved drafts in a folder and does with each call what `misbehave` says, which
+    /// may or may not carry it out.
+    pub(crate) fn start_with(
+        manners: Manners,
+        folder: Option<&Path>,
+        misbehave: impl Fn(&Model, &Asked, &dyn Fn(Option<BadSave>) -> Answer) -> Answer
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let model = Arc::new(Model {
+            folder: folder.map(Path::to_owned),
+            ..Model::default()
+        });
         let most: Arc<[AtomicUsize; 2]> = Arc::default();
         let now: Arc<[AtomicUsize; 2]> = Arc::default();
         let down = Arc::new(AtomicBool::new(false));
         let dice = AtomicU64::new(0x9e37_79b9);
-        let counter = AtomicU64::new(0);
-        let (kept, peak, stopped) = (drafts.clone(), most.clone(), down.clone());
+        let (memory, peak, stopped) = (model.clone(), most.clone(), down.clone());
         let server = Server::start(move |asked| {
             if stopped.load(Ordering::SeqCst) {
                 return Answer::failure("").delivery(Delivery::Reset);
@@ -62,16 +107,15 @@ impl Racy {
                 peak[lane].fetch_max(under_way, Ordering::SeqCst);
             }
             let roll = dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            let mixed = (roll ^ (roll >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33;
             let latency = if manners.steady {
                 manners.latency
             } else {
-                manners.latency.mul_f64((mixed % 1000) as f64 / 1000.0)
+                manners.latency.mul_f64((mix(roll) % 1000) as f64 / 1000.0)
             };
             if lane.is_some() || asked.path == "/create_draft" {
                 thread::sleep(latency);
             }
-            let answer = answer(asked, &kept, &counter, manners);
+            let answer = misbehave(&memory, asked, &|bad| memory.answer(asked, manners, bad));
             if let Some(lane) = lane {
                 now[lane].fetch_sub(1, Ordering::SeqCst);
             }
@@ -79,7 +123,7 @@ impl Racy {
         });
         Self {
             server,
-            drafts,
+            model,
             most,
             down,
         }
@@ -87,218 +131,436 @@ impl Racy {
 
     /// All drafts are forgotten, as by a restart.
     pub(crate) fn forget(&self) {
-        self.drafts.lock().expect("not poisoned").clear();
+        self.model.restart();
     }
 
-    /// What a draft holds: by track, sorted, without ids.
-    pub(crate) fn draft(&self, id: &str) -> BTreeMap<String, Vec<(i64, i64, String)>> {
-        let drafts = self.drafts.lock().expect("not poisoned");
-        drafts[id]
-            .iter()
-            .filter(|track| !track.segments.is_empty())
-            .map(|track| {
-                let mut segments = track.segments.clone();
-                segments.sort();
-                (track.name.clone(), segments)
-            })
-            .collect()
+    /// What a draft holds.
+    pub(crate) fn draft(&self, id: &str) -> Content {
+        content(&self.model.drafts()[id])
+    }
+
+    /// What a draft held when it was saved last.
+    pub(crate) fn saved(&self, id: &str) -> Option<Content> {
+        self.model
+            .saved
+            .lock()
+            .expect("not poisoned")
+            .get(id)
+            .cloned()
     }
 
     pub(crate) fn drafts(&self) -> usize {
-        self.drafts.lock().expect("not poisoned").len()
+        self.model.drafts().len()
     }
 }
 
-fn answer(asked: &Asked, drafts: &Drafts, counter: &AtomicU64, manners: Manners) -> Answer {
-    let body = asked.json();
-    let made = |id: &str| {
-        Answer::success(
-            &json!({ "draft_id": id, "draft_url": format!("https://example.invalid/?draft_id={id}") }),
-        )
-    };
-    let id = body["draft_id"].as_str().unwrap_or_default().to_owned();
-    let micros = |key: &str, default: f64| {
-        (body[key].as_f64().unwrap_or(default) * 1e6).round_ties_even() as i64
-    };
-    let track = |default: &str| body["track_name"].as_str().unwrap_or(default).to_owned();
-    let label = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-    let speed = body["speed"].as_f64().unwrap_or(1.0);
-    let (name, kind, start, length, what) = match asked.path.as_str() {
-        "/create_draft" => {
-            let id = format!(
-                "dfd_cat_1767225600_{:08x}",
-                counter.fetch_add(1, Ordering::SeqCst)
-            );
-            drafts
-                .lock()
-                .expect("not poisoned")
-                .insert(id.clone(), Vec::new());
-            return made(&id);
+/// Scatters the bits of a number.
+pub(crate) fn mix(number: u64) -> u64 {
+    let mut mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn content(tracks: &[Track]) -> Content {
+    tracks
+        .iter()
+        .filter(|track| !track.segments.is_empty())
+        .map(|track| {
+            let mut segments = track.segments.clone();
+            segments.sort();
+            (track.name.clone(), segments)
+        })
+        .collect()
+}
+
+/// The connection of a call that was under way when the server was restarted.
+fn died() -> Answer {
+    Answer::failure("").delivery(Delivery::Reset)
+}
+
+impl Model {
+    fn drafts(&self) -> MutexGuard<'_, HashMap<String, Vec<Track>>> {
+        self.drafts.lock().expect("not poisoned")
+    }
+
+    pub(crate) fn restart(&self) {
+        let mut drafts = self.drafts();
+        self.life.fetch_add(1, Ordering::SeqCst);
+        drafts.clear();
+        self.statuses.lock().expect("not poisoned").clear();
+    }
+
+    /// One draft is forgotten for want of room.
+    pub(crate) fn evict(&self, roll: u64) {
+        let mut drafts = self.drafts();
+        let mut ids: Vec<String> = drafts.keys().cloned().collect();
+        ids.sort();
+        if !ids.is_empty() {
+            drafts.remove(&ids[roll as usize % ids.len()]);
         }
-        "/query_script" => {
-            let drafts = drafts.lock().expect("not poisoned");
-            return match drafts.get(&id) {
-                Some(tracks) => Answer::success(&json!(script(tracks).to_string())),
-                None => Answer::failure(&format!("Draft {id} does not exist in cache.")),
-            };
+    }
+
+    fn make(&self) -> String {
+        let id = format!(
+            "dfd_cat_1767225600_{:08x}",
+            self.made.fetch_add(1, Ordering::SeqCst)
+        );
+        self.drafts().insert(id.clone(), Vec::new());
+        id
+    }
+
+    /// Changes the tracks of a draft; `None` if the server was restarted since `life`. What is done to a
+    /// draft that was evicted meanwhile is done to nobody's.
+    fn with<T>(
+        &self,
+        life: usize,
+        id: &str,
+        change: impl FnOnce(&mut Vec<Track>) -> T,
+    ) -> Option<T> {
+        let mut drafts = self.drafts();
+        if self.life.load(Ordering::SeqCst) != life {
+            return None;
         }
-        "/save_draft" => return Answer::success(&json!({ "draft_url": "", "success": true })),
-        "/query_draft_status" => {
-            return Answer::success(&json!({
-                "status": "completed", "message": "Draft creation completed", "progress": 100,
-                "completed_files": 0, "total_files": 0, "draft_url": "",
-            }));
-        }
-        "/get_mask_types" => {
-            return Answer::success(&json!([{ "name": "Circle" }, { "name": "Heart" }]));
-        }
-        "/add_video" => {
-            let length = ((micros("end", 0.0) - micros("start", 0.0)) as f64 / speed) as i64;
-            (
-                track("video_main"),
-                "video",
-                micros("target_start", 0.0),
-                length,
-                label("video_url"),
+        Some(match drafts.get_mut(id) {
+            Some(tracks) => change(tracks),
+            None => change(&mut nobodys()),
+        })
+    }
+
+    fn answer(&self, asked: &Asked, manners: Manners, bad: Option<BadSave>) -> Answer {
+        let life = self.life.load(Ordering::SeqCst);
+        let body = asked.json();
+        let made = |id: &str| {
+            Answer::success(
+                &json!({ "draft_id": id, "draft_url": format!("https://example.invalid/?draft_id={id}") }),
             )
-        }
-        "/add_image" => {
-            let start = micros("start", 0.0);
-            (
-                track("image_main"),
-                "video",
-                start,
-                micros("end", 3.0) - start,
-                label("image_url"),
-            )
-        }
-        "/add_audio" => {
-            let length = micros("end", 0.0) - micros("start", 0.0);
-            (
-                track("audio_main"),
-                "audio",
-                micros("target_start", 0.0),
-                length,
-                label("audio_url"),
-            )
-        }
-        "/add_text" => {
-            let start = micros("start", 0.0);
-            (
-                track("text_main"),
-                "text",
-                start,
-                micros("end", 5.0) - start,
-                label("text"),
-            )
-        }
-        "/add_subtitle" => (track("subtitle"), "text", 0, 1_000_000, label("srt")),
-        "/add_sticker" => {
-            let start = micros("start", 0.0);
-            (
-                track("sticker_main"),
-                "sticker",
-                start,
-                micros("end", 5.0) - start,
-                label("sticker_id"),
-            )
-        }
-        "/add_effect" => {
-            let start = micros("start", 0.0);
-            (
-                track("effect_01"),
-                "effect",
-                start,
-                micros("end", 3.0) - start,
-                label("effect_type"),
-            )
-        }
-        "/add_video_keyframe" => return made(&id),
-        _ => {
-            return Answer::new(
-                404,
-                "text/html",
-                "<!doctype html><title>404 Not Found</title>",
-            );
-        }
-    };
-    let pause = if manners.steady {
-        Duration::ZERO
-    } else {
-        Duration::from_micros(300)
-    };
-    let missing = |name: &str| {
-        let drafts = drafts.lock().expect("not poisoned");
-        drafts
+        };
+        let id = body["draft_id"].as_str().unwrap_or_default().to_owned();
+        let micros = |key: &str, default: f64| {
+            (body[key].as_f64().unwrap_or(default) * 1e6).round_ties_even() as i64
+        };
+        let track = |default: &str| body["track_name"].as_str().unwrap_or(default).to_owned();
+        let label = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+        let speed = body["speed"].as_f64().unwrap_or(1.0);
+        let (name, kind, start, length, what) = match asked.path.as_str() {
+            "/create_draft" => {
+                return made(&self.make());
+            }
+            "/query_script" => {
+                return match self.drafts().get(&id) {
+                    Some(tracks) => Answer::success(&json!(script(tracks).to_string())),
+                    None => Answer::failure(&format!("Draft {id} does not exist in cache.")),
+                };
+            }
+            "/save_draft" => return self.save(&id, bad),
+            "/query_draft_status" => {
+                let task = body["task_id"].as_str().unwrap_or_default();
+                let statuses = self.statuses.lock().expect("not poisoned");
+                return match statuses.get(task) {
+                    Some((status, message)) => Answer::success(&json!({
+                        "status": status, "message": message, "progress": 100,
+                        "completed_files": 0, "total_files": 0, "draft_url": "",
+                    })),
+                    None => Answer::failure(&format!("Task with ID {task} not found")),
+                };
+            }
+            "/get_mask_types" => {
+                return Answer::success(&json!([{ "name": "Circle" }, { "name": "Heart" }]));
+            }
+            "/add_video" => {
+                let length = ((micros("end", 0.0) - micros("start", 0.0)) as f64 / speed) as i64;
+                (
+                    track("video_main"),
+                    "video",
+                    micros("target_start", 0.0),
+                    length,
+                    label("video_url"),
+                )
+            }
+            "/add_image" => {
+                let start = micros("start", 0.0);
+                (
+                    track("image_main"),
+                    "video",
+                    start,
+                    micros("end", 3.0) - start,
+                    label("image_url"),
+                )
+            }
+            "/add_audio" => {
+                let length = micros("end", 0.0) - micros("start", 0.0);
+                (
+                    track("audio_main"),
+                    "audio",
+                    micros("target_start", 0.0),
+                    length,
+                    label("audio_url"),
+                )
+            }
+            "/add_text" => {
+                let start = micros("start", 0.0);
+                (
+                    track("text_main"),
+                    "text",
+                    start,
+                    micros("end", 5.0) - start,
+                    label("text"),
+                )
+            }
+            "/add_subtitle" => {
+                return match self.captions(life, &id, &track("subtitle"), &label("srt")) {
+                    Some(id) => made(&id),
+                    None => died(),
+                };
+            }
+            "/add_sticker" => {
+                let start = micros("start", 0.0);
+                (
+                    track("sticker_main"),
+                    "sticker",
+                    start,
+                    micros("end", 5.0) - start,
+                    label("sticker_id"),
+                )
+            }
+            "/add_effect" => {
+                let start = micros("start", 0.0);
+                (
+                    track("effect_01"),
+                    "effect",
+                    start,
+                    micros("end", 3.0) - start,
+                    label("effect_type"),
+                )
+            }
+            "/add_video_keyframe" => return made(&id),
+            _ => {
+                return Answer::new(
+                    404,
+                    "text/html",
+                    "<!doctype html><title>404 Not Found</title>",
+                );
+            }
+        };
+        let pause = if manners.steady {
+            Duration::ZERO
+        } else {
+            Duration::from_micros(300)
+        };
+        let Some(open) = self
+            .drafts()
             .get(&id)
             .map(|tracks| tracks.iter().all(|track| track.name != name))
-    };
-    let Some(open) = missing(&name) else {
-        // The reference makes another draft, silently.
-        let other = format!(
-            "dfd_cat_1767225601_{:08x}",
-            counter.fetch_add(1, Ordering::SeqCst)
-        );
-        drafts
-            .lock()
-            .expect("not poisoned")
-            .insert(other.clone(), Vec::new());
-        return made(&other);
-    };
-    if kind == "video" {
-        let mut drafts = drafts.lock().expect("not poisoned");
-        let tracks = drafts.entry(id.clone()).or_default();
-        match tracks.iter().filter(|track| track.kind == "video").count() {
-            0 => tracks.push(Track {
-                name: "video".to_owned(),
-                kind,
-                segments: Vec::new(),
-            }),
-            1 => return Answer::failure("Error occurred while processing video: ."),
-            _ => {}
+        else {
+            // The reference makes another draft, silently, and puts it there.
+            let other = self.make();
+            let segment = (start, length, what);
+            let placed = self.with(life, &other, |tracks| {
+                tracks.push(Track {
+                    name,
+                    kind,
+                    segments: vec![segment],
+                });
+            });
+            return if placed.is_some() {
+                made(&other)
+            } else {
+                died()
+            };
+        };
+        if kind == "video" {
+            let pictures = self.with(life, &id, |tracks| {
+                let count = tracks.iter().filter(|track| track.kind == "video").count();
+                if count == 0 {
+                    tracks.push(Track {
+                        name: "video".to_owned(),
+                        kind,
+                        segments: Vec::new(),
+                    });
+                }
+                count
+            });
+            match pictures {
+                None => return died(),
+                Some(1) => return Answer::failure("Error occurred while processing video: ."),
+                Some(_) => {}
+            }
+        }
+        if open {
+            thread::sleep(pause);
+            let opened = self.with(life, &id, |tracks| {
+                // The second creation replaces the first track with everything already in it.
+                tracks.retain(|track| track.name != name);
+                tracks.push(Track {
+                    name: name.clone(),
+                    kind,
+                    segments: Vec::new(),
+                });
+            });
+            if opened.is_none() {
+                return died();
+            }
+        }
+        thread::sleep(pause);
+        let placed = self.with(life, &id, |tracks| {
+            let Some(track) = tracks.iter_mut().find(|track| track.name == name) else {
+                // An evicted draft takes it all the same.
+                return true;
+            };
+            let overlaps =
+                |(s, l, _): &(i64, i64, String)| !(s + l <= start || start + length <= *s);
+            if track.segments.iter().any(overlaps) {
+                return false;
+            }
+            track.segments.push((start, length, what));
+            true
+        });
+        match placed {
+            None => died(),
+            Some(true) => made(&id),
+            Some(false) => Answer::failure(
+                "Error occurred: New segment overlaps with existing segment [start: 0, end: 0].",
+            ),
         }
     }
-    if open {
-        thread::sleep(pause);
-        let mut drafts = drafts.lock().expect("not poisoned");
-        let tracks = drafts.entry(id.clone()).or_default();
-        // The second creation replaces the first track with everything already in it.
-        tracks.retain(|track| track.name != name);
-        tracks.push(Track {
-            name: name.clone(),
-            kind,
-            segments: Vec::new(),
-        });
+
+    /// One text per cue, one second long.
+    fn captions(&self, life: usize, id: &str, name: &str, srt: &str) -> Option<String> {
+        let id = if self.drafts().contains_key(id) {
+            id.to_owned()
+        } else {
+            self.make()
+        };
+        let cues: Vec<(i64, i64, String)> = srt
+            .lines()
+            .filter_map(|line| {
+                line.split_once(" --> ")?
+                    .0
+                    .rsplit(':')
+                    .next()?
+                    .split_once(',')
+            })
+            .filter_map(|(seconds, _)| seconds.parse::<i64>().ok())
+            .map(|seconds| (seconds * 1_000_000, 1_000_000, format!("cue at {seconds}")))
+            .collect();
+        self.with(life, &id, |tracks| {
+            let at = tracks
+                .iter()
+                .position(|track| track.name == name)
+                .unwrap_or_else(|| {
+                    tracks.push(Track {
+                        name: name.to_owned(),
+                        kind: "text",
+                        segments: Vec::new(),
+                    });
+                    tracks.len() - 1
+                });
+            tracks[at].segments.extend(cues);
+        })?;
+        Some(id)
     }
-    thread::sleep(pause);
-    let mut drafts = drafts.lock().expect("not poisoned");
-    let tracks = drafts.entry(id.clone()).or_default();
-    let Some(track) = tracks.iter_mut().find(|track| track.name == name) else {
-        return Answer::failure("Error occurred: no track");
-    };
-    let overlaps = |(s, l, _): &(i64, i64, String)| !(s + l <= start || start + length <= *s);
-    if track.segments.iter().any(overlaps) {
-        return Answer::failure(
-            "Error occurred: New segment overlaps with existing segment [start: 0, end: 0].",
-        );
+
+    /// Says success whatever happens; what happened, the status and the files tell.
+    fn save(&self, id: &str, bad: Option<BadSave>) -> Answer {
+        let mut statuses = self.statuses.lock().expect("not poisoned");
+        let Some(tracks) = self.drafts().get(id).cloned() else {
+            let message = format!("Draft {id} does not exist in cache.");
+            statuses.insert(id.to_owned(), ("failed", message));
+            return Answer::success(&json!({ "draft_url": null, "success": true }));
+        };
+        let status = if bad == Some(BadSave::Fails) {
+            ("failed", "Failed to save draft: no space left".to_owned())
+        } else {
+            self.saved
+                .lock()
+                .expect("not poisoned")
+                .insert(id.to_owned(), content(&tracks));
+            if let Some(folder) = &self.folder {
+                write_files(&folder.join(id), &tracks, bad);
+            }
+            ("completed", "Draft creation completed".to_owned())
+        };
+        statuses.insert(id.to_owned(), status);
+        Answer::success(&json!({ "draft_url": "", "success": true }))
     }
-    track.segments.push((start, length, what));
-    made(&id)
+}
+
+/// The media file that an address such as `http://host/range/clip.mp4?n=1` means.
+fn source(address: &str) -> &str {
+    let path = address.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The name of a material's file, and the folder below `assets` that it is in.
+fn file_of(kind: &str, what: &str) -> (&'static str, String) {
+    let number = what.bytes().fold(0, |sum, byte| mix(sum ^ u64::from(byte)));
+    match kind {
+        "audio" => ("audio", format!("audio_{number:016x}.mp3")),
+        _ if source(what).ends_with("mp4") => ("video", format!("video_{number:016x}.mp4")),
+        _ => ("image", format!("image_{number:016x}.png")),
+    }
+}
+
+fn write_files(folder: &Path, tracks: &[Track], bad: Option<BadSave>) {
+    let mut bad = bad;
+    for track in tracks
+        .iter()
+        .filter(|track| matches!(track.kind, "video" | "audio"))
+    {
+        for (_, _, what) in &track.segments {
+            let (below, name) = file_of(track.kind, what);
+            let below = folder.join("assets").join(below);
+            std::fs::create_dir_all(&below).expect("a folder for the draft");
+            let mut bytes = std::fs::read(media(source(what))).expect("a media file");
+            match bad.take() {
+                Some(BadSave::FileMissing) => {
+                    let _ = std::fs::remove_file(below.join(name));
+                    continue;
+                }
+                Some(BadSave::FileCut) => bytes.truncate(bytes.len() / 2),
+                Some(BadSave::FileWrong) => bytes = b"<html>Please log in</html>".to_vec(),
+                Some(BadSave::Fails) | None => {}
+            }
+            std::fs::write(below.join(name), bytes).expect("a file of the draft");
+        }
+    }
+}
+
+fn nobodys() -> Vec<Track> {
+    Vec::new()
 }
 
 fn script(tracks: &[Track]) -> Value {
+    let (mut videos, mut audios) = (BTreeMap::new(), BTreeMap::new());
     let tracks: Vec<Value> = tracks
         .iter()
         .map(|track| {
             let segments: Vec<Value> = track
                 .segments
                 .iter()
-                .map(|(start, duration, _)| {
-                    json!({ "target_timerange": { "start": start, "duration": duration }, "common_keyframes": [] })
+                .map(|(start, duration, what)| {
+                    let (kind, name) = file_of(track.kind, what);
+                    let material = json!({
+                        "id": name, "material_name": name, "name": name, "remote_url": what, "duration": 4_000_000,
+                        "type": if kind == "image" { "photo" } else { kind },
+                    });
+                    match track.kind {
+                        "video" => drop(videos.insert(name.clone(), material)),
+                        "audio" => drop(audios.insert(name.clone(), material)),
+                        _ => {}
+                    }
+                    json!({
+                        "material_id": name, "common_keyframes": [],
+                        "target_timerange": { "start": start, "duration": duration },
+                    })
                 })
                 .collect();
             json!({ "name": track.name, "type": track.kind, "segments": segments })
         })
         .collect();
-    json!({ "tracks": tracks, "materials": {} })
+    let (videos, audios): (Vec<Value>, Vec<Value>) = (
+        videos.into_values().collect(),
+        audios.into_values().collect(),
+    );
+    json!({ "tracks": tracks, "materials": { "videos": videos, "audios": audios } })
 }

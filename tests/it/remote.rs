@@ -386,3 +386,226 @@ fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_pl
         "{told}"
     );
 }
+
+#[test]
+fn a_link_is_not_passed_on_as_if_it_led_anywhere() {
+    let site = "https://www.install-ai-guider.top/draft/downloader";
+    let server = reference(move |asked| {
+        let link = json!({ "draft_url": format!("{site}?={DRAFT}") });
+        (asked.path == "/generate_draft_url").then(|| Answer::success(&link))
+    });
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    let reply = home
+        .call("generate_draft_url", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let note = reply["notes"][0].as_str().unwrap();
+    assert!(
+        note.contains("nothing was uploaded") && note.contains(site),
+        "{reply}"
+    );
+}
+
+#[test]
+fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
+    let text = |draft: &Value, start: u32| json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 });
+    for restarted in [true, false] {
+        let port = free_port();
+        let server = Home::new();
+        let engine = server.engine_at(port, &[]);
+        let mut home = Home::new();
+        let config = home.file("tools.toml", "[retry]\nunsent = { first_wait_s = 0.05 }\n");
+        home.api(&engine.url)
+            .set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+        let made = home.call("create_draft", &json!({})).unwrap();
+        let draft = &made["draft_id"];
+        assert_eq!(made["backend"], "remote", "{made}");
+        for start in 0..3 {
+            home.call("add_text", &text(draft, start)).unwrap();
+        }
+        drop(engine);
+        // Another data folder: it remembers nothing.
+        let other = Home::new();
+        let _engine = restarted.then(|| other.engine_at(port, &[]));
+        let (_, error) = home.call("add_text", &text(draft, 3)).unwrap_err();
+        assert!(
+            error.contains("`recover_draft`") && error.contains("lost"),
+            "{error}"
+        );
+        let forgotten = error.contains("restarted or forgot it");
+        assert_eq!(forgotten, restarted, "{error}");
+        let auto = ["--recover", "auto"];
+        let reply = home.call_with(&auto, "add_text", &text(draft, 4)).unwrap();
+        let note = reply["notes"][0].as_str().unwrap();
+        let backend = if restarted { "(remote)" } else { "(embedded)" };
+        for part in [draft.as_str().unwrap(), backend, "4 acknowledged calls"] {
+            assert!(note.contains(part), "{part}: {note}");
+        }
+        // Another process, the old id.
+        let query = json!({ "draft_id": draft });
+        let reply = home.call_with(&auto, "query_script", &query).unwrap();
+        assert!(
+            reply["notes"].to_string().contains("lives on as"),
+            "{reply}"
+        );
+        let script: Value = serde_json::from_str(reply["script"].as_str().unwrap()).unwrap();
+        let tracks = script["tracks"].as_array().unwrap().iter();
+        let texts = tracks.map(|track| track["segments"].as_array().unwrap().len());
+        assert_eq!(texts.sum::<usize>(), 4);
+        let (_, error) = home.call("query_script", &query).unwrap_err();
+        assert!(
+            error.contains("lives on as"),
+            "not followed unasked: {error}"
+        );
+    }
+}
+
+/// The port at which a server answers goes after one that does not, or answers something else.
+#[test]
+fn ports_are_tried_in_their_order() {
+    let api = reference(|_| None);
+    let other = Server::start(|_| Answer::new(200, "text/html", "<html><title>Grafana</title>"));
+    let absent = format!("http://127.0.0.1:{}", free_port());
+    for (first, found) in [(&absent, "refused"), (&other.url, "Grafana")] {
+        let mut home = Home::new();
+        let addresses = json!([first, api.url]);
+        let config = home.file("tools.toml", format!("[api]\nbase_urls = {addresses}\n"));
+        home.set("CAPCUT_MCP_CONFIG", &config.display().to_string())
+            .set("CAPCUT_API_URL", "");
+        let reply = home.call("create_draft", &json!({})).unwrap();
+        assert_eq!(reply["backend"], "remote", "{reply}");
+        assert!(reply["reason"].to_string().contains(&api.url), "{reply}");
+        let health = home.call("health_check", &json!({})).unwrap();
+        let servers = &health["servers"];
+        assert!(servers[0]["error"].to_string().contains(found), "{health}");
+        assert_eq!(servers[1]["server"], "CapCutAPI", "{health}");
+        assert!(servers[1]["latency_ms"].as_f64().unwrap() > 0.0);
+        assert!(
+            servers[1]["caveats"]
+                .to_string()
+                .contains("nobody who they are")
+        );
+    }
+}
+
+/// The fork saves after its answer, at the top level, under an id of its own.
+#[test]
+fn a_save_that_goes_on_after_the_answer_is_followed_to_its_end() {
+    let zip = tempfile::NamedTempFile::new().unwrap();
+    let path = zip.path().display().to_string();
+    for (last, fails) in [
+        (
+            json!({ "success": true, "status": "completed", "message": path, "progress": 100 }),
+            false,
+        ),
+        (
+            json!({ "success": true, "status": "failed", "message": "no template", "progress": 5 }),
+            true,
+        ),
+    ] {
+        let asked_after = AtomicUsize::new(0);
+        let server = reference(move |asked| match asked.path.as_str() {
+            "/" => Some(Answer::json(
+                &json!({ "message": "CapCutAPI", "version": "1.1.0" }),
+            )),
+            "/save_draft" => Some(Answer::json(
+                &json!({ "success": true, "task_id": "task-7", "message": "started successfully" }),
+            )),
+            "/query_draft_status" => {
+                assert_eq!(asked.json()["task_id"], "task-7");
+                let early = asked_after.fetch_add(1, Ordering::SeqCst) < 2;
+                Some(Answer::json(&if early {
+                    json!({ "success": true, "status": "processing", "message": "Downloading", "progress": 30 })
+                } else {
+                    last.clone()
+                }))
+            }
+            _ => None,
+        });
+        let mut home = home(&server);
+        let config = home.file("tools.toml", "[limits]\nstatus_every_s = 0.02\n");
+        home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+        home.call("create_draft", &json!({})).unwrap();
+        let saved = home.call("save_draft", &json!({ "draft_id": DRAFT }));
+        assert_eq!(server.count("/query_draft_status"), 3);
+        match saved {
+            Ok(reply) => {
+                assert!(!fails, "{reply}");
+                assert!(reply["notes"].to_string().contains(&path), "{reply}");
+            }
+            Err((_, text)) => assert!(fails && text.contains("no template"), "{text}"),
+        }
+    }
+}
+
+/// The newer relative saves into the folder that is named, so that its files are looked at there.
+#[test]
+fn a_server_that_saves_into_the_folder_named_is_checked_there() {
+    let script = json!({
+        "materials": { "videos": [{
+            "id": "m", "material_name": "video_a.mp4", "remote_url": "http://127.0.0.1:9/a.mp4", "type": "video", "duration": 5,
+        }] },
+        "tracks": [{ "name": "video_main", "segments": [{ "material_id": "m", "target_timerange": { "start": 0, "duration": 5 } }] }],
+    });
+    let server = reference(move |asked| match asked.path.as_str() {
+        "/preview/media" if asked.method == "OPTIONS" => Some(Answer::new(200, "text/plain", "")),
+        "/query_script" => Some(Answer::success(&json!(script.to_string()))),
+        _ => None,
+    });
+    let home = home(&server);
+    let health = home.call("health_check", &json!({})).unwrap();
+    let found = &health["servers"][0];
+    assert!(
+        found["server"].to_string().contains("VectCutAPI"),
+        "{health}"
+    );
+    assert!(found["caveats"].to_string().contains("preview"), "{health}");
+    home.call("create_draft", &json!({})).unwrap();
+    let folder = home.path().join("drafts");
+    let files = folder.join(DRAFT).join("assets/video");
+    std::fs::create_dir_all(&files).unwrap();
+    let save = json!({ "draft_id": DRAFT, "draft_folder": folder });
+    let (code, text) = home.call("save_draft", &save).unwrap_err();
+    assert_eq!(code, 3, "{text}");
+    assert!(
+        text.contains("video_a.mp4") && text.contains("missing"),
+        "{text}"
+    );
+    std::fs::copy(crate::support::media("clip.mp4"), files.join("video_a.mp4")).unwrap();
+    let reply = home.call("save_draft", &save).unwrap();
+    assert_eq!(reply["files"], 1, "{reply}");
+    assert_eq!(reply["folder"], json!(folder.join(DRAFT)), "{reply}");
+}
+
+#[test]
+fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
+    let others = [
+        (
+            Answer::new(200, "text/html", "<html><title>Grafana</title>"),
+            "Grafana",
+        ),
+        (Answer::json(&json!({ "service": "vault" })), "vault"),
+        (Answer::new(401, "text/plain", "who are you"), "401"),
+        (Answer::success(&json!([])), "200"),
+        (
+            Answer::success(&json!({})).delivery(Delivery::Silence),
+            "did not answer in time",
+        ),
+    ];
+    for (answer, words) in others {
+        let server = Server::start(move |_| answer.clone());
+        let mut home = home(&server);
+        let config = home.file("tools.toml", "[api]\nprobe_timeout_s = 0.3\n");
+        home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+        let (_, text) = home
+            .call_with(&["--backend", "remote"], "create_draft", &json!({}))
+            .unwrap_err();
+        assert!(text.contains(words), "{words}: {text}");
+        assert_eq!(server.count("/create_draft"), 0);
+        let told = home.run(&["doctor"]).success().stdout;
+        assert!(
+            told.contains(words) && told.contains("the engine"),
+            "{told}"
+        );
+    }
+}

@@ -19,6 +19,11 @@ use tempfile::TempDir;
 /// How long anything in these tests may take before it counts as hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Whether the long form of a test is wanted: hundreds of runs instead of a few.
+pub(crate) fn full() -> bool {
+    std::env::var_os("CAPCUT_TEST_FULL").is_some()
+}
+
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_capcut-mcp");
 
@@ -209,7 +214,11 @@ impl Home {
 
     /// The engine as an HTTP server on a free port, ready to answer.
     pub(crate) fn engine(&self, arguments: &[&str]) -> Served {
-        let port = free_port();
+        self.engine_at(free_port(), arguments)
+    }
+
+    /// The same on this port.
+    pub(crate) fn engine_at(&self, port: u16, arguments: &[&str]) -> Served {
         let number = port.to_string();
         let mut line = vec!["engine", "--port", &number];
         line.extend(arguments);
@@ -710,25 +719,39 @@ pub(crate) struct Server {
     asked: Arc<Mutex<Vec<Asked>>>,
     most: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
     address: SocketAddr,
 }
 
 impl Server {
     pub(crate) fn start(handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let mut listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("a bound address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let most = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
+        let closed = Arc::new(AtomicBool::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
         let (log, peak, stop) = (Arc::clone(&asked), Arc::clone(&most), Arc::clone(&stopped));
+        let away = Arc::clone(&closed);
         thread::spawn(move || {
             let open = Arc::new(AtomicUsize::new(0));
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
+            while !stop.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = listener.accept() else {
+                    continue;
+                };
+                if away.load(Ordering::SeqCst) {
+                    drop(stream);
+                    drop(listener);
+                    while away.load(Ordering::SeqCst) && !stop.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    let Ok(again) = TcpListener::bind(address) else {
+                        break;
+                    };
+                    listener = again;
+                    continue;
                 }
-                let Ok(stream) = stream else { continue };
                 let now = open.fetch_add(1, Ordering::SeqCst) + 1;
                 peak.fetch_max(now, Ordering::SeqCst);
                 let (handler, log, open) =
@@ -745,7 +768,17 @@ impl Server {
             asked,
             most,
             stopped,
+            closed,
             address,
+        }
+    }
+
+    /// Refuses connections from now on, as a server that is not there, or takes them again.
+    pub(crate) fn refuse(&self, whether: bool) {
+        self.closed.store(whether, Ordering::SeqCst);
+        if whether {
+            // Wakes the accepting thread, which then lets go of the port.
+            let _ = TcpStream::connect(self.address);
         }
     }
 

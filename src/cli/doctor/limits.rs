@@ -1,0 +1,80 @@
+//! The limits of everything that waits and everything that reads, as the doctor tells them.
+
+use super::Finding;
+use crate::manifest::{LaneName, Manifest};
+
+/// What is set in `tools.toml`, the user's own settings included.
+pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
+    let (api, limits, media) = (&manifest.api, &manifest.limits, &manifest.limits.media);
+    let lanes: Vec<String> = LaneName::ALL
+        .into_iter()
+        .map(|name| {
+            let lane = manifest.lane(name);
+            format!(
+                "{}: {} at once, {} may wait, {} s for one",
+                name.name(),
+                lane.slots,
+                lane.waiting,
+                lane.timeout_s
+            )
+        })
+        .collect();
+    let longer: Vec<String> = manifest
+        .tools
+        .iter()
+        .filter_map(|(tool, route)| Some(format!("{tool} {} s", route.timeout_s?)))
+        .collect();
+    vec![
+        Finding::ok(
+            "limits: API",
+            format!(
+                "connection {} s, on this machine {} s; recognising a server {} s; {} requests at once; \
+                 an answer {} bytes; a look at a draft {} s; making a draft again {} s",
+                api.connect_timeout_s,
+                api.loopback_connect_timeout_s,
+                api.probe_timeout_s,
+                api.connections,
+                limits.response_bytes,
+                limits.look_timeout_s,
+                limits.recover_timeout_s
+            ),
+        ),
+        Finding::ok(
+            "limits: calls",
+            format!(
+                "{}; waiting for its turn {} s; both branches of a video {} s; all tries of {}",
+                lanes.join("; "),
+                limits.queue_wait_s,
+                manifest.sync.timeout_s,
+                longer.join(", ")
+            ),
+        ),
+        Finding::ok(
+            "limits: clients",
+            format!(
+                "a body over HTTP {} bytes, {} s, {} s between two pieces; a message over MCP {} bytes",
+                limits.request_bytes,
+                limits.request_timeout_s,
+                limits.request_pause_s,
+                limits.message_bytes
+            ),
+        ),
+        Finding::ok(
+            "limits: media",
+            format!(
+                "connection {} s; answer {} s; finding out what a file is {} s and {} bytes; a file {} bytes, \
+                 at least {} bytes/s over {} s; {} redirects; {} tries",
+                media.connect_timeout_s,
+                media.answer_timeout_s,
+                media.probe_timeout_s,
+                media.max_probe_bytes,
+                media.max_bytes,
+                media.min_bytes_per_s,
+                media.min_speed_window_s,
+                media.redirects,
+                media.tries
+            ),
+        )
+        .hint("each can be set in a `tools.toml` of your own (`--config`)"),
+    ]
+}

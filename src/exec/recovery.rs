@@ -1,0 +1,451 @@
+//! Drafts made again from their journal: because a server lost one, or to move one between a server and
+//! the engine. With `--recover auto` calls to a lost draft do this by themselves and go on in the new one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::ledger::note;
+use super::{ADOPTED, App, Context};
+use crate::backend::evidence::{Evidence, Found};
+use crate::backend::{Backend, Failure, Reached, Remote};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{DraftRow, ENGINE, Record};
+use crate::manifest;
+use crate::progress::Step;
+use crate::settings::{BackendChoice, Recover};
+use crate::tools::{self, Manner, Object, Request, Turn};
+
+/// A server may be restarted again while a draft is made again on it.
+const TRIES: usize = 3;
+/// A draft that was lost so often is better looked at by somebody.
+const MOVES: usize = 100;
+
+/// A draft that was made again.
+pub(crate) struct Recovered {
+    pub draft: DraftId,
+    /// `embedded` or `remote`: who keeps it.
+    pub backend: &'static str,
+    /// How many calls were carried out again.
+    pub calls: usize,
+    /// Segments on each track.
+    pub segments: BTreeMap<String, usize>,
+    pub notes: Vec<String>,
+}
+
+/// A call that is about a draft which lives on elsewhere.
+pub(super) struct Redirected {
+    pub request: Box<dyn Request>,
+    was: DraftId,
+    to: DraftId,
+    /// What was done to get there.
+    told: String,
+}
+
+impl Redirected {
+    /// Says in the reply, or in the error, that another draft was meant.
+    pub(super) fn tell(self, ended: Result<Value>) -> Result<Value> {
+        match ended {
+            Ok(mut reply) => {
+                if self.request.spec().output()["properties"]["notes"].is_object() {
+                    note(&mut reply, &self.told);
+                }
+                Ok(reply)
+            }
+            Err(error) => Err(Error {
+                message: format!("{} (draft {} is now {})", error.message, self.was, self.to),
+                ..error
+            }),
+        }
+    }
+}
+
+impl App {
+    /// The draft that a draft lives on as, where that is followed.
+    pub(crate) fn current(&self, draft: &DraftId) -> Result<DraftId> {
+        let mut current = draft.clone();
+        if self.settings.recover == Recover::Ask {
+            return Ok(current);
+        }
+        for _ in 0..MOVES {
+            // Who keeps it is known only of drafts that have not moved.
+            if self.homes.knows(&current) {
+                break;
+            }
+            match self.journal.find(&current)?.and_then(|row| row.moved_to) {
+                Some((_, to)) => current = to,
+                None => break,
+            }
+        }
+        Ok(current)
+    }
+
+    /// The call on the draft that its draft lives on as; `None` if that is the same.
+    pub(super) fn redirected(&self, request: &dyn Request) -> Result<Option<Redirected>> {
+        let Some(was) = request.draft() else {
+            return Ok(None);
+        };
+        let to = self.current(was)?;
+        if to == *was {
+            return Ok(None);
+        }
+        let told = format!("draft {was} lives on as {to}: use that from now on");
+        redirect(request, was, to, told).map(Some)
+    }
+
+    /// Makes the draft of a call again, if it is lost and that is wanted, and gives the call on the new one.
+    pub(super) async fn recovered(
+        self: &Arc<Self>,
+        request: &dyn Request,
+        remote: &Remote,
+        failure: Failure,
+        context: &Context,
+    ) -> Result<Redirected, Failure> {
+        let Some(was) = request.draft() else {
+            return Err(failure);
+        };
+        let wanted = self.settings.recover == Recover::Auto && request.turn() != Turn::Free;
+        if !wanted || !self.is_gone(remote, &failure).await {
+            return Err(with_way_out(was, failure));
+        }
+        tracing::warn!(
+            draft = was.as_str(),
+            "made again: {}",
+            failure.error.message
+        );
+        let limit = manifest::seconds(self.manifest.limits.recover_timeout_s);
+        let made = match tokio::time::timeout(limit, self.made_again(was, context)).await {
+            Ok(made) => made,
+            Err(_) => Err(Error::new(
+                Kind::Timeout,
+                format!(
+                    "it was not done within {} s (`limits.recover_timeout_s`)",
+                    limit.as_secs_f64()
+                ),
+            )),
+        };
+        let (to, told) = made.map_err(|why| Failure {
+            error: Error {
+                message: format!(
+                    "{}; it could not be made again: {}",
+                    failure.error.message, why.message
+                ),
+                ..failure.error
+            },
+            ..failure
+        })?;
+        Ok(redirect(request, was, to, told)?)
+    }
+
+    /// Whether the draft is not there any more: the server forgot it, or nobody answers at its address.
+    async fn is_gone(&self, remote: &Remote, failure: &Failure) -> bool {
+        if failure.reached == Reached::Forgotten {
+            return true;
+        }
+        let left_alone = failure.error.kind == Kind::Busy && !failure.by_server;
+        if !left_alone && !matches!(failure.reached, Reached::Never | Reached::Lost) {
+            return false;
+        }
+        remote.doubt().await;
+        let server = remote.server(&self.journal).await;
+        server.is_err_and(|error| error.kind == Kind::Unsent)
+    }
+
+    /// The draft that takes the place of a lost one, made by whoever comes first; and what to say of it.
+    async fn made_again(
+        self: &Arc<Self>,
+        was: &DraftId,
+        context: &Context,
+    ) -> Result<(DraftId, String)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let moved = self.current(was)?;
+            if moved != *was {
+                let told = format!("draft {was} lives on as {moved}: use that from now on");
+                return Ok((moved, told));
+            }
+            match self.recover(was, BackendChoice::Auto, context).await {
+                Ok(made) => {
+                    let segments: usize = made.segments.values().sum();
+                    let mut told = format!(
+                        "draft {was} was lost by its server and made again as {} ({}), of {} acknowledged calls, \
+                         {segments} segments, nothing of them missing: use the new id from now on",
+                        made.draft, made.backend, made.calls
+                    );
+                    for note in made.notes {
+                        told = format!("{told}; {note}");
+                    }
+                    return Ok((made.draft, told));
+                }
+                // Another call was first.
+                Err(_) if self.current(was)? != *was => {}
+                Err(error) if tries == TRIES || !may_pass(error.kind) => return Err(error),
+                Err(error) => tracing::warn!(draft = was.as_str(), "once more: {error}"),
+            }
+        }
+    }
+
+    /// Makes a draft again from its journal, compares it with what was acknowledged, and remembers that the
+    /// old one lives on there.
+    pub(crate) async fn recover(
+        self: &Arc<Self>,
+        was: &DraftId,
+        to: BackendChoice,
+        context: &Context,
+    ) -> Result<Recovered> {
+        // Calls under way are in the journal before it is read, and later ones see where the draft went.
+        let turn = self.turns.take(was, Turn::Alone);
+        let _turn = self.queued(turn, "its turn on the draft").await?;
+        let row = self
+            .journal
+            .find(was)?
+            .ok_or_else(|| self.journal.unknown(was))?;
+        if let Some((_, to)) = &row.moved_to {
+            return Err(
+                Error::conflict(format!("draft {was} was recovered already, as {to}"))
+                    .hint(format!("use `draft_id` {:?}", to.as_str())),
+            );
+        }
+        let records = self.journal.records(&row.origin, was, 0)?;
+        if records.first().is_none_or(|first| first.tool == ADOPTED) {
+            return Err(Error::conflict(format!(
+                "draft {was} cannot be made again: it was made elsewhere, and the journal lacks its beginning"
+            )));
+        }
+        let backend = match to {
+            BackendChoice::Embedded => Backend::Embedded(Arc::clone(&self.engine)),
+            BackendChoice::Remote => Backend::Remote(self.servers.first(&self.journal).await?),
+            BackendChoice::Auto => self.choose().await?.backend,
+        };
+        let mut replay = Replay {
+            app: self,
+            backend,
+            context,
+            made: None,
+        };
+        let replayed = replay.all(&records).await;
+        let Some(made) = replay.made.clone() else {
+            return Err(replayed
+                .err()
+                .unwrap_or_else(|| Error::internal("no draft was made")));
+        };
+        let compared = match replayed {
+            Ok(()) => replay.compare(&made, &records).await,
+            Err(error) => Err(error),
+        };
+        let (segments, mut notes) = match compared {
+            Ok(compared) => compared,
+            Err(error) => return Err(replay.given_up(&made, error)),
+        };
+        if let Some(difference) = self.differs(&row, &segments).await {
+            notes.push(difference);
+        }
+        let origin = match &replay.backend {
+            Backend::Embedded(_) => ENGINE,
+            Backend::Remote(remote) => &remote.base,
+        };
+        self.journal.set_moved(&row.origin, was, origin, &made)?;
+        self.forget(was);
+        Ok(Recovered {
+            draft: made,
+            backend: replay.backend.name(),
+            calls: records.len(),
+            segments,
+            notes,
+        })
+    }
+
+    /// How the new draft differs from the old one, if that can be read still. This never tries twice.
+    async fn differs(&self, row: &DraftRow, new: &BTreeMap<String, usize>) -> Option<String> {
+        let script = if row.origin == ENGINE {
+            serde_json::from_str(&self.engine.script(&row.id, false, true).ok()?).ok()?
+        } else {
+            let remote = self.servers.at(&row.origin);
+            remote.script(&row.id, self.look_until()).await.ok()?
+        };
+        let old = segments(&script);
+        (old != *new).then(|| format!("the old draft has other segments on its tracks: {old:?}"))
+    }
+}
+
+/// Nobody answers where the draft is: a server that was stopped has lost it.
+fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
+    if failure.reached != Reached::Never {
+        return failure;
+    }
+    let hint = format!(
+        "a server that was stopped has lost draft {draft}: `recover_draft` makes it again from the journal, \
+         with `to: \"embedded\"` here; `--recover auto` does so by itself"
+    );
+    Failure {
+        error: failure.error.hint(hint),
+        ..failure
+    }
+}
+
+/// What may go better the next time.
+fn may_pass(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::NotFound | Kind::Unsent | Kind::Unavailable | Kind::Timeout | Kind::Busy
+    )
+}
+
+fn redirect(request: &dyn Request, was: &DraftId, to: DraftId, told: String) -> Result<Redirected> {
+    let mut arguments = request.call().arguments.clone();
+    for value in arguments.values_mut() {
+        if value == was.as_str() {
+            *value = json!(to);
+        }
+    }
+    Ok(Redirected {
+        request: request.spec().decode(arguments, request.call().manner)?,
+        was: was.clone(),
+        to,
+        told,
+    })
+}
+
+/// Calls that are carried out again.
+struct Replay<'a> {
+    app: &'a Arc<App>,
+    backend: Backend,
+    context: &'a Context,
+    made: Option<DraftId>,
+}
+
+impl Replay<'_> {
+    async fn all(&mut self, records: &[Record]) -> Result<()> {
+        for (number, record) in records.iter().enumerate() {
+            if let Some(progress) = &self.context.progress {
+                progress(Step {
+                    done: number as f64,
+                    total: Some(records.len() as f64),
+                    message: record.tool.clone(),
+                    bytes: None,
+                });
+            }
+            let reply = self.one(record).await.map_err(|error| Error {
+                message: format!("call {number}, `{}`: {}", record.tool, error.message),
+                ..error
+            })?;
+            if self.made.is_none() {
+                self.made = reply["draft_id"].as_str().map(|id| DraftId(id.into()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(&self, record: &Record) -> Result<Value> {
+        let mut arguments: Object = record.arguments.as_object().cloned().unwrap_or_default();
+        match &self.made {
+            Some(made) => arguments.insert("draft_id".into(), json!(made)),
+            None => arguments.shift_remove("draft_id"),
+        };
+        self.call(&record.tool, arguments).await
+    }
+
+    async fn call(&self, tool: &str, arguments: Object) -> Result<Value> {
+        let context = Context {
+            cancel: self.context.cancel.clone(),
+            ..Context::default()
+        };
+        let request = request(tool, arguments)?;
+        self.app
+            .run_on(self.backend.clone(), request, context)
+            .await
+    }
+
+    async fn script(&self, draft: &DraftId) -> Result<Value> {
+        let arguments = json!({ "draft_id": draft, "force_update": false });
+        let reply = self
+            .call(
+                "query_script",
+                arguments.as_object().cloned().unwrap_or_default(),
+            )
+            .await?;
+        serde_json::from_str(reply["script"].as_str().unwrap_or_default()).map_err(|error| {
+            Error::internal("the new draft's document cannot be read").source(error)
+        })
+    }
+
+    /// Whether all that was acknowledged is in the new draft; and what it has on each track.
+    async fn compare(
+        &self,
+        made: &DraftId,
+        records: &[Record],
+    ) -> Result<(BTreeMap<String, usize>, Vec<String>)> {
+        let script = self.script(made).await?;
+        let mut wanted: HashMap<Evidence, usize> = HashMap::new();
+        let mut unseen = 0;
+        for (number, record) in records.iter().enumerate() {
+            match self.app.evidence_of(record) {
+                Some(evidence) => *wanted.entry(evidence).or_default() += 1,
+                // The first call may only have made the draft.
+                None => unseen += usize::from(number > 0),
+            }
+        }
+        let missing = wanted
+            .iter()
+            .filter(|(evidence, times)| evidence.find(&script) != Found::Times(**times))
+            .count();
+        if missing > 0 {
+            return Err(Error::new(
+                Kind::Unavailable,
+                format!(
+                    "{missing} of {} acknowledged calls left nothing in the new draft",
+                    records.len()
+                ),
+            ));
+        }
+        let mut notes = Vec::new();
+        if unseen > 0 {
+            notes.push(format!(
+                "{unseen} calls were carried out again, but cannot be seen in the document: keyframes, subtitles from files"
+            ));
+        }
+        Ok((segments(&script), notes))
+    }
+
+    /// Nothing half-made stays, where it can be helped.
+    fn given_up(&self, made: &DraftId, error: Error) -> Error {
+        if let Err(error) = self.app.journal.delete(made) {
+            tracing::warn!("{made} could not be deleted: {error}");
+        }
+        match &self.backend {
+            Backend::Embedded(_) => error,
+            Backend::Remote(remote) => Error {
+                message: format!(
+                    "{}; the incomplete draft {made} is left at {}",
+                    error.message, remote.base
+                ),
+                ..error
+            },
+        }
+    }
+}
+
+/// As it was accepted once: by a strict caller, or else over HTTP.
+fn request(tool: &str, arguments: Object) -> Result<Box<dyn Request>> {
+    let spec = tools::routed(tool).ok_or_else(|| {
+        Error::not_found(format!(
+            "the journal has a call of `{tool}`, which is no tool"
+        ))
+    })?;
+    spec.decode(arguments.clone(), Manner::Strict)
+        .or_else(|_| spec.decode(arguments, Manner::Api))
+}
+
+/// How many segments each track has.
+fn segments(script: &Value) -> BTreeMap<String, usize> {
+    let tracks = script["tracks"].as_array().into_iter().flatten();
+    tracks
+        .filter_map(|track| {
+            let count = track["segments"].as_array().map_or(0, Vec::len);
+            (count > 0).then(|| (track["name"].as_str().unwrap_or_default().to_owned(), count))
+        })
+        .collect()
+}
