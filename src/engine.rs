@@ -182,7 +182,10 @@ impl Engine {
     /// Canvas and edition of the draft that a call is for; an unknown draft is told before anything slow.
     pub(crate) fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
         if let Some(id) = target.draft {
-            return self.read(id, |draft| Canvas {
+            // None of it ever changes, so what other processes added need not be read.
+            let held = self.hold(id)?;
+            let draft = held.lock();
+            return Ok(Canvas {
                 width: draft.width,
                 height: draft.height,
                 edition: draft.edition,
@@ -450,7 +453,7 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
             edit: None,
         });
     };
-    Found::deserialize(found).map_err(|error| {
+    serde_json::from_str(found).map_err(|error| {
         Error::internal(format!(
             "call {} of draft {id}, which engine version {} wrote, cannot be read by version {VERSION}",
             record.sequence, record.engine_version
@@ -464,7 +467,9 @@ fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<R
         sequence,
         tool: call.tool.to_owned(),
         arguments: Value::Object(call.arguments.clone()),
-        found: Some(crate::args::to_value(found)?),
+        found: Some(serde_json::to_string(found).map_err(|error| {
+            Error::internal("what was found out cannot be written").source(error)
+        })?),
         reply: crate::args::to_value(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),

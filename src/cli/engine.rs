@@ -48,13 +48,13 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Requests are carried out side by side, on all processors.
+    /// Requests are carried out on one thread: they are short, meet at the journal, and more threads would
+    /// only wait for each other. What is long has threads of its own.
     pub(super) fn run(self, mut settings: Settings) -> anyhow::Result<ExitCode> {
         // This is the API: asking another one would be going in circles.
         settings.backend = BackendChoice::Embedded;
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(processors.max(2))
+            .worker_threads(1)
             .enable_all()
             .build()?;
         let ended = runtime.block_on(self.serve(settings));

@@ -76,7 +76,10 @@ pub(super) fn json(status: StatusCode, mut value: Value) -> Answer {
 }
 
 fn ascii(value: &Value) -> Bytes {
-    let mut text = Vec::with_capacity(256);
+    // A document within is most of the answer; its quotes take two bytes each.
+    let document = value.get("output").and_then(Value::as_str);
+    let room = document.map_or(0, |text| text.len() + text.len() / 4);
+    let mut text = Vec::with_capacity(256 + room);
     value
         .serialize(&mut serde_json::Serializer::with_formatter(
             &mut text, Ascii,

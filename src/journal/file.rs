@@ -159,7 +159,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<usize> {
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL;
          PRAGMA fullfsync = ON;
-         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 16777216;",
     )?;
     // What is in the log is as safe as what is in the file, and moving it takes time at the exit.

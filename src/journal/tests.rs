@@ -39,7 +39,7 @@ fn record(sequence: u64) -> Record {
         sequence,
         tool: "add_text".into(),
         arguments: json!({"text": "Grüße, 世界 🎬\n", "start": 0.1, "end": 1}),
-        found: (sequence % 2 == 1).then(|| json!({"font": {"id": "7"}})),
+        found: (sequence % 2 == 1).then(|| r#"{"font":{"id":"7"}}"#.to_owned()),
         reply: json!({"draft_id": id(1), "big": 9_007_199_254_740_993_i64}),
         engine_version: 3,
         at_ms: 1_750_000_000_000 + sequence.cast_signed(),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::args;
 use crate::args::mend::Comfort;
@@ -38,6 +39,14 @@ pub(crate) struct Script {
     pub notes: Vec<String>,
 }
 
+/// A long document takes milliseconds: other calls go on meanwhile, where there is a thread for it.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 impl Tool for QueryScript {
     const NAME: &'static str = "query_script";
     const TITLE: &'static str = "Query script";
@@ -70,7 +79,8 @@ impl Tool for QueryScript {
         } else {
             Vec::new()
         };
-        let script = engine.script(draft, self.force_update, engine::is_strict(call))?;
+        let strict = engine::is_strict(call);
+        let script = aside(|| engine.script(draft, self.force_update, strict))?;
         Ok(Script { script, notes })
     }
 
