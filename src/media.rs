@@ -21,6 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
@@ -138,6 +139,10 @@ pub(crate) struct Fetched {
     pub facts: Facts,
 }
 
+/// How many files are copied at the same time: more are no faster, and leave nothing of the machine to whatever
+/// else a save does meanwhile.
+const COPIES: usize = 2;
+
 /// The door to media: cheap to clone, and every clone shares one memory of what was asked.
 #[derive(Clone)]
 pub(crate) struct Media {
@@ -149,6 +154,7 @@ struct Inner {
     access: Arc<Access>,
     http: Http,
     flights: Flights,
+    copying: Semaphore,
 }
 
 impl Media {
@@ -159,6 +165,7 @@ impl Media {
             inner: Arc::new(Inner {
                 http: Http::new(limits.clone(), Arc::clone(&access)),
                 flights: Flights::default(),
+                copying: Semaphore::new(COPIES),
                 limits,
                 access,
             }),
@@ -224,7 +231,8 @@ impl Media {
         match Source::parse(source)? {
             Source::File(path) => {
                 let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
-                fetch::copy(file, to, shown, &self.inner.limits, progress).await
+                let inner = &self.inner;
+                fetch::copy(file, to, shown, &inner.limits, &inner.copying, progress).await
             }
             Source::Http(url) => {
                 fetch::download(

@@ -13,13 +13,12 @@ pub(crate) mod text;
 
 use std::collections::HashMap;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::units::{Micros, Range};
 use companions::Companions;
 use grid::{Grid, Place, Wanted};
-use shapes::{Filled, fill, shape};
+use shapes::{Filled, close, fill, shape, write_json};
 
 /// How long the app says that a picture is.
 pub(crate) const STILL: Micros = Micros(10_800_000_000);
@@ -116,8 +115,8 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
 
 /// A finished document, and what has to be said about it.
 #[derive(Debug)]
-pub(crate) struct Finished {
-    pub document: Document,
+pub(crate) struct Finished<'a> {
+    pub document: Document<'a>,
     pub duration: Micros,
     /// What is not as it was asked for.
     pub notes: Vec<String>,
@@ -125,27 +124,27 @@ pub(crate) struct Finished {
 
 /// A document that is complete when it is written out.
 #[derive(Debug)]
-pub(crate) struct Document {
-    root: Filled,
-    tracks: Vec<Track>,
-    materials: Lists,
+pub(crate) struct Document<'a> {
+    root: Filled<'a>,
+    tracks: Vec<Track<'a>>,
+    materials: Lists<'a>,
 }
 
 #[derive(Debug)]
-struct Track {
-    own: Map<String, Value>,
-    segments: Vec<Filled>,
+struct Track<'a> {
+    own: Filled<'a>,
+    segments: Vec<Filled<'a>>,
 }
 
 /// The lists of `materials` that are not empty.
-type Lists = HashMap<String, Vec<Filled>>;
+type Lists<'a> = HashMap<String, Vec<Filled<'a>>>;
 
 /// Makes the finished document of `working`. `files` has the files of [`needed`] by list and id.
-pub(crate) fn finish(
-    working: &Value,
-    markers: &Markers<'_>,
+pub(crate) fn finish<'a>(
+    working: &'a Value,
+    markers: &Markers<'a>,
     files: &HashMap<(&'static str, String), File>,
-) -> Finished {
+) -> Finished<'a> {
     let mut finishing = Finishing {
         index: Index::new(working),
         markers,
@@ -179,8 +178,8 @@ pub(crate) fn finish(
     }
 }
 
-fn root(working: &Value, markers: &Markers<'_>, duration: Micros) -> Filled {
-    let mut root = Filled::new("root", markers.root_extra.clone());
+fn root<'a>(working: &Value, markers: &Markers<'a>, duration: Micros) -> Filled<'a> {
+    let mut root = Filled::of("root", Some(markers.root_extra));
     let canvas = &working["canvas_config"];
     let mut canvas_own = canvas.as_object().cloned().unwrap_or_default();
     canvas_own
@@ -213,10 +212,10 @@ fn root(working: &Value, markers: &Markers<'_>, duration: Micros) -> Filled {
 ///
 /// The app closes gaps on its main track. So the clips stand on tracks above it and the main track
 /// stays empty, as the reference API has it; unless they follow one another from the very start.
-fn main_track(tracks: &mut Vec<Track>, markers: &Markers<'_>) -> Track {
+fn main_track<'a>(tracks: &mut Vec<Track<'a>>, markers: &Markers<'_>) -> Track<'a> {
     let first = tracks
         .iter()
-        .position(|track| track.own["type"] == json!("video"));
+        .position(|track| track.own.get("type") == "video");
     if let Some(position) = first {
         let ranges: Vec<_> = tracks[position]
             .segments
@@ -229,17 +228,14 @@ fn main_track(tracks: &mut Vec<Track>, markers: &Markers<'_>) -> Track {
             at = range.end();
             follows
         });
-        let named_main = tracks[position].own["name"] == json!("video");
+        let named_main = tracks[position].own.get("name") == "video";
         if closed && (ranges.is_empty() || named_main) {
             return tracks.remove(position);
         }
     }
-    let mut own = shape("track").clone();
-    own.insert("type".to_owned(), json!("video"));
-    own.insert(
-        "id".to_owned(),
-        json!(made_id(&[&markers.document_id, "main track"])),
-    );
+    let mut own = Filled::new("track");
+    own.set("type", "video");
+    own.set("id", made_id(&[&markers.document_id, "main track"]));
     Track {
         own,
         segments: Vec::new(),
@@ -247,12 +243,17 @@ fn main_track(tracks: &mut Vec<Track>, markers: &Markers<'_>) -> Track {
 }
 
 /// Says the order of the tracks wherever a version of the app may look for it.
-fn order(tracks: &mut [Track]) {
+fn order(tracks: &mut [Track<'_>]) {
     let mut pictures = 0;
     let mut bands = HashMap::from([("effect", 11_000), ("filter", 11_000), ("adjust", 11_000)]);
     let mut texts = 14_000;
     for (position, track) in tracks.iter_mut().enumerate() {
-        let kind = track.own["type"].as_str().unwrap_or_default().to_owned();
+        let kind = track
+            .own
+            .get("type")
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let next = |counter: &mut i64| {
             let index = *counter;
             *counter += 1;
@@ -261,9 +262,7 @@ fn order(tracks: &mut [Track]) {
         let render_index = match kind.as_str() {
             "video" => {
                 let index = next(&mut pictures);
-                track
-                    .own
-                    .insert("flag".to_owned(), json!(if index == 0 { 0 } else { 2 }));
+                track.own.set("flag", if index == 0 { 0 } else { 2 });
                 index
             }
             "text" | "sticker" => next(&mut texts),
@@ -272,33 +271,33 @@ fn order(tracks: &mut [Track]) {
         };
         for segment in &mut track.segments {
             segment.set("render_index", render_index);
-            segment.set("track_render_index", json!(position));
-            segment.set("track_attribute", track.own["attribute"].clone());
+            segment.set("track_render_index", position);
+            segment.set("track_attribute", track.own.get("attribute").clone());
         }
     }
 }
 
 /// What a document is made with.
-struct Finishing<'a> {
+struct Finishing<'a, 'f> {
     index: Index<'a>,
-    markers: &'a Markers<'a>,
-    files: &'a HashMap<(&'static str, String), File>,
+    markers: &'f Markers<'a>,
+    files: &'f HashMap<(&'static str, String), File>,
     grid: Grid,
-    lists: Lists,
+    lists: Lists<'a>,
     notes: Vec<String>,
 }
 
 /// A segment with its material.
-struct Found<'a> {
+struct Found<'a, 'f> {
     segment: &'a Value,
     list: &'a str,
     material: &'a Value,
-    file: Option<&'a File>,
+    file: Option<&'f File>,
     wanted: Wanted,
 }
 
-impl<'a> Finishing<'a> {
-    fn track(&mut self, track: &'a Value) -> Track {
+impl<'a, 'f> Finishing<'a, 'f> {
+    fn track(&mut self, track: &'a Value) -> Track<'a> {
         let kind = track["type"].as_str().unwrap_or_default();
         let name = track["name"].as_str().unwrap_or_default();
         let mut found = self.found(track, kind, name);
@@ -323,20 +322,15 @@ impl<'a> Finishing<'a> {
                 self.segment(kind, found, place, captions)
             })
             .collect();
-        let mut own = shape("track").clone();
-        for (key, value) in track.as_object().into_iter().flatten() {
-            if key != "segments" {
-                own.insert(key.clone(), value.clone());
-            }
-        }
+        let mut own = Filled::of("track", track.as_object());
         if captions {
-            own.insert("flag".to_owned(), json!(1));
+            own.set("flag", 1);
         }
         Track { own, segments }
     }
 
     /// The segments of a track that can be shown.
-    fn found(&mut self, track: &'a Value, kind: &str, name: &str) -> Vec<Found<'a>> {
+    fn found(&mut self, track: &'a Value, kind: &str, name: &str) -> Vec<Found<'a, 'f>> {
         let mut all = Vec::new();
         for segment in list(&track["segments"]) {
             let target = range(&segment["target_timerange"]);
@@ -390,9 +384,14 @@ impl<'a> Finishing<'a> {
         all
     }
 
-    fn segment(&mut self, kind: &str, found: &Found<'a>, place: &Place, captions: bool) -> Filled {
-        let working = found.segment.as_object().cloned().unwrap_or_default();
-        let mut segment = Filled::new("segment", working);
+    fn segment(
+        &mut self,
+        kind: &str,
+        found: &Found<'a, 'f>,
+        place: &Place,
+        captions: bool,
+    ) -> Filled<'a> {
+        let mut segment = Filled::of("segment", found.segment.as_object());
         let id = found.segment["id"].as_str().unwrap_or_default();
         let refs = Companions {
             index: &self.index,
@@ -444,34 +443,37 @@ impl<'a> Finishing<'a> {
     }
 
     /// Puts the segment's material into its list, unless another segment already did.
-    fn material(&mut self, found: &Found<'a>, captions: bool) {
-        let id = &found.material["id"];
+    fn material(&mut self, found: &Found<'a, 'f>, captions: bool) {
+        let id = found.material["id"].as_str().unwrap_or_default();
         let list = found.list;
-        if !self.index.first_use(id.as_str().unwrap_or_default()) {
+        if !self.index.first_use(id) {
             return;
         }
-        let mut own = found.material.as_object().cloned().unwrap_or_default();
-        own.remove("remote_url");
-        let filled = match list {
-            "videos" => self.picture(own, found.file),
-            "audios" => sound(own, found.file),
-            "texts" => {
-                let mut own = text::finish(own);
-                if captions {
-                    own.insert("type".to_owned(), json!("subtitle"));
-                }
-                Filled::new("text", own)
-            }
-            "video_effects" => Filled::new("video_effect", own),
-            "stickers" => Filled::new("sticker", own),
-            "effects" => Filled::new("effect", own),
-            _ => Filled::new("other", own),
+        let kind = match list {
+            "videos" => "video",
+            "audios" => "audio",
+            "texts" => "text",
+            "video_effects" => "video_effect",
+            "stickers" => "sticker",
+            "effects" => "effect",
+            _ => "other",
         };
-        self.lists.entry(list.to_owned()).or_default().push(filled);
+        let mut own = Filled::of(kind, found.material.as_object()).without("remote_url");
+        match kind {
+            "video" => self.picture(&mut own, found.file),
+            "audio" => sound(&mut own, found.file),
+            "text" => {
+                text::finish(&mut own);
+                if captions {
+                    own.set("type", "subtitle");
+                }
+            }
+            _ => {}
+        }
+        self.lists.entry(list.to_owned()).or_default().push(own);
     }
 
-    fn picture(&self, own: Map<String, Value>, file: Option<&File>) -> Filled {
-        let mut video = Filled::new("video", own);
+    fn picture(&self, video: &mut Filled<'a>, file: Option<&File>) {
         video.set("check_flag", self.markers.video_check_flag);
         video.set("material_id", "");
         if let Some(file) = file {
@@ -490,17 +492,16 @@ impl<'a> Finishing<'a> {
             if length > Micros::ZERO {
                 video.set("duration", length.0);
             }
-        } else if video.get("type") == &json!("photo") {
+        } else if video.get("type") == "photo" {
             video.set("duration", STILL.0);
         }
-        video
     }
 }
 
-fn sound(own: Map<String, Value>, file: Option<&File>) -> Filled {
-    let mut audio = Filled::new("audio", own);
-    let id = audio.get("id").as_str().unwrap_or_default().to_owned();
-    audio.set("music_id", made_id(&[&id, "music"]).to_lowercase());
+fn sound(audio: &mut Filled<'_>, file: Option<&File>) {
+    let id = audio.get("id").as_str().unwrap_or_default();
+    let music = made_id(&[id, "music"]).to_lowercase();
+    audio.set("music_id", music);
     audio.set("category_id", "local");
     if let Some(file) = file {
         audio.set("path", file.path.as_str());
@@ -510,7 +511,6 @@ fn sound(own: Map<String, Value>, file: Option<&File>) -> Filled {
             audio.set("duration", file.duration.0);
         }
     }
-    audio
 }
 
 /// Position and size with every number as the app writes it.
@@ -634,63 +634,60 @@ pub(crate) fn made_id(parts: &[&str]) -> String {
         .to_uppercase()
 }
 
-impl Serialize for Document {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, neutral) in shape("root") {
-            match key.as_str() {
-                "tracks" => map.serialize_entry(key, &self.tracks)?,
-                "materials" => map.serialize_entry(key, &Materials(&self.materials))?,
-                _ => map.serialize_entry(key, self.root.own.get(key).unwrap_or(neutral))?,
-            }
-        }
-        for (key, value) in &self.root.own {
-            if !shape("root").contains_key(key) {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
+impl Document<'_> {
+    /// Writes it as compact JSON.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        self.root.write(
+            out,
+            &[
+                ("tracks", &|out| write_all(out, &self.tracks, Track::write)),
+                ("materials", &|out| write_lists(out, &self.materials)),
+            ],
+        );
     }
 }
 
-impl Serialize for Track {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in &self.own {
-            match key.as_str() {
-                "segments" => map.serialize_entry(key, &self.segments)?,
-                _ => map.serialize_entry(key, value)?,
-            }
-        }
-        map.end()
+impl Track<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let segments = |out: &mut Vec<u8>| write_filled(out, &self.segments);
+        self.own.write(out, &[("segments", &segments)]);
     }
 }
 
-struct Materials<'a>(&'a Lists);
-
-impl Serialize for Materials<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let known = shape("root")["materials"]
-            .as_object()
-            .expect("a test counts the lists");
-        let mut map = serializer.serialize_map(None)?;
-        for (name, empty) in known {
-            match self.0.get(name) {
-                Some(materials) => map.serialize_entry(name, materials)?,
-                None => map.serialize_entry(name, empty)?,
-            }
+/// Those lists that the app knows in its order, empty ones too, then others by their names.
+fn write_lists(out: &mut Vec<u8>, lists: &Lists<'_>) {
+    let known = shape("root")["materials"]
+        .as_object()
+        .expect("a test counts the lists");
+    let mut others: Vec<_> = lists
+        .keys()
+        .filter(|name| !known.contains_key(*name))
+        .collect();
+    others.sort();
+    out.push(b'{');
+    for name in known.keys().chain(others) {
+        write_json(out, name);
+        out.push(b':');
+        match lists.get(name) {
+            Some(materials) => write_filled(out, materials),
+            None => write_json(out, &known[name]),
         }
-        let mut others: Vec<_> = self
-            .0
-            .iter()
-            .filter(|(name, _)| !known.contains_key(*name))
-            .collect();
-        others.sort_by_key(|(name, _)| *name);
-        for (name, materials) in others {
-            map.serialize_entry(name, materials)?;
-        }
-        map.end()
+        out.push(b',');
     }
+    close(out, b'}');
+}
+
+fn write_filled(out: &mut Vec<u8>, all: &[Filled<'_>]) {
+    write_all(out, all, |filled, out| filled.write(out, &[]));
+}
+
+fn write_all<T>(out: &mut Vec<u8>, all: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for one in all {
+        write(one, out);
+        out.push(b',');
+    }
+    close(out, b']');
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::draft::finished::{self, Content, Document, File, Finished, Markers, Needed, made_id};
+use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
@@ -152,17 +152,15 @@ async fn save_document(
         ));
     }
     let home = Home::new(request, &name)?;
-    let running = request
-        .target
-        .is_none()
-        .then(|| registry::is_drafts_folder(&request.drafts))
-        .is_some_and(|is_the_apps| is_the_apps);
-    let running = if running {
-        let edition = request.profile.edition;
-        blocking(move || Ok(registry::running(edition))).await?
-    } else {
-        None
-    };
+    let looked_for = (request.target.is_none() && registry::is_drafts_folder(&request.drafts))
+        .then_some(request.profile.edition);
+    let running = blocking(move || Ok(looked_for.and_then(registry::running)));
+    let parsed = blocking(move || {
+        serde_json::from_str::<Value>(&working).map_err(|error| {
+            Error::internal("the working document of the draft is no JSON").source(error)
+        })
+    });
+    let (running, working) = tokio::try_join!(running, parsed)?;
     if let Some(process) = &running
         && request.while_running == WhileRunning::Refuse
     {
@@ -172,9 +170,6 @@ async fn save_document(
         ))
         .hint("quit the app and save again, or save without asking for this check"));
     }
-    let working: Value = serde_json::from_str(&working).map_err(|error| {
-        Error::internal("the working document of the draft is no JSON").source(error)
-    })?;
     let needed = finished::needed(&working);
     let (drafts, folder) = (request.drafts.clone(), name.clone());
     let (draft, overwrite) = (id.clone(), request.overwrite);
@@ -231,16 +226,18 @@ impl Job {
             Some(_) => self.request.profile.clone().portable(),
             None => self.request.profile.clone(),
         };
-        let (documents, document) = std::thread::scope(|scope| {
+        let documents = std::thread::scope(|scope| {
             if self.cover.is_drawn() {
                 scope.spawn(|| self.cover.write(&staging.path, None));
             }
             self.documents(&profile, &self.home, bytes, now)
-        })?;
-        let working = (!self.request.zip).then(|| std::mem::take(&mut self.working));
+        });
+        if !self.request.zip {
+            // Freed while the files go to the disk: of a long draft it is a lot.
+            let working = std::mem::take(&mut self.working);
+            std::thread::spawn(move || drop(working));
+        }
         let marker = std::thread::scope(|scope| {
-            // What is not needed any more is freed while the files go to the disk: of a long draft it is a lot.
-            scope.spawn(move || drop((document, working)));
             let marker = scope.spawn(|| Marker::new(&self.id, &documents.timeline));
             documents.write(&staging.path)?;
             marker
@@ -256,7 +253,7 @@ impl Job {
                 // Beside a folder for this machine, a file for any other.
                 None => Home::anywhere(&self.name),
             };
-            let (portable, _) = self.documents(&profile.clone().portable(), &place, bytes, now)?;
+            let portable = self.documents(&profile.clone().portable(), &place, bytes, now);
             let to = self.request.drafts.join(format!("{}.zip", self.name));
             install::zip(&final_path, &self.name, &portable, &profile, &to)?;
             Some(to)
@@ -282,13 +279,7 @@ impl Job {
         })
     }
 
-    fn documents(
-        &self,
-        profile: &Profile,
-        home: &Home,
-        bytes: u64,
-        now: i64,
-    ) -> Result<(Documents, Document)> {
+    fn documents(&self, profile: &Profile, home: &Home, bytes: u64, now: i64) -> Documents {
         let files: HashMap<_, _> = self
             .fetched
             .iter()
@@ -314,7 +305,7 @@ impl Job {
             .iter()
             .map(|file| file.entry(&files[&(file.list, file.id.clone())]))
             .collect();
-        let mut documents = Documents::new(&document, &entries)?;
+        let mut documents = Documents::new(&document, &entries);
         documents.meta = files::meta(&files::Meta {
             id: &made_id(&[&self.id, "draft"]),
             name: &self.name,
@@ -329,7 +320,7 @@ impl Job {
         documents.now = now;
         documents.duration = duration;
         documents.notes = notes;
-        Ok((documents, document))
+        documents
     }
 
     fn register(
@@ -525,7 +516,9 @@ async fn fetch_all(
     let arriving = Arriving::of(needed.len());
     // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
     let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
-    for (index, (needed, (kind, stem))) in needed.iter().zip(&names).enumerate() {
+    let mut in_turn: Vec<_> = needed.iter().zip(&names).enumerate().collect();
+    in_turn.sort_by_key(|(index, _)| !cover.shows(*index));
+    for (index, (needed, (kind, stem))) in in_turn {
         let arriving = &arriving;
         work.push(Box::pin(async move {
             let heard = move |done: u64, of: Option<u64>| {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reqwest::Url;
 use tempfile::TempPath;
+use tokio::sync::Semaphore;
 
 use super::http::Http;
 use super::probe::Depth;
@@ -21,6 +22,11 @@ pub(super) async fn download(
     let (file, path) = beside(to)?;
     let mut file = tokio::fs::File::from_std(file);
     http.download(url, &shown, &mut file, progress).await?;
+    // Nobody else has it.
+    file.sync_all()
+        .await
+        .map_err(|error| unwritable(to, error))?;
+    drop(file);
     finish(path, to, shown, limits).await
 }
 
@@ -29,6 +35,7 @@ pub(super) async fn copy(
     to: &Path,
     shown: String,
     limits: &Limits,
+    copying: &Semaphore,
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Fetched> {
     if file.bytes > limits.max_bytes {
@@ -38,6 +45,7 @@ pub(super) async fn copy(
     let (empty, path) = beside(to)?;
     drop(empty);
     let (from, link, bytes) = (file.path, limits.hard_links, file.bytes);
+    let turn = copying.acquire().await;
     let path = blocking(move || {
         if link {
             // A link cannot take the place of a file: the name is free for a moment only.
@@ -52,6 +60,7 @@ pub(super) async fn copy(
         Ok(path)
     })
     .await?;
+    drop(turn);
     let fetched = finish(path, to, shown, limits).await?;
     progress(bytes, Some(bytes));
     Ok(fetched)
@@ -74,7 +83,8 @@ fn beside(to: &Path) -> Result<(std::fs::File, TempPath)> {
     Ok(file.into_parts())
 }
 
-/// Looks whether it is whole, writes it through to the disk, and gives it its name.
+/// Looks whether it is whole, and gives it its name. A copy is not waited for until it is on the disk, as `cp`
+/// does not: where the power fails before, its source is still there to save the draft from again.
 async fn finish(path: TempPath, to: &Path, shown: String, limits: &Limits) -> Result<Fetched> {
     let mut facts = probe_file(path.to_path_buf(), shown, limits.clone(), Depth::Whole).await?;
     let to = to.to_owned();
@@ -82,10 +92,6 @@ async fn finish(path: TempPath, to: &Path, shown: String, limits: &Limits) -> Re
         let bytes = std::fs::metadata(&path)
             .map_err(|error| unwritable(&to, error))?
             .len();
-        // What we may not write, a link to a read-only file, is not ours to write through.
-        if let Ok(file) = std::fs::OpenOptions::new().append(true).open(&path) {
-            file.sync_all().map_err(|error| unwritable(&to, error))?;
-        }
         let temporary = path.to_path_buf();
         path.persist(&to)
             .map_err(|error| unwritable(&to, error.error))?;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::shapes::{Filled, fill, shape};
 use super::{Index, Lists, list, made_id};
@@ -57,14 +57,14 @@ fn kind_of(list: &str) -> &'static str {
 }
 
 /// What the companions of one segment depend on.
-pub(super) struct Companions<'a> {
-    pub index: &'a Index<'a>,
-    pub masks: &'a [&'a str],
+pub(super) struct Companions<'i, 'a> {
+    pub index: &'i Index<'a>,
+    pub masks: &'i [&'i str],
     pub length: Micros,
     pub speed: f64,
 }
 
-impl Companions<'_> {
+impl<'a> Companions<'_, 'a> {
     /// Puts the companions of segment `id` into `lists` and gives back their ids. References that
     /// lead nowhere are dropped.
     pub(crate) fn complete(
@@ -72,7 +72,7 @@ impl Companions<'_> {
         kind: &str,
         id: &str,
         refs: &Value,
-        lists: &mut Lists,
+        lists: &mut Lists<'a>,
     ) -> Vec<Value> {
         let order = match kind {
             "video" => VIDEO,
@@ -80,8 +80,8 @@ impl Companions<'_> {
             "text" | "sticker" => TEXT,
             _ => NONE,
         };
-        let mut given: HashMap<&str, Vec<&Value>> = HashMap::new();
-        let mut others: Vec<(&str, &Value)> = Vec::new();
+        let mut given: HashMap<&str, Vec<&'a Value>> = HashMap::new();
+        let mut others: Vec<(&str, &'a Value)> = Vec::new();
         for reference in list(refs) {
             let Some((list, material)) = reference.as_str().and_then(|id| self.index.main(id))
             else {
@@ -98,71 +98,61 @@ impl Companions<'_> {
         for (name, always) in order {
             let materials = given.remove(name).unwrap_or_default();
             if materials.is_empty() && *always {
-                let mut own = Map::new();
-                own.insert("id".to_owned(), json!(made_id(&[id, name])));
+                let mut own = Filled::new(kind_of(name));
+                own.set("id", made_id(&[id, name]));
                 self.put(name, own, lists, &mut ids);
             }
             for material in materials {
-                let own = material.as_object().cloned().unwrap_or_default();
+                let own = Filled::of(kind_of(name), material.as_object());
                 self.put(name, own, lists, &mut ids);
             }
         }
         for (name, material) in others {
-            let own = material.as_object().cloned().unwrap_or_default();
+            let own = Filled::of(kind_of(name), material.as_object());
             self.put(name, own, lists, &mut ids);
         }
         ids
     }
 
-    fn put(
-        &self,
-        name: &str,
-        mut own: Map<String, Value>,
-        lists: &mut Lists,
-        ids: &mut Vec<Value>,
-    ) {
-        let id = own.get("id").cloned().unwrap_or_default();
-        ids.push(id.clone());
+    fn put(&self, name: &str, mut own: Filled<'a>, lists: &mut Lists<'a>, ids: &mut Vec<Value>) {
+        let id = own.get("id").clone();
+        // Two segments may share one, as they may share a file.
+        let is_first = self.index.first_use(id.as_str().unwrap_or_default());
+        ids.push(id);
+        if !is_first {
+            return;
+        }
         match name {
-            "speeds" => {
-                own.insert("speed".to_owned(), json!(self.speed));
-            }
+            "speeds" => own.set("speed", self.speed),
             "material_animations" => {
-                let animations = own.get("animations").cloned().unwrap_or_default();
-                let animations: Vec<_> = list(&animations)
-                    .iter()
+                let animations = list(own.get("animations")).iter();
+                let animations: Vec<_> = animations
                     .map(|animation| self.animation(animation))
                     .collect();
-                own.insert("animations".to_owned(), Value::Array(animations));
+                own.set("animations", animations);
             }
             "transitions" => {
-                let resource = own.get("resource_id").cloned().unwrap_or_default();
-                own.insert("third_resource_id".to_owned(), resource);
+                let resource = own.get("resource_id").clone();
+                own.set("third_resource_id", resource);
             }
             "masks" | "common_mask" => {
-                let config = own.get("config").cloned().unwrap_or_default();
                 let mut whole = shape("mask")["config"].clone();
-                for (key, value) in config.as_object().into_iter().flatten() {
+                for (key, value) in own.get("config").as_object().into_iter().flatten() {
                     whole[key] = value.clone();
                 }
-                own.insert("config".to_owned(), whole);
+                own.set("config", whole);
             }
             _ => {}
         }
-        // Two segments may share one, as they may share a file.
-        if !self.index.first_use(id.as_str().unwrap_or_default()) {
-            return;
-        }
-        let filled = Filled::new(kind_of(name), own);
         if matches!(name, "masks" | "common_mask") {
             for list in self.masks {
                 lists
                     .entry((*list).to_owned())
                     .or_default()
-                    .push(filled.clone());
+                    .push(own.clone());
             }
         } else {
-            lists.entry(name.to_owned()).or_default().push(filled);
+            lists.entry(name.to_owned()).or_default().push(own);
         }
     }
 

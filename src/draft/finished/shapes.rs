@@ -4,9 +4,10 @@
 //! sample of that version is known (transitions, stickers, effects, masks) hold those of older ones.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use serde::ser::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 static SHAPES: LazyLock<HashMap<String, Shape>> = LazyLock::new(|| {
@@ -24,14 +25,25 @@ struct Shape {
     neutral: Map<String, Value>,
     /// Where each key stands.
     positions: HashMap<String, usize>,
+    /// All of it as `"key":value,"key":value,`, and where each entry begins, and the last one ends.
+    text: Vec<u8>,
+    starts: Vec<usize>,
 }
 
 impl Shape {
     fn new(neutral: Map<String, Value>) -> Self {
+        let mut text = Vec::new();
+        let mut starts = vec![0];
+        for (key, value) in &neutral {
+            entry(&mut text, key, value);
+            starts.push(text.len());
+        }
         let keys = neutral.keys().cloned();
         Self {
             positions: keys.zip(0..).collect(),
             neutral,
+            text,
+            starts,
         }
     }
 
@@ -39,6 +51,31 @@ impl Shape {
         SHAPES
             .get(kind)
             .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
+    }
+
+    /// The neutral entries of these positions, each with a comma after it.
+    fn entries(&self, positions: Range<usize>) -> &[u8] {
+        &self.text[self.starts[positions.start]..self.starts[positions.end]]
+    }
+}
+
+/// `value` as compact JSON.
+pub(super) fn write_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(out, value).expect("keys are text, and memory takes everything");
+}
+
+fn entry(out: &mut Vec<u8>, key: &str, value: &Value) {
+    write_json(out, key);
+    out.push(b':');
+    write_json(out, value);
+    out.push(b',');
+}
+
+/// Ends the list or object whose last entry may have a comma after it.
+pub(super) fn close(out: &mut Vec<u8>, bracket: u8) {
+    match out.last_mut() {
+        Some(last) if *last == b',' => *last = bracket,
+        _ => out.push(bracket),
     }
 }
 
@@ -52,61 +89,120 @@ pub(crate) fn root_keys() -> &'static Map<String, Value> {
     shape("root")
 }
 
-/// An object of a kind: its own values, and the neutral ones for the rest. It is filled up while it
-/// is written out, since cloning a hundred neutral values for each text is what saving would wait for.
+/// An object of a kind: what the working document gives, the values that are set in place of those, and the
+/// neutral ones for the rest. It is put together while it is written out: cloning a hundred values for each
+/// text is what saving would wait for.
 #[derive(Clone, Debug)]
-pub(crate) struct Filled {
+pub(crate) struct Filled<'a> {
     shape: &'static Shape,
-    pub own: Map<String, Value>,
+    given: Option<&'a Map<String, Value>>,
+    /// A given key that is left out.
+    without: &'static str,
+    own: Vec<(&'static str, Value)>,
 }
 
-impl Filled {
-    pub(crate) fn new(kind: &str, own: Map<String, Value>) -> Self {
+/// What stands at a key that holds more objects of a shape.
+pub(super) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
+
+enum Part<'w> {
+    Value(&'w Value),
+    Nested(&'w dyn Fn(&mut Vec<u8>)),
+}
+
+impl<'a> Filled<'a> {
+    pub(crate) fn new(kind: &str) -> Self {
         Self {
             shape: Shape::of(kind),
-            own,
+            given: None,
+            without: "",
+            own: Vec::new(),
         }
     }
 
-    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
-        self.own.insert(key.to_owned(), value.into());
+    /// What is `given`, filled up.
+    pub(crate) fn of(kind: &str, given: Option<&'a Map<String, Value>>) -> Self {
+        Self {
+            given,
+            ..Self::new(kind)
+        }
+    }
+
+    pub(crate) fn without(self, key: &'static str) -> Self {
+        Self {
+            without: key,
+            ..self
+        }
+    }
+
+    pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+        let value = value.into();
+        match self.own.iter_mut().find(|(own, _)| *own == key) {
+            Some((_, own)) => *own = value,
+            None => self.own.push((key, value)),
+        }
     }
 
     /// The value that will be written.
     pub(crate) fn get(&self, key: &str) -> &Value {
         self.own
-            .get(key)
+            .iter()
+            .find_map(|(own, value)| (*own == key).then_some(value))
+            .or_else(|| self.given.and_then(|given| given.get(key)))
             .or_else(|| self.shape.neutral.get(key))
             .unwrap_or(&Value::Null)
     }
 
-    pub(crate) fn into_value(mut self) -> Value {
-        let mut all = self.shape.neutral.clone();
-        all.append(&mut self.own);
-        Value::Object(all)
-    }
-}
-
-/// In the order of the app, then what the app's version does not know.
-impl Serialize for Filled {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Looked up by the few own keys, not by the many of the shape: it is done for every object of a draft.
-        let neutral = &self.shape.neutral;
-        let mut values: Vec<&Value> = neutral.values().collect();
-        let mut others = Vec::new();
-        for (key, value) in &self.own {
-            match self.shape.positions.get(key) {
-                Some(position) => values[*position] = value,
-                None => others.push((key, value)),
+    /// Writes it in the order of the app, then what the app's version does not know.
+    pub(super) fn write(&self, out: &mut Vec<u8>, nested: &[Nested<'_>]) {
+        // Looked up by the few own keys, not by the many of the shape, whose text is there already.
+        let mut parts: Vec<Option<Part<'_>>> = Vec::new();
+        parts.resize_with(self.shape.neutral.len(), || None);
+        let mut others: Vec<(&str, &Value)> = Vec::new();
+        let given = self.given.into_iter().flatten();
+        let given = given.filter(|(key, _)| *key != self.without);
+        let given = given.map(|(key, value)| (key.as_str(), value));
+        let own = self.own.iter().map(|(key, value)| (*key, value));
+        for (key, value) in given.chain(own) {
+            if let Some(position) = self.shape.positions.get(key) {
+                parts[*position] = Some(Part::Value(value));
+            } else if let Some((_, other)) = others.iter_mut().find(|(other, _)| *other == key) {
+                *other = value;
+            } else {
+                others.push((key, value));
             }
         }
-        serializer.collect_map(neutral.keys().zip(values).chain(others))
+        for (key, write) in nested {
+            parts[self.shape.positions[*key]] = Some(Part::Nested(*write));
+        }
+        out.push(b'{');
+        let mut neutral = 0;
+        for ((position, part), key) in parts.iter().enumerate().zip(self.shape.neutral.keys()) {
+            let Some(part) = part else { continue };
+            out.extend_from_slice(self.shape.entries(neutral..position));
+            neutral = position + 1;
+            match part {
+                Part::Value(value) => entry(out, key, value),
+                Part::Nested(write) => {
+                    write_json(out, key);
+                    out.push(b':');
+                    write(out);
+                    out.push(b',');
+                }
+            }
+        }
+        out.extend_from_slice(self.shape.entries(neutral..parts.len()));
+        for (key, value) in others {
+            entry(out, key, value);
+        }
+        close(out, b'}');
     }
 }
 
 /// `own` filled up to its kind.
-pub(crate) fn fill(kind: &str, own: Map<String, Value>) -> Value {
-    Filled::new(kind, own).into_value()
+pub(crate) fn fill(kind: &str, mut own: Map<String, Value>) -> Value {
+    let mut all = shape(kind).clone();
+    all.append(&mut own);
+    Value::Object(all)
 }
 
 #[cfg(test)]
@@ -195,13 +291,30 @@ mod tests {
 
     #[test]
     fn an_object_is_written_whole_and_keeps_what_the_shape_does_not_know() {
-        let own = json!({"id": "x", "speed": 2.0, "new_key": 1});
-        let filled = Filled::new("speed", own.as_object().cloned().unwrap());
-        let written: Value = serde_json::to_value(&filled).unwrap();
+        let given = json!({"id": "x", "speed": 2.0, "hidden": 3, "new_key": 1, "mode": 1});
+        let mut filled = Filled::of("speed", given.as_object()).without("hidden");
+        filled.set("mode", 0);
+        filled.set("new_key", 2);
+        let mut written = Vec::new();
+        filled.write(&mut written, &[]);
         assert_eq!(
-            written,
-            json!({"type": "speed", "mode": 0, "speed": 2.0, "curve_speed": null, "id": "x", "new_key": 1})
+            String::from_utf8(written).unwrap(),
+            r#"{"type":"speed","mode":0,"speed":2.0,"curve_speed":null,"id":"x","new_key":2}"#
         );
-        assert_eq!(written, filled.into_value());
+        assert_eq!(
+            (filled.get("mode"), filled.get("id")),
+            (&json!(0), &json!("x"))
+        );
+        assert_eq!(filled.get("curve_speed"), &Value::Null);
+    }
+
+    #[test]
+    fn every_shape_alone_is_written_as_it_is() {
+        for kind in SHAPES.keys() {
+            let mut written = Vec::new();
+            Filled::new(kind).write(&mut written, &[]);
+            let written: Value = serde_json::from_slice(&written).unwrap();
+            assert_eq!(&written, &Value::Object(shape(kind).clone()), "{kind}");
+        }
     }
 }

@@ -22,10 +22,9 @@ fn markers(empty: &Map<String, Value>) -> Markers<'_> {
 fn finished(working: &Value) -> (Value, Vec<String>) {
     let empty = Map::new();
     let finished = finish(working, &markers(&empty), &HashMap::new());
-    (
-        serde_json::to_value(&finished.document).unwrap(),
-        finished.notes,
-    )
+    let mut written = Vec::new();
+    finished.document.write(&mut written);
+    (serde_json::from_slice(&written).unwrap(), finished.notes)
 }
 
 /// Every working document in a recording, however deep, as value or as text.

@@ -1,6 +1,8 @@
 //! The content of a text: styles counted in UTF-16 units, one after the other from 0 to the end.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use super::shapes::Filled;
 
 /// In which units a document counts the characters of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,22 +86,22 @@ pub(crate) fn is_contiguous(text: &str, styles: &[Value]) -> bool {
     styles.is_empty() || at == utf16_len(text) as u64
 }
 
-/// A text's material with its content as the app writes it, and the values of the first style
-/// repeated beside it, from where the app's panels read them.
-pub(crate) fn finish(mut own: Map<String, Value>) -> Map<String, Value> {
+/// Makes the content of a text's material as the app writes it, and repeats the values of the first style
+/// beside it, from where the app's panels read them.
+pub(super) fn finish(own: &mut Filled<'_>) {
     let Some(mut content) = own
         .get("content")
-        .and_then(Value::as_str)
+        .as_str()
         .and_then(|content| serde_json::from_str::<Value>(content).ok())
     else {
-        return own;
+        return;
     };
     let text = content["text"].as_str().unwrap_or_default().to_owned();
     let mut styles = content["styles"]
         .as_array()
         .map(|styles| contiguous(&text, styles, Units::CodePoints))
         .unwrap_or_default();
-    opacity(&mut own, &mut styles);
+    opacity(own, &mut styles);
     for style in &mut styles {
         if let Some(style) = style.as_object_mut() {
             style.insert("useLetterColor".to_owned(), json!(true));
@@ -122,28 +124,27 @@ pub(crate) fn finish(mut own: Map<String, Value>) -> Map<String, Value> {
         }
     }
     if let Some(first) = styles.first() {
-        mirror(&mut own, first);
+        mirror(own, first);
     }
     content["styles"] = Value::Array(styles);
-    own.insert("content".to_owned(), json!(content.to_string()));
-    own
+    own.set("content", content.to_string());
 }
 
 /// The opacity slider of the app is `global_alpha`, which also fades borders and backgrounds; so a
 /// text that has neither, and one opacity throughout, gets it there.
-fn opacity(own: &mut Map<String, Value>, styles: &mut [Value]) {
+fn opacity(own: &mut Filled<'_>, styles: &mut [Value]) {
     let alpha = |style: &Value| style["fill"]["content"]["solid"]["alpha"].as_f64();
     let Some(first) = styles.first().and_then(alpha) else {
         return;
     };
     let plain = own
         .get("check_flag")
-        .and_then(Value::as_i64)
+        .as_i64()
         .is_none_or(|flag| flag & !7 == 0);
     if first >= 1.0 || !plain || styles.iter().any(|style| alpha(style) != Some(first)) {
         return;
     }
-    own.insert("global_alpha".to_owned(), json!(first));
+    own.set("global_alpha", first);
     for style in styles {
         style["fill"]["content"]["solid"]["alpha"] = json!(1.0);
     }
@@ -160,10 +161,8 @@ fn solid(content: &mut Value) {
     }
 }
 
-fn mirror(own: &mut Map<String, Value>, style: &Value) {
-    let mut set = |key: &str, value: Value| {
-        own.insert(key.to_owned(), value);
-    };
+fn mirror(own: &mut Filled<'_>, style: &Value) {
+    let mut set = |key: &'static str, value: Value| own.set(key, value);
     if let Some(size) = style["size"].as_f64() {
         set("font_size", json!(size));
     }
@@ -248,7 +247,7 @@ mod tests {
         );
     }
 
-    fn text(alpha: f64, flag: i64) -> Map<String, Value> {
+    fn text(alpha: f64, flag: i64) -> Value {
         let content = json!({"text": "Hi😀", "styles": [{
             "range": [0, 3], "size": 8.0, "italic": true,
             "fill": {"alpha": 1.0, "content": {"render_type": "solid", "solid": {"alpha": alpha, "color": [1.0, 0.0, 0.5]}}},
@@ -256,19 +255,23 @@ mod tests {
             "strokes": [{"width": 0.04, "content": {"solid": {"alpha": 1.0, "color": [0.0, 0.0, 0.0]}}}]
         }]});
         json!({"id": "t", "check_flag": flag, "content": content.to_string()})
-            .as_object()
-            .cloned()
-            .unwrap()
+    }
+
+    fn done(text: &Value) -> Filled<'_> {
+        let mut own = Filled::of("text", text.as_object());
+        finish(&mut own);
+        own
     }
 
     #[test]
     fn the_first_style_is_repeated_beside_the_content() {
-        let done = finish(text(1.0, 15));
-        assert_eq!(done["text_color"], "#ff0080");
-        assert_eq!(done["font_size"], 8.0);
-        assert_eq!(done["font_resource_id"], "77");
-        assert_eq!(done["border_color"], "#000000");
-        let content: Value = serde_json::from_str(done["content"].as_str().unwrap()).unwrap();
+        let given = text(1.0, 15);
+        let done = done(&given);
+        assert_eq!(done.get("text_color"), "#ff0080");
+        assert_eq!(done.get("font_size"), 8.0);
+        assert_eq!(done.get("font_resource_id"), "77");
+        assert_eq!(done.get("border_color"), "#000000");
+        let content: Value = serde_json::from_str(done.get("content").as_str().unwrap()).unwrap();
         assert_eq!(content["styles"][0]["range"], json!([0, 4]));
         assert_eq!(
             content["styles"][0]["strokes"][0]["content"]["render_type"],
@@ -278,17 +281,20 @@ mod tests {
 
     #[test]
     fn the_opacity_of_a_plain_text_is_where_the_app_has_its_slider() {
-        let alpha = |done: &Map<String, Value>| {
-            let content: Value = serde_json::from_str(done["content"].as_str().unwrap()).unwrap();
+        let alpha = |done: &Filled<'_>| {
+            let content: Value =
+                serde_json::from_str(done.get("content").as_str().unwrap()).unwrap();
             content["styles"][0]["fill"]["content"]["solid"]["alpha"].clone()
         };
-        let plain = finish(text(0.4, 7));
+        let given = text(0.4, 7);
+        let plain = done(&given);
         assert_eq!(
-            (&plain["global_alpha"], alpha(&plain)),
+            (plain.get("global_alpha"), alpha(&plain)),
             (&json!(0.4), json!(1.0))
         );
-        let bordered = finish(text(0.4, 15));
-        assert!(!bordered.contains_key("global_alpha"));
+        let given = text(0.4, 15);
+        let bordered = done(&given);
+        assert_eq!(bordered.get("global_alpha"), &json!(1.0));
         assert_eq!(alpha(&bordered), json!(0.4), "its border stays opaque");
     }
 }

@@ -112,15 +112,16 @@ fn picture(file: &Path) -> Option<DynamicImage> {
 /// A frame of a video, where `ffmpeg` is installed.
 fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
     let mut child = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-ss"])
+        .args(["-v", "error", "-nostdin", "-threads", "1", "-ss"])
         .arg(format!("{:.3}", at.seconds()))
         .arg("-i")
         .arg(file)
-        .args(["-frames:v", "1", "-vf"])
+        .args(["-an", "-sn", "-dn", "-frames:v", "1", "-vf"])
         .arg(format!(
             "scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"
         ))
-        .args(["-f", "image2pipe", "-c:v", "png", "pipe:1"])
+        .args(["-f", "image2pipe", "-c:v", "png"])
+        .args(["-compression_level", "1", "pipe:1"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -120,12 +120,11 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(document: &Document, entries: &[Entry]) -> Result<Self> {
+    pub(crate) fn new(document: &Document<'_>, entries: &[Entry]) -> Self {
         // A thousand texts are some megabytes: growing there step by step costs as much as writing them.
         let mut timeline = Vec::with_capacity(1 << 20);
-        serde_json::to_writer(&mut timeline, document)
-            .map_err(|error| Error::internal("a draft could not be written out").source(error))?;
-        Ok(Self {
+        document.write(&mut timeline);
+        Self {
             timeline,
             meta: Value::Null,
             os: AppOs::Windows,
@@ -133,7 +132,7 @@ impl Documents {
             duration: Micros::ZERO,
             notes: Vec::new(),
             store: virtual_store(entries),
-        })
+        }
     }
 
     /// Names and contents. There is no `Timelines`, which the app makes of these, and no
