@@ -203,7 +203,10 @@ impl Media {
                 self.inner
                     .flights
                     .get(key, move || async move {
-                        probe_file(file.path, shown, inner.limits.clone(), Depth::Facts).await
+                        cancellable(&inner.limits, move |guard| {
+                            probed(&file.path, &shown, guard, Depth::Facts)
+                        })
+                        .await
                     })
                     .await
             }
@@ -246,6 +249,15 @@ impl Media {
                 .await
             }
         }
+    }
+
+    /// Where `source` lies, if it is a file of this machine that may be read.
+    pub(crate) async fn here(&self, source: &str) -> Option<PathBuf> {
+        let Ok(Source::File(path)) = Source::parse(source) else {
+            return None;
+        };
+        let file = LocalFile::open(&self.inner.access, &path, &shown(source)).await;
+        Some(file.ok()?.path)
     }
 
     /// Whether nothing but this machine is asked for it; also of what names nothing.
@@ -305,17 +317,22 @@ impl LocalFile {
     }
 }
 
-/// Reads a file of this disk on a thread of its own; dropping the future ends the reading.
-async fn probe_file(path: PathBuf, shown: String, limits: Limits, depth: Depth) -> Result<Facts> {
+/// What a file of this disk is.
+fn probed(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts> {
+    let origin = FileOrigin::open(path).map_err(|error| unreadable(shown, error))?;
+    let mut reader = Reader::new(Box::new(origin), guard);
+    probe::read(&mut reader, Some(path), depth).map_err(|fault| fault.into_error(shown))
+}
+
+/// Runs `work` on a thread of its own; dropping the future ends the reading.
+async fn cancellable<T: Send + 'static>(
+    limits: &Limits,
+    work: impl FnOnce(Guard) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let cancel = CancellationToken::new();
     let _ends_with_the_future = cancel.clone().drop_guard();
-    let guard = Guard::new(&limits, cancel);
-    let work = move || {
-        let origin = FileOrigin::open(&path).map_err(|error| unreadable(&shown, error))?;
-        let mut reader = Reader::new(Box::new(origin), guard);
-        probe::read(&mut reader, Some(&path), depth).map_err(|fault| fault.into_error(&shown))
-    };
-    blocking(work).await
+    let guard = Guard::new(limits, cancel);
+    blocking(move || work(guard)).await
 }
 
 async fn blocking<T: Send + 'static>(

@@ -6,38 +6,35 @@
 
 mod arriving;
 pub(crate) mod cover;
+mod fetching;
 pub(crate) mod files;
+mod home;
 mod install;
 pub(crate) mod name;
 mod staging;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
-use crate::draft::finished::{self, Content, File, Finished, Markers, Needed, made_id};
+use crate::draft::finished::{self, Content, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::error::{Error, Kind, Result};
-use crate::lint::paths::TOKEN;
-use crate::media::{Facts, Format, Media, shown};
+use crate::media::Media;
 use crate::progress::Bytes;
-use crate::units::{Edition, Micros};
-use arriving::Arriving;
+use crate::units::Edition;
 use cover::Cover;
+use fetching::{Medium, fetch_all};
 use files::{Documents, Entry};
+use home::Home;
 use staging::Staging;
-
-/// How many media files are fetched at the same time.
-const AT_ONCE: usize = 8;
 
 /// How and where a draft is saved.
 #[derive(Clone, Debug)]
@@ -178,30 +175,77 @@ async fn save_document(
         Staging::begin(&drafts, &folder, &draft, overwrite)
     })
     .await?;
-    let cover = Arc::new(Cover::of(&working, &needed));
-    let fetched = fetch_all(&needed, &cover, &staging.path, media, progress).await?;
-    progress(Progress {
-        part: 0.0,
-        bytes: Bytes {
-            done: fetched.iter().map(|file| file.bytes).sum(),
-            of: None,
-        },
-        files_done: needed.len() as u64,
-        files: needed.len() as u64,
-        message: "writing the draft".to_owned(),
-    });
-    let job = Job {
-        id,
-        name,
-        home,
-        request: request.clone(),
-        working,
-        fetched,
-        cover,
-        running,
-        notes,
+    let cover = Cover::of(&working, &needed);
+    let (tell, arrived) = oneshot::channel();
+    let first = cover.shows().map(|index| (index, tell));
+    let shown = first.as_ref().map(|(index, _)| &needed[*index]);
+    let covered = covered(cover, shown, arrived, &staging.path, media);
+    let written_out = async {
+        let fetched = fetch_all(&needed, first, &staging.path, media, progress).await?;
+        let bytes = fetched.iter().map(|file| file.bytes).sum();
+        progress(Progress {
+            part: 0.0,
+            bytes: Bytes {
+                done: bytes,
+                of: None,
+            },
+            files_done: needed.len() as u64,
+            files: needed.len() as u64,
+            message: "writing the draft".to_owned(),
+        });
+        let job = Job {
+            id,
+            name,
+            home,
+            profile: match request.target {
+                // What leaves this machine tells nothing about it.
+                Some(_) => request.profile.clone().portable(),
+                None => request.profile.clone(),
+            },
+            request: request.clone(),
+            working,
+            fetched,
+            bytes,
+            now: now(),
+            running,
+            notes,
+        };
+        blocking(move || {
+            let documents = job.documents(&job.profile, &job.home);
+            Ok((job, documents))
+        })
+        .await
     };
-    blocking(move || job.write(staging)).await
+    let ((job, documents), ()) = tokio::try_join!(written_out, covered)?;
+    blocking(move || job.write(staging, documents)).await
+}
+
+/// Makes the cover while the media come in, as a frame of a video takes its time: of the file where it lies, if
+/// that is on this machine, else once it `arrived`.
+async fn covered(
+    cover: Cover,
+    shown: Option<&Needed>,
+    arrived: oneshot::Receiver<(PathBuf, Content)>,
+    folder: &Path,
+    media: &Media,
+) -> Result<()> {
+    let file = match shown {
+        None => None,
+        Some(needed) => match media.here(&needed.source).await {
+            Some(path) => {
+                let facts = media.facts(&needed.source).await.ok();
+                facts.map(|facts| (path, fetching::content(needed.list, &facts)))
+            }
+            None => arrived.await.ok(),
+        },
+    };
+    let folder = folder.to_owned();
+    blocking(move || {
+        let file = file.as_ref().map(|(path, content)| (&**path, *content));
+        cover.write(&folder, file);
+        Ok(())
+    })
+    .await
 }
 
 /// Everything that is left to do once the media are there; it all waits for the disk.
@@ -209,29 +253,20 @@ struct Job {
     id: String,
     name: String,
     home: Home,
+    profile: Profile,
     request: SaveRequest,
     working: Value,
     fetched: Vec<Medium>,
-    cover: Arc<Cover>,
+    /// Of all media.
+    bytes: u64,
+    /// Microseconds since 1970.
+    now: i64,
     running: Option<String>,
     notes: Vec<String>,
 }
 
 impl Job {
-    fn write(mut self, staging: Staging) -> Result<Saved> {
-        let now = now();
-        let bytes: u64 = self.fetched.iter().map(|file| file.bytes).sum();
-        let profile = match self.request.target {
-            // What leaves this machine tells nothing about it.
-            Some(_) => self.request.profile.clone().portable(),
-            None => self.request.profile.clone(),
-        };
-        let documents = std::thread::scope(|scope| {
-            if self.cover.is_drawn() {
-                scope.spawn(|| self.cover.write(&staging.path, None));
-            }
-            self.documents(&profile, &self.home, bytes, now)
-        });
+    fn write(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
         if !self.request.zip {
             // Freed while the files go to the disk: of a long draft it is a lot.
             let working = std::mem::take(&mut self.working);
@@ -251,11 +286,11 @@ impl Job {
             let place = match &self.request.target {
                 Some(_) => self.home.clone(),
                 // Beside a folder for this machine, a file for any other.
-                None => Home::anywhere(&self.name),
+                None => Home::anywhere(),
             };
-            let portable = self.documents(&profile.clone().portable(), &place, bytes, now);
+            let portable = self.documents(&self.profile.clone().portable(), &place);
             let to = self.request.drafts.join(format!("{}.zip", self.name));
-            install::zip(&final_path, &self.name, &portable, &profile, &to)?;
+            install::zip(&final_path, &self.name, &portable, &self.profile, &to)?;
             Some(to)
         } else {
             None
@@ -266,20 +301,20 @@ impl Job {
                 kept.display()
             ));
         }
-        let registered = self.register(&profile, &final_path, &documents, bytes, now);
+        let registered = self.register(&final_path, &documents);
         self.notes.extend(documents.notes);
-        self.say_what_next(&profile, &final_path, registered);
+        self.say_what_next(&final_path, registered);
         Ok(Saved {
             folder: final_path,
             zip,
             files: self.fetched.len() as u64,
-            bytes,
+            bytes: self.bytes,
             registered,
             notes: self.notes,
         })
     }
 
-    fn documents(&self, profile: &Profile, home: &Home, bytes: u64, now: i64) -> Documents {
+    fn documents(&self, profile: &Profile, home: &Home) -> Documents {
         let files: HashMap<_, _> = self
             .fetched
             .iter()
@@ -313,24 +348,17 @@ impl Job {
             root: &home.root,
             entries: &entries,
             duration,
-            bytes,
-            now,
+            bytes: self.bytes,
+            now: self.now,
         });
         documents.os = profile.os;
-        documents.now = now;
+        documents.now = self.now;
         documents.duration = duration;
         documents.notes = notes;
         documents
     }
 
-    fn register(
-        &mut self,
-        profile: &Profile,
-        folder: &Path,
-        documents: &Documents,
-        bytes: u64,
-        now: i64,
-    ) -> bool {
+    fn register(&mut self, folder: &Path, documents: &Documents) -> bool {
         if self.request.target.is_some() || !registry::is_drafts_folder(&self.request.drafts) {
             return false;
         }
@@ -338,10 +366,10 @@ impl Job {
             name: &self.name,
             id: &made_id(&[&self.id, "draft"]),
             folder,
-            json_file: profile.primary_file(),
+            json_file: self.profile.primary_file(),
             duration: documents.duration,
-            bytes,
-            now,
+            bytes: self.bytes,
+            now: self.now,
         };
         match registry::register(&entry) {
             Ok(_) => true,
@@ -352,8 +380,8 @@ impl Job {
         }
     }
 
-    fn say_what_next(&mut self, profile: &Profile, folder: &Path, registered: bool) {
-        let app = profile.edition.app();
+    fn say_what_next(&mut self, folder: &Path, registered: bool) {
+        let app = self.profile.edition.app();
         let next = if let Some(target) = &self.request.target {
             match &target.folder {
                 Some(root) => format!(
@@ -383,261 +411,6 @@ impl Job {
         };
         self.notes.push(next);
     }
-}
-
-/// What the draft's folder is called in its own documents.
-///
-/// Media are named by their whole path: the token for the draft's own folder stands in drafts of the
-/// app too, but only for what the app itself put there, independent readers do not resolve it, and a
-/// sticker with such a path was seen to show nothing. The token is for drafts whose place on the
-/// other machine is not known, where it is the only path that can be right.
-#[derive(Clone, Debug)]
-pub(crate) struct Home {
-    folder: String,
-    root: String,
-    /// What stands before `/assets/…` in the timeline.
-    media: String,
-}
-
-impl Home {
-    fn new(request: &SaveRequest, name: &str) -> Result<Self> {
-        match &request.target {
-            None => {
-                let drafts =
-                    std::path::absolute(&request.drafts).unwrap_or_else(|_| request.drafts.clone());
-                let root = registry::app_path(&drafts);
-                let folder = registry::app_path(&drafts.join(name));
-                Ok(Self {
-                    media: folder.clone(),
-                    folder,
-                    root,
-                })
-            }
-            Some(Target { folder: None, .. }) => Ok(Self::anywhere(name)),
-            Some(Target {
-                os,
-                folder: Some(root),
-            }) => {
-                let root = name::target_folder(*os, root)?;
-                let folder = format!("{}/{name}", root.trim_end_matches('/'));
-                Ok(Self {
-                    media: folder.clone(),
-                    folder,
-                    root,
-                })
-            }
-        }
-    }
-
-    fn anywhere(_name: &str) -> Self {
-        Self {
-            folder: String::new(),
-            root: String::new(),
-            media: TOKEN.to_owned(),
-        }
-    }
-}
-
-/// A media file that lies in the draft's folder.
-#[derive(Clone, Debug)]
-pub(crate) struct Medium {
-    list: &'static str,
-    id: String,
-    /// `assets/video/clip.mp4`
-    inside: String,
-    bytes: u64,
-    facts: Facts,
-}
-
-impl Medium {
-    fn content(&self) -> Content {
-        match &self.facts {
-            Facts {
-                format: Format::Gif,
-                ..
-            } => Content::MovingPicture,
-            Facts { is_still: true, .. } => Content::Picture,
-            Facts {
-                has_video: true, ..
-            } if self.list == "videos" => Content::Video,
-            _ => Content::Sound,
-        }
-    }
-
-    fn duration(&self) -> Micros {
-        match self.list {
-            "audios" => self.facts.audio_duration.unwrap_or(self.facts.duration),
-            _ => self.facts.duration,
-        }
-    }
-
-    fn file_name(&self) -> &str {
-        self.inside.rsplit('/').next().unwrap_or(&self.inside)
-    }
-
-    fn named(&self, home: &Home, draft: &str) -> File {
-        File {
-            path: format!("{}/{}", home.media, self.inside),
-            name: self.file_name().to_owned(),
-            bin_id: made_id(&[draft, self.list, &self.id, "bin"]).to_lowercase(),
-            content: self.content(),
-            width: self.facts.width,
-            height: self.facts.height,
-            duration: self.duration(),
-            has_audio: self.facts.has_audio,
-        }
-    }
-
-    fn entry(&self, file: &File) -> Entry {
-        Entry {
-            id: file.bin_id.clone(),
-            name: file.name.clone(),
-            inside: self.inside.clone(),
-            content: file.content,
-            width: file.width,
-            height: file.height,
-            duration: file.duration,
-        }
-    }
-}
-
-/// Brings all media into the folder, or says of every one why it cannot be had.
-async fn fetch_all(
-    needed: &[Needed],
-    cover: &Arc<Cover>,
-    folder: &Path,
-    media: &Media,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Vec<Medium>> {
-    let names = name::of_media(needed);
-    for kind in names.iter().map(|(kind, _)| kind).collect::<HashSet<_>>() {
-        make(&folder.join("assets").join(kind))?;
-    }
-    let arriving = Arriving::of(needed.len());
-    // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
-    let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
-    let mut in_turn: Vec<_> = needed.iter().zip(&names).enumerate().collect();
-    in_turn.sort_by_key(|(index, _)| !cover.shows(*index));
-    for (index, (needed, (kind, stem))) in in_turn {
-        let arriving = &arriving;
-        work.push(Box::pin(async move {
-            let heard = move |done: u64, of: Option<u64>| {
-                if let Some(step) = arriving.bytes(index, done, of) {
-                    progress(step);
-                }
-            };
-            let result = fetch_one(needed, (kind, stem), folder, media, &heard).await;
-            if let Ok(medium) = &result
-                && cover.shows(index)
-            {
-                // While the other media come in, as a frame of a video takes its time.
-                let (cover, folder, medium) = (cover.clone(), folder.to_owned(), medium.clone());
-                let made = blocking(move || {
-                    cover.write(&folder, Some(&medium));
-                    Ok(())
-                });
-                if let Err(error) = made.await {
-                    return (index, Err(error));
-                }
-            }
-            progress(arriving.ended(index));
-            (index, result)
-        }));
-    }
-    let mut fetched: Vec<(usize, Result<Medium>)> = futures::stream::iter(work)
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    fetched.sort_by_key(|(index, _)| *index);
-    let mut files = Vec::with_capacity(needed.len());
-    let mut failures = Vec::new();
-    for (index, result) in fetched {
-        match result {
-            Ok(file) => files.push(file),
-            Err(error) => failures.push((&needed[index], error)),
-        }
-    }
-    if failures.is_empty() {
-        return Ok(files);
-    }
-    Err(unfetched(&failures, needed.len()))
-}
-
-fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
-    let rows: Vec<_> = failures
-        .iter()
-        .map(|(needed, error)| {
-            let source = shown(&needed.source);
-            let reason = Error {
-                hint: None,
-                kind: error.kind,
-                message: error.message.clone(),
-                source: None,
-            };
-            let cause = error.source.as_ref().map(|cause| format!(": {cause}"));
-            format!(
-                "- {}: {source}: {}{}",
-                needed.place,
-                reason.message,
-                cause.unwrap_or_default()
-            )
-        })
-        .collect();
-    // One dead file makes trying again pointless; a network that is down does not.
-    let kind = failures
-        .iter()
-        .map(|(_, error)| error.kind)
-        .find(|kind| *kind == Kind::Media)
-        .unwrap_or(failures[0].1.kind);
-    Error::new(
-        kind,
-        format!(
-            "nothing was saved, as {} of {all} media files cannot be had:\n{}",
-            failures.len(),
-            rows.join("\n")
-        ),
-    )
-    .hint(
-        "put these files where they can be reached, or make the draft with others, and save again",
-    )
-}
-
-async fn fetch_one(
-    needed: &Needed,
-    (kind, stem): (&str, &str),
-    folder: &Path,
-    media: &Media,
-    heard: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-) -> Result<Medium> {
-    if needed.source.is_empty() {
-        return Err(Error::media("no URL or path was given"));
-    }
-    let place = folder.join("assets").join(kind);
-    let unnamed = place.join(format!("{stem}.part"));
-    let fetched = media.fetch(&needed.source, &unnamed, heard).await?;
-    let facts = fetched.facts;
-    let usable = match needed.list {
-        "audios" => facts.has_audio,
-        _ => facts.has_video || facts.is_still || facts.format == Format::Gif,
-    };
-    if !usable {
-        return Err(Error::media(match needed.list {
-            "audios" => "there is no sound in it",
-            _ => "there is no picture in it",
-        }));
-    }
-    let name = format!("{stem}.{}", facts.format.extension());
-    let to = place.join(&name);
-    tokio::fs::rename(&unnamed, &to)
-        .await
-        .map_err(|error| unwritable(&to, error))?;
-    Ok(Medium {
-        list: needed.list,
-        id: needed.id.clone(),
-        inside: format!("assets/{kind}/{name}"),
-        bytes: fetched.bytes,
-        facts,
-    })
 }
 
 /// Microseconds since 1970.

@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::http::Http;
 use super::probe::Depth;
-use super::{Fetched, Limits, LocalFile, blocking, probe_file};
+use super::reader::Guard;
+use super::{Fetched, Limits, LocalFile, cancellable, probed};
 use crate::error::{Error, Result};
 
 pub(super) async fn download(
@@ -27,7 +28,8 @@ pub(super) async fn download(
         .await
         .map_err(|error| unwritable(to, error))?;
     drop(file);
-    finish(path, to, shown, limits).await
+    let to = to.to_owned();
+    cancellable(limits, move |guard| finish(path, &to, &shown, guard)).await
 }
 
 pub(super) async fn copy(
@@ -41,29 +43,38 @@ pub(super) async fn copy(
     if file.bytes > limits.max_bytes {
         return Err(super::too_large(&shown, limits.max_bytes));
     }
-    progress(0, Some(file.bytes));
-    let (empty, path) = beside(to)?;
-    drop(empty);
-    let (from, link, bytes) = (file.path, limits.hard_links, file.bytes);
+    let bytes = file.bytes;
+    progress(0, Some(bytes));
+    let (from, link, to) = (file.path, limits.hard_links, to.to_owned());
+    // In one go: a way to another thread and back for each step takes longer than the steps.
     let turn = copying.acquire().await;
-    let path = blocking(move || {
-        if link {
-            // A link cannot take the place of a file: the name is free for a moment only.
-            std::fs::remove_file(&path).map_err(|error| unwritable(&path, error))?;
-            if std::fs::hard_link(&from, &path).is_ok() {
-                return Ok(path);
-            }
-        }
-        std::fs::copy(&from, &path).map_err(|error| {
-            Error::media(format!("{} cannot be copied", from.display())).source(error)
-        })?;
-        Ok(path)
+    let fetched = cancellable(limits, move |guard| {
+        let (empty, path) = beside(&to)?;
+        drop(empty);
+        brought(&from, &path, link)?;
+        // Copying took what it took.
+        finish(path, &to, &shown, guard.restarted())
     })
     .await?;
     drop(turn);
-    let fetched = finish(path, to, shown, limits).await?;
     progress(bytes, Some(bytes));
     Ok(fetched)
+}
+
+/// Puts the file in the place of an empty one: as a link if that is wanted and possible, else as a copy. A copy is
+/// not waited for until it is on the disk, as `cp` does not: where the power fails before, its source is still
+/// there to save the draft from again.
+fn brought(from: &Path, path: &Path, link: bool) -> Result<()> {
+    // The name is free for a moment only. A link cannot take the place of a file, and ext4 writes a copy that takes
+    // the place of one to the disk at once.
+    std::fs::remove_file(path).map_err(|error| unwritable(path, error))?;
+    if link && std::fs::hard_link(from, path).is_ok() {
+        return Ok(());
+    }
+    std::fs::copy(from, path).map_err(|error| {
+        Error::media(format!("{} cannot be copied", from.display())).source(error)
+    })?;
+    Ok(())
 }
 
 /// A new file beside `to`, which goes away unless it is moved there.
@@ -83,23 +94,17 @@ fn beside(to: &Path) -> Result<(std::fs::File, TempPath)> {
     Ok(file.into_parts())
 }
 
-/// Looks whether it is whole, and gives it its name. A copy is not waited for until it is on the disk, as `cp`
-/// does not: where the power fails before, its source is still there to save the draft from again.
-async fn finish(path: TempPath, to: &Path, shown: String, limits: &Limits) -> Result<Fetched> {
-    let mut facts = probe_file(path.to_path_buf(), shown, limits.clone(), Depth::Whole).await?;
-    let to = to.to_owned();
-    let bytes = blocking(move || {
-        let bytes = std::fs::metadata(&path)
-            .map_err(|error| unwritable(&to, error))?
-            .len();
-        let temporary = path.to_path_buf();
-        path.persist(&to)
-            .map_err(|error| unwritable(&to, error.error))?;
-        // Two links to one file: renaming one to the other leaves both.
-        std::fs::remove_file(temporary).ok();
-        Ok(bytes)
-    })
-    .await?;
+/// Looks whether it is whole, and gives it its name.
+fn finish(path: TempPath, to: &Path, shown: &str, guard: Guard) -> Result<Fetched> {
+    let mut facts = probed(&path, shown, guard, Depth::Whole)?;
+    let bytes = std::fs::metadata(&path)
+        .map_err(|error| unwritable(to, error))?
+        .len();
+    let temporary = path.to_path_buf();
+    path.persist(to)
+        .map_err(|error| unwritable(to, error.error))?;
+    // Two links to one file: renaming one to the other leaves both.
+    std::fs::remove_file(temporary).ok();
     facts.bytes = Some(bytes);
     Ok(Fetched { bytes, facts })
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,14 @@ impl Guard {
             deadline: Instant::now() + limits.probe_timeout(),
             cancel,
             seconds: limits.probe_timeout_s,
+        }
+    }
+
+    /// With all of its time from now on.
+    pub(crate) fn restarted(self) -> Self {
+        Self {
+            deadline: Instant::now() + Duration::from_secs(self.seconds),
+            ..self
         }
     }
 

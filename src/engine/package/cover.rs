@@ -11,7 +11,6 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageReader, Limits, Rgb, RgbImage};
 use serde_json::Value;
 
-use super::Medium;
 use crate::draft::finished::{Content, Needed, list, range};
 use crate::units::Micros;
 
@@ -42,26 +41,18 @@ impl Cover {
         }
     }
 
-    /// Whether it is made of this one of the media.
-    pub(super) fn shows(&self, index: usize) -> bool {
-        self.first.is_some_and(|(first, _)| first == index)
+    /// Which of the media it is made of, if not drawn.
+    pub(super) fn shows(&self) -> Option<usize> {
+        self.first.map(|(index, _)| index)
     }
 
-    /// Whether it is made of none.
-    pub(super) fn is_drawn(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// Writes it into `folder`, once the medium that it shows is there.
-    pub(super) fn write(&self, folder: &Path, medium: Option<&Medium>) {
+    /// Writes it into `folder`, of the file that it shows, if that can be had.
+    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, Content)>) {
         let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
-        let picture = medium
-            .and_then(|medium| {
-                let file = folder.join(&medium.inside);
-                match medium.content() {
-                    Content::Video => frame(&file, at),
-                    _ => picture(&file),
-                }
+        let picture = file
+            .and_then(|(file, content)| match content {
+                Content::Video => frame(file, at),
+                _ => picture(file),
             })
             .map_or_else(|| drawn(self.size), |picture| fitted(&picture, self.size));
         if let Some(bytes) = jpeg(&picture) {

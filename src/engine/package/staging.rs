@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use super::files::sync_folder;
 use super::{make, unwritable};
@@ -82,22 +84,28 @@ pub(super) struct Staging {
     /// The draft that is saved, whose own folder may be replaced.
     draft: String,
     overwrite: bool,
+    /// What is read meanwhile of the draft's own folder: where nobody changed it, it need not be kept.
+    reading: Option<JoinHandle<Option<Stamps>>>,
 }
+
+/// Size and time of change of both timelines.
+type Stamps = [(u64, SystemTime); 2];
 
 impl Staging {
     pub(crate) fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
         make(drafts)?;
         let to = drafts.join(name);
-        check(&to, draft, overwrite)?;
+        let ours = may_take(&to, draft, overwrite)?;
         let claim = Claim::new(drafts)?;
         let path = claim.path.clone();
         fs::create_dir(&path).map_err(|error| unwritable(&path, error))?;
         Ok(Self {
             path,
-            to,
+            to: to.clone(),
             claim,
             draft: draft.to_owned(),
             overwrite,
+            reading: ours.map(|marker| std::thread::spawn(move || as_written(&to, &marker))),
         })
     }
 
@@ -122,7 +130,13 @@ impl Staging {
     }
 
     fn replace(&mut self) -> Result<Option<PathBuf>> {
-        let disposable = check(&self.to, &self.draft, self.overwrite)?;
+        let ours = may_take(&self.to, &self.draft, self.overwrite)?;
+        let read = self.reading.take().and_then(|read| read.join().ok());
+        let disposable = ours.is_some()
+            && read
+                .flatten()
+                .is_some_and(|read| stamps(&self.to) == Some(read))
+            && !self.to.join("Timelines").exists();
         // From here on whoever finds the two folders can put the new one in its place.
         let name = self.to.file_name().unwrap_or_default().to_string_lossy();
         let complete = || {
@@ -154,26 +168,36 @@ impl Staging {
     }
 }
 
-/// Whether what is at `to` may be replaced, and need not be kept: it is this draft as we wrote it.
-fn check(to: &Path, draft: &str, overwrite: bool) -> Result<bool> {
-    if !to.exists() {
-        return Ok(true);
-    }
+/// Fails if what is at `to` may not be replaced; its marker if it is this draft.
+fn may_take(to: &Path, draft: &str, overwrite: bool) -> Result<Option<Marker>> {
     let ours = Marker::read(to).filter(|marker| marker.draft == draft);
-    if let Some(marker) = ours {
-        return Ok(["draft_content.json", "draft_info.json"]
-            .iter()
-            .all(|name| fs::read(to.join(name)).is_ok_and(|bytes| marker.wrote(&bytes)))
-            && !to.join("Timelines").exists());
-    }
-    if overwrite {
-        return Ok(false);
+    if ours.is_some() || overwrite || !to.exists() {
+        return Ok(ours);
     }
     Err(Error::conflict(format!(
         "there is another draft at {}",
         to.display()
     ))
     .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"))
+}
+
+const TIMELINES: [&str; 2] = ["draft_content.json", "draft_info.json"];
+
+/// The stamps of the draft in `folder`, if nobody changed it since we wrote it.
+fn as_written(folder: &Path, marker: &Marker) -> Option<Stamps> {
+    let stamps = stamps(folder)?;
+    let [content, info] = TIMELINES.map(|name| fs::read(folder.join(name)).ok());
+    // Both were written with the same bytes: one of them tells for both.
+    (content == info && marker.wrote(&content?)).then_some(stamps)
+}
+
+fn stamps(folder: &Path) -> Option<Stamps> {
+    let stamp = |name| {
+        let metadata = fs::metadata(folder.join(name)).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    let [content, info] = TIMELINES.map(stamp);
+    Some([content?, info?])
 }
 
 /// A free place among the backups.
@@ -229,7 +253,7 @@ mod tests {
     use super::*;
 
     fn fill(staging: &Staging, content: &str) {
-        for name in ["draft_content.json", "draft_info.json"] {
+        for name in TIMELINES {
             fs::write(staging.path.join(name), content).unwrap();
         }
         Marker::new(&staging.draft, content.as_bytes())
@@ -273,6 +297,23 @@ mod tests {
             "edited"
         );
         assert_eq!(names(drafts.path()), [BACKUPS, "trip"]);
+    }
+
+    #[test]
+    fn what_the_app_changes_during_a_save_is_kept() {
+        let drafts = tempfile::tempdir().unwrap();
+        save(drafts.path(), "a", "one", false).unwrap();
+        let mut staging = Staging::begin(drafts.path(), "trip", "a", false).unwrap();
+        let read = staging.reading.take().unwrap().join().unwrap();
+        assert!(read.is_some(), "it was as it had been written");
+        staging.reading = Some(std::thread::spawn(move || read));
+        fs::write(drafts.path().join("trip/draft_content.json"), "edited").unwrap();
+        fill(&staging, "two");
+        let kept = staging.finish().unwrap().unwrap();
+        assert_eq!(
+            fs::read_to_string(kept.join("draft_content.json")).unwrap(),
+            "edited"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Draft folders: what is written, what is refused, what is left when something fails.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::draft::finished::shapes::shape;
+use crate::lint::paths::TOKEN;
 use crate::lint::{self, Severity};
 use crate::media::{Access, Limits};
 

@@ -1,0 +1,221 @@
+//! Brings the media of a draft into its folder: all of them, or an error that names each that cannot be had.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::arriving::Arriving;
+use super::files::Entry;
+use super::home::Home;
+use super::{Progress, make, name, unwritable};
+use crate::draft::finished::{Content, File, Needed, made_id};
+use crate::error::{Error, Kind, Result};
+use crate::media::{Facts, Format, Media, shown};
+use crate::units::Micros;
+
+/// How many media files are fetched at the same time.
+const AT_ONCE: usize = 8;
+
+/// A media file that lies in the draft's folder.
+#[derive(Clone, Debug)]
+pub(super) struct Medium {
+    pub list: &'static str,
+    pub id: String,
+    /// `assets/video/clip.mp4`
+    pub inside: String,
+    pub bytes: u64,
+    facts: Facts,
+}
+
+impl Medium {
+    fn content(&self) -> Content {
+        content(self.list, &self.facts)
+    }
+
+    fn duration(&self) -> Micros {
+        match self.list {
+            "audios" => self.facts.audio_duration.unwrap_or(self.facts.duration),
+            _ => self.facts.duration,
+        }
+    }
+
+    fn file_name(&self) -> &str {
+        self.inside.rsplit('/').next().unwrap_or(&self.inside)
+    }
+
+    pub(super) fn named(&self, home: &Home, draft: &str) -> File {
+        File {
+            path: format!("{}/{}", home.media, self.inside),
+            name: self.file_name().to_owned(),
+            bin_id: made_id(&[draft, self.list, &self.id, "bin"]).to_lowercase(),
+            content: self.content(),
+            width: self.facts.width,
+            height: self.facts.height,
+            duration: self.duration(),
+            has_audio: self.facts.has_audio,
+        }
+    }
+
+    pub(super) fn entry(&self, file: &File) -> Entry {
+        Entry {
+            id: file.bin_id.clone(),
+            name: file.name.clone(),
+            inside: self.inside.clone(),
+            content: file.content,
+            width: file.width,
+            height: file.height,
+            duration: file.duration,
+        }
+    }
+}
+
+/// What a file is among the materials of `list`.
+pub(super) fn content(list: &str, facts: &Facts) -> Content {
+    match facts {
+        Facts {
+            format: Format::Gif,
+            ..
+        } => Content::MovingPicture,
+        Facts { is_still: true, .. } => Content::Picture,
+        Facts {
+            has_video: true, ..
+        } if list == "videos" => Content::Video,
+        _ => Content::Sound,
+    }
+}
+
+/// Brings all media into the folder, or says of every one why it cannot be had. `first` hears where the one of that
+/// number is, when it is there; it comes before the others.
+pub(super) async fn fetch_all(
+    needed: &[Needed],
+    first: Option<(usize, oneshot::Sender<(PathBuf, Content)>)>,
+    folder: &Path,
+    media: &Media,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Vec<Medium>> {
+    let names = name::of_media(needed);
+    for kind in names.iter().map(|(kind, _)| kind).collect::<HashSet<_>>() {
+        make(&folder.join("assets").join(kind))?;
+    }
+    let arriving = Arriving::of(needed.len());
+    let (first, mut tell) = first.unzip();
+    // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
+    let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
+    let mut in_turn: Vec<_> = needed.iter().zip(&names).enumerate().collect();
+    in_turn.sort_by_key(|(index, _)| Some(*index) != first);
+    for (index, (needed, (kind, stem))) in in_turn {
+        let arriving = &arriving;
+        let tell = tell.take();
+        work.push(Box::pin(async move {
+            let heard = move |done: u64, of: Option<u64>| {
+                if let Some(step) = arriving.bytes(index, done, of) {
+                    progress(step);
+                }
+            };
+            let result = fetch_one(needed, (kind, stem), folder, media, &heard).await;
+            if let (Some(tell), Ok(medium)) = (tell, &result) {
+                // Whoever no longer listens does not need it.
+                let _ = tell.send((folder.join(&medium.inside), medium.content()));
+            }
+            progress(arriving.ended(index));
+            (index, result)
+        }));
+    }
+    let mut fetched: Vec<(usize, Result<Medium>)> = futures::stream::iter(work)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    fetched.sort_by_key(|(index, _)| *index);
+    let mut files = Vec::with_capacity(needed.len());
+    let mut failures = Vec::new();
+    for (index, result) in fetched {
+        match result {
+            Ok(file) => files.push(file),
+            Err(error) => failures.push((&needed[index], error)),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(files);
+    }
+    Err(unfetched(&failures, needed.len()))
+}
+
+fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
+    let rows: Vec<_> = failures
+        .iter()
+        .map(|(needed, error)| {
+            let source = shown(&needed.source);
+            let reason = Error {
+                hint: None,
+                kind: error.kind,
+                message: error.message.clone(),
+                source: None,
+            };
+            let cause = error.source.as_ref().map(|cause| format!(": {cause}"));
+            format!(
+                "- {}: {source}: {}{}",
+                needed.place,
+                reason.message,
+                cause.unwrap_or_default()
+            )
+        })
+        .collect();
+    // One dead file makes trying again pointless; a network that is down does not.
+    let kind = failures
+        .iter()
+        .map(|(_, error)| error.kind)
+        .find(|kind| *kind == Kind::Media)
+        .unwrap_or(failures[0].1.kind);
+    Error::new(
+        kind,
+        format!(
+            "nothing was saved, as {} of {all} media files cannot be had:\n{}",
+            failures.len(),
+            rows.join("\n")
+        ),
+    )
+    .hint(
+        "put these files where they can be reached, or make the draft with others, and save again",
+    )
+}
+
+async fn fetch_one(
+    needed: &Needed,
+    (kind, stem): (&str, &str),
+    folder: &Path,
+    media: &Media,
+    heard: &(dyn Fn(u64, Option<u64>) + Send + Sync),
+) -> Result<Medium> {
+    if needed.source.is_empty() {
+        return Err(Error::media("no URL or path was given"));
+    }
+    let place = folder.join("assets").join(kind);
+    let unnamed = place.join(format!("{stem}.part"));
+    let fetched = media.fetch(&needed.source, &unnamed, heard).await?;
+    let facts = fetched.facts;
+    let usable = match needed.list {
+        "audios" => facts.has_audio,
+        _ => facts.has_video || facts.is_still || facts.format == Format::Gif,
+    };
+    if !usable {
+        return Err(Error::media(match needed.list {
+            "audios" => "there is no sound in it",
+            _ => "there is no picture in it",
+        }));
+    }
+    let name = format!("{stem}.{}", facts.format.extension());
+    let to = place.join(&name);
+    tokio::fs::rename(&unnamed, &to)
+        .await
+        .map_err(|error| unwritable(&to, error))?;
+    Ok(Medium {
+        list: needed.list,
+        id: needed.id.clone(),
+        inside: format!("assets/{kind}/{name}"),
+        bytes: fetched.bytes,
+        facts,
+    })
+}
