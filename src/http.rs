@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod eager;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use crate::manifest::Manifest;
 use crate::tools::{self, ROUTED, Spec};
 use answer::Answer;
 use body::{Body, Unreadable};
+use eager::Eager;
 use receive::{Receiver, Unreceived};
 
 /// Calls that are carried out at once; more are told to come back.
@@ -288,6 +290,8 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let eager = Eager::default();
+    let awake = tokio::spawn(eager.clone().stay_awake());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
@@ -313,9 +317,14 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
             tracing::debug!("TCP_NODELAY could not be set: {error}");
         }
         let api = Arc::clone(&api);
+        let eager = eager.clone();
         let service = service_fn(move |request| {
-            let api = Arc::clone(&api);
-            async move { Ok::<_, Infallible>(api.answer(request).await) }
+            let (api, eager) = (Arc::clone(&api), eager.clone());
+            async move {
+                let answer = api.answer(request).await;
+                eager.answered();
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         connections.spawn(async move {
@@ -326,6 +335,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
         });
     }
     drop(listener);
+    awake.abort();
     let under_way = CALLS - api.calls.available_permits();
     if under_way > 0 {
         tracing::info!("stopping: {under_way} calls are still under way");
