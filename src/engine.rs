@@ -22,14 +22,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::args::reply::Placed;
 use crate::args::{Call, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
-use crate::engine::edit::{Edit, Outcome};
+use crate::engine::edit::{Edit, Outcome, Prepared};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
@@ -170,12 +169,12 @@ impl Engine {
     }
 
     /// Makes an empty draft.
-    pub(crate) fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
+    pub(crate) async fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
         let found = Found {
             create: Some(new),
             edit: None,
         };
-        let placed = self.open(&found, call)?;
+        let placed = self.open(found, call).await?;
         Ok(placed.draft_id)
     }
 
@@ -201,58 +200,50 @@ impl Engine {
 
     /// Carries an edit out: checked first, then in the journal, then in the draft. What fails changes nothing,
     /// and a draft that it would have been the first edit of is not made.
-    pub(crate) fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
+    pub(crate) async fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
         let Some(id) = target.draft else {
-            return self.open(
-                &Found {
-                    create: Some(NewDraft {
-                        name: None,
-                        note: None,
-                        width: target.width,
-                        height: target.height,
-                        edition: self.edition,
-                    }),
-                    edit: Some(edit),
-                },
-                call,
-            );
+            let new = NewDraft {
+                name: None,
+                note: None,
+                width: target.width,
+                height: target.height,
+                edition: self.edition,
+            };
+            let found = Found {
+                create: Some(new),
+                edit: Some(edit),
+            };
+            return self.open(found, call).await;
         };
         let held = self.hold(id)?;
-        let mut draft = held.lock();
-        let mut found = Found {
+        // In the order in which they came.
+        let _turn = held.turn().await;
+        let found = Found {
             create: None,
             edit: Some(edit),
         };
         for _ in 0..TRIES {
-            let Some(edit) = found.edit.take() else { break };
-            let prepared = match edit.prepare(&draft, &mut Ids::new(id, draft.sequence)) {
-                Ok(prepared) => prepared,
-                // Perhaps another process made what is missing.
-                Err(error) => {
-                    if self.catch_up(&mut draft)? {
-                        found.edit = Some(edit);
-                        continue;
-                    }
-                    return Err(error);
-                }
+            let Some((prepared, placed, record)) = self.prepare(&held, &found, call)? else {
+                continue;
             };
-            found.edit = Some(edit);
-            let placed = reply(id, None, &prepared.outcome);
-            let record = record(draft.sequence, call, &found, &placed)?;
-            match self.journal.append(ENGINE, id, &record) {
+            let sequence = record.sequence;
+            match self.journal.append_with_others(ENGINE, id, record).await {
                 Ok(Appended::Done) => {
-                    prepared.commit(&mut draft);
-                    draft.sequence += 1;
+                    let mut draft = held.lock();
+                    // Whoever looked at the draft meanwhile has carried it out, from the journal.
+                    if draft.sequence == sequence {
+                        prepared.commit(&mut draft);
+                        draft.sequence += 1;
+                    }
                     let segments = draft.len();
                     drop(draft);
                     self.drafts.grew(&held, segments);
                     return Ok(placed);
                 }
                 Ok(Appended::Conflict) => {
-                    self.catch_up(&mut draft)?;
+                    self.catch_up(&mut held.lock())?;
                 }
                 Err(error) => {
-                    drop(draft);
                     self.drafts.forget(id);
                     return Err(error);
                 }
@@ -263,6 +254,34 @@ impl Engine {
             format!("draft {id} is being changed by other processes all the time"),
         )
         .hint("try again"))
+    }
+
+    /// What an edit would do, and its record; `None` if something was new in the draft, so that it may be possible
+    /// now.
+    fn prepare(
+        &self,
+        held: &Held,
+        found: &Found,
+        call: &Call,
+    ) -> Result<Option<(Prepared, Placed, Record<String>)>> {
+        let mut draft = held.lock();
+        let Some(edit) = &found.edit else {
+            return Err(Error::internal("there is nothing to edit"));
+        };
+        let prepared = match edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence)) {
+            Ok(prepared) => prepared,
+            // Perhaps another process made what is missing.
+            Err(error) => {
+                return if self.catch_up(&mut draft)? {
+                    Ok(None)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let placed = reply(&draft.id, None, &prepared.outcome);
+        let record = record(draft.sequence, call, found, &placed)?;
+        Ok(Some((prepared, placed, record)))
     }
 
     /// Looks at a draft as it stands, with what other processes added.
@@ -291,7 +310,7 @@ impl Engine {
     }
 
     /// A new draft, with its first edit if there is one: both are one record.
-    fn open(&self, found: &Found, call: &Call) -> Result<Placed> {
+    async fn open(&self, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
             return Err(Error::internal("a draft is made of nothing"));
         };
@@ -319,8 +338,8 @@ impl Engine {
             edition: new.edition.name().to_owned(),
             reason: String::new(),
         };
-        self.journal
-            .create(&row, &record(0, call, found, &placed)?)?;
+        let record = record(0, call, &found, &placed)?;
+        self.journal.create_with_others(row, record).await?;
         let refreshed = Refreshed {
             media: 0,
             segments: 0,
@@ -462,18 +481,21 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
     })
 }
 
-fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<Record> {
+fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<Record<String>> {
     Ok(Record {
         sequence,
         tool: call.tool.to_owned(),
-        arguments: Value::Object(call.arguments.clone()),
-        found: Some(serde_json::to_string(found).map_err(|error| {
-            Error::internal("what was found out cannot be written").source(error)
-        })?),
-        reply: crate::args::to_value(reply)?,
+        arguments: written(&call.arguments)?,
+        found: Some(written(found)?),
+        reply: written(reply)?,
         engine_version: VERSION,
         at_ms: now_ms(),
     })
+}
+
+fn written(part: &impl Serialize) -> Result<String> {
+    serde_json::to_string(part)
+        .map_err(|error| Error::internal("a call cannot be written down").source(error))
 }
 
 fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {

@@ -84,6 +84,21 @@ pub(crate) struct Error {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// An error like this one, for each of several callers that waited for one answer.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: match self.source.as_deref() {
+                Some(cause) if !self.message.contains(&cause.to_string()) => {
+                    format!("{}: {cause}", self.message)
+                }
+                _ => self.message.clone(),
+            },
+            hint: self.hint.clone(),
+            source: None,
+        }
+    }
+
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,

@@ -339,10 +339,9 @@ impl App {
         {
             self.still_there(draft)?;
         }
-        let evidence = ledger::evidence(request, route);
-        let _announced = match (&home.backend, request.draft(), &evidence) {
-            (Backend::Remote(remote), Some(draft), Some(evidence)) => {
-                Some(remote.announce(draft, evidence.clone()))
+        let _announced = match (&home.backend, request.draft()) {
+            (Backend::Remote(remote), Some(draft)) => {
+                ledger::evidence(request, route).map(|evidence| remote.announce(draft, evidence))
             }
             _ => None,
         };

@@ -3,12 +3,14 @@
 //! One SQLite file serves any number of processes. What a call means is left to the engine: here it
 //! is a row with JSON in it.
 
+mod batch;
 mod file;
 mod jobs;
 mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +21,7 @@ use serde_json::Value;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 
+use batch::Batch;
 use file::{Identity, Place};
 pub(crate) use jobs::Job;
 
@@ -30,6 +33,7 @@ pub(crate) const ENGINE: &str = "engine";
 pub(crate) struct Journal {
     place: Place,
     open: Mutex<Option<Open>>,
+    batch: Batch,
 }
 
 /// A connection, and which file it is to.
@@ -39,23 +43,42 @@ struct Open {
     identity: Option<Identity>,
 }
 
-/// A call that was carried out, and what came of it.
+/// A call that was carried out, and what came of it; `J` is JSON, read or still to be written.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Record {
+pub(crate) struct Record<J = Value> {
     /// The place of the call among the draft's calls; the call that created it is 0.
     pub sequence: u64,
     /// The tool's name.
     pub tool: String,
     /// The arguments as they were understood.
-    pub arguments: Value,
+    pub arguments: J,
     /// What was found out when the call was made, as JSON: with it, folding needs neither files nor network.
     pub found: Option<String>,
     /// What was answered.
-    pub reply: Value,
+    pub reply: J,
     /// The engine that carried it out; a newer engine folds older records the older way.
     pub engine_version: u32,
     /// When it was carried out, in milliseconds since 1970.
     pub at_ms: i64,
+}
+
+/// JSON that can be written.
+pub(crate) trait Json {
+    fn text(&self) -> Cow<'_, str>;
+}
+
+impl Json for Value {
+    fn text(&self) -> Cow<'_, str> {
+        // Faster than by way of `Display`.
+        Cow::Owned(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// What is written already.
+impl Json for String {
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self)
+    }
 }
 
 /// What is said of a draft when it is created.
@@ -119,10 +142,7 @@ pub(crate) enum Appended {
 impl Journal {
     /// The journal in `dir`, which is made when it is first needed.
     pub(crate) fn at(dir: impl AsRef<Path>) -> Self {
-        Self {
-            place: Place::File(dir.as_ref().join("journal.db")),
-            open: Mutex::default(),
-        }
+        Self::new(Place::File(dir.as_ref().join("journal.db")))
     }
 
     /// The journal in `dir`, or, where there is no folder for it, one whose every use fails with
@@ -130,19 +150,21 @@ impl Journal {
     pub(crate) fn of(dir: Option<&Path>) -> Self {
         match dir {
             Some(dir) => Self::at(dir),
-            None => Self {
-                place: Place::Nowhere,
-                open: Mutex::default(),
-            },
+            None => Self::new(Place::Nowhere),
         }
     }
 
     /// A journal that is gone with the process.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn in_memory() -> Self {
+        Self::new(Place::Memory)
+    }
+
+    fn new(place: Place) -> Self {
         Self {
-            place: Place::Memory,
+            place,
             open: Mutex::default(),
+            batch: Batch::default(),
         }
     }
 
@@ -166,44 +188,18 @@ impl Journal {
     }
 
     /// Enters a draft with the call that created it, sequence 0.
-    pub(crate) fn create(&self, row: &NewDraft, record: &Record) -> Result<()> {
-        if record.sequence != 0 {
-            return Err(Error::internal(format!(
-                "the call that creates draft {} must be its call 0, not {}",
-                row.id, record.sequence
-            )));
-        }
+    pub(crate) fn create(&self, row: &NewDraft, record: &Record<impl Json>) -> Result<()> {
+        check_first(&row.id, record)?;
         let fresh = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let added = transaction
-                .prepare_cached(
-                    "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
-                     ON CONFLICT (id, origin) DO NOTHING",
-                )?
-                .execute(params![
-                    row.origin,
-                    row.id.as_str(),
-                    row.name,
-                    row.edition,
-                    row.reason,
-                    record.at_ms
-                ])?;
-            if added == 0 {
-                return Ok(false);
-            }
-            insert(&transaction, &row.origin, &row.id, record)?;
+            let fresh = insert_draft(&transaction, row, record)?;
             transaction.commit()?;
-            Ok(true)
+            Ok(fresh)
         })?;
         if fresh {
             return Ok(());
         }
-        Err(Error::conflict(format!(
-            "draft {} of {} is in the journal already",
-            row.id, row.origin
-        ))
-        .hint("call `create_draft` again: the next draft gets another id"))
+        Err(there_already(&row.origin, &row.id))
     }
 
     /// Adds a call to a draft. It is on disk, as far as the death of this process goes, when this
@@ -212,29 +208,24 @@ impl Journal {
         &self,
         origin: &str,
         draft: &DraftId,
-        record: &Record,
+        record: &Record<impl Json>,
     ) -> Result<Appended> {
-        let added = self.with(|connection| {
-            match insert(connection, origin, draft, record) {
-                // There is no such place to add it at; why not, is asked below.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                    Ok(false)
-                }
-                other => other.map(|()| true),
-            }
-        })?;
-        if added {
+        if self.with(|connection| insert(connection, origin, draft, record))? {
             return Ok(Appended::Done);
         }
+        self.not_appended(origin, draft, record.sequence)
+    }
+
+    /// Why there was no place for a call.
+    fn not_appended(&self, origin: &str, draft: &DraftId, sequence: u64) -> Result<Appended> {
         let calls = self.live(origin, draft)?.calls;
-        if record.sequence < calls {
+        if sequence < calls {
             return Ok(Appended::Conflict);
         }
         Err(Error::new(
             Kind::Unavailable,
             format!(
-                "the journal has {calls} calls of draft {draft}, and this is call {} in this process",
-                record.sequence
+                "the journal has {calls} calls of draft {draft}, and this is call {sequence} in this process"
             ),
         )
         .hint("was `journal.db` put back from a copy? restart capcut-mcp so that it reads what is there"))
@@ -264,9 +255,9 @@ impl Journal {
                         record.at_ms,
                         record.engine_version,
                         record.tool,
-                        json_text(&record.arguments),
+                        record.arguments.text(),
                         record.found,
-                        json_text(&record.reply),
+                        record.reply.text(),
                     ],
                     |row| row.get(0).map(i64::cast_unsigned),
                 )
@@ -567,15 +558,58 @@ fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     })
 }
 
-/// Adds a call after the last one of its draft, in one statement and so all or nothing. It violates
-/// a constraint if the draft is unknown, in the trash or elsewhere, or if its last call is not the one before.
+/// A draft begins with its call 0.
+fn check_first<J>(id: &DraftId, record: &Record<J>) -> Result<()> {
+    if record.sequence == 0 {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "the call that creates draft {id} must be its call 0, not {}",
+        record.sequence
+    )))
+}
+
+fn there_already(origin: &str, id: &DraftId) -> Error {
+    Error::conflict(format!("draft {id} of {origin} is in the journal already"))
+        .hint("call `create_draft` again: the next draft gets another id")
+}
+
+/// Adds a draft with its first call, within a transaction; whether its id was free.
+fn insert_draft(
+    transaction: &Connection,
+    row: &NewDraft,
+    record: &Record<impl Json>,
+) -> rusqlite::Result<bool> {
+    let added = transaction
+        .prepare_cached(
+            "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+             ON CONFLICT (id, origin) DO NOTHING",
+        )?
+        .execute(params![
+            row.origin,
+            row.id.as_str(),
+            row.name,
+            row.edition,
+            row.reason,
+            record.at_ms
+        ])?;
+    if added > 0 && !insert(transaction, &row.origin, &row.id, record)? {
+        // Never half a draft.
+        return Err(rusqlite::Error::StatementChangedRows(0));
+    }
+    Ok(added > 0)
+}
+
+/// Adds a call after the last one of its draft, in one statement and so all or nothing. There is no place for it
+/// if the draft is unknown, in the trash or elsewhere, or if its last call is not the one before.
 fn insert(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
-    record: &Record,
-) -> rusqlite::Result<()> {
-    connection
+    record: &Record<impl Json>,
+) -> rusqlite::Result<bool> {
+    let added = connection
         .prepare_cached(
             "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
              VALUES (
@@ -591,16 +625,16 @@ fn insert(
             record.at_ms,
             record.engine_version,
             record.tool,
-            json_text(&record.arguments),
+            record.arguments.text(),
             record.found,
-            json_text(&record.reply),
-        ])
-        .map(drop)
-}
-
-/// Faster than by way of `Display`.
-fn json_text(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+            record.reply.text(),
+        ]);
+    match added {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Ok(false)
+        }
+        added => added.map(|_| true),
+    }
 }
 
 /// SQLite's integers are signed; no draft has 2⁶³ calls.

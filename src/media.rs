@@ -357,21 +357,6 @@ fn too_large(shown: &str, max_bytes: u64) -> Error {
     Error::media(format!("{shown} is larger than {max_bytes} bytes"))
 }
 
-/// An error like `error`, for each of several callers that waited for one answer.
-fn again(error: &Error) -> Error {
-    Error {
-        kind: error.kind,
-        message: match error.source.as_deref() {
-            Some(cause) if !error.message.contains(&cause.to_string()) => {
-                format!("{}: {cause}", error.message)
-            }
-            _ => error.message.clone(),
-        },
-        hint: error.hint.clone(),
-        source: None,
-    }
-}
-
 fn timed_out(shown: &str, what: &str, seconds: u64) -> Error {
     Error::new(Kind::Timeout, format!("{shown}: {what} within {seconds} s"))
 }

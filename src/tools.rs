@@ -178,7 +178,7 @@ pub(crate) trait Tool:
     }
 
     /// Our reply as the `output` of a CapCut API; `link` makes the `draft_url`.
-    fn reply_to_api(reply: &Self::Reply, link: &dyn Fn(&DraftId) -> String) -> Value;
+    fn reply_to_api(reply: Self::Reply, link: &dyn Fn(&DraftId) -> String) -> Value;
 }
 
 /// A decoded call, whatever its tool.
@@ -207,7 +207,7 @@ pub(crate) trait Request: Send + Sync {
 
 type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
 
-type ToApi = fn(Value, &dyn Fn(&DraftId) -> String) -> Result<Value>;
+type ToApi = fn(&Value, &dyn Fn(&DraftId) -> String) -> Result<Value>;
 
 /// A tool in the list.
 pub(crate) struct Spec {
@@ -269,7 +269,7 @@ impl Spec {
             texts: Texts::NONE,
             picture,
             decode,
-            to_api: |reply, _| Ok(reply),
+            to_api: |reply, _| Ok(reply.clone()),
             make_input: schema::input::<T>,
             make_output: schema::output::<R>,
             schemas: OnceLock::new(),
@@ -344,7 +344,7 @@ impl Spec {
     /// A reply of ours as the `output` of a CapCut API.
     pub(crate) fn reply_to_api(
         &self,
-        reply: Value,
+        reply: &Value,
         link: &dyn Fn(&DraftId) -> String,
     ) -> Result<Value> {
         (self.to_api)(reply, link)
@@ -375,10 +375,10 @@ fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Req
     Ok(Box::new(Routed { spec, tool, call }))
 }
 
-fn reply_to_api<T: Tool>(reply: Value, link: &dyn Fn(&DraftId) -> String) -> Result<Value> {
-    let reply: T::Reply = serde_json::from_value(reply)
+fn reply_to_api<T: Tool>(reply: &Value, link: &dyn Fn(&DraftId) -> String) -> Result<Value> {
+    let reply = <T::Reply as serde::Deserialize>::deserialize(reply)
         .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
-    Ok(T::reply_to_api(&reply, link))
+    Ok(T::reply_to_api(reply, link))
 }
 
 struct Routed<T> {

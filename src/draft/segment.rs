@@ -52,6 +52,7 @@ pub(crate) struct Picture {
     /// None for pictures that do not move.
     pub speed: Option<f64>,
     pub volume: f64,
+    #[serde(default, skip_serializing_if = "Clip::is_plain")]
     pub clip: Clip,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub animations: Option<Animations>,
@@ -89,6 +90,7 @@ pub(crate) struct Sound {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sticker {
     pub material: StickerMaterial,
+    #[serde(default, skip_serializing_if = "Clip::is_plain")]
     pub clip: Clip,
 }
 
@@ -128,6 +130,13 @@ impl Default for Clip {
             transform_y: 0.0,
             uniform: true,
         }
+    }
+}
+
+impl Clip {
+    /// As it is where nothing is asked for.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Texts: the words, and how each part of them looks.
 
+use std::ops::Not;
+
 use serde::{Deserialize, Serialize};
 
 use crate::draft::ids::{Id, Ids};
@@ -18,7 +20,7 @@ pub(crate) struct Text {
     /// Fonts of the parts that were styled apart; with any such part the text throws no shadow in `styles`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_fonts: Option<Vec<Font>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub vertical: bool,
     /// Width of the text box in pixels, where it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +29,7 @@ pub(crate) struct Text {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_height: Option<i64>,
     /// The text as a whole has an outline.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub has_border: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<Background>,
@@ -40,6 +42,7 @@ pub(crate) struct Text {
     pub effect: Option<TextEffect>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub animations: Option<Animations>,
+    #[serde(default, skip_serializing_if = "Clip::is_plain")]
     pub clip: Clip,
 }
 
@@ -64,11 +67,11 @@ pub(crate) struct Style {
     /// Red, green, blue, from 0 to 1.
     pub color: Rgb,
     pub alpha: f64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub bold: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub italic: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub underline: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stroke: Option<Stroke>,

@@ -14,9 +14,10 @@ const MAX_DRAFTS: usize = 10_000;
 /// How many segments all of them may have together; about half a kilobyte each.
 const MAX_SEGMENTS: usize = 100_000;
 
-/// A draft in memory. Its lock is never held across an `await`.
+/// A draft in memory. Its lock is never held across an `await`; a turn is.
 pub(crate) struct Held {
     draft: Mutex<Draft>,
+    turns: tokio::sync::Mutex<()>,
     used: AtomicU64,
     segments: AtomicUsize,
     refreshed: Mutex<Refreshed>,
@@ -28,6 +29,11 @@ impl Held {
         self.refreshed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Edits of the draft take turns, in the order in which they ask.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turns.lock().await
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
@@ -69,6 +75,7 @@ impl Drafts {
                 self.segments.fetch_add(segments, Ordering::Relaxed);
                 Arc::new(Held {
                     draft: Mutex::new(draft),
+                    turns: tokio::sync::Mutex::default(),
                     used: AtomicU64::new(self.now()),
                     segments: AtomicUsize::new(segments),
                     refreshed: Mutex::new(refreshed),

@@ -199,7 +199,7 @@ impl Engine {
                     width: 0.0,
                     height: 0.0,
                 };
-                self.edit(target, call, Edit::Folder(folder))?;
+                self.edit(target, call, Edit::Folder(folder)).await?;
             }
             self.journal
                 .set_saved(ENGINE, id, &saved.folder.to_string_lossy())?;
@@ -439,7 +439,7 @@ impl Engine {
             width: 0.0,
             height: 0.0,
         };
-        self.edit(target, call, Edit::Learn(learnt))?;
+        self.edit(target, call, Edit::Learn(learnt)).await?;
         Ok(notes)
     }
 }

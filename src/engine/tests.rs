@@ -105,14 +105,15 @@ proptest! {
 
     #[test]
     fn drafts_hold_together_whatever_the_calls(edits in prop::collection::vec(edits(), 0..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let journal = Arc::new(Journal::in_memory());
         let live = engine(&journal);
         let new = NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
-        let id = live.create(new, &call()).unwrap();
+        let id = runtime.block_on(live.create(new, &call())).unwrap();
         let target = Target { draft: Some(&id), width: 0.0, height: 0.0 };
         for edit in edits {
             let before = live.read(&id, Draft::clone).unwrap();
-            if live.edit(target, &call(), edit).is_err() {
+            if runtime.block_on(live.edit(target, &call(), edit)).is_err() {
                 prop_assert_eq!(live.read(&id, Draft::clone).unwrap(), before);
             }
         }
@@ -134,8 +135,8 @@ proptest! {
     }
 }
 
-#[test]
-fn two_processes_that_edit_one_draft_lose_nothing() {
+#[tokio::test]
+async fn two_processes_that_edit_one_draft_lose_nothing() {
     let journal = Arc::new(Journal::in_memory());
     let engines = [engine(&journal), engine(&journal)];
     let new = NewDraft {
@@ -145,7 +146,7 @@ fn two_processes_that_edit_one_draft_lose_nothing() {
         height: 1920.0,
         edition: Edition::Capcut,
     };
-    let id = engines[0].create(new, &call()).unwrap();
+    let id = engines[0].create(new, &call()).await.unwrap();
     let target = Target {
         draft: Some(&id),
         width: 0.0,
@@ -162,6 +163,7 @@ fn two_processes_that_edit_one_draft_lose_nothing() {
         }));
         engines[usize::from(start % 2)]
             .edit(target, &call(), edit)
+            .await
             .unwrap();
     }
     for engine in &engines {
@@ -169,8 +171,8 @@ fn two_processes_that_edit_one_draft_lose_nothing() {
     }
 }
 
-#[test]
-fn a_first_call_that_fails_leaves_no_draft() {
+#[tokio::test]
+async fn a_first_call_that_fails_leaves_no_draft() {
     let journal = Arc::new(Journal::in_memory());
     let engine = engine(&journal);
     let target = Target {
@@ -182,6 +184,67 @@ fn a_first_call_that_fails_leaves_no_draft() {
         track: "none".to_owned(),
         points: Vec::new(),
     });
-    assert!(engine.edit(target, &call(), nothing).is_err());
+    assert!(engine.edit(target, &call(), nothing).await.is_err());
     assert!(journal.list(true, 10, None).unwrap().is_empty());
+}
+
+/// Many drafts at once share transactions; whoever looks at a draft meanwhile has no edit twice or too early.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn edits_of_many_drafts_at_once_are_each_there_once() {
+    const DRAFTS: usize = 12;
+    const EDITS: u8 = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Arc::new(Journal::at(folder.path()));
+    let engine = Arc::new(engine(&journal));
+    let work = (0..DRAFTS).map(|_| {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            let new = NewDraft {
+                name: None,
+                note: None,
+                width: 1080.0,
+                height: 1920.0,
+                edition: Edition::Capcut,
+            };
+            let id = engine.create(new, &call()).await.unwrap();
+            let edits = (0..EDITS).map(|start| {
+                let (engine, id) = (Arc::clone(&engine), id.clone());
+                tokio::spawn(async move {
+                    let target = Target {
+                        draft: Some(&id),
+                        width: 0.0,
+                        height: 0.0,
+                    };
+                    let edit = Edit::Captions(Box::new(Captions {
+                        track: choice(0, Kind::Text),
+                        look: Text::default(),
+                        cues: vec![Cue {
+                            range: range(start * 8, 7),
+                            text: start.to_string(),
+                        }],
+                    }));
+                    let placed = engine.edit(target, &call(), edit).await.unwrap();
+                    let segments = engine.read(&id, Draft::len).unwrap();
+                    (placed.segment_id.unwrap(), segments)
+                })
+            });
+            let mut ids = Vec::new();
+            for edit in edits.collect::<Vec<_>>() {
+                let (segment, segments) = edit.await.unwrap();
+                assert!((1..=usize::from(EDITS)).contains(&segments));
+                ids.push(segment);
+            }
+            (id, ids)
+        })
+    });
+    for draft in work.collect::<Vec<_>>() {
+        let (id, mut segments) = draft.await.unwrap();
+        let live = engine.read(&id, Draft::clone).unwrap();
+        assert_eq!(live.len(), usize::from(EDITS));
+        segments.sort();
+        segments.dedup();
+        assert_eq!(segments.len(), usize::from(EDITS), "each has its own id");
+        let folded = self::engine(&journal).read(&id, Draft::clone).unwrap();
+        assert_eq!(folded, live);
+    }
 }

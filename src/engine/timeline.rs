@@ -1,5 +1,7 @@
 //! Placing: choose a track or make one, refuse overlaps, find what is at a time.
 
+use std::ops::Not;
+
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
@@ -17,7 +19,7 @@ pub(crate) struct Choice {
     /// The height of the track if it is made.
     pub render_index: f64,
     /// Without a name: a track that is named after its kind is made, if there is none of the kind yet.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub may_make_unnamed: bool,
 }
 

@@ -1,5 +1,6 @@
 //! What goes back: the reference API's envelope in its exact form, and the HTML pages of its HTTP shell.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use http_body_util::Full;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Value, json};
 
-use crate::args::Object;
 use crate::draft::ids::DraftId;
 use crate::error::Result;
 use crate::tools::Spec;
@@ -23,23 +23,33 @@ const LONGEST_NOTE: usize = 16 << 10;
 /// The envelope of a success: the API's `output`, and beside it what else our reply tells.
 pub(super) fn success(
     spec: &Spec,
-    reply: Value,
+    mut reply: Value,
     link: &dyn Fn(&DraftId) -> String,
 ) -> Result<Answer> {
-    let mut envelope = Object::new();
-    if let Value::Object(fields) = &reply {
-        for (name, value) in fields {
-            if !matches!(value, Value::String(text) if text.len() > LONGEST_NOTE) {
-                envelope.insert(name.clone(), value.clone());
+    let mut output = spec.reply_to_api(&reply, link)?;
+    output.sort_all_objects();
+    let is_document =
+        |value: &Value| matches!(value, Value::String(text) if text.len() > LONGEST_NOTE);
+    let (error, success) = (Value::from(""), Value::from(true));
+    let mut envelope: BTreeMap<&str, &Value> = BTreeMap::new();
+    if let Value::Object(fields) = &mut reply {
+        for (name, value) in fields.iter_mut() {
+            value.sort_all_objects();
+            if !is_document(value) && output.get(name).is_none() && *value != output {
+                envelope.insert(name, value);
             }
         }
     }
-    let output = spec.reply_to_api(reply, link)?;
-    envelope.retain(|name, value| output.get(name).is_none() && *value != output);
-    envelope.insert("error".to_owned(), Value::from(""));
-    envelope.insert("output".to_owned(), output);
-    envelope.insert("success".to_owned(), Value::from(true));
-    Ok(json(StatusCode::OK, Value::Object(envelope)))
+    envelope.extend([
+        ("error", &error),
+        ("output", &output),
+        ("success", &success),
+    ]);
+    // A document within is most of the answer; its quotes take two bytes each.
+    let room = output
+        .as_str()
+        .map_or(0, |text| text.len() + text.len() / 4);
+    Ok(answer(StatusCode::OK, JSON, ascii(&envelope, room)))
 }
 
 /// The envelope of a failure, which is HTTP 200 with the API.
@@ -72,13 +82,10 @@ fn failed(error: &str) -> Value {
 /// JSON as the API writes it: keys sorted, no spaces, ASCII only, a newline at the end.
 pub(super) fn json(status: StatusCode, mut value: Value) -> Answer {
     value.sort_all_objects();
-    answer(status, "application/json", ascii(&value))
+    answer(status, JSON, ascii(&value, 0))
 }
 
-fn ascii(value: &Value) -> Bytes {
-    // A document within is most of the answer; its quotes take two bytes each.
-    let document = value.get("output").and_then(Value::as_str);
-    let room = document.map_or(0, |text| text.len() + text.len() / 4);
+fn ascii(value: &impl Serialize, room: usize) -> Bytes {
     let mut text = Vec::with_capacity(256 + room);
     value
         .serialize(&mut serde_json::Serializer::with_formatter(
@@ -108,6 +115,7 @@ pub(super) fn not_allowed(allow: &'static str) -> Answer {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// The page of a status, as the API's framework writes it.
 pub(super) fn page(status: StatusCode) -> Answer {
@@ -187,7 +195,7 @@ mod tests {
         let mut value =
             json!({"b": {"z": 1, "a": [{"y": 0.5, "x": null}]}, "a": "你 😀\u{7f}\u{1}\n\"ä~"});
         value.sort_all_objects();
-        let text = ascii(&value);
+        let text = ascii(&value, 0);
         assert_eq!(
             std::str::from_utf8(&text).expect("ASCII"),
             concat!(

@@ -46,6 +46,20 @@ fn record(sequence: u64) -> Record {
     }
 }
 
+/// As the engine gives it.
+fn written(sequence: u64) -> Record<String> {
+    let record = record(sequence);
+    Record {
+        sequence,
+        tool: record.tool,
+        arguments: record.arguments.to_string(),
+        found: record.found,
+        reply: record.reply.to_string(),
+        engine_version: record.engine_version,
+        at_ms: record.at_ms,
+    }
+}
+
 /// A journal with drafts 1 to `count` of the engine, each with its first call.
 fn filled(journal: &Journal, count: u32) {
     for number in 1..=count {
@@ -639,4 +653,116 @@ fn ten_thousand_drafts_are_listed() {
     let rows = journal.list(false, usize::MAX, None).unwrap();
     assert_eq!(rows.len(), 10_000);
     assert_eq!(journal.list(false, 50, Some("film 99")).unwrap().len(), 50);
+}
+
+/// What many enter at once, each finds entered, or knows why not; what another process did to a draft is noticed.
+#[tokio::test]
+async fn entries_that_come_together_are_answered_one_by_one() {
+    const DRAFTS: u32 = 40;
+    let dir = folder();
+    let journal = std::sync::Arc::new(at(&dir));
+    let create = |number| {
+        let journal = std::sync::Arc::clone(&journal);
+        async move {
+            journal
+                .create_with_others(draft(ENGINE, number), written(0))
+                .await
+        }
+    };
+    // All of them twice: of two with one id the first is entered.
+    let numbers = (1..=DRAFTS).chain(1..=DRAFTS);
+    let created = futures::future::join_all(numbers.map(create)).await;
+    for (number, created) in created.iter().enumerate() {
+        match created {
+            Ok(()) => assert!(number < DRAFTS as usize),
+            Err(error) => {
+                assert!(number >= DRAFTS as usize);
+                assert_eq!(error.kind, Kind::Conflict, "{error}");
+            }
+        }
+    }
+    journal.delete(&id(3)).unwrap();
+    let append = |number, sequence| {
+        let journal = std::sync::Arc::clone(&journal);
+        async move {
+            let record = written(sequence);
+            journal
+                .append_with_others(ENGINE, &id(number), record)
+                .await
+        }
+    };
+    let _ = at(&dir).append(ENGINE, &id(2), &record(1)).unwrap();
+    let appended = futures::future::join_all((1..=DRAFTS).map(|number| append(number, 1))).await;
+    for (number, appended) in (1..=DRAFTS).zip(appended) {
+        match number {
+            2 => assert_eq!(appended.unwrap(), Appended::Conflict),
+            3 => assert!(appended.unwrap_err().to_string().contains("in the trash")),
+            _ => assert_eq!(appended.unwrap(), Appended::Done),
+        }
+    }
+    // One after the other, and from one that gives up waiting nothing is lost.
+    for sequence in 2..=40 {
+        assert_eq!(append(1, sequence).await.unwrap(), Appended::Done);
+    }
+    assert_eq!(sequences(&journal, &id(1)).len(), 41);
+    for number in 4..=DRAFTS {
+        assert_eq!(sequences(&journal, &id(number)), [0, 1]);
+    }
+}
+
+/// Where a transaction cannot be written, all that are in it hear so, and nothing of it is there.
+#[tokio::test]
+async fn entries_that_come_together_fail_together() {
+    const DRAFTS: u32 = 8;
+    let dir = folder();
+    let journal = std::sync::Arc::new(at(&dir));
+    filled(&journal, DRAFTS);
+    let limit = |pages: i64| {
+        journal.with(|connection| {
+            let now: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            connection.pragma_update_and_check(None, "max_page_count", now + pages, |_| Ok(()))
+        })
+    };
+    limit(8).unwrap();
+    let mut acknowledged = vec![0; DRAFTS as usize];
+    let failed = loop {
+        let calls = acknowledged.iter().zip(1..).map(|(sequence, number)| {
+            let (journal, record) = (std::sync::Arc::clone(&journal), written(sequence + 1));
+            async move {
+                journal
+                    .append_with_others(ENGINE, &id(number), record)
+                    .await
+            }
+        });
+        let ended = futures::future::join_all(calls.collect::<Vec<_>>()).await;
+        let mut failed = Vec::new();
+        for (acknowledged, ended) in acknowledged.iter_mut().zip(ended) {
+            match ended {
+                Ok(appended) => {
+                    assert_eq!(appended, Appended::Done);
+                    *acknowledged += 1;
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        if !failed.is_empty() {
+            break failed;
+        }
+    };
+    assert!(failed.len() > 1, "they were entered together");
+    for error in failed {
+        check_error(
+            Err::<(), _>(error),
+            Kind::Unavailable,
+            &["journal.db", "full"],
+        );
+    }
+    for (acknowledged, number) in acknowledged.iter().zip(1..) {
+        let expected: Vec<u64> = (0..=*acknowledged).collect();
+        assert_eq!(sequences(&at(&dir), &id(number)), expected);
+    }
+    limit(1_000_000).unwrap();
+    let (first, next) = (id(1), written(acknowledged[0] + 1));
+    let again = journal.append_with_others(ENGINE, &first, next).await;
+    assert_eq!(again.unwrap(), Appended::Done);
 }

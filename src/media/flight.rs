@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
 
-use super::{Facts, again};
+use super::Facts;
 use crate::error::{Error, Result};
 
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -43,7 +43,7 @@ impl Flights {
         };
         let answer = question.await;
         self.settle(key, &answer);
-        answer.map_err(|error| again(&error))
+        answer.map_err(|error| error.again())
     }
 
     fn join<F>(&self, key: &str, ask: impl FnOnce() -> F) -> Result<Arc<Facts>, Shared<Question>>

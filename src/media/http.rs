@@ -95,7 +95,7 @@ impl Http {
         let clients = self
             .clients
             .get_or_init(|| clients(&self.limits, &self.access));
-        let clients = clients.as_ref().map_err(super::again)?;
+        let clients = clients.as_ref().map_err(Error::again)?;
         let here = url.host_str().is_some_and(|host| {
             let host = host.trim_matches(['[', ']']);
             host.eq_ignore_ascii_case("localhost")

@@ -261,7 +261,7 @@ impl Tool for AddAudio {
                 given,
             }),
         }));
-        let mut placed = engine.edit(self.target(), call, edit)?;
+        let mut placed = engine.edit(self.target(), call, edit).await?;
         placed.notes.extend(fitted.note.into_iter().chain(looked.note).chain(cut));
         Ok(placed)
     }
@@ -285,7 +285,7 @@ impl Tool for AddAudio {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

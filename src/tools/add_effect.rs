@@ -139,7 +139,7 @@ impl Tool for AddEffect {
             content: Content::Effect(Box::new(effect)),
             media: None,
         }));
-        engine.edit(self.target(), call, edit)
+        engine.edit(self.target(), call, edit).await
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
@@ -156,7 +156,7 @@ impl Tool for AddEffect {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

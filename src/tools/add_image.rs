@@ -340,7 +340,7 @@ impl Tool for AddImage {
                 given: Micros::ZERO,
             }),
         }));
-        let mut placed = engine.edit(self.target(), call, edit)?;
+        let mut placed = engine.edit(self.target(), call, edit).await?;
         placed.notes.extend(looked.note);
         Ok(placed)
     }
@@ -366,7 +366,7 @@ impl Tool for AddImage {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

@@ -179,7 +179,7 @@ impl Tool for AddSticker {
             })),
             media: None,
         }));
-        engine.edit(self.target(), call, edit)
+        engine.edit(self.target(), call, edit).await
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
@@ -193,7 +193,7 @@ impl Tool for AddSticker {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

@@ -325,7 +325,7 @@ impl Tool for AddSubtitle {
             look,
             cues: timed,
         }));
-        engine.edit(self.target(), call, edit)
+        engine.edit(self.target(), call, edit).await
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
@@ -340,7 +340,7 @@ impl Tool for AddSubtitle {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

@@ -597,7 +597,7 @@ impl Tool for AddText {
             content: segment::Content::Text(Box::new(text)),
             media: None,
         }));
-        engine.edit(self.target(), call, edit)
+        engine.edit(self.target(), call, edit).await
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
@@ -618,7 +618,7 @@ impl Tool for AddText {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

@@ -305,7 +305,7 @@ impl Tool for AddVideo {
                 given,
             }),
         }));
-        let mut placed = engine.edit(self.target(), call, edit)?;
+        let mut placed = engine.edit(self.target(), call, edit).await?;
         placed.notes.extend(fitted.note.into_iter().chain(looked.note));
         Ok(placed)
     }
@@ -327,7 +327,7 @@ impl Tool for AddVideo {
         arguments
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
 }

@@ -216,14 +216,14 @@ impl Tool for AddVideoKeyframe {
             width: 0.0,
             height: 0.0,
         };
-        let mut placed = engine.edit(target, call, edit)?;
+        let mut placed = engine.edit(target, call, edit).await?;
         if self.property_types.is_none() {
             placed.count = None;
         }
         Ok(placed)
     }
 
-    fn reply_to_api(reply: &Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         let mut output = reply.to_api(link);
         if let (Value::Object(output), Some(count)) = (&mut output, reply.count) {
             output.insert("added_keyframes_count".to_owned(), count.into());

@@ -75,13 +75,13 @@ impl Tool for CreateDraft {
             edition: engine.edition(),
         };
         Ok(Created {
-            draft_id: engine.create(new, call)?,
+            draft_id: engine.create(new, call).await?,
             backend: None,
             reason: None,
         })
     }
 
-    fn reply_to_api(reply: &Created, link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Created, link: &dyn Fn(&DraftId) -> String) -> Value {
         json!({ "draft_id": reply.draft_id, "draft_url": link(&reply.draft_id) })
     }
 }

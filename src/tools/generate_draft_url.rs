@@ -71,7 +71,7 @@ impl Tool for GenerateDraftUrl {
         Ok(Link::new(link.draft_url))
     }
 
-    fn reply_to_api(reply: &Link, _link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Link, _link: &dyn Fn(&DraftId) -> String) -> Value {
         json!({ "draft_url": reply.draft_url })
     }
 }

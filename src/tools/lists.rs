@@ -121,8 +121,8 @@ macro_rules! lists {
                 }
             }
 
-            fn reply_to_api(reply: &Names, _link: &dyn Fn(&DraftId) -> String) -> Value {
-                Value::Array(reply.names.clone())
+            fn reply_to_api(reply: Names, _link: &dyn Fn(&DraftId) -> String) -> Value {
+                Value::Array(reply.names)
             }
         }
     )* };

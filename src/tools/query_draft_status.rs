@@ -69,7 +69,7 @@ impl Tool for QueryDraftStatus {
         })
     }
 
-    fn reply_to_api(reply: &Status, _link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: Status, _link: &dyn Fn(&DraftId) -> String) -> Value {
         json!({
             "status": reply.status,
             "message": reply.message,

@@ -97,7 +97,7 @@ impl Tool for QueryScript {
         }
     }
 
-    fn reply_to_api(reply: &Script, _link: &dyn Fn(&DraftId) -> String) -> Value {
-        Value::String(reply.script.clone())
+    fn reply_to_api(reply: Script, _link: &dyn Fn(&DraftId) -> String) -> Value {
+        Value::String(reply.script)
     }
 }

@@ -224,7 +224,7 @@ impl Tool for SaveDraft {
         arguments
     }
 
-    fn reply_to_api(_reply: &Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(_reply: Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {
         json!({ "success": true, "draft_url": "" })
     }
 }

@@ -1,0 +1,153 @@
+//! What several calls enter at the same time, entered together: a transaction costs more than what is written in it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Appended, IMMEDIATE, Journal, NewDraft, Record};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+
+/// As long as calls come alone, one of so many looks whether another comes with it.
+const LOOKS: u32 = 16;
+
+/// What waits to be entered.
+#[derive(Debug, Default)]
+pub(super) struct Batch(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// The last ones that were entered were several.
+    crowded: bool,
+    /// How many were entered alone.
+    alone: u32,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    entry: Entry,
+    tell: oneshot::Sender<Result<bool>>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Draft(NewDraft, Record<String>),
+    Call(&'static str, DraftId, Record<String>),
+}
+
+impl Entry {
+    /// Whether there was a place for it.
+    fn enter(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        match self {
+            Self::Draft(row, record) => super::insert_draft(connection, row, record),
+            Self::Call(origin, draft, record) => super::insert(connection, origin, draft, record),
+        }
+    }
+}
+
+impl Batch {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether a call need not wait for others.
+    fn goes_alone(&mut self) -> bool {
+        if self.crowded || !self.waiting.is_empty() {
+            return false;
+        }
+        self.alone = self.alone.wrapping_add(1);
+        !self.alone.is_multiple_of(LOOKS)
+    }
+}
+
+impl Journal {
+    /// As [`Journal::create`], together with what others enter.
+    pub(crate) async fn create_with_others(
+        self: &Arc<Self>,
+        row: NewDraft,
+        record: Record<String>,
+    ) -> Result<()> {
+        if self.batch.lock().goes_alone() {
+            return self.create(&row, &record);
+        }
+        let (origin, id) = (row.origin.clone(), row.id.clone());
+        super::check_first(&id, &record)?;
+        if self.enter(Entry::Draft(row, record)).await? {
+            return Ok(());
+        }
+        Err(super::there_already(&origin, &id))
+    }
+
+    /// As [`Journal::append`], together with what others enter.
+    pub(crate) async fn append_with_others(
+        self: &Arc<Self>,
+        origin: &'static str,
+        draft: &DraftId,
+        record: Record<String>,
+    ) -> Result<Appended> {
+        if self.batch.lock().goes_alone() {
+            return self.append(origin, draft, &record);
+        }
+        let sequence = record.sequence;
+        if self
+            .enter(Entry::Call(origin, draft.clone(), record))
+            .await?
+        {
+            return Ok(Appended::Done);
+        }
+        self.not_appended(origin, draft, sequence)
+    }
+
+    async fn enter(self: &Arc<Self>, entry: Entry) -> Result<bool> {
+        let (tell, told) = oneshot::channel();
+        let is_first = {
+            let mut batch = self.batch.lock();
+            batch.waiting.push(Waiting { entry, tell });
+            batch.waiting.len() == 1
+        };
+        if is_first {
+            tokio::spawn(Arc::clone(self).enter_all());
+        }
+        told.await.unwrap_or_else(|_| {
+            Err(Error::internal("the journal was not written to the end")
+                .hint("look at the draft before you call again"))
+        })
+    }
+
+    /// Enters all that wait: all or nothing.
+    async fn enter_all(self: Arc<Self>) {
+        // Calls that are about to come are let in.
+        tokio::task::yield_now().await;
+        let waiting = {
+            let mut batch = self.batch.lock();
+            batch.crowded = batch.waiting.len() > 1;
+            std::mem::take(&mut batch.waiting)
+        };
+        let entered = self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
+            let entered: Vec<bool> = waiting
+                .iter()
+                .map(|waiting| waiting.entry.enter(&transaction))
+                .collect::<rusqlite::Result<_>>()?;
+            transaction.commit()?;
+            Ok(entered)
+        });
+        // Whoever no longer listens finds in the journal what became of it.
+        match entered {
+            Ok(entered) => {
+                for (waiting, entered) in waiting.into_iter().zip(entered) {
+                    let _ = waiting.tell.send(Ok(entered));
+                }
+            }
+            Err(error) => {
+                for waiting in waiting {
+                    let _ = waiting.tell.send(Err(error.again()));
+                }
+            }
+        }
+    }
+}
