@@ -1,0 +1,55 @@
+//! Puts the functions that every server executes side by side in the executable that is shipped: the system loads it
+//! by pieces of many pages, and scattered functions load nearly all of it. It is half of the memory of a server.
+//!
+//! `build/order.txt` has their names, hottest first; `scripts/order.py` makes it. A name that is not there any more
+//! is passed over, so a list from another compiler costs memory and nothing else.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+const LIST: &str = "build/order.txt";
+
+fn main() {
+    println!("cargo:rerun-if-changed={LIST}");
+    // Of the profiles only that of the shipped executable is optimised for size.
+    if variable("OPT_LEVEL") == "s" && links_with_lld() {
+        let list = Path::new(&variable("CARGO_MANIFEST_DIR")).join(LIST);
+        for argument in [
+            format!("--symbol-ordering-file={}", list.display()),
+            "--no-warn-symbol-ordering".to_owned(),
+        ] {
+            println!("cargo:rustc-link-arg-bins=-Wl,{argument}");
+        }
+    }
+}
+
+/// Whether rustc links with the LLD that comes with it, as it does where nobody wants it otherwise. Other linkers do
+/// not know such lists.
+fn links_with_lld() -> bool {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    let is_native = variable("TARGET") == TARGET && variable("HOST") == TARGET;
+    let wishes = variable("CARGO_ENCODED_RUSTFLAGS");
+    let is_default = env::var_os("RUSTC_LINKER").is_none()
+        && !["linker", "link-self-contained", "fuse-ld"]
+            .iter()
+            .any(|wish| wishes.contains(wish));
+    is_native && is_default && lld_is_there(TARGET)
+}
+
+fn lld_is_there(target: &str) -> bool {
+    let asked = Command::new(variable("RUSTC"))
+        .args(["--print", "sysroot"])
+        .output();
+    let Ok(answer) = asked else { return false };
+    let sysroot = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    Path::new(&sysroot)
+        .join("lib/rustlib")
+        .join(target)
+        .join("bin/rust-lld")
+        .is_file()
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
