@@ -32,7 +32,7 @@ use crate::engine::edit::{Edit, Outcome, Prepared};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
-use crate::journal::{Appended, ENGINE, Journal, Record, now_ms};
+use crate::journal::{Appended, ENGINE, Journal, Record};
 use crate::media::Media;
 use crate::settings::Settings;
 use crate::units::Edition;
@@ -280,7 +280,7 @@ impl Engine {
             }
         };
         let placed = reply(&draft.id, None, &prepared.outcome);
-        let record = record(draft.sequence, call, found, &placed)?;
+        let record = Record::of(draft.sequence, call, Some(found), &placed, VERSION)?;
         Ok(Some((prepared, placed, record)))
     }
 
@@ -338,7 +338,7 @@ impl Engine {
             edition: new.edition.name().to_owned(),
             reason: String::new(),
         };
-        let record = record(0, call, &found, &placed)?;
+        let record = Record::of(0, call, Some(&found), &placed, VERSION)?;
         self.journal.create_with_others(row, record).await?;
         let refreshed = Refreshed {
             media: 0,
@@ -479,23 +479,6 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
         ))
         .source(error)
     })
-}
-
-fn record(sequence: u64, call: &Call, found: &Found, reply: &Placed) -> Result<Record<String>> {
-    Ok(Record {
-        sequence,
-        tool: call.tool.to_owned(),
-        arguments: written(&call.arguments)?,
-        found: Some(written(found)?),
-        reply: written(reply)?,
-        engine_version: VERSION,
-        at_ms: now_ms(),
-    })
-}
-
-fn written(part: &impl Serialize) -> Result<String> {
-    serde_json::to_string(part)
-        .map_err(|error| Error::internal("a call cannot be written down").source(error))
 }
 
 fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {

@@ -16,8 +16,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 
@@ -139,6 +141,32 @@ pub(crate) enum Appended {
     Conflict,
 }
 
+impl Record<String> {
+    /// A call that was just carried out.
+    pub(crate) fn of(
+        sequence: u64,
+        call: &Call,
+        found: Option<&impl Serialize>,
+        reply: &impl Serialize,
+        engine_version: u32,
+    ) -> Result<Self> {
+        Ok(Self {
+            sequence,
+            tool: call.tool.to_owned(),
+            arguments: written(&call.arguments)?,
+            found: found.map(written).transpose()?,
+            reply: written(reply)?,
+            engine_version,
+            at_ms: now_ms(),
+        })
+    }
+}
+
+fn written(part: &(impl Serialize + ?Sized)) -> Result<String> {
+    serde_json::to_string(part)
+        .map_err(|error| Error::internal("a call cannot be written down").source(error))
+}
+
 impl Journal {
     /// The journal in `dir`, which is made when it is first needed.
     pub(crate) fn at(dir: impl AsRef<Path>) -> Self {
@@ -237,39 +265,15 @@ impl Journal {
         &self,
         origin: &str,
         draft: &DraftId,
-        record: &Record,
+        record: &Record<impl Json>,
     ) -> Result<u64> {
-        let added = self.with(|connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
-                     SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
-                         ?3, ?4, ?5, ?6, ?7, ?8
-                     FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
-                     RETURNING sequence",
-                )?
-                .query_row(
-                    params![
-                        draft.as_str(),
-                        origin,
-                        record.at_ms,
-                        record.engine_version,
-                        record.tool,
-                        record.arguments.text(),
-                        record.found,
-                        record.reply.text(),
-                    ],
-                    |row| row.get(0).map(i64::cast_unsigned),
-                )
-                .optional()
-        })?;
-        match added {
-            Some(sequence) => Ok(sequence),
-            None => {
-                // Why there is no such draft is asked now; one that was put back meanwhile is there again.
-                self.live(origin, draft)?;
-                self.append_next(origin, draft, record)
+        loop {
+            let added = self.with(|connection| insert_next(connection, origin, draft, record))?;
+            if let Some(sequence) = added {
+                return Ok(sequence);
             }
+            // Why there is no such draft is asked now; one that was put back meanwhile is there again.
+            self.live(origin, draft)?;
         }
     }
 
@@ -635,6 +639,37 @@ fn insert(
         }
         added => added.map(|_| true),
     }
+}
+
+/// Adds a call after the last one of its draft and gives its sequence, if there is such a draft.
+fn insert_next(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &Record<impl Json>,
+) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
+             SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
+                 ?3, ?4, ?5, ?6, ?7, ?8
+             FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
+             RETURNING sequence",
+        )?
+        .query_row(
+            params![
+                draft.as_str(),
+                origin,
+                record.at_ms,
+                record.engine_version,
+                record.tool,
+                record.arguments.text(),
+                record.found,
+                record.reply.text(),
+            ],
+            |row| row.get(0).map(i64::cast_unsigned),
+        )
+        .optional()
 }
 
 /// SQLite's integers are signed; no draft has 2⁶³ calls.

@@ -13,7 +13,7 @@ use crate::backend::evidence::{Evidence, Found};
 use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, NewDraft, Record};
+use crate::journal::{NewDraft, Record};
 use crate::manifest::{self, Route};
 use crate::tools::{self, Manner, Object, Request, Spec};
 
@@ -178,17 +178,12 @@ impl App {
             return Ok(());
         }
         let call = request.call();
-        let record = Record {
-            sequence: 0,
-            tool: call.tool.into(),
-            arguments: Value::Object(call.arguments.clone()),
-            found: None,
-            reply: reply.clone(),
-            engine_version: 0,
-            at_ms: journal::now_ms(),
-        };
+        let record = Record::of(0, call, None::<&()>, reply, 0)?;
         if let Some(draft) = request.draft() {
-            self.journal.append_next(&remote.base, draft, &record)?;
+            let journal = &self.journal;
+            journal
+                .append_next_with_others(&remote.base, draft, record)
+                .await?;
             return Ok(());
         }
         let Some(draft) = reply["draft_id"].as_str().map(|id| DraftId(id.into())) else {
@@ -204,7 +199,7 @@ impl App {
                 .unwrap_or_default(),
             reason: home.reason.clone().unwrap_or_default(),
         };
-        self.journal.create(&row, &record)?;
+        self.journal.create_with_others(row, record).await?;
         self.homes.put(&draft, &remote.base);
         Ok(())
     }

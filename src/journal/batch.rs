@@ -27,23 +27,30 @@ struct State {
 
 #[derive(Debug)]
 struct Waiting {
-    entry: Entry,
-    tell: oneshot::Sender<Result<bool>>,
+    entry: Arc<Entry>,
+    tell: oneshot::Sender<Result<Option<u64>>>,
 }
 
 #[derive(Debug)]
 enum Entry {
     Draft(NewDraft, Record<String>),
     Call(&'static str, DraftId, Record<String>),
+    Next(String, DraftId, Record<String>),
 }
 
 impl Entry {
-    /// Whether there was a place for it.
-    fn enter(&self, connection: &Connection) -> rusqlite::Result<bool> {
-        match self {
-            Self::Draft(row, record) => super::insert_draft(connection, row, record),
-            Self::Call(origin, draft, record) => super::insert(connection, origin, draft, record),
-        }
+    /// The sequence that it got, if there was a place for it.
+    fn enter(&self, connection: &Connection) -> rusqlite::Result<Option<u64>> {
+        let (entered, record) = match self {
+            Self::Draft(row, record) => (super::insert_draft(connection, row, record)?, record),
+            Self::Call(origin, draft, record) => {
+                (super::insert(connection, origin, draft, record)?, record)
+            }
+            Self::Next(origin, draft, record) => {
+                return super::insert_next(connection, origin, draft, record);
+            }
+        };
+        Ok(entered.then_some(record.sequence))
     }
 }
 
@@ -76,7 +83,11 @@ impl Journal {
         }
         let (origin, id) = (row.origin.clone(), row.id.clone());
         super::check_first(&id, &record)?;
-        if self.enter(Entry::Draft(row, record)).await? {
+        if self
+            .enter(&Arc::new(Entry::Draft(row, record)))
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
         Err(super::there_already(&origin, &id))
@@ -93,16 +104,36 @@ impl Journal {
             return self.append(origin, draft, &record);
         }
         let sequence = record.sequence;
-        if self
-            .enter(Entry::Call(origin, draft.clone(), record))
-            .await?
-        {
+        let entry = Arc::new(Entry::Call(origin, draft.clone(), record));
+        if self.enter(&entry).await?.is_some() {
             return Ok(Appended::Done);
         }
         self.not_appended(origin, draft, sequence)
     }
 
-    async fn enter(self: &Arc<Self>, entry: Entry) -> Result<bool> {
+    /// As [`Journal::append_next`], together with what others enter. It is entered although nobody waits for it any
+    /// more: what it tells of has happened.
+    pub(crate) async fn append_next_with_others(
+        self: &Arc<Self>,
+        origin: &str,
+        draft: &DraftId,
+        record: Record<String>,
+    ) -> Result<u64> {
+        if self.batch.lock().goes_alone() {
+            return self.append_next(origin, draft, &record);
+        }
+        let entry = Arc::new(Entry::Next(origin.to_owned(), draft.clone(), record));
+        loop {
+            if let Some(sequence) = self.enter(&entry).await? {
+                return Ok(sequence);
+            }
+            // Why there is no such draft is asked now; one that was put back meanwhile is there again.
+            self.live(origin, draft)?;
+        }
+    }
+
+    async fn enter(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Option<u64>> {
+        let entry = Arc::clone(entry);
         let (tell, told) = oneshot::channel();
         let is_first = {
             let mut batch = self.batch.lock();
@@ -129,7 +160,7 @@ impl Journal {
         };
         let entered = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
-            let entered: Vec<bool> = waiting
+            let entered: Vec<_> = waiting
                 .iter()
                 .map(|waiting| waiting.entry.enter(&transaction))
                 .collect::<rusqlite::Result<_>>()?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Barrier;
 use std::thread;
 
+use futures::FutureExt as _;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -700,7 +701,7 @@ async fn entries_that_come_together_are_answered_one_by_one() {
             _ => assert_eq!(appended.unwrap(), Appended::Done),
         }
     }
-    // One after the other, and from one that gives up waiting nothing is lost.
+    // One after the other.
     for sequence in 2..=40 {
         assert_eq!(append(1, sequence).await.unwrap(), Appended::Done);
     }
@@ -708,6 +709,22 @@ async fn entries_that_come_together_are_answered_one_by_one() {
     for number in 4..=DRAFTS {
         assert_eq!(sequences(&journal, &id(number)), [0, 1]);
     }
+    // At the end, wherever that is; and from those who give up waiting nothing is lost.
+    let next = |number| {
+        let journal = std::sync::Arc::clone(&journal);
+        async move {
+            journal
+                .append_next_with_others(ENGINE, &id(number), written(9))
+                .await
+        }
+    };
+    let added = futures::future::join_all([1, 4, 1, 3, 1].map(next)).await;
+    let added: Vec<_> = added.into_iter().map(Result::ok).collect();
+    assert_eq!(added, [Some(41), Some(2), Some(42), None, Some(43)]);
+    let given_up = (0..40).filter(|_| next(5).now_or_never().is_none());
+    assert!(given_up.count() > 0);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(sequences(&journal, &id(5)).len(), 42);
 }
 
 /// Where a transaction cannot be written, all that are in it hear so, and nothing of it is there.

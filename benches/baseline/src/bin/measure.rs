@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use bench::{Api, Report, Server, Streams, at, median};
 
 const DRAFT: &str = "dfd_cat_1700000000_0123abcd";
-const ROUNDS: usize = 5;
-const CALLS: usize = 2_000;
-const MANY: usize = 20_000;
+const ROUNDS: usize = 15;
+const CALLS: usize = 1_000;
+const MANY: usize = 10_000;
 
 /// The calls that are measured.
 trait Calls {
