@@ -19,6 +19,8 @@ pub(super) struct Batch(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<Waiting>,
+    /// Somebody is at it, and takes what comes meanwhile.
+    writing: bool,
     /// The last ones that were entered were several.
     crowded: bool,
     /// How many were entered alone.
@@ -63,7 +65,7 @@ impl Batch {
 impl State {
     /// Whether a call need not wait for others.
     fn goes_alone(&mut self) -> bool {
-        if self.crowded || !self.waiting.is_empty() {
+        if self.crowded || self.writing {
             return false;
         }
         self.alone = self.alone.wrapping_add(1);
@@ -138,10 +140,10 @@ impl Journal {
         let is_first = {
             let mut batch = self.batch.lock();
             batch.waiting.push(Waiting { entry, tell });
-            batch.waiting.len() == 1
+            !std::mem::replace(&mut batch.writing, true)
         };
         if is_first {
-            tokio::spawn(Arc::clone(self).enter_all());
+            tokio::spawn(Writer(Some(Arc::clone(self))).enter_all());
         }
         told.await.unwrap_or_else(|_| {
             Err(Error::internal("the journal was not written to the end")
@@ -149,15 +151,8 @@ impl Journal {
         })
     }
 
-    /// Enters all that wait: all or nothing.
-    async fn enter_all(self: Arc<Self>) {
-        // Calls that are about to come are let in.
-        tokio::task::yield_now().await;
-        let waiting = {
-            let mut batch = self.batch.lock();
-            batch.crowded = batch.waiting.len() > 1;
-            std::mem::take(&mut batch.waiting)
-        };
+    /// Enters all of them or nothing.
+    fn enter_together(&self, waiting: Vec<Waiting>) {
         let entered = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
             let entered: Vec<_> = waiting
@@ -179,6 +174,52 @@ impl Journal {
                     let _ = waiting.tell.send(Err(error.again()));
                 }
             }
+        }
+    }
+}
+
+/// Who enters what waits, until nothing does. Where it is given up, it leaves nothing behind.
+struct Writer(Option<Arc<Journal>>);
+
+impl Writer {
+    async fn enter_all(mut self) {
+        while let Some(journal) = self.0.clone() {
+            // Calls that are about to come are let in.
+            tokio::task::yield_now().await;
+            let waiting = {
+                let mut batch = journal.batch.lock();
+                if batch.waiting.is_empty() {
+                    batch.writing = false;
+                    self.0 = None;
+                    return;
+                }
+                batch.crowded = batch.waiting.len() > 1;
+                std::mem::take(&mut batch.waiting)
+            };
+            let is_of_servers = |waiting: &Waiting| matches!(*waiting.entry, Entry::Next(..));
+            if waiting.len() > 1 && waiting.iter().any(is_of_servers) {
+                // While it is written, other answers can come in.
+                let written = tokio::task::spawn_blocking(move || journal.enter_together(waiting));
+                if let Err(error) = written.await {
+                    tracing::error!("the journal was not written to the end: {error}");
+                }
+            } else {
+                journal.enter_together(waiting);
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let Some(journal) = self.0.take() else { return };
+        let left = {
+            let mut batch = journal.batch.lock();
+            batch.writing = false;
+            std::mem::take(&mut batch.waiting)
+        };
+        if !left.is_empty() && !std::thread::panicking() {
+            journal.enter_together(left);
         }
     }
 }
