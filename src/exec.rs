@@ -35,7 +35,7 @@ use crate::manifest::{self, LaneName, Manifest, Route};
 use crate::media::{self, Access, Media};
 use crate::metrics::{self, BreakerState, Metrics, Running};
 use crate::settings::{BackendChoice, Settings};
-use crate::tools::{Manner, Request, Spec, Turn};
+use crate::tools::{Manner, Object, Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
@@ -104,6 +104,8 @@ struct Attempt<'a> {
     route: &'a Route,
     backend: &'a Backend,
     context: &'a Context,
+    /// What a server is sent.
+    body: &'a Object,
     /// The end of its time, once it has had its first slot.
     until: Option<Instant>,
 }
@@ -317,11 +319,14 @@ impl App {
             if let Some(output) = self.fresh_list(&key, cache_s) {
                 return Ok(request.reply_from_api(Value::clone(&output))?);
             }
+            // A list is asked for without one.
+            let body = Object::new();
             let mut attempt = Attempt {
                 request,
                 route,
                 backend: &home.backend,
                 context,
+                body: &body,
                 until: None,
             };
             let ended = Box::pin(self.tries(&mut attempt, home)).await;
@@ -339,10 +344,13 @@ impl App {
         {
             self.still_there(draft)?;
         }
+        let body = match &home.backend {
+            Backend::Remote(_) => request.to_api(),
+            Backend::Embedded(_) => Object::new(),
+        };
         let _announced = match (&home.backend, request.draft()) {
-            (Backend::Remote(remote), Some(draft)) => {
-                ledger::evidence(request, route).map(|evidence| remote.announce(draft, evidence))
-            }
+            (Backend::Remote(remote), Some(draft)) => ledger::evidence(request, route, &body)
+                .map(|evidence| remote.announce(draft, evidence)),
             _ => None,
         };
         let mut attempt = Attempt {
@@ -350,6 +358,7 @@ impl App {
             route,
             backend: &home.backend,
             context,
+            body: &body,
             until: None,
         };
         let mut reply = match self.tries(&mut attempt, home).await {
@@ -430,6 +439,7 @@ impl App {
             route,
             backend,
             context,
+            body,
             ..
         } = *attempt;
         let _slot = match route.lane {
@@ -469,7 +479,7 @@ impl App {
                     }
                     _ => {
                         remote
-                            .call(request, route, &self.journal, until, progress)
+                            .call(request, body, route, &self.journal, until, progress)
                             .await
                     }
                 };

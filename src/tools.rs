@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::args::mend::{self, Comfort};
@@ -353,6 +353,11 @@ impl Spec {
 
 /// Reads the mended arguments as the tool's own struct.
 pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
+    // To know where one is takes longer than reading, and is of use only where something is wrong.
+    T::deserialize(&call.arguments).or_else(|_| typed_or_told(call))
+}
+
+fn typed_or_told<T: DeserializeOwned>(call: &Call) -> Result<T> {
     serde_path_to_error::deserialize(&call.arguments).map_err(|e| {
         let path = e.path().to_string();
         let fault = e.into_inner();
@@ -376,7 +381,7 @@ fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Req
 }
 
 fn reply_to_api<T: Tool>(reply: &Value, link: &dyn Fn(&DraftId) -> String) -> Result<Value> {
-    let reply = <T::Reply as serde::Deserialize>::deserialize(reply)
+    let reply = T::Reply::deserialize(reply)
         .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
     Ok(T::reply_to_api(reply, link))
 }

@@ -144,10 +144,11 @@ impl Remote {
         })
     }
 
-    /// Carries a call out there.
+    /// Carries a call out there: `body` is the request as the API takes it.
     pub(crate) async fn call(
         &self,
         request: &dyn Request,
+        body: &Object,
         route: &Route,
         journal: &Journal,
         until: Instant,
@@ -159,12 +160,11 @@ impl Remote {
         };
         request.only_here()?;
         let server = self.server(journal).await.map_err(Failure::unsent)?;
-        let body = request.to_api();
         let ask = if route.post.is_some() {
             Ask {
                 method: Method::POST,
                 path,
-                body: Some(&body),
+                body: Some(body),
                 until,
             }
         } else {

@@ -137,7 +137,7 @@ impl Handle {
 }
 
 fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
-    let json = serde_json::to_value(state)
+    let json = serde_json::to_string(state)
         .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
     journal.job_put(&journal::Job {
         id: id.to_owned(),

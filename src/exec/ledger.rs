@@ -26,11 +26,11 @@ pub(super) fn is_edit(spec: &Spec) -> bool {
     spec.routed && !spec.hints.read_only && !spec.hints.idempotent
 }
 
-/// What the call leaves in its draft, where that can be told.
-pub(super) fn evidence(request: &dyn Request, route: &Route) -> Option<Evidence> {
+/// What the call, which is sent as `body`, leaves in its draft, where that can be told.
+pub(super) fn evidence(request: &dyn Request, route: &Route, body: &Object) -> Option<Evidence> {
     request.draft()?;
     is_edit(request.spec())
-        .then(|| Evidence::of(route.path()?, &request.to_api()))
+        .then(|| Evidence::of(route.path()?, body))
         .flatten()
 }
 
@@ -64,7 +64,7 @@ impl App {
             let error = Error::new(failure.error.kind, what);
             Failure::lost(error.hint("look at the draft with `query_script` before you call again"))
         };
-        let Some(evidence) = evidence(request, route) else {
+        let Some(evidence) = evidence(request, route, &request.to_api()) else {
             return Err(unclear("what it does is not seen in the draft's document"));
         };
         let before = self

@@ -196,16 +196,7 @@ impl Writer {
                 batch.crowded = batch.waiting.len() > 1;
                 std::mem::take(&mut batch.waiting)
             };
-            let is_of_servers = |waiting: &Waiting| matches!(*waiting.entry, Entry::Next(..));
-            if waiting.len() > 1 && waiting.iter().any(is_of_servers) {
-                // While it is written, other answers can come in.
-                let written = tokio::task::spawn_blocking(move || journal.enter_together(waiting));
-                if let Err(error) = written.await {
-                    tracing::error!("the journal was not written to the end: {error}");
-                }
-            } else {
-                journal.enter_together(waiting);
-            }
+            journal.enter_together(waiting);
         }
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::{Journal, file, now_ms};
+use super::{Journal, Json, file, now_ms};
 use crate::draft::ids::DraftId;
 use crate::error::Result;
 
@@ -12,14 +12,14 @@ const KEEP_FINISHED_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// A piece of work: what it is, how far it got, and who is at it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Job {
+pub(crate) struct Job<J = Value> {
     pub id: String,
     /// What kind of work: `compose`, `save`.
     pub kind: String,
     /// The draft it works on, once it has one.
     pub draft: Option<DraftId>,
     /// How far it got, and in the end what came of it.
-    pub state: Value,
+    pub state: J,
     /// Whether it is over, well or badly.
     pub finished: bool,
     /// The process that is at it.
@@ -30,7 +30,7 @@ pub(crate) struct Job {
 
 impl Journal {
     /// Enters a job, or what became of it since.
-    pub(crate) fn job_put(&self, job: &Job) -> Result<()> {
+    pub(crate) fn job_put(&self, job: &Job<impl Json>) -> Result<()> {
         let now = now_ms();
         self.with(|connection| {
             connection
@@ -42,7 +42,7 @@ impl Journal {
                     job.id,
                     job.kind,
                     job.draft.as_ref().map(DraftId::as_str),
-                    job.state.to_string(),
+                    job.state.text(),
                     now,
                     job.finished,
                     job.pid,
