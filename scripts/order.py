@@ -158,6 +158,9 @@ def embedded(command, home):
     for start in range(50):
         client.call("add_text", draft_id=draft, text="a", start=start, end=start + 1)
     client.call("query_script", draft_id=draft)
+    picture = {"image_url": str(ROOT / "examples/media/picture.jpg"), "duration": 2}
+    texts = [{"text": "a", "start": start, "end": start + 1} for start in range(20)]
+    client.call("compose_draft", plan={"visuals": [picture] * 10, "texts": texts, "save": False})
     client.end()
 
 
