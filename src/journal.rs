@@ -30,6 +30,17 @@ pub(crate) use jobs::Job;
 /// The origin of drafts that the engine made; any other origin is a server's address.
 pub(crate) const ENGINE: &str = "engine";
 
+/// A column of the last call of the draft `key`.
+macro_rules! last {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM calls WHERE place BETWEEN key << 32 AND key << 32 | 4294967295 ORDER BY place DESC LIMIT 1)"
+        )
+    };
+}
+
 /// The drafts and their calls. Making one does no I/O: the file is opened by the first use.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -282,10 +293,10 @@ impl Journal {
         let rows: Vec<Stored> = self.with(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT sequence, tool, arguments, found, reply, engine_version, calls.at_ms
-                     FROM calls JOIN drafts ON drafts.key = calls.draft
-                     WHERE drafts.id = ?1 AND drafts.origin = ?2 AND sequence >= ?3
-                     ORDER BY sequence",
+                    "SELECT sequence, tool, arguments, found, reply, engine_version, at_ms
+                     FROM drafts JOIN calls ON place BETWEEN key << 32 | ?3 AND key << 32 | 4294967295
+                     WHERE id = ?1 AND origin = ?2
+                     ORDER BY place",
                 )?
                 .query_map(params![draft.as_str(), origin, signed(from)], Stored::read)?
                 .collect()
@@ -306,10 +317,11 @@ impl Journal {
     pub(crate) fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
         self.with(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT (SELECT max(sequence) FROM calls WHERE draft = key) FROM drafts
-                     WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
-                )?
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    last!("sequence"),
+                    " FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
+                ))?
                 .query_row(params![draft.as_str(), origin], |row| {
                     row.get(0).map(i64::cast_unsigned)
                 })
@@ -457,7 +469,10 @@ impl Journal {
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(IMMEDIATE)?;
             transaction.execute(
-                "DELETE FROM calls WHERE draft IN (SELECT key FROM drafts WHERE deleted_ms <= ?1)",
+                "DELETE FROM calls WHERE place IN (
+                     SELECT place FROM drafts
+                     JOIN calls ON place BETWEEN key << 32 AND key << 32 | 4294967295
+                     WHERE deleted_ms <= ?1)",
                 params![until_ms],
             )?;
             let gone = transaction.execute(
@@ -539,10 +554,13 @@ const IMMEDIATE: rusqlite::TransactionBehavior = rusqlite::TransactionBehavior::
 
 /// A draft's row. How many calls there are and when the last came is looked up, not kept, so that
 /// adding a call writes nothing but the call.
-const COLUMNS: &str = "origin, id, name, edition, reason, created_ms, \
-     max(changed_ms, (SELECT at_ms FROM calls WHERE draft = key ORDER BY sequence DESC LIMIT 1)) AS modified_ms, \
-     (SELECT max(sequence) + 1 FROM calls WHERE draft = key), \
-     saved_to, deleted_ms, moved_origin, moved_id";
+const COLUMNS: &str = concat!(
+    "origin, id, name, edition, reason, created_ms, max(changed_ms, ",
+    last!("at_ms"),
+    ") AS modified_ms, ",
+    last!("sequence"),
+    " + 1, saved_to, deleted_ms, moved_origin, moved_id"
+);
 
 fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     let moved_origin: Option<String> = row.get(10)?;
@@ -614,14 +632,18 @@ fn insert(
     record: &Record<impl Json>,
 ) -> rusqlite::Result<bool> {
     let added = connection
-        .prepare_cached(
-            "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
+        .prepare_cached(concat!(
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
              VALUES (
-                 (SELECT key FROM drafts
-                  WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
-                  AND ?3 = (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key)),
-                 ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
+                 coalesce(
+                     (SELECT key << 32 | ?3 FROM drafts
+                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
+                      AND ?3 = coalesce(",
+            last!("sequence"),
+            ", -1) + 1),
+                     -1),
+                 ?4, ?5, ?6, ?7, ?8, ?9)",
+        ))?
         .execute(params![
             draft.as_str(),
             origin,
@@ -649,13 +671,14 @@ fn insert_next(
     record: &Record<impl Json>,
 ) -> rusqlite::Result<Option<u64>> {
     connection
-        .prepare_cached(
-            "INSERT INTO calls (draft, sequence, at_ms, engine_version, tool, arguments, found, reply)
-             SELECT key, (SELECT coalesce(max(sequence), -1) + 1 FROM calls WHERE draft = key),
-                 ?3, ?4, ?5, ?6, ?7, ?8
+        .prepare_cached(concat!(
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
+             SELECT coalesce(",
+            last!("place"),
+            " + 1, key << 32), ?3, ?4, ?5, ?6, ?7, ?8
              FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
              RETURNING sequence",
-        )?
+        ))?
         .query_row(
             params![
                 draft.as_str(),
@@ -672,7 +695,7 @@ fn insert_next(
         .optional()
 }
 
-/// SQLite's integers are signed; no draft has 2⁶³ calls.
+/// SQLite's integers are signed, and a place has 32 bits for the sequence; no draft has as many calls.
 fn signed(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }

@@ -48,13 +48,14 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Requests are carried out on one thread: they are short, meet at the journal, and more threads would
-    /// only wait for each other. What is long has threads of its own.
+    /// Requests are carried out on two threads: they are short and meet at the journal, where one writes what has
+    /// come while the other reads and answers; more would only wait for each other. What is long has threads of its
+    /// own.
     pub(super) fn run(self, mut settings: Settings) -> anyhow::Result<ExitCode> {
         // This is the API: asking another one would be going in circles.
         settings.backend = BackendChoice::Embedded;
         let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+            .worker_threads(2)
             .enable_all()
             .build()?;
         let ended = runtime.block_on(self.serve(settings));

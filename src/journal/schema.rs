@@ -3,7 +3,9 @@
 use rusqlite::Connection;
 
 /// Step `n` takes a file from version `n` to `n + 1`. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[TABLES, CALLS_BY_PLACE];
+
+const TABLES: &str = "
     CREATE TABLE drafts (
         key          INTEGER PRIMARY KEY,
         origin       TEXT NOT NULL,
@@ -39,7 +41,28 @@ pub(super) const STEPS: &[&str] = &["
         finished   INTEGER NOT NULL,
         pid        INTEGER NOT NULL
     ) WITHOUT ROWID;
-"];
+";
+
+/// A call's draft and sequence in one number: a table of numbered rows keeps all rows in its leaves, and what comes
+/// at the end of it only writes the last one.
+const CALLS_BY_PLACE: &str = "
+    ALTER TABLE calls RENAME TO calls_by_draft;
+    CREATE TABLE calls (
+        place          INTEGER PRIMARY KEY CHECK (place >= 0),
+        draft          INTEGER AS (place >> 32),
+        sequence       INTEGER AS (place & 4294967295),
+        at_ms          INTEGER NOT NULL,
+        engine_version INTEGER NOT NULL,
+        tool           TEXT NOT NULL,
+        arguments      TEXT NOT NULL,
+        found          TEXT,
+        reply          TEXT NOT NULL
+    );
+    INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
+        SELECT draft << 32 | sequence, at_ms, engine_version, tool, arguments, found, reply
+        FROM calls_by_draft ORDER BY draft, sequence;
+    DROP TABLE calls_by_draft;
+";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

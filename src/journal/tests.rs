@@ -426,30 +426,62 @@ fn a_job_is_seen_by_other_processes_until_it_is_over() {
 }
 
 #[test]
-fn an_older_file_is_migrated_with_its_drafts() {
+fn an_older_file_is_migrated_with_its_calls() {
     let dir = folder();
-    filled(&at(&dir), 1);
     let path = dir.path().join("journal.db");
     let mut connection = Connection::open(&path).unwrap();
+    schema::migrate(&mut connection, &schema::STEPS[..1]).unwrap();
     assert_eq!(schema::version(&connection).unwrap(), 1);
-    let steps = [
-        schema::STEPS[0],
-        "ALTER TABLE drafts ADD COLUMN note TEXT",
-        "UPDATE drafts SET note = 'from ' || name",
-    ];
-    schema::migrate(&mut connection, &steps).unwrap();
-    schema::migrate(&mut connection, &steps).unwrap();
-    assert_eq!(schema::version(&connection).unwrap(), 3);
-    let note: String = connection
-        .query_row("SELECT note FROM drafts", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(note, "from Film 1");
+    for key in 1..=3 {
+        connection
+            .execute(
+                "INSERT INTO drafts (key, origin, id, name, edition, reason, created_ms, changed_ms)
+                 VALUES (?1, 'engine', ?2, 'Film', 'capcut', '', 1, 1)",
+                params![key, id(key).as_str()],
+            )
+            .unwrap();
+        for sequence in 0..key {
+            connection
+                .execute(
+                    "INSERT INTO calls VALUES (?1, ?2, 5, 1, 'add_text', ?3, NULL, '{}')",
+                    params![key, sequence, format!("[{key}, {sequence}]")],
+                )
+                .unwrap();
+        }
+    }
+    drop(connection);
+
+    let journal = at(&dir);
+    for key in 1..=3 {
+        let records = journal.records(ENGINE, &id(key), 0).unwrap();
+        let arguments: Vec<_> = records.iter().map(|record| &record.arguments).collect();
+        let wanted: Vec<_> = (0..key).map(|sequence| json!([key, sequence])).collect();
+        assert_eq!(arguments, wanted.iter().collect::<Vec<_>>());
+        assert_eq!(
+            journal.find(&id(key)).unwrap().unwrap().calls,
+            u64::from(key)
+        );
+        let next = record(key.into());
+        assert_eq!(
+            journal.append(ENGINE, &id(key), &next).unwrap(),
+            Appended::Done
+        );
+        assert_eq!(
+            journal.records(ENGINE, &id(key), key.into()).unwrap(),
+            [next]
+        );
+    }
+    drop(journal);
+
+    let mut connection = Connection::open(&path).unwrap();
+    schema::migrate(&mut connection, schema::STEPS).unwrap();
+    assert_eq!(schema::version(&connection).unwrap(), schema::STEPS.len());
 }
 
 #[test]
 fn a_step_that_fails_leaves_the_file_as_it_was() {
     let mut connection = Connection::open_in_memory().unwrap();
-    schema::migrate(&mut connection, schema::STEPS).unwrap();
+    schema::migrate(&mut connection, &schema::STEPS[..1]).unwrap();
     let steps = [
         schema::STEPS[0],
         "ALTER TABLE drafts ADD COLUMN note TEXT",
@@ -488,7 +520,7 @@ fn a_newer_file_is_refused_and_not_touched() {
         drop(connection);
         let before = fs::read(&path).unwrap();
         let journal = at(&dir);
-        let parts = ["journal.db", "up to 1", "--data-dir"];
+        let parts = ["journal.db", "up to 2", "--data-dir"];
         check_error(journal.list(false, 1, None), Kind::Unavailable, &parts);
         check_error(
             journal.create(&draft(ENGINE, 1), &record(0)),
