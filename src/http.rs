@@ -14,9 +14,13 @@ mod texts;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -174,8 +178,8 @@ impl Api {
         self.call(spec, arguments).await
     }
 
-    /// Carries a call out in a task of its own: as with the API, a client that goes away does not undo it,
-    /// and what goes wrong in it ends nothing else. The permit tells a stopping server that it still runs.
+    /// Carries a call out: as with the API, a client that goes away does not undo it, and what goes wrong in it
+    /// ends nothing else. The permit tells a stopping server that it still runs.
     async fn call(self: &Arc<Self>, spec: &'static Spec, arguments: Result<Object>) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return answer::busy(&format!(
@@ -183,12 +187,19 @@ impl Api {
             ));
         };
         let api = Arc::clone(self);
-        let work = tokio::spawn(async move {
+        let work = async move {
             let answer = api.carry_out(spec, arguments).await;
             drop(permit);
             answer
-        });
-        work.await.unwrap_or_else(|_| {
+        };
+        let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
+        let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        // What has to wait goes on in a task of its own; for the others one would only cost.
+        let done = match at_once {
+            Poll::Ready(done) => done.ok(),
+            Poll::Pending => tokio::spawn(work).await.ok().and_then(Result::ok),
+        };
+        done.unwrap_or_else(|| {
             let error = Error::internal("a fault of capcut-mcp's own stopped this call")
                 .hint("look at the draft before you call again, and report this");
             failed(spec, &error, None)

@@ -26,6 +26,8 @@ impl Eager {
             self.0.notified().await;
             let until = Instant::now() + AWAKE;
             while Instant::now() < until {
+                // Whoever has something to do goes first, such as the client with the answer.
+                std::thread::yield_now();
                 tokio::task::yield_now().await;
             }
         }
