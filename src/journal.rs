@@ -54,6 +54,8 @@ pub(crate) struct Journal {
 struct Open {
     connection: Connection,
     identity: Option<Identity>,
+    /// Rows that had been written when the log was last moved to the file.
+    moved: u64,
 }
 
 /// A call that was carried out, and what came of it; `J` is JSON, read or still to be written.
@@ -532,7 +534,9 @@ impl Journal {
             Some(current) => current,
             empty => empty.insert(self.place.open()?),
         };
-        work(&mut current.connection).map_err(|error| self.place.explain(error))
+        let done = work(&mut current.connection).map_err(|error| self.place.explain(error));
+        current.relieve(&self.place);
+        done
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Open>> {

@@ -1,10 +1,11 @@
 //! The journal's file: opening it, noticing that it was exchanged, and saying what is wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Open, schema};
 use crate::error::{Error, Kind, Result};
@@ -13,6 +14,9 @@ use crate::settings;
 /// How long another process may hold the file before a call fails. Writing takes microseconds; only
 /// a process that was stopped, or emptying a large trash, holds it for long.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Rows after which what is in the log is moved to the file: well before the log is so long that SQLite moves it itself.
+const MOVED_AFTER: u64 = 1_000;
 
 #[derive(Debug)]
 pub(super) enum Place {
@@ -51,6 +55,7 @@ impl Place {
         Ok(Open {
             connection,
             identity: identity(path),
+            moved: 0,
         })
     }
 
@@ -145,7 +150,38 @@ fn open_in_memory() -> rusqlite::Result<Open> {
     Ok(Open {
         connection,
         identity: None,
+        moved: 0,
     })
+}
+
+impl Open {
+    /// Has what many calls left in the log moved to the file by a thread of its own: the call that fills the log
+    /// would have to wait for the disk.
+    pub(super) fn relieve(&mut self, place: &Place) {
+        let Place::File(path) = place else { return };
+        let written = self.connection.total_changes();
+        if written - self.moved < MOVED_AFTER {
+            return;
+        }
+        self.moved = written;
+        let path = path.clone();
+        let moving = thread::Builder::new().spawn(move || {
+            if let Err(error) = move_log(&path) {
+                tracing::debug!("the journal's log was not moved to its file: {error}");
+            }
+        });
+        if let Err(error) = moving {
+            tracing::debug!("no thread moves the journal's log to its file: {error}");
+        }
+    }
+}
+
+/// Moves what nobody needs in the log any more. Where that fails, SQLite does it when the log is full.
+fn move_log(path: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Sets the connection up and gives the version the file has then; a newer file is left as it is.
@@ -159,7 +195,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<usize> {
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL;
          PRAGMA fullfsync = ON;
-         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA wal_autocheckpoint = 8000;
          PRAGMA journal_size_limit = 16777216;",
     )?;
     // What is in the log is as safe as what is in the file, and moving it takes time at the exit.
