@@ -4,7 +4,7 @@
 //! reported as interrupted, with what is needed to take it up again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -125,12 +125,26 @@ impl Handle {
     pub(crate) fn draft(&self, draft: &DraftId) {
         self.state
             .send_modify(|state| state.draft_id = Some(draft.clone()));
-        self.keep();
+        let state = self.state.borrow().clone();
+        self.keep(&state);
     }
 
-    fn keep(&self) {
-        let state = self.state.borrow().clone();
-        if let Err(error) = put(&self.journal, &self.id, self.kind, &state) {
+    /// Kept before it is told: who hears of the end may end the process.
+    fn end(&self, outcome: Result<Value>) {
+        let mut state = self.state.borrow().clone();
+        match outcome {
+            Ok(result) => {
+                state.status = Status::Done;
+                state.result = Some(result);
+            }
+            Err(error) => state.fail(&error),
+        }
+        self.keep(&state);
+        self.state.send_replace(state);
+    }
+
+    fn keep(&self, state: &State) {
+        if let Err(error) = put(&self.journal, &self.id, self.kind, state) {
             tracing::warn!(job = self.id, %error, "the job's state could not be kept");
         }
     }
@@ -154,6 +168,21 @@ struct Job {
     kind: &'static str,
     state: watch::Receiver<State>,
     cancel: CancellationToken,
+}
+
+/// The thread that jobs run on, so that a long one leaves those alone that clients are answered on. Made when the
+/// first job starts.
+fn thread() -> Option<&'static tokio::runtime::Handle> {
+    static THREAD: LazyLock<Option<tokio::runtime::Runtime>> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("jobs")
+            .enable_all()
+            .build()
+            .inspect_err(|error| tracing::warn!("jobs get no thread of their own: {error}"))
+            .ok()
+    });
+    THREAD.as_ref().map(tokio::runtime::Runtime::handle)
 }
 
 /// All jobs of this process; dropping it ends them.
@@ -225,17 +254,14 @@ impl Jobs {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         while running.try_join_next().is_some() {}
-        running.spawn(async move {
+        let work = async move {
             let outcome = work.await;
-            handle.state.send_modify(|state| match outcome {
-                Ok(result) => {
-                    state.status = Status::Done;
-                    state.result = Some(result);
-                }
-                Err(error) => state.fail(&error),
-            });
-            handle.keep();
-        });
+            handle.end(outcome);
+        };
+        match thread() {
+            Some(thread) => running.spawn_on(work, thread),
+            None => running.spawn(work),
+        };
         Ok(id)
     }
 
