@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt as _, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Plan;
 use super::report::{Outcome, Report};
@@ -174,45 +175,27 @@ pub(crate) async fn run(
     context: &Context,
     told: &(dyn Fn(&Line) + Send + Sync),
 ) -> Result<Vec<Line>> {
-    let known = earlier(options.report.as_deref());
-    let log = Log::open(options.report.as_deref())?;
-    let stop = context.cancel.child_token();
+    let batch = Arc::new(Batch {
+        app: Arc::clone(app),
+        known: earlier(options.report.as_deref()),
+        log: Log::open(options.report.as_deref())?,
+        stop: context.cancel.child_token(),
+        options: options.clone(),
+    });
     let total = entries.len() as f64;
     let mut ended = 0;
-    let mut work: Vec<BoxFuture<'_, Result<Line>>> = Vec::with_capacity(entries.len());
-    for (index, mut entry) in entries.into_iter().enumerate() {
-        let checked = entry.checked.take();
-        let print = fingerprint(&entry.plan)?;
-        let before = known.get(&(index, print.clone())).cloned();
-        let (log, stop) = (&log, &stop);
-        work.push(
-            async move {
-                if let Some(line) = before.clone().filter(Line::is_complete) {
-                    return Ok(line);
-                }
-                if stop.is_cancelled() {
-                    return Ok(Line::new(index, &entry, &print, "skipped"));
-                }
-                let job = Job {
-                    app,
-                    options,
-                    log,
-                    stop,
-                    index,
-                    entry: &entry,
-                    print: &print,
-                };
-                let before = before.and_then(|line| line.draft_id);
-                let line = job.run(before, checked).await?;
-                if options.stop_on_error && !line.is_complete() {
-                    stop.cancel();
-                }
-                Ok(line)
-            }
-            .boxed(),
-        );
-    }
-    let mut lines: Vec<Line> = futures::stream::iter(work)
+    let mut lines: Vec<Line> = futures::stream::iter(entries.into_iter().enumerate())
+        .map(|(index, entry)| {
+            let batch = Arc::clone(&batch);
+            // A task each: a fault of ours in one ends no other.
+            let job = AbortOnDropHandle::new(tokio::spawn(async move {
+                Job::new(batch, index, entry)?.in_its_turn().await
+            }));
+            job.map(|ended| {
+                let broken = |error| Err(Error::internal("a draft of the batch").source(error));
+                ended.unwrap_or_else(broken)
+            })
+        })
         .buffer_unordered(options.jobs.max(1))
         .inspect(|line: &Result<Line>| {
             if let Ok(line) = line {
@@ -236,38 +219,86 @@ pub(crate) async fn run(
     Ok(lines)
 }
 
-struct Job<'a> {
-    app: &'a Arc<App>,
-    options: &'a Options,
-    log: &'a Log,
-    stop: &'a tokio_util::sync::CancellationToken,
-    index: usize,
-    entry: &'a Entry,
-    print: &'a str,
+/// What the drafts of a batch have in common.
+struct Batch {
+    app: Arc<App>,
+    options: Options,
+    /// The last lines of an earlier report.
+    known: HashMap<(usize, String), Line>,
+    log: Log,
+    stop: CancellationToken,
 }
 
-impl Job<'_> {
+/// One draft of a batch.
+struct Job {
+    batch: Arc<Batch>,
+    index: usize,
+    entry: Entry,
+    print: String,
+}
+
+impl Job {
+    fn new(batch: Arc<Batch>, index: usize, entry: Entry) -> Result<Self> {
+        Ok(Self {
+            print: fingerprint(&entry.plan)?,
+            batch,
+            index,
+            entry,
+        })
+    }
+
+    /// Makes the draft, unless it stands in the report or the batch has been stopped.
+    async fn in_its_turn(mut self) -> Result<Line> {
+        let known = (self.index, self.print.clone());
+        let before = self.batch.known.get(&known).cloned();
+        if let Some(line) = before.clone().filter(Line::is_complete) {
+            return Ok(line);
+        }
+        if self.batch.stop.is_cancelled() {
+            return Ok(self.line("skipped"));
+        }
+        let checked = self.entry.checked.take();
+        let line = self
+            .run(before.and_then(|line| line.draft_id), checked)
+            .await?;
+        if self.batch.options.stop_on_error && !line.is_complete() {
+            self.batch.stop.cancel();
+        }
+        Ok(line)
+    }
+
+    fn line(&self, status: &str) -> Line {
+        Line::new(self.index, &self.entry, &self.print, status)
+    }
+
     async fn run(&self, mut resume: Option<DraftId>, mut checked: Option<Checked>) -> Result<Line> {
+        let Batch {
+            app,
+            options,
+            log,
+            stop,
+            ..
+        } = &*self.batch;
         let started = std::time::Instant::now();
         let context = Context {
-            cancel: self.stop.child_token(),
+            cancel: stop.child_token(),
             progress: None,
             cost: None,
         };
-        let mut line = Line::new(self.index, self.entry, self.print, "started");
-        for attempt in 0..=self.options.retries {
+        let mut line = self.line("started");
+        for attempt in 0..=options.retries {
             if attempt > 0 {
                 tokio::select! {
-                    () = tokio::time::sleep(self.options.retry_delay) => {}
-                    () = self.stop.cancelled() => break,
+                    () = tokio::time::sleep(options.retry_delay) => {}
+                    () = stop.cancelled() => break,
                 }
             }
             line.tries = attempt + 1;
             let begun = Mutex::new(None);
             let known = |draft: &DraftId| {
-                let mut line = Line::new(self.index, self.entry, self.print, "started");
+                let mut line = self.line("started");
                 line.draft_id = Some(draft.clone());
-                if let Err(error) = self.log.add(&line) {
+                if let Err(error) = log.add(&line) {
                     *begun
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
@@ -278,7 +309,7 @@ impl Job<'_> {
                 resume: resume.clone(),
                 known: &known,
             };
-            let outcome = compose(self.app, &self.entry.plan, taking, &context).await;
+            let outcome = compose(app, &self.entry.plan, taking, &context).await;
             if let Some(error) = begun
                 .into_inner()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -306,7 +337,7 @@ impl Job<'_> {
             }
         }
         line.ms = (started.elapsed().as_secs_f64() * 1e3).round();
-        self.log.add(&line)?;
+        log.add(&line)?;
         Ok(line)
     }
 }
