@@ -3,6 +3,8 @@
 //! Mending happens once, for all tools, by their schemas: names first, then notations such as
 //! `resolution`, then values. What cannot be mended is told in one error, a line per fault.
 
+use std::fmt::Arguments;
+
 use serde_json::{Number, Value};
 
 use super::position::Position;
@@ -159,6 +161,10 @@ impl Mending<'_> {
             let Comfort::Alias(alias, name) = *comfort else {
                 continue;
             };
+            // Few arguments are compared faster than a name is hashed.
+            if !arguments.keys().any(|given| given == alias) {
+                continue;
+            }
             if property(schema, alias).is_some() {
                 continue;
             }
@@ -224,8 +230,8 @@ impl Mending<'_> {
                     if is_blank(value, property) && !is_required {
                         absent.push(name.clone());
                     } else if !(path.is_empty() && self.is_position(name)) {
-                        let place = format!("{path}{}", self.sent_as(name, path));
-                        self.value(property, value, &place);
+                        let sent = self.sent_as(name, path);
+                        self.value(property, value, format_args!("{path}{sent}"));
                     }
                 }
                 _ if closed => {
@@ -301,7 +307,7 @@ impl Mending<'_> {
     }
 
     /// Mends a value and checks it against the schema of its place.
-    fn value(&mut self, schema: &Object, value: &mut Value, place: &str) {
+    fn value(&mut self, schema: &Object, value: &mut Value, place: Arguments<'_>) {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("");
         match kind {
             "integer" | "number" => {
@@ -352,7 +358,7 @@ impl Mending<'_> {
                         self.count(schema, list.len(), place);
                         if let Some(items) = items {
                             for (index, item) in list.iter_mut().enumerate() {
-                                self.value(items, item, &format!("{place}[{index}]"));
+                                self.value(items, item, format_args!("{place}[{index}]"));
                             }
                         }
                     }
@@ -370,7 +376,7 @@ impl Mending<'_> {
         }
     }
 
-    fn wrong(&mut self, place: &str, value: &Value, wanted: &str, schema: &Object) {
+    fn wrong(&mut self, place: Arguments<'_>, value: &Value, wanted: &str, schema: &Object) {
         let range = range(schema).map_or(String::new(), |range| format!(" ({range})"));
         self.faults.push(format!(
             "`{place}` is {}, which is not {wanted}{range}",
@@ -378,7 +384,7 @@ impl Mending<'_> {
         ));
     }
 
-    fn bounds(&mut self, schema: &Object, number: f64, value: &Value, place: &str) {
+    fn bounds(&mut self, schema: &Object, number: f64, value: &Value, place: Arguments<'_>) {
         let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
         let outside = bound("minimum").is_some_and(|low| number < low)
             || bound("maximum").is_some_and(|high| number > high)
@@ -391,7 +397,7 @@ impl Mending<'_> {
         }
     }
 
-    fn string(&mut self, schema: &Object, text: &str, place: &str) {
+    fn string(&mut self, schema: &Object, text: &str, place: Arguments<'_>) {
         if let Some(Value::Array(allowed)) = schema.get("enum")
             && !allowed.iter().any(|a| a == text)
         {
@@ -419,7 +425,7 @@ impl Mending<'_> {
         }
     }
 
-    fn count(&mut self, schema: &Object, count: usize, place: &str) {
+    fn count(&mut self, schema: &Object, count: usize, place: Arguments<'_>) {
         let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
         if let Some(low) = bound("minItems").filter(|low| (count as u64) < *low) {
             self.faults

@@ -1,6 +1,7 @@
 //! The plan: one struct for MCP, YAML, TOML and JSON; its placeholders, its paths, its schema.
 
 use std::collections::BTreeMap;
+use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -236,7 +237,7 @@ impl Plan {
         if let Value::Object(plan) = &mut value {
             plan.shift_remove("inputs");
         }
-        fill(&mut value, &inputs, "", &mut faults);
+        fill(&mut value, &inputs, format_args!(""), &mut faults);
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n"))
                 .hint("give a value with `--set name=value`, or in `inputs`"));
@@ -296,8 +297,14 @@ fn below(base: &Path, source: &str) -> Option<PathBuf> {
 }
 
 /// Fills `${name}` in every text. A text that is one placeholder takes the value itself, whatever its type.
-fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults: &mut Vec<String>) {
+fn fill(
+    value: &mut Value,
+    inputs: &BTreeMap<String, Value>,
+    path: Arguments<'_>,
+    faults: &mut Vec<String>,
+) {
     match value {
+        Value::String(text) if !text.contains("${") => {}
         Value::String(text) => {
             if let Some(name) = text
                 .strip_prefix("${")
@@ -330,24 +337,20 @@ fn fill(value: &mut Value, inputs: &BTreeMap<String, Value>, path: &str, faults:
         }
         Value::Array(list) => {
             for (index, item) in list.iter_mut().enumerate() {
-                fill(item, inputs, &format!("{path}[{index}]"), faults);
+                fill(item, inputs, format_args!("{path}[{index}]"), faults);
             }
         }
         Value::Object(object) => {
             for (key, item) in object.iter_mut() {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                fill(item, inputs, &path, faults);
+                let dot = if path.as_str() == Some("") { "" } else { "." };
+                fill(item, inputs, format_args!("{path}{dot}{key}"), faults);
             }
         }
         _ => {}
     }
 }
 
-fn unfilled(path: &str, name: &str, inputs: &BTreeMap<String, Value>) -> String {
+fn unfilled(path: Arguments<'_>, name: &str, inputs: &BTreeMap<String, Value>) -> String {
     let known = inputs
         .keys()
         .map(String::as_str)
