@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
 /// The `output` of the answer to a path and a body; none: there is no such path.
 type Answer = dyn Fn(&str, &[u8]) -> Option<String> + Send + Sync;
 
@@ -91,6 +93,38 @@ impl Api {
     }
 }
 
+/// The CPUs of this machine: one for the server under test, the others for its client and the API. Left alone, the
+/// system wakes a process sometimes on the CPU of the one that waits for it and sometimes on another, which takes
+/// longer than all that is measured here.
+pub struct Cpus {
+    servers: CpuSet,
+    others: CpuSet,
+}
+
+impl Cpus {
+    /// Keeps this thread, and the threads it makes from now on, to the CPUs that are not the server's.
+    pub fn divide() -> Self {
+        let all = sched_getaffinity(None).expect("Linux");
+        let (mut servers, mut others) = (all, all);
+        let last = (0..CpuSet::MAX_CPU).rfind(|cpu| all.is_set(*cpu));
+        if let (Some(last), true) = (last, all.count() > 1) {
+            servers = CpuSet::new();
+            servers.set(last);
+            others.unset(last);
+        }
+        sched_setaffinity(None, &others).expect("a CPU");
+        Self { servers, others }
+    }
+
+    /// What `spawn` spawns stays on the server's CPU.
+    pub fn server<T>(&self, spawn: impl FnOnce() -> T) -> T {
+        sched_setaffinity(None, &self.servers).expect("a CPU");
+        let spawned = spawn();
+        sched_setaffinity(None, &self.others).expect("a CPU");
+        spawned
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Streams {
     Pipes,
@@ -109,11 +143,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(program: &Path, api: &str, home: &Path, streams: Streams) -> Self {
-        Self::start_with(program, &[], api, home, streams)
-    }
-
-    pub fn start_with(
+    pub fn start(
         program: &Path,
         arguments: &[&str],
         api: &str,

@@ -146,7 +146,7 @@ fn result(line: &str) -> Value {
 /// A server that has looked at the API already.
 fn warm(ours: &Path, url: &str, home: &Path) -> Server {
     let arguments = ["serve", "--backend", "remote"];
-    let mut server = Server::start_with(ours, &arguments, url, home, Streams::Pipes);
+    let mut server = Server::start(ours, &arguments, url, home, Streams::Pipes);
     server.ready();
     call(
         &mut server,

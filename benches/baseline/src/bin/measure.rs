@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench::{Api, Report, Server, Streams, at, median};
+use bench::{Api, Cpus, Report, Server, Streams, at, median};
 
 const DRAFT: &str = "dfd_cat_1700000000_0123abcd";
 const ROUNDS: usize = 15;
@@ -83,8 +84,7 @@ fn main() {
         eprintln!("usage: measure OURS BASELINE");
         std::process::exit(2);
     };
-    let home = std::env::temp_dir().join(format!("capcut-mcp-measure-{}", std::process::id()));
-    std::fs::create_dir_all(&home).expect("a folder");
+    let cpus = Cpus::divide();
     let (api, url) = Api::start(|path, _| {
         Some(match path {
             "/create_draft" | "/add_text" => {
@@ -96,19 +96,48 @@ fn main() {
             _ => "[{\"name\":\"a\"}]".to_owned(),
         })
     });
+    let bench = Bench {
+        ours: ours.clone(),
+        baseline: baseline.clone(),
+        cpus,
+        api,
+        url,
+        home: std::env::temp_dir().join(format!("capcut-mcp-measure-{}", std::process::id())),
+    };
     let mut report = Report::default();
-
     for streams in [Streams::Pipes, Streams::Sockets] {
-        calls(&mut report, ours, baseline, &api, &url, &home, streams);
+        calls(&mut report, &bench, streams);
     }
-    process(&mut report, ours, &url, &home);
-    let _ = std::fs::remove_dir_all(&home);
+    process(&mut report, &bench);
+    let _ = std::fs::remove_dir_all(&bench.home);
     report.exit();
 }
 
+/// What all measurements need.
+struct Bench {
+    ours: PathBuf,
+    baseline: PathBuf,
+    cpus: Cpus,
+    api: Arc<Api>,
+    url: String,
+    home: PathBuf,
+}
+
+impl Bench {
+    fn home(&self, name: &str) -> PathBuf {
+        let home = self.home.join(name);
+        std::fs::create_dir_all(&home).expect("a folder");
+        home
+    }
+
+    fn server(&self, program: &Path, arguments: &[&str], home: &Path, streams: Streams) -> Server {
+        let start = || Server::start(program, arguments, &self.url, home, streams);
+        self.cpus.server(start)
+    }
+}
+
 /// Makes the draft that is then asked about, and warms up.
-fn prepared(program: &Path, url: &str, home: &Path, streams: Streams, makes_draft: bool) -> Server {
-    let mut server = Server::start(program, url, home, streams);
+fn prepared(mut server: Server, makes_draft: bool) -> Server {
     server.ready();
     if makes_draft {
         let answer = server.ask("tools/call", "{\"name\":\"create_draft\",\"arguments\":{}}");
@@ -118,23 +147,16 @@ fn prepared(program: &Path, url: &str, home: &Path, streams: Streams, makes_draf
     server
 }
 
-fn calls(
-    report: &mut Report,
-    ours: &Path,
-    baseline: &Path,
-    api: &Api,
-    url: &str,
-    home: &Path,
-    streams: Streams,
-) {
+fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
     println!("-- tools/call over {streams:?}");
-    let home = home.join(format!("{streams:?}"));
-    std::fs::create_dir_all(&home).expect("a folder");
+    let home = bench.home(&format!("{streams:?}"));
+    let api = &bench.api;
     let mut figures: HashMap<(&str, bool), Vec<f64>> = HashMap::new();
     for _ in 0..ROUNDS {
         // One after the other, so that both meet the same machine.
-        for (is_ours, program) in [(false, baseline), (true, ours)] {
-            let mut server = prepared(program, url, &home, streams, is_ours);
+        for (is_ours, program) in [(false, &bench.baseline), (true, &bench.ours)] {
+            let server = bench.server(program, &[], &home, streams);
+            let mut server = prepared(server, is_ours);
             let (requests, cpu) = (api.requests.load(Ordering::SeqCst), server.cpu());
             api.most
                 .store(api.open.load(Ordering::SeqCst), Ordering::SeqCst);
@@ -181,15 +203,15 @@ fn calls(
     );
 }
 
-fn process(report: &mut Report, ours: &Path, url: &str, home: &Path) {
+fn process(report: &mut Report, bench: &Bench) {
     println!("-- the process");
-    let home = home.join("process");
-    std::fs::create_dir_all(&home).expect("a folder");
+    let home = bench.home("process");
+    let ours = &bench.ours;
     let mut greeted = Vec::new();
     let mut ended = Vec::new();
     let mut lists = Vec::new();
     for _ in 0..30 {
-        let mut server = Server::start(ours, url, &home, Streams::Pipes);
+        let mut server = bench.server(ours, &[], &home, Streams::Pipes);
         greeted.push(server.spawned.elapsed().as_secs_f64() * 1e3);
         server.ready();
         server.id = 0;
@@ -212,7 +234,8 @@ fn process(report: &mut Report, ours: &Path, url: &str, home: &Path) {
         &format!("tools/list, {} bytes, always the same", lists[0].len()),
     );
 
-    let mut server = prepared(ours, url, &home, Streams::Pipes, true);
+    let server = bench.server(ours, &[], &home, Streams::Pipes);
+    let mut server = prepared(server, true);
     server.together(50_000, 64);
     server.one_by_one(50_000);
     report.bound(
@@ -225,7 +248,7 @@ fn process(report: &mut Report, ours: &Path, url: &str, home: &Path) {
     println!("-- edits, journalled before they are answered (no bound)");
     for backend in ["remote", "embedded"] {
         let arguments = ["serve", "--backend", backend];
-        let mut server = Server::start_with(ours, &arguments, url, &home, Streams::Pipes);
+        let mut server = bench.server(ours, &arguments, &home, Streams::Pipes);
         server.ready();
         let answer = server.ask("tools/call", "{\"name\":\"create_draft\",\"arguments\":{}}");
         let draft = answer.split("dfd_cat_").nth(1).expect("a draft");
