@@ -18,6 +18,7 @@ use hyper::{Method, Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -115,6 +116,16 @@ impl Way {
 struct Link {
     sender: SendRequest<Full<Bytes>>,
     connection: JoinHandle<()>,
+    /// Where that task runs.
+    home: runtime::Id,
+}
+
+impl Link {
+    /// The place is given back with the connection, not before.
+    async fn close(self) {
+        drop(self.sender);
+        let _ = tokio::time::timeout(CLOSING, self.connection).await;
+    }
 }
 
 /// How long the end of a connection is waited for.
@@ -155,12 +166,16 @@ impl Near {
 
     async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
         let mut request = self.request(message).map_err(Unanswered::Ours)?;
+        let home = Handle::current().id();
         let (link, reply) = loop {
-            let waiting = self.idle().pop();
-            let fresh = waiting.is_none();
-            let mut link = match waiting {
-                Some(link) => link,
-                None => self.open().await?,
+            let (mut link, fresh) = match self.waiting(home) {
+                Some(link) if link.home == home => (link, false),
+                elsewhere => {
+                    if let Some(link) = elsewhere {
+                        link.close().await;
+                    }
+                    (self.open().await?, true)
+                }
             };
             if link.sender.ready().await.is_err() && !fresh {
                 continue;
@@ -176,9 +191,7 @@ impl Near {
         };
         let reply = whole(reply, limit).await?;
         if ends(&reply.head) {
-            // The place is given back with the connection, not before.
-            drop(link.sender);
-            let _ = tokio::time::timeout(CLOSING, link.connection).await;
+            link.close().await;
         } else {
             self.idle().push(link);
         }
@@ -221,7 +234,21 @@ impl Near {
         let connection = tokio::spawn(async {
             let _ = connection.await;
         });
-        Ok(Link { sender, connection })
+        Ok(Link {
+            sender,
+            connection,
+            home: Handle::current().id(),
+        })
+    }
+
+    /// A connection that waits for a request, of this thread if there is one: one that is served elsewhere costs two
+    /// wakings a request, more than a new one in the long run.
+    fn waiting(&self, home: runtime::Id) -> Option<Link> {
+        let mut idle = self.idle();
+        match idle.iter().rposition(|link| link.home == home) {
+            Some(index) => Some(idle.remove(index)),
+            None => idle.pop(),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
@@ -315,7 +342,82 @@ pub(crate) fn is_loopback(base: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
     use super::*;
+    use crate::manifest::Manifest;
+
+    /// A server that keeps connections; what it counts: connections in all, and open ones.
+    fn server() -> (String, Arc<[AtomicUsize; 2]>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let counted = Arc::clone(&counts);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let counts = Arc::clone(&counted);
+                counts[0].fetch_add(1, Ordering::SeqCst);
+                counts[1].fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+                        if line.is_empty() {
+                            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                            (&stream).write_all(answer).unwrap();
+                        }
+                    }
+                    counts[1].fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        (base, counts)
+    }
+
+    #[test]
+    fn a_connection_serves_its_own_thread_and_makes_way_for_another() {
+        let (base, counts) = server();
+        let api = Manifest::built_in().api;
+        let wire = Arc::new(Wire::default());
+        let threads = [(); 2].map(|()| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap()
+        });
+        let ask = |thread: usize| {
+            let (wire, base, api) = (Arc::clone(&wire), base.clone(), api.clone());
+            let asked = threads[thread].spawn(async move {
+                let message = Message {
+                    method: Method::GET,
+                    path: "/",
+                    body: None,
+                };
+                wire.send(&base, &api, message, 10).await.is_ok()
+            });
+            assert!(threads[thread].block_on(asked).unwrap());
+        };
+        let opened = |asked: &[usize]| {
+            for thread in asked {
+                ask(*thread);
+            }
+            counts[0].load(Ordering::SeqCst)
+        };
+        assert_eq!(opened(&[0, 0, 0]), 1);
+        assert_eq!(opened(&[1, 1]), 2, "each thread has its own");
+        assert_eq!(opened(&[0]), 3);
+        let patience = std::time::Instant::now() + Duration::from_secs(10);
+        while counts[1].load(Ordering::SeqCst) > 1 {
+            assert!(
+                std::time::Instant::now() < patience,
+                "the others are closed"
+            );
+            thread::yield_now();
+        }
+    }
 
     #[test]
     fn loopback_is_told_from_other_hosts() {
