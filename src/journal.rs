@@ -627,76 +627,76 @@ fn insert_draft(
     Ok(added > 0)
 }
 
-/// Adds a call after the last one of its draft, in one statement and so all or nothing. There is no place for it
-/// if the draft is unknown, in the trash or elsewhere, or if its last call is not the one before.
+/// Adds a call to the draft ?1 of ?2, in one statement and so all or nothing. Where the draft is unknown, in the trash
+/// or elsewhere, or has no such place for it, its place is refused.
+macro_rules! insert_at {
+    ($place:expr) => {
+        concat!(
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
+             VALUES (
+                 coalesce(
+                     (SELECT ",
+            $place,
+            " FROM drafts
+                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL),
+                     -1),
+                 ?4, ?5, ?6, ?7, ?8, ?9)"
+        )
+    };
+}
+
+/// Adds a call after the last one of its draft, if that is the one before.
 fn insert(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
     record: &Record<impl Json>,
 ) -> rusqlite::Result<bool> {
-    let added = connection
-        .prepare_cached(concat!(
-            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
-             VALUES (
-                 coalesce(
-                     (SELECT key << 32 | ?3 FROM drafts
-                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
-                      AND ?3 = coalesce(",
-            last!("sequence"),
-            ", -1) + 1),
-                     -1),
-                 ?4, ?5, ?6, ?7, ?8, ?9)",
-        ))?
-        .execute(params![
-            draft.as_str(),
-            origin,
-            signed(record.sequence),
-            record.at_ms,
-            record.engine_version,
-            record.tool,
-            record.arguments.text(),
-            record.found,
-            record.reply.text(),
-        ]);
-    match added {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            Ok(false)
-        }
-        added => added.map(|_| true),
-    }
+    const SQL: &str = insert_at!(concat!(
+        "CASE WHEN ?3 = coalesce(",
+        last!("sequence"),
+        ", -1) + 1 THEN key << 32 | ?3 END"
+    ));
+    execute_insert(SQL, connection, origin, draft, record)
 }
 
-/// Adds a call after the last one of its draft and gives its sequence, if there is such a draft.
+/// Adds a call after the last one of its draft, whichever that is, and gives its sequence.
 fn insert_next(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
     record: &Record<impl Json>,
 ) -> rusqlite::Result<Option<u64>> {
-    connection
-        .prepare_cached(concat!(
-            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply)
-             SELECT coalesce(",
-            last!("place"),
-            " + 1, key << 32), ?3, ?4, ?5, ?6, ?7, ?8
-             FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL
-             RETURNING sequence",
-        ))?
-        .query_row(
-            params![
-                draft.as_str(),
-                origin,
-                record.at_ms,
-                record.engine_version,
-                record.tool,
-                record.arguments.text(),
-                record.found,
-                record.reply.text(),
-            ],
-            |row| row.get(0).map(i64::cast_unsigned),
-        )
-        .optional()
+    const SQL: &str = insert_at!(concat!("coalesce(", last!("place"), " + 1, key << 32)"));
+    let entered = execute_insert(SQL, connection, origin, draft, record)?;
+    let sequence = connection.last_insert_rowid() & i64::from(u32::MAX);
+    Ok(entered.then_some(sequence.cast_unsigned()))
+}
+
+fn execute_insert(
+    sql: &str,
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &Record<impl Json>,
+) -> rusqlite::Result<bool> {
+    let added = connection.prepare_cached(sql)?.execute(params![
+        draft.as_str(),
+        origin,
+        signed(record.sequence),
+        record.at_ms,
+        record.engine_version,
+        record.tool,
+        record.arguments.text(),
+        record.found,
+        record.reply.text(),
+    ]);
+    match added {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Ok(false)
+        }
+        added => added.map(|_| true),
+    }
 }
 
 /// SQLite's integers are signed, and a place has 32 bits for the sequence; no draft has as many calls.
