@@ -121,35 +121,39 @@ impl Line {
     /// Lets all go whom no earlier call holds back.
     fn advance(&mut self) {
         let mut earlier = Earlier::default();
-        for entry in &mut self.entries {
+        for Entry { turn, go, .. } in &mut self.entries {
             if earlier.alone {
                 break;
             }
-            if entry.go.is_some()
-                && !earlier.holds_back(&entry.turn, &self.open)
-                && let Some(go) = entry.go.take()
+            let opens = match turn {
+                Turn::Track { track, .. } => !self.open.contains(track),
+                Turn::Alone | Turn::Free => false,
+            };
+            if go.is_some()
+                && !earlier.holds_back(turn, opens)
+                && let Some(go) = go.take()
             {
                 // Who no longer listens is about to leave the line.
                 let _ = go.send(());
             }
-            earlier.add(&entry.turn, &self.open);
+            earlier.add(turn, opens);
         }
     }
 }
 
-/// What the calls before one are at.
+/// What the calls before one are at. They are few: a list is searched faster than a name is hashed.
 #[derive(Default)]
-struct Earlier {
+struct Earlier<'a> {
     any: bool,
     alone: bool,
     /// Tracks in use, and whether the next call there has to wait.
-    tracks: HashMap<String, bool>,
-    groups: HashSet<Group>,
-    opening: HashSet<Group>,
+    tracks: Vec<(&'a str, bool)>,
+    groups: Vec<Group>,
+    opening: Vec<Group>,
 }
 
-impl Earlier {
-    fn add(&mut self, turn: &Turn, open: &HashSet<String>) {
+impl<'a> Earlier<'a> {
+    fn add(&mut self, turn: &'a Turn, opens: bool) {
         match turn {
             Turn::Free => return,
             Turn::Alone => self.alone = true,
@@ -158,19 +162,21 @@ impl Earlier {
                 track,
                 dependent,
             } => {
-                let opens = !open.contains(track);
                 let exclusive = *dependent || opens;
-                *self.tracks.entry(track.clone()).or_default() |= exclusive;
-                self.groups.insert(*group);
+                match self.tracks.iter_mut().find(|(name, _)| name == track) {
+                    Some((_, waits)) => *waits |= exclusive,
+                    None => self.tracks.push((track, exclusive)),
+                }
+                add(&mut self.groups, *group);
                 if opens {
-                    self.opening.insert(*group);
+                    add(&mut self.opening, *group);
                 }
             }
         }
         self.any = true;
     }
 
-    fn holds_back(&self, turn: &Turn, open: &HashSet<String>) -> bool {
+    fn holds_back(&self, turn: &Turn, opens: bool) -> bool {
         match turn {
             Turn::Free => false,
             Turn::Alone => self.any,
@@ -179,11 +185,11 @@ impl Earlier {
                 track,
                 dependent,
             } => {
-                let opens = !open.contains(track);
                 let on_track = self
                     .tracks
-                    .get(track)
-                    .is_some_and(|exclusive| *exclusive || *dependent || opens);
+                    .iter()
+                    .find(|(name, _)| name == track)
+                    .is_some_and(|(_, exclusive)| *exclusive || *dependent || opens);
                 let in_group = match group {
                     // The server makes a video track of its own before the first one that was asked for.
                     Group::Visual => {
@@ -194,6 +200,12 @@ impl Earlier {
                 self.alone || on_track || in_group
             }
         }
+    }
+}
+
+fn add(groups: &mut Vec<Group>, group: Group) {
+    if !groups.contains(&group) {
+        groups.push(group);
     }
 }
 
