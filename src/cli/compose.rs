@@ -250,7 +250,7 @@ impl Compose {
         let mut faults = Vec::new();
         for file in &self.files {
             for (label, value) in plans(file)? {
-                match Plan::from_value(value, &set, folder(file).as_deref()) {
+                match Plan::from_value(&value, &set, folder(file).as_deref()) {
                     Ok(plan) => entries.push(Entry {
                         label,
                         plan,

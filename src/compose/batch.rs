@@ -387,7 +387,7 @@ pub(crate) fn from_template(
     let mut entries = Vec::with_capacity(rows.len());
     let mut faults = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        match Plan::from_value(template.clone(), row, base) {
+        match Plan::from_value(template, row, base) {
             Ok(plan) => entries.push(Entry {
                 label: format!("line {}", index + 1),
                 plan,

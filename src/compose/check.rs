@@ -79,11 +79,25 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
         }
     }
 
-    let placed = layout::lay_out(items.clone(), &Lengths::new(), all);
+    let mut placed = layout::lay_out(items.clone(), &Lengths::new(), all);
     // Of a looped sound the first turn stands for all.
-    let placed: Vec<&Item> = placed.iter().filter(|item| !item.is_repeated()).collect();
-    for item in &placed {
-        let found = match item.spec.read(item.arguments.clone(), Manner::Strict) {
+    placed.retain(|item| !item.is_repeated());
+    let mut others = layout::conflicts(placed.iter());
+    if draft.is_none() && all {
+        others.extend(without_track(&placed));
+    }
+    // What a server can read is known to the server.
+    if let Ok(Backend::Embedded(engine)) = &keeper {
+        let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
+            .iter()
+            .map(|item| look(engine, item).boxed())
+            .collect();
+        let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
+        others.extend(looked.into_iter().flatten());
+    }
+    for mut item in placed {
+        let arguments = std::mem::take(&mut item.arguments);
+        let found = match item.spec.read(arguments, Manner::Strict) {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
                 if remote && let Err(error) = request.only_here() {
@@ -99,19 +113,7 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
             }
         }
     }
-    faults.extend(layout::conflicts(placed.iter().copied()));
-    if draft.is_none() && all {
-        faults.extend(without_track(&placed));
-    }
-    // What a server can read is known to the server.
-    if let Ok(Backend::Embedded(engine)) = &keeper {
-        let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
-            .iter()
-            .map(|item| look(engine, item).boxed())
-            .collect();
-        let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
-        faults.extend(looked.into_iter().flatten());
-    }
+    faults.extend(others);
     refuse(faults)?;
     keeper?;
     Ok(Checked { items, create })
@@ -126,7 +128,7 @@ pub(crate) fn refuse(faults: Vec<String>) -> Result<()> {
 }
 
 /// Keyframes on tracks that nothing in the plan stands on.
-fn without_track(items: &[&Item]) -> Vec<String> {
+fn without_track(items: &[Item]) -> Vec<String> {
     let (keyframes, others): (Vec<&Item>, Vec<&Item>) = items
         .iter()
         .partition(|item| item.section == Section::Keyframes);

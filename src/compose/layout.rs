@@ -490,7 +490,7 @@ mod tests {
 
     /// The calls of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
     fn laid_out(plan: Value) -> Vec<Item> {
-        let plan = Plan::from_value(plan, &std::collections::BTreeMap::new(), None).unwrap();
+        let plan = Plan::from_value(&plan, &std::collections::BTreeMap::new(), None).unwrap();
         let (items, faults) = decode(&plan);
         assert_eq!(faults, [""; 0]);
         let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];

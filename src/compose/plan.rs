@@ -1,5 +1,6 @@
 //! The plan: one struct for MCP, YAML, TOML and JSON; its placeholders, its paths, its schema.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
@@ -223,26 +224,22 @@ impl Plan {
 
     /// Reads a plan from a value: placeholders filled, relative paths made absolute below `base`.
     pub(crate) fn from_value(
-        mut value: Value,
+        value: &Value,
         set: &BTreeMap<String, Value>,
         base: Option<&Path>,
     ) -> Result<Self> {
-        let mut inputs: BTreeMap<String, Value> = value
-            .get("inputs")
-            .and_then(Value::as_object)
-            .map(|inputs| inputs.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
-            .unwrap_or_default();
+        let own = value.get("inputs").and_then(Value::as_object);
+        let own = own.into_iter().flatten();
+        let mut inputs: BTreeMap<String, Value> = own
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         inputs.extend(set.iter().map(|(k, v)| (k.clone(), v.clone())));
-        let mut faults = Vec::new();
-        if let Value::Object(plan) = &mut value {
-            plan.shift_remove("inputs");
-        }
-        fill(&mut value, &inputs, format_args!(""), &mut faults);
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults.join("\n"))
-                .hint("give a value with `--set name=value`, or in `inputs`"));
-        }
-        let mut plan: Self = serde_path_to_error::deserialize(value).map_err(|e| {
+        let value = if value.get("inputs").is_some() || has_placeholder(value) {
+            Cow::Owned(filled(value.clone(), &inputs)?)
+        } else {
+            Cow::Borrowed(value)
+        };
+        let mut plan: Self = serde_path_to_error::deserialize(&*value).map_err(|e| {
             let path = e.path().to_string();
             Error::invalid(format!("plan: `{path}`: {}", e.into_inner())).hint(format!(
                 "the keys of a plan are {}; `capcut-mcp tools --plan-schema` tells all",
@@ -296,6 +293,29 @@ fn below(base: &Path, source: &str) -> Option<PathBuf> {
     is_path.then(|| base.join(source))
 }
 
+fn has_placeholder(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Array(list) => list.iter().any(has_placeholder),
+        Value::Object(object) => object.values().any(has_placeholder),
+        _ => false,
+    }
+}
+
+/// A plan without its inputs, every placeholder filled.
+fn filled(mut value: Value, inputs: &BTreeMap<String, Value>) -> Result<Value> {
+    if let Value::Object(plan) = &mut value {
+        plan.shift_remove("inputs");
+    }
+    let mut faults = Vec::new();
+    fill(&mut value, inputs, format_args!(""), &mut faults);
+    if !faults.is_empty() {
+        return Err(Error::invalid(faults.join("\n"))
+            .hint("give a value with `--set name=value`, or in `inputs`"));
+    }
+    Ok(value)
+}
+
 /// Fills `${name}` in every text. A text that is one placeholder takes the value itself, whatever its type.
 fn fill(
     value: &mut Value,
@@ -304,7 +324,6 @@ fn fill(
     faults: &mut Vec<String>,
 ) {
     match value {
-        Value::String(text) if !text.contains("${") => {}
         Value::String(text) => {
             if let Some(name) = text
                 .strip_prefix("${")
@@ -374,7 +393,7 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), v.clone()))
             .collect();
-        Plan::from_value(value, &set, Some(Path::new("/plans")))
+        Plan::from_value(&value, &set, Some(Path::new("/plans")))
     }
 
     #[test]

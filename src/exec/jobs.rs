@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -45,7 +46,7 @@ pub(crate) enum Status {
 pub(crate) struct State {
     pub status: Status,
     /// What was asked for, enough to take it up again.
-    pub request: Value,
+    pub request: Box<RawValue>,
     pub draft_id: Option<DraftId>,
     pub done: f64,
     pub total: Option<f64>,
@@ -114,10 +115,12 @@ impl Handle {
     }
 
     pub(crate) fn step(&self, step: &Step) {
-        self.state.send_modify(|state| {
+        self.state.send_if_modified(|state| {
             state.done = step.done;
             state.total = step.total;
             state.message.clone_from(&step.message);
+            // It is there for whoever looks; those who wait for the end are not woken.
+            false
         });
     }
 
@@ -202,12 +205,19 @@ impl Jobs {
     }
 
     /// Starts `work`, which is told its handle. The job is in the journal before this returns.
-    pub(crate) fn start<F, W>(&self, kind: &'static str, request: Value, work: F) -> Result<String>
+    pub(crate) fn start<F, W>(
+        &self,
+        kind: &'static str,
+        request: &impl Serialize,
+        work: F,
+    ) -> Result<String>
     where
         F: FnOnce(Handle) -> W,
         W: Future<Output = Result<Value>> + Send + 'static,
     {
         let id = format!("job_{}", uuid::Uuid::new_v4().simple());
+        let request = serde_json::value::to_raw_value(request)
+            .map_err(|e| Error::internal("a job's request cannot be written as JSON").source(e))?;
         let state = State {
             status: Status::Running,
             request,
@@ -364,7 +374,7 @@ impl Jobs {
                 format!("running jobs: {}", running.join(", "))
             })
         })?;
-        let mut state: State = serde_json::from_value(row.state)
+        let mut state: State = serde_json::from_str(&row.state)
             .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
         if state.status == Status::Running && !alive(state.process) {
             state.status = Status::Interrupted;
@@ -396,9 +406,9 @@ impl App {
         let cancel = context.cancel.clone();
         let name = request.spec().name;
         let draft = request.draft().cloned();
-        let asked = Value::Object(request.call().arguments.clone());
+        let asked = request.call().arguments.clone();
         let app = self.clone();
-        let id = self.jobs.start(name, asked, move |handle| async move {
+        let id = self.jobs.start(name, &asked, move |handle| async move {
             if let Some(draft) = &draft {
                 handle.draft(draft);
             }
@@ -445,7 +455,7 @@ mod tests {
     async fn a_job_is_waited_for_and_found_again() {
         let jobs = jobs();
         let id = jobs
-            .start("test", json!({"a": 1}), async |_| Ok(json!({"b": 2})))
+            .start("test", &json!({"a": 1}), async |_| Ok(json!({"b": 2})))
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
         assert_eq!(state.status, Status::Done);
@@ -462,7 +472,7 @@ mod tests {
     async fn patience_ends_before_the_work_and_cancelling_ends_it() {
         let jobs = jobs();
         let id = jobs
-            .start("test", json!({}), async |handle: Handle| {
+            .start("test", &json!({}), async |handle: Handle| {
                 handle.cancel.cancelled().await;
                 Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
             })
@@ -480,13 +490,15 @@ mod tests {
     async fn what_ran_when_its_process_ended_is_interrupted() {
         let journal = Arc::new(Journal::in_memory());
         let jobs = Jobs::new(journal.clone());
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
         let id = jobs
-            .start("test", json!({"plan": {}}), async |handle: Handle| {
+            .start("test", &json!({"plan": {}}), async |handle: Handle| {
                 handle.draft(&DraftId("dfd_cat_1_00000001".to_owned()));
+                begun.send(()).unwrap();
                 std::future::pending().await
             })
             .unwrap();
-        tokio::task::yield_now().await;
+        has_begun.await.unwrap();
         drop(jobs);
         let state = Jobs::new(journal).wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(state.status, Status::Interrupted);

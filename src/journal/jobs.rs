@@ -1,9 +1,9 @@
 //! Work that outlives a client's patience, as it is remembered across processes.
 
 use rusqlite::{OptionalExtension, Row, params};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{Journal, Json, file, now_ms};
+use super::{Journal, file, now_ms};
 use crate::draft::ids::DraftId;
 use crate::error::Result;
 
@@ -12,14 +12,14 @@ const KEEP_FINISHED_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// A piece of work: what it is, how far it got, and who is at it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Job<J = Value> {
+pub(crate) struct Job {
     pub id: String,
     /// What kind of work: `compose`, `save`.
     pub kind: String,
     /// The draft it works on, once it has one.
     pub draft: Option<DraftId>,
-    /// How far it got, and in the end what came of it.
-    pub state: J,
+    /// How far it got, and in the end what came of it: JSON.
+    pub state: String,
     /// Whether it is over, well or badly.
     pub finished: bool,
     /// The process that is at it.
@@ -30,7 +30,7 @@ pub(crate) struct Job<J = Value> {
 
 impl Journal {
     /// Enters a job, or what became of it since.
-    pub(crate) fn job_put(&self, job: &Job<impl Json>) -> Result<()> {
+    pub(crate) fn job_put(&self, job: &Job) -> Result<()> {
         let now = now_ms();
         self.with(|connection| {
             connection
@@ -42,7 +42,7 @@ impl Journal {
                     job.id,
                     job.kind,
                     job.draft.as_ref().map(DraftId::as_str),
-                    job.state.text(),
+                    job.state,
                     now,
                     job.finished,
                     job.pid,
@@ -64,14 +64,14 @@ impl Journal {
                 .query_row(params![id], read)
                 .optional()
         })?;
-        found.map(|found| self.parse(found)).transpose()
+        found.map(|found| self.whole(found)).transpose()
     }
 
     /// The jobs that nobody has ended, the oldest first: still at work, or left behind by a process
     /// that died.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn jobs_unfinished(&self) -> Result<Vec<Job>> {
-        let found: Vec<(Job, String)> = self.with(|connection| {
+        let found: Vec<Job> = self.with(|connection| {
             connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM jobs WHERE NOT finished ORDER BY updated_ms, id"
@@ -79,11 +79,11 @@ impl Journal {
                 .query_map([], read)?
                 .collect()
         })?;
-        found.into_iter().map(|found| self.parse(found)).collect()
+        found.into_iter().map(|found| self.whole(found)).collect()
     }
 
-    fn parse(&self, (mut job, state): (Job, String)) -> Result<Job> {
-        job.state = serde_json::from_str(&state).map_err(|error| {
+    fn whole(&self, job: Job) -> Result<Job> {
+        serde_json::from_str::<&RawValue>(&job.state).map_err(|error| {
             file::damaged(&self.place, &format!("job {}", job.id)).source(error)
         })?;
         Ok(job)
@@ -92,16 +92,14 @@ impl Journal {
 
 const COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 
-/// A row: the job without its state, and the state's text.
-fn read(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
-    let job = Job {
+fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
+    Ok(Job {
         id: row.get(0)?,
         kind: row.get(1)?,
         draft: row.get::<_, Option<String>>(2)?.map(DraftId),
-        state: Value::Null,
+        state: row.get(3)?,
         updated_ms: row.get(4)?,
         finished: row.get(5)?,
         pid: row.get(6)?,
-    };
-    Ok((job, row.get(3)?))
+    })
 }

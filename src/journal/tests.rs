@@ -391,7 +391,7 @@ fn a_job_is_seen_by_other_processes_until_it_is_over() {
         id: id.into(),
         kind: "compose".into(),
         draft: Some(super::tests::id(1)),
-        state: json!({"done": 3, "of": 7}),
+        state: json!({"done": 3, "of": 7}).to_string(),
         finished,
         pid: 4711,
         updated_ms: 0,

@@ -15,7 +15,7 @@ use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
-use crate::tools::{Hints, Object, to_value};
+use crate::tools::Hints;
 
 /// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -23,11 +23,11 @@ pub(crate) struct ComposeBatch {
     /// The plans, as `compose_draft` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "objects")]
-    pub plans: Vec<Object>,
+    pub plans: Vec<Value>,
     /// One plan with `${name}` placeholders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
-    pub template: Option<Object>,
+    pub template: Option<Value>,
     /// The template's values, draft by draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "objects")]
@@ -65,15 +65,13 @@ fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl ComposeBatch {
     async fn entries(&self, app: &Arc<App>) -> Result<Vec<Entry>> {
         let mut entries = match &self.template {
-            Some(template) => {
-                batch::from_template(&Value::Object(template.clone()), &self.inputs, None)?
-            }
+            Some(template) => batch::from_template(template, &self.inputs, None)?,
             None => Vec::new(),
         };
         let mut faults = Vec::new();
         for (index, plan) in self.plans.iter().enumerate() {
             let label = format!("plans[{index}]");
-            match Plan::from_value(Value::Object(plan.clone()), &BTreeMap::new(), None) {
+            match Plan::from_value(plan, &BTreeMap::new(), None) {
                 Ok(plan) => entries.push(Entry {
                     label,
                     plan,
@@ -113,10 +111,9 @@ impl LocalTool for ComposeBatch {
             report: None,
         };
         let worker = app.clone();
-        let request = to_value(self)?;
         let id = app
             .jobs
-            .start("compose_batch", request, move |handle: Handle| async move {
+            .start("compose_batch", self, move |handle: Handle| async move {
                 let context = handle.context(None);
                 let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
                 let complete = lines.iter().filter(|line| line.is_complete()).count();

@@ -173,7 +173,12 @@ impl ComposeDraft {
                         .hint("ask `job_status`, or stop it with `cancel_job`"));
                 }
                 resume = state.draft_id;
-                plan = plan.or(Some(state.request));
+                if plan.is_none() {
+                    let asked = serde_json::from_str(state.request.get()).map_err(|e| {
+                        Error::internal("what the job was asked for cannot be read").source(e)
+                    });
+                    plan = Some(asked?);
+                }
             } else {
                 resume = Some(DraftId(id.clone()));
             }
@@ -181,7 +186,7 @@ impl ComposeDraft {
         let plan = plan.ok_or_else(|| {
             Error::invalid("`plan`: is missing").hint("give a plan, or `resume` with a `job_id`")
         })?;
-        Ok((Plan::from_value(plan, &self.inputs, None)?, resume))
+        Ok((Plan::from_value(&plan, &self.inputs, None)?, resume))
     }
 }
 
@@ -193,11 +198,12 @@ pub(crate) fn start(
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
-    let request = to_value(&plan)?;
     let progress = context.progress.clone();
     let worker = app.clone();
+    let plan = Arc::new(plan);
+    let asked = Arc::clone(&plan);
     app.jobs
-        .start(KIND, request, move |handle: Handle| async move {
+        .start(KIND, &*asked, move |handle: Handle| async move {
             let context = handle.context(progress);
             let known = move |draft: &DraftId| handle.draft(draft);
             let taking = Taking {
