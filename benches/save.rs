@@ -181,34 +181,39 @@ fn videos(work: &Path, bounds: &mut Bounds) {
         fs::write(sources.join(format!("{number}.mp4")), bytes).expect("a video");
     }
     for (what, settings) in [
-        (
-            "50 local videos, copied, in times of `cp`",
-            "[limits.media]\nhard_links = false\n",
-        ),
-        ("50 local videos, hard links, in times of `cp`", ""),
+        ("copied", "[limits.media]\nhard_links = false\n"),
+        ("hard links", ""),
     ] {
         let drafts = drafts_folder(work, what);
         let mut server = Server::start(&work.join("data"), settings);
-        let draft = server.draft("videos");
-        for number in 0..VIDEOS {
-            let file = sources.join(format!("{number}.mp4"));
-            let clip = json!({ "draft_id": draft, "video_url": file, "start": 0, "end": 1, "target_start": number });
-            server.call("add_video", &clip);
-        }
-        // In turns, so that both meet the same machine.
-        let mut copy = f64::INFINITY;
-        let save = best(|round| {
+        let mut draft = Value::Null;
+        let (mut copy, mut again) = (f64::INFINITY, f64::INFINITY);
+        let first = best(|round| {
+            // Of each draft another video comes first, whose frame becomes the cover.
+            draft = server.draft("videos");
+            for number in 0..VIDEOS {
+                let file = sources.join(format!("{}.mp4", (number + round) % VIDEOS));
+                let clip = json!({ "draft_id": draft, "video_url": file, "start": 0, "end": 1, "target_start": number });
+                server.call("add_video", &clip);
+            }
+            // In turns, so that all meet the same machine.
             copy = copy.min(copied(&sources, &work.join("copy")).as_secs_f64() * 1e3);
-            let name = format!("new {round}");
-            let taken = server.save(&draft, &drafts, &name);
-            fs::remove_dir_all(drafts.join(name)).expect("removed");
-            taken
+            let mut save = |name: String| {
+                let taken = server.save(&draft, &drafts, &name);
+                fs::remove_dir_all(drafts.join(name)).expect("removed");
+                taken
+            };
+            let first = save(format!("new {round}"));
+            again = again.min(save(format!("again {round}")).as_secs_f64() * 1e3);
+            first
         });
         println!(
-            "        {save:.0} ms, `cp` of {} MiB {copy:.0} ms",
+            "        {first:.0} ms, saved again {again:.0} ms, `cp` of {} MiB {copy:.0} ms",
             (VIDEOS * VIDEO_BYTES) >> 20
         );
-        bounds.check(what, save / copy, 1.3, "x");
+        let what = format!("50 local videos, {what}, in times of `cp`");
+        bounds.check(&what, first / copy, 1.3, "x");
+        bounds.check(&format!("{what}, saved again"), again / copy, 1.3, "x");
     }
 }
 

@@ -30,6 +30,7 @@ use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
 use crate::engine::edit::{Edit, Outcome, Prepared};
 use crate::engine::held::{Drafts, Held};
+use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record};
@@ -86,6 +87,7 @@ pub(crate) struct Engine {
     options: Options,
     drafts: Drafts,
     saves: Saves,
+    covers: Arc<Covers>,
 }
 
 /// A draft to be made.
@@ -145,6 +147,7 @@ impl Engine {
             options,
             drafts: Drafts::default(),
             saves: Saves::default(),
+            covers: Arc::default(),
         }
     }
 

@@ -16,6 +16,7 @@ mod staging;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -30,7 +31,7 @@ use crate::error::{Error, Kind, Result};
 use crate::media::Media;
 use crate::progress::Bytes;
 use crate::units::Edition;
-use cover::Cover;
+use cover::{Cover, Covers};
 use fetching::{Medium, fetch_all};
 use files::{Documents, Entry};
 use home::Home;
@@ -103,6 +104,7 @@ pub(crate) async fn save(
     draft: &Draft,
     request: &SaveRequest,
     media: &Media,
+    covers: &Arc<Covers>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Saved> {
     let subject = Subject {
@@ -110,7 +112,7 @@ pub(crate) async fn save(
         edition: draft.edition,
         working: working::write(draft),
     };
-    save_document(subject, request, media, progress).await
+    save_document(subject, request, media, covers, progress).await
 }
 
 /// What is saved: a draft's working document.
@@ -126,6 +128,7 @@ async fn save_document(
     subject: Subject,
     request: &SaveRequest,
     media: &Media,
+    covers: &Arc<Covers>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Saved> {
     let Subject {
@@ -179,7 +182,7 @@ async fn save_document(
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
     let shown = first.as_ref().map(|(index, _)| &needed[*index]);
-    let covered = covered(cover, shown, arrived, &staging.path, media);
+    let covered = covered((cover, covers), shown, arrived, &staging.path, media);
     let written_out = async {
         let fetched = fetch_all(&needed, first, &staging.path, media, progress).await?;
         let bytes = fetched.iter().map(|file| file.bytes).sum();
@@ -223,7 +226,7 @@ async fn save_document(
 /// Makes the cover while the media come in, as a frame of a video takes its time: of the file where it lies, if
 /// that is on this machine, else once it `arrived`.
 async fn covered(
-    cover: Cover,
+    (cover, covers): (Cover, &Arc<Covers>),
     shown: Option<&Needed>,
     arrived: oneshot::Receiver<(PathBuf, Content)>,
     folder: &Path,
@@ -239,10 +242,10 @@ async fn covered(
             None => arrived.await.ok(),
         },
     };
-    let folder = folder.to_owned();
+    let (folder, covers) = (folder.to_owned(), Arc::clone(covers));
     blocking(move || {
         let file = file.as_ref().map(|(path, content)| (&**path, *content));
-        cover.write(&folder, file);
+        cover.write(&folder, file, &covers);
         Ok(())
     })
     .await

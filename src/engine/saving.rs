@@ -168,7 +168,7 @@ impl Engine {
             let (request, note) = self
                 .request(&draft, &wish, folder.as_deref(), strict)
                 .await?;
-            let mut saved = package::save(&draft, &request, self.media(), &|step| {
+            let mut saved = package::save(&draft, &request, self.media(), &self.covers, &|step| {
                 let percent = (60 * step.files_done)
                     .checked_div(step.files)
                     .map_or(70, |part| 10 + part);

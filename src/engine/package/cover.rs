@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageReader, Limits, Rgb, RgbImage};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use serde_json::Value;
 
 use crate::draft::finished::{Content, Needed, list, range};
@@ -47,18 +48,73 @@ impl Cover {
     }
 
     /// Writes it into `folder`, of the file that it shows, if that can be had.
-    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, Content)>) {
-        let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
-        let picture = file
-            .and_then(|(file, content)| match content {
-                Content::Video => frame(file, at),
-                _ => picture(file),
-            })
-            .map_or_else(|| drawn(self.size), |picture| fitted(&picture, self.size));
-        if let Some(bytes) = jpeg(&picture) {
-            // A draft without a cover is a draft all the same.
+    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, Content)>, covers: &Covers) {
+        // A draft without a cover is a draft all the same.
+        if let Some(bytes) = self.made(file, covers) {
             let _ = fs::write(folder.join(FILE), bytes);
         }
+    }
+
+    fn made(&self, file: Option<(&Path, Content)>, covers: &Covers) -> Option<Vec<u8>> {
+        let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
+        let Some((file, content)) = file else {
+            return jpeg(&drawn(self.size));
+        };
+        let shown = Shown::of(file, at, self.size);
+        if let Some(bytes) = shown.as_ref().and_then(|shown| covers.made_of(shown)) {
+            return Some(bytes);
+        }
+        let bytes = match content {
+            Content::Video => frame(file, at, self.size),
+            _ => picture(file).and_then(|picture| jpeg(&fitted(&picture, self.size))),
+        };
+        let Some(bytes) = bytes else {
+            return jpeg(&drawn(self.size));
+        };
+        if let Some(shown) = shown {
+            covers.keep(shown, &bytes);
+        }
+        Some(bytes)
+    }
+}
+
+/// The last cover that was made of a file. A draft is saved again while it is worked on, and making the cover of a
+/// video takes as long as copying it.
+#[derive(Debug, Default)]
+pub(crate) struct Covers(Mutex<Option<(Shown, Vec<u8>)>>);
+
+/// What a cover shows: a place in a file as it was then, on a canvas.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    file: PathBuf,
+    modified: SystemTime,
+    bytes: u64,
+    at: Micros,
+    size: (f64, f64),
+}
+
+impl Shown {
+    fn of(file: &Path, at: Micros, size: (f64, f64)) -> Option<Self> {
+        let known = fs::metadata(file).ok()?;
+        Some(Self {
+            file: file.to_owned(),
+            modified: known.modified().ok()?,
+            bytes: known.len(),
+            at,
+            size,
+        })
+    }
+}
+
+impl Covers {
+    fn made_of(&self, shown: &Shown) -> Option<Vec<u8>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, bytes) = last.as_ref().filter(|(last, _)| last == shown)?;
+        Some(bytes.clone())
+    }
+
+    fn keep(&self, shown: Shown, bytes: &[u8]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((shown, bytes.to_owned()));
     }
 }
 
@@ -100,8 +156,9 @@ fn picture(file: &Path) -> Option<DynamicImage> {
     reader.decode().ok()
 }
 
-/// A frame of a video, where `ffmpeg` is installed.
-fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
+/// A frame of a video as a cover, [`fitted`] by `ffmpeg`, where that is installed.
+fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
+    let (width, height) = scaled(size);
     let mut child = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-threads", "1", "-ss"])
         .arg(format!("{:.3}", at.seconds()))
@@ -109,10 +166,11 @@ fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
         .arg(file)
         .args(["-an", "-sn", "-dn", "-frames:v", "1", "-vf"])
         .arg(format!(
-            "scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease"
+            // Padded as RGB: sides of any length, which those of halved colours cannot have.
+            "scale={width}:{height}:force_original_aspect_ratio=decrease,format=rgb24,\
+             pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black,setsar=1,format=yuvj420p"
         ))
-        .args(["-f", "image2pipe", "-c:v", "png"])
-        .args(["-compression_level", "1", "pipe:1"])
+        .args(["-c:v", "mjpeg", "-q:v", "3", "-f", "image2pipe", "pipe:1"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -132,7 +190,8 @@ fn frame(file: &Path, at: Micros) -> Option<DynamicImage> {
     }
     let _ = child.wait();
     let bytes = bytes.ok()?.ok()?;
-    image::load_from_memory(&bytes).ok()
+    let reader = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
+    (reader.into_dimensions().ok() == Some((width, height))).then_some(bytes)
 }
 
 /// The picture in the shape of the canvas, on black, as the app shows its first frame.
@@ -200,6 +259,55 @@ mod tests {
         ] {
             let cover = image::load_from_memory(&plain(width, height).unwrap()).unwrap();
             assert_eq!((cover.width(), cover.height()), expected);
+        }
+    }
+
+    #[test]
+    fn a_cover_is_made_again_when_its_file_or_its_canvas_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("picture.png");
+        let colour = |colour: [u8; 3], modified: SystemTime| {
+            let picture = RgbImage::from_pixel(16, 16, Rgb(colour));
+            picture.save(&file).unwrap();
+            let file = fs::File::options().append(true).open(&file).unwrap();
+            file.set_modified(modified).unwrap();
+        };
+        let covers = Covers::default();
+        let shown = |size: (f64, f64)| {
+            let cover = Cover {
+                size,
+                first: Some((0, Micros::ZERO)),
+            };
+            cover.write(folder.path(), Some((&file, Content::Picture)), &covers);
+            let cover = image::open(folder.path().join(FILE)).unwrap().to_rgb8();
+            (cover.width(), cover.get_pixel(cover.width() / 2, 180).0[0])
+        };
+        let wide = (1920.0, 1080.0);
+        let then = SystemTime::now() - Duration::from_secs(60);
+        colour([255, 0, 0], then);
+        assert!(shown(wide).1 > 200);
+        colour([0, 0, 0], then);
+        assert!(shown(wide).1 > 200, "the same file, as far as one can tell");
+        assert_eq!(shown((1080.0, 1080.0)), (640, 0), "another canvas");
+        colour([255, 0, 0], then);
+        assert!(shown(wide).1 > 200);
+        colour([0, 0, 0], then + Duration::from_secs(1));
+        assert_eq!(shown(wide).1, 0, "a newer file");
+    }
+
+    #[test]
+    fn a_frame_of_a_video_fills_a_canvas_of_any_shape() {
+        if Command::new("ffmpeg").arg("-version").output().is_err() {
+            eprintln!("skipped: ffmpeg is not installed");
+            return;
+        }
+        let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
+        for (width, height) in [(1080.0, 1920.0), (1000.0, 1500.0), (1920.0, 1081.0)] {
+            let cover = frame(&clip, Micros::ZERO, (width, height)).unwrap();
+            let cover = image::load_from_memory(&cover).unwrap().to_rgb8();
+            assert_eq!(cover.dimensions(), scaled((width, height)));
+            let bright = cover.pixels().filter(|pixel| pixel.0[1] > 40).count();
+            assert!(bright > 1000, "{width} x {height}: {bright}");
         }
     }
 

@@ -199,7 +199,7 @@ fn subject(working: &Value) -> Subject {
 
 async fn save_it(working: &Value, request: &SaveRequest) -> Result<Saved> {
     let media = Media::new(Limits::default(), Access::user());
-    save_document(subject(working), request, &media, &|_| {}).await
+    save_document(subject(working), request, &media, &Arc::default(), &|_| {}).await
 }
 
 fn read(folder: &Path, name: &str) -> Value {
