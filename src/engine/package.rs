@@ -182,7 +182,8 @@ async fn save_document(
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
     let shown = first.as_ref().map(|(index, _)| &needed[*index]);
-    let covered = covered((cover, covers), shown, arrived, &staging.path, media);
+    let folder = staging.path.clone();
+    let covered = covered((cover, covers), shown, arrived, &folder, media);
     let written_out = async {
         let fetched = fetch_all(&needed, first, &staging.path, media, progress).await?;
         let bytes = fetched.iter().map(|file| file.bytes).sum();
@@ -196,7 +197,7 @@ async fn save_document(
             files: needed.len() as u64,
             message: "writing the draft".to_owned(),
         });
-        let job = Job {
+        let mut job = Job {
             id,
             name,
             home,
@@ -215,12 +216,13 @@ async fn save_document(
         };
         blocking(move || {
             let documents = job.documents(&job.profile, &job.home);
-            Ok((job, documents))
+            job.write(&staging, &documents)?;
+            Ok((job, staging, documents))
         })
         .await
     };
-    let ((job, documents), ()) = tokio::try_join!(written_out, covered)?;
-    blocking(move || job.write(staging, documents)).await
+    let ((job, staging, documents), ()) = tokio::try_join!(written_out, covered)?;
+    blocking(move || job.finish(staging, documents)).await
 }
 
 /// Makes the cover while the media come in, as a frame of a video takes its time: of the file where it lies, if
@@ -269,7 +271,7 @@ struct Job {
 }
 
 impl Job {
-    fn write(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
+    fn write(&mut self, staging: &Staging, documents: &Documents) -> Result<()> {
         if !self.request.zip {
             // Freed while the files go to the disk: of a long draft it is a lot.
             let working = std::mem::take(&mut self.working);
@@ -282,7 +284,10 @@ impl Job {
                 .join()
                 .map_err(|_| Error::internal("the draft could not be marked"))
         })?;
-        marker.write(&staging.path)?;
+        marker.write(&staging.path)
+    }
+
+    fn finish(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
         let final_path = staging.path_of_draft();
         let kept = staging.finish()?;
         let zip = if self.request.zip {
