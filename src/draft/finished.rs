@@ -613,6 +613,11 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The list at a key, whatever else the value may be.
+pub(crate) fn list_mut<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Vec<Value>> {
+    value.get_mut(key)?.as_array_mut()
+}
+
 pub(crate) fn range(value: &Value) -> Range {
     let micros = |key: &str| {
         value[key]

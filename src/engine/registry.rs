@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::shape;
 use crate::error::{Error, Kind, Result};
 use crate::lint::paths::{same, without_verbatim};
@@ -71,12 +72,15 @@ pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
     let mut list = before
         .clone()
         .unwrap_or_else(|| json!({"all_draft_store": [], "draft_ids": 0}));
+    if !list.is_object() {
+        return Err(unreadable(&path, "it is no object"));
+    }
     if list.get("root_path").is_none_or(Value::is_null) {
         list["root_path"] = json!(app_path(root));
     }
     let own = own(entry, &folder, root);
     let model = newest(&list).cloned();
-    let Some(store) = list["all_draft_store"].as_array_mut() else {
+    let Some(store) = list_mut(&mut list, "all_draft_store") else {
         return Err(unreadable(&path, "it has no list `all_draft_store`"));
     };
     if let Some(old) = store.iter_mut().find(|other| is_of(other, &folder)) {
@@ -405,6 +409,17 @@ mod tests {
             fs::read(root.path().join(FILE)).unwrap(),
             b"r3fKa8Zt0hRkQ=="
         );
+    }
+
+    #[test]
+    fn a_list_of_another_shape_is_refused_and_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        for shape in ["[]", "5", "{}", r#"{"all_draft_store": {}}"#] {
+            fs::write(root.path().join(FILE), shape).unwrap();
+            let error = register(&entry(&root.path().join("a"), "a")).unwrap_err();
+            assert!(error.to_string().contains("it "), "{shape}: {error}");
+            assert_eq!(fs::read_to_string(root.path().join(FILE)).unwrap(), shape);
+        }
     }
 
     #[test]

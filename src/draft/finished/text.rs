@@ -1,6 +1,6 @@
 //! The content of a text: styles counted in UTF-16 units, one after the other from 0 to the end.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::shapes::Filled;
 
@@ -19,8 +19,9 @@ pub(crate) fn utf16_len(text: &str) -> usize {
 }
 
 /// The styles of `text` in UTF-16 units, contiguous from 0 to its end. Where two overlap the later
-/// one counts; a gap belongs to the style before it, one at the start to the first.
+/// one counts; a gap belongs to the style before it, one at the start to the first. What is no object is no style.
 pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Value> {
+    let styles: Vec<&Map<String, Value>> = styles.iter().filter_map(Value::as_object).collect();
     let length = utf16_len(text);
     let boundary = |position: usize| match units {
         Units::Utf16 => position.min(length),
@@ -30,8 +31,8 @@ pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Valu
         .iter()
         .map(|style| {
             let at = |index: usize| {
-                style["range"]
-                    .get(index)
+                let range = style.get("range").and_then(|range| range.get(index));
+                range
                     .and_then(Value::as_f64)
                     .map_or(if index == 0 { 0 } else { length }, |number| {
                         boundary(number.max(0.0) as usize)
@@ -64,9 +65,9 @@ pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Valu
     parts
         .into_iter()
         .filter_map(|(start, end, style)| {
-            let mut style = styles.get(style)?.clone();
-            style["range"] = json!([start, end]);
-            Some(style)
+            let mut style = Map::clone(styles.get(style)?);
+            style.insert("range".to_owned(), json!([start, end]));
+            Some(Value::Object(style))
         })
         .collect()
 }

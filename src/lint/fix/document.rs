@@ -8,7 +8,7 @@ use super::Patient;
 use super::meta::Bin;
 use crate::draft::finished::shapes::shape;
 use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
-use crate::draft::finished::{list, range};
+use crate::draft::finished::{list, list_mut, range};
 use crate::lint::folder::Place;
 use crate::lint::markers::{TEMPLATE_DEVICE, TEMPLATE_DOCUMENT};
 use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
@@ -255,7 +255,7 @@ impl Mender<'_> {
                 }
             }
             let kind = track["type"].as_str().unwrap_or_default().to_owned();
-            let Some(segments) = track["segments"].as_array_mut() else {
+            let Some(segments) = list_mut(track, "segments") else {
                 continue;
             };
             for segment in segments.iter_mut().filter(|segment| segment.is_object()) {
@@ -286,7 +286,7 @@ impl Mender<'_> {
     }
 
     fn references(&mut self, segment: &mut Value, known: &HashSet<String>) {
-        if let Some(references) = segment["extra_material_refs"].as_array_mut() {
+        if let Some(references) = list_mut(segment, "extra_material_refs") {
             let before = references.len();
             references.retain(|id| id.as_str().is_some_and(|id| known.contains(id)));
             self.changed |= references.len() != before;
@@ -334,7 +334,7 @@ impl Mender<'_> {
             && segment["source_timerange"].is_object())
         .then(|| range(&segment["source_timerange"]));
         let speed = segment["speed"].as_f64().unwrap_or(1.0);
-        let Some(lists) = segment["common_keyframes"].as_array_mut() else {
+        let Some(lists) = list_mut(segment, "common_keyframes") else {
             return;
         };
         let time = |keyframe: &Value| keyframe["time_offset"].as_f64().unwrap_or_default() as i64;
@@ -351,7 +351,7 @@ impl Mender<'_> {
             _ => None,
         };
         for all in lists {
-            let Some(keyframes) = all["keyframe_list"].as_array_mut() else {
+            let Some(keyframes) = list_mut(all, "keyframe_list") else {
                 continue;
             };
             if let Some(source) = shift {

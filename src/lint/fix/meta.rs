@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Map, Value, json};
 
 use super::Patient;
+use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::{fill, shape};
 use crate::engine::registry::app_path;
 use crate::lint::folder::Place;
@@ -94,7 +95,7 @@ fn follow_renames(patient: &Patient<'_>, meta: &mut Value) {
         .collect();
     let entries = groups(meta)
         .iter_mut()
-        .filter_map(|group| group["value"].as_array_mut())
+        .filter_map(|group| list_mut(group, "value"))
         .flatten();
     for entry in entries {
         let old = in_draft(folder, entry["file_Path"].as_str().unwrap_or_default());
@@ -160,7 +161,7 @@ fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
             groups.insert(0, json!({"type": 0, "value": []}));
             0
         });
-        if let Some(value) = groups[place]["value"].as_array_mut() {
+        if let Some(value) = list_mut(&mut groups[place], "value") {
             value.extend(added);
         }
     }

@@ -338,6 +338,22 @@ fn emoji_count_as_two_in_ranges_that_are_mended() {
 }
 
 #[test]
+fn what_is_no_object_is_mended_without_a_panic() {
+    for styles in [json!(["x"]), json!([[0, 1]]), json!([{"range": [0, 1]}, 7])] {
+        let mut made = Made::clean();
+        let content = json!({"text": "words", "styles": styles});
+        made.document["materials"]["texts"][0]["content"] = json!(content.to_string());
+        made.document["tracks"][0]["segments"][0]["common_keyframes"] = json!([5, "x", [1]]);
+        made.write();
+        fix_twice(&made.folder(), &made.options());
+        let text = made.read("draft_content.json")["materials"]["texts"][0]["content"].clone();
+        let content: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        let styles = content["styles"].as_array().unwrap();
+        assert!(styles.iter().all(Value::is_object), "{styles:?}");
+    }
+}
+
+#[test]
 fn any_json_is_judged_without_a_panic() {
     let made = Made::clean();
     for document in [
