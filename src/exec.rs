@@ -252,11 +252,12 @@ impl App {
             let ended = self.at(&home, request, route, context).await;
             return ended.map_err(|failure| failure.error);
         }
-        let redirected = self.redirected(request)?;
+        let (redirected, home) = self.placed(request).await?;
         let about = redirected
             .as_ref()
             .map_or(request, |redirected| redirected.request.as_ref());
-        let ended = self.at_home(about, route, context, running).await;
+        running.on(home.backend.name());
+        let ended = self.at_home(home, about, route, context, running).await;
         match redirected {
             Some(redirected) => redirected.tell(ended),
             None => ended,
@@ -266,13 +267,12 @@ impl App {
     /// A call where its draft is; where that is lost or moves meanwhile, in its stead.
     async fn at_home(
         self: &Arc<Self>,
+        home: Home,
         request: &dyn Request,
         route: &Route,
         context: &Context,
         running: &mut Running<'_>,
     ) -> Result<Value> {
-        let home = self.home(request).await?;
-        running.on(home.backend.name());
         let failure = match self.at(&home, request, route, context).await {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,

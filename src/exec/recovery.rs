@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::ledger::note;
+use super::routing::Home;
 use super::{ADOPTED, App, Context};
 use crate::backend::evidence::{Evidence, Found};
 use crate::backend::{Backend, Failure, Reached, Remote};
@@ -82,8 +83,30 @@ impl App {
         Ok(current)
     }
 
-    /// The call on the draft that its draft lives on as; `None` if that is the same.
-    pub(super) fn redirected(&self, request: &dyn Request) -> Result<Option<Redirected>> {
+    /// Where the call goes, and the call on the draft that its draft lives on as, if that is another.
+    pub(super) async fn placed(&self, request: &dyn Request) -> Result<(Option<Redirected>, Home)> {
+        loop {
+            let redirected = self.redirected(request)?;
+            let about = redirected
+                .as_ref()
+                .map_or(request, |redirected| redirected.request.as_ref());
+            match self.home(about).await {
+                Ok(home) => return Ok((redirected, home)),
+                // It moved between the two looks.
+                Err(_) if self.has_moved(about)? => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn has_moved(&self, request: &dyn Request) -> Result<bool> {
+        match request.draft() {
+            Some(draft) => Ok(self.current(draft)? != *draft),
+            None => Ok(false),
+        }
+    }
+
+    fn redirected(&self, request: &dyn Request) -> Result<Option<Redirected>> {
         let Some(was) = request.draft() else {
             return Ok(None);
         };
@@ -110,6 +133,8 @@ impl App {
         if !wanted || !self.is_gone(remote, &failure).await {
             return Err(with_way_out(was, failure));
         }
+        // Another process may have made it again already.
+        self.forget(was);
         tracing::warn!(
             draft = was.as_str(),
             "made again: {}",

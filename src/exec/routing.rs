@@ -52,23 +52,61 @@ impl Home {
 
 /// The keepers of drafts, by id: an origin as in the journal.
 #[derive(Default)]
-pub(super) struct Homes(Mutex<HashMap<DraftId, String>>);
+pub(super) struct Homes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    origins: HashMap<DraftId, String>,
+    /// How often something was forgotten.
+    forgotten: u64,
+}
+
+/// When a keeper was asked for in vain; what is then looked up elsewhere holds unless something was
+/// forgotten meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked(u64);
 
 impl Homes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, String>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn knows(&self, draft: &DraftId) -> bool {
-        self.lock().contains_key(draft)
+        self.lock().origins.contains_key(draft)
     }
 
+    fn get(&self, draft: &DraftId) -> Result<String, Asked> {
+        let known = self.lock();
+        let origin = known.origins.get(draft).cloned();
+        origin.ok_or(Asked(known.forgotten))
+    }
+
+    /// The keeper of a new draft.
     pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
-        let mut homes = self.lock();
-        if homes.len() >= REMEMBERED {
-            homes.clear();
+        self.lock().put(draft, origin);
+    }
+
+    /// A keeper that was looked up.
+    fn learn(&self, draft: &DraftId, origin: &str, asked: Asked) {
+        let mut known = self.lock();
+        if known.forgotten == asked.0 {
+            known.put(draft, origin);
         }
-        homes.insert(draft.clone(), origin.to_owned());
+    }
+
+    fn forget(&self, draft: &DraftId) {
+        let mut known = self.lock();
+        known.origins.remove(draft);
+        known.forgotten += 1;
+    }
+}
+
+impl Known {
+    fn put(&mut self, draft: &DraftId, origin: &str) {
+        if self.origins.len() >= REMEMBERED {
+            self.origins.clear();
+        }
+        self.origins.insert(draft.clone(), origin.to_owned());
     }
 }
 
@@ -97,17 +135,16 @@ impl App {
                 moving: false,
             });
         }
-        let known = self.homes.lock().get(draft).cloned();
-        let origin = match known {
-            Some(origin) => origin,
-            None => match self.journal.find(draft)? {
+        let origin = match self.homes.get(draft) {
+            Ok(origin) => origin,
+            Err(asked) => match self.journal.find(draft)? {
                 Some(row) => {
                     row.takes_calls()?;
                     let origin = row.origin;
-                    self.homes.put(draft, &origin);
+                    self.homes.learn(draft, &origin, asked);
                     origin
                 }
-                None => return Box::pin(self.adopt(draft)).await,
+                None => return Box::pin(self.adopt(draft, asked)).await,
             },
         };
         self.home_at(&origin, draft)
@@ -153,7 +190,7 @@ impl App {
     }
 
     /// A draft that the journal lacks: the API's if it knows it.
-    async fn adopt(&self, draft: &DraftId) -> Result<Home> {
+    async fn adopt(&self, draft: &DraftId, asked: Asked) -> Result<Home> {
         let Ok(remote) = self.servers.first(&self.journal).await else {
             return Err(self.journal.unknown(draft));
         };
@@ -189,7 +226,7 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
-        self.homes.put(draft, &remote.base);
+        self.homes.learn(draft, &remote.base, asked);
         self.home_at(&remote.base, draft)
     }
 
@@ -210,6 +247,24 @@ impl App {
     /// What is remembered of a draft holds no longer.
     pub(crate) fn forget(&self, draft: &DraftId) {
         self.turns.forget(draft);
-        self.homes.lock().remove(draft);
+        self.homes.forget(draft);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_looked_up_before_the_draft_moved_is_not_kept() {
+        let homes = Homes::default();
+        let draft = DraftId("d".into());
+        let asked = homes.get(&draft).unwrap_err();
+        homes.forget(&draft);
+        homes.learn(&draft, "http://old", asked);
+        assert!(!homes.knows(&draft));
+        let asked = homes.get(&draft).unwrap_err();
+        homes.learn(&draft, "http://new", asked);
+        assert_eq!(homes.get(&draft).ok().unwrap(), "http://new");
     }
 }

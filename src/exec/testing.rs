@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Say(u16, &'static str, String),
     /// It is carried out and never answered.
     Silence,
+    /// The server is restarted, and carries it out then.
+    Restart,
 }
 
 type Faults = Box<dyn Fn(&str, usize) -> Fault + Send + Sync>;
@@ -96,7 +98,7 @@ impl Api {
     }
 
     pub(crate) fn restart(&self) {
-        self.state.drafts.lock().unwrap().clear();
+        self.state.restart();
     }
 
     pub(crate) fn stop(&self) {
@@ -213,8 +215,10 @@ async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
         asked.iter().filter(|one| **one == path).count()
     };
     let fault = faults(&path, number);
-    if fault == Fault::DropBefore {
-        return;
+    match fault {
+        Fault::DropBefore => return,
+        Fault::Restart => state.restart(),
+        _ => {}
     }
     if let Fault::Say(status, header, body) = &fault {
         let head = format!(
@@ -327,6 +331,10 @@ async fn answer(state: &State, path: &str, body: &Value) -> (u16, Value) {
 }
 
 impl State {
+    fn restart(&self) {
+        self.drafts.lock().unwrap().clear();
+    }
+
     fn make(&self) -> String {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         let id = format!("dfd_cat_1700000000_{number:08x}");

@@ -15,6 +15,17 @@ async fn create(app: &Arc<App>) -> String {
     reply["draft_id"].as_str().unwrap().to_owned()
 }
 
+/// Another process with the same journal.
+fn beside(app: &App) -> Arc<App> {
+    Arc::new(App::of(
+        app.settings.clone(),
+        Arc::clone(&app.manifest),
+        Arc::clone(&app.engine),
+        Arc::clone(&app.media),
+        Arc::clone(&app.journal),
+    ))
+}
+
 fn text(draft: &str, start: u32) -> Value {
     json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 })
 }
@@ -555,6 +566,21 @@ async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wante
 }
 
 #[tokio::test]
+async fn what_another_process_made_again_is_gone_on_with() {
+    let api = Api::sound().await;
+    let app = auto(&api, |_| {});
+    let draft = create(&app).await;
+    let other = beside(&app);
+    other.test("add_text", text(&draft, 0)).await.unwrap();
+    api.restart();
+    app.test("add_text", text(&draft, 1)).await.unwrap();
+    let reply = other.test("add_text", text(&draft, 2)).await.unwrap();
+    let new = app.current(&DraftId(draft)).unwrap();
+    assert_eq!(reply["draft_id"], json!(new));
+    assert_eq!(api.starts(new.as_str(), "text_main"), [0.0, 1.0, 2.0]);
+}
+
+#[tokio::test]
 async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
     for failures in [100, 2] {
         let api = Api::sound().await;
@@ -582,7 +608,11 @@ async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
     for round in 0..10 {
-        let api = Api::sound().await;
+        let api = Api::start(|path, number| match (path, number) {
+            ("/add_text", 10) => Fault::Restart,
+            _ => Fault::None,
+        });
+        let api = api.await;
         let app = auto(&api, |manifest| manifest.breaker.failures = 1000);
         let draft = create(&app).await;
         app.test("add_text", text(&draft, 0)).await.unwrap();
@@ -591,10 +621,6 @@ async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
             let (app, arguments) = (Arc::clone(&app), text(&draft, start));
             calls.spawn(async move { app.test("add_text", arguments).await });
         }
-        while api.count("/add_text") < 10 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        api.restart();
         while let Some(ended) = calls.join_next().await {
             ended.unwrap().unwrap();
         }
@@ -636,13 +662,7 @@ async fn a_draft_that_moved_takes_no_edits_where_it_was() {
     let draft = create(&app).await;
     app.test("add_text", text(&draft, 0)).await.unwrap();
     // Another process, which knows where the draft was.
-    let other = Arc::new(App::of(
-        app.settings.clone(),
-        Arc::clone(&app.manifest),
-        Arc::clone(&app.engine),
-        Arc::clone(&app.media),
-        Arc::clone(&app.journal),
-    ));
+    let other = beside(&app);
     other.test("add_text", text(&draft, 1)).await.unwrap();
     let moved = json!({ "draft_id": draft, "to": "embedded" });
     let reply = app.test("recover_draft", moved).await.unwrap();
