@@ -6,36 +6,33 @@ mod check;
 pub(crate) mod document;
 pub(crate) mod layout;
 pub(crate) mod plan;
+mod probe;
 pub(crate) mod report;
+mod run;
 pub(crate) mod schema;
+mod steps;
+mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Cost, Progress, Step};
+use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
-use crate::progress::Bytes;
-use crate::tools::{Manner, Object};
+use crate::tools::Object;
 pub(crate) use check::{Checked, check};
 use document::Document;
-use layout::{Item, Lengths};
+use layout::Item;
 use plan::{Plan, Save, Section};
-use report::{Outcome, Phases, Report, Row, Status, Totals};
-
-/// How many media are probed at once.
-const PROBES: usize = 8;
-/// How often the bytes that are read meanwhile are told of.
-const TOLD_EVERY: Duration = Duration::from_millis(250);
+use probe::probe;
+use report::{Outcome, Phases, Report, Status, Totals};
+use run::Run;
+use steps::Steps;
+use verify::verify;
 
 /// How a run is taken up, and who is told of its draft.
 pub(crate) struct Taking<'a> {
@@ -75,30 +72,12 @@ pub(crate) async fn compose(
     steps.total = items.len();
 
     let creating = Instant::now();
-    let (mut draft, mut backend, present, mut notes) = match taking.resume {
-        Some(draft) => {
-            let force = items.iter().any(|item| item.section == Section::Keyframes);
-            let document = query(app, &draft, force, context).await?;
-            let draft = app.current(&draft)?;
-            let backend = app.backend_of(&draft)?.to_owned();
-            (draft, backend, Some(document), Vec::new())
-        }
-        None => {
-            let reply = call(app, "create_draft", create, context).await?;
-            let draft = reply
-                .get("draft_id")
-                .and_then(Value::as_str)
-                .map(|id| DraftId(id.to_owned()))
-                .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
-            let backend = reply["backend"].as_str().unwrap_or("embedded").to_owned();
-            let notes = reply["reason"]
-                .as_str()
-                .map(str::to_owned)
-                .into_iter()
-                .collect();
-            (draft, backend, None, notes)
-        }
-    };
+    let Begun {
+        mut draft,
+        mut backend,
+        present,
+        mut notes,
+    } = begin(app, taking.resume, create, &items, context).await?;
     phases.create_ms = ms(creating);
     (taking.known)(&draft);
 
@@ -137,7 +116,9 @@ pub(crate) async fn compose(
         let read = query(app, &draft, false, context).await;
         if let Some(current) = moved(app, &draft) {
             notes.push(lives_on(&draft, &current));
-            app.backend_of(&current)?.clone_into(&mut backend);
+            if let Ok(keeper) = app.backend_of(&current) {
+                keeper.clone_into(&mut backend);
+            }
             (taking.known)(&current);
             draft = current;
         }
@@ -207,6 +188,46 @@ pub(crate) async fn compose(
     Ok(report)
 }
 
+/// The draft of a run.
+struct Begun {
+    draft: DraftId,
+    backend: String,
+    /// What an earlier run left in it.
+    present: Option<Document>,
+    notes: Vec<String>,
+}
+
+/// Makes the draft, or looks at the one that is taken up.
+async fn begin(
+    app: &Arc<App>,
+    resume: Option<DraftId>,
+    create: Object,
+    items: &[Item],
+    context: &Context,
+) -> Result<Begun> {
+    if let Some(draft) = resume {
+        let force = items.iter().any(|item| item.section == Section::Keyframes);
+        let present = query(app, &draft, force, context).await?;
+        let draft = app.current(&draft)?;
+        return Ok(Begun {
+            backend: app.backend_of(&draft)?.to_owned(),
+            draft,
+            present: Some(present),
+            notes: Vec::new(),
+        });
+    }
+    let reply = call(app, "create_draft", create, context).await?;
+    let text = |key: &str| reply[key].as_str().map(str::to_owned);
+    Ok(Begun {
+        draft: text("draft_id")
+            .map(DraftId)
+            .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?,
+        backend: text("backend").unwrap_or_else(|| "embedded".to_owned()),
+        present: None,
+        notes: text("reason").into_iter().collect(),
+    })
+}
+
 /// The draft that one lives on as, after its server lost it.
 fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
     let current = app.current(draft).ok()?;
@@ -217,264 +238,6 @@ fn lives_on(draft: &DraftId, current: &DraftId) -> String {
     format!(
         "draft {draft} was lost by its server and made again as {current}: use that from now on"
     )
-}
-
-/// What one run shares among its calls.
-struct Run<'a> {
-    app: &'a Arc<App>,
-    draft: &'a DraftId,
-    context: &'a Context,
-    /// What the draft held when the run was taken up again.
-    present: Option<Document>,
-    abort: bool,
-    /// Fires when the client gives up, or at the first failure where that stops the rest.
-    stop: CancellationToken,
-    done: AtomicUsize,
-    /// What the calls took, without their waits for each other.
-    busy_us: AtomicU64,
-    steps: &'a Steps,
-}
-
-/// What is told of a run while it goes on: the items are counted, and the save is one more; what is looked at
-/// before counts as a part of the first.
-struct Steps {
-    progress: Option<Progress>,
-    total: usize,
-    saves: bool,
-}
-
-impl Steps {
-    fn tell(&self, done: f64, message: String, bytes: Option<Bytes>) {
-        if let Some(progress) = &self.progress {
-            progress(Step {
-                done,
-                total: Some((self.total + usize::from(self.saves)) as f64),
-                message,
-                bytes,
-            });
-        }
-    }
-
-    /// Who hears of the save.
-    fn of_save(&self) -> Option<Progress> {
-        let progress = self.progress.clone()?;
-        let items = self.total as f64;
-        Some(Arc::new(move |step: Step| {
-            let part = step.total.map_or(0.0, |total| step.done / total);
-            progress(Step {
-                done: items + part.clamp(0.0, 1.0),
-                total: Some(items + 1.0),
-                message: format!("save: {}", step.message),
-                bytes: step.bytes,
-            });
-        }))
-    }
-}
-
-impl Run<'_> {
-    /// One after another: the order of calls is the order of the plan.
-    async fn in_order(&self, items: &[Item]) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(items.len());
-        for item in items {
-            rows.push(self.one(item).await);
-        }
-        rows
-    }
-
-    /// Audio and pictures side by side. Tracks are opened in the plan's order, the opening call of a track alone
-    /// in its branch; then everything else at once, as far as the lanes allow.
-    async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<Row> {
-        let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
-        let deadline = tokio::time::Instant::now() + limit;
-        let branch = |section: Section| {
-            items
-                .iter()
-                .enumerate()
-                .filter(move |(_, item)| item.section == section)
-        };
-        let opened = futures::future::join(
-            self.open(branch(Section::Audio), deadline),
-            self.open(branch(Section::Visuals), deadline),
-        )
-        .await;
-        for (index, row) in opened.0.into_iter().chain(opened.1) {
-            rows[index] = Some(row);
-        }
-        let mut calls: FuturesUnordered<_> = items
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| rows[*index].is_none())
-            .map(async |(index, item)| (index, self.by(item, deadline).await))
-            .collect();
-        while let Some((index, row)) = calls.next().await {
-            rows[index] = Some(row);
-        }
-        drop(calls);
-        rows.into_iter().flatten().collect()
-    }
-
-    async fn open<'b>(
-        &self,
-        items: impl Iterator<Item = (usize, &'b Item)>,
-        deadline: tokio::time::Instant,
-    ) -> Vec<(usize, Row)> {
-        let mut opened: Vec<&str> = Vec::new();
-        let mut rows = Vec::new();
-        for (index, item) in items {
-            if opened.contains(&item.track()) {
-                continue;
-            }
-            let row = self.by(item, deadline).await;
-            if row.status == Status::Ok {
-                opened.push(item.track());
-            }
-            rows.push((index, row));
-        }
-        rows
-    }
-
-    async fn by(&self, item: &Item, deadline: tokio::time::Instant) -> Row {
-        match tokio::time::timeout_at(deadline, self.one(item)).await {
-            Ok(row) => row,
-            Err(_) => {
-                let mut row = Row::new(&item.path, item.spec.name, Status::Failed);
-                row.fail(
-                    &Error::new(Kind::Timeout, "was not answered before the sync point")
-                        .hint("raise `[sync] timeout_s` in tools.toml, or take the run up again with `resume`"),
-                );
-                row
-            }
-        }
-    }
-
-    async fn one(&self, item: &Item) -> Row {
-        let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
-        if self.stop.is_cancelled() {
-            row.status = Status::Skipped;
-            let why = if self.context.cancel.is_cancelled() {
-                "the run was cancelled"
-            } else {
-                "an item before it failed"
-            };
-            row.error = Some(why.to_owned());
-            return row;
-        }
-        if self
-            .present
-            .as_ref()
-            .is_some_and(|document| document.holds(item))
-        {
-            row.notes.push("was there already".to_owned());
-        } else {
-            let started = Instant::now();
-            let mut arguments = item.arguments.clone();
-            let draft = self.app.current(self.draft);
-            arguments.insert(
-                "draft_id".to_owned(),
-                json!(draft.as_ref().unwrap_or(self.draft)),
-            );
-            let cost = Arc::new(Cost::default());
-            let context = Context {
-                cancel: self.stop.clone(),
-                progress: None,
-                cost: Some(cost.clone()),
-            };
-            let reply = match item.spec.read(arguments, Manner::Strict) {
-                Ok(request) => self.app.run(request, context).await,
-                Err(error) => Err(error),
-            };
-            row.ms = ms(started);
-            row.tries = u32::try_from(cost.tries()).unwrap_or(u32::MAX);
-            let busy_us = cost.busy().as_micros() as u64;
-            self.busy_us.fetch_add(busy_us, Ordering::Relaxed);
-            match reply {
-                Ok(reply) => fill(&mut row, &reply),
-                Err(error) if error.kind == Kind::Cancelled => {
-                    row.fail(&error);
-                    row.status = Status::Skipped;
-                }
-                Err(error) => row.fail(&error),
-            }
-        }
-        row.track = row
-            .track
-            .or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
-        if self.abort && row.status == Status::Failed {
-            self.stop.cancel();
-        }
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let message = format!("{} {:?}", row.item, row.status).to_lowercase();
-        self.steps.tell(done as f64, message, None);
-        row
-    }
-}
-
-fn fill(row: &mut Row, reply: &Value) {
-    row.segment_id = reply["segment_id"].as_str().map(str::to_owned);
-    row.track = reply["track"].as_str().map(str::to_owned);
-    row.start = reply["start"].as_f64();
-    row.end = reply["end"].as_f64();
-    if let Some(notes) = reply["notes"].as_array() {
-        row.notes
-            .extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
-    }
-}
-
-/// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
-/// more segments than before the run and what it put there.
-fn verify(
-    document: &Document,
-    items: &[&Item],
-    rows: &mut [Row],
-    before: &BTreeMap<String, usize>,
-) -> Vec<String> {
-    let mut wanted = before.clone();
-    let mut captioned: BTreeSet<&str> = BTreeSet::new();
-    for row in rows.iter_mut() {
-        let Some(item) = items.iter().find(|item| item.path == row.item) else {
-            continue;
-        };
-        // Keyframes cannot be seen on a reference server before a refresh, which would probe all media again.
-        if item.section == Section::Keyframes {
-            continue;
-        }
-        if item.section == Section::Subtitles {
-            captioned.insert(item.track());
-        }
-        match (row.status, document.place_of(item)) {
-            (Status::Ok, Some((start, end))) => {
-                row.start = row.start.or(Some(start));
-                row.end = row.end.or(Some(end));
-                if row.tries > 0 {
-                    let track = item.track().to_owned();
-                    *wanted.entry(track).or_default() += 1;
-                }
-            }
-            (Status::Ok, None) => row.fail(
-                &Error::new(
-                    Kind::Unavailable,
-                    "was acknowledged, but it is not in the draft",
-                )
-                .hint("take the run up again with `resume`: only what is missing is done"),
-            ),
-            (Status::Failed, Some(_)) if row.tries > 0 => {
-                row.notes
-                    .push("something is in its place all the same".to_owned());
-            }
-            _ => {}
-        }
-    }
-    let mut more = Vec::new();
-    for (track, found) in document.counts() {
-        let wanted = wanted.get(&track).copied().unwrap_or_default();
-        // How many captions there are only the captions tell.
-        if found > wanted && !captioned.contains(track.as_str()) {
-            more.push(format!(
-                "track {track:?} has {found} segments, of which this run knows {wanted}: look at the draft"
-            ));
-        }
-    }
-    more
 }
 
 async fn save(
@@ -556,62 +319,6 @@ async fn query(
         ..context.clone()
     };
     Document::read(&call(app, "query_script", arguments, &context).await?)
-}
-
-/// The lengths of all media whose items do not say theirs, asked side by side.
-async fn probe(
-    app: &Arc<App>,
-    items: &[Item],
-    steps: &Steps,
-    cancel: &CancellationToken,
-) -> Result<Lengths> {
-    let sources: BTreeSet<String> = items
-        .iter()
-        .filter(|item| item.needs_length())
-        .filter_map(|item| item.source().map(str::to_owned))
-        .collect();
-    let all = sources.len();
-    let arrived = Arc::new(AtomicU64::new(0));
-    let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
-        .into_iter()
-        .map(|source| {
-            let (media, arrived) = (app.media.clone(), arrived.clone());
-            async move {
-                // A medium that cannot be read keeps its open end: its own call says what is wrong.
-                let facts = media.facts_counting(&source, arrived).await.ok()?;
-                let sound = facts.audio_duration.unwrap_or(facts.duration);
-                Some((source, (facts.duration.seconds(), sound.seconds())))
-            }
-            .boxed()
-        })
-        .collect();
-    let mut probes = futures::stream::iter(asked).buffer_unordered(PROBES);
-    let mut lengths = Lengths::new();
-    let mut looked = 0;
-    let mut told = 0;
-    loop {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => {
-                return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
-            }
-            probed = probes.next() => {
-                let Some(probed) = probed else { return Ok(lengths) };
-                lengths.extend(probed);
-                looked += 1;
-            }
-            () = tokio::time::sleep(TOLD_EVERY) => {
-                let done = arrived.load(Ordering::Relaxed);
-                if done > told {
-                    told = done;
-                    let bytes = Bytes { done, of: None };
-                    // Nobody knows how much is to come: it nears the first item without reaching it.
-                    let part = 1.0 - 1.0 / (1.0 + done as f64 / 1e7);
-                    steps.tell(part * 0.99, format!("looked at {looked} of {all} media ({bytes})"), Some(bytes));
-                }
-            }
-        }
-    }
 }
 
 fn ms(since: Instant) -> f64 {

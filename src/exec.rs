@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
+mod presence;
 mod pulse;
 mod recovery;
 mod retry;

@@ -33,7 +33,7 @@ pub(crate) use source::shown;
 
 use flight::Flights;
 use http::Http;
-use probe::Depth;
+use probe::{Depth, Fault};
 use reader::{FileOrigin, Guard, Reader};
 use source::Source;
 
@@ -95,6 +95,24 @@ pub(crate) enum Format {
     Mpg,
     Aiff,
     Tiff,
+}
+
+impl Facts {
+    /// Whether there is anything to be seen in it, cover art aside.
+    pub(crate) fn has_picture(&self) -> bool {
+        self.has_video || self.is_still || self.format == Format::Gif
+    }
+
+    /// How long the picture or the sound lasts, where that is clearly less than `said`: programs that measure one
+    /// file differ a little. A still has no length.
+    pub(crate) fn lasts_less(&self, said: Micros, as_sound: bool) -> Option<Micros> {
+        let tolerance = Micros((said.0 / 50).max(300_000));
+        let lasts = match self.audio_duration {
+            Some(sound) if as_sound => sound,
+            _ => self.duration,
+        };
+        (!self.is_still && lasts < said - tolerance).then_some(lasts)
+    }
 }
 
 impl Format {
@@ -222,6 +240,16 @@ impl Media {
         }
     }
 
+    /// What a file of this machine is, after a look at all of it: an error also where it is cut off.
+    pub(crate) async fn whole(&self, file: &Path) -> Result<Facts> {
+        let shown = file.display().to_string();
+        let file = LocalFile::open(&self.inner.access, file, &shown).await?;
+        cancellable(&self.inner.limits, move |guard| {
+            probed(&file.path, &shown, guard, Depth::Whole)
+        })
+        .await
+    }
+
     /// Brings `source` to `to`, under a temporary name beside it until it is known to be whole
     /// media. `progress` hears the bytes so far and, where known, of how many.
     pub(crate) async fn fetch(
@@ -319,9 +347,40 @@ impl LocalFile {
 
 /// What a file of this disk is.
 fn probed(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts> {
+    read(path, shown, guard, depth).map_err(|fault| fault.into_error(shown))
+}
+
+fn read(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts, Fault> {
     let origin = FileOrigin::open(path).map_err(|error| unreadable(shown, error))?;
     let mut reader = Reader::new(Box::new(origin), guard);
-    probe::read(&mut reader, Some(path), depth).map_err(|fault| fault.into_error(shown))
+    probe::read(&mut reader, Some(path), depth)
+}
+
+/// What a look at a file of this disk shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// Media, and whole as far as its format tells.
+    Media(Facts),
+    /// Cut off or broken media: what is wrong.
+    Damaged(String),
+    /// A web page, text, nothing: what it is.
+    NotMedia(String),
+    /// Of a format that is not known here.
+    Unknown,
+}
+
+/// Looks at all of a file, which messages call `shown`. This waits for the disk.
+pub(crate) fn look(path: &Path, shown: &str) -> Result<Look> {
+    let guard = Guard::new(&Limits::default(), CancellationToken::new());
+    match read(path, shown, guard, Depth::Whole) {
+        Ok(facts) => Ok(Look::Media(facts)),
+        Err(Fault::Unknown(_)) => Ok(Look::Unknown),
+        Err(Fault::NotMedia(what)) => Ok(Look::NotMedia(what)),
+        Err(fault @ (Fault::Broken(..) | Fault::Cut(..))) => {
+            Ok(Look::Damaged(fault.into_error(shown).message))
+        }
+        Err(fault @ Fault::Read(_)) => Err(fault.into_error(shown)),
+    }
 }
 
 /// Runs `work` on a thread of its own; dropping the future ends the reading.

@@ -1,6 +1,7 @@
 //! What a saved draft of a server is worth: it says success whatever happened, so the task is asked
 //! after, and the files are looked at where they can be reached.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::error::{Error, Kind};
 use crate::manifest;
 use crate::media::Facts;
 use crate::progress::{Progress, Step};
+use crate::units::Micros;
 
 /// Files looked at side by side.
 const AT_ONCE: usize = 8;
@@ -297,10 +299,19 @@ impl Remote {
             Ok(_) => return Err(format!("{shown}: the file is empty")),
             Err(_) => return Err(format!("{shown}: the file is missing")),
         };
-        match self.media.facts(&path.to_string_lossy()).await {
-            Ok(facts) if material.fits(&facts) => Ok(bytes),
-            Ok(_) => Err(format!("{shown}: the file has no {}", material.kind)),
-            Err(error) => Err(format!("{shown}: {}", error.message)),
+        let facts = match self.media.whole(&path).await {
+            Ok(facts) => facts,
+            Err(error) => return Err(format!("{shown}: {}", error.message)),
+        };
+        if !material.fits(&facts) {
+            return Err(format!("{shown}: the file has no {}", material.kind));
+        }
+        match material.lacks(&facts) {
+            Some(lasts) => Err(format!(
+                "{shown}: the file lasts {lasts}, and the draft shows it to {}",
+                material.shown_to
+            )),
+            None => Ok(bytes),
         }
     }
 
@@ -321,7 +332,7 @@ impl Remote {
     /// whether its source can be read from here.
     async fn look_at_source(&self, material: &Material) -> Option<String> {
         let shown = material.shown();
-        if material.duration == 0 {
+        if material.duration == Micros::ZERO {
             return Some(format!("{shown}: the server could not read it"));
         }
         if !material.source.starts_with("http://") && !material.source.starts_with("https://") {
@@ -362,8 +373,10 @@ struct Material {
     kind: &'static str,
     name: String,
     source: String,
-    /// Microseconds.
-    duration: i64,
+    /// As the server measured it at its source.
+    duration: Micros,
+    /// How far into it segments go.
+    shown_to: Micros,
 }
 
 impl Material {
@@ -374,9 +387,19 @@ impl Material {
     fn fits(&self, facts: &Facts) -> bool {
         match self.kind {
             "audio" => facts.has_audio,
-            "image" => facts.is_still || facts.has_video,
+            "image" => facts.has_picture(),
             _ => facts.has_video,
         }
+    }
+
+    /// How long the file lasts, if that is less than was measured and is shown: it is cut off where its format does
+    /// not tell.
+    fn lacks(&self, facts: &Facts) -> Option<Micros> {
+        let said = self.duration.min(self.shown_to);
+        let is_image = self.kind == "image";
+        facts
+            .lasts_less(said, self.kind == "audio")
+            .filter(|_| !is_image)
     }
 }
 
@@ -388,13 +411,18 @@ fn materials(script: &Value) -> Vec<Material> {
             .cloned()
             .unwrap_or_default()
     };
-    let used: std::collections::HashSet<String> = script["tracks"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|track| track["segments"].as_array().into_iter().flatten())
-        .filter_map(|segment| segment["material_id"].as_str().map(str::to_owned))
-        .collect();
+    let mut used: HashMap<&str, Micros> = HashMap::new();
+    let tracks = script["tracks"].as_array().into_iter().flatten();
+    for segment in tracks.flat_map(|track| track["segments"].as_array().into_iter().flatten()) {
+        let Some(id) = segment["material_id"].as_str() else {
+            continue;
+        };
+        let range = &segment["source_timerange"];
+        let number = |key: &str| range[key].as_f64().unwrap_or_default() as i64;
+        let end = Micros(number("start").saturating_add(number("duration")));
+        let shown_to = used.entry(id).or_default();
+        *shown_to = end.max(*shown_to);
+    }
     let text = |material: &Value, keys: &[&str]| {
         keys.iter()
             .filter_map(|key| material[*key].as_str())
@@ -405,9 +433,9 @@ fn materials(script: &Value) -> Vec<Material> {
     let mut all = Vec::new();
     for (name, kind) in [("videos", "video"), ("audios", "audio")] {
         for material in list(name) {
-            if !used.contains(material["id"].as_str().unwrap_or_default()) {
+            let Some(shown_to) = material["id"].as_str().and_then(|id| used.get(id)) else {
                 continue;
-            }
+            };
             let kind = if material["type"] == "photo" {
                 "image"
             } else {
@@ -417,7 +445,8 @@ fn materials(script: &Value) -> Vec<Material> {
                 kind,
                 name: text(&material, &["material_name", "name"]),
                 source: text(&material, &["remote_url", "path"]),
-                duration: material["duration"].as_f64().unwrap_or_default() as i64,
+                duration: Micros(material["duration"].as_f64().unwrap_or_default() as i64),
+                shown_to: *shown_to,
             });
         }
     }
@@ -439,19 +468,23 @@ mod tests {
                 ],
                 "audios": [{ "id": "4", "name": "audio_d.mp3", "remote_url": "http://h/d", "duration": 0 }],
             },
-            "tracks": [{ "segments": [{ "material_id": "1" }, { "material_id": "2" }, { "material_id": "4" }] }],
+            "tracks": [{ "segments": [
+                { "material_id": "1", "source_timerange": { "start": 1, "duration": 3 } },
+                { "material_id": "1", "source_timerange": { "start": 0, "duration": 2 } },
+                { "material_id": "2" }, { "material_id": "4" },
+            ] }],
         });
         let found = materials(&script);
         let names: Vec<_> = found
             .iter()
-            .map(|m| (m.kind, m.name.as_str(), m.duration))
+            .map(|m| (m.kind, m.name.as_str(), m.duration.0, m.shown_to.0))
             .collect();
         assert_eq!(
             names,
             [
-                ("video", "video_a.mp4", 5),
-                ("image", "image_b.png", 9),
-                ("audio", "audio_d.mp3", 0)
+                ("video", "video_a.mp4", 5, 4),
+                ("image", "image_b.png", 9, 0),
+                ("audio", "audio_d.mp3", 0, 0)
             ]
         );
         assert!(!found[0].shown().contains("k=1"), "{}", found[0].shown());

@@ -4,9 +4,12 @@
 //! reported as interrupted, with what is needed to take it up again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
+use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,9 +18,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::presence::{self, Presence};
+use super::{App, Context, Progress, Step, panicked};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Progress, Step};
 use crate::journal::{self, Journal};
 use crate::tools::Request;
 
@@ -59,8 +63,9 @@ pub(crate) struct State {
     /// What kind of work it is.
     #[serde(default)]
     pub kind: String,
-    /// The process that runs it.
-    pub process: u32,
+    /// The presence of the process that runs it; empty where it has none.
+    #[serde(default)]
+    runner: String,
 }
 
 impl State {
@@ -162,7 +167,7 @@ fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
         draft: state.draft_id.clone(),
         state: json,
         finished: state.status != Status::Running,
-        pid: state.process,
+        pid: std::process::id(),
         updated_ms: 0,
     })
 }
@@ -193,6 +198,8 @@ pub(crate) struct Jobs {
     journal: Arc<Journal>,
     known: Mutex<HashMap<String, Arc<Job>>>,
     running: Mutex<JoinSet<()>>,
+    /// Made with the first job, where the journal is in a folder.
+    presence: OnceLock<Option<Presence>>,
 }
 
 impl Jobs {
@@ -201,7 +208,25 @@ impl Jobs {
             journal,
             known: Mutex::default(),
             running: Mutex::default(),
+            presence: OnceLock::new(),
         }
+    }
+
+    /// Where the processes that have jobs are to be seen.
+    fn runners(&self) -> Option<PathBuf> {
+        Some(self.journal.path()?.with_file_name("running"))
+    }
+
+    /// The name that this process is seen by.
+    fn runner(&self) -> String {
+        let presence = self.presence.get_or_init(|| {
+            Presence::new(&self.runners()?)
+                .inspect_err(|error| {
+                    tracing::warn!("jobs of this process look interrupted to others: {error}")
+                })
+                .ok()
+        });
+        presence.as_ref().map_or("", Presence::name).to_owned()
     }
 
     /// Starts `work`, which is told its handle. The job is in the journal before this returns.
@@ -229,7 +254,7 @@ impl Jobs {
             error: None,
             error_kind: None,
             kind: kind.to_owned(),
-            process: std::process::id(),
+            runner: self.runner(),
         };
         put(&self.journal, &id, kind, &state)?;
         let (sender, receiver) = watch::channel(state);
@@ -265,8 +290,8 @@ impl Jobs {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         let work = async move {
-            let outcome = work.await;
-            handle.end(outcome);
+            let outcome = AssertUnwindSafe(work).catch_unwind().await;
+            handle.end(outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
         };
         match thread() {
             Some(thread) => running.spawn_on(work, thread),
@@ -283,14 +308,9 @@ impl Jobs {
         };
         let mut state = job.state.clone();
         let ended = state.wait_for(|state| state.status != Status::Running);
-        // A closed channel means that the work panicked: its last state stands, as a failure.
-        let gone = matches!(tokio::time::timeout(wait, ended).await, Ok(Err(_)));
-        let mut state = job.state.borrow().clone();
-        if gone && state.status == Status::Running {
-            state.fail(&Error::internal(
-                "the job broke off by a fault of ours; please report it",
-            ));
-        }
+        // Whether it ended or not, its state is told.
+        let _ended = tokio::time::timeout(wait, ended).await;
+        let state = job.state.borrow().clone();
         Ok(state)
     }
 
@@ -376,7 +396,8 @@ impl Jobs {
         })?;
         let mut state: State = serde_json::from_str(&row.state)
             .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
-        if state.status == Status::Running && !alive(state.process) {
+        let runs = |dir: PathBuf| presence::is_there(&dir, &state.runner);
+        if state.status == Status::Running && !self.runners().is_some_and(runs) {
             state.status = Status::Interrupted;
         }
         Ok(state)
@@ -434,12 +455,6 @@ impl App {
             })
         }))
     }
-}
-
-/// Whether another process still runs; where that cannot be told, it is taken as gone, for a job that is done in
-/// fact says so in the journal by itself.
-fn alive(process: u32) -> bool {
-    process != std::process::id() && std::path::Path::new(&format!("/proc/{process}/stat")).exists()
 }
 
 #[cfg(test)]
@@ -506,6 +521,33 @@ mod tests {
             state.draft_id,
             Some(DraftId("dfd_cat_1_00000001".to_owned()))
         );
+    }
+
+    #[tokio::test]
+    async fn a_job_of_another_process_runs_until_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let other = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let id = jobs
+            .start("test", &json!({}), |_| std::future::pending())
+            .unwrap();
+        let seen = other.wait(&id, Duration::ZERO).await.unwrap();
+        assert_eq!(seen.status, Status::Running);
+        drop(jobs);
+        let seen = other.wait(&id, Duration::ZERO).await.unwrap();
+        assert_eq!(seen.status, Status::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_has_failed_and_holds_nobody_up() {
+        let jobs = jobs();
+        let id = jobs
+            .start("test", &json!({}), async |_| panic!("oh no"))
+            .unwrap();
+        let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(state.status, Status::Failed);
+        assert!(state.failure().unwrap().to_string().contains("oh no"));
+        jobs.drain().await;
     }
 
     #[tokio::test]

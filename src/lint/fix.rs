@@ -166,7 +166,8 @@ impl Work {
             else {
                 continue;
             };
-            let Some(format) = sniff::look(file).and_then(|look| look.format) else {
+            let shown = patient.folder.shown(file);
+            let Some(format) = sniff::look(file, &shown).format() else {
                 continue;
             };
             if patient.renames.contains_key(file) || media::is_named_rightly(file, format) {
@@ -176,8 +177,7 @@ impl Work {
                 continue;
             };
             fs::rename(file, &better).map_err(|error| unwritable(file, error))?;
-            self.backup
-                .renamed(patient.folder.shown(file), patient.folder.shown(&better))?;
+            self.backup.renamed(shown, patient.folder.shown(&better))?;
             self.note_change(&patient.folder.shown(&better));
             patient.renames.insert(file.clone(), better);
         }

@@ -7,8 +7,9 @@ use super::Severity::{Error, Info, Warning};
 use super::document::Material;
 use super::folder::{Folder, Place};
 use super::paths::{file_name, is_foreign};
-use super::sniff::{self, Format, Kind, Look};
+use super::sniff::{self, Look};
 use super::{Context, Report};
+use crate::media::{Facts, Format};
 use crate::units::Micros;
 
 /// A material of a file of the user's, and where that file is.
@@ -45,11 +46,11 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
             let path = material.path.str();
             let name = name(list, material);
             let (place, look) = if path.is_empty() {
-                with_look(context.folder.locate(path, name))
+                looked_at(context.folder, path, name)
             } else {
                 places
                     .entry(path)
-                    .or_insert_with(|| with_look(context.folder.locate(path, name)))
+                    .or_insert_with(|| looked_at(context.folder, path, name))
                     .clone()
             };
             let at = At {
@@ -61,7 +62,11 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
             // Many clips of one file have one fault.
             if path.is_empty() || told.insert((path, list)) {
                 at.place(context.folder, path, name, &place, report);
-                at.content(context.folder, material.kind.str(), &place, look, report);
+                if let (Some(file), Some(look)) = (place.file(), &look) {
+                    let is_inside = matches!(place, Place::Inside(_) | Place::Moved(_));
+                    let shown = context.folder.shown(file);
+                    at.content((file, &shown, is_inside), material, look, report);
+                }
             }
             media.push(Medium {
                 list,
@@ -80,8 +85,11 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
     media
 }
 
-fn with_look(place: Place) -> (Place, Option<Look>) {
-    let look = place.file().and_then(|file| sniff::look(file));
+fn looked_at(folder: &Folder, path: &str, name: &str) -> (Place, Option<Look>) {
+    let place = folder.locate(path, name);
+    let look = place
+        .file()
+        .map(|file| sniff::look(file, &folder.shown(file)));
     (place, look)
 }
 
@@ -198,80 +206,82 @@ impl At {
 
     fn content(
         &self,
-        folder: &Folder,
-        kind: &str,
-        place: &Place,
-        look: Option<Look>,
+        (file, shown, is_inside): (&Path, &str, bool),
+        material: &Material<'_>,
+        look: &Look,
         report: &mut Report,
     ) {
-        let Some(file) = place.file() else { return };
-        let shown = folder.shown(file);
         let place_of = self.field("path");
+        let claim = claim(self.list, material.kind.str());
         let again = "replace it with the right file, or save the draft again";
-        let Some(look) = look else {
-            let what = format!("{shown} cannot be read");
-            report.add(
-                Error,
-                "media-unreadable",
-                place_of,
-                what,
-                "check the file's permissions",
-            );
-            return;
+        let facts = match look {
+            Look::Unknown => return,
+            Look::Media(facts) => facts,
+            Look::Unreadable(what) => {
+                let way_out = "check the file and its permissions";
+                report.add(Error, "media-unreadable", place_of, what, way_out);
+                return;
+            }
+            Look::Empty => {
+                let what = format!("{shown} is empty");
+                report.add(Error, "media-empty", place_of, what, again);
+                return;
+            }
+            Look::NotMedia(what) => {
+                let what = format!("{shown} cannot be shown as {claim}: {what}");
+                report.add(Error, "media-kind", place_of, what, again);
+                return;
+            }
+            Look::Damaged(what) => {
+                report.add(Error, "media-damaged", place_of, what, again);
+                return;
+            }
         };
-        if look.bytes == 0 {
-            report.add(
-                Error,
-                "media-empty",
-                place_of,
-                format!("{shown} is empty"),
-                again,
-            );
+        let format = sniff::name(facts.format);
+        if !fits(self.list, facts) {
+            let what = format!("{shown} is {format}, which cannot be shown as {claim}");
+            report.add(Error, "media-kind", place_of, what, again);
             return;
         }
-        let Some(format) = look.format else { return };
-        if !fits(self.list, kind, format.kind) {
-            report.add(
-                Error,
-                "media-kind",
-                place_of,
-                format!(
-                    "{shown} is {}, which cannot be shown as {}",
-                    format.name,
-                    claim(self.list, kind)
-                ),
-                again,
-            );
-            return;
-        }
-        if !is_named_rightly(file, format) {
-            let what = format!("{shown} is {}, whatever its name says", format.name);
-            if matches!(place, Place::Inside(_) | Place::Moved(_))
-                && better_name(file, format).is_some()
-            {
-                report.fixable(
-                    Warning,
-                    "media-misnamed",
-                    place_of,
-                    what,
-                    "gives it the right ending",
-                );
+        self.length(shown, material, facts, report);
+        if !is_named_rightly(file, facts.format) {
+            let what = format!("{shown} is {format}, whatever its name says");
+            if is_inside && better_name(file, facts.format).is_some() {
+                let how = "gives it the right ending";
+                report.fixable(Warning, "media-misnamed", place_of, what, how);
             } else {
                 let way_out = "give the file the right ending, and replace the clip in the app";
                 report.add(Warning, "media-misnamed", place_of, what, way_out);
             }
         }
     }
+
+    /// A file that lasts less than its material: another one, or one whose format does not tell that it is cut off.
+    fn length(&self, shown: &str, material: &Material<'_>, facts: &Facts, report: &mut Report) {
+        let said = Micros(material.duration.whole());
+        if matches!(material.kind.str(), "photo" | "gif") {
+            return;
+        }
+        let Some(lasts) = facts.lasts_less(said, self.list == "audios") else {
+            return;
+        };
+        report.add(
+            Warning,
+            "media-shorter",
+            self.field("duration"),
+            format!(
+                "{shown} lasts {lasts}, and the material {said}: what is shown of the rest is lost"
+            ),
+            "replace it with the right file, or save the draft again",
+        );
+    }
 }
 
-/// Whether a file of this kind can be what the material says.
-fn fits(list: &str, claimed: &str, kind: Kind) -> bool {
-    match (list, claimed) {
-        (_, _) if kind == Kind::Text => false,
-        ("audios", _) => kind != Kind::Picture,
-        // The app takes a moving picture for either.
-        ("videos", _) => kind != Kind::Sound,
-        _ => true,
+/// Whether the file can be what the material says; the app takes a moving picture for either.
+fn fits(list: &str, facts: &Facts) -> bool {
+    match list {
+        "audios" => facts.has_audio,
+        _ => facts.has_picture(),
     }
 }
 
@@ -289,11 +299,11 @@ pub(super) fn is_named_rightly(file: &Path, format: Format) -> bool {
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
-    format.endings.contains(&&*ending)
+    sniff::endings(format).contains(&&*ending)
 }
 
 /// The same file with the right ending, unless something has that name already.
 pub(super) fn better_name(file: &Path, format: Format) -> Option<PathBuf> {
-    let better = file.with_extension(format.endings.first()?);
+    let better = file.with_extension(format.extension());
     (!better.exists()).then_some(better)
 }

@@ -63,10 +63,10 @@ impl Made {
             "platform": platform, "last_modified_platform": platform,
             "materials": {
                 "videos": [
-                    material("V1", "video", "a.mp4", "m-a", 5_000_000),
+                    material("V1", "video", "a.mp4", "m-a", 4_000_000),
                     material("V2", "photo", "b.png", "m-b", 10_800_000_000),
                 ],
-                "audios": [material("A1", "extract_music", "c.wav", "m-c", 5_000_000)],
+                "audios": [material("A1", "extract_music", "c.wav", "m-c", 4_000_000)],
                 "texts": [{"id": "T1", "type": "text", "content": json!({
                     "text": "Hi 😀", "styles": [{"range": [0, 5], "size": 8}]
                 }).to_string()}],
@@ -98,10 +98,10 @@ impl Made {
         });
         fs::create_dir_all(folder.join("assets")).expect("a folder");
         let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("a file");
-        put("assets/a.mp4", b"\0\0\0\x1cftypisom\0\0\x02\0");
-        put("assets/b.png", b"\x89PNG\r\n\x1a\n");
-        put("assets/c.wav", b"RIFF\x24\0\0\0WAVEfmt ");
-        put("draft_cover.jpg", b"\xff\xd8\xff\xe0");
+        put("assets/a.mp4", &example("clip.mp4"));
+        put("assets/b.png", &example("logo.png"));
+        put("assets/c.wav", &wav(4));
+        put("draft_cover.jpg", &example("picture.jpg"));
         Self {
             root,
             document,
@@ -130,6 +130,12 @@ impl Made {
         fs::write(file, bytes).expect("a file");
     }
 
+    /// Of a file there is but the half.
+    fn cut(&self, name: &str) {
+        let bytes = fs::read(self.folder().join(name)).expect("a file");
+        self.put(name, &bytes[..bytes.len() / 2]);
+    }
+
     fn write(&self) {
         self.put("draft_content.json", self.document.to_string());
         self.put("draft_info.json", self.document.to_string());
@@ -143,6 +149,27 @@ impl Made {
     fn read(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.folder().join(name)).expect(name)).expect("JSON")
     }
+}
+
+/// One of the files that the examples are made of; the clip lasts 4 s.
+fn example(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media");
+    fs::read(folder.join(name)).expect(name)
+}
+
+/// Silence of that many seconds.
+fn wav(seconds: u32) -> Vec<u8> {
+    const RATE: u32 = 8000;
+    let bytes = RATE * seconds;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(RATE.to_le_bytes());
+    file.extend(RATE.to_le_bytes());
+    file.extend(b"\x01\0\x08\0data");
+    file.extend(bytes.to_le_bytes());
+    file.resize(file.len() + bytes as usize, 0x80);
+    file
 }
 
 fn codes(problems: &[Problem]) -> Vec<&'static str> {

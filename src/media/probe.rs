@@ -38,6 +38,8 @@ pub(super) enum Fault {
     Broken(&'static str, String),
     /// The file ends before what it says it has: `(what, bytes there, bytes needed)`.
     Cut(&'static str, u64, u64),
+    /// Something else, or nothing.
+    NotMedia(String),
     /// None of the formats known here.
     Unknown(String),
 }
@@ -66,7 +68,9 @@ impl Fault {
                 "{shown} is cut off: this {what} file has {bytes} bytes and needs {needed}"
             ))
             .hint("fetch or export it again"),
-            Self::Unknown(what) => Error::media(format!("{shown} is not media: {what}")),
+            Self::NotMedia(what) | Self::Unknown(what) => {
+                Error::media(format!("{shown} is not media: {what}"))
+            }
         }
     }
 
@@ -80,7 +84,7 @@ impl Fault {
 pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Probe<Facts> {
     let head = reader.bytes(0, 4096)?;
     if head.is_empty() {
-        return Err(Fault::Unknown("it is empty".to_owned()));
+        return Err(Fault::NotMedia("it is empty".to_owned()));
     }
     let known = match family(&head) {
         Some(Family::Bmff) => bmff::read(reader, depth),
@@ -95,7 +99,7 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
         Some(Family::Ogg) => ogg::read(reader),
         Some(Family::Mpeg) => mpeg::audio(reader, depth),
         None => match text_kind(&head) {
-            Some(what) => return Err(Fault::Unknown(what.to_owned())),
+            Some(what) => return Err(Fault::NotMedia(what.to_owned())),
             None => Err(Fault::Unknown(
                 "its first bytes are of no known format".to_owned(),
             )),
@@ -260,5 +264,5 @@ fn decimals(seconds: f64) -> Micros {
 }
 
 fn no_sound_or_picture() -> Fault {
-    Fault::Unknown("it has neither picture nor sound".to_owned())
+    Fault::NotMedia("it has neither picture nor sound".to_owned())
 }

@@ -198,7 +198,7 @@ async fn fetch_one(
     let facts = fetched.facts;
     let usable = match needed.list {
         "audios" => facts.has_audio,
-        _ => facts.has_video || facts.is_still || facts.format == Format::Gif,
+        _ => facts.has_picture(),
     };
     if !usable {
         return Err(Error::media(match needed.list {

@@ -165,7 +165,7 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     }),
     ("media-outside", false, |made| {
         let file = made.root.path().join("far.mp4");
-        fs::write(&file, b"\0\0\0\x1cftypisom").unwrap();
+        fs::write(&file, example("clip.mp4")).unwrap();
         made.document["materials"]["videos"][0]["path"] = json!(file);
     }),
     ("media-empty", false, |made| made.put("assets/a.mp4", "")),
@@ -173,10 +173,17 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
         made.put("assets/a.mp4", "<!DOCTYPE html><title>404</title>")
     }),
     ("media-kind", false, |made| {
-        made.put("assets/c.wav", b"\x89PNG\r\n\x1a\n")
+        made.put("assets/c.wav", example("logo.png"))
+    }),
+    ("media-kind", false, |made| made.put("assets/a.mp4", wav(4))),
+    ("media-damaged", false, |made| made.cut("assets/a.mp4")),
+    ("media-damaged", false, |made| made.cut("assets/b.png")),
+    ("media-damaged", false, |made| made.cut("assets/c.wav")),
+    ("media-shorter", false, |made| {
+        made.put("assets/c.wav", wav(2))
     }),
     ("media-misnamed", true, |made| {
-        made.put("assets/c.wav", b"ID3\x04\0\0\0\0")
+        made.put("assets/c.wav", example("music.mp3"))
     }),
     ("meta-missing", true, |made| made.meta = Value::Null),
     ("meta-unreadable", true, |made| made.meta = json!([])),

@@ -278,7 +278,7 @@ fn a_list_that_names_a_missing_document_is_put_right() {
 #[test]
 fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
     let mut made = Made::clean();
-    made.put("assets/b.png", b"\xff\xd8\xff\xe0 a picture");
+    made.put("assets/b.png", example("picture.jpg"));
     made.document["materials"]["videos"][1]["material_name"] = json!("b.png");
     made.write();
     let fixed = fix_twice(&made.folder(), &made.options());
@@ -295,7 +295,7 @@ fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
 
     // Not where another file has that name.
     let made = Made::clean();
-    made.put("assets/b.png", b"\xff\xd8\xff\xe0 a picture");
+    made.put("assets/b.png", example("picture.jpg"));
     made.put("assets/b.jpg", "another");
     made.write();
     assert_eq!(
@@ -309,7 +309,7 @@ fn keyframes_are_moved_to_the_clock_of_the_file_with_the_speed() {
     let mut made = Made::clean();
     let segment = &mut made.document["tracks"][0]["segments"][0];
     segment["speed"] = json!(1.5);
-    segment["source_timerange"] = json!({"start": 2_000_000, "duration": 3_000_000});
+    segment["source_timerange"] = json!({"start": 1_000_000, "duration": 3_000_000});
     segment["common_keyframes"] = json!([{"property_type": "KFTypePositionX", "keyframe_list": [
         {"time_offset": 0, "values": [0.0]}, {"time_offset": 1_000_000, "values": [0.5]}
     ]}]);
@@ -319,8 +319,8 @@ fn keyframes_are_moved_to_the_clock_of_the_file_with_the_speed() {
     assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
     let keyframes = &made.read("draft_info.json")["tracks"][0]["segments"][0]["common_keyframes"]
         [0]["keyframe_list"];
-    assert_eq!(keyframes[0]["time_offset"], 2_000_000);
-    assert_eq!(keyframes[1]["time_offset"], 3_500_000);
+    assert_eq!(keyframes[0]["time_offset"], 1_000_000);
+    assert_eq!(keyframes[1]["time_offset"], 2_500_000);
     assert_eq!(keyframes[1]["values"], json!([0.5]));
 }
 
@@ -419,18 +419,24 @@ fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
 
     fs::create_dir_all(folder.join("assets/video")).unwrap();
     fs::create_dir_all(folder.join("assets/audio")).unwrap();
-    fs::write(folder.join("assets/video/a.mp4"), b"\0\0\0\x1cftypisom").unwrap();
-    fs::write(folder.join("assets/audio/b.wav"), b"RIFF\x24\0\0\0WAVE").unwrap();
+    fs::write(folder.join("assets/video/a.mp4"), example("clip.mp4")).unwrap();
+    fs::write(folder.join("assets/audio/b.wav"), wav(10)).unwrap();
     let problems = lint(&folder, &options).unwrap();
     let mut found = codes(&problems);
     found.dedup();
+    // The clip is a second shorter than the one that the draft was made of.
     assert_eq!(
         found,
-        ["document-missing", "draft-path", "cover-missing"],
+        [
+            "document-missing",
+            "media-shorter",
+            "draft-path",
+            "cover-missing"
+        ],
         "{problems:#?}"
     );
     let fixed = fix_twice(&folder, &options);
-    assert_eq!(codes(&fixed.left), ["cover-missing"]);
+    assert_eq!(codes(&fixed.left), ["media-shorter", "cover-missing"]);
 }
 
 /// Writes a recorded folder out, with the media that the server served.
@@ -463,7 +469,7 @@ fn write_recorded(recorded: &Value, root: &Path, media: &Path) -> PathBuf {
                 let bytes = match same {
                     Some(file) => fs::read(file.path()).unwrap(),
                     // Images are converted when they are saved.
-                    None => b"\x89PNG\r\n\x1a\n".to_vec(),
+                    None => example("logo.png"),
                 };
                 put(name, &bytes);
             }

@@ -1,0 +1,133 @@
+//! Where the apps keep their drafts, and what their lists of drafts tell.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Finding;
+use super::files::Files;
+use crate::settings::{Os, Settings};
+use crate::units::Edition;
+
+/// Where an app keeps its drafts.
+pub(super) fn drafts(
+    settings: &Settings,
+    edition: Edition,
+    data: Option<&Path>,
+    files: &dyn Files,
+) -> Finding {
+    let what = match edition {
+        Edition::Capcut => "CapCut's drafts",
+        Edition::Jianying => "JianYing's drafts",
+    };
+    let dirs = settings.drafts_dirs(edition);
+    if dirs.is_empty() {
+        let kept = data.map_or_else(
+            || "the data folder".to_owned(),
+            |data| data.display().to_string(),
+        );
+        return Finding::note(
+            what,
+            format!("{} does not run on {}", edition.app(), settings.os),
+        )
+        .hint(format!(
+            "drafts are kept below {kept}; give `draft_folder` when saving to put them elsewhere"
+        ));
+    }
+    let Some(dir) = dirs.iter().find(|dir| files.is_folder(dir)) else {
+        let looked: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        let looked = looked.join(", ");
+        return if settings.drafts_dir.is_some() {
+            Finding::problem(what, format!("{looked} is not there"))
+                .hint("it is named by `CAPCUT_MCP_DRAFTS_DIR`")
+        } else {
+            Finding::note(what, format!("none in {looked}")).hint(format!(
+                "start {} once, or name its folder with `CAPCUT_MCP_DRAFTS_DIR`",
+                edition.app()
+            ))
+        };
+    };
+    let registry = Registry::read(settings.os, dir, files);
+    let moved = registry
+        .root_path
+        .as_deref()
+        .map(Path::new)
+        .filter(|root| !same_folder(root, dir) && files.is_folder(root));
+    let root = moved.unwrap_or(dir);
+    let count = files
+        .folders(root)
+        .iter()
+        .filter(|name| is_draft(settings.os, root, name, files))
+        .count();
+    let mut detail = format!("{} ({count} drafts)", root.display());
+    if let Some(version) = registry.newest {
+        // Writing to a string cannot fail.
+        let _ = write!(detail, ", format version {version}");
+    }
+    let finding = Finding::ok(what, detail);
+    if moved.is_some() {
+        finding.hint(format!(
+            "the app was told to keep them there instead of {}",
+            dir.display()
+        ))
+    } else {
+        finding
+    }
+}
+
+fn is_draft(os: Os, root: &Path, name: &str, files: &dyn Files) -> bool {
+    [
+        "draft_content.json",
+        "draft_info.json",
+        "draft_meta_info.json",
+    ]
+    .iter()
+    .any(|file| files.is_file(&os.join(root, &[name, file])))
+}
+
+/// Paths in the app's files have `/` on every system.
+fn same_folder(one: &Path, other: &Path) -> bool {
+    let plain = |path: &Path| {
+        path.to_string_lossy()
+            .replace('\\', "/")
+            .trim_end_matches('/')
+            .to_lowercase()
+    };
+    plain(one) == plain(other)
+}
+
+/// What `root_meta_info.json` tells of the drafts beside it.
+#[derive(Default)]
+struct Registry {
+    root_path: Option<String>,
+    newest: Option<String>,
+}
+
+impl Registry {
+    fn read(os: Os, dir: &Path, files: &dyn Files) -> Self {
+        let file = os.join(dir, &["root_meta_info.json"]);
+        let Some(document) = files
+            .read(&file)
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        else {
+            return Self::default();
+        };
+        let entries = document["all_draft_store"].as_array();
+        let versions = entries.into_iter().flatten().filter_map(|entry| {
+            let text = entry["draft_new_version"].as_str()?;
+            let parts: Vec<u32> = text
+                .split('.')
+                .map_while(|part| part.parse().ok())
+                .collect();
+            (!parts.is_empty()).then(|| (parts, text.to_owned()))
+        });
+        Self {
+            root_path: document["root_path"]
+                .as_str()
+                .filter(|path| !path.is_empty())
+                .map(str::to_owned),
+            newest: versions.max().map(|(_, text)| text),
+        }
+    }
+}

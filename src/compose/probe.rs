@@ -1,0 +1,77 @@
+//! How long a plan's media are, before anything is laid out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use super::layout::{Item, Lengths};
+use super::steps::Steps;
+use crate::error::{Error, Kind, Result};
+use crate::exec::App;
+use crate::progress::Bytes;
+
+/// How many media are probed at once.
+const PROBES: usize = 8;
+/// How often the bytes that are read meanwhile are told of.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
+
+/// The lengths of all media whose items do not say theirs, asked side by side.
+pub(super) async fn probe(
+    app: &Arc<App>,
+    items: &[Item],
+    steps: &Steps,
+    cancel: &CancellationToken,
+) -> Result<Lengths> {
+    let sources: BTreeSet<String> = items
+        .iter()
+        .filter(|item| item.needs_length())
+        .filter_map(|item| item.source().map(str::to_owned))
+        .collect();
+    let all = sources.len();
+    let arrived = Arc::new(AtomicU64::new(0));
+    let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
+        .into_iter()
+        .map(|source| {
+            let (media, arrived) = (app.media.clone(), arrived.clone());
+            async move {
+                // A medium that cannot be read keeps its open end: its own call says what is wrong.
+                let facts = media.facts_counting(&source, arrived).await.ok()?;
+                let sound = facts.audio_duration.unwrap_or(facts.duration);
+                Some((source, (facts.duration.seconds(), sound.seconds())))
+            }
+            .boxed()
+        })
+        .collect();
+    let mut probes = futures::stream::iter(asked).buffer_unordered(PROBES);
+    let mut lengths = Lengths::new();
+    let mut looked = 0;
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
+            }
+            probed = probes.next() => {
+                let Some(probed) = probed else { return Ok(lengths) };
+                lengths.extend(probed);
+                looked += 1;
+            }
+            () = tokio::time::sleep(TOLD_EVERY) => {
+                let done = arrived.load(Ordering::Relaxed);
+                if done > told {
+                    told = done;
+                    let bytes = Bytes { done, of: None };
+                    // Nobody knows how much is to come: it nears the first item without reaching it.
+                    let part = 1.0 - 1.0 / (1.0 + done as f64 / 1e7);
+                    steps.tell(part * 0.99, format!("looked at {looked} of {all} media ({bytes})"), Some(bytes));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A plan's calls: audio and pictures side by side or in order, one row for each item.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::document::Document;
+use super::layout::Item;
+use super::ms;
+use super::plan::Section;
+use super::report::{Row, Status};
+use super::steps::Steps;
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind};
+use crate::exec::{App, Context, Cost};
+use crate::tools::Manner;
+
+/// What one run shares among its calls.
+pub(super) struct Run<'a> {
+    pub app: &'a Arc<App>,
+    pub draft: &'a DraftId,
+    pub context: &'a Context,
+    /// What the draft held when the run was taken up again.
+    pub present: Option<Document>,
+    pub abort: bool,
+    /// Fires when the client gives up, or at the first failure where that stops the rest.
+    pub stop: CancellationToken,
+    pub done: AtomicUsize,
+    /// What the calls took, without their waits for each other.
+    pub busy_us: AtomicU64,
+    pub steps: &'a Steps,
+}
+
+impl Run<'_> {
+    /// One after another: the order of calls is the order of the plan.
+    pub(super) async fn in_order(&self, items: &[Item]) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(items.len());
+        for item in items {
+            rows.push(self.one(item).await);
+        }
+        rows
+    }
+
+    /// Audio and pictures side by side. Tracks are opened in the plan's order, the opening call of a track alone
+    /// in its branch; then everything else at once, as far as the lanes allow.
+    pub(super) async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<Row> {
+        let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
+        let deadline = tokio::time::Instant::now() + limit;
+        let branch = |section: Section| {
+            items
+                .iter()
+                .enumerate()
+                .filter(move |(_, item)| item.section == section)
+        };
+        let opened = futures::future::join(
+            self.open(branch(Section::Audio), deadline),
+            self.open(branch(Section::Visuals), deadline),
+        )
+        .await;
+        for (index, row) in opened.0.into_iter().chain(opened.1) {
+            rows[index] = Some(row);
+        }
+        let mut calls: FuturesUnordered<_> = items
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| rows[*index].is_none())
+            .map(async |(index, item)| (index, self.by(item, deadline).await))
+            .collect();
+        while let Some((index, row)) = calls.next().await {
+            rows[index] = Some(row);
+        }
+        drop(calls);
+        rows.into_iter().flatten().collect()
+    }
+
+    async fn open<'b>(
+        &self,
+        items: impl Iterator<Item = (usize, &'b Item)>,
+        deadline: tokio::time::Instant,
+    ) -> Vec<(usize, Row)> {
+        let mut opened: Vec<&str> = Vec::new();
+        let mut rows = Vec::new();
+        for (index, item) in items {
+            if opened.contains(&item.track()) {
+                continue;
+            }
+            let row = self.by(item, deadline).await;
+            if row.status == Status::Ok {
+                opened.push(item.track());
+            }
+            rows.push((index, row));
+        }
+        rows
+    }
+
+    async fn by(&self, item: &Item, deadline: tokio::time::Instant) -> Row {
+        match tokio::time::timeout_at(deadline, self.one(item)).await {
+            Ok(row) => row,
+            Err(_) => {
+                let mut row = Row::new(&item.path, item.spec.name, Status::Failed);
+                row.fail(
+                    &Error::new(Kind::Timeout, "was not answered before the sync point")
+                        .hint("raise `[sync] timeout_s` in tools.toml, or take the run up again with `resume`"),
+                );
+                row
+            }
+        }
+    }
+
+    async fn one(&self, item: &Item) -> Row {
+        let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
+        if self.stop.is_cancelled() {
+            row.status = Status::Skipped;
+            let why = if self.context.cancel.is_cancelled() {
+                "the run was cancelled"
+            } else {
+                "an item before it failed"
+            };
+            row.error = Some(why.to_owned());
+            return row;
+        }
+        if self
+            .present
+            .as_ref()
+            .is_some_and(|document| document.holds(item))
+        {
+            row.notes.push("was there already".to_owned());
+        } else {
+            let started = Instant::now();
+            let mut arguments = item.arguments.clone();
+            let draft = self.app.current(self.draft);
+            arguments.insert(
+                "draft_id".to_owned(),
+                json!(draft.as_ref().unwrap_or(self.draft)),
+            );
+            let cost = Arc::new(Cost::default());
+            let context = Context {
+                cancel: self.stop.clone(),
+                progress: None,
+                cost: Some(cost.clone()),
+            };
+            let reply = match item.spec.read(arguments, Manner::Strict) {
+                Ok(request) => self.app.run(request, context).await,
+                Err(error) => Err(error),
+            };
+            row.ms = ms(started);
+            row.tries = u32::try_from(cost.tries()).unwrap_or(u32::MAX);
+            let busy_us = cost.busy().as_micros() as u64;
+            self.busy_us.fetch_add(busy_us, Ordering::Relaxed);
+            match reply {
+                Ok(reply) => fill(&mut row, &reply),
+                Err(error) if error.kind == Kind::Cancelled => {
+                    row.fail(&error);
+                    row.status = Status::Skipped;
+                }
+                Err(error) => row.fail(&error),
+            }
+        }
+        row.track = row
+            .track
+            .or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
+        if self.abort && row.status == Status::Failed {
+            self.stop.cancel();
+        }
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let message = format!("{} {:?}", row.item, row.status).to_lowercase();
+        self.steps.tell(done as f64, message, None);
+        row
+    }
+}
+
+fn fill(row: &mut Row, reply: &Value) {
+    row.segment_id = reply["segment_id"].as_str().map(str::to_owned);
+    row.track = reply["track"].as_str().map(str::to_owned);
+    row.start = reply["start"].as_f64();
+    row.end = reply["end"].as_f64();
+    if let Some(notes) = reply["notes"].as_array() {
+        row.notes
+            .extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+}

@@ -1,0 +1,105 @@
+//! Which processes are still there: whoever has something that others ask about holds a lock on a file of its
+//! own, and the system takes the lock away when the process ends, however it ends.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A file that is so young may be about to be locked by its maker.
+const SETTLED: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub(super) struct Presence {
+    name: String,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Presence {
+    /// Makes and locks a file in `dir`, and removes the files there of those that are gone.
+    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        sweep(dir);
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let path = dir.join(&name);
+        let lock = File::create_new(&path)?;
+        lock.lock()?;
+        Ok(Self {
+            name,
+            path,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        // What stays is swept by the next one.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether the one of that name is still there.
+pub(super) fn is_there(dir: &Path, name: &str) -> bool {
+    !name.is_empty() && is_locked(&dir.join(name))
+}
+
+fn is_locked(path: &Path) -> bool {
+    // Shared, so that two who look do not take each other for the owner.
+    File::open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let settled = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > SETTLED));
+        if settled && !is_locked(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_there_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let presence = Presence::new(dir.path()).unwrap();
+        let name = presence.name().to_owned();
+        assert!(is_there(dir.path(), &name));
+        drop(presence);
+        assert!(!is_there(dir.path(), &name));
+        assert!(!is_there(dir.path(), ""));
+    }
+
+    #[test]
+    fn what_the_dead_left_is_swept_and_the_living_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let living = Presence::new(dir.path()).unwrap();
+        let left = dir.path().join("left");
+        let fresh = dir.path().join("fresh");
+        let old = std::time::SystemTime::now() - 2 * SETTLED;
+        for path in [&left, &fresh] {
+            File::create(path).unwrap();
+        }
+        for path in [&left, &living.path] {
+            File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_modified(old))
+                .unwrap();
+        }
+        assert!(!is_there(dir.path(), "left"));
+        let _next = Presence::new(dir.path()).unwrap();
+        assert!(!left.exists() && fresh.exists() && living.path.exists());
+        assert!(is_there(dir.path(), living.name()));
+    }
+}
