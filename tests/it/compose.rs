@@ -599,22 +599,33 @@ fn a_segment_that_nobody_asked_for_is_told() {
 #[test]
 fn a_save_that_is_not_whole_is_told_with_the_file() {
     let media = media_server();
-    let plan = json!({
-        "visuals": [{ "video_url": format!("{}/range/clip.mp4", media.url), "start": 0, "end": 2 }],
+    let address = |name: &str| format!("{}/range/{name}", media.url);
+    let video = json!({
+        "visuals": [{ "video_url": address("clip.mp4"), "start": 0, "end": 2 }],
     });
-    assert_eq!(
-        composed_on(|_, carry_out| carry_out(None), &plan).expect("a sound server")["status"],
-        "complete"
-    );
-    for (bad, words) in [
-        (BadSave::Fails, ["no space left", "failed to save"]),
-        (BadSave::FileMissing, ["the file is missing", "clip.mp4"]),
-        (BadSave::FileCut, ["is cut off", "clip.mp4"]),
-        (BadSave::FileWrong, ["an HTML page", "clip.mp4"]),
+    let image = json!({ "visuals": [{ "image_url": address("logo.png"), "duration": 2 }] });
+    let sound = json!({ "audio": [{ "audio_url": address("music.mp3"), "end": 2 }] });
+    for plan in [&video, &image, &sound] {
+        assert_eq!(
+            composed_on(|_, carry_out| carry_out(None), plan).expect("a sound server")["status"],
+            "complete"
+        );
+    }
+    for (plan, bad, words) in [
+        (&video, BadSave::Fails, ["no space left", "failed to save"]),
+        (
+            &video,
+            BadSave::FileMissing,
+            ["the file is missing", "clip.mp4"],
+        ),
+        (&video, BadSave::FileCut, ["is cut off", "clip.mp4"]),
+        (&video, BadSave::FileWrong, ["an HTML page", "clip.mp4"]),
+        (&image, BadSave::FileCut, ["is cut off", "logo.png"]),
+        (&sound, BadSave::FileCut, ["is cut off", "music.mp3"]),
     ] {
         let error = composed_on(
             move |asked, carry_out| carry_out((asked.path == "/save_draft").then_some(bad)),
-            &plan,
+            plan,
         )
         .expect_err("not whole");
         for word in words {

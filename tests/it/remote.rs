@@ -544,8 +544,17 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
     let script = json!({
         "materials": { "videos": [{
             "id": "m", "material_name": "video_a.mp4", "remote_url": "http://127.0.0.1:9/a.mp4", "type": "video", "duration": 5,
+        }], "audios": [{
+            "id": "a", "name": "audio_b.mp3", "remote_url": "http://127.0.0.1:9/b.mp3", "duration": 12_000_000,
         }] },
-        "tracks": [{ "name": "video_main", "segments": [{ "material_id": "m", "target_timerange": { "start": 0, "duration": 5 } }] }],
+        "tracks": [
+            { "name": "video_main", "segments": [{ "material_id": "m", "target_timerange": { "start": 0, "duration": 5 } }] },
+            { "name": "audio_main", "segments": [{
+                "material_id": "a",
+                "source_timerange": { "start": 8_000_000, "duration": 4_000_000 },
+                "target_timerange": { "start": 0, "duration": 4_000_000 },
+            }] },
+        ],
     });
     let server = reference(move |asked| match asked.path.as_str() {
         "/preview/media" if asked.method == "OPTIONS" => Some(Answer::new(200, "text/plain", "")),
@@ -562,8 +571,13 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
     assert!(found["caveats"].to_string().contains("preview"), "{health}");
     home.call("create_draft", &json!({})).unwrap();
     let folder = home.path().join("drafts");
-    let files = folder.join(DRAFT).join("assets/video");
-    std::fs::create_dir_all(&files).unwrap();
+    let files = folder.join(DRAFT).join("assets");
+    for kind in ["video", "audio"] {
+        std::fs::create_dir_all(files.join(kind)).unwrap();
+    }
+    let put = |from: &str, to: &str| {
+        std::fs::copy(crate::support::media(from), files.join(to)).unwrap();
+    };
     let save = json!({ "draft_id": DRAFT, "draft_folder": folder });
     let (code, text) = home.call("save_draft", &save).unwrap_err();
     assert_eq!(code, 3, "{text}");
@@ -571,9 +585,17 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
         text.contains("video_a.mp4") && text.contains("missing"),
         "{text}"
     );
-    std::fs::copy(crate::support::media("clip.mp4"), files.join("video_a.mp4")).unwrap();
+    put("clip.mp4", "video/video_a.mp4");
+    // A whole file of its format, but not what was measured at the source.
+    put("voice.mp3", "audio/audio_b.mp3");
+    let (_, text) = home.call("save_draft", &save).unwrap_err();
+    assert!(
+        text.contains("audio_b.mp3") && text.contains("lasts 3.05") && text.contains("to 12 s"),
+        "{text}"
+    );
+    put("music.mp3", "audio/audio_b.mp3");
     let reply = home.call("save_draft", &save).unwrap();
-    assert_eq!(reply["files"], 1, "{reply}");
+    assert_eq!(reply["files"], 2, "{reply}");
     assert_eq!(reply["folder"], json!(folder.join(DRAFT)), "{reply}");
 }
 
