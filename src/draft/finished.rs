@@ -9,9 +9,11 @@
 mod companions;
 pub(crate) mod grid;
 pub(crate) mod shapes;
+mod side_by_side;
 pub(crate) mod text;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,7 @@ use crate::units::{Micros, Range};
 use companions::Companions;
 use grid::{Grid, Place, Wanted};
 use shapes::{Filled, close, fill, shape, write_json};
+use side_by_side::side_by_side;
 
 /// How long the app says that a picture is.
 pub(crate) const STILL: Micros = Micros(10_800_000_000);
@@ -79,7 +82,7 @@ pub(crate) struct Needed {
 /// The media that segments of `working` use, each once, in the order of the tracks.
 pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     let index = Index::new(working);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut needed = Vec::new();
     for track in list(&working["tracks"]) {
         for segment in list(&track["segments"]) {
@@ -133,7 +136,13 @@ pub(crate) struct Document<'a> {
 #[derive(Debug)]
 struct Track<'a> {
     own: Filled<'a>,
-    segments: Vec<Filled<'a>>,
+    segments: Vec<Segment<'a>>,
+}
+
+#[derive(Debug)]
+struct Segment<'a> {
+    own: Filled<'a>,
+    target: Range,
 }
 
 /// The lists of `materials` that are not empty.
@@ -145,17 +154,16 @@ pub(crate) fn finish<'a>(
     markers: &Markers<'a>,
     files: &HashMap<(&'static str, String), File>,
 ) -> Finished<'a> {
-    let mut finishing = Finishing {
+    let finishing = Finishing {
         index: Index::new(working),
         markers,
         files,
         grid: Grid::new(working["fps"].as_f64().unwrap_or(30.0)),
-        lists: Lists::new(),
-        notes: Vec::new(),
     };
+    let mut gathered = Gathered::default();
     let mut tracks: Vec<_> = list(&working["tracks"])
         .iter()
-        .map(|track| finishing.track(track))
+        .map(|track| finishing.track(track, &mut gathered))
         .collect();
     let main = main_track(&mut tracks, markers);
     tracks.retain(|track| !track.segments.is_empty());
@@ -164,17 +172,17 @@ pub(crate) fn finish<'a>(
     let duration = tracks
         .iter()
         .flat_map(|track| &track.segments)
-        .map(|segment| range(segment.get("target_timerange")).end())
+        .map(|segment| segment.target.end())
         .max()
         .unwrap_or_default();
     Finished {
         document: Document {
             root: root(working, markers, duration),
             tracks,
-            materials: finishing.lists,
+            materials: gathered.lists,
         },
         duration,
-        notes: finishing.notes,
+        notes: gathered.notes,
     }
 }
 
@@ -217,19 +225,15 @@ fn main_track<'a>(tracks: &mut Vec<Track<'a>>, markers: &Markers<'_>) -> Track<'
         .iter()
         .position(|track| track.own.get("type") == "video");
     if let Some(position) = first {
-        let ranges: Vec<_> = tracks[position]
-            .segments
-            .iter()
-            .map(|segment| range(segment.get("target_timerange")))
-            .collect();
+        let segments = &tracks[position].segments;
         let mut at = Micros::ZERO;
-        let closed = ranges.iter().all(|range| {
-            let follows = range.start == at;
-            at = range.end();
+        let closed = segments.iter().all(|segment| {
+            let follows = segment.target.start == at;
+            at = segment.target.end();
             follows
         });
         let named_main = tracks[position].own.get("name") == "video";
-        if closed && (ranges.is_empty() || named_main) {
+        if closed && (segments.is_empty() || named_main) {
             return tracks.remove(position);
         }
     }
@@ -270,9 +274,10 @@ fn order(tracks: &mut [Track<'_>]) {
             other => bands.get_mut(other).map_or(0, next),
         };
         for segment in &mut track.segments {
-            segment.set("render_index", render_index);
-            segment.set("track_render_index", position);
-            segment.set("track_attribute", track.own.get("attribute").clone());
+            let own = &mut segment.own;
+            own.set("render_index", render_index);
+            own.set("track_render_index", position);
+            own.set("track_attribute", track.own.get("attribute").clone());
         }
     }
 }
@@ -283,8 +288,42 @@ struct Finishing<'a, 'f> {
     markers: &'f Markers<'a>,
     files: &'f HashMap<(&'static str, String), File>,
     grid: Grid,
+}
+
+/// What segments bring along besides themselves.
+#[derive(Default)]
+struct Gathered<'a> {
     lists: Lists<'a>,
+    /// The ids of what is in the lists.
+    used: HashSet<String>,
     notes: Vec<String>,
+}
+
+impl<'a> Gathered<'a> {
+    fn is_first(&mut self, id: &str) -> bool {
+        self.used.insert(id.to_owned())
+    }
+
+    fn put(&mut self, list: &str, material: Filled<'a>) {
+        match self.lists.get_mut(list) {
+            Some(materials) => materials.push(material),
+            None => drop(self.lists.insert(list.to_owned(), vec![material])),
+        }
+    }
+
+    /// Adds what later segments brought: of what both have, the first counts.
+    fn add(&mut self, later: Self) {
+        for (list, materials) in later.lists {
+            let new = materials.into_iter().filter(|material| {
+                !self
+                    .used
+                    .contains(material.get("id").as_str().unwrap_or_default())
+            });
+            self.lists.entry(list).or_default().extend(new);
+        }
+        self.used.extend(later.used);
+        self.notes.extend(later.notes);
+    }
 }
 
 /// A segment with its material.
@@ -297,10 +336,10 @@ struct Found<'a, 'f> {
 }
 
 impl<'a, 'f> Finishing<'a, 'f> {
-    fn track(&mut self, track: &'a Value) -> Track<'a> {
+    fn track(&self, track: &'a Value, gathered: &mut Gathered<'a>) -> Track<'a> {
         let kind = track["type"].as_str().unwrap_or_default();
         let name = track["name"].as_str().unwrap_or_default();
-        let mut found = self.found(track, kind, name);
+        let mut found = self.found(track, kind, name, &mut gathered.notes);
         found.sort_by_key(|found| found.wanted.target.start);
         let wanted: Vec<_> = found.iter().map(|found| found.wanted).collect();
         let places = grid::place(self.grid, &wanted);
@@ -309,19 +348,26 @@ impl<'a, 'f> Finishing<'a, 'f> {
             && found
                 .first()
                 .is_some_and(|found| found.segment["render_index"] == json!(15_999));
-        let segments = found
-            .iter()
-            .zip(&places)
-            .map(|(found, place)| {
+        let placed: Vec<_> = found.iter().zip(&places).collect();
+        let parts = side_by_side(&placed, |placed| {
+            let mut gathered = Gathered::default();
+            let mut segments = Vec::with_capacity(placed.len());
+            for (found, place) in placed {
                 if place.cut {
-                    self.notes.push(format!(
+                    gathered.notes.push(format!(
                         "track \"{name}\": the segment at {} ends after {}, where its media ends",
                         found.wanted.target.start, place.target.duration
                     ));
                 }
-                self.segment(kind, found, place, captions)
-            })
-            .collect();
+                segments.push(self.segment(kind, found, place, captions, &mut gathered));
+            }
+            (segments, gathered)
+        });
+        let mut segments = Vec::with_capacity(placed.len());
+        for (part, brought) in parts {
+            segments.extend(part);
+            gathered.add(brought);
+        }
         let mut own = Filled::of("track", track.as_object());
         if captions {
             own.set("flag", 1);
@@ -330,20 +376,26 @@ impl<'a, 'f> Finishing<'a, 'f> {
     }
 
     /// The segments of a track that can be shown.
-    fn found(&mut self, track: &'a Value, kind: &str, name: &str) -> Vec<Found<'a, 'f>> {
+    fn found(
+        &self,
+        track: &'a Value,
+        kind: &str,
+        name: &str,
+        notes: &mut Vec<String>,
+    ) -> Vec<Found<'a, 'f>> {
         let mut all = Vec::new();
         for segment in list(&track["segments"]) {
             let target = range(&segment["target_timerange"]);
             let id = segment["material_id"].as_str().unwrap_or_default();
             let Some((list, material)) = self.index.main(id) else {
-                self.notes.push(format!(
+                notes.push(format!(
                     "track \"{name}\": the segment at {} is left out, as its material does not exist",
                     target.start
                 ));
                 continue;
             };
             if target.duration <= Micros::ZERO {
-                self.notes.push(format!(
+                notes.push(format!(
                     "track \"{name}\": the segment at {} is left out, as it has no length",
                     target.start
                 ));
@@ -385,12 +437,13 @@ impl<'a, 'f> Finishing<'a, 'f> {
     }
 
     fn segment(
-        &mut self,
+        &self,
         kind: &str,
         found: &Found<'a, 'f>,
         place: &Place,
         captions: bool,
-    ) -> Filled<'a> {
+        gathered: &mut Gathered<'a>,
+    ) -> Segment<'a> {
         let mut segment = Filled::of("segment", found.segment.as_object());
         let id = found.segment["id"].as_str().unwrap_or_default();
         let refs = Companions {
@@ -399,18 +452,13 @@ impl<'a, 'f> Finishing<'a, 'f> {
             length: place.target.duration,
             speed: found.wanted.speed,
         }
-        .complete(
-            kind,
-            id,
-            &found.segment["extra_material_refs"],
-            &mut self.lists,
-        );
+        .complete(kind, id, &found.segment["extra_material_refs"], gathered);
         segment.set("extra_material_refs", refs);
-        segment.set("target_timerange", time_range(place.target));
-        segment.set(
-            "source_timerange",
-            place.source.map_or(Value::Null, time_range),
-        );
+        segment.set_written("target_timerange", |out| write_json(out, &place.target));
+        match place.source {
+            Some(source) => segment.set_written("source_timerange", |out| write_json(out, &source)),
+            None => segment.set("source_timerange", Value::Null),
+        }
         segment.set("speed", found.wanted.speed);
         let volume = found.segment["volume"].as_f64().unwrap_or(1.0);
         segment.set("volume", volume);
@@ -420,8 +468,10 @@ impl<'a, 'f> Finishing<'a, 'f> {
         );
         let pictured = matches!(kind, "video" | "text" | "sticker");
         if pictured {
-            segment.set("clip", clip(&found.segment["clip"]));
-            segment.set("uniform_scale", uniform_scale(found.segment));
+            segment.set_written("clip", |out| write_clip(out, &found.segment["clip"]));
+            segment.set_written("uniform_scale", |out| {
+                write_uniform_scale(out, found.segment);
+            });
         } else {
             segment.set("clip", Value::Null);
             segment.set("uniform_scale", Value::Null);
@@ -438,15 +488,18 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 found.wanted.speed,
             ),
         );
-        self.material(found, captions);
-        segment
+        self.material(found, captions, gathered);
+        Segment {
+            own: segment,
+            target: place.target,
+        }
     }
 
     /// Puts the segment's material into its list, unless another segment already did.
-    fn material(&mut self, found: &Found<'a, 'f>, captions: bool) {
+    fn material(&self, found: &Found<'a, 'f>, captions: bool, gathered: &mut Gathered<'a>) {
         let id = found.material["id"].as_str().unwrap_or_default();
         let list = found.list;
-        if !self.index.first_use(id) {
+        if !gathered.is_first(id) {
             return;
         }
         let kind = match list {
@@ -470,7 +523,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
             }
             _ => {}
         }
-        self.lists.entry(list.to_owned()).or_default().push(own);
+        gathered.put(list, own);
     }
 
     fn picture(&self, video: &mut Filled<'a>, file: Option<&File>) {
@@ -514,33 +567,49 @@ fn sound(audio: &mut Filled<'_>, file: Option<&File>) {
 }
 
 /// Position and size with every number as the app writes it.
-fn clip(given: &Value) -> Value {
-    let mut clip = shape("segment")["clip"].clone();
-    for (key, value) in given.as_object().into_iter().flatten() {
-        clip[key] = match value {
-            Value::Object(parts) => parts
-                .iter()
-                .map(|(key, part)| (key.clone(), float(part)))
-                .collect::<Map<_, _>>()
-                .into(),
-            other => float(other),
-        };
+fn write_clip(out: &mut Vec<u8>, given: &Value) {
+    let neutral = &shape("segment")["clip"];
+    let known = neutral.as_object().into_iter().flatten();
+    let others = given.as_object().into_iter().flatten();
+    let others = others.filter(|(key, _)| neutral.get(key).is_none());
+    let all = known.map(|(key, neutral)| (key, given.get(key).unwrap_or(neutral)));
+    out.push(b'{');
+    for (key, value) in all.chain(others) {
+        write_json(out, key);
+        out.push(b':');
+        match value {
+            Value::Object(parts) => {
+                out.push(b'{');
+                for (key, part) in parts {
+                    write_json(out, key);
+                    out.push(b':');
+                    write_json(out, &float(part));
+                    out.push(b',');
+                }
+                close(out, b'}');
+            }
+            other => write_json(out, &float(other)),
+        }
+        out.push(b',');
     }
-    clip
+    close(out, b'}');
 }
 
-fn float(value: &Value) -> Value {
+fn float(value: &Value) -> Cow<'_, Value> {
     match value {
-        Value::Number(number) => number.as_f64().map_or(Value::Null, |number| json!(number)),
-        other => other.clone(),
+        Value::Number(number) => {
+            Cow::Owned(number.as_f64().map_or(Value::Null, |number| json!(number)))
+        }
+        other => Cow::Borrowed(other),
     }
 }
 
-fn uniform_scale(segment: &Value) -> Value {
+fn write_uniform_scale(out: &mut Vec<u8>, segment: &Value) {
     let scale = &segment["clip"]["scale"];
     let alike = scale["x"].as_f64() == scale["y"].as_f64();
     let on = segment["uniform_scale"]["on"].as_bool().unwrap_or(true);
-    json!({"on": alike && on, "value": 1.0})
+    let text = format!(r#"{{"on":{},"value":1.0}}"#, alike && on);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Keyframes on the clock of the app: the material's for video and sound, the segment's for the rest.
@@ -578,7 +647,6 @@ fn keyframes(kind: &str, given: &Value, place: &Place, speed: f64) -> Value {
 /// Where a working document has which material.
 pub(crate) struct Index<'a> {
     by_id: HashMap<&'a str, (&'a str, &'a Value)>,
-    used: std::cell::RefCell<std::collections::HashSet<String>>,
 }
 
 impl<'a> Index<'a> {
@@ -593,19 +661,12 @@ impl<'a> Index<'a> {
                 })
             })
             .collect();
-        Self {
-            by_id,
-            used: std::cell::RefCell::default(),
-        }
+        Self { by_id }
     }
 
     /// The material of a segment, with the name of its list.
     fn main(&self, id: &str) -> Option<(&'a str, &'a Value)> {
         self.by_id.get(id).copied()
-    }
-
-    fn first_use(&self, id: &str) -> bool {
-        self.used.borrow_mut().insert(id.to_owned())
     }
 }
 
@@ -626,10 +687,6 @@ pub(crate) fn range(value: &Value) -> Range {
             .unwrap_or_default()
     };
     Range::new(Micros(micros("start")), Micros(micros("duration")))
-}
-
-pub(crate) fn time_range(range: Range) -> Value {
-    json!({"start": range.start.0, "duration": range.duration.0})
 }
 
 /// An id that follows from what it is for, in the form of the app's.
@@ -654,7 +711,8 @@ impl Document<'_> {
 
 impl Track<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let segments = |out: &mut Vec<u8>| write_filled(out, &self.segments);
+        let write = |segment: &Segment<'_>, out: &mut Vec<u8>| segment.own.write(out, &[]);
+        let segments = |out: &mut Vec<u8>| write_all(out, &self.segments, write);
         self.own.write(out, &[("segments", &segments)]);
     }
 }
@@ -686,11 +744,18 @@ fn write_filled(out: &mut Vec<u8>, all: &[Filled<'_>]) {
     write_all(out, all, |filled, out| filled.write(out, &[]));
 }
 
-fn write_all<T>(out: &mut Vec<u8>, all: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
+fn write_all<T: Sync>(out: &mut Vec<u8>, all: &[T], write: impl Fn(&T, &mut Vec<u8>) + Sync) {
     out.push(b'[');
-    for one in all {
-        write(one, out);
-        out.push(b',');
+    let parts = side_by_side(all, |part| {
+        let mut out = Vec::new();
+        for one in part {
+            write(one, &mut out);
+            out.push(b',');
+        }
+        out
+    });
+    for part in parts {
+        out.extend(part);
     }
     close(out, b']');
 }

@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::draft::finished::{self, Content, Finished, Markers, Needed, made_id};
+use crate::draft::finished::{self, Content, Document, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
@@ -215,8 +215,8 @@ async fn save_document(
             notes,
         };
         blocking(move || {
-            let documents = job.documents(&job.profile, &job.home);
-            job.write(&staging, &documents)?;
+            let documents = job.written(&staging)?;
+            job.free();
             Ok((job, staging, documents))
         })
         .await
@@ -271,20 +271,28 @@ struct Job {
 }
 
 impl Job {
-    fn write(&mut self, staging: &Staging, documents: &Documents) -> Result<()> {
-        if !self.request.zip {
-            // Freed while the files go to the disk: of a long draft it is a lot.
-            let working = std::mem::take(&mut self.working);
-            std::thread::spawn(move || drop(working));
-        }
+    /// Writes the documents and gives them.
+    fn written(&self, staging: &Staging) -> Result<Documents> {
+        let (documents, document) = self.documents(&self.profile, &self.home);
         let marker = std::thread::scope(|scope| {
+            // Of a long draft it is a lot to free, which goes on while the files go to the disk.
+            scope.spawn(move || drop(document));
             let marker = scope.spawn(|| Marker::new(&self.id, &documents.timeline));
             documents.write(&staging.path)?;
             marker
                 .join()
                 .map_err(|_| Error::internal("the draft could not be marked"))
         })?;
-        marker.write(&staging.path)
+        marker.write(&staging.path)?;
+        Ok(documents)
+    }
+
+    /// Frees what is not needed any more, which nobody waits for.
+    fn free(&mut self) {
+        if !self.request.zip {
+            let working = std::mem::take(&mut self.working);
+            std::thread::spawn(move || drop(working));
+        }
     }
 
     fn finish(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
@@ -296,7 +304,8 @@ impl Job {
                 // Beside a folder for this machine, a file for any other.
                 None => Home::anywhere(),
             };
-            let portable = self.documents(&self.profile.clone().portable(), &place);
+            let profile = self.profile.clone().portable();
+            let (portable, _) = self.documents(&profile, &place);
             let to = self.request.drafts.join(format!("{}.zip", self.name));
             install::zip(&final_path, &self.name, &portable, &self.profile, &to)?;
             Some(to)
@@ -322,7 +331,8 @@ impl Job {
         })
     }
 
-    fn documents(&self, profile: &Profile, home: &Home) -> Documents {
+    /// The documents, and the one that they were made of.
+    fn documents<'a>(&'a self, profile: &'a Profile, home: &Home) -> (Documents, Document<'a>) {
         let files: HashMap<_, _> = self
             .fetched
             .iter()
@@ -363,7 +373,7 @@ impl Job {
         documents.now = self.now;
         documents.duration = duration;
         documents.notes = notes;
-        documents
+        (documents, document)
     }
 
     fn register(&mut self, folder: &Path, documents: &Documents) -> bool {

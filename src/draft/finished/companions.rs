@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::shapes::{Filled, fill, shape};
-use super::{Index, Lists, list, made_id};
+use super::{Gathered, Index, list, made_id};
 use crate::units::Micros;
 
 /// What kinds of segment have, in the order of the app; `true`: always.
@@ -65,14 +65,14 @@ pub(super) struct Companions<'i, 'a> {
 }
 
 impl<'a> Companions<'_, 'a> {
-    /// Puts the companions of segment `id` into `lists` and gives back their ids. References that
+    /// Gathers the companions of segment `id` and gives back their ids. References that
     /// lead nowhere are dropped.
     pub(crate) fn complete(
         &self,
         kind: &str,
         id: &str,
         refs: &Value,
-        lists: &mut Lists<'a>,
+        gathered: &mut Gathered<'a>,
     ) -> Vec<Value> {
         let order = match kind {
             "video" => VIDEO,
@@ -100,24 +100,30 @@ impl<'a> Companions<'_, 'a> {
             if materials.is_empty() && *always {
                 let mut own = Filled::new(kind_of(name));
                 own.set("id", made_id(&[id, name]));
-                self.put(name, own, lists, &mut ids);
+                self.put(name, own, gathered, &mut ids);
             }
             for material in materials {
                 let own = Filled::of(kind_of(name), material.as_object());
-                self.put(name, own, lists, &mut ids);
+                self.put(name, own, gathered, &mut ids);
             }
         }
         for (name, material) in others {
             let own = Filled::of(kind_of(name), material.as_object());
-            self.put(name, own, lists, &mut ids);
+            self.put(name, own, gathered, &mut ids);
         }
         ids
     }
 
-    fn put(&self, name: &str, mut own: Filled<'a>, lists: &mut Lists<'a>, ids: &mut Vec<Value>) {
+    fn put(
+        &self,
+        name: &str,
+        mut own: Filled<'a>,
+        gathered: &mut Gathered<'a>,
+        ids: &mut Vec<Value>,
+    ) {
         let id = own.get("id").clone();
         // Two segments may share one, as they may share a file.
-        let is_first = self.index.first_use(id.as_str().unwrap_or_default());
+        let is_first = gathered.is_first(id.as_str().unwrap_or_default());
         ids.push(id);
         if !is_first {
             return;
@@ -146,13 +152,10 @@ impl<'a> Companions<'_, 'a> {
         }
         if matches!(name, "masks" | "common_mask") {
             for list in self.masks {
-                lists
-                    .entry((*list).to_owned())
-                    .or_default()
-                    .push(own.clone());
+                gathered.put(list, own.clone());
             }
         } else {
-            lists.entry(name.to_owned()).or_default().push(own);
+            gathered.put(name, own);
         }
     }
 

@@ -65,9 +65,13 @@ pub(super) fn write_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 }
 
 fn entry(out: &mut Vec<u8>, key: &str, value: &Value) {
+    entry_with(out, key, &|out| write_json(out, value));
+}
+
+fn entry_with(out: &mut Vec<u8>, key: &str, write: &dyn Fn(&mut Vec<u8>)) {
     write_json(out, key);
     out.push(b':');
-    write_json(out, value);
+    write(out);
     out.push(b',');
 }
 
@@ -99,6 +103,8 @@ pub(crate) struct Filled<'a> {
     /// A given key that is left out.
     without: &'static str,
     own: Vec<(&'static str, Value)>,
+    /// Own values that are JSON already, which costs less than a tree of them.
+    written: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// What stands at a key that holds more objects of a shape.
@@ -106,6 +112,7 @@ pub(super) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
 
 enum Part<'w> {
     Value(&'w Value),
+    Written(&'w [u8]),
     Nested(&'w dyn Fn(&mut Vec<u8>)),
 }
 
@@ -116,6 +123,7 @@ impl<'a> Filled<'a> {
             given: None,
             without: "",
             own: Vec::new(),
+            written: Vec::new(),
         }
     }
 
@@ -140,6 +148,13 @@ impl<'a> Filled<'a> {
             Some((_, own)) => *own = value,
             None => self.own.push((key, value)),
         }
+    }
+
+    /// As [`Filled::set`], with a key of the shape that is set once, and a value that nobody asks for.
+    pub(super) fn set_written(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut json = Vec::new();
+        write(&mut json);
+        self.written.push((key, json));
     }
 
     /// The value that will be written.
@@ -171,6 +186,9 @@ impl<'a> Filled<'a> {
                 others.push((key, value));
             }
         }
+        for (key, json) in &self.written {
+            parts[self.shape.positions[*key]] = Some(Part::Written(json));
+        }
         for (key, write) in nested {
             parts[self.shape.positions[*key]] = Some(Part::Nested(*write));
         }
@@ -182,12 +200,8 @@ impl<'a> Filled<'a> {
             neutral = position + 1;
             match part {
                 Part::Value(value) => entry(out, key, value),
-                Part::Nested(write) => {
-                    write_json(out, key);
-                    out.push(b':');
-                    write(out);
-                    out.push(b',');
-                }
+                Part::Written(json) => entry_with(out, key, &|out| out.extend_from_slice(json)),
+                Part::Nested(write) => entry_with(out, key, write),
             }
         }
         out.extend_from_slice(self.shape.entries(neutral..parts.len()));

@@ -1,0 +1,57 @@
+//! Work on long lists by several processors.
+
+use std::num::NonZero;
+use std::thread;
+
+/// Fewer than so many are done sooner than a thread is started.
+const WORTH_A_THREAD: usize = 64;
+
+/// What `work` makes of the parts of `all`, in their order; together they are `all`.
+pub(super) fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+    let most = all.len() / WORTH_A_THREAD;
+    let count = match most {
+        0 | 1 => 1,
+        most => thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(most),
+    };
+    if count == 1 {
+        return vec![work(all)];
+    }
+    let mut parts = all.chunks(all.len().div_ceil(count));
+    let here = parts.next().unwrap_or_default();
+    let work = &work;
+    thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
+        let mut done = vec![work(here)];
+        for other in others {
+            match other.join() {
+                Ok(result) => done.push(result),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_all_in_order() {
+        for count in [0, 1, 63, 64, 128, 1000, 1001] {
+            let all: Vec<usize> = (0..count).collect();
+            let parts = side_by_side(&all, <[usize]>::to_vec);
+            assert_eq!(parts.concat(), all);
+            assert!(!parts.is_empty());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "at 900")]
+    fn a_panic_is_passed_on() {
+        let all: Vec<usize> = (0..1000).collect();
+        side_by_side(&all, |part| assert!(!part.contains(&900), "at 900"));
+    }
+}
