@@ -1,7 +1,8 @@
 //! Many plans: side by side within the same lanes, retried, reported line by line, taken up where they stopped.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,23 +100,16 @@ impl Line {
 
 /// The report's file, to which whole lines are added as they come.
 struct Log {
-    file: Option<Mutex<std::fs::File>>,
+    file: Option<Mutex<File>>,
 }
 
 impl Log {
     fn open(path: Option<&Path>) -> Result<Self> {
         let file = match path {
             None => None,
-            Some(path) => Some(Mutex::new(
-                std::fs::OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(path)
-                    .map_err(|e| {
-                        Error::invalid(format!("the report {} cannot be written", path.display()))
-                            .source(e)
-                    })?,
-            )),
+            Some(path) => Some(Mutex::new(appendable(path).map_err(|e| {
+                Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
+            })?)),
         };
         Ok(Self { file })
     }
@@ -136,15 +130,33 @@ impl Log {
     }
 }
 
-/// The last line of every plan in an earlier report; a line that was cut off by a kill is passed over.
+/// Opens a file of lines, whose last one may be cut off: what is added begins a line of its own.
+fn appendable(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+/// The last line of every plan in an earlier report; a line that was cut off by a kill, be it within a letter, is
+/// passed over.
 fn earlier(path: Option<&Path>) -> HashMap<(usize, String), Line> {
-    let text = path
-        .and_then(|path| std::fs::read_to_string(path).ok())
-        .unwrap_or_default();
+    let report = path.and_then(|path| std::fs::read(path).ok());
     let mut lines: HashMap<(usize, String), Line> = HashMap::new();
-    for line in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+    for line in report
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Line>(line).ok())
     {
         let key = (line.index, line.plan.clone());
         let draft_id = line.draft_id.clone();
@@ -187,13 +199,17 @@ pub(crate) async fn run(
     let mut lines: Vec<Line> = futures::stream::iter(entries.into_iter().enumerate())
         .map(|(index, entry)| {
             let batch = Arc::clone(&batch);
+            let mut broken = Line::new(index, &entry, "", "failed");
             // A task each: a fault of ours in one ends no other.
             let job = AbortOnDropHandle::new(tokio::spawn(async move {
                 Job::new(batch, index, entry)?.in_its_turn().await
             }));
-            job.map(|ended| {
-                let broken = |error| Err(Error::internal("a draft of the batch").source(error));
-                ended.unwrap_or_else(broken)
+            job.map(move |ended| {
+                ended.unwrap_or_else(|error| {
+                    let why = "a fault of capcut-mcp's own stopped this draft";
+                    broken.errors = vec![Error::internal(why).source(error).to_string()];
+                    Ok(broken)
+                })
             })
         })
         .buffer_unordered(options.jobs.max(1))
@@ -407,5 +423,35 @@ pub(crate) fn from_template(
         Ok(entries)
     } else {
         Err(Error::invalid(faults.join("\n")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_was_cut_off_within_a_letter_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.jsonl");
+        let entry = |label: &str| Entry {
+            label: label.to_owned(),
+            plan: Plan::default(),
+            checked: None,
+        };
+        let line = |index, status| Line::new(index, &entry("茶具"), "p", status);
+        let log = Log::open(Some(&path)).unwrap();
+        log.add(&line(0, "complete")).unwrap();
+        drop(log);
+        let whole = std::fs::read(&path).unwrap();
+        let cut = whole.windows(3).position(|three| three == "具".as_bytes());
+        let cut = &whole[..=cut.unwrap()];
+        std::fs::write(&path, [&whole[..], cut].concat()).unwrap();
+        let log = Log::open(Some(&path)).unwrap();
+        log.add(&line(1, "complete")).unwrap();
+        log.add(&line(2, "started")).unwrap();
+        let lines = earlier(Some(&path));
+        let status = |index| lines[&(index, "p".to_owned())].status.as_str();
+        assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
     }
 }
