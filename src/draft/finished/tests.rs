@@ -204,3 +204,30 @@ fn a_document_is_the_same_each_time() {
     let working = with_tracks(&[video_track("clips", &[1, 3])]);
     assert_eq!(finished(&working), finished(&working));
 }
+
+#[test]
+fn a_long_track_that_is_finished_in_parts_has_each_material_once_and_in_order() {
+    let starts: Vec<i64> = (0..1000).collect();
+    let mut track = video_track("clips", &starts);
+    for segment in list_mut(&mut track, "segments").unwrap() {
+        segment["extra_material_refs"] = json!(["shared"]);
+    }
+    let mut working = with_tracks(&[track]);
+    working["materials"]["speeds"] = json!([{"id": "shared", "type": "speed", "speed": 1.0}]);
+    check("a long track", &working);
+    let (done, _) = finished(&working);
+    let materials = &done["materials"];
+    assert_eq!(list(&materials["videos"]).len(), 1);
+    assert_eq!(list(&materials["speeds"]).len(), 1);
+    let canvases: Vec<_> = list(&materials["canvases"])
+        .iter()
+        .map(|canvas| &canvas["id"])
+        .collect();
+    let segments = list(&done["tracks"][1]["segments"]).iter();
+    let referred: Vec<_> = segments
+        .flat_map(|segment| list(&segment["extra_material_refs"]))
+        .filter(|id| canvases.contains(id))
+        .collect();
+    assert_eq!(canvases.len(), 1000);
+    assert_eq!(canvases, referred);
+}
