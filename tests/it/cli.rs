@@ -209,8 +209,7 @@ fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
 
 #[test]
 fn the_doctor_empties_the_trash_when_it_is_told_to() {
-    let mut home = Home::new();
-    home.set("CAPCUT_MCP_BACKEND", "embedded");
+    let home = Home::embedded();
     let make = || {
         let made = home.call("create_draft", &json!({})).expect("a draft");
         made["draft_id"].as_str().expect("an id").to_owned()
@@ -424,8 +423,7 @@ fn the_basic_workflow_runs_as_single_calls_on_both_backends() {
     let served = Home::new();
     let examples = Path::new(ROOT).join("examples");
     let engine = served.engine(&["--allow-dir", &examples.to_string_lossy()]);
-    let mut there = Home::new();
-    there.api(&engine.url).set("CAPCUT_MCP_BACKEND", "remote");
+    let there = Home::remote(&engine.url);
     for home in [Home::new(), there] {
         std::os::unix::fs::symlink(&examples, home.path().join("examples")).expect("a link");
         let output = shell(&home, &["examples/calls/run.sh"])

@@ -218,11 +218,8 @@ fn expected(media: &str) -> Vec<Content> {
         latency: Duration::ZERO,
         steady: true,
     });
-    let mut home = Home::new();
-    home.api(&sound.server.url)
-        .set("CAPCUT_MCP_BACKEND", "remote");
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
+    let home = Home::remote(&sound.server.url);
+    let mut client = home.connected();
     (0..3)
         .map(|size| {
             let reply = client

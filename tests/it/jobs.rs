@@ -138,18 +138,6 @@ fn serve(
     Ok(())
 }
 
-fn embedded() -> Home {
-    let mut home = Home::new();
-    home.set("CAPCUT_MCP_BACKEND", "embedded");
-    home
-}
-
-fn started(home: &Home) -> Client {
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
-    client
-}
-
 /// A draft with the sound in it, not saved yet.
 fn draft_with_sound(client: &mut Client, url: &str) -> Value {
     let sound = json!({ "audio_url": format!("{url}/quick.wav") });
@@ -167,8 +155,8 @@ fn is_saved(report: &Value) {
 #[test]
 fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
     let slow = Slow::start(Duration::from_millis(60));
-    let home = embedded();
-    let mut client = started(&home);
+    let home = Home::embedded();
+    let mut client = home.connected();
     let draft = draft_with_sound(&mut client, &slow.url);
     let running = client
         .call("save_draft", json!({ "draft_id": draft, "wait_s": 0.2 }))
@@ -202,14 +190,14 @@ fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
 #[test]
 fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
     let slow = Slow::start(Duration::from_millis(60));
-    let home = embedded();
-    let mut client = started(&home);
+    let home = Home::embedded();
+    let mut client = home.connected();
     let draft = draft_with_sound(&mut client, &slow.url);
     let wish = json!({ "draft_id": draft, "wait_s": 0 });
     let running = client.call("save_draft", wish.clone()).expect("running");
     assert_eq!(running["status"], "running", "{running}");
     assert_eq!(client.end(), 0);
-    let mut client = started(&home);
+    let mut client = home.connected();
     let job = json!({ "job_id": running["job_id"] });
     let done = client.call("job_status", job).expect("remembered");
     assert_eq!(done["status"], "done", "{done}");
@@ -218,7 +206,7 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
     let running = client.call("save_draft", wish).expect("running");
     client.child.kill().expect("killed");
     client.wait();
-    let mut client = started(&home);
+    let mut client = home.connected();
     let job = json!({ "job_id": running["job_id"] });
     let told = client.call("job_status", job.clone()).expect("remembered");
     assert_eq!(told["status"], "interrupted", "{told}");
@@ -238,7 +226,7 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
 #[test]
 fn a_shell_is_told_of_the_job_and_sees_it_end() {
     let slow = Slow::start(Duration::from_millis(40));
-    let home = embedded();
+    let home = Home::embedded();
     let sound = json!({ "audio_url": format!("{}/quick.wav", slow.url) });
     let draft = home.call("add_audio", &sound).expect("placed")["draft_id"].clone();
     let running = home
@@ -254,7 +242,7 @@ fn a_shell_is_told_of_the_job_and_sees_it_end() {
 
 #[test]
 fn a_failed_save_keeps_its_kind_and_its_hint() {
-    let home = embedded();
+    let home = Home::embedded();
     let (code, stderr) = home
         .call("save_draft", &json!({ "draft_id": "dfd_cat_1_00000000" }))
         .expect_err("there is no such draft");
@@ -295,8 +283,8 @@ fn rises(steps: &[(f64, f64, String)]) {
 #[test]
 fn bytes_are_told_while_a_save_fetches_them() {
     let slow = Slow::start(Duration::from_millis(60));
-    let home = embedded();
-    let mut client = started(&home);
+    let home = Home::embedded();
+    let mut client = home.connected();
     let draft = draft_with_sound(&mut client, &slow.url);
     let (saved, steps) = telling(&mut client, "save_draft", &json!({ "draft_id": draft }));
     is_saved(&saved);
@@ -315,10 +303,10 @@ fn bytes_are_told_while_a_save_fetches_them() {
 #[test]
 fn bytes_are_told_while_a_plan_is_made() {
     let slow = Slow::start(Duration::from_millis(60));
-    let home = embedded();
+    let home = Home::embedded();
     let plan =
         json!({ "name": "Bytes", "audio": [{ "audio_url": format!("{}/slow.wav", slow.url) }] });
-    let mut client = started(&home);
+    let mut client = home.connected();
     let (reply, steps) = telling(&mut client, "compose_draft", &json!({ "plan": plan }));
     assert_eq!(reply["status"], "complete", "{reply}");
     rises(&steps);
@@ -361,7 +349,7 @@ fn bytes_are_told_while_a_plan_is_made() {
 #[test]
 fn bytes_are_told_while_media_are_looked_at() {
     let slow = Slow::start(Duration::from_millis(60));
-    let home = embedded();
+    let home = Home::embedded();
     let plan =
         json!({ "visuals": [{ "video_url": format!("{}/slow.mp4", slow.url) }], "save": false });
     let file = home.file("plan.json", plan.to_string());
@@ -430,9 +418,8 @@ fn blocking_api(save: Duration) -> Server {
 #[test]
 fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
     let api = blocking_api(Duration::from_millis(2500));
-    let mut home = Home::new();
-    home.api(&api.url).set("CAPCUT_MCP_BACKEND", "remote");
-    let mut client = started(&home);
+    let home = Home::remote(&api.url);
+    let mut client = home.connected();
     let made = client.call("create_draft", json!({})).expect("made");
     let wish = json!({ "draft_id": made["draft_id"] });
     let (saved, steps) = telling(&mut client, "save_draft", &wish);
@@ -491,11 +478,11 @@ fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
 /// From the cancellation to the server's notice that nobody reads any more: the best of three, for the machine
 /// may be busy.
 fn let_go_after(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> Duration {
-    let home = embedded();
+    let home = Home::embedded();
     let tries = (0..3).map(|_| {
         // A pause longer than what is measured: it is the hang-up that is noticed, not the next piece.
         let slow = Slow::start(Duration::from_secs(5));
-        let mut client = started(&home);
+        let mut client = home.connected();
         let arguments = arguments(&mut client, &slow.url);
         let id = client.ask(
             "tools/call",

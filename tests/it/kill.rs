@@ -63,8 +63,7 @@ fn asked_anew(home: &Home, draft: &str) -> BTreeMap<(String, u64), usize> {
 
 /// Kills a process to which everything was said at once; gives what it had acknowledged by then.
 fn killed(home: &Home, instant: Instant) -> (String, BTreeSet<(String, u64)>) {
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
+    let mut client = home.connected();
     let made = client.call("create_draft", json!({})).expect("a draft");
     let draft = made["draft_id"].as_str().expect("an id").to_owned();
     let asked: BTreeMap<u64, Edit> = edits()
@@ -119,8 +118,7 @@ fn check(places: &BTreeMap<(String, u64), usize>, acknowledged: &BTreeSet<(Strin
 
 /// Whoever was not answered asks again, and is told if it is there already.
 fn asked_again(home: &Home, draft: &str) {
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
+    let mut client = home.connected();
     for edit in edits() {
         if let Err(error) = client.call(edit.0, arguments(edit, draft)) {
             assert!(error.contains("overlap"), "{edit:?}: {error}");
@@ -161,8 +159,7 @@ fn in_the_middle(counts: &[usize]) {
 fn what_the_engine_acknowledged_outlives_a_kill_once() {
     let mut counts = Vec::new();
     for round in 0..rounds() {
-        let mut home = Home::new();
-        home.set("CAPCUT_MCP_BACKEND", "embedded");
+        let home = Home::embedded();
         let (draft, acknowledged) = killed(&home, instant(round));
         check(&asked_anew(&home, &draft), &acknowledged);
         counts.push(acknowledged.len());
@@ -184,10 +181,8 @@ fn what_a_server_acknowledged_outlives_a_kill_once_even_where_the_server_dies_to
             latency: Duration::from_millis(4),
             steady: false,
         });
-        let mut home = Home::new();
-        home.api(&api.server.url)
-            .set("CAPCUT_MCP_BACKEND", "remote")
-            .set("CAPCUT_MCP_RECOVER", "auto");
+        let mut home = Home::remote(&api.server.url);
+        home.set("CAPCUT_MCP_RECOVER", "auto");
         let (draft, acknowledged) = killed(&home, instant(round));
         counts.push(acknowledged.len());
         // What the server had in hand is done by now.
@@ -227,16 +222,14 @@ fn taken_up_again(home: &Home, after: Duration) -> (bool, Value) {
         .collect()
     };
     let plan = json!({ "audio": of("add_audio"), "visuals": of("add_image"), "texts": of("add_text"), "save": false });
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
+    let mut client = home.connected();
     let asked = json!({ "plan": plan, "wait_s": 0 });
     let running = client.call("compose_draft", asked).expect("running");
     thread::sleep(after);
     client.child.kill().expect("killed");
     client.wait();
     thread::sleep(Duration::from_millis(30));
-    let mut client = home.serve();
-    client.initialize("2025-11-25");
+    let mut client = home.connected();
     let job = running["job_id"].clone();
     let told = client
         .call("job_status", json!({ "job_id": job }))

@@ -1,5 +1,7 @@
 //! The executable as its users see it: over pipes, over HTTP and from a shell.
 
+mod batch;
+mod check;
 mod cli;
 mod compose;
 mod engine;
@@ -8,9 +10,11 @@ mod http;
 mod jobs;
 mod kill;
 mod metrics;
+mod plans;
 mod preview;
 mod racy;
 mod remote;
+mod runs;
 mod save;
 mod stdio;
 mod support;

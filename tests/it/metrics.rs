@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::racy::{Manners, Racy};
-use crate::support::{Client, Home, free_port, http, media, media_server, until};
+use crate::support::{Client, Home, NOWHERE, Said, http, media, media_server, until};
 
 /// One line of the text form, read independently of the code under test.
 #[derive(Debug)]
@@ -84,12 +84,22 @@ fn scrape(address: &str) -> Vec<Sample> {
 
 /// A server over pipes that tells its metrics at this address.
 fn watched(home: &Home, options: &[&str]) -> (Client, String) {
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut line = vec!["serve", "--backend", "embedded", "--metrics", &address];
+    let mut line = vec!["serve", "--backend", "embedded", "--metrics", "0"];
     line.extend(options);
     let mut client = home.serve_with(&line);
     client.initialize("2025-06-18");
+    let address = announced(&client.said);
     (client, address)
+}
+
+/// Where a process tells its metrics, as it says itself.
+fn announced(said: &Said) -> String {
+    let mut address = None;
+    until("it says where its metrics are", || {
+        address = said.address("metrics are told at ");
+        address.is_some()
+    });
+    address.expect("it was said")
 }
 
 /// A draft with a text, a failure of each kind that needs no server, and a query.
@@ -229,8 +239,8 @@ fn the_sums_of_histograms_counters_and_errors_agree() {
 #[test]
 fn calls_over_http_are_counted_too() {
     let home = Home::new();
-    let address = format!("127.0.0.1:{}", free_port());
-    let engine = home.engine(&["--metrics", &address]);
+    let engine = home.engine(&["--metrics", "0"]);
+    let address = announced(&engine.said);
     let made = engine.output("/create_draft", &json!({})).expect("a draft");
     let id = made["draft_id"].as_str().expect("an id");
     engine
@@ -267,10 +277,9 @@ fn a_port_that_is_taken_is_told_at_the_start() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let port = free_port().to_string();
     for line in [
         vec!["serve", "--metrics", &address],
-        vec!["engine", "--port", &port, "--metrics", &address],
+        vec!["engine", "--port", "0", "--metrics", &address],
     ] {
         let ran = home.run(&line);
         assert_eq!(ran.code, 4, "{ran:#?}");
@@ -319,18 +328,18 @@ fn retries_and_the_breaker_of_a_server_are_told() {
         "[retry]\ntransient = { tries = 2, first_wait_s = 0.01 }\n[breaker]\nfailures = 2\ncool_down_s = 600.0\n",
     );
     let config = config.to_str().expect("a path").to_owned();
-    let address = format!("127.0.0.1:{}", free_port());
     let line = [
         "serve",
         "--backend",
         "remote",
         "--metrics",
-        &address,
+        "0",
         "--config",
         &config,
     ];
     let mut client = home.serve_with(&line);
     client.initialize("2025-06-18");
+    let address = announced(&client.said);
     let made = client.call("create_draft", json!({})).expect("a draft");
     let query = json!({"draft_id": made["draft_id"]});
     let breaker = || {
@@ -400,10 +409,8 @@ fn no_log_line_tells_a_secret_however_much_is_logged() {
             server.url
         );
         client.call("add_video", add(&good)).expect("a video");
-        let refused = format!(
-            "http://me:S3CRET@127.0.0.1:{}/v.mp4?token=S3CRET",
-            free_port()
-        );
+        let nowhere = NOWHERE.trim_start_matches("http://");
+        let refused = format!("http://me:S3CRET@{nowhere}/v.mp4?token=S3CRET");
         for address in [&refused, &format!("{}/missing.mp4?S3CRET", server.url)] {
             let ended = client.call("add_video", add(address));
             assert!(

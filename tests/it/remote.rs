@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Delivery, Home, Server, free_port, media};
+use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media};
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
@@ -205,7 +205,7 @@ fn a_save_that_failed_is_an_error_although_the_server_says_success() {
 #[test]
 fn with_nothing_at_the_address_drafts_are_made_here_and_the_reply_says_so() {
     let mut home = Home::new();
-    home.api(&format!("http://127.0.0.1:{}", free_port()));
+    home.api(NOWHERE);
     let reply = home.call("create_draft", &json!({})).unwrap();
     assert_eq!(reply["backend"], "embedded", "{reply}");
     assert!(
@@ -410,9 +410,9 @@ fn a_link_is_not_passed_on_as_if_it_led_anywhere() {
 fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
     let text = |draft: &Value, start: u32| json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 });
     for restarted in [true, false] {
-        let port = free_port();
         let server = Home::new();
-        let engine = server.engine_at(port, &[]);
+        let engine = server.engine(&[]);
+        let port = engine.port();
         let mut home = Home::new();
         let config = home.file("tools.toml", "[retry]\nunsent = { first_wait_s = 0.05 }\n");
         home.api(&engine.url)
@@ -465,8 +465,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
 fn ports_are_tried_in_their_order() {
     let api = reference(|_| None);
     let other = Server::start(|_| Answer::new(200, "text/html", "<html><title>Grafana</title>"));
-    let absent = format!("http://127.0.0.1:{}", free_port());
-    for (first, found) in [(&absent, "refused"), (&other.url, "Grafana")] {
+    for (first, found) in [(NOWHERE, "refused"), (&other.url, "Grafana")] {
         let mut home = Home::new();
         let addresses = json!([first, api.url]);
         let config = home.file("tools.toml", format!("[api]\nbase_urls = {addresses}\n"));

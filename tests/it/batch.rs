@@ -1,0 +1,216 @@
+//! Many drafts from one template or many plans: reported line by line, gone on with where they stopped.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::plans::remote;
+use crate::support::{Answer, Home, Server, media, until};
+
+#[test]
+fn a_batch_from_a_csv_goes_on_where_it_was_killed() {
+    let home = Home::embedded();
+    home.file(
+        "plan.yaml",
+        format!(
+            "name: ${{name}}\nvisuals:\n  - image_url: {}\n    duration: ${{seconds}}\ntexts:\n  - text: ${{name}}\n",
+            media("logo.png").display()
+        ),
+    );
+    let rows: String = (0..8)
+        .map(|n| format!("Draft {n},{}\n", n % 3 + 1))
+        .collect();
+    home.file("rows.csv", format!("name,seconds\n{rows}"));
+    let line = [
+        "compose",
+        "--template",
+        "plan.yaml",
+        "--inputs",
+        "rows.csv",
+        "--report",
+        "out.jsonl",
+        "--jobs",
+        "2",
+    ];
+    let mut child = home.command(&line).spawn().expect("the batch starts");
+    let report = home.path().join("out.jsonl");
+    let complete = || {
+        std::fs::read_to_string(&report)
+            .unwrap_or_default()
+            .matches("\"complete\"")
+            .count()
+    };
+    until("some drafts are complete", || complete() >= 2);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let before = complete();
+    let ran = home.run(&line);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(
+        complete(),
+        8,
+        "each draft is completed once, {before} of them before the kill"
+    );
+    assert!(
+        ran.stdout.contains("8 of 8 drafts are complete"),
+        "{}",
+        ran.stdout
+    );
+}
+
+/// Of each report line that counts: what became of the draft.
+fn statuses(home: &Home, report: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(home.path().join(report)).expect("a report");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines
+        .filter(|line| line["status"] != "started")
+        .map(|line| line["status"].as_str().expect("a status").to_owned())
+        .collect()
+}
+
+#[test]
+fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
+    let home = Home::embedded();
+    let nothing = Server::empty();
+    let picture =
+        |url: String| json!({ "visuals": [{ "image_url": url, "duration": 1 }], "save": false });
+    let good = picture(media("logo.png").to_string_lossy().into_owned());
+    let lines = format!(
+        "{good}\n\n{}\n{good}\n",
+        picture(format!("{}/a.png", nothing.url))
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "-",
+            "--jobs",
+            "1",
+            "--on-error",
+            "stop",
+            "--report",
+            "stop.jsonl",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("1 of 3 drafts are complete"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
+    assert_eq!(statuses(&home, "stop.jsonl"), ["complete", "failed"]);
+    let ran = home.run_with(
+        &[
+            "compose", "-", "--jobs", "1", "--report", "go.jsonl", "--json",
+        ],
+        &lines,
+    );
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert_eq!(
+        statuses(&home, "go.jsonl"),
+        ["complete", "failed", "complete"]
+    );
+    let last = ran.stdout.lines().last().expect("a summary");
+    let summary: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(
+        (&summary["event"], &summary["complete"]),
+        (&json!("summary"), &json!(2))
+    );
+    // Every plan is looked at before the first is begun.
+    let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\n");
+    let ran = home.run_with(&["compose", "-", "--report", "none.jsonl"], &wrong);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("-:2: texts[0].text"), "{}", ran.stderr);
+    assert!(!home.path().join("none.jsonl").exists());
+}
+
+#[test]
+fn a_batch_tries_again_and_takes_its_inputs_from_stdin() {
+    let home = Home::embedded();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let logo = std::fs::read(media("logo.png")).expect("the logo");
+    let shaky = Server::start(move |_| {
+        if asked.fetch_add(1, Ordering::SeqCst) < 2 {
+            Answer::new(404, "text/plain", "not yet")
+        } else {
+            Answer::new(200, "image/png", logo.clone())
+        }
+    });
+    home.file(
+        "plan.toml",
+        format!(
+            "name = \"${{title}}\"\nsave = false\n[[visuals]]\nimage_url = \"{}/a.png\"\nduration = \"${{seconds}}\"\n",
+            shaky.url
+        ),
+    );
+    let ran = home.run_with(
+        &[
+            "compose",
+            "--template",
+            "plan.toml",
+            "--inputs",
+            "-",
+            "--retries",
+            "3",
+            "--retry-delay",
+            "0",
+            "--report",
+            "out.jsonl",
+        ],
+        "{\"title\": \"One\", \"seconds\": 1.5}\n",
+    );
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(statuses(&home, "out.jsonl"), ["complete"]);
+    let text = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    assert!(last["tries"].as_u64().expect("a number") > 1, "{last}");
+}
+
+#[test]
+fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let template =
+        json!({ "texts": [{ "text": "${title}", "start": 0, "end": 1 }], "save": false });
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "template": template, "inputs": [{ "title": "a" }, {}], "plans": [{ "texts": [{}] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("line 2: texts[0].text: the placeholder"),
+        "{error}"
+    );
+    let wrong = client.call(
+        "compose_batch",
+        json!({ "plans": [template, { "effects": [{ "effect_type": "Nope" }] }] }),
+    );
+    let error = wrong.expect_err("two faults");
+    assert!(
+        error.contains("plans[1]: effects[0].effect_type"),
+        "{error}"
+    );
+    assert_eq!(api.drafts(), 0);
+    let begun = client
+        .call(
+            "compose_batch",
+            json!({ "template": template, "inputs": [{ "title": "a" }, { "title": "b" }] }),
+        )
+        .expect("begun");
+    let done = client
+        .call(
+            "job_status",
+            json!({ "job_id": begun["job_id"], "wait_s": 30 }),
+        )
+        .expect("done");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(
+        done["report"]["drafts"].as_array().map(Vec::len),
+        Some(2),
+        "{done}"
+    );
+    assert_eq!(api.drafts(), 2);
+}

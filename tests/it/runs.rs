@@ -1,0 +1,282 @@
+//! Runs that take long: as jobs, cancelled, killed, and taken up again.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::plans::{compose, plan, remote};
+use crate::racy::{Manners, Racy};
+use crate::support::{Home, until};
+
+#[test]
+fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let whole = plan(12);
+    let mut part = whole.clone();
+    part["visuals"] = json!(whole["visuals"].as_array().expect("pictures")[..5]);
+    part["texts"] = json!([]);
+    let begun = client
+        .call("compose_draft", json!({ "plan": part }))
+        .expect("begun");
+    let id = begun["draft_id"].as_str().expect("a draft").to_owned();
+    let before = api.server.count("/add_");
+    let done = client
+        .call("compose_draft", json!({ "plan": whole, "resume": id }))
+        .expect("taken up again");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(done["draft_id"], json!(id));
+    assert_eq!(
+        api.server.count("/add_") - before,
+        7 + 2,
+        "only what was missing is sent"
+    );
+    assert_eq!(api.draft(&id).values().map(Vec::len).sum::<usize>(), 17);
+}
+
+#[test]
+fn a_server_that_forgot_the_draft_is_no_success() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let begun = client
+        .call("compose_draft", json!({ "plan": plan(2) }))
+        .expect("begun");
+    api.forget();
+    let error = client
+        .call(
+            "compose_draft",
+            json!({ "plan": plan(4), "resume": begun["draft_id"] }),
+        )
+        .expect_err("the draft is gone");
+    assert!(
+        error.contains(begun["draft_id"].as_str().expect("an id")),
+        "{error}"
+    );
+}
+
+#[test]
+fn long_work_is_answered_as_a_job_that_goes_on() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(120),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let running = client
+        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
+        .expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    let job = running["job_id"].clone();
+    let light = std::time::Instant::now();
+    client.call("list_drafts", json!({})).expect("a light call");
+    assert!(light.elapsed() < Duration::from_secs(1));
+    let done = client
+        .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
+        .expect("done");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(done["report"]["totals"]["ok"], 17);
+    assert_eq!(client.end(), 0);
+    // It is found again by another process.
+    let mut client = home.connected();
+    let again = client
+        .call("job_status", json!({ "job_id": job }))
+        .expect("remembered");
+    assert_eq!(again["status"], "complete");
+}
+
+#[test]
+fn a_job_goes_on_after_its_client_has_gone() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(80),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let running = client
+        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
+        .expect("running");
+    assert_eq!(client.end(), 0);
+    let mut client = home.connected();
+    let done = client
+        .call("job_status", json!({ "job_id": running["job_id"] }))
+        .expect("remembered");
+    assert_eq!(done["status"], "complete", "{done}");
+}
+
+#[test]
+fn a_killed_run_is_interrupted_and_resumable() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(60),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let running = client
+        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
+        .expect("running");
+    until("some of it is there", || api.server.count("/add_") >= 4);
+    client.child.kill().expect("killed");
+    client.wait();
+    let mut client = home.connected();
+    let told = client
+        .call("job_status", json!({ "job_id": running["job_id"] }))
+        .expect("told");
+    assert_eq!(told["status"], "interrupted", "{told}");
+    // What the server had in hand when the client died is done by now.
+    std::thread::sleep(Duration::from_millis(300));
+    let done = client
+        .call("compose_draft", json!({ "resume": running["job_id"] }))
+        .expect("taken up again");
+    assert_eq!(done["status"], "complete", "{done}");
+    let id = done["draft_id"].as_str().expect("a draft");
+    assert_eq!(api.draft(id).values().map(Vec::len).sum::<usize>(), 17);
+    assert_eq!(api.drafts(), 1);
+}
+
+#[test]
+fn cancelling_stops_what_waits_and_tells_what_was_done() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(150),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let running = client
+        .call("compose_draft", json!({ "plan": plan(40), "wait_s": 0 }))
+        .expect("running");
+    until("some of it is there", || api.server.count("/add_") >= 4);
+    let stopped = client
+        .call("cancel_job", json!({ "job_id": running["job_id"] }))
+        .expect("stopped");
+    assert_eq!(stopped["status"], "cancelled", "{stopped}");
+    let sent = api.server.count("/add_");
+    assert!(sent < 45, "{sent} of 45 were sent");
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(
+        api.server.count("/add_"),
+        sent,
+        "nothing is sent afterwards"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_run_and_tells_what_was_done() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(150),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let file = home.file("plan.json", plan(40).to_string());
+    let child = home
+        .command(&["compose", &file.to_string_lossy(), "--json"])
+        .spawn()
+        .expect("it starts");
+    until("some of it is there", || api.server.count("/add_") >= 6);
+    let pressed = std::time::Instant::now();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        pressed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        pressed.elapsed()
+    );
+    assert_eq!(output.status.code(), Some(130));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let event: Value = serde_json::from_str(text.lines().last().expect("a report")).expect("JSON");
+    let report = &event["report"];
+    assert_eq!(report["outcome"], "cancelled", "{report}");
+    assert!(report["totals"]["ok"].as_u64() >= Some(1), "{report}");
+    assert!(report["totals"]["skipped"].as_u64() >= Some(20), "{report}");
+    let count = api.server.count("/add_");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        api.server.count("/add_"),
+        count,
+        "nothing is sent afterwards"
+    );
+}
+
+#[test]
+fn both_branches_are_waited_for_only_so_long() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_secs(2),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[sync]\ntimeout_s = 0.4\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_BACKEND", "remote")
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let (code, report, stderr) = compose(&home, &plan(4), &[]);
+    assert_eq!(code, 1, "{stderr}");
+    let rows = report["items"].as_array().expect("rows");
+    let late: Vec<&Value> = rows
+        .iter()
+        .filter(|row| {
+            row["error"]
+                .as_str()
+                .is_some_and(|e| e.contains("sync point"))
+        })
+        .collect();
+    assert_eq!(late.len(), 3 + 4, "sounds and pictures: {report}");
+    assert_eq!(
+        report["totals"]["ok"], 2,
+        "the texts follow all the same: {report}"
+    );
+    let phase = report["phases"]["fan_out_ms"].as_f64().expect("a time");
+    assert!((390.0..1500.0).contains(&phase), "{phase}");
+}
+
+/// A server that is started again has forgotten its drafts: made again from the journal, the run goes on here.
+#[test]
+fn a_run_goes_on_after_its_server_was_started_again() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(30),
+        steady: true,
+    });
+    let mut home = Home::new();
+    let file = home.file("own.toml", "[retry]\nunsent = { tries = 1, backoff = \"linear\", first_wait_s = 0.1, longest_wait_s = 0.1, jitter = false }\n[breaker]\nfailures = 1000\n");
+    home.api(&api.server.url)
+        .set("CAPCUT_MCP_CONFIG", &file.to_string_lossy());
+    let mut client = home.connected();
+    let whole = plan(4);
+    let job = client
+        .call("compose_draft", json!({ "plan": whole, "wait_s": 0 }))
+        .expect("running");
+    until("some of it is there", || api.server.count("/add_") >= 3);
+    api.down.store(true, Ordering::SeqCst);
+    api.forget();
+    let broken = client
+        .call(
+            "job_status",
+            json!({ "job_id": job["job_id"], "wait_s": 60 }),
+        )
+        .expect("told");
+    assert_ne!(broken["status"], "complete", "{broken}");
+    let draft = broken["draft_id"].clone();
+    assert!(
+        broken["report"]["totals"]["ok"].as_u64() < Some(9),
+        "{broken}"
+    );
+    api.down.store(false, Ordering::SeqCst);
+    let moved = client
+        .call(
+            "recover_draft",
+            json!({ "draft_id": draft, "to": "embedded" }),
+        )
+        .expect("made again");
+    let done = client
+        .call(
+            "compose_draft",
+            json!({ "plan": whole, "resume": moved["draft_id"] }),
+        )
+        .expect("taken up again");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(done["report"]["totals"]["segments_in_draft"], 9, "{done}");
+}

@@ -1,0 +1,100 @@
+//! The engine as a process that serves HTTP.
+
+use std::net::TcpStream;
+use std::process::Child;
+
+use serde_json::{Value, json};
+
+use super::{Home, Said, http, until};
+
+impl Home {
+    /// The engine as an HTTP server on a free port, ready to answer.
+    pub(crate) fn engine(&self, arguments: &[&str]) -> Served {
+        self.engine_at(0, arguments)
+    }
+
+    /// The same on this port.
+    pub(crate) fn engine_at(&self, port: u16, arguments: &[&str]) -> Served {
+        let number = port.to_string();
+        let mut line = vec!["engine", "--port", &number];
+        line.extend(arguments);
+        let mut child = self.command(&line).spawn().expect("the executable starts");
+        let said = Said::collect(child.stderr.take().expect("stderr is piped"));
+        let mut address = None;
+        until("the engine answers", || {
+            let ended = child.try_wait().expect("the engine's state");
+            assert!(
+                ended.is_none(),
+                "the engine ended: {ended:?}\n{}",
+                said.text()
+            );
+            address = said.address("answers at ");
+            address
+                .as_ref()
+                .is_some_and(|address| TcpStream::connect(address).is_ok())
+        });
+        Served {
+            url: format!("http://{}", address.expect("it answers")),
+            child,
+            said,
+        }
+    }
+}
+
+/// A running `capcut-mcp engine`; killed when dropped.
+pub(crate) struct Served {
+    /// Its address, without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) child: Child,
+    pub(crate) said: Said,
+}
+
+impl Served {
+    pub(crate) fn port(&self) -> u16 {
+        let port = self
+            .url
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok());
+        port.expect("an address with a port")
+    }
+
+    /// Posts a JSON body; the status and the answer's body.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        http(
+            "POST",
+            &format!("{}{path}", self.url),
+            &[("Content-Type", "application/json")],
+            body.to_string().as_bytes(),
+        )
+    }
+
+    /// Gets a path; the status and the answer's body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        http("GET", &format!("{}{path}", self.url), &[], b"")
+    }
+
+    /// Posts and opens the envelope: `output` of a success, `error` of a failure.
+    pub(crate) fn output(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let (status, text) = self.post(path, body);
+        assert_eq!(status, 200, "{path}: {text}");
+        let mut answer: Value = serde_json::from_str(&text).expect("a JSON envelope");
+        if answer["success"] == json!(true) {
+            Ok(answer["output"].take())
+        } else {
+            Err(answer["error"].as_str().expect("an error").to_owned())
+        }
+    }
+
+    /// What it wrote on stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.said.text()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,278 @@
+//! A loopback HTTP server that answers as it is told, and breaks off as real ones do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// A request as a loopback server got it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    /// Path and query.
+    pub(crate) path: String,
+    /// Names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Asked {
+    /// The body as JSON; null when it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// An answer of a loopback server.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) delivery: Delivery,
+    /// Waited before anything is sent.
+    pub(crate) delay: Duration,
+}
+
+/// How the body of an answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// With its length.
+    Whole,
+    /// With its length, but the connection closes after this many bytes.
+    CutAt(usize),
+    /// Without a length: it ends when the connection closes.
+    Unmeasured,
+    /// In pieces of this many bytes, with a pause after each.
+    Slow(usize, Duration),
+    /// Nothing at all until the client has gone.
+    Silence,
+    /// The connection is closed without an answer.
+    Reset,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: body.into(),
+            delivery: Delivery::Whole,
+            delay: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn json(body: &Value) -> Self {
+        Self::new(200, "application/json", format!("{body}\n"))
+    }
+
+    /// The envelope of a CapCut API around an `output`.
+    pub(crate) fn success(output: &Value) -> Self {
+        Self::json(&json!({ "error": "", "output": output, "success": true }))
+    }
+
+    /// The envelope of a CapCut API around an error: HTTP 200 all the same.
+    pub(crate) fn failure(error: &str) -> Self {
+        Self::json(&json!({ "error": error, "output": "", "success": false }))
+    }
+
+    pub(crate) fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    pub(crate) fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+}
+
+type Handler = dyn Fn(&Asked) -> Answer + Send + Sync;
+
+/// A loopback HTTP server that closes each connection after its answer, as the reference API does.
+pub(crate) struct Server {
+    /// Its address, without a slash at the end.
+    pub(crate) url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    most: Arc<AtomicUsize>,
+    stopped: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// One that has nothing.
+    pub(crate) fn empty() -> Self {
+        Self::start(|_| Answer::new(404, "text/plain", "not here"))
+    }
+
+    pub(crate) fn start(handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let mut listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let address = listener.local_addr().expect("a bound address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let most = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let closed = Arc::new(AtomicBool::new(false));
+        let handler: Arc<Handler> = Arc::new(handler);
+        let (log, peak, stop) = (Arc::clone(&asked), Arc::clone(&most), Arc::clone(&stopped));
+        let away = Arc::clone(&closed);
+        thread::spawn(move || {
+            let open = Arc::new(AtomicUsize::new(0));
+            while !stop.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = listener.accept() else {
+                    continue;
+                };
+                if away.load(Ordering::SeqCst) {
+                    drop(stream);
+                    drop(listener);
+                    while away.load(Ordering::SeqCst) && !stop.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    let Ok(again) = TcpListener::bind(address) else {
+                        break;
+                    };
+                    listener = again;
+                    continue;
+                }
+                let now = open.fetch_add(1, Ordering::SeqCst) + 1;
+                peak.fetch_max(now, Ordering::SeqCst);
+                let (handler, log, open) =
+                    (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&open));
+                thread::spawn(move || {
+                    // A client that hangs up early is none of the server's concern.
+                    let _ = answer_one(&stream, &handler, &log);
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self {
+            url: format!("http://{address}"),
+            asked,
+            most,
+            stopped,
+            closed,
+            address,
+        }
+    }
+
+    /// Refuses connections from now on, as a server that is not there, or takes them again.
+    pub(crate) fn refuse(&self, whether: bool) {
+        self.closed.store(whether, Ordering::SeqCst);
+        if whether {
+            // Wakes the accepting thread, which then lets go of the port.
+            let _ = TcpStream::connect(self.address);
+        }
+    }
+
+    /// Everything asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("not poisoned").clone()
+    }
+
+    /// How many requests went to paths that start so.
+    pub(crate) fn count(&self, path: &str) -> usize {
+        let asked = self.asked.lock().expect("not poisoned");
+        asked
+            .iter()
+            .filter(|one| one.path.starts_with(path))
+            .count()
+    }
+
+    /// The most connections that were open at once.
+    pub(crate) fn most_connections(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread, which then lets go of the port.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn answer_one(
+    stream: &TcpStream,
+    handler: &Arc<Handler>,
+    log: &Mutex<Vec<Asked>>,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(path)) = (words.next(), words.next()) else {
+        return Ok(());
+    };
+    let (method, path) = (method.to_owned(), path.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let Some((name, value)) = header.trim_end().split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers
+        .get("content-length")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let asked = Asked {
+        method,
+        path,
+        headers,
+        body,
+    };
+    log.lock().expect("not poisoned").push(asked.clone());
+    let answer = handler(&asked);
+    thread::sleep(answer.delay);
+    send(stream, &asked, &answer)
+}
+
+fn send(mut stream: &TcpStream, asked: &Asked, answer: &Answer) -> std::io::Result<()> {
+    match answer.delivery {
+        Delivery::Reset => return Ok(()),
+        Delivery::Silence => {
+            stream.read_to_end(&mut Vec::new())?;
+            return Ok(());
+        }
+        _ => {}
+    }
+    let mut head = format!("HTTP/1.1 {} Answer\r\nConnection: close\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        write!(head, "{name}: {value}\r\n").expect("a string takes it");
+    }
+    if answer.delivery != Delivery::Unmeasured {
+        write!(head, "Content-Length: {}\r\n", answer.body.len()).expect("a string takes it");
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    if asked.method == "HEAD" {
+        return Ok(());
+    }
+    match answer.delivery {
+        Delivery::CutAt(count) => stream.write_all(&answer.body[..count.min(answer.body.len())])?,
+        Delivery::Slow(size, pause) => {
+            for piece in answer.body.chunks(size) {
+                stream.write_all(piece)?;
+                thread::sleep(pause);
+            }
+        }
+        _ => stream.write_all(&answer.body)?,
+    }
+    Ok(())
+}
