@@ -4,6 +4,7 @@
 //! the tools carried out here; nothing else knows tools by name.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -177,8 +178,23 @@ pub(crate) trait Tool:
             .map_err(|e| Error::internal("the reply has another shape").source(e))
     }
 
+    /// The reply as clients get it.
+    fn reply_value(reply: Self::Reply) -> Result<Value> {
+        to_value(&reply)
+    }
+
     /// Our reply as the `output` of a CapCut API; `link` makes the `draft_url`.
     fn reply_to_api(reply: Self::Reply, link: &dyn Fn(&DraftId) -> String) -> Value;
+
+    /// The same of what [`Tool::reply_value`] gave.
+    fn value_to_api<'r>(
+        reply: &'r Value,
+        link: &dyn Fn(&DraftId) -> String,
+    ) -> Result<Cow<'r, Value>> {
+        let reply = Self::Reply::deserialize(reply)
+            .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
+        Ok(Cow::Owned(Self::reply_to_api(reply, link)))
+    }
 }
 
 /// A decoded call, whatever its tool.
@@ -207,7 +223,7 @@ pub(crate) trait Request: Send + Sync {
 
 type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
 
-type ToApi = fn(&Value, &dyn Fn(&DraftId) -> String) -> Result<Value>;
+type ToApi = for<'r> fn(&'r Value, &dyn Fn(&DraftId) -> String) -> Result<Cow<'r, Value>>;
 
 /// A tool in the list.
 pub(crate) struct Spec {
@@ -244,7 +260,7 @@ impl Spec {
             texts: T::TEXTS,
             picture: None,
             decode: decode_routed::<T>,
-            to_api: reply_to_api::<T>,
+            to_api: T::value_to_api,
             make_input: schema::input::<T>,
             make_output: schema::output::<T::Reply>,
             schemas: OnceLock::new(),
@@ -269,7 +285,7 @@ impl Spec {
             texts: Texts::NONE,
             picture,
             decode,
-            to_api: |reply, _| Ok(reply.clone()),
+            to_api: |reply, _| Ok(Cow::Borrowed(reply)),
             make_input: schema::input::<T>,
             make_output: schema::output::<R>,
             schemas: OnceLock::new(),
@@ -342,11 +358,11 @@ impl Spec {
     }
 
     /// A reply of ours as the `output` of a CapCut API.
-    pub(crate) fn reply_to_api(
+    pub(crate) fn reply_to_api<'r>(
         &self,
-        reply: &Value,
+        reply: &'r Value,
         link: &dyn Fn(&DraftId) -> String,
-    ) -> Result<Value> {
+    ) -> Result<Cow<'r, Value>> {
         (self.to_api)(reply, link)
     }
 }
@@ -378,12 +394,6 @@ fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Req
         }
     }
     Ok(Box::new(Routed { spec, tool, call }))
-}
-
-fn reply_to_api<T: Tool>(reply: &Value, link: &dyn Fn(&DraftId) -> String) -> Result<Value> {
-    let reply = T::Reply::deserialize(reply)
-        .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
-    Ok(T::reply_to_api(reply, link))
 }
 
 struct Routed<T> {
@@ -437,7 +447,7 @@ impl<T: Tool> Request for Routed<T> {
                 Some(told) => self.tool.run_telling(engine, &self.call, told).await?,
                 None => self.tool.run(engine, &self.call).await?,
             };
-            to_value(&reply)
+            T::reply_value(reply)
         })
     }
 
@@ -446,7 +456,7 @@ impl<T: Tool> Request for Routed<T> {
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Value> {
-        to_value(&self.tool.reply_from_api(output)?)
+        T::reply_value(self.tool.reply_from_api(output)?)
     }
 }
 

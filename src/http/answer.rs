@@ -1,5 +1,6 @@
 //! What goes back: the reference API's envelope in its exact form, and the HTML pages of its HTTP shell.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -26,23 +27,23 @@ pub(super) fn success(
     mut reply: Value,
     link: &dyn Fn(&DraftId) -> String,
 ) -> Result<Answer> {
+    reply.sort_all_objects();
     let mut output = spec.reply_to_api(&reply, link)?;
-    output.sort_all_objects();
+    if let Cow::Owned(output) = &mut output {
+        output.sort_all_objects();
+    }
     let is_document =
         |value: &Value| matches!(value, Value::String(text) if text.len() > LONGEST_NOTE);
     let (error, success) = (Value::from(""), Value::from(true));
     let mut envelope: BTreeMap<&str, &Value> = BTreeMap::new();
-    if let Value::Object(fields) = &mut reply {
-        for (name, value) in fields.iter_mut() {
-            value.sort_all_objects();
-            if !is_document(value) && output.get(name).is_none() && *value != output {
-                envelope.insert(name, value);
-            }
+    for (name, value) in reply.as_object().into_iter().flatten() {
+        if !is_document(value) && output.get(name).is_none() && *value != *output {
+            envelope.insert(name, value);
         }
     }
     envelope.extend([
         ("error", &error),
-        ("output", &output),
+        ("output", &*output),
         ("success", &success),
     ]);
     // A document within is most of the answer; its quotes take two bytes each.

@@ -1,5 +1,7 @@
 //! `query_script`: the draft's document as it stands.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +12,7 @@ use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Hints, Texts, Tool, Turn, to_value};
 
 /// Gives a draft's whole document as JSON text; large.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -97,7 +99,25 @@ impl Tool for QueryScript {
         }
     }
 
+    /// The document is moved: it is megabytes.
+    fn reply_value(reply: Script) -> Result<Value> {
+        let Script { script, notes } = reply;
+        let mut value = to_value(&Script {
+            script: String::new(),
+            notes,
+        })?;
+        value["script"] = Value::String(script);
+        Ok(value)
+    }
+
     fn reply_to_api(reply: Script, _link: &dyn Fn(&DraftId) -> String) -> Value {
         Value::String(reply.script)
+    }
+
+    fn value_to_api<'r>(
+        reply: &'r Value,
+        _link: &dyn Fn(&DraftId) -> String,
+    ) -> Result<Cow<'r, Value>> {
+        Ok(Cow::Borrowed(&reply["script"]))
     }
 }
