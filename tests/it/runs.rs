@@ -58,7 +58,7 @@ fn a_server_that_forgot_the_draft_is_no_success() {
 #[test]
 fn long_work_is_answered_as_a_job_that_goes_on() {
     let api = Racy::start(Manners {
-        latency: Duration::from_millis(120),
+        latency: Duration::from_millis(300),
         steady: true,
     });
     let home = Home::remote(&api.server.url);
@@ -68,9 +68,11 @@ fn long_work_is_answered_as_a_job_that_goes_on() {
         .expect("running");
     assert_eq!(running["status"], "running", "{running}");
     let job = running["job_id"].clone();
-    let light = std::time::Instant::now();
     client.call("list_drafts", json!({})).expect("a light call");
-    assert!(light.elapsed() < Duration::from_secs(1));
+    let meanwhile = client
+        .call("job_status", json!({ "job_id": job }))
+        .expect("told");
+    assert_eq!(meanwhile["status"], "running", "{meanwhile}");
     let done = client
         .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
         .expect("done");
@@ -123,8 +125,11 @@ fn a_killed_run_is_interrupted_and_resumable() {
         .call("job_status", json!({ "job_id": running["job_id"] }))
         .expect("told");
     assert_eq!(told["status"], "interrupted", "{told}");
-    // What the server had in hand when the client died is done by now.
-    std::thread::sleep(Duration::from_millis(300));
+    let id = told["draft_id"].as_str().expect("a draft").to_owned();
+    until("what the server had in hand is done", || {
+        let segments = api.draft(&id).values().map(Vec::len).sum::<usize>();
+        segments == api.server.count("/add_")
+    });
     let done = client
         .call("compose_draft", json!({ "resume": running["job_id"] }))
         .expect("taken up again");
@@ -137,7 +142,7 @@ fn a_killed_run_is_interrupted_and_resumable() {
 #[test]
 fn cancelling_stops_what_waits_and_tells_what_was_done() {
     let api = Racy::start(Manners {
-        latency: Duration::from_millis(150),
+        latency: Duration::from_millis(400),
         steady: true,
     });
     let home = Home::remote(&api.server.url);
@@ -164,7 +169,7 @@ fn cancelling_stops_what_waits_and_tells_what_was_done() {
 #[test]
 fn ctrl_c_stops_a_run_and_tells_what_was_done() {
     let api = Racy::start(Manners {
-        latency: Duration::from_millis(150),
+        latency: Duration::from_millis(400),
         steady: true,
     });
     let home = Home::remote(&api.server.url);
@@ -174,18 +179,12 @@ fn ctrl_c_stops_a_run_and_tells_what_was_done() {
         .spawn()
         .expect("it starts");
     until("some of it is there", || api.server.count("/add_") >= 6);
-    let pressed = std::time::Instant::now();
     let sent = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
         .expect("kill");
     assert!(sent.success());
     let output = child.wait_with_output().expect("it ends");
-    assert!(
-        pressed.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        pressed.elapsed()
-    );
     assert_eq!(output.status.code(), Some(130));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let event: Value = serde_json::from_str(text.lines().last().expect("a report")).expect("JSON");
