@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::racy::{Manners, Racy, mix};
-use crate::support::{Client, Home, full, media};
+use crate::support::{Client, Home, Server, full, media};
 
 /// An edit: its tool, its track, its start in seconds.
 type Edit = (&'static str, &'static str, u64);
@@ -152,7 +152,12 @@ fn in_the_middle(counts: &[usize]) {
         .filter(|count| (1..EDITS as usize).contains(*count))
         .count();
     eprintln!("acknowledged before the end: {counts:?}");
-    assert!(middle * 3 >= counts.len(), "{counts:?}");
+    assert!(are_enough(middle, counts.len()), "{counts:?}");
+}
+
+/// So few rounds as the short form has say little of where in its work a process is hit.
+fn are_enough(hit: usize, rounds: usize) -> bool {
+    if full() { hit * 3 >= rounds } else { hit > 0 }
 }
 
 #[test]
@@ -185,8 +190,7 @@ fn what_a_server_acknowledged_outlives_a_kill_once_even_where_the_server_dies_to
         home.set("CAPCUT_MCP_RECOVER", "auto");
         let (draft, acknowledged) = killed(&home, instant(round));
         counts.push(acknowledged.len());
-        // What the server had in hand is done by now.
-        thread::sleep(Duration::from_millis(30));
+        api.server.comes_to_rest();
         check(&asked_anew(&home, &draft), &acknowledged);
         match round % 4 {
             0 => {
@@ -206,7 +210,7 @@ fn what_a_server_acknowledged_outlives_a_kill_once_even_where_the_server_dies_to
 }
 
 /// A whole video that was being made when the process died is taken up again.
-fn taken_up_again(home: &Home, after: Duration) -> (bool, Value) {
+fn taken_up_again(home: &Home, server: &Server, after: Duration) -> (bool, Value) {
     let items: Vec<Value> = edits().map(|edit| arguments(edit, "")).collect();
     let of = |tool: &str| -> Vec<Value> {
         let all = edits()
@@ -228,7 +232,7 @@ fn taken_up_again(home: &Home, after: Duration) -> (bool, Value) {
     thread::sleep(after);
     client.child.kill().expect("killed");
     client.wait();
-    thread::sleep(Duration::from_millis(30));
+    server.comes_to_rest();
     let mut client = home.connected();
     let job = running["job_id"].clone();
     let told = client
@@ -254,8 +258,8 @@ fn a_video_that_was_being_made_is_completed_after_a_kill_nothing_twice() {
             let mut home = Home::new();
             home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", backend);
             let after = Duration::from_micros(mix(round + 5) % longest_us);
-            let (in_the_middle, done) = taken_up_again(&home, after);
-            interrupted += u64::from(in_the_middle);
+            let (in_the_middle, done) = taken_up_again(&home, &api.server, after);
+            interrupted += usize::from(in_the_middle);
             assert_eq!(
                 done["status"], "complete",
                 "{backend}, round {round}: {done}"
@@ -271,5 +275,9 @@ fn a_video_that_was_being_made_is_completed_after_a_kill_nothing_twice() {
         }
     }
     eprintln!("killed in the middle: {interrupted} of {}", rounds());
-    assert!(interrupted * 3 >= rounds(), "{interrupted} of {}", rounds());
+    assert!(
+        are_enough(interrupted, rounds() as usize),
+        "{interrupted} of {}",
+        rounds()
+    );
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::until;
+
 /// A request as a loopback server got it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -100,6 +102,7 @@ pub(crate) struct Server {
     /// Its address, without a slash at the end.
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
+    open: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
@@ -116,14 +119,14 @@ impl Server {
         let mut listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("a bound address");
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let open = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
         let closed = Arc::new(AtomicBool::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
         let (log, peak, stop) = (Arc::clone(&asked), Arc::clone(&most), Arc::clone(&stopped));
-        let away = Arc::clone(&closed);
+        let (away, counted) = (Arc::clone(&closed), Arc::clone(&open));
         thread::spawn(move || {
-            let open = Arc::new(AtomicUsize::new(0));
             while !stop.load(Ordering::SeqCst) {
                 let Ok((stream, _)) = listener.accept() else {
                     continue;
@@ -140,10 +143,10 @@ impl Server {
                     listener = again;
                     continue;
                 }
-                let now = open.fetch_add(1, Ordering::SeqCst) + 1;
+                let now = counted.fetch_add(1, Ordering::SeqCst) + 1;
                 peak.fetch_max(now, Ordering::SeqCst);
                 let (handler, log, open) =
-                    (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&open));
+                    (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&counted));
                 thread::spawn(move || {
                     // A client that hangs up early is none of the server's concern.
                     let _ = answer_one(&stream, &handler, &log);
@@ -154,6 +157,7 @@ impl Server {
         Self {
             url: format!("http://{address}"),
             asked,
+            open,
             most,
             stopped,
             closed,
@@ -182,6 +186,15 @@ impl Server {
             .iter()
             .filter(|one| one.path.starts_with(path))
             .count()
+    }
+
+    /// Waits until it is done with what a client that is dead had asked for.
+    pub(crate) fn comes_to_rest(&self) {
+        // What was sent last may not have been accepted yet.
+        thread::sleep(Duration::from_millis(30));
+        until("the server comes to rest", || {
+            self.open.load(Ordering::SeqCst) == 0
+        });
     }
 
     /// The most connections that were open at once.
