@@ -103,14 +103,11 @@ impl Facts {
         self.has_video || self.is_still || self.format == Format::Gif
     }
 
-    /// How long the picture or the sound lasts, where that is clearly less than `said`: programs that measure one
-    /// file differ a little. A still has no length.
-    pub(crate) fn lasts_less(&self, said: Micros, as_sound: bool) -> Option<Micros> {
+    /// How long the longer of picture and sound lasts, where that is clearly less than `said`: programs that measure
+    /// one file differ a little. A still has no length.
+    pub(crate) fn lasts_less(&self, said: Micros) -> Option<Micros> {
         let tolerance = Micros((said.0 / 50).max(300_000));
-        let lasts = match self.audio_duration {
-            Some(sound) if as_sound => sound,
-            _ => self.duration,
-        };
+        let lasts = self.duration.max(self.audio_duration.unwrap_or_default());
         (!self.is_still && lasts < said - tolerance).then_some(lasts)
     }
 }

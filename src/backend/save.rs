@@ -91,7 +91,7 @@ impl Remote {
         let materials = materials(&script);
         let folder = self.folder(draft, wanted, server);
         let (faults, bytes) = if let Some(folder) = &folder {
-            self.look_at_files(folder, &materials).await
+            self.look_at_files(folder, &materials, &mut notes).await
         } else {
             if !materials.is_empty() {
                 notes.push(format!(
@@ -272,23 +272,30 @@ impl Remote {
         &self,
         folder: &Path,
         materials: &[Material],
+        notes: &mut Vec<String>,
     ) -> (Vec<String>, Option<u64>) {
         let looks: Vec<_> = materials
             .iter()
             .map(|material| self.look_at_file(folder, material))
             .collect();
-        let looked: Vec<Result<u64, String>> = futures::stream::iter(looks)
+        let looked: Vec<Result<Whole, String>> = futures::stream::iter(looks)
             .buffered(AT_ONCE)
             .collect()
             .await;
-        let bytes = looked.iter().flatten().sum();
-        (
-            looked.into_iter().filter_map(Result::err).collect(),
-            Some(bytes),
-        )
+        let (mut faults, mut bytes) = (Vec::new(), 0);
+        for looked in looked {
+            match looked {
+                Ok(whole) => {
+                    bytes += whole.bytes;
+                    notes.extend(whole.note);
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (faults, Some(bytes))
     }
 
-    async fn look_at_file(&self, folder: &Path, material: &Material) -> Result<u64, String> {
+    async fn look_at_file(&self, folder: &Path, material: &Material) -> Result<Whole, String> {
         let path = folder
             .join("assets")
             .join(material.kind)
@@ -306,12 +313,22 @@ impl Remote {
         if !material.fits(&facts) {
             return Err(format!("{shown}: the file has no {}", material.kind));
         }
-        match material.lacks(&facts) {
-            Some(lasts) => Err(format!(
-                "{shown}: the file lasts {lasts}, and the draft shows it to {}",
-                material.shown_to
+        let Some(lasts) = material.lacks(&facts) else {
+            return Ok(Whole { bytes, note: None });
+        };
+        // Not every format tells its end, and not every server measures it: the source knows.
+        let at_source = self.media.facts(&material.source).await;
+        match at_source.ok().and_then(|facts| facts.bytes) {
+            Some(all) if all > bytes => Err(format!(
+                "{shown}: the file lasts {lasts}, for it has {bytes} of {all} bytes"
             )),
-            None => Ok(bytes),
+            _ => Ok(Whole {
+                bytes,
+                note: Some(format!(
+                    "{shown} lasts {lasts}, and the draft shows it to {}: the rest is empty",
+                    material.shown_to
+                )),
+            }),
         }
     }
 
@@ -366,6 +383,13 @@ fn report(progress: Option<&Progress>, status: &Status) {
     }
 }
 
+/// A file that is there to its end.
+struct Whole {
+    bytes: u64,
+    /// What is odd about it all the same.
+    note: Option<String>,
+}
+
 /// A media file that the draft needs.
 #[derive(Debug, PartialEq)]
 struct Material {
@@ -392,14 +416,10 @@ impl Material {
         }
     }
 
-    /// How long the file lasts, if that is less than was measured and is shown: it is cut off where its format does
-    /// not tell.
+    /// How long the file lasts, if that is less than was measured and is shown.
     fn lacks(&self, facts: &Facts) -> Option<Micros> {
         let said = self.duration.min(self.shown_to);
-        let is_image = self.kind == "image";
-        facts
-            .lasts_less(said, self.kind == "audio")
-            .filter(|_| !is_image)
+        facts.lasts_less(said).filter(|_| self.kind != "image")
     }
 }
 

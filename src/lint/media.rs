@@ -262,7 +262,7 @@ impl At {
         if matches!(material.kind.str(), "photo" | "gif") {
             return;
         }
-        let Some(lasts) = facts.lasts_less(said, self.list == "audios") else {
+        let Some(lasts) = facts.lasts_less(said) else {
             return;
         };
         report.add(

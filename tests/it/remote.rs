@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media};
+use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media, media_server};
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
@@ -540,18 +540,19 @@ fn a_save_that_goes_on_after_the_answer_is_followed_to_its_end() {
 /// The newer relative saves into the folder that is named, so that its files are looked at there.
 #[test]
 fn a_server_that_saves_into_the_folder_named_is_checked_there() {
+    let media = media_server();
     let script = json!({
         "materials": { "videos": [{
             "id": "m", "material_name": "video_a.mp4", "remote_url": "http://127.0.0.1:9/a.mp4", "type": "video", "duration": 5,
         }], "audios": [{
-            "id": "a", "name": "audio_b.mp3", "remote_url": "http://127.0.0.1:9/b.mp3", "duration": 12_000_000,
+            "id": "a", "name": "audio_b.mp3", "remote_url": format!("{}/range/music.mp3", media.url), "duration": 20_000_000,
         }] },
         "tracks": [
             { "name": "video_main", "segments": [{ "material_id": "m", "target_timerange": { "start": 0, "duration": 5 } }] },
             { "name": "audio_main", "segments": [{
                 "material_id": "a",
-                "source_timerange": { "start": 8_000_000, "duration": 4_000_000 },
-                "target_timerange": { "start": 0, "duration": 4_000_000 },
+                "source_timerange": { "start": 8_000_000, "duration": 10_000_000 },
+                "target_timerange": { "start": 0, "duration": 10_000_000 },
             }] },
         ],
     });
@@ -585,15 +586,23 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
         "{text}"
     );
     put("clip.mp4", "video/video_a.mp4");
-    // A whole file of its format, but not what was measured at the source.
+    // A whole file of its format, but not what is at the source.
     put("voice.mp3", "audio/audio_b.mp3");
     let (_, text) = home.call("save_draft", &save).unwrap_err();
     assert!(
-        text.contains("audio_b.mp3") && text.contains("lasts 3.05") && text.contains("to 12 s"),
+        text.contains("audio_b.mp3")
+            && text.contains("lasts 3.05")
+            && text.contains("has 9396 of 48501 bytes"),
         "{text}"
     );
+    // What is at the source, but shorter than the server measured.
     put("music.mp3", "audio/audio_b.mp3");
     let reply = home.call("save_draft", &save).unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("lasts 12.06") && told.contains("to 18 s"),
+        "{told}"
+    );
     assert_eq!(reply["files"], 2, "{reply}");
     assert_eq!(reply["folder"], json!(folder.join(DRAFT)), "{reply}");
 }
