@@ -207,12 +207,13 @@ impl App {
         let cancel = context.cancel.clone();
         let cost = Arc::clone(context.cost.get_or_insert_default());
         let spec = request.spec();
+        let tells = request.tells_when_cancelled();
         // Boxed, because what is awaited here is moved several times, and by callers again.
         let work = Box::pin(self.carry_out(request, context, home));
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
-            () = cancel.cancelled() => Err(cancelled(spec, cost.tries())),
+            () = cancel.cancelled(), if !tells => Err(cancelled(spec, cost.tries())),
             ended = work => ended.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) trait LocalTool:
     const COMFORT: &'static [Comfort] = &[];
     /// What in the reply names a PNG file, which clients that can are shown.
     const PICTURE: Option<&'static str> = None;
+    /// A call that is cancelled ends by itself, and tells what it had done.
+    const TELLS_WHEN_CANCELLED: bool = false;
     type Reply: Serialize + JsonSchema + Send + 'static;
 
     /// The draft that the call is about, if it names one.
@@ -143,6 +145,7 @@ impl<T: LocalTool> Here for T {
 struct Local {
     spec: &'static Spec,
     tool: Box<dyn Here>,
+    tells_when_cancelled: bool,
     call: Call,
 }
 
@@ -157,6 +160,7 @@ fn decode<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Reque
     Ok(Box::new(Local {
         spec,
         tool: Box::new(tool),
+        tells_when_cancelled: T::TELLS_WHEN_CANCELLED,
         call,
     }))
 }
@@ -192,6 +196,10 @@ impl Request for Local {
 
     fn patience(&self) -> Option<Duration> {
         None
+    }
+
+    fn tells_when_cancelled(&self) -> bool {
+        self.tells_when_cancelled
     }
 
     fn run<'a>(

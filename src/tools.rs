@@ -211,6 +211,10 @@ pub(crate) trait Request: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     /// See [`Tool::patience`].
     fn patience(&self) -> Option<Duration>;
+    /// Whether it ends by itself when it is cancelled, and tells what it had done.
+    fn tells_when_cancelled(&self) -> bool {
+        false
+    }
     fn run<'a>(
         &'a self,
         engine: &'a Engine,

@@ -29,7 +29,7 @@ use crate::tools::Request;
 const REMEMBERED: usize = 32;
 
 /// How long a job that is to stop may take to put its things in order.
-const UNDONE: Duration = Duration::from_secs(5);
+pub(crate) const UNDONE: Duration = Duration::from_secs(5);
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

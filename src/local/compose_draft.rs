@@ -138,17 +138,26 @@ impl LocalTool for ComposeDraft {
     const NAME: &'static str = "compose_draft";
     const TITLE: &'static str = "Compose draft";
     const HINTS: Hints = Hints::ADD_MEDIA;
+    const TELLS_WHEN_CANCELLED: bool = true;
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let (plan, resume) = self.taking(app).await?;
         // A fault of the plan is told at once, not by a job.
-        let checked = compose::check(app, &plan, resume.as_ref()).await?;
+        let checked = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(cancelled_before()),
+            checked = compose::check(app, &plan, resume.as_ref()) => checked?,
+        };
         let id = start(app, plan, checked, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = app.jobs.wait(&id, wait).await?;
+        let state = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => app.jobs.cancel(&id, jobs::UNDONE).await?,
+            state = app.jobs.wait(&id, wait) => state?,
+        };
         given_up.disarm();
         answer(&id, state)
     }
@@ -188,6 +197,10 @@ impl ComposeDraft {
         })?;
         Ok((Plan::from_value(&plan, &self.inputs, None)?, resume))
     }
+}
+
+fn cancelled_before() -> Error {
+    Error::new(Kind::Cancelled, "`compose_draft` was cancelled").hint("nothing was done")
 }
 
 /// Starts a job that composes the plan.

@@ -167,6 +167,37 @@ fn cancelling_stops_what_waits_and_tells_what_was_done() {
 
 #[cfg(unix)]
 #[test]
+fn ctrl_c_stops_a_call_of_the_tool_and_tells_what_was_done_and_how_to_go_on() {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(400),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let arguments = json!({ "plan": plan(40) }).to_string();
+    let file = home.file("arguments.json", arguments);
+    let file = format!("@{}", file.display());
+    let child = home
+        .command(&["call", "compose_draft", "--json", &file])
+        .spawn()
+        .expect("it starts");
+    until("some of it is there", || api.server.count("/add_") >= 6);
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(
+        said.contains("cancelled; until then:") && said.contains("`resume`: \"dfd_cat_"),
+        "{said}"
+    );
+    assert!(api.server.count("/add_") < 45);
+}
+
+#[cfg(unix)]
+#[test]
 fn ctrl_c_stops_a_run_and_tells_what_was_done() {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(400),
