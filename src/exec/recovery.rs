@@ -19,7 +19,7 @@ use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
 use crate::tools::{self, Manner, Object, Request, Turn};
 
-/// A server may be restarted again while a draft is made again on it.
+/// A server may be restarted again while a draft is made again on it, and a draft may move while it is looked for.
 const TRIES: usize = 3;
 /// A draft that was lost so often is better looked at by somebody.
 const MOVES: usize = 100;
@@ -85,7 +85,9 @@ impl App {
 
     /// Where the call goes, and the call on the draft that its draft lives on as, if that is another.
     pub(super) async fn placed(&self, request: &dyn Request) -> Result<(Option<Redirected>, Home)> {
+        let mut looks = 0;
         loop {
+            looks += 1;
             let redirected = self.redirected(request)?;
             let about = redirected
                 .as_ref()
@@ -93,7 +95,7 @@ impl App {
             match self.home(about).await {
                 Ok(home) => return Ok((redirected, home)),
                 // It moved between the two looks.
-                Err(_) if self.has_moved(about)? => {}
+                Err(_) if looks < TRIES && self.has_moved(about)? => {}
                 Err(error) => return Err(error),
             }
         }

@@ -7,7 +7,21 @@ use serde_json::{Value, json};
 
 use crate::plans::{compose, plan, remote};
 use crate::racy::{Manners, Racy};
-use crate::support::{Home, until};
+use crate::support::{Client, Home, until};
+
+/// A job that makes so many pictures on a server that takes so long for each call: the server, and who asked.
+fn begun(latency_ms: u64, pictures: usize) -> (Racy, Home, Client, Value) {
+    let api = Racy::start(Manners {
+        latency: Duration::from_millis(latency_ms),
+        steady: true,
+    });
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let asked = json!({ "plan": plan(pictures), "wait_s": 0 });
+    let running = client.call("compose_draft", asked).expect("running");
+    assert_eq!(running["status"], "running", "{running}");
+    (api, home, client, running)
+}
 
 #[test]
 fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
@@ -57,16 +71,7 @@ fn a_server_that_forgot_the_draft_is_no_success() {
 
 #[test]
 fn long_work_is_answered_as_a_job_that_goes_on() {
-    let api = Racy::start(Manners {
-        latency: Duration::from_millis(300),
-        steady: true,
-    });
-    let home = Home::remote(&api.server.url);
-    let mut client = home.connected();
-    let running = client
-        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
-        .expect("running");
-    assert_eq!(running["status"], "running", "{running}");
+    let (_api, home, mut client, running) = begun(300, 12);
     let job = running["job_id"].clone();
     client.call("list_drafts", json!({})).expect("a light call");
     let meanwhile = client
@@ -89,15 +94,7 @@ fn long_work_is_answered_as_a_job_that_goes_on() {
 
 #[test]
 fn a_job_goes_on_after_its_client_has_gone() {
-    let api = Racy::start(Manners {
-        latency: Duration::from_millis(80),
-        steady: true,
-    });
-    let home = Home::remote(&api.server.url);
-    let mut client = home.connected();
-    let running = client
-        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
-        .expect("running");
+    let (_api, home, client, running) = begun(80, 12);
     assert_eq!(client.end(), 0);
     let mut client = home.connected();
     let done = client
@@ -108,15 +105,7 @@ fn a_job_goes_on_after_its_client_has_gone() {
 
 #[test]
 fn a_killed_run_is_interrupted_and_resumable() {
-    let api = Racy::start(Manners {
-        latency: Duration::from_millis(60),
-        steady: true,
-    });
-    let home = Home::remote(&api.server.url);
-    let mut client = home.connected();
-    let running = client
-        .call("compose_draft", json!({ "plan": plan(12), "wait_s": 0 }))
-        .expect("running");
+    let (api, home, mut client, running) = begun(60, 12);
     until("some of it is there", || api.server.count("/add_") >= 4);
     client.child.kill().expect("killed");
     client.wait();
@@ -141,15 +130,7 @@ fn a_killed_run_is_interrupted_and_resumable() {
 
 #[test]
 fn cancelling_stops_what_waits_and_tells_what_was_done() {
-    let api = Racy::start(Manners {
-        latency: Duration::from_millis(400),
-        steady: true,
-    });
-    let home = Home::remote(&api.server.url);
-    let mut client = home.connected();
-    let running = client
-        .call("compose_draft", json!({ "plan": plan(40), "wait_s": 0 }))
-        .expect("running");
+    let (api, _home, mut client, running) = begun(400, 40);
     until("some of it is there", || api.server.count("/add_") >= 4);
     let stopped = client
         .call("cancel_job", json!({ "job_id": running["job_id"] }))
