@@ -582,6 +582,28 @@ async fn what_another_process_made_again_is_gone_on_with() {
 }
 
 #[tokio::test]
+async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
+    let api = Api::sound().await;
+    let app = auto(&api, |_| {});
+    let mut drafts = Vec::new();
+    for _ in 0..110 {
+        drafts.push(DraftId(create(&app).await));
+    }
+    for two in drafts.windows(2) {
+        app.journal
+            .set_moved(&api.url, &two[0], &api.url, &two[1])
+            .unwrap();
+        app.forget(&two[0]);
+    }
+    let error = app.test("add_text", text(drafts[0].as_str(), 0)).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("lives on as"), "{error}");
+    app.test("add_text", text(drafts[50].as_str(), 0))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
     for failures in [100, 2] {
         let api = Api::sound().await;
