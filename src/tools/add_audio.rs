@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::material::{AudioEffect, Fade, MediaKind};
 use crate::draft::segment::{Content, Sound};
 use crate::draft::track::Kind;
@@ -27,7 +27,11 @@ use crate::units::{Edition, Micros};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddAudio {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
@@ -40,7 +44,11 @@ pub(crate) struct AddAudio {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
     /// Seconds, instead of `end`.
-    #[serde(default, deserialize_with = "args::optional_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::optional_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
     /// Start on the timeline, seconds.
@@ -85,12 +93,18 @@ pub(crate) struct AddAudio {
     pub draft_folder: Option<String>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("audio_main".to_owned())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn normal() -> Option<f64> {
     Some(1.0)
 }
@@ -158,7 +172,17 @@ impl Tool for AddAudio {
     const NAME: &'static str = "add_audio";
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("audio_path", "audio_url"), Comfort::Alias("url", "audio_url"), Comfort::Alias("path", "audio_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("audio_effect", "effect_type")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Alias("audio_path", "audio_url"),
+        Comfort::Alias("url", "audio_url"),
+        Comfort::Alias("path", "audio_url"),
+        Comfort::Alias("start_time", "target_start"),
+        Comfort::Alias("source_start", "start"),
+        Comfort::Alias("source_end", "end"),
+        Comfort::Alias("output_path", "draft_folder"),
+        Comfort::Alias("audio_effect", "effect_type"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["audio_url"],
         not_null: &[],
@@ -262,7 +286,9 @@ impl Tool for AddAudio {
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit).await?;
-        placed.notes.extend(fitted.note.into_iter().chain(looked.note).chain(cut));
+        placed
+            .notes
+            .extend(fitted.note.into_iter().chain(looked.note).chain(cut));
         Ok(placed)
     }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::material::VideoEffect;
 use crate::draft::segment::Content;
 use crate::draft::track::Kind;
@@ -25,7 +25,11 @@ use crate::units::Edition;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddEffect {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// Effect by name.
@@ -67,7 +71,10 @@ fn three() -> f64 {
     3.0
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("effect_01".to_owned())
 }
@@ -95,7 +102,14 @@ impl Tool for AddEffect {
     const NAME: &'static str = "add_effect";
     const TITLE: &'static str = "Add effect";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Alias("effect_name", "effect_type"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("category", "effect_category"), Comfort::Alias("effect_params", "params")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Alias("effect_name", "effect_type"),
+        Comfort::Alias("start_time", "start"),
+        Comfort::Alias("end_time", "end"),
+        Comfort::Alias("category", "effect_category"),
+        Comfort::Alias("effect_params", "params"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["effect_type"],
         not_null: &[],

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
 use crate::draft::segment::{self, Clip, Picture};
 use crate::draft::track::Kind;
@@ -25,7 +25,11 @@ use crate::units::{Edition, Micros, Range};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddImage {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
@@ -61,7 +65,11 @@ pub(crate) struct AddImage {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Or "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::place",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
     /// Entrance animation by name.
@@ -126,7 +134,11 @@ pub(crate) struct AddImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
     /// Blurred background: 1, 2, 3 or 4.
-    #[serde(default, deserialize_with = "args::level", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::level",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub background_blur: Option<f64>,
     /// New draft's, pixels.
@@ -146,7 +158,10 @@ fn three() -> f64 {
     3.0
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("image_main".to_owned())
 }
@@ -201,24 +216,50 @@ impl AddImage {
         }
         let mut list = Vec::new();
         if let Some(name) = intro {
-            let (mut animation, entry) =
-                parts::animation(edition, intro_argument, catalog::Kind::VideoIntro, Phase::In, &name)?;
+            let (mut animation, entry) = parts::animation(
+                edition,
+                intro_argument,
+                catalog::Kind::VideoIntro,
+                Phase::In,
+                &name,
+            )?;
             let seconds = self.intro_animation_duration.or(self.animation_duration);
-            animation.duration = lasting("intro_animation_duration", seconds.unwrap_or(0.0), entry.duration.unwrap_or_default())?;
+            animation.duration = lasting(
+                "intro_animation_duration",
+                seconds.unwrap_or(0.0),
+                entry.duration.unwrap_or_default(),
+            )?;
             list.push(animation);
         }
         if let Some(name) = outro {
-            let (mut animation, entry) =
-                parts::animation(edition, "outro_animation", catalog::Kind::VideoOutro, Phase::Out, &name)?;
-            animation.duration =
-                lasting("outro_animation_duration", self.outro_animation_duration, entry.duration.unwrap_or_default())?;
+            let (mut animation, entry) = parts::animation(
+                edition,
+                "outro_animation",
+                catalog::Kind::VideoOutro,
+                Phase::Out,
+                &name,
+            )?;
+            animation.duration = lasting(
+                "outro_animation_duration",
+                self.outro_animation_duration,
+                entry.duration.unwrap_or_default(),
+            )?;
             animation.start = length - animation.duration;
             list.push(animation);
         }
         if let Some(name) = combo {
-            let (mut animation, _) =
-                parts::animation(edition, "combo_animation", catalog::Kind::VideoCombo, Phase::Group, &name)?;
-            animation.duration = lasting("combo_animation_duration", self.combo_animation_duration, length)?;
+            let (mut animation, _) = parts::animation(
+                edition,
+                "combo_animation",
+                catalog::Kind::VideoCombo,
+                Phase::Group,
+                &name,
+            )?;
+            animation.duration = lasting(
+                "combo_animation_duration",
+                self.combo_animation_duration,
+                length,
+            )?;
             list.push(animation);
         }
         Ok((!list.is_empty()).then(|| Animations {
@@ -231,14 +272,29 @@ impl AddImage {
 /// How long an animation lasts; 0 is its own length.
 fn lasting(argument: &str, seconds: f64, own: Micros) -> Result<Micros> {
     let seconds = parts::seconds(argument, seconds)?;
-    Ok(if seconds == 0.0 { own } else { Micros::from_seconds(seconds) })
+    Ok(if seconds == 0.0 {
+        own
+    } else {
+        Micros::from_seconds(seconds)
+    })
 }
 
 impl Tool for AddImage {
     const NAME: &'static str = "add_image";
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("image_path", "image_url"), Comfort::Alias("url", "image_url"), Comfort::Alias("path", "image_url"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("target_start", "start"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Position,
+        Comfort::Alias("image_path", "image_url"),
+        Comfort::Alias("url", "image_url"),
+        Comfort::Alias("path", "image_url"),
+        Comfort::Alias("start_time", "start"),
+        Comfort::Alias("end_time", "end"),
+        Comfort::Alias("target_start", "start"),
+        Comfort::Alias("output_path", "draft_folder"),
+        Comfort::Alias("transition_type", "transition"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["image_url"],
         not_null: &[],
@@ -263,15 +319,43 @@ impl Tool for AddImage {
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
-        let target = faults.of(lengths::span(self.start, self.end)).unwrap_or_default();
+        let target = faults
+            .of(lengths::span(self.start, self.end))
+            .unwrap_or_default();
         for (argument, kind, phase, name) in [
-            ("intro_animation", catalog::Kind::VideoIntro, Phase::In, &self.intro_animation),
-            ("animation", catalog::Kind::VideoIntro, Phase::In, &self.animation),
-            ("outro_animation", catalog::Kind::VideoOutro, Phase::Out, &self.outro_animation),
-            ("combo_animation", catalog::Kind::VideoCombo, Phase::Group, &self.combo_animation),
+            (
+                "intro_animation",
+                catalog::Kind::VideoIntro,
+                Phase::In,
+                &self.intro_animation,
+            ),
+            (
+                "animation",
+                catalog::Kind::VideoIntro,
+                Phase::In,
+                &self.animation,
+            ),
+            (
+                "outro_animation",
+                catalog::Kind::VideoOutro,
+                Phase::Out,
+                &self.outro_animation,
+            ),
+            (
+                "combo_animation",
+                catalog::Kind::VideoCombo,
+                Phase::Group,
+                &self.combo_animation,
+            ),
         ] {
             if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
-                faults.of(parts::animation(canvas.edition, argument, kind, phase, name));
+                faults.of(parts::animation(
+                    canvas.edition,
+                    argument,
+                    kind,
+                    phase,
+                    name,
+                ));
             }
         }
         faults.of(self.animations(canvas.edition, target.duration));
@@ -361,7 +445,10 @@ impl Tool for AddImage {
             &mut arguments,
             self.position,
             (self.width, self.height),
-            Content::Picture { size: None, scale: (self.scale_x, self.scale_y) },
+            Content::Picture {
+                size: None,
+                scale: (self.scale_x, self.scale_y),
+            },
         );
         arguments
     }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
+use crate::draft::ids::DraftId;
 use crate::draft::material::StickerMaterial;
 use crate::draft::segment::{self, Clip, Sticker};
 use crate::draft::track::Kind;
@@ -23,7 +23,11 @@ use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSticker {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// The sticker's resource id.
@@ -61,7 +65,11 @@ pub(crate) struct AddSticker {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Or "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::place",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
     /// Rotation, degrees.
@@ -94,7 +102,10 @@ fn five() -> f64 {
     5.0
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("sticker_main".to_owned())
 }
@@ -113,7 +124,13 @@ impl Tool for AddSticker {
     const NAME: &'static str = "add_sticker";
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("resource_id", "sticker_id"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Position,
+        Comfort::Alias("resource_id", "sticker_id"),
+        Comfort::Alias("start_time", "start"),
+        Comfort::Alias("end_time", "end"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["sticker_id"],
         not_null: &[],

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
 use crate::draft::text::{Background, Stroke, Style, Text};
 use crate::draft::track::Kind;
@@ -24,11 +24,18 @@ use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
-#[expect(clippy::struct_excessive_bools, reason = "each is an argument of the API")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the API"
+)]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSubtitle {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// The subtitles themselves, their URL or path.
@@ -110,7 +117,11 @@ pub(crate) struct AddSubtitle {
     #[schemars(with = "f64")]
     pub rotation: f64,
     /// Or "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::place",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
     /// New draft's, pixels.
@@ -135,12 +146,18 @@ fn white() -> String {
     "#FFFFFF".to_owned()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("subtitle".to_owned())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn usual_font() -> Option<String> {
     Some("思源粗宋".to_owned())
 }
@@ -160,9 +177,10 @@ impl AddSubtitle {
     /// Where the subtitles are, if they are not the argument itself.
     fn elsewhere(&self) -> Option<&str> {
         let srt = self.srt.trim();
-        let is_url = ["http://", "https://", "file://"]
-            .iter()
-            .any(|scheme| srt.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+        let is_url = ["http://", "https://", "file://"].iter().any(|scheme| {
+            srt.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
         let is_path = !srt.contains('\n') && !srt.contains("-->") && Path::new(srt).is_absolute();
         (is_url || is_path).then_some(srt)
     }
@@ -179,7 +197,11 @@ impl AddSubtitle {
     fn look(&self, canvas: Canvas, clip: Clip) -> Result<Text> {
         let font = match self.font.as_deref() {
             Some(name) if !name.is_empty() => parts::font(canvas.edition, "font", name)?,
-            _ => return Err(Error::invalid("`font` is empty").hint("leave it out for the usual one")),
+            _ => {
+                return Err(
+                    Error::invalid("`font` is empty").hint("leave it out for the usual one")
+                );
+            }
         };
         let has_border = parts::finite("border_width", self.border_width)? > 0.0;
         let border_color = parts::rgb("border_color", &self.border_color)?;
@@ -216,7 +238,11 @@ impl AddSubtitle {
             }],
             vertical: self.vertical,
             // What the API gives captions on an upright and on a wide canvas, whatever its size.
-            fixed_width: Some(if canvas.width < canvas.height { 648 } else { 1344 }),
+            fixed_width: Some(if canvas.width < canvas.height {
+                648
+            } else {
+                1344
+            }),
             has_border,
             background,
             clip,
@@ -229,7 +255,21 @@ impl Tool for AddSubtitle {
     const NAME: &'static str = "add_subtitle";
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Caption, Comfort::Alias("srt_path", "srt"), Comfort::Alias("srt_url", "srt"), Comfort::Alias("subtitle_path", "srt"), Comfort::Alias("subtitle_url", "srt"), Comfort::Alias("subtitle_file", "srt"), Comfort::Alias("srt_content", "srt"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("color", "font_color"), Comfort::Alias("size", "font_size")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Position,
+        Comfort::Caption,
+        Comfort::Alias("srt_path", "srt"),
+        Comfort::Alias("srt_url", "srt"),
+        Comfort::Alias("subtitle_path", "srt"),
+        Comfort::Alias("subtitle_url", "srt"),
+        Comfort::Alias("subtitle_file", "srt"),
+        Comfort::Alias("srt_content", "srt"),
+        Comfort::Alias("font_type", "font"),
+        Comfort::Alias("text_color", "font_color"),
+        Comfort::Alias("color", "font_color"),
+        Comfort::Alias("size", "font_size"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["srt"],
         not_null: &[],
@@ -256,7 +296,10 @@ impl Tool for AddSubtitle {
         let mut faults = Faults::default();
         faults.of(self.look(canvas, Clip::default()));
         if self.elsewhere().is_none() {
-            faults.of(parts::of("srt", subtitle::parse(&subtitle::inline(&self.srt))));
+            faults.of(parts::of(
+                "srt",
+                subtitle::parse(&subtitle::inline(&self.srt)),
+            ));
         }
         faults
     }
@@ -278,7 +321,8 @@ impl Tool for AddSubtitle {
                 ..Clip::default()
             },
         );
-        let offset = Micros::from_seconds_truncated(parts::finite("time_offset", self.time_offset)?);
+        let offset =
+            Micros::from_seconds_truncated(parts::finite("time_offset", self.time_offset)?);
         let text = self.subtitles(engine).await?;
         let read = if engine::is_strict(call) {
             subtitle::parse(&text)

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Phase, TextEffect};
 use crate::draft::segment::{self, Clip};
 use crate::draft::text::{Background, Font, Rgb, Shadow, Stroke, Style, Text};
@@ -28,7 +28,11 @@ use crate::units::{Edition, Micros};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddText {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// The words; `\n` breaks the line.
@@ -53,7 +57,11 @@ pub(crate) struct AddText {
     #[schemars(with = "f64")]
     pub transform_y: f64,
     /// Or "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::place",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
     /// Font by name.
@@ -61,27 +69,51 @@ pub(crate) struct AddText {
     #[schemars(with = "Option<String>")]
     pub font: Option<String>,
     /// Colour, #RRGGBB; red without.
-    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub font_color: Option<String>,
     /// Older name of `font_color`.
-    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>", extend("deprecated" = true))]
     pub color: Option<String>,
     /// Size; 8 without.
-    #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::loose",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub font_size: Option<f64>,
     /// Older name of `font_size`.
-    #[serde(default, deserialize_with = "args::loose", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::loose",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub size: Option<f64>,
     /// Opacity, 0 to 1; 1 without.
-    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub font_alpha: Option<f64>,
     /// Older name of `font_alpha`.
-    #[serde(default, deserialize_with = "args::given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub alpha: Option<f64>,
     /// Written from top to bottom.
@@ -156,15 +188,27 @@ pub(crate) struct AddText {
     #[serde(default = "default::some_half")]
     pub outro_duration: Option<f64>,
     /// Speech bubble's effect id.
-    #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub bubble_effect_id: Option<String>,
     /// Its resource id.
-    #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub bubble_resource_id: Option<String>,
     /// Text effect by id.
-    #[serde(default, deserialize_with = "args::optional_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub effect_effect_id: Option<String>,
     /// Box width, fraction; -1: auto.
@@ -174,7 +218,11 @@ pub(crate) struct AddText {
     #[serde(default = "unset")]
     pub fixed_height: f64,
     /// Styles of parts of the text.
-    #[serde(default, deserialize_with = "args::list", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "args::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     #[schemars(with = "Vec<TextStyle>")]
     pub text_styles: Vec<TextStyle>,
     /// New draft's, pixels.
@@ -191,12 +239,18 @@ fn five() -> f64 {
     5.0
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("text_main".to_owned())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn usual_font() -> Option<String> {
     Some("文轩体".to_owned())
 }
@@ -439,10 +493,16 @@ impl AddText {
             height: parts::finite("background_height", self.background_height)?,
             width: parts::finite("background_width", self.background_width)?,
             horizontal_offset: 2.0
-                * parts::finite("background_horizontal_offset", self.background_horizontal_offset)?
+                * parts::finite(
+                    "background_horizontal_offset",
+                    self.background_horizontal_offset,
+                )?
                 - 1.0,
             vertical_offset: 2.0
-                * parts::finite("background_vertical_offset", self.background_vertical_offset)?
+                * parts::finite(
+                    "background_vertical_offset",
+                    self.background_vertical_offset,
+                )?
                 - 1.0,
         }))
     }
@@ -525,7 +585,17 @@ impl Tool for AddText {
     const NAME: &'static str = "add_text";
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("content", "text"), Comfort::Alias("start_time", "start"), Comfort::Alias("end_time", "end"), Comfort::Alias("font_type", "font"), Comfort::Alias("text_color", "font_color"), Comfort::Alias("x", "transform_x"), Comfort::Alias("y", "transform_y")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Position,
+        Comfort::Alias("content", "text"),
+        Comfort::Alias("start_time", "start"),
+        Comfort::Alias("end_time", "end"),
+        Comfort::Alias("font_type", "font"),
+        Comfort::Alias("text_color", "font_color"),
+        Comfort::Alias("x", "transform_x"),
+        Comfort::Alias("y", "transform_y"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["text"],
         not_null: &["start", "end"],
@@ -550,7 +620,9 @@ impl Tool for AddText {
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
-        let target = faults.of(lengths::span(self.start, self.end)).unwrap_or_default();
+        let target = faults
+            .of(lengths::span(self.start, self.end))
+            .unwrap_or_default();
         let styles = self.text_styles.iter().enumerate();
         let fonts = styles.filter_map(|(index, style)| {
             Some((format!("text_styles[{index}].font"), style.font.as_deref()?))
@@ -560,11 +632,27 @@ impl Tool for AddText {
             faults.of(parts::font(canvas.edition, &argument, name));
         }
         for (argument, kind, phase, name) in [
-            ("intro_animation", catalog::Kind::TextIntro, Phase::In, &self.intro_animation),
-            ("outro_animation", catalog::Kind::TextOutro, Phase::Out, &self.outro_animation),
+            (
+                "intro_animation",
+                catalog::Kind::TextIntro,
+                Phase::In,
+                &self.intro_animation,
+            ),
+            (
+                "outro_animation",
+                catalog::Kind::TextOutro,
+                Phase::Out,
+                &self.outro_animation,
+            ),
         ] {
             if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
-                faults.of(parts::animation(canvas.edition, argument, kind, phase, name));
+                faults.of(parts::animation(
+                    canvas.edition,
+                    argument,
+                    kind,
+                    phase,
+                    name,
+                ));
             }
         }
         faults.of(self.text(canvas, Clip::default(), target.duration, true));

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
-use crate::draft::ids::DraftId;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::ids::DraftId;
 use crate::draft::material::{Mask, MediaKind, Transition};
 use crate::draft::segment::{self, Clip, Picture};
 use crate::draft::track::Kind;
@@ -27,7 +27,11 @@ use crate::units::{Edition, Micros};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideo {
     /// Draft; a new one without.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
@@ -40,7 +44,11 @@ pub(crate) struct AddVideo {
     #[serde(default = "unknown")]
     pub end: Option<f64>,
     /// Seconds, instead of `end`.
-    #[serde(default, deserialize_with = "args::optional_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::optional_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
     /// Start on the timeline, seconds.
@@ -78,7 +86,11 @@ pub(crate) struct AddVideo {
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Or "center", "top", "bottom left", …
-    #[serde(default, deserialize_with = "args::place", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::place",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
     /// Transition to the next clip by name.
@@ -117,7 +129,11 @@ pub(crate) struct AddVideo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
     /// Blurred background: 1, 2, 3 or 4.
-    #[serde(default, deserialize_with = "args::level", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::level",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>")]
     pub background_blur: Option<f64>,
     /// New draft's, pixels.
@@ -133,12 +149,18 @@ pub(crate) struct AddVideo {
     pub draft_folder: Option<String>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn unknown() -> Option<f64> {
     Some(0.0)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }
@@ -201,7 +223,18 @@ impl Tool for AddVideo {
     const NAME: &'static str = "add_video";
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[Comfort::Size, Comfort::Position, Comfort::Alias("video_path", "video_url"), Comfort::Alias("url", "video_url"), Comfort::Alias("path", "video_url"), Comfort::Alias("start_time", "target_start"), Comfort::Alias("source_start", "start"), Comfort::Alias("source_end", "end"), Comfort::Alias("output_path", "draft_folder"), Comfort::Alias("transition_type", "transition")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Size,
+        Comfort::Position,
+        Comfort::Alias("video_path", "video_url"),
+        Comfort::Alias("url", "video_url"),
+        Comfort::Alias("path", "video_url"),
+        Comfort::Alias("start_time", "target_start"),
+        Comfort::Alias("source_start", "start"),
+        Comfort::Alias("source_end", "end"),
+        Comfort::Alias("output_path", "draft_folder"),
+        Comfort::Alias("transition_type", "transition"),
+    ];
     const TEXTS: Texts = Texts {
         required: &["video_url"],
         not_null: &[],
@@ -306,7 +339,9 @@ impl Tool for AddVideo {
             }),
         }));
         let mut placed = engine.edit(self.target(), call, edit).await?;
-        placed.notes.extend(fitted.note.into_iter().chain(looked.note));
+        placed
+            .notes
+            .extend(fitted.note.into_iter().chain(looked.note));
         Ok(placed)
     }
 
@@ -322,7 +357,10 @@ impl Tool for AddVideo {
             &mut arguments,
             self.position,
             (self.width, self.height),
-            Content::Picture { size: None, scale: (self.scale_x, self.scale_y) },
+            Content::Picture {
+                size: None,
+                scale: (self.scale_x, self.scale_y),
+            },
         );
         arguments
     }

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args;
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
-use crate::args;
 use crate::draft::keyframe::Property;
 use crate::engine::edit::{Edit, Point, Points};
 use crate::engine::parts;
@@ -20,7 +20,11 @@ use crate::units::Micros;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
     /// The draft.
-    #[serde(default, deserialize_with = "args::draft_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<DraftId>")]
     pub draft_id: Option<DraftId>,
     /// The track with the clip.
@@ -50,7 +54,10 @@ pub(crate) struct AddVideoKeyframe {
     pub values: Option<Vec<Value>>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }
@@ -91,7 +98,15 @@ impl AddVideoKeyframe {
             )));
         }
         (0..counts[0])
-            .map(|i| point(&format!("s[{i}]"), &properties[i], times[i], &values[i], strict))
+            .map(|i| {
+                point(
+                    &format!("s[{i}]"),
+                    &properties[i],
+                    times[i],
+                    &values[i],
+                    strict,
+                )
+            })
             .collect()
     }
 }
@@ -174,7 +189,10 @@ impl Tool for AddVideoKeyframe {
     const NAME: &'static str = "add_video_keyframe";
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[Comfort::Alias("property", "property_type"), Comfort::Alias("start_time", "time")];
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Alias("property", "property_type"),
+        Comfort::Alias("start_time", "time"),
+    ];
     const TEXTS: Texts = Texts {
         required: &[],
         not_null: &[],
@@ -201,8 +219,10 @@ impl Tool for AddVideoKeyframe {
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let Some(draft) = &self.draft_id else {
-            return Err(Error::invalid("`draft_id` is missing: keyframes need a clip to be on")
-                .hint("give the `draft_id` that `add_video` answered"));
+            return Err(
+                Error::invalid("`draft_id` is missing: keyframes need a clip to be on")
+                    .hint("give the `draft_id` that `add_video` answered"),
+            );
         };
         let Some(track) = &self.track_name else {
             return Err(Error::invalid("`track_name`: Track named None not found"));

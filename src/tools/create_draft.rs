@@ -23,11 +23,19 @@ pub(crate) struct CreateDraft {
     #[schemars(with = "f64", range(min = 16, max = 16384))]
     pub height: f64,
     /// Name in the app and of the folder; the id without.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
     /// A note kept with the draft.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub note: Option<String>,
 }

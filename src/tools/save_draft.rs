@@ -29,15 +29,27 @@ pub(crate) struct SaveDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
     /// Name in the app; the draft's own without.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
     /// For another machine: `windows` or `macos`.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub target_os: Option<String>,
     /// The drafts folder there.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub target_folder: Option<String>,
     /// For any machine: no ids or paths of this one.
@@ -45,11 +57,19 @@ pub(crate) struct SaveDraft {
     #[schemars(with = "bool")]
     pub portable: bool,
     /// The app's version, e.g. `9.1.0`.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub app_version: Option<String>,
     /// Or a profile, e.g. `jianying_legacy`.
-    #[serde(default, deserialize_with = "args::own_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<String>")]
     pub draft_profile: Option<String>,
     /// Replaces one of that name, with a backup.
@@ -65,7 +85,11 @@ pub(crate) struct SaveDraft {
     #[schemars(with = "bool")]
     pub refuse_while_running: bool,
     /// Seconds until `running` is answered; 45 without.
-    #[serde(default, deserialize_with = "args::own_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "args::own_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<f64>", range(min = 0, max = 3600))]
     pub wait_s: Option<f64>,
 }
@@ -202,7 +226,12 @@ impl Tool for SaveDraft {
         self.save(engine, call, &|_| ()).await
     }
 
-    async fn run_telling(&self, engine: &Engine, call: &Call, told: &progress::Progress) -> Result<Saved> {
+    async fn run_telling(
+        &self,
+        engine: &Engine,
+        call: &Call,
+        told: &progress::Progress,
+    ) -> Result<Saved> {
         let listener = |progress: &Progress| {
             let bytes = progress.bytes.filter(|bytes| bytes.done > 0);
             told(Step {
