@@ -12,7 +12,7 @@
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, what is known of a file, a drawn timeline |
-//! | 1 | [`error`], [`units`], [`progress`], [`settings`], [`metrics`] | |
+//! | 1 | [`error`], [`regular_file`], [`units`], [`progress`], [`settings`], [`metrics`] | |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
 
@@ -42,6 +42,7 @@ mod media;
 mod metrics;
 mod picture;
 mod progress;
+mod regular_file;
 mod settings;
 mod tools;
 mod units;

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Kind, Result};
 use crate::media::Limits as MediaLimits;
+use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
 
 const BUILT_IN: &str = include_str!("../tools.toml");
@@ -233,7 +234,7 @@ impl Manifest {
             return Ok(Self::built_in());
         };
         let place = file.path.display().to_string();
-        match std::fs::read_to_string(&file.path) {
+        match regular_file::read_named(&file.path, SMALL_BYTES) {
             Ok(text) => Self::with_overrides(&text, &place),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.named => {
                 Ok(Self::built_in())

@@ -15,6 +15,7 @@ mod source;
 #[cfg(test)]
 mod testing;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
+use crate::regular_file::{self, Links};
 use crate::units::Micros;
 
 pub(crate) use access::Access;
@@ -296,12 +298,15 @@ impl Media {
         match Source::parse(source)? {
             Source::File(path) => {
                 let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
-                if file.bytes > max_bytes {
-                    return Err(too_large(&shown, max_bytes));
-                }
-                tokio::fs::read(&file.path)
-                    .await
-                    .map_err(|error| unreadable(&shown, error))
+                // The path has no links any more: one that is there now was put there after the check.
+                let read = tokio::task::spawn_blocking(move || {
+                    regular_file::read(&file.path, max_bytes, Links::Refuse)
+                });
+                let read = read.await.map_err(io::Error::other);
+                read.flatten().map_err(|error| match error.kind() {
+                    io::ErrorKind::FileTooLarge => too_large(&shown, max_bytes),
+                    _ => unreadable(&shown, error),
+                })
             }
             Source::Http(url) => self.inner.http.bytes(&url, &shown, max_bytes).await,
         }

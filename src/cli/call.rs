@@ -1,6 +1,5 @@
 //! `call`: one tool from the shell, the same way as over MCP.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use crate::cli::shown::{Shown, Without};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local;
+use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::{Manner, Object, Request};
 
 /// Calls one tool and prints its reply as JSON.
@@ -110,15 +110,13 @@ fn object(json: &str) -> Result<Object> {
     let (place, text) = match json.strip_prefix('@') {
         None => ("`--json`".to_owned(), json.to_owned()),
         Some("-") => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|e| Error::invalid("stdin cannot be read as UTF-8 text").source(e))?;
+            let text = regular_file::read_stdin(TEXT_BYTES)
+                .map_err(|e| Error::invalid("stdin cannot be read").source(e))?;
             ("stdin".to_owned(), text)
         }
         Some(file) => (
             file.to_owned(),
-            std::fs::read_to_string(Path::new(file))
+            regular_file::read_named(Path::new(file), TEXT_BYTES)
                 .map_err(|e| Error::invalid(format!("{file} cannot be read")).source(e))?,
         ),
     };

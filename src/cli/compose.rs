@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -20,6 +19,7 @@ use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
+use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::Object;
 
 /// Makes whole videos from plans: one draft a file, or one a line of inputs.
@@ -294,11 +294,9 @@ fn folder(file: &Path) -> Option<PathBuf> {
 fn text(file: &Path) -> Result<String> {
     let failed = |e| Error::invalid(format!("{} cannot be read", file.display())).source(e);
     if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok(text);
+        return regular_file::read_stdin(TEXT_BYTES).map_err(failed);
     }
-    std::fs::read_to_string(file).map_err(failed)
+    regular_file::read_named(file, TEXT_BYTES).map_err(failed)
 }
 
 fn ending(file: &Path) -> String {

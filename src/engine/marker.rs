@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::regular_file::{self, Links, SMALL_BYTES};
 
 /// The file in a draft folder; the app leaves it alone.
 pub(crate) const FILE: &str = ".capcut-mcp.json";
@@ -29,7 +30,8 @@ impl Marker {
 
     /// The marker of a draft folder, `None` where it is not ours.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+        let bytes = regular_file::read(&folder.join(FILE), SMALL_BYTES, Links::Refuse).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::marker::{self, Marker};
 use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 use crate::units::Edition;
 
 /// The number that stands in `version` of every draft since JianYing 3.3.
@@ -360,7 +361,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     if marker.is_some() && modified(document)? <= modified(&folder.join(marker::FILE))? {
         return None;
     }
-    let bytes = fs::read(document).ok()?;
+    let bytes = regular_file::read(document, DOCUMENT_BYTES, Links::Refuse).ok()?;
     if bytes.first() != Some(&b'{') || marker.is_some_and(|marker| marker.wrote(&bytes)) {
         return None;
     }

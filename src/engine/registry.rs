@@ -13,6 +13,7 @@ use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::shape;
 use crate::error::{Error, Kind, Result};
 use crate::lint::paths::{same, without_verbatim};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 use crate::units::{Edition, Micros};
 
 /// The list of drafts, in the folder of all drafts.
@@ -100,7 +101,8 @@ pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
         return Ok(false);
     }
     if before.is_some() {
-        let bytes = fs::read(&path).map_err(|error| unwritable(&path, error))?;
+        let bytes = regular_file::read(&path, DOCUMENT_BYTES, Links::Refuse)
+            .map_err(|error| unwritable(&path, error))?;
         write(&root.join(BACKUP), &bytes)?;
     }
     write(&path, list.to_string().as_bytes())?;
@@ -191,7 +193,7 @@ fn newest(list: &Value) -> Option<&Value> {
 
 /// The list, `None` if there is none yet.
 fn read(path: &Path) -> Result<Option<Value>> {
-    let bytes = match fs::read(path) {
+    let bytes = match regular_file::read(path, DOCUMENT_BYTES, Links::Refuse) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, "it cannot be read").source(error)),
@@ -229,7 +231,7 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
 /// Held while the list changes; other processes of ours wait for it. What one left that was killed is removed.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
-    let file = File::create(&path).map_err(|error| unwritable(&path, error))?;
+    let file = regular_file::open_own(&path).map_err(|error| unwritable(&path, error))?;
     file.lock().map_err(|error| unwritable(&path, error))?;
     let left = [FILE, BACKUP].map(|name| temporary(Path::new(name)));
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {

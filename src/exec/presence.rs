@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::regular_file::{self, Links};
+
 /// A file that is so young may be about to be locked by its maker.
 const SETTLED: Duration = Duration::from_mins(1);
 
@@ -51,7 +53,7 @@ pub(super) fn is_there(dir: &Path, name: &str) -> bool {
 
 fn is_locked(path: &Path) -> bool {
     // Shared, so that two who look do not take each other for the owner.
-    File::open(path)
+    regular_file::open(path, Links::Refuse)
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use super::paths::{
 };
 use crate::engine::registry;
 use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 
 /// The root documents, in the order in which they count when equally new.
 pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
@@ -94,13 +96,12 @@ impl Folder {
         let path = path
             .canonicalize()
             .map_or_else(|_| path.to_owned(), without_verbatim);
-        let mut files: Vec<File> = ROOTS
-            .iter()
-            .chain(&[TEMPLATE, META, PROJECT])
-            .filter_map(|name| read(&path, name))
-            .collect();
+        let mut files = Vec::new();
+        for name in ROOTS.iter().chain(&[TEMPLATE, META, PROJECT]) {
+            files.extend(read(&path, name)?);
+        }
         let parsed = |name: &str| -> Option<Value> {
-            let file = files.iter().find(|file| file.name == name)?;
+            let file = files.iter().find(|file: &&File| file.name == name)?;
             serde_json::from_slice(file.json()).ok()
         };
         let meta = parsed(META).filter(Value::is_object);
@@ -108,8 +109,9 @@ impl Folder {
             .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
             .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
         if let Some(id) = &main_timeline {
-            let nested = ROOTS.iter().chain(&[TEMPLATE]);
-            files.extend(nested.filter_map(|name| read(&path, &format!("Timelines/{id}/{name}"))));
+            for name in ROOTS.iter().chain(&[TEMPLATE]) {
+                files.extend(read(&path, &format!("Timelines/{id}/{name}"))?);
+            }
         }
         if files.iter().all(|file| file.name == PROJECT) {
             let hint = match nearest(&path) {
@@ -284,17 +286,43 @@ fn is_own(name: &str) -> bool {
     ) || name == "draft_cover.jpg"
 }
 
-fn read(folder: &Path, name: &str) -> Option<File> {
+/// A document of the draft in `folder`, `None` if it has none of that name. One that is there and cannot be
+/// read is an error: the draft would be judged by what is left.
+fn read(folder: &Path, name: &str) -> Result<Option<File>> {
     let path = folder.join(name);
-    let bytes = fs::read(&path).ok()?;
-    let modified = fs::metadata(&path)
-        .and_then(|metadata| metadata.modified())
-        .unwrap_or(SystemTime::UNIX_EPOCH);
-    Some(File {
-        name: name.to_owned(),
-        bytes,
-        modified,
-    })
+    let attempt = || -> io::Result<File> {
+        let file = regular_file::open(&path, Links::Refuse)?;
+        // `Timelines` and its folders may be links, too.
+        let real = path.parent().map(Path::canonicalize).transpose()?;
+        if !real.is_none_or(|real| without_verbatim(real).starts_with(folder)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "reached through a symbolic link that leads out of the draft",
+            ));
+        }
+        let modified = file.metadata()?.modified();
+        Ok(File {
+            name: name.to_owned(),
+            bytes: regular_file::read_all(file, DOCUMENT_BYTES)?,
+            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    };
+    match attempt() {
+        Ok(file) => Ok(Some(file)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(
+            Error::conflict(format!("{} cannot be read", path.display()))
+                .source(error)
+                .hint("a draft's documents are regular files that you may read"),
+        ),
+    }
 }
 
 /// The newest draft below a folder that is none itself.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Limits, timed_out};
 use crate::error::{Error, Kind, Result};
+use crate::regular_file::{self, Links};
 
 /// Small enough for a header, large enough that most headers are one request.
 pub(super) const BLOCK: usize = 64 << 10;
@@ -196,7 +197,7 @@ pub(super) struct FileOrigin {
 
 impl FileOrigin {
     pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
+        let file = regular_file::open(path, Links::Follow)?;
         let bytes = file.metadata()?.len();
         Ok(Self { file, bytes })
     }

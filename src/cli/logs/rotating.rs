@@ -3,10 +3,12 @@
 //! Several processes may write to one file, for every client starts its own. Whoever finds that
 //! another has put the file aside opens the new one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::regular_file::{self, Links};
 
 /// A file is put aside when it has so many bytes.
 const LARGEST: u64 = 10 << 20;
@@ -25,7 +27,7 @@ pub(super) struct Rotating {
 impl Rotating {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            regular_file::create_own_folder(folder)?;
         }
         let file = append_to(path)?;
         let mut opened = Self {
@@ -85,11 +87,7 @@ impl Write for Rotating {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    regular_file::append(path, Links::Follow)
 }
 
 /// The day that a file was last written to; today if it is new.

@@ -565,3 +565,54 @@ fn recorded_folders_of_the_reference_server_lack_what_is_known_and_are_mended() 
     }
     assert_eq!(count, 6);
 }
+
+#[cfg(unix)]
+#[test]
+fn documents_that_are_links_pipes_or_devices_are_refused_by_name() {
+    use std::os::unix::fs::symlink;
+    for name in [
+        "draft_content.json",
+        "draft_info.json",
+        "draft_meta_info.json",
+        "template-2.tmp",
+        "Timelines/project.json",
+    ] {
+        let made = Made::clean();
+        made.write();
+        made.put(name, "{}");
+        let path = made.folder().join(name);
+        let elsewhere = made.root.path().join("elsewhere.json");
+        fs::write(&elsewhere, made.document.to_string()).unwrap();
+        let is_refused = |what: &str| {
+            for error in [
+                lint(&made.folder(), &made.options()).unwrap_err(),
+                fix(&made.folder(), &made.options()).unwrap_err(),
+            ] {
+                let error = error.to_string();
+                assert!(error.contains(what) && error.contains(name), "{error}");
+            }
+        };
+        for target in [Path::new("/dev/zero"), &elsewhere] {
+            fs::remove_file(&path).unwrap();
+            symlink(target, &path).unwrap();
+            is_refused("symbolic link");
+        }
+        fs::remove_file(&path).unwrap();
+        let made_pipe = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made_pipe.unwrap().success());
+        is_refused("pipe");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn timelines_that_lead_out_of_the_draft_are_refused() {
+    let made = Made::clean();
+    made.write();
+    let elsewhere = made.root.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("project.json"), "{}").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, made.folder().join("Timelines")).unwrap();
+    let error = fix(&made.folder(), &made.options()).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+}

@@ -1,0 +1,239 @@
+//! Opening files that something else may have put there: only regular files, read up to a limit, and where
+//! a file is ours or the app's, no symbolic link.
+//!
+//! A pipe would block the reader until somebody writes, a device never ends, and a link in a folder that
+//! others can write to leads wherever its maker wants. The check is made on the opened file, so that
+//! nothing can be exchanged between check and use.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// A draft's document: 20,000 captions are about 70 MB.
+pub(crate) const DOCUMENT_BYTES: u64 = 256 << 20;
+/// What people and models write: plans, templates, tables, subtitles, configuration.
+pub(crate) const TEXT_BYTES: u64 = 64 << 20;
+/// Small files of this program: markers, states, locks.
+pub(crate) const SMALL_BYTES: u64 = 16 << 20;
+
+/// Whether the last part of a path may be a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// For paths that the user chose.
+    Follow,
+    /// For names that this program or the app chose, in folders that others may write to.
+    Refuse,
+}
+
+/// Opens a regular file for reading. Anything else is refused without waiting for it.
+pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
+    open_with(OpenOptions::new().read(true), path, links)
+}
+
+/// Opens a file of this program for reading and writing, creating it for its owner only, and keeps its
+/// content: for locks.
+pub(crate) fn open_own(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true);
+    open_with(owner_only(&mut options), path, Links::Refuse)
+}
+
+/// Opens a file for reading and for appending, creating it for its owner only: for logs and reports.
+pub(crate) fn append(path: &Path, links: Links) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    open_with(owner_only(&mut options), path, links)
+}
+
+/// The content of a regular file of at most `most` bytes.
+pub(crate) fn read(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> {
+    read_all(open(path, links)?, most)
+}
+
+/// The text of what the user named on the command line, which may be a pipe (`<(…)`, `/dev/stdin`).
+pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<String> {
+    text(read_all(File::open(path)?, most)?)
+}
+
+/// The text on stdin.
+pub(crate) fn read_stdin(most: u64) -> io::Result<String> {
+    text(read_all(io::stdin().lock(), most)?)
+}
+
+/// All that `source` still has, if that is at most `most` bytes.
+pub(crate) fn read_all(source: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {} MiB", most >> 20),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Creates a folder for its owner only, and those above it as usual. One that exists stays as it is.
+pub(crate) fn create_own_folder(path: &Path) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+/// New files that the options create are readable by their owner only.
+pub(crate) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("not UTF-8 text (byte {at})"),
+        )
+    })
+}
+
+fn open_with(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
+    // Looked at first, because opening a device may already do something.
+    let there = match links {
+        Links::Follow => fs::metadata(path),
+        Links::Refuse => fs::symlink_metadata(path),
+    };
+    match there {
+        Ok(there) => is_regular(&there)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = options_of(options, links).open(path)?;
+    is_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn options_of(options: &mut OpenOptions, links: Links) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let link = match links {
+        Links::Follow => 0,
+        Links::Refuse => libc::O_NOFOLLOW,
+    };
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | link)
+}
+
+#[cfg(windows)]
+fn options_of(options: &mut OpenOptions, links: Links) -> &mut OpenOptions {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    // Opens a link itself, which `is_regular` then refuses.
+    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+    match links {
+        Links::Follow => options,
+        Links::Refuse => options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT),
+    }
+}
+
+fn is_regular(there: &Metadata) -> io::Result<()> {
+    let kind = there.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = if kind.is_symlink() {
+        "a symbolic link, which is not followed here"
+    } else if kind.is_dir() {
+        "a folder, not a file"
+    } else {
+        "a pipe, socket or device, not a regular file"
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn pipe(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.expect("mkfifo runs").success());
+    }
+
+    #[test]
+    fn pipes_devices_and_folders_are_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        pipe(&fifo);
+        let to_fifo = folder.path().join("to fifo");
+        symlink(&fifo, &to_fifo).unwrap();
+        let to_zero = folder.path().join("to zero");
+        symlink("/dev/zero", &to_zero).unwrap();
+        for path in [
+            &fifo,
+            &to_fifo,
+            &to_zero,
+            Path::new("/dev/zero"),
+            folder.path(),
+        ] {
+            for links in [Links::Follow, Links::Refuse] {
+                assert!(read(path, 10, links).is_err(), "{}", path.display());
+                assert!(append(path, links).is_err(), "{}", path.display());
+            }
+            assert!(open_own(path).is_err(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_only_where_the_user_chose_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "x").unwrap();
+        symlink(&file, &link).unwrap();
+        assert_eq!(read(&link, 10, Links::Follow).unwrap(), b"x");
+        let error = read(&link, 10, Links::Refuse).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert!(append(&link, Links::Refuse).is_err());
+        assert!(open_own(&link).is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
+        assert_eq!(read(&file, 1 << 20, Links::Refuse).unwrap().len(), 1 << 20);
+        let error = read(&file, (1 << 20) - 1, Links::Refuse).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(read_named(Path::new("/dev/zero"), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn what_is_created_belongs_to_its_owner_alone_and_what_exists_keeps_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let own = folder.path().join("a/b");
+        create_own_folder(&own).unwrap();
+        create_own_folder(&own).unwrap();
+        assert_eq!(mode(&own), 0o700);
+        let lock = own.join("lock");
+        open_own(&lock).unwrap();
+        assert_eq!(mode(&lock), 0o600);
+        fs::write(&lock, "kept").unwrap();
+        open_own(&lock).unwrap();
+        append(&lock, Links::Refuse).unwrap();
+        assert_eq!(fs::read_to_string(&lock).unwrap(), "kept");
+        append(&own.join("log"), Links::Follow).unwrap();
+        assert_eq!(mode(&own.join("log")), 0o600);
+    }
+}
