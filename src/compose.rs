@@ -54,7 +54,7 @@ pub(crate) async fn compose(
     let started = Instant::now();
     let Checked { items, create } = match taking.checked {
         Some(checked) => checked,
-        None => check(app, plan, taking.resume.as_ref()).await?,
+        None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
     };
     let mut phases = Phases::default();
 
@@ -64,7 +64,7 @@ pub(crate) async fn compose(
         total: items.len(),
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
-    let lengths = probe(app, &items, &steps, &context.cancel).await?;
+    let lengths = probe(app, &items, &steps, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
     check::refuse(layout::conflicts(&items))?;
@@ -300,8 +300,11 @@ fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Repor
 }
 
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(check::decode(tool, arguments)?, context.clone())
-        .await
+    app.run(
+        check::decode(tool, arguments, &context.caller)?,
+        context.clone(),
+    )
+    .await
 }
 
 async fn query(

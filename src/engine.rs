@@ -23,8 +23,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::args::Call;
 use crate::args::reply::Placed;
-use crate::args::{Call, Manner};
+use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
@@ -34,7 +35,7 @@ use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record};
-use crate::media::Media;
+use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
 
@@ -63,18 +64,15 @@ pub(crate) struct Options {
     pub capcut_dirs: Vec<PathBuf>,
     /// Where JianYing may keep its drafts.
     pub jianying_dirs: Vec<PathBuf>,
-    /// The folders that callers over HTTP may name to be saved into.
-    pub allowed_dirs: Vec<PathBuf>,
 }
 
 impl Options {
-    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             link: link_at(DRAFT_DOMAIN),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
             jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
-            allowed_dirs,
         }
     }
 }
@@ -82,7 +80,7 @@ impl Options {
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
     edition: Edition,
-    media: Arc<Media>,
+    media: MediaStore,
     journal: Arc<Journal>,
     options: Options,
     drafts: Drafts,
@@ -136,7 +134,7 @@ impl Engine {
     /// Does no I/O.
     pub(crate) fn new(
         edition: Edition,
-        media: Arc<Media>,
+        media: MediaStore,
         journal: Arc<Journal>,
         options: Options,
     ) -> Self {
@@ -156,8 +154,9 @@ impl Engine {
         self.edition
     }
 
-    pub(crate) fn media(&self) -> &Arc<Media> {
-        &self.media
+    /// The media that a caller may read.
+    pub(crate) fn media(&self, caller: &Caller) -> Media {
+        self.media.of(caller)
     }
 
     /// The link that the API answers with a draft.
@@ -373,7 +372,7 @@ impl Engine {
                     "draft {id} is kept by the API at {}, not by the engine",
                     row.origin
                 )),
-                _ => self.journal.unknown(id),
+                _ => crate::journal::unknown(id),
             });
         }
         let mut records = self.journal.records(ENGINE, id, 0)?.into_iter();
@@ -500,5 +499,5 @@ fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {
 
 /// Whether a call comes from a strict caller.
 pub(crate) fn is_strict(call: &Call) -> bool {
-    call.manner == Manner::Strict
+    call.caller.manner == Manner::Strict
 }

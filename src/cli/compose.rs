@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::{self, Entry, Line, Options};
@@ -93,13 +94,13 @@ impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
         // Of one plan its own run tells them.
+        let context = Context::of(&Caller::user());
         if entries.len() > 1 {
-            let faults = batch::faults(&app, &mut entries).await;
+            let faults = batch::faults(&app, &mut entries, &context.caller).await;
             if !faults.is_empty() {
                 return Err(Error::invalid(faults.join("\n")).into());
             }
         }
-        let context = Context::default();
         let cancel = context.cancel.clone();
         let work = async {
             match entries.as_slice() {

@@ -4,7 +4,7 @@ use super::testing::fixtures;
 use super::*;
 
 fn media() -> Media {
-    Media::new(Limits::default(), Access::user())
+    MediaStore::new(Limits::default()).of(&Caller::user())
 }
 
 /// The reference API's own measurements, to the microsecond.
