@@ -33,6 +33,8 @@ mod engine;
 mod envelope;
 mod error;
 mod exec;
+#[cfg(test)]
+mod golden;
 mod http;
 mod journal;
 mod lint;

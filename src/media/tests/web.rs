@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::super::testing::{Server, fixtures};
+use super::super::testing::Server;
 use super::*;
 use crate::caller::{From, Manner};
+use crate::golden;
 
 fn quick() -> Limits {
     Limits {
@@ -265,7 +266,7 @@ async fn names_may_hold_anything() {
 
 #[tokio::test]
 async fn a_large_remote_file_takes_few_requests() {
-    let Some(folder) = fixtures() else { return };
+    let folder = golden::media();
     let web = Web::new().await;
     for (name, requests) in [
         ("clip_a.mp4", 1),
