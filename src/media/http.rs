@@ -1,11 +1,12 @@
 //! Requests for media: only to what may be read, after redirects, tried again where that helps, and
 //! not slower than allowed. What is read of the answers to find out what they are: [`remote`].
 
+mod dead;
 mod remote;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,55 +16,28 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use super::{Limits, timed_out, too_large};
-use crate::caller::{Access, refused_host};
+use super::access::refused_host;
+use super::{Access, Limits, timed_out, too_large};
 use crate::error::{Error, Kind, Result};
 
+use dead::DeadHosts;
 pub(super) use remote::facts;
 
 /// The longest that a server's `Retry-After` is kept to: callers wait for this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// More kinds of access than there are clients kept for.
-const MOST_CLIENTS: usize = 16;
-
-/// The HTTP clients, one for each access: a connection that one caller had opened must not serve another who may not
-/// open it.
-#[derive(Default)]
-pub(super) struct Clients(Mutex<Vec<Http>>);
-
-impl Clients {
-    pub(super) fn of(&self, limits: &Limits, access: &Arc<Access>) -> Http {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |http: &&Http| Arc::ptr_eq(&http.access, access) || http.access == *access;
-        if let Some(http) = kept.iter().find(same) {
-            return http.clone();
-        }
-        if kept.len() >= MOST_CLIENTS {
-            kept.remove(0);
-        }
-        let http = Http {
-            limits: limits.clone(),
-            access: Arc::clone(access),
-            clients: Arc::default(),
-            arrived: None,
-        };
-        kept.push(http.clone());
-        http
-    }
-}
-
-/// The client of one access, made at its first use; clones share it.
+/// One client for all media, made at its first use; clones share it.
 #[derive(Clone)]
 pub(super) struct Http {
     limits: Limits,
     access: Arc<Access>,
-    clients: Arc<OnceLock<Result<Pair>>>,
+    clients: Arc<OnceLock<Result<Clients>>>,
+    dead: Arc<DeadHosts>,
     /// Where the bytes of bodies are counted.
     arrived: Option<Arc<AtomicU64>>,
 }
 
-struct Pair {
+struct Clients {
     /// With the system's proxy, if there is one.
     outside: Client,
     /// Without: for this machine, and wherever addresses have to be checked before connecting.
@@ -103,6 +77,16 @@ pub(super) struct Part<'a> {
 }
 
 impl Http {
+    pub(crate) fn new(limits: Limits, access: Arc<Access>) -> Self {
+        Self {
+            limits,
+            access,
+            clients: Arc::default(),
+            dead: Arc::default(),
+            arrived: None,
+        }
+    }
+
     /// The same client, whose bytes are counted there.
     pub(crate) fn counting(&self, arrived: Option<Arc<AtomicU64>>) -> Self {
         Self {
@@ -141,6 +125,11 @@ impl Http {
         let mut url = url.clone();
         for _ in 0..=self.limits.redirects {
             self.access.url(&url, shown)?;
+            let remembered = Duration::from_secs(self.limits.dead_host_s);
+            if let Some(error) = self.dead.error(&url, shown, remembered) {
+                return Err(error.into());
+            }
+            let asked = Instant::now();
             let mut request = self
                 .client(&url)?
                 .get(url.clone())
@@ -155,8 +144,16 @@ impl Http {
             let answer = tokio::time::timeout(self.limits.answer_timeout(), request.send());
             let response = match answer.await {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(self.unsent(error, &url, shown)),
+                Ok(Err(error)) => {
+                    let is_host = error.is_connect() || error.is_timeout();
+                    let mut failed = self.unsent(error, &url, shown);
+                    if is_host && self.dead.add(&url, asked, failed.error.kind) {
+                        failed.again = None;
+                    }
+                    return Err(failed);
+                }
                 Err(_) => {
+                    self.dead.add(&url, asked, Kind::Timeout);
                     return Err(timed_out(shown, "no answer", self.limits.answer_timeout_s).into());
                 }
             };
@@ -381,7 +378,7 @@ impl Tries {
     }
 }
 
-fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
+fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Clients> {
     // Whoever comes first installs it; it is the same one everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -392,7 +389,7 @@ fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
             .dns_resolver(Arc::new(Resolver(Arc::clone(access))))
     };
     let failed = |error| Error::internal("no HTTP client could be made").source(error);
-    Ok(Pair {
+    Ok(Clients {
         outside: builder().build().map_err(failed)?,
         direct: builder().no_proxy().build().map_err(failed)?,
     })

@@ -12,6 +12,8 @@ pub(crate) struct Limits {
     pub connect_timeout_s: u64,
     /// Seconds from a request to the first line of its answer.
     pub answer_timeout_s: u64,
+    /// Seconds for which a host that could not be reached is not asked again.
+    pub dead_host_s: u64,
     /// Seconds for all of finding out what a source is.
     pub probe_timeout_s: u64,
     /// Bytes of a file that is fetched, at most.
@@ -37,6 +39,7 @@ impl Default for Limits {
         Self {
             connect_timeout_s: 10,
             answer_timeout_s: 30,
+            dead_host_s: 30,
             probe_timeout_s: 20,
             max_bytes: 4 << 30,
             max_probe_bytes: 256 << 20,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::time::Instant;
 
 use reqwest::header::{ETAG, HeaderValue, LAST_MODIFIED};
 use reqwest::{Response, StatusCode, Url};
@@ -32,7 +33,11 @@ pub(in crate::media) async fn facts(
         )
     };
     let opened = tokio::time::timeout_at(guard.deadline.into(), open(http, &url, &shown, &guard));
-    let mut reader = opened.await.map_err(|_| late())??;
+    let asked = Instant::now();
+    let mut reader = opened.await.map_err(|_| {
+        http.dead.add(&url, asked, Kind::Timeout);
+        late()
+    })??;
     let name = shown.clone();
     let most = limits.max_probe_bytes;
     let answer = blocking(move || {
