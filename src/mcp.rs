@@ -35,7 +35,7 @@ use crate::exec::{App, Context, Step};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::settings::ToolChoice;
-use crate::tools::{Caller, Object, Spec};
+use crate::tools::{Manner, Object, Spec};
 use transport::{Lines, Manners};
 
 /// Requests under way at once; what comes after waits unread.
@@ -62,6 +62,7 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     let lines = Lines::new(input, output, manners, broken.clone());
     let served = serve_on(Server::new(Arc::clone(&app), tools), lines, broken).await;
     // Work that was answered `running` goes on without its client.
+    app.jobs.leave();
     app.jobs.drain().await;
     served
 }
@@ -139,9 +140,7 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Value>> {
         let spec = local::find(name)?;
-        // Whoever started this process speaks over its stdin.
-        let caller = Caller::user();
-        let request = match spec.decode(arguments, &caller) {
+        let request = match spec.decode(arguments, Manner::Strict) {
             Ok(request) => request,
             Err(error) => {
                 self.app.refused(spec.name, &error);
@@ -153,7 +152,7 @@ impl Server {
         let Some(token) = token else {
             let context = Context {
                 cancel,
-                ..Context::of(&caller)
+                ..Context::default()
             };
             return Some(self.app.answer(request, context).await);
         };
@@ -164,7 +163,7 @@ impl Server {
             progress: Some(Arc::new(move |step: Step| {
                 steps.send_replace(Some(step));
             })),
-            ..Context::of(&caller)
+            ..Context::default()
         };
         let run = self.app.answer(request, context_of_call);
         Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
@@ -310,11 +309,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let context = Context {
-            cancel: context.ct,
-            ..Context::of(&Caller::user())
-        };
-        match Box::pin(resources::read(&self.app, &request.uri, &context)).await {
+        match Box::pin(resources::read(&self.app, &request.uri, context.ct)).await {
             Ok(result) => Ok(result
                 .with_ttl_ms(0)
                 .with_cache_scope(CacheScope::Private)

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use schemars::JsonSchema;
@@ -20,17 +20,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::presence::{self, Presence};
 use super::{App, Context, Progress, Step, panicked};
-use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Journal};
 use crate::tools::Request;
+
+/// What the ids of jobs begin with.
+pub(crate) const PREFIX: &str = "job_";
 
 /// How many finished jobs stay in memory; older ones are read from the journal.
 const REMEMBERED: usize = 32;
 
 /// How long a job that is to stop may take to put its things in order.
 pub(crate) const UNDONE: Duration = Duration::from_secs(5);
+
+/// How often a job looks whether another process wants it to stop, and how often a job of another process is asked
+/// after.
+const LOOKED_EVERY: Duration = Duration::from_millis(250);
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,14 +108,15 @@ pub(crate) struct Handle {
     state: watch::Sender<State>,
     journal: Arc<Journal>,
     pub cancel: CancellationToken,
+    /// Fires when the client has gone: what is under way is ended, but not tried again.
+    pub left: CancellationToken,
 }
 
 impl Handle {
     /// What the job's own calls bring along: its token, and who hears of their steps besides the job.
-    pub(crate) fn context(&self, caller: Caller, progress: Option<Progress>) -> Context {
+    pub(crate) fn context(&self, progress: Option<Progress>) -> Context {
         let told = self.clone();
         Context {
-            caller,
             cancel: self.cancel.clone(),
             progress: Some(Arc::new(move |step: Step| {
                 told.step(&step);
@@ -153,11 +160,37 @@ impl Handle {
         self.state.send_replace(state);
     }
 
+    /// Tells other processes how far the job is, and stops it when one of them asks for that.
+    async fn answer_others(&self) {
+        let mut kept = self.state.borrow().done;
+        loop {
+            tokio::time::sleep(LOOKED_EVERY).await;
+            match self.journal.job_get(&stop_key(&self.id)) {
+                Ok(Some(_)) => {
+                    self.cancel.cancel();
+                    return std::future::pending().await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(job = self.id, %error, "the journal cannot be read"),
+            }
+            let state = self.state.borrow().clone();
+            if state.done > kept {
+                kept = state.done;
+                self.keep(&state);
+            }
+        }
+    }
+
     fn keep(&self, state: &State) {
         if let Err(error) = put(&self.journal, &self.id, self.kind, state) {
             tracing::warn!(job = self.id, %error, "the job's state could not be kept");
         }
     }
+}
+
+/// Under this name the journal keeps that a job shall stop.
+fn stop_key(id: &str) -> String {
+    format!("stop_{id}")
 }
 
 fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
@@ -202,6 +235,7 @@ pub(crate) struct Jobs {
     running: Mutex<JoinSet<()>>,
     /// Made with the first job, where the journal is in a folder.
     presence: OnceLock<Option<Presence>>,
+    left: CancellationToken,
 }
 
 impl Jobs {
@@ -211,6 +245,7 @@ impl Jobs {
             known: Mutex::default(),
             running: Mutex::default(),
             presence: OnceLock::new(),
+            left: CancellationToken::new(),
         }
     }
 
@@ -242,7 +277,7 @@ impl Jobs {
         F: FnOnce(Handle) -> W,
         W: Future<Output = Result<Value>> + Send + 'static,
     {
-        let id = format!("job_{}", uuid::Uuid::new_v4().simple());
+        let id = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
         let request = serde_json::value::to_raw_value(request)
             .map_err(|e| Error::internal("a job's request cannot be written as JSON").source(e))?;
         let state = State {
@@ -267,6 +302,7 @@ impl Jobs {
             state: sender,
             journal: self.journal.clone(),
             cancel: cancel.clone(),
+            left: self.left.clone(),
         };
         let work = work(handle.clone());
         {
@@ -292,7 +328,10 @@ impl Jobs {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         let work = async move {
-            let outcome = AssertUnwindSafe(work).catch_unwind().await;
+            let outcome = tokio::select! {
+                outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
+                () = handle.answer_others() => Ok(Err(Error::internal("a job was not waited for"))),
+            };
             handle.end(outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
         };
         match thread() {
@@ -302,11 +341,10 @@ impl Jobs {
         Ok(id)
     }
 
-    /// The job's state, after at most `wait` if it still runs.
+    /// The job's state, after at most `wait` if it still runs, here or in another process.
     pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<State> {
-        let job = self.job(id);
-        let Some(job) = job else {
-            return self.remembered(id);
+        let Some(job) = self.job(id) else {
+            return self.wait_elsewhere(id, wait).await;
         };
         let mut state = job.state.clone();
         let ended = state.wait_for(|state| state.status != Status::Running);
@@ -316,6 +354,18 @@ impl Jobs {
         Ok(state)
     }
 
+    async fn wait_elsewhere(&self, id: &str, wait: Duration) -> Result<State> {
+        let until = Instant::now() + wait;
+        loop {
+            let state = self.remembered(id)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if state.status != Status::Running || left.is_zero() {
+                return Ok(state);
+            }
+            tokio::time::sleep(LOOKED_EVERY.min(left)).await;
+        }
+    }
+
     /// Stops the job when it is cancelled.
     pub(crate) fn token(&self, id: &str) -> CancellationToken {
         self.job(id)
@@ -323,20 +373,45 @@ impl Jobs {
             .unwrap_or_default()
     }
 
-    /// Asks the job to stop; what it had done by then is in its state afterwards.
+    /// Asks the job to stop, also one of another process; what it had done by then is in its state afterwards.
     pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
-        if let Some(job) = self.job(id) {
-            job.cancel.cancel();
+        match self.job(id) {
+            Some(job) => job.cancel.cancel(),
+            None if self.remembered(id)?.status == Status::Running => {
+                self.journal.job_put(&journal::Job {
+                    id: stop_key(id),
+                    kind: "stop".to_owned(),
+                    draft: None,
+                    state: "{}".to_owned(),
+                    finished: true,
+                    pid: std::process::id(),
+                    updated_ms: 0,
+                })?;
+            }
+            None => {}
         }
-        self.wait(id, wait).await
+        let mut state = self.wait(id, wait).await?;
+        if state.status == Status::Running {
+            state.message = format!(
+                "it was asked to stop and has not stopped within {} s",
+                wait.as_secs()
+            );
+        }
+        Ok(state)
     }
 
-    /// Stops everything that runs.
+    /// Stops everything that runs, all of it at once.
     pub(crate) async fn cancel_all(&self) {
         for (id, _) in self.running() {
-            // It is known: it was just listed.
-            let _ = self.cancel(&id, UNDONE).await;
+            self.token(&id).cancel();
         }
+        // What takes longer is ended by the end of the process.
+        let _ended = tokio::time::timeout(UNDONE, self.drain()).await;
+    }
+
+    /// The client has gone: jobs go on, but nothing is tried again for it.
+    pub(crate) fn leave(&self) {
+        self.left.cancel();
     }
 
     /// Waits for everything that runs; for the end of the process.
@@ -388,7 +463,9 @@ impl Jobs {
 
     /// A job of an earlier process, or of another one.
     fn remembered(&self, id: &str) -> Result<State> {
-        let row = self.journal.job_get(id)?.ok_or_else(|| {
+        // The same table has other things under names of another form.
+        let row = self.journal.job_get(id)?.filter(|_| id.starts_with(PREFIX));
+        let row = row.ok_or_else(|| {
             let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
             Error::not_found(format!("no job {id:?} is known")).hint(if running.is_empty() {
                 "no job is running; `list_drafts` tells what was made".to_owned()
@@ -435,7 +512,7 @@ impl App {
             if let Some(draft) = &draft {
                 handle.draft(draft);
             }
-            let context = handle.context(context.caller, context.progress);
+            let context = handle.context(context.progress);
             app.run(request, context).await
         })?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
@@ -538,6 +615,85 @@ mod tests {
         drop(jobs);
         let seen = other.wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(seen.status, Status::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_another_process_is_cancelled_and_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let other = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let id = jobs
+            .start("test", &json!({}), async |handle: Handle| {
+                handle.step(&Step {
+                    done: 3.0,
+                    total: Some(9.0),
+                    message: "3 of 9".to_owned(),
+                    bytes: None,
+                });
+                handle.cancel.cancelled().await;
+                Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
+            })
+            .unwrap();
+        // How far it is comes to be known there too.
+        while other
+            .wait(&id, Duration::ZERO)
+            .await
+            .unwrap()
+            .total
+            .is_none()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let waiting = other.wait(&id, Duration::from_secs(60));
+        let (waited, cancelled) = tokio::join!(waiting, other.cancel(&id, Duration::from_secs(60)));
+        for state in [waited.unwrap(), cancelled.unwrap()] {
+            assert_eq!(state.status, Status::Cancelled);
+            assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
+        }
+        assert_eq!(
+            jobs.wait(&id, Duration::ZERO).await.unwrap().status,
+            Status::Cancelled
+        );
+    }
+
+    #[tokio::test]
+    async fn a_job_that_does_not_stop_is_not_called_stopped() {
+        let jobs = jobs();
+        let id = jobs
+            .start("test", &json!({}), |_| std::future::pending())
+            .unwrap();
+        let state = jobs.cancel(&id, Duration::from_millis(1)).await.unwrap();
+        assert_eq!(state.status, Status::Running);
+        assert!(
+            state.message.contains("has not stopped"),
+            "{}",
+            state.message
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_jobs_are_stopped_at_once_within_one_limit() {
+        let jobs = jobs();
+        let (stopped, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for slow in [true, true, true, false, false] {
+            let stopped = stopped.clone();
+            jobs.start("test", &json!({}), async move |handle: Handle| {
+                handle.cancel.cancelled().await;
+                let _ = stopped.send(slow);
+                if slow {
+                    std::future::pending::<()>().await;
+                }
+                Err(Error::new(Kind::Cancelled, "stopped"))
+            })
+            .unwrap();
+        }
+        let begun = tokio::time::Instant::now();
+        jobs.cancel_all().await;
+        assert!(begun.elapsed() < 2 * UNDONE, "{:?}", begun.elapsed());
+        // Those that do not end have not kept the others from hearing of it.
+        for _ in 0..5 {
+            order.recv().await.unwrap();
+        }
     }
 
     #[tokio::test]

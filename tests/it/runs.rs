@@ -104,6 +104,32 @@ fn a_job_goes_on_after_its_client_has_gone() {
 }
 
 #[test]
+fn a_job_is_waited_for_and_cancelled_from_another_process() {
+    let (_api, home, _client, running) = begun(50, 12);
+    let done = home
+        .call(
+            "job_status",
+            &json!({ "job_id": running["job_id"], "wait_s": 60 }),
+        )
+        .expect("waited for");
+    assert_eq!(done["status"], "complete", "{done}");
+
+    let (api, home, mut client, running) = begun(400, 400);
+    until("some of it is there", || api.server.count("/add_") >= 4);
+    let job = json!({ "job_id": running["job_id"] });
+    let told = home.call("cancel_job", &job).expect("cancelled");
+    assert_eq!(told["status"], "cancelled", "{told}");
+    assert!(
+        told["report"]["totals"]["skipped"].as_u64() > Some(0),
+        "{told}"
+    );
+    let told = client.call("job_status", job).expect("told");
+    assert_eq!(told["status"], "cancelled", "{told}");
+    api.server.comes_to_rest();
+    assert!(api.server.count("/add_") < 400, "it was really stopped");
+}
+
+#[test]
 fn a_killed_run_is_interrupted_and_resumable() {
     let (api, home, mut client, running) = begun(60, 12);
     until("some of it is there", || api.server.count("/add_") >= 4);
