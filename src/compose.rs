@@ -4,7 +4,9 @@
 pub(crate) mod batch;
 mod check;
 pub(crate) mod document;
+mod earlier;
 pub(crate) mod layout;
+mod made;
 pub(crate) mod plan;
 mod probe;
 pub(crate) mod report;
@@ -20,19 +22,20 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::draft::ids::DraftId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
-pub(crate) use check::{Checked, check};
+pub(crate) use check::{Checked, check, refuse};
 use document::Document;
-use layout::Item;
+use earlier::{Earlier, Wanted};
+use layout::{Item, Lengths};
+use made::Made;
 use plan::{Plan, Save, Section};
 use probe::probe;
-use report::{Outcome, Phases, Report, Status, Totals};
+use report::{Outcome, Phases, Report, Totals};
 use run::Run;
 use steps::Steps;
-use verify::verify;
 
 /// How a run is taken up, and who is told of its draft.
 pub(crate) struct Taking<'a> {
@@ -54,7 +57,7 @@ pub(crate) async fn compose(
     let started = Instant::now();
     let Checked { items, create } = match taking.checked {
         Some(checked) => checked,
-        None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
+        None => check(app, plan, taking.resume.as_ref()).await?,
     };
     let mut phases = Phases::default();
 
@@ -64,29 +67,39 @@ pub(crate) async fn compose(
         total: items.len(),
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
-    let lengths = probe(app, &items, &steps, context).await?;
+    let lengths = probe(app, &items, &steps, &context.cancel).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
-    check::refuse(layout::conflicts(&items))?;
+    refuse(layout::conflicts(&items))?;
     // A looped sound is as many items as it has turns.
     steps.total = items.len();
 
     let creating = Instant::now();
     let Begun {
-        mut draft,
-        mut backend,
-        present,
-        mut notes,
-    } = begin(app, taking.resume, create, &items, context).await?;
+        draft,
+        backend,
+        is_new,
+        began,
+        earlier,
+        notes,
+    } = begin(
+        app,
+        plan,
+        taking.resume,
+        create,
+        (&items, &lengths),
+        context,
+    )
+    .await?;
     phases.create_ms = ms(creating);
     (taking.known)(&draft);
 
-    let before = present.as_ref().map(Document::counts).unwrap_or_default();
+    let before = earlier.counts.clone();
     let run = Run {
         app,
         draft: &draft,
         context,
-        present,
+        earlier,
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
@@ -110,120 +123,113 @@ pub(crate) async fn compose(
     phases.one_after_another_ms =
         phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
-    let verifying = Instant::now();
-    let mut segments_in_draft = 0;
-    if !context.cancel.is_cancelled() {
-        let read = query(app, &draft, false, context).await;
-        if let Some(current) = moved(app, &draft) {
-            notes.push(lives_on(&draft, &current));
-            if let Ok(keeper) = app.backend_of(&current) {
-                keeper.clone_into(&mut backend);
-            }
-            (taking.known)(&current);
-            draft = current;
-        }
-        match read {
-            Ok(document) => {
-                segments_in_draft = document.segments();
-                let calls: Vec<&Item> = first.iter().chain(&rest).collect();
-                notes.extend(verify(&document, &calls, &mut rows, &before));
-            }
-            Err(error) => {
-                for row in rows.iter_mut().filter(|row| row.status == Status::Ok) {
-                    row.fail(&Error::new(
-                        error.kind,
-                        "was acknowledged, but the draft cannot be read to check it",
-                    ));
-                }
-                notes.push(format!("the draft could not be checked: {}", error.message));
-            }
-        }
-    }
-    phases.verify_ms = ms(verifying);
-
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    let totals = Totals {
-        asked: rows.len(),
-        ok: count(Status::Ok),
-        failed: count(Status::Failed),
-        skipped: count(Status::Skipped),
-        segments_in_draft,
-    };
-    let mut report = Report {
-        outcome: if totals.ok == totals.asked {
-            Outcome::Complete
-        } else {
-            Outcome::Partial
+    let mut made = Made {
+        app,
+        context,
+        known: taking.known,
+        is_new,
+        began,
+        items: first.into_iter().chain(rest).collect(),
+        report: Report {
+            outcome: Outcome::Complete,
+            draft_id: Some(draft.clone()),
+            backend: Some(backend),
+            saved: false,
+            folder: None,
+            save_error: None,
+            totals: Totals::default(),
+            items: rows,
+            phases,
+            notes,
         },
-        draft_id: Some(draft.clone()),
-        backend: Some(backend.clone()),
-        folder: None,
-        save_error: None,
-        totals,
-        items: rows,
-        phases,
-        notes,
+        draft,
     };
-    if context.cancel.is_cancelled() {
-        report.outcome = Outcome::Cancelled;
-    } else if abort && report.outcome == Outcome::Partial {
-        report.outcome = Outcome::Aborted;
-        clear_away(app, &draft, &backend, &mut report);
-    } else if report.totals.ok == 0 && report.totals.asked > 0 {
-        report.outcome = Outcome::Failed;
-    } else {
-        let context = Context {
-            progress: steps.of_save(),
-            ..context.clone()
-        };
-        save(app, plan, &draft, &context, &mut report).await;
-        if let Some(current) = moved(app, &draft) {
-            report.notes.push(lives_on(&draft, &current));
-            report.backend = app.backend_of(&current).ok().map(str::to_owned);
-            (taking.known)(&current);
-            report.draft_id = Some(current);
+    let verifying = Instant::now();
+    if !context.cancel.is_cancelled() {
+        if steps.saves {
+            made.fail_unseen(abort).await;
+        }
+        made.verify(&before).await;
+        if !steps.saves {
+            made.mark_unseen().await;
         }
     }
-    report.phases.total_ms = ms(started);
-    Ok(report)
+    made.report.phases.verify_ms = ms(verifying);
+    made.report.count();
+    if context.cancel.is_cancelled() {
+        made.report.outcome = Outcome::Cancelled;
+    } else if abort && made.report.outcome == Outcome::Partial {
+        made.abort().await;
+    } else if made.report.is_empty() {
+        made.report.outcome = Outcome::Failed;
+    } else {
+        let saving = Instant::now();
+        made.save(plan, abort, steps.of_save()).await;
+        made.report.phases.save_ms = ms(saving);
+    }
+    made.report.phases.total_ms = ms(started);
+    Ok(made.report)
 }
 
 /// The draft of a run.
 struct Begun {
     draft: DraftId,
     backend: String,
+    /// This run made it.
+    is_new: bool,
+    /// The place of the run's first call among the calls of the draft.
+    began: u64,
     /// What an earlier run left in it.
-    present: Option<Document>,
+    earlier: Earlier,
     notes: Vec<String>,
 }
 
-/// Makes the draft, or looks at the one that is taken up.
+/// Makes the draft, or compares the one that is taken up with the plan.
 async fn begin(
     app: &Arc<App>,
+    plan: &Plan,
     resume: Option<DraftId>,
     create: Object,
-    items: &[Item],
+    (items, lengths): (&[Item], &Lengths),
     context: &Context,
 ) -> Result<Begun> {
     if let Some(draft) = resume {
         let force = items.iter().any(|item| item.section == Section::Keyframes);
-        let present = query(app, &draft, force, context).await?;
+        let document = query(app, &draft, force, context).await?;
         let draft = app.current(&draft)?;
+        let row = app
+            .journal
+            .find(&draft)?
+            .ok_or_else(|| app.journal.unknown(&draft))?;
+        let wanted = Wanted {
+            plan,
+            create: check::decode("create_draft", create)?.arguments_in_full()?,
+            items,
+            lengths,
+        };
+        let mut earlier = earlier::compare(app, &row, &document, &wanted).await?;
+        earlier::remember(app, &draft, plan);
         return Ok(Begun {
             backend: app.backend_of(&draft)?.to_owned(),
             draft,
-            present: Some(present),
-            notes: Vec::new(),
+            is_new: false,
+            began: row.calls,
+            notes: std::mem::take(&mut earlier.notes),
+            earlier,
         });
     }
     let reply = call(app, "create_draft", create, context).await?;
     let text = |key: &str| reply[key].as_str().map(str::to_owned);
+    let draft = text("draft_id")
+        .map(DraftId)
+        .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
+    earlier::remember(app, &draft, plan);
     Ok(Begun {
-        draft: text("draft_id")
-            .map(DraftId)
-            .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?,
+        draft,
+        is_new: true,
+        began: 1,
         backend: text("backend").unwrap_or_else(|| "embedded".to_owned()),
-        present: None,
+        earlier: Earlier::default(),
         notes: text("reason").into_iter().collect(),
     })
 }
@@ -240,71 +246,9 @@ fn lives_on(draft: &DraftId, current: &DraftId) -> String {
     )
 }
 
-async fn save(
-    app: &Arc<App>,
-    plan: &Plan,
-    draft: &DraftId,
-    context: &Context,
-    report: &mut Report,
-) {
-    let mut arguments = match &plan.save {
-        Some(Save::Whether(false)) => return,
-        Some(Save::With(arguments)) => arguments.clone(),
-        Some(Save::Whether(true)) | None => Object::new(),
-    };
-    arguments.insert("draft_id".to_owned(), json!(draft));
-    let saving = Instant::now();
-    match call(app, "save_draft", arguments, context).await {
-        Ok(reply) => {
-            report.folder = reply["folder"].as_str().map(str::to_owned);
-            if let Some(notes) = reply["notes"].as_array() {
-                report
-                    .notes
-                    .extend(notes.iter().filter_map(Value::as_str).map(str::to_owned));
-            }
-        }
-        Err(error) => {
-            report.outcome = if error.kind == Kind::Cancelled {
-                Outcome::Cancelled
-            } else {
-                Outcome::Failed
-            };
-            report.save_error = Some(error.to_string());
-        }
-    }
-    report.phases.save_ms = ms(saving);
-}
-
-/// After an abort nothing stays on the engine; a server cannot delete, so its left-over draft is named.
-fn clear_away(app: &Arc<App>, draft: &DraftId, backend: &str, report: &mut Report) {
-    if backend == "remote" {
-        report.notes.push(format!(
-            "the CapCut API cannot delete drafts: {draft} is left there, unfinished"
-        ));
-        return;
-    }
-    app.forget(draft);
-    match app.journal.delete(draft) {
-        Ok(()) => {
-            report.draft_id = None;
-            report.totals.segments_in_draft = 0;
-            report
-                .notes
-                .push("the unfinished draft was deleted".to_owned());
-        }
-        Err(error) => report.notes.push(format!(
-            "the unfinished draft {draft} is left: {}",
-            error.message
-        )),
-    }
-}
-
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(
-        check::decode(tool, arguments, &context.caller)?,
-        context.clone(),
-    )
-    .await
+    app.run(check::decode(tool, arguments)?, context.clone())
+        .await
 }
 
 async fn query(

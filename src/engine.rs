@@ -17,15 +17,15 @@ pub(crate) mod subtitle;
 mod tests;
 pub(crate) mod timeline;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::Call;
 use crate::args::reply::Placed;
-use crate::caller::{Caller, Manner};
+use crate::args::{Call, Manner, Object};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
@@ -35,12 +35,15 @@ use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record};
-use crate::media::{Media, MediaStore};
+use crate::media::Media;
 use crate::settings::Settings;
 use crate::units::Edition;
 
 /// What is written into every record; a newer engine folds older records the older way.
 const VERSION: u32 = 1;
+
+/// What stands in the journal in the place of a tool where calls were taken back.
+const TAKE_BACK: &str = "take_back";
 
 /// How often an edit is tried anew when another process was faster.
 const TRIES: usize = 64;
@@ -64,15 +67,18 @@ pub(crate) struct Options {
     pub capcut_dirs: Vec<PathBuf>,
     /// Where JianYing may keep its drafts.
     pub jianying_dirs: Vec<PathBuf>,
+    /// The folders that callers over HTTP may name to be saved into.
+    pub allowed_dirs: Vec<PathBuf>,
 }
 
 impl Options {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
         Self {
             link: link_at(DRAFT_DOMAIN),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
             jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
+            allowed_dirs,
         }
     }
 }
@@ -80,7 +86,7 @@ impl Options {
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
     edition: Edition,
-    media: MediaStore,
+    media: Arc<Media>,
     journal: Arc<Journal>,
     options: Options,
     drafts: Drafts,
@@ -134,7 +140,7 @@ impl Engine {
     /// Does no I/O.
     pub(crate) fn new(
         edition: Edition,
-        media: MediaStore,
+        media: Arc<Media>,
         journal: Arc<Journal>,
         options: Options,
     ) -> Self {
@@ -154,9 +160,8 @@ impl Engine {
         self.edition
     }
 
-    /// The media that a caller may read.
-    pub(crate) fn media(&self, caller: &Caller) -> Media {
-        self.media.of(caller)
+    pub(crate) fn media(&self) -> &Arc<Media> {
+        &self.media
     }
 
     /// The link that the API answers with a draft.
@@ -251,11 +256,7 @@ impl Engine {
                 }
             }
         }
-        Err(Error::new(
-            crate::error::Kind::Busy,
-            format!("draft {id} is being changed by other processes all the time"),
-        )
-        .hint("try again"))
+        Err(changing(id))
     }
 
     /// What an edit would do, and its record; `None` if something was new in the draft, so that it may be possible
@@ -372,25 +373,71 @@ impl Engine {
                     "draft {id} is kept by the API at {}, not by the engine",
                     row.origin
                 )),
-                _ => crate::journal::unknown(id),
+                _ => self.journal.unknown(id),
             });
         }
-        let mut records = self.journal.records(ENGINE, id, 0)?.into_iter();
-        let first = records
-            .next()
-            .ok_or_else(|| Error::internal(format!("the journal has no calls of draft {id}")))?;
-        let found = found(id, &first)?;
-        let new = found.create.as_ref().ok_or_else(|| {
-            Error::internal(format!("the first call of draft {id} does not make it"))
-        })?;
-        let mut draft = empty(id, new);
-        draft.sequence = 0;
-        apply(&mut draft, &found)?;
-        for record in records {
-            let found = self::found(id, &record)?;
-            apply(&mut draft, &found)?;
+        let founds = self.founds(id, 0)?;
+        fold(id, &founds, &taken_back(&founds))
+    }
+
+    /// What the calls of a draft found out, from a sequence on.
+    fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<Found>> {
+        self.journal
+            .records(ENGINE, id, from)?
+            .iter()
+            .map(|record| found(id, record))
+            .collect()
+    }
+
+    /// Takes calls of a draft back: it is then as if they had never been made. Fails and changes nothing if one of
+    /// the other calls needs them.
+    pub(crate) async fn take_back(&self, id: &DraftId, calls: BTreeSet<u64>) -> Result<()> {
+        if calls.is_empty() {
+            return Ok(());
         }
-        Ok(draft)
+        let held = self.hold(id)?;
+        let _turn = held.turn().await;
+        let mut arguments = Object::new();
+        arguments.insert("draft_id".to_owned(), id.as_str().into());
+        arguments.insert("calls".to_owned(), calls.iter().copied().collect());
+        let call = Call {
+            tool: TAKE_BACK,
+            arguments,
+            manner: Manner::Strict,
+        };
+        for _ in 0..TRIES {
+            let founds = self.founds(id, 0)?;
+            let mut without = taken_back(&founds);
+            without.extend(&calls);
+            let mut draft = fold(id, &founds, &without).map_err(|error| {
+                Error::conflict(format!(
+                    "calls of draft {id} cannot be taken back, as others need them: {}",
+                    error.message
+                ))
+            })?;
+            let found = Found {
+                create: None,
+                edit: Some(Edit::TakeBack(calls.clone())),
+            };
+            let placed = reply(id, None, &Outcome::default());
+            let record = Record::of(draft.sequence, &call, Some(&found), &placed, VERSION)?;
+            match self.journal.append_with_others(ENGINE, id, record).await {
+                Ok(Appended::Done) => {
+                    draft.sequence += 1;
+                    *held.refreshed() = refreshed_now(&draft);
+                    let segments = draft.len();
+                    *held.lock() = draft;
+                    self.drafts.grew(&held, segments);
+                    return Ok(());
+                }
+                Ok(Appended::Conflict) => {}
+                Err(error) => {
+                    self.drafts.forget(id);
+                    return Err(error);
+                }
+            }
+        }
+        Err(changing(id))
     }
 
     /// Carries out what another process added; whether there was anything.
@@ -411,11 +458,75 @@ impl Engine {
             *draft = self.fold(&id)?;
             return Ok(true);
         }
-        for record in self.journal.records(ENGINE, &id, draft.sequence)? {
-            apply(draft, &found(&id, &record)?)?;
+        let founds = self.founds(&id, draft.sequence)?;
+        if taken_back(&founds).is_empty() {
+            for found in &founds {
+                apply(draft, found)?;
+            }
+        } else {
+            *draft = self.fold(&id)?;
         }
         Ok(true)
     }
+}
+
+/// A draft from its calls, some of them passed over.
+fn fold(id: &DraftId, founds: &[Found], without: &BTreeSet<u64>) -> Result<Draft> {
+    let Some((first, rest)) = founds.split_first() else {
+        return Err(Error::internal(format!(
+            "the journal has no calls of draft {id}"
+        )));
+    };
+    let new = first
+        .create
+        .as_ref()
+        .ok_or_else(|| Error::internal(format!("the first call of draft {id} does not make it")))?;
+    let mut draft = empty(id, new);
+    draft.sequence = 0;
+    for found in std::iter::once(first).chain(rest) {
+        if without.contains(&draft.sequence) {
+            // Its place stays, as the ids of the others are made of theirs.
+            draft.sequence += 1;
+        } else {
+            apply(&mut draft, found)?;
+        }
+    }
+    Ok(draft)
+}
+
+/// The calls that later ones have taken back.
+fn taken_back(founds: &[Found]) -> BTreeSet<u64> {
+    founds
+        .iter()
+        .filter_map(|found| match &found.edit {
+            Some(Edit::TakeBack(calls)) => Some(calls),
+            _ => None,
+        })
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// The calls of a draft that count: without those that were taken back, and what took them back.
+pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
+    let mut gone: BTreeSet<u64> = BTreeSet::new();
+    for record in records.iter().filter(|record| record.tool == TAKE_BACK) {
+        gone.insert(record.sequence);
+        let calls = record.arguments["calls"].as_array().into_iter().flatten();
+        gone.extend(calls.filter_map(serde_json::Value::as_u64));
+    }
+    records
+        .into_iter()
+        .filter(|record| !gone.contains(&record.sequence))
+        .collect()
+}
+
+fn changing(id: &DraftId) -> Error {
+    Error::new(
+        crate::error::Kind::Busy,
+        format!("draft {id} is being changed by other processes all the time"),
+    )
+    .hint("try again")
 }
 
 fn empty(id: &DraftId, new: &NewDraft) -> Draft {
@@ -499,5 +610,5 @@ fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {
 
 /// Whether a call comes from a strict caller.
 pub(crate) fn is_strict(call: &Call) -> bool {
-    call.caller.manner == Manner::Strict
+    call.manner == Manner::Strict
 }

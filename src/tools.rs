@@ -37,8 +37,7 @@ use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::progress::Progress;
 
-pub(crate) use crate::args::{Call, Object, to_value};
-pub(crate) use crate::caller::{Caller, Manner};
+pub(crate) use crate::args::{Call, Manner, Object, to_value};
 
 /// What clients ask people by; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +219,10 @@ pub(crate) trait Request: Send + Sync {
     fn draft(&self) -> Option<&DraftId>;
     fn turn(&self) -> Turn;
     fn call(&self) -> &Call;
+    /// The arguments with every default filled in, under their own names: equal for calls that mean the same.
+    fn arguments_in_full(&self) -> Result<Object> {
+        Ok(self.call().arguments.clone())
+    }
     /// See [`Tool::faults_on`].
     fn faults_on(&self, canvas: Canvas) -> Faults;
     /// See [`Tool::only_here`].
@@ -349,12 +352,12 @@ impl Spec {
     pub(crate) fn decode(
         &'static self,
         mut arguments: Object,
-        caller: &Caller,
+        manner: Manner,
     ) -> Result<Box<dyn Request>> {
-        if caller.manner == Manner::Strict {
+        if manner == Manner::Strict {
             self.mend(&mut arguments)?;
         }
-        self.read(arguments, caller)
+        self.read(arguments, manner)
     }
 
     /// Brings a strict caller's arguments into the form of the schema, or names every fault.
@@ -366,14 +369,14 @@ impl Spec {
     pub(crate) fn read(
         &'static self,
         arguments: Object,
-        caller: &Caller,
+        manner: Manner,
     ) -> Result<Box<dyn Request>> {
         (self.decode)(
             self,
             Call {
                 tool: self.name,
                 arguments,
-                caller: caller.clone(),
+                manner,
             },
         )
     }
@@ -408,7 +411,7 @@ fn typed_or_told<T: DeserializeOwned>(call: &Call) -> Result<T> {
 
 fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
     let tool: T = typed(&call)?;
-    if call.caller.manner == Manner::Strict {
+    if call.manner == Manner::Strict {
         let faults = tool.faults();
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));
@@ -440,6 +443,13 @@ impl<T: Tool> Request for Routed<T> {
         &self.call
     }
 
+    fn arguments_in_full(&self) -> Result<Object> {
+        match to_value(&self.tool)? {
+            Value::Object(arguments) => Ok(arguments),
+            _ => Err(Error::internal("a request is not an object")),
+        }
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         self.tool.faults_on(canvas)
     }
@@ -455,7 +465,7 @@ impl<T: Tool> Request for Routed<T> {
     fn patience(&self) -> Option<Duration> {
         self.tool
             .patience()
-            .filter(|_| self.call.caller.manner == Manner::Strict)
+            .filter(|_| self.call.manner == Manner::Strict)
     }
 
     fn run<'a>(

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::{self, Entry, Line, Options};
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::{Outcome, Report, Status};
-use crate::compose::{Taking, compose};
+use crate::compose::{Taking, compose, refuse};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
@@ -94,13 +94,10 @@ impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
         // Of one plan its own run tells them.
-        let context = Context::of(&Caller::user());
         if entries.len() > 1 {
-            let faults = batch::faults(&app, &mut entries, &context.caller).await;
-            if !faults.is_empty() {
-                return Err(Error::invalid(faults.join("\n")).into());
-            }
+            refuse(batch::faults(&app, &mut entries).await)?;
         }
+        let context = Context::default();
         let cancel = context.cancel.clone();
         let work = async {
             match entries.as_slice() {
@@ -169,6 +166,7 @@ impl Compose {
             jobs: self.jobs,
             retries: self.retries,
             retry_delay,
+            left: CancellationToken::new(),
             stop_on_error: self.on_error == OnError::Stop,
             report: self.report.clone(),
         };
@@ -272,9 +270,7 @@ impl Compose {
                 entry.plan.save = Some(Save::With(arguments));
             }
         }
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults.join("\n")));
-        }
+        refuse(faults)?;
         if entries.is_empty() {
             return Err(Error::invalid("no plan is given").hint(
                 "name a file, or `--template` with `--inputs`; see `capcut-mcp compose --help`",
@@ -388,6 +384,7 @@ fn told(report: &Report) -> String {
     for row in &report.items {
         let mark = match row.status {
             Status::Ok => "ok     ",
+            Status::Unseen => "unseen ",
             Status::Failed => "FAILED ",
             Status::Skipped => "skipped",
         };
@@ -415,17 +412,7 @@ fn told(report: &Report) -> String {
         "{:.0} ms in all; the calls one after another {:.0} ms; save {:.0} ms",
         phases.total_ms, phases.one_after_another_ms, phases.save_ms
     );
-    match (&report.folder, &report.save_error) {
-        (_, Some(error)) => {
-            let _ = writeln!(out, "NOT SAVED: {error}");
-        }
-        (Some(folder), None) => {
-            let _ = writeln!(out, "saved to {folder}");
-        }
-        (None, None) => {
-            let _ = writeln!(out, "not saved");
-        }
-    }
+    let _ = writeln!(out, "{}", report.save_summary());
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
     }

@@ -1,8 +1,8 @@
 //! Many plans: side by side within the same lanes, retried, reported line by line, taken up where they stopped.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,8 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Plan;
 use super::report::{Outcome, Report};
-use super::{Checked, Taking, check, compose};
-use crate::caller::Caller;
+use super::{Checked, Taking, check, compose, refuse};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
@@ -31,11 +30,18 @@ pub(crate) struct Options {
     /// Further tries of a draft that is not complete; each takes up what the one before made.
     pub retries: u32,
     pub retry_delay: Duration,
+    /// Fires when nobody waits for the batch any more: then nothing is tried again.
+    pub left: CancellationToken,
     /// Whether the first draft that cannot be completed ends the batch.
     pub stop_on_error: bool,
     /// Where every draft's line goes; with it a batch that was killed goes on where it stopped.
     pub report: Option<PathBuf>,
 }
+
+/// The most drafts of one batch.
+const MOST_DRAFTS: usize = 10_000;
+/// The most that the plans of a template may take together: all of them are checked before the first is made.
+const MOST_BYTES: usize = 256 << 20;
 
 /// One plan of a batch.
 pub(crate) struct Entry {
@@ -97,22 +103,76 @@ impl Line {
     pub(crate) fn is_complete(&self) -> bool {
         self.status == "complete"
     }
+
+    /// Complete, and its folder was not removed since. (A folder of another machine is not seen here at all.)
+    fn is_still_there(&self) -> bool {
+        let is_gone = |folder: &Path| !folder.exists() && folder.parent().is_some_and(Path::is_dir);
+        let folder = self.folder.as_deref().map(Path::new);
+        self.is_complete() && !folder.is_some_and(is_gone)
+    }
 }
 
-/// The report's file, to which whole lines are added as they come.
+/// The report's file, to which whole lines are added as they come; this process alone has it.
 struct Log {
     file: Option<Mutex<File>>,
 }
 
+/// The last line of every plan in a report.
+type Known = HashMap<(usize, String), Line>;
+
 impl Log {
-    fn open(path: Option<&Path>) -> Result<Self> {
-        let file = match path {
-            None => None,
-            Some(path) => Some(Mutex::new(appendable(path).map_err(|e| {
-                Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
-            })?)),
+    /// Opens a report, or begins one, and gives what stands in it.
+    fn open(path: Option<&Path>) -> Result<(Self, Known)> {
+        let Some(path) = path else {
+            return Ok((Self { file: None }, Known::new()));
         };
-        Ok(Self { file })
+        let failed = |e| {
+            Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
+        };
+        // A pipe would block, and what a link leads to is not meant.
+        if let Ok(found) = std::fs::symlink_metadata(path)
+            && !found.is_file()
+        {
+            let what = if found.is_symlink() {
+                "a symbolic link"
+            } else if found.is_dir() {
+                "a folder"
+            } else {
+                "not a regular file"
+            };
+            return Err(
+                Error::invalid(format!("the report {} is {what}", path.display()))
+                    .hint("name a file that a batch wrote, or one that does not exist yet"),
+            );
+        }
+        let mut file = File::options()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::conflict(format!(
+                    "the report {} is in use by another batch",
+                    path.display()
+                ))
+                .hint("wait until that one has ended, or name another file with `--report`"));
+            }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                tracing::warn!("the report {} cannot be locked: {error}", path.display());
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let (known, whole) = read(BufReader::new(&file), path)?;
+        if !whole {
+            // What is added begins a line of its own.
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        let file = Some(Mutex::new(file));
+        Ok((Self { file }, known))
     }
 
     fn add(&self, line: &Line) -> Result<()> {
@@ -131,34 +191,46 @@ impl Log {
     }
 }
 
-/// Opens a file of lines, whose last one may be cut off: what is added begins a line of its own.
-fn appendable(path: &Path) -> std::io::Result<File> {
-    let mut file = File::options()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(path)?;
-    if file.metadata()?.len() > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
-}
+/// What the lines of a report begin with.
+const LINE_START: &[u8] = b"{\"index\":";
+/// Longer lines are of no report.
+const LINE_BYTES: u64 = 16 << 20;
 
-/// The last line of every plan in an earlier report; a line that was cut off by a kill, be it within a letter, is
-/// passed over.
-fn earlier(path: Option<&Path>) -> HashMap<(usize, String), Line> {
-    let report = path.and_then(|path| std::fs::read(path).ok());
-    let mut lines: HashMap<(usize, String), Line> = HashMap::new();
-    for line in report
-        .unwrap_or_default()
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Line>(line).ok())
-    {
+/// The last line of every plan, and whether the last line is whole. A line that was cut off by a kill, be it within
+/// a letter, is passed over; a file with anything else in it is not a report.
+fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
+    let mut lines = Known::new();
+    let mut text = Vec::new();
+    let mut whole = true;
+    for number in 1.. {
+        text.clear();
+        let count = report
+            .by_ref()
+            .take(LINE_BYTES)
+            .read_until(b'\n', &mut text)
+            .map_err(|e| {
+                Error::invalid(format!("the report {} cannot be read", path.display())).source(e)
+            })?;
+        if count == 0 {
+            break;
+        }
+        whole = text.ends_with(b"\n");
+        let text = text.trim_ascii();
+        let line = match serde_json::from_slice::<Line>(text) {
+            Ok(line) => line,
+            Err(error) => {
+                let is_cut = (text.starts_with(LINE_START) || LINE_START.starts_with(text))
+                    && (error.is_eof() || error.is_syntax());
+                if is_cut {
+                    continue;
+                }
+                return Err(Error::invalid(format!(
+                    "{} is not a report of a batch (line {number}), so nothing was written to it",
+                    path.display()
+                ))
+                .hint("name a file that a batch wrote, or one that does not exist yet"));
+            }
+        };
         let key = (line.index, line.plan.clone());
         let draft_id = line.draft_id.clone();
         let before = lines.insert(key.clone(), line);
@@ -168,7 +240,7 @@ fn earlier(path: Option<&Path>) -> HashMap<(usize, String), Line> {
             line.draft_id = before.draft_id;
         }
     }
-    lines
+    Ok((lines, whole))
 }
 
 fn fingerprint(plan: &Plan) -> Result<String> {
@@ -188,13 +260,13 @@ pub(crate) async fn run(
     context: &Context,
     told: &(dyn Fn(&Line) + Send + Sync),
 ) -> Result<Vec<Line>> {
+    let (log, known) = Log::open(options.report.as_deref())?;
     let batch = Arc::new(Batch {
         app: Arc::clone(app),
-        known: earlier(options.report.as_deref()),
-        log: Log::open(options.report.as_deref())?,
+        known,
+        log,
         stop: context.cancel.child_token(),
         options: options.clone(),
-        caller: context.caller.clone(),
     });
     let total = entries.len() as f64;
     let mut ended = 0;
@@ -245,7 +317,6 @@ struct Batch {
     known: HashMap<(usize, String), Line>,
     log: Log,
     stop: CancellationToken,
-    caller: Caller,
 }
 
 /// One draft of a batch.
@@ -270,7 +341,7 @@ impl Job {
     async fn in_its_turn(mut self) -> Result<Line> {
         let known = (self.index, self.print.clone());
         let before = self.batch.known.get(&known).cloned();
-        if let Some(line) = before.clone().filter(Line::is_complete) {
+        if let Some(line) = before.clone().filter(Line::is_still_there) {
             return Ok(line);
         }
         if self.batch.stop.is_cancelled() {
@@ -296,20 +367,22 @@ impl Job {
             options,
             log,
             stop,
-            caller,
             ..
         } = &*self.batch;
         let started = std::time::Instant::now();
         let context = Context {
             cancel: stop.child_token(),
-            ..Context::of(caller)
+            progress: None,
+            cost: None,
         };
         let mut line = self.line("started");
         for attempt in 0..=options.retries {
             if attempt > 0 {
                 tokio::select! {
-                    () = tokio::time::sleep(options.retry_delay) => {}
+                    biased;
                     () = stop.cancelled() => break,
+                    () = options.left.cancelled() => break,
+                    () = tokio::time::sleep(options.retry_delay) => {}
                 }
             }
             line.tries = attempt + 1;
@@ -349,7 +422,7 @@ impl Job {
                     match error.kind {
                         // The draft of the earlier run is gone: begin anew.
                         Kind::NotFound if resume.is_some() => resume = None,
-                        Kind::InvalidArgument | Kind::Cancelled => break,
+                        Kind::InvalidArgument | Kind::Conflict | Kind::Cancelled => break,
                         _ => {}
                     }
                 }
@@ -380,10 +453,10 @@ fn take(line: &mut Line, report: &Report) {
 }
 
 /// What is wrong with the plans, before any of them is begun: a line each, with the plan's label.
-pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) -> Vec<String> {
+pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry]) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in entries {
-        match check(app, &entry.plan, None, caller).await {
+        match check(app, &entry.plan, None).await {
             Ok(checked) => entry.checked = Some(checked),
             Err(error) if error.kind == Kind::InvalidArgument => {
                 let lines = error.message.lines();
@@ -403,6 +476,19 @@ pub(crate) fn from_template(
     rows: &[BTreeMap<String, Value>],
     base: Option<&Path>,
 ) -> Result<Vec<Entry>> {
+    let size = serde_json::to_vec(template)
+        .map_err(|e| Error::internal("a template cannot be written as JSON").source(e))?
+        .len();
+    if rows.len() > MOST_DRAFTS || rows.len().saturating_mul(size) > MOST_BYTES {
+        return Err(Error::invalid(format!(
+            "{} drafts of a template of {size} bytes are too many for one batch",
+            rows.len()
+        ))
+        .hint(format!(
+            "a batch has at most {MOST_DRAFTS} drafts, and their plans at most {} MB together: divide the inputs",
+            MOST_BYTES >> 20
+        )));
+    }
     let mut entries = Vec::with_capacity(rows.len());
     let mut faults = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -422,11 +508,8 @@ pub(crate) fn from_template(
             }
         }
     }
-    if faults.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Error::invalid(faults.join("\n")))
-    }
+    refuse(faults)?;
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -443,18 +526,51 @@ mod tests {
             checked: None,
         };
         let line = |index, status| Line::new(index, &entry("茶具"), "p", status);
-        let log = Log::open(Some(&path)).unwrap();
+        let (log, _) = Log::open(Some(&path)).unwrap();
         log.add(&line(0, "complete")).unwrap();
         drop(log);
         let whole = std::fs::read(&path).unwrap();
         let cut = whole.windows(3).position(|three| three == "具".as_bytes());
         let cut = &whole[..=cut.unwrap()];
         std::fs::write(&path, [&whole[..], cut].concat()).unwrap();
-        let log = Log::open(Some(&path)).unwrap();
+        let (log, _) = Log::open(Some(&path)).unwrap();
         log.add(&line(1, "complete")).unwrap();
         log.add(&line(2, "started")).unwrap();
-        let lines = earlier(Some(&path));
+        let busy = Log::open(Some(&path)).err().unwrap();
+        assert_eq!(busy.kind, Kind::Conflict, "{busy}");
+        drop(log);
+        let (_, lines) = Log::open(Some(&path)).unwrap();
         let status = |index| lines[&(index, "p".to_owned())].status.as_str();
         assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_report_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for text in [
+            "My thesis\n",
+            "My thesis",
+            "{\"index\": 1}\n",
+            "{\"index\":1,\"name\":\"mine\"}\n",
+            "[]\n",
+            "\n\n\0",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Log::open(Some(&path)).err().expect(text);
+            assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        for text in ["", "\n", "{\"index\":0,\"la", "{\"in"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(Log::open(Some(&path)).is_ok(), "{text:?}");
+        }
+        assert!(Log::open(Some(folder.path())).is_err(), "a folder");
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            assert!(Log::open(Some(&link)).is_err(), "a link");
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::units::Micros;
 /// The segments of a draft by track.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
+    /// Width and height in pixels.
+    pub canvas: Option<(f64, f64)>,
     tracks: HashMap<String, Vec<Segment>>,
 }
 
@@ -19,8 +21,21 @@ pub(crate) struct Document {
 struct Segment {
     start: i64,
     end: i64,
+    /// The words, if it is a text.
+    text: Option<String>,
     /// Property and time on the timeline.
     keyframes: Vec<(String, i64)>,
+}
+
+/// Where a segment stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placement {
+    /// Among the segments of its track.
+    pub index: usize,
+    /// In seconds.
+    pub start: f64,
+    /// In seconds.
+    pub end: f64,
 }
 
 impl Document {
@@ -29,6 +44,7 @@ impl Document {
         let unreadable = || Error::internal("`query_script` gave no readable document");
         let text = reply["script"].as_str().ok_or_else(unreadable)?;
         let script: Value = serde_json::from_str(text).map_err(|e| unreadable().source(e))?;
+        let texts = texts(&script);
         let mut tracks: HashMap<String, Vec<Segment>> = HashMap::new();
         for track in script["tracks"].as_array().into_iter().flatten() {
             let name = track["name"].as_str().unwrap_or_default().to_owned();
@@ -36,10 +52,14 @@ impl Document {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(segment);
+                .map(|value| segment(value, &texts));
             tracks.entry(name).or_default().extend(segments);
         }
-        Ok(Self { tracks })
+        let side = |name: &str| script["canvas_config"][name].as_f64();
+        Ok(Self {
+            canvas: side("width").zip(side("height")),
+            tracks,
+        })
     }
 
     /// How many segments each track has.
@@ -54,54 +74,59 @@ impl Document {
         self.tracks.values().map(Vec::len).sum()
     }
 
-    /// Whether the item's call has surely been carried out.
+    /// The words of the text that starts there on the track.
+    pub(crate) fn text_at(&self, track: &str, start: Micros) -> Option<&str> {
+        let segments = self.tracks.get(track)?;
+        segments
+            .iter()
+            .find(|segment| segment.start == start.0)?
+            .text
+            .as_deref()
+    }
+
+    /// Whether something is where the item goes. (What it is, only its call tells.)
     pub(crate) fn holds(&self, item: &Item) -> bool {
         if item.section == Section::Keyframes {
             return self.holds_keyframes(item);
         }
-        self.place_of(item).is_some()
+        !self.places_of(item).is_empty()
     }
 
-    /// Start and end in seconds of what the item put on its track.
-    pub(crate) fn place_of(&self, item: &Item) -> Option<(f64, f64)> {
-        let segments = self.tracks.get(item.track())?;
+    /// What stands where the item goes: places on its track.
+    pub(crate) fn places_of(&self, item: &Item) -> Vec<Placement> {
+        let segments = self.tracks.get(item.track());
+        let segments = segments.into_iter().flatten().enumerate();
         let number = |key: &str| {
             item.arguments
                 .get(key)
                 .and_then(Value::as_f64)
                 .unwrap_or(0.0)
         };
-        let found = match item.section {
+        let key = match item.section {
             // Captions start where their text says; the track is theirs.
             Section::Subtitles => {
                 let offset = Micros::from_seconds_truncated(number("time_offset")).0;
-                segments
-                    .iter()
-                    .filter(|segment| segment.start >= offset)
-                    .min_by_key(|s| s.start)
+                let first = segments
+                    .filter(|(_, segment)| segment.start >= offset)
+                    .min_by_key(|(_, segment)| segment.start);
+                return first.into_iter().map(placement).collect();
             }
-            Section::Audio => at(segments, number("target_start")),
-            Section::Visuals if item.arguments.contains_key("video_url") => {
-                at(segments, number("target_start"))
-            }
-            _ => at(segments, number("start")),
-        }?;
-        Some((Micros(found.start).seconds(), Micros(found.end).seconds()))
+            Section::Audio => "target_start",
+            Section::Visuals if item.arguments.contains_key("video_url") => "target_start",
+            _ => "start",
+        };
+        let start = Micros::from_seconds(number(key)).0;
+        segments
+            .filter(|(_, segment)| segment.start == start)
+            .map(placement)
+            .collect()
     }
 
     fn holds_keyframes(&self, item: &Item) -> bool {
         let Some(segments) = self.tracks.get(item.track()) else {
             return false;
         };
-        let times: Vec<f64> = match item.arguments.get("times").and_then(Value::as_array) {
-            Some(times) => times.iter().filter_map(Value::as_f64).collect(),
-            None => vec![
-                item.arguments
-                    .get("time")
-                    .and_then(Value::as_f64)
-                    .unwrap_or(0.0),
-            ],
-        };
+        let times = item.times();
         !times.is_empty()
             && times.iter().all(|time| {
                 let time = Micros::from_seconds_truncated(*time).0;
@@ -113,12 +138,30 @@ impl Document {
     }
 }
 
-fn at(segments: &[Segment], start: f64) -> Option<&Segment> {
-    let start = Micros::from_seconds(start).0;
-    segments.iter().find(|segment| segment.start == start)
+fn placement((index, segment): (usize, &Segment)) -> Placement {
+    Placement {
+        index,
+        start: Micros(segment.start).seconds(),
+        end: Micros(segment.end).seconds(),
+    }
 }
 
-fn segment(value: &Value) -> Segment {
+/// The words of all texts, by the id of their material.
+fn texts(script: &Value) -> HashMap<&str, String> {
+    let materials = script["materials"]["texts"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    materials
+        .filter_map(|material| {
+            let content: Value = serde_json::from_str(material["content"].as_str()?).ok()?;
+            let words = content["text"].as_str()?.to_owned();
+            Some((material["id"].as_str()?, words))
+        })
+        .collect()
+}
+
+fn segment(value: &Value, texts: &HashMap<&str, String>) -> Segment {
     let start = value["target_timerange"]["start"].as_i64().unwrap_or(0);
     let duration = value["target_timerange"]["duration"].as_i64().unwrap_or(0);
     let mut keyframes = Vec::new();
@@ -132,6 +175,9 @@ fn segment(value: &Value) -> Segment {
     Segment {
         start,
         end: start + duration,
+        text: value["material_id"]
+            .as_str()
+            .and_then(|id| texts.get(id).cloned()),
         keyframes,
     }
 }

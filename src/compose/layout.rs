@@ -29,6 +29,8 @@ pub(crate) struct Item {
     pub arguments: Object,
     /// Start and end on the timeline in seconds, where both are sure.
     pub span: Option<(f64, f64)>,
+    /// Its end follows from its media or from the pictures; the plan does not say it.
+    pub open_end: bool,
     extras: Object,
 }
 
@@ -52,13 +54,12 @@ impl Item {
             .find_map(|key| self.text(key))
     }
 
-    /// Whether its length follows from its media.
-    pub(crate) fn needs_length(&self) -> bool {
-        let open_end =
+    fn has_open_end(&self) -> bool {
+        let open =
             self.number("end").is_none_or(|end| end <= 0.0) && self.number("duration").is_none();
         match self.section {
-            Section::Audio => open_end || self.extras.contains_key("fit") || self.is_loop(),
-            Section::Visuals => open_end && self.arguments.contains_key("video_url"),
+            Section::Audio => open || self.extras.contains_key("fit") || self.is_loop(),
+            Section::Visuals => open && self.arguments.contains_key("video_url"),
             _ => false,
         }
     }
@@ -82,6 +83,14 @@ impl Item {
 
     pub(crate) fn track(&self) -> &str {
         self.text("track_name").unwrap_or(self.section.track())
+    }
+
+    /// The times on the timeline that keyframes are for, in seconds.
+    pub(crate) fn times(&self) -> Vec<f64> {
+        match self.arguments.get("times").and_then(Value::as_array) {
+            Some(times) => times.iter().filter_map(Value::as_f64).collect(),
+            None => vec![self.number("time").unwrap_or(0.0)],
+        }
     }
 
     /// A turn of a loop after the first.
@@ -191,15 +200,18 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                     .entry("track_name")
                     .or_insert_with(|| json!(section.track()));
             }
-            Ok(Item {
+            let mut item = Item {
                 section,
                 path: path.to_owned(),
                 place: 0,
                 spec,
                 arguments,
                 span: None,
+                open_end: false,
                 extras,
-            })
+            };
+            item.open_end = item.has_open_end();
+            Ok(item)
         }
         Ok(()) => Err(faults),
         Err(error) => {

@@ -85,8 +85,8 @@ pub(crate) struct Plan {
     )]
     #[schemars(schema_with = "object")]
     pub save: Option<Save>,
-    /// What a failed item means for the rest: `partial_continue` goes on without it, `abort` stops and leaves
-    /// nothing behind; without it what `tools.toml` says.
+    /// What a failed item means for the rest: `partial_continue` goes on without it; `abort` stops and takes back what
+    /// the run added. Default: what `tools.toml` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
     /// Values for the `${name}` placeholders.
@@ -195,6 +195,13 @@ impl Section {
             Self::Effects => &["add_effect"],
             Self::Keyframes => &["add_video_keyframe"],
         }
+    }
+
+    /// The section whose items a tool carries out.
+    pub(crate) fn of_tool(tool: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|section| section.tools().contains(&tool))
     }
 
     /// What a plan's item may say besides the tool's own arguments.

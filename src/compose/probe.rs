@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
 
 use super::layout::{Item, Lengths};
 use super::steps::Steps;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context};
+use crate::exec::App;
 use crate::progress::Bytes;
 
 /// How many media are probed at once.
@@ -24,11 +25,11 @@ pub(super) async fn probe(
     app: &Arc<App>,
     items: &[Item],
     steps: &Steps,
-    context: &Context,
+    cancel: &CancellationToken,
 ) -> Result<Lengths> {
     let sources: BTreeSet<String> = items
         .iter()
-        .filter(|item| item.needs_length())
+        .filter(|item| item.open_end)
         .filter_map(|item| item.source().map(str::to_owned))
         .collect();
     let all = sources.len();
@@ -36,7 +37,7 @@ pub(super) async fn probe(
     let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
         .into_iter()
         .map(|source| {
-            let (media, arrived) = (app.media.of(&context.caller), arrived.clone());
+            let (media, arrived) = (app.media.clone(), arrived.clone());
             async move {
                 // A medium that cannot be read keeps its open end: its own call says what is wrong.
                 let facts = media.facts_counting(&source, arrived).await.ok()?;
@@ -53,7 +54,7 @@ pub(super) async fn probe(
     loop {
         tokio::select! {
             biased;
-            () = context.cancel.cancelled() => {
+            () = cancel.cancelled() => {
                 return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
             }
             probed = probes.next() => {

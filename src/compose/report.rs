@@ -12,6 +12,8 @@ use crate::error::Error;
 #[schemars(inline)]
 pub(crate) enum Status {
     Ok,
+    /// It is in the draft, which is not saved, and its media could not be looked at yet.
+    Unseen,
     Failed,
     Skipped,
 }
@@ -88,10 +90,18 @@ pub(crate) struct Totals {
     pub asked: usize,
     /// Items that were acknowledged and found in the draft afterwards.
     pub ok: usize,
+    /// Items in the draft whose media could not be looked at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen: usize,
     pub failed: usize,
     pub skipped: usize,
     /// Segments in the draft, as the draft itself has them.
     pub segments_in_draft: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Where the time went, in milliseconds.
@@ -137,7 +147,10 @@ pub(crate) struct Report {
     /// `embedded` or `remote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// The folder that the draft was saved to.
+    /// Whether it was saved.
+    #[serde(default)]
+    pub saved: bool,
+    /// The folder that the draft was saved to, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     /// Why the save failed.
@@ -152,29 +165,70 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Counts the items anew; the outcome follows from them.
+    pub(crate) fn count(&mut self) {
+        let count = |status| self.items.iter().filter(|row| row.status == status).count();
+        self.totals = Totals {
+            asked: self.items.len(),
+            ok: count(Status::Ok),
+            unseen: count(Status::Unseen),
+            failed: count(Status::Failed),
+            skipped: count(Status::Skipped),
+            segments_in_draft: self.totals.segments_in_draft,
+        };
+        self.outcome = if self.totals.ok + self.totals.unseen == self.totals.asked {
+            Outcome::Complete
+        } else {
+            Outcome::Partial
+        };
+    }
+
+    /// Whether nothing of what was asked for is in the draft.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.totals.ok + self.totals.unseen == 0 && self.totals.asked > 0
+    }
+
     /// One line for people.
     pub(crate) fn summary(&self) -> String {
         let Totals {
             asked,
             ok,
+            unseen,
             failed,
             skipped,
             segments_in_draft,
         } = self.totals;
+        let unseen = if unseen > 0 {
+            format!("{unseen} with media that could not be looked at, ")
+        } else {
+            String::new()
+        };
         let draft = self
             .draft_id
             .as_ref()
             .map_or_else(String::new, |id| format!(" in draft {id}"));
         format!(
-            "{ok} of {asked} items{draft} ({failed} failed, {skipped} skipped; {segments_in_draft} segments)"
+            "{ok} of {asked} items{draft} ({unseen}{failed} failed, {skipped} skipped; {segments_in_draft} segments)"
         )
+    }
+
+    /// What is known of the save.
+    pub(crate) fn save_summary(&self) -> String {
+        match (&self.save_error, &self.folder, self.saved) {
+            (Some(error), _, _) => format!("NOT SAVED: {error}"),
+            (None, Some(folder), _) => format!("saved to {folder}"),
+            (None, None, true) => {
+                "saved by the server, which does not say where; `api.drafts_folder` in `tools.toml` names its folder, if this machine can read it".to_owned()
+            }
+            (None, None, false) => "not saved".to_owned(),
+        }
     }
 
     /// The failed and skipped items, a line each.
     pub(crate) fn faults(&self) -> Vec<String> {
         self.items
             .iter()
-            .filter(|row| row.status != Status::Ok)
+            .filter(|row| matches!(row.status, Status::Failed | Status::Skipped))
             .map(|row| {
                 let hint = row
                     .hint

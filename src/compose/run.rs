@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::document::Document;
+use super::earlier::Earlier;
 use super::layout::Item;
 use super::ms;
 use super::plan::Section;
@@ -18,6 +18,7 @@ use super::steps::Steps;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::exec::{App, Context, Cost};
+use crate::tools::Manner;
 
 /// What one run shares among its calls.
 pub(super) struct Run<'a> {
@@ -25,7 +26,7 @@ pub(super) struct Run<'a> {
     pub draft: &'a DraftId,
     pub context: &'a Context,
     /// What the draft held when the run was taken up again.
-    pub present: Option<Document>,
+    pub earlier: Earlier,
     pub abort: bool,
     /// Fires when the client gives up, or at the first failure where that stops the rest.
     pub stop: CancellationToken,
@@ -123,12 +124,8 @@ impl Run<'_> {
             row.error = Some(why.to_owned());
             return row;
         }
-        if self
-            .present
-            .as_ref()
-            .is_some_and(|document| document.holds(item))
-        {
-            row.notes.push("was there already".to_owned());
+        if let Some(note) = self.earlier.has(item) {
+            row.notes.push(note.to_owned());
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
@@ -138,14 +135,12 @@ impl Run<'_> {
                 json!(draft.as_ref().unwrap_or(self.draft)),
             );
             let cost = Arc::new(Cost::default());
-            let caller = &self.context.caller;
             let context = Context {
-                caller: caller.clone(),
                 cancel: self.stop.clone(),
                 progress: None,
                 cost: Some(cost.clone()),
             };
-            let reply = match item.spec.read(arguments, caller) {
+            let reply = match item.spec.read(arguments, Manner::Strict) {
                 Ok(request) => self.app.run(request, context).await,
                 Err(error) => Err(error),
             };

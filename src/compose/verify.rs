@@ -9,41 +9,60 @@ use super::report::{Row, Status};
 use crate::error::{Error, Kind};
 
 /// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
-/// more segments than before the run and what it put there.
+/// more segments than before the run and what it put there. A segment is one item's, so that of two items for one
+/// place, of which one is lost, not both are taken for there.
 pub(super) fn verify(
     document: &Document,
     items: &[&Item],
     rows: &mut [Row],
     before: &BTreeMap<String, usize>,
+    shows_keyframes: bool,
 ) -> Vec<String> {
     let mut wanted = before.clone();
     let mut captioned: BTreeSet<&str> = BTreeSet::new();
+    let mut taken: BTreeSet<(&str, usize)> = BTreeSet::new();
+    let lost = Error::new(
+        Kind::Unavailable,
+        "was acknowledged, but it is not in the draft",
+    )
+    .hint("take the run up again with `resume`: only what is missing is done");
     for (item, row) in items.iter().zip(rows.iter_mut()) {
         debug_assert_eq!(item.path, row.item, "rows are in the order of their items");
-        // Keyframes cannot be seen on a reference server before a refresh, which would probe all media again.
         if item.section == Section::Keyframes {
+            if row.status != Status::Ok {
+                continue;
+            }
+            if !shows_keyframes {
+                // On a reference server they are seen after a refresh, which would probe all media again.
+                row.notes.push(
+                    "was acknowledged; the server does not show keyframes before a save, so it was not checked"
+                        .to_owned(),
+                );
+            } else if !document.holds(item) {
+                row.fail(&lost);
+            }
             continue;
         }
-        if item.section == Section::Subtitles {
+        let is_captions = item.section == Section::Subtitles;
+        if is_captions {
             captioned.insert(item.track());
         }
-        match (row.status, document.place_of(item)) {
-            (Status::Ok, Some((start, end))) => {
-                row.start = row.start.or(Some(start));
-                row.end = row.end.or(Some(end));
+        let places = document.places_of(item);
+        let free = places
+            .iter()
+            .find(|place| is_captions || !taken.contains(&(item.track(), place.index)));
+        match (row.status, free) {
+            (Status::Ok, Some(place)) => {
+                taken.insert((item.track(), place.index));
+                row.start = row.start.or(Some(place.start));
+                row.end = row.end.or(Some(place.end));
                 if row.tries > 0 {
                     let track = item.track().to_owned();
                     *wanted.entry(track).or_default() += 1;
                 }
             }
-            (Status::Ok, None) => row.fail(
-                &Error::new(
-                    Kind::Unavailable,
-                    "was acknowledged, but it is not in the draft",
-                )
-                .hint("take the run up again with `resume`: only what is missing is done"),
-            ),
-            (Status::Failed, Some(_)) if row.tries > 0 => {
+            (Status::Ok, None) => row.fail(&lost),
+            (Status::Failed, Some(_)) => {
                 row.notes
                     .push("something is in its place all the same".to_owned());
             }

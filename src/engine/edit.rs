@@ -1,6 +1,8 @@
 //! Edits: what a call does to a draft, with everything found out beforehand. The journal keeps them; carrying
 //! one out again needs neither files nor network and gives the same draft and ids.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
@@ -25,6 +27,8 @@ pub(crate) enum Edit {
     Learn(Vec<Learnt>),
     /// The drafts folder that the paths of all files begin with.
     Folder(String),
+    /// The calls of these sequences are passed over from now on, as if they had never been made.
+    TakeBack(BTreeSet<u64>),
 }
 
 /// One segment on a track.
@@ -140,6 +144,8 @@ impl Edit {
                 folder: Some(folder.clone()),
                 ..Prepared::nothing()
             }),
+            // What it does is done when the draft is folded.
+            Self::TakeBack(_) => Ok(Prepared::nothing()),
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::media::Media;
 use crate::progress::Bytes;
 use crate::units::Edition;
 use cover::{Cover, Covers};
+pub(crate) use fetching::Unfetched;
 use fetching::{Medium, fetch_all};
 use files::{Documents, Entry};
 use home::Home;

@@ -7,15 +7,17 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::compose::batch::{self, Entry, Options};
 use crate::compose::plan::Plan;
+use crate::compose::refuse;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
-use crate::tools::{Caller, Hints};
+use crate::tools::Hints;
 
 /// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +65,7 @@ fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl ComposeBatch {
-    async fn entries(&self, app: &Arc<App>, caller: &Caller) -> Result<Vec<Entry>> {
+    async fn entries(&self, app: &Arc<App>) -> Result<Vec<Entry>> {
         let mut entries = match &self.template {
             Some(template) => batch::from_template(template, &self.inputs, None)?,
             None => Vec::new(),
@@ -82,10 +84,8 @@ impl ComposeBatch {
                 }
             }
         }
-        faults.extend(batch::faults(app, &mut entries, caller).await);
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults.join("\n")));
-        }
+        faults.extend(batch::faults(app, &mut entries).await);
+        refuse(faults)?;
         if entries.is_empty() {
             return Err(Error::invalid(
                 "there is nothing to make: no `plans`, and no `template` with `inputs`",
@@ -101,13 +101,13 @@ impl LocalTool for ComposeBatch {
     const HINTS: Hints = Hints::ADD_MEDIA;
     type Reply = JobReply;
 
-    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
-        let entries = self.entries(app, &context.caller).await?;
-        let caller = context.caller.clone();
-        let options = Options {
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
+        let entries = self.entries(app).await?;
+        let mut options = Options {
             jobs: self.jobs,
             retries: self.retries,
             retry_delay: Duration::from_secs_f64(self.retry_delay_s.clamp(0.0, 3600.0)),
+            left: CancellationToken::new(),
             stop_on_error: false,
             report: None,
         };
@@ -115,7 +115,8 @@ impl LocalTool for ComposeBatch {
         let id = app
             .jobs
             .start("compose_batch", self, move |handle: Handle| async move {
-                let context = handle.context(caller, None);
+                let context = handle.context(None);
+                options.left = handle.left.clone();
                 let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
                 let complete = lines.iter().filter(|line| line.is_complete()).count();
                 if context.cancel.is_cancelled() {

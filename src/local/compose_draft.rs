@@ -98,7 +98,7 @@ impl JobReply {
         let message = match (state.status, &state.error) {
             (_, Some(error)) => error.clone(),
             (jobs::Status::Running, None) => {
-                format!("{}; ask `job_status` again", or(&state.message, "at work"))
+                format!("{}; ask `job_status` again", or(&state.message, "running"))
             }
             (jobs::Status::Interrupted, None) if state.kind == KIND => format!(
                 "the process that ran it ended; take it up again with `compose_draft` and `resume`: {id:?}"
@@ -147,7 +147,7 @@ impl LocalTool for ComposeDraft {
         let checked = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(cancelled_before()),
-            checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
+            checked = compose::check(app, &plan, resume.as_ref()) => checked?,
         };
         let id = start(app, plan, checked, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
@@ -168,7 +168,7 @@ impl ComposeDraft {
         let mut resume = None;
         let mut plan = self.plan.clone().map(Value::Object);
         if let Some(id) = &self.resume {
-            if id.starts_with("job_") {
+            if id.starts_with(jobs::PREFIX) {
                 let state = app.jobs.wait(id, Duration::ZERO).await?;
                 if state.kind != KIND {
                     return Err(Error::invalid(format!(
@@ -211,13 +211,13 @@ pub(crate) fn start(
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
-    let (caller, progress) = (context.caller.clone(), context.progress.clone());
+    let progress = context.progress.clone();
     let worker = app.clone();
     let plan = Arc::new(plan);
     let asked = Arc::clone(&plan);
     app.jobs
         .start(KIND, &*asked, move |handle: Handle| async move {
-            let context = handle.context(caller, progress);
+            let context = handle.context(progress);
             let known = move |draft: &DraftId| handle.draft(draft);
             let taking = Taking {
                 checked: Some(checked),
@@ -239,7 +239,7 @@ fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
                 .map_err(|e| Error::internal("the report has another shape").source(e))?;
             match report.outcome {
                 Outcome::Complete | Outcome::Partial => {
-                    let message = report.summary();
+                    let message = format!("{}; {}", report.summary(), report.save_summary());
                     let mut reply = JobReply::of(id, state);
                     reply.message = message;
                     Ok(reply)

@@ -214,3 +214,59 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
     );
     assert_eq!(api.drafts(), 2);
 }
+
+#[test]
+fn a_report_belongs_to_one_batch_at_a_time() {
+    let (home, api) = remote(300);
+    let line = "{\"texts\": [{\"text\": \"a\", \"start\": 0, \"end\": 1}], \"save\": false}\n";
+    let plans = home.file("plans.jsonl", line.repeat(8));
+    let plans = plans.to_string_lossy().into_owned();
+    let batch = ["compose", &plans, "--report", "out.jsonl", "--jobs", "1"];
+    let mut first = home.command(&batch).spawn().expect("the batch starts");
+    let report = home.path().join("out.jsonl");
+    until("the first has begun", || {
+        std::fs::read_to_string(&report).is_ok_and(|text| text.contains("started"))
+    });
+    let second = home.run(&batch);
+    assert_eq!(second.code, 2, "{}\n{}", second.stdout, second.stderr);
+    assert!(
+        second
+            .stderr
+            .contains("out.jsonl is in use by another batch"),
+        "{}",
+        second.stderr
+    );
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(statuses(&home, "out.jsonl"), ["complete"; 8]);
+    assert_eq!(api.drafts(), 8);
+    // What is not a report stays as it is.
+    let thesis = home.file("thesis.txt", "Chapter 1\n");
+    let ran = home.run(&["compose", &plans, "--report", "thesis.txt"]);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("thesis.txt is not a report"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        std::fs::read_to_string(thesis).expect("the thesis"),
+        "Chapter 1\n"
+    );
+    assert_eq!(api.drafts(), 8);
+}
+
+#[test]
+fn a_batch_is_not_tried_again_for_a_client_that_has_gone() {
+    let home = Home::embedded();
+    let nothing = Server::empty();
+    let mut client = home.connected();
+    let plan =
+        json!({ "visuals": [{ "image_url": format!("{}/a.png", nothing.url), "duration": 1 }] });
+    let wish = json!({ "plans": [plan], "retries": 20, "retry_delay_s": 3600 });
+    let begun = client.call("compose_batch", wish).expect("begun");
+    until("it was tried once", || nothing.count("/a.png") > 0);
+    assert_eq!(client.end(), 0);
+    let job = json!({ "job_id": begun["job_id"] });
+    let told = home.call("job_status", &job).expect("remembered");
+    assert_eq!(told["status"], "partial", "{told}");
+}

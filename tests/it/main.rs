@@ -14,6 +14,7 @@ mod plans;
 mod preview;
 mod racy;
 mod remote;
+mod resume;
 mod runs;
 mod save;
 mod stdio;

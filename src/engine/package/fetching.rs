@@ -140,10 +140,22 @@ pub(super) async fn fetch_all(
     if failures.is_empty() {
         return Ok(files);
     }
-    Err(unfetched(&failures, needed.len()))
+    Err(unfetched(failures, needed.len()))
 }
 
-fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
+/// The media that a save could not have, by source: the cause of its error, which says the same for people.
+#[derive(Debug)]
+pub(crate) struct Unfetched(pub Vec<(String, Error)>);
+
+impl std::fmt::Display for Unfetched {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unfetched {}
+
+fn unfetched(failures: Vec<(&Needed, Error)>, all: usize) -> Error {
     let rows: Vec<_> = failures
         .iter()
         .map(|(needed, error)| {
@@ -180,6 +192,12 @@ fn unfetched(failures: &[(&Needed, Error)], all: usize) -> Error {
     .hint(
         "put these files where they can be reached, or make the draft with others, and save again",
     )
+    .source(Unfetched(
+        failures
+            .into_iter()
+            .map(|(needed, error)| (needed.source.clone(), error))
+            .collect(),
+    ))
 }
 
 async fn fetch_one(

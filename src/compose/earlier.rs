@@ -1,0 +1,634 @@
+//! What earlier runs left in a draft, held against the plan: an item is there only if everything that it sets is.
+//!
+//! What was sent is known from the journal, call by call. The document only tells whether it is still there: it has
+//! no memory of arguments, and servers write it in different ways.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::document::Document;
+use super::layout::{self, Item, Lengths};
+use super::plan::{Plan, Section};
+use super::report::Row;
+use crate::draft::ids::DraftId;
+use crate::engine::{standing, subtitle};
+use crate::error::{Error, Result};
+use crate::exec::App;
+use crate::journal::{DraftRow, ENGINE, Job};
+use crate::media::shown;
+use crate::tools::{self, Manner, Object};
+use crate::units::Micros;
+
+/// Numbers that are no further apart are the same: times are counted in microseconds.
+const SAME: f64 = 1e-6;
+/// So much of a value is shown.
+const SHOWN_CHARS: usize = 80;
+/// So many calls that the plan does not have are named.
+const NAMED: usize = 5;
+/// The most that a subtitle file may hold.
+const SUBTITLE_BYTES: u64 = 16 << 20;
+
+/// What of the plan is in the draft.
+#[derive(Default)]
+pub(super) struct Earlier {
+    /// The items that are there, by path, and what is to be said of them.
+    there: HashMap<String, &'static str>,
+    /// How many segments each track has.
+    pub counts: BTreeMap<String, usize>,
+    pub notes: Vec<String>,
+}
+
+impl Earlier {
+    /// What is to be said of an item that need not be sent.
+    pub(super) fn has(&self, item: &Item) -> Option<&'static str> {
+        self.there.get(&item.path).copied()
+    }
+}
+
+/// What a run is to make.
+pub(super) struct Wanted<'a> {
+    pub plan: &'a Plan,
+    /// The arguments of `create_draft`, in full.
+    pub create: Object,
+    pub items: &'a [Item],
+    pub lengths: &'a Lengths,
+}
+
+/// What differs, and what else is to be said.
+#[derive(Default)]
+struct Differences {
+    faults: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A call of an item: of the journal, or one that a plan asks for.
+#[derive(Clone)]
+struct Sent {
+    sequence: u64,
+    tool: String,
+    section: Section,
+    /// With every default, without the draft.
+    arguments: Object,
+    /// On the timeline.
+    start: Micros,
+    /// What it shows or plays: argument and value.
+    content: Option<(&'static str, String)>,
+}
+
+/// The arguments that say what a call shows or plays.
+const CONTENTS: [&str; 7] = [
+    "text",
+    "video_url",
+    "image_url",
+    "audio_url",
+    "srt",
+    "sticker_id",
+    "effect_type",
+];
+
+impl Sent {
+    fn new(sequence: u64, tool: &str, arguments: Object) -> Option<Self> {
+        let section = Section::of_tool(tool)?;
+        // What cannot be read was written by another version: it is compared as it stands.
+        let mut arguments = tools::routed(tool)
+            .and_then(|spec| spec.read(arguments.clone(), Manner::Api).ok())
+            .and_then(|request| request.arguments_in_full().ok())
+            .unwrap_or(arguments);
+        // The canvas of a new draft, which this one is not.
+        for key in ["draft_id", "width", "height"] {
+            arguments.shift_remove(key);
+        }
+        let start = match tool {
+            "add_video" | "add_audio" => "target_start",
+            "add_subtitle" => "time_offset",
+            "add_video_keyframe" => "time",
+            _ => "start",
+        };
+        let start = arguments.get(start).and_then(Value::as_f64);
+        let content = CONTENTS
+            .iter()
+            .find_map(|key| Some((*key, arguments.get(*key)?.as_str()?.to_owned())));
+        Some(Self {
+            sequence,
+            tool: tool.to_owned(),
+            section,
+            start: Micros::from_seconds(start.unwrap_or(0.0)),
+            content,
+            arguments,
+        })
+    }
+
+    fn of_item(item: &Item) -> Result<Self> {
+        Self::new(0, item.spec.name, item.arguments.clone())
+            .ok_or_else(|| Error::internal(format!("{} has no call", item.path)))
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.arguments
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// Where it goes: on one track nothing overlaps, so two calls for one place are two versions of one item.
+    fn place(&self) -> (Section, &str, Micros, String) {
+        let list = |key: &str| self.arguments.get(key).map(Value::to_string);
+        let which = match self.section {
+            Section::Keyframes => format!(
+                "{} {:?} {:?}",
+                self.text("property_type"),
+                list("property_types"),
+                list("times")
+            ),
+            _ => String::new(),
+        };
+        (self.section, self.text("track_name"), self.start, which)
+    }
+
+    /// For people: `add_text` "Hello" at 2 s on track `text_main`.
+    fn named(&self) -> String {
+        let what = match &self.content {
+            Some((key, content)) => format!(" {}", value_shown(key, &json!(content))),
+            None => format!(" {}", self.text("property_type")),
+        };
+        format!(
+            "`{}`{what} at {} on track `{}`",
+            self.tool,
+            self.start,
+            self.text("track_name")
+        )
+    }
+
+    /// The arguments in which two calls differ.
+    fn differences(&self, other: &Self, open_end: bool) -> Vec<String> {
+        let keys: BTreeSet<&String> = self
+            .arguments
+            .keys()
+            .chain(other.arguments.keys())
+            .collect();
+        keys.into_iter()
+            .filter(|key| {
+                let (one, two) = (self.arguments.get(*key), other.arguments.get(*key));
+                // An end that follows from the media is not said where they could not be looked at.
+                let unsaid = |value: Option<&Value>| {
+                    value.is_none_or(|value| value.as_f64().is_none_or(|end| end <= 0.0))
+                };
+                let is_open = open_end && key.as_str() == "end" && (unsaid(one) || unsaid(two));
+                !is_open && !same(one.unwrap_or(&Value::Null), two.unwrap_or(&Value::Null))
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn is(&self, other: &Self, open_end: bool) -> bool {
+        // What tells most of them apart is looked at first: long drafts have many.
+        self.tool == other.tool
+            && (self.start.0 - other.start.0).abs() <= 1
+            && self.content == other.content
+            && self.differences(other, open_end).is_empty()
+    }
+}
+
+fn same(one: &Value, two: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        other => other.as_f64(),
+    };
+    match (one, two) {
+        (Value::Array(one), Value::Array(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
+        }
+        (Value::Object(one), Value::Object(two)) => {
+            let get = |object: &Object, key: &String| object.get(key).cloned().unwrap_or_default();
+            one.keys()
+                .chain(two.keys())
+                .all(|key| same(&get(one, key), &get(two, key)))
+        }
+        (Value::String(one), Value::String(two)) => one == two,
+        (Value::Number(_), _) | (_, Value::Number(_)) => match (number(one), number(two)) {
+            (Some(one), Some(two)) => (one - two).abs() <= SAME,
+            _ => false,
+        },
+        (one, two) => one == two,
+    }
+}
+
+/// A value in a message: short, and without what an address keeps secret.
+fn value_shown(key: &str, value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "nothing".to_owned(),
+        Value::String(text) if key.ends_with("_url") || key == "srt" => json!(shown(text)),
+        other => other.clone(),
+    };
+    let text = text.to_string();
+    if text.chars().count() <= SHOWN_CHARS {
+        return text;
+    }
+    text.chars().take(SHOWN_CHARS).chain("…".chars()).collect()
+}
+
+/// Compares the draft with the plan; an error names everything that the plan has otherwise than the draft, and then
+/// nothing was done.
+pub(super) async fn compare(
+    app: &Arc<App>,
+    row: &DraftRow,
+    document: &Document,
+    run: &Wanted<'_>,
+) -> Result<Earlier> {
+    let items = run.items;
+    let records = standing(app.journal.records(&row.origin, &row.id, 0)?);
+    let created = records
+        .first()
+        .filter(|record| record.tool == "create_draft")
+        .and_then(|record| record.arguments.as_object());
+    let Differences {
+        mut faults,
+        mut notes,
+    } = compare_canvas(row, document, run, created);
+
+    let mut sent: Vec<Option<Sent>> = records
+        .iter()
+        .filter_map(|record| {
+            let arguments = record.arguments.as_object()?.clone();
+            Sent::new(record.sequence, &record.tool, arguments)
+        })
+        .map(Some)
+        .collect();
+    let asked = asked_before(app, &row.id, run.lengths)?;
+    let wanted: Vec<Sent> = items.iter().map(Sent::of_item).collect::<Result<_>>()?;
+
+    let mut there = HashMap::new();
+    let mut order: Vec<(Section, u64, &str)> = Vec::new();
+    let mut others = Vec::new();
+    for (item, wanted) in items.iter().zip(&wanted) {
+        let found = sent
+            .iter_mut()
+            .find(|sent| {
+                sent.as_ref()
+                    .is_some_and(|sent| sent.is(wanted, item.open_end))
+            })
+            .and_then(Option::take);
+        let Some(found) = found else {
+            others.push((item, wanted));
+            continue;
+        };
+        // One that was acknowledged and is not there any more is sent again.
+        if document.holds(item) {
+            there.insert(item.path.clone(), "was there already");
+            order.push((item.section, found.sequence, &item.path));
+        }
+    }
+    for (item, wanted) in others {
+        let before = asked.get(&item.path);
+        let is_before = |sent: &Sent| before.is_some_and(|before| before.is(sent, true));
+        let is_version = |sent: &Sent| {
+            sent.place() == wanted.place()
+                || (sent.section == wanted.section
+                    && sent.content.is_some()
+                    && sent.content == wanted.content)
+        };
+        let changed = [&is_before as &dyn Fn(&Sent) -> bool, &is_version]
+            .into_iter()
+            .find_map(|is_it| {
+                sent.iter_mut()
+                    .find(|sent| sent.as_ref().is_some_and(is_it))
+                    .and_then(Option::take)
+            });
+        if let Some(changed) = changed {
+            faults.extend(told(item, &changed, wanted));
+        } else if document.holds(item) {
+            // Its call may have been carried out and its answer lost: then it is what was asked for.
+            if before.is_some_and(|before| before.is(wanted, item.open_end)) {
+                there.insert(
+                    item.path.clone(),
+                    "was there already; the answer to its call was lost, so only its place was compared",
+                );
+            } else {
+                faults.push(format!(
+                    "{}: the draft has something else in its place ({}) that cannot be compared with it",
+                    item.plan_path(),
+                    wanted.named()
+                ));
+            }
+        }
+    }
+    for item in items.iter().filter(|item| there.contains_key(&item.path)) {
+        if item.section == Section::Subtitles {
+            match captions_differ(app, document, item).await {
+                Ok(Some(fault)) => faults.push(fault),
+                Ok(None) => {}
+                Err(error) => notes.push(format!(
+                    "{}.srt cannot be read again, so its captions were not compared with those in the draft: {}",
+                    item.plan_path(),
+                    error.message
+                )),
+            }
+        }
+    }
+    if !faults.is_empty() {
+        let mut seen = BTreeSet::new();
+        faults.retain(|fault| seen.insert(fault.clone()));
+        return Err(Error::conflict(format!(
+            "draft {} differs from the plan, and nothing was changed:\n{}",
+            row.id,
+            faults.join("\n")
+        ))
+        .hint("what is in a draft cannot be changed: run the plan without `resume` for a new draft, or put the values of the draft into the plan"));
+    }
+    notes.extend(reordered(&order));
+    notes.extend(more(&sent));
+    Ok(Earlier {
+        there,
+        counts: document.counts(),
+        notes,
+    })
+}
+
+/// Where a changed item differs, a line for each argument.
+fn told(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
+    let path = item.plan_path();
+    if was.tool != wanted.tool {
+        return vec![format!(
+            "{path}: the draft has {}, the plan says {}",
+            was.named(),
+            wanted.named()
+        )];
+    }
+    was.differences(wanted, item.open_end)
+        .into_iter()
+        .map(|key| {
+            let values = [was, wanted]
+                .map(|call| value_shown(&key, call.arguments.get(&key).unwrap_or(&Value::Null)));
+            let secret = if values[0] == values[1] {
+                " (they differ in a part that is not shown)"
+            } else {
+                ""
+            };
+            format!(
+                "{path}.{key}: the draft has {}, the plan says {}{secret}",
+                values[0], values[1]
+            )
+        })
+        .collect()
+}
+
+fn compare_canvas(
+    row: &DraftRow,
+    document: &Document,
+    Wanted { plan, create, .. }: &Wanted<'_>,
+    created: Option<&Object>,
+) -> Differences {
+    let mut found = Differences::default();
+    let says_canvas = plan.width.is_some()
+        || plan.height.is_some()
+        || plan.aspect_ratio.is_some()
+        || plan.resolution.is_some();
+    let side = |name: &str| create.get(name).and_then(Value::as_f64);
+    let wanted = (
+        side("width").unwrap_or_else(crate::args::default::width),
+        side("height").unwrap_or_else(crate::args::default::height),
+    );
+    if let Some(canvas) = document.canvas.filter(|canvas| *canvas != wanted) {
+        let (was, wanted) = [canvas, wanted]
+            .map(|(width, height)| format!("{width}x{height}"))
+            .into();
+        if says_canvas {
+            let key = [
+                ("aspect_ratio", plan.aspect_ratio.is_some()),
+                ("resolution", plan.resolution.is_some()),
+                ("width", plan.width.is_some()),
+            ];
+            let key = key.iter().find(|(_, says)| *says);
+            found.faults.push(format!(
+                "{}: the canvas of the draft is {was}, that of the plan {wanted}",
+                key.map_or("height", |(key, _)| key)
+            ));
+        } else {
+            found.notes.push(format!(
+                "the plan says no canvas; that of the draft is {was}"
+            ));
+        }
+    }
+    let said = |key: &str| created.and_then(|created| created.get(key)?.as_str());
+    let name = said("name").or(Some(row.name.as_str()).filter(|name| !name.is_empty()));
+    for (key, was, wanted) in [
+        ("name", name, &plan.name),
+        ("note", said("note"), &plan.note),
+    ] {
+        if let Some(wanted) = wanted
+            && was != Some(wanted)
+        {
+            found.faults.push(format!(
+                "{key}: the draft has {}, the plan says {}",
+                value_shown(key, &json!(was)),
+                value_shown(key, &json!(wanted))
+            ));
+        }
+    }
+    found
+}
+
+/// Whether a file of subtitles still has the captions that are in the draft.
+async fn captions_differ(
+    app: &Arc<App>,
+    document: &Document,
+    item: &Item,
+) -> Result<Option<String>> {
+    let srt = item.arguments.get("srt").and_then(Value::as_str);
+    let Some(srt) = srt
+        .map(str::trim)
+        .filter(|srt| !srt.contains(['\n', '\r']) && !srt.contains("-->") && !srt.contains("\\n"))
+    else {
+        return Ok(None);
+    };
+    let text = subtitle::decode(&app.media.text(srt, SUBTITLE_BYTES).await?);
+    let offset = item.arguments.get("time_offset").and_then(Value::as_f64);
+    let offset = Micros::from_seconds_truncated(offset.unwrap_or(0.0));
+    for (number, cue) in subtitle::parse(&text)?.iter().enumerate() {
+        let start = cue.range.start + offset;
+        let was = document.text_at(item.track(), start);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if was.is_none_or(|was| words(was) != words(&cue.text)) {
+            return Ok(Some(format!(
+                "{}.srt: caption {} at {start} is {} in the file, and the draft has {} there",
+                item.plan_path(),
+                number + 1,
+                value_shown("", &json!(cue.text)),
+                value_shown("", &json!(was))
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Items that are in the draft in another order than in the plan, section by section.
+fn reordered(order: &[(Section, u64, &str)]) -> Vec<String> {
+    order
+        .windows(2)
+        // Sounds and pictures are sent side by side to a server: their order is that of its answers.
+        .filter(|pair| !matches!(pair[0].0, Section::Audio | Section::Visuals))
+        .filter(|pair| pair[0].0 == pair[1].0 && pair[0].1 > pair[1].1)
+        .map(|pair| {
+            format!(
+                "{} was added to the draft before {}: their order is another than in the plan",
+                pair[1].2, pair[0].2
+            )
+        })
+        .collect()
+}
+
+/// What the draft has besides.
+fn more(sent: &[Option<Sent>]) -> Option<String> {
+    let more: Vec<String> = sent.iter().flatten().map(Sent::named).collect();
+    if more.is_empty() {
+        return None;
+    }
+    let named = more[..more.len().min(NAMED)].join("; ");
+    let rest = more.len().saturating_sub(NAMED);
+    let rest = if rest > 0 {
+        format!("; and {rest} more")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "the draft also has what the plan does not have, or not any more, and it stays: {named}{rest}"
+    ))
+}
+
+/// The places among a draft's calls, from `began` on, of the calls that were made for these items. An item that has
+/// none is not in the draft.
+pub(super) fn sequences<'a>(
+    app: &App,
+    draft: &DraftId,
+    began: u64,
+    items: impl Iterator<Item = (&'a Item, &'a Row)>,
+) -> Result<BTreeSet<u64>> {
+    let records = standing(app.journal.records(ENGINE, draft, 0)?);
+    let mut sent: Vec<(Option<&Value>, Sent)> = records
+        .iter()
+        .filter(|record| record.sequence >= began)
+        .filter_map(|record| {
+            let arguments = record.arguments.as_object()?.clone();
+            let sent = Sent::new(record.sequence, &record.tool, arguments)?;
+            Some((record.reply.get("segment_id"), sent))
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    for (item, row) in items {
+        let wanted = Sent::of_item(item)?;
+        // Two calls may say the same: the answer tells whose this is, if it came.
+        let is_it = |(segment, sent): &(Option<&Value>, Sent)| {
+            let answered = row.segment_id.as_deref();
+            answered.is_none_or(|id| segment.and_then(|segment| segment.as_str()) == Some(id))
+                && sent.is(&wanted, false)
+        };
+        if let Some(place) = sent.iter().rposition(is_it) {
+            found.insert(sent.remove(place).1.sequence);
+        }
+    }
+    Ok(found)
+}
+
+/// The key under which the plan of a draft's last run is kept.
+fn key(draft: &DraftId) -> String {
+    format!("plan_{draft}")
+}
+
+/// Keeps the plan that a draft is made of, so that a later run knows which of its items were changed since.
+pub(super) fn remember(app: &App, draft: &DraftId, plan: &Plan) {
+    let kept = serde_json::to_string(plan)
+        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))
+        .and_then(|state| {
+            app.journal.job_put(&Job {
+                id: key(draft),
+                kind: "plan".to_owned(),
+                draft: Some(draft.clone()),
+                state,
+                finished: true,
+                pid: std::process::id(),
+                updated_ms: 0,
+            })
+        });
+    if let Err(error) = kept {
+        tracing::warn!(draft = draft.as_str(), %error, "the plan could not be kept for a later run");
+    }
+}
+
+/// The calls that the last run of the draft asked for, by the path of their item.
+fn asked_before(app: &App, draft: &DraftId, lengths: &Lengths) -> Result<HashMap<String, Sent>> {
+    let Some(kept) = app.journal.job_get(&key(draft))? else {
+        return Ok(HashMap::new());
+    };
+    // A plan of another version may be of another form: then only the journal counts.
+    let Ok(plan) = serde_json::from_str::<Plan>(&kept.state) else {
+        return Ok(HashMap::new());
+    };
+    let (items, _) = layout::decode(&plan);
+    let items = layout::lay_out(items, lengths, true);
+    Ok(items
+        .iter()
+        .filter_map(|item| Some((item.path.clone(), Sent::of_item(item).ok()?)))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(tool: &str, arguments: &Value) -> Sent {
+        Sent::new(0, tool, arguments.as_object().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn calls_are_equal_if_all_their_arguments_are() {
+        let one = sent(
+            "add_text",
+            &json!({ "draft_id": "a", "text": "Hi", "start": 0, "end": 2.0 }),
+        );
+        let is = |more: &Value| {
+            let mut other = json!({ "draft_id": "b", "text": "Hi", "start": 0.0, "end": 2 });
+            other
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            one.differences(&sent("add_text", &other), false)
+        };
+        assert_eq!(is(&json!({})), [""; 0]);
+        // A default that is written out, and another spelling of a number.
+        assert_eq!(
+            is(&json!({ "track_name": "text_main", "rotation": 0 })),
+            [""; 0]
+        );
+        for (key, value) in [
+            ("text", json!("hi")),
+            ("font_color", json!("#00FF00")),
+            ("end", json!(2.001)),
+            ("font_size", json!(9)),
+            ("shadow_enabled", json!(true)),
+            ("text_styles", json!([{ "start": 0, "end": 1 }])),
+        ] {
+            assert_eq!(is(&json!({ key: value })), [key], "{key}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_the_media_give_may_be_unsaid() {
+        let clip = json!({ "video_url": "/clip", "target_start": 0 });
+        let mut ended = clip.clone();
+        ended["end"] = json!(4.0);
+        let (open, ended) = (sent("add_video", &clip), sent("add_video", &ended));
+        assert!(open.is(&ended, true) && !open.is(&ended, false));
+        let mut other = clip.clone();
+        other["end"] = json!(5.0);
+        assert!(!ended.is(&sent("add_video", &other), true));
+    }
+
+    #[test]
+    fn what_addresses_keep_secret_is_not_shown() {
+        let url = json!("https://me:pw@h/a.mp4?token=1");
+        assert_eq!(value_shown("video_url", &url), "\"https://h/a.mp4\"");
+        assert!(value_shown("text", &json!("x".repeat(500))).chars().count() < 100);
+    }
+}

@@ -1,0 +1,467 @@
+//! Runs on a draft that exists: only what is there with everything that the plan sets is left as it is, and a run
+//! that is aborted takes back what it added.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::plans::{compose, plan, remote};
+use crate::racy::{Manners, Racy};
+use crate::support::{Answer, Client, Delivery, Home, NOWHERE, Server, media};
+
+/// Items of every kind.
+fn every_kind(home: &Home) -> Value {
+    home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nfirst\n");
+    json!({
+        "name": "Kinds", "aspect_ratio": "16:9",
+        "audio": [{ "audio_url": media("music.mp3"), "volume": 0.5, "fit": "video" }],
+        "visuals": [
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "image_url": media("picture.jpg"), "duration": 2 },
+        ],
+        "texts": [{ "text": "one", "start": 0, "end": 1 }, { "text": "two", "start": 1, "end": 2, "font_color": "#00FF00" }],
+        "subtitles": [{ "srt": home.path().join("first.srt") }],
+        "stickers": [{ "sticker_id": "7107529669750066445", "start": 0, "end": 1 }],
+        "effects": [{ "effect_type": "Flicker", "start": 0, "end": 1 }],
+        "keyframes": [{ "property_type": "alpha", "time": 1, "value": "0.5" }],
+        "save": false,
+    })
+}
+
+/// The plan with another value at the place.
+fn with(plan: &Value, place: &str, value: Value) -> Value {
+    let mut plan = plan.clone();
+    let (parent, key) = place.rsplit_once('/').expect("a place");
+    plan.pointer_mut(parent).expect("a parent")[key] = value;
+    plan
+}
+
+fn resume(client: &mut Client, plan: &Value, draft: &Value) -> Result<Value, String> {
+    client.call("compose_draft", json!({ "plan": plan, "resume": draft }))
+}
+
+fn script(client: &mut Client, draft: &Value) -> String {
+    let asked = json!({ "draft_id": draft, "force_update": false });
+    let reply = client.call("query_script", asked).expect("the script");
+    reply["script"].as_str().expect("a document").to_owned()
+}
+
+#[test]
+fn resume_rejects_a_changed_item_of_every_kind() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    for (place, value, path, was) in [
+        ("/texts/0/text", json!("uno"), "texts[0].text", "\"one\""),
+        (
+            "/texts/1/font_color",
+            json!("#FF0000"),
+            "texts[1].font_color",
+            "\"#00FF00\"",
+        ),
+        ("/texts/1/start", json!(1.5), "texts[1].start", "1.0"),
+        ("/texts/0/end", json!(0.5), "texts[0].end", "1.0"),
+        ("/audio/0/volume", json!(0.9), "audio[0].volume", "0.5"),
+        (
+            "/audio/0/audio_url",
+            json!(media("voice.mp3")),
+            "audio[0].audio_url",
+            "music.mp3",
+        ),
+        (
+            "/visuals/0/image_url",
+            json!(media("picture.jpg")),
+            "visuals[0].image_url",
+            "logo.png",
+        ),
+        (
+            "/visuals/1/transform_x",
+            json!(0.25),
+            "visuals[1].transform_x",
+            "0.0",
+        ),
+        ("/visuals/0/duration", json!(3), "visuals[0].end", "2.0"),
+        (
+            "/visuals/0/transition",
+            json!("Dissolve"),
+            "visuals[0].transition",
+            "nothing",
+        ),
+        (
+            "/subtitles/0/font_size",
+            json!(9),
+            "subtitles[0].font_size",
+            "5.0",
+        ),
+        (
+            "/stickers/0/sticker_id",
+            json!("1"),
+            "stickers[0].sticker_id",
+            "7107529669750066445",
+        ),
+        (
+            "/stickers/0/scale_x",
+            json!(2),
+            "stickers[0].scale_x",
+            "1.0",
+        ),
+        ("/effects/0/end", json!(2), "effects[0].end", "1.0"),
+        (
+            "/keyframes/0/value",
+            json!("0.75"),
+            "keyframes[0].value",
+            "\"0.5\"",
+        ),
+        ("/aspect_ratio", json!("9:16"), "aspect_ratio", "1920x1080"),
+        ("/name", json!("Others"), "name", "\"Kinds\""),
+    ] {
+        let error = resume(&mut client, &with(&plan, place, value.clone()), &draft)
+            .expect_err(&format!("{place} was changed"));
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.rsplit('/').next().expect("a name");
+        assert!(
+            error.contains(&format!("{path}: "))
+                && error.contains(was)
+                && error.contains("without `resume`"),
+            "{place} to {value}: {error}"
+        );
+        assert!(!error.contains("there already"), "{error}");
+    }
+    // Several at once are all named.
+    let both = with(
+        &with(&plan, "/texts/0/text", json!("uno")),
+        "/effects/0/effect_type",
+        json!("TV_Lines"),
+    );
+    let error = resume(&mut client, &both, &draft).expect_err("two changes");
+    assert!(
+        error.contains("texts[0].text") && error.contains("effects[0].effect_type"),
+        "{error}"
+    );
+    // The captions are in the file, and the file was changed.
+    home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nsecond\n");
+    let error = resume(&mut client, &plan, &draft).expect_err("other captions");
+    assert!(
+        error.contains("subtitles[0].srt")
+            && error.contains("\"first\"")
+            && error.contains("\"second\""),
+        "{error}"
+    );
+    home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nfirst\n");
+    assert_eq!(script(&mut client, &draft), before, "nothing was changed");
+    // The same plan, other spellings of the same values, and what was not there yet.
+    let more = with(
+        &with(&plan, "/texts/0/start", json!("0.0")),
+        "/texts/0/rotation",
+        json!(0),
+    );
+    let mut more = with(&more, "/effects/0/track_name", json!("effect_01"));
+    more["texts"]
+        .as_array_mut()
+        .expect("texts")
+        .push(json!({ "text": "three", "start": 2, "end": 3 }));
+    let done = resume(&mut client, &more, &draft).expect("one is added");
+    assert_eq!(done["status"], "complete", "{done}");
+    let sent: Vec<&Value> = done["report"]["items"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter(|row| row["tries"] != 0)
+        .map(|row| &row["item"])
+        .collect();
+    assert_eq!(sent, [&json!("texts[2]")]);
+}
+
+#[test]
+fn resume_names_what_was_removed_and_what_was_moved() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let mut fewer = plan.clone();
+    fewer["texts"].as_array_mut().expect("texts").remove(0);
+    let done = resume(&mut client, &fewer, &draft).expect("nothing to do");
+    let notes = done["report"]["notes"].to_string();
+    assert!(
+        notes.contains("`add_text`") && notes.contains("one") && notes.contains("text_main"),
+        "{done}"
+    );
+    let mut turned = plan.clone();
+    turned["texts"].as_array_mut().expect("texts").reverse();
+    let done = resume(&mut client, &turned, &draft).expect("nothing to do");
+    let notes = done["report"]["notes"].to_string();
+    assert!(
+        notes.contains("texts[1] was added to the draft before texts[0]"),
+        "{done}"
+    );
+    // Without times of their own, pictures in another order are other pictures at those times.
+    let mut turned = plan.clone();
+    turned["visuals"]
+        .as_array_mut()
+        .expect("pictures")
+        .reverse();
+    let error = resume(&mut client, &turned, &draft).expect_err("in another order");
+    assert!(error.contains("visuals[0].image_url"), "{error}");
+    // A text that was added by hand is not taken for the plan's.
+    let by_hand = json!({ "draft_id": draft, "text": "by hand", "start": 5, "end": 6 });
+    client.call("add_text", by_hand).expect("added");
+    let mut more = plan.clone();
+    more["texts"]
+        .as_array_mut()
+        .expect("texts")
+        .push(json!({ "text": "planned", "start": 5, "end": 6 }));
+    let error = resume(&mut client, &more, &draft).expect_err("another text is there");
+    assert!(
+        error.contains("texts[2].text") && error.contains("by hand") && error.contains("planned"),
+        "{error}"
+    );
+}
+
+#[test]
+fn resume_rejects_a_changed_item_on_a_server() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let plan = plan(4);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let sent = api.server.count("/add_");
+    for (place, value, path) in [
+        ("/texts/0/text", json!("uno"), "texts[0].text"),
+        ("/audio/1/volume", json!(0.1), "audio[1].volume"),
+        (
+            "/visuals/2/video_url",
+            json!("http://127.0.0.1:9/other.mp4"),
+            "visuals[2].video_url",
+        ),
+        ("/visuals/1/scale_x", json!(2), "visuals[1].scale_x"),
+    ] {
+        let error = resume(&mut client, &with(&plan, place, value), &draft).expect_err("changed");
+        assert!(error.contains(&format!("{path}: ")), "{place}: {error}");
+    }
+    assert_eq!(api.server.count("/add_"), sent, "nothing was sent");
+    let done = resume(&mut client, &plan, &draft).expect("all is there");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(api.server.count("/add_"), sent);
+}
+
+/// A plan that fails at its second picture, after a picture and a sound.
+fn failing(nothing: &Server) -> Value {
+    json!({
+        "on_failure": "abort",
+        "audio": [{ "audio_url": media("music.mp3"), "end": 1 }],
+        "visuals": [
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "image_url": format!("{}/missing.png", nothing.url), "duration": 2 },
+        ],
+        "texts": [{ "text": "never" }],
+    })
+}
+
+#[test]
+fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
+    let home = Home::embedded();
+    let nothing = Server::empty();
+    let mut client = home.connected();
+    let text = json!({ "text": "mine", "start": 0, "end": 1, "track_name": "mine" });
+    let draft = client.call("add_text", text).expect("added")["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let error = resume(&mut client, &failing(&nothing), &draft).expect_err("aborted");
+    let id = draft.as_str().expect("an id");
+    assert!(
+        error.contains("missing.png") && error.contains("taken back") && error.contains(id),
+        "{error}"
+    );
+    assert_eq!(script(&mut client, &draft), before);
+    // Another process reads the same draft, and it goes on.
+    let mut other = home.connected();
+    assert_eq!(script(&mut other, &draft), before);
+    let mut good = failing(&nothing);
+    good["visuals"].as_array_mut().expect("pictures").pop();
+    let done = resume(&mut other, &good, &draft).expect("made");
+    assert_eq!(done["report"]["totals"]["segments_in_draft"], 4, "{done}");
+    let list = client.call("list_drafts", json!({})).expect("a list");
+    assert_eq!(list["drafts"].as_array().map(Vec::len), Some(1), "{list}");
+    // What was taken back is not made again elsewhere.
+    let moved = client
+        .call(
+            "recover_draft",
+            json!({ "draft_id": draft, "to": "embedded" }),
+        )
+        .expect("made again");
+    assert_eq!(
+        script(&mut client, &moved["draft_id"])
+            .matches("missing.png")
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn an_aborted_draft_of_the_run_itself_can_be_restored() {
+    let home = Home::embedded();
+    let nothing = Server::empty();
+    let (code, report, _) = compose(&home, &failing(&nothing), &[]);
+    assert_eq!(
+        (code, &report["outcome"]),
+        (1, &json!("aborted")),
+        "{report}"
+    );
+    let notes = report["notes"].to_string();
+    let id = notes
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .find(|word| word.starts_with("dfd_"))
+        .expect("the draft is named");
+    assert!(
+        notes.contains("delete_draft") && notes.contains("restore"),
+        "{notes}"
+    );
+    let wish = json!({ "draft_id": id, "restore": true });
+    home.call("delete_draft", &wish).expect("restored");
+    let list = home.call("list_drafts", &json!({})).expect("a list");
+    assert_eq!(list["drafts"][0]["draft_id"], json!(id), "{list}");
+}
+
+#[test]
+fn an_abort_on_a_server_names_what_is_left() {
+    let api = Racy::start_with(
+        Manners {
+            latency: Duration::ZERO,
+            steady: true,
+        },
+        None,
+        |_, asked, carry_out| {
+            if asked.path == "/add_text" && asked.json()["text"] == "four" {
+                return Answer::failure("no such font");
+            }
+            carry_out(None)
+        },
+    );
+    let home = Home::remote(&api.server.url);
+    let mut client = home.connected();
+    let made = client
+        .call("compose_draft", json!({ "plan": plan(2) }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let mut more = plan(2);
+    more["on_failure"] = json!("abort");
+    more["texts"].as_array_mut().expect("texts").extend([
+        json!({ "text": "three", "start": 2, "end": 3 }),
+        json!({ "text": "four", "start": 3, "end": 4 }),
+    ]);
+    let error = resume(&mut client, &more, &draft).expect_err("aborted");
+    let id = draft.as_str().expect("an id");
+    assert!(
+        error.contains(id) && error.contains("texts[2] besides"),
+        "{error}"
+    );
+    let list = client.call("list_drafts", json!({})).expect("a list");
+    assert_eq!(
+        list["drafts"][0]["draft_id"], draft,
+        "it is still there: {list}"
+    );
+}
+
+#[test]
+fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
+    let home = Home::embedded();
+    let clip = std::fs::read(media("clip.mp4")).expect("the clip");
+    // It gives parts, so that it can be looked at, and breaks off when all of it is wanted.
+    let breaking = Server::start(move |asked| {
+        let range = asked.headers.get("range").and_then(|range| {
+            let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+            Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?))
+        });
+        let Some((from, to)) = range else {
+            return Answer::new(200, "video/mp4", clip.clone()).delivery(Delivery::CutAt(100));
+        };
+        let to = to.min(clip.len() - 1);
+        let mut answer = Answer::new(206, "video/mp4", &clip[from..=to]);
+        answer.headers.push((
+            "Content-Range".to_owned(),
+            format!("bytes {from}-{to}/{}", clip.len()),
+        ));
+        answer
+    });
+    let plan = json!({
+        "name": "Rest",
+        "visuals": [
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "video_url": format!("{}/clip.mp4", breaking.url), "start": 0, "end": 1 },
+        ],
+        "audio": [{ "audio_url": format!("{NOWHERE}/dead.mp3"), "start": 0, "end": 2 }],
+        "texts": [{ "text": "here" }],
+    });
+    let (code, report, stderr) = compose(&home, &plan, &[]);
+    assert_eq!(
+        (code, &report["outcome"]),
+        (1, &json!("partial")),
+        "{stderr}\n{report}"
+    );
+    assert_eq!(
+        report["totals"],
+        json!({ "asked": 4, "ok": 2, "failed": 2, "skipped": 0, "segments_in_draft": 2 }),
+        "{report}"
+    );
+    let folder = std::path::PathBuf::from(report["folder"].as_str().expect("the rest is saved"));
+    assert!(
+        folder.is_dir() && report["save_error"].is_null(),
+        "{report}"
+    );
+    let status = |item: &str| {
+        let rows = report["items"].as_array().expect("rows").iter();
+        rows.filter(|row| row["item"] == item)
+            .map(|row| row["status"].as_str().expect("a status").to_owned())
+            .collect::<String>()
+    };
+    assert_eq!(status("audio[0]"), "failed");
+    assert_eq!(status("visuals[1]"), "failed");
+    // With media that can be had, only these are added, in their places.
+    let mut mended = plan.clone();
+    mended["visuals"][1]["video_url"] = json!(media("clip.mp4"));
+    mended["audio"][0]["audio_url"] = json!(media("music.mp3"));
+    let draft = report["draft_id"].as_str().expect("a draft").to_owned();
+    let (code, report, stderr) = compose(&home, &mended, &["--resume", &draft]);
+    assert_eq!(
+        (code, &report["outcome"]),
+        (0, &json!("complete")),
+        "{stderr}\n{report}"
+    );
+    assert_eq!(report["totals"]["segments_in_draft"], 4, "{report}");
+    // Unsaved, an item whose media were not seen stays, and is not counted as one that is known to be right.
+    let unsaved = with(
+        &json!({ "audio": plan["audio"], "texts": plan["texts"] }),
+        "/save",
+        json!(false),
+    );
+    let (code, report, stderr) = compose(&home, &unsaved, &[]);
+    assert_eq!(
+        (code, &report["outcome"]),
+        (0, &json!("complete")),
+        "{stderr}"
+    );
+    assert_eq!(
+        (&report["totals"]["ok"], &report["totals"]["unseen"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(report["items"][0]["status"], "unseen", "{report}");
+    // An abort leaves nothing of it.
+    let (code, report, _) = compose(&home, &with(&plan, "/on_failure", json!("abort")), &[]);
+    assert_eq!(
+        (code, &report["outcome"]),
+        (1, &json!("aborted")),
+        "{report}"
+    );
+    assert!(report["folder"].is_null(), "{report}");
+}
