@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the tables of names and ids in `src/catalog/data/`.
 
-    python3 scripts/catalogs.py [--capcut-cli DIR] [--pyjianyingdraft DIR] [--recorded DIR]
+    python3 scripts/catalogs.py [--capcut-cli DIR] [--pyjianyingdraft DIR]
 
 The names come from two packages that anyone can install:
 
@@ -12,8 +12,7 @@ The names come from two packages that anyone can install:
 Each is fetched with `npm pack` or `pip download`, unless the folder of an unpacked copy is given.
 
 What neither has (parameters of CapCut's effects, voices, some parameters of JianYing's) was recorded from the
-API. `--recorded` names the folder with those recordings (`enum_<kind>.<edition>.json`) and rewrites
-`recorded.tsv`; without it that table stays as it is.
+API: `catalog.jsonl` in `tests/golden/recorded.zip`.
 
 A table has one line per name, columns separated by tabs, empty columns at the end left out:
 
@@ -39,6 +38,7 @@ import tempfile
 import zipfile
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "src" / "catalog" / "data"
+RECORDED = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "recorded.zip"
 CLI, PYJY = "0.23.0", "0.3.1"
 CLI_SOURCE = f"npm capcut-cli {CLI} (MIT, Copyright (c) 2026 Rene Zander)"
 PYJY_SOURCE = f"PyPI pyjianyingdraft {PYJY} (Apache-2.0, by gary318)"
@@ -115,7 +115,7 @@ def from_cli(row):
 
 
 def from_recording(row):
-    result = from_cli({**row, "member": row["name"], "name": row["display_name"]})
+    result = from_cli({"md5": "", **row, "member": row["name"], "name": row["display_name"]})
     result["params"] = [(p["name"], p["default"], p["min"], p["max"]) for p in row.get("params", [])]
     return result
 
@@ -219,14 +219,14 @@ def write(name, source, lines):
     print(f"{len(lines):5} lines {len(text.encode()):7} bytes  {name}")
 
 
-def recorded_lines(folder, tables):
+def recorded_lines(tables):
+    with zipfile.ZipFile(RECORDED) as archive, archive.open("catalog.jsonl") as lines:
+        recorded = {line["name"]: line["recording"] for line in map(json.loads, lines)}
     for kind, (_, _, name) in KINDS.items():
         for edition in ["shared", *EDITIONS]:
-            path = pathlib.Path(folder) / f"enum_{name}.{edition}.json"
-            if not path.exists():
-                continue
+            path = f"enum_{name}.{edition}"
             table = {e["key"]: e for e in tables.get((kind, edition), [])}
-            for row in map(from_recording, json.loads(path.read_text("utf-8"))):
+            for row in map(from_recording, recorded.get(path, [])):
                 known = table.get(row["key"])
                 if known is None:
                     yield line(row, kind, edition)
@@ -241,7 +241,7 @@ def recorded_lines(folder, tables):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option in ["--capcut-cli", "--pyjianyingdraft", "--recorded"]:
+    for option in ["--capcut-cli", "--pyjianyingdraft"]:
         parser.add_argument(option, metavar="DIR")
     arguments = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
@@ -275,9 +275,8 @@ def main():
         write(f"{kind}.{place}.tsv", "; ".join(sources), [line(e) for e in [*known, *further]])
     for kind in SHARED:
         write(f"{kind}.jianying.tsv", PYJY_SOURCE, [line(e) for e in more[kind]])
-    if arguments.recorded:
-        write("recorded.tsv", "Recorded from the answers of the CapCut API (Apache-2.0); `kind edition` before the columns",
-              list(recorded_lines(arguments.recorded, tables)))
+    write("recorded.tsv", "Recorded from the answers of the CapCut API (Apache-2.0); `kind edition` before the columns",
+          list(recorded_lines(tables)))
 
 
 if __name__ == "__main__":

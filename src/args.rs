@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::caller::{Caller, Manner};
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
@@ -19,22 +20,14 @@ pub(crate) use position::{Content, Position};
 /// A JSON object: arguments, a schema, a reply.
 pub(crate) type Object = serde_json::Map<String, Value>;
 
-/// How a caller is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// MCP and command line: aliases, mending, every fault at once, unknown names refused.
-    Strict,
-    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
-    Api,
-}
-
 /// What the engine is told of the call it carries out, besides the request: it goes into the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub tool: &'static str,
     /// The arguments after mending, under their own names.
     pub arguments: Object,
-    pub manner: Manner,
+    /// Who makes it.
+    pub caller: Caller,
 }
 
 /// A reply as JSON.
@@ -285,9 +278,11 @@ pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// The API reads `duration` as text, but cannot take the end of a clip from it then.
 pub(crate) fn no_text_for_length(call: &Call, is_end: bool) -> Tried<()> {
     match call.arguments.get("duration") {
-        Some(Value::String(text)) if is_end && call.manner == Manner::Api => Err(Error::invalid(
-            format!("`duration` is the text {text:?}, and a number is wanted"),
-        )),
+        Some(Value::String(text)) if is_end && call.caller.manner == Manner::Api => {
+            Err(Error::invalid(format!(
+                "`duration` is the text {text:?}, and a number is wanted"
+            )))
+        }
         _ => Ok(()),
     }
 }

@@ -298,11 +298,12 @@ fn excerpt(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::collections::BTreeMap;
 
     use serde_json::Value;
 
     use super::*;
+    use crate::golden;
 
     fn key(edition: Edition, kind: Kind, name: &str) -> &'static str {
         find(edition, kind, name).unwrap().key
@@ -414,22 +415,10 @@ mod tests {
         );
     }
 
-    fn recordings() -> Option<PathBuf> {
-        let folder = std::env::var_os("CAPCUT_SHARED").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-            PathBuf::from,
-        );
-        let folder = folder.join("capcut-api/catalog");
-        if !folder.is_dir() {
-            eprintln!("skipped: no recordings in {}", folder.display());
-            return None;
-        }
-        Some(folder)
-    }
-
-    fn recorded(folder: &std::path::Path, file: &str) -> Option<Value> {
-        let text = std::fs::read_to_string(folder.join(file)).ok()?;
-        Some(serde_json::from_str(&text).unwrap())
+    fn recordings() -> BTreeMap<String, Value> {
+        golden::recordings(golden::Part::Catalog)
+            .into_iter()
+            .collect()
     }
 
     fn recorded_name(kind: Kind) -> &'static str {
@@ -461,7 +450,6 @@ mod tests {
             "display_name": entry.display,
             "resource_id": entry.resource_id,
             "effect_id": entry.effect_id,
-            "md5": like["md5"],
         });
         let duration = entry.duration.map(|duration| duration.0);
         for field in like.as_object().unwrap().keys() {
@@ -491,7 +479,7 @@ mod tests {
 
     #[test]
     fn every_name_the_api_knows_is_known_with_all_it_says() {
-        let Some(folder) = recordings() else { return };
+        let recordings = recordings();
         let mut files = std::collections::BTreeSet::new();
         let mut seen = 0;
         for edition in Edition::ALL {
@@ -499,13 +487,12 @@ mod tests {
                 let name = recorded_name(kind);
                 let places = [edition.name(), "shared"];
                 let found = places.into_iter().find_map(|place| {
-                    let file = format!("enum_{name}.{place}.json");
-                    let found = recorded(&folder, &file)?;
+                    let file = format!("enum_{name}.{place}");
+                    let found = recordings.get(&file)?;
                     files.insert(file);
-                    Some(found)
+                    found.as_array()
                 });
-                let expected = found.unwrap_or_else(|| Value::Array(Vec::new()));
-                let expected = expected.as_array().unwrap();
+                let expected = found.map_or(&[][..], Vec::as_slice);
                 let listed: Vec<_> = list(edition, kind).collect();
                 assert_eq!(listed.len(), expected.len(), "{edition:?} {name}");
                 for (entry, expected) in listed.iter().zip(expected) {
@@ -521,17 +508,13 @@ mod tests {
             }
         }
         assert_eq!(seen, 965 + 2236 + 2 * (335 + 468));
-        let all = std::fs::read_dir(&folder).unwrap();
-        let all = all.filter(|file| {
-            let name = file.as_ref().unwrap().file_name();
-            name.to_string_lossy().starts_with("enum_")
-        });
+        let all = recordings.keys().filter(|name| name.starts_with("enum_"));
         assert_eq!(files.len(), all.count());
     }
 
     #[test]
     fn the_lists_are_those_that_the_api_answers() {
-        let Some(folder) = recordings() else { return };
+        let recordings = recordings();
         let lists: [(&str, &[Kind]); 11] = [
             ("transition", &[Kind::Transition]),
             ("mask", &[Kind::Mask]),
@@ -547,9 +530,8 @@ mod tests {
         ];
         for edition in Edition::ALL {
             let check = |list_name: &str, kinds: &[Kind]| {
-                let file = format!("http_get_{list_name}_types.{}.json", edition.name());
-                let answer = recorded(&folder, &file).unwrap();
-                let output = &answer["response"]["output"];
+                let file = format!("http_get_{list_name}_types.{}", edition.name());
+                let output = &recordings[&file]["response"]["output"];
                 let names = output.as_array().unwrap().iter().map(|item| &item["name"]);
                 let ours = kinds.iter().flat_map(|&kind| list(edition, kind));
                 assert!(names.eq(ours.map(|entry| entry.key)), "{file}");

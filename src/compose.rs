@@ -57,7 +57,7 @@ pub(crate) async fn compose(
     let started = Instant::now();
     let Checked { items, create } = match taking.checked {
         Some(checked) => checked,
-        None => check(app, plan, taking.resume.as_ref()).await?,
+        None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
     };
     let mut phases = Phases::default();
 
@@ -67,7 +67,7 @@ pub(crate) async fn compose(
         total: items.len(),
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
-    let lengths = probe(app, &items, &steps, &context.cancel).await?;
+    let lengths = probe(app, &items, &steps, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
     refuse(layout::conflicts(&items))?;
@@ -200,12 +200,13 @@ async fn begin(
         let row = app
             .journal
             .find(&draft)?
-            .ok_or_else(|| app.journal.unknown(&draft))?;
+            .ok_or_else(|| crate::journal::unknown(&draft))?;
         let wanted = Wanted {
             plan,
-            create: check::decode("create_draft", create)?.arguments_in_full()?,
+            create: check::decode("create_draft", create, &context.caller)?.arguments_in_full()?,
             items,
             lengths,
+            caller: &context.caller,
         };
         let mut earlier = earlier::compare(app, &row, &document, &wanted).await?;
         earlier::remember(app, &draft, plan);
@@ -247,8 +248,11 @@ fn lives_on(draft: &DraftId, current: &DraftId) -> String {
 }
 
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {
-    app.run(check::decode(tool, arguments)?, context.clone())
-        .await
+    app.run(
+        check::decode(tool, arguments, &context.caller)?,
+        context.clone(),
+    )
+    .await
 }
 
 async fn query(

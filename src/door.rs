@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::exec::{App, Context};
 use crate::local;
 use crate::settings::{BackendChoice, Given, Settings};
-use crate::tools::Manner;
+use crate::tools::Caller;
 
 /// The embedded engine of this process, with a data directory of its own.
 pub struct Door(Arc<App>);
@@ -32,11 +32,12 @@ impl Door {
         let Value::Object(arguments) = arguments else {
             return Err("arguments are an object".into());
         };
+        let caller = Caller::user();
         let spec = local::find(tool).ok_or_else(|| format!("there is no tool `{tool}`"))?;
         let request = spec
-            .decode(arguments, Manner::Strict)
+            .decode(arguments, &caller)
             .map_err(|error| error.to_string())?;
-        let reply = self.0.run(request, Context::default()).await;
+        let reply = self.0.run(request, Context::of(&caller)).await;
         reply.map_err(|error| error.to_string())
     }
 }

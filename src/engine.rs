@@ -25,7 +25,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::args::reply::Placed;
-use crate::args::{Call, Manner, Object};
+use crate::args::{Call, Object};
+use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
@@ -35,7 +36,7 @@ use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
 use crate::journal::{Appended, ENGINE, Journal, Record};
-use crate::media::Media;
+use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
 
@@ -67,18 +68,15 @@ pub(crate) struct Options {
     pub capcut_dirs: Vec<PathBuf>,
     /// Where JianYing may keep its drafts.
     pub jianying_dirs: Vec<PathBuf>,
-    /// The folders that callers over HTTP may name to be saved into.
-    pub allowed_dirs: Vec<PathBuf>,
 }
 
 impl Options {
-    pub(crate) fn new(settings: &Settings, allowed_dirs: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             link: link_at(DRAFT_DOMAIN),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
             jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
-            allowed_dirs,
         }
     }
 }
@@ -86,7 +84,7 @@ impl Options {
 /// Drafts, and what is needed to make and save them.
 pub(crate) struct Engine {
     edition: Edition,
-    media: Arc<Media>,
+    media: MediaStore,
     journal: Arc<Journal>,
     options: Options,
     drafts: Drafts,
@@ -140,7 +138,7 @@ impl Engine {
     /// Does no I/O.
     pub(crate) fn new(
         edition: Edition,
-        media: Arc<Media>,
+        media: MediaStore,
         journal: Arc<Journal>,
         options: Options,
     ) -> Self {
@@ -160,8 +158,9 @@ impl Engine {
         self.edition
     }
 
-    pub(crate) fn media(&self) -> &Arc<Media> {
-        &self.media
+    /// The media that a caller may read.
+    pub(crate) fn media(&self, caller: &Caller) -> Media {
+        self.media.of(caller)
     }
 
     /// The link that the API answers with a draft.
@@ -373,7 +372,7 @@ impl Engine {
                     "draft {id} is kept by the API at {}, not by the engine",
                     row.origin
                 )),
-                _ => self.journal.unknown(id),
+                _ => crate::journal::unknown(id),
             });
         }
         let founds = self.founds(id, 0)?;
@@ -391,7 +390,12 @@ impl Engine {
 
     /// Takes calls of a draft back: it is then as if they had never been made. Fails and changes nothing if one of
     /// the other calls needs them.
-    pub(crate) async fn take_back(&self, id: &DraftId, calls: BTreeSet<u64>) -> Result<()> {
+    pub(crate) async fn take_back(
+        &self,
+        id: &DraftId,
+        calls: BTreeSet<u64>,
+        caller: &Caller,
+    ) -> Result<()> {
         if calls.is_empty() {
             return Ok(());
         }
@@ -403,7 +407,7 @@ impl Engine {
         let call = Call {
             tool: TAKE_BACK,
             arguments,
-            manner: Manner::Strict,
+            caller: caller.clone(),
         };
         for _ in 0..TRIES {
             let founds = self.founds(id, 0)?;
@@ -610,5 +614,5 @@ fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {
 
 /// Whether a call comes from a strict caller.
 pub(crate) fn is_strict(call: &Call) -> bool {
-    call.manner == Manner::Strict
+    call.caller.manner == Manner::Strict
 }

@@ -28,15 +28,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Failure, Reached, Remote, Servers};
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{ENGINE, Journal};
+use crate::journal::{self, ENGINE, Journal};
 use crate::manifest::{self, LaneName, Manifest, Route};
-use crate::media::{self, Access, Media};
+use crate::media::{self, MediaStore};
 use crate::metrics::{self, BreakerState, Metrics, Running};
 use crate::settings::{BackendChoice, Settings};
-use crate::tools::{Manner, Object, Request, Spec, Turn};
+use crate::tools::{Object, Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
@@ -47,13 +48,26 @@ use routing::Home;
 pub(crate) use crate::backend::Backend;
 pub(crate) use crate::progress::{Progress, Step};
 
-/// What a caller brings along besides the request.
-#[derive(Clone, Default)]
+/// Who calls, and what the caller brings along besides the request.
+#[derive(Clone)]
 pub(crate) struct Context {
+    pub caller: Caller,
     pub cancel: CancellationToken,
     pub progress: Option<Progress>,
     /// What the call has cost so far.
     pub cost: Option<Arc<Cost>>,
+}
+
+impl Context {
+    /// A call of this caller that nobody cancels or watches.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self {
+            caller: caller.clone(),
+            cancel: CancellationToken::new(),
+            progress: None,
+            cost: None,
+        }
+    }
 }
 
 /// How often a call was sent, and how long that took without the waits before.
@@ -84,7 +98,7 @@ pub(crate) struct App {
     pub settings: Settings,
     pub manifest: Arc<Manifest>,
     pub engine: Arc<Engine>,
-    pub media: Arc<Media>,
+    pub media: MediaStore,
     pub journal: Arc<Journal>,
     /// Work that outlives a client's patience.
     pub jobs: jobs::Jobs,
@@ -112,24 +126,18 @@ struct Attempt<'a> {
 }
 
 impl App {
-    /// What runs as the user and for the user: everything that the user may read may be read.
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
-        let options = engine::Options::new(&settings, Vec::new());
-        Self::with_access(settings, Access::user(), options)
+        let options = engine::Options::new(&settings);
+        Self::with_options(settings, options)
     }
 
-    /// For callers who may read less than the user, and have drafts saved into some folders only.
-    pub(crate) fn with_access(
-        settings: Settings,
-        access: Access,
-        options: engine::Options,
-    ) -> Result<Arc<Self>> {
+    pub(crate) fn with_options(settings: Settings, options: engine::Options) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = Arc::new(Journal::of(settings.data_dir().ok()));
-        let media = Arc::new(Media::new(manifest.limits.media.clone(), access));
+        let media = MediaStore::new(manifest.limits.media.clone());
         let engine = Arc::new(Engine::new(
             settings.edition,
-            Arc::clone(&media),
+            media.clone(),
             Arc::clone(&journal),
             options,
         ));
@@ -148,7 +156,7 @@ impl App {
         match self.journal.find(draft)? {
             Some(row) if row.origin == ENGINE => Ok("embedded"),
             Some(_) => Ok("remote"),
-            None => Err(self.journal.unknown(draft)),
+            None => Err(journal::unknown(draft)),
         }
     }
 
@@ -156,7 +164,7 @@ impl App {
         settings: Settings,
         manifest: Arc<Manifest>,
         engine: Arc<Engine>,
-        media: Arc<Media>,
+        media: MediaStore,
         journal: Arc<Journal>,
     ) -> Self {
         Self {
@@ -218,6 +226,23 @@ impl App {
         }
     }
 
+    /// An unknown draft's error with the ids most like it, for those who may know them.
+    fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
+        let Some(named) = named.filter(|_| error.kind == Kind::NotFound) else {
+            return error;
+        };
+        if !caller.sees_other_drafts() || !matches!(self.journal.find(named), Ok(None)) {
+            return error;
+        }
+        match self.journal.near(named.as_str(), 3) {
+            Ok(near) if !near.is_empty() => {
+                let ids: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
+                error.hint(format!("did you mean {}?", ids.join(", ")))
+            }
+            _ => error,
+        }
+    }
+
     /// Counts a call, whether it ends or is dropped on the way.
     async fn carry_out(
         self: &Arc<Self>,
@@ -233,7 +258,7 @@ impl App {
             .route(request, route, &context, home, &mut running)
             .await;
         running.end(metrics::status(&ended));
-        ended
+        ended.map_err(|error| self.with_nearest(error, request.draft(), &context.caller))
     }
 
     async fn route(
@@ -446,9 +471,10 @@ impl App {
         } = *attempt;
         let _slot = match route.lane {
             Some(lane) => {
-                let patience = match request.call().manner {
-                    Manner::Strict => Patience::Waits,
-                    Manner::Api => Patience::Places,
+                let patience = if request.call().caller.waits_for_slots() {
+                    Patience::Waits
+                } else {
+                    Patience::Places
                 };
                 Some(
                     self.queued(self.lanes.enter(lane, patience), "a slot in its lane")

@@ -34,8 +34,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::args::{Manner, Object};
+use crate::args::Object;
 use crate::backend::dialect;
+use crate::caller::{Allowed, Caller, From, Manner};
 use crate::draft::ids::DraftId;
 use crate::envelope;
 use crate::error::{Error, Kind, Result};
@@ -72,6 +73,8 @@ pub(crate) struct Api {
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     link: Link,
+    here: Caller,
+    network: Caller,
     calls: Arc<Semaphore>,
     receiver: Receiver,
 }
@@ -85,7 +88,7 @@ struct Route {
 
 impl Api {
     /// The API of a process whose calls are all carried out by its engine.
-    pub(crate) fn of(app: &Arc<App>) -> Self {
+    pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>) -> Self {
         let engine = Arc::clone(&app.engine);
         let health = dialect::engine_health(engine.edition(), app.journal.path());
         let app = Arc::clone(app);
@@ -95,9 +98,12 @@ impl Api {
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
-                Box::pin(async move { app.run(request, Context::default()).await })
+                let context = Context::of(&request.call().caller);
+                Box::pin(async move { app.run(request, context).await })
             }),
         );
+        api.here = Caller::client(Manner::Api, From::Here, allowed);
+        api.network = Caller::client(Manner::Api, From::Network, allowed);
         api.receiver = Receiver::new(&counts.manifest.limits);
         api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
         api
@@ -130,12 +136,14 @@ impl Api {
             health,
             refused: Box::new(|_, _| {}),
             link,
+            here: Caller::client(Manner::Api, From::Here, &Arc::default()),
+            network: Caller::client(Manner::Api, From::Network, &Arc::default()),
             calls: Arc::new(Semaphore::new(CALLS)),
             receiver: Receiver::new(&manifest.limits),
         }
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, from: From) -> Answer {
         let (head, body) = request.into_parts();
         // The body is read even where nobody wants it, so that the connection can go on after it.
         let body = self.receiver.receive(body).await;
@@ -163,7 +171,7 @@ impl Api {
             Err(Unreceived::Broken) => return answer::page(StatusCode::BAD_REQUEST),
         };
         if route.get {
-            return self.call(spec, Ok(Object::new())).await;
+            return self.call(spec, Ok(Object::new()), from).await;
         }
         if !is_json(&head.headers) {
             return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -175,12 +183,17 @@ impl Api {
                 return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
             }
         };
-        self.call(spec, arguments).await
+        self.call(spec, arguments, from).await
     }
 
     /// Carries a call out: as with the API, a client that goes away does not undo it, and what goes wrong in it
     /// ends nothing else. The permit tells a stopping server that it still runs.
-    async fn call(self: &Arc<Self>, spec: &'static Spec, arguments: Result<Object>) -> Answer {
+    async fn call(
+        self: &Arc<Self>,
+        spec: &'static Spec,
+        arguments: Result<Object>,
+        from: From,
+    ) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return answer::busy(&format!(
                 "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
@@ -188,7 +201,7 @@ impl Api {
         };
         let api = Arc::clone(self);
         let work = async move {
-            let answer = api.carry_out(spec, arguments).await;
+            let answer = api.carry_out(spec, arguments, from).await;
             drop(permit);
             answer
         };
@@ -206,7 +219,16 @@ impl Api {
         })
     }
 
-    async fn carry_out(&self, spec: &'static Spec, arguments: Result<Object>) -> Answer {
+    async fn carry_out(
+        &self,
+        spec: &'static Spec,
+        arguments: Result<Object>,
+        from: From,
+    ) -> Answer {
+        let caller = match from {
+            From::Here => &self.here,
+            From::Network => &self.network,
+        };
         let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(error) => return failed(spec, &error, None),
@@ -214,7 +236,7 @@ impl Api {
         if let Some(missing) = texts::missing(&spec.texts, &arguments) {
             return answer::failure(missing);
         }
-        let request = match spec.decode(arguments, Manner::Api) {
+        let request = match spec.decode(arguments, caller) {
             Ok(request) => request,
             Err(error) => {
                 (self.refused)(spec, &error);
@@ -315,8 +337,8 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accepted => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("no connection could be accepted: {error}");
                 // Without file handles it fails again at once.
@@ -327,12 +349,17 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY could not be set: {error}");
         }
+        let from = if peer.ip().to_canonical().is_loopback() {
+            From::Here
+        } else {
+            From::Network
+        };
         let api = Arc::clone(&api);
         let eager = eager.clone();
         let service = service_fn(move |request| {
             let (api, eager) = (Arc::clone(&api), eager.clone());
             async move {
-                let answer = api.answer(request).await;
+                let answer = api.answer(request, from).await;
                 eager.answered();
                 Ok::<_, Infallible>(answer)
             }

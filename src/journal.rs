@@ -408,7 +408,7 @@ impl Journal {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             changed
         })?;
-        self.changed(changed, draft)
+        Self::changed(changed, draft)
     }
 
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
@@ -420,7 +420,7 @@ impl Journal {
                 params![draft.as_str(), origin, name, now_ms()],
             )
         })?;
-        self.changed(changed, draft)
+        Self::changed(changed, draft)
     }
 
     /// Remembers that a draft was replayed elsewhere and lives on there.
@@ -438,7 +438,7 @@ impl Journal {
                 params![draft.as_str(), origin, to_origin, to.as_str(), now_ms()],
             )
         })?;
-        self.changed(changed, draft)
+        Self::changed(changed, draft)
     }
 
     /// Moves a draft to the trash. One that is there already stays there.
@@ -449,7 +449,7 @@ impl Journal {
                 params![draft.as_str(), now_ms()],
             )
         })?;
-        self.changed(changed, draft)
+        Self::changed(changed, draft)
     }
 
     /// Takes a draft out of the trash. One that is not in it stays as it is.
@@ -460,7 +460,7 @@ impl Journal {
                 params![draft.as_str()],
             )
         })?;
-        self.changed(changed, draft)
+        Self::changed(changed, draft)
     }
 
     /// Forgets for good what has been in the trash for at least `older_than`, and says how many
@@ -496,27 +496,14 @@ impl Journal {
                 .query_row(params![draft.as_str(), origin], draft_row)
                 .optional()
         })?;
-        let row = row.ok_or_else(|| self.unknown(draft))?;
+        let row = row.ok_or_else(|| unknown(draft))?;
         row.takes_calls()?;
         Ok(row)
     }
 
-    /// The error for a draft that the journal does not have, with the nearest that it has.
-    pub(crate) fn unknown(&self, draft: &DraftId) -> Error {
-        let error = Error::not_found(format!("there is no draft {:?}", draft.as_str()));
-        match self.near(draft.as_str(), 3) {
-            Err(cause) => cause,
-            Ok(near) if near.is_empty() => error.hint("make one with `create_draft`"),
-            Ok(near) => {
-                let names: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
-                error.hint(format!("did you mean {}?", names.join(", ")))
-            }
-        }
-    }
-
-    fn changed(&self, rows: usize, draft: &DraftId) -> Result<()> {
+    fn changed(rows: usize, draft: &DraftId) -> Result<()> {
         if rows == 0 {
-            return Err(self.unknown(draft));
+            return Err(unknown(draft));
         }
         Ok(())
     }
@@ -543,6 +530,12 @@ impl Journal {
         // A panic while the lock was held has rolled its transaction back: the connection is sound.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The error for a draft that the journal does not have. The nearest ids are added for callers who may know them.
+pub(crate) fn unknown(draft: &DraftId) -> Error {
+    Error::not_found(format!("there is no draft {:?}", draft.as_str()))
+        .hint("make one with `create_draft`")
 }
 
 /// Milliseconds since 1970, as records count them.

@@ -12,7 +12,7 @@
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, what is known of a file, a drawn timeline |
-//! | 1 | [`error`], [`regular_file`], [`units`], [`progress`], [`settings`], [`metrics`] | |
+//! | 1 | [`caller`], [`error`], [`regular_file`], [`units`], [`progress`], [`settings`], [`metrics`] | who calls and what that call may do; what everything else stands on |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
 
@@ -20,6 +20,7 @@
 
 mod args;
 mod backend;
+mod caller;
 mod catalog;
 #[cfg(test)]
 mod checks;
@@ -32,6 +33,8 @@ mod engine;
 mod envelope;
 mod error;
 mod exec;
+#[cfg(test)]
+mod golden;
 mod http;
 mod journal;
 mod lint;

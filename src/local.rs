@@ -24,7 +24,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::Comfort;
 use crate::draft::ids::DraftId;
@@ -112,20 +111,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
 }
 
 /// The working document of a draft as text, wherever the draft lives.
-pub(crate) async fn script(
-    app: &Arc<App>,
-    draft: &str,
-    cancel: CancellationToken,
-) -> Result<String> {
+pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
     let spec = find("query_script")
         .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
     let mut arguments = Object::new();
     arguments.insert("draft_id".into(), draft.into());
     let context = Context {
-        cancel,
-        ..Context::default()
+        cancel: context.cancel.clone(),
+        ..Context::of(&context.caller)
     };
-    let request = spec.decode(arguments, Manner::Strict)?;
+    let request = spec.decode(arguments, &context.caller)?;
     match app.run(request, context).await?.get_mut("script") {
         Some(Value::String(script)) => Ok(std::mem::take(script)),
         _ => Err(Error::internal("the reply has no document")),
@@ -151,7 +146,7 @@ struct Local {
 
 fn decode<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
     let tool: T = tools::typed(&call)?;
-    if call.manner == Manner::Strict {
+    if call.caller.manner == Manner::Strict {
         let faults = tool.faults();
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));

@@ -35,7 +35,7 @@ use crate::exec::{App, Context, Step};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::settings::ToolChoice;
-use crate::tools::{Manner, Object, Spec};
+use crate::tools::{Caller, Object, Spec};
 use transport::{Lines, Manners};
 
 /// Requests under way at once; what comes after waits unread.
@@ -140,7 +140,9 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Value>> {
         let spec = local::find(name)?;
-        let request = match spec.decode(arguments, Manner::Strict) {
+        // Whoever started this process speaks over its stdin.
+        let caller = Caller::user();
+        let request = match spec.decode(arguments, &caller) {
             Ok(request) => request,
             Err(error) => {
                 self.app.refused(spec.name, &error);
@@ -152,7 +154,7 @@ impl Server {
         let Some(token) = token else {
             let context = Context {
                 cancel,
-                ..Context::default()
+                ..Context::of(&caller)
             };
             return Some(self.app.answer(request, context).await);
         };
@@ -163,7 +165,7 @@ impl Server {
             progress: Some(Arc::new(move |step: Step| {
                 steps.send_replace(Some(step));
             })),
-            ..Context::default()
+            ..Context::of(&caller)
         };
         let run = self.app.answer(request, context_of_call);
         Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
@@ -309,7 +311,11 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        match Box::pin(resources::read(&self.app, &request.uri, context.ct)).await {
+        let context = Context {
+            cancel: context.ct,
+            ..Context::of(&Caller::user())
+        };
+        match Box::pin(resources::read(&self.app, &request.uri, &context)).await {
             Ok(result) => Ok(result
                 .with_ttl_ms(0)
                 .with_cache_scope(CacheScope::Private)

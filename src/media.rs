@@ -2,9 +2,8 @@
 //!
 //! [`Media::facts`] asks each source once, however many calls want it at the same time, and
 //! remembers the answer. [`Media::fetch`] brings a source to a place on disk, whole or not at all.
-//! Reading the formats is left to `probe`, the transport to `http`, what may be read to `access`.
+//! Reading the formats is left to `probe`, the transport to `http`, what may be read to the [`Caller`].
 
-mod access;
 mod fetch;
 mod flight;
 mod http;
@@ -25,16 +24,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::{Access, Caller, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 use crate::units::Micros;
 
-pub(crate) use access::Access;
 pub(crate) use limits::Limits;
 pub(crate) use source::shown;
 
 use flight::Flights;
-use http::Http;
+use http::{Clients, Http};
 use probe::{Depth, Fault};
 use reader::{FileOrigin, Guard, Reader};
 use source::Source;
@@ -160,35 +159,52 @@ pub(crate) struct Fetched {
 /// else a save does meanwhile.
 const COPIES: usize = 2;
 
-/// The door to media: cheap to clone, and every clone shares one memory of what was asked.
+/// Media as they are known to this process: cheap to clone, and every clone shares one memory of what was asked.
+/// Nothing is read but for a caller.
+#[derive(Clone)]
+pub(crate) struct MediaStore {
+    inner: Arc<Inner>,
+}
+
+/// The media that one caller may read.
 #[derive(Clone)]
 pub(crate) struct Media {
     inner: Arc<Inner>,
+    access: Arc<Access>,
+    http: Http,
 }
 
 struct Inner {
     limits: Limits,
-    access: Arc<Access>,
-    http: Http,
+    clients: Clients,
     flights: Flights,
     copying: Semaphore,
 }
 
-impl Media {
-    /// Touches neither disk nor network: the HTTP client is made at its first use.
-    pub(crate) fn new(limits: Limits, access: Access) -> Self {
-        let access = Arc::new(access);
+impl MediaStore {
+    /// Touches neither disk nor network: HTTP clients are made at their first use.
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             inner: Arc::new(Inner {
-                http: Http::new(limits.clone(), Arc::clone(&access)),
+                clients: Clients::default(),
                 flights: Flights::default(),
                 copying: Semaphore::new(COPIES),
                 limits,
-                access,
             }),
         }
     }
 
+    pub(crate) fn of(&self, caller: &Caller) -> Media {
+        let access = Arc::clone(&caller.access);
+        Media {
+            http: self.inner.clients.of(&self.inner.limits, &access),
+            inner: Arc::clone(&self.inner),
+            access,
+        }
+    }
+}
+
+impl Media {
     /// What `source` is. Callers at the same time share one probe; a success is remembered for an
     /// hour (a file's as long as its size and time of change stay), a failure is not.
     pub(crate) async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
@@ -210,7 +226,7 @@ impl Media {
         let inner = Arc::clone(&self.inner);
         match parsed {
             Source::File(path) => {
-                let file = LocalFile::open(&inner.access, &path, &shown).await?;
+                let file = LocalFile::open(&self.access, &path, &shown).await?;
                 let key = format!(
                     "{}\0{}\0{:?}",
                     file.path.display(),
@@ -228,10 +244,12 @@ impl Media {
                     .await
             }
             Source::Http(url) => {
+                let http = self.http.counting(arrived);
+                // Whoever may not fetch a source does not learn what others were given of it.
+                let key = format!("{}\0{url}", self.access.fetch_key());
                 self.inner
                     .flights
-                    .get(url.to_string(), move || async move {
-                        let http = inner.http.counting(arrived);
+                    .get(key, move || async move {
                         http::facts(&http, url, shown, &inner.limits).await
                     })
                     .await
@@ -242,7 +260,7 @@ impl Media {
     /// What a file of this machine is, after a look at all of it: an error also where it is cut off.
     pub(crate) async fn whole(&self, file: &Path) -> Result<Facts> {
         let shown = file.display().to_string();
-        let file = LocalFile::open(&self.inner.access, file, &shown).await?;
+        let file = LocalFile::open(&self.access, file, &shown).await?;
         cancellable(&self.inner.limits, move |guard| {
             probed(&file.path, &shown, guard, Depth::Whole)
         })
@@ -260,20 +278,12 @@ impl Media {
         let shown = shown(source);
         match Source::parse(source)? {
             Source::File(path) => {
-                let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
+                let file = LocalFile::open(&self.access, &path, &shown).await?;
                 let inner = &self.inner;
                 fetch::copy(file, to, shown, &inner.limits, &inner.copying, progress).await
             }
             Source::Http(url) => {
-                fetch::download(
-                    &self.inner.http,
-                    &url,
-                    to,
-                    shown,
-                    &self.inner.limits,
-                    progress,
-                )
-                .await
+                fetch::download(&self.http, &url, to, shown, &self.inner.limits, progress).await
             }
         }
     }
@@ -283,7 +293,7 @@ impl Media {
         let Ok(Source::File(path)) = Source::parse(source) else {
             return None;
         };
-        let file = LocalFile::open(&self.inner.access, &path, &shown(source)).await;
+        let file = LocalFile::open(&self.access, &path, &shown(source)).await;
         Some(file.ok()?.path)
     }
 
@@ -297,7 +307,7 @@ impl Media {
         let shown = shown(source);
         match Source::parse(source)? {
             Source::File(path) => {
-                let file = LocalFile::open(&self.inner.access, &path, &shown).await?;
+                let file = LocalFile::open(&self.access, &path, &shown).await?;
                 // The path has no links any more: one that is there now was put there after the check.
                 let read = tokio::task::spawn_blocking(move || {
                     regular_file::read(&file.path, max_bytes, Links::Refuse)
@@ -308,7 +318,7 @@ impl Media {
                     _ => unreadable(&shown, error),
                 })
             }
-            Source::Http(url) => self.inner.http.bytes(&url, &shown, max_bytes).await,
+            Source::Http(url) => self.http.bytes(&url, &shown, max_bytes).await,
         }
     }
 }
@@ -323,7 +333,10 @@ struct LocalFile {
 
 impl LocalFile {
     async fn open(access: &Access, path: &Path, shown: &str) -> Result<Self> {
-        let path = access.file(path, shown).await?;
+        let path = access
+            .file(path)
+            .await
+            .map_err(|unread| unread_error(shown, unread))?;
         let metadata = tokio::fs::metadata(&path)
             .await
             .map_err(|error| unreadable(shown, error))?;
@@ -402,6 +415,16 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::internal("reading media broke down").source(error)),
+    }
+}
+
+fn unread_error(shown: &str, unread: Unread) -> Error {
+    match unread {
+        Unread::Failed(error) => unreadable(shown, error),
+        Unread::Refused { hint } => Error::invalid(format!(
+            "{shown} may not be read: it is not in a folder that the server allows"
+        ))
+        .hint(format!("{hint}; or give an http(s) address")),
     }
 }
 

@@ -37,7 +37,8 @@ use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::progress::Progress;
 
-pub(crate) use crate::args::{Call, Manner, Object, to_value};
+pub(crate) use crate::args::{Call, Object, to_value};
+pub(crate) use crate::caller::{Caller, Manner};
 
 /// What clients ask people by; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,12 +353,12 @@ impl Spec {
     pub(crate) fn decode(
         &'static self,
         mut arguments: Object,
-        manner: Manner,
+        caller: &Caller,
     ) -> Result<Box<dyn Request>> {
-        if manner == Manner::Strict {
+        if caller.manner == Manner::Strict {
             self.mend(&mut arguments)?;
         }
-        self.read(arguments, manner)
+        self.read(arguments, caller)
     }
 
     /// Brings a strict caller's arguments into the form of the schema, or names every fault.
@@ -369,14 +370,14 @@ impl Spec {
     pub(crate) fn read(
         &'static self,
         arguments: Object,
-        manner: Manner,
+        caller: &Caller,
     ) -> Result<Box<dyn Request>> {
         (self.decode)(
             self,
             Call {
                 tool: self.name,
                 arguments,
-                manner,
+                caller: caller.clone(),
             },
         )
     }
@@ -411,7 +412,7 @@ fn typed_or_told<T: DeserializeOwned>(call: &Call) -> Result<T> {
 
 fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
     let tool: T = typed(&call)?;
-    if call.manner == Manner::Strict {
+    if call.caller.manner == Manner::Strict {
         let faults = tool.faults();
         if !faults.is_empty() {
             return Err(Error::invalid(faults.join("\n")));
@@ -465,7 +466,7 @@ impl<T: Tool> Request for Routed<T> {
     fn patience(&self) -> Option<Duration> {
         self.tool
             .patience()
-            .filter(|_| self.call.manner == Manner::Strict)
+            .filter(|_| self.call.caller.manner == Manner::Strict)
     }
 
     fn run<'a>(

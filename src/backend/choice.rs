@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::Manifest;
-use crate::media::Media;
+use crate::media::MediaStore;
 use crate::settings::{BackendChoice, Settings};
 
 /// Who carries a call out, and why that one.
@@ -25,14 +25,14 @@ pub(crate) struct Servers {
     pub addresses: Vec<String>,
     named: bool,
     manifest: Arc<Manifest>,
-    media: Arc<Media>,
+    media: MediaStore,
     /// Where files are kept as they were before they were mended.
     data_dir: Option<PathBuf>,
     by_address: Mutex<HashMap<String, Arc<Remote>>>,
 }
 
 impl Servers {
-    pub(crate) fn new(settings: &Settings, manifest: &Arc<Manifest>, media: &Arc<Media>) -> Self {
+    pub(crate) fn new(settings: &Settings, manifest: &Arc<Manifest>, media: &MediaStore) -> Self {
         let named = settings.api_url.as_deref();
         let addresses = if let Some(url) = named {
             vec![url.to_owned()]
@@ -45,7 +45,7 @@ impl Servers {
             addresses,
             named: named.is_some(),
             manifest: Arc::clone(manifest),
-            media: Arc::clone(media),
+            media: media.clone(),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             by_address: Mutex::default(),
         }
@@ -60,7 +60,7 @@ impl Servers {
         if let Some(remote) = by_address.get(address) {
             return Arc::clone(remote);
         }
-        let (manifest, media) = (Arc::clone(&self.manifest), Arc::clone(&self.media));
+        let (manifest, media) = (Arc::clone(&self.manifest), self.media.clone());
         let data_dir = self.data_dir.clone();
         let remote = Arc::new(Remote::new(address.to_owned(), manifest, media, data_dir));
         by_address.insert(address.to_owned(), Arc::clone(&remote));

@@ -17,7 +17,7 @@ use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};
-use crate::media::Media;
+use crate::media::MediaStore;
 use crate::progress::Progress;
 use crate::tools::{Object, Request};
 
@@ -26,7 +26,7 @@ pub(crate) struct Remote {
     /// Its address, without a slash at the end: the origin of its drafts in the journal.
     pub base: String,
     pub(super) manifest: Arc<Manifest>,
-    pub(super) media: Arc<Media>,
+    pub(super) media: MediaStore,
     /// Where files are kept as they were before they were mended.
     pub(super) data_dir: Option<PathBuf>,
     wire: Wire,
@@ -53,7 +53,7 @@ impl Remote {
     pub(crate) fn new(
         base: String,
         manifest: Arc<Manifest>,
-        media: Arc<Media>,
+        media: MediaStore,
         data_dir: Option<PathBuf>,
     ) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Remote {
         };
         let output = if let Some(status) = &route.status {
             // The uncommon ways are boxed, here and above: every call would carry room for them.
-            Box::pin(self.save(&ask, status, request.draft(), &server, progress)).await?
+            Box::pin(self.save(&ask, status, request, &server, progress)).await?
         } else {
             let mut opened = self
                 .opened(&ask)

@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use super::dialect::{self, Server};
 use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::manifest;
-use crate::media::Facts;
+use crate::media::{Facts, Media};
 use crate::progress::{Progress, Step};
+use crate::tools::Request;
 use crate::units::Micros;
 
 /// Files looked at side by side.
@@ -39,11 +41,11 @@ impl Remote {
         &self,
         ask: &Ask<'_>,
         status_path: &str,
-        draft: Option<&DraftId>,
+        request: &dyn Request,
         server: &Server,
         progress: Option<&Progress>,
     ) -> Result<Value, Failure> {
-        let Some(draft) = draft else {
+        let Some(draft) = request.draft() else {
             return self.output(ask).await;
         };
         let every = manifest::seconds(self.manifest.limits.status_every_s);
@@ -89,9 +91,11 @@ impl Remote {
             .insist(ask.until, || self.script(draft, ask.until))
             .await?;
         let materials = materials(&script);
+        let media = self.media.of(&request.call().caller);
         let folder = self.folder(draft, wanted, server);
         let (faults, bytes) = if let Some(folder) = &folder {
-            self.look_at_files(folder, &materials, &mut notes).await
+            self.look_at_files(folder, &materials, &media, &mut notes)
+                .await
         } else {
             if !materials.is_empty() {
                 notes.push(format!(
@@ -100,7 +104,7 @@ impl Remote {
                     self.base
                 ));
             }
-            (self.look_at_sources(&materials).await, None)
+            (look_at_sources(&materials, &media).await, None)
         };
         if !faults.is_empty() {
             let more = faults.len().saturating_sub(NAMED);
@@ -272,11 +276,12 @@ impl Remote {
         &self,
         folder: &Path,
         materials: &[Material],
+        media: &Media,
         notes: &mut Vec<String>,
     ) -> (Vec<String>, Option<u64>) {
         let looks: Vec<_> = materials
             .iter()
-            .map(|material| self.look_at_file(folder, material))
+            .map(|material| self.look_at_file(folder, material, media))
             .collect();
         let looked: Vec<Result<Whole, String>> = futures::stream::iter(looks)
             .buffered(AT_ONCE)
@@ -295,7 +300,12 @@ impl Remote {
         (faults, Some(bytes))
     }
 
-    async fn look_at_file(&self, folder: &Path, material: &Material) -> Result<Whole, String> {
+    async fn look_at_file(
+        &self,
+        folder: &Path,
+        material: &Material,
+        media: &Media,
+    ) -> Result<Whole, String> {
         let path = folder
             .join("assets")
             .join(material.kind)
@@ -306,7 +316,9 @@ impl Remote {
             Ok(_) => return Err(format!("{shown}: the file is empty")),
             Err(_) => return Err(format!("{shown}: the file is missing")),
         };
-        let facts = match self.media.whole(&path).await {
+        // The server wrote it and `tools.toml` says where: that is read whoever calls.
+        let ours = self.media.of(&Caller::user());
+        let facts = match ours.whole(&path).await {
             Ok(facts) => facts,
             Err(error) => return Err(format!("{shown}: {}", error.message)),
         };
@@ -317,7 +329,7 @@ impl Remote {
             return Ok(Whole { bytes, note: None });
         };
         // Not every format tells its end, and not every server measures it: the source knows.
-        let at_source = self.media.facts(&material.source).await;
+        let at_source = media.facts(&material.source).await;
         match at_source.ok().and_then(|facts| facts.bytes) {
             Some(all) if all > bytes => Err(format!(
                 "{shown}: the file lasts {lasts}, for it has {bytes} of {all} bytes"
@@ -331,44 +343,44 @@ impl Remote {
             }),
         }
     }
+}
 
-    /// What is wrong with the sources, where the files cannot be seen.
-    async fn look_at_sources(&self, materials: &[Material]) -> Vec<String> {
-        let looks: Vec<_> = materials
-            .iter()
-            .map(|material| self.look_at_source(material))
-            .collect();
-        let looked: Vec<Option<String>> = futures::stream::iter(looks)
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        looked.into_iter().flatten().collect()
+/// What is wrong with the sources, where the files cannot be seen.
+async fn look_at_sources(materials: &[Material], media: &Media) -> Vec<String> {
+    let looks: Vec<_> = materials
+        .iter()
+        .map(|material| look_at_source(material, media))
+        .collect();
+    let looked: Vec<Option<String>> = futures::stream::iter(looks)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    looked.into_iter().flatten().collect()
+}
+
+/// Whether the server could read the material (it notes a length of 0 where it could not), and
+/// whether its source can be read from here.
+async fn look_at_source(material: &Material, media: &Media) -> Option<String> {
+    let shown = material.shown();
+    if material.duration == Micros::ZERO {
+        return Some(format!("{shown}: the server could not read it"));
     }
-
-    /// Whether the server could read the material (it notes a length of 0 where it could not), and
-    /// whether its source can be read from here.
-    async fn look_at_source(&self, material: &Material) -> Option<String> {
-        let shown = material.shown();
-        if material.duration == Micros::ZERO {
-            return Some(format!("{shown}: the server could not read it"));
+    if !material.source.starts_with("http://") && !material.source.starts_with("https://") {
+        return None;
+    }
+    match media.facts(&material.source).await {
+        Ok(facts) if material.fits(&facts) => None,
+        Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
+        // What this machine cannot reach the server may.
+        Err(error)
+            if matches!(
+                error.kind,
+                Kind::Media | Kind::NotFound | Kind::InvalidArgument
+            ) =>
+        {
+            Some(format!("{shown}: {}", error.message))
         }
-        if !material.source.starts_with("http://") && !material.source.starts_with("https://") {
-            return None;
-        }
-        match self.media.facts(&material.source).await {
-            Ok(facts) if material.fits(&facts) => None,
-            Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
-            // What this machine cannot reach the server may.
-            Err(error)
-                if matches!(
-                    error.kind,
-                    Kind::Media | Kind::NotFound | Kind::InvalidArgument
-                ) =>
-            {
-                Some(format!("{shown}: {}", error.message))
-            }
-            Err(_) => None,
-        }
+        Err(_) => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local;
 use crate::regular_file::{self, TEXT_BYTES};
-use crate::tools::{Manner, Object, Request};
+use crate::tools::{Caller, Object, Request};
 
 /// Calls one tool and prints its reply as JSON.
 ///
@@ -53,7 +53,7 @@ impl Call {
         if let Ok(here) = std::env::current_dir() {
             cli::anchor(&mut arguments, &here);
         }
-        spec.decode(arguments, Manner::Strict)
+        spec.decode(arguments, &Caller::user())
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
     let shown = Shown::new(Without::Nothing);
     let context = Context {
         progress: Some(shown.progress()),
-        ..Context::default()
+        ..Context::of(&Caller::user())
     };
     let cancel = context.cancel.clone();
     let call = app.answer(request, context);

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::{self, Entry, Line, Options};
@@ -94,10 +95,10 @@ impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
         // Of one plan its own run tells them.
+        let context = Context::of(&Caller::user());
         if entries.len() > 1 {
-            refuse(batch::faults(&app, &mut entries).await)?;
+            refuse(batch::faults(&app, &mut entries, &context.caller).await)?;
         }
-        let context = Context::default();
         let cancel = context.cancel.clone();
         let work = async {
             match entries.as_slice() {

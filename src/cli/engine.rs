@@ -11,11 +11,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use super::monitor::Monitor;
+use crate::caller::Allowed;
 use crate::engine::{self, Options};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::http::{self, Api};
-use crate::media::Access;
 use crate::settings::{BackendChoice, Settings};
 
 /// Serves the CapCut API over HTTP, in the place of the reference server.
@@ -69,12 +69,12 @@ impl Engine {
         // Told to end before it listens, it must not miss it.
         let end = told_to_end()?;
         let address = SocketAddr::new(self.host, self.port);
-        let mut options = Options::new(&settings, self.allow_dir.clone());
+        let mut options = Options::new(&settings);
         if let Some(site) = &self.draft_domain {
             options.link = engine::link_at(site);
         }
-        let access = Access::network(self.allow_host, self.allow_dir);
-        let app = App::with_access(settings, access, options)?;
+        let allowed = Arc::new(Allowed::new(self.allow_host, self.allow_dir));
+        let app = App::with_options(settings, options)?;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| not_bound(address, error))?;
@@ -89,7 +89,7 @@ impl Engine {
         }
         let edition = app.engine.edition();
         tracing::info!("the {} engine answers at http://{address}", edition.app());
-        http::serve(listener, Arc::new(Api::of(&app)), end).await;
+        http::serve(listener, Arc::new(Api::of(&app, &allowed)), end).await;
         Ok(())
     }
 }

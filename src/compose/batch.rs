@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::plan::Plan;
 use super::report::{Outcome, Report};
 use super::{Checked, Taking, check, compose, refuse};
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
@@ -267,6 +268,7 @@ pub(crate) async fn run(
         log,
         stop: context.cancel.child_token(),
         options: options.clone(),
+        caller: context.caller.clone(),
     });
     let total = entries.len() as f64;
     let mut ended = 0;
@@ -317,6 +319,7 @@ struct Batch {
     known: HashMap<(usize, String), Line>,
     log: Log,
     stop: CancellationToken,
+    caller: Caller,
 }
 
 /// One draft of a batch.
@@ -367,13 +370,13 @@ impl Job {
             options,
             log,
             stop,
+            caller,
             ..
         } = &*self.batch;
         let started = std::time::Instant::now();
         let context = Context {
             cancel: stop.child_token(),
-            progress: None,
-            cost: None,
+            ..Context::of(caller)
         };
         let mut line = self.line("started");
         for attempt in 0..=options.retries {
@@ -453,10 +456,10 @@ fn take(line: &mut Line, report: &Report) {
 }
 
 /// What is wrong with the plans, before any of them is begun: a line each, with the plan's label.
-pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry]) -> Vec<String> {
+pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in entries {
-        match check(app, &entry.plan, None).await {
+        match check(app, &entry.plan, None, caller).await {
             Ok(checked) => entry.checked = Some(checked),
             Err(error) if error.kind == Kind::InvalidArgument => {
                 let lines = error.message.lines();

@@ -17,7 +17,7 @@ use crate::error::{Error, Faults, Result};
 use crate::exec::{App, Backend};
 use crate::local;
 use crate::media::Media;
-use crate::tools::{Manner, Object, Request};
+use crate::tools::{Caller, Object, Request};
 
 /// Files of this machine that are looked at at once.
 const LOOKS: usize = 8;
@@ -34,12 +34,17 @@ pub(crate) struct Checked {
 
 /// Reads the plan, or tells every fault of it, each with its path; on the backend that keeps `draft`, or that
 /// would keep a new one.
-pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) -> Result<Checked> {
+pub(crate) async fn check(
+    app: &Arc<App>,
+    plan: &Plan,
+    draft: Option<&DraftId>,
+    caller: &Caller,
+) -> Result<Checked> {
     let (items, mut faults) = layout::decode(plan);
     let all = faults.is_empty();
     let mut told = |path: &str, error: &Error| faults.extend(lines(path, error));
     let create = create_arguments(plan);
-    let created = decode("create_draft", create.clone());
+    let created = decode("create_draft", create.clone(), caller);
     if let Err(error) = &created {
         told("", error);
     }
@@ -69,7 +74,7 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
     if let Some(Save::With(arguments)) = &plan.save {
         let mut arguments = arguments.clone();
         arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
-        match decode("save_draft", arguments) {
+        match decode("save_draft", arguments, caller) {
             Ok(request) => {
                 for error in request.faults_on(canvas).0 {
                     told("save", &error);
@@ -90,14 +95,14 @@ pub(crate) async fn check(app: &Arc<App>, plan: &Plan, draft: Option<&DraftId>) 
     if let Ok(Backend::Embedded(engine)) = &keeper {
         let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
             .iter()
-            .map(|item| look(engine, item).boxed())
+            .map(|item| look(engine, item, caller).boxed())
             .collect();
         let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
         others.extend(looked.into_iter().flatten());
     }
     for mut item in placed {
         let arguments = std::mem::take(&mut item.arguments);
-        let found = match item.spec.read(arguments, Manner::Strict) {
+        let found = match item.spec.read(arguments, caller) {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
                 if remote && let Err(error) = request.only_here() {
@@ -163,7 +168,7 @@ fn without_track(items: &[Item]) -> Vec<String> {
 }
 
 /// What is wrong with the item's file, if it is on this machine.
-async fn look(engine: &Engine, item: &Item) -> Vec<String> {
+async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
     let text = |key: &str| item.arguments.get(key).and_then(Value::as_str);
     let kinds = [
         ("video_url", MediaKind::Video),
@@ -172,7 +177,7 @@ async fn look(engine: &Engine, item: &Item) -> Vec<String> {
     ];
     for (argument, kind) in kinds {
         if let Some(source) = text(argument).filter(|source| Media::is_here(source)) {
-            let looked = engine.look(argument, source, kind, true, true).await;
+            let looked = engine.look(argument, source, kind, true, caller).await;
             return looked
                 .err()
                 .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));
@@ -183,7 +188,7 @@ async fn look(engine: &Engine, item: &Item) -> Vec<String> {
         && !path.contains('\n')
         && std::path::Path::new(path).is_absolute()
     {
-        let read = match engine.media().text(path, SUBTITLE_BYTES).await {
+        let read = match engine.media(caller).text(path, SUBTITLE_BYTES).await {
             Ok(bytes) => subtitle::parse(&subtitle::decode(&bytes)),
             Err(error) => Err(error),
         };
@@ -223,8 +228,8 @@ fn create_arguments(plan: &Plan) -> Object {
 }
 
 /// Arguments of a tool as its request.
-pub(crate) fn decode(tool: &str, arguments: Object) -> Result<Box<dyn Request>> {
+pub(crate) fn decode(tool: &str, arguments: Object, caller: &Caller) -> Result<Box<dyn Request>> {
     local::find(tool)
         .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
-        .decode(arguments, Manner::Strict)
+        .decode(arguments, caller)
 }

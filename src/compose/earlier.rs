@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exec::App;
 use crate::journal::{DraftRow, ENGINE, Job};
 use crate::media::shown;
-use crate::tools::{self, Manner, Object};
+use crate::tools::{self, Caller, Manner, Object};
 use crate::units::Micros;
 
 /// Numbers that are no further apart are the same: times are counted in microseconds.
@@ -54,6 +54,7 @@ pub(super) struct Wanted<'a> {
     pub create: Object,
     pub items: &'a [Item],
     pub lengths: &'a Lengths,
+    pub caller: &'a Caller,
 }
 
 /// What differs, and what else is to be said.
@@ -91,9 +92,10 @@ const CONTENTS: [&str; 7] = [
 impl Sent {
     fn new(sequence: u64, tool: &str, arguments: Object) -> Option<Self> {
         let section = Section::of_tool(tool)?;
-        // What cannot be read was written by another version: it is compared as it stands.
+        // Leniently, for both sides. What cannot be read was written by another version: it is compared as it stands.
+        let reader = Caller::user().in_manner(Manner::Api);
         let mut arguments = tools::routed(tool)
-            .and_then(|spec| spec.read(arguments.clone(), Manner::Api).ok())
+            .and_then(|spec| spec.read(arguments.clone(), &reader).ok())
             .and_then(|request| request.arguments_in_full().ok())
             .unwrap_or(arguments);
         // The canvas of a new draft, which this one is not.
@@ -316,7 +318,7 @@ pub(super) async fn compare(
     }
     for item in items.iter().filter(|item| there.contains_key(&item.path)) {
         if item.section == Section::Subtitles {
-            match captions_differ(app, document, item).await {
+            match captions_differ(app, run.caller, document, item).await {
                 Ok(Some(fault)) => faults.push(fault),
                 Ok(None) => {}
                 Err(error) => notes.push(format!(
@@ -432,7 +434,8 @@ fn compare_canvas(
 
 /// Whether a file of subtitles still has the captions that are in the draft.
 async fn captions_differ(
-    app: &Arc<App>,
+    app: &App,
+    caller: &Caller,
     document: &Document,
     item: &Item,
 ) -> Result<Option<String>> {
@@ -443,7 +446,7 @@ async fn captions_differ(
     else {
         return Ok(None);
     };
-    let text = subtitle::decode(&app.media.text(srt, SUBTITLE_BYTES).await?);
+    let text = subtitle::decode(&app.media.of(caller).text(srt, SUBTITLE_BYTES).await?);
     let offset = item.arguments.get("time_offset").and_then(Value::as_f64);
     let offset = Micros::from_seconds_truncated(offset.unwrap_or(0.0));
     for (number, cue) in subtitle::parse(&text)?.iter().enumerate() {

@@ -102,7 +102,8 @@ impl Made<'_> {
     /// Which of the sources cannot be read, each with the reason.
     async fn unreachable(&self, sources: BTreeSet<String>) -> BTreeMap<String, Error> {
         let looks = sources.into_iter().map(|source| async move {
-            let error = self.app.media.facts(&source).await.err()?;
+            let media = self.app.media.of(&self.context.caller);
+            let error = media.facts(&source).await.err()?;
             Some((source, error))
         });
         let looked = futures::future::join_all(looks).await;
@@ -151,7 +152,10 @@ impl Made<'_> {
         }
         let taken = match self.calls_of(&out) {
             Ok(calls) if calls.len() == out.len() => {
-                self.app.engine.take_back(&self.draft, calls).await
+                self.app
+                    .engine
+                    .take_back(&self.draft, calls, &self.context.caller)
+                    .await
             }
             Ok(_) => Err(Error::not_found("its call is not in the journal")),
             Err(error) => Err(error),
@@ -199,7 +203,10 @@ impl Made<'_> {
 
     async fn take_back(&self, items: &[usize]) -> Result<()> {
         let calls = self.calls_of(items)?;
-        self.app.engine.take_back(&self.draft, calls).await
+        self.app
+            .engine
+            .take_back(&self.draft, calls, &self.context.caller)
+            .await
     }
 
     /// Compares the draft itself with what was acknowledged.

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use tokio_util::sync::CancellationToken;
 
 use super::layout::{Item, Lengths};
 use super::steps::Steps;
 use crate::error::{Error, Kind, Result};
-use crate::exec::App;
+use crate::exec::{App, Context};
 use crate::progress::Bytes;
 
 /// How many media are probed at once.
@@ -25,7 +24,7 @@ pub(super) async fn probe(
     app: &Arc<App>,
     items: &[Item],
     steps: &Steps,
-    cancel: &CancellationToken,
+    context: &Context,
 ) -> Result<Lengths> {
     let sources: BTreeSet<String> = items
         .iter()
@@ -37,7 +36,7 @@ pub(super) async fn probe(
     let asked: Vec<BoxFuture<'_, Option<(String, (f64, f64))>>> = sources
         .into_iter()
         .map(|source| {
-            let (media, arrived) = (app.media.clone(), arrived.clone());
+            let (media, arrived) = (app.media.of(&context.caller), arrived.clone());
             async move {
                 // A medium that cannot be read keeps its open end: its own call says what is wrong.
                 let facts = media.facts_counting(&source, arrived).await.ok()?;
@@ -54,7 +53,7 @@ pub(super) async fn probe(
     loop {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => {
+            () = context.cancel.cancelled() => {
                 return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
             }
             probed = probes.next() => {

@@ -18,7 +18,6 @@ use super::steps::Steps;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::exec::{App, Context, Cost};
-use crate::tools::Manner;
 
 /// What one run shares among its calls.
 pub(super) struct Run<'a> {
@@ -135,12 +134,14 @@ impl Run<'_> {
                 json!(draft.as_ref().unwrap_or(self.draft)),
             );
             let cost = Arc::new(Cost::default());
+            let caller = &self.context.caller;
             let context = Context {
+                caller: caller.clone(),
                 cancel: self.stop.clone(),
                 progress: None,
                 cost: Some(cost.clone()),
             };
-            let reply = match item.spec.read(arguments, Manner::Strict) {
+            let reply = match item.spec.read(arguments, caller) {
                 Ok(request) => self.app.run(request, context).await,
                 Err(error) => Err(error),
             };

@@ -1,5 +1,6 @@
 //! How long a clip is: what was asked for, against what is known of its file.
 
+use crate::caller::{Caller, Manner};
 use crate::draft::material::{Known, MediaKind};
 use crate::engine::Engine;
 use crate::engine::parts::seconds;
@@ -48,9 +49,9 @@ impl Engine {
         source: &str,
         kind: MediaKind,
         has_length: bool,
-        strict: bool,
+        caller: &Caller,
     ) -> Result<Looked> {
-        let facts = self.media().facts(source).await;
+        let facts = self.media(caller).facts(source).await;
         // A picture that is used as a video has a size all the same.
         let seen = facts
             .as_ref()
@@ -91,7 +92,7 @@ impl Engine {
             error.kind,
             Kind::Unsent | Kind::Unavailable | Kind::Timeout | Kind::Busy
         );
-        let may_pass = if strict {
+        let may_pass = if caller.manner == Manner::Strict {
             unreachable && has_length
         } else {
             // What may not be read at all is refused to everybody.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::args::Call;
+use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
@@ -156,7 +157,6 @@ impl Engine {
         call: &Call,
         listener: &(dyn Fn(&Progress) + Send + Sync),
     ) -> Result<Saved> {
-        let strict = crate::engine::is_strict(call);
         let folder = crate::args::folder(wish.folder.as_deref())?;
         // A draft that is not known has no save to tell of.
         self.read(id, |_| ())?;
@@ -189,31 +189,37 @@ impl Engine {
             let draft = self.read(id, Draft::clone)?;
             *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
             let (request, note) = self
-                .request(&draft, &wish, folder.as_deref(), strict)
+                .request(&draft, &wish, folder.as_deref(), &call.caller)
                 .await?;
-            let mut saved = package::save(&draft, &request, self.media(), &self.covers, &|step| {
-                let percent = (60 * step.files_done)
-                    .checked_div(step.files)
-                    .map_or(70, |part| 10 + part);
-                let message = if step.files_done < step.files {
-                    format!("Downloaded {}/{} files", step.files_done, step.files)
-                } else {
-                    "Saving draft information".to_owned()
-                };
-                tell_exactly(Progress {
-                    state: State::Processing,
-                    message,
-                    percent,
-                    files_done: step.files_done,
-                    files: step.files,
-                    exact: if step.files_done < step.files {
-                        10.0 + 60.0 * (step.files_done as f64 + step.part) / step.files as f64
+            let mut saved = package::save(
+                &draft,
+                &request,
+                &self.media(&call.caller),
+                &self.covers,
+                &|step| {
+                    let percent = (60 * step.files_done)
+                        .checked_div(step.files)
+                        .map_or(70, |part| 10 + part);
+                    let message = if step.files_done < step.files {
+                        format!("Downloaded {}/{} files", step.files_done, step.files)
                     } else {
-                        percent as f64
-                    },
-                    bytes: (step.files > 0).then_some(step.bytes),
-                });
-            })
+                        "Saving draft information".to_owned()
+                    };
+                    tell_exactly(Progress {
+                        state: State::Processing,
+                        message,
+                        percent,
+                        files_done: step.files_done,
+                        files: step.files,
+                        exact: if step.files_done < step.files {
+                            10.0 + 60.0 * (step.files_done as f64 + step.part) / step.files as f64
+                        } else {
+                            percent as f64
+                        },
+                        bytes: (step.files > 0).then_some(step.bytes),
+                    });
+                },
+            )
             .await?;
             saved.notes.extend(note);
             if let Some(folder) = folder {
@@ -264,9 +270,9 @@ impl Engine {
         draft: &Draft,
         wish: &SaveWish,
         folder: Option<&str>,
-        strict: bool,
+        caller: &Caller,
     ) -> Result<(SaveRequest, Option<String>)> {
-        let place = self.place(draft.edition, wish, folder, strict)?;
+        let place = self.place(draft.edition, wish, folder, caller)?;
         let os = place
             .target
             .as_ref()
@@ -286,7 +292,7 @@ impl Engine {
                 .await?
             }
         };
-        let name = match (strict, &wish.name, &draft.name) {
+        let name = match (caller.manner == Manner::Strict, &wish.name, &draft.name) {
             (true, Some(name), _) => name.clone(),
             (true, None, Some(name)) => name.to_string(),
             _ => draft.id.to_string(),
@@ -308,7 +314,7 @@ impl Engine {
         edition: Edition,
         wish: &SaveWish,
         folder: Option<&str>,
-        strict: bool,
+        caller: &Caller,
     ) -> Result<Place> {
         if wish.portable || wish.target_os.is_some() || wish.target_folder.is_some() {
             let os = wish.target_os.unwrap_or_else(|| {
@@ -317,7 +323,7 @@ impl Engine {
                     .map_or_else(own_os, os_of_folder)
             });
             let drafts = match folder {
-                Some(folder) if self.may_write(Path::new(folder), strict) => PathBuf::from(folder),
+                Some(folder) if may_write(Path::new(folder), caller) => PathBuf::from(folder),
                 _ => self.own_folder()?,
             };
             return Ok(Place {
@@ -331,7 +337,7 @@ impl Engine {
         }
         if let Some(folder) = folder {
             let path = Path::new(folder);
-            if self.may_write(path, strict) {
+            if may_write(path, caller) {
                 return Ok(Place {
                     drafts: path.to_owned(),
                     target: None,
@@ -379,25 +385,6 @@ impl Engine {
         })
     }
 
-    /// Whether a folder is one of this machine that this caller may have drafts saved into.
-    fn may_write(&self, folder: &Path, strict: bool) -> bool {
-        if !folder.is_absolute() {
-            return false;
-        }
-        let real = |path: &Path| path.canonicalize().ok();
-        if strict {
-            return folder.is_dir() || folder.parent().is_some_and(Path::is_dir);
-        }
-        let Some(folder) = real(folder).or_else(|| real(folder.parent()?)) else {
-            return false;
-        };
-        self.options
-            .allowed_dirs
-            .iter()
-            .filter_map(|allowed| real(allowed))
-            .any(|allowed| folder.starts_with(allowed))
-    }
-
     /// The folder for drafts that no app here would find.
     fn own_folder(&self) -> Result<PathBuf> {
         let data = self
@@ -442,8 +429,10 @@ impl Engine {
         if unread.is_empty() {
             return Ok(Vec::new());
         }
+        // What may still not be read is no reason to stop; the save says what it lacks.
+        let caller = &call.caller.in_manner(Manner::Api);
         let looks = unread.iter().map(|(kind, source)| async move {
-            let looked = self.look("media", source, *kind, true, false).await.ok()?;
+            let looked = self.look("media", source, *kind, true, caller).await.ok()?;
             looked.known.read.then(|| Learnt {
                 kind: *kind,
                 source: source.clone(),
@@ -470,6 +459,13 @@ impl Engine {
         self.edit(target, call, Edit::Learn(learnt)).await?;
         Ok(notes)
     }
+}
+
+/// Whether a folder is one of this machine that this caller may have drafts saved into.
+fn may_write(folder: &Path, caller: &Caller) -> bool {
+    folder.is_absolute()
+        && (folder.is_dir() || folder.parent().is_some_and(Path::is_dir))
+        && caller.access.may_write(folder).is_ok()
 }
 
 /// The system that a draft saved for this machine is for.

@@ -197,11 +197,10 @@ fn excerpt(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use serde_json::Value;
 
     use super::*;
+    use crate::golden;
 
     fn cues(text: &str) -> Vec<(i64, i64, String)> {
         parse(text)
@@ -413,21 +412,8 @@ mod tests {
         assert_eq!(parse(&long).unwrap().len(), 20_000);
     }
 
-    fn shared() -> Option<PathBuf> {
-        let folder = std::env::var_os("CAPCUT_SHARED").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-            PathBuf::from,
-        );
-        let folder = folder.join("capcut-api");
-        if !folder.is_dir() {
-            eprintln!("skipped: no recordings in {}", folder.display());
-            return None;
-        }
-        Some(folder)
-    }
-
     /// The text that a recorded call names, as the engine would have it; none for what it would not find.
-    fn recorded_text(folder: &std::path::Path, srt: &str) -> Option<String> {
+    fn recorded_text(srt: &str) -> Option<String> {
         let file = srt
             .strip_prefix("http://127.0.0.1:9180/")
             .or_else(|| srt.strip_prefix("/media-fixtures/"));
@@ -435,21 +421,15 @@ mod tests {
             return (!srt.starts_with("http")).then(|| inline(srt).into_owned());
         };
         let file = file.replace("%E5%AD%97%E5%B9%95%20%E4%B8%80", "字幕 一");
-        std::fs::read(folder.join("media").join(file))
+        std::fs::read(golden::media().join(file))
             .ok()
             .map(|bytes| decode(&bytes))
     }
 
     #[test]
     fn recorded_calls_give_the_recorded_captions() {
-        let Some(folder) = shared() else { return };
         let (mut accepted, mut errors) = (0, 0);
-        for file in std::fs::read_dir(folder.join("golden")).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (name, case) in golden::recordings(golden::Part::Cases) {
             let steps: Vec<&Value> = case["steps"]
                 .as_array()
                 .unwrap()
@@ -460,7 +440,7 @@ mod tests {
             let mut complete = !steps.is_empty();
             for step in steps {
                 let srt = step["request"]["srt"].as_str().unwrap_or_default();
-                let Some(text) = recorded_text(&folder, srt) else {
+                let Some(text) = recorded_text(srt) else {
                     complete = false;
                     continue;
                 };
@@ -511,11 +491,7 @@ mod tests {
                 }
             }
             for cue in &ours {
-                assert!(
-                    recorded.contains(cue),
-                    "{}: {cue:?} {recorded:?}",
-                    path.display()
-                );
+                assert!(recorded.contains(cue), "{name}: {cue:?} {recorded:?}");
             }
             accepted += ours.len();
         }

@@ -13,7 +13,7 @@ use crate::draft::track::Kind;
 use crate::draft::working;
 use crate::engine::edit::{Captions, Cue, Place, Point, Points};
 use crate::engine::timeline::Choice;
-use crate::media::{Access, Limits};
+use crate::media::Limits;
 use crate::settings::{Given, Os};
 use crate::units::{Micros, Range};
 
@@ -21,9 +21,9 @@ fn engine(journal: &Arc<Journal>) -> Engine {
     let settings = Settings::new(Os::Linux, &|_| None, Given::default()).unwrap();
     Engine::new(
         Edition::Capcut,
-        Arc::new(Media::new(Limits::default(), Access::user())),
+        MediaStore::new(Limits::default()),
         Arc::clone(journal),
-        Options::new(&settings, Vec::new()),
+        Options::new(&settings),
     )
 }
 
@@ -31,7 +31,7 @@ fn call() -> Call {
     Call {
         tool: "add_text",
         arguments: crate::args::Object::new(),
-        manner: Manner::Strict,
+        caller: Caller::user(),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::presence::{self, Presence};
 use super::{App, Context, Progress, Step, panicked};
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Journal};
@@ -114,9 +115,10 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// What the job's own calls bring along: its token, and who hears of their steps besides the job.
-    pub(crate) fn context(&self, progress: Option<Progress>) -> Context {
+    pub(crate) fn context(&self, caller: Caller, progress: Option<Progress>) -> Context {
         let told = self.clone();
         Context {
+            caller,
             cancel: self.cancel.clone(),
             progress: Some(Arc::new(move |step: Step| {
                 told.step(&step);
@@ -512,7 +514,7 @@ impl App {
             if let Some(draft) = &draft {
                 handle.draft(draft);
             }
-            let context = handle.context(context.progress);
+            let context = handle.context(context.caller, context.progress);
             app.run(request, context).await
         })?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.

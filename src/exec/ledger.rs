@@ -15,7 +15,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{NewDraft, Record};
 use crate::manifest::{self, Route};
-use crate::tools::{self, Manner, Object, Request, Spec};
+use crate::tools::{self, Caller, Manner, Object, Request, Spec};
 
 /// A server may be at it still although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
@@ -153,7 +153,7 @@ impl App {
         let route = self.manifest.route(&record.tool).ok()?;
         let arguments: Object = record.arguments.as_object()?.clone();
         let request = tools::routed(&record.tool)?
-            .decode(arguments, Manner::Api)
+            .decode(arguments, &Caller::user().in_manner(Manner::Api))
             .ok()?;
         Evidence::of(route.path()?, &request.to_api())
     }

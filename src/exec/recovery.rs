@@ -14,11 +14,11 @@ use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::engine::standing;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{DraftRow, ENGINE, Record};
+use crate::journal::{self, DraftRow, ENGINE, Record};
 use crate::manifest;
 use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
-use crate::tools::{self, Manner, Object, Request, Turn};
+use crate::tools::{self, Caller, Manner, Object, Request, Turn};
 
 /// A server may be restarted again while a draft is made again on it, and a draft may move while it is looked for.
 const TRIES: usize = 3;
@@ -230,7 +230,7 @@ impl App {
         let row = self
             .journal
             .find(was)?
-            .ok_or_else(|| self.journal.unknown(was))?;
+            .ok_or_else(|| journal::unknown(was))?;
         if let Some((_, to)) = &row.moved_to {
             return Err(
                 Error::conflict(format!("draft {was} was recovered already, as {to}"))
@@ -330,7 +330,7 @@ fn redirect(request: &dyn Request, was: &DraftId, to: DraftId, told: String) -> 
         }
     }
     Ok(Redirected {
-        request: request.spec().decode(arguments, request.call().manner)?,
+        request: request.spec().decode(arguments, &request.call().caller)?,
         was: was.clone(),
         to,
         told,
@@ -379,9 +379,9 @@ impl Replay<'_> {
     async fn call(&self, tool: &str, arguments: Object) -> Result<Value> {
         let context = Context {
             cancel: self.context.cancel.clone(),
-            ..Context::default()
+            ..Context::of(&self.context.caller)
         };
-        let request = request(tool, arguments)?;
+        let request = request(tool, arguments, &self.context.caller)?;
         self.app
             .run_on(self.backend.clone(), request, context)
             .await
@@ -457,14 +457,14 @@ impl Replay<'_> {
 }
 
 /// As it was accepted once: by a strict caller, or else over HTTP.
-fn request(tool: &str, arguments: Object) -> Result<Box<dyn Request>> {
+fn request(tool: &str, arguments: Object, caller: &Caller) -> Result<Box<dyn Request>> {
     let spec = tools::routed(tool).ok_or_else(|| {
         Error::not_found(format!(
             "the journal has a call of `{tool}`, which is no tool"
         ))
     })?;
-    spec.decode(arguments.clone(), Manner::Strict)
-        .or_else(|_| spec.decode(arguments, Manner::Api))
+    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
+        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
 }
 
 /// How many segments each track has.

@@ -192,12 +192,12 @@ impl App {
     /// A draft that the journal lacks: the API's if it knows it.
     async fn adopt(&self, draft: &DraftId, asked: Asked) -> Result<Home> {
         let Ok(remote) = self.servers.first(&self.journal).await else {
-            return Err(self.journal.unknown(draft));
+            return Err(journal::unknown(draft));
         };
         match remote.script(draft, self.look_until()).await {
             Ok(_) => {}
             Err(failure) if failure.reached == Reached::Forgotten => {
-                return Err(self.journal.unknown(draft));
+                return Err(journal::unknown(draft));
             }
             Err(failure) => return Err(failure.error),
         }

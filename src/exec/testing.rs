@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::journal::Journal;
 use crate::local;
 use crate::manifest::Manifest;
-use crate::media::{Access, Media};
+use crate::media::MediaStore;
 use crate::settings::{BackendChoice, Given, Os, Settings};
-use crate::tools::Manner;
+use crate::tools::Caller;
 
 /// What goes wrong with one request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,13 +160,13 @@ pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<Ap
     manifest.limits.media.tries = 1;
     manifest.api.absent_s = 0.0;
     tune(&mut manifest);
-    let media = Arc::new(Media::new(manifest.limits.media.clone(), Access::user()));
+    let media = MediaStore::new(manifest.limits.media.clone());
     let journal = Arc::new(Journal::in_memory());
     let engine = Engine::new(
         settings.edition,
-        Arc::clone(&media),
+        media.clone(),
         Arc::clone(&journal),
-        engine::Options::new(&settings, Vec::new()),
+        engine::Options::new(&settings),
     );
     Arc::new(App::of(
         settings,
@@ -182,8 +182,8 @@ impl App {
         let arguments = arguments.as_object().unwrap().clone();
         let request = local::find(tool)
             .unwrap()
-            .decode(arguments, Manner::Strict)?;
-        self.run(request, Context::default()).await
+            .decode(arguments, &Caller::user())?;
+        self.run(request, Context::of(&Caller::user())).await
     }
 }
 

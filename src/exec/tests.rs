@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::testing::{Api, Fault, app, app_with};
 use super::*;
+use crate::caller::{From, Manner};
 use crate::journal::ENGINE;
 use crate::local;
 use crate::settings::{Given, Recover};
@@ -21,7 +22,7 @@ fn beside(app: &App) -> Arc<App> {
         app.settings.clone(),
         Arc::clone(&app.manifest),
         Arc::clone(&app.engine),
-        Arc::clone(&app.media),
+        app.media.clone(),
         Arc::clone(&app.journal),
     ))
 }
@@ -336,9 +337,14 @@ async fn a_save_with_media_that_is_not_there_is_no_success() {
     let video = json!({ "draft_id": draft, "video_url": format!("{}/gone.mp4?key=1", api.url), "start": 0, "end": 1 });
     let request = local::find("add_video")
         .unwrap()
-        .decode(video.as_object().unwrap().clone(), Manner::Api)
+        .decode(
+            video.as_object().unwrap().clone(),
+            &Caller::user().in_manner(Manner::Api),
+        )
         .unwrap();
-    app.run(request, Context::default()).await.unwrap();
+    app.run(request, Context::of(&Caller::user()))
+        .await
+        .unwrap();
     let save = json!({ "draft_id": draft });
     let error = app.test("save_draft", save.clone()).await.unwrap_err();
     assert_eq!(error.kind, Kind::Media);
@@ -412,12 +418,12 @@ async fn a_cancelled_call_ends_at_once_and_says_what_may_have_been_done() {
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     api.state.delay_ms.store(10_000, Ordering::SeqCst);
-    let context = Context::default();
+    let context = Context::of(&Caller::user());
     let cancel = context.cancel.clone();
     let arguments = text(&draft, 0).as_object().unwrap().clone();
     let request = local::find("add_text")
         .unwrap()
-        .decode(arguments, Manner::Strict)
+        .decode(arguments, &Caller::user())
         .unwrap();
     let run = app.run(request, context);
     let (ended, took) = tokio::join!(run, async {
@@ -721,9 +727,12 @@ async fn a_draft_moves_from_the_engine_to_a_server() {
     let here = Backend::Embedded(Arc::clone(&app.engine));
     let request = local::find("create_draft").unwrap();
     let request = request
-        .decode(crate::args::Object::new(), Manner::Strict)
+        .decode(crate::args::Object::new(), &Caller::user())
         .unwrap();
-    let reply = app.run_on(here, request, Context::default()).await.unwrap();
+    let reply = app
+        .run_on(here, request, Context::of(&Caller::user()))
+        .await
+        .unwrap();
     let draft = reply["draft_id"].as_str().unwrap();
     app.test("add_text", text(draft, 2)).await.unwrap();
     let reply = app
@@ -750,9 +759,14 @@ async fn a_recovery_that_fails_leaves_nothing_here() {
     arguments["font"] = json!("No Such Font");
     let request = local::find("add_text").unwrap();
     let request = request
-        .decode(arguments.as_object().unwrap().clone(), Manner::Api)
+        .decode(
+            arguments.as_object().unwrap().clone(),
+            &Caller::user().in_manner(Manner::Api),
+        )
         .unwrap();
-    app.run(request, Context::default()).await.unwrap();
+    app.run(request, Context::of(&Caller::user()))
+        .await
+        .unwrap();
     let error = app
         .test(
             "recover_draft",
@@ -837,7 +851,7 @@ async fn both_backends_keep_the_same_contract() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(crate::http::serve(
         listener,
-        Arc::new(crate::http::Api::of(&other)),
+        Arc::new(crate::http::Api::of(&other, &Arc::default())),
         std::future::pending(),
     ));
     let remote = app(Some(&url), BackendChoice::Remote, |_| {});
@@ -854,4 +868,28 @@ async fn both_backends_keep_the_same_contract() {
         "{health}"
     );
     server.abort();
+}
+
+#[tokio::test]
+async fn the_nearest_ids_are_told_to_the_user_and_to_no_client() {
+    let app = app(None, BackendChoice::Embedded, |_| {});
+    let draft = create(&app).await;
+    let typo = format!("{draft}0");
+    for (tool, arguments) in [
+        ("query_script", json!({ "draft_id": typo })),
+        ("add_text", text(&typo, 0)),
+        ("save_draft", json!({ "draft_id": typo })),
+    ] {
+        let user = app.test(tool, arguments.clone()).await.unwrap_err();
+        assert!(user.to_string().contains(&draft), "{tool}: {user}");
+        for from in [From::Here, From::Network] {
+            let client = Caller::client(Manner::Api, from, &Arc::default());
+            let request = local::find(tool).unwrap();
+            let request = request.decode(arguments.as_object().unwrap().clone(), &client);
+            let context = Context::of(&client);
+            let error = app.run(request.unwrap(), context).await.unwrap_err();
+            let told = error.to_string().replace(&typo, "");
+            assert!(!told.contains(&draft), "{tool}: {error}");
+        }
+    }
 }

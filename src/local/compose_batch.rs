@@ -17,7 +17,7 @@ use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
-use crate::tools::Hints;
+use crate::tools::{Caller, Hints};
 
 /// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl ComposeBatch {
-    async fn entries(&self, app: &Arc<App>) -> Result<Vec<Entry>> {
+    async fn entries(&self, app: &Arc<App>, caller: &Caller) -> Result<Vec<Entry>> {
         let mut entries = match &self.template {
             Some(template) => batch::from_template(template, &self.inputs, None)?,
             None => Vec::new(),
@@ -84,7 +84,7 @@ impl ComposeBatch {
                 }
             }
         }
-        faults.extend(batch::faults(app, &mut entries).await);
+        faults.extend(batch::faults(app, &mut entries, caller).await);
         refuse(faults)?;
         if entries.is_empty() {
             return Err(Error::invalid(
@@ -101,8 +101,9 @@ impl LocalTool for ComposeBatch {
     const HINTS: Hints = Hints::ADD_MEDIA;
     type Reply = JobReply;
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
-        let entries = self.entries(app).await?;
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let entries = self.entries(app, &context.caller).await?;
+        let caller = context.caller.clone();
         let mut options = Options {
             jobs: self.jobs,
             retries: self.retries,
@@ -115,7 +116,7 @@ impl LocalTool for ComposeBatch {
         let id = app
             .jobs
             .start("compose_batch", self, move |handle: Handle| async move {
-                let context = handle.context(None);
+                let context = handle.context(caller, None);
                 options.left = handle.left.clone();
                 let lines = batch::run(&worker, entries, &options, &context, &|_| {}).await?;
                 let complete = lines.iter().filter(|line| line.is_complete()).count();

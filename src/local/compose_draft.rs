@@ -147,7 +147,7 @@ impl LocalTool for ComposeDraft {
         let checked = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(cancelled_before()),
-            checked = compose::check(app, &plan, resume.as_ref()) => checked?,
+            checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
         };
         let id = start(app, plan, checked, resume, context)?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
@@ -211,13 +211,13 @@ pub(crate) fn start(
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
-    let progress = context.progress.clone();
+    let (caller, progress) = (context.caller.clone(), context.progress.clone());
     let worker = app.clone();
     let plan = Arc::new(plan);
     let asked = Arc::clone(&plan);
     app.jobs
         .start(KIND, &*asked, move |handle: Handle| async move {
-            let context = handle.context(progress);
+            let context = handle.context(caller, progress);
             let known = move |draft: &DraftId| handle.draft(draft);
             let taking = Taking {
                 checked: Some(checked),

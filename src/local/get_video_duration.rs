@@ -62,8 +62,8 @@ impl LocalTool for GetVideoDuration {
         Vec::new()
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Measured> {
-        let facts = app.media.facts(&self.video_url).await?;
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Measured> {
+        let facts = app.media.of(&context.caller).facts(&self.video_url).await?;
         let duration = if facts.has_video {
             facts.duration
         } else {

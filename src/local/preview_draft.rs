@@ -79,7 +79,7 @@ impl LocalTool for PreviewDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Preview> {
-        let script = local::script(app, self.draft_id.as_str(), context.cancel.clone()).await?;
+        let script = local::script(app, self.draft_id.as_str(), context).await?;
         let row = app.journal.find(&self.draft_id)?;
         let name = row.map(|row| row.name).filter(|name| !name.is_empty());
         let title = name.unwrap_or_else(|| self.draft_id.to_string());

@@ -103,7 +103,7 @@ impl ValidateDraft {
             }
             (_, Some(id)) => {
                 let Some(row) = app.journal.find(id)? else {
-                    return Err(app.journal.unknown(id));
+                    return Err(crate::journal::unknown(id));
                 };
                 row.saved_to.map(PathBuf::from).ok_or_else(|| {
                     Error::conflict(format!("draft {id} has not been saved to this machine yet"))

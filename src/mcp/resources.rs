@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
-use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
-use crate::exec::App;
+use crate::exec::{App, Context};
 use crate::local;
 
 const SCHEME: &str = "draft://";
@@ -48,13 +47,13 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 pub(super) async fn read(
     app: &Arc<App>,
     uri: &str,
-    cancel: CancellationToken,
+    context: &Context,
 ) -> Result<ReadResourceResult> {
     let id = uri.strip_prefix(SCHEME).ok_or_else(|| {
         Error::not_found(format!("there is no resource \"{uri}\""))
             .hint("drafts are `draft://DRAFT_ID`")
     })?;
-    let script = local::script(app, id, cancel).await?;
+    let script = local::script(app, id, context).await?;
     let contents = ResourceContents::text(script, uri).with_mime_type("application/json");
     Ok(ReadResourceResult::new(vec![contents]))
 }

@@ -6,7 +6,7 @@ mod remote;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -16,8 +16,8 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use super::access::refused_host;
-use super::{Access, Limits, timed_out, too_large};
+use super::{Limits, timed_out, too_large};
+use crate::caller::{Access, refused_host};
 use crate::error::{Error, Kind, Result};
 
 use dead::DeadHosts;
@@ -26,18 +26,48 @@ pub(super) use remote::facts;
 /// The longest that a server's `Retry-After` is kept to: callers wait for this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// One client for all media, made at its first use; clones share it.
+/// More kinds of access than there are clients kept for.
+const MOST_CLIENTS: usize = 16;
+
+/// The HTTP clients, one for each access: a connection that one caller had opened must not serve another who may not
+/// open it.
+#[derive(Default)]
+pub(super) struct Clients(Mutex<Vec<Http>>);
+
+impl Clients {
+    pub(super) fn of(&self, limits: &Limits, access: &Arc<Access>) -> Http {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |http: &&Http| Arc::ptr_eq(&http.access, access) || http.access == *access;
+        if let Some(http) = kept.iter().find(same) {
+            return http.clone();
+        }
+        if kept.len() >= MOST_CLIENTS {
+            kept.remove(0);
+        }
+        let http = Http {
+            limits: limits.clone(),
+            access: Arc::clone(access),
+            clients: Arc::default(),
+            dead: Arc::default(),
+            arrived: None,
+        };
+        kept.push(http.clone());
+        http
+    }
+}
+
+/// The client of one access, made at its first use; clones share it.
 #[derive(Clone)]
 pub(super) struct Http {
     limits: Limits,
     access: Arc<Access>,
-    clients: Arc<OnceLock<Result<Clients>>>,
+    clients: Arc<OnceLock<Result<Pair>>>,
     dead: Arc<DeadHosts>,
     /// Where the bytes of bodies are counted.
     arrived: Option<Arc<AtomicU64>>,
 }
 
-struct Clients {
+struct Pair {
     /// With the system's proxy, if there is one.
     outside: Client,
     /// Without: for this machine, and wherever addresses have to be checked before connecting.
@@ -77,16 +107,6 @@ pub(super) struct Part<'a> {
 }
 
 impl Http {
-    pub(crate) fn new(limits: Limits, access: Arc<Access>) -> Self {
-        Self {
-            limits,
-            access,
-            clients: Arc::default(),
-            dead: Arc::default(),
-            arrived: None,
-        }
-    }
-
     /// The same client, whose bytes are counted there.
     pub(crate) fn counting(&self, arrived: Option<Arc<AtomicU64>>) -> Self {
         Self {
@@ -378,7 +398,7 @@ impl Tries {
     }
 }
 
-fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Clients> {
+fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
     // Whoever comes first installs it; it is the same one everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -389,7 +409,7 @@ fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Clients> {
             .dns_resolver(Arc::new(Resolver(Arc::clone(access))))
     };
     let failed = |error| Error::internal("no HTTP client could be made").source(error);
-    Ok(Clients {
+    Ok(Pair {
         outside: builder().build().map_err(failed)?,
         direct: builder().no_proxy().build().map_err(failed)?,
     })

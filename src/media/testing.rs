@@ -1,5 +1,4 @@
-//! For the tests of this room: the shared fixtures, media made by `ffmpeg`, and a media server with
-//! every fault.
+//! For the tests of media: files made by `ffmpeg`, and a media server with every fault.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,20 +13,6 @@ use tokio::task::JoinSet;
 
 use super::reader::{Guard, Memory, Reader};
 use super::{Limits, probe};
-
-/// The fixtures beside the repository, if they are there.
-pub(super) fn fixtures() -> Option<PathBuf> {
-    let shared = std::env::var_os("CAPCUT_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let folder = shared.join("capcut-api/media");
-    if folder.join("manifest.json").is_file() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no fixtures in {}", folder.display());
-    None
-}
 
 pub(super) fn has_ffmpeg() -> bool {
     let found = ["ffmpeg", "ffprobe"].iter().all(|program| {

@@ -1,16 +1,16 @@
 //! What media look like to whoever asks, and how fetching fails.
 
-use super::testing::fixtures;
 use super::*;
+use crate::golden;
 
 fn media() -> Media {
-    Media::new(Limits::default(), Access::user())
+    MediaStore::new(Limits::default()).of(&Caller::user())
 }
 
 /// The reference API's own measurements, to the microsecond.
 #[tokio::test]
 async fn facts_agree_with_the_reference() {
-    let Some(folder) = fixtures() else { return };
+    let folder = golden::media();
     let text = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
     let media = media();

@@ -245,7 +245,7 @@ impl Tool for AddAudio {
                 &self.audio_url,
                 MediaKind::Audio,
                 end.is_some(),
-                strict,
+                &call.caller,
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;

@@ -367,7 +367,6 @@ impl Tool for AddImage {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let strict = engine::is_strict(call);
         let canvas = engine.canvas(self.target())?;
         let target = lengths::span(self.start, self.end)?;
         let animations = self.animations(canvas.edition, target.duration)?;
@@ -376,7 +375,13 @@ impl Tool for AddImage {
         let blur = parts::blur(self.background_blur)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
         let looked = engine
-            .look("image_url", &self.image_url, MediaKind::Photo, true, strict)
+            .look(
+                "image_url",
+                &self.image_url,
+                MediaKind::Photo,
+                true,
+                &call.caller,
+            )
             .await?;
         let known = looked.known;
         let size = (known.read && known.width > 0)

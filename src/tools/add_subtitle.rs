@@ -20,7 +20,7 @@ use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::tools::add_text::background_style;
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, Caller, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
@@ -186,9 +186,9 @@ impl AddSubtitle {
     }
 
     /// The subtitles as text, wherever they are.
-    async fn subtitles(&self, engine: &Engine) -> Result<String> {
+    async fn subtitles(&self, engine: &Engine, caller: &Caller) -> Result<String> {
         if let Some(srt) = self.elsewhere() {
-            let bytes = parts::of("srt", engine.media().text(srt, MAX_BYTES).await)?;
+            let bytes = parts::of("srt", engine.media(caller).text(srt, MAX_BYTES).await)?;
             return Ok(subtitle::decode(&bytes));
         }
         Ok(subtitle::inline(&self.srt).into_owned())
@@ -323,7 +323,7 @@ impl Tool for AddSubtitle {
         );
         let offset =
             Micros::from_seconds_truncated(parts::finite("time_offset", self.time_offset)?);
-        let text = self.subtitles(engine).await?;
+        let text = self.subtitles(engine, &call.caller).await?;
         let read = if engine::is_strict(call) {
             subtitle::parse(&text)
         } else {

@@ -284,7 +284,7 @@ impl Tool for AddVideo {
                 &self.video_url,
                 MediaKind::Video,
                 wish.end.is_some(),
-                strict,
+                &call.caller,
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Video)?;

@@ -108,7 +108,7 @@ macro_rules! lists {
                 let all: fn(Edition) -> Vec<Value> = $all;
                 let all = all(engine.edition());
                 // The API has no pages.
-                Ok(match call.manner {
+                Ok(match call.caller.manner {
                     Manner::Strict => page(all, self.limit, self.offset),
                     Manner::Api => page(all, u64::MAX, 0),
                 })

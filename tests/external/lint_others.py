@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks `capcut-mcp lint` with drafts that other programs make.
 
-    tests/external/lint_others.py target/debug/capcut-mcp examples/media [RECORDINGS]
+    tests/external/lint_others.py target/debug/capcut-mcp examples/media
 
-pyCapCut, pyJianYingDraft and `capcut compile` make a draft each, and RECORDINGS has folders that the reference server
+pyCapCut, pyJianYingDraft and `capcut compile` make a draft each, and `tests/golden` has folders that the reference server
 wrote. Our lint must find what each is known to lack and
 nothing that it does not; `--fix` must mend it so that the second run changes nothing; the libraries must still read
 the same segments and texts; `capcut lint` must not find more in it than before, and no warning that is not its own.
@@ -19,8 +19,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 SECOND = 1_000_000
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 
 
 def run(*command):
@@ -74,9 +76,13 @@ def with_capcut_cli(drafts, name, media):
     capcut("compile", file, "--out", drafts / name, "--template", "bundled")
 
 
-def with_recording(recording, media, folder):
+def recordings():
+    with zipfile.ZipFile(GOLDEN / "recorded.zip") as archive, archive.open("saved.jsonl") as lines:
+        return {line["name"]: line["recording"] for line in map(json.loads, lines)}
+
+
+def with_recording(recorded, media, folder):
     """The folder that the server wrote, with the media that it was given."""
-    recorded = json.loads(recording.read_text(encoding="utf-8"))
     by_size = {file.stat().st_size: file for file in media.iterdir() if file.is_file()}
     for entry in recorded["tree"]:
         to = folder / entry["path"]
@@ -173,13 +179,10 @@ def main():
         check(executable, drafts, "by pyjianyingdraft", libraries, readers)
         with_capcut_cli(drafts, "by capcut-cli", media)
         check(executable, drafts, "by capcut-cli", {"markers-missing", "parts-missing"}, readers)
-        recordings = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
-        found = sorted((recordings / "saved").glob("*.json")) if recordings else []
-        assert found or not recordings, f"no recordings in {recordings}"
-        for recording in found:
-            with_recording(recording, recordings / "media", drafts / recording.stem)
+        for name, recording in recordings().items():
+            with_recording(recording, GOLDEN / "media", drafts / name)
             lacks = {"markers-stale", "template-device", "media-moved", "media-unlisted", "dangling-reference", "unregistered"}
-            check(executable, drafts, recording.stem, lacks, readers)
+            check(executable, drafts, name, lacks, readers)
     finally:
         shutil.rmtree(work)
     print("lint agrees with the readers of others")

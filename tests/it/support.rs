@@ -40,19 +40,6 @@ pub(crate) fn media(name: &str) -> PathBuf {
     path
 }
 
-/// The folder of recordings beside the repository (or `CAPCUT_SHARED`); says so on stderr when it is absent.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let path = std::env::var_os("CAPCUT_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    if path.join("capcut-api").is_dir() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: no recordings at {}", path.display());
-    None
-}
-
 /// An address at which nothing listens: systems hand out no ports that low.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
 

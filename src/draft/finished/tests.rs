@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::golden;
 
 fn markers(empty: &Map<String, Value>) -> Markers<'_> {
     Markers {
@@ -129,24 +130,12 @@ fn check(name: &str, working: &Value) {
 
 #[test]
 fn every_recorded_draft_becomes_a_sound_document() {
-    let shared = std::env::var("CAPCUT_SHARED")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
-    let golden = std::path::Path::new(&shared).join("capcut-api/golden");
-    let Ok(entries) = std::fs::read_dir(&golden) else {
-        eprintln!("skipped: no {}", golden.display());
-        return;
-    };
     let mut count = 0;
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
-        let recording: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (name, recording) in golden::recordings(golden::Part::Cases) {
         let mut found = Vec::new();
         documents(&recording, &mut found);
         for working in found {
-            check(&path.file_name().unwrap().to_string_lossy(), &working);
+            check(&name, &working);
             count += 1;
         }
     }

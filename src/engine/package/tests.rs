@@ -7,10 +7,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::*;
+use crate::caller::Caller;
 use crate::draft::finished::shapes::shape;
 use crate::lint::paths::TOKEN;
 use crate::lint::{self, Severity};
-use crate::media::{Access, Limits};
+use crate::media::{Limits, MediaStore};
 
 /// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
 struct Sources {
@@ -198,7 +199,7 @@ fn subject(working: &Value) -> Subject {
 }
 
 async fn save_it(working: &Value, request: &SaveRequest) -> Result<Saved> {
-    let media = Media::new(Limits::default(), Access::user());
+    let media = MediaStore::new(Limits::default()).of(&Caller::user());
     save_document(subject(working), request, &media, &Arc::default(), &|_| {}).await
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::{Severity, worst};
 use super::*;
 use crate::error::Kind;
+use crate::golden;
 use crate::units::Edition;
 
 fn set_age(file: &Path, seconds: u64) {
@@ -380,24 +381,9 @@ impl Made {
     }
 }
 
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("CAPCUT_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    if !path.exists() {
-        eprintln!("skipped: there is no {}", path.display());
-        return None;
-    }
-    Some(path)
-}
-
 #[test]
 fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
-    let Some(reference) = shared("reference-draft") else {
-        return;
-    };
+    let reference = golden::folder().join("capcut-9.1");
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("ref_tok");
     fs::create_dir(&folder).unwrap();
@@ -481,31 +467,16 @@ fn write_recorded(recorded: &Value, root: &Path, media: &Path) -> PathBuf {
 
 #[test]
 fn recorded_folders_of_the_reference_server_lack_what_is_known_and_are_mended() {
-    let Some(saved) = shared("capcut-api/saved") else {
-        return;
-    };
-    let Some(media) = shared("capcut-api/media") else {
-        return;
-    };
     let mut count = 0;
-    for file in fs::read_dir(saved)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-    {
-        if file.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
+    for (name, recorded) in golden::recordings(golden::Part::Saved) {
         count += 1;
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         let root = tempfile::tempdir().unwrap();
         fs::write(
             root.path().join("root_meta_info.json"),
             r#"{"all_draft_store": [], "draft_ids": 0}"#,
         )
         .unwrap();
-        let folder = write_recorded(&recorded, root.path(), &media);
+        let folder = write_recorded(&recorded, root.path(), &golden::media());
         let data = tempfile::tempdir().unwrap();
         let options = Options::new(data.path(), None);
         let problems = lint(&folder, &options).unwrap();

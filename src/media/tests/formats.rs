@@ -5,8 +5,9 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use super::super::probe::Fault;
-use super::super::testing::{Server, ffmpeg, fixtures, has_ffmpeg, probe_bytes};
+use super::super::testing::{Server, ffmpeg, has_ffmpeg, probe_bytes};
 use super::*;
+use crate::golden;
 
 const VIDEO: &str = "-f lavfi -i testsrc=size=128x72:rate=30:duration=2.2";
 const SOUND: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2.3";
@@ -401,15 +402,13 @@ async fn covers_are_no_video() {
     }
 }
 
-/// Files to break: the fixtures, and those that `ffmpeg` makes.
+/// Files to break: those of the recordings, and those that `ffmpeg` makes.
 fn all_files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    if let Some(folder) = fixtures() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            files.push((name, std::fs::read(path).unwrap()));
-        }
+    for entry in std::fs::read_dir(golden::media()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        files.push((name, std::fs::read(path).unwrap()));
     }
     for (name, bytes) in made().into_iter().flatten() {
         files.push(((*name).to_owned(), bytes.clone()));

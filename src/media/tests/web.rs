@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::super::testing::{Server, fixtures};
+use super::super::testing::Server;
 use super::*;
+use crate::caller::{From, Manner};
+use crate::golden;
 
 fn quick() -> Limits {
     Limits {
@@ -40,19 +42,28 @@ struct Web {
     folder: tempfile::TempDir,
 }
 
+/// A client on this machine, and one elsewhere.
+fn local() -> Caller {
+    Caller::client(Manner::Api, From::Here, &Arc::default())
+}
+
+fn network() -> Caller {
+    Caller::client(Manner::Api, From::Network, &Arc::default())
+}
+
 impl Web {
     async fn new() -> Self {
-        Self::with(quick(), Access::user()).await
+        Self::with(quick(), Caller::user()).await
     }
 
-    async fn with(limits: Limits, access: Access) -> Self {
+    async fn with(limits: Limits, caller: Caller) -> Self {
         let mut tasks = JoinSet::new();
         let server = Server::start(&mut tasks).await;
         server.add("a.wav", wave(80_000));
         Self {
             _tasks: tasks,
             server,
-            media: Media::new(limits, access),
+            media: MediaStore::new(limits).of(&caller),
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -94,7 +105,7 @@ async fn every_way_to_serve_a_file_gives_its_facts_and_the_file() {
         "500-once",
         "429-once",
     ] {
-        let web = Web::with(quick(), Access::network([], [])).await;
+        let web = Web::with(quick(), local()).await;
         let facts = web
             .facts(way, "a.wav")
             .await
@@ -255,7 +266,7 @@ async fn names_may_hold_anything() {
 
 #[tokio::test]
 async fn a_large_remote_file_takes_few_requests() {
-    let Some(folder) = fixtures() else { return };
+    let folder = golden::media();
     let web = Web::new().await;
     for (name, requests) in [
         ("clip_a.mp4", 1),
@@ -342,7 +353,7 @@ async fn a_caller_that_leaves_does_not_take_the_others_along() {
 
 #[tokio::test]
 async fn no_network_caller_reaches_what_is_not_public() {
-    let web = Web::with(quick(), Access::network([], [])).await;
+    let web = Web::with(quick(), local()).await;
     for to in [
         "http://169.254.169.254/latest/meta-data/",
         "http://10.0.0.1/a.wav",
@@ -381,21 +392,53 @@ async fn no_network_caller_reaches_what_is_not_public() {
 }
 
 #[tokio::test]
+async fn what_one_caller_fetched_is_not_told_to_another_who_may_not() {
+    let mut tasks = JoinSet::new();
+    let server = Server::start(&mut tasks).await;
+    server.add("a.wav", wave(80_000));
+    let url = server.url("plain", "a.wav");
+    let store = MediaStore::new(quick());
+    let to = tempfile::tempdir().unwrap();
+    let to = to.path().join("a.wav");
+    for caller in [Caller::user(), local()] {
+        assert!(store.of(&caller).facts(&url).await.is_ok(), "{caller:?}");
+    }
+    let named = url.replace("127.0.0.1", "localhost");
+    assert!(store.of(&Caller::user()).facts(&named).await.is_ok());
+    for url in [url, named] {
+        let refused = store.of(&network());
+        for error in [
+            refused.facts(&url).await.unwrap_err(),
+            refused.fetch(&url, &to, &|_, _| {}).await.unwrap_err(),
+            refused.text(&url, 1 << 20).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind, Kind::InvalidArgument, "{url}: {error}");
+            assert!(error.to_string().contains("--allow-host"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_leads_inside_is_refused_when_it_is_looked_up() {
     use std::net::{IpAddr, SocketAddr};
-    let access = Access::network([], []);
+    let caller = local();
     let inside = SocketAddr::new(IpAddr::from([10, 0, 0, 7]), 80);
     let outside = SocketAddr::new(IpAddr::from([8, 8, 8, 8]), 80);
-    assert!(access.addresses("rebind.example", [inside]).is_empty());
+    assert!(
+        caller
+            .access
+            .addresses("rebind.example", [inside])
+            .is_empty()
+    );
     assert_eq!(
-        access.addresses("rebind.example", [inside, outside]),
+        caller.access.addresses("rebind.example", [inside, outside]),
         [outside]
     );
 }
 
 #[tokio::test]
 async fn an_unreachable_host_is_told_from_a_missing_file() {
-    let media = Media::new(quick(), Access::user());
+    let media = MediaStore::new(quick()).of(&Caller::user());
     // Systems hand out no ports that low, so nobody listens there.
     let error = media
         .facts("http://127.0.0.1:1/a.mp4?k=1")
@@ -417,7 +460,7 @@ async fn limits_of_size_hold() {
             max_bytes: 100_000,
             ..quick()
         },
-        Access::user(),
+        Caller::user(),
     )
     .await;
     for way in ["plain", "no-length", "ranges"] {
@@ -452,7 +495,7 @@ async fn a_probe_ends_in_time() {
             min_speed_window_s: 30,
             ..quick()
         },
-        Access::user(),
+        Caller::user(),
     )
     .await;
     web.server.add(
@@ -503,13 +546,11 @@ async fn local_files_are_linked_or_copied_whole() {
     std::fs::create_dir(folder.path().join("out")).unwrap();
     std::fs::write(&from, wave(8000)).unwrap();
     for hard_links in [true, false] {
-        let media = Media::new(
-            Limits {
-                hard_links,
-                ..quick()
-            },
-            Access::user(),
-        );
+        let media = MediaStore::new(Limits {
+            hard_links,
+            ..quick()
+        })
+        .of(&Caller::user());
         for _ in 0..2 {
             let fetched = media
                 .fetch(from.to_str().unwrap(), &to, &|_, _| {})
@@ -533,7 +574,7 @@ async fn local_files_are_linked_or_copied_whole() {
         std::fs::remove_file(&to).unwrap();
     }
     // Cut off, gone, a folder: nothing of it arrives.
-    let media = Media::new(quick(), Access::user());
+    let media = MediaStore::new(quick()).of(&Caller::user());
     std::fs::write(&from, &wave(8000)[..9000]).unwrap();
     for source in [
         from.clone(),

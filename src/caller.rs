@@ -1,0 +1,508 @@
+//! Who makes a call, and what that call may read, fetch and write.
+//!
+//! A [`Caller`] travels with every call. Whatever reads a file, opens a connection to a media host or writes into a
+//! folder on behalf of a call asks its caller; nothing is decided by the process or by the style of the call.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use reqwest::Url;
+
+use crate::error::{Error, Result};
+
+/// How a caller is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// MCP and command line: aliases, mending, all problems in one error, unknown names refused.
+    Strict,
+    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
+    Api,
+}
+
+/// Who makes a call; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub manner: Manner,
+    pub access: Arc<Access>,
+}
+
+impl Caller {
+    /// The user of this process, over stdio or at a shell: may do whatever the user may.
+    pub(crate) fn user() -> Self {
+        static ACCESS: LazyLock<Arc<Access>> = LazyLock::new(|| Arc::new(Access(None)));
+        Self {
+            manner: Manner::Strict,
+            access: Arc::clone(&ACCESS),
+        }
+    }
+
+    /// A client of a listener.
+    pub(crate) fn client(manner: Manner, from: From, allowed: &Arc<Allowed>) -> Self {
+        let rules = Rules {
+            from,
+            allowed: Arc::clone(allowed),
+        };
+        Self {
+            manner,
+            access: Arc::new(Access(Some(rules))),
+        }
+    }
+
+    /// The same caller, read in another way: calls of a journal are carried out again as they were accepted.
+    pub(crate) fn in_manner(&self, manner: Manner) -> Self {
+        Self {
+            manner,
+            access: Arc::clone(&self.access),
+        }
+    }
+
+    /// Whether the ids and names of drafts that this caller did not name may be told to it.
+    pub(crate) fn sees_other_drafts(&self) -> bool {
+        self.access.is_open()
+    }
+
+    /// Whether its calls wait for a slot in a full lane; others are told at once to come back later.
+    pub(crate) fn waits_for_slots(&self) -> bool {
+        self.manner == Manner::Strict
+    }
+}
+
+/// Where a client of a listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// On this machine, without a proxy in between.
+    Here,
+    /// Anywhere else.
+    Network,
+}
+
+/// What the clients of a listener may reach besides public hosts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Hosts that media may come from, wherever their addresses lie; `*.lan` stands for all names below it.
+    hosts: Vec<String>,
+    /// Folders that files may be read from and drafts be saved into.
+    folders: Vec<PathBuf>,
+}
+
+impl Allowed {
+    pub(crate) fn new(
+        hosts: impl IntoIterator<Item = String>,
+        folders: impl IntoIterator<Item = PathBuf>,
+    ) -> Self {
+        let host = |host: String| host.trim().trim_matches(['[', ']']).to_ascii_lowercase();
+        Self {
+            hosts: hosts.into_iter().map(host).collect(),
+            folders: folders.into_iter().collect(),
+        }
+    }
+
+    fn names(&self, host: &str) -> bool {
+        let host = host
+            .trim_matches(['[', ']'])
+            .trim_end_matches('.')
+            .to_ascii_lowercase();
+        self.hosts
+            .iter()
+            .any(|allowed| match allowed.strip_prefix('*') {
+                Some(end) => end.starts_with('.') && host.ends_with(end),
+                None => *allowed == host,
+            })
+    }
+
+    /// Which folders are allowed, as the way out of an error.
+    fn folders_hint(&self) -> String {
+        if self.folders.is_empty() {
+            return "the server allows no folder: start it with `--allow-dir FOLDER`".to_owned();
+        }
+        let folders: Vec<_> = self
+            .folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        format!("allowed with `--allow-dir`: {}", folders.join(", "))
+    }
+}
+
+/// What a caller may make this program read, fetch and write. Without rules: whatever the user may.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Access(Option<Rules>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Rules {
+    from: From,
+    allowed: Arc<Allowed>,
+}
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// The caller may not; the hint says which folders it may read.
+    Refused { hint: String },
+    /// The caller may, and it failed.
+    Failed(std::io::Error),
+}
+
+impl Access {
+    /// Everything is allowed, so that nothing needs to be looked at.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What was fetched for one access may be given to another whose key is the same.
+    pub(crate) fn fetch_key(&self) -> String {
+        match &self.0 {
+            None => String::new(),
+            Some(rules) => format!("{:?} {:?}", rules.from, rules.allowed.hosts),
+        }
+    }
+
+    /// The real place of a file or folder, if it may be read.
+    pub(crate) async fn file(&self, path: &Path) -> std::result::Result<PathBuf, Unread> {
+        let real = tokio::fs::canonicalize(path).await;
+        let Some(Rules { allowed, .. }) = &self.0 else {
+            return real.map_err(Unread::Failed);
+        };
+        for folder in &allowed.folders {
+            let Ok(folder_real) = tokio::fs::canonicalize(folder).await else {
+                continue;
+            };
+            match &real {
+                Ok(real) if real.starts_with(&folder_real) => return Ok(real.clone()),
+                // Whether a file exists is told only of the folders that may be read.
+                Err(error)
+                    if !path.components().any(|part| part.as_os_str() == "..")
+                        && parent_within(path, &folder_real).await =>
+                {
+                    return Err(Unread::Failed(error.kind().into()));
+                }
+                _ => {}
+            }
+        }
+        let hint = allowed.folders_hint();
+        Err(Unread::Refused { hint })
+    }
+
+    /// Refuses a folder that this caller may not have anything written into; one that does not exist is judged by
+    /// the nearest folder above it that does.
+    pub(crate) fn may_write(&self, folder: &Path) -> Result<()> {
+        let Some(Rules { allowed, .. }) = &self.0 else {
+            return Ok(());
+        };
+        let real = folder
+            .ancestors()
+            .take_while(|part| !part.as_os_str().is_empty())
+            .find_map(|part| part.canonicalize().ok());
+        let is_below = !folder
+            .components()
+            .any(|part| part == std::path::Component::ParentDir);
+        let within = real.filter(|_| is_below).is_some_and(|real| {
+            let mut folders = allowed.folders.iter();
+            folders.any(|folder| folder.canonicalize().is_ok_and(|it| real.starts_with(it)))
+        });
+        if within {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{} may not be written: it is not in a folder that the server allows",
+            folder.display()
+        ))
+        .hint(allowed.folders_hint()))
+    }
+
+    /// Refuses an address whose host is a number that may not be asked. Names are looked at when
+    /// they are resolved, by [`Access::addresses`].
+    pub(crate) fn url(&self, url: &Url, shown: &str) -> Result<()> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Error::invalid(format!(
+                "{shown} leads to a `{}` address",
+                url.scheme()
+            )));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+            return Ok(());
+        };
+        if self.addresses(host, [address]).is_empty() {
+            return Err(refused_host(shown, host));
+        }
+        Ok(())
+    }
+
+    /// Those of a host's addresses that may be connected to.
+    pub(crate) fn addresses<A: AsIp>(
+        &self,
+        host: &str,
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Vec<A> {
+        let may = |ip: IpAddr| {
+            self.0.as_ref().is_none_or(|Rules { from, allowed }| {
+                is_public(ip)
+                    || (*from == From::Here && ip.is_loopback())
+                    || allowed.names(host)
+                    || allowed.names(&ip.to_string())
+            })
+        };
+        addresses
+            .into_iter()
+            .filter(|address| may(address.ip()))
+            .collect()
+    }
+}
+
+/// An address, with or without a port.
+pub(crate) trait AsIp {
+    fn ip(&self) -> IpAddr;
+}
+
+impl AsIp for IpAddr {
+    fn ip(&self) -> IpAddr {
+        *self
+    }
+}
+
+impl AsIp for std::net::SocketAddr {
+    fn ip(&self) -> IpAddr {
+        std::net::SocketAddr::ip(self)
+    }
+}
+
+pub(crate) fn refused_host(shown: &str, host: &str) -> Error {
+    Error::invalid(format!(
+        "{shown} may not be read: {host} is not a public host"
+    ))
+    .hint(format!(
+        "start the server with `--allow-host {host}` if media may come from there"
+    ))
+}
+
+async fn parent_within(path: &Path, folder: &Path) -> bool {
+    match path.parent() {
+        Some(parent) => tokio::fs::canonicalize(parent)
+            .await
+            .is_ok_and(|parent| parent.starts_with(folder)),
+        None => false,
+    }
+}
+
+/// Reachable from anywhere, so nothing that only this machine's network is trusted with.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || a == 0
+        || a >= 224
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (18..20).contains(&b)))
+}
+
+/// Only global unicast; addresses that carry an IPv4 address are as public as that one.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let v4 = |high: u16, low: u16| {
+        is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
+        // Teredo, benchmarks and ORCHID.
+        [0x2001, second, ..] if second < 0x0200 => false,
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..0x1000, ..] => false,
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(from: From, hosts: &[&str], folders: &[&Path]) -> Arc<Access> {
+        let allowed = Allowed::new(
+            hosts.iter().map(|host| (*host).to_owned()),
+            folders.iter().map(|folder| (*folder).to_owned()),
+        );
+        Caller::client(Manner::Api, from, &Arc::new(allowed)).access
+    }
+
+    fn may(access: &Access, ip: &str) -> bool {
+        let found = access.addresses("some.host", [ip.parse::<IpAddr>().unwrap()]);
+        !found.is_empty()
+    }
+
+    #[test]
+    fn loopback_is_open_to_this_machine_and_closed_to_the_network() {
+        let (here, network) = (
+            access(From::Here, &[], &[]),
+            access(From::Network, &[], &[]),
+        );
+        let named = access(From::Network, &["127.0.0.1", "[::1]", "10.0.0.1"], &[]);
+        for (ip, by_name) in [("127.0.0.1", true), ("127.8.8.8", false), ("::1", true)] {
+            assert!(may(&here, ip), "{ip}");
+            assert!(!may(&network, ip), "{ip}");
+            assert_eq!(may(&named, ip), by_name, "{ip}");
+            assert!(may(&Caller::user().access, ip), "{ip}");
+        }
+        assert!(!may(&here, "10.0.0.1") && may(&named, "10.0.0.1"));
+        assert!(!may(&network, "::ffff:127.0.0.1"));
+        assert_ne!(here.fetch_key(), network.fetch_key());
+        assert_ne!(network.fetch_key(), named.fetch_key());
+    }
+
+    #[test]
+    fn only_public_addresses_are_open_to_clients() {
+        let access = access(From::Network, &[], &[]);
+        let may = |ip: &str| may(&access, ip);
+        for ip in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+            "100.128.0.1",
+        ] {
+            assert!(may(ip), "{ip}");
+        }
+        for ip in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "100.100.100.200",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.0.192",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "2001:db8::1",
+            "::10.0.0.1",
+            "2001:0:1::1",
+            "64:ff9b:1::1",
+        ] {
+            assert!(!may(ip), "{ip}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_addresses_are_seen_through() {
+        let access = access(From::Here, &["nas.lan", "*.internal", "10.1.2.3"], &[]);
+        let may = |url: &str| access.url(&Url::parse(url).unwrap(), url).is_ok();
+        for url in [
+            "http://169.254.169.254/",
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://10.0.0.1:80/",
+            "http://0/",
+            "http://[fe80::1]/",
+            "file:///etc/passwd",
+        ] {
+            assert!(!may(url), "{url}");
+        }
+        for url in [
+            "http://8.8.8.8/",
+            "http://127.0.0.1:9000/",
+            "http://[::1]/",
+            "http://10.1.2.3/",
+            "http://example.com/",
+        ] {
+            assert!(may(url), "{url}");
+        }
+        let private = [IpAddr::from([10, 0, 0, 9])];
+        for (host, allowed) in [
+            ("NAS.lan", true),
+            ("nas.lan.", true),
+            ("a.internal", true),
+            ("internal", false),
+            ("other.lan", false),
+            ("evilnas.lan", false),
+        ] {
+            assert_eq!(
+                !access.addresses(host, private).is_empty(),
+                allowed,
+                "{host}"
+            );
+        }
+        assert!(
+            Caller::user()
+                .access
+                .url(&Url::parse("http://10.0.0.1/").unwrap(), "x")
+                .is_ok()
+        );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn files_outside_the_allowed_folders_are_out_of_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        let secret = folder.path().join("secret");
+        std::fs::create_dir_all(&open).unwrap();
+        std::fs::create_dir_all(&secret).unwrap();
+        std::fs::write(open.join("a"), "a").unwrap();
+        std::fs::write(secret.join("b"), "b").unwrap();
+        std::os::unix::fs::symlink(secret.join("b"), open.join("link")).unwrap();
+        std::os::unix::fs::symlink(&secret, open.join("folder")).unwrap();
+        let access = access(From::Here, &[], &[&open]);
+        assert!(access.file(&open.join("a")).await.is_ok());
+        assert!(access.file(&secret.join("../open/a")).await.is_ok());
+        for path in [
+            secret.join("b"),
+            open.join("../secret/b"),
+            open.join("link"),
+            open.join("folder/b"),
+            secret.join("missing"),
+            open.join("../secret/missing"),
+            open.join("folder/missing"),
+            PathBuf::from("/etc/passwd"),
+        ] {
+            let refused = access.file(&path).await;
+            assert!(
+                matches!(refused, Err(Unread::Refused { .. })),
+                "{}",
+                path.display()
+            );
+        }
+        let missing = access.file(&open.join("missing")).await;
+        assert!(matches!(missing, Err(Unread::Failed(_))));
+        assert!(Caller::user().access.file(&secret.join("b")).await.is_ok());
+        let none = super::tests::access(From::Here, &[], &[]);
+        assert!(none.file(&open.join("a")).await.is_err());
+        for (folder, may) in [
+            (open.clone(), true),
+            (open.join("new/below"), true),
+            (open.join("folder"), false),
+            (open.join("new/../../secret"), false),
+            (secret.clone(), false),
+            (PathBuf::from("relative"), false),
+        ] {
+            let shown = folder.display();
+            assert_eq!(access.may_write(&folder).is_ok(), may, "{shown}");
+            assert!(none.may_write(&folder).is_err(), "{shown}");
+            assert!(Caller::user().access.may_write(&folder).is_ok(), "{shown}");
+        }
+    }
+}
