@@ -1,5 +1,6 @@
 //! Argument types that several tools share, and how loose arguments become right ones.
 
+pub(crate) mod lenient;
 pub(crate) mod mend;
 pub(crate) mod position;
 pub(crate) mod reply;
@@ -244,9 +245,11 @@ pub(crate) fn loose_low<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f6
 /// A canvas side of a new draft, which the API does not look at where the draft exists: what is no number is
 /// told when it is needed.
 pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Value::deserialize(deserializer)?
-        .as_f64()
-        .unwrap_or(f64::NAN))
+    match Value::deserialize(deserializer)? {
+        Value::Null => Err(D::Error::custom("a number of pixels is wanted, not null")),
+        Value::String(text) => Ok(text.trim().parse().unwrap_or(f64::NAN)),
+        value => Ok(value.as_f64().unwrap_or(f64::NAN)),
+    }
 }
 
 /// On or off as the API's whole numbers: `true`, `1`, `"1"`.

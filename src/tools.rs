@@ -30,6 +30,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{self, Checked};
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
 use crate::draft::ids::DraftId;
@@ -136,6 +137,8 @@ pub(crate) trait Tool:
     const HINTS: Hints;
     /// Names and notations that people use for the arguments of this tool (strict callers only).
     const COMFORT: &'static [Comfort] = &[];
+    /// The arguments whose type matters to the reference API (HTTP only).
+    const CHECKED: &'static [Checked] = &[];
     /// How the reference API says what is wrong.
     const TEXTS: Texts = Texts::NONE;
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
@@ -410,8 +413,14 @@ fn typed_or_told<T: DeserializeOwned>(call: &Call) -> Result<T> {
     })
 }
 
-fn decode_routed<T: Tool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
-    let tool: T = typed(&call)?;
+fn decode_routed<T: Tool>(spec: &'static Spec, mut call: Call) -> Result<Box<dyn Request>> {
+    let tool: T = match call.caller.manner {
+        Manner::Strict => typed(&call)?,
+        Manner::Api => match T::deserialize(&call.arguments) {
+            Ok(tool) => tool,
+            Err(_) => lenient::read(&mut call.arguments, T::CHECKED)?,
+        },
+    };
     if call.caller.manner == Manner::Strict {
         let faults = tool.faults();
         if !faults.is_empty() {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, default};
@@ -182,6 +183,14 @@ impl Tool for AddAudio {
         Comfort::Alias("source_end", "end"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("audio_effect", "effect_type"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("start"),
+        always("end"),
+        always("duration"),
+        always("speed"),
+        always("target_start"),
+        always("effect_params"),
     ];
     const TEXTS: Texts = Texts {
         required: &["audio_url"],

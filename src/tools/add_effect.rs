@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, default};
@@ -109,6 +110,14 @@ impl Tool for AddEffect {
         Comfort::Alias("end_time", "end"),
         Comfort::Alias("category", "effect_category"),
         Comfort::Alias("effect_params", "params"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("start"),
+        always("end"),
+        always("effect_type"),
+        always("effect_category"),
+        always("params"),
+        always("track_name"),
     ];
     const TEXTS: Texts = Texts {
         required: &["effect_type"],

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always, beside};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
@@ -294,6 +295,23 @@ impl Tool for AddImage {
         Comfort::Alias("target_start", "start"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("transition_type", "transition"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("start"),
+        always("end"),
+        always("track_name"),
+        always("relative_index"),
+        always("background_blur"),
+        beside("transition_duration", "transition"),
+        beside("intro_animation_duration", "intro_animation"),
+        beside("outro_animation_duration", "outro_animation"),
+        beside("combo_animation_duration", "combo_animation"),
+        beside("mask_center_x", "mask_type"),
+        beside("mask_center_y", "mask_type"),
+        beside("mask_size", "mask_type"),
+        beside("mask_feather", "mask_type"),
+        beside("mask_rect_width", "mask_type"),
+        beside("mask_round_corner", "mask_type"),
     ];
     const TEXTS: Texts = Texts {
         required: &["image_url"],

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
@@ -131,6 +132,7 @@ impl Tool for AddSticker {
         Comfort::Alias("start_time", "start"),
         Comfort::Alias("end_time", "end"),
     ];
+    const CHECKED: &'static [Checked] = &[always("start"), always("end"), always("relative_index")];
     const TEXTS: Texts = Texts {
         required: &["sticker_id"],
         not_null: &[],

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always, beside};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
@@ -269,6 +270,17 @@ impl Tool for AddSubtitle {
         Comfort::Alias("text_color", "font_color"),
         Comfort::Alias("color", "font_color"),
         Comfort::Alias("size", "font_size"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("time_offset"),
+        always("font"),
+        always("font_color"),
+        always("border_alpha"),
+        always("border_color"),
+        always("border_width"),
+        always("background_alpha"),
+        always("vertical"),
+        beside("background_style", "background_alpha"),
     ];
     const TEXTS: Texts = Texts {
         required: &["srt"],

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::lenient::{Checked, always, beside};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
@@ -595,6 +596,27 @@ impl Tool for AddText {
         Comfort::Alias("text_color", "font_color"),
         Comfort::Alias("x", "transform_x"),
         Comfort::Alias("y", "transform_y"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("start"),
+        always("end"),
+        always("color"),
+        always("font_color"),
+        always("alpha"),
+        always("font_alpha"),
+        always("border_alpha"),
+        always("border_color"),
+        always("border_width"),
+        always("background_alpha"),
+        always("fixed_width"),
+        always("fixed_height"),
+        always("vertical"),
+        always("text_styles"),
+        beside("background_style", "background_alpha"),
+        beside("background_horizontal_offset", "background_alpha"),
+        beside("background_vertical_offset", "background_alpha"),
+        beside("shadow_color", "shadow_enabled"),
+        beside("shadow_smoothing", "shadow_enabled"),
     ];
     const TEXTS: Texts = Texts {
         required: &["text"],

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args;
+use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::draft::ids::DraftId;
@@ -192,6 +193,14 @@ impl Tool for AddVideoKeyframe {
     const COMFORT: &'static [Comfort] = &[
         Comfort::Alias("property", "property_type"),
         Comfort::Alias("start_time", "time"),
+    ];
+    const CHECKED: &'static [Checked] = &[
+        always("track_name"),
+        always("property_type"),
+        always("value"),
+        always("property_types"),
+        always("times"),
+        always("values"),
     ];
     const TEXTS: Texts = Texts {
         required: &[],
