@@ -366,10 +366,11 @@ impl App {
             }
             _ => None,
         };
-        if let (Backend::Remote(_), Some(draft), Some(_)) = (&home.backend, request.draft(), &turn)
+        if let (Backend::Remote(remote), Some(draft), Some(_)) =
+            (&home.backend, request.draft(), &turn)
             && !home.moving
         {
-            self.still_there(draft)?;
+            self.still_there(remote, draft)?;
         }
         let body = match &home.backend {
             Backend::Remote(_) => request.to_api(),

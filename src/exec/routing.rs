@@ -230,18 +230,31 @@ impl App {
         self.home_at(&remote.base, draft)
     }
 
-    /// Whether the draft still is where it was when the call came: it may have moved while the call waited.
-    pub(super) fn still_there(&self, draft: &DraftId) -> Result<(), Failure> {
+    /// Whether the draft still is where it was when the call came: it may have moved while the call waited, or another
+    /// process may have deleted it.
+    pub(super) fn still_there(&self, remote: &Remote, draft: &DraftId) -> Result<(), Failure> {
         if self.homes.knows(draft) {
+            match self.journal.last_sequence(&remote.base, draft) {
+                // What the journal does not tell does not keep the call from the server.
+                Ok(Some(_)) | Err(_) => return Ok(()),
+                Ok(None) => {}
+            }
+        }
+        let Some(row) = self.journal.find(draft)? else {
             return Ok(());
-        }
-        match self.journal.find(draft)? {
-            Some(row) => row.takes_calls().map_err(|error| Failure {
+        };
+        row.takes_calls().map_err(|error| {
+            let failure = Failure::refused(error);
+            if row.deleted_ms.is_some() {
+                // It is not lost, and is not made again.
+                self.forget(draft);
+                return failure;
+            }
+            Failure {
                 reached: Reached::Forgotten,
-                ..Failure::refused(error)
-            }),
-            None => Ok(()),
-        }
+                ..failure
+            }
+        })
     }
 
     /// What is remembered of a draft holds no longer.

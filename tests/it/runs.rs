@@ -317,3 +317,24 @@ fn a_run_goes_on_after_its_server_was_started_again() {
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["report"]["totals"]["segments_in_draft"], 9, "{done}");
 }
+
+#[test]
+fn a_draft_that_another_process_deleted_is_not_edited_on_its_server() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({})).expect("made");
+    let text = |start: u32| json!({ "draft_id": made["draft_id"], "text": "a", "start": start, "end": start + 1 });
+    client.call("add_text", text(0)).expect("added");
+    let draft = json!({ "draft_id": made["draft_id"] });
+    home.call("delete_draft", &draft).expect("deleted");
+    let error = client.call("add_text", text(1)).expect_err("it is deleted");
+    assert!(
+        error.contains("in the trash") && error.contains("restore"),
+        "{error}"
+    );
+    assert_eq!(api.server.count("/add_text"), 1, "nothing was sent");
+    assert_eq!(api.drafts(), 1, "it is not taken for lost");
+    let back = json!({ "draft_id": made["draft_id"], "restore": true });
+    home.call("delete_draft", &back).expect("restored");
+    client.call("add_text", text(1)).expect("added");
+}
