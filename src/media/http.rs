@@ -167,14 +167,15 @@ impl Http {
                 Ok(Err(error)) => {
                     let is_host = error.is_connect() || error.is_timeout();
                     let mut failed = self.unsent(error, &url, shown);
-                    if is_host && self.dead.add(&url, asked, failed.error.kind) {
+                    if is_host && self.dead.add(&url, shown, asked, &failed.error) {
                         failed.again = None;
                     }
                     return Err(failed);
                 }
                 Err(_) => {
-                    self.dead.add(&url, asked, Kind::Timeout);
-                    return Err(timed_out(shown, "no answer", self.limits.answer_timeout_s).into());
+                    let late = timed_out(shown, "no answer", self.limits.answer_timeout_s);
+                    self.dead.add(&url, shown, asked, &late);
+                    return Err(late.into());
                 }
             };
             let status = response.status();

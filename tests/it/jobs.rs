@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Home, PATIENCE, Server, media, until};
+use crate::support::{Answer, Client, Delivery, Home, PATIENCE, Server, media, until};
 
 /// Seconds of the sound below.
 const SECONDS: usize = 20;
@@ -521,4 +521,37 @@ fn a_download_stops_when_its_call_is_cancelled() {
     assert_eq!(lets_go("compose_draft", plan).0.end(), 0);
     let video = |_: &mut Client, url: &str| json!({ "video_url": format!("{url}/slow.mp4") });
     assert_eq!(lets_go("add_video", video).0.end(), 0);
+}
+
+/// A host that takes long to fail is asked once, not by each call that needs it.
+#[test]
+fn a_host_that_does_not_answer_is_not_asked_again_at_once() {
+    let mut home = Home::embedded();
+    let config = home.file("own.toml", "[limits.media]\nprobe_timeout_s = 1\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
+    let silent = Server::start(|_| Answer::new(200, "audio/mpeg", "").delivery(Delivery::Silence));
+    let mut client = home.connected();
+    let sound = |name: &str, start: u32| {
+        let url = format!("{}/{name}.mp3", silent.url);
+        json!({ "audio_url": url, "end": 1, "target_start": start })
+    };
+    let mut first = sound("a", 0);
+    let placed = client
+        .call("add_audio", first.clone())
+        .expect("its length is given");
+    first["draft_id"] = placed["draft_id"].clone();
+    let mut second = sound("b", 1);
+    second["draft_id"] = placed["draft_id"].clone();
+    let placed = client
+        .call("add_audio", second)
+        .expect("its length is given");
+    let notes = placed["notes"].to_string();
+    assert!(notes.contains("(asked "), "{notes}");
+    assert_eq!(silent.asked().len(), 1, "asked once");
+    // Nor does the save wait for it.
+    let error = client
+        .call("save_draft", json!({ "draft_id": first["draft_id"] }))
+        .expect_err("two media are missing");
+    assert!(error.contains("2 of 2 media files"), "{error}");
+    assert_eq!(silent.asked().len(), 1);
 }

@@ -22,11 +22,13 @@ pub(super) struct DeadHosts {
 struct Dead {
     since: Instant,
     kind: Kind,
+    /// What was wrong, without the source that was asked for.
+    what: String,
 }
 
 impl DeadHosts {
     /// Remembers a host that was not reached, if finding that out has taken long; whether it has.
-    pub(super) fn add(&self, url: &Url, asked: Instant, kind: Kind) -> bool {
+    pub(super) fn add(&self, url: &Url, shown: &str, asked: Instant, error: &Error) -> bool {
         if asked.elapsed() < SLOW {
             return false;
         }
@@ -43,7 +45,12 @@ impl DeadHosts {
             host(url),
             Dead {
                 since: Instant::now(),
-                kind,
+                kind: error.kind,
+                what: error
+                    .message
+                    .trim_start_matches(shown)
+                    .trim_start_matches(": ")
+                    .to_owned(),
             },
         );
         true
@@ -61,14 +68,11 @@ impl DeadHosts {
         }
         let error = Error::new(
             dead.kind,
-            format!(
-                "{shown}: {} could not be reached {} s ago",
-                url.host_str().unwrap_or_default(),
-                ago.as_secs()
-            ),
+            format!("{shown}: {} (asked {} s ago)", dead.what, ago.as_secs()),
         );
         Some(error.hint(format!(
-            "it is asked again in {} s; check the address and whether the host runs",
+            "{} is asked again in {} s; check the address and whether the host runs",
+            url.host_str().unwrap_or_default(),
             (remembered - ago).as_secs() + 1
         )))
     }
@@ -93,12 +97,13 @@ mod tests {
         let (one, same) = (url("http://h/a.mp4"), url("http://h:80/b.mp4"));
         let long_ago = Instant::now().checked_sub(2 * SLOW).unwrap();
         let minute = Duration::from_mins(1);
-        assert!(!hosts.add(&one, Instant::now(), Kind::Unsent));
+        let late = Error::new(Kind::Timeout, "a: no answer within 2 s");
+        assert!(!hosts.add(&one, "a", Instant::now(), &late));
         assert!(hosts.error(&one, "a", minute).is_none());
-        assert!(hosts.add(&one, long_ago, Kind::Timeout));
+        assert!(hosts.add(&one, "a", long_ago, &late));
         let error = hosts.error(&same, "b", minute).unwrap();
         assert_eq!(error.kind, Kind::Timeout);
-        assert!(error.message.starts_with("b: h could not"), "{error}");
+        assert_eq!(error.message, "b: no answer within 2 s (asked 0 s ago)");
         assert!(hosts.error(&url("http://h:81/"), "c", minute).is_none());
         assert!(hosts.error(&one, "a", Duration::ZERO).is_none());
         assert!(hosts.error(&one, "a", minute).is_none(), "it was forgotten");

@@ -35,8 +35,9 @@ pub(in crate::media) async fn facts(
     let opened = tokio::time::timeout_at(guard.deadline.into(), open(http, &url, &shown, &guard));
     let asked = Instant::now();
     let mut reader = opened.await.map_err(|_| {
-        http.dead.add(&url, asked, Kind::Timeout);
-        late()
+        let late = late();
+        http.dead.add(&url, &shown, asked, &late);
+        late
     })??;
     let name = shown.clone();
     let most = limits.max_probe_bytes;
