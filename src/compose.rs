@@ -101,6 +101,7 @@ pub(crate) async fn compose(
         context,
         earlier,
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
+        is_remote: backend == "remote",
         stop: context.cancel.child_token(),
         done: AtomicUsize::new(0),
         busy_us: AtomicU64::new(0),
@@ -110,7 +111,7 @@ pub(crate) async fn compose(
     let (first, rest): (Vec<Item>, Vec<Item>) = items
         .into_iter()
         .partition(|item| matches!(item.section, Section::Audio | Section::Visuals));
-    let mut rows = if backend == "remote" {
+    let mut rows = if run.is_remote {
         run.fan_out(&first, app.sync_timeout()).await
     } else {
         run.in_order(&first).await

@@ -172,6 +172,8 @@ pub(crate) struct Limits {
     pub look_timeout_s: f64,
     /// For making a lost draft again, all its calls together.
     pub recover_timeout_s: f64,
+    /// For jobs whose client has gone.
+    pub after_client_s: f64,
     /// A body that a client sends to the HTTP server, at most.
     pub request_bytes: usize,
     /// From one piece of a body to the next.
@@ -398,6 +400,7 @@ impl Manifest {
             POSITIVE,
         );
         for (key, s) in [
+            ("after_client_s", self.limits.after_client_s),
             ("request_pause_s", self.limits.request_pause_s),
             ("request_timeout_s", self.limits.request_timeout_s),
         ] {

@@ -61,9 +61,12 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     let (input, output) = stdio::open();
     let lines = Lines::new(input, output, manners, broken.clone());
     let served = serve_on(Server::new(Arc::clone(&app), tools), lines, broken).await;
-    // Work that was answered `running` goes on without its client.
+    // Work that was answered `running` goes on without its client, but not for ever.
     app.jobs.leave();
-    app.jobs.drain().await;
+    let limit = Duration::from_secs_f64(app.manifest.limits.after_client_s);
+    if tokio::time::timeout(limit, app.jobs.drain()).await.is_err() {
+        app.jobs.cancel_all().await;
+    }
     served
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Item {
     pub span: Option<(f64, f64)>,
     /// Its end follows from its media or from the pictures; the plan does not say it.
     pub open_end: bool,
+    /// Its start follows from items before it, of which one has no known length.
+    pub open_start: bool,
     extras: Object,
 }
 
@@ -208,6 +210,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                 arguments,
                 span: None,
                 open_end: false,
+                open_start: false,
                 extras,
             };
             item.open_end = item.has_open_end();
@@ -346,6 +349,7 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
     let key = if is_image { "start" } else { "target_start" };
     let given = item.number(key);
     let at = given.unwrap_or(cursor.at);
+    item.open_start = given.is_none() && !cursor.sure;
     item.arguments.insert(key.to_owned(), json!(at));
     let end = if is_image {
         let end = item.number("end");
@@ -379,6 +383,7 @@ fn place_audio(
 ) -> Vec<Item> {
     let given = item.number("target_start");
     let target = given.unwrap_or(cursor.at);
+    item.open_start = given.is_none() && !cursor.sure;
     item.arguments
         .insert("target_start".to_owned(), json!(target));
     let start = item.number("start").unwrap_or(0.0);

@@ -27,6 +27,7 @@ pub(super) struct Run<'a> {
     /// What the draft held when the run was taken up again.
     pub earlier: Earlier,
     pub abort: bool,
+    pub is_remote: bool,
     /// Fires when the client gives up, or at the first failure where that stops the rest.
     pub stop: CancellationToken,
     pub done: AtomicUsize,
@@ -125,6 +126,12 @@ impl Run<'_> {
         }
         if let Some(note) = self.earlier.has(item) {
             row.notes.push(note.to_owned());
+        } else if self.is_remote && item.open_start {
+            // The server may be able to read what cannot be read here: then both would be in one place.
+            row.fail(
+                &Error::media("its start follows from items before it on its track, and the length of one of them cannot be found out from here")
+                    .hint("give it a start, or the item before it an `end`"),
+            );
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();

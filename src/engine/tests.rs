@@ -135,6 +135,59 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A draft is as if the calls had never been made, in every process; or it is unchanged where others need them.
+    #[test]
+    fn calls_that_are_taken_back_leave_nothing(
+        edits in prop::collection::vec((edits(), any::<bool>()), 1..20),
+        more in edits(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let journal = Arc::new(Journal::in_memory());
+        let (live, other) = (engine(&journal), engine(&journal));
+        let new = || NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
+        let id = runtime.block_on(live.create(new(), &call())).unwrap();
+        let target = Target { draft: Some(&id), width: 0.0, height: 0.0 };
+        let mut taken = BTreeSet::new();
+        let mut kept = Vec::new();
+        let mut sequence = 1;
+        for (edit, take) in edits {
+            if runtime.block_on(live.edit(target, &call(), edit.clone())).is_ok() {
+                if take {
+                    taken.insert(sequence);
+                } else {
+                    kept.push(edit);
+                }
+                sequence += 1;
+            }
+        }
+        let before = live.read(&id, Draft::clone).unwrap();
+        prop_assert_eq!(&other.read(&id, Draft::clone).unwrap(), &before);
+        match runtime.block_on(live.take_back(&id, taken, &Caller::user())) {
+            Ok(()) => {
+                let fresh = runtime.block_on(live.create(new(), &call())).unwrap();
+                let target = Target { draft: Some(&fresh), width: 0.0, height: 0.0 };
+                for edit in kept {
+                    runtime.block_on(live.edit(target, &call(), edit)).unwrap();
+                }
+                let count = |draft: &Draft| -> Vec<(String, usize)> {
+                    let tracks = draft.tracks.iter();
+                    tracks.map(|track| (track.name.to_string(), track.segments().len())).collect()
+                };
+                prop_assert_eq!(live.read(&id, count).unwrap(), live.read(&fresh, count).unwrap());
+            }
+            Err(_) => prop_assert_eq!(&live.read(&id, Draft::clone).unwrap(), &before),
+        }
+        // It goes on in every process, with the same ids.
+        let _ = runtime.block_on(other.edit(target, &call(), more));
+        let folded = engine(&journal).read(&id, Draft::clone).unwrap();
+        prop_assert_eq!(&live.read(&id, Draft::clone).unwrap(), &folded);
+        prop_assert_eq!(&other.read(&id, Draft::clone).unwrap(), &folded);
+    }
+}
+
 #[tokio::test]
 async fn two_processes_that_edit_one_draft_lose_nothing() {
     let journal = Arc::new(Journal::in_memory());

@@ -164,7 +164,7 @@ impl Handle {
 
     /// Tells other processes how far the job is, and stops it when one of them asks for that.
     async fn answer_others(&self) {
-        let mut kept = self.state.borrow().done;
+        let mut kept = 0.0;
         loop {
             tokio::time::sleep(LOOKED_EVERY).await;
             match self.journal.job_get(&stop_key(&self.id)) {

@@ -270,3 +270,22 @@ fn a_batch_is_not_tried_again_for_a_client_that_has_gone() {
     let told = home.call("job_status", &job).expect("remembered");
     assert_eq!(told["status"], "partial", "{told}");
 }
+
+#[test]
+fn jobs_of_a_client_that_has_gone_end_at_their_limit() {
+    let (mut home, _api) = remote(500);
+    let config = home.file("own.toml", "[limits]\nafter_client_s = 0.2\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
+    let mut client = home.connected();
+    let texts: Vec<Value> = (0..50)
+        .map(|n| json!({ "text": "a", "start": n, "end": n + 1 }))
+        .collect();
+    let plans = vec![json!({ "texts": texts, "save": false }); 20];
+    let begun = client
+        .call("compose_batch", json!({ "plans": plans }))
+        .expect("begun");
+    assert_eq!(client.end(), 0);
+    let job = json!({ "job_id": begun["job_id"] });
+    let told = home.call("job_status", &job).expect("remembered");
+    assert_eq!(told["status"], "cancelled", "{told}");
+}

@@ -159,8 +159,8 @@ fn resume_rejects_a_changed_item_of_every_kind() {
     // The same plan, other spellings of the same values, and what was not there yet.
     let more = with(
         &with(&plan, "/texts/0/start", json!("0.0")),
-        "/texts/0/rotation",
-        json!(0),
+        "/texts/0/vertical",
+        json!(false),
     );
     let mut more = with(&more, "/effects/0/track_name", json!("effect_01"));
     more["texts"]
@@ -464,4 +464,27 @@ fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
         "{report}"
     );
     assert!(report["folder"].is_null(), "{report}");
+}
+
+#[test]
+fn an_item_that_follows_one_of_unknown_length_is_not_put_in_its_place_on_a_server() {
+    let (home, api) = remote(1);
+    let mut client = home.connected();
+    let plan = json!({
+        "visuals": [
+            { "video_url": format!("{NOWHERE}/a.mp4") },
+            { "video_url": format!("{NOWHERE}/b.mp4") },
+            { "image_url": format!("{NOWHERE}/c.png"), "start": 60, "end": 61 },
+        ],
+        "save": false,
+    });
+    let reply = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("the others are made");
+    assert_eq!(reply["status"], "partial", "{reply}");
+    let second = &reply["report"]["items"][1];
+    assert_eq!(second["status"], "failed", "{reply}");
+    let error = second["error"].as_str().expect("why");
+    assert!(error.contains("its start follows"), "{error}");
+    assert_eq!(api.server.count("/add_video"), 1);
 }
