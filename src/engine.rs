@@ -16,6 +16,7 @@ pub(crate) mod subtitle;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;
+pub(crate) mod timelines;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

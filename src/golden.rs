@@ -45,3 +45,17 @@ pub(crate) fn recordings(part: Part) -> Vec<(String, Value)> {
 pub(crate) fn media() -> PathBuf {
     folder().join("media")
 }
+
+/// The folders of drafts that the apps saved, by their names. They are not part of the repository, as not all of
+/// their licences are settled.
+pub(crate) fn app_drafts() -> Option<Vec<PathBuf>> {
+    let shared = std::env::var("CAPCUT_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
+    let folder = Path::new(&shared).join("app-drafts");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("SKIPPED: no drafts of the apps at {}", folder.display());
+        return None;
+    };
+    let folders = entries.flatten().map(|entry| entry.path());
+    Some(folders.filter(|path| path.is_dir()).collect())
+}

@@ -17,6 +17,7 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod timelines;
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,7 @@ fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
             options,
         };
         markers::check(&context, &mut report);
+        timelines::check(&context, &mut report);
         materials::check(&context, &mut report);
         timeline::check(&context, &mut report);
         let media = media::check(&context, &mut report);

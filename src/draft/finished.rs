@@ -18,9 +18,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use crate::units::{Micros, Range};
-use companions::Companions;
+use companions::{Companions, adjust_params};
 use grid::{Grid, Place, Wanted};
-use shapes::{Filled, close, fill, shape, write_json};
+use shapes::{Filled, Shapes, close, write_json};
 use side_by_side::side_by_side;
 
 /// How long the app says that a picture is.
@@ -33,6 +33,8 @@ pub(crate) struct Markers<'a> {
     pub name: &'a str,
     pub version: i64,
     pub new_version: &'a str,
+    /// The number that `new_version` begins with: which keys there are.
+    pub scheme: u32,
     pub platform: &'a Map<String, Value>,
     pub root_extra: &'a Map<String, Value>,
     /// The lists of `materials` that hold masks.
@@ -131,6 +133,8 @@ pub(crate) struct Document<'a> {
     root: Filled<'a>,
     tracks: Vec<Track<'a>>,
     materials: Lists<'a>,
+    shapes: &'static Shapes,
+    masks: &'a [&'a str],
 }
 
 #[derive(Debug)]
@@ -154,9 +158,11 @@ pub(crate) fn finish<'a>(
     markers: &Markers<'a>,
     files: &HashMap<(&'static str, String), File>,
 ) -> Finished<'a> {
+    let shapes = Shapes::of_scheme(markers.scheme);
     let finishing = Finishing {
         index: Index::new(working),
         markers,
+        shapes,
         files,
         grid: Grid::new(working["fps"].as_f64().unwrap_or(30.0)),
     };
@@ -165,9 +171,9 @@ pub(crate) fn finish<'a>(
         .iter()
         .map(|track| finishing.track(track, &mut gathered))
         .collect();
-    let main = main_track(&mut tracks, markers);
+    // Programs that render drafts fail on an empty track, which the reference API always puts first.
     tracks.retain(|track| !track.segments.is_empty());
-    tracks.insert(0, main);
+    let is_closed = main_track_first(&mut tracks);
     order(&mut tracks);
     let duration = tracks
         .iter()
@@ -177,29 +183,41 @@ pub(crate) fn finish<'a>(
         .unwrap_or_default();
     Finished {
         document: Document {
-            root: root(working, markers, duration),
+            root: root(working, markers, shapes, duration, is_closed),
             tracks,
             materials: gathered.lists,
+            shapes,
+            masks: markers.masks,
         },
         duration,
         notes: gathered.notes,
     }
 }
 
-fn root<'a>(working: &Value, markers: &Markers<'a>, duration: Micros) -> Filled<'a> {
-    let mut root = Filled::of("root", Some(markers.root_extra));
+fn root<'a>(
+    working: &Value,
+    markers: &Markers<'a>,
+    shapes: &'static Shapes,
+    duration: Micros,
+    is_closed: bool,
+) -> Filled<'a> {
+    let mut root = Filled::of(shapes, "root", Some(markers.root_extra));
     let canvas = &working["canvas_config"];
     let mut canvas_own = canvas.as_object().cloned().unwrap_or_default();
     canvas_own
         .entry("background")
         .or_insert_with(|| Value::Null);
     root.set("canvas_config", Value::Object(canvas_own));
-    let mut config = shape("root")["config"]
+    let mut config = shapes.neutral("root")["config"]
         .as_object()
         .cloned()
         .unwrap_or_default();
     for (key, value) in working["config"].as_object().into_iter().flatten() {
         config.insert(key.clone(), value.clone());
+    }
+    if !is_closed {
+        // With its magnet on, the app closes gaps on the main track.
+        config.insert("maintrack_adsorb".to_owned(), json!(false));
     }
     root.set("config", Value::Object(config));
     root.set("id", markers.document_id.as_str());
@@ -216,34 +234,24 @@ fn root<'a>(working: &Value, markers: &Markers<'a>, duration: Micros) -> Filled<
     root
 }
 
-/// The main track, taken out of `tracks`.
-///
-/// The app closes gaps on its main track. So the clips stand on tracks above it and the main track
-/// stays empty, as the reference API has it; unless they follow one another from the very start.
-fn main_track<'a>(tracks: &mut Vec<Track<'a>>, markers: &Markers<'_>) -> Track<'a> {
-    let first = tracks
+/// Puts the lowest track of pictures first, which the app takes for its main track, and says whether its
+/// segments follow one another from the very start.
+fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
+    let lowest = tracks
         .iter()
         .position(|track| track.own.get("type") == "video");
-    if let Some(position) = first {
-        let segments = &tracks[position].segments;
-        let mut at = Micros::ZERO;
-        let closed = segments.iter().all(|segment| {
-            let follows = segment.target.start == at;
-            at = segment.target.end();
-            follows
-        });
-        let named_main = tracks[position].own.get("name") == "video";
-        if closed && (segments.is_empty() || named_main) {
-            return tracks.remove(position);
-        }
-    }
-    let mut own = Filled::new("track");
-    own.set("type", "video");
-    own.set("id", made_id(&[&markers.document_id, "main track"]));
-    Track {
-        own,
-        segments: Vec::new(),
-    }
+    let Some(position) = lowest else {
+        return true;
+    };
+    let main = tracks.remove(position);
+    let mut at = Micros::ZERO;
+    let is_closed = main.segments.iter().all(|segment| {
+        let follows = segment.target.start == at;
+        at = segment.target.end();
+        follows
+    });
+    tracks.insert(0, main);
+    is_closed
 }
 
 /// Says the order of the tracks wherever a version of the app may look for it.
@@ -286,6 +294,7 @@ fn order(tracks: &mut [Track<'_>]) {
 struct Finishing<'a, 'f> {
     index: Index<'a>,
     markers: &'f Markers<'a>,
+    shapes: &'static Shapes,
     files: &'f HashMap<(&'static str, String), File>,
     grid: Grid,
 }
@@ -368,7 +377,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
             segments.extend(part);
             gathered.add(brought);
         }
-        let mut own = Filled::of("track", track.as_object());
+        let mut own = Filled::of(self.shapes, "track", track.as_object());
         if captions {
             own.set("flag", 1);
         }
@@ -444,10 +453,12 @@ impl<'a, 'f> Finishing<'a, 'f> {
         captions: bool,
         gathered: &mut Gathered<'a>,
     ) -> Segment<'a> {
-        let mut segment = Filled::of("segment", found.segment.as_object());
+        let mut segment = Filled::of(self.shapes, "segment", found.segment.as_object());
         let id = found.segment["id"].as_str().unwrap_or_default();
         let refs = Companions {
             index: &self.index,
+            shapes: self.shapes,
+            scheme: self.markers.scheme,
             masks: self.markers.masks,
             length: place.target.duration,
             speed: found.wanted.speed,
@@ -468,7 +479,10 @@ impl<'a, 'f> Finishing<'a, 'f> {
         );
         let pictured = matches!(kind, "video" | "text" | "sticker");
         if pictured {
-            segment.set_written("clip", |out| write_clip(out, &found.segment["clip"]));
+            let neutral = &self.shapes.neutral("segment")["clip"];
+            segment.set_written("clip", |out| {
+                write_clip(out, &found.segment["clip"], neutral)
+            });
             segment.set_written("uniform_scale", |out| {
                 write_uniform_scale(out, found.segment);
             });
@@ -479,9 +493,13 @@ impl<'a, 'f> Finishing<'a, 'f> {
         if kind != "video" {
             segment.set("hdr_settings", Value::Null);
         }
+        if !matches!(kind, "video" | "adjust") {
+            segment.set("enable_adjust", false);
+            segment.set("enable_lut", false);
+        }
         segment.set(
             "common_keyframes",
-            keyframes(
+            self.keyframes(
                 kind,
                 &found.segment["common_keyframes"],
                 place,
@@ -511,7 +529,8 @@ impl<'a, 'f> Finishing<'a, 'f> {
             "effects" => "effect",
             _ => "other",
         };
-        let mut own = Filled::of(kind, found.material.as_object()).without("remote_url");
+        let given = found.material.as_object();
+        let mut own = Filled::of(self.shapes, kind, given).without("remote_url");
         match kind {
             "video" => self.picture(&mut own, found.file),
             "audio" => sound(&mut own, found.file),
@@ -521,9 +540,49 @@ impl<'a, 'f> Finishing<'a, 'f> {
                     own.set("type", "subtitle");
                 }
             }
+            "video_effect" => adjust_params(&mut own),
             _ => {}
         }
         gathered.put(list, own);
+    }
+
+    /// Keyframes on frames and on the clock of the app: the material's for video and sound, the segment's for
+    /// the rest.
+    fn keyframes(&self, kind: &str, given: &Value, place: &Place, speed: f64) -> Value {
+        // Two apps' drafts show this clock; on the segment's, as the reference API has it, the motion of any
+        // trimmed or retimed clip comes at the wrong time.
+        let first = place.source.map(|source| self.grid.frame(source.start));
+        let time = |frame: i64| match first {
+            Some(first) => self.grid.time_at(first as f64 + frame as f64 * speed),
+            None => self.grid.time(frame),
+        };
+        list(given)
+            .iter()
+            .map(|keyframe_list| {
+                let mut own = keyframe_list.as_object().cloned().unwrap_or_default();
+                if kind == "text" && own.get("property_type") == Some(&json!("KFTypeAlpha")) {
+                    own.insert("property_type".to_owned(), json!("KFTypeGlobalAlpha"));
+                }
+                let offset =
+                    |keyframe: &&Value| keyframe["time_offset"].as_i64().unwrap_or_default();
+                let mut all: Vec<&Value> = list(&keyframe_list["keyframe_list"]).iter().collect();
+                all.sort_by_key(offset);
+                let mut next = i64::MIN;
+                let all: Vec<_> = all
+                    .iter()
+                    .map(|keyframe| {
+                        // Of two in one frame the later one comes a frame later: a jump stays one.
+                        let frame = self.grid.frame(Micros(offset(keyframe))).max(next);
+                        next = frame + 1;
+                        let mut own = keyframe.as_object().cloned().unwrap_or_default();
+                        own.insert("time_offset".to_owned(), json!(time(frame).0));
+                        self.shapes.fill("keyframe", own)
+                    })
+                    .collect();
+                own.insert("keyframe_list".to_owned(), Value::Array(all));
+                self.shapes.fill("keyframe_list", own)
+            })
+            .collect()
     }
 
     fn picture(&self, video: &mut Filled<'a>, file: Option<&File>) {
@@ -567,8 +626,7 @@ fn sound(audio: &mut Filled<'_>, file: Option<&File>) {
 }
 
 /// Position and size with every number as the app writes it.
-fn write_clip(out: &mut Vec<u8>, given: &Value) {
-    let neutral = &shape("segment")["clip"];
+fn write_clip(out: &mut Vec<u8>, given: &Value, neutral: &Value) {
     let known = neutral.as_object().into_iter().flatten();
     let others = given.as_object().into_iter().flatten();
     let others = others.filter(|(key, _)| neutral.get(key).is_none());
@@ -610,38 +668,6 @@ fn write_uniform_scale(out: &mut Vec<u8>, segment: &Value) {
     let on = segment["uniform_scale"]["on"].as_bool().unwrap_or(true);
     let text = format!(r#"{{"on":{},"value":1.0}}"#, alike && on);
     out.extend_from_slice(text.as_bytes());
-}
-
-/// Keyframes on the clock of the app: the material's for video and sound, the segment's for the rest.
-fn keyframes(kind: &str, given: &Value, place: &Place, speed: f64) -> Value {
-    list(given)
-        .iter()
-        .map(|keyframe_list| {
-            let mut own = keyframe_list.as_object().cloned().unwrap_or_default();
-            if kind == "text" && own.get("property_type") == Some(&json!("KFTypeAlpha")) {
-                own.insert("property_type".to_owned(), json!("KFTypeGlobalAlpha"));
-            }
-            let mut all: Vec<(i64, Value)> = list(&keyframe_list["keyframe_list"])
-                .iter()
-                .map(|keyframe| {
-                    let offset = keyframe["time_offset"].as_i64().unwrap_or_default();
-                    // Two apps' drafts show this clock; on the segment's, as the reference API has
-                    // it, the motion of any trimmed or retimed clip comes at the wrong time.
-                    let time = match place.source {
-                        Some(source) => source.start.0 + (offset as f64 * speed).round() as i64,
-                        None => offset,
-                    };
-                    let mut own = keyframe.as_object().cloned().unwrap_or_default();
-                    own.insert("time_offset".to_owned(), json!(time));
-                    (time, fill("keyframe", own))
-                })
-                .collect();
-            all.sort_by_key(|(time, _)| *time);
-            let all: Vec<_> = all.into_iter().map(|(_, keyframe)| keyframe).collect();
-            own.insert("keyframe_list".to_owned(), Value::Array(all));
-            fill("keyframe_list", own)
-        })
-        .collect()
 }
 
 /// Where a working document has which material.
@@ -697,15 +723,50 @@ pub(crate) fn made_id(parts: &[&str]) -> String {
 }
 
 impl Document<'_> {
+    pub(crate) fn color_space(&self) -> i64 {
+        self.root.get("color_space").as_i64().unwrap_or_default()
+    }
+
+    pub(crate) fn render_index_track_mode_on(&self) -> bool {
+        let is_on = self.root.get("render_index_track_mode_on");
+        is_on.as_bool().unwrap_or_default()
+    }
+
     /// Writes it as compact JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         self.root.write(
             out,
             &[
                 ("tracks", &|out| write_all(out, &self.tracks, Track::write)),
-                ("materials", &|out| write_lists(out, &self.materials)),
+                ("materials", &|out| self.write_lists(out)),
             ],
         );
+    }
+}
+
+impl Document<'_> {
+    /// Those lists that the app knows in its order, empty ones too, then others by their names.
+    fn write_lists(&self, out: &mut Vec<u8>) {
+        let known = self.shapes.neutral("root")["materials"]
+            .as_object()
+            .expect("a test counts the lists");
+        let known = known
+            .keys()
+            .map(String::as_str)
+            .filter(|name| *name != "common_mask")
+            .chain(self.masks.iter().copied());
+        let known: Vec<&str> = known.collect();
+        let others = self.materials.keys().map(String::as_str);
+        let mut others: Vec<_> = others.filter(|name| !known.contains(name)).collect();
+        others.sort_unstable();
+        out.push(b'{');
+        for name in known.into_iter().chain(others) {
+            write_json(out, name);
+            out.push(b':');
+            write_filled(out, self.materials.get(name).map_or(&[], Vec::as_slice));
+            out.push(b',');
+        }
+        close(out, b'}');
     }
 }
 
@@ -715,29 +776,6 @@ impl Track<'_> {
         let segments = |out: &mut Vec<u8>| write_all(out, &self.segments, write);
         self.own.write(out, &[("segments", &segments)]);
     }
-}
-
-/// Those lists that the app knows in its order, empty ones too, then others by their names.
-fn write_lists(out: &mut Vec<u8>, lists: &Lists<'_>) {
-    let known = shape("root")["materials"]
-        .as_object()
-        .expect("a test counts the lists");
-    let mut others: Vec<_> = lists
-        .keys()
-        .filter(|name| !known.contains_key(*name))
-        .collect();
-    others.sort();
-    out.push(b'{');
-    for name in known.keys().chain(others) {
-        write_json(out, name);
-        out.push(b':');
-        match lists.get(name) {
-            Some(materials) => write_filled(out, materials),
-            None => write_json(out, &known[name]),
-        }
-        out.push(b',');
-    }
-    close(out, b'}');
 }
 
 fn write_filled(out: &mut Vec<u8>, all: &[Filled<'_>]) {

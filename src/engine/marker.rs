@@ -18,6 +18,9 @@ pub(crate) struct Marker {
     pub draft: String,
     /// SHA-256 of the document as it was written.
     pub document: String,
+    /// It was saved here to be copied to another place, for which its paths are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
 }
 
 impl Marker {
@@ -25,6 +28,7 @@ impl Marker {
         Self {
             draft: draft.to_owned(),
             document: hash(document),
+            elsewhere: false,
         }
     }
 

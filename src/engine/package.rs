@@ -27,6 +27,7 @@ use crate::draft::{Draft, working};
 use crate::engine::marker::Marker;
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
+use crate::engine::timelines::Timeline;
 use crate::error::{Error, Kind, Result};
 use crate::media::Media;
 use crate::progress::Bytes;
@@ -34,7 +35,7 @@ use crate::units::Edition;
 use cover::{Cover, Covers};
 pub(crate) use fetching::Unfetched;
 use fetching::{Medium, fetch_all};
-use files::{Documents, Entry};
+use files::{Documents, Entry, Timelines};
 use home::Home;
 use staging::Staging;
 
@@ -278,7 +279,10 @@ impl Job {
         let marker = std::thread::scope(|scope| {
             // Of a long draft it is a lot to free, which goes on while the files go to the disk.
             scope.spawn(move || drop(document));
-            let marker = scope.spawn(|| Marker::new(&self.id, &documents.timeline));
+            let marker = scope.spawn(|| Marker {
+                elsewhere: self.request.target.is_some(),
+                ..Marker::new(&self.id, &documents.timeline)
+            });
             documents.write(&staging.path)?;
             marker
                 .join()
@@ -297,6 +301,7 @@ impl Job {
     }
 
     fn finish(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
+        documents.write_cover(&staging.path)?;
         let final_path = staging.path_of_draft();
         let kept = staging.finish()?;
         let zip = if self.request.zip {
@@ -344,6 +349,7 @@ impl Job {
             name: &self.name,
             version: profile.version,
             new_version: &profile.new_version,
+            scheme: profile.scheme(),
             platform: &profile.platform,
             root_extra: &profile.root_extra,
             masks: profile.masks().names(),
@@ -370,6 +376,14 @@ impl Job {
             bytes: self.bytes,
             now: self.now,
         });
+        let timeline = Timeline {
+            id: &markers.document_id,
+            scheme: markers.scheme,
+            color_space: document.color_space(),
+            render_index_track_mode_on: document.render_index_track_mode_on(),
+            now: self.now,
+        };
+        documents.timelines = profile.has_timelines().then(|| Timelines::new(&timeline));
         documents.os = profile.os;
         documents.now = self.now;
         documents.duration = duration;

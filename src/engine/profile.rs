@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::draft::finished::shapes::shape;
 use crate::engine::marker::{self, Marker};
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
@@ -67,11 +68,11 @@ impl std::str::FromStr for AppOs {
 /// In which lists of `materials` a mask stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaskLists {
-    /// `masks`: CapCut before 5.8, JianYing up to 5.9.
+    /// `masks`: CapCut before 5.8, JianYing before 5.9.5 and 6.0.
     Old,
-    /// `common_mask`: CapCut since 5.8, JianYing since 10.
+    /// `common_mask`: CapCut since 5.8, JianYing since 9.6.
     New,
-    /// The JianYing versions between, of which no sample is known.
+    /// JianYing 5.9.5, and 6.1 to 9.5, of which no sample is known.
     Both,
 }
 
@@ -112,29 +113,67 @@ pub(crate) enum Origin {
     Learnt(PathBuf),
 }
 
-/// What is known of released versions: the app's and the scheme's number, oldest first.
-///
-/// All from drafts that the app saved, except CapCut 6.7.0, 8.5.0, 9.2.8 and 9.4.1 and JianYing
-/// 5.9.0 and 10.6.0, which are reports.
-const CAPCUT: &[(&str, &str)] = &[
-    ("3.8.0", "109.0.0"),
-    ("5.8.0", "131.0.0"),
-    ("6.2.0", "135.0.0"),
-    ("6.7.0", "140.0.0"),
-    ("6.9.0", "142.0.0"),
-    ("7.8.0", "153.0.0"),
-    ("7.9.0", "155.0.0"),
-    ("8.1.1", "159.0.0"),
-    ("8.5.0", "167.0.0"),
-    ("9.1.0", "179.0.0"),
-    ("9.2.8", "183.0.0"),
-    ("9.4.1", "185.0.0"),
+/// How certain the scheme number of a version is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ground {
+    /// Seen in a draft that the app saved.
+    Saved,
+    /// Reported in public.
+    Reported,
+    /// JianYing M.m writes the number of CapCut (M-2).m, as far as both are known.
+    Implied,
+}
+use Ground::{Implied, Reported, Saved};
+
+/// Known versions: the app's, the number of its scheme, and what that rests on; oldest first.
+type Known = &'static [(&'static str, u32, Ground)];
+const CAPCUT: Known = &[
+    ("3.8.0", 109, Saved),
+    ("5.8.0", 131, Saved),
+    ("5.9.1", 132, Saved),
+    ("6.2.0", 135, Saved),
+    ("6.3.0", 136, Saved),
+    ("6.7.0", 140, Reported),
+    ("6.9.0", 142, Saved),
+    ("7.7.0", 151, Saved),
+    ("7.8.0", 153, Saved),
+    ("7.9.0", 155, Saved),
+    // `8.0.0-beta2` writes 157 and 164.
+    ("8.0.0", 157, Saved),
+    ("8.1.1", 159, Saved),
+    ("8.5.0", 167, Saved),
+    ("8.9.1", 175, Saved),
+    ("9.1.0", 179, Saved),
+    ("9.2.8", 183, Reported),
+    ("9.4.1", 185, Reported),
 ];
-const JIANYING: &[(&str, &str)] = &[
-    ("5.7.0", "107.0.0"),
-    ("5.9.0", "110.0.0"),
-    ("10.6.0", "169.0.0"),
+const JIANYING: Known = &[
+    ("4.2.0", 75, Saved),
+    ("4.4.0", 79, Saved),
+    ("4.6.1", 83, Saved),
+    ("5.4.5", 102, Saved),
+    ("5.5.0", 103, Saved),
+    ("5.6.0", 105, Saved),
+    ("5.7.0", 107, Saved),
+    ("5.9.0", 110, Saved),
+    ("6.0.1", 112, Saved),
+    ("7.8.0", 131, Implied),
+    ("8.9.0", 142, Implied),
+    ("9.9.0", 155, Implied),
+    ("10.6.0", 169, Reported),
+    ("10.9.0", 175, Implied),
+    ("11.1.0", 179, Implied),
+    ("11.4.2", 185, Reported),
+    ("11.5.0", 187, Reported),
 ];
+
+/// The oldest version that drafts are written for: before it, texts were stored in another way.
+fn oldest(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Capcut => "3.8.0",
+        Edition::Jianying => "5.7.0",
+    }
+}
 
 /// The version of the built-in profile: the newest with a complete sample (CapCut), and the
 /// newest whose markers are known (JianYing).
@@ -181,11 +220,8 @@ impl Profile {
             Edition::Capcut => CAPCUT_DEFAULT,
             Edition::Jianying => JIANYING_DEFAULT,
         };
-        let new_version = known(edition)
-            .iter()
-            .find(|(name, _)| *name == version)
-            .map_or("", |(_, new_version)| new_version);
-        Self::with_markers(edition, os, version, new_version, Origin::BuiltIn)
+        let scheme = scheme_of(edition, version).unwrap_or_default();
+        Self::with_markers(edition, os, version, scheme, Origin::BuiltIn)
     }
 
     /// The profile of that name; `os` decides where the name does not.
@@ -207,37 +243,34 @@ impl Profile {
     /// draft is upgraded at opening and a newer one refused.
     pub(crate) fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
         let Some(wanted) = parts(app_version) else {
-            return Err(
-                Error::invalid(format!("`app_version`: \"{app_version}\" is no version"))
-                    .hint("such as `9.1.0`, as the app's About window shows it"),
-            );
-        };
-        let known = known(edition);
-        let Some((_, new_version)) = known
-            .iter()
-            .rev()
-            .find(|(version, _)| parts(version).is_some_and(|version| version <= wanted))
-        else {
             return Err(Error::invalid(format!(
+                "`app_version`: \"{app_version}\" is not a version"
+            ))
+            .hint("such as `9.1.0` or `8.5.0-beta4`, as the app's About window shows it"));
+        };
+        let oldest = oldest(edition);
+        let is_written = parts(oldest).is_some_and(|oldest| oldest <= wanted);
+        match scheme_of(edition, app_version).filter(|_| is_written) {
+            Some(scheme) => Ok(Self::with_markers(
+                edition,
+                os,
+                app_version,
+                scheme,
+                Origin::Named,
+            )),
+            None => Err(Error::invalid(format!(
                 "`app_version`: {} {app_version} is older than the drafts that can be written",
                 edition.app()
             ))
-            .hint(format!("{} {} or newer", edition.app(), known[0].0)));
-        };
-        Ok(Self::with_markers(
-            edition,
-            os,
-            app_version,
-            new_version,
-            Origin::Named,
-        ))
+            .hint(format!("{} {oldest} or newer", edition.app()))),
+        }
     }
 
     fn with_markers(
         edition: Edition,
         os: AppOs,
         app_version: &str,
-        new_version: &str,
+        scheme: u32,
         origin: Origin,
     ) -> Self {
         let (app_id, app_source) = app(edition);
@@ -251,7 +284,7 @@ impl Profile {
             os,
             app_version: app_version.to_owned(),
             version: FORMAT,
-            new_version: new_version.to_owned(),
+            new_version: format!("{scheme}.0.0"),
             platform: platform.as_object().cloned().unwrap_or_default(),
             root_extra: Map::new(),
             origin,
@@ -277,14 +310,45 @@ impl Profile {
             .find_map(|(_, path)| learn_from(&path, edition))
     }
 
+    /// The number of the draft's scheme, which grows with the versions of both apps alike.
+    pub(crate) fn scheme(&self) -> u32 {
+        parts(&self.new_version).map_or(0, |parts| parts[0])
+    }
+
+    fn is_at_least(&self, edition: Edition, version: &[u32]) -> bool {
+        self.edition == edition && parts(&self.app_version).is_some_and(|own| *own >= *version)
+    }
+
     pub(crate) fn masks(&self) -> MaskLists {
-        let version = parts(&self.app_version).unwrap_or_default();
+        let own = parts(&self.app_version).unwrap_or_default();
+        let before = |version: &[u32]| *own < *version;
         match self.edition {
-            Edition::Capcut if version < vec![5, 8] => MaskLists::Old,
-            Edition::Jianying if version < vec![6] => MaskLists::Old,
-            Edition::Jianying if version < vec![10] => MaskLists::Both,
+            Edition::Capcut if before(&[5, 8]) => MaskLists::Old,
+            Edition::Jianying if before(&[5, 9, 5]) => MaskLists::Old,
+            Edition::Jianying if !before(&[6]) && before(&[6, 1]) => MaskLists::Old,
+            Edition::Jianying if before(&[9, 6]) => MaskLists::Both,
             Edition::Capcut | Edition::Jianying => MaskLists::New,
         }
+    }
+
+    /// The app keeps its timelines in `Timelines`, and newer versions do not open a draft without it.
+    pub(crate) fn has_timelines(&self) -> bool {
+        self.is_at_least(Edition::Capcut, &[7, 7]) || self.is_at_least(Edition::Jianying, &[10])
+    }
+
+    /// The app goes back to the state in `.backup` when something else changed the draft.
+    pub(crate) fn restores_backup(&self) -> bool {
+        self.is_at_least(Edition::Jianying, &[11, 4])
+    }
+
+    /// The app ends while it opens a draft in which a reference leads nowhere.
+    pub(crate) fn needs_references(&self) -> bool {
+        self.is_at_least(Edition::Jianying, &[11, 4])
+    }
+
+    /// The app leaves out of its documents what has its default value.
+    pub(crate) fn leaves_defaults_out(&self) -> bool {
+        self.is_at_least(Edition::Jianying, &[11, 5])
     }
 
     /// `check_flag` of a picture's material: it gates what the app reads of it.
@@ -297,13 +361,11 @@ impl Profile {
         }
     }
 
-    /// The file that the app reads first.
+    /// The file that the app reads first, which depends on the system alone.
     pub(crate) fn primary_file(&self) -> &'static str {
-        let version = parts(&self.app_version).unwrap_or_default();
-        match (self.edition, self.os) {
-            (_, AppOs::Macos) => "draft_info.json",
-            (Edition::Jianying, AppOs::Windows) if version >= vec![6] => "draft_info.json",
-            (_, AppOs::Windows) => "draft_content.json",
+        match self.os {
+            AppOs::Macos => "draft_info.json",
+            AppOs::Windows => "draft_content.json",
         }
     }
 
@@ -337,21 +399,50 @@ pub(crate) fn edition_of(app_source: &str) -> Option<Edition> {
         .find(|edition| app(*edition).1 == app_source)
 }
 
-fn known(edition: Edition) -> &'static [(&'static str, &'static str)] {
-    match edition {
+/// The number that a version writes into `new_version`: that of the newest known one that is not newer.
+pub(crate) fn scheme_of(edition: Edition, app_version: &str) -> Option<u32> {
+    let wanted = parts(app_version)?;
+    let known = match edition {
         Edition::Capcut => CAPCUT,
         Edition::Jianying => JIANYING,
-    }
+    };
+    known
+        .iter()
+        .rev()
+        .find(|(version, ..)| parts(version).is_some_and(|version| version <= wanted))
+        .map(|(_, scheme, _)| *scheme)
 }
 
-/// The numbers of a version, `None` unless there are only numbers.
+/// The numbers of a version without zeros at the end; `None` if it is not one. What marks a beta, as in
+/// `8.5.0-beta4`, does not count.
 pub(crate) fn parts(version: &str) -> Option<Vec<u32>> {
-    let numbers: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-    numbers.filter(|numbers| !numbers.is_empty())
+    let (numbers, beta) = version.split_once('-').unwrap_or((version, "beta"));
+    let is_beta = beta.starts_with(|first: char| first.is_ascii_alphabetic())
+        && beta
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    let numbers: Option<Vec<u32>> = numbers.split('.').map(|part| part.parse().ok()).collect();
+    let mut numbers = numbers.filter(|_| is_beta)?;
+    while numbers.len() > 1 && numbers.last() == Some(&0) {
+        numbers.pop();
+    }
+    Some(numbers)
 }
 
-/// The ids that the reference server's template stamps on everybody's drafts.
-const TEMPLATE_DEVICE: &str = "c4ca4238a0b923820dcc509a6f75849b";
+/// What the reference server's template says of its author's machine. The first of them alone is what CapCut
+/// itself writes on some Macs.
+const TEMPLATE_MACHINE: [(&str, &str); 3] = [
+    ("device_id", "c4ca4238a0b923820dcc509a6f75849b"),
+    ("hard_disk_id", "307563e0192a94465c0e927fbc482942"),
+    ("mac_address", "c3371f2d4fb02791c067ce44d8fb4ed5"),
+];
+
+/// Whether a `platform`, read by `field`, is that of the reference server's template.
+pub(crate) fn is_template_machine<'p>(field: impl Fn(&str) -> &'p str) -> bool {
+    TEMPLATE_MACHINE
+        .iter()
+        .all(|(key, value)| field(key) == *value)
+}
 
 fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     let folder = document.parent()?;
@@ -377,9 +468,8 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
             .unwrap_or_default()
     };
     // No generator knows a machine's ids: where they stand, the app has saved.
-    let device = text("device_id");
-    if device.is_empty()
-        || device == TEMPLATE_DEVICE
+    if text("device_id").is_empty()
+        || is_template_machine(text)
         || edition_of(text("app_source")) != Some(edition)
     {
         return None;
@@ -390,7 +480,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     if new_version.is_empty() {
         return None;
     }
-    let known = crate::draft::finished::shapes::root_keys();
+    let known = shape("root");
     let root_extra = root
         .iter()
         .filter(|(key, _)| !known.contains_key(**key))
@@ -494,7 +584,9 @@ mod tests {
         tool["last_modified_platform"]["device_id"] = json!("");
         put(drafts.path(), "tool", &tool.to_string());
         let mut template = saved_by_the_app();
-        template["last_modified_platform"]["device_id"] = json!(TEMPLATE_DEVICE);
+        for (key, value) in TEMPLATE_MACHINE {
+            template["last_modified_platform"][key] = json!(value);
+        }
         put(drafts.path(), "template", &template.to_string());
         put(drafts.path(), "encrypted", "r3fKa8Zt0hRkQ==");
         put(drafts.path(), "broken", "{\"version\": 3");
@@ -513,13 +605,96 @@ mod tests {
             assert_eq!(profile.platform["app_version"], version);
         };
         check(Edition::Capcut, "9.1.0", "179.0.0");
-        check(Edition::Capcut, "9.0.5", "167.0.0");
+        check(Edition::Capcut, "9.1", "179.0.0");
+        check(Edition::Capcut, "9.0.5", "175.0.0");
         check(Edition::Capcut, "12.0", "185.0.0");
-        check(Edition::Jianying, "8.2.0", "110.0.0");
-        check(Edition::Jianying, "11.4", "169.0.0");
+        check(Edition::Jianying, "6.0", "110.0.0");
+        check(Edition::Jianying, "8.2.0", "131.0.0");
+        check(Edition::Jianying, "11.4", "179.0.0");
         let old = Profile::for_version(Edition::Capcut, AppOs::Macos, "2.2.0").unwrap_err();
         assert!(old.to_string().contains("CapCut 3.8.0 or newer"), "{old}");
-        assert!(Profile::for_version(Edition::Capcut, AppOs::Macos, "new").is_err());
+        let old = Profile::for_version(Edition::Jianying, AppOs::Macos, "5.6.0").unwrap_err();
+        assert!(old.to_string().contains("JianYing 5.7.0 or newer"), "{old}");
+        for text in [
+            "new",
+            "",
+            "9.",
+            "8.5.0-",
+            "8.5.0-4",
+            "8.5.0 beta4",
+            "v9.1",
+            "9.1.0-beta/x",
+        ] {
+            let error = Profile::for_version(Edition::Capcut, AppOs::Macos, text).unwrap_err();
+            assert!(error.to_string().contains("is not a version"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_beta_has_the_markers_of_its_version() {
+        let profile = |version| Profile::for_version(Edition::Capcut, AppOs::Macos, version);
+        for (version, scheme) in [
+            ("8.5.0-beta4", 167),
+            ("8.0.0-beta2", 157),
+            ("9.1-rc.1", 179),
+        ] {
+            let profile = profile(version).unwrap();
+            assert_eq!(profile.scheme(), scheme, "{version}");
+            assert_eq!(profile.platform["app_version"], version);
+        }
+        let drafts = tempfile::tempdir().unwrap();
+        let mut beta = saved_by_the_app();
+        beta["last_modified_platform"]["app_version"] = json!("8.5.0-beta4");
+        beta["last_modified_platform"]["os"] = json!("mac");
+        beta["new_version"] = json!("167.0.0");
+        put(drafts.path(), "beta", &beta.to_string());
+        let learnt = Profile::learn(drafts.path(), Edition::Capcut).unwrap();
+        assert_eq!(learnt.app_version, "8.5.0-beta4");
+        assert!(learnt.has_timelines());
+        assert_eq!(learnt.masks(), MaskLists::New);
+    }
+
+    #[test]
+    fn the_first_id_of_the_template_alone_is_of_a_real_machine() {
+        let drafts = tempfile::tempdir().unwrap();
+        let mut app = saved_by_the_app();
+        app["last_modified_platform"]["device_id"] = json!(TEMPLATE_MACHINE[0].1);
+        put(drafts.path(), "app", &app.to_string());
+        assert!(Profile::learn(drafts.path(), Edition::Capcut).is_some());
+    }
+
+    #[test]
+    fn known_versions_are_in_order_and_their_numbers_never_fall() {
+        for known in [CAPCUT, JIANYING] {
+            assert!(known.is_sorted_by_key(|(version, ..)| parts(version).unwrap()));
+            assert!(known.is_sorted_by_key(|(_, scheme, _)| *scheme));
+        }
+    }
+
+    #[test]
+    fn timelines_are_kept_apart_since_capcut_7_7_and_jianying_10() {
+        let check = |edition, version, expected| {
+            let profile = Profile::for_version(edition, AppOs::Windows, version).unwrap();
+            assert_eq!(profile.has_timelines(), expected, "{version}");
+        };
+        for (version, expected) in [
+            ("6.9", false),
+            ("7.6.9", false),
+            ("7.7", true),
+            ("8.0.0-beta2", true),
+            ("10.0", true),
+        ] {
+            check(Edition::Capcut, version, expected);
+        }
+        for (version, expected) in [
+            ("5.9", false),
+            ("8.2", false),
+            ("9.9", false),
+            ("10", true),
+            ("11.5", true),
+        ] {
+            check(Edition::Jianying, version, expected);
+        }
     }
 
     #[test]
@@ -552,7 +727,13 @@ mod tests {
             content,
         );
         check("capcut-mac", AppOs::Macos, MaskLists::New, 62_978_047, info);
-        check("jianying-win", AppOs::Windows, MaskLists::New, 65_535, info);
+        check(
+            "jianying-win",
+            AppOs::Windows,
+            MaskLists::New,
+            65_535,
+            content,
+        );
         check(
             "jianying_legacy",
             AppOs::Windows,
@@ -567,7 +748,16 @@ mod tests {
             63_487,
             info,
         );
-        let between = Profile::for_version(Edition::Jianying, AppOs::Windows, "8.1").unwrap();
-        assert_eq!(between.masks(), MaskLists::Both);
+        for (version, lists) in [
+            ("5.9.4", MaskLists::Old),
+            ("5.9.5", MaskLists::Both),
+            ("6.0.1", MaskLists::Old),
+            ("8.1", MaskLists::Both),
+            ("9.6", MaskLists::New),
+        ] {
+            let profile = Profile::for_version(Edition::Jianying, AppOs::Windows, version).unwrap();
+            assert_eq!(profile.masks(), lists, "{version}");
+            assert_eq!(profile.primary_file(), content, "{version}");
+        }
     }
 }

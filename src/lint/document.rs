@@ -46,6 +46,8 @@ pub(super) struct Platform<'a> {
     pub app_version: Text<'a>,
     pub os: Text<'a>,
     pub device_id: Text<'a>,
+    pub hard_disk_id: Text<'a>,
+    pub mac_address: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

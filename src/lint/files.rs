@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Report;
 use super::Severity::{Error, Info, Warning};
 use super::document::{self, Document};
-use super::folder::{Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
+use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
 use super::paths::file_name;
 
 /// Checks the files, and gives the document that counts.
@@ -32,7 +32,6 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Docum
     }
     if let Some((file, _)) = &truth {
         mirrors(folder, file, report);
-        timelines(folder, report);
     } else if !folder
         .files
         .iter()
@@ -91,7 +90,7 @@ fn broken(file: &File, why: &str, report: &mut Report) {
 
 fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
     for file in folder.mirrors(&truth.name) {
-        if same_document(truth, file) {
+        if is_mirrored(truth, file) {
             continue;
         }
         let how = format!("makes it what the newest, `{}`, is", truth.name);
@@ -101,6 +100,17 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
                 "mirror-stale",
                 &file.name,
                 format!("is not what `{}` is; some versions of the app read it first, and show an old or empty draft", truth.name),
+                &how,
+            );
+        } else if same_document(truth, file) {
+            report.fixable(
+                Warning,
+                "mirror-differs",
+                &file.name,
+                format!(
+                    "says what `{}` says, but not in the same bytes, as the app writes both",
+                    truth.name
+                ),
                 &how,
             );
         } else {
@@ -118,8 +128,17 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
     }
 }
 
+/// Whether a file is the mirror that it should be: of one in `Timelines` the app writes the same bytes.
+pub(super) fn is_mirrored(truth: &File, mirror: &File) -> bool {
+    if truth.is_nested() || mirror.is_nested() {
+        truth.json() == mirror.json()
+    } else {
+        same_document(truth, mirror)
+    }
+}
+
 /// Whether two files say the same, be they written in one line or in many.
-pub(super) fn same_document(one: &File, other: &File) -> bool {
+fn same_document(one: &File, other: &File) -> bool {
     if one.json() == other.json() {
         return true;
     }
@@ -132,37 +151,8 @@ pub(super) fn same_document(one: &File, other: &File) -> bool {
     value(one).is_some_and(|value_of_one| Some(value_of_one) == value(other))
 }
 
-fn timelines(folder: &Folder, report: &mut Report) {
-    let Some(id) = &folder.main_timeline else {
-        if folder.path.join("Timelines").is_dir() {
-            report.add(
-                Warning,
-                "timeline-missing",
-                PROJECT,
-                "the folder `Timelines` does not say which timeline is the main one",
-                "remove the folder `Timelines` while the app is closed: the app builds it again",
-            );
-        }
-        return;
-    };
-    let prefix = format!("Timelines/{id}/");
-    if !folder
-        .files
-        .iter()
-        .any(|file| file.name.starts_with(&prefix))
-    {
-        report.add(
-            Error,
-            "timeline-missing",
-            prefix,
-            "is missing, but `Timelines/project.json` names it as the main timeline",
-            "remove the folder `Timelines` while the app is closed: the app builds it again",
-        );
-    }
-}
-
 fn leftovers(folder: &Folder, report: &mut Report) {
-    let there: Vec<_> = ["draft_content.json.bak", "draft_info.json.bak", ".backup"]
+    let there: Vec<_> = ["draft_content.json.bak", "draft_info.json.bak", BACKUP]
         .into_iter()
         .filter(|name| folder.path.join(name).exists())
         .collect();
@@ -172,7 +162,7 @@ fn leftovers(folder: &Folder, report: &mut Report) {
             "leftovers",
             there.join(", "),
             "an earlier state of the draft is kept here",
-            "nothing has to be done; the app goes back to it when it cannot read the draft",
+            "nothing has to be done: the app goes back to it when it cannot read the draft; but JianYing 11.4 and newer also go back to `.backup` when another program changed the draft, which has to move it away",
         );
     }
     if !folder.path.join("draft_cover.jpg").is_file() {

@@ -3,6 +3,7 @@
 
 mod document;
 mod meta;
+mod timelines;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,15 +14,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::document::{Draft, parse};
-use super::files::same_document;
-use super::folder::{Content, File, Folder, LOCKED, META, ROOTS};
+use super::files::is_mirrored;
+use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, ROOTS};
 use super::media::{self, Medium};
 use super::paths::{is_windows, plain};
 use super::{Context, Options, Problem, Report, markers, sniff};
 use crate::engine::profile::{AppOs, Profile, edition_of};
 use crate::engine::registry::{self, Entry};
+use crate::engine::timelines::{Timeline, folder as timeline_folder};
 use crate::error::{Error, Kind, Result};
 use crate::units::{Edition, Micros};
+use timelines::Written;
 
 /// How often the result is looked at again: what is mended may show what was hidden behind it.
 const ROUNDS: usize = 4;
@@ -146,7 +149,18 @@ impl Work {
         let bin = meta::mend(&patient, &mut meta, draft.end());
         let mended = document::mend(&patient, &mut value, &bin).then(|| value.to_string());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
-        self.write_documents(&patient, file, mended.as_deref(), &draft)?;
+        let written = Written {
+            timeline: Timeline::of(&value, patient.profile.scheme(), patient.now),
+            bytes: mended.as_deref().map_or(file.json(), str::as_bytes),
+            both: !markers::saved_by_app(&draft.document),
+        };
+        let before = self.changed.len();
+        self.rename_timeline(&patient, written.timeline.id)?;
+        self.write_documents(&patient, file, &written, mended.is_some())?;
+        self.complete_timelines(&patient, &written)?;
+        if self.changed.len() != before && patient.profile.restores_backup() {
+            self.put_app_backup_away(folder)?;
+        }
         if meta_changed {
             self.write(folder, META, meta.to_string().as_bytes())?;
         }
@@ -188,27 +202,48 @@ impl Work {
         &mut self,
         patient: &Patient<'_>,
         file: &File,
-        mended: Option<&str>,
-        draft: &Draft<'_>,
+        written: &Written<'_>,
+        is_mended: bool,
     ) -> Result<()> {
         let folder = patient.folder;
-        let bytes = mended.map_or(file.json(), str::as_bytes);
+        // The folder of the main timeline may have got another name.
+        let name_now = |name: &str| match &folder.main_timeline {
+            Some(main) => name.replacen(&timeline_folder(main), &written.timeline.folder(), 1),
+            None => name.to_owned(),
+        };
         for mirror in folder.mirrors(&file.name) {
-            if mended.is_some() || !same_document(file, mirror) {
-                self.write(folder, &mirror.name, bytes)?;
+            if is_mended || !is_mirrored(file, mirror) {
+                self.write(folder, &name_now(&mirror.name), written.bytes)?;
             }
         }
-        let both = !markers::saved_by_app(&draft.document);
         for root in ROOTS {
-            let is_needed = both || root == patient.profile.primary_file();
+            let is_needed = written.both || root == patient.profile.primary_file();
             if folder.file(root).is_none() && is_needed && patient.has("document-missing") {
-                self.write(folder, root, bytes)?;
+                self.write(folder, root, written.bytes)?;
             }
         }
         // The newest file counts, so it is written last.
-        if mended.is_some() {
-            self.write(folder, &file.name, bytes)?;
+        if is_mended {
+            self.write(folder, &name_now(&file.name), written.bytes)?;
         }
+        Ok(())
+    }
+
+    /// Moves the states that the app keeps to where the files are as they were: this version would go back to
+    /// them when it sees that the draft changed.
+    fn put_app_backup_away(&mut self, folder: &Folder) -> Result<()> {
+        let from = folder.path.join(BACKUP);
+        if from.is_symlink() || !from.is_dir() {
+            return Ok(());
+        }
+        let to = self.backup.folder.join(BACKUP);
+        copy_folder(&from, &to).map_err(|error| unwritable(&to, error))?;
+        fs::remove_dir_all(&from).map_err(|error| unwritable(&from, error))?;
+        self.note_change(BACKUP);
+        self.notes.push(format!(
+            "`{BACKUP}` was moved to {}: the app would have gone back to the state in it",
+            to.display()
+        ));
         Ok(())
     }
 
@@ -349,6 +384,22 @@ impl Backup {
         self.made = true;
         registry::write(&to, told.to_string().as_bytes())
     }
+}
+
+/// Copies a folder with everything in it, except for links.
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let to = to.join(entry.file_name());
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Error {

@@ -13,7 +13,10 @@ use serde_json::Value;
 use super::paths::{
     TOKEN, below, file_name, is_foreign, is_windows, plain, same, without_verbatim,
 };
+use crate::engine::marker::Marker;
 use crate::engine::registry;
+pub(super) use crate::engine::timelines::PROJECT;
+use crate::engine::timelines::folder as timeline_folder;
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 
@@ -22,7 +25,8 @@ pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
 /// The mirror that some versions of the app are said to prefer.
 pub(super) const TEMPLATE: &str = "template-2.tmp";
 pub(super) const META: &str = "draft_meta_info.json";
-pub(super) const PROJECT: &str = "Timelines/project.json";
+/// Earlier states of the draft, which the app keeps.
+pub(super) const BACKUP: &str = ".backup";
 /// The app's sign that a draft is open in it.
 pub(super) const LOCKED: &str = ".locked";
 
@@ -58,6 +62,11 @@ impl File {
     pub(crate) fn content(&self) -> Content {
         content(self.json())
     }
+
+    /// It is the document of a timeline, not of the draft's own folder.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.name.contains('/')
+    }
 }
 
 /// A draft folder that was read.
@@ -68,8 +77,12 @@ pub(super) struct Folder {
     pub files: Vec<File>,
     /// What `draft_meta_info.json` says, where it can be read.
     pub meta: Option<Value>,
-    /// The main timeline that `Timelines/project.json` names.
+    /// `Timelines/project.json`, where it can be read.
+    pub project: Option<Value>,
+    /// The main timeline that it names.
     pub main_timeline: Option<String>,
+    /// What this program noted when it saved the draft here.
+    pub marker: Option<Marker>,
     media: OnceCell<HashMap<String, PathBuf>>,
 }
 
@@ -105,12 +118,14 @@ impl Folder {
             serde_json::from_slice(file.json()).ok()
         };
         let meta = parsed(META).filter(Value::is_object);
-        let main_timeline = parsed(PROJECT)
+        let project = parsed(PROJECT).filter(Value::is_object);
+        let main_timeline = project
+            .as_ref()
             .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
             .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
         if let Some(id) = &main_timeline {
             for name in ROOTS.iter().chain(&[TEMPLATE]) {
-                files.extend(read(&path, &format!("Timelines/{id}/{name}"))?);
+                files.extend(read(&path, &format!("{}/{name}", timeline_folder(id)))?);
             }
         }
         if files.iter().all(|file| file.name == PROJECT) {
@@ -122,11 +137,14 @@ impl Folder {
                 Error::not_found(format!("{} is no draft folder", path.display())).hint(hint),
             );
         }
+        let marker = Marker::read(&path);
         Ok(Self {
             path,
             files,
             meta,
+            project,
             main_timeline,
+            marker,
             media: OnceCell::new(),
         })
     }
@@ -186,9 +204,17 @@ impl Folder {
             .any(|id| id.eq_ignore_ascii_case(self.meta_text("draft_id")))
     }
 
-    /// The draft was written for a machine with another kind of paths, where alone they can be checked.
-    pub(crate) fn is_for_another_system(&self) -> bool {
-        !self.is_template() && is_foreign(self.told())
+    /// The draft was written for a place on another machine, where alone its paths can be checked.
+    pub(crate) fn is_for_another_machine(&self) -> bool {
+        let told = self.told();
+        let is_elsewhere =
+            self.is_saved_for_elsewhere() && !told.is_empty() && !same(told, &self.path);
+        !self.is_template() && (is_foreign(told) || is_elsewhere)
+    }
+
+    /// This program saved the draft here to be copied to another place.
+    pub(crate) fn is_saved_for_elsewhere(&self) -> bool {
+        self.marker.as_ref().is_some_and(|marker| marker.elsewhere)
     }
 
     /// Where the file is that a document calls `path`, or, without a path, `name`.
@@ -207,7 +233,7 @@ impl Folder {
         }
         let told = plain(self.told());
         if let Some(file) = below(&text, &told).and_then(inside) {
-            return if self.is_for_another_system() || same(&told, &self.path) {
+            return if self.is_for_another_machine() || same(&told, &self.path) {
                 Place::Inside(file)
             } else {
                 Place::Moved(file)
@@ -226,7 +252,7 @@ impl Folder {
         if let Some(file) = self.media().get(&name.to_lowercase()) {
             return Place::Moved(self.path.join(file));
         }
-        if is_foreign(path) && self.is_for_another_system() {
+        if is_foreign(path) && self.is_for_another_machine() {
             Place::Elsewhere
         } else {
             Place::Nowhere

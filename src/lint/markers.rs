@@ -1,18 +1,16 @@
 //! What the app knows its own drafts by: versions, platforms, identity, and the parts of a document.
 
 use super::Severity::{Error, Info, Warning};
-use super::document::Document;
+use super::document::{Document, Platform};
 use super::folder::{Folder, ROOTS};
 use super::loose::Loose;
 use super::paths::plain;
 use super::{Context, Report};
-use crate::engine::profile::{AppOs, Profile, edition_of, parts};
+use crate::engine::profile::{AppOs, Profile, edition_of, is_template_machine, parts, scheme_of};
 use crate::units::{Edition, Micros};
 
 /// The document id in the reference server's template.
 pub(super) const TEMPLATE_DOCUMENT: &str = "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B";
-/// The ids of its author's machine.
-pub(super) const TEMPLATE_DEVICE: &str = "c4ca4238a0b923820dcc509a6f75849b";
 
 /// The number in `version` of every draft since JianYing 3.3.
 const VERSION: i64 = 360_000;
@@ -56,7 +54,7 @@ fn roots(context: &Context<'_>, report: &mut Report) {
         return;
     };
     let first = profile(document).map(|profile| profile.primary_file());
-    let what = "is missing: CapCut on Windows reads `draft_content.json` first, macOS and JianYing since 6 `draft_info.json`";
+    let what = "is missing: on Windows both apps read `draft_content.json` first, on macOS `draft_info.json`";
     if first == Some(missing) {
         report.fixable(
             Warning,
@@ -84,11 +82,26 @@ fn roots(context: &Context<'_>, report: &mut Report) {
     }
 }
 
+impl Platform<'_> {
+    fn is_template_machine(&self) -> bool {
+        is_template_machine(|key| match key {
+            "device_id" => self.device_id.str(),
+            "hard_disk_id" => self.hard_disk_id.str(),
+            _ => self.mac_address.str(),
+        })
+    }
+}
+
 /// The profile of the version that a document says it is of.
 pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
     let platform = document.last_modified_platform.get()?;
     let edition = edition_of(platform.app_source.str())?;
     Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
+}
+
+/// Whether the app that the document says it is of leaves out what has its default value.
+pub(super) fn leaves_defaults_out(document: &Document<'_>) -> bool {
+    profile(document).is_some_and(|profile| profile.leaves_defaults_out())
 }
 
 /// The system that a document says it is of.
@@ -101,7 +114,7 @@ fn identity(context: &Context<'_>, report: &mut Report) {
     let device = [&document.platform, &document.last_modified_platform]
         .into_iter()
         .filter_map(Loose::get)
-        .any(|platform| platform.device_id.str() == TEMPLATE_DEVICE);
+        .any(Platform::is_template_machine);
     if device {
         report.fixable(
             Info,
@@ -128,22 +141,14 @@ fn identity(context: &Context<'_>, report: &mut Report) {
             "the document has no id",
             "gives it one",
         );
-    } else if let Some(timeline) = &context.folder.main_timeline
-        && !timeline.eq_ignore_ascii_case(id)
-    {
-        report.add(
-            Warning,
-            "timeline-id",
-            "id",
-            format!("the document's id is not that of the main timeline, {timeline}"),
-            "remove the folder `Timelines` while the app is closed: the app builds it again",
-        );
     }
 }
 
 fn structure(context: &Context<'_>, report: &mut Report) {
     let document = &context.draft.document;
-    if document.fps.value().is_none_or(|fps| fps <= 0.0) {
+    // What is missing has its default value, 30.
+    let is_usable = document.fps.value().is_some_and(|fps| fps > 0.0);
+    if !is_usable && !document.fps.is_missing() {
         report.fixable(
             Error,
             "fps",
@@ -187,7 +192,7 @@ fn structure(context: &Context<'_>, report: &mut Report) {
     .into_iter()
     .filter_map(|(name, is_missing)| is_missing.then_some(name))
     .collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && !leaves_defaults_out(document) {
         report.fixable(
             Warning,
             "parts-missing",
@@ -249,14 +254,11 @@ fn stale(document: &Document<'_>) -> Option<String> {
     let edition = edition_of(platform.app_source.str())?;
     let version = platform.app_version.str();
     let scheme = document.new_version.str();
-    let expected = Profile::for_version(edition, AppOs::Windows, version)
-        .ok()?
-        .new_version;
-    let number = |text: &str| parts(text).and_then(|parts| parts.first().copied());
+    let expected = scheme_of(edition, version)?;
     // Between two known versions the number is a guess, and it moves by about four a version.
-    (number(scheme)? + 4 < number(&expected)?).then(|| {
+    (parts(scheme)?[0] + 4 < expected).then(|| {
         format!(
-            "{} {version} writes {expected} or more here, not {scheme}: newer versions take the draft for a foreign one",
+            "{} {version} writes {expected}.0.0 or more here, not {scheme}: newer versions take the draft for a foreign one",
             edition.app()
         )
     })
@@ -296,8 +298,7 @@ pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
         .last_modified_platform
         .get()
         .is_some_and(|platform| {
-            let device = platform.device_id.str();
-            !device.is_empty() && device != TEMPLATE_DEVICE
+            !platform.device_id.str().is_empty() && !platform.is_template_machine()
         })
 }
 

@@ -29,7 +29,8 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
         registration(folder, report);
         return;
     };
-    identity(folder, meta, report);
+    let is_portable = is_portable(folder, media);
+    identity(folder, meta, is_portable, report);
     let end = context.draft.end();
     let told = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
     if (told.0 - end.0).abs() > 40_000 {
@@ -42,14 +43,29 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
         );
     }
     bin(folder, meta, media, report);
-    registration(folder, report);
+    // What is to be copied to another place is not opened from here.
+    if !(is_portable && folder.marker.is_some()) {
+        registration(folder, report);
+    }
+}
+
+/// The draft names no place at all: neither its own nor that of a file. It can be put anywhere, and the app
+/// fills in where it is.
+pub(super) fn is_portable(folder: &Folder, media: &[Medium]) -> bool {
+    folder.meta.is_some()
+        && folder.told().is_empty()
+        && folder.meta_text("draft_root_path").is_empty()
+        && media.iter().all(|medium| {
+            let path = plain(&medium.path);
+            below(&path, TOKEN).or_else(|| below(&path, ".")).is_some()
+        })
 }
 
 fn at(key: &str) -> String {
     format!("{META}: {key}")
 }
 
-fn identity(folder: &Folder, meta: &Value, report: &mut Report) {
+fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Report) {
     let text = |key: &str| meta[key].as_str().unwrap_or_default();
     if folder.is_template() {
         report.fixable(
@@ -68,16 +84,18 @@ fn identity(folder: &Folder, meta: &Value, report: &mut Report) {
             "gives it one",
         );
     }
-    if folder.is_for_another_system() {
+    if folder.is_for_another_machine() {
         let name = folder.name();
         let told = folder.told();
-        report.add(
-            Info,
-            "for-another-system",
-            at("draft_fold_path"),
-            format!("the draft is written for \"{told}\""),
-            format!("copy the folder \"{name}\" there"),
-        );
+        if !folder.is_saved_for_elsewhere() {
+            report.add(
+                Info,
+                "for-another-system",
+                at("draft_fold_path"),
+                format!("the draft is written for \"{told}\""),
+                format!("copy the folder \"{name}\" there"),
+            );
+        }
         if file_name(&plain(told)) != name {
             report.add(
                 Warning,
@@ -96,7 +114,7 @@ fn identity(folder: &Folder, meta: &Value, report: &mut Report) {
         report.fixable(Warning, code, at(key), what, how);
     };
     let told = text("draft_fold_path");
-    if !same(told, &folder.path) {
+    if !is_portable && !same(told, &folder.path) {
         let whose = if is_foreign(told) {
             "of another machine"
         } else {
@@ -111,7 +129,7 @@ fn identity(folder: &Folder, meta: &Value, report: &mut Report) {
         );
     }
     let root = folder.path.parent().unwrap_or(Path::new("/"));
-    if !same(text("draft_root_path"), root) {
+    if !is_portable && !same(text("draft_root_path"), root) {
         let what = format!(
             "it says \"{}\", but the draft is elsewhere",
             text("draft_root_path")
@@ -204,7 +222,7 @@ fn registration(folder: &Folder, report: &mut Report) {
     let Some(root) = folder.path.parent() else {
         return;
     };
-    if !root.join(registry::FILE).is_file() || folder.is_for_another_system() {
+    if !root.join(registry::FILE).is_file() || folder.is_for_another_machine() {
         return;
     }
     let place = format!("../{}", registry::FILE);

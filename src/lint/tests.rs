@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::folder::ROOTS;
 use super::paths::TOKEN;
 use super::{Options, Problem, fix, lint};
+use crate::engine::timelines;
 
 /// A draft in a drafts folder of its own.
 struct Made {
@@ -102,10 +104,36 @@ impl Made {
         put("assets/b.png", &example("logo.png"));
         put("assets/c.wav", &wav(4));
         put("draft_cover.jpg", &example("picture.jpg"));
-        Self {
+        let made = Self {
             root,
             document,
             meta,
+        };
+        let id = made.timeline();
+        let project =
+            json!({"main_timeline_id": id, "timelines": [{"id": id, "name": "Timeline 01"}]});
+        made.put("Timelines/project.json", project.to_string());
+        let layout = json!({"dockItems": [{"timelineIds": [id]}]});
+        made.put("timeline_layout.json", layout.to_string());
+        for name in ROOTS {
+            made.put(&format!("Timelines/{id}/{name}"), "");
+        }
+        made
+    }
+
+    /// The id of the clean draft, which its main timeline has.
+    fn timeline(&self) -> String {
+        "0F3C9F5B-6F0F-4C2B-9D0B-2A2C5C0C9F11".to_owned()
+    }
+
+    /// Gives the main timeline another id.
+    fn move_timeline(&self, id: &str) {
+        let place = |id: &str| self.folder().join("Timelines").join(id);
+        fs::rename(place(&self.timeline()), place(id)).expect("the timeline is there");
+        for name in ["Timelines/project.json", "timeline_layout.json"] {
+            let mut value = self.read(name);
+            timelines::rename(&mut value, &self.timeline(), id);
+            self.put(name, value.to_string());
         }
     }
 
@@ -139,6 +167,15 @@ impl Made {
     fn write(&self) {
         self.put("draft_content.json", self.document.to_string());
         self.put("draft_info.json", self.document.to_string());
+        let timelines = fs::read_dir(self.folder().join("Timelines"));
+        for timeline in timelines.into_iter().flatten().flatten() {
+            for name in ROOTS {
+                let nested = timeline.path().join(name);
+                if nested.is_file() {
+                    fs::write(nested, self.document.to_string()).expect("a file");
+                }
+            }
+        }
         self.put("draft_meta_info.json", self.meta.to_string());
     }
 

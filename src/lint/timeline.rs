@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Severity::{Error, Info, Warning};
+use super::Severity::{self, Error, Info, Warning};
 use super::document::{Found, Segment, Track};
-use super::markers::{frame, saved_by_app};
+use super::loose::Number;
+use super::markers::{frame, leaves_defaults_out, profile, saved_by_app};
 use super::{Context, Report};
 use crate::draft::finished::grid::Grid;
 use crate::units::{Micros, Range};
@@ -34,6 +35,11 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
         grid: Grid::new(document.fps.value().unwrap_or(30.0)),
         frame: frame(document),
         saved_by_app: saved_by_app(document),
+        leaves_defaults_out: leaves_defaults_out(document),
+        dangling: match profile(document) {
+            Some(profile) if profile.needs_references() => Error,
+            _ => Warning,
+        },
         off_grid: (0, 0),
         report,
     };
@@ -65,6 +71,9 @@ struct Check<'a, 'r> {
     grid: Grid,
     frame: i64,
     saved_by_app: bool,
+    leaves_defaults_out: bool,
+    /// How bad a reference is that leads nowhere.
+    dangling: Severity,
     off_grid: (usize, usize),
     report: &'r mut Report,
 }
@@ -81,7 +90,7 @@ impl<'a> Check<'a, '_> {
                 format!("one of {}", KNOWN_TRACKS.join(", ")),
             );
         }
-        if track.name.get().is_none() {
+        if track.name.get().is_none() && !(self.leaves_defaults_out && track.name.is_missing()) {
             self.report.fixable(
                 Info,
                 "track-name",
@@ -220,7 +229,7 @@ impl<'a> Check<'a, '_> {
             let id = reference.get().map_or("", AsRef::as_ref);
             if !self.materials.contains_key(id) {
                 self.report.fixable(
-                    Warning,
+                    self.dangling,
                     "dangling-reference",
                     at.field(&format!("extra_material_refs[{number}]")),
                     format!("no material has the id {id:?}"),
@@ -242,7 +251,7 @@ impl<'a> Check<'a, '_> {
     }
 
     fn speed(&mut self, kind: &str, segment: &Segment<'_>, material: Option<Found<'_>>, at: At) {
-        let Some(speed) = segment.speed.value().filter(|speed| *speed > 0.0) else {
+        let Some(speed) = speed(&segment.speed).filter(|speed| *speed > 0.0) else {
             let speed = segment.speed.value();
             let told = speed.map_or("missing".to_owned(), |speed| speed.to_string());
             self.report.fixable(
@@ -264,7 +273,7 @@ impl<'a> Check<'a, '_> {
                 continue;
             };
             curved |= found.material.curve_speed.says_something();
-            let own = found.material.speed.value();
+            let own = self::speed(&found.material.speed);
             if !found.material.curve_speed.says_something()
                 && own.is_none_or(|own| (own - speed).abs() > 1e-6)
             {
@@ -385,6 +394,15 @@ impl<'a> Check<'a, '_> {
                 "the app leaves such keyframes when a clip is cut; move them in the app if they are missed",
             );
         }
+    }
+}
+
+/// A speed that is missing is the default, 1.
+fn speed(speed: &Number) -> Option<f64> {
+    if speed.is_missing() {
+        Some(1.0)
+    } else {
+        speed.value()
     }
 }
 

@@ -330,3 +330,73 @@ impl Dice {
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
+
+fn lint(home: &Home, folder: &Path, options: &[&str]) -> Value {
+    let mut arguments = vec!["lint", folder.to_str().expect("a path"), "--json"];
+    arguments.extend(options);
+    home.run(&arguments).success().json()
+}
+
+/// A drafts folder of an app, into which drafts for other machines are saved all the same.
+#[test]
+fn drafts_for_other_machines_are_clean_and_mending_them_adds_no_path_of_this_one() {
+    let mut home = Home::embedded();
+    let drafts = the_apps_folder(&mut home);
+    let draft = small_draft(&home, "any");
+    let here = home.path().canonicalize().expect("the folder is there");
+    let here = here.display().to_string();
+    for (name, options) in [
+        ("portable", json!({ "portable": true })),
+        (
+            "windows",
+            json!({ "target_os": "windows", "target_folder": "D:/Drafts" }),
+        ),
+        (
+            "macos",
+            json!({ "target_os": "macos", "target_folder": "/Users/someone/Drafts" }),
+        ),
+        // A place that could be one of this machine.
+        (
+            "alike",
+            json!({ "target_os": "macos", "target_folder": "/mnt/other machine" }),
+        ),
+        ("zipped", json!({ "zip": true })),
+    ] {
+        let mut save = json!({ "draft_id": draft, "draft_folder": drafts, "name": name });
+        save.as_object_mut()
+            .expect("an object")
+            .extend(options.as_object().expect("an object").clone());
+        call(&home, "save_draft", save);
+        let folder = if name == "zipped" {
+            let file = fs::File::open(drafts.join("zipped.zip")).expect("the zip");
+            let to = home.path().join("unpacked");
+            zip::ZipArchive::new(file)
+                .expect("a zip")
+                .extract(&to)
+                .expect("it unpacks");
+            to.join(name)
+        } else {
+            drafts.join(name)
+        };
+        assert_eq!(lint(&home, &folder, &[])["problems"], json!([]), "{name}");
+        // A fault that `--fix` mends in each document.
+        for file in files(&folder) {
+            let is_document = ["draft_content.json", "draft_info.json", "template-2.tmp"]
+                .iter()
+                .any(|document| file.ends_with(document));
+            if is_document {
+                let text = fs::read_to_string(&file).expect("a document");
+                let mut document: Value = serde_json::from_str(&text).expect("JSON");
+                document["duration"] = json!(1);
+                fs::write(&file, document.to_string()).expect("a document");
+            }
+        }
+        lint(&home, &folder, &["--fix"]);
+        assert_eq!(lint(&home, &folder, &[])["problems"], json!([]), "{name}");
+        for file in files(&folder) {
+            let bytes = fs::read(&file).expect("a file");
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains(&here), "{}", file.display());
+        }
+    }
+}

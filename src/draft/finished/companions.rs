@@ -7,33 +7,43 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::shapes::{Filled, fill, shape};
+use super::shapes::{Filled, Shapes};
 use super::{Gathered, Index, list, made_id};
 use crate::units::Micros;
 
-/// What kinds of segment have, in the order of the app; `true`: always.
-const VIDEO: &[(&str, bool)] = &[
-    ("speeds", true),
-    ("placeholder_infos", true),
-    ("transitions", false),
-    ("canvases", true),
-    ("material_animations", false),
-    ("sound_channel_mappings", true),
-    ("material_colors", true),
-    ("loudnesses", false),
-    ("vocal_separations", true),
+/// Whether a segment has a companion without being given one.
+#[derive(Clone, Copy)]
+enum Need {
+    Always,
+    /// In drafts of this scheme and newer ones.
+    Since(u32),
+    Given,
+}
+use Need::{Always, Given, Since};
+
+/// What kinds of segment have, in the order of the app.
+const VIDEO: &[(&str, Need)] = &[
+    ("speeds", Always),
+    ("placeholder_infos", Since(131)),
+    ("transitions", Given),
+    ("canvases", Always),
+    ("material_animations", Given),
+    ("sound_channel_mappings", Always),
+    ("material_colors", Since(142)),
+    ("loudnesses", Given),
+    ("vocal_separations", Always),
 ];
-const AUDIO: &[(&str, bool)] = &[
-    ("speeds", true),
-    ("placeholder_infos", true),
-    ("audio_fades", false),
-    ("beats", true),
-    ("sound_channel_mappings", true),
-    ("loudnesses", false),
-    ("vocal_separations", true),
+const AUDIO: &[(&str, Need)] = &[
+    ("speeds", Always),
+    ("placeholder_infos", Since(131)),
+    ("audio_fades", Given),
+    ("beats", Always),
+    ("sound_channel_mappings", Always),
+    ("loudnesses", Given),
+    ("vocal_separations", Always),
 ];
-const TEXT: &[(&str, bool)] = &[("material_animations", true)];
-const NONE: &[(&str, bool)] = &[];
+const TEXT: &[(&str, Need)] = &[("material_animations", Always)];
+const NONE: &[(&str, Need)] = &[];
 
 /// The kind of object in a list of `materials`.
 fn kind_of(list: &str) -> &'static str {
@@ -49,7 +59,8 @@ fn kind_of(list: &str) -> &'static str {
         "beats" => "beats",
         "audio_fades" => "audio_fade",
         "audio_effects" => "audio_effect",
-        "masks" | "common_mask" => "mask",
+        "masks" => "mask",
+        "common_mask" => "common_mask",
         "video_effects" => "video_effect",
         "effects" => "effect",
         _ => "other",
@@ -59,6 +70,8 @@ fn kind_of(list: &str) -> &'static str {
 /// What the companions of one segment depend on.
 pub(super) struct Companions<'i, 'a> {
     pub index: &'i Index<'a>,
+    pub shapes: &'static Shapes,
+    pub scheme: u32,
     pub masks: &'i [&'i str],
     pub length: Micros,
     pub speed: f64,
@@ -95,23 +108,34 @@ impl<'a> Companions<'_, 'a> {
             }
         }
         let mut ids = Vec::new();
-        for (name, always) in order {
+        for (name, need) in order {
             let materials = given.remove(name).unwrap_or_default();
-            if materials.is_empty() && *always {
-                let mut own = Filled::new(kind_of(name));
+            let is_needed = match need {
+                Always => true,
+                Since(scheme) => *scheme <= self.scheme,
+                Given => false,
+            };
+            if materials.is_empty() && is_needed {
+                let mut own = Filled::new(self.shapes, kind_of(name));
                 own.set("id", made_id(&[id, name]));
                 self.put(name, own, gathered, &mut ids);
             }
             for material in materials {
-                let own = Filled::of(kind_of(name), material.as_object());
-                self.put(name, own, gathered, &mut ids);
+                self.put(name, self.of(name, material), gathered, &mut ids);
             }
         }
         for (name, material) in others {
-            let own = Filled::of(kind_of(name), material.as_object());
-            self.put(name, own, gathered, &mut ids);
+            if matches!(name, "masks" | "common_mask") {
+                self.mask(material, gathered, &mut ids);
+            } else {
+                self.put(name, self.of(name, material), gathered, &mut ids);
+            }
         }
         ids
+    }
+
+    fn of(&self, list: &str, material: &'a Value) -> Filled<'a> {
+        Filled::of(self.shapes, kind_of(list), material.as_object())
     }
 
     fn put(
@@ -141,21 +165,27 @@ impl<'a> Companions<'_, 'a> {
                 let resource = own.get("resource_id").clone();
                 own.set("third_resource_id", resource);
             }
-            "masks" | "common_mask" => {
-                let mut whole = shape("mask")["config"].clone();
-                for (key, value) in own.get("config").as_object().into_iter().flatten() {
-                    whole[key] = value.clone();
-                }
-                own.set("config", whole);
-            }
+            "video_effects" => adjust_params(&mut own),
             _ => {}
         }
-        if matches!(name, "masks" | "common_mask") {
-            for list in self.masks {
-                gathered.put(list, own.clone());
+        gathered.put(name, own);
+    }
+
+    /// Puts a mask into each list where apps look for it.
+    fn mask(&self, material: &'a Value, gathered: &mut Gathered<'a>, ids: &mut Vec<Value>) {
+        let id = &material["id"];
+        ids.push(id.clone());
+        if !gathered.is_first(id.as_str().unwrap_or_default()) {
+            return;
+        }
+        for list in self.masks {
+            let mut own = self.of(list, material);
+            let mut whole = self.shapes.neutral(kind_of(list))["config"].clone();
+            for (key, value) in material["config"].as_object().into_iter().flatten() {
+                whole[key] = value.clone();
             }
-        } else {
-            gathered.put(name, own);
+            own.set("config", whole);
+            gathered.put(list, own);
         }
     }
 
@@ -174,7 +204,22 @@ impl<'a> Companions<'_, 'a> {
         own.insert("start".to_owned(), json!(start));
         own.insert("duration".to_owned(), json!(duration));
         let resource = own.get("resource_id").cloned().unwrap_or_default();
-        own.entry("third_resource_id").or_insert(resource);
-        fill("animation", own)
+        if self
+            .shapes
+            .neutral("animation")
+            .contains_key("third_resource_id")
+        {
+            own.entry("third_resource_id").or_insert(resource);
+        }
+        self.shapes.fill("animation", own)
     }
+}
+
+/// The settings of an effect have three keys in the app's drafts; the libraries add the bounds of each.
+pub(super) fn adjust_params(effect: &mut Filled<'_>) {
+    let params: Vec<_> = list(effect.get("adjust_params"))
+        .iter()
+        .map(|param| json!({"name": param["name"], "value": param["value"], "default_value": param["default_value"]}))
+        .collect();
+    effect.set("adjust_params", params);
 }

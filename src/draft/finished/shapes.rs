@@ -2,22 +2,92 @@
 //!
 //! `shapes.json` holds which keys CapCut 9.1 writes for each kind of object. The kinds of which no
 //! sample of that version is known (transitions, stickers, effects, masks) hold those of older ones.
+//! `since.json` holds the number of the scheme (`new_version`) since which apps write a key, where that
+//! is not the oldest one that drafts are written for; it was read off drafts that the apps saved.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-static SHAPES: LazyLock<HashMap<String, Shape>> = LazyLock::new(|| {
-    let shapes: HashMap<String, Map<String, Value>> =
-        serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file");
-    let shapes = shapes.into_iter();
-    shapes
-        .map(|(kind, neutral)| (kind, Shape::new(neutral)))
-        .collect()
+static NEWEST: LazyLock<HashMap<String, Map<String, Value>>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file")
 });
+
+/// By the path of an object, such as `video.matting`: the scheme of each key that not all have.
+static SINCE: LazyLock<HashMap<String, HashMap<String, u32>>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("since.json")).expect("a test parses this very file")
+});
+
+/// All kinds of objects as the apps of one scheme write them.
+#[derive(Debug)]
+pub(crate) struct Shapes(HashMap<String, Shape>);
+
+impl Shapes {
+    /// Those of the drafts whose `new_version` begins with this number.
+    pub(crate) fn of_scheme(scheme: u32) -> &'static Self {
+        static MADE: Mutex<BTreeMap<u32, &'static Shapes>> = Mutex::new(BTreeMap::new());
+        let changes = SINCE.values().flat_map(HashMap::values).copied();
+        let last_change = changes.filter(|since| *since <= scheme).max();
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        // There are as many as `since.json` has numbers, so they may stay.
+        made.entry(last_change.unwrap_or_default())
+            .or_insert_with(|| Box::leak(Box::new(Self::new(scheme))))
+    }
+
+    pub(crate) fn newest() -> &'static Self {
+        static SHAPES: LazyLock<&Shapes> = LazyLock::new(|| Shapes::of_scheme(u32::MAX));
+        *SHAPES
+    }
+
+    fn new(scheme: u32) -> Self {
+        let shapes = NEWEST.iter().map(|(kind, newest)| {
+            let shape = Shape::new(as_of(scheme, kind, newest), newest);
+            (kind.clone(), shape)
+        });
+        Self(shapes.collect())
+    }
+
+    fn of(&self, kind: &str) -> &Shape {
+        self.0
+            .get(kind)
+            .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
+    }
+
+    /// The keys and neutral values of a kind of object.
+    pub(crate) fn neutral(&self, kind: &str) -> &Map<String, Value> {
+        &self.of(kind).neutral
+    }
+
+    /// `own` filled up to its kind.
+    pub(crate) fn fill(&self, kind: &str, mut own: Map<String, Value>) -> Value {
+        let mut all = self.neutral(kind).clone();
+        all.append(&mut own);
+        Value::Object(all)
+    }
+}
+
+/// The object at `path` without the keys that `scheme` does not have yet.
+fn as_of(scheme: u32, path: &str, newest: &Map<String, Value>) -> Map<String, Value> {
+    let since = SINCE.get(path);
+    let is_known = |key: &String| {
+        since
+            .and_then(|since| since.get(key))
+            .is_none_or(|since| *since <= scheme)
+    };
+    let known = newest.iter().filter(|(key, _)| is_known(key));
+    known
+        .map(|(key, value)| {
+            let value = match value {
+                Value::Object(inner) => as_of(scheme, &format!("{path}.{key}"), inner).into(),
+                other => other.clone(),
+            };
+            (key.clone(), value)
+        })
+        .collect()
+}
 
 /// The keys of a kind of object in their order.
 #[derive(Debug)]
@@ -28,10 +98,12 @@ struct Shape {
     /// All of it as `"key":value,"key":value,`, and where each entry begins, and the last one ends.
     text: Vec<u8>,
     starts: Vec<usize>,
+    /// Keys that only newer schemes have.
+    newer: HashSet<&'static str>,
 }
 
 impl Shape {
-    fn new(neutral: Map<String, Value>) -> Self {
+    fn new(neutral: Map<String, Value>, newest: &'static Map<String, Value>) -> Self {
         let mut text = Vec::new();
         let mut starts = vec![0];
         for (key, value) in &neutral {
@@ -39,18 +111,14 @@ impl Shape {
             starts.push(text.len());
         }
         let keys = neutral.keys().cloned();
+        let newer = newest.keys().filter(|key| !neutral.contains_key(*key));
         Self {
+            newer: newer.map(String::as_str).collect(),
             positions: keys.zip(0..).collect(),
             neutral,
             text,
             starts,
         }
-    }
-
-    fn of(kind: &str) -> &'static Self {
-        SHAPES
-            .get(kind)
-            .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
     }
 
     /// The neutral entries of these positions, each with a comma after it.
@@ -83,14 +151,9 @@ pub(super) fn close(out: &mut Vec<u8>, bracket: u8) {
     }
 }
 
-/// The keys and neutral values of a kind of object.
+/// The keys and neutral values of a kind of object in the newest scheme.
 pub(crate) fn shape(kind: &str) -> &'static Map<String, Value> {
-    &Shape::of(kind).neutral
-}
-
-/// The keys of the root document.
-pub(crate) fn root_keys() -> &'static Map<String, Value> {
-    shape("root")
+    Shapes::newest().neutral(kind)
 }
 
 /// An object of a kind: what the working document gives, the values that are set in place of those, and the
@@ -108,7 +171,7 @@ pub(crate) struct Filled<'a> {
 }
 
 /// What stands at a key that holds more objects of a shape.
-pub(super) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
+pub(crate) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
 
 enum Part<'w> {
     Value(&'w Value),
@@ -117,9 +180,9 @@ enum Part<'w> {
 }
 
 impl<'a> Filled<'a> {
-    pub(crate) fn new(kind: &str) -> Self {
+    pub(crate) fn new(shapes: &'static Shapes, kind: &str) -> Self {
         Self {
-            shape: Shape::of(kind),
+            shape: shapes.of(kind),
             given: None,
             without: "",
             own: Vec::new(),
@@ -128,10 +191,14 @@ impl<'a> Filled<'a> {
     }
 
     /// What is `given`, filled up.
-    pub(crate) fn of(kind: &str, given: Option<&'a Map<String, Value>>) -> Self {
+    pub(crate) fn of(
+        shapes: &'static Shapes,
+        kind: &str,
+        given: Option<&'a Map<String, Value>>,
+    ) -> Self {
         Self {
             given,
-            ..Self::new(kind)
+            ..Self::new(shapes, kind)
         }
     }
 
@@ -142,7 +209,11 @@ impl<'a> Filled<'a> {
         }
     }
 
+    /// What the object's scheme does not have yet is left out.
     pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+        if self.shape.newer.contains(key) {
+            return;
+        }
         let value = value.into();
         match self.own.iter_mut().find(|(own, _)| *own == key) {
             Some((_, own)) => *own = value,
@@ -168,7 +239,7 @@ impl<'a> Filled<'a> {
     }
 
     /// Writes it in the order of the app, then what the app's version does not know.
-    pub(super) fn write(&self, out: &mut Vec<u8>, nested: &[Nested<'_>]) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>, nested: &[Nested<'_>]) {
         // Looked up by the few own keys, not by the many of the shape, whose text is there already.
         let mut parts: Vec<Option<Part<'_>>> = Vec::new();
         parts.resize_with(self.shape.neutral.len(), || None);
@@ -212,11 +283,9 @@ impl<'a> Filled<'a> {
     }
 }
 
-/// `own` filled up to its kind.
-pub(crate) fn fill(kind: &str, mut own: Map<String, Value>) -> Value {
-    let mut all = shape(kind).clone();
-    all.append(&mut own);
-    Value::Object(all)
+/// `own` filled up to its kind in the newest scheme.
+pub(crate) fn fill(kind: &str, own: Map<String, Value>) -> Value {
+    Shapes::newest().fill(kind, own)
 }
 
 #[cfg(test)]
@@ -306,7 +375,7 @@ mod tests {
     #[test]
     fn an_object_is_written_whole_and_keeps_what_the_shape_does_not_know() {
         let given = json!({"id": "x", "speed": 2.0, "hidden": 3, "new_key": 1, "mode": 1});
-        let mut filled = Filled::of("speed", given.as_object()).without("hidden");
+        let mut filled = Filled::of(Shapes::newest(), "speed", given.as_object()).without("hidden");
         filled.set("mode", 0);
         filled.set("new_key", 2);
         let mut written = Vec::new();
@@ -324,11 +393,85 @@ mod tests {
 
     #[test]
     fn every_shape_alone_is_written_as_it_is() {
-        for kind in SHAPES.keys() {
-            let mut written = Vec::new();
-            Filled::new(kind).write(&mut written, &[]);
-            let written: Value = serde_json::from_slice(&written).unwrap();
-            assert_eq!(&written, &Value::Object(shape(kind).clone()), "{kind}");
+        for scheme in [0, 131, 167, 179] {
+            let shapes = Shapes::of_scheme(scheme);
+            for kind in NEWEST.keys() {
+                let mut written = Vec::new();
+                Filled::new(shapes, kind).write(&mut written, &[]);
+                let written: Value = serde_json::from_slice(&written).unwrap();
+                assert_eq!(
+                    &written,
+                    &Value::Object(shapes.neutral(kind).clone()),
+                    "{kind}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_scheme_has_no_key_of_a_newer_one() {
+        for (path, since) in SINCE.iter() {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let at = |scheme| {
+                let kind = path.split('.').next().unwrap();
+                let whole = serde_json::json!({kind: Shapes::of_scheme(scheme).neutral(kind)});
+                whole.pointer(&pointer).cloned()
+            };
+            for (key, since) in since {
+                let has = |scheme| at(scheme).is_some_and(|object| object.get(key).is_some());
+                assert!(has(*since) && has(u32::MAX), "{path}.{key}");
+                assert!(!has(since - 1), "{path}.{key}");
+            }
+        }
+        let mut filled = Filled::new(Shapes::of_scheme(110), "video_effect");
+        filled.set("sub_type", 0);
+        let mut written = Vec::new();
+        filled.write(&mut written, &[]);
+        assert!(!String::from_utf8(written).unwrap().contains("sub_type"));
+    }
+
+    /// The keys of what the apps saved, by the scheme: no object has one that is not known to be of its scheme
+    /// or an older one.
+    #[test]
+    fn drafts_of_the_apps_agree_with_what_is_known_of_their_scheme() {
+        let Some(folders) = crate::golden::app_drafts() else {
+            return;
+        };
+        let documents = folders.iter().flat_map(|folder| {
+            let paths = ["draft_content.json", "draft_info.json"].map(|name| folder.join(name));
+            paths.into_iter().filter(|path| path.is_file())
+        });
+        for path in documents {
+            let name = path.display();
+            let document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let number = document["new_version"].as_str().unwrap().split('.').next();
+            let shapes = Shapes::of_scheme(number.unwrap().parse().unwrap());
+            let check = |kind: &str, object: &Value| {
+                for key in shapes.neutral(kind).keys() {
+                    // An app that was updated may have left what the older one wrote.
+                    let is_seen = object.get(key).is_some() || kind == "text" || kind == "audio";
+                    let is_mask_list = kind == "root" && key == "materials";
+                    assert!(is_seen || is_mask_list, "{name}: {kind}.{key}");
+                }
+                for key in object.as_object().unwrap().keys() {
+                    assert!(
+                        !shapes.of(kind).newer.contains(&**key),
+                        "{name}: {kind}.{key}"
+                    );
+                }
+            };
+            check("root", &document);
+            for track in document["tracks"].as_array().unwrap() {
+                for segment in track["segments"].as_array().unwrap() {
+                    check("segment", segment);
+                }
+            }
+            let lists = [("videos", "video"), ("texts", "text"), ("audios", "audio")];
+            for (list, kind) in lists {
+                for material in document["materials"][list].as_array().unwrap() {
+                    check(kind, material);
+                }
+            }
         }
     }
 }

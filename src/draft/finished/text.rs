@@ -87,9 +87,17 @@ pub(crate) fn is_contiguous(text: &str, styles: &[Value]) -> bool {
     styles.is_empty() || at == utf16_len(text) as u64
 }
 
+/// How much bold letters are thickened.
+const BOLD_WIDTH: f64 = 0.008;
+
 /// Makes the content of a text's material as the app writes it, and repeats the values of the first style
 /// beside it, from where the app's panels read them.
 pub(super) fn finish(own: &mut Filled<'_>) {
+    for key in ["fixed_width", "fixed_height"] {
+        if let Some(pixels) = own.get(key).as_f64() {
+            own.set(key, pixels);
+        }
+    }
     let Some(mut content) = own
         .get("content")
         .as_str()
@@ -124,6 +132,7 @@ pub(super) fn finish(own: &mut Filled<'_>) {
             }
         }
     }
+    own.set("is_rich_text", styles.len() > 1);
     if let Some(first) = styles.first() {
         mirror(own, first);
     }
@@ -192,6 +201,9 @@ fn mirror(own: &mut Filled<'_>, style: &Value) {
             set("border_width", json!(width));
         }
     }
+    if style["bold"] == json!(true) {
+        set("bold_width", json!(BOLD_WIDTH));
+    }
     if style["underline"] == json!(true) {
         set("underline", json!(true));
     }
@@ -212,6 +224,7 @@ fn hex(color: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shapes::Shapes;
     use super::*;
 
     fn ranges(text: &str, given: &[[usize; 2]], units: Units) -> Vec<(Value, i64)> {
@@ -261,7 +274,7 @@ mod tests {
     }
 
     fn done(text: &Value) -> Filled<'_> {
-        let mut own = Filled::of("text", text.as_object());
+        let mut own = Filled::of(Shapes::newest(), "text", text.as_object());
         finish(&mut own);
         own
     }
@@ -299,5 +312,44 @@ mod tests {
         let bordered = done(&given);
         assert_eq!(bordered.get("global_alpha"), &json!(1.0));
         assert_eq!(alpha(&bordered), json!(0.4), "its border stays opaque");
+    }
+
+    #[test]
+    fn flags_of_a_text_say_what_it_is() {
+        let style =
+            |range: [u32; 2], bold: bool| json!({"range": range, "size": 8.0, "bold": bold});
+        let check = |styles: Value, bold_width: f64, is_rich: bool| {
+            let content = json!({"text": "words", "styles": styles});
+            let given =
+                json!({"content": content.to_string(), "fixed_width": 700, "fixed_height": -1});
+            let done = done(&given);
+            let got = ["bold_width", "is_rich_text", "fixed_width", "fixed_height"]
+                .map(|key| done.get(key).to_string());
+            assert_eq!(
+                got,
+                [
+                    format!("{bold_width:?}"),
+                    is_rich.to_string(),
+                    "700.0".to_owned(),
+                    "-1.0".to_owned()
+                ]
+            );
+            assert_eq!(
+                (done.get("text_curve"), done.get("shadow_color")),
+                (&Value::Null, &json!(""))
+            );
+        };
+        check(json!([style([0, 5], false)]), 0.0, false);
+        check(json!([style([0, 5], true)]), 0.008, false);
+        check(
+            json!([style([0, 2], true), style([2, 5], false)]),
+            0.008,
+            true,
+        );
+        check(
+            json!([style([0, 2], false), style([2, 5], true)]),
+            0.0,
+            true,
+        );
     }
 }

@@ -10,10 +10,16 @@ use serde_json::{Map, Value, json};
 use crate::draft::finished::shapes::{fill, shape};
 use crate::draft::finished::{Content, Document};
 use crate::engine::profile::AppOs;
+use crate::engine::timelines::{self, Timeline};
 use crate::error::{Error, Result};
 use crate::units::Micros;
 
 use super::unwritable;
+
+const META: &str = "draft_meta_info.json";
+const COVER: &str = "draft_cover.jpg";
+/// The folder of some of a timeline's companions.
+const ATTACHMENTS: &str = "common_attachment";
 
 /// How long the media bin says that a picture is.
 const PICTURE: Micros = Micros(5_000_000);
@@ -116,7 +122,30 @@ pub(crate) struct Documents {
     pub now: i64,
     pub duration: Micros,
     pub notes: Vec<String>,
+    /// In drafts of versions that keep their timelines apart.
+    pub timelines: Option<Timelines>,
     store: Value,
+}
+
+/// What is in `Timelines` besides the document.
+#[derive(Debug)]
+pub(crate) struct Timelines {
+    /// The folder of the only timeline in the draft's.
+    pub folder: String,
+    project: Value,
+    layout: Value,
+    companions: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Timelines {
+    pub(crate) fn new(timeline: &Timeline<'_>) -> Self {
+        Self {
+            folder: timeline.folder(),
+            project: timeline.project(),
+            layout: timeline.layout(),
+            companions: timeline.companions(),
+        }
+    }
 }
 
 impl Documents {
@@ -131,13 +160,13 @@ impl Documents {
             now: 0,
             duration: Micros::ZERO,
             notes: Vec::new(),
+            timelines: None,
             store: virtual_store(entries),
         }
     }
 
-    /// Names and contents. There is no `Timelines`, which the app makes of these, and no
-    /// `template-2.tmp`, which some versions would go by.
-    pub(crate) fn all(&self) -> [(&'static str, Cow<'_, [u8]>); 6] {
+    /// Names and contents.
+    pub(crate) fn all(&self) -> Vec<(String, Cow<'_, [u8]>)> {
         let platform = match self.os {
             AppOs::Windows => "windows",
             AppOs::Macos => "mac",
@@ -151,42 +180,90 @@ impl Documents {
             "is_single_agency_mode": false, "marterials": null, "use_converter": false,
             "video_resolution": 720,
         });
-        [
-            ("draft_content.json", Cow::Borrowed(&*self.timeline)),
-            ("draft_info.json", Cow::Borrowed(&*self.timeline)),
-            ("draft_meta_info.json", written(&self.meta)),
-            ("draft_virtual_store.json", written(&self.store)),
-            ("draft_agency_config.json", written(&agency)),
-            ("draft_settings", Cow::Owned(settings.into_bytes())),
-        ]
+        let mut all = vec![
+            (
+                "draft_content.json".to_owned(),
+                Cow::Borrowed(&*self.timeline),
+            ),
+            ("draft_info.json".to_owned(), Cow::Borrowed(&*self.timeline)),
+            ("draft_meta_info.json".to_owned(), written(&self.meta)),
+            ("draft_virtual_store.json".to_owned(), written(&self.store)),
+            ("draft_agency_config.json".to_owned(), written(&agency)),
+            (
+                "draft_settings".to_owned(),
+                Cow::Owned(settings.into_bytes()),
+            ),
+        ];
+        if let Some(timelines) = &self.timelines {
+            let folder = &timelines.folder;
+            // Older versions have no `template-2.tmp` here: one that is not written with the rest is read instead.
+            all.push((
+                timelines::DOCUMENTS[2].to_owned(),
+                Cow::Borrowed(&*self.timeline),
+            ));
+            for name in timelines::DOCUMENTS {
+                all.push((format!("{folder}/{name}"), Cow::Borrowed(&*self.timeline)));
+            }
+            all.push((timelines::PROJECT.to_owned(), written(&timelines.project)));
+            all.push((timelines::LAYOUT.to_owned(), written(&timelines.layout)));
+            for (name, bytes) in &timelines.companions {
+                all.push(((*name).to_owned(), Cow::Borrowed(&**bytes)));
+                all.push((format!("{folder}/{name}"), Cow::Borrowed(&**bytes)));
+            }
+        }
+        all
+    }
+
+    /// The cover stands in the folder of the timeline as well; it is made beside the documents.
+    pub(crate) fn write_cover(&self, draft: &Path) -> Result<()> {
+        let cover = draft.join(COVER);
+        match &self.timelines {
+            Some(timelines) if cover.is_file() => {
+                let to = draft.join(&timelines.folder).join(COVER);
+                fs::copy(&cover, &to).map_err(|error| unwritable(&to, error))?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes them; those that the draft cannot do without are on the disk afterwards.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        let needed = [
-            "draft_content.json",
-            "draft_info.json",
-            "draft_meta_info.json",
-        ];
+        let is_needed = |name: &str| {
+            let file = name.rsplit('/').next().unwrap_or(name);
+            timelines::DOCUMENTS.contains(&file) || [META, timelines::PROJECT].contains(&name)
+        };
+        let (needed, others): (Vec<_>, Vec<_>) = self
+            .all()
+            .into_iter()
+            .partition(|(name, _)| is_needed(name));
+        if let Some(timelines) = &self.timelines {
+            let attachments = folder.join(&timelines.folder).join(ATTACHMENTS);
+            for path in [attachments, folder.join(ATTACHMENTS)] {
+                fs::create_dir_all(&path).map_err(|error| unwritable(&path, error))?;
+            }
+        }
+        let write = |name: &str, bytes: &[u8], is_needed: bool| {
+            let path = folder.join(name);
+            let attempt = || -> std::io::Result<()> {
+                let mut file = File::create(&path)?;
+                file.write_all(bytes)?;
+                if is_needed {
+                    file.sync_all()?;
+                }
+                Ok(())
+            };
+            attempt().map_err(|error| unwritable(&path, error))
+        };
+        let write = &write;
         std::thread::scope(|scope| {
-            let all: Vec<_> = self
-                .all()
-                .into_iter()
-                .map(|(name, bytes)| {
-                    let path = folder.join(name);
-                    scope.spawn(move || {
-                        let attempt = || -> std::io::Result<()> {
-                            let mut file = File::create(&path)?;
-                            file.write_all(&bytes)?;
-                            if needed.contains(&name) {
-                                file.sync_all()?;
-                            }
-                            Ok(())
-                        };
-                        attempt().map_err(|error| unwritable(&path, error))
-                    })
-                })
+            let all: Vec<_> = needed
+                .iter()
+                .map(|(name, bytes)| scope.spawn(move || write(name, bytes, true)))
                 .collect();
+            for (name, bytes) in &others {
+                write(name, bytes, false)?;
+            }
             all.into_iter().try_for_each(|thread| {
                 thread
                     .join()

@@ -41,7 +41,7 @@ pub(super) fn zip(
             zip.write_all(bytes)?;
         }
         let skip = |inside: &str| {
-            inside == marker::FILE || documents.iter().any(|(file, _)| *file == inside)
+            inside == marker::FILE || documents.iter().any(|(file, _)| file == inside)
         };
         let mut folders = vec![folder.to_owned()];
         while let Some(next) = folders.pop() {

@@ -15,6 +15,7 @@ use super::files::sync_folder;
 use super::{make, unwritable};
 use crate::engine::marker::{self, Marker};
 use crate::engine::package::now;
+use crate::engine::timelines;
 use crate::error::{Error, Result};
 
 const TEMPORARY: &str = ".capcut-mcp-tmp-";
@@ -88,8 +89,8 @@ pub(super) struct Staging {
     reading: Option<JoinHandle<Option<Stamps>>>,
 }
 
-/// Size and time of change of both timelines.
-type Stamps = [(u64, SystemTime); 2];
+/// Size and time of change of every document that holds the timeline, by its path in the draft's folder.
+type Stamps = Vec<(PathBuf, u64, SystemTime)>;
 
 impl Staging {
     pub(crate) fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
@@ -135,8 +136,7 @@ impl Staging {
         let disposable = ours.is_some()
             && read
                 .flatten()
-                .is_some_and(|read| stamps(&self.to) == Some(read))
-            && !self.to.join("Timelines").exists();
+                .is_some_and(|read| stamps(&self.to) == Some(read));
         // From here on whoever finds the two folders can put the new one in its place.
         let name = self.to.file_name().unwrap_or_default().to_string_lossy();
         let complete = || {
@@ -181,23 +181,41 @@ fn may_take(to: &Path, draft: &str, overwrite: bool) -> Result<Option<Marker>> {
     .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"))
 }
 
-const TIMELINES: [&str; 2] = ["draft_content.json", "draft_info.json"];
-
 /// The stamps of the draft in `folder`, if nobody changed it since we wrote it.
 fn as_written(folder: &Path, marker: &Marker) -> Option<Stamps> {
     let stamps = stamps(folder)?;
-    let [content, info] = TIMELINES.map(|name| fs::read(folder.join(name)).ok());
-    // Both were written with the same bytes: one of them tells for both.
-    (content == info && marker.wrote(&content?)).then_some(stamps)
+    // All were written with the same bytes: one of them tells for all.
+    let mut first: Option<Vec<u8>> = None;
+    for (name, ..) in &stamps {
+        let bytes = fs::read(folder.join(name)).ok()?;
+        match &first {
+            Some(first) if *first == bytes => {}
+            None if marker.wrote(&bytes) => first = Some(bytes),
+            _ => return None,
+        }
+    }
+    Some(stamps)
 }
 
 fn stamps(folder: &Path) -> Option<Stamps> {
-    let stamp = |name| {
-        let metadata = fs::metadata(folder.join(name)).ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
-    };
-    let [content, info] = TIMELINES.map(stamp);
-    Some([content?, info?])
+    let mut stamps = Vec::new();
+    let nested = fs::read_dir(folder.join(timelines::FOLDER));
+    let nested = nested.into_iter().flatten().flatten();
+    let folders = nested.map(|entry| Path::new(timelines::FOLDER).join(entry.file_name()));
+    for inside in [PathBuf::new()].into_iter().chain(folders) {
+        for name in timelines::DOCUMENTS {
+            let name = inside.join(name);
+            match fs::metadata(folder.join(&name)) {
+                Ok(metadata) => stamps.push((name, metadata.len(), metadata.modified().ok()?)),
+                Err(_) if inside == Path::new("") && name != Path::new("template-2.tmp") => {
+                    return None;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    stamps.sort();
+    Some(stamps)
 }
 
 /// A free place among the backups.
@@ -253,8 +271,14 @@ mod tests {
     use super::*;
 
     fn fill(staging: &Staging, content: &str) {
-        for name in TIMELINES {
-            fs::write(staging.path.join(name), content).unwrap();
+        for name in [
+            "draft_content.json",
+            "draft_info.json",
+            "Timelines/T/draft_info.json",
+        ] {
+            let path = staging.path.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
         }
         Marker::new(&staging.draft, content.as_bytes())
             .write(&staging.path)
@@ -297,6 +321,14 @@ mod tests {
             "edited"
         );
         assert_eq!(names(drafts.path()), [BACKUPS, "trip"]);
+        fs::write(
+            drafts.path().join("trip/Timelines/T/draft_info.json"),
+            "edited",
+        )
+        .unwrap();
+        let kept = save(drafts.path(), "a", "three", false).unwrap().unwrap();
+        let nested = kept.join("Timelines/T/draft_info.json");
+        assert_eq!(fs::read_to_string(nested).unwrap(), "edited");
     }
 
     #[test]

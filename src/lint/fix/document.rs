@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::Patient;
 use super::meta::Bin;
-use crate::draft::finished::shapes::shape;
+use crate::draft::finished::shapes::{Shapes, shape};
 use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
 use crate::draft::finished::{list, list_mut, range};
+use crate::engine::profile::is_template_machine;
 use crate::lint::folder::Place;
-use crate::lint::markers::{TEMPLATE_DEVICE, TEMPLATE_DOCUMENT};
+use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
 use crate::lint::media::Medium;
 use crate::lint::paths::{TOKEN, file_name};
@@ -67,7 +68,8 @@ impl Mender<'_> {
             self.set(document, "last_modified_platform", platform);
         }
         if self.is_marked_anew() || self.patient.has("parts-missing") {
-            let wanted = shape("root").iter().chain(&profile.root_extra);
+            let shapes = Shapes::of_scheme(profile.scheme());
+            let wanted = shapes.neutral("root").iter().chain(&profile.root_extra);
             for (key, neutral) in wanted {
                 if document.get(key).is_none() && !["id", "tracks"].contains(&key.as_str()) {
                     self.set(document, key, neutral.clone());
@@ -75,19 +77,24 @@ impl Mender<'_> {
             }
         }
         for key in ["platform", "last_modified_platform"] {
-            if document[key]["device_id"] == TEMPLATE_DEVICE {
+            let platform = &document[key];
+            if is_template_machine(|id| platform[id].as_str().unwrap_or_default()) {
                 for id in ["device_id", "hard_disk_id", "mac_address"] {
                     self.set(&mut document[key], id, json!(""));
                 }
             }
         }
         let id = document["id"].as_str().unwrap_or_default();
-        if id.is_empty()
-            || (id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT) && self.patient.has("shared-id"))
-        {
-            self.set(document, "id", json!(new_id()));
+        let is_shared = |id: &str| id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT);
+        let main = &self.patient.folder.main_timeline;
+        let main = main.as_ref().filter(|main| !is_shared(main));
+        let is_replaced = id.is_empty() || (is_shared(id) && self.patient.has("shared-id"));
+        if is_replaced || (self.patient.has("timeline-id") && main.is_some()) {
+            let id = main.cloned().unwrap_or_else(new_id);
+            self.set(document, "id", json!(id));
         }
-        if document["fps"].as_f64().is_none_or(|fps| fps <= 0.0) {
+        let fps = document.get("fps");
+        if fps.is_some_and(|fps| fps.as_f64().is_none_or(|fps| fps <= 0.0)) {
             self.set(document, "fps", json!(30.0));
         }
     }
@@ -247,7 +254,7 @@ impl Mender<'_> {
                 continue;
             }
             self.unique(track, &mut ids);
-            if !track["name"].is_string() {
+            if !track["name"].is_string() && self.patient.has("track-name") {
                 for (key, neutral) in shape("track") {
                     if track.get(key).is_none_or(Value::is_null) {
                         self.set(track, key, neutral.clone());
@@ -300,8 +307,11 @@ impl Mender<'_> {
         speeds: &HashMap<String, usize>,
         document: &mut Value,
     ) {
-        let is_right = |speed: &Value| speed.as_f64().is_some_and(|speed| speed > 0.0);
-        if !is_right(&segment["speed"]) {
+        // What is missing has its default value, 1.
+        let is_right = |speed: Option<&Value>| {
+            speed.is_none_or(|speed| speed.as_f64().is_some_and(|speed| speed > 0.0))
+        };
+        if !is_right(segment.get("speed")) {
             let (target, source) = (
                 range(&segment["target_timerange"]),
                 range(&segment["source_timerange"]),
@@ -315,15 +325,16 @@ impl Mender<'_> {
             };
             self.set(segment, "speed", json!(speed));
         }
-        let speed = segment["speed"].clone();
+        let speed_of = |object: &Value| object.get("speed").map_or(Some(1.0), Value::as_f64);
+        let speed = speed_of(segment);
         for reference in list(&segment["extra_material_refs"]) {
             let index = reference.as_str().and_then(|id| speeds.get(id));
             let material = index.and_then(|index| document["materials"]["speeds"].get_mut(*index));
             if let Some(material) = material
                 && material["curve_speed"].is_null()
-                && material["speed"].as_f64() != speed.as_f64()
+                && speed_of(material) != speed
             {
-                self.set(material, "speed", speed.clone());
+                self.set(material, "speed", json!(speed));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::draft::finished::shapes::{fill, shape};
 use crate::engine::registry::app_path;
 use crate::lint::folder::Place;
 use crate::lint::media::Medium;
-use crate::lint::meta::{bin_path, entries, in_draft};
+use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
 use crate::lint::paths::file_name;
 use crate::units::Micros;
 
@@ -37,13 +37,15 @@ pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin 
         meta["tm_draft_create"] = json!(patient.now);
         meta["tm_draft_modified"] = json!(patient.now);
     }
-    if !folder.is_for_another_system() {
+    if !folder.is_for_another_machine() {
         let root = folder.path.parent().unwrap_or(&folder.path);
-        for (key, value) in [
-            ("draft_name", folder.name()),
-            ("draft_fold_path", app_path(&folder.path)),
-            ("draft_root_path", app_path(root)),
-        ] {
+        let mut right = vec![("draft_name", folder.name())];
+        // A draft that names no place goes anywhere, and names none afterwards.
+        if !is_portable(folder, &patient.media) {
+            right.push(("draft_fold_path", app_path(&folder.path)));
+            right.push(("draft_root_path", app_path(root)));
+        }
+        for (key, value) in right {
             let told = meta[key].as_str().unwrap_or_default();
             // Another way to write the same path is as good.
             if told.replace('\\', "/").trim_end_matches('/') != value {

@@ -25,9 +25,16 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     }),
     ("template-device", true, |made| {
         made.document["platform"]["device_id"] = json!("c4ca4238a0b923820dcc509a6f75849b");
+        made.document["platform"]["hard_disk_id"] = json!("307563e0192a94465c0e927fbc482942");
+        made.document["platform"]["mac_address"] = json!("c3371f2d4fb02791c067ce44d8fb4ed5");
     }),
     ("shared-id", true, |made| {
         made.document["id"] = json!("91E08AC5-22FB-47e2-9AA0-7DC300FAEA2B")
+    }),
+    ("shared-id", true, |made| {
+        // As the newer reference server writes it: the folder of the timeline has the shared id, too.
+        made.document["id"] = json!("91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B");
+        made.move_timeline("91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B");
     }),
     ("shared-id", true, |made| {
         made.meta["draft_id"] = json!("989869B1-B560-489C-9C6F-4B444F24BF36")
@@ -221,11 +228,39 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
         made.put("template-2.tmp", "{\"tracks\": []}")
     }),
     ("mirror-stale", true, |made| made.put("template-2.tmp", "")),
-    ("timeline-missing", false, |made| {
-        made.put(
-            "Timelines/project.json",
-            r#"{"main_timeline_id": "not-there"}"#,
-        );
+    ("timelines-missing", true, |made| {
+        fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
+    }),
+    ("timelines-missing", true, |made| {
+        fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
+        made.document["new_version"] = json!("151.0.0");
+        made.document["last_modified_platform"]["app_version"] = json!("7.7.0-beta1");
+    }),
+    ("timeline-missing", true, |made| {
+        fs::remove_file(made.folder().join("Timelines/project.json")).unwrap();
+    }),
+    ("timeline-missing", true, |made| {
+        made.put("Timelines/project.json", r#"{"main_timeline_id": "../.."}"#);
+    }),
+    ("timeline-missing", true, |made| {
+        let id = made.timeline();
+        fs::remove_dir_all(made.folder().join(format!("Timelines/{id}"))).unwrap();
+    }),
+    ("timeline-missing", true, |made| {
+        let id = made.timeline();
+        fs::remove_file(
+            made.folder()
+                .join(format!("Timelines/{id}/draft_content.json")),
+        )
+        .unwrap();
+    }),
+    ("timeline-id", true, |made| {
+        made.document["id"] = json!("0F3C9F5B-0000-4C2B-9D0B-2A2C5C0C9F11");
+    }),
+    ("timeline-id", true, |made| {
+        let id = made.timeline();
+        let project = json!({"main_timeline_id": id, "timelines": [{"id": "another"}]});
+        made.put("Timelines/project.json", project.to_string());
     }),
     ("unregistered", true, |made| {
         let list = json!({"all_draft_store": [{"draft_name": "x", "draft_fold_path": "/x", "pippit_extra": ""}], "draft_ids": 1});
@@ -344,7 +379,6 @@ fn every_code_of_a_problem_has_its_fault() {
         "mirror-differs",
         "document-missing",
         "markers-of-other-app",
-        "timeline-id",
         "media-elsewhere",
         "media-unreadable",
         "registered-wrongly",
@@ -357,6 +391,7 @@ fn every_code_of_a_problem_has_its_fault() {
         include_str!("../media.rs"),
         include_str!("../meta.rs"),
         include_str!("../timeline.rs"),
+        include_str!("../timelines.rs"),
     ];
     for source in sources {
         let lines: Vec<&str> = source.lines().map(str::trim).collect();

@@ -31,11 +31,25 @@ fn of_two_documents_that_differ_the_newer_one_counts() {
         serde_json::to_string_pretty(&edited).unwrap(),
     );
     set_age(&made.folder().join("draft_content.json"), 60);
-    assert_eq!(codes(&made.lint()), ["mirror-differs"]);
+    let place = format!("Timelines/{}", made.timeline());
+    let nested = ROOTS.map(|name| format!("{place}/{name}"));
+    for name in &nested {
+        set_age(&made.folder().join(name), 60);
+    }
+    assert_eq!(codes(&made.lint()), ["mirror-differs"; 3]);
     let fixed = fix_twice(&made.folder(), &made.options());
-    assert_eq!(fixed.changed, ["draft_content.json"]);
+    assert_eq!(
+        fixed.changed,
+        ["draft_content.json", &nested[0], &nested[1]]
+    );
     assert!(fixed.left.is_empty());
-    assert_eq!(made.read("draft_content.json"), edited);
+    for name in nested
+        .iter()
+        .map(String::as_str)
+        .chain(["draft_content.json"])
+    {
+        assert_eq!(made.read(name), edited);
+    }
     let old: Value = serde_json::from_slice(
         &fs::read(fixed.backup.unwrap().join("draft_content.json")).unwrap(),
     )
@@ -44,30 +58,313 @@ fn of_two_documents_that_differ_the_newer_one_counts() {
 }
 
 #[test]
-fn the_main_timeline_of_a_project_is_a_mirror_too() {
+fn the_main_timeline_has_the_bytes_of_the_document() {
     let made = Made::clean();
     made.write();
-    let id = made.document["id"].as_str().unwrap().to_owned();
-    made.put(
-        "Timelines/project.json",
-        json!({"main_timeline_id": id}).to_string(),
-    );
-    let nested = format!("Timelines/{id}/draft_info.json");
-    made.put(&nested, made.document.to_string());
-    assert_eq!(made.lint(), Vec::new());
-
+    let nested = format!("Timelines/{}/draft_info.json", made.timeline());
     made.put(&nested, "{\"tracks\": []}");
     set_age(&made.folder().join(&nested), 60);
     assert_eq!(codes(&made.lint()), ["mirror-differs"]);
-    fix_twice(&made.folder(), &made.options());
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
     assert_eq!(made.read(&nested), made.document);
 
-    let mut other = made.document.clone();
-    other["id"] = json!("0F3C9F5B-0000-4C2B-9D0B-2A2C5C0C9F11");
-    for name in ["draft_content.json", "draft_info.json", &nested] {
-        made.put(name, other.to_string());
+    made.put(
+        &nested,
+        serde_json::to_string_pretty(&made.document).unwrap(),
+    );
+    set_age(&made.folder().join(&nested), 60);
+    let problems = made.lint();
+    assert_eq!(codes(&problems), ["mirror-differs"]);
+    assert_eq!(problems[0].severity, Severity::Warning, "it says the same");
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let root = fs::read(made.folder().join("draft_info.json")).unwrap();
+    assert_eq!(fs::read(made.folder().join(&nested)).unwrap(), root);
+}
+
+#[test]
+fn an_id_that_is_replaced_is_replaced_in_the_timelines_too() {
+    let mut made = Made::clean();
+    let shared_id = "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B";
+    made.document["id"] = json!(shared_id);
+    made.move_timeline(shared_id);
+    made.write();
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let id = made.read("draft_info.json")["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_ne!(id, shared_id);
+    let project = made.read("Timelines/project.json");
+    assert_eq!(
+        (&project["main_timeline_id"], &project["timelines"][0]["id"]),
+        (&json!(id), &json!(id))
+    );
+    assert_eq!(
+        made.read("timeline_layout.json")["dockItems"][0]["timelineIds"],
+        json!([id])
+    );
+    assert_eq!(
+        made.read(&format!("Timelines/{id}/draft_content.json"))["id"],
+        json!(id)
+    );
+    assert!(!made.folder().join("Timelines").join(shared_id).exists());
+}
+
+#[test]
+fn timelines_that_are_written_are_whole() {
+    let made = Made::clean();
+    fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
+    fs::remove_file(made.folder().join("timeline_layout.json")).unwrap();
+    made.write();
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let id = made.timeline();
+    let root = fs::read(made.folder().join("draft_content.json")).unwrap();
+    for name in ["draft_content.json", "draft_info.json", "template-2.tmp"] {
+        let nested = made.folder().join(format!("Timelines/{id}/{name}"));
+        assert_eq!(fs::read(nested).unwrap(), root, "{name}");
     }
-    assert_eq!(codes(&made.lint()), ["timeline-id"]);
+    for name in [
+        "draft_cover.jpg",
+        "template.tmp",
+        "common_attachment/attachment_script_video.json",
+    ] {
+        assert!(
+            made.folder()
+                .join(format!("Timelines/{id}/{name}"))
+                .is_file(),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        made.read("timeline_layout.json")["dockItems"][0]["timelineIds"],
+        json!([id])
+    );
+}
+
+#[test]
+fn older_drafts_and_those_that_the_app_saved_before_8_9_need_no_timelines() {
+    for (version, scheme, device) in [
+        ("6.7.0", "140.0.0", ""),
+        ("8.5.0-beta4", "167.0.0", "9e107d9d372bb6826bd81d3542a419d6"),
+    ] {
+        let mut made = Made::clean();
+        fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
+        made.document["new_version"] = json!(scheme);
+        made.document["last_modified_platform"]["app_version"] = json!(version);
+        made.document["last_modified_platform"]["device_id"] = json!(device);
+        made.write();
+        assert_eq!(made.lint(), [], "{version}");
+    }
+}
+
+#[test]
+fn states_that_the_app_would_go_back_to_are_moved_away_from_a_draft_that_is_mended() {
+    for (version, scheme, is_moved) in [("11.4.2", "185.0.0", true), ("10.6.0", "169.0.0", false)] {
+        let mut made = Made::clean();
+        made.document["new_version"] = json!(scheme);
+        let platform = &mut made.document["last_modified_platform"];
+        platform["app_source"] = json!("lv");
+        platform["app_version"] = json!(version);
+        made.document["duration"] = json!(1);
+        made.write();
+        made.put(".backup/20261126/one.json", "{}");
+        assert!(codes(&made.lint()).contains(&"leftovers"));
+        let fixed = fix_twice(&made.folder(), &made.options());
+        assert_eq!(
+            made.folder().join(".backup").exists(),
+            !is_moved,
+            "{version}"
+        );
+        let kept = fixed.backup.unwrap().join(".backup/20261126/one.json");
+        assert_eq!(kept.is_file(), is_moved, "{version}");
+        assert_eq!(
+            fixed.notes.len(),
+            usize::from(is_moved),
+            "{:?}",
+            fixed.notes
+        );
+    }
+}
+
+#[test]
+fn what_newer_jianying_leaves_out_has_its_default() {
+    let mut made = Made::clean();
+    let platform = &mut made.document["last_modified_platform"];
+    platform["app_source"] = json!("lv");
+    platform["app_version"] = json!("11.5.0");
+    platform["device_id"] = json!("9e107d9d372bb6826bd81d3542a419d6");
+    made.document["new_version"] = json!("187.0.0");
+    for key in ["fps", "config", "keyframes"] {
+        made.root_object_remove(key);
+    }
+    let is_default = |value: &Value| value.as_f64() == Some(0.0) || value.as_f64() == Some(1.0);
+    for track in made.document["tracks"].as_array_mut().unwrap() {
+        let track = track.as_object_mut().unwrap();
+        track.retain(|key, value| key != "name" && !is_default(value));
+        for segment in track["segments"].as_array_mut().unwrap() {
+            let segment = segment.as_object_mut().unwrap();
+            segment.retain(|_, value| !is_default(value));
+            for key in ["target_timerange", "source_timerange"] {
+                if let Some(range) = segment[key].as_object_mut() {
+                    range.retain(|_, value| !is_default(value));
+                }
+            }
+        }
+    }
+    for speed in made.document["materials"]["speeds"].as_array_mut().unwrap() {
+        speed
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !is_default(value));
+    }
+    made.write();
+    assert_eq!(made.lint(), []);
+
+    // What is mended beside it leaves them out as well.
+    made.document["tracks"][3]["segments"][0]["extra_material_refs"] = json!(["nothing"]);
+    made.write();
+    let problems = made.lint();
+    assert_eq!(codes(&problems), ["dangling-reference"]);
+    assert_eq!(
+        problems[0].severity,
+        Severity::Error,
+        "the app ends at opening"
+    );
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    made.document["tracks"][3]["segments"][0]["extra_material_refs"] = json!([]);
+    assert_eq!(made.read("draft_info.json"), made.document);
+}
+
+#[test]
+fn a_draft_that_names_no_place_is_sound_and_names_none_after_it_is_mended() {
+    let mut made = Made::clean();
+    made.meta["draft_fold_path"] = json!("");
+    made.meta["draft_root_path"] = json!("");
+    made.write();
+    assert_eq!(made.lint(), []);
+    made.document["duration"] = json!(1);
+    made.document["materials"]["videos"][0]["local_material_id"] = json!("");
+    made.write();
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    let here = made.root.path().canonicalize().unwrap();
+    let here = here.to_str().unwrap();
+    for (name, bytes) in snapshot(&made.folder()) {
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(here),
+            "{}",
+            name.display()
+        );
+    }
+
+    // With a path of its own it is a draft of some place.
+    made.document["materials"]["videos"][0]["path"] = json!(made.folder().join("assets/a.mp4"));
+    made.write();
+    assert!(codes(&made.lint()).contains(&"draft-path"));
+}
+
+#[test]
+fn a_draft_saved_here_for_a_place_on_another_machine_keeps_that_place() {
+    let mut made = Made::clean();
+    made.meta["draft_fold_path"] = json!(format!("/mnt/other machine/{NAME}"));
+    made.meta["draft_root_path"] = json!("/mnt/other machine");
+    for (list, file) in [("videos", "a.mp4"), ("audios", "c.wav")] {
+        made.document["materials"][list][0]["path"] =
+            json!(format!("/mnt/other machine/{NAME}/assets/{file}"));
+    }
+    let elsewhere = json!({"draft": "x", "document": "", "elsewhere": true});
+    made.put(".capcut-mcp.json", elsewhere.to_string());
+    made.write();
+    assert_eq!(made.lint(), []);
+    made.document["duration"] = json!(1);
+    made.write();
+    assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
+    made.document["duration"] = json!(4_000_000);
+    assert_eq!(made.read("draft_info.json"), made.document);
+    assert_eq!(made.read("draft_meta_info.json"), made.meta);
+}
+
+/// A document is the same to the last bit after it was read and written: the order of keys, what is not known
+/// here, and numbers.
+#[test]
+fn what_is_mended_keeps_everything_else_to_the_last_bit() {
+    let odd = r#"{"z":0.6363961030678928,"a":[0.00800000037997961,1e-7,-0.0,5e-324,1.7976931348623157e308],"m":{"big":18446744073709551615,"low":-9223372036854775808,"float":0.30000000000000004,"whole":1.0},"b":0.1,"text":"a/b\u0001😀"}"#;
+    let mut made = Made::clean();
+    made.write();
+    made.document["duration"] = json!(1);
+    let with_odd = |duration: i64| {
+        let mut document = made.document.clone();
+        document["duration"] = json!(duration);
+        document
+            .to_string()
+            .replacen('{', &format!("{{\"odd\":{odd},"), 1)
+    };
+    let before = with_odd(1);
+    let nested = ROOTS.map(|name| format!("Timelines/{}/{name}", made.timeline()));
+    for name in nested.iter().map(String::as_str).chain(ROOTS) {
+        made.put(name, &before);
+    }
+    assert_eq!(fix_twice(&made.folder(), &made.options()).left, []);
+    let after = fs::read_to_string(made.folder().join("draft_info.json")).unwrap();
+    assert_eq!(after, with_odd(4_000_000));
+}
+
+#[test]
+fn documents_of_the_apps_survive_reading_and_writing() {
+    let Some(drafts) = golden::app_drafts() else {
+        return;
+    };
+    let mut count = 0;
+    for folder in drafts {
+        for (path, before) in snapshot_of(&folder) {
+            let Ok(value) = serde_json::from_slice::<Value>(&before) else {
+                continue;
+            };
+            let bits = |text: &[u8]| {
+                let compact: Box<serde_json::value::RawValue> =
+                    serde_json::from_slice(text).unwrap();
+                numbers(compact.get())
+            };
+            assert_eq!(
+                bits(&before),
+                bits(value.to_string().as_bytes()),
+                "{}",
+                path.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} documents");
+}
+
+fn snapshot_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let all = snapshot(folder).into_iter();
+    all.filter(|(_, bytes)| bytes.first() == Some(&b'{'))
+        .collect()
+}
+
+/// The bits of all floats in a JSON text, in order, each read by the standard library.
+fn numbers(json: &str) -> Vec<u64> {
+    let mut is_text = false;
+    let mut is_escaped = false;
+    let mut all = Vec::new();
+    let mut number = String::new();
+    for character in json.chars() {
+        if is_text {
+            is_text = is_escaped || character != '"';
+            is_escaped = !is_escaped && character == '\\';
+        } else if character.is_ascii_digit()
+            || "+-.eE".contains(character) && (!number.is_empty() || character == '-')
+        {
+            number.push(character);
+        } else {
+            if let Ok(float) = number.parse::<f64>() {
+                all.push(float.to_bits());
+            }
+            number.clear();
+            is_text = character == '"';
+        }
+    }
+    all
 }
 
 #[test]
@@ -106,6 +403,7 @@ fn a_document_is_missing_where_the_app_of_its_system_looks_first() {
 fn an_encrypted_draft_is_explained_and_left_alone() {
     let made = Made::clean();
     made.write();
+    fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
     for name in [
         "draft_content.json",
         "draft_info.json",
@@ -157,7 +455,8 @@ fn a_broken_document_is_told_and_its_whole_twin_counts() {
     assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
     assert_eq!(made.read("draft_content.json"), made.document);
 
-    for name in ["draft_content.json", "draft_info.json"] {
+    fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
+    for name in ROOTS {
         made.put(name, "Bad gateway");
     }
     let problems = made.lint();
@@ -396,12 +695,9 @@ fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .collect();
-    assert_eq!(errors.len(), 2, "{errors:#?}");
-    assert!(
-        errors
-            .iter()
-            .all(|error| error.code == "media-missing" && error.what.contains("no file"))
-    );
+    let missing = errors.iter().filter(|error| error.code == "media-missing");
+    assert!(missing.clone().all(|error| error.what.contains("no file")));
+    assert_eq!((missing.count(), errors.len()), (2, 3), "{errors:#?}");
 
     fs::create_dir_all(folder.join("assets/video")).unwrap();
     fs::create_dir_all(folder.join("assets/audio")).unwrap();
@@ -414,6 +710,7 @@ fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
     assert_eq!(
         found,
         [
+            "timelines-missing",
             "document-missing",
             "media-shorter",
             "draft-path",
@@ -583,7 +880,9 @@ fn timelines_that_lead_out_of_the_draft_are_refused() {
     let elsewhere = made.root.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("project.json"), "{}").unwrap();
-    std::os::unix::fs::symlink(&elsewhere, made.folder().join("Timelines")).unwrap();
+    let timelines = made.folder().join("Timelines");
+    fs::remove_dir_all(&timelines).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &timelines).unwrap();
     let error = fix(&made.folder(), &made.options()).unwrap_err();
     assert!(error.to_string().contains("symbolic link"), "{error}");
 }

@@ -1,0 +1,198 @@
+//! The folder `Timelines`, in which newer versions of the apps keep the timelines of a draft.
+//!
+//! Where it is there, the app reads the document in it and ignores the one in the draft's own folder; the
+//! newest versions do not open a draft without it. Its files are those that CapCut 8.1 and 8.9.1 write.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::draft::finished::made_id;
+use crate::draft::finished::shapes::{Filled, Shapes};
+
+pub(crate) const FOLDER: &str = "Timelines";
+/// Which timelines there are, and which is the main one.
+pub(crate) const PROJECT: &str = "Timelines/project.json";
+/// Which timelines the app shows side by side.
+pub(crate) const LAYOUT: &str = "timeline_layout.json";
+/// The documents that hold a timeline, in the draft's own folder and in that of its timeline.
+pub(crate) const DOCUMENTS: [&str; 3] = ["draft_content.json", "draft_info.json", "template-2.tmp"];
+
+/// What the app calls the first timeline.
+const NAME: &str = "Timeline 01";
+
+/// Since this scheme the project has an id of its own; before, it had that of the main timeline (both seen in
+/// drafts that CapCut saved: 8.1 and 8.9.1).
+const OWN_PROJECT_ID: u32 = 175;
+
+/// The only timeline of a draft.
+#[derive(Debug)]
+pub(crate) struct Timeline<'a> {
+    /// The document's id.
+    pub id: &'a str,
+    pub scheme: u32,
+    pub color_space: i64,
+    pub render_index_track_mode_on: bool,
+    /// Microseconds since 1970.
+    pub now: i64,
+}
+
+impl<'a> Timeline<'a> {
+    /// That of a document.
+    pub(crate) fn of(document: &'a Value, scheme: u32, now: i64) -> Self {
+        Self {
+            id: document["id"].as_str().unwrap_or_default(),
+            scheme,
+            color_space: document["color_space"].as_i64().unwrap_or_default(),
+            render_index_track_mode_on: document["render_index_track_mode_on"]
+                .as_bool()
+                .unwrap_or_default(),
+            now,
+        }
+    }
+
+    /// The folder of the timeline in the draft's.
+    pub(crate) fn folder(&self) -> String {
+        folder(self.id)
+    }
+
+    /// `Timelines/project.json`.
+    pub(crate) fn project(&self) -> Value {
+        let id = if self.scheme < OWN_PROJECT_ID {
+            self.id.to_owned()
+        } else {
+            made_id(&[self.id, "project"])
+        };
+        json!({
+            "config": {
+                "color_space": self.color_space,
+                "render_index_track_mode_on": self.render_index_track_mode_on,
+                "use_float_render": false,
+            },
+            "create_time": self.now,
+            "id": id,
+            "main_timeline_id": self.id,
+            "timelines": [self.entry()],
+            "update_time": self.now,
+            "version": 0,
+        })
+    }
+
+    /// As it stands in the project's list of timelines.
+    pub(crate) fn entry(&self) -> Value {
+        json!({
+            "create_time": self.now,
+            "id": self.id,
+            "is_marked_delete": false,
+            "name": NAME,
+            "update_time": self.now,
+        })
+    }
+
+    /// `timeline_layout.json`.
+    pub(crate) fn layout(&self) -> Value {
+        json!({
+            "dockItems": [{
+                "dockIndex": 0,
+                "ratio": 1,
+                "timelineIds": [self.id],
+                "timelineNames": [NAME],
+            }],
+            "layoutOrientation": 1,
+        })
+    }
+
+    /// The other files that the app has both in the draft's folder and in that of the timeline, with nothing in
+    /// them, by their names there.
+    pub(crate) fn companions(&self) -> Vec<(&'static str, Vec<u8>)> {
+        static NEUTRAL: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+            serde_json::from_str(include_str!("timelines/companions.json"))
+                .expect("a test parses this very file")
+        });
+        let mut all: Vec<_> = NEUTRAL
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_string().into_bytes()))
+            .collect();
+        all.push(("template.tmp", self.template()));
+        all.push(("draft.extra", b"{}".to_vec()));
+        all
+    }
+
+    /// The document with nothing in it that the app makes first.
+    fn template(&self) -> Vec<u8> {
+        let mut root = Filled::new(Shapes::of_scheme(self.scheme), "root");
+        root.set("id", made_id(&[self.id, "template"]));
+        root.set("new_version", "75.0.0");
+        root.set("color_space", -1);
+        root.set("group_container", Value::Null);
+        root.set("render_index_track_mode_on", false);
+        let mut written = Vec::new();
+        root.write(&mut written, &[]);
+        written
+    }
+}
+
+/// The folder of the timeline with that id in the draft's.
+pub(crate) fn folder(id: &str) -> String {
+    format!("{FOLDER}/{id}")
+}
+
+/// Puts one timeline's id in the place of another's in a project or a layout.
+pub(crate) fn rename(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) if text == from => to.clone_into(text),
+        Value::Array(all) => all.iter_mut().for_each(|value| rename(value, from, to)),
+        Value::Object(all) => all.values_mut().for_each(|value| rename(value, from, to)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_has_the_main_timelines_id_until_capcut_8_8_and_one_of_its_own_after() {
+        let timeline = |scheme| Timeline {
+            id: "A",
+            scheme,
+            color_space: 0,
+            render_index_track_mode_on: true,
+            now: 7,
+        };
+        for (scheme, is_own) in [(159, false), (167, false), (175, true), (179, true)] {
+            let project = timeline(scheme).project();
+            assert_eq!(project["main_timeline_id"], "A");
+            assert_eq!(project["timelines"][0]["id"], "A");
+            assert_eq!(project["id"] != "A", is_own, "{scheme}");
+        }
+        assert_eq!(
+            timeline(179).layout()["dockItems"][0]["timelineIds"],
+            json!(["A"])
+        );
+    }
+
+    #[test]
+    fn every_companion_can_be_read() {
+        let document = json!({"id": "A"});
+        let timeline = Timeline::of(&document, 179, 7);
+        let all = timeline.companions();
+        assert_eq!(all.len(), 9);
+        for (name, bytes) in all {
+            let value: Value = serde_json::from_slice(&bytes).unwrap();
+            assert!(value.is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_renamed_timeline_is_renamed_everywhere() {
+        let document = json!({"id": "A"});
+        let mut project = Timeline::of(&document, 159, 7).project();
+        rename(&mut project, "A", "B");
+        assert!(!project.to_string().contains("\"A\""), "{project}");
+        assert_eq!(
+            (&project["id"], &project["main_timeline_id"]),
+            (&json!("B"), &json!("B"))
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Mends the folder `Timelines`: the folder of the main timeline has the document's id and the document's bytes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Patient, Work, unwritable};
+use crate::draft::finished::list_mut;
+use crate::engine::timelines::{self, DOCUMENTS, FOLDER, LAYOUT, PROJECT, Timeline};
+use crate::error::{Error, Result};
+use crate::lint::folder::ROOTS;
+use crate::lint::timelines::is_listed;
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+
+const COVER: &str = "draft_cover.jpg";
+
+/// The document as it will be in the draft's own folder.
+pub(super) struct Written<'a> {
+    pub timeline: Timeline<'a>,
+    pub bytes: &'a [u8],
+    /// Under both names, not only under the one that the app on the draft's system reads.
+    pub both: bool,
+}
+
+impl Work {
+    /// Gives the folder of the main timeline the document's id, before its files are written.
+    pub(super) fn rename_timeline(&mut self, patient: &Patient<'_>, id: &str) -> Result<()> {
+        let folder = patient.folder;
+        let (Some(main), Some(project)) = (&folder.main_timeline, &folder.project) else {
+            return Ok(());
+        };
+        if main.eq_ignore_ascii_case(id) {
+            return Ok(());
+        }
+        let (from, to) = (timelines::folder(main), timelines::folder(id));
+        let (old, new) = (folder.path.join(&from), folder.path.join(&to));
+        if old.is_dir() && !new.exists() {
+            fs::rename(&old, &new).map_err(|error| unwritable(&old, error))?;
+            self.backup.renamed(from, to.clone())?;
+            self.note_change(&to);
+        }
+        let mut project = project.clone();
+        timelines::rename(&mut project, main, id);
+        self.write(folder, PROJECT, project.to_string().as_bytes())?;
+        let layout = regular_file::read(&folder.path.join(LAYOUT), DOCUMENT_BYTES, Links::Refuse);
+        let layout = layout
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        if let Some(before) = layout {
+            let mut layout = before.clone();
+            timelines::rename(&mut layout, main, id);
+            if layout != before {
+                self.write(folder, LAYOUT, layout.to_string().as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is missing in the folder.
+    pub(super) fn complete_timelines(
+        &mut self,
+        patient: &Patient<'_>,
+        written: &Written<'_>,
+    ) -> Result<()> {
+        let codes = ["timelines-missing", "timeline-missing", "timeline-id"];
+        if !codes.iter().any(|code| patient.has(code)) {
+            return Ok(());
+        }
+        let folder = patient.folder;
+        let timeline = &written.timeline;
+        let place = timeline.folder();
+        for inside in [FOLDER, &place] {
+            let path = folder.path.join(inside);
+            if path.is_symlink() {
+                return Err(
+                    Error::conflict(format!("{} is a symbolic link", path.display()))
+                        .hint("put the folder itself there"),
+                );
+            }
+        }
+        match &folder.project {
+            Some(project) if folder.main_timeline.is_some() => {
+                if !is_listed(folder, timeline.id) && patient.has("timeline-id") {
+                    let mut project = project.clone();
+                    match list_mut(&mut project, "timelines") {
+                        Some(all) => all.push(timeline.entry()),
+                        None => project["timelines"] = json!([timeline.entry()]),
+                    }
+                    self.write(folder, PROJECT, project.to_string().as_bytes())?;
+                }
+            }
+            _ => {
+                self.create(&folder.path, FOLDER)?;
+                self.write(folder, PROJECT, timeline.project().to_string().as_bytes())?;
+                if !folder.path.join(LAYOUT).exists() {
+                    self.write(folder, LAYOUT, timeline.layout().to_string().as_bytes())?;
+                }
+            }
+        }
+        let is_there = |name: &str| folder.path.join(name).exists();
+        let is_new = !ROOTS
+            .iter()
+            .any(|root| is_there(&format!("{place}/{root}")));
+        for name in DOCUMENTS {
+            let nested = format!("{place}/{name}");
+            let is_needed = if ROOTS.contains(&name) {
+                written.both || name == patient.profile.primary_file()
+            } else {
+                is_new
+            };
+            if is_needed && !is_there(&nested) {
+                self.create(&folder.path, &place)?;
+                self.write(folder, &nested, written.bytes)?;
+            }
+            // Some versions read the mirror first, so it is the document wherever it is.
+            if is_new && !ROOTS.contains(&name) && !is_there(name) {
+                self.write(folder, name, written.bytes)?;
+            }
+        }
+        if is_new {
+            self.add_companions(patient, timeline)?;
+        }
+        Ok(())
+    }
+
+    fn add_companions(&mut self, patient: &Patient<'_>, timeline: &Timeline<'_>) -> Result<()> {
+        let folder = patient.folder;
+        let place = timeline.folder();
+        let cover = regular_file::read(&folder.path.join(COVER), DOCUMENT_BYTES, Links::Refuse);
+        let nested = |name: &str| format!("{place}/{name}");
+        let mut all: Vec<(String, Vec<u8>)> = Vec::new();
+        for (name, bytes) in timeline.companions() {
+            all.push((name.to_owned(), bytes.clone()));
+            all.push((nested(name), bytes));
+        }
+        all.extend(cover.ok().map(|bytes| (nested(COVER), bytes)));
+        for (name, bytes) in all {
+            if folder.path.join(&name).exists() {
+                continue;
+            }
+            if let Some((inside, _)) = name.rsplit_once('/') {
+                self.create(&folder.path, inside)?;
+            }
+            self.write(folder, &name, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn create(&self, draft: &Path, inside: &str) -> Result<()> {
+        let path = draft.join(inside);
+        fs::create_dir_all(&path).map_err(|error| unwritable(&path, error))
+    }
+}

@@ -1,0 +1,120 @@
+//! What is wrong with the folder `Timelines`: newer versions of the apps read the draft from it alone.
+
+use super::Severity::{Error, Warning};
+use super::folder::{Folder, PROJECT, ROOTS};
+use super::markers::{self, TEMPLATE_DOCUMENT};
+use super::{Context, Report};
+use crate::draft::finished::list;
+use crate::engine::profile::Profile;
+use crate::engine::timelines::{FOLDER, folder as folder_of};
+
+/// Since this scheme (CapCut 8.9, JianYing 10.9) drafts without the folder are reported not to open; before, the
+/// app builds it.
+const NEEDED: u32 = 175;
+
+pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+    let folder = context.folder;
+    if !folder.path.join(FOLDER).is_dir() {
+        missing(context, report);
+        return;
+    }
+    let Some(main) = &folder.main_timeline else {
+        report.fixable(
+            Error,
+            "timeline-missing",
+            PROJECT,
+            "does not say which timeline is the main one",
+            "writes it for the document's own timeline",
+        );
+        return;
+    };
+    documents(context, main, report);
+    let id = context.draft.document.id.str();
+    let is_replaced = id.is_empty() || id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT);
+    if !is_replaced && !main.eq_ignore_ascii_case(id) {
+        report.fixable(
+            Warning,
+            "timeline-id",
+            "id",
+            format!("the document's id is not that of the main timeline, {main}"),
+            "gives the document the id of the main timeline",
+        );
+    }
+    if !is_listed(folder, main) {
+        report.fixable(
+            Warning,
+            "timeline-id",
+            format!("{PROJECT}: timelines"),
+            format!("the list does not have the main timeline, {main}"),
+            "puts it there",
+        );
+    }
+}
+
+/// The list of timelines has the one with this id.
+pub(super) fn is_listed(folder: &Folder, id: &str) -> bool {
+    let project = folder.project.as_ref();
+    project.is_some_and(|project| {
+        list(&project["timelines"]).iter().any(|timeline| {
+            timeline["id"]
+                .as_str()
+                .is_some_and(|known| known.eq_ignore_ascii_case(id))
+        })
+    })
+}
+
+fn missing(context: &Context<'_>, report: &mut Report) {
+    let document = &context.draft.document;
+    let Some(profile) = markers::profile(document).filter(Profile::has_timelines) else {
+        return;
+    };
+    let is_needed = profile.scheme() >= NEEDED;
+    // What these versions saved themselves they also open.
+    if !is_needed && markers::saved_by_app(document) {
+        return;
+    }
+    report.fixable(
+        if is_needed { Error } else { Warning },
+        "timelines-missing",
+        FOLDER,
+        format!(
+            "is missing: {} {} keeps the timeline there{}",
+            profile.edition.app(),
+            profile.app_version,
+            if is_needed {
+                ", and is reported to list a draft without it but not to open it"
+            } else {
+                ""
+            }
+        ),
+        "writes it from the document",
+    );
+}
+
+fn documents(context: &Context<'_>, main: &str, report: &mut Report) {
+    let place = folder_of(main);
+    let missing: Vec<&str> = ROOTS
+        .into_iter()
+        .filter(|name| context.folder.file(&format!("{place}/{name}")).is_none())
+        .collect();
+    if missing.len() == ROOTS.len() {
+        report.fixable(
+            Error,
+            "timeline-missing",
+            place,
+            "holds no document, but `Timelines/project.json` names it as the main timeline: newer versions of the app read only what is there",
+            "writes the document there",
+        );
+        return;
+    }
+    let first = markers::profile(&context.draft.document).map(|profile| profile.primary_file());
+    if let Some(first) = first.filter(|first| missing.contains(first)) {
+        report.fixable(
+            Warning,
+            "timeline-missing",
+            format!("{place}/{first}"),
+            "is missing: the app on the draft's system reads it first",
+            "writes it like the other",
+        );
+    }
+}
