@@ -62,6 +62,19 @@ impl Caller {
         self.access.is_open()
     }
 
+    /// Whether it runs on this machine and so could look at its folders by itself.
+    pub(crate) fn is_here(&self) -> bool {
+        self.access
+            .0
+            .as_ref()
+            .is_none_or(|rules| rules.from == From::Here)
+    }
+
+    /// Whether errors may quote what was read for it: only the user may, and only of the user's own files.
+    pub(crate) fn may_see_quoted(&self, is_file: bool) -> bool {
+        is_file && self.access.is_open()
+    }
+
     /// Whether its calls wait for a slot in a full lane; others are told at once to come back later.
     pub(crate) fn waits_for_slots(&self) -> bool {
         self.manner == Manner::Strict
@@ -184,6 +197,14 @@ impl Access {
         Err(Unread::Refused { hint })
     }
 
+    /// Refuses a file or folder that this caller may not read; whether it exists is for the reader to find out.
+    pub(crate) async fn may_read(&self, path: &Path, shown: &str) -> Result<()> {
+        match self.file(path).await {
+            Err(Unread::Refused { hint }) => Err(refused_file(shown, &hint)),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a folder that this caller may not have anything written into; one that does not exist is judged by
     /// the nearest folder above it that does.
     pub(crate) fn may_write(&self, folder: &Path) -> Result<()> {
@@ -266,6 +287,13 @@ impl AsIp for std::net::SocketAddr {
     fn ip(&self) -> IpAddr {
         std::net::SocketAddr::ip(self)
     }
+}
+
+pub(crate) fn refused_file(shown: &str, hint: &str) -> Error {
+    Error::invalid(format!(
+        "{shown} may not be read: it is not in a folder that the server allows"
+    ))
+    .hint(hint)
 }
 
 pub(crate) fn refused_host(shown: &str, host: &str) -> Error {

@@ -10,6 +10,7 @@ mod engine;
 mod lint;
 mod logs;
 mod monitor;
+mod names;
 mod serve;
 mod shown;
 mod stats;

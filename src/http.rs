@@ -3,9 +3,11 @@
 //! Which calls there are and what they do is the tools' matter; this module knows the shell around them:
 //! routing, bodies, the envelope, and the manners of a listener that anyone may talk to.
 
+mod admission;
 mod answer;
 mod body;
 mod eager;
+mod listener;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -13,7 +15,6 @@ mod texts;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,17 +23,12 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::args::Object;
 use crate::backend::dialect;
@@ -43,17 +39,20 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::manifest::Manifest;
 use crate::tools::{self, ROUTED, Spec};
+use admission::Asked;
+pub(crate) use admission::{Admission, parse_name, parse_origin};
 use answer::Answer;
 use body::{Body, Unreadable};
 use eager::Eager;
+pub(crate) use listener::{Connections, Received, accept};
 use receive::{Receiver, Unreceived};
 
 /// Calls that are carried out at once; more are told to come back.
 const CALLS: usize = 512;
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 4096;
-/// For the headers of a request, the wait for them on an idle connection included.
-const HEADERS: Duration = Duration::from_mins(1);
+const CONNECTIONS: Connections = Connections {
+    most: 4096,
+    head: Duration::from_mins(1),
+};
 /// What is under way when the server is told to stop has so long to end.
 const LAST_CALLS: Duration = Duration::from_secs(10);
 
@@ -73,6 +72,8 @@ pub(crate) struct Api {
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     link: Link,
+    admission: Admission,
+    /// Clients on this machine, and all others.
     here: Caller,
     network: Caller,
     calls: Arc<Semaphore>,
@@ -88,7 +89,7 @@ struct Route {
 
 impl Api {
     /// The API of a process whose calls are all carried out by its engine.
-    pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>) -> Self {
+    pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
         let engine = Arc::clone(&app.engine);
         let health = dialect::engine_health(engine.edition(), app.journal.path());
         let app = Arc::clone(app);
@@ -102,6 +103,7 @@ impl Api {
                 Box::pin(async move { app.run(request, context).await })
             }),
         );
+        api.admission = admission;
         api.here = Caller::client(Manner::Api, From::Here, allowed);
         api.network = Caller::client(Manner::Api, From::Network, allowed);
         api.receiver = Receiver::new(&counts.manifest.limits);
@@ -136,6 +138,7 @@ impl Api {
             health,
             refused: Box::new(|_, _| {}),
             link,
+            admission: Admission::new(None, &[], &[]),
             here: Caller::client(Manner::Api, From::Here, &Arc::default()),
             network: Caller::client(Manner::Api, From::Network, &Arc::default()),
             calls: Arc::new(Semaphore::new(CALLS)),
@@ -143,19 +146,38 @@ impl Api {
         }
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, from: From) -> Answer {
-        let (head, body) = request.into_parts();
+    async fn answer(self: Arc<Self>, received: Received) -> Answer {
+        let admitted = match self.admission.admit(&received.request, received.peer) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal.answer(),
+        };
+        let (head, body) = received.request.into_parts();
+        let asked = Asked::of(&head.headers);
+        let path = resolved(head.uri.path());
+        let route = self.routes.get(path.as_ref()).copied();
+        let allow = match route {
+            Some(Route { get: true, .. }) => "GET, HEAD, OPTIONS",
+            Some(Route { get: false, .. }) => "OPTIONS, POST",
+            None => "OPTIONS",
+        };
         // The body is read even where nobody wants it, so that the connection can go on after it.
         let body = self.receiver.receive(body).await;
-        let path = resolved(head.uri.path());
-        let Some(&route) = self.routes.get(path.as_ref()) else {
-            return answer::page(StatusCode::NOT_FOUND);
+        received.activity.works();
+        let answer = match route {
+            Some(route) => self.routed(route, &head, body, allow, admitted.from).await,
+            None => answer::page(StatusCode::NOT_FOUND),
         };
-        let allow = if route.get {
-            "GET, HEAD, OPTIONS"
-        } else {
-            "OPTIONS, POST"
-        };
+        admitted.told(answer, asked, allow)
+    }
+
+    async fn routed(
+        self: &Arc<Self>,
+        route: Route,
+        head: &Parts,
+        body: Result<receive::Received<'_>, Unreceived>,
+        allow: &'static str,
+        from: From,
+    ) -> Answer {
         match (&head.method, route.get) {
             (&Method::OPTIONS, _) => return answer::options(allow),
             (&Method::GET | &Method::HEAD, true) | (&Method::POST, false) => {}
@@ -176,14 +198,31 @@ impl Api {
         if !is_json(&head.headers) {
             return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        let arguments = match Body::read(&body.bytes) {
+        let receive::Received { bytes, memory } = body;
+        let mut for_values = None;
+        if bytes.len() > receive::LARGE {
+            let values = body::values(&bytes);
+            if values > body::MAX_VALUES {
+                return answer::too_many_values(body::MAX_VALUES);
+            }
+            for_values = self.receiver.for_values(values);
+            if for_values.is_none() {
+                return answer::busy(
+                    "other large bodies take all the memory that this server has for them; try again in a moment",
+                );
+            }
+        }
+        let arguments = match Body::read(&bytes) {
             Ok(read) => read.arguments(|name| knows(spec, name)),
             Err(Unreadable::Malformed) => return answer::page(StatusCode::BAD_REQUEST),
             Err(Unreadable::NotAnObject | Unreadable::TooDeep) => {
                 return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
             }
         };
-        self.call(spec, arguments, from).await
+        drop(bytes);
+        let answer = self.call(spec, arguments, from).await;
+        drop((memory, for_values));
+        answer
     }
 
     /// Carries a call out: as with the API, a client that goes away does not undo it, and what goes wrong in it
@@ -316,70 +355,27 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Serves until `stop`; then takes nothing new and gives what is under way a little time.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .half_close(true);
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = accepted => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!("no connection could be accepted: {error}");
-                // Without file handles it fails again at once.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY could not be set: {error}");
-        }
-        let from = if peer.ip().to_canonical().is_loopback() {
-            From::Here
-        } else {
-            From::Network
-        };
+    let answering = {
         let api = Arc::clone(&api);
-        let eager = eager.clone();
-        let service = service_fn(move |request| {
+        move |received| {
             let (api, eager) = (Arc::clone(&api), eager.clone());
             async move {
-                let answer = api.answer(request, from).await;
+                let answer = api.answer(received).await;
                 eager.answered();
-                Ok::<_, Infallible>(answer)
+                answer
             }
-        });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection broke: {error}");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
+        }
+    };
+    let closed = accept(listener, CONNECTIONS, answering, stop).await;
     awake.abort();
     let under_way = CALLS - api.calls.available_permits();
     if under_way > 0 {
         tracing::info!("stopping: {under_way} calls are still under way");
     }
     let ended = async {
-        graceful.shutdown().await;
+        closed.await;
         // Also those whose clients have gone.
         let _ = api.calls.acquire_many(CALLS as u32).await;
     };

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Access, Caller, Unread};
+use crate::caller::{Access, Caller, Unread, refused_file};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 use crate::units::Micros;
@@ -421,10 +421,9 @@ async fn blocking<T: Send + 'static>(
 fn unread_error(shown: &str, unread: Unread) -> Error {
     match unread {
         Unread::Failed(error) => unreadable(shown, error),
-        Unread::Refused { hint } => Error::invalid(format!(
-            "{shown} may not be read: it is not in a folder that the server allows"
-        ))
-        .hint(format!("{hint}; or give an http(s) address")),
+        Unread::Refused { hint } => {
+            refused_file(shown, &format!("{hint}; or give an http(s) address"))
+        }
     }
 }
 

@@ -388,6 +388,18 @@ pub(crate) fn environment(variable: &str) -> Option<OsString> {
     })
 }
 
+/// What this machine calls itself on its network.
+pub(crate) fn machine_name() -> Option<String> {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = environment("COMPUTERNAME")?.to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
 /// A variable that holds something: set to nothing is as good as not set.
 fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
     env(variable).filter(|value| !value.is_empty())

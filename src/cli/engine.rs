@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use super::monitor::Monitor;
+use super::names::Names;
 use crate::caller::Allowed;
 use crate::engine::{self, Options};
 use crate::error::{Error, Kind, Result};
@@ -20,8 +21,9 @@ use crate::settings::{BackendChoice, Settings};
 
 /// Serves the CapCut API over HTTP, in the place of the reference server.
 ///
-/// Whoever reaches the port can make drafts, read any of them, and have public hosts asked for media. There is
-/// no sign-in: let only machines that you trust reach it.
+/// Programs that reach the port can make drafts, read any of them, and have public hosts asked for media. There is
+/// no sign-in: let only machines that you trust reach it. Requests that name the server by a name it is not known by
+/// (`--public-host`) and requests of web pages (`--allow-origin`) are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp engine
@@ -34,7 +36,8 @@ pub(super) struct Engine {
     /// The port to listen at; 0 takes a free one.
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// A host that media may come from besides public ones and this machine; `*.lan` stands for all below it.
+    /// A host that media may come from besides public ones; `*.lan` stands for all names below it. Clients on this
+    /// machine may name this machine too.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
     /// A folder that media may be read from and drafts be saved into.
@@ -43,6 +46,8 @@ pub(super) struct Engine {
     /// The site that the `draft_url` of answers begins with.
     #[arg(long, value_name = "URL", value_parser = parse_site)]
     draft_domain: Option<String>,
+    #[command(flatten)]
+    names: Names,
     #[command(flatten)]
     monitor: Monitor,
 }
@@ -78,7 +83,7 @@ impl Engine {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| not_bound(address, error))?;
-        self.monitor.listen(&app).await?;
+        self.monitor.listen(&app, &self.names).await?;
         let address = listener.local_addr().map_err(|error| {
             Error::internal("the listener does not know its own address").source(error)
         })?;
@@ -89,7 +94,12 @@ impl Engine {
         }
         let edition = app.engine.edition();
         tracing::info!("the {} engine answers at http://{address}", edition.app());
-        http::serve(listener, Arc::new(Api::of(&app, &allowed)), end).await;
+        http::serve(
+            listener,
+            Arc::new(Api::of(&app, &allowed, self.names.admission())),
+            end,
+        )
+        .await;
         Ok(())
     }
 }

@@ -1,30 +1,27 @@
 //! `--metrics`: what was counted, for Prometheus and for `stats`, at an address of its own.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Response, StatusCode};
+use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+use super::names::Names;
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
+use crate::http::{self, Admission, Connections, Received};
 use crate::metrics;
 
-/// Connections at once; who scrapes needs one.
-const CONNECTIONS: usize = 16;
-
-/// How long a request's head may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Who scrapes needs one.
+const CONNECTIONS: Connections = Connections {
+    most: 16,
+    head: Duration::from_secs(10),
+};
 
 /// Where the metrics are told, if anywhere.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -46,7 +43,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 
 impl Monitor {
     /// Listens from now on, as long as the runtime lives.
-    pub(super) async fn listen(self, app: &Arc<App>) -> Result<()> {
+    pub(super) async fn listen(self, app: &Arc<App>, names: &Names) -> Result<()> {
         let Some(address) = self.metrics else {
             return Ok(());
         };
@@ -60,47 +57,39 @@ impl Monitor {
             tracing::warn!("metrics at {address} can be read from other machines");
         }
         tracing::info!("metrics are told at http://{address}/metrics");
-        tokio::spawn(serve(listener, Arc::clone(app)));
+        tokio::spawn(serve(listener, Arc::clone(app), names.admission()));
         Ok(())
     }
 }
 
-async fn serve(listener: TcpListener, app: Arc<App>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!("a connection for metrics failed: {error}");
-                // Out of file handles, most likely: asking again at once would only burn time.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let app = Arc::clone(&app);
-        tokio::spawn(async move {
-            let service = service_fn(|request| {
-                std::future::ready(Ok::<_, Infallible>(answer(&app, &request)))
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection for metrics broke off: {error}");
-            }
-            drop(place);
-        });
-    }
+async fn serve(listener: TcpListener, app: Arc<App>, admission: Admission) {
+    let admission = Arc::new(admission);
+    let answering = move |received: Received| {
+        received.activity.works();
+        std::future::ready(answer(&app, &admission, &received))
+    };
+    let stop = std::future::pending();
+    http::accept(listener, CONNECTIONS, answering, stop)
+        .await
+        .await;
 }
 
-fn answer(app: &App, request: &Request<Incoming>) -> Response<String> {
+fn answer(app: &App, admission: &Admission, received: &Received) -> Response<String> {
+    let request = &received.request;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let (status, kind, text) = if reads && request.uri().path() == "/metrics" {
-        (StatusCode::OK, metrics::CONTENT_TYPE, app.metrics_text())
-    } else {
-        let text = "There is nothing here but GET /metrics.\n".to_owned();
-        (StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text)
+    let plain = "text/plain; charset=utf-8";
+    let (status, kind, text) = match admission.admit(request, received.peer) {
+        Err(refusal) => {
+            let text = json!({ "error": refusal.error(), "success": false });
+            (refusal.status(), "application/json", format!("{text}\n"))
+        }
+        Ok(_) if reads && request.uri().path() == "/metrics" => {
+            (StatusCode::OK, metrics::CONTENT_TYPE, app.metrics_text())
+        }
+        Ok(_) => {
+            let text = "There is nothing here but GET /metrics.\n".to_owned();
+            (StatusCode::NOT_FOUND, plain, text)
+        }
     };
     let mut response = Response::new(text);
     *response.status_mut() = status;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::monitor::Monitor;
+use super::names::Names;
 use crate::exec::App;
 use crate::mcp;
 use crate::settings::ToolChoice;
@@ -21,6 +22,8 @@ pub(super) struct Serve {
     /// Which tools clients are shown: `default`, or `full` with the long lists of names.
     #[arg(long, value_name = "SET", value_parser = parse_tools)]
     pub(super) tools: Option<ToolChoice>,
+    #[command(flatten)]
+    names: Names,
     #[command(flatten)]
     monitor: Monitor,
 }
@@ -47,7 +50,7 @@ impl Serve {
             );
             writeln!(io::stderr(), "{}", by_hand(&command))?;
         }
-        self.monitor.listen(&app).await?;
+        self.monitor.listen(&app, &self.names).await?;
         let tools = app.settings.tools;
         Box::pin(mcp::serve(app, tools)).await?;
         Ok(ExitCode::SUCCESS)

@@ -192,6 +192,11 @@ async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
             Ok(bytes) => subtitle::parse(&subtitle::decode(&bytes)),
             Err(error) => Err(error),
         };
+        let read = if caller.may_see_quoted(true) {
+            read
+        } else {
+            read.map_err(|error| subtitle::without_content(&error))
+        };
         let read = crate::engine::parts::of("srt", read);
         return read
             .err()

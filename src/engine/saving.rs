@@ -346,7 +346,7 @@ impl Engine {
             }
             let drafts = self.own_folder()?;
             let note = format!(
-                "`draft_folder` is no folder that can be written here: the paths in the draft begin with it, and the draft is in {}",
+                "`draft_folder` is not a folder that may be written here (a server's `--allow-dir` names those): the paths in the draft begin with it, and the draft is in {}",
                 drafts.display()
             );
             return Ok(Place {

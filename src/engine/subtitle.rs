@@ -120,6 +120,22 @@ fn lines(text: &str) -> Vec<Line<'_>> {
     lines
 }
 
+/// What is wrong with subtitles that were fetched, without their words and numbers: whoever names an address must
+/// not be shown what it answers.
+pub(crate) fn without_content(error: &Error) -> Error {
+    // Every message names the line before it quotes anything.
+    let line = error.message.split("line ").nth(1).map(|rest| {
+        let end = rest.find(|char: char| !char.is_ascii_digit());
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    let place = match line {
+        Some(line) if !line.is_empty() => format!("line {line} of it is"),
+        _ => "it is".to_owned(),
+    };
+    Error::invalid(format!("{place} not as in SRT, WebVTT or ASS"))
+        .hint("`srt` also takes the subtitles themselves; then the error quotes the line")
+}
+
 /// A fault in a cue: its number, the line, what is wrong.
 fn broken(cue: u64, line: usize, what: impl std::fmt::Display) -> Error {
     Error::invalid(format!("cue {cue}, line {line}: {what}"))

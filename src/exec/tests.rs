@@ -851,7 +851,11 @@ async fn both_backends_keep_the_same_contract() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(crate::http::serve(
         listener,
-        Arc::new(crate::http::Api::of(&other, &Arc::default())),
+        Arc::new(crate::http::Api::of(
+            &other,
+            &Arc::default(),
+            crate::http::Admission::new(None, &[], &[]),
+        )),
         std::future::pending(),
     ));
     let remote = app(Some(&url), BackendChoice::Remote, |_| {});

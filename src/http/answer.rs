@@ -76,6 +76,17 @@ pub(super) fn too_large(limit: usize) -> Answer {
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
 }
 
+/// The body is made of more values than any call has use for.
+pub(super) fn too_many_values(limit: usize) -> Answer {
+    let error = format!("the body has more than {limit} values, which no call takes");
+    json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
+}
+
+/// A request that is not taken, whatever it asks for.
+pub(super) fn refusal(status: StatusCode, error: &str) -> Answer {
+    json(status, failed(error))
+}
+
 fn failed(error: &str) -> Value {
     json!({ "error": error, "output": "", "success": false })
 }

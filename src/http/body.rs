@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 const MAX_DEPTH: usize = 950;
 /// No argument is nested deeper; deeper values could not be read back from the journal.
 const KEPT_DEPTH: usize = 64;
+/// No call has use for more values: each takes many times its text in memory.
+pub(super) const MAX_VALUES: usize = 200_000;
 /// The API reads no longer integers.
 const MAX_INTEGER_DIGITS: usize = 4300;
 
@@ -134,6 +136,22 @@ fn within(value: &Value, depth: usize) -> bool {
         Value::Object(fields) => depth > 0 && fields.values().all(|item| within(item, depth - 1)),
         _ => true,
     }
+}
+
+/// How many values a body has, at most: all that is in lists and objects ends at a comma or a bracket.
+pub(super) fn values(bytes: &[u8]) -> usize {
+    let Some(text) = decode(bytes) else { return 0 };
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in text.iter() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The text as UTF-8 in which halves of surrogate pairs stand as three bytes each; `None` if it is no text.

@@ -1,4 +1,4 @@
-//! Receiving bodies, bounded in bytes, in time and in how many large ones are held at once.
+//! Receiving bodies, bounded in bytes, in time and in the memory that all of them take together.
 
 use std::time::Duration;
 
@@ -11,13 +11,17 @@ use crate::manifest::{self, Limits};
 
 /// What is too large is still read to so many times the limit, so that the client hears why.
 const UNREAD: usize = 4;
-/// A body beyond this is large.
-const LARGE: usize = 1 << 20;
-/// Large bodies that are held at once; others wait.
-const LARGE_AT_ONCE: usize = 8;
+/// A body beyond this counts towards the memory of all.
+pub(super) const LARGE: usize = 64 << 10;
+/// Memory for large bodies and what is read from them: those that find none wait.
+const MEMORY: usize = 160 << 20;
+/// The unit in which memory is counted.
+const UNIT: usize = 1 << 10;
+/// What a value of JSON takes, with its share of the list or object that it is in.
+const VALUE: usize = 96;
 
 pub(super) struct Receiver {
-    large: Semaphore,
+    memory: Semaphore,
     /// The largest body.
     most: usize,
     /// From one piece of a body to the next.
@@ -26,11 +30,11 @@ pub(super) struct Receiver {
     whole: Duration,
 }
 
-/// A body, and its place among the large ones.
+/// A body, and the memory that is reserved for it as long as it is in use.
 #[derive(Debug)]
 pub(super) struct Received<'a> {
     pub bytes: Bytes,
-    _place: Option<SemaphorePermit<'a>>,
+    pub memory: Option<SemaphorePermit<'a>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub(super) enum Unreceived {
 impl Receiver {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            large: Semaphore::new(LARGE_AT_ONCE),
+            memory: Semaphore::new(MEMORY / UNIT),
             most: limits.request_bytes,
             pause: manifest::seconds(limits.request_pause_s),
             whole: manifest::seconds(limits.request_timeout_s),
@@ -59,7 +63,7 @@ impl Receiver {
         if body.is_end_stream() {
             return Ok(Received {
                 bytes: Bytes::new(),
-                _place: None,
+                memory: None,
             });
         }
         timeout(self.whole, self.collect(body))
@@ -75,7 +79,7 @@ impl Receiver {
         let mut first = Bytes::new();
         let mut rest = Vec::new();
         let mut count = 0;
-        let mut place = None;
+        let mut memory = None;
         while let Some(piece) = self.next(&mut body).await? {
             count += piece.len();
             if count > self.most {
@@ -85,10 +89,15 @@ impl Receiver {
                 }
                 continue;
             }
-            if count > LARGE && place.is_none() {
-                place = Some(self.large.acquire().await.map_err(|_| Unreceived::Broken)?);
-                let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-                rest.reserve(announced.min(self.most));
+            if count > LARGE && memory.is_none() {
+                // At once for all of it: two bodies that each have half would wait for each other.
+                let hint = body.size_hint();
+                let all = hint.exact().map_or(self.most, |left| {
+                    count.saturating_add(usize::try_from(left).unwrap_or(self.most))
+                });
+                let reserved = self.memory.acquire_many(units(all.min(self.most))).await;
+                memory = Some(reserved.map_err(|_| Unreceived::Broken)?);
+                rest.reserve(usize::try_from(hint.lower()).unwrap_or(0).min(self.most));
             }
             if first.is_empty() && rest.is_empty() {
                 first = piece;
@@ -105,8 +114,14 @@ impl Receiver {
         }
         Ok(Received {
             bytes: if rest.is_empty() { first } else { rest.into() },
-            _place: place,
+            memory,
         })
+    }
+
+    /// Memory for as many values of JSON; none where other bodies have it.
+    pub(super) fn for_values(&self, values: usize) -> Option<SemaphorePermit<'_>> {
+        let wanted = units(values.saturating_mul(VALUE));
+        self.memory.try_acquire_many(wanted).ok()
     }
 
     /// The next piece; `None` at the end.
@@ -128,6 +143,11 @@ impl Receiver {
             }
         }
     }
+}
+
+/// So many bytes in units, but never more than there are in all.
+fn units(bytes: usize) -> u32 {
+    bytes.div_ceil(UNIT).min(MEMORY / UNIT) as u32
 }
 
 #[cfg(test)]
@@ -174,7 +194,26 @@ mod tests {
         let error = Err(Unreceived::TooLarge(receiver.most));
         assert_eq!(received(&receiver, more).await, error);
         assert_eq!(received(&receiver, pieces(300)).await, error);
-        assert_eq!(receiver.large.available_permits(), LARGE_AT_ONCE);
+        assert_eq!(receiver.memory.available_permits(), MEMORY / UNIT);
+    }
+
+    #[tokio::test]
+    async fn large_bodies_wait_for_the_memory_of_others() {
+        let receiver = receiver();
+        let body = || {
+            let pieces = std::iter::repeat_n(Bytes::from(vec![b' '; 1 << 20]), 60);
+            let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+            receiver.receive(StreamBody::new(stream::iter(frames)))
+        };
+        let (first, second) = (body().await.expect("a body"), body().await.expect("a body"));
+        assert!(receiver.for_values(1_000_000).is_none());
+        let mut third = std::pin::pin!(body());
+        assert!(futures::poll!(third.as_mut()).is_pending());
+        drop(first);
+        assert!(third.await.is_ok());
+        drop(second);
+        assert!(receiver.for_values(200_000).is_some());
+        assert_eq!(receiver.memory.available_permits(), MEMORY / UNIT);
     }
 
     #[tokio::test]

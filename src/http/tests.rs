@@ -133,7 +133,7 @@ impl Client {
         let kind = kind.map_or_else(String::new, |kind| format!("Content-Type: {kind}\r\n"));
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: here\r\n{kind}Content-Length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{kind}Content-Length: {length}\r\n\r\n"
         );
         self.raw(&[head.as_bytes(), body].concat()).await;
     }
@@ -210,7 +210,7 @@ async fn the_shell_answers_as_the_api_does() {
         ("POST", "/create_draft?x=1&y", JSON, "{}", 200),
         ("POST", "//create_draft", JSON, "{}", 200),
         ("POST", "/create%5Fdraft", JSON, "{}", 200),
-        ("POST", "http://here/create_draft", JSON, "{}", 200),
+        ("POST", "http://localhost/create_draft", JSON, "{}", 200),
         (
             "POST",
             "/create_draft",
@@ -454,7 +454,7 @@ async fn a_connection_serves_many_calls_however_their_bodies_come() {
         assert_eq!(client.got(false).await.status, 404);
         client.send("POST", "/create_draft", None, b"{bad").await;
         assert_eq!(client.got(false).await.status, 415);
-        let chunked = "POST /create_draft HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n\
+        let chunked = "POST /create_draft HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              Transfer-Encoding: chunked\r\n\r\n3\r\n{\"w\r\n";
         client.raw(chunked.as_bytes()).await;
         client.raw(b"9\r\nidth\":720\r\n1\r\n}\r\n0\r\n\r\n").await;

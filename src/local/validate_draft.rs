@@ -83,8 +83,17 @@ impl LocalTool for ValidateDraft {
         Vec::new()
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Validated> {
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Validated> {
         let folder = self.folder(app)?;
+        // Where a draft of ours was saved is known; any other folder is the caller's word.
+        if self.draft_folder.is_some() {
+            let access = &context.caller.access;
+            let shown = folder.display().to_string();
+            access.may_read(&folder, &shown).await?;
+            if self.fix {
+                access.may_write(&folder)?;
+            }
+        }
         // The draft and its folder tell the app; the settings only say what new drafts are for.
         let options = lint::Options::new(app.settings.data_dir()?, None);
         let fix = self.fix;

@@ -104,7 +104,20 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         match &message {
             JsonRpcMessage::Request(request) => {
                 self.started = true;
-                self.out.under_way().insert(request.id.clone());
+                let is_new = self.out.under_way().insert(request.id.clone());
+                if !is_new {
+                    // Two answers could not be told apart, and of two calls with one id only one would be answered.
+                    let error = ErrorData::invalid_request(
+                        format!(
+                            "a request with the id {} is under way: give each request an id of its own",
+                            request.id
+                        ),
+                        None,
+                    );
+                    let refused = Outgoing::error(error, Some(request.id.clone()));
+                    let _ = self.out.queue(&refused);
+                    return None;
+                }
             }
             _ if !self.started => return None,
             JsonRpcMessage::Notification(notification) => {
@@ -409,7 +422,7 @@ mod tests {
     use rmcp::service::RequestContext;
     use rmcp::{ServerHandler, ServiceExt};
     use serde_json::json;
-    use tokio::io::DuplexStream;
+    use tokio::io::{AsyncBufReadExt as _, DuplexStream};
 
     use super::*;
 
@@ -499,6 +512,39 @@ mod tests {
 
     fn ids(answers: &[Value]) -> Vec<Value> {
         answers.iter().map(|a| a["id"].clone()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_id_is_under_way_is_refused_and_not_carried_out() {
+        let waiter = Waiter::default();
+        let most = waiter.most.clone();
+        let input = initialize() + &call(7, 1000).repeat(20) + &call(8, 1000);
+        let answers = talk(waiter, input).await;
+        let with = |id: i64| answers.iter().filter(move |answer| answer["id"] == id);
+        assert_eq!(with(7).count(), 20, "{answers:#?}");
+        assert_eq!(with(7).filter(|it| it["result"].is_object()).count(), 1);
+        let refused = with(7).find(|it| it["error"].is_object()).expect("refused");
+        let message = refused["error"]["message"].as_str().expect("a text");
+        assert!(message.contains("id 7 is under way"), "{message}");
+        assert_eq!(with(8).filter(|it| it["result"].is_object()).count(), 1);
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_that_was_answered_may_be_used_again() {
+        let (theirs, mut ours) = tokio::io::duplex(1 << 20);
+        let (out_theirs, out_ours) = tokio::io::duplex(1 << 20);
+        let broken = CancellationToken::new();
+        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let serving = tokio::spawn(serve(Waiter::default(), lines, broken));
+        let mut answers = tokio::io::BufReader::new(out_ours).lines();
+        for message in [initialize(), call(7, 1), call(7, 1)] {
+            ours.write_all(message.as_bytes()).await.expect("written");
+            let answer = answers.next_line().await.expect("read").expect("a line");
+            assert!(answer.contains("\"result\""), "{answer}");
+        }
+        drop(ours);
+        serving.await.expect("no panic");
     }
 
     #[tokio::test(start_paused = true)]

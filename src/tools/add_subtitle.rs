@@ -20,6 +20,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Faults, Result};
+use crate::media::Media;
 use crate::tools::add_text::background_style;
 use crate::tools::{Call, Caller, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
@@ -340,6 +341,12 @@ impl Tool for AddSubtitle {
             subtitle::parse(&text)
         } else {
             subtitle::parse_as_api(&text)
+        };
+        let read = match self.elsewhere() {
+            Some(source) if !call.caller.may_see_quoted(Media::is_here(source)) => {
+                read.map_err(|error| subtitle::without_content(&error))
+            }
+            _ => read,
         };
         let cues = parts::of("srt", read)?;
         // The API fails at the first caption, and does not look at the letters where there is none.

@@ -1,5 +1,6 @@
 //! `save_draft`: the draft as a folder that the app opens.
 
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args;
 use crate::args::mend::Comfort;
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::package::WhileRunning;
 use crate::engine::profile::{AppOs, Profile};
@@ -127,6 +129,10 @@ pub(crate) struct Saved {
     /// What to know of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Why it is not in the folder that was asked for: told in the API's `output`, where its clients look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub elsewhere: Option<String>,
 }
 
 impl SaveDraft {
@@ -160,6 +166,7 @@ impl SaveDraft {
             },
         };
         let saved = engine.save(draft, wish, call, listener).await?;
+        let elsewhere = self.elsewhere(&call.caller, &saved.folder);
         Ok(Saved {
             folder: Some(saved.folder.to_string_lossy().into_owned()),
             zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
@@ -167,8 +174,28 @@ impl SaveDraft {
             bytes: Some(saved.bytes),
             registered: Some(saved.registered),
             notes: saved.notes,
+            elsewhere,
             ..Saved::default()
         })
+    }
+}
+
+impl SaveDraft {
+    /// Why the draft is not in a folder of this machine that was asked for. Clients elsewhere are not told which
+    /// folders there are.
+    fn elsewhere(&self, caller: &Caller, saved: &Path) -> Option<String> {
+        let wanted = Path::new(self.draft_folder.as_deref()?);
+        if !caller.is_here() || !wanted.is_absolute() || !wanted.is_dir() {
+            return None;
+        }
+        let refused = caller.access.may_write(wanted).err()?;
+        let hint = refused.hint.unwrap_or_default();
+        Some(format!(
+            "{}; {hint}. The draft is in {}, and the paths in it begin with {}.",
+            refused.message,
+            saved.display(),
+            wanted.display()
+        ))
     }
 }
 
@@ -253,7 +280,11 @@ impl Tool for SaveDraft {
         arguments
     }
 
-    fn reply_to_api(_reply: Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {
-        json!({ "success": true, "draft_url": "" })
+    fn reply_to_api(reply: Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {
+        let mut output = json!({ "success": true, "draft_url": "" });
+        if let Some(elsewhere) = reply.elsewhere {
+            output["message"] = elsewhere.into();
+        }
+        output
     }
 }

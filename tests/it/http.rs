@@ -99,7 +99,7 @@ fn a_connection_stays_open_from_call_to_call() {
     let mut reader = BufReader::new(stream.try_clone().expect("the same connection"));
     let mut ids = BTreeSet::new();
     for _ in 0..20 {
-        let request = "POST /create_draft HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n\
+        let request = "POST /create_draft HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              Content-Length: 2\r\n\r\n{}";
         stream.write_all(request.as_bytes()).expect("sent");
         let mut length = 0;

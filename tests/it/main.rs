@@ -19,3 +19,4 @@ mod runs;
 mod save;
 mod stdio;
 mod support;
+mod trust;

@@ -18,7 +18,32 @@ impl Home {
         let number = port.to_string();
         let mut line = vec!["engine", "--port", &number];
         line.extend(arguments);
-        let mut child = self.command(&line).spawn().expect("the executable starts");
+        Self::served(self.command(&line))
+    }
+
+    /// One that may have only so many files and connections open.
+    #[cfg(unix)]
+    pub(crate) fn engine_with_files(&self, files: u32) -> Served {
+        let engine = self.command(&["engine", "--port", "0"]);
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")])
+            .arg(engine.get_program())
+            .args(engine.get_args())
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .env_clear();
+        for (name, value) in engine.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        Self::served(command)
+    }
+
+    fn served(mut command: std::process::Command) -> Served {
+        let mut child = command.spawn().expect("the executable starts");
         let said = Said::collect(child.stderr.take().expect("stderr is piped"));
         let mut address = None;
         until("the engine answers", || {

@@ -1,0 +1,246 @@
+//! Accepting connections: bounded below what the system allows, the longest idle closed first.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+/// Descriptors that are left to files, media and other servers, at least; otherwise a quarter of all.
+const RESERVED: u64 = 64;
+/// A body that has been on its way for less is not given up for another connection.
+const BODY_GRACE: Duration = Duration::from_secs(2);
+/// When all connections are carrying out calls, a new one waits and looks again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How a listener treats its connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connections {
+    /// At once, if the system allows that many.
+    pub most: usize,
+    /// For the head of a request, the wait for it on an idle connection included.
+    pub head: Duration,
+}
+
+/// A request with what is known of its connection.
+pub(crate) struct Received {
+    pub request: Request<Incoming>,
+    pub peer: IpAddr,
+    pub activity: Activity,
+}
+
+/// What a connection is doing, which decides whether it may be closed for another.
+#[derive(Clone)]
+pub(crate) struct Activity(Arc<Connection>);
+
+const WAITING: u8 = 0;
+const RECEIVING: u8 = 1;
+const WORKING: u8 = 2;
+
+struct Connection {
+    state: AtomicU8,
+    since: Mutex<Instant>,
+    /// Ends the connection, unless it has begun to work.
+    closed: Notify,
+}
+
+impl Connection {
+    fn enter(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn since(&self) -> Instant {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it may be closed for another, and how readily: the first of these first.
+    fn idle(&self) -> Option<(u8, Instant)> {
+        let (state, since) = (self.state.load(Ordering::Acquire), self.since());
+        let is_idle = match state {
+            WAITING => true,
+            RECEIVING => since.elapsed() >= BODY_GRACE,
+            _ => false,
+        };
+        is_idle.then_some((state, since))
+    }
+}
+
+impl Activity {
+    /// The request is there: its connection stays until it is answered.
+    pub(crate) fn works(&self) {
+        self.0.enter(WORKING);
+    }
+}
+
+/// The open connections of a listener.
+#[derive(Clone, Default)]
+struct Open(Arc<Mutex<(u64, HashMap<u64, Arc<Connection>>)>>);
+
+impl Open {
+    fn add(&self) -> (u64, Arc<Connection>) {
+        let connection = Arc::new(Connection {
+            state: AtomicU8::new(WAITING),
+            since: Mutex::new(Instant::now()),
+            closed: Notify::new(),
+        });
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, all) = &mut *open;
+        *next += 1;
+        all.insert(*next, Arc::clone(&connection));
+        (*next, connection)
+    }
+
+    fn remove(&self, number: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.1.remove(&number);
+    }
+
+    /// Has the connection closed that has been idle for longest; whether there is one.
+    fn close_one(&self) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = |it: &&Arc<Connection>| it.idle().is_some();
+        let longest = open.1.values().filter(idle).min_by_key(|it| it.idle());
+        if let Some(longest) = longest {
+            longest.closed.notify_one();
+        }
+        longest.is_some()
+    }
+}
+
+/// As many connections as leave enough descriptors to everything else.
+fn most(wanted: usize) -> usize {
+    let Some(descriptors) = descriptors() else {
+        return wanted;
+    };
+    let left = descriptors.saturating_sub(RESERVED.max(descriptors / 4));
+    wanted.min(usize::try_from(left).unwrap_or(wanted)).max(1)
+}
+
+/// A place for one more connection; an idle one is closed for it.
+async fn place(
+    places: &Arc<Semaphore>,
+    open: &Open,
+    tasks: &mut JoinSet<()>,
+) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return place;
+        }
+        open.close_one();
+        // The place is free as soon as the task of a connection has ended.
+        let _ = tokio::time::timeout(LOOK_AGAIN, tasks.join_next()).await;
+    }
+}
+
+/// How many descriptors the system gives this process, if that is limited.
+#[cfg(unix)]
+fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn descriptors() -> Option<u64> {
+    None
+}
+
+/// Serves until `stop`, then takes no new connections and waits for the requests that are under way.
+pub(crate) async fn accept<S, F, B>(
+    listener: TcpListener,
+    connections: Connections,
+    service: S,
+    stop: impl Future<Output = ()>,
+) -> impl Future<Output = ()>
+where
+    S: Fn(Received) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(connections.head)
+        .half_close(true);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(most(connections.most)));
+    let open = Open::default();
+    let mut tasks = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("no connection could be accepted: {error}");
+                // Without descriptors it fails again at once: an idle connection makes room.
+                open.close_one();
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
+        };
+        let place = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            place = place(&places, &open, &mut tasks) => place,
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("TCP_NODELAY could not be set: {error}");
+        }
+        let (number, connection) = open.add();
+        let (carry_out, at) = (service.clone(), Arc::clone(&connection));
+        let service = service_fn(move |request| {
+            at.enter(RECEIVING);
+            let connection = Arc::clone(&at);
+            let answer = carry_out(Received {
+                request,
+                peer: peer.ip(),
+                activity: Activity(Arc::clone(&at)),
+            });
+            async move {
+                let answer = answer.await;
+                connection.enter(WAITING);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let open = open.clone();
+        tasks.spawn(async move {
+            let mut served = std::pin::pin!(served);
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut served => break ended,
+                    // A request may have come since it was found idle.
+                    () = connection.closed.notified() => if connection.idle().is_some() {
+                        break Ok(());
+                    },
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!("a connection broke: {error}");
+            }
+            open.remove(number);
+            drop(place);
+        });
+    }
+    drop(listener);
+    async move {
+        graceful.shutdown().await;
+        drop(tasks);
+    }
+}
