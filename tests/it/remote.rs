@@ -291,7 +291,7 @@ fn write_as_the_server(folder: &Path) {
     std::fs::create_dir_all(&assets).unwrap();
     std::fs::copy(media("clip.mp4"), assets.join("video_1.mp4")).unwrap();
     let platform = json!({ "app_id": 359_289, "app_source": "cc", "app_version": "6.5.0", "os": "mac",
-        "device_id": "c4ca4238a0b923820dcc509a6f75849b", "hard_disk_id": "307563e0192a94465c0e927fbc482942" });
+        "device_id": "c4ca4238a0b923820dcc509a6f75849b", "hard_disk_id": "307563e0192a94465c0e927fbc482942", "mac_address": "c3371f2d4fb02791c067ce44d8fb4ed5" });
     let document = json!({
         "id": "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B", "version": 360_000, "new_version": "110.0.0", "fps": 30.0,
         "duration": 1_000_000, "canvas_config": { "width": 1080, "height": 1920, "ratio": "original" },

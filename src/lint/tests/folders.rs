@@ -287,7 +287,7 @@ fn a_draft_saved_here_for_a_place_on_another_machine_keeps_that_place() {
 /// here, and numbers.
 #[test]
 fn what_is_mended_keeps_everything_else_to_the_last_bit() {
-    let odd = r#"{"z":0.6363961030678928,"a":[0.00800000037997961,1e-7,-0.0,5e-324,1.7976931348623157e308],"m":{"big":18446744073709551615,"low":-9223372036854775808,"float":0.30000000000000004,"whole":1.0},"b":0.1,"text":"a/b\u0001😀"}"#;
+    let odd = r#"{"z":0.6363961030678928,"a":[0.00800000037997961,1e-7,-0.0,5e-324,1.7976931348623157e+308],"m":{"big":18446744073709551615,"low":-9223372036854775808,"float":0.30000000000000004,"whole":1.0},"b":0.1,"text":"a/b\u0001😀"}"#;
     let mut made = Made::clean();
     made.write();
     made.document["duration"] = json!(1);
