@@ -414,7 +414,7 @@ fn the_readmes_first_command_makes_a_draft_and_tells_where() {
         .map(|track| track["segments"].as_array().map_or(0, Vec::len))
         .filter(|count| *count > 0)
         .collect();
-    assert_eq!(lengths, [1, 2, 1, 3], "sound, pictures, title, subtitles");
+    assert_eq!(lengths, [2, 1, 1, 3], "pictures, sound, title, subtitles");
 }
 
 #[cfg(unix)]
