@@ -197,11 +197,9 @@ async fn begin(
     if let Some(draft) = resume {
         let force = items.iter().any(|item| item.section == Section::Keyframes);
         let document = query(app, &draft, force, context).await?;
-        let draft = app.current(&draft)?;
-        let row = app
-            .journal
-            .find(&draft)?
-            .ok_or_else(|| crate::journal::unknown(&draft))?;
+        let draft = app.current(&draft).await?;
+        let row = app.journal.find(&draft).await?;
+        let row = row.ok_or_else(|| crate::journal::unknown(&draft))?;
         let wanted = Wanted {
             plan,
             create: check::decode("create_draft", create, &context.caller)?.arguments_in_full()?,
@@ -210,9 +208,9 @@ async fn begin(
             caller: &context.caller,
         };
         let mut earlier = earlier::compare(app, &row, &document, &wanted).await?;
-        earlier::remember(app, &draft, plan);
+        earlier::remember(app, &draft, plan).await;
         return Ok(Begun {
-            backend: app.backend_of(&draft)?.to_owned(),
+            backend: app.backend_of(&draft).await?.to_owned(),
             draft,
             is_new: false,
             began: row.calls,
@@ -225,7 +223,7 @@ async fn begin(
     let draft = text("draft_id")
         .map(DraftId)
         .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
-    earlier::remember(app, &draft, plan);
+    earlier::remember(app, &draft, plan).await;
     Ok(Begun {
         draft,
         is_new: true,
@@ -237,8 +235,8 @@ async fn begin(
 }
 
 /// The draft that one lives on as, after its server lost it.
-fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
-    let current = app.current(draft).ok()?;
+async fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
+    let current = app.current(draft).await.ok()?;
     (current != *draft).then_some(current)
 }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::args::reply::Placed;
 use crate::args::{Call, Object};
@@ -36,7 +37,7 @@ use crate::engine::held::{Drafts, Held};
 use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Result};
-use crate::journal::{Appended, ENGINE, Journal, Record};
+use crate::journal::{self, Appended, At, ENGINE, Journal, NewRecord, Record};
 use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
@@ -186,10 +187,10 @@ impl Engine {
     }
 
     /// Canvas and edition of the draft that a call is for; an unknown draft is told before anything slow.
-    pub(crate) fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
+    pub(crate) async fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
         if let Some(id) = target.draft {
             // None of it ever changes, so what other processes added need not be read.
-            let held = self.hold(id)?;
+            let held = self.hold(id).await?;
             let draft = held.lock();
             return Ok(Canvas {
                 width: draft.width,
@@ -222,7 +223,7 @@ impl Engine {
             };
             return self.open(found, call).await;
         };
-        let held = self.hold(id)?;
+        let held = self.hold(id).await?;
         // In the order in which they came.
         let _turn = held.turn().await;
         let found = Found {
@@ -230,14 +231,21 @@ impl Engine {
             edit: Some(edit),
         };
         for _ in 0..TRIES {
-            let Some((prepared, placed, record)) = self.prepare(&held, &found, call)? else {
-                continue;
+            let (prepared, placed, record, sequence) = match self.prepare(&held, &found, call) {
+                Ok(prepared) => prepared,
+                // Perhaps another process made what is missing.
+                Err(error) => {
+                    if self.catch_up(&held).await? {
+                        continue;
+                    }
+                    return Err(error);
+                }
             };
-            let sequence = record.sequence;
-            match self.journal.append_with_others(ENGINE, id, record).await {
-                Ok(Appended::Done) => {
+            let at = At::Sequence(sequence);
+            match self.journal.append(ENGINE, id, &record, at).await {
+                Ok(Appended::Done(_) | Appended::Already(_)) => {
                     let mut draft = held.lock();
-                    // Whoever looked at the draft meanwhile has carried it out, from the journal.
+                    // A reader that caught up meanwhile has carried it out, from the journal.
                     if draft.sequence == sequence {
                         prepared.commit(&mut draft);
                         draft.sequence += 1;
@@ -248,7 +256,7 @@ impl Engine {
                     return Ok(placed);
                 }
                 Ok(Appended::Conflict) => {
-                    self.catch_up(&mut held.lock())?;
+                    self.catch_up(&held).await?;
                 }
                 Err(error) => {
                     self.drafts.forget(id);
@@ -259,57 +267,48 @@ impl Engine {
         Err(changing(id))
     }
 
-    /// What an edit would do, and its record; `None` if something was new in the draft, so that it may be possible
-    /// now.
+    /// What an edit would do, its record, and the place of that in the journal.
     fn prepare(
         &self,
         held: &Held,
         found: &Found,
         call: &Call,
-    ) -> Result<Option<(Prepared, Placed, Record<String>)>> {
-        let mut draft = held.lock();
+    ) -> Result<(Prepared, Placed, NewRecord, u64)> {
+        let draft = held.lock();
         let Some(edit) = &found.edit else {
             return Err(Error::internal("there is nothing to edit"));
         };
-        let prepared = match edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence)) {
-            Ok(prepared) => prepared,
-            // Perhaps another process made what is missing.
-            Err(error) => {
-                return if self.catch_up(&mut draft)? {
-                    Ok(None)
-                } else {
-                    Err(error)
-                };
-            }
-        };
+        let prepared = edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence))?;
         let placed = reply(&draft.id, None, &prepared.outcome);
-        let record = Record::of(draft.sequence, call, Some(found), &placed, VERSION)?;
-        Ok(Some((prepared, placed, record)))
+        let record = NewRecord::of(call, Some(found), &placed, VERSION)?;
+        Ok((prepared, placed, record, draft.sequence))
     }
 
     /// Looks at a draft as it stands, with what other processes added.
-    pub(crate) fn read<T>(&self, id: &DraftId, read: impl FnOnce(&Draft) -> T) -> Result<T> {
-        let held = self.hold(id)?;
-        let mut draft = held.lock();
-        self.catch_up(&mut draft)?;
+    pub(crate) async fn read<T>(&self, id: &DraftId, read: impl FnOnce(&Draft) -> T) -> Result<T> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        let draft = held.lock();
         Ok(read(&draft))
     }
 
     /// The working document. With `refresh` everything is as it is; without, over HTTP, what was not refreshed
     /// yet is as it was asked for, as the API has it.
-    pub(crate) fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
-        let held = self.hold(id)?;
-        let mut draft = held.lock();
-        self.catch_up(&mut draft)?;
-        if refresh {
-            *held.refreshed() = refreshed_now(&draft);
-        }
-        let refreshed = *held.refreshed();
-        if refresh || strict {
-            Ok(working::write(&draft))
-        } else {
-            Ok(working::write_unrefreshed(&draft, refreshed))
-        }
+    pub(crate) async fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        Ok(aside(|| {
+            let draft = held.lock();
+            if refresh {
+                *held.refreshed() = refreshed_now(&draft);
+            }
+            let refreshed = *held.refreshed();
+            if refresh || strict {
+                working::write(&draft)
+            } else {
+                working::write_unrefreshed(&draft, refreshed)
+            }
+        }))
     }
 
     /// A new draft, with its first edit if there is one: both are one record.
@@ -341,8 +340,8 @@ impl Engine {
             edition: new.edition.name().to_owned(),
             reason: String::new(),
         };
-        let record = Record::of(0, call, Some(&found), &placed, VERSION)?;
-        self.journal.create_with_others(row, record).await?;
+        let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;
+        self.journal.create(&row, &record).await?;
         let refreshed = Refreshed {
             media: 0,
             segments: 0,
@@ -352,19 +351,19 @@ impl Engine {
         Ok(placed)
     }
 
-    fn hold(&self, id: &DraftId) -> Result<Arc<Held>> {
+    async fn hold(&self, id: &DraftId) -> Result<Arc<Held>> {
         if let Some(held) = self.drafts.get(id) {
             return Ok(held);
         }
-        let draft = self.fold(id)?;
+        let draft = self.fold(id).await?;
         let refreshed = refreshed_now(&draft);
         Ok(self.drafts.insert(draft, refreshed))
     }
 
     /// A draft from its calls.
-    fn fold(&self, id: &DraftId) -> Result<Draft> {
-        if self.journal.last_sequence(ENGINE, id)?.is_none() {
-            return Err(match self.journal.find(id)? {
+    async fn fold(&self, id: &DraftId) -> Result<Draft> {
+        if self.journal.last_sequence(ENGINE, id).await?.is_none() {
+            return Err(match self.journal.find(id).await? {
                 Some(row) if row.deleted_ms.is_some() => {
                     Error::not_found(format!("draft {id} is in the trash"))
                         .hint("restore it, or make a new one with `create_draft`")
@@ -373,17 +372,18 @@ impl Engine {
                     "draft {id} is kept by the API at {}, not by the engine",
                     row.origin
                 )),
-                _ => crate::journal::unknown(id),
+                _ => journal::unknown(id),
             });
         }
-        let founds = self.founds(id, 0)?;
-        fold(id, &founds, &taken_back(&founds))
+        let founds = self.founds(id, 0).await?;
+        aside(|| fold(id, &founds, &taken_back(&founds)))
     }
 
     /// What the calls of a draft found out, from a sequence on.
-    fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<Found>> {
+    async fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<Found>> {
         self.journal
-            .records(ENGINE, id, from)?
+            .records(ENGINE, id, from)
+            .await?
             .iter()
             .map(|record| found(id, record))
             .collect()
@@ -400,7 +400,7 @@ impl Engine {
         if calls.is_empty() {
             return Ok(());
         }
-        let held = self.hold(id)?;
+        let held = self.hold(id).await?;
         let _turn = held.turn().await;
         let mut arguments = Object::new();
         arguments.insert("draft_id".to_owned(), id.as_str().into());
@@ -411,7 +411,7 @@ impl Engine {
             caller: caller.clone(),
         };
         for _ in 0..TRIES {
-            let founds = self.founds(id, 0)?;
+            let founds = self.founds(id, 0).await?;
             let mut without = taken_back(&founds);
             without.extend(&calls);
             let mut draft = fold(id, &founds, &without).map_err(|error| {
@@ -425,9 +425,10 @@ impl Engine {
                 edit: Some(Edit::TakeBack(calls.clone())),
             };
             let placed = reply(id, None, &Outcome::default());
-            let record = Record::of(draft.sequence, &call, Some(&found), &placed, VERSION)?;
-            match self.journal.append_with_others(ENGINE, id, record).await {
-                Ok(Appended::Done) => {
+            let record = NewRecord::of(&call, Some(&found), &placed, VERSION)?;
+            let at = At::Sequence(draft.sequence);
+            match self.journal.append(ENGINE, id, &record, at).await {
+                Ok(Appended::Done(_) | Appended::Already(_)) => {
                     draft.sequence += 1;
                     *held.refreshed() = refreshed_now(&draft);
                     let segments = draft.len();
@@ -445,33 +446,59 @@ impl Engine {
         Err(changing(id))
     }
 
-    /// Carries out what another process added; whether there was anything.
-    fn catch_up(&self, draft: &mut Draft) -> Result<bool> {
-        let id = draft.id.clone();
-        let Some(last) = self.journal.last_sequence(ENGINE, &id)? else {
+    /// Carries out what other processes added; whether there was anything.
+    async fn catch_up(&self, held: &Held) -> Result<bool> {
+        let (id, sequence) = {
+            let draft = held.lock();
+            (draft.id.clone(), draft.sequence)
+        };
+        let Some(last) = self.journal.last_sequence(ENGINE, &id).await? else {
             self.drafts.forget(&id);
             return Err(self
                 .fold(&id)
+                .await
                 .err()
                 .unwrap_or_else(|| Error::not_found(format!("draft {id} was just deleted"))));
         };
-        if last + 1 == draft.sequence {
+        if last + 1 == sequence {
             return Ok(false);
         }
-        if last + 1 < draft.sequence {
+        if last + 1 < sequence {
             // The journal was put back from a copy: it is what counts.
-            *draft = self.fold(&id)?;
+            let folded = self.fold(&id).await?;
+            let mut draft = held.lock();
+            if draft.sequence == sequence {
+                *draft = folded;
+            }
             return Ok(true);
         }
-        let founds = self.founds(&id, draft.sequence)?;
-        if taken_back(&founds).is_empty() {
-            for found in &founds {
-                apply(draft, found)?;
+        let founds = self.founds(&id, sequence).await?;
+        if !taken_back(&founds).is_empty() {
+            let folded = self.fold(&id).await?;
+            let mut draft = held.lock();
+            if draft.sequence < folded.sequence {
+                *draft = folded;
             }
-        } else {
-            *draft = self.fold(&id)?;
+            return Ok(true);
         }
-        Ok(true)
+        aside(|| {
+            let mut draft = held.lock();
+            for (found, place) in founds.iter().zip(sequence..) {
+                // What an edit or another reader carried out meanwhile is there already.
+                if place == draft.sequence {
+                    apply(&mut draft, found)?;
+                }
+            }
+            Ok(true)
+        })
+    }
+}
+
+/// Work that takes milliseconds: other calls go on meanwhile, where there is a thread for it.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

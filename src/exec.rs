@@ -133,7 +133,7 @@ impl App {
 
     pub(crate) fn with_options(settings: Settings, options: engine::Options) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
-        let journal = Arc::new(Journal::of(settings.data_dir().ok()));
+        let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
         let media = MediaStore::new(manifest.limits.media.clone());
         let engine = Arc::new(Engine::new(
             settings.edition,
@@ -152,8 +152,8 @@ impl App {
     }
 
     /// `embedded` or `remote`: who keeps the draft.
-    pub(crate) fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
-        match self.journal.find(draft)? {
+    pub(crate) async fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
+        match self.journal.find(draft).await? {
             Some(row) if row.origin == ENGINE => Ok("embedded"),
             Some(_) => Ok("remote"),
             None => Err(journal::unknown(draft)),
@@ -227,14 +227,14 @@ impl App {
     }
 
     /// An unknown draft's error with the ids most like it, for those who may know them.
-    fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
+    async fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
         let Some(named) = named.filter(|_| error.kind == Kind::NotFound) else {
             return error;
         };
-        if !caller.sees_other_drafts() || !matches!(self.journal.find(named), Ok(None)) {
+        if !caller.sees_other_drafts() || !matches!(self.journal.find(named).await, Ok(None)) {
             return error;
         }
-        match self.journal.near(named.as_str(), 3) {
+        match self.journal.near(named.as_str(), 3).await {
             Ok(near) if !near.is_empty() => {
                 let ids: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
                 error.hint(format!("did you mean {}?", ids.join(", ")))
@@ -258,7 +258,14 @@ impl App {
             .route(request, route, &context, home, &mut running)
             .await;
         running.end(metrics::status(&ended));
-        ended.map_err(|error| self.with_nearest(error, request.draft(), &context.caller))
+        match ended {
+            Ok(reply) => Ok(reply),
+            // In a box: every call would carry room for it.
+            Err(error) => {
+                let named = self.with_nearest(error, request.draft(), &context.caller);
+                Err(Box::pin(named).await)
+            }
+        }
     }
 
     async fn route(
@@ -370,7 +377,7 @@ impl App {
             (&home.backend, request.draft(), &turn)
             && !home.moving
         {
-            self.still_there(remote, draft)?;
+            self.still_there(remote, draft).await?;
         }
         let body = match &home.backend {
             Backend::Remote(_) => request.to_api(),

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Kind, Result};
+use crate::journal::SyncMode;
 use crate::media::Limits as MediaLimits;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
@@ -22,6 +23,7 @@ const BUILT_IN: &str = include_str!("../tools.toml");
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     pub api: Api,
+    pub journal: Journal,
     pub lanes: Lanes,
     pub sync: Sync,
     pub retry: Policies,
@@ -50,6 +52,14 @@ pub(crate) struct Api {
     pub drafts_folder: String,
     /// Whether what is wrong with a saved draft is mended where it can be reached.
     pub mend_saves: bool,
+}
+
+/// The journal of drafts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Journal {
+    /// What an answer promises when the power fails.
+    pub sync: SyncMode,
 }
 
 /// How many calls of a kind go at once.

@@ -289,6 +289,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         resources::list(&self.app)
+            .await
             .map(|drafts| {
                 ListResourcesResult::with_all_items(drafts)
                     .with_ttl_ms(0)

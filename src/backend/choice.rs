@@ -68,7 +68,7 @@ impl Servers {
     }
 
     /// The first address at which a CapCut API answers; otherwise what was found instead, each.
-    pub(crate) async fn first(&self, journal: &Journal) -> Result<Arc<Remote>> {
+    pub(crate) async fn first(&self, journal: &Arc<Journal>) -> Result<Arc<Remote>> {
         let mut faults: Vec<Error> = Vec::new();
         for address in &self.addresses {
             let remote = self.at(address);
@@ -94,7 +94,7 @@ impl Servers {
         &self,
         wanted: BackendChoice,
         engine: &Arc<Engine>,
-        journal: &Journal,
+        journal: &Arc<Journal>,
         // Whether calls may go to a server just now, or for how long not.
         admits: &(dyn Fn(&Remote) -> Result<()> + Send + Sync),
     ) -> Result<Choice> {

@@ -69,7 +69,7 @@ impl Remote {
     }
 
     /// Which server it is; asked once, and again after a while.
-    pub(crate) async fn server(&self, journal: &Journal) -> Result<Arc<Server>> {
+    pub(crate) async fn server(&self, journal: &Arc<Journal>) -> Result<Arc<Server>> {
         let mut known = self.known.lock().await;
         let api = &self.manifest.api;
         let fresh = known.as_ref().filter(|known| {
@@ -102,7 +102,7 @@ impl Remote {
         *self.known.lock().await = None;
     }
 
-    async fn probe(&self, journal: &Journal) -> Result<Server> {
+    async fn probe(&self, journal: &Arc<Journal>) -> Result<Server> {
         let until = Instant::now() + manifest::seconds(self.manifest.api.probe_timeout_s);
         let ask = async |method: Method, path: &str| {
             let answer = self
@@ -150,7 +150,7 @@ impl Remote {
         request: &dyn Request,
         body: &Object,
         route: &Route,
-        journal: &Journal,
+        journal: &Arc<Journal>,
         until: Instant,
         progress: Option<&Progress>,
     ) -> Result<Value, Failure> {

@@ -117,8 +117,8 @@ async fn examine(settings: Settings, empty_trash: bool) -> Vec<Finding> {
         Err(error) => findings.push(broken("configuration", &error)),
         Ok(app) => {
             findings.push(api(choice, &server(&app).await));
-            findings.push(kept::journal(&app.journal));
-            findings.push(kept::trash(&app.journal, empty_trash));
+            findings.push(kept::journal(&app.journal).await);
+            findings.push(kept::trash(&app.journal, empty_trash).await);
             findings.extend(limits::limits(&app.manifest));
         }
     }

@@ -240,7 +240,7 @@ pub(super) async fn compare(
     run: &Wanted<'_>,
 ) -> Result<Earlier> {
     let items = run.items;
-    let records = standing(app.journal.records(&row.origin, &row.id, 0)?);
+    let records = standing(app.journal.records(&row.origin, &row.id, 0).await?);
     let created = records
         .first()
         .filter(|record| record.tool == "create_draft")
@@ -258,7 +258,7 @@ pub(super) async fn compare(
         })
         .map(Some)
         .collect();
-    let asked = asked_before(app, &row.id, run.lengths)?;
+    let asked = asked_before(app, &row.id, run.lengths).await?;
     let wanted: Vec<Sent> = items.iter().map(Sent::of_item).collect::<Result<_>>()?;
 
     let mut there = HashMap::new();
@@ -502,13 +502,13 @@ fn more(sent: &[Option<Sent>]) -> Option<String> {
 
 /// The places among a draft's calls, from `began` on, of the calls that were made for these items. An item that has
 /// none is not in the draft.
-pub(super) fn sequences<'a>(
+pub(super) async fn sequences<'a>(
     app: &App,
     draft: &DraftId,
     began: u64,
     items: impl Iterator<Item = (&'a Item, &'a Row)>,
 ) -> Result<BTreeSet<u64>> {
-    let records = standing(app.journal.records(ENGINE, draft, 0)?);
+    let records = standing(app.journal.records(ENGINE, draft, 0).await?);
     let mut sent: Vec<(Option<&Value>, Sent)> = records
         .iter()
         .filter(|record| record.sequence >= began)
@@ -540,11 +540,12 @@ fn key(draft: &DraftId) -> String {
 }
 
 /// Keeps the plan that a draft is made of, so that a later run knows which of its items were changed since.
-pub(super) fn remember(app: &App, draft: &DraftId, plan: &Plan) {
-    let kept = serde_json::to_string(plan)
-        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))
-        .and_then(|state| {
-            app.journal.job_put(&Job {
+pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
+    let written = serde_json::to_string(plan)
+        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e));
+    let kept = match written {
+        Ok(state) => {
+            let plan = Job {
                 id: key(draft),
                 kind: "plan".to_owned(),
                 draft: Some(draft.clone()),
@@ -552,16 +553,23 @@ pub(super) fn remember(app: &App, draft: &DraftId, plan: &Plan) {
                 finished: true,
                 pid: std::process::id(),
                 updated_ms: 0,
-            })
-        });
+            };
+            app.journal.job_put(&plan).await
+        }
+        Err(error) => Err(error),
+    };
     if let Err(error) = kept {
         tracing::warn!(draft = draft.as_str(), %error, "the plan could not be kept for a later run");
     }
 }
 
 /// The calls that the last run of the draft asked for, by the path of their item.
-fn asked_before(app: &App, draft: &DraftId, lengths: &Lengths) -> Result<HashMap<String, Sent>> {
-    let Some(kept) = app.journal.job_get(&key(draft))? else {
+async fn asked_before(
+    app: &App,
+    draft: &DraftId,
+    lengths: &Lengths,
+) -> Result<HashMap<String, Sent>> {
+    let Some(kept) = app.journal.job_get(&key(draft)).await? else {
         return Ok(HashMap::new());
     };
     // A plan of another version may be of another form: then only the journal counts.

@@ -47,12 +47,12 @@ impl Made<'_> {
     }
 
     /// Where the draft is now, if its server lost it and it was made again.
-    fn follow(&mut self) {
-        let Some(current) = moved(self.app, &self.draft) else {
+    async fn follow(&mut self) {
+        let Some(current) = moved(self.app, &self.draft).await else {
             return;
         };
         self.note(lives_on(&self.draft, &current));
-        self.report.backend = self.app.backend_of(&current).ok().map(str::to_owned);
+        self.report.backend = self.app.backend_of(&current).await.ok().map(str::to_owned);
         (self.known)(&current);
         self.report.draft_id = Some(current.clone());
         self.draft = current;
@@ -72,7 +72,7 @@ impl Made<'_> {
                 .map(|media| media.source.to_string())
                 .collect::<BTreeSet<_>>()
         });
-        match unread {
+        match unread.await {
             Ok(unread) => self.unreachable(unread).await,
             Err(error) => {
                 self.note(format!("the media were not checked: {}", error.message));
@@ -150,7 +150,7 @@ impl Made<'_> {
             self.report.items[index].fail(&Error::media("the clip that it moves has failed"));
             out.push(index);
         }
-        let taken = match self.calls_of(&out) {
+        let taken = match self.calls_of(&out).await {
             Ok(calls) if calls.len() == out.len() => {
                 self.app
                     .engine
@@ -189,7 +189,7 @@ impl Made<'_> {
         .collect()
     }
 
-    fn calls_of(&self, items: &[usize]) -> Result<BTreeSet<u64>> {
+    async fn calls_of(&self, items: &[usize]) -> Result<BTreeSet<u64>> {
         if self.is_remote() {
             return Err(Error::conflict(
                 "the CapCut API cannot take calls back, nor delete segments",
@@ -198,11 +198,11 @@ impl Made<'_> {
         let items = items
             .iter()
             .map(|index| (&self.items[*index], &self.report.items[*index]));
-        sequences(self.app, &self.draft, self.began, items)
+        sequences(self.app, &self.draft, self.began, items).await
     }
 
     async fn take_back(&self, items: &[usize]) -> Result<()> {
-        let calls = self.calls_of(items)?;
+        let calls = self.calls_of(items).await?;
         self.app
             .engine
             .take_back(&self.draft, calls, &self.context.caller)
@@ -212,7 +212,7 @@ impl Made<'_> {
     /// Compares the draft itself with what was acknowledged.
     pub(super) async fn verify(&mut self, before: &BTreeMap<String, usize>) {
         let read = query(self.app, &self.draft, false, self.context).await;
-        self.follow();
+        self.follow().await;
         let is_remote = self.is_remote();
         match read {
             Ok(document) => {
@@ -261,7 +261,7 @@ impl Made<'_> {
         for _ in 0..SAVES {
             arguments.insert("draft_id".to_owned(), json!(self.draft));
             let saved = call(self.app, "save_draft", arguments.clone(), &context).await;
-            self.follow();
+            self.follow().await;
             let error = match saved {
                 Ok(reply) => return self.saved(&reply),
                 Err(error) => error,
@@ -336,7 +336,7 @@ impl Made<'_> {
             .collect();
         if self.is_new && !self.is_remote() {
             self.app.forget(&draft);
-            match self.app.journal.delete(&draft) {
+            match self.app.journal.delete(&draft).await {
                 Ok(()) => {
                     self.undone(&sent);
                     self.report.draft_id = None;

@@ -135,7 +135,7 @@ impl Run<'_> {
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();
-            let draft = self.app.current(self.draft);
+            let draft = self.app.current(self.draft).await;
             arguments.insert(
                 "draft_id".to_owned(),
                 json!(draft.as_ref().unwrap_or(self.draft)),

@@ -159,7 +159,7 @@ impl Engine {
     ) -> Result<Saved> {
         let folder = crate::args::folder(wish.folder.as_deref())?;
         // A draft that is not known has no save to tell of.
-        self.read(id, |_| ())?;
+        self.read(id, |_| ()).await?;
         let gate = self.saves.gate(id);
         let _alone = gate.lock().await;
         let tell_exactly = |progress: Progress| {
@@ -186,8 +186,8 @@ impl Engine {
         );
         let work = async {
             self.learn(id, call).await?;
-            let draft = self.read(id, Draft::clone)?;
-            *self.hold(id)?.refreshed() = crate::engine::refreshed_now(&draft);
+            let draft = self.read(id, Draft::clone).await?;
+            *self.hold(id).await?.refreshed() = crate::engine::refreshed_now(&draft);
             let (request, note) = self
                 .request(&draft, &wish, folder.as_deref(), &call.caller)
                 .await?;
@@ -231,7 +231,8 @@ impl Engine {
                 self.edit(target, call, Edit::Folder(folder)).await?;
             }
             self.journal
-                .set_saved(ENGINE, id, &saved.folder.to_string_lossy())?;
+                .set_saved(ENGINE, id, &saved.folder.to_string_lossy())
+                .await?;
             Ok(saved)
         };
         let mut unfinished = Unfinished {
@@ -397,11 +398,11 @@ impl Engine {
 
     /// How far the last save of a draft is, or how it ended. What was saved by another process is known from
     /// the journal.
-    pub(crate) fn progress(&self, draft: &DraftId) -> Result<Progress> {
+    pub(crate) async fn progress(&self, draft: &DraftId) -> Result<Progress> {
         if let Some(progress) = self.saves.get(draft) {
             return Ok(progress);
         }
-        match self.journal.find(draft)? {
+        match self.journal.find(draft).await? {
             Some(row) if row.saved_to.is_some() => Ok(Progress {
                 state: State::Completed,
                 message: "Draft creation completed".to_owned(),
@@ -420,12 +421,14 @@ impl Engine {
 
     /// Looks again for the files that could not be read when they were placed, and tells what it found.
     pub(crate) async fn learn(&self, draft: &DraftId, call: &Call) -> Result<Vec<String>> {
-        let unread: Vec<(MediaKind, String)> = self.read(draft, |draft| {
-            let unread = draft.media.iter().filter(|media| !media.known.read);
-            unread
-                .map(|media| (media.kind, media.source.to_string()))
-                .collect()
-        })?;
+        let unread: Vec<(MediaKind, String)> = self
+            .read(draft, |draft| {
+                let unread = draft.media.iter().filter(|media| !media.known.read);
+                unread
+                    .map(|media| (media.kind, media.source.to_string()))
+                    .collect()
+            })
+            .await?;
         if unread.is_empty() {
             return Ok(Vec::new());
         }

@@ -13,6 +13,7 @@ use crate::draft::track::Kind;
 use crate::draft::working;
 use crate::engine::edit::{Captions, Cue, Place, Point, Points};
 use crate::engine::timeline::Choice;
+use crate::journal::{self, SyncMode};
 use crate::media::Limits;
 use crate::settings::{Given, Os};
 use crate::units::{Micros, Range};
@@ -106,18 +107,18 @@ proptest! {
     #[test]
     fn drafts_hold_together_whatever_the_calls(edits in prop::collection::vec(edits(), 0..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let journal = Arc::new(Journal::in_memory());
+        let journal = journal::in_memory();
         let live = engine(&journal);
         let new = NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
         let id = runtime.block_on(live.create(new, &call())).unwrap();
         let target = Target { draft: Some(&id), width: 0.0, height: 0.0 };
         for edit in edits {
-            let before = live.read(&id, Draft::clone).unwrap();
+            let before = runtime.block_on(live.read(&id, Draft::clone)).unwrap();
             if runtime.block_on(live.edit(target, &call(), edit)).is_err() {
-                prop_assert_eq!(live.read(&id, Draft::clone).unwrap(), before);
+                prop_assert_eq!(runtime.block_on(live.read(&id, Draft::clone)).unwrap(), before);
             }
         }
-        let draft = live.read(&id, Draft::clone).unwrap();
+        let draft = runtime.block_on(live.read(&id, Draft::clone)).unwrap();
         for track in &draft.tracks {
             let in_time: Vec<_> = track.in_time().collect();
             prop_assert_eq!(in_time.len(), track.segments().len());
@@ -129,7 +130,7 @@ proptest! {
             }
         }
         // Another process has nothing but the journal.
-        let folded = engine(&journal).read(&id, Draft::clone).unwrap();
+        let folded = runtime.block_on(engine(&journal).read(&id, Draft::clone)).unwrap();
         prop_assert_eq!(working::write(&folded), working::write(&draft));
         prop_assert_eq!(folded, draft);
     }
@@ -145,7 +146,7 @@ proptest! {
         more in edits(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let journal = Arc::new(Journal::in_memory());
+        let journal = journal::in_memory();
         let (live, other) = (engine(&journal), engine(&journal));
         let new = || NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
         let id = runtime.block_on(live.create(new(), &call())).unwrap();
@@ -163,8 +164,8 @@ proptest! {
                 sequence += 1;
             }
         }
-        let before = live.read(&id, Draft::clone).unwrap();
-        prop_assert_eq!(&other.read(&id, Draft::clone).unwrap(), &before);
+        let before = runtime.block_on(live.read(&id, Draft::clone)).unwrap();
+        prop_assert_eq!(&runtime.block_on(other.read(&id, Draft::clone)).unwrap(), &before);
         match runtime.block_on(live.take_back(&id, taken, &Caller::user())) {
             Ok(()) => {
                 let fresh = runtime.block_on(live.create(new(), &call())).unwrap();
@@ -176,21 +177,21 @@ proptest! {
                     let tracks = draft.tracks.iter();
                     tracks.map(|track| (track.name.to_string(), track.segments().len())).collect()
                 };
-                prop_assert_eq!(live.read(&id, count).unwrap(), live.read(&fresh, count).unwrap());
+                prop_assert_eq!(runtime.block_on(live.read(&id, count)).unwrap(), runtime.block_on(live.read(&fresh, count)).unwrap());
             }
-            Err(_) => prop_assert_eq!(&live.read(&id, Draft::clone).unwrap(), &before),
+            Err(_) => prop_assert_eq!(&runtime.block_on(live.read(&id, Draft::clone)).unwrap(), &before),
         }
         // It goes on in every process, with the same ids.
         let _ = runtime.block_on(other.edit(target, &call(), more));
-        let folded = engine(&journal).read(&id, Draft::clone).unwrap();
-        prop_assert_eq!(&live.read(&id, Draft::clone).unwrap(), &folded);
-        prop_assert_eq!(&other.read(&id, Draft::clone).unwrap(), &folded);
+        let folded = runtime.block_on(engine(&journal).read(&id, Draft::clone)).unwrap();
+        prop_assert_eq!(&runtime.block_on(live.read(&id, Draft::clone)).unwrap(), &folded);
+        prop_assert_eq!(&runtime.block_on(other.read(&id, Draft::clone)).unwrap(), &folded);
     }
 }
 
 #[tokio::test]
 async fn two_processes_that_edit_one_draft_lose_nothing() {
-    let journal = Arc::new(Journal::in_memory());
+    let journal = journal::in_memory();
     let engines = [engine(&journal), engine(&journal)];
     let new = NewDraft {
         name: None,
@@ -220,13 +221,13 @@ async fn two_processes_that_edit_one_draft_lose_nothing() {
             .unwrap();
     }
     for engine in &engines {
-        assert_eq!(engine.read(&id, Draft::len).unwrap(), 20);
+        assert_eq!(engine.read(&id, Draft::len).await.unwrap(), 20);
     }
 }
 
 #[tokio::test]
 async fn a_first_call_that_fails_leaves_no_draft() {
-    let journal = Arc::new(Journal::in_memory());
+    let journal = journal::in_memory();
     let engine = engine(&journal);
     let target = Target {
         draft: None,
@@ -238,7 +239,7 @@ async fn a_first_call_that_fails_leaves_no_draft() {
         points: Vec::new(),
     });
     assert!(engine.edit(target, &call(), nothing).await.is_err());
-    assert!(journal.list(true, 10, None).unwrap().is_empty());
+    assert!(journal.list(true, 10, None).await.unwrap().is_empty());
 }
 
 /// Many drafts at once share transactions; whoever looks at a draft meanwhile has no edit twice or too early.
@@ -247,7 +248,7 @@ async fn edits_of_many_drafts_at_once_are_each_there_once() {
     const DRAFTS: usize = 12;
     const EDITS: u8 = 30;
     let folder = tempfile::tempdir().unwrap();
-    let journal = Arc::new(Journal::at(folder.path()));
+    let journal = journal::at(folder.path(), SyncMode::Normal);
     let engine = Arc::new(engine(&journal));
     let work = (0..DRAFTS).map(|_| {
         let engine = Arc::clone(&engine);
@@ -277,7 +278,7 @@ async fn edits_of_many_drafts_at_once_are_each_there_once() {
                         }],
                     }));
                     let placed = engine.edit(target, &call(), edit).await.unwrap();
-                    let segments = engine.read(&id, Draft::len).unwrap();
+                    let segments = engine.read(&id, Draft::len).await.unwrap();
                     (placed.segment_id.unwrap(), segments)
                 })
             });
@@ -292,12 +293,15 @@ async fn edits_of_many_drafts_at_once_are_each_there_once() {
     });
     for draft in work.collect::<Vec<_>>() {
         let (id, mut segments) = draft.await.unwrap();
-        let live = engine.read(&id, Draft::clone).unwrap();
+        let live = engine.read(&id, Draft::clone).await.unwrap();
         assert_eq!(live.len(), usize::from(EDITS));
         segments.sort();
         segments.dedup();
         assert_eq!(segments.len(), usize::from(EDITS), "each has its own id");
-        let folded = self::engine(&journal).read(&id, Draft::clone).unwrap();
+        let folded = self::engine(&journal)
+            .read(&id, Draft::clone)
+            .await
+            .unwrap();
         assert_eq!(folded, live);
     }
 }

@@ -108,6 +108,8 @@ pub(crate) struct Handle {
     kind: &'static str,
     state: watch::Sender<State>,
     journal: Arc<Journal>,
+    /// Held while the state is written to the journal: what is written last is the newest.
+    keeping: Arc<tokio::sync::Mutex<()>>,
     pub cancel: CancellationToken,
     /// Fires when the client has gone: what is under way is ended, but not tried again.
     pub left: CancellationToken,
@@ -144,12 +146,17 @@ impl Handle {
     pub(crate) fn draft(&self, draft: &DraftId) {
         self.state
             .send_modify(|state| state.draft_id = Some(draft.clone()));
-        let state = self.state.borrow().clone();
-        self.keep(&state);
+        let handle = self.clone();
+        tokio::spawn(async move {
+            let _keeping = handle.keeping.lock().await;
+            let state = handle.state.borrow().clone();
+            handle.keep(&state).await;
+        });
     }
 
     /// Kept before it is told: who hears of the end may end the process.
-    fn end(&self, outcome: Result<Value>) {
+    async fn end(&self, outcome: Result<Value>) {
+        let _keeping = self.keeping.lock().await;
         let mut state = self.state.borrow().clone();
         match outcome {
             Ok(result) => {
@@ -158,7 +165,7 @@ impl Handle {
             }
             Err(error) => state.fail(&error),
         }
-        self.keep(&state);
+        self.keep(&state).await;
         self.state.send_replace(state);
     }
 
@@ -167,7 +174,7 @@ impl Handle {
         let mut kept = 0.0;
         loop {
             tokio::time::sleep(LOOKED_EVERY).await;
-            match self.journal.job_get(&stop_key(&self.id)) {
+            match self.journal.job_get(&stop_key(&self.id)).await {
                 Ok(Some(_)) => {
                     self.cancel.cancel();
                     return std::future::pending().await;
@@ -178,13 +185,14 @@ impl Handle {
             let state = self.state.borrow().clone();
             if state.done > kept {
                 kept = state.done;
-                self.keep(&state);
+                let _keeping = self.keeping.lock().await;
+                self.keep(&state).await;
             }
         }
     }
 
-    fn keep(&self, state: &State) {
-        if let Err(error) = put(&self.journal, &self.id, self.kind, state) {
+    async fn keep(&self, state: &State) {
+        if let Err(error) = put(&self.journal, &self.id, self.kind, state).await {
             tracing::warn!(job = self.id, %error, "the job's state could not be kept");
         }
     }
@@ -195,10 +203,10 @@ fn stop_key(id: &str) -> String {
     format!("stop_{id}")
 }
 
-fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
+async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &State) -> Result<()> {
     let json = serde_json::to_string(state)
         .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
-    journal.job_put(&journal::Job {
+    let job = journal::Job {
         id: id.to_owned(),
         kind: kind.to_owned(),
         draft: state.draft_id.clone(),
@@ -206,7 +214,8 @@ fn put(journal: &Journal, id: &str, kind: &str, state: &State) -> Result<()> {
         finished: state.status != Status::Running,
         pid: std::process::id(),
         updated_ms: 0,
-    })
+    };
+    journal.job_put(&job).await
 }
 
 struct Job {
@@ -269,7 +278,7 @@ impl Jobs {
     }
 
     /// Starts `work`, which is told its handle. The job is in the journal before this returns.
-    pub(crate) fn start<F, W>(
+    pub(crate) async fn start<F, W>(
         &self,
         kind: &'static str,
         request: &impl Serialize,
@@ -295,7 +304,7 @@ impl Jobs {
             kind: kind.to_owned(),
             runner: self.runner(),
         };
-        put(&self.journal, &id, kind, &state)?;
+        put(&self.journal, &id, kind, &state).await?;
         let (sender, receiver) = watch::channel(state);
         let cancel = CancellationToken::new();
         let handle = Handle {
@@ -303,6 +312,7 @@ impl Jobs {
             kind,
             state: sender,
             journal: self.journal.clone(),
+            keeping: Arc::default(),
             cancel: cancel.clone(),
             left: self.left.clone(),
         };
@@ -334,7 +344,8 @@ impl Jobs {
                 outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
                 () = handle.answer_others() => Ok(Err(Error::internal("a job was not waited for"))),
             };
-            handle.end(outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+            let outcome = outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            handle.end(outcome).await;
         };
         match thread() {
             Some(thread) => running.spawn_on(work, thread),
@@ -359,7 +370,7 @@ impl Jobs {
     async fn wait_elsewhere(&self, id: &str, wait: Duration) -> Result<State> {
         let until = Instant::now() + wait;
         loop {
-            let state = self.remembered(id)?;
+            let state = self.remembered(id).await?;
             let left = until.saturating_duration_since(Instant::now());
             if state.status != Status::Running || left.is_zero() {
                 return Ok(state);
@@ -379,8 +390,8 @@ impl Jobs {
     pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
         match self.job(id) {
             Some(job) => job.cancel.cancel(),
-            None if self.remembered(id)?.status == Status::Running => {
-                self.journal.job_put(&journal::Job {
+            None if self.remembered(id).await?.status == Status::Running => {
+                let stop = journal::Job {
                     id: stop_key(id),
                     kind: "stop".to_owned(),
                     draft: None,
@@ -388,7 +399,8 @@ impl Jobs {
                     finished: true,
                     pid: std::process::id(),
                     updated_ms: 0,
-                })?;
+                };
+                self.journal.job_put(&stop).await?;
             }
             None => {}
         }
@@ -464,10 +476,10 @@ impl Jobs {
     }
 
     /// A job of an earlier process, or of another one.
-    fn remembered(&self, id: &str) -> Result<State> {
+    async fn remembered(&self, id: &str) -> Result<State> {
         // The same table has other things under names of another form.
-        let row = self.journal.job_get(id)?.filter(|_| id.starts_with(PREFIX));
-        let row = row.ok_or_else(|| {
+        let row = self.journal.job_get(id).await?;
+        let row = row.filter(|_| id.starts_with(PREFIX)).ok_or_else(|| {
             let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
             Error::not_found(format!("no job {id:?} is known")).hint(if running.is_empty() {
                 "no job is running; `list_drafts` tells what was made".to_owned()
@@ -510,13 +522,14 @@ impl App {
         let draft = request.draft().cloned();
         let asked = request.call().arguments.clone();
         let app = self.clone();
-        let id = self.jobs.start(name, &asked, move |handle| async move {
+        let work = move |handle: Handle| async move {
             if let Some(draft) = &draft {
                 handle.draft(draft);
             }
             let context = handle.context(context.caller, context.progress);
             app.run(request, context).await
-        })?;
+        };
+        let id = self.jobs.start(name, &asked, work).await?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = self.jobs.token(&id).drop_guard();
         let state = tokio::select! {
@@ -541,10 +554,11 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::SyncMode;
     use serde_json::json;
 
     fn jobs() -> Jobs {
-        Jobs::new(Arc::new(Journal::in_memory()))
+        Jobs::new(journal::in_memory())
     }
 
     #[tokio::test]
@@ -552,6 +566,7 @@ mod tests {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({"a": 1}), async |_| Ok(json!({"b": 2})))
+            .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
         assert_eq!(state.status, Status::Done);
@@ -572,6 +587,7 @@ mod tests {
                 handle.cancel.cancelled().await;
                 Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
             })
+            .await
             .unwrap();
         assert_eq!(
             jobs.wait(&id, Duration::ZERO).await.unwrap().status,
@@ -584,7 +600,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_ran_when_its_process_ended_is_interrupted() {
-        let journal = Arc::new(Journal::in_memory());
+        let journal = journal::in_memory();
         let jobs = Jobs::new(journal.clone());
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let id = jobs
@@ -593,8 +609,13 @@ mod tests {
                 begun.send(()).unwrap();
                 std::future::pending().await
             })
+            .await
             .unwrap();
         has_begun.await.unwrap();
+        let is_kept = async || journal.job_get(&id).await.unwrap().unwrap().draft.is_some();
+        while !is_kept().await {
+            tokio::task::yield_now().await;
+        }
         drop(jobs);
         let state = Jobs::new(journal).wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(state.status, Status::Interrupted);
@@ -607,10 +628,11 @@ mod tests {
     #[tokio::test]
     async fn a_job_of_another_process_runs_until_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::new(Arc::new(Journal::at(dir.path())));
-        let other = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let jobs = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
+        let other = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
             .start("test", &json!({}), |_| std::future::pending())
+            .await
             .unwrap();
         let seen = other.wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(seen.status, Status::Running);
@@ -622,8 +644,8 @@ mod tests {
     #[tokio::test]
     async fn a_job_of_another_process_is_cancelled_and_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::new(Arc::new(Journal::at(dir.path())));
-        let other = Jobs::new(Arc::new(Journal::at(dir.path())));
+        let jobs = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
+        let other = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
             .start("test", &json!({}), async |handle: Handle| {
                 handle.step(&Step {
@@ -635,6 +657,7 @@ mod tests {
                 handle.cancel.cancelled().await;
                 Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
             })
+            .await
             .unwrap();
         // How far it is comes to be known there too.
         while other
@@ -663,6 +686,7 @@ mod tests {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({}), |_| std::future::pending())
+            .await
             .unwrap();
         let state = jobs.cancel(&id, Duration::from_millis(1)).await.unwrap();
         assert_eq!(state.status, Status::Running);
@@ -687,6 +711,7 @@ mod tests {
                 }
                 Err(Error::new(Kind::Cancelled, "stopped"))
             })
+            .await
             .unwrap();
         }
         let begun = tokio::time::Instant::now();
@@ -703,6 +728,7 @@ mod tests {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({}), async |_| panic!("oh no"))
+            .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
         assert_eq!(state.status, Status::Failed);

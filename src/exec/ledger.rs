@@ -13,7 +13,7 @@ use crate::backend::evidence::{Evidence, Found};
 use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{NewDraft, Record};
+use crate::journal::{At, NewDraft, NewRecord, Record};
 use crate::manifest::{self, Route};
 use crate::tools::{self, Caller, Manner, Object, Request, Spec};
 
@@ -69,6 +69,7 @@ impl App {
         };
         let before = self
             .acknowledged(remote, draft, &evidence)
+            .await
             .map_err(Failure::from)?;
         for look in 0..2 {
             if look > 0 {
@@ -134,10 +135,19 @@ impl App {
     }
 
     /// How often calls that were acknowledged leave the same.
-    fn acknowledged(&self, remote: &Remote, draft: &DraftId, evidence: &Evidence) -> Result<usize> {
+    async fn acknowledged(
+        &self,
+        remote: &Remote,
+        draft: &DraftId,
+        evidence: &Evidence,
+    ) -> Result<usize> {
         let key = (remote.base.clone(), draft.clone());
         let mut tally = self.tallies.take(&key);
-        for record in self.journal.records(&remote.base, draft, tally.next)? {
+        for record in self
+            .journal
+            .records(&remote.base, draft, tally.next)
+            .await?
+        {
             tally.next = record.sequence + 1;
             if let Some(evidence) = self.evidence_of(&record) {
                 *tally.left.entry(evidence).or_default() += 1;
@@ -173,17 +183,15 @@ impl App {
         }
         if !is_edit(spec) {
             if let (Some(draft), Some(folder)) = (request.draft(), reply["folder"].as_str()) {
-                self.journal.set_saved(&remote.base, draft, folder)?;
+                self.journal.set_saved(&remote.base, draft, folder).await?;
             }
             return Ok(());
         }
         let call = request.call();
-        let record = Record::of(0, call, None::<&()>, reply, 0)?;
+        let record = NewRecord::of(call, None::<&()>, reply, 0)?;
         if let Some(draft) = request.draft() {
-            let journal = &self.journal;
-            journal
-                .append_next_with_others(&remote.base, draft, record)
-                .await?;
+            let appended = self.journal.append(&remote.base, draft, &record, At::End);
+            let _ = appended.await?;
             return Ok(());
         }
         let Some(draft) = reply["draft_id"].as_str().map(|id| DraftId(id.into())) else {
@@ -199,7 +207,7 @@ impl App {
                 .unwrap_or_default(),
             reason: home.reason.clone().unwrap_or_default(),
         };
-        self.journal.create_with_others(row, record).await?;
+        self.journal.create(&row, &record).await?;
         self.homes.put(&draft, &remote.base);
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Redirected {
 
 impl App {
     /// The draft that a draft lives on as, where that is followed.
-    pub(crate) fn current(&self, draft: &DraftId) -> Result<DraftId> {
+    pub(crate) async fn current(&self, draft: &DraftId) -> Result<DraftId> {
         let mut current = draft.clone();
         if self.settings.recover == Recover::Ask {
             return Ok(current);
@@ -76,7 +76,12 @@ impl App {
             if self.homes.knows(&current) {
                 break;
             }
-            match self.journal.find(&current)?.and_then(|row| row.moved_to) {
+            match self
+                .journal
+                .find(&current)
+                .await?
+                .and_then(|row| row.moved_to)
+            {
                 Some((_, to)) => current = to,
                 None => break,
             }
@@ -89,31 +94,31 @@ impl App {
         let mut looks = 0;
         loop {
             looks += 1;
-            let redirected = self.redirected(request)?;
+            let redirected = self.redirected(request).await?;
             let about = redirected
                 .as_ref()
                 .map_or(request, |redirected| redirected.request.as_ref());
             match self.home(about).await {
                 Ok(home) => return Ok((redirected, home)),
                 // It moved between the two looks.
-                Err(_) if looks < TRIES && self.has_moved(about)? => {}
+                Err(_) if looks < TRIES && self.has_moved(about).await? => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn has_moved(&self, request: &dyn Request) -> Result<bool> {
+    async fn has_moved(&self, request: &dyn Request) -> Result<bool> {
         match request.draft() {
-            Some(draft) => Ok(self.current(draft)? != *draft),
+            Some(draft) => Ok(self.current(draft).await? != *draft),
             None => Ok(false),
         }
     }
 
-    fn redirected(&self, request: &dyn Request) -> Result<Option<Redirected>> {
+    async fn redirected(&self, request: &dyn Request) -> Result<Option<Redirected>> {
         let Some(was) = request.draft() else {
             return Ok(None);
         };
-        let to = self.current(was)?;
+        let to = self.current(was).await?;
         if to == *was {
             return Ok(None);
         }
@@ -190,7 +195,7 @@ impl App {
         let mut tries = 0;
         loop {
             tries += 1;
-            let moved = self.current(was)?;
+            let moved = self.current(was).await?;
             if moved != *was {
                 let told = format!("draft {was} lives on as {moved}: use that from now on");
                 return Ok((moved, told));
@@ -209,7 +214,7 @@ impl App {
                     return Ok((made.draft, told));
                 }
                 // Another call was first.
-                Err(_) if self.current(was)? != *was => {}
+                Err(_) if self.current(was).await? != *was => {}
                 Err(error) if tries == TRIES || !may_pass(error.kind) => return Err(error),
                 Err(error) => tracing::warn!(draft = was.as_str(), "once more: {error}"),
             }
@@ -227,17 +232,16 @@ impl App {
         // Calls under way are in the journal before it is read, and later ones see where the draft went.
         let turn = self.turns.take(was, Turn::Alone);
         let _turn = self.queued(turn, "its turn on the draft").await?;
-        let row = self
-            .journal
-            .find(was)?
-            .ok_or_else(|| journal::unknown(was))?;
+        let Some(row) = self.journal.find(was).await? else {
+            return Err(journal::unknown(was));
+        };
         if let Some((_, to)) = &row.moved_to {
             return Err(
                 Error::conflict(format!("draft {was} was recovered already, as {to}"))
                     .hint(format!("use `draft_id` {:?}", to.as_str())),
             );
         }
-        let records = standing(self.journal.records(&row.origin, was, 0)?);
+        let records = standing(self.journal.records(&row.origin, was, 0).await?);
         if records.first().is_none_or(|first| first.tool == ADOPTED) {
             return Err(Error::conflict(format!(
                 "draft {was} cannot be made again: it was made elsewhere, and the journal lacks its beginning"
@@ -266,7 +270,7 @@ impl App {
         };
         let (segments, mut notes) = match compared {
             Ok(compared) => compared,
-            Err(error) => return Err(replay.given_up(&made, error)),
+            Err(error) => return Err(replay.given_up(&made, error).await),
         };
         if let Some(difference) = self.differs(&row, &segments).await {
             notes.push(difference);
@@ -275,7 +279,9 @@ impl App {
             Backend::Embedded(_) => ENGINE,
             Backend::Remote(remote) => &remote.base,
         };
-        self.journal.set_moved(&row.origin, was, origin, &made)?;
+        self.journal
+            .set_moved(&row.origin, was, origin, &made)
+            .await?;
         self.forget(was);
         Ok(Recovered {
             draft: made,
@@ -289,7 +295,7 @@ impl App {
     /// How the new draft differs from the old one, if that can be read still. This never tries twice.
     async fn differs(&self, row: &DraftRow, new: &BTreeMap<String, usize>) -> Option<String> {
         let script = if row.origin == ENGINE {
-            serde_json::from_str(&self.engine.script(&row.id, false, true).ok()?).ok()?
+            serde_json::from_str(&self.engine.script(&row.id, false, true).await.ok()?).ok()?
         } else {
             let remote = self.servers.at(&row.origin);
             remote.script(&row.id, self.look_until()).await.ok()?
@@ -439,8 +445,8 @@ impl Replay<'_> {
     }
 
     /// Nothing half-made stays, where it can be helped.
-    fn given_up(&self, made: &DraftId, error: Error) -> Error {
-        if let Err(error) = self.app.journal.delete(made) {
+    async fn given_up(&self, made: &DraftId, error: Error) -> Error {
+        if let Err(error) = self.app.journal.delete(made).await {
             tracing::warn!("{made} could not be deleted: {error}");
         }
         match &self.backend {

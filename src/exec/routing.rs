@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::App;
 use crate::backend::{Backend, Choice, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, ENGINE, NewDraft, Record};
+use crate::journal::{self, ENGINE, NewDraft, NewRecord};
 use crate::settings::BackendChoice;
 use crate::tools::Request;
 
@@ -137,7 +138,7 @@ impl App {
         }
         let origin = match self.homes.get(draft) {
             Ok(origin) => origin,
-            Err(asked) => match self.journal.find(draft)? {
+            Err(asked) => match self.journal.find(draft).await? {
                 Some(row) => {
                     row.takes_calls()?;
                     let origin = row.origin;
@@ -210,16 +211,16 @@ impl App {
                 edition: server.edition.name().into(),
                 reason: "the server had it already".into(),
             };
-            let record = Record {
-                sequence: 0,
+            let record = NewRecord {
+                call: Uuid::new_v4(),
                 tool: ADOPTED.into(),
-                arguments: json!({}),
+                arguments: "{}".into(),
                 found: None,
-                reply: json!({ "draft_id": draft }),
+                reply: json!({ "draft_id": draft }).to_string(),
                 engine_version: 0,
                 at_ms: journal::now_ms(),
             };
-            match self.journal.create(&row, &record) {
+            match self.journal.create(&row, &record).await {
                 Ok(()) => {}
                 // Another call adopted it at the same time.
                 Err(error) if error.kind == Kind::Conflict => {}
@@ -232,15 +233,19 @@ impl App {
 
     /// Whether the draft still is where it was when the call came: it may have moved while the call waited, or another
     /// process may have deleted it.
-    pub(super) fn still_there(&self, remote: &Remote, draft: &DraftId) -> Result<(), Failure> {
+    pub(super) async fn still_there(
+        &self,
+        remote: &Remote,
+        draft: &DraftId,
+    ) -> Result<(), Failure> {
         if self.homes.knows(draft) {
-            match self.journal.last_sequence(&remote.base, draft) {
+            match self.journal.last_sequence(&remote.base, draft).await {
                 // What the journal does not tell does not keep the call from the server.
                 Ok(Some(_)) | Err(_) => return Ok(()),
                 Ok(None) => {}
             }
         }
-        let Some(row) = self.journal.find(draft)? else {
+        let Some(row) = self.journal.find(draft).await? else {
             return Ok(());
         };
         row.takes_calls().map_err(|error| {

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{App, Context};
 use crate::engine::{self, Engine};
 use crate::error::Result;
-use crate::journal::Journal;
+use crate::journal;
 use crate::local;
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
@@ -161,7 +161,7 @@ pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<Ap
     manifest.api.absent_s = 0.0;
     tune(&mut manifest);
     let media = MediaStore::new(manifest.limits.media.clone());
-    let journal = Arc::new(Journal::in_memory());
+    let journal = journal::in_memory();
     let engine = Engine::new(
         settings.edition,
         media.clone(),

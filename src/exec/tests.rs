@@ -54,7 +54,7 @@ async fn a_draft_lives_with_the_backend_that_made_it() {
     let draft = DraftId(reply["draft_id"].as_str().unwrap().into());
     app.test("add_text", text(draft.as_str(), 1)).await.unwrap();
     assert_eq!(api.starts(draft.as_str(), "text_main"), [1.0]);
-    let row = app.journal.find(&draft).unwrap().unwrap();
+    let row = app.journal.find(&draft).await.unwrap().unwrap();
     assert_eq!(
         (row.origin.as_str(), row.calls, row.name.as_str()),
         (api.url.as_str(), 2, "mine")
@@ -87,7 +87,7 @@ async fn without_a_server_the_engine_makes_drafts_and_says_why() {
         "{reason}"
     );
     let id = DraftId(reply["draft_id"].as_str().unwrap().into());
-    assert_eq!(app.journal.find(&id).unwrap().unwrap().origin, ENGINE);
+    assert_eq!(app.journal.find(&id).await.unwrap().unwrap().origin, ENGINE);
 }
 
 #[tokio::test]
@@ -145,6 +145,7 @@ async fn an_id_that_the_journal_lacks_is_asked_of_the_server() {
     assert_eq!(
         app.journal
             .find(&DraftId(draft.clone()))
+            .await
             .unwrap()
             .unwrap()
             .calls,
@@ -204,7 +205,7 @@ async fn edits_whose_answers_are_lost_are_in_the_draft_once() {
     let expected: Vec<f64> = (0..EDITS).map(f64::from).collect();
     assert_eq!(api.starts(&draft, "text_main"), expected);
     assert!(api.count("/query_script") > 100, "answers were lost");
-    let row = app.journal.find(&DraftId(draft)).unwrap().unwrap();
+    let row = app.journal.find(&DraftId(draft)).await.unwrap().unwrap();
     assert_eq!(row.calls, u64::from(EDITS) + 1);
 }
 
@@ -568,7 +569,7 @@ async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wante
         let reply = app.test(tool, arguments).await.unwrap();
         assert!(reply["notes"].to_string().contains("lives on"), "{reply}");
     }
-    let last = app.current(&DraftId(draft)).unwrap();
+    let last = app.current(&DraftId(draft)).await.unwrap();
     assert_eq!(api.starts(last.as_str(), "text_main").len(), 7);
 }
 
@@ -582,7 +583,7 @@ async fn what_another_process_made_again_is_gone_on_with() {
     api.restart();
     app.test("add_text", text(&draft, 1)).await.unwrap();
     let reply = other.test("add_text", text(&draft, 2)).await.unwrap();
-    let new = app.current(&DraftId(draft)).unwrap();
+    let new = app.current(&DraftId(draft)).await.unwrap();
     assert_eq!(reply["draft_id"], json!(new));
     assert_eq!(api.starts(new.as_str(), "text_main"), [0.0, 1.0, 2.0]);
 }
@@ -598,6 +599,7 @@ async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
     for two in drafts.windows(2) {
         app.journal
             .set_moved(&api.url, &two[0], &api.url, &two[1])
+            .await
             .unwrap();
         app.forget(&two[0]);
     }
@@ -620,7 +622,7 @@ async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
         tokio::task::yield_now().await;
         let reply = app.test("add_text", text(&draft, 1)).await.unwrap();
         let new = DraftId(reply["draft_id"].as_str().unwrap().into());
-        assert_eq!(app.backend_of(&new).unwrap(), "embedded", "{reply}");
+        assert_eq!(app.backend_of(&new).await.unwrap(), "embedded", "{reply}");
         let script = app
             .test("query_script", json!({ "draft_id": draft }))
             .await
@@ -653,14 +655,14 @@ async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
         while let Some(ended) = calls.join_next().await {
             ended.unwrap().unwrap();
         }
-        let new = app.current(&DraftId(draft)).unwrap();
+        let new = app.current(&DraftId(draft)).await.unwrap();
         let expected: Vec<f64> = (0..=40).map(f64::from).collect();
         assert_eq!(
             api.starts(new.as_str(), "text_main"),
             expected,
             "round {round}"
         );
-        let drafts = app.journal.list(true, 10, None).unwrap();
+        let drafts = app.journal.list(true, 10, None).await.unwrap();
         assert_eq!(drafts.len(), 2, "{drafts:#?}");
     }
 }

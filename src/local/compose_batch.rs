@@ -133,7 +133,8 @@ impl LocalTool for ComposeBatch {
                     "partial"
                 };
                 Ok(json!({ "outcome": outcome, "complete": complete, "drafts": lines }))
-            })?;
+            })
+            .await?;
         let state = app.jobs.wait(&id, Duration::ZERO).await?;
         Ok(JobReply::of(&id, state))
     }

@@ -149,7 +149,7 @@ impl LocalTool for ComposeDraft {
             () = context.cancel.cancelled() => return Err(cancelled_before()),
             checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
         };
-        let id = start(app, plan, checked, resume, context)?;
+        let id = start(app, plan, checked, resume, context).await?;
         // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
@@ -204,7 +204,7 @@ fn cancelled_before() -> Error {
 }
 
 /// Starts a job that composes the plan.
-pub(crate) fn start(
+pub(crate) async fn start(
     app: &Arc<App>,
     plan: Plan,
     checked: Checked,
@@ -226,6 +226,7 @@ pub(crate) fn start(
             };
             to_value(&compose::compose(&worker, &plan, taking, &context).await?)
         })
+        .await
 }
 
 /// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.

@@ -51,10 +51,10 @@ impl LocalTool for DeleteDraft {
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Fate> {
         let mut notes = Vec::new();
         if self.restore {
-            app.journal.restore(&self.draft_id)?;
+            app.journal.restore(&self.draft_id).await?;
         } else {
-            app.journal.delete(&self.draft_id)?;
-            if let Some(row) = app.journal.find(&self.draft_id)?
+            app.journal.delete(&self.draft_id).await?;
+            if let Some(row) = app.journal.find(&self.draft_id).await?
                 && row.origin != ENGINE
             {
                 notes.push(format!(

@@ -106,11 +106,8 @@ impl LocalTool for ListDrafts {
     }
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Drafts> {
-        let rows = app.journal.list(
-            self.include_deleted,
-            self.limit as usize,
-            self.query.as_deref(),
-        )?;
+        let (limit, query) = (self.limit as usize, self.query.as_deref());
+        let rows = app.journal.list(self.include_deleted, limit, query).await?;
         Ok(Drafts {
             drafts: rows.into_iter().map(Listed::from).collect(),
         })

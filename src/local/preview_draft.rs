@@ -80,7 +80,7 @@ impl LocalTool for PreviewDraft {
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Preview> {
         let script = local::script(app, self.draft_id.as_str(), context).await?;
-        let row = app.journal.find(&self.draft_id)?;
+        let row = app.journal.find(&self.draft_id).await?;
         let name = row.map(|row| row.name).filter(|name| !name.is_empty());
         let title = name.unwrap_or_else(|| self.draft_id.to_string());
         let folder = app.settings.data_dir()?.join("previews");

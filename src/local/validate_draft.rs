@@ -84,7 +84,7 @@ impl LocalTool for ValidateDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Validated> {
-        let folder = self.folder(app)?;
+        let folder = self.folder(app).await?;
         // Where a draft of ours was saved is known; any other folder is the caller's word.
         if self.draft_folder.is_some() {
             let access = &context.caller.access;
@@ -104,14 +104,14 @@ impl LocalTool for ValidateDraft {
 }
 
 impl ValidateDraft {
-    fn folder(&self, app: &App) -> Result<PathBuf> {
+    async fn folder(&self, app: &App) -> Result<PathBuf> {
         match (&self.draft_folder, &self.draft_id) {
             (Some(folder), _) if !folder.trim().is_empty() => {
                 let edition = app.settings.edition;
                 find(Path::new(folder.trim()), app.settings.drafts_dirs(edition))
             }
             (_, Some(id)) => {
-                let Some(row) = app.journal.find(id)? else {
+                let Some(row) = app.journal.find(id).await? else {
                     return Err(crate::journal::unknown(id));
                 };
                 row.saved_to.map(PathBuf::from).ok_or_else(|| {

@@ -14,8 +14,8 @@ const SCHEME: &str = "draft://";
 const LISTED: usize = 100;
 
 /// The drafts that changed last.
-pub(super) fn list(app: &App) -> Result<Vec<Resource>> {
-    let drafts = app.journal.list(false, LISTED, None)?;
+pub(super) async fn list(app: &App) -> Result<Vec<Resource>> {
+    let drafts = app.journal.list(false, LISTED, None).await?;
     Ok(drafts
         .into_iter()
         .map(|draft| {

@@ -236,7 +236,7 @@ impl Tool for AddAudio {
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let effect = self.effect(canvas.edition)?;
         let folder = args::folder(self.draft_folder.as_deref())?;
         args::no_text_for_length(call, self.end.is_none())?;

@@ -149,7 +149,7 @@ impl Tool for AddEffect {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let effect = self.effect(canvas.edition)?;
         let edit = Edit::Place(Box::new(Place {
             track: Choice {

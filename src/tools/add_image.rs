@@ -385,7 +385,7 @@ impl Tool for AddImage {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let target = lengths::span(self.start, self.end)?;
         let animations = self.animations(canvas.edition, target.duration)?;
         let transition = self.transition(canvas.edition)?;

@@ -162,7 +162,7 @@ impl Tool for AddSticker {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let clip = args::clip(
             engine::is_strict(call),
             self.position,

@@ -318,7 +318,7 @@ impl Tool for AddSubtitle {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let clip = args::clip(
             engine::is_strict(call),
             self.position,

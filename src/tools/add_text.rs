@@ -682,7 +682,7 @@ impl Tool for AddText {
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let target = lengths::span(self.start, self.end)?;
         let clip = args::clip(
             engine::is_strict(call),

@@ -286,7 +286,7 @@ impl Tool for AddVideo {
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
-        let canvas = engine.canvas(self.target())?;
+        let canvas = engine.canvas(self.target()).await?;
         let transition = self.transition(canvas.edition)?;
         let mask = self.mask(canvas)?;
         let blur = parts::blur(self.background_blur)?;

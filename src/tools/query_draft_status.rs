@@ -59,7 +59,7 @@ impl Tool for QueryDraftStatus {
         let Some(draft) = &self.task_id else {
             return Err(Error::invalid("`task_id` is missing"));
         };
-        let progress = engine.progress(draft)?;
+        let progress = engine.progress(draft).await?;
         Ok(Status {
             status: progress.state.name().to_owned(),
             message: progress.message,

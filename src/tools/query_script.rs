@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::args;
 use crate::args::mend::Comfort;
@@ -41,14 +40,6 @@ pub(crate) struct Script {
     pub notes: Vec<String>,
 }
 
-/// A long document takes milliseconds: other calls go on meanwhile, where there is a thread for it.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => work(),
-    }
-}
-
 impl Tool for QueryScript {
     const NAME: &'static str = "query_script";
     const TITLE: &'static str = "Query script";
@@ -82,7 +73,7 @@ impl Tool for QueryScript {
             Vec::new()
         };
         let strict = engine::is_strict(call);
-        let script = aside(|| engine.script(draft, self.force_update, strict))?;
+        let script = engine.script(draft, self.force_update, strict).await?;
         Ok(Script { script, notes })
     }
 

@@ -1,19 +1,21 @@
 //! What is kept of drafts: the journal and the trash in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Finding, broken};
 use crate::journal::Journal;
 
 /// Whether everything that was acknowledged can be read.
-pub(super) fn journal(journal: &Journal) -> Finding {
+pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
     const WHAT: &str = "journal";
     let Some(path) = journal.path().filter(|path| path.exists()) else {
         return Finding::ok(WHAT, "none yet; the first draft makes it");
     };
-    let drafts = journal
-        .check()
-        .and_then(|()| journal.list(false, usize::MAX, None));
+    let drafts = match journal.check().await {
+        Ok(()) => journal.list(false, usize::MAX, None).await,
+        Err(error) => Err(error),
+    };
     match drafts {
         Ok(drafts) => Finding::ok(
             WHAT,
@@ -24,18 +26,19 @@ pub(super) fn journal(journal: &Journal) -> Finding {
 }
 
 /// The drafts that were deleted; forgotten for good if that is wanted.
-pub(super) fn trash(journal: &Journal, empty: bool) -> Finding {
+pub(super) async fn trash(journal: &Arc<Journal>, empty: bool) -> Finding {
     const WHAT: &str = "trash";
     if journal.path().is_none_or(|path| !path.exists()) {
         return Finding::ok(WHAT, "empty");
     }
     if empty {
-        return match journal.empty_trash(Duration::ZERO) {
+        return match journal.empty_trash(Duration::ZERO).await {
             Ok(gone) => Finding::ok(WHAT, format!("emptied: {gone} drafts are gone for good")),
             Err(error) => broken(WHAT, &error),
         };
     }
-    let deleted = journal.list(true, usize::MAX, None).map(|drafts| {
+    let drafts = journal.list(true, usize::MAX, None).await;
+    let deleted = drafts.map(|drafts| {
         let deleted = drafts.iter().filter(|row| row.deleted_ms.is_some());
         deleted.count()
     });

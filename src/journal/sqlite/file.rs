@@ -7,35 +7,51 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Open, schema};
+use super::{BUSY, schema};
 use crate::error::{Error, Kind, Result};
+use crate::journal::SyncMode;
 use crate::settings;
-
-/// How long another process may hold the file before a call fails. Writing takes microseconds; only
-/// a process that was stopped, or emptying a large trash, holds it for long.
-const BUSY: Duration = Duration::from_secs(10);
 
 /// Rows after which what is in the log is moved to the file: well before the log is so long that SQLite moves it itself.
 const MOVED_AFTER: u64 = 1_000;
 
+/// Where the journal is, and what a commit waits for.
 #[derive(Debug)]
-pub(super) enum Place {
-    File(PathBuf),
-    Memory,
-    /// There is no folder for it.
-    Nowhere,
+pub(super) struct File {
+    /// None: there is no folder for it.
+    pub path: Option<PathBuf>,
+    pub sync: SyncMode,
 }
 
-/// Device and inode: a file that was deleted can still be written to, and nobody would ever read it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
+/// A connection, and which file it is to.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub connection: Connection,
+    identity: Option<Identity>,
+    /// Rows that had been written when the log was last moved to the file.
+    moved: u64,
+}
 
-impl Place {
+/// Device and inode: a file that was deleted can still be written to, and would never be read again.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl File {
+    pub(super) fn new(path: Option<PathBuf>, sync: SyncMode) -> Self {
+        Self { path, sync }
+    }
+
+    /// The value of SQLite's `synchronous` in this mode.
+    pub(super) fn synchronous(&self) -> &'static str {
+        match self.sync {
+            SyncMode::Full => "FULL",
+            SyncMode::Normal => "NORMAL",
+        }
+    }
+
     pub(super) fn open(&self) -> Result<Open> {
-        let path = match self {
-            Self::File(path) => path,
-            Self::Memory => return open_in_memory().map_err(|error| self.explain(error)),
-            Self::Nowhere => return Err(settings::no_home()),
+        let Some(path) = &self.path else {
+            return Err(settings::no_home());
         };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|error| {
@@ -48,7 +64,9 @@ impl Place {
             })?;
         }
         let mut connection = Connection::open(path).map_err(|error| self.explain(error))?;
-        let version = prepare(&mut connection).map_err(|error| self.explain(error))?;
+        let version = self
+            .prepare(&mut connection)
+            .map_err(|error| self.explain(error))?;
         if version > schema::STEPS.len() {
             return Err(newer(path, version));
         }
@@ -60,11 +78,31 @@ impl Place {
     }
 
     /// Whether the path still leads to the file that was opened.
-    pub(super) fn still_is(&self, opened: Option<&Identity>) -> bool {
-        match (self, opened) {
-            (Self::File(path), Some(opened)) => identity(path).as_ref() == Some(opened),
+    pub(super) fn still_is(&self, open: &Open) -> bool {
+        match (&self.path, &open.identity) {
+            (Some(path), Some(opened)) => identity(path).as_ref() == Some(opened),
             _ => true,
         }
+    }
+
+    /// Sets the connection up and gives the version the file has then; a newer file is left as it is.
+    fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<usize> {
+        connection.busy_timeout(BUSY)?;
+        let version = schema::version(connection)?;
+        if version > schema::STEPS.len() {
+            return Ok(version);
+        }
+        use_log(connection)?;
+        connection.execute_batch(
+            "PRAGMA fullfsync = ON;
+             PRAGMA wal_autocheckpoint = 8000;
+             PRAGMA journal_size_limit = 16777216;",
+        )?;
+        connection.pragma_update(None, "synchronous", self.synchronous())?;
+        // What is in the log is as safe as what is in the file, and moving it takes time at the exit.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        schema::migrate(connection, schema::STEPS)?;
+        schema::version(connection)
     }
 
     /// An error of SQLite's as our user can act on it.
@@ -98,17 +136,16 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Memory => f.write_str("in memory"),
-            Self::Nowhere => f.write_str("without a folder"),
+        match &self.path {
+            Some(path) => path.display().fmt(f),
+            None => f.write_str("without a folder"),
         }
     }
 }
 
-pub(super) fn damaged(place: &Place, what: &str) -> Error {
+pub(super) fn damaged(file: &File, what: &str) -> Error {
     let what = if what.is_empty() {
         String::new()
     } else {
@@ -116,7 +153,7 @@ pub(super) fn damaged(place: &Place, what: &str) -> Error {
     };
     Error::new(
         Kind::Unavailable,
-        format!("the journal {place} is damaged or is no journal{what}"),
+        format!("the journal {file} is damaged or is no journal{what}"),
     )
     .hint(
         "move it and the `-wal` and `-shm` files beside it away, and capcut-mcp starts a new one; \
@@ -124,10 +161,10 @@ pub(super) fn damaged(place: &Place, what: &str) -> Error {
     )
 }
 
-pub(super) fn replaced(place: &Place) -> Error {
+pub(super) fn replaced(file: &File) -> Error {
     Error::new(
         Kind::Unavailable,
-        format!("the journal {place} was moved, deleted or replaced while it was in use"),
+        format!("the journal {file} was moved, deleted or replaced while it was in use"),
     )
     .hint("put it back, or send the call again to go on with what is there now")
 }
@@ -144,21 +181,11 @@ fn newer(path: &Path, version: usize) -> Error {
     .hint("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
 }
 
-fn open_in_memory() -> rusqlite::Result<Open> {
-    let mut connection = Connection::open_in_memory()?;
-    schema::migrate(&mut connection, schema::STEPS)?;
-    Ok(Open {
-        connection,
-        identity: None,
-        moved: 0,
-    })
-}
-
 impl Open {
     /// Has what many calls left in the log moved to the file by a thread of its own: the call that fills the log
     /// would have to wait for the disk.
-    pub(super) fn relieve(&mut self, place: &Place) {
-        let Place::File(path) = place else { return };
+    pub(super) fn relieve(&mut self, file: &File) {
+        let Some(path) = &file.path else { return };
         let written = self.connection.total_changes();
         if written - self.moved < MOVED_AFTER {
             return;
@@ -182,26 +209,6 @@ fn move_log(path: &Path) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-}
-
-/// Sets the connection up and gives the version the file has then; a newer file is left as it is.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<usize> {
-    connection.busy_timeout(BUSY)?;
-    let version = schema::version(connection)?;
-    if version > schema::STEPS.len() {
-        return Ok(version);
-    }
-    use_log(connection)?;
-    connection.execute_batch(
-        "PRAGMA synchronous = NORMAL;
-         PRAGMA fullfsync = ON;
-         PRAGMA wal_autocheckpoint = 8000;
-         PRAGMA journal_size_limit = 16777216;",
-    )?;
-    // What is in the log is as safe as what is in the file, and moving it takes time at the exit.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    schema::migrate(connection, schema::STEPS)?;
-    schema::version(connection)
 }
 
 /// Switches the file to write-ahead logging. While another process is at the same switch SQLite

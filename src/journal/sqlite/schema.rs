@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Step `n` takes a file from version `n` to `n + 1`. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &[TABLES, CALLS_BY_PLACE];
+pub(super) const STEPS: &[&str] = &[TABLES, CALLS_BY_PLACE, CALL_IDS];
 
 const TABLES: &str = "
     CREATE TABLE drafts (
@@ -63,6 +63,9 @@ const CALLS_BY_PLACE: &str = "
         FROM calls_by_draft ORDER BY draft, sequence;
     DROP TABLE calls_by_draft;
 ";
+
+/// What identifies a call: 16 bytes.
+const CALL_IDS: &str = "ALTER TABLE calls ADD COLUMN call BLOB";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

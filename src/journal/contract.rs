@@ -1,0 +1,486 @@
+//! What every store has to do, checked on each of them; and what its tests are written with.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+pub(super) const SERVER: &str = "http://127.0.0.1:9000";
+
+pub(super) fn id(number: u32) -> DraftId {
+    DraftId::make(1_750_000_000, number)
+}
+
+pub(super) fn draft(origin: &str, number: u32) -> NewDraft {
+    NewDraft {
+        origin: origin.into(),
+        id: id(number),
+        name: format!("Film {number}"),
+        edition: "capcut".into(),
+        reason: "no CapCut API answers".into(),
+    }
+}
+
+/// The call that becomes `record(sequence)`.
+pub(super) fn call(sequence: u64) -> NewRecord {
+    let record = record(sequence);
+    NewRecord {
+        call: Uuid::new_v4(),
+        tool: record.tool,
+        arguments: record.arguments.to_string(),
+        found: record.found,
+        reply: record.reply.to_string(),
+        engine_version: record.engine_version,
+        at_ms: record.at_ms,
+    }
+}
+
+pub(super) fn record(sequence: u64) -> Record {
+    Record {
+        sequence,
+        tool: "add_text".into(),
+        arguments: json!({"text": "Grüße, 世界 🎬\n", "start": 0.1, "end": 1}),
+        found: (sequence % 2 == 1).then(|| r#"{"font":{"id":"7"}}"#.to_owned()),
+        reply: json!({"draft_id": id(1), "big": 9_007_199_254_740_993_i64}),
+        engine_version: 3,
+        at_ms: 1_750_000_000_000 + sequence.cast_signed(),
+    }
+}
+
+/// Makes drafts 1 to `count` of the engine, each with its first call.
+pub(super) async fn fill(journal: &Journal, count: u32) {
+    for number in 1..=count {
+        let (draft, first) = (draft(ENGINE, number), call(0));
+        journal.create(&draft, &first).await.unwrap();
+    }
+}
+
+pub(super) async fn sequences(journal: &Journal, draft: &DraftId) -> Vec<u64> {
+    let records = journal.records(ENGINE, draft, 0).await.unwrap();
+    records.iter().map(|record| record.sequence).collect()
+}
+
+/// Adds `call(sequence)` of the engine at its place.
+pub(super) async fn add(journal: &Journal, draft: &DraftId, sequence: u64) -> Result<Appended> {
+    let at = At::Sequence(sequence);
+    journal.append(ENGINE, draft, &call(sequence), at).await
+}
+
+#[track_caller]
+pub(super) fn check_error<T: Debug>(result: Result<T>, kind: Kind, parts: &[&str]) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind, kind, "{error}");
+    assert!(error.hint.is_some(), "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "{part:?} in {error}");
+    }
+}
+
+/// A store, as each of several processes opens it.
+struct Shared {
+    folder: Option<TempDir>,
+    memory: Arc<Journal>,
+}
+
+impl Shared {
+    fn open(&self) -> Arc<Journal> {
+        match &self.folder {
+            Some(folder) => at(folder.path(), SyncMode::Normal),
+            None => Arc::clone(&self.memory),
+        }
+    }
+}
+
+fn stores() -> [Shared; 2] {
+    [Some(tempfile::tempdir().unwrap()), None].map(|folder| Shared {
+        folder,
+        memory: in_memory(),
+    })
+}
+
+#[tokio::test]
+async fn what_was_appended_is_read_back_as_it_was() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 1).await;
+        for sequence in 1..=4 {
+            let appended = add(&*journal, &id(1), sequence).await.unwrap();
+            assert_eq!(appended, Appended::Done(sequence));
+        }
+        let expected: Vec<_> = (0..=4).map(record).collect();
+        assert_eq!(journal.records(ENGINE, &id(1), 0).await.unwrap(), expected);
+        drop(journal);
+        let again = store.open();
+        let from = async |from| again.records(ENGINE, &id(1), from).await.unwrap();
+        assert_eq!(from(0).await, expected);
+        assert_eq!(from(3).await, expected[3..]);
+        assert_eq!(from(5).await, []);
+        assert_eq!(again.last_sequence(ENGINE, &id(1)).await.unwrap(), Some(4));
+        assert_eq!(again.last_sequence(SERVER, &id(1)).await.unwrap(), None);
+        again.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_found_with_its_calls_and_times() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 1).await;
+        let _ = add(&*journal, &id(1), 1).await.unwrap();
+        let expected = DraftRow {
+            origin: ENGINE.into(),
+            id: id(1),
+            name: "Film 1".into(),
+            edition: "capcut".into(),
+            reason: "no CapCut API answers".into(),
+            created_ms: record(0).at_ms,
+            modified_ms: record(1).at_ms,
+            calls: 2,
+            saved_to: None,
+            deleted_ms: None,
+            moved_to: None,
+        };
+        let found = journal.find(&id(1)).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&expected));
+        let found = journal.find_at(ENGINE, &id(1)).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&expected));
+        assert_eq!(journal.find_at(SERVER, &id(1)).await.unwrap(), None);
+        assert_eq!(journal.find(&id(2)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_created_once_per_origin() {
+    for store in stores() {
+        let journal = store.open();
+        let first = call(0);
+        journal.create(&draft(ENGINE, 1), &first).await.unwrap();
+        let again = journal.create(&draft(ENGINE, 1), &call(0)).await;
+        check_error(again, Kind::Conflict, &[id(1).as_str(), "create_draft"]);
+        // The same call again is no second draft.
+        journal.create(&draft(ENGINE, 1), &first).await.unwrap();
+        assert_eq!(sequences(&*journal, &id(1)).await, [0]);
+        let other = call(0);
+        journal.create(&draft(SERVER, 1), &other).await.unwrap();
+        let (id, late) = (id(1), call(1));
+        let late = journal.append(SERVER, &id, &late, At::Sequence(1));
+        let _ = late.await.unwrap();
+        assert_eq!(sequences(&*journal, &id).await, [0]);
+        let latest = journal.find(&id).await.unwrap().unwrap();
+        assert_eq!(latest.origin, SERVER);
+    }
+}
+
+#[tokio::test]
+async fn a_taken_sequence_is_a_conflict_and_keeps_what_is_there() {
+    for store in stores() {
+        let (first, second) = (store.open(), store.open());
+        fill(&*first, 1).await;
+        assert_eq!(add(&*first, &id(1), 1).await.unwrap(), Appended::Done(1));
+        let late = add(&*second, &id(1), 1).await.unwrap();
+        assert_eq!(late, Appended::Conflict);
+        // The later one sees at once what it missed, and goes on after it.
+        assert_eq!(second.last_sequence(ENGINE, &id(1)).await.unwrap(), Some(1));
+        let next = add(&*second, &id(1), 2).await.unwrap();
+        assert_eq!(next, Appended::Done(2));
+        assert_eq!(sequences(&*first, &id(1)).await, [0, 1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_sent_again_is_entered_once() {
+    for store in stores() {
+        let (first, second) = (store.open(), store.open());
+        fill(&*first, 1).await;
+        for (sequence, at) in [(1, At::Sequence(1)), (2, At::End)] {
+            let call = call(sequence);
+            let done = first.append(ENGINE, &id(1), &call, at).await.unwrap();
+            assert_eq!(done, Appended::Done(sequence));
+            for journal in [&first, &second] {
+                let again = journal.append(ENGINE, &id(1), &call, at).await.unwrap();
+                assert_eq!(again, Appended::Already(sequence));
+            }
+        }
+        assert_eq!(sequences(&*first, &id(1)).await, [0, 1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn a_gap_is_refused() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 1).await;
+        let result = add(&*journal, &id(1), 2).await;
+        check_error(result, Kind::Unavailable, &["1 calls", "call 2"]);
+        assert_eq!(sequences(&*journal, &id(1)).await, [0]);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_draft_is_refused_and_no_other_is_named() {
+    for store in stores() {
+        let journal = store.open();
+        let result = add(&*journal, &id(9), 1).await;
+        check_error(result, Kind::NotFound, &["create_draft"]);
+        fill(&*journal, 3).await;
+        let typo = DraftId(id(2).as_str().replace("0002", "002"));
+        let result = add(&*journal, &typo, 1).await;
+        check_error(result, Kind::NotFound, &[typo.as_str()]);
+        let error = unknown(&typo).to_string();
+        assert!(!error.contains(id(2).as_str()), "{error}");
+        check_error(journal.delete(&typo).await, Kind::NotFound, &[]);
+        let saved = journal.set_saved(ENGINE, &typo, "/x").await;
+        check_error(saved, Kind::NotFound, &[]);
+        let moved = journal.set_moved(SERVER, &id(1), ENGINE, &id(2)).await;
+        check_error(moved, Kind::NotFound, &[]);
+    }
+}
+
+#[tokio::test]
+async fn a_name_given_for_an_id_finds_the_draft() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 20).await;
+        assert_eq!(journal.near("film 7", 1).await.unwrap(), [id(7)]);
+        let near = journal.near("dfd_cat_1750000000_0000000f9", 2).await;
+        let near = near.unwrap();
+        assert_eq!(near[0], id(15));
+        assert_eq!(near.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_list_has_the_latest_first_and_is_searched_by_name_and_id() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 12).await;
+        let late = NewRecord {
+            at_ms: record(0).at_ms + 60_000,
+            ..call(1)
+        };
+        let late = journal.append(ENGINE, &id(5), &late, At::End).await;
+        let _ = late.unwrap();
+        let named = NewDraft {
+            name: "Ägyptens Küste".into(),
+            ..draft(ENGINE, 13)
+        };
+        let newest = NewRecord {
+            at_ms: record(0).at_ms + 90_000,
+            ..call(0)
+        };
+        journal.create(&named, &newest).await.unwrap();
+        let ids = async |limit, query| -> Vec<DraftId> {
+            let rows = journal.list(false, limit, query).await.unwrap();
+            rows.into_iter().map(|row| row.id).collect()
+        };
+        assert_eq!(ids(3, None).await, [id(13), id(5), id(12)]);
+        assert_eq!(ids(usize::MAX, None).await.len(), 13);
+        assert_eq!(ids(10, Some(" ägypt")).await, [id(13)]);
+        assert_eq!(
+            ids(10, Some("film 1")).await,
+            [id(12), id(11), id(10), id(1)]
+        );
+        assert_eq!(ids(2, Some("film 1")).await, [id(12), id(11)]);
+        assert_eq!(ids(10, Some("_00000007")).await, [id(7)]);
+        assert_eq!(ids(10, Some("%")).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_draft_in_the_trash_takes_no_calls_until_it_is_restored() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 2).await;
+        journal.delete(&id(1)).await.unwrap();
+        let deleted = async || journal.find(&id(1)).await.unwrap().unwrap().deleted_ms;
+        let deleted_ms = deleted().await;
+        assert!(deleted_ms.is_some());
+        journal.delete(&id(1)).await.unwrap();
+        assert_eq!(deleted().await, deleted_ms);
+        for at in [At::Sequence(1), At::End] {
+            let refused = journal.append(ENGINE, &id(1), &call(1), at).await;
+            check_error(refused, Kind::NotFound, &["trash", id(1).as_str()]);
+        }
+        assert_eq!(journal.last_sequence(ENGINE, &id(1)).await.unwrap(), None);
+        assert_eq!(journal.list(false, 10, None).await.unwrap().len(), 1);
+        assert_eq!(journal.list(true, 10, None).await.unwrap().len(), 2);
+        assert_eq!(journal.near(id(1).as_str(), 5).await.unwrap(), [id(2)]);
+        journal.restore(&id(1)).await.unwrap();
+        assert_eq!(add(&*journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+    }
+}
+
+#[tokio::test]
+async fn emptying_the_trash_removes_only_what_has_been_there_long_enough() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 3).await;
+        journal.delete(&id(1)).await.unwrap();
+        journal.delete(&id(2)).await.unwrap();
+        let day = Duration::from_hours(24);
+        assert_eq!(journal.empty_trash(day).await.unwrap(), 0);
+        assert_eq!(journal.empty_trash(Duration::MAX).await.unwrap(), 0);
+        assert_eq!(journal.empty_trash(Duration::ZERO).await.unwrap(), 2);
+        assert_eq!(journal.find(&id(1)).await.unwrap(), None);
+        assert_eq!(journal.records(ENGINE, &id(1), 0).await.unwrap(), []);
+        assert_eq!(sequences(&*journal, &id(3)).await, [0]);
+        // A new draft does not inherit what is gone.
+        journal.create(&draft(ENGINE, 2), &call(0)).await.unwrap();
+        assert_eq!(sequences(&*journal, &id(2)).await, [0]);
+    }
+}
+
+#[tokio::test]
+async fn where_a_draft_was_saved_or_moved_is_remembered() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 1).await;
+        let saved = journal.set_saved(ENGINE, &id(1), "/drafts/Film").await;
+        saved.unwrap();
+        let moved = journal.set_moved(ENGINE, &id(1), SERVER, &id(8)).await;
+        moved.unwrap();
+        let row = store.open().find(&id(1)).await.unwrap().unwrap();
+        assert_eq!(row.saved_to.as_deref(), Some("/drafts/Film"));
+        assert_eq!(row.moved_to, Some((SERVER.into(), id(8))));
+        assert!(row.modified_ms > record(0).at_ms);
+        for at in [At::Sequence(1), At::End] {
+            let refused = journal.append(ENGINE, &id(1), &call(1), at).await;
+            check_error(refused, Kind::NotFound, &["lives on as", id(8).as_str()]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_seen_by_other_processes() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        let job = |finished| Job {
+            id: "a".into(),
+            kind: "compose".into(),
+            draft: Some(id(1)),
+            state: json!({"done": 3, "of": 7}).to_string(),
+            finished,
+            pid: 4711,
+            updated_ms: 0,
+        };
+        for finished in [false, true] {
+            journal.job_put(&job(finished)).await.unwrap();
+            let found = other.job_get("a").await.unwrap().unwrap();
+            assert!(found.updated_ms > 0);
+            let found = Job {
+                updated_ms: 0,
+                ..found
+            };
+            assert_eq!(found, job(finished));
+        }
+        assert_eq!(other.job_get("c").await.unwrap(), None);
+    }
+}
+
+/// Each on its own connection, as processes have them, and with two tasks on each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_append_at_once_lose_and_double_nothing() {
+    const PROCESSES: u64 = 3;
+    const TASKS: u64 = 2;
+    const CALLS: u64 = 60;
+    for store in stores() {
+        fill(&*store.open(), 2).await;
+        let journals: Vec<_> = (0..PROCESSES).map(|_| store.open()).collect();
+        let pairs = (0..PROCESSES).flat_map(|process| (0..TASKS).map(move |task| (process, task)));
+        let tasks = pairs.map(|(process, task)| {
+            let journal = Arc::clone(&journals[process as usize]);
+            tokio::spawn(async move {
+                for number in 0..CALLS {
+                    let marked = NewRecord {
+                        arguments: json!([process, task, number]).to_string(),
+                        ..call(0)
+                    };
+                    // One draft as the engine appends: at its own sequence, again on conflict.
+                    loop {
+                        let last = journal
+                            .last_sequence(ENGINE, &id(1))
+                            .await
+                            .unwrap()
+                            .unwrap();
+                        let at = At::Sequence(last + 1);
+                        match journal.append(ENGINE, &id(1), &marked, at).await.unwrap() {
+                            Appended::Done(_) => break,
+                            Appended::Conflict => {}
+                            Appended::Already(_) => panic!("it was sent once"),
+                        }
+                    }
+                    // And one as answers of a server are added: at the end.
+                    let marked = NewRecord {
+                        call: Uuid::new_v4(),
+                        ..marked
+                    };
+                    let added = journal.append(ENGINE, &id(2), &marked, At::End).await;
+                    assert!(matches!(added.unwrap(), Appended::Done(_)));
+                }
+            })
+        });
+        for task in join_all(tasks).await {
+            task.unwrap();
+        }
+        for draft in [id(1), id(2)] {
+            let records = store.open().records(ENGINE, &draft, 1).await.unwrap();
+            let expected: Vec<u64> = (1..=PROCESSES * TASKS * CALLS).collect();
+            let found: Vec<u64> = records.iter().map(|record| record.sequence).collect();
+            assert_eq!(found, expected);
+            let marks: HashSet<String> = records
+                .iter()
+                .map(|record| record.arguments.to_string())
+                .collect();
+            assert_eq!(marks.len(), records.len(), "each call once");
+            // Calls of one task stand in the order in which they were made.
+            let mine: Vec<u64> = records
+                .iter()
+                .filter(|record| record.arguments[0] == 0 && record.arguments[1] == 0)
+                .map(|record| record.arguments[2].as_u64().unwrap())
+                .collect();
+            assert!(mine.is_sorted());
+        }
+    }
+}
+
+/// Those that come at once are answered one by one, also where some of them cannot be entered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_come_together_are_answered_one_by_one() {
+    const DRAFTS: u32 = 40;
+    for store in stores() {
+        let journal = store.open();
+        let create = |number| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move { journal.create(&draft(ENGINE, number), &call(0)).await })
+        };
+        // All of them twice: of two with one id one is entered.
+        let created = join_all((1..=DRAFTS).chain(1..=DRAFTS).map(create)).await;
+        let refused = created
+            .iter()
+            .filter(|created| match created.as_ref().unwrap() {
+                Ok(()) => false,
+                Err(error) => error.kind == Kind::Conflict,
+            });
+        assert_eq!(refused.count(), DRAFTS as usize);
+        journal.delete(&id(3)).await.unwrap();
+        let _ = add(&*store.open(), &id(2), 1).await.unwrap();
+        let append = |number| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+        };
+        let appended = join_all((1..=DRAFTS).map(append)).await;
+        for (number, appended) in (1..=DRAFTS).zip(appended) {
+            match (number, appended.unwrap()) {
+                (2, appended) => assert_eq!(appended.unwrap(), Appended::Conflict),
+                (3, appended) => check_error(appended, Kind::NotFound, &["in the trash"]),
+                (_, appended) => assert_eq!(appended.unwrap(), Appended::Done(1)),
+            }
+        }
+        for number in 4..=DRAFTS {
+            assert_eq!(sequences(&*journal, &id(number)).await, [0, 1]);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A journal in memory, for tests: the shortest thing that keeps the contract.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{
+    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, beyond,
+    changed, now_ms, there_already,
+};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    drafts: Vec<Draft>,
+    jobs: BTreeMap<String, Job>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    row: DraftRow,
+    changed_ms: i64,
+    calls: Vec<(Uuid, Record)>,
+}
+
+impl Draft {
+    fn push(&mut self, record: &NewRecord) -> Result<u64> {
+        let json = |text: &str| {
+            serde_json::from_str(text)
+                .map_err(|error| Error::internal("a record is not JSON").source(error))
+        };
+        let sequence = self.calls.len() as u64;
+        let entered = Record {
+            sequence,
+            tool: record.tool.clone(),
+            arguments: json(&record.arguments)?,
+            found: record.found.clone(),
+            reply: json(&record.reply)?,
+            engine_version: record.engine_version,
+            at_ms: record.at_ms,
+        };
+        self.calls.push((record.call, entered));
+        Ok(sequence)
+    }
+
+    fn row(&self) -> DraftRow {
+        let last_ms = self.calls.last().map_or(0, |(_, record)| record.at_ms);
+        DraftRow {
+            calls: self.calls.len() as u64,
+            modified_ms: self.changed_ms.max(last_ms),
+            ..self.row.clone()
+        }
+    }
+}
+
+impl Tables {
+    fn at(&mut self, origin: &str, draft: &DraftId) -> Option<&mut Draft> {
+        self.drafts
+            .iter_mut()
+            .find(|found| found.row.id == *draft && found.row.origin == origin)
+    }
+
+    /// Changes every draft of this id, and of this origin if one is given; how many.
+    fn change(
+        &mut self,
+        origin: Option<&str>,
+        draft: &DraftId,
+        change: impl Fn(&mut Draft),
+    ) -> usize {
+        let found = self.drafts.iter_mut().filter(|found| {
+            found.row.id == *draft && origin.is_none_or(|origin| found.row.origin == origin)
+        });
+        found.map(change).count()
+    }
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()> {
+        let mut tables = self.lock();
+        if let Some(there) = tables.at(&draft.origin, &draft.id) {
+            if there.calls.first().map(|(call, _)| *call) == Some(record.call) {
+                return Ok(());
+            }
+            return Err(there_already(&draft.origin, &draft.id));
+        }
+        let mut made = Draft {
+            row: DraftRow {
+                origin: draft.origin.clone(),
+                id: draft.id.clone(),
+                name: draft.name.clone(),
+                edition: draft.edition.clone(),
+                reason: draft.reason.clone(),
+                created_ms: record.at_ms,
+                modified_ms: record.at_ms,
+                calls: 0,
+                saved_to: None,
+                deleted_ms: None,
+                moved_to: None,
+            },
+            changed_ms: record.at_ms,
+            calls: Vec::new(),
+        };
+        made.push(record)?;
+        tables.drafts.push(made);
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &NewRecord,
+        at: At,
+    ) -> Result<Appended> {
+        let calls = (self as &dyn Store).refused(origin, draft).await?;
+        let mut tables = self.lock();
+        let Some(found) = tables.at(origin, draft) else {
+            return Err(Error::internal("the draft was removed meanwhile"));
+        };
+        let there = found
+            .calls
+            .iter()
+            .position(|(call, _)| *call == record.call);
+        if let Some(there) = there {
+            return Ok(Appended::Already(there as u64));
+        }
+        match at {
+            At::Sequence(sequence) if sequence < found.calls.len() as u64 => Ok(Appended::Conflict),
+            At::Sequence(sequence) if sequence > found.calls.len() as u64 => {
+                Err(beyond(draft, sequence, calls))
+            }
+            _ => found.push(record).map(Appended::Done),
+        }
+    }
+
+    async fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
+        let mut tables = self.lock();
+        let calls = tables.at(origin, draft).map(|found| found.calls.iter());
+        let records = calls.into_iter().flatten().map(|(_, record)| record);
+        Ok(records
+            .filter(|record| record.sequence >= from)
+            .cloned()
+            .collect())
+    }
+
+    async fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
+        let row = self.find_at(origin, draft).await?;
+        Ok(row
+            .filter(|row| row.deleted_ms.is_none())
+            .map(|row| row.calls - 1))
+    }
+
+    async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
+        let tables = self.lock();
+        let rows = tables.drafts.iter().map(Draft::row);
+        Ok(rows
+            .filter(|row| row.id == *draft)
+            .max_by_key(|row| (row.deleted_ms.is_none(), row.modified_ms)))
+    }
+
+    async fn find_at(&self, origin: &str, draft: &DraftId) -> Result<Option<DraftRow>> {
+        Ok(self.lock().at(origin, draft).map(|found| found.row()))
+    }
+
+    async fn list(
+        &self,
+        include_deleted: bool,
+        limit: usize,
+        query: Option<&str>,
+    ) -> Result<Vec<DraftRow>> {
+        let wanted = query.unwrap_or_default().trim().to_lowercase();
+        let tables = self.lock();
+        let mut rows: Vec<_> = tables
+            .drafts
+            .iter()
+            .rev()
+            .map(Draft::row)
+            .filter(|row| include_deleted || row.deleted_ms.is_none())
+            .filter(|row| {
+                row.id.as_str().contains(&wanted) || row.name.to_lowercase().contains(&wanted)
+            })
+            .collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.modified_ms));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
+        let rows = self.lock().change(Some(origin), draft, |found| {
+            found.row.saved_to = Some(folder.to_owned());
+            found.changed_ms = found.changed_ms.max(now_ms());
+        });
+        changed(rows, draft)
+    }
+
+    async fn set_moved(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        to_origin: &str,
+        to: &DraftId,
+    ) -> Result<()> {
+        let rows = self.lock().change(Some(origin), draft, |found| {
+            found.row.moved_to = Some((to_origin.to_owned(), to.clone()));
+            found.changed_ms = found.changed_ms.max(now_ms());
+        });
+        changed(rows, draft)
+    }
+
+    async fn delete(&self, draft: &DraftId) -> Result<()> {
+        let rows = self.lock().change(None, draft, |found| {
+            found.row.deleted_ms.get_or_insert_with(now_ms);
+        });
+        changed(rows, draft)
+    }
+
+    async fn restore(&self, draft: &DraftId) -> Result<()> {
+        let rows = self
+            .lock()
+            .change(None, draft, |found| found.row.deleted_ms = None);
+        changed(rows, draft)
+    }
+
+    async fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+        let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+        let until_ms = now_ms().saturating_sub(age_ms);
+        let mut tables = self.lock();
+        let before = tables.drafts.len();
+        let stays = |found: &Draft| found.row.deleted_ms.is_none_or(|at| at > until_ms);
+        tables.drafts.retain(stays);
+        Ok((before - tables.drafts.len()) as u64)
+    }
+
+    async fn job_put(&self, job: &Job) -> Result<()> {
+        let now = now_ms();
+        let mut tables = self.lock();
+        let job = Job {
+            updated_ms: now,
+            ..job.clone()
+        };
+        tables.jobs.insert(job.id.clone(), job);
+        tables
+            .jobs
+            .retain(|_, job| !job.finished || job.updated_ms >= now - KEEP_FINISHED_MS);
+        Ok(())
+    }
+
+    async fn job_get(&self, id: &str) -> Result<Option<Job>> {
+        Ok(self.lock().jobs.get(id).cloned())
+    }
+}

@@ -1,0 +1,414 @@
+//! The journal in an SQLite file, which any number of processes may use.
+//!
+//! A lone append and a look at one draft take microseconds and are done at once, on the thread that asks. Whatever
+//! takes longer or finds the file in use goes to threads of the journal's own, where waiting stops nobody else:
+//! writing to one that enters what has come meanwhile in one transaction, reading to the blocking pool.
+
+mod file;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode};
+use serde_json::value::RawValue;
+
+use super::{
+    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, SyncMode,
+    beyond, changed, now_ms, there_already,
+};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+
+use file::{File, Open};
+use writer::{Entry, Writer};
+
+/// How long another process may hold the file before a call fails. Writing takes microseconds; only a process that
+/// was stopped, or emptying a large trash, holds it for long.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Making one does no I/O: the file is opened by the first use.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+/// What the journal's threads share. There is a connection for writing and one for reading: a writer that waits for
+/// another process keeps no reader waiting.
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    writing: Slot,
+    reading: Slot,
+}
+
+/// A connection, once it is open. Its busy timeout is zero except while [`Shared::attempt`] uses it.
+type Slot = Mutex<Option<Open>>;
+
+impl Shared {
+    /// Does `work` if that takes no waiting; `None` if it does, or if the file has to be opened first.
+    fn at_once<T>(
+        &self,
+        slot: &Slot,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Option<Result<T>> {
+        let mut open = match slot.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let current = open.as_mut()?;
+        if !self.file.still_is(current) {
+            return None;
+        }
+        match work(&mut current.connection) {
+            Err(error) if is_busy(&error) => None,
+            done => {
+                current.relieve(&self.file);
+                Some(done.map_err(|error| self.file.explain(error)))
+            }
+        }
+    }
+
+    /// Does `work`, opening the file first if need be; waits for `patience` while another process holds it.
+    fn attempt<T>(
+        &self,
+        slot: &Slot,
+        patience: Duration,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<rusqlite::Result<T>> {
+        let mut open = lock(slot);
+        if let Some(current) = &*open
+            && !self.file.still_is(current)
+        {
+            *open = None;
+            return Err(file::replaced(&self.file));
+        }
+        let current = match &mut *open {
+            Some(current) => current,
+            empty => empty.insert(self.file.open()?),
+        };
+        let done = current
+            .connection
+            .busy_timeout(patience)
+            .and_then(|()| work(&mut current.connection));
+        let reset = current.connection.busy_timeout(Duration::ZERO);
+        current.relieve(&self.file);
+        Ok(done.and_then(|done| reset.map(|()| done)))
+    }
+
+    /// As [`Shared::attempt`] with the usual patience.
+    fn wait<T>(
+        &self,
+        slot: &Slot,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.attempt(slot, BUSY, work)?
+            .map_err(|error| self.file.explain(error))
+    }
+}
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<Open>> {
+    // A panic while the lock was held has rolled its transaction back: the connection is sound.
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+impl Sqlite {
+    /// In the file `path`; without one, every use fails with the way out.
+    pub(super) fn new(path: Option<PathBuf>, sync: SyncMode) -> Self {
+        let shared = Arc::new(Shared {
+            file: File::new(path, sync),
+            writing: Slot::default(),
+            reading: Slot::default(),
+        });
+        Self {
+            writer: Writer::new(Arc::clone(&shared)),
+            shared,
+        }
+    }
+
+    /// A short look at the file: at once, if nothing is in the way.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let seen = self
+            .shared
+            .at_once(&self.shared.reading, |connection| look(connection));
+        match seen {
+            Some(seen) => seen,
+            None => self.read(move |connection| look(connection)).await,
+        }
+    }
+
+    /// Reads what may be long.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        let work = move || shared.wait(&shared.reading, |connection| read(connection));
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => Err(Error::internal("the journal was not read to the end").source(error)),
+        }
+    }
+
+    /// Writes what is not a call: rare, and never urgent.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(write).await
+    }
+
+    /// Changes a draft that there has to be.
+    async fn change(
+        &self,
+        draft: &DraftId,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<usize> + Send + 'static,
+    ) -> Result<()> {
+        let rows = self.write(change).await?;
+        changed(rows, draft)
+    }
+
+    /// Enters it at once where that takes no waiting; `None` within if there was no place for it.
+    fn enter_at_once(
+        &self,
+        enter: impl FnOnce(&mut Connection) -> rusqlite::Result<Option<Appended>>,
+    ) -> Option<Result<Option<Appended>>> {
+        // A commit that waits for the disk waits for milliseconds.
+        if self.shared.file.sync == SyncMode::Full || self.writer.is_crowded() {
+            return None;
+        }
+        self.shared.at_once(&self.shared.writing, enter)
+    }
+
+    /// Why a call got no place at `at`.
+    async fn not_appended(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &NewRecord,
+        at: At,
+    ) -> Result<Option<Appended>> {
+        let calls = (self as &dyn Store).refused(origin, draft).await?;
+        let At::Sequence(sequence) = at else {
+            // The draft takes calls again: somebody took it out of the trash meanwhile.
+            return Ok(None);
+        };
+        if sequence >= calls {
+            return Err(beyond(draft, sequence, calls));
+        }
+        let (origin, id) = (origin.to_owned(), draft.clone());
+        let there = self
+            .look(move |connection| rows::call_at(connection, &origin, &id, sequence))
+            .await?;
+        Ok(Some(if there == Some(record.call) {
+            Appended::Already(sequence)
+        } else {
+            Appended::Conflict
+        }))
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn path(&self) -> Option<&Path> {
+        self.shared.file.path.as_deref()
+    }
+
+    async fn check(&self) -> Result<()> {
+        let verdict: String = self
+            .read(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))
+            .await?;
+        if verdict == "ok" {
+            return Ok(());
+        }
+        Err(file::damaged(&self.shared.file, &verdict))
+    }
+
+    async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()> {
+        let entered =
+            self.enter_at_once(|connection| rows::create_alone(connection, draft, record));
+        let entered = match entered {
+            Some(entered) => entered?,
+            None => {
+                let entry = Entry::Draft(draft.clone(), record.clone());
+                self.writer.enter(entry).await?
+            }
+        };
+        if entered.is_some() {
+            return Ok(());
+        }
+        let (origin, id) = (draft.origin.clone(), draft.id.clone());
+        let first = self
+            .look(move |connection| rows::call_at(connection, &origin, &id, 0))
+            .await?;
+        if first == Some(record.call) {
+            return Ok(());
+        }
+        Err(there_already(&draft.origin, &draft.id))
+    }
+
+    async fn append(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        record: &NewRecord,
+        at: At,
+    ) -> Result<Appended> {
+        loop {
+            let entered = self
+                .enter_at_once(|connection| rows::insert(connection, origin, draft, record, at));
+            let entered = match entered {
+                Some(entered) => entered?,
+                None => {
+                    let entry = Entry::Call(origin.to_owned(), draft.clone(), record.clone(), at);
+                    self.writer.enter(entry).await?
+                }
+            };
+            if let Some(appended) = entered {
+                return Ok(appended);
+            }
+            if let Some(appended) = self.not_appended(origin, draft, record, at).await? {
+                return Ok(appended);
+            }
+        }
+    }
+
+    async fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
+        let (at, id) = (origin.to_owned(), draft.clone());
+        let stored = self
+            .read(move |connection| rows::records(connection, &at, &id, from))
+            .await?;
+        let damaged = |sequence: u64| {
+            let what = format!("call {sequence} of draft {draft}");
+            file::damaged(&self.shared.file, &what)
+        };
+        stored
+            .into_iter()
+            .map(|stored| {
+                let sequence = stored.sequence;
+                let parsed = stored.parse();
+                parsed.map_err(|error| damaged(sequence).source(error))
+            })
+            .collect()
+    }
+
+    async fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
+        let (origin, draft) = (origin.to_owned(), draft.clone());
+        self.look(move |connection| rows::last_sequence(connection, &origin, &draft))
+            .await
+    }
+
+    async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
+        let draft = draft.clone();
+        self.look(move |connection| rows::find(connection, &draft))
+            .await
+    }
+
+    async fn find_at(&self, origin: &str, draft: &DraftId) -> Result<Option<DraftRow>> {
+        let (origin, draft) = (origin.to_owned(), draft.clone());
+        self.look(move |connection| rows::find_at(connection, &origin, &draft))
+            .await
+    }
+
+    async fn list(
+        &self,
+        include_deleted: bool,
+        limit: usize,
+        query: Option<&str>,
+    ) -> Result<Vec<DraftRow>> {
+        let wanted = query.map(|text| text.trim().to_lowercase());
+        self.read(move |connection| {
+            rows::list(connection, include_deleted, limit, wanted.as_deref())
+        })
+        .await
+    }
+
+    async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
+        let (at, id, folder) = (origin.to_owned(), draft.clone(), folder.to_owned());
+        let back_to = self.shared.file.synchronous();
+        self.change(draft, move |connection| {
+            // A commit under FULL waits for the log, and all earlier commits are in the log.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let changed = rows::set_saved(connection, &at, &id, &folder, now_ms());
+            connection.pragma_update(None, "synchronous", back_to)?;
+            changed
+        })
+        .await
+    }
+
+    async fn set_moved(
+        &self,
+        origin: &str,
+        draft: &DraftId,
+        to_origin: &str,
+        to: &DraftId,
+    ) -> Result<()> {
+        let (from, id) = (origin.to_owned(), draft.clone());
+        let (to_origin, to) = (to_origin.to_owned(), to.clone());
+        self.change(draft, move |connection| {
+            rows::set_moved(connection, (&from, &id), (&to_origin, &to), now_ms())
+        })
+        .await
+    }
+
+    async fn delete(&self, draft: &DraftId) -> Result<()> {
+        let id = draft.clone();
+        self.change(draft, move |connection| {
+            rows::delete(connection, &id, now_ms())
+        })
+        .await
+    }
+
+    async fn restore(&self, draft: &DraftId) -> Result<()> {
+        let id = draft.clone();
+        self.change(draft, move |connection| rows::restore(connection, &id))
+            .await
+    }
+
+    async fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+        let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
+        let until_ms = now_ms().saturating_sub(age_ms);
+        self.write(move |connection| rows::empty_trash(connection, until_ms))
+            .await
+    }
+
+    async fn job_put(&self, job: &Job) -> Result<()> {
+        let job = job.clone();
+        self.write(move |connection| {
+            let now = now_ms();
+            rows::job_put(connection, &job, now, now - KEEP_FINISHED_MS)
+        })
+        .await
+    }
+
+    async fn job_get(&self, id: &str) -> Result<Option<Job>> {
+        let wanted = id.to_owned();
+        let job = self
+            .look(move |connection| rows::job_get(connection, &wanted))
+            .await?;
+        if let Some(job) = &job {
+            serde_json::from_str::<&RawValue>(&job.state).map_err(|error| {
+                file::damaged(&self.shared.file, &format!("job {id}")).source(error)
+            })?;
+        }
+        Ok(job)
+    }
+}

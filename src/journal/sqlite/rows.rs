@@ -1,0 +1,436 @@
+//! The statements: each is one look at the tables or one change of them.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
+use uuid::Uuid;
+
+use crate::draft::ids::DraftId;
+use crate::journal::{Appended, At, DraftRow, Job, NewDraft, NewRecord, Record};
+
+/// A column of the last call of the draft `key`.
+macro_rules! last {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM calls WHERE place BETWEEN key << 32 AND key << 32 | 4294967295 ORDER BY place DESC LIMIT 1)"
+        )
+    };
+}
+
+/// A draft's row. How many calls there are and when the last came is looked up, not kept, so that adding a call
+/// writes nothing but the call.
+const COLUMNS: &str = concat!(
+    "origin, id, name, edition, reason, created_ms, max(changed_ms, ",
+    last!("at_ms"),
+    ") AS modified_ms, ",
+    last!("sequence"),
+    " + 1, saved_to, deleted_ms, moved_origin, moved_id"
+);
+
+const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
+
+/// Adds a call to the draft ?1 of ?2, in one statement and so all or nothing. Where the draft is unknown, in the trash
+/// or elsewhere, or has no such place for it, its place is refused.
+macro_rules! insert_at {
+    ($place:expr) => {
+        concat!(
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply, call)
+             VALUES (
+                 coalesce(
+                     (SELECT ",
+            $place,
+            " FROM drafts
+                      WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL),
+                     -1),
+                 ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        )
+    };
+}
+
+/// Adds a draft with its first call, within a transaction of the caller's, if its id is free.
+pub(super) fn create(
+    transaction: &Connection,
+    draft: &NewDraft,
+    record: &NewRecord,
+) -> rusqlite::Result<Option<Appended>> {
+    let added = transaction
+        .prepare_cached(
+            "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+             ON CONFLICT (id, origin) DO NOTHING",
+        )?
+        .execute(params![
+            draft.origin,
+            draft.id.as_str(),
+            draft.name,
+            draft.edition,
+            draft.reason,
+            record.at_ms
+        ])?;
+    if added == 0 {
+        return Ok(None);
+    }
+    let entered = insert(
+        transaction,
+        &draft.origin,
+        &draft.id,
+        record,
+        At::Sequence(0),
+    )?;
+    // Never half a draft.
+    entered
+        .map(Some)
+        .ok_or(rusqlite::Error::StatementChangedRows(0))
+}
+
+/// As [`create`], in a transaction of its own. It takes the write lock at once: a transaction that reads first and
+/// then finds that it is too late to write cannot be waited for.
+pub(super) fn create_alone(
+    connection: &mut Connection,
+    draft: &NewDraft,
+    record: &NewRecord,
+) -> rusqlite::Result<Option<Appended>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let entered = create(&transaction, draft, record)?;
+    transaction.commit()?;
+    Ok(entered)
+}
+
+/// Adds a call, if there is a place for it; one that is to go to the end and is there already is not added again.
+pub(super) fn insert(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &NewRecord,
+    at: At,
+) -> rusqlite::Result<Option<Appended>> {
+    const THERE: &str = insert_at!(concat!(
+        "CASE WHEN ?3 = coalesce(",
+        last!("sequence"),
+        ", -1) + 1 THEN key << 32 | ?3 END"
+    ));
+    // ?3 is 0 here.
+    const LAST: &str = insert_at!(concat!(
+        "coalesce(",
+        last!("place"),
+        " + 1, key << 32 | ?3)"
+    ));
+    let (sql, sequence) = match at {
+        At::Sequence(sequence) => (THERE, signed(sequence)),
+        At::End => {
+            if let Some(sequence) = lately(connection, origin, draft, record.call)? {
+                return Ok(Some(Appended::Already(sequence)));
+            }
+            (LAST, 0)
+        }
+    };
+    let added = connection.prepare_cached(sql)?.execute(params![
+        draft.as_str(),
+        origin,
+        sequence,
+        record.at_ms,
+        record.engine_version,
+        record.tool,
+        record.arguments,
+        record.found,
+        record.reply,
+        record.call.as_bytes(),
+    ]);
+    match added {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
+        added => {
+            added?;
+            let sequence = connection.last_insert_rowid() & i64::from(u32::MAX);
+            Ok(Some(Appended::Done(sequence.cast_unsigned())))
+        }
+    }
+}
+
+/// The sequence of a call if it is one of the last: an index of all ids would make every call dearer, and whoever
+/// enters a call again does so soon.
+fn lately(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    call: Uuid,
+) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT sequence FROM drafts
+             JOIN calls ON place BETWEEN max(key << 32, ",
+            last!("place"),
+            " - 32) AND key << 32 | 4294967295
+             WHERE id = ?1 AND origin = ?2 AND call = ?3"
+        ))?
+        .query_row(params![draft.as_str(), origin, call.as_bytes()], |row| {
+            row.get(0).map(i64::cast_unsigned)
+        })
+        .optional()
+}
+
+/// The id of the call at this place; none if there is no call, or it was entered by a version that gave no ids.
+pub(super) fn call_at(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    sequence: u64,
+) -> rusqlite::Result<Option<Uuid>> {
+    let call: Option<Option<[u8; 16]>> = connection
+        .prepare_cached(
+            "SELECT call FROM drafts JOIN calls ON place = key << 32 | ?3
+             WHERE id = ?1 AND origin = ?2",
+        )?
+        .query_row(params![draft.as_str(), origin, signed(sequence)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(call.flatten().map(Uuid::from_bytes))
+}
+
+pub(super) fn records(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    from: u64,
+) -> rusqlite::Result<Vec<Stored>> {
+    connection
+        .prepare_cached(
+            "SELECT sequence, tool, arguments, found, reply, engine_version, at_ms
+             FROM drafts JOIN calls ON place BETWEEN key << 32 | ?3 AND key << 32 | 4294967295
+             WHERE id = ?1 AND origin = ?2
+             ORDER BY place",
+        )?
+        .query_map(params![draft.as_str(), origin, signed(from)], Stored::read)?
+        .collect()
+}
+
+pub(super) fn last_sequence(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+) -> rusqlite::Result<Option<u64>> {
+    let last: Option<i64> = connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            last!("sequence"),
+            " FROM drafts WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL",
+        ))?
+        .query_row(params![draft.as_str(), origin], |row| row.get(0))
+        .optional()?;
+    Ok(last.map(i64::cast_unsigned))
+}
+
+pub(super) fn find(connection: &Connection, draft: &DraftId) -> rusqlite::Result<Option<DraftRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM drafts WHERE id = ?1
+             ORDER BY deleted_ms IS NOT NULL, modified_ms DESC LIMIT 1"
+        ))?
+        .query_row(params![draft.as_str()], draft_row)
+        .optional()
+}
+
+pub(super) fn find_at(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+) -> rusqlite::Result<Option<DraftRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM drafts WHERE id = ?1 AND origin = ?2"
+        ))?
+        .query_row(params![draft.as_str(), origin], draft_row)
+        .optional()
+}
+
+/// `wanted` is in lower case.
+pub(super) fn list(
+    connection: &Connection,
+    include_deleted: bool,
+    limit: usize,
+    wanted: Option<&str>,
+) -> rusqlite::Result<Vec<DraftRow>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM drafts WHERE ?1 OR deleted_ms IS NULL
+         ORDER BY modified_ms DESC, key DESC"
+    ))?;
+    let rows = statement.query_map(params![include_deleted], draft_row)?;
+    rows.filter(|row| match (row, wanted) {
+        (Ok(row), Some(wanted)) => {
+            row.id.as_str().contains(wanted) || row.name.to_lowercase().contains(wanted)
+        }
+        _ => true,
+    })
+    .take(limit)
+    .collect()
+}
+
+pub(super) fn set_saved(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    folder: &str,
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE drafts SET saved_to = ?3, changed_ms = max(changed_ms, ?4)
+         WHERE id = ?1 AND origin = ?2",
+        params![draft.as_str(), origin, folder, now_ms],
+    )
+}
+
+pub(super) fn set_moved(
+    connection: &Connection,
+    (origin, draft): (&str, &DraftId),
+    (to_origin, to): (&str, &DraftId),
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
+         WHERE id = ?1 AND origin = ?2",
+        params![draft.as_str(), origin, to_origin, to.as_str(), now_ms],
+    )
+}
+
+pub(super) fn delete(
+    connection: &Connection,
+    draft: &DraftId,
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE drafts SET deleted_ms = coalesce(deleted_ms, ?2) WHERE id = ?1",
+        params![draft.as_str(), now_ms],
+    )
+}
+
+pub(super) fn restore(connection: &Connection, draft: &DraftId) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE drafts SET deleted_ms = NULL WHERE id = ?1",
+        params![draft.as_str()],
+    )
+}
+
+/// Removes the drafts that were in the trash at `until_ms`. Their room in the file is used again.
+pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlite::Result<u64> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "DELETE FROM calls WHERE place IN (
+             SELECT place FROM drafts
+             JOIN calls ON place BETWEEN key << 32 AND key << 32 | 4294967295
+             WHERE deleted_ms <= ?1)",
+        params![until_ms],
+    )?;
+    let gone = transaction.execute(
+        "DELETE FROM drafts WHERE deleted_ms <= ?1",
+        params![until_ms],
+    )?;
+    transaction.commit()?;
+    Ok(gone as u64)
+}
+
+/// Enters a job or its new state; when one ends, removes those that ended before `keep_from_ms`.
+pub(super) fn job_put(
+    connection: &Connection,
+    job: &Job,
+    now_ms: i64,
+    keep_from_ms: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO jobs (id, kind, draft, state, updated_ms, finished, pid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            job.id,
+            job.kind,
+            job.draft.as_ref().map(DraftId::as_str),
+            job.state,
+            now_ms,
+            job.finished,
+            job.pid,
+        ])?;
+    if job.finished {
+        connection.execute(
+            "DELETE FROM jobs WHERE finished AND updated_ms < ?1",
+            params![keep_from_ms],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn job_get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
+    connection
+        .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
+        .query_row(params![id], |row| {
+            Ok(Job {
+                id: row.get(0)?,
+                kind: row.get(1)?,
+                draft: row.get::<_, Option<String>>(2)?.map(DraftId),
+                state: row.get(3)?,
+                updated_ms: row.get(4)?,
+                finished: row.get(5)?,
+                pid: row.get(6)?,
+            })
+        })
+        .optional()
+}
+
+fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
+    let moved_origin: Option<String> = row.get(10)?;
+    let moved_id: Option<String> = row.get(11)?;
+    Ok(DraftRow {
+        origin: row.get(0)?,
+        id: DraftId(row.get(1)?),
+        name: row.get(2)?,
+        edition: row.get(3)?,
+        reason: row.get(4)?,
+        created_ms: row.get(5)?,
+        modified_ms: row.get(6)?,
+        calls: row.get(7).map(i64::cast_unsigned)?,
+        saved_to: row.get(8)?,
+        deleted_ms: row.get(9)?,
+        moved_to: moved_origin.zip(moved_id.map(DraftId)),
+    })
+}
+
+/// SQLite's integers are signed, and a place has 32 bits for the sequence; no draft has as many calls.
+fn signed(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
+/// A row of `calls`, its JSON not parsed yet.
+pub(super) struct Stored {
+    pub sequence: u64,
+    tool: String,
+    arguments: String,
+    found: Option<String>,
+    reply: String,
+    engine_version: u32,
+    at_ms: i64,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sequence: row.get(0).map(i64::cast_unsigned)?,
+            tool: row.get(1)?,
+            arguments: row.get(2)?,
+            found: row.get(3)?,
+            reply: row.get(4)?,
+            engine_version: row.get(5)?,
+            at_ms: row.get(6)?,
+        })
+    }
+
+    pub(super) fn parse(self) -> serde_json::Result<Record> {
+        Ok(Record {
+            sequence: self.sequence,
+            tool: self.tool,
+            arguments: serde_json::from_str(&self.arguments)?,
+            found: self.found,
+            reply: serde_json::from_str(&self.reply)?,
+            engine_version: self.engine_version,
+            at_ms: self.at_ms,
+        })
+    }
+}

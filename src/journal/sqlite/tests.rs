@@ -1,0 +1,485 @@
+//! The file: opening, exchanging, damaging and locking it, and several connections as several processes have them.
+
+use std::fs;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use rusqlite::params;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::Kind;
+use crate::journal::contract::{add, call, check_error, draft, fill, id, record, sequences};
+use crate::journal::{ENGINE, now_ms};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn at(dir: &TempDir) -> Sqlite {
+    with_sync(dir, SyncMode::Normal)
+}
+
+fn with_sync(dir: &TempDir, sync: SyncMode) -> Sqlite {
+    Sqlite::new(Some(dir.path().join("journal.db")), sync)
+}
+
+impl Sqlite {
+    /// Works on the connection that writes.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> T {
+        self.shared.wait(&self.shared.writing, work).unwrap()
+    }
+}
+
+/// Another process that holds the file for writing, until it is dropped.
+fn holding(dir: &TempDir) -> Connection {
+    let other = Connection::open(dir.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+#[tokio::test]
+async fn making_a_journal_touches_no_disk() {
+    let dir = folder();
+    let path = dir.path().join("deep/below/journal.db");
+    let journal = Sqlite::new(Some(path.clone()), SyncMode::Normal);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(journal.find(&id(1)).await.unwrap(), None);
+    assert!(path.is_file());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_make_the_file_at_once() {
+    for _ in 0..5 {
+        let dir = folder();
+        let made = (1..=6).map(|number| {
+            let journal = at(&dir);
+            tokio::spawn(async move { journal.create(&draft(ENGINE, number), &call(0)).await })
+        });
+        for made in join_all(made).await {
+            made.unwrap().unwrap();
+        }
+        assert_eq!(at(&dir).list(false, 100, None).await.unwrap().len(), 6);
+    }
+}
+
+/// What waits for another process waits elsewhere: the only thread of this runtime goes on, and so do readers.
+#[tokio::test]
+async fn a_file_that_is_held_stops_neither_the_thread_nor_readers() {
+    let dir = folder();
+    let journal = Arc::new(at(&dir));
+    fill(&*journal, 2).await;
+    let other = holding(&dir);
+    let waiting: Vec<_> = (1..=2)
+        .map(|number| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+        })
+        .collect();
+    let saved = {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move { journal.set_saved(ENGINE, &id(1), "/x").await })
+    };
+    for _ in 0..20 {
+        assert_eq!(
+            journal.last_sequence(ENGINE, &id(1)).await.unwrap(),
+            Some(0)
+        );
+        assert_eq!(sequences(&*journal, &id(2)).await, [0]);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    other.execute_batch("ROLLBACK").unwrap();
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap().unwrap(), Appended::Done(1));
+    }
+    saved.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_stays_held_is_an_error_after_a_while_and_nothing_is_kept() {
+    let dir = folder();
+    let journal = Arc::new(at(&dir));
+    fill(&*journal, 3).await;
+    let other = holding(&dir);
+    let started = Instant::now();
+    let appends = (1..=3).map(|number| {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+    });
+    for append in join_all(appends).await {
+        let parts = ["journal.db", "another process holds it"];
+        check_error(append.unwrap(), Kind::Unavailable, &parts);
+    }
+    assert!(started.elapsed() >= BUSY);
+    drop(other);
+    for number in 1..=3 {
+        assert_eq!(sequences(&*journal, &id(number)).await, [0]);
+    }
+    assert_eq!(add(&*journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+}
+
+#[tokio::test]
+async fn a_call_is_entered_although_its_caller_has_gone() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 1).await;
+    let other = holding(&dir);
+    let calls: Vec<_> = (0..40).map(|_| call(1)).collect();
+    let draft = id(1);
+    for call in &calls {
+        let appended = journal.append(ENGINE, &draft, call, At::End);
+        assert!(appended.now_or_never().is_none());
+    }
+    drop(other);
+    // The end of the process waits for what is still to be written.
+    drop(journal);
+    assert_eq!(sequences(&at(&dir), &id(1)).await.len(), 41);
+}
+
+#[tokio::test]
+async fn a_save_makes_the_log_safe_and_what_follows_is_as_quick_as_before() {
+    for (sync, synchronous) in [(SyncMode::Normal, 1), (SyncMode::Full, 2)] {
+        let dir = folder();
+        let journal = with_sync(&dir, sync);
+        fill(&journal, 1).await;
+        assert_eq!(add(&journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+        journal.set_saved(ENGINE, &id(1), "/x").await.unwrap();
+        let now: i64 = journal.with(|connection| {
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0))
+        });
+        assert_eq!(now, synchronous);
+    }
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_job_is_kept_for_a_week_and_an_unfinished_one_for_good() {
+    let dir = folder();
+    let journal = at(&dir);
+    let job = |id: &str, finished| Job {
+        id: id.into(),
+        kind: "compose".into(),
+        draft: None,
+        state: json!({"done": 3}).to_string(),
+        finished,
+        pid: 4711,
+        updated_ms: now_ms(),
+    };
+    journal.job_put(&job("a", true)).await.unwrap();
+    journal.job_put(&job("b", false)).await.unwrap();
+    journal.with(|connection| connection.execute("UPDATE jobs SET updated_ms = 0", []));
+    journal.job_put(&job("d", true)).await.unwrap();
+    assert_eq!(journal.job_get("a").await.unwrap(), None);
+    assert!(journal.job_get("b").await.unwrap().is_some());
+    assert!(journal.job_get("d").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_older_file_is_migrated_with_its_calls() {
+    let dir = folder();
+    let path = dir.path().join("journal.db");
+    let mut connection = Connection::open(&path).unwrap();
+    schema::migrate(&mut connection, &schema::STEPS[..1]).unwrap();
+    assert_eq!(schema::version(&connection).unwrap(), 1);
+    for key in 1..=3 {
+        connection
+            .execute(
+                "INSERT INTO drafts (key, origin, id, name, edition, reason, created_ms, changed_ms)
+                 VALUES (?1, 'engine', ?2, 'Film', 'capcut', '', 1, 1)",
+                params![key, id(key).as_str()],
+            )
+            .unwrap();
+        for sequence in 0..key {
+            connection
+                .execute(
+                    "INSERT INTO calls VALUES (?1, ?2, 5, 1, 'add_text', ?3, NULL, '{}')",
+                    params![key, sequence, format!("[{key}, {sequence}]")],
+                )
+                .unwrap();
+        }
+    }
+    drop(connection);
+
+    let journal = at(&dir);
+    for key in 1..=3 {
+        let records = journal.records(ENGINE, &id(key), 0).await.unwrap();
+        let arguments: Vec<_> = records.iter().map(|record| &record.arguments).collect();
+        let wanted: Vec<_> = (0..key).map(|sequence| json!([key, sequence])).collect();
+        assert_eq!(arguments, wanted.iter().collect::<Vec<_>>());
+        let (key, sequence) = (id(key), u64::from(key));
+        assert_eq!(journal.find(&key).await.unwrap().unwrap().calls, sequence);
+        let appended = add(&journal, &key, sequence).await.unwrap();
+        assert_eq!(appended, Appended::Done(sequence));
+        let last = journal.records(ENGINE, &key, sequence).await.unwrap();
+        assert_eq!(last, [record(sequence)]);
+        // A call without an id of its own is never taken for another.
+        let taken = add(&journal, &key, sequence - 1).await.unwrap();
+        assert_eq!(taken, Appended::Conflict);
+    }
+    drop(journal);
+
+    let mut connection = Connection::open(&path).unwrap();
+    schema::migrate(&mut connection, schema::STEPS).unwrap();
+    assert_eq!(schema::version(&connection).unwrap(), schema::STEPS.len());
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_file_as_it_was() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    schema::migrate(&mut connection, &schema::STEPS[..1]).unwrap();
+    let steps = [
+        schema::STEPS[0],
+        "ALTER TABLE drafts ADD COLUMN note TEXT",
+        "no SQL",
+    ];
+    schema::migrate(&mut connection, &steps).unwrap_err();
+    assert_eq!(schema::version(&connection).unwrap(), 1);
+    connection.prepare("SELECT note FROM drafts").unwrap_err();
+}
+
+#[tokio::test]
+async fn a_file_without_a_version_gets_the_tables() {
+    let dir = folder();
+    let path = dir.path().join("journal.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('kept')")
+        .unwrap();
+    fill(&at(&dir), 1).await;
+    let connection = Connection::open(&path).unwrap();
+    let text: String = connection
+        .query_row("SELECT text FROM notes", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(text, "kept");
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused_and_not_touched() {
+    let dir = folder();
+    let path = dir.path().join("journal.db");
+    for version in [7, -1] {
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch(&format!("PRAGMA user_version = {version}"))
+            .unwrap();
+        drop(connection);
+        let before = fs::read(&path).unwrap();
+        let journal = at(&dir);
+        let known = format!("up to {}", schema::STEPS.len());
+        let parts = ["journal.db", &known, "--data-dir"];
+        let listed = journal.list(false, 1, None).await;
+        check_error(listed, Kind::Unavailable, &parts);
+        let created = journal.create(&draft(ENGINE, 1), &call(0)).await;
+        check_error(created, Kind::Unavailable, &parts);
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_journal_is_refused_and_not_touched() {
+    let dir = folder();
+    let path = dir.path().join("journal.db");
+    let text = "this is not a database, but it is longer than a header. ".repeat(40);
+    fs::write(&path, &text).unwrap();
+    check_error(
+        at(&dir).create(&draft(ENGINE, 1), &call(0)).await,
+        Kind::Unavailable,
+        &["journal.db", "damaged", "move it"],
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_an_error_and_never_an_empty_answer() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 200).await;
+    journal
+        .with(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    drop(journal);
+    at(&dir).check().await.unwrap();
+    let path = dir.path().join("journal.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0xA5);
+    fs::write(&path, bytes).unwrap();
+    let journal = at(&dir);
+    let damaged = ["damaged"];
+    check_error(journal.check().await, Kind::Unavailable, &damaged);
+    let listed = journal.list(true, 9, None).await;
+    check_error(listed, Kind::Unavailable, &damaged);
+    let records = journal.records(ENGINE, &id(1), 0).await;
+    check_error(records, Kind::Unavailable, &damaged);
+    check_error(add(&journal, &id(1), 1).await, Kind::Unavailable, &damaged);
+}
+
+#[tokio::test]
+async fn a_record_whose_json_is_damaged_is_named() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 1).await;
+    journal.with(|connection| connection.execute("UPDATE calls SET reply = '{'", []));
+    check_error(
+        journal.records(ENGINE, &id(1), 0).await,
+        Kind::Unavailable,
+        &["call 0", id(1).as_str()],
+    );
+}
+
+/// SQLite reports its own limit as it reports a full disk.
+fn leave_pages(journal: &Sqlite, pages: i64) {
+    journal.with(|connection| {
+        let now: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        connection.pragma_update_and_check(None, "max_page_count", now + pages, |_| Ok(()))
+    });
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_call_and_keeps_what_was_acknowledged() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 1).await;
+    leave_pages(&journal, 4);
+    let mut acknowledged = 0;
+    let error = loop {
+        match add(&journal, &id(1), acknowledged + 1).await {
+            Ok(appended) => assert_eq!(appended, Appended::Done(acknowledged + 1)),
+            Err(error) => break error,
+        }
+        acknowledged += 1;
+    };
+    assert!(acknowledged > 0);
+    check_error(
+        Err::<(), _>(error),
+        Kind::Unavailable,
+        &["journal.db", "full"],
+    );
+    let expected: Vec<u64> = (0..=acknowledged).collect();
+    assert_eq!(sequences(&at(&dir), &id(1)).await, expected);
+    // With room again, the same call goes through.
+    leave_pages(&journal, 1_000_000);
+    let again = add(&journal, &id(1), acknowledged + 1).await;
+    assert_eq!(again.unwrap(), Appended::Done(acknowledged + 1));
+}
+
+/// Where a transaction cannot be written, all that are in it are told, and nothing of it is there.
+#[tokio::test]
+async fn calls_that_are_written_together_fail_together() {
+    const DRAFTS: u32 = 8;
+    let dir = folder();
+    let journal = Arc::new(at(&dir));
+    fill(&*journal, DRAFTS).await;
+    leave_pages(&journal, 8);
+    let mut acknowledged = vec![0; DRAFTS as usize];
+    let failed = loop {
+        // They come while another process holds the file, and so are written together.
+        let other = holding(&dir);
+        let calls: Vec<_> = acknowledged
+            .iter()
+            .zip(1..)
+            .map(|(sequence, number)| {
+                let (journal, sequence) = (Arc::clone(&journal), sequence + 1);
+                tokio::spawn(async move { add(&*journal, &id(number), sequence).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(other);
+        let mut failed = Vec::new();
+        for (acknowledged, ended) in acknowledged.iter_mut().zip(join_all(calls).await) {
+            match ended.unwrap() {
+                Ok(appended) => {
+                    *acknowledged += 1;
+                    assert_eq!(appended, Appended::Done(*acknowledged));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        if !failed.is_empty() {
+            break failed;
+        }
+    };
+    for error in failed {
+        check_error(
+            Err::<(), _>(error),
+            Kind::Unavailable,
+            &["journal.db", "full"],
+        );
+    }
+    for (acknowledged, number) in acknowledged.iter().zip(1..) {
+        let expected: Vec<u64> = (0..=*acknowledged).collect();
+        assert_eq!(sequences(&at(&dir), &id(number)).await, expected);
+    }
+    leave_pages(&journal, 1_000_000);
+    let again = add(&*journal, &id(1), acknowledged[0] + 1).await;
+    assert_eq!(again.unwrap(), Appended::Done(acknowledged[0] + 1));
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_an_error_with_the_way_out() {
+    let dir = folder();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let path = dir.path().join("file/below/journal.db");
+    check_error(
+        Sqlite::new(Some(path), SyncMode::Normal)
+            .create(&draft(ENGINE, 1), &call(0))
+            .await,
+        Kind::Unavailable,
+        &["below", "--data-dir"],
+    );
+    check_error(
+        Sqlite::new(None, SyncMode::Normal)
+            .list(false, 1, None)
+            .await,
+        Kind::Unavailable,
+        &["--data-dir"],
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_an_error_with_the_way_out() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("journal.db")).unwrap();
+    check_error(
+        at(&dir).find(&id(1)).await,
+        Kind::Unavailable,
+        &["journal.db", "writable", "--data-dir"],
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_taken_away_is_noticed_before_anything_is_lost() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 1).await;
+    let kept = dir.path().join("kept");
+    fs::create_dir(&kept).unwrap();
+    for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+        fs::rename(dir.path().join(name), kept.join(name)).unwrap();
+    }
+    check_error(
+        add(&journal, &id(1), 1).await,
+        Kind::Unavailable,
+        &["journal.db", "moved"],
+    );
+    // From then on it is what is there now.
+    check_error(
+        add(&journal, &id(1), 1).await,
+        Kind::NotFound,
+        &[id(1).as_str()],
+    );
+    let kept = Sqlite::new(Some(kept.join("journal.db")), SyncMode::Normal);
+    assert_eq!(sequences(&kept, &id(1)).await, [0]);
+}
+
+#[tokio::test]
+async fn ten_thousand_drafts_are_listed() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 10_000).await;
+    let rows = journal.list(false, usize::MAX, None).await.unwrap();
+    assert_eq!(rows.len(), 10_000);
+    let rows = journal.list(false, 50, Some("film 99")).await.unwrap();
+    assert_eq!(rows.len(), 50);
+}

@@ -1,0 +1,222 @@
+//! The thread that writes what cannot be written at once. What comes while it writes is entered in the next
+//! transaction together: a transaction costs more than what is written in it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::{BUSY, Shared, is_busy, rows};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{Appended, At, NewDraft, NewRecord};
+
+/// How many calls one transaction takes at most, so that the first is not kept waiting for long.
+const TOGETHER: usize = 512;
+
+/// The way to the thread, which is started when it is first needed. Dropping it waits for what is still to be
+/// written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    crowded: Arc<AtomicBool>,
+    thread: Mutex<Option<Thread>>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    queue: mpsc::Sender<Work>,
+    ends: JoinHandle<()>,
+}
+
+enum Work {
+    Enter(Box<Waiting>),
+    Other(Box<dyn FnOnce(&Shared) + Send>),
+}
+
+struct Waiting {
+    entry: Entry,
+    since: Instant,
+    tell: oneshot::Sender<Result<Option<Appended>>>,
+}
+
+/// What is to be entered. It is entered also when the caller has gone: what it tells of has happened.
+pub(super) enum Entry {
+    Draft(NewDraft, NewRecord),
+    Call(String, DraftId, NewRecord, At),
+}
+
+impl Entry {
+    /// None: there was no place for it.
+    fn enter(&self, connection: &Connection) -> rusqlite::Result<Option<Appended>> {
+        match self {
+            Self::Draft(draft, record) => rows::create(connection, draft, record),
+            Self::Call(origin, draft, record, at) => {
+                rows::insert(connection, origin, draft, record, *at)
+            }
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            crowded: Arc::default(),
+            thread: Mutex::default(),
+        }
+    }
+
+    /// Whether the last calls came together, so that the next had better wait for others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// Enters it together with what others enter; `None` if there was no place for it.
+    pub(super) async fn enter(&self, entry: Entry) -> Result<Option<Appended>> {
+        let (tell, told) = oneshot::channel();
+        let since = Instant::now();
+        self.send(Work::Enter(Box::new(Waiting { entry, since, tell })))?;
+        told.await.unwrap_or_else(|_| Err(broken_off()))
+    }
+
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = oneshot::channel();
+        let since = Instant::now();
+        self.send(Work::Other(Box::new(move |shared| {
+            let patience = BUSY.saturating_sub(since.elapsed());
+            let done = shared
+                .attempt(&shared.writing, patience, work)
+                .and_then(|done| done.map_err(|error| shared.file.explain(error)));
+            // A caller that has gone finds the outcome in the journal.
+            let _ = tell.send(done);
+        })))?;
+        told.await.unwrap_or_else(|_| Err(broken_off()))
+    }
+
+    fn send(&self, work: Work) -> Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = match &*thread {
+            // It ends only by a panic; then there has to be another.
+            Some(running) => match running.queue.send(work) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::SendError(work)) => work,
+            },
+            None => work,
+        };
+        let (queue, received) = mpsc::channel();
+        let (shared, crowded) = (Arc::clone(&self.shared), Arc::clone(&self.crowded));
+        let ends = thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || write_all(&shared, &crowded, &received))
+            .map_err(|error| {
+                Error::new(Kind::Unavailable, "the journal gets no thread to write on")
+                    .hint("end other programs or raise the limit of processes, then send the call again")
+                    .source(error)
+            })?;
+        let running = thread.insert(Thread { queue, ends });
+        running
+            .queue
+            .send(work)
+            .map_err(|_| Error::internal("the journal's thread ended at once"))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(Thread { queue, ends }) = thread.take() {
+            drop(queue);
+            // It panicked already, or it ends when it has written everything.
+            let _ = ends.join();
+        }
+    }
+}
+
+fn broken_off() -> Error {
+    Error::internal("the journal was not written to the end")
+        .hint("look at the draft before you call again")
+}
+
+fn write_all(shared: &Shared, crowded: &AtomicBool, queue: &mpsc::Receiver<Work>) {
+    while let Ok(mut work) = queue.recv() {
+        loop {
+            let mut next = None;
+            match work {
+                Work::Other(other) => other(shared),
+                Work::Enter(first) => {
+                    let mut together = vec![*first];
+                    while together.len() < TOGETHER {
+                        match queue.try_recv() {
+                            Ok(Work::Enter(waiting)) => together.push(*waiting),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    crowded.store(together.len() > 1, Ordering::Relaxed);
+                    enter(shared, together);
+                }
+            }
+            match next {
+                Some(next) => work = next,
+                None => break,
+            }
+        }
+    }
+}
+
+/// Enters all of them or nothing. While another process holds the file, each waits for as long as a call waits.
+fn enter(shared: &Shared, mut waiting: Vec<Waiting>) {
+    while !waiting.is_empty() {
+        let oldest = waiting.iter().map(|waiting| waiting.since.elapsed()).max();
+        let patience = BUSY.saturating_sub(oldest.unwrap_or_default());
+        let entered = shared.attempt(&shared.writing, patience, |connection| {
+            if let [alone] = &waiting[..] {
+                if let Entry::Draft(draft, record) = &alone.entry {
+                    return Ok(vec![rows::create_alone(connection, draft, record)?]);
+                }
+                return Ok(vec![alone.entry.enter(connection)?]);
+            }
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let entered = waiting
+                .iter()
+                .map(|waiting| waiting.entry.enter(&transaction))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            transaction.commit()?;
+            Ok(entered)
+        });
+        let (error, is_held) = match entered {
+            Ok(Ok(entered)) => {
+                for (waiting, entered) in waiting.into_iter().zip(entered) {
+                    let _ = waiting.tell.send(Ok(entered));
+                }
+                return;
+            }
+            Ok(Err(error)) => {
+                let is_held = is_busy(&error);
+                (shared.file.explain(error), is_held)
+            }
+            Err(error) => (error, false),
+        };
+        let (over, left): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|waiting| !is_held || waiting.since.elapsed() >= BUSY);
+        for waiting in over {
+            let _ = waiting.tell.send(Err(error.again()));
+        }
+        waiting = left;
+    }
+}
