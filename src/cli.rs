@@ -25,6 +25,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
+use crate::printable::printable;
+use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
 use crate::tools::Object;
 use crate::units::Edition;
@@ -256,8 +258,9 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
     print(&String::from_utf8(script)?)
 }
 
-/// Writes a command's result to stdout. That nobody reads it is no failure.
+/// Writes a command's result to stdout, printable. That nobody reads it is no failure.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let text = printable(text);
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
@@ -287,9 +290,14 @@ fn json_text(value: &Value) -> String {
 /// Prints a failure to stderr and gives its exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     let (message, code) = describe(error);
-    // Nothing is left to tell a failure to write to stderr to.
-    let _ = writeln!(io::stderr(), "error: {message}");
+    say(&format!("error: {message}"));
     ExitCode::from(code)
+}
+
+/// Writes a line to stderr, printable and without secrets. Nothing is left to report a failure of that to.
+fn say(text: &str) {
+    let text = secrets::without(text);
+    let _ = writeln!(io::stderr(), "{}", printable(&text));
 }
 
 /// A failure with its contexts in one line, its hint in the next, and the exit code.
@@ -335,6 +343,8 @@ fn parse_edition(text: &str) -> Result<Edition, String> {
 /// The error of a name that is none, with the nearest that exist.
 fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> Error {
     let mut near: Vec<(f64, &str)> = known
+        // Nothing near is much longer, and comparing takes as long as both texts multiplied.
+        .filter(|_| name.len() <= 100)
         .map(|other| (strsim::jaro_winkler(name, other), other))
         .filter(|(likeness, _)| *likeness > 0.75)
         .collect();

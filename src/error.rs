@@ -1,8 +1,26 @@
 //! The one error type: what was wrong, with which value, and what to do next.
 //!
-//! The program branches on [`Kind`] only; people and models read the rest.
+//! The program branches on [`Kind`] only; people and models read the rest. So every text is without
+//! secrets and of a length that can be read, whatever was sent or a server said.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::secrets;
+
+/// Characters of a value that a message repeats.
+const VALUE: usize = 80;
+/// Of a longer line only its beginning and its end are kept.
+const LINE: usize = 1_000;
+const LINE_START: usize = 600;
+const LINE_END: usize = 200;
+/// Lines of a text, and bytes after which there are no more.
+const LINES: usize = 40;
+const TEXT: usize = 12_000;
+/// Bytes of a text after which it is cut before anything else is done with it.
+const LOOKED_AT: usize = 32 << 10;
+/// Faults that are kept one by one; nobody mends more at once.
+const FAULTS: usize = 500;
 
 /// What a failure means for whoever called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,8 +106,8 @@ impl Error {
     pub(crate) fn again(&self) -> Self {
         Self {
             kind: self.kind,
-            message: match self.source.as_deref() {
-                Some(cause) if !self.message.contains(&cause.to_string()) => {
+            message: match self.source.as_deref().map(|cause| told(&cause.to_string())) {
+                Some(cause) if !self.message.contains(&cause) => {
                     format!("{}: {cause}", self.message)
                 }
                 _ => self.message.clone(),
@@ -102,7 +120,7 @@ impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: told(&message.into()),
             hint: None,
             source: None,
         }
@@ -130,7 +148,7 @@ impl Error {
 
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(told(&hint.into()));
         self
     }
 
@@ -141,6 +159,72 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+/// A text as errors show it: without secrets, and not longer than can be read.
+pub(crate) fn told(text: &str) -> String {
+    let (text, left_out) = match text.get(..text.floor_char_boundary(LOOKED_AT)) {
+        Some(start) if text.len() > LOOKED_AT => (start, text[start.len()..].chars().count()),
+        _ => (text, 0),
+    };
+    let mut text = secrets::without(text);
+    if text.len() <= LINE {
+        return text.into_owned();
+    }
+    if left_out > 0 {
+        text = format!("{text}… ({left_out} characters left out)").into();
+    }
+    let mut out = String::new();
+    let mut lines = text.lines();
+    for line in lines.by_ref().take(LINES) {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&without_middle(line));
+        if out.len() > TEXT {
+            break;
+        }
+    }
+    match lines.count() {
+        0 => {}
+        1 => out.push_str("\nand 1 more line"),
+        more => out.push_str(&format!("\nand {more} more lines")),
+    }
+    out
+}
+
+fn without_middle(line: &str) -> Cow<'_, str> {
+    let length = if line.len() > LINE {
+        line.chars().count()
+    } else {
+        0
+    };
+    if length <= LINE {
+        return Cow::Borrowed(line);
+    }
+    let at = |index: usize| {
+        line.char_indices()
+            .nth(index)
+            .map_or(line.len(), |(at, _)| at)
+    };
+    let left_out = length - LINE_START - LINE_END;
+    Cow::Owned(format!(
+        "{} … ({left_out} characters left out) … {}",
+        &line[..at(LINE_START)],
+        &line[at(length - LINE_END)..]
+    ))
+}
+
+/// A value as messages repeat it: its beginning, and how long it is.
+pub(crate) fn shortened(value: &str) -> Cow<'_, str> {
+    match value.char_indices().nth(VALUE) {
+        None => Cow::Borrowed(value),
+        Some((cut, _)) => Cow::Owned(format!(
+            "{}… ({} characters)",
+            &value[..cut],
+            value.chars().count()
+        )),
     }
 }
 
@@ -155,7 +239,13 @@ impl Faults {
     }
 
     pub(crate) fn add(&mut self, error: Error) {
-        if self.0.iter().all(|known| known.message != error.message) {
+        if self.0.len() > FAULTS || self.0.iter().any(|known| known.message == error.message) {
+            return;
+        }
+        if self.0.len() == FAULTS {
+            self.0
+                .push(Error::invalid("there are more faults of this kind"));
+        } else {
             self.0.push(error);
         }
     }
@@ -166,7 +256,7 @@ impl fmt::Display for Error {
         f.write_str(&self.message)?;
         let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
         while let Some(error) = cause {
-            let text = error.to_string();
+            let text = told(&error.to_string());
             if !text.is_empty() && !self.message.contains(&text) {
                 write!(f, ": {text}")?;
             }
@@ -184,5 +274,67 @@ impl std::error::Error for Error {
         self.source
             .as_deref()
             .map(|e| e as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_never_longer_than_can_be_read() {
+        let long = "ä".repeat(1 << 20);
+        for text in [
+            long.clone(),
+            "x y ".repeat(1 << 20),
+            "line\n".repeat(1 << 18),
+        ] {
+            let error = Error::invalid(format!("`name` is \"{text}\", which is wrong"))
+                .hint(text.clone())
+                .source(text.clone());
+            let shown = error.to_string();
+            assert!(shown.len() < 60_000, "{}", shown.len());
+            assert!(shown.starts_with("`name` is \""));
+            assert!(error.again().message.len() < 30_000);
+        }
+        let long = "ä".repeat(5_000);
+        let error = Error::invalid(format!("`name` is \"{long}\", which is wrong"));
+        assert!(
+            error.message.ends_with("which is wrong"),
+            "{}",
+            error.message
+        );
+        assert!(
+            error.message.contains("characters left out"),
+            "{}",
+            error.message
+        );
+        let lines = Error::invalid("a\n".repeat(2_000));
+        assert!(
+            lines.message.ends_with("\nand 1960 more lines"),
+            "{}",
+            lines.message
+        );
+        let short = "line\n  \nline";
+        assert_eq!(Error::invalid(short).message, short);
+    }
+
+    #[test]
+    fn message_hint_and_causes_are_without_secrets() {
+        let url = "http://me:S3CRET@h/a?key=S3CRET";
+        let error = Error::invalid(url).hint(url).source(url);
+        for text in [error.to_string(), error.again().to_string()] {
+            assert!(
+                !text.contains("S3CRET") && text.contains("http://…@h/a?…"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_shown_by_its_beginning_and_length() {
+        assert_eq!(shortened("short"), "short");
+        let shown = shortened(&"é".repeat(100)).into_owned();
+        assert_eq!(shown, format!("{}… (100 characters)", "é".repeat(80)));
     }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::args::Call;
 use crate::draft::ids::DraftId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shortened};
 
 /// The origin of drafts that the engine made; any other origin is a server's address.
 pub(crate) const ENGINE: &str = "engine";
@@ -345,7 +345,7 @@ fn beyond(draft: &DraftId, sequence: u64, calls: u64) -> Error {
 
 /// The error for a draft that the journal does not have. The nearest ids are added for callers who may know them.
 pub(crate) fn unknown(draft: &DraftId) -> Error {
-    Error::not_found(format!("there is no draft {:?}", draft.as_str()))
+    Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str())))
         .hint("make one with `create_draft`")
 }
 

@@ -4,11 +4,14 @@
 //! calls are taken in, and replies and errors given the shape that clients understand.
 
 mod prompts;
+mod request_id;
 mod resources;
 mod stdio;
 mod transport;
 
+use std::io;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,10 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::nearest;
 use crate::args::schema;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step};
 use crate::local;
 use crate::manifest::Manifest;
+use crate::regular_file::{self, Links, TEXT_BYTES};
 use crate::settings::ToolChoice;
 use crate::tools::{Caller, Object, Spec};
 use transport::{Lines, Manners};
@@ -325,7 +329,7 @@ impl ServerHandler for Server {
                 .with_cache_scope(CacheScope::Private)
                 .into()),
             Err(error) if matches!(error.kind, Kind::NotFound | Kind::InvalidArgument) => {
-                let data = serde_json::json!({ "uri": request.uri });
+                let data = serde_json::json!({ "uri": shortened(&request.uri) });
                 Err(ErrorData::resource_not_found(error.to_string(), Some(data)))
             }
             Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
@@ -357,7 +361,7 @@ impl ServerHandler for Server {
             let message = format!("the parameters of `{method}` have the wrong shape{wanted}");
             ErrorData::invalid_params(message, None)
         } else {
-            let message = format!("there is no method `{method}`");
+            let message = format!("there is no method `{}`", shortened(&method));
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
         })
     }
@@ -404,7 +408,10 @@ async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
     let Some(path) = local::find(tool).and_then(|spec| reply.get(spec.picture?)?.as_str()) else {
         return Ok(None);
     };
-    let bytes = tokio::fs::read(path).await.map_err(|error| {
+    let file = PathBuf::from(path);
+    let read = move || regular_file::read(&file, TEXT_BYTES, Links::Refuse);
+    let read = tokio::task::spawn_blocking(read).await;
+    let bytes = read.map_err(io::Error::other).flatten().map_err(|error| {
         Error::internal(format!("{path} was written, but cannot be read")).source(error)
     })?;
     let data = BASE64_STANDARD.encode(bytes);
@@ -419,6 +426,7 @@ fn failure(error: &Error) -> CallToolResult {
 fn unknown_tool(name: &str) -> ErrorData {
     let near = nearest(name, local::all().map(|spec| spec.name))
         .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let name = shortened(name);
     ErrorData::invalid_params(format!("there is no tool `{name}`{near}"), None)
 }
 

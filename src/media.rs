@@ -5,6 +5,7 @@
 //! Reading the formats is left to `probe`, the transport to `http`, what may be read to the [`Caller`].
 
 mod fetch;
+pub(crate) mod ffmpeg;
 mod flight;
 mod http;
 mod limits;

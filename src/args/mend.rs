@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use super::position::Position;
 use super::schema::whole;
 use crate::args::Object;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 
 mod size;
 #[cfg(test)]
@@ -51,7 +51,7 @@ pub(crate) fn mend(
         tool,
         comfort,
         renamed: Vec::new(),
-        faults: Vec::new(),
+        faults: Faults::default(),
     };
     // Absent is said in several ways.
     arguments.retain(|_, value| !value.is_null());
@@ -60,17 +60,63 @@ pub(crate) fn mend(
     }
     mending.names(schema, arguments);
     if comfort.contains(&Comfort::Size) {
-        mending.faults.extend(size::mend(arguments));
+        for fault in size::mend(arguments) {
+            mending.faults.push(fault);
+        }
     }
     if comfort.contains(&Comfort::Position) {
         mending.position(arguments);
     }
     mending.object(schema, arguments, "");
-    if mending.faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::invalid(mending.faults.join("\n")))
+    mending.faults.into_result()
+}
+
+/// Faults that are listed one by one; the others are counted.
+const LISTED: usize = 20;
+
+#[derive(Default)]
+struct Faults {
+    listed: Vec<String>,
+    more: usize,
+}
+
+impl Faults {
+    fn push(&mut self, fault: String) {
+        self.add(|| fault);
     }
+
+    /// Adds a fault, whose text is made only if it is listed.
+    fn add(&mut self, fault: impl FnOnce() -> String) {
+        if self.listed.len() < LISTED {
+            self.listed.push(fault());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_result(self) -> Result<()> {
+        if self.listed.is_empty() {
+            return Ok(());
+        }
+        let mut text = self.listed.join("\n");
+        if self.more > 0 {
+            text.push_str(&format!("\nand {} more faults", grouped(self.more)));
+        }
+        Err(Error::invalid(text))
+    }
+}
+
+/// `19,980`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 struct Mending<'a> {
@@ -78,7 +124,7 @@ struct Mending<'a> {
     comfort: &'a [Comfort],
     /// The arguments that came by another name, so that faults speak of what was sent.
     renamed: Vec<(&'static str, &'static str)>,
-    faults: Vec<String>,
+    faults: Faults,
 }
 
 impl Mending<'_> {
@@ -198,7 +244,9 @@ impl Mending<'_> {
             Value::Object(_) => "a box",
             _ => "a word",
         };
-        self.faults.extend(fault);
+        if let Some(fault) = fault {
+            self.faults.push(fault);
+        }
         for name in ["transform_x", "transform_y"] {
             if arguments.contains_key(name) {
                 self.faults.push(format!(
@@ -235,8 +283,9 @@ impl Mending<'_> {
                     }
                 }
                 _ if closed => {
-                    let fault = self.unknown(name, properties, path);
-                    self.faults.push(fault);
+                    let (tool, comfort) = (self.tool, self.comfort);
+                    self.faults
+                        .add(|| unknown(tool, comfort, name, properties, path));
                 }
                 _ => {}
             }
@@ -272,38 +321,6 @@ impl Mending<'_> {
             .iter()
             .find(|(_, own)| *own == name)
             .map_or(name, |(alias, _)| alias)
-    }
-
-    fn unknown(&self, name: &str, properties: &Object, path: &str) -> String {
-        let comfort = if path.is_empty() { self.comfort } else { &[] };
-        let own = properties.keys().map(|own| (own.as_str(), own.as_str()));
-        let others = comfort.iter().flat_map(|comfort| {
-            let alias = match *comfort {
-                Comfort::Alias(alias, own) => Some((alias, own)),
-                _ => None,
-            };
-            comfort
-                .names()
-                .iter()
-                .map(|name| (*name, *name))
-                .chain(alias)
-        });
-        let names: Vec<(&str, &str)> = own.chain(others).collect();
-        let whose = if path.is_empty() {
-            format!("`{}` has no such argument", self.tool)
-        } else {
-            "there is no such field".into()
-        };
-        let near = nearest(name, names.iter().map(|(name, _)| *name))
-            .and_then(|near| names.iter().find(|(name, _)| *name == near));
-        match near {
-            Some((_, own)) => format!("`{path}{name}`: {whose}; did you mean `{own}`?"),
-            None if properties.is_empty() => format!("`{path}{name}`: {whose}; it takes none"),
-            None => format!(
-                "`{path}{name}`: {whose}; there are {}",
-                listed(properties.keys().map(String::as_str), '`')
-            ),
-        }
     }
 
     /// Mends a value and checks it against the schema of its place.
@@ -438,6 +455,40 @@ impl Mending<'_> {
     }
 }
 
+/// What is wrong with an argument of that name, which there is not.
+fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, path: &str) -> String {
+    let comfort = if path.is_empty() { comfort } else { &[] };
+    let own = properties.keys().map(|own| (own.as_str(), own.as_str()));
+    let others = comfort.iter().flat_map(|comfort| {
+        let alias = match *comfort {
+            Comfort::Alias(alias, own) => Some((alias, own)),
+            _ => None,
+        };
+        comfort
+            .names()
+            .iter()
+            .map(|name| (*name, *name))
+            .chain(alias)
+    });
+    let names: Vec<(&str, &str)> = own.chain(others).collect();
+    let whose = if path.is_empty() {
+        format!("`{tool}` has no such argument")
+    } else {
+        "there is no such field".into()
+    };
+    let near = nearest(name, names.iter().map(|(name, _)| *name))
+        .and_then(|near| names.iter().find(|(name, _)| *name == near));
+    let name = shortened(name);
+    match near {
+        Some((_, own)) => format!("`{path}{name}`: {whose}; did you mean `{own}`?"),
+        None if properties.is_empty() => format!("`{path}{name}`: {whose}; it takes none"),
+        None => format!(
+            "`{path}{name}`: {whose}; there are {}",
+            listed(properties.keys().map(String::as_str), '`')
+        ),
+    }
+}
+
 fn property<'s>(schema: &'s Object, name: &str) -> Option<&'s Value> {
     schema.get("properties")?.get(name)
 }
@@ -526,13 +577,15 @@ fn range(schema: &Object) -> Option<String> {
     }
 }
 
-/// A value as it was sent, cut when long.
+/// A value as it was sent, shortened when long.
 fn shown(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
+    match value {
+        // Not all of a long text is written out as JSON to show its beginning.
+        Value::String(text) if text.len() > 400 => {
+            let start = shortened(text);
+            format!("{start:?}")
+        }
+        other => shortened(&other.to_string()).into_owned(),
     }
 }
 
@@ -565,6 +618,11 @@ fn timestamp(seconds: f64) -> String {
 
 /// The name that was probably meant, if any is near.
 pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    // Comparing takes as long as both texts multiplied, and nothing near is much longer.
+    const LONGEST: usize = 100;
+    if name.len() > LONGEST {
+        return None;
+    }
     let wanted = name.to_lowercase().replace(['-', ' '], "_");
     let words: Vec<&str> = wanted.split('_').collect();
     names
@@ -726,6 +784,47 @@ mod tests {
 `start_time` is 11, which is not within 0 to 10
 `text` is missing: The words to show";
         assert_eq!(error.message, expected);
+    }
+
+    #[test]
+    fn of_many_faults_the_first_are_listed_and_the_others_counted() {
+        let arguments: Object = (0..20_000)
+            .map(|number| (format!("unknown_{number}"), json!(1)))
+            .chain([("text".to_owned(), json!("a"))])
+            .collect();
+        let error = mended(Value::Object(arguments)).expect_err("faults");
+        assert_eq!(error.message.lines().count(), LISTED + 1);
+        assert!(
+            error.message.ends_with("\nand 19,980 more faults"),
+            "{error}"
+        );
+        let levels = vec![json!("x"); 50_000];
+        let error = mended(json!({ "text": "a", "levels": levels })).expect_err("faults");
+        assert!(error.message.len() < 8_000, "{}", error.message.len());
+    }
+
+    #[test]
+    fn long_names_and_values_are_shortened() {
+        let long = "é".repeat(1 << 20);
+        for arguments in [
+            json!({ "text": "a", &long: 1 }),
+            json!({ "text": "a", "shape": long }),
+            json!({ "text": "a", "start": long }),
+            json!({ "text": "a", "vertical": long }),
+            json!({ "text": "a", "style": long }),
+            json!({ "text": "a", "style": { &long: 1 } }),
+            json!({ "text": "a", "position": long }),
+            json!({ "text": "a", "resolution": long }),
+            json!({ "text": "a", "levels": { "a": [long] } }),
+            json!({ "text": "a", "words": long }),
+        ] {
+            let error = mended(arguments).expect_err("a fault");
+            assert!(error.message.len() < 1_500, "{}", error.message);
+            assert!(
+                error.message.contains("1048576 characters") || error.message.contains("(10485"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::Journal;
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
+use crate::secrets;
 use crate::settings::{BackendChoice, Settings};
 
 /// Who carries a call out, and why that one.
@@ -23,6 +24,8 @@ pub(crate) struct Choice {
 pub(crate) struct Servers {
     /// Where a server is looked for, in this order.
     pub addresses: Vec<String>,
+    /// The addresses with the users and queries that some were given with: only requests carry these.
+    given: HashMap<String, String>,
     named: bool,
     manifest: Arc<Manifest>,
     media: MediaStore,
@@ -33,17 +36,24 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) fn new(settings: &Settings, manifest: &Arc<Manifest>, media: &MediaStore) -> Self {
-        let named = settings.api_url.as_deref();
-        let addresses = if let Some(url) = named {
-            vec![url.to_owned()]
-        } else {
-            let urls = manifest.api.base_urls.iter();
-            urls.map(|url| url.trim_end_matches('/').to_owned())
-                .collect()
+        let urls = match &settings.api_url {
+            Some(url) => std::slice::from_ref(url),
+            None => &manifest.api.base_urls,
         };
+        let named_by = |url: &str| secrets::address(url).trim_end_matches('/').to_owned();
+        for url in urls.iter().filter_map(|url| reqwest::Url::parse(url).ok()) {
+            secrets::know(url.password().unwrap_or_default());
+            for (_, value) in url.query_pairs() {
+                secrets::know(&value);
+            }
+        }
         Self {
-            addresses,
-            named: named.is_some(),
+            addresses: urls.iter().map(|url| named_by(url)).collect(),
+            given: urls
+                .iter()
+                .map(|url| (named_by(url), url.clone()))
+                .collect(),
+            named: settings.api_url.is_some(),
             manifest: Arc::clone(manifest),
             media: media.clone(),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
@@ -62,7 +72,9 @@ impl Servers {
         }
         let (manifest, media) = (Arc::clone(&self.manifest), self.media.clone());
         let data_dir = self.data_dir.clone();
-        let remote = Arc::new(Remote::new(address.to_owned(), manifest, media, data_dir));
+        let given = self.given.get(address).map_or(address, String::as_str);
+        let remote = Remote::new(address.to_owned(), given, manifest, media, data_dir);
+        let remote = Arc::new(remote);
         by_address.insert(address.to_owned(), Arc::clone(&remote));
         remote
     }

@@ -25,6 +25,8 @@ use crate::tools::{Object, Request};
 pub(crate) struct Remote {
     /// Its address, without a slash at the end: the origin of its drafts in the journal.
     pub base: String,
+    /// Where requests go: the address with the user and the query that it was given with.
+    target: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: MediaStore,
     /// Where files are kept as they were before they were mended.
@@ -52,12 +54,14 @@ pub(super) struct Ask<'a> {
 impl Remote {
     pub(crate) fn new(
         base: String,
+        target: &str,
         manifest: Arc<Manifest>,
         media: MediaStore,
         data_dir: Option<PathBuf>,
     ) -> Self {
         Self {
             base,
+            target: target.to_owned(),
             data_dir,
             connections: Semaphore::new(manifest.api.connections),
             manifest,
@@ -296,7 +300,7 @@ impl Remote {
             body,
         };
         let work = async {
-            let sent = self.wire.send(&self.base, api, message, limit).await;
+            let sent = self.wire.send(&self.target, api, message, limit).await;
             let reply = sent.map_err(|why| not_answered(&place, why, limit))?;
             let headers = &reply.head.headers;
             let retry_after = headers

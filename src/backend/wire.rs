@@ -95,12 +95,19 @@ impl Way {
     fn new(base: &str, api: &Api) -> Result<Self> {
         let wrong = |error: String| Error::invalid(format!("`{base}` is no address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
-        if is_loopback(base) && url.scheme() == "http" {
+        let is_plain =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        let is_here = is_loopback(base);
+        if is_here && url.scheme() == "http" && is_plain {
             return Near::new(&url, api).map(Self::Near).map_err(wrong);
         }
         // Whoever comes first installs it; it is the same one everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder();
+        if is_here {
+            client = client.no_proxy();
+        }
+        let client = client
             .user_agent(AGENT)
             .connect_timeout(manifest::seconds(api.connect_timeout_s))
             .pool_max_idle_per_host(api.connections)

@@ -1,6 +1,6 @@
 //! `serve`: MCP on stdin and stdout, the default command.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::monitor::Monitor;
 use super::names::Names;
+use crate::cli;
 use crate::exec::App;
 use crate::mcp;
 use crate::settings::ToolChoice;
@@ -48,7 +49,7 @@ impl Serve {
                 |_| "capcut-mcp".to_owned(),
                 |path| path.display().to_string(),
             );
-            writeln!(io::stderr(), "{}", by_hand(&command))?;
+            cli::say(&by_hand(&command));
         }
         self.monitor.listen(&app, &self.names).await?;
         let tools = app.settings.tools;

@@ -1,6 +1,6 @@
 //! What the shell shows while it works: a bar on a terminal; elsewhere lines, events or nothing.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli;
 use crate::exec::{Progress, Step};
+use crate::printable::printable;
 use crate::progress::Pace;
 
 /// How often lines tell of what is not done yet.
@@ -55,7 +56,7 @@ impl Shown {
             (Some(bar), _) => show(bar, &step),
             (None, Without::Events) => event(&as_event(&step)),
             (None, Without::Lines) if step.done.fract() == 0.0 || pace.is_due() => {
-                say(&match step.total {
+                cli::say(&match step.total {
                     Some(total) => format!("[{}/{total}] {}", step.done.floor(), step.message),
                     None => step.message,
                 });
@@ -83,7 +84,7 @@ impl Shown {
                 },
             ),
             (None, Without::Events) => event(&as_event()),
-            (None, Without::Lines) => say(&format!("[{done}/{total}] {told}")),
+            (None, Without::Lines) => cli::say(&format!("[{done}/{total}] {told}")),
             (None, Without::Nothing) => {}
         }
     }
@@ -101,7 +102,7 @@ fn show(bar: &ProgressBar, step: &Step) {
         bar.set_length((total * 1000.0) as u64);
     }
     bar.set_position((step.done * 1000.0) as u64);
-    bar.set_message(step.message.clone());
+    bar.set_message(printable(&step.message).into_owned());
 }
 
 fn as_event(step: &Step) -> Value {
@@ -118,9 +119,4 @@ fn as_event(step: &Step) -> Value {
 /// Events are extra: a stdout that is closed is told when the result is printed.
 fn event(event: &Value) {
     let _ = cli::print(&event.to_string());
-}
-
-fn say(text: &str) {
-    // Progress that nobody reads is no failure.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

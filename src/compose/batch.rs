@@ -22,6 +22,7 @@ use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
+use crate::regular_file::{self, Links};
 
 /// What is to be done with each failed draft, and how many are made at once.
 #[derive(Clone, Debug)]
@@ -130,28 +131,9 @@ impl Log {
         let failed = |e| {
             Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
         };
-        // A pipe would block, and what a link leads to is not meant.
-        if let Ok(found) = std::fs::symlink_metadata(path)
-            && !found.is_file()
-        {
-            let what = if found.is_symlink() {
-                "a symbolic link"
-            } else if found.is_dir() {
-                "a folder"
-            } else {
-                "not a regular file"
-            };
-            return Err(
-                Error::invalid(format!("the report {} is {what}", path.display()))
-                    .hint("name a file that a batch wrote, or one that does not exist yet"),
-            );
-        }
-        let mut file = File::options()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = regular_file::append(path, Links::Refuse).map_err(|error| {
+            failed(error).hint("name a file that a batch wrote, or one that does not exist yet")
+        })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -23,6 +23,7 @@ use crate::engine::profile::{AppOs, Profile, edition_of};
 use crate::engine::registry::{self, Entry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
 use crate::error::{Error, Kind, Result};
+use crate::regular_file;
 use crate::units::{Edition, Micros};
 use timelines::Written;
 
@@ -143,7 +144,13 @@ impl Work {
         };
         self.rename(&mut patient)?;
         let mut value: Value = serde_json::from_slice(file.json()).map_err(|error| {
-            Error::internal(format!("`{}` could be read a moment ago", file.name)).source(error)
+            // Reading for the checks passes over what is not needed, such as half of a surrogate pair.
+            Error::conflict(format!(
+                "`{}` cannot be mended: something in it would be lost when it is written again",
+                file.name
+            ))
+            .source(error)
+            .hint("nothing was changed: save the draft again in the app, or correct that place by hand")
         })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
         let bin = meta::mend(&patient, &mut meta, draft.end());
@@ -361,7 +368,8 @@ impl Backup {
         self.kept.push(name.to_owned());
         if from.is_file() {
             let to = self.folder.join(name);
-            fs::create_dir_all(to.parent().unwrap_or(&self.folder))
+            regular_file::create_own_folder(&self.folder)
+                .and_then(|()| fs::create_dir_all(to.parent().unwrap_or(&self.folder)))
                 .and_then(|()| fs::copy(from, &to))
                 .map_err(|error| unwritable(&to, error))?;
         }
@@ -380,7 +388,8 @@ impl Backup {
             "draft": self.draft, "files": self.kept, "renamed": self.renamed,
             "to_go_back": "rename the files back, and copy the others into the draft's folder",
         });
-        fs::create_dir_all(&self.folder).map_err(|error| unwritable(&self.folder, error))?;
+        regular_file::create_own_folder(&self.folder)
+            .map_err(|error| unwritable(&self.folder, error))?;
         self.made = true;
         registry::write(&to, told.to_string().as_bytes())
     }

@@ -79,9 +79,10 @@ impl Number {
         self.get().copied()
     }
 
-    /// As a whole number, 0 where there is none.
+    /// As a whole number, 0 where there is none. Sums of some hundred such numbers are numbers still.
     pub(crate) fn whole(&self) -> i64 {
-        self.value().unwrap_or_default() as i64
+        const MOST: f64 = 1e16;
+        self.value().unwrap_or_default().clamp(-MOST, MOST) as i64
     }
 }
 

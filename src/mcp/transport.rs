@@ -18,8 +18,10 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::bytes::BytesMut;
+use tokio_util::bytes::{Buf, BytesMut};
 use tokio_util::sync::CancellationToken;
+
+use super::request_id::IdFinder;
 
 type Incoming = RxJsonRpcMessage<RoleServer>;
 type Outgoing = TxJsonRpcMessage<RoleServer>;
@@ -32,7 +34,7 @@ const KEPT_BUFFER: usize = 64 << 10;
 pub(super) struct Manners {
     /// Requests that may be under way; beyond it, nothing more is read.
     pub in_flight: usize,
-    /// A longer line is skipped; no call comes near it.
+    /// A longer line is refused; no call comes near it.
     pub longest_line: usize,
     /// How long the answers under way are awaited after the end of input.
     pub grace: Duration,
@@ -44,8 +46,8 @@ pub(super) struct Lines<R, W> {
     buffer: BytesMut,
     /// How much of the buffer was searched for a line's end.
     searched: usize,
-    /// Within a line that is too long.
-    skipping: bool,
+    /// Within a line that is too long, of which only the id is looked for.
+    skipped: Option<IdFinder>,
     ended: bool,
     /// When to stop waiting for answers after the end of input.
     deadline: Option<Instant>,
@@ -80,7 +82,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             read,
             buffer: BytesMut::new(),
             searched: 0,
-            skipping: false,
+            skipped: None,
             ended: false,
             deadline: None,
             started: false,
@@ -135,39 +137,46 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     }
 
     /// The next line in the buffer, without its end; the last one needs none.
-    fn next_line(&mut self) -> Option<BytesMut> {
-        loop {
-            let end = self.buffer[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| self.searched + at);
-            let Some(end) = end else {
-                if self.ended {
-                    self.searched = 0;
-                    let rest = std::mem::take(&mut self.buffer);
-                    return (!rest.is_empty() && !self.skipping).then_some(rest);
-                }
-                self.searched = self.buffer.len();
-                let longest = self.manners.longest_line;
-                if self.buffer.len() > longest {
-                    tracing::warn!("a line of more than {longest} bytes is skipped");
-                    self.skipping = true;
-                }
-                if self.skipping {
-                    self.buffer = BytesMut::new();
-                    self.searched = 0;
-                }
-                return None;
-            };
-            let mut line = self.buffer.split_to(end + 1);
-            self.searched = 0;
-            if std::mem::take(&mut self.skipping) || end > self.manners.longest_line {
-                continue;
+    fn next_line(&mut self) -> Option<Line> {
+        let newline = self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map(|at| self.searched + at);
+        let longest = self.manners.longest_line;
+        let Some(end) = newline.or_else(|| self.ended.then_some(self.buffer.len())) else {
+            self.searched = self.buffer.len();
+            if self.skipped.is_some() || self.buffer.len() > longest {
+                self.skip(self.buffer.len());
             }
-            line.truncate(end);
+            return None;
+        };
+        self.searched = 0;
+        let line = if self.skipped.is_some() || end > longest {
+            self.skip(end);
+            Line::TooLong(self.skipped.take().and_then(IdFinder::found))
+        } else {
+            Line::Whole(self.buffer.split_to(end))
+        };
+        if newline.is_some() {
+            self.buffer.advance(1);
             return Some(line);
         }
+        let is_nothing = matches!(&line, Line::Whole(line) if line.is_empty());
+        (!is_nothing).then_some(line)
     }
+
+    /// Drops the first `count` bytes of the buffer, which belong to a line that is too long.
+    fn skip(&mut self, count: usize) {
+        let piece = self.buffer.split_to(count);
+        self.skipped.get_or_insert_default().read(&piece);
+        self.searched = 0;
+    }
+}
+
+/// A line of input.
+enum Line {
+    Whole(BytesMut),
+    TooLong(Option<RequestId>),
 }
 
 impl<W> Out<W> {
@@ -282,18 +291,19 @@ where
                 answered.await;
             }
             if let Some(line) = self.next_line() {
-                match read(&line) {
+                let read = match line {
+                    Line::Whole(line) => read(&line),
+                    Line::TooLong(id) => Read::Refused(id, too_long(self.manners.longest_line)),
+                };
+                match read {
                     Read::Message(message) => {
                         if let Some(message) = self.accept(*message) {
                             return Some(message);
                         }
                     }
                     Read::Nothing => {}
-                    Read::Malformed(id) => {
-                        let error = ErrorData::invalid_request(
-                            "this is no JSON-RPC 2.0 request of MCP",
-                            None,
-                        );
+                    Read::Refused(id, error) => {
+                        tracing::debug!("a message is refused: {}", error.message);
                         let _ = self.out.queue(&Outgoing::error(error, id));
                     }
                 }
@@ -352,10 +362,11 @@ impl<R, W> Lines<R, W> {
 
 enum Read {
     Message(Box<Incoming>),
-    /// Not JSON, or a notification that nobody here knows.
+    /// An empty line, or a notification that is not known here.
     Nothing,
-    /// JSON, but no message; with the id when there is one.
-    Malformed(Option<RequestId>),
+    /// No message; with the id where there is one. Without it the answer has none, as MCP's schema
+    /// wants it, where JSON-RPC has `null`.
+    Refused(Option<RequestId>, ErrorData),
 }
 
 /// A tool call, which nearly every line is, read without trying all other messages first.
@@ -396,22 +407,38 @@ fn read(line: &[u8]) -> Read {
         let request = ClientRequest::CallToolRequest(request);
         return Read::Message(Box::new(JsonRpcMessage::request(request, call.id)));
     }
-    match serde_json::from_slice::<Incoming>(line) {
-        Ok(message) => Read::Message(Box::new(message)),
-        Err(error) if error.is_data() => match serde_json::from_slice::<Value>(line) {
-            Ok(Value::Object(members)) => match members.get("id") {
-                // Notifications get no answer, whatever they are.
-                None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
-                id => Read::Malformed(id.and_then(|id| serde_json::from_value(id.clone()).ok())),
-            },
-            Ok(_) => Read::Malformed(None),
-            Err(_) => Read::Nothing,
-        },
-        Err(error) => {
-            tracing::debug!("a line that is not JSON is ignored: {error}");
-            Read::Nothing
-        }
+    if let Ok(message) = serde_json::from_slice::<Incoming>(line) {
+        return Read::Message(Box::new(message));
     }
+    match serde_json::from_slice::<Value>(line) {
+        Ok(Value::Object(members)) => match members.get("id") {
+            // Notifications get no answer, whatever they are.
+            None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
+            id => {
+                let id = id.and_then(|id| serde_json::from_value(id.clone()).ok());
+                Read::Refused(id, invalid("it is not a JSON-RPC 2.0 request of MCP"))
+            }
+        },
+        Ok(Value::Array(_)) => Read::Refused(
+            None,
+            invalid("batches are not supported: send each message on a line of its own"),
+        ),
+        Ok(_) => Read::Refused(None, invalid("it is not a JSON object")),
+        Err(error) => Read::Refused(
+            IdFinder::of(line),
+            ErrorData::parse_error(format!("the message is not valid JSON: {error}"), None),
+        ),
+    }
+}
+
+fn invalid(why: &str) -> ErrorData {
+    ErrorData::invalid_request(format!("the message is invalid: {why}"), None)
+}
+
+fn too_long(most: usize) -> ErrorData {
+    invalid(&format!(
+        "it is longer than {most} bytes (`limits.message_bytes`): send less text at once, or the path of a file"
+    ))
 }
 
 #[cfg(test)]
@@ -595,35 +622,113 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_message_is_refused_or_ignored_and_the_rest_goes_on() {
-        let long = format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"{}\"}}\n",
-            "x".repeat(MANNERS.longest_line)
-        );
+    async fn what_is_not_a_message_is_refused_and_the_rest_goes_on() {
+        const INVALID: i64 = -32600;
+        const NOT_JSON: i64 = -32700;
+        let long = "x".repeat(MANNERS.longest_line + 1);
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let text = |text: &str| {
+            format!(
+                r#"{{"method":"tools/call","params":{{"name":"1","arguments":{{"a":{text}}}}},"jsonrpc":"2.0","id":7}}"#
+            )
+        };
+        for (line, code, id) in [
+            (b"nonsense".to_vec(), NOT_JSON, json!(null)),
+            (b"{\"a\":".to_vec(), NOT_JSON, json!(null)),
+            (b"\0".to_vec(), NOT_JSON, json!(null)),
+            (text(r#""\ud83d""#).into(), NOT_JSON, json!(7)),
+            (text(r#""\ude00 ""#).into(), NOT_JSON, json!(7)),
+            (text("1e400").into(), NOT_JSON, json!(7)),
+            (text("NaN").into(), NOT_JSON, json!(7)),
+            (text("-Infinity").into(), NOT_JSON, json!(7)),
+            (text("\"a\tb\"").into(), NOT_JSON, json!(7)),
+            (text("\"a\u{1b}b\"").into(), NOT_JSON, json!(7)),
+            (text(&deep).into(), NOT_JSON, json!(7)),
+            (text("'a'").into(), NOT_JSON, json!(7)),
+            (
+                b"{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"\xff\xfe\"}".to_vec(),
+                NOT_JSON,
+                json!("x"),
+            ),
+            (
+                br#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"na"#.to_vec(),
+                NOT_JSON,
+                json!(6),
+            ),
+            (
+                format!("{} {}", call(1, 1).trim_end(), call(2, 1).trim_end()).into(),
+                NOT_JSON,
+                json!(1),
+            ),
+            (
+                format!(r#"{{"id":9,"method":"{long}"}}"#).into(),
+                INVALID,
+                json!(9),
+            ),
+            (
+                format!(r#"{{"method":"{long}","id":9}}"#).into(),
+                INVALID,
+                json!(9),
+            ),
+            (long.clone().into(), INVALID, json!(null)),
+            (b"[]".to_vec(), INVALID, json!(null)),
+            (
+                format!("[{}]", call(1, 1).trim_end()).into(),
+                INVALID,
+                json!(null),
+            ),
+            (b"17".to_vec(), INVALID, json!(null)),
+            (b"{}".to_vec(), INVALID, json!(null)),
+            (b"{\"id\":3}".to_vec(), INVALID, json!(3)),
+            (
+                br#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#.to_vec(),
+                INVALID,
+                json!(null),
+            ),
+            (
+                br#"{"jsonrpc":"1.0","id":4,"method":"tools/call","params":{"name":"1"}}"#.to_vec(),
+                INVALID,
+                json!(4),
+            ),
+        ] {
+            let shown = String::from_utf8_lossy(&line[..line.len().min(90)]).into_owned();
+            let refusal = |answers: &[Value]| {
+                let errors: Vec<_> = answers.iter().filter(|a| !a["error"].is_null()).collect();
+                assert_eq!(errors.len(), 1, "{shown}: {answers:?}");
+                assert_eq!(errors[0]["error"]["code"], code, "{shown}: {}", errors[0]);
+                assert_eq!(errors[0]["id"], id, "{shown}: {}", errors[0]);
+                assert_eq!(errors[0]["jsonrpc"], "2.0");
+            };
+            // Before the greeting, between calls, and as the last line without an end.
+            let greeting = initialize();
+            let input = [
+                &line[..],
+                b"\r\n",
+                greeting.as_bytes(),
+                call(5, 1).as_bytes(),
+            ]
+            .concat();
+            let answers = talk(Waiter::default(), input).await;
+            assert!(ids(&answers).contains(&json!(5)), "{shown}");
+            refusal(&answers);
+            let input = [greeting.as_bytes(), &line].concat();
+            refusal(&talk(Waiter::default(), input).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_wants_no_answer_gets_none() {
         let input = [
             initialize().as_str(),
-            "nonsense\n{\"a\":\n\u{0}\n[1,2]\n{\"id\":3}\n",
-            "{\"jsonrpc\":\"1.0\",\"id\":4,\"method\":\"tools/call\",\"params\":{\"name\":\"1\"}}\n",
             "{\"jsonrpc\":\"2.0\",\"method\":\"nobody/knows\"}\n",
-            "{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n",
-            &long,
+            "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":{}}}\n",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":[1]}\n",
+            "{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n\n \t \n",
             &call(5, 1),
         ]
         .concat();
-        let mut answers = talk(Waiter::default(), input).await;
-        answers.sort_by_key(|answer| answer["id"].to_string());
-        assert_eq!(
-            ids(&answers),
-            [json!("start"), json!(3), json!(4), json!(5), Value::Null]
-        );
-        for answer in &answers {
-            let refused = matches!(answer["id"].as_i64(), Some(3 | 4)) || answer["id"].is_null();
-            assert_eq!(
-                answer["error"]["code"] == json!(-32600),
-                refused,
-                "{answer}"
-            );
-        }
+        let answers = talk(Waiter::default(), input).await;
+        assert_eq!(ids(&answers), [json!("start"), json!(5)]);
     }
 
     #[tokio::test(start_paused = true)]

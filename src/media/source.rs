@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 
 use crate::error::{Error, Result};
+use crate::secrets;
 
 /// A usable source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,9 @@ pub(super) enum Source {
     Http(Url),
     File(PathBuf),
 }
+
+/// Bytes of a web address: signed ones have some thousand.
+const LONGEST: usize = 16 << 10;
 
 impl Source {
     pub(crate) fn parse(source: &str) -> Result<Self> {
@@ -51,6 +55,13 @@ impl Source {
 }
 
 fn http(text: &str) -> Result<Source> {
+    if text.len() > LONGEST {
+        return Err(Error::invalid(format!(
+            "{} is {} bytes long, which no server takes (at most {LONGEST})",
+            shown(text),
+            text.len()
+        )));
+    }
     // Parsing encodes spaces and what is not ASCII as browsers do.
     let url = Url::parse(text).map_err(|error| {
         Error::invalid(format!("{} is not a usable address", shown(text))).source(error)
@@ -117,20 +128,11 @@ fn scheme(text: &str) -> Option<String> {
 /// A source as messages and logs name it: an address without query, fragment and user, and not
 /// longer than can be read.
 pub(crate) fn shown(source: &str) -> String {
-    let mut text = source.trim().to_owned();
-    if let Some(scheme) = scheme(&text)
-        && scheme != "file"
-    {
-        if let Some(end) = text.find(['?', '#']) {
-            text.truncate(end);
-        }
-        if let Some(start) = text.find("://").map(|at| at + 3) {
-            let end = text[start..].find('/').map_or(text.len(), |at| start + at);
-            if let Some(user) = text[start..end].rfind('@') {
-                text.replace_range(start..=start + user, "");
-            }
-        }
-    }
+    let text = source.trim();
+    let mut text = match scheme(text).as_deref() {
+        Some("file") | None => secrets::without(text).into_owned(),
+        Some(_) => secrets::address(text),
+    };
     if text.chars().count() > 300 {
         text = text.chars().take(300).chain("…".chars()).collect();
     }

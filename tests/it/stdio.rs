@@ -499,6 +499,65 @@ fn a_cancelled_call_lets_go_of_the_api_and_gets_no_answer() {
     });
 }
 
+#[test]
+fn a_line_that_cannot_be_read_is_answered_in_both_eras() {
+    let home = Home::new();
+    let long = "x".repeat(17 << 20);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let values = [
+        r#""\ud83d""#,
+        "1e400",
+        "NaN",
+        "\"a\tb\"",
+        &deep,
+        &format!("\"{long}\""),
+    ];
+    let modern = Client::modern(json!({})).to_string();
+    for (first, params) in [
+        (Some("2025-11-25"), "{}"),
+        (Some("2024-11-05"), "{}"),
+        (None, modern.as_str()),
+    ] {
+        over_each_stream(&home, EMBEDDED, |mut client| {
+            if let Some(version) = first {
+                client.initialize(version);
+            }
+            for (number, value) in values.iter().enumerate() {
+                let id = format!("bad {number}");
+                let line = format!(
+                    r#"{{"params":{{"name":"create_draft","arguments":{{"name":{value}}},"_meta":{params}}},"method":"tools/call","jsonrpc":"2.0","id":"{id}"}}"#
+                );
+                client.write(line.as_bytes()).expect("the server reads");
+                client.write(b"\n").expect("the server reads");
+                let answer = client.message().expect("an answer");
+                assert_eq!(answer["id"], id, "{answer}");
+                let code = answer["error"]["code"].as_i64();
+                assert!(matches!(code, Some(-32700 | -32600)), "{answer}");
+            }
+            client
+                .write(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}\n{\"cut\n")
+                .expect("the server reads");
+            let answer = client.message().expect("an answer");
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&json!(1), &json!(-32700))
+            );
+            let answer = client.message().expect("an answer");
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&Value::Null, &json!(-32700))
+            );
+            let params = serde_json::from_str::<Value>(params).expect("JSON");
+            let list = client.request("tools/list", params);
+            assert!(
+                list["result"]["tools"].is_array(),
+                "the server goes on: {list}"
+            );
+            assert_eq!(client.end(), 0);
+        });
+    }
+}
+
 /// A small generator of the same sequence everywhere.
 struct Dice(u64);
 

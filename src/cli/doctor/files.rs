@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::regular_file::{self, Links, SMALL_BYTES};
+
 pub(super) trait Files {
     fn is_file(&self, path: &Path) -> bool;
     fn is_folder(&self, path: &Path) -> bool;
@@ -37,7 +39,8 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> Option<String> {
-        std::fs::read_to_string(path).ok()
+        let bytes = regular_file::read(path, SMALL_BYTES, Links::Follow).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     fn writable(&self, path: &Path) -> Result<(), String> {

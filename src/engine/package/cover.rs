@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +12,8 @@ use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use serde_json::Value;
 
 use crate::draft::finished::{Content, Needed, list, range};
+use crate::media::ffmpeg;
+use crate::regular_file::{self, SMALL_BYTES};
 use crate::units::Micros;
 
 pub(crate) const FILE: &str = "draft_cover.jpg";
@@ -159,11 +160,9 @@ fn picture(file: &Path) -> Option<DynamicImage> {
 /// A frame of a video as a cover, [`fitted`] by `ffmpeg`, where that is installed.
 fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     let (width, height) = scaled(size);
-    let mut child = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-threads", "1", "-ss"])
-        .arg(format!("{:.3}", at.seconds()))
-        .arg("-i")
-        .arg(file)
+    let start = format!("{:.3}", at.seconds());
+    let options = ["-v", "error", "-nostdin", "-threads", "1", "-ss", &start];
+    let mut child = ffmpeg::reading("ffmpeg", &options, file)
         .args(["-an", "-sn", "-dn", "-frames:v", "1", "-vf"])
         .arg(format!(
             // Padded as RGB: sides of any length, which those of halved colours cannot have.
@@ -171,17 +170,12 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
              pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black,setsar=1,format=yuvj420p"
         ))
         .args(["-c:v", "mjpeg", "-q:v", "3", "-f", "image2pipe", "pipe:1"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .ok()?;
     let mut out = child.stdout.take()?;
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let read = std::io::Read::read_to_end(&mut out, &mut bytes);
-        let _ = send.send(read.map(|_| bytes));
+        let _ = send.send(regular_file::read_all(&mut out, SMALL_BYTES));
     });
     let started = Instant::now();
     let bytes = receive.recv_timeout(PATIENCE);
@@ -248,6 +242,8 @@ fn jpeg(picture: &RgbImage) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -297,8 +293,7 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_video_fills_a_canvas_of_any_shape() {
-        if Command::new("ffmpeg").arg("-version").output().is_err() {
-            eprintln!("skipped: ffmpeg is not installed");
+        if !has_ffmpeg() {
             return;
         }
         let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
@@ -308,6 +303,61 @@ mod tests {
             assert_eq!(cover.dimensions(), scaled((width, height)));
             let bright = cover.pixels().filter(|pixel| pixel.0[1] > 40).count();
             assert!(bright > 1000, "{width} x {height}: {bright}");
+        }
+    }
+
+    fn has_ffmpeg() -> bool {
+        let found = Command::new("ffmpeg").arg("-version").output().is_ok();
+        if !found {
+            eprintln!("skipped: ffmpeg is not installed");
+        }
+        found
+    }
+
+    #[test]
+    fn a_list_of_other_files_or_addresses_is_not_followed() {
+        if !has_ffmpeg() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
+        let clip_here = folder.path().join("clip.mp4");
+        fs::copy(&clip, &clip_here).unwrap();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/clip.mp4", server.local_addr().unwrap());
+        let playlist = |entry: &str| {
+            format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{entry}\n#EXT-X-ENDLIST\n")
+        };
+        let lists = [
+            "ffconcat version 1.0\nfile clip.mp4\n".to_owned(),
+            format!("ffconcat version 1.0\nfile '{url}'\n"),
+            playlist("clip.mp4"),
+            playlist(&url),
+            format!(
+                "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {} RTP/AVP 96\n",
+                5004
+            ),
+            format!(
+                "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" mediaPresentationDuration=\"PT1S\"><Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"1\"><BaseURL>{url}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+            ),
+            format!("[Reference]\nRef1={url}\n"),
+        ];
+        for (number, list) in lists.iter().enumerate() {
+            for ending in ["mp4", "m3u8", "avi", "sdp"] {
+                let file = folder.path().join(format!("{number}.{ending}"));
+                fs::write(&file, list).unwrap();
+                let made = frame(&file, Micros::ZERO, (640.0, 360.0));
+                assert!(made.is_none(), "followed: {list}");
+            }
+        }
+        assert!(server.accept().is_err(), "an address was asked");
+        // Names that FFmpeg itself gives a meaning are names.
+        for name in ["clip%03d.mp4", "concat:clip.mp4", "http:clip.mp4", "-i.mp4"] {
+            let file = folder.path().join(name);
+            fs::copy(&clip, &file).unwrap();
+            let made = frame(&file, Micros::ZERO, (640.0, 360.0));
+            assert!(made.is_some(), "{name}");
         }
     }
 

@@ -658,6 +658,7 @@ fn any_json_is_judged_without_a_panic() {
     let made = Made::clean();
     for document in [
         "{}",
+        r#"{"duration": -9e300}"#,
         r#"{"tracks": {}, "materials": [], "fps": "x", "platform": 3}"#,
         r#"{"tracks": [null, 1, {"segments": [null, {"target_timerange": {"start": -9e300, "duration": 9e300}, "extra_material_refs": [1, null]}]}], "materials": {"videos": [null, {"path": 4}], "texts": [{}], "speeds": 1}}"#,
     ] {
@@ -885,4 +886,28 @@ fn timelines_that_lead_out_of_the_draft_are_refused() {
     std::os::unix::fs::symlink(&elsewhere, &timelines).unwrap();
     let error = fix(&made.folder(), &made.options()).unwrap_err();
     assert!(error.to_string().contains("symbolic link"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_written_again_is_refused_and_nothing_changes() {
+    for value in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999"] {
+        let made = Made::clean();
+        made.write();
+        let mut document = made.document.clone();
+        // Something that is mended, beside what cannot be kept.
+        document["tracks"].as_array_mut().unwrap().reverse();
+        document["duration"] = json!(1);
+        let text = document
+            .to_string()
+            .replacen("\"name\":\"\"", &format!("\"name\":{value}"), 1);
+        for name in ["draft_content.json", "draft_info.json"] {
+            made.put(name, &text);
+        }
+        lint(&made.folder(), &made.options()).unwrap();
+        let error = fix(&made.folder(), &made.options()).unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict, "{error}");
+        assert!(error.to_string().contains("line 1 column"), "{error}");
+        let after = fs::read_to_string(made.folder().join("draft_content.json")).unwrap();
+        assert_eq!(after, text);
+    }
 }

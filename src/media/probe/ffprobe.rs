@@ -9,13 +9,12 @@ use serde::Deserialize;
 
 use super::decimals;
 use crate::media::reader::Guard;
-use crate::media::{Facts, Format};
+use crate::media::{Facts, Format, ffmpeg};
+use crate::regular_file;
 use crate::units::Micros;
 
-/// Formats that hold their media themselves. A list of other files or addresses must not be
-/// followed: it would get round what may be read.
-const FORMATS: &str = "mpegts,mpeg,mpegvideo,h264,hevc,avi,flv,live_flv,asf,aiff,caf,amr,au,wv,ape,w64,ac3,\
-    eac3,dts,mp3,aac,flac,ogg,wav,mov,matroska,gif,png_pipe,jpeg_pipe,tiff_pipe,bmp_pipe,webp_pipe,rm,mxf,nut,dv";
+/// What is read of its answer; a file of many streams has a long one.
+const MOST_BYTES: u64 = 4 << 20;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -77,42 +76,24 @@ pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
     if !is_installed() {
         return None;
     }
-    let mut file = std::ffi::OsString::from("file:");
-    file.push(path);
-    let mut child = Command::new("ffprobe")
-        .args([
-            "-v",
-            "error",
-            "-print_format",
-            "json",
-            "-show_streams",
-            "-show_format",
-        ])
-        .args([
-            "-protocol_whitelist",
-            "file",
-            "-format_whitelist",
-            FORMATS,
-            "-i",
-        ])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+    let options = [
+        "-v",
+        "error",
+        "-print_format",
+        "json",
+        "-show_streams",
+        "-show_format",
+    ];
+    let mut child = ffmpeg::reading("ffprobe", &options, path).spawn().ok()?;
     let mut stdout = child.stdout.take()?;
     // A thread takes the answer, so that a full pipe cannot hold up the child.
-    let answer = std::thread::spawn(move || {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut stdout, &mut text).map(|_| text)
-    });
+    let answer = std::thread::spawn(move || regular_file::read_all(&mut stdout, MOST_BYTES));
     let status = wait(&mut child, guard);
-    let text = answer.join().ok()?.ok()?;
+    let answer = answer.join().ok()?.ok();
     if !status? {
         return None;
     }
-    facts(&serde_json::from_str(&text).ok()?)
+    facts(&serde_json::from_slice(&answer?).ok()?)
 }
 
 /// Whether it ended well; killed when time is up.

@@ -1,0 +1,73 @@
+//! Text for terminals: what would move the cursor, set colours or turn text around is shown as an escape.
+
+use std::borrow::Cow;
+
+/// The text with its control characters written as JSON escapes, so that JSON stays the same JSON. Line
+/// ends and tabs stay.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_hostile(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn is_hostile(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        // Overrides and isolates of the direction of writing, line separators, marks of interlinear
+        // notes, the byte order mark, and tags, which are not seen at all.
+        '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        other => other.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_other_text_stays() {
+        for (text, expected) in [
+            ("a\u{1b}[31mb\u{7}", r"a\u001b[31mb\u0007"),
+            ("\u{9b}31m \u{7f}\r\0", r"\u009b31m \u007f\u000d\u0000"),
+            ("a\u{202e}gpj.exe", r"a\u202egpj.exe"),
+            ("\u{e0041}", r"\udb40\udc41"),
+            (
+                "two\nlines\tof 中文 \u{1f468}\u{200d}\u{1f469}\u{fe0f}",
+                "two\nlines\tof 中文 \u{1f468}\u{200d}\u{1f469}\u{fe0f}",
+            ),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}[0m\u{202e}\u{e0041}\u{85}\n" });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let printed = printable(&text);
+            assert!(
+                !printed.contains(|c: char| c.is_control() && c != '\n'),
+                "{printed}"
+            );
+            let read: serde_json::Value = serde_json::from_str(&printed).unwrap();
+            assert_eq!(read, value);
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Text without secrets: what identifies or lets in a caller is left out of messages, logs and reports.
+//!
+//! Of an address neither query, fragment, path parameters nor user are shown; elsewhere the values of
+//! telling names (`token=…`, `Authorization: …`) are left out, and so are the values that this process
+//! was given as secrets. Libraries and servers write texts too, so text is looked over where it leaves,
+//! not where it is made.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+/// What stands in the place of what is left out.
+const LEFT_OUT: &str = "…";
+
+/// Names whose values are left out wherever they stand, also as the end of a longer name.
+const NAMES: [&str; 18] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "signature",
+    "credential",
+    "credentials",
+    "api_key",
+    "api-key",
+    "apikey",
+    "access_key",
+    "access-key",
+    "accesskey",
+    "accesskeyid",
+    "sessionid",
+];
+
+/// Schemes that may stand before a host without slashes, as browsers read them.
+const NETWORK: [&str; 14] = [
+    "http", "https", "ws", "wss", "ftp", "ftps", "sftp", "rtsp", "rtsps", "rtmp", "rtmps",
+    "socks4", "socks5", "socks5h",
+];
+
+/// Values of this process that must not be shown, such as API keys.
+static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Shorter ones would be found in ordinary words.
+const SHORTEST: usize = 8;
+
+/// Bytes in which the end of a parameter's name is looked for.
+const NAME: usize = 128;
+/// Bytes in which the end of a user's name and password is looked for, so that no text takes long.
+const WORD: usize = 2 << 10;
+
+/// Leaves out `secret` from now on, wherever it stands.
+pub(crate) fn know(secret: &str) {
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    if secret.len() >= SHORTEST && !known.iter().any(|known| known == secret) {
+        known.push(secret.to_owned());
+    }
+}
+
+/// The text without the secrets in it.
+pub(crate) fn without(text: &str) -> Cow<'_, str> {
+    let plain = without_plain(text);
+    if plain.contains('%') {
+        return Cow::Owned(without_encoded(&plain));
+    }
+    plain
+}
+
+/// An address as messages and replies name it: only scheme, host and path.
+pub(crate) fn address(text: &str) -> String {
+    let text = without(text.trim());
+    let end = text.find(['?', '#', ';']).unwrap_or(text.len());
+    text[..end].replacen("…@", "", 1)
+}
+
+fn without_plain(text: &str) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = String::new();
+    let mut copied = 0;
+    let mut word_start = 0;
+    for (at, letter) in text.char_indices() {
+        let next = at + letter.len_utf8();
+        if at >= copied {
+            let given = known.iter().find(|known| text[at..].starts_with(&***known));
+            let secret = given
+                .map(|given| at..at + given.len())
+                .or_else(|| secret_at(text, at, word_start));
+            if let Some(secret) = secret {
+                kept.push_str(&text[copied..secret.start]);
+                kept.push_str(LEFT_OUT);
+                copied = secret.end;
+            }
+        }
+        if ends_word(letter) {
+            word_start = next;
+        }
+    }
+    if copied == 0 && kept.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    kept.push_str(&text[copied..]);
+    Cow::Owned(kept)
+}
+
+/// What is to be left out because of what stands here. `word_start` is where the word around it begins.
+fn secret_at(text: &str, at: usize, word_start: usize) -> Option<Range<usize>> {
+    let rest = &text[at..];
+    let before = &text[word_start.min(at)..at];
+    let bare_user = || {
+        let user = (at == word_start).then(|| bare_user(rest))??;
+        Some(at..at + user)
+    };
+    match rest.as_bytes()[0] {
+        b':' if is_scheme(before, rest) => {
+            let marks = rest.len() - rest[1..].trim_start_matches(['/', '\\']).len();
+            user(&rest[marks..]).map(|user| at + marks..at + marks + user)
+        }
+        b'/' if rest.starts_with("//") && !before.ends_with(['/', ':']) => {
+            let marks = rest.len() - rest.trim_start_matches('/').len();
+            user(&rest[marks..]).map(|user| at + marks..at + marks + user)
+        }
+        mark @ (b'?' | b'#') => {
+            let is_query = is_url(before)
+                || (mark == b'?'
+                    && rest[1..rest.floor_char_boundary(NAME)]
+                        .find(|c| c == '=' || ends_word(c))
+                        .is_some_and(|end| rest[1 + end..].starts_with('=')));
+            let inside = if is_query {
+                &rest[1..=word(&rest[1..])]
+            } else {
+                ""
+            };
+            (is_query && !inside.is_empty()).then_some(at + 1..at + 1 + inside.len())
+        }
+        mark @ (b';' | b'&') => {
+            let ends = |c| ends_word(c) || matches!(c, '/' | '?' | '#' | ';' | '&');
+            let inside = &rest[1..];
+            let inside = &inside[..inside.find(ends).unwrap_or(inside.len())];
+            let equals = inside.find('=')?;
+            let is_parameter = mark == b'&' || is_url(before);
+            (is_parameter && equals > 0 && equals + 1 < inside.len())
+                .then_some(at + 1..at + 1 + inside.len())
+        }
+        // As Rust shows the parts of an address.
+        b'q' | b'f' => {
+            let field = [
+                "query: Some(\"",
+                "query: Some(\\\"",
+                "fragment: Some(\"",
+                "fragment: Some(\\\"",
+            ]
+            .into_iter()
+            .find(|field| rest.starts_with(field))?;
+            let inside = rest[field.len()..].find(['"', '\\'])?;
+            Some(at + field.len()..at + field.len() + inside)
+        }
+        _ => None,
+    }
+    .or_else(|| named(rest).map(|value| at + value.start..at + value.end))
+    .or_else(bare_user)
+}
+
+/// Whether the colon that `rest` begins with ends a scheme.
+fn is_scheme(before: &str, rest: &str) -> bool {
+    let scheme = last_name(before);
+    let is_network = is_network(scheme);
+    let slashes = rest[1..].trim_start_matches('\\').starts_with('/');
+    is_network || (scheme.len() > 1 && slashes)
+}
+
+/// The letters at the end of a text that can be a scheme.
+fn last_name(text: &str) -> &str {
+    let others = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    text.rsplit(others).next().unwrap_or_default()
+}
+
+fn is_network(scheme: &str) -> bool {
+    NETWORK
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// How much of what stands at the place of a host is a user's name and password.
+fn user(rest: &str) -> Option<usize> {
+    let all = start_of_word(rest);
+    let end = all.find(['/', '?', '#']).unwrap_or(all.len());
+    let authority = &all[..end];
+    if let Some(at) = authority.rfind('@') {
+        return Some(at);
+    }
+    // A password with a slash or a space in it: what stands after the colon is no port.
+    let host = authority.rfind(']').map_or(0, |at| at + 1);
+    let (_, port) = authority[host..].split_once(':')?;
+    if port.bytes().all(|byte| byte.is_ascii_digit()) && (!port.is_empty() || end == all.len()) {
+        return None;
+    }
+    let near = &rest[..rest.floor_char_boundary(WORD)];
+    let line = near.find(['\n', '"', '`', '<', '>']).unwrap_or(near.len());
+    near[..line].rfind('@')
+}
+
+/// `me:secret@host` without a scheme.
+fn bare_user(rest: &str) -> Option<usize> {
+    let all = &rest[..word(rest)];
+    let at = all.find('@')?;
+    let (name, _) = all[..at].split_once(':')?;
+    let is_host = all[at + 1..].starts_with(|c: char| c.is_alphanumeric() || c == '[');
+    let is_address = name.contains('/')
+        || all[name.len() + 1..].starts_with("//")
+        || is_network(last_name(name));
+    (is_host && !name.is_empty() && !is_address).then_some(at)
+}
+
+/// Whether what stands before, in one word, is an address that goes on here.
+fn is_url(before: &str) -> bool {
+    before[..before.floor_char_boundary(256)]
+        .split_once(':')
+        .is_some_and(|(scheme, rest)| rest.starts_with("//") || is_network(last_name(scheme)))
+}
+
+/// The value after a telling name: `token=x`, `token: "x"`, `"token":"x"`, also escaped.
+fn named(rest: &str) -> Option<Range<usize>> {
+    if !matches!(rest.as_bytes()[0] | 0x20, b'a' | b'c' | b'p' | b's' | b't') {
+        return None;
+    }
+    let name = NAMES.iter().rev().find(|name| {
+        rest.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    })?;
+    let mut at = name.len();
+    let skip = |at: &mut usize, what: &[char]| {
+        let left = rest[*at..].trim_start_matches(what);
+        let skipped = rest.len() - *at - left.len();
+        *at += skipped;
+        skipped > 0
+    };
+    let quoted = skip(&mut at, &['"', '\'', '\\']);
+    if !skip(&mut at, &[':', '=', ' ']) || !rest[..at].contains([':', '=']) {
+        return None;
+    }
+    if rest[at..].starts_with("Some(") {
+        at += "Some(".len();
+    }
+    let in_quotes = skip(&mut at, &['"', '\'', '\\']);
+    // A number of a JSON object stays one: the line has to be JSON still.
+    if quoted && !in_quotes {
+        return None;
+    }
+    // The whole of such a header is secret, spaces, commas and all.
+    let is_header = matches!(*name, "authorization" | "cookie");
+    let ends = |c: char| {
+        if is_header {
+            c.is_control() || matches!(c, '"' | '\\')
+        } else {
+            ends_word(c) || matches!(c, '&' | ',' | ';' | ')' | '}' | ']')
+        }
+    };
+    let length = rest[at..].find(ends).unwrap_or(rest.len() - at);
+    (length > 0).then_some(at..at + length)
+}
+
+/// Cuts the words that hide a secret by percent-encoding, once or several times.
+fn without_encoded(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for word in text.split_inclusive(ends_word) {
+        let mut decoded = Cow::Borrowed(word);
+        let mut hides = false;
+        for _ in 0..3 {
+            decoded = match decode(&decoded) {
+                Some(next) => Cow::Owned(next),
+                None => break,
+            };
+            hides |= without_plain(&decoded) != decoded;
+        }
+        match word.find('%').filter(|_| hides) {
+            Some(at) => {
+                kept.push_str(&word[..at]);
+                kept.push_str(LEFT_OUT);
+                kept.extend(word.chars().last().filter(|last| ends_word(*last)));
+            }
+            None => kept.push_str(word),
+        }
+    }
+    kept
+}
+
+/// The text with its percent escapes resolved, `None` if it has none.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    let mut found = false;
+    while let [byte, left @ ..] = rest {
+        let digit = |at: usize| {
+            left.get(at)
+                .and_then(|digit| char::from(*digit).to_digit(16))
+        };
+        if let (b'%', Some(high), Some(low)) = (byte, digit(0), digit(1)) {
+            bytes.push((high * 16 + low) as u8);
+            rest = &left[2..];
+            found = true;
+        } else {
+            bytes.push(*byte);
+            rest = left;
+        }
+    }
+    found.then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The word that begins here, as far as it is looked at where much has to be.
+fn start_of_word(text: &str) -> &str {
+    let near = &text[..text.floor_char_boundary(WORD)];
+    &near[..word(near)]
+}
+
+/// How many bytes belong to the word that begins here.
+fn word(text: &str) -> usize {
+    text.find(ends_word).unwrap_or(text.len())
+}
+
+/// What ends an address within a sentence, or a string within JSON.
+fn ends_word(letter: char) -> bool {
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(letter, '"' | '\'' | '\\' | '<' | '>' | '`')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_neither_query_nor_user_is_shown() {
+        for (line, expected) in [
+            (
+                "GET https://h/a.mp4?token=S3CRET now",
+                "GET https://h/a.mp4?… now",
+            ),
+            ("https://h/a?S3CRET", "https://h/a?…"),
+            ("https://h/a#S3CRET", "https://h/a#…"),
+            ("https://h?S3CRET", "https://h?…"),
+            ("at http://me:S3CRET@h:1/a", "at http://…@h:1/a"),
+            ("http://S3CRET@h", "http://…@h"),
+            ("(http://me:S3CRET@h)", "(http://…@h)"),
+            ("HTTP://me:S3CRET@h/", "HTTP://…@h/"),
+            ("http:me:S3CRET@h/x", "http:…@h/x"),
+            ("HTTPS:/me:S3CRET@h/x", "HTTPS:/…@h/x"),
+            ("http:\\\\me:S3CRET@h/x", "http:\\\\…@h/x"),
+            ("http:\\/\\/me:S3CRET@h\\/x", "http:\\/\\/…@h\\/x"),
+            ("//me:S3CRET@h/x", "//…@h/x"),
+            ("ftp://me:S3CRET@h/x", "ftp://…@h/x"),
+            ("rtsp://me:S3CRET@h/x", "rtsp://…@h/x"),
+            ("s3+https://me:S3CRET@h/x", "s3+https://…@h/x"),
+            ("me:S3CRET@h:9000", "…@h:9000"),
+            ("http://me:S3CR@ET@h/x", "http://…@h/x"),
+            ("http://me:S3/CRET@h/x", "http://…@h/x"),
+            ("http://me:S3 CRET@h/x", "http://…@h/x"),
+            ("http://me:S3?CRET@h/x", "http://…@h/x"),
+            ("http://m%65:S3CRET%40@h/x", "http://…@h/x"),
+            ("http://h/a;jsessionid=S3CRET/b", "http://h/a;…/b"),
+            ("http://h/a;JSESSIONID=S3CRET?x=1", "http://h/a;…?…"),
+            ("http://p/http%3A%2F%2Fme%3AS3CRET%40h", "http://p/http…"),
+            (
+                "http://p/http%253A%252F%252Fme%253AS3CRET%2540h x",
+                "http://p/http… x",
+            ),
+            ("http://p/a%3Ftoken%3DS3CRET", "http://p/a…"),
+            ("/proxy?url=http://me:S3CRET@h", "/proxy?…"),
+            ("a=1&X-Amz-Signature=S3CRET&b=", "a=1&…&b="),
+            (
+                r#"{"u":"http://h/a?x=S3CRET","b":1}"#,
+                r#"{"u":"http://h/a?…","b":1}"#,
+            ),
+            (
+                r#"{"m":"url: \"http://h/?x=S3CRET\""}"#,
+                r#"{"m":"url: \"http://h/?…\""}"#,
+            ),
+            ("GET /a.mp4?x=S3CRET HTTP/1.1", "GET /a.mp4?… HTTP/1.1"),
+            (
+                r#"Url { username: "", password: Some("S3CRET"), path: "/a", query: Some("x=S3CRET") }"#,
+                r#"Url { username: "", password: Some("…"), path: "/a", query: Some("…") }"#,
+            ),
+            (
+                r#"{"m":"query: Some(\"S3CRET\")"}"#,
+                r#"{"m":"query: Some(\"…\")"}"#,
+            ),
+        ] {
+            assert_eq!(without(line), expected);
+            assert_eq!(without(expected), expected, "what is left out stays so");
+        }
+    }
+
+    #[test]
+    fn the_values_of_telling_names_are_left_out() {
+        for (line, expected) in [
+            ("authorization: Bearer S3CRET", "authorization: …"),
+            (r#""Set-Cookie": "S3CRET; Path=/""#, r#""Set-Cookie": "…""#),
+            ("cookie: a=1; b=S3CRET\nnext", "cookie: …\nnext"),
+            ("api_key=S3CRET&more", "api_key=…&more"),
+            ("X-Api-Key: S3CRET", "X-Api-Key: …"),
+            ("x-amz-security-token=S3CRET", "x-amz-security-token=…"),
+            (
+                "aws_secret_access_key = S3CRET",
+                "aws_secret_access_key = …",
+            ),
+            ("client_secret='S3CRET'", "client_secret='…'"),
+            (r#"{"password":"S3CRET"}"#, r#"{"password":"…"}"#),
+        ] {
+            assert_eq!(without(line), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_as_it_was() {
+        for line in [
+            "the server failed too often: paused? yes",
+            "metrics are served at http://127.0.0.1:9090/metrics",
+            "http://[::1]:9000/a and http://127.0.0.1:9000: both",
+            "write it as http://HOST:PORT or key=value",
+            "größer als \u{1F600}: 3 #1",
+            r#"{"progressToken":3,"fields":{"message":"x"}}"#,
+            "a token was given",
+            "why? because=",
+            "/home/me/clip#1.mp4 and /home/me/a b@c.mp4",
+            "C:\\Users\\me\\clip.mp4",
+            "https://h/%E8%A7%86%E9%A2%91%20a.mp4",
+            "100% of 3; x",
+            "me@example.com",
+            "`start` is 1; `end` is 2 (draft_id=abc)",
+        ] {
+            assert_eq!(without(line), line);
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_known_to_be_secret_is_left_out_everywhere() {
+        know("kn0wn-value");
+        know("short");
+        assert_eq!(without("got (kn0wn-value), short"), "got (…), short");
+    }
+
+    #[test]
+    fn no_text_takes_longer_than_its_length() {
+        // Each takes minutes where every mark looks at all that follows.
+        for piece in [
+            "?",
+            "a://",
+            "http:a:b ",
+            "&a",
+            ";",
+            "token",
+            "a:b@",
+            "%3a",
+            "http:x:y",
+        ] {
+            let text = piece.repeat((256 << 10) / piece.len());
+            assert!(without(&text).len() <= text.len() + 16, "{piece}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_up_to_its_path() {
+        for (given, expected) in [
+            ("http://me:S3CRET@h:1/a?b=S3CRET#c", "http://h:1/a"),
+            ("https://h/a;v=1", "https://h/a"),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("http:me:S3CRET@h/x", "http:h/x"),
+        ] {
+            assert_eq!(address(given), expected);
+        }
+    }
+}
