@@ -18,6 +18,7 @@ mod turns;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -507,6 +508,7 @@ impl App {
                 }
             }
             Backend::Remote(remote) => {
+                self.check_sources(request).await?;
                 let trial = self.trial(remote)?;
                 let progress = context.progress.as_ref();
                 let ended = match (route.cache_s, route.path()) {
@@ -531,6 +533,28 @@ impl App {
                 ended
             }
         }
+    }
+
+    /// Refuses media that a client of a listener may not read: a server would fetch them in its stead.
+    async fn check_sources(&self, request: &dyn Request) -> Result<()> {
+        let call = request.call();
+        if call.caller.access.is_open() {
+            return Ok(());
+        }
+        let media = self.media.of(&call.caller);
+        for (name, value) in &call.arguments {
+            let Some(source) = value.as_str().filter(|source| !source.is_empty()) else {
+                continue;
+            };
+            // Subtitles may stand in the argument themselves.
+            let is_elsewhere = || Path::new(source).is_absolute() || source.contains("://");
+            let is_source = name.ends_with("_url") || (name == "srt" && is_elsewhere());
+            if is_source && let Err(mut error) = media.may_read(source).await {
+                error.message = format!("`{name}`: {}", error.message);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     async fn carry_out_here(

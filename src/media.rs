@@ -289,6 +289,16 @@ impl Media {
         }
     }
 
+    /// Refuses a source that this caller may not read, without reading it: for those that a server will fetch.
+    pub(crate) async fn may_read(&self, source: &str) -> Result<()> {
+        let shown = shown(source);
+        match Source::parse(source) {
+            Ok(Source::File(path)) => self.access.may_read(&path, &shown).await,
+            Ok(Source::Http(url)) => self.http.may_ask(&url, &shown).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where `source` lies, if it is a file of this machine that may be read.
     pub(crate) async fn here(&self, source: &str) -> Option<PathBuf> {
         let Ok(Source::File(path)) = Source::parse(source) else {

@@ -899,3 +899,27 @@ async fn the_nearest_ids_are_told_to_the_user_and_to_no_client() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_server_fetches_nothing_for_a_client_that_may_not() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Remote);
+    let draft = create(&app).await;
+    for (tool, argument, source) in [
+        ("add_video", "video_url", "http://127.0.0.1:9/a.mp4"),
+        ("add_image", "image_url", "http://localhost:9/a.png"),
+        ("add_audio", "audio_url", "/etc/passwd"),
+        ("add_subtitle", "srt", "http://10.0.0.1/a.srt"),
+    ] {
+        let client = Caller::client(Manner::Api, From::Network, &Arc::default());
+        let mut arguments = Object::new();
+        arguments.insert("draft_id".into(), json!(draft));
+        arguments.insert(argument.into(), json!(source));
+        let request = local::find(tool).unwrap().decode(arguments, &client);
+        let context = Context::of(&client);
+        let error = app.run(request.unwrap(), context).await.unwrap_err();
+        assert_eq!(error.kind, Kind::InvalidArgument, "{tool}: {error}");
+        assert!(error.to_string().contains("--allow-"), "{tool}: {error}");
+        assert_eq!(api.count(&format!("/{tool}")), 0, "{tool}");
+    }
+}

@@ -134,6 +134,20 @@ impl Http {
         })
     }
 
+    /// Refuses an address that this caller may not fetch, as far as that shows without asking there.
+    pub(super) async fn may_ask(&self, url: &Url, shown: &str) -> Result<()> {
+        self.access.url(url, shown)?;
+        let host = url.host_str().unwrap_or_default();
+        let Ok(found) = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0)).await else {
+            // A name that is not known here has no address to be refused; the server says what it makes of it.
+            return Ok(());
+        };
+        if self.access.addresses(host, found).is_empty() {
+            return Err(refused_host(shown, host));
+        }
+        Ok(())
+    }
+
     /// The answer to a request for all or a part of `url`, after redirects: its status is 200, 206
     /// or 416.
     async fn send(

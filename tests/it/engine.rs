@@ -117,7 +117,7 @@ fn the_lists_of_differences_stay_short_and_say_why() {
 }
 
 #[test]
-fn an_unknown_draft_is_an_error_that_names_near_ones() {
+fn an_unknown_draft_is_an_error_that_names_no_other() {
     let home = Home::new();
     let bench = Bench::new(&home);
     let id = bench.draft.as_str().expect("an id");
@@ -134,7 +134,8 @@ fn an_unknown_draft_is_an_error_that_names_near_ones() {
         let mut body = body;
         body["draft_id"] = json!(wrong);
         let told = bench.engine.output(path, &body).expect_err(path);
-        assert!(told.contains(id), "{path}: {told}");
+        assert!(told.contains(&wrong), "{path}: {told}");
+        assert!(!told.contains(id), "{path}: {told}");
     }
 }
 
