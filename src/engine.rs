@@ -178,11 +178,28 @@ impl Engine {
 
     /// Makes an empty draft.
     pub(crate) async fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
+        self.create_as(&new_id(), new, call).await
+    }
+
+    /// Makes an empty draft under an id that the caller chose; an error if it is not one that can be used, or is taken.
+    pub(crate) async fn create_as(
+        &self,
+        id: &DraftId,
+        new: NewDraft,
+        call: &Call,
+    ) -> Result<DraftId> {
+        if DraftId::of_server(id.as_str()).is_none() {
+            return Err(Error::invalid(format!(
+                "`draft_id`: {:?} cannot be the id of a draft",
+                id.as_str()
+            ))
+            .hint("an id is 1 to 200 bytes of letters, digits, `_`, `-` and `.`, and does not begin with a dot"));
+        }
         let found = Found {
             create: Some(new),
             edit: None,
         };
-        let placed = self.open(found, call).await?;
+        let placed = self.open(id.clone(), found, call).await?;
         Ok(placed.draft_id)
     }
 
@@ -221,7 +238,7 @@ impl Engine {
                 create: Some(new),
                 edit: Some(edit),
             };
-            return self.open(found, call).await;
+            return self.open(new_id(), found, call).await;
         };
         let held = self.hold(id).await?;
         // In the order in which they came.
@@ -312,16 +329,11 @@ impl Engine {
     }
 
     /// A new draft, with its first edit if there is one: both are one record.
-    async fn open(&self, found: Found, call: &Call) -> Result<Placed> {
+    async fn open(&self, id: DraftId, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
             return Err(Error::internal("a draft is made of nothing"));
         };
         check_canvas(new.width, new.height)?;
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let id = DraftId::make(seconds, fastrand::u32(..));
         let mut draft = empty(&id, new);
         let outcome = match &found.edit {
             Some(edit) => {
@@ -559,6 +571,11 @@ fn changing(id: &DraftId) -> Error {
         format!("draft {id} is being changed by other processes all the time"),
     )
     .hint("try again")
+}
+
+fn new_id() -> DraftId {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    DraftId::make(since.unwrap_or_default().as_secs(), fastrand::u32(..))
 }
 
 fn empty(id: &DraftId, new: &NewDraft) -> Draft {

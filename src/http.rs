@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod eager;
 mod listener;
+mod newer;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::args::Object;
 use crate::backend::dialect;
@@ -45,6 +46,7 @@ use answer::Answer;
 use body::{Body, Unreadable};
 use eager::Eager;
 pub(crate) use listener::{Connections, Received, accept};
+use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 
 /// Calls that are carried out at once; more are told to come back.
@@ -72,6 +74,8 @@ pub(crate) struct Api {
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     link: Link,
+    /// What the endpoints of newer sources are carried out by.
+    app: Option<Arc<App>>,
     admission: Admission,
     /// Clients on this machine, and all others.
     here: Caller,
@@ -104,6 +108,7 @@ impl Api {
             }),
         );
         api.admission = admission;
+        api.app = Some(Arc::clone(&counts));
         api.here = Caller::client(Manner::Api, From::Here, allowed);
         api.network = Caller::client(Manner::Api, From::Network, allowed);
         api.receiver = Receiver::new(&counts.manifest.limits);
@@ -138,6 +143,7 @@ impl Api {
             health,
             refused: Box::new(|_, _| {}),
             link,
+            app: None,
             admission: Admission::new(None, &[], &[]),
             here: Caller::client(Manner::Api, From::Here, &Arc::default()),
             network: Caller::client(Manner::Api, From::Network, &Arc::default()),
@@ -155,17 +161,23 @@ impl Api {
         let asked = Asked::of(&head.headers);
         let path = resolved(head.uri.path());
         let route = self.routes.get(path.as_ref()).copied();
+        let newer = self.app.as_ref().zip(Endpoint::at(&path));
         let allow = match route {
             Some(Route { get: true, .. }) => "GET, HEAD, OPTIONS",
             Some(Route { get: false, .. }) => "OPTIONS, POST",
-            None => "OPTIONS",
+            None => newer.map_or("OPTIONS", |(_, endpoint)| endpoint.allow()),
         };
         // The body is read even where nobody wants it, so that the connection can go on after it.
         let body = self.receiver.receive(body).await;
         received.activity.works();
         let answer = match route {
             Some(route) => self.routed(route, &head, body, allow, admitted.from).await,
-            None => answer::page(StatusCode::NOT_FOUND),
+            None => match newer {
+                Some((app, endpoint)) => {
+                    self.newer(app, endpoint, &head, body, admitted.from).await
+                }
+                None => answer::page(StatusCode::NOT_FOUND),
+            },
         };
         admitted.told(answer, asked, allow)
     }
@@ -186,43 +198,99 @@ impl Api {
         let Some(spec) = route.spec else {
             return answer::json(StatusCode::OK, self.health.clone());
         };
-        let body = match body {
+        let body = match received(body) {
             Ok(body) => body,
-            Err(Unreceived::TooLarge(limit)) => return answer::too_large(limit),
-            Err(Unreceived::TooSlow) => return answer::page(StatusCode::REQUEST_TIMEOUT),
-            Err(Unreceived::Broken) => return answer::page(StatusCode::BAD_REQUEST),
+            Err(page) => return *page,
         };
         if route.get {
             return self.call(spec, Ok(Object::new()), from).await;
         }
-        if !is_json(&head.headers) {
-            return answer::page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        match self.decoded(&head.headers, body, |name| knows(spec, name)) {
+            Ok(decoded) => {
+                let answer = self.call(spec, decoded.arguments, from).await;
+                drop(decoded.memory);
+                answer
+            }
+            Err(page) => *page,
+        }
+    }
+
+    /// Answers at an endpoint that only newer sources of the API have.
+    async fn newer(
+        &self,
+        app: &Arc<App>,
+        endpoint: Endpoint,
+        head: &Parts,
+        body: Result<receive::Received<'_>, Unreceived>,
+        from: From,
+    ) -> Answer {
+        match &head.method {
+            &Method::OPTIONS => return answer::options(endpoint.allow()),
+            &Method::GET | &Method::HEAD if endpoint.takes_get() => {
+                return endpoint.answer(app, Object::new(), self.caller(from)).await;
+            }
+            &Method::POST => {}
+            // The recorded API has none of these paths.
+            _ => return answer::page(StatusCode::NOT_FOUND),
+        }
+        let Ok(_permit) = self.calls.try_acquire() else {
+            return busy();
+        };
+        let decoded = received(body).and_then(|body| self.decoded(&head.headers, body, |_| true));
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(page) => return *page,
+        };
+        let answer = match decoded.arguments {
+            Ok(arguments) => endpoint.answer(app, arguments, self.caller(from)).await,
+            Err(error) => answer::failure(&error.to_string()),
+        };
+        drop(decoded.memory);
+        answer
+    }
+
+    /// The arguments in a body, with what is wrong with those that are `known`; the page for what is not a body of the API.
+    fn decoded<'a>(
+        &'a self,
+        headers: &HeaderMap,
+        body: receive::Received<'a>,
+        known: impl Fn(&str) -> bool,
+    ) -> Result<Decoded<'a>, Box<Answer>> {
+        let page = |status| Err(Box::new(answer::page(status)));
+        if !is_json(headers) {
+            return page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
         let receive::Received { bytes, memory } = body;
         let mut for_values = None;
         if bytes.len() > receive::LARGE {
             let values = body::values(&bytes);
             if values > body::MAX_VALUES {
-                return answer::too_many_values(body::MAX_VALUES);
+                return Err(Box::new(answer::too_many_values(body::MAX_VALUES)));
             }
             for_values = self.receiver.for_values(values);
             if for_values.is_none() {
-                return answer::busy(
+                return Err(Box::new(answer::busy(
                     "other large bodies take all the memory that this server has for them; try again in a moment",
-                );
+                )));
             }
         }
-        let arguments = match Body::read(&bytes) {
-            Ok(read) => read.arguments(|name| knows(spec, name)),
-            Err(Unreadable::Malformed) => return answer::page(StatusCode::BAD_REQUEST),
+        match Body::read(&bytes) {
+            Ok(read) => Ok(Decoded {
+                arguments: read.arguments(known),
+                memory: [memory, for_values],
+            }),
+            Err(Unreadable::Malformed) => page(StatusCode::BAD_REQUEST),
             Err(Unreadable::NotAnObject | Unreadable::TooDeep) => {
-                return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
+                page(StatusCode::INTERNAL_SERVER_ERROR)
             }
-        };
-        drop(bytes);
-        let answer = self.call(spec, arguments, from).await;
-        drop((memory, for_values));
-        answer
+        }
+    }
+
+    fn caller(&self, from: From) -> &Caller {
+        match from {
+            From::Here => &self.here,
+            From::Network => &self.network,
+        }
     }
 
     /// Carries a call out: as with the API, a client that goes away does not undo it, and what goes wrong in it
@@ -234,9 +302,7 @@ impl Api {
         from: From,
     ) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
-            return answer::busy(&format!(
-                "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
-            ));
+            return busy();
         };
         let api = Arc::clone(self);
         let work = async move {
@@ -264,10 +330,7 @@ impl Api {
         arguments: Result<Object>,
         from: From,
     ) -> Answer {
-        let caller = match from {
-            From::Here => &self.here,
-            From::Network => &self.network,
-        };
+        let caller = self.caller(from);
         let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(error) => return failed(spec, &error, None),
@@ -341,6 +404,31 @@ fn decoded(path: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a body says, and the memory that is reserved for it as long as it is in use.
+struct Decoded<'a> {
+    arguments: Result<Object>,
+    memory: [Option<SemaphorePermit<'a>>; 2],
+}
+
+/// The body, or the page for one that did not arrive.
+fn received(
+    body: Result<receive::Received<'_>, Unreceived>,
+) -> Result<receive::Received<'_>, Box<Answer>> {
+    body.map_err(|error| {
+        Box::new(match error {
+            Unreceived::TooLarge(limit) => answer::too_large(limit),
+            Unreceived::TooSlow => answer::page(StatusCode::REQUEST_TIMEOUT),
+            Unreceived::Broken => answer::page(StatusCode::BAD_REQUEST),
+        })
+    })
+}
+
+fn busy() -> Answer {
+    answer::busy(&format!(
+        "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
+    ))
 }
 
 /// `application/json` or `application/*+json`, whatever the case and the parameters.

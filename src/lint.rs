@@ -12,6 +12,7 @@ mod markers;
 mod materials;
 mod media;
 mod meta;
+mod overview;
 pub(crate) mod paths;
 mod sniff;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use document::Draft;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
+pub(crate) use overview::{Entry, entry, overview};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

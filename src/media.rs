@@ -429,7 +429,8 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn unread_error(shown: &str, unread: Unread) -> Error {
+/// Why a file or folder may not or cannot be read.
+pub(crate) fn unread_error(shown: &str, unread: Unread) -> Error {
     match unread {
         Unread::Failed(error) => unreadable(shown, error),
         Unread::Refused { hint } => {

@@ -19,6 +19,18 @@ impl DraftId {
         Self(format!("dfd_cat_{unix_seconds}_{random:08x}"))
     }
 
+    /// An id that a server made. It names folders and stands in messages, so that it may be letters, digits,
+    /// `_`, `-` and `.` only, and not begin with a dot.
+    pub(crate) fn of_server(text: &str) -> Option<Self> {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let fits = (1..=Self::MAX_BYTES).contains(&text.len());
+        let is_name = fits && !text.starts_with('.') && text.chars().all(plain);
+        is_name.then(|| Self(text.to_owned()))
+    }
+
+    /// What file systems take as a name.
+    const MAX_BYTES: usize = 200;
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -99,6 +111,31 @@ mod tests {
             serde_json::to_string(&id).unwrap(),
             "\"dfd_cat_1750000000_0000beef\""
         );
+    }
+
+    #[test]
+    fn an_id_of_a_server_is_a_plain_name() {
+        for good in ["dfd_cat_1750000000_0000beef", "我的草稿-1", "a.b"] {
+            assert_eq!(DraftId::of_server(good), Some(DraftId(good.into())));
+        }
+        let long = "x".repeat(1 << 20);
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../../../../tmp/evil",
+            "a/b",
+            "a\\b",
+            "C:evil",
+            "a\0b",
+            "a\u{1b}[31m",
+            "a b",
+            "a\nb",
+            "a\u{202e}b",
+            &long,
+        ] {
+            assert_eq!(DraftId::of_server(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,12 @@ pub(super) fn success(
     Ok(answer(StatusCode::OK, JSON, ascii(&envelope, room)))
 }
 
+/// The envelope of a success with nothing beside `output`.
+pub(super) fn output(output: Value) -> Answer {
+    let envelope = json!({ "error": "", "output": output, "success": true });
+    json(StatusCode::OK, envelope)
+}
+
 /// The envelope of a failure, which is HTTP 200 with the API.
 pub(super) fn failure(error: &str) -> Answer {
     json(StatusCode::OK, failed(error))

@@ -18,7 +18,7 @@ use crate::engine::lengths::{self, TargetOf, Wish};
 use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
-use crate::error::{Faults, Result};
+use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
@@ -37,6 +37,10 @@ pub(crate) struct AddVideo {
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub video_url: String,
+    /// A filter, which newer sources of the API take (HTTP only); refused.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(skip)]
+    pub filter_type: Value,
     /// Start in the file, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -286,6 +290,13 @@ impl Tool for AddVideo {
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
+        if args::is_truthy(&self.filter_type) {
+            return Err(Error::invalid(format!(
+                "`filter_type`: this server cannot put a filter such as {} on a clip",
+                self.filter_type
+            ))
+            .hint("leave `filter_type` and `filter_intensity` out"));
+        }
         let canvas = engine.canvas(self.target()).await?;
         let transition = self.transition(canvas.edition)?;
         let mask = self.mask(canvas)?;

@@ -14,6 +14,14 @@ use crate::tools::{Call, Hints, Texts, Tool};
 /// Makes an empty draft and gives its `draft_id`, which every other call takes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CreateDraft {
+    /// The caller's own id for it (HTTP only).
+    #[serde(
+        default,
+        deserialize_with = "args::draft_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(skip)]
+    pub draft_id: Option<DraftId>,
     /// Canvas width in pixels.
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64", range(min = 16, max = 16384))]
@@ -83,7 +91,10 @@ impl Tool for CreateDraft {
             edition: engine.edition(),
         };
         Ok(Created {
-            draft_id: engine.create(new, call).await?,
+            draft_id: match &self.draft_id {
+                Some(id) => engine.create_as(id, new, call).await?,
+                None => engine.create(new, call).await?,
+            },
             backend: None,
             reason: None,
         })

@@ -33,6 +33,7 @@ pub(crate) struct SaveDraft {
     /// Name in the app; the draft's own without.
     #[serde(
         default,
+        alias = "project_name",
         deserialize_with = "args::own_text",
         skip_serializing_if = "Option::is_none"
     )]

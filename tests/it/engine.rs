@@ -344,8 +344,8 @@ fn what_would_break_a_draft_is_refused() {
     let home = Home::new();
     let bench = Bench::new(&home);
     for body in [
-        json!({"width": null}),
-        json!({"width": "1080"}),
+        json!({"width": "wide"}),
+        json!({"width": [1080]}),
         json!({"height": 0}),
         json!({"height": -5}),
     ] {
@@ -510,7 +510,7 @@ fn keyframes_are_set_at_once_or_refused() {
     );
     bench.refused(
         "/add_video_keyframe",
-        &json!({"track_name": "effect_01", "time": null}),
+        &json!({"track_name": "effect_01", "time": "soon"}),
         &["time"],
     );
     let script = bench.script();

@@ -11,6 +11,7 @@ mod http;
 mod jobs;
 mod kill;
 mod metrics;
+mod newer;
 mod plans;
 mod preview;
 mod racy;

@@ -1,0 +1,137 @@
+//! What a draft folder holds, in short: for lists of drafts, whichever program wrote them.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::folder::{Content, Folder, ROOTS};
+use crate::error::{Error, Result};
+
+/// Tracks, media and texts that are listed, at most.
+const LISTED: usize = 500;
+/// Characters of a name or text that are shown, at most.
+const SHOWN: usize = 200;
+
+/// A draft folder in short.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overview {
+    pub name: String,
+    pub path: PathBuf,
+    /// Canvas in pixels; 0 where the document does not say.
+    pub width: f64,
+    pub height: f64,
+    /// Seconds.
+    pub duration: f64,
+    pub fps: f64,
+    pub tracks: Vec<TrackOverview>,
+    /// Names of the media files.
+    pub media: Vec<String>,
+    /// What the texts say.
+    pub texts: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TrackOverview {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub name: String,
+    pub segments: usize,
+}
+
+/// A draft folder in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub path: PathBuf,
+    /// When its document last changed, in seconds since 1970.
+    pub modified: u64,
+}
+
+/// The folder as an entry of a list, if it is a draft folder.
+pub(crate) fn entry(folder: &Path) -> Option<Entry> {
+    let changed = |name: &&str| {
+        let meta = std::fs::symlink_metadata(folder.join(name)).ok()?;
+        let modified = meta.is_file().then(|| meta.modified().ok())??;
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(since.as_secs())
+    };
+    Some(Entry {
+        name: folder.file_name()?.to_string_lossy().into_owned(),
+        path: folder.to_owned(),
+        modified: ROOTS.iter().filter_map(changed).max()?,
+    })
+}
+
+/// Reads a draft folder. An error if it is none, or its document cannot be read.
+pub(crate) fn overview(folder: &Path) -> Result<Overview> {
+    let folder = Folder::open(folder)?;
+    let is_encrypted = |file: &super::folder::File| file.content() == Content::Encrypted;
+    let document: Value = folder
+        .candidates()
+        .first()
+        .and_then(|file| serde_json::from_slice(file.json()).ok())
+        .ok_or_else(|| {
+            let path = folder.path.display();
+            if folder.files.iter().any(is_encrypted) {
+                return Error::conflict(format!("the draft in {path} is encrypted by the app"))
+                    .hint("newer JianYing encrypts the drafts that it saves; they cannot be read");
+            }
+            Error::conflict(format!("the document of the draft in {path} is not JSON"))
+                .hint("`validate_draft` says what is wrong with it")
+        })?;
+    let texts = document["materials"]["texts"].as_array();
+    let words = |text: &Value| {
+        let content = text["content"].as_str()?;
+        let parsed = serde_json::from_str::<Value>(content).ok();
+        let words = parsed.as_ref().and_then(|content| content["text"].as_str());
+        Some(shown(words.unwrap_or(content)))
+    };
+    let media = ["videos", "audios"].into_iter().flat_map(|list| {
+        let materials = document["materials"][list].as_array();
+        materials.into_iter().flatten().filter_map(|material| {
+            let names = ["material_name", "name"];
+            names.iter().find_map(|key| material[key].as_str())
+        })
+    });
+    let tracks = document["tracks"].as_array().into_iter().flatten();
+    let text = |value: &Value| shown(value.as_str().unwrap_or_default());
+    let number = |value: &Value| value.as_f64().unwrap_or_default();
+    let name = folder.meta_text("draft_name");
+    Ok(Overview {
+        name: if name.is_empty() {
+            folder.name()
+        } else {
+            shown(name)
+        },
+        width: number(&document["canvas_config"]["width"]),
+        height: number(&document["canvas_config"]["height"]),
+        duration: number(&document["duration"]) / 1e6,
+        // Newer JianYing leaves out what is the default.
+        fps: document["fps"].as_f64().unwrap_or(30.0),
+        tracks: tracks
+            .take(LISTED)
+            .map(|track| TrackOverview {
+                kind: text(&track["type"]),
+                name: text(&track["name"]),
+                segments: track["segments"].as_array().map_or(0, Vec::len),
+            })
+            .collect(),
+        media: media.take(LISTED).map(shown).collect(),
+        texts: texts
+            .into_iter()
+            .flatten()
+            .take(LISTED)
+            .filter_map(words)
+            .collect(),
+        path: folder.path,
+    })
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
