@@ -129,11 +129,11 @@ def make(executable, examples, out):
                 script = run([executable, *options, "call", "query_script", f"draft_id={report['draft_id']}"])
                 name = pathlib.Path(report["folder"]).name
                 (drafts / "working" / f"{name}.json").write_text(json.loads(script.stdout)["script"], encoding="utf-8")
-            make_for_others([executable, *options], profile, reports[0]["draft_id"], drafts)
+            make_for_others([executable, *options], profile, reports[0], drafts)
     return [media.read_bytes() for media in sorted((examples / "media").iterdir())]
 
 
-def make_for_others(command, profile, draft_id, drafts):
+def make_for_others(command, profile, report, drafts):
     """The same draft for other machines, each time in a folder beside `drafts`."""
     variants = [("zip", ["zip=true"])]
     for system, place in PLACES.items():
@@ -141,12 +141,12 @@ def make_for_others(command, profile, draft_id, drafts):
             continue
         variants.append((f"portable-{system}", ["portable=true", f"target_os={system}"]))
         variants.append((f"placed-{system}", [f"target_os={system}", f"target_folder={place}"]))
-    working = next((drafts / "working").glob("*.json"))
+    working = drafts / "working" / f"{pathlib.Path(report['folder']).name}.json"
     for variant, arguments in variants:
         beside = drafts.with_name(f"{profile}@{variant} {drafts.name.split(' ', 1)[1]}")
         saved_into = beside / ".saved" if variant == "zip" else beside
         saved_into.mkdir(parents=True)
-        saved = run([*command, "call", "save_draft", f"draft_id={draft_id}", f"draft_folder={saved_into}", f"draft_profile={profile}",
+        saved = run([*command, "call", "save_draft", f"draft_id={report['draft_id']}", f"draft_folder={saved_into}", f"draft_profile={profile}",
                      "name=for another machine", *arguments])
         if saved.returncode != 0:
             fail(f"{beside.name}: save_draft answers {saved.returncode}: {saved.stdout[-800:]}{saved.stderr[-800:]}")
