@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Further tries of a draft that is not complete; each takes up what the one before made.
     pub retries: u32,
     pub retry_delay: Duration,
-    /// Fires when nobody waits for the batch any more: then nothing is tried again.
+    /// Fires when the client has gone: nothing is tried again after that.
     pub left: CancellationToken,
     /// Whether the first draft that cannot be completed ends the batch.
     pub stop_on_error: bool,

@@ -84,7 +84,7 @@ impl Document {
             .as_deref()
     }
 
-    /// Whether something is where the item goes. (What it is, only its call tells.)
+    /// Whether there is a segment in the item's place. (What it is, is known from its call.)
     pub(crate) fn holds(&self, item: &Item) -> bool {
         if item.section == Section::Keyframes {
             return self.holds_keyframes(item);

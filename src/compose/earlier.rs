@@ -1,7 +1,7 @@
 //! What earlier runs left in a draft, held against the plan: an item is there only if everything that it sets is.
 //!
-//! What was sent is known from the journal, call by call. The document only tells whether it is still there: it has
-//! no memory of arguments, and servers write it in different ways.
+//! What was sent is known from the journal, call by call. The document only shows whether it is still there: it does
+//! not keep the arguments, and servers write it in different ways.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::units::Micros;
 const SAME: f64 = 1e-6;
 /// So much of a value is shown.
 const SHOWN_CHARS: usize = 80;
-/// So many calls that the plan does not have are named.
+/// At most this many calls that the plan does not have are named.
 const NAMED: usize = 5;
 /// The most that a subtitle file may hold.
 const SUBTITLE_BYTES: u64 = 16 << 20;
@@ -185,7 +185,7 @@ impl Sent {
     }
 
     fn is(&self, other: &Self, open_end: bool) -> bool {
-        // What tells most of them apart is looked at first: long drafts have many.
+        // The arguments that differ most often come first: long drafts have many calls.
         self.tool == other.tool
             && (self.start.0 - other.start.0).abs() <= 1
             && self.content == other.content
@@ -521,7 +521,7 @@ pub(super) async fn sequences<'a>(
     let mut found = BTreeSet::new();
     for (item, row) in items {
         let wanted = Sent::of_item(item)?;
-        // Two calls may say the same: the answer tells whose this is, if it came.
+        // Two calls may have equal arguments: the segment in the answer, if it came, identifies the item's own.
         let is_it = |(segment, sent): &(Option<&Value>, Sent)| {
             let answered = row.segment_id.as_deref();
             answered.is_none_or(|id| segment.and_then(|segment| segment.as_str()) == Some(id))

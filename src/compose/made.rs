@@ -56,7 +56,7 @@ impl Made<'_> {
         (self.known)(&current);
         self.report.draft_id = Some(current.clone());
         self.draft = current;
-        // The calls were made anew: those of this run are found by what they say.
+        // The calls were made again: those of this run are found by their arguments.
         self.began = 1;
     }
 

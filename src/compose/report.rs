@@ -165,7 +165,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Counts the items anew; the outcome follows from them.
+    /// Counts the items; the outcome follows from the counts.
     pub(crate) fn count(&mut self) {
         let count = |status| self.items.iter().filter(|row| row.status == status).count();
         self.totals = Totals {

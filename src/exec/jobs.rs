@@ -169,7 +169,7 @@ impl Handle {
         self.state.send_replace(state);
     }
 
-    /// Tells other processes how far the job is, and stops it when one of them asks for that.
+    /// Writes the job's progress into the journal for other processes, and stops the job when one of them asks for that.
     async fn answer_others(&self) {
         let mut kept = 0.0;
         loop {

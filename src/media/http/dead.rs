@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind};
 
-/// A failure that took less is no cost: a refused connection may be accepted a moment later.
+/// Failures that took less are not remembered: a refused connection may be accepted a moment later.
 const SLOW: Duration = Duration::from_secs(1);
 /// So that a long-lived server does not grow with every host it ever asked.
 const MOST: usize = 1000;
