@@ -16,7 +16,7 @@ use crate::error::Error;
 
 pub(crate) use choice::{Choice, Servers};
 pub(crate) use remote::Remote;
-pub(crate) use wire::is_loopback;
+pub(crate) use wire::{Sender, is_loopback};
 
 /// Who carries a call out.
 #[derive(Clone)]

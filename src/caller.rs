@@ -8,16 +8,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// How a caller is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Manner {
     /// MCP and command line: aliases, mending, all problems in one error, unknown names refused.
+    #[default]
     Strict,
     /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
     Api,
+}
+
+impl Manner {
+    pub(crate) fn is_strict(self) -> bool {
+        self == Self::Strict
+    }
 }
 
 /// Who makes a call; cheap to clone.

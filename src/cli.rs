@@ -215,7 +215,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             wait_here(stats.run())
         }
         Command::Engine(engine) => {
-            let settings = options.settings(None)?;
+            let settings = options.settings_of_engine()?;
             engine.run(settings)
         }
     }
@@ -224,6 +224,21 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
 impl Options {
     /// The settings of this process, and logging switched on accordingly.
     fn settings(self, tools: Option<ToolChoice>) -> Result<Settings> {
+        self.settings_with(Given {
+            tools,
+            ..Given::default()
+        })
+    }
+
+    /// Those of `engine`, which carries calls out itself unless told otherwise: it is the API.
+    fn settings_of_engine(self) -> Result<Settings> {
+        self.settings_with(Given {
+            default_backend: BackendChoice::Embedded,
+            ..Given::default()
+        })
+    }
+
+    fn settings_with(self, given: Given) -> Result<Settings> {
         let (format, file) = (self.log_format, self.log_file);
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
@@ -233,8 +248,7 @@ impl Options {
             edition: self.edition,
             recover: self.recover,
             log: self.log,
-            tools,
-            ..Given::default()
+            ..given
         })?;
         logs::start(&settings.log, format, file.as_deref())?;
         Ok(settings)

@@ -3,6 +3,7 @@
 //! The reference server answers HTTP 200 to almost everything and says `success: false`; for the rest it
 //! sends pages of HTML. Relatives of it put the output at the top level.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,6 +24,22 @@ pub(crate) struct Answer {
 
 /// The header in which our own server says what a failure is.
 pub(crate) const KIND_HEADER: &str = "x-capcut-mcp-kind";
+
+/// The header in which other processes of ours say that arguments are in our own dialect.
+pub(crate) const MANNER_HEADER: &str = "x-capcut-mcp-manner";
+pub(crate) const STRICT: &str = "strict";
+
+/// What a server said was wrong, as it said it: the source of the error, for callers who compare with its words.
+#[derive(Debug)]
+pub(crate) struct Words(pub String);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.trim())
+    }
+}
+
+impl std::error::Error for Words {}
 
 /// How much of a text that was not expected is shown.
 const SHOWN_CHARS: usize = 160;
@@ -93,6 +110,10 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     }
 }
 
+/// What to do where a server refuses whoever has no key.
+pub(crate) const WANTS_A_KEY: &str = "the server wants a key: set `headers = { \"X-API-Key\" = \"${CAPCUT_API_KEY}\" }` under `[api]` in \
+     `tools.toml`, with the header that it asks for, and that environment variable; if they are set, the key is wrong";
+
 /// A failure that HTTP's status tells.
 fn refused(answer: &Answer, place: &str) -> Failure {
     let status = answer.status;
@@ -123,10 +144,7 @@ fn refused(answer: &Answer, place: &str) -> Failure {
             Kind::InvalidArgument,
             "give the address that it points to with `--api-url`",
         )),
-        401 | 403 => Failure::refused(error(
-            Kind::InvalidArgument,
-            "the server wants to know who calls; is it a CapCut API?",
-        )),
+        401 | 403 => Failure::refused(error(Kind::InvalidArgument, WANTS_A_KEY)),
         _ => Failure::refused(error(
             Kind::InvalidArgument,
             "the server does not take this call",
@@ -136,7 +154,8 @@ fn refused(answer: &Answer, place: &str) -> Failure {
 
 /// What the server's own words mean; the texts are those of the reference server.
 fn said(place: &str, text: &str) -> Error {
-    let text = without_queries(text.trim());
+    let words = Words(without_queries(text));
+    let text = words.0.trim();
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     if text.is_empty()
         || text.ends_with("processing video: .")
@@ -145,7 +164,7 @@ fn said(place: &str, text: &str) -> Error {
         return Error::conflict(format!("{place} refused without a reason: {text:?}")).hint(
             "the reference server does so for pictures when the draft has just one video track, \
              such as after a call with `track_name` \"video\": such a draft takes no more pictures; make a new one",
-        );
+        ).source(words);
     }
     let kind = if has(&[
         "does not exist in cache",
@@ -167,7 +186,7 @@ fn said(place: &str, text: &str) -> Error {
     } else {
         Kind::InvalidArgument
     };
-    Error::new(kind, format!("{place}: {text}"))
+    Error::new(kind, format!("{place}: {text}")).source(words)
 }
 
 /// A body that is not what it should be, in a few words.

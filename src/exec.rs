@@ -43,6 +43,7 @@ use crate::tools::{Object, Request, Spec, Turn};
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
 use ledger::Lookup;
+use recovery::Next;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
 
@@ -57,6 +58,22 @@ pub(crate) struct Context {
     pub progress: Option<Progress>,
     /// What the call has cost so far.
     pub cost: Option<Arc<Cost>>,
+    /// Where a server's own answer is put, for callers who are to get it as it is.
+    pub output: Option<Arc<Output>>,
+}
+
+/// The `output` of the server that carried a call out; empty where the engine did.
+#[derive(Default)]
+pub(crate) struct Output(Mutex<Option<Value>>);
+
+impl Output {
+    fn put(&self, output: Value) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+    }
+
+    pub(crate) fn take(&self) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Context {
@@ -67,6 +84,7 @@ impl Context {
             cancel: CancellationToken::new(),
             progress: None,
             cost: None,
+            output: None,
         }
     }
 }
@@ -329,7 +347,14 @@ impl App {
             return ended.map_err(|failure| failure.error);
         }
         let redirected = Box::pin(self.recovered(request, remote, failure, context)).await;
-        let redirected = redirected.map_err(|failure| failure.error)?;
+        let redirected = match redirected.map_err(|failure| failure.error)? {
+            Next::Call(redirected) => redirected,
+            Next::Done(mut reply) => {
+                Box::pin(self.enter(remote, &home, request, &reply)).await?;
+                sign(request.spec(), &mut reply, &home);
+                return Ok(reply);
+            }
+        };
         let about = redirected.request.as_ref();
         let home = self.home(about).await?;
         running.on(home.backend.name());
@@ -352,7 +377,7 @@ impl App {
         {
             let key = ledger::list_key(remote, path);
             if let Some(output) = self.fresh_list(&key, cache_s) {
-                return Ok(request.reply_from_api(Value::clone(&output))?);
+                return Ok(ledger::list_reply(request, &output, context)?);
             }
             // A list is asked for without one.
             let body = Object::new();
@@ -365,7 +390,7 @@ impl App {
                 until: None,
             };
             let ended = Box::pin(self.tries(&mut attempt, home)).await;
-            return ended.or_else(|failure| self.old_list(&key, request, failure));
+            return ended.or_else(|failure| self.old_list(&key, request, context, failure));
         }
         let turn = match request.draft() {
             Some(draft) if request.turn() != Turn::Free => {
@@ -513,12 +538,18 @@ impl App {
                 let progress = context.progress.as_ref();
                 let ended = match (route.cache_s, route.path()) {
                     (Some(_), Some(path)) => {
-                        Box::pin(self.ask_list(remote, request, path, until)).await
+                        Box::pin(self.ask_list(remote, request, path, until, context)).await
                     }
                     _ => {
-                        remote
+                        let called = remote
                             .call(request, body, route, &self.journal, until, progress)
-                            .await
+                            .await;
+                        called.map(|answered| {
+                            if let (Some(kept), Some(output)) = (&context.output, answered.output) {
+                                kept.put(output);
+                            }
+                            answered.reply
+                        })
                     }
                 };
                 trial.ended(match &ended {

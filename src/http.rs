@@ -7,6 +7,7 @@ mod admission;
 mod answer;
 mod body;
 mod eager;
+mod health;
 mod listener;
 mod newer;
 mod receive;
@@ -32,14 +33,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::args::Object;
-use crate::backend::dialect;
+use crate::backend::Sender;
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::draft::ids::DraftId;
-use crate::envelope;
+use crate::envelope::{self, Words};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context};
+use crate::exec::{App, Context, Output};
 use crate::manifest::Manifest;
-use crate::tools::{self, ROUTED, Spec};
+use crate::tools::{self, ROUTED, Spec, Texts};
 use admission::Asked;
 pub(crate) use admission::{Admission, parse_name, parse_origin};
 use answer::Answer;
@@ -60,7 +61,17 @@ const LAST_CALLS: Duration = Duration::from_secs(10);
 
 /// Carries a decoded call out.
 pub(crate) type Run =
-    Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
+    Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Done>> + Send + Sync>;
+
+/// What a call came to.
+pub(crate) struct Done {
+    pub reply: Value,
+    /// The `output` of the server that carried it out, which is passed on as it is.
+    pub output: Option<Value>,
+}
+
+/// What `GET /health` answers, and whether calls can be carried out.
+pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Send + Sync>;
 
 /// Makes the link to a draft that answers hold.
 pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
@@ -69,10 +80,11 @@ pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
-    /// What `GET /health` answers.
-    health: Value,
+    health: Health,
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
+    /// What this program itself sends comes back from no server.
+    own: Option<Sender>,
     link: Link,
     /// What the endpoints of newer sources are carried out by.
     app: Option<Arc<App>>,
@@ -92,31 +104,43 @@ struct Route {
 }
 
 impl Api {
-    /// The API of a process whose calls are all carried out by its engine.
+    /// The API of a process, whichever backend carries its calls out.
     pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
         let engine = Arc::clone(&app.engine);
-        let health = dialect::engine_health(engine.edition(), app.journal.path());
+        let asked = Arc::clone(app);
+        let counts = Arc::clone(app);
         let app = Arc::clone(app);
-        let counts = Arc::clone(&app);
         let mut api = Self::new(
-            health,
+            Box::new(move || {
+                let app = Arc::clone(&asked);
+                Box::pin(async move { health::health(&app).await })
+            }),
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
-                let context = Context::of(&request.call().caller);
-                Box::pin(async move { app.run(request, context).await })
+                Box::pin(async move {
+                    let output = Arc::<Output>::default();
+                    let context = Context {
+                        output: Some(Arc::clone(&output)),
+                        ..Context::of(&request.call().caller)
+                    };
+                    let reply = app.run(request, context).await?;
+                    let output = output.take();
+                    Ok(Done { reply, output })
+                })
             }),
         );
         api.admission = admission;
         api.app = Some(Arc::clone(&counts));
         api.here = Caller::client(Manner::Api, From::Here, allowed);
         api.network = Caller::client(Manner::Api, From::Network, allowed);
+        api.own = Some(counts.servers.sender.clone());
         api.receiver = Receiver::new(&counts.manifest.limits);
         api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
         api
     }
 
-    fn new(health: Value, link: Link, run: Run) -> Self {
+    fn new(health: Health, link: Link, run: Run) -> Self {
         // Where a user's own file sends calls to is a matter of calling, not of answering.
         let manifest = Manifest::built_in();
         let mut routes = HashMap::new();
@@ -142,6 +166,7 @@ impl Api {
             run,
             health,
             refused: Box::new(|_, _| {}),
+            own: None,
             link,
             app: None,
             admission: Admission::new(None, &[], &[]),
@@ -169,6 +194,9 @@ impl Api {
         };
         // The body is read even where nobody wants it, so that the connection can go on after it.
         let body = self.receiver.receive(body).await;
+        if self.own.as_ref().is_some_and(|own| own.sent(&head.headers)) {
+            return answer::page(StatusCode::LOOP_DETECTED);
+        }
         received.activity.works();
         let answer = match route {
             Some(route) => self.routed(route, &head, body, allow, admitted.from).await,
@@ -196,18 +224,28 @@ impl Api {
             _ => return answer::not_allowed(allow),
         }
         let Some(spec) = route.spec else {
-            return answer::json(StatusCode::OK, self.health.clone());
+            let (works, health) = (self.health)().await;
+            let status = if works {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            return answer::json(status, health);
         };
         let body = match received(body) {
             Ok(body) => body,
             Err(page) => return *page,
         };
         if route.get {
-            return self.call(spec, Ok(Object::new()), from).await;
+            return self.call(spec, Ok(whole_list()), from, Manner::Api).await;
         }
         match self.decoded(&head.headers, body, |name| knows(spec, name)) {
             Ok(decoded) => {
-                let answer = self.call(spec, decoded.arguments, from).await;
+                let manner = match head.headers.get(envelope::MANNER_HEADER) {
+                    Some(manner) if manner == envelope::STRICT => Manner::Strict,
+                    _ => Manner::Api,
+                };
+                let answer = self.call(spec, decoded.arguments, from, manner).await;
                 drop(decoded.memory);
                 answer
             }
@@ -300,13 +338,14 @@ impl Api {
         spec: &'static Spec,
         arguments: Result<Object>,
         from: From,
+        manner: Manner,
     ) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return busy();
         };
         let api = Arc::clone(self);
         let work = async move {
-            let answer = api.carry_out(spec, arguments, from).await;
+            let answer = api.carry_out(spec, arguments, from, manner).await;
             drop(permit);
             answer
         };
@@ -320,7 +359,7 @@ impl Api {
         done.unwrap_or_else(|| {
             let error = Error::internal("a fault of capcut-mcp's own stopped this call")
                 .hint("look at the draft before you call again, and report this");
-            failed(spec, &error, None)
+            failed(spec, &spec.texts, &error, None)
         })
     }
 
@@ -329,37 +368,49 @@ impl Api {
         spec: &'static Spec,
         arguments: Result<Object>,
         from: From,
+        manner: Manner,
     ) -> Answer {
         let caller = self.caller(from);
+        // Other processes of ours are told what is wrong in our own words.
+        let texts = match manner {
+            Manner::Strict => &Texts::NONE,
+            Manner::Api => &spec.texts,
+        };
+        let failed = |error: &Error, draft| failed(spec, texts, error, draft);
         let arguments = match arguments {
             Ok(arguments) => arguments,
-            Err(error) => return failed(spec, &error, None),
+            Err(error) => return failed(&error, None),
         };
-        if let Some(missing) = texts::missing(&spec.texts, &arguments) {
+        if let Some(missing) = texts::missing(texts, &arguments) {
             return answer::failure(missing);
         }
-        let request = match spec.decode(arguments, caller) {
+        let request = match spec.decode(arguments, &caller.in_manner(manner)) {
             Ok(request) => request,
             Err(error) => {
                 (self.refused)(spec, &error);
-                return failed(spec, &error, None);
+                return failed(&error, None);
             }
         };
         let draft = request.draft().cloned();
-        let reply = match (self.run)(request).await {
-            Ok(reply) => reply,
-            Err(error) => return failed(spec, &error, draft.as_ref()),
+        let done = match (self.run)(request).await {
+            Ok(done) => done,
+            Err(error) => return failed(&error, draft.as_ref()),
         };
-        answer::success(spec, reply, &self.link)
-            .unwrap_or_else(|error| failed(spec, &error, draft.as_ref()))
+        answer::success(spec, done, &self.link)
+            .unwrap_or_else(|error| failed(&error, draft.as_ref()))
     }
 }
 
-fn failed(spec: &Spec, error: &Error, draft: Option<&DraftId>) -> Answer {
+fn failed(spec: &Spec, texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
     if error.kind == Kind::Internal {
         tracing::error!(tool = spec.name, "{error}");
     }
-    let text = texts::failure(&spec.texts, error, draft.map(DraftId::as_str));
+    let said = error.source.as_deref();
+    let text = match said.and_then(<dyn std::error::Error + Send + Sync>::downcast_ref) {
+        // A server said it, in the words that its clients know.
+        Some(Words(words)) => words.clone(),
+        None => texts::failure(texts, error, draft.map(DraftId::as_str)),
+    };
     let mut answer = if error.kind == Kind::Busy {
         answer::busy(&text)
     } else {
@@ -369,6 +420,11 @@ fn failed(spec: &Spec, error: &Error, draft: Option<&DraftId>) -> Answer {
     let kind = HeaderValue::from_static(error.kind.name());
     answer.headers_mut().insert(envelope::KIND_HEADER, kind);
     answer
+}
+
+/// Lists are given whole: the API has no pages.
+fn whole_list() -> Object {
+    Object::from_iter([("limit".to_owned(), u64::MAX.into())])
 }
 
 /// Whether the tool has an argument of this name; asked only when something is wrong with it.

@@ -6,7 +6,7 @@ pub(crate) mod compose_draft;
 mod delete_draft;
 mod get_animation_types;
 mod get_video_duration;
-mod health_check;
+pub(crate) mod health_check;
 mod job_status;
 mod list_drafts;
 mod preview_draft;

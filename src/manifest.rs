@@ -1,6 +1,8 @@
 //! `tools.toml` as types, and what must hold in it: the one in the executable, overridden key by key by
 //! the user's own.
 
+mod headers;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::journal::SyncMode;
 use crate::media::Limits as MediaLimits;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
+pub(crate) use headers::Headers;
 
 const BUILT_IN: &str = include_str!("../tools.toml");
 
@@ -38,6 +41,8 @@ pub(crate) struct Manifest {
 pub(crate) struct Api {
     /// Where it is looked for when nobody said, in this order.
     pub base_urls: Vec<String>,
+    /// What is sent with every request besides.
+    pub headers: Headers,
     /// Requests at the same time, at most.
     pub connections: usize,
     pub connect_timeout_s: f64,
@@ -180,6 +185,8 @@ pub(crate) struct Limits {
     pub status_every_s: f64,
     /// For one look at a draft: after a lost answer, and for a draft that is not known here.
     pub look_timeout_s: f64,
+    /// How long a server that went away is waited for before its drafts are made again elsewhere.
+    pub server_wait_s: f64,
     /// For making a lost draft again, all its calls together.
     pub recover_timeout_s: f64,
     /// For jobs whose client has gone.
@@ -356,6 +363,9 @@ impl Manifest {
         }
         check(wait(self.api.known_s), api("known_s"), WAIT);
         check(wait(self.api.absent_s), api("absent_s"), WAIT);
+        for (name, sentence) in self.api.headers.faults() {
+            check(false, format!("api.headers.{name}"), sentence);
+        }
         check(
             self.api.base_urls.iter().all(|url| {
                 reqwest::Url::parse(url)
@@ -403,6 +413,11 @@ impl Manifest {
             positive(self.limits.look_timeout_s),
             "limits.look_timeout_s".into(),
             POSITIVE,
+        );
+        check(
+            wait(self.limits.server_wait_s),
+            "limits.server_wait_s".into(),
+            WAIT,
         );
         check(
             positive(self.limits.recover_timeout_s),
@@ -470,6 +485,10 @@ fn known_keys(
 ) -> Result<()> {
     let tool = path.len() == 2 && path[0] == "tools";
     let policy = path.len() == 2 && path[0] == "retry";
+    // Their names are the server's.
+    if path.len() == 2 && path[0] == "api" && path[1] == "headers" {
+        return Ok(());
+    }
     for (key, value) in user {
         let name: &str = key.get_ref();
         let known: Vec<&str> = if tool {

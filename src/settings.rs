@@ -72,6 +72,8 @@ pub(crate) struct Given {
     pub config_file: Option<PathBuf>,
     pub api_url: Option<String>,
     pub backend: Option<BackendChoice>,
+    /// What the backend is where neither the command line nor the environment says so.
+    pub default_backend: BackendChoice,
     pub edition: Option<Edition>,
     pub recover: Option<Recover>,
     pub log: Option<String>,
@@ -162,7 +164,7 @@ impl Settings {
             data_dir: path(given.data_dir, DATA_DIR).or(defaults.data_dir),
             config_file,
             api_url,
-            backend: choice(given.backend, env, BACKEND)?,
+            backend: choice_or(given.backend, env, BACKEND, given.default_backend)?,
             edition: choice(given.edition, env, EDITION)?,
             recover: choice(given.recover, env, RECOVER)?,
             log: match given.log {
@@ -424,11 +426,20 @@ fn choice<T: FromStr<Err = String> + Default>(
     env: Env<'_>,
     variable: &str,
 ) -> Result<T> {
+    choice_or(given, env, variable, T::default())
+}
+
+fn choice_or<T: FromStr<Err = String>>(
+    given: Option<T>,
+    env: Env<'_>,
+    variable: &str,
+    default: T,
+) -> Result<T> {
     if let Some(given) = given {
         return Ok(given);
     }
     match text(env, variable)? {
-        None => Ok(T::default()),
+        None => Ok(default),
         Some(text) => text
             .trim()
             .to_lowercase()
@@ -659,6 +670,7 @@ mod tests {
             data_dir: Some("/given".into()),
             config_file: Some("/given/tools.toml".into()),
             backend: Some(BackendChoice::Embedded),
+            default_backend: BackendChoice::Auto,
             edition: Some(Edition::Capcut),
             recover: Some(Recover::Ask),
             log: Some("trace".into()),

@@ -187,10 +187,13 @@ pub(crate) trait Tool:
         None
     }
 
-    /// The body that the reference API is sent: what it would misread is put right here.
+    /// The body that the reference API is sent for a strict caller: what it would misread is put right here.
     fn to_api(&self, arguments: &Object) -> Object {
         arguments.clone()
     }
+
+    /// Arguments that a server took in the API's dialect, as the engine has to read them to do the same.
+    fn as_meant(_arguments: &mut Object) {}
 
     /// The `output` of a CapCut API, read into our reply.
     fn reply_from_api(&self, output: Value) -> Result<Self::Reply> {
@@ -251,6 +254,8 @@ pub(crate) trait Request: Send + Sync {
 
 type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
 
+type AsMeant = fn(&mut Object);
+
 type ToApi = for<'r> fn(&'r Value, &dyn Fn(&DraftId) -> String) -> Result<Cow<'r, Value>>;
 
 /// A tool in the list.
@@ -265,6 +270,7 @@ pub(crate) struct Spec {
     /// What in the reply names a PNG file, which clients that can are shown.
     pub picture: Option<&'static str>,
     decode: Decode,
+    as_meant: AsMeant,
     to_api: ToApi,
     make_input: fn() -> Object,
     make_output: fn() -> Object,
@@ -288,6 +294,7 @@ impl Spec {
             texts: T::TEXTS,
             picture: None,
             decode: decode_routed::<T>,
+            as_meant: T::as_meant,
             to_api: T::value_to_api,
             make_input: schema::input::<T>,
             make_output: schema::output::<T::Reply>,
@@ -313,6 +320,7 @@ impl Spec {
             texts: Texts::NONE,
             picture,
             decode,
+            as_meant: |_| (),
             to_api: |reply, _| Ok(Cow::Borrowed(reply)),
             make_input: schema::input::<T>,
             make_output: schema::output::<R>,
@@ -383,6 +391,11 @@ impl Spec {
                 caller: caller.clone(),
             },
         )
+    }
+
+    /// See [`Tool::as_meant`].
+    pub(crate) fn take_as_meant(&self, arguments: &mut Object) {
+        (self.as_meant)(arguments);
     }
 
     /// A reply of ours as the `output` of a CapCut API.
@@ -493,7 +506,11 @@ impl<T: Tool> Request for Routed<T> {
     }
 
     fn to_api(&self) -> Object {
-        self.tool.to_api(&self.call.arguments)
+        match self.call.caller.manner {
+            Manner::Strict => self.tool.to_api(&self.call.arguments),
+            // Whoever speaks the API's dialect means what the API makes of it.
+            Manner::Api => self.call.arguments.clone(),
+        }
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Value> {

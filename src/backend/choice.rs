@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::wire::Sender;
 use super::{Backend, Remote};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -26,6 +27,8 @@ pub(crate) struct Servers {
     pub addresses: Vec<String>,
     /// The addresses with the users and queries that some were given with: only requests carry these.
     given: HashMap<String, String>,
+    /// Who asks them.
+    pub sender: Sender,
     named: bool,
     manifest: Arc<Manifest>,
     media: MediaStore,
@@ -53,6 +56,7 @@ impl Servers {
                 .iter()
                 .map(|url| (named_by(url), url.clone()))
                 .collect(),
+            sender: Sender::new(),
             named: settings.api_url.is_some(),
             manifest: Arc::clone(manifest),
             media: media.clone(),
@@ -73,7 +77,8 @@ impl Servers {
         let (manifest, media) = (Arc::clone(&self.manifest), self.media.clone());
         let data_dir = self.data_dir.clone();
         let given = self.given.get(address).map_or(address, String::as_str);
-        let remote = Remote::new(address.to_owned(), given, manifest, media, data_dir);
+        let sender = self.sender.clone();
+        let remote = Remote::new(address.to_owned(), given, manifest, media, data_dir, sender);
         let remote = Arc::new(remote);
         by_address.insert(address.to_owned(), Arc::clone(&remote));
         remote
@@ -89,16 +94,18 @@ impl Servers {
                 Err(error) => faults.push(error),
             }
         }
-        let kind = faults
-            .iter()
-            .map(|fault| fault.kind)
-            .find(|kind| *kind != Kind::Unsent);
+        // An answer says more than that there was none.
+        let answered = faults.iter().position(|fault| fault.kind != Kind::Unsent);
+        let (kind, hint) = match answered.map(|index| &mut faults[index]) {
+            Some(fault) => (fault.kind, fault.hint.take()),
+            None => (Kind::Unsent, None),
+        };
+        let hint = hint.unwrap_or_else(|| {
+            "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`"
+                .to_owned()
+        });
         let texts: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
-        Err(
-            Error::new(kind.unwrap_or(Kind::Unsent), texts.join("; ")).hint(
-                "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
-            ),
-        )
+        Err(Error::new(kind, texts.join("; ")).hint(hint))
     }
 
     /// Where the next draft goes. This never tries twice.
@@ -124,6 +131,12 @@ impl Servers {
         match found {
             Ok(remote) => {
                 let server = remote.server(journal).await?;
+                if wanted == BackendChoice::Auto && server.same_journal && !server.is_front {
+                    return Ok(embedded(format!(
+                        "the engine at {} keeps its drafts in the same data folder: this process makes them too",
+                        remote.base
+                    )));
+                }
                 let reason = match (wanted, self.named) {
                     (BackendChoice::Remote, _) => "`--backend remote`".to_owned(),
                     _ => format!("{} answers at {}", server.dialect.name(), remote.base),

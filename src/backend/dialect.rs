@@ -114,6 +114,10 @@ pub(crate) struct Server {
     pub version: Option<String>,
     /// It keeps its drafts in the journal that this process keeps too.
     pub same_journal: bool,
+    /// It understands our own dialect besides the API's.
+    pub takes_strict: bool,
+    /// It passes calls on to another server.
+    pub is_front: bool,
 }
 
 /// The questions a server is asked, and its answers: status and body.
@@ -173,11 +177,19 @@ pub(crate) fn recognise(
         latency,
         version,
         same_journal,
+        takes_strict: false,
+        is_front: false,
     };
     if let Some(health) = json(&answers.health).filter(|health| health["service"] == ENGINE_NAME) {
         let mark = journal.map(mark);
         let same = mark.is_some() && health["journal"].as_str() == mark.as_deref();
-        return Ok(server(Dialect::Engine, version(&health), same));
+        return Ok(Server {
+            takes_strict: health["manners"]
+                .as_array()
+                .is_some_and(|manners| manners.iter().any(|manner| manner == envelope::STRICT)),
+            is_front: health["servers"].is_array(),
+            ..server(Dialect::Engine, version(&health), same)
+        });
     }
     if let Some(root) = json(&answers.root) {
         return Ok(server(Dialect::Fork, version(&root), false));
@@ -194,7 +206,7 @@ pub(crate) fn recognise(
     Ok(server(dialect, None, false))
 }
 
-/// Puts what our own server adds to the API's answers where its replies have it.
+/// Puts what was added to the API's answer, by our own server or here, where our replies have it.
 pub(super) fn join(opened: &mut Opened) {
     let Some(output) = opened.output.as_object_mut() else {
         return;
@@ -219,6 +231,7 @@ pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
         "service": ENGINE_NAME,
         "version": env!("CARGO_PKG_VERSION"),
         "edition": edition.name(),
+        "manners": ["api", envelope::STRICT],
     });
     if let Some(journal) = journal {
         health["journal"] = json!(mark(journal));

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::dialect::{self, Answers, Dialect, Server};
 use super::evidence::Evidence;
-use super::wire::{Message, Unanswered, Wire};
+use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
@@ -40,7 +40,15 @@ pub(crate) struct Remote {
 
 struct Known {
     at: Instant,
-    server: Result<Arc<Server>, (Kind, String)>,
+    server: Result<Arc<Server>, Error>,
+}
+
+/// What came of a call.
+pub(crate) struct Answered {
+    /// Our reply.
+    pub reply: Value,
+    /// The server's own `output`, for callers in its dialect.
+    pub output: Option<Value>,
 }
 
 /// What is asked, once it is known how.
@@ -48,6 +56,8 @@ pub(super) struct Ask<'a> {
     pub method: Method,
     pub path: &'a str,
     pub body: Option<&'a Object>,
+    /// The body is in our own dialect.
+    pub strict: bool,
     pub until: Instant,
 }
 
@@ -58,6 +68,7 @@ impl Remote {
         manifest: Arc<Manifest>,
         media: MediaStore,
         data_dir: Option<PathBuf>,
+        sender: Sender,
     ) -> Self {
         Self {
             base,
@@ -66,7 +77,7 @@ impl Remote {
             connections: Semaphore::new(manifest.api.connections),
             manifest,
             media,
-            wire: Wire::default(),
+            wire: Wire::new(sender),
             known: tokio::sync::Mutex::default(),
             pending: Mutex::default(),
         }
@@ -85,18 +96,12 @@ impl Remote {
             known.at.elapsed() < manifest::seconds(keep)
         });
         if let Some(known) = fresh {
-            return known
-                .server
-                .clone()
-                .map_err(|(kind, text)| Error::new(kind, text));
+            return known.server.as_ref().map(Arc::clone).map_err(Error::again);
         }
         let server = Box::pin(self.probe(journal)).await.map(Arc::new);
         *known = Some(Known {
             at: Instant::now(),
-            server: server
-                .as_ref()
-                .map(Arc::clone)
-                .map_err(|e| (e.kind, e.message.clone())),
+            server: server.as_ref().map(Arc::clone).map_err(Error::again),
         });
         server
     }
@@ -114,6 +119,7 @@ impl Remote {
                     method,
                     path,
                     body: None,
+                    strict: false,
                     until,
                 })
                 .await;
@@ -121,6 +127,21 @@ impl Remote {
         };
         let started = Instant::now();
         let masks = match ask(Method::GET, "/get_mask_types").await {
+            Ok((508, _)) => {
+                return Err(Error::invalid(format!(
+                    "{} is this process itself, and calls would go in a circle",
+                    self.base
+                ))
+                .hint("give the address of the CapCut API server with `--api-url`"));
+            }
+            Ok((status @ (401 | 403), body)) => {
+                let what = format!(
+                    "{} wants a key: `GET /get_mask_types` was answered {status} with {}",
+                    self.base,
+                    envelope::looks_like(&body)
+                );
+                return Err(Error::invalid(what).hint(envelope::WANTS_A_KEY));
+            }
             Ok(answer) => answer,
             Err(failure) => return Err(failure.error),
         };
@@ -157,18 +178,25 @@ impl Remote {
         journal: &Arc<Journal>,
         until: Instant,
         progress: Option<&Progress>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Answered, Failure> {
         let Some(path) = route.path() else {
             let name = request.spec().name;
             return Err(Error::internal(format!("`{name}` has no route in `tools.toml`")).into());
         };
-        request.only_here()?;
         let server = self.server(journal).await.map_err(Failure::unsent)?;
+        let strict = server.takes_strict && request.call().caller.manner.is_strict();
+        let body = if strict {
+            &request.call().arguments
+        } else {
+            request.only_here()?;
+            body
+        };
         let ask = if route.post.is_some() {
             Ask {
                 method: Method::POST,
                 path,
                 body: Some(body),
+                strict,
                 until,
             }
         } else {
@@ -176,27 +204,32 @@ impl Remote {
                 method: Method::GET,
                 path,
                 body: None,
+                strict: false,
                 until,
             }
         };
-        let output = if let Some(status) = &route.status {
+        let mut opened = if let Some(status) = &route.status {
             // The uncommon ways are boxed, here and above: every call would carry room for them.
-            Box::pin(self.save(&ask, status, request, &server, progress)).await?
+            let saving = self.save_as_wanted(&ask, status, request, &server, journal, progress);
+            Box::pin(saving).await?
         } else {
             let mut opened = self
                 .opened(&ask)
                 .await
                 .map_err(|failure| self.known_loss(request.draft(), failure))?;
             self.same_draft(request.draft(), &opened.output, path)?;
-            if server.dialect == Dialect::Engine {
-                dialect::join(&mut opened);
+            if server.dialect != Dialect::Engine {
+                opened.beside.clear();
             }
-            opened.output
+            opened
         };
-        request.reply_from_api(output).map_err(|error| {
+        let output = (!request.call().caller.manner.is_strict()).then(|| opened.output.clone());
+        dialect::join(&mut opened);
+        let reply = request.reply_from_api(opened.output).map_err(|error| {
             let what = format!("{} answered in a shape that is not known", self.place(path));
             Failure::lost(Error::new(Kind::Unavailable, what).source(error))
-        })
+        })?;
+        Ok(Answered { reply, output })
     }
 
     /// The `output` of a list, which needs no more than its route.
@@ -205,6 +238,7 @@ impl Remote {
             method: Method::GET,
             path,
             body: None,
+            strict: false,
             until,
         })
         .await
@@ -219,6 +253,7 @@ impl Remote {
             method: Method::POST,
             path,
             body: Some(&body),
+            strict: false,
             until,
         };
         let output = self.output(&ask).await;
@@ -298,6 +333,7 @@ impl Remote {
             method: ask.method.clone(),
             path: ask.path,
             body,
+            strict: ask.strict,
         };
         let work = async {
             let sent = self.wire.send(&self.target, api, message, limit).await;

@@ -1,25 +1,31 @@
 //! What a saved draft of a server is worth: it says success whatever happened, so the task is asked
 //! after, and the files are looked at where they can be reached.
 
+mod after;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::dialect::{self, Server};
+use super::dialect::Server;
 use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
+use crate::envelope::Opened;
 use crate::error::{Error, Kind};
+use crate::journal::Journal;
 use crate::manifest;
 use crate::media::{Facts, Media};
 use crate::progress::{Progress, Step};
-use crate::tools::Request;
+use crate::tools::{Object, Request};
 use crate::units::Micros;
+use after::After;
 
 /// Files looked at side by side.
 const AT_ONCE: usize = 8;
@@ -36,7 +42,42 @@ struct Status {
 }
 
 impl Remote {
-    /// Saves, and gives the server's `output` with what was found out added to it.
+    /// Saves, and does afterwards what the server does not do.
+    pub(super) async fn save_as_wanted(
+        &self,
+        ask: &Ask<'_>,
+        status_path: &str,
+        request: &dyn Request,
+        server: &Server,
+        journal: &Arc<Journal>,
+        progress: Option<&Progress>,
+    ) -> Result<Opened, Failure> {
+        let Some(draft) = request.draft().filter(|_| !ask.strict) else {
+            return self.save(ask, status_path, request, server, progress).await;
+        };
+        let name = journal.find(draft).await?.map(|row| row.name);
+        let name = name.filter(|name| !name.is_empty());
+        let after = After::new(self, server, request, name)?;
+        let body = ask
+            .body
+            .map(|body| after::sent(body, &request.call().caller));
+        let ask = Ask {
+            method: ask.method.clone(),
+            body: body.as_ref(),
+            ..*ask
+        };
+        let saving = self.save(&ask, status_path, request, server, progress);
+        let mut opened = saving.await?;
+        if let Some(after) = after {
+            let script = self
+                .insist(ask.until, || self.script(draft, ask.until))
+                .await?;
+            after.carry_out(self, server, script, &mut opened).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Saves, and gives the server's answer with what was found out beside it.
     pub(super) async fn save(
         &self,
         ask: &Ask<'_>,
@@ -44,14 +85,18 @@ impl Remote {
         request: &dyn Request,
         server: &Server,
         progress: Option<&Progress>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Opened, Failure> {
         let Some(draft) = request.draft() else {
-            return self.output(ask).await;
+            let output = self.output(ask).await?;
+            return Ok(Opened {
+                output,
+                beside: Object::new(),
+            });
         };
         let every = manifest::seconds(self.manifest.limits.status_every_s);
         let posted = self.opened(ask);
         tokio::pin!(posted);
-        let mut opened = loop {
+        let mut opened: Opened = loop {
             tokio::select! {
                 opened = &mut posted => break opened?,
                 () = tokio::time::sleep(every), if progress.is_some() => {
@@ -62,10 +107,9 @@ impl Remote {
             }
         };
         if server.dialect.is_truthful() {
-            dialect::join(&mut opened);
-            return Ok(opened.output);
+            return Ok(opened);
         }
-        let mut output = opened.output;
+        let output = &opened.output;
         if output.get("success") == Some(&Value::Bool(false)) {
             let what = format!("{} did not save draft {draft}", self.base);
             return Err(Failure::refused(Error::new(Kind::Unavailable, what)));
@@ -134,18 +178,20 @@ impl Remote {
             let stays = elsewhere.is_none();
             notes.extend(self.judge(folder.clone(), server.edition, stays).await);
         }
-        if !output.is_object() {
-            output = json!({});
-        }
-        output["files"] = json!(materials.len());
+        let mut added = Object::new();
+        added.insert("files".to_owned(), json!(materials.len()));
         if let Some(folder) = folder {
-            output["folder"] = json!(folder.display().to_string());
+            added.insert("folder".to_owned(), json!(folder.display().to_string()));
         }
         if let Some(bytes) = bytes {
-            output["bytes"] = json!(bytes);
+            added.insert("bytes".to_owned(), json!(bytes));
         }
-        output["notes"] = json!(notes);
-        Ok(output)
+        added.insert("notes".to_owned(), json!(notes));
+        if !opened.output.is_object() {
+            opened.output = json!({});
+        }
+        opened.beside = added;
+        Ok(opened)
     }
 
     /// Waits until the server has ended the work, and tells how it ended.
@@ -240,6 +286,7 @@ impl Remote {
             method: Method::POST,
             path,
             body: Some(&body),
+            strict: false,
             until,
         };
         let output = self.output(&ask).await?;

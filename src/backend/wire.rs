@@ -12,7 +12,9 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::http::{request, response};
 use hyper::{Method, Request, Response, Version};
 use hyper_util::rt::TokioIo;
@@ -21,11 +23,30 @@ use tokio::net::TcpStream;
 use tokio::runtime::{self, Handle};
 use tokio::task::JoinHandle;
 
+use crate::envelope;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Api};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")));
+/// Says who sends, so that a listener of the same program can tell its own requests.
+const SENDER: HeaderName = HeaderName::from_static("x-capcut-mcp-sender");
+
+/// Who sends requests: the servers' side of one program, and its listener.
+#[derive(Clone)]
+pub(crate) struct Sender(HeaderValue);
+
+impl Sender {
+    pub(super) fn new() -> Self {
+        Self(HeaderValue::from(fastrand::u64(..)))
+    }
+
+    /// Whether a request with these headers comes from here: what forwards to itself never ends.
+    pub(crate) fn sent(&self, headers: &HeaderMap) -> bool {
+        headers.get(SENDER) == Some(&self.0)
+    }
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What is sent.
@@ -34,6 +55,8 @@ pub(super) struct Message<'a> {
     pub path: &'a str,
     /// JSON, if there is a body.
     pub body: Option<Vec<u8>>,
+    /// The body is in our own dialect.
+    pub strict: bool,
 }
 
 /// What came back, whole.
@@ -58,15 +81,31 @@ pub(super) enum Unanswered {
 
 /// The way to one server; nothing is opened before it is used. Whoever sends holds one of the server's
 /// places, so there are never more connections than places.
-#[derive(Default)]
-pub(super) struct Wire(OnceLock<Way>);
+pub(super) struct Wire {
+    sender: Sender,
+    way: OnceLock<Way>,
+}
 
-enum Way {
+struct Way {
+    /// What goes with every request; the first of them are what the server wants, and secret.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    secrets: usize,
+    to: To,
+}
+
+enum To {
     Near(Near),
     Far { client: reqwest::Client, base: Url },
 }
 
 impl Wire {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            way: OnceLock::new(),
+        }
+    }
+
     /// Sends to `base` and reads the answer, of `limit` bytes at most.
     pub(super) async fn send(
         &self,
@@ -75,31 +114,47 @@ impl Wire {
         message: Message<'_>,
         limit: u64,
     ) -> Result<Reply, Unanswered> {
-        match self.way(base, api).map_err(Unanswered::Ours)? {
-            Way::Near(near) => near.send(message, limit).await,
+        let way = self.way(base, api).map_err(Unanswered::Ours)?;
+        let headers = &way.headers;
+        let mut reply = match &way.to {
+            To::Near(near) => near.send(message, headers, limit).await?,
             // Boxed, because it is the uncommon way and every call would carry room for it.
-            Way::Far { client, base } => Box::pin(far(client, base, message, limit)).await,
+            To::Far { client, base } => {
+                Box::pin(far(client, base, message, headers, limit)).await?
+            }
+        };
+        if way.secrets > 0 && reply.body.len() <= ECHO {
+            hide(&mut reply.body, &headers[..way.secrets]);
         }
+        Ok(reply)
     }
 
     fn way(&self, base: &str, api: &Api) -> Result<&Way> {
-        if let Some(way) = self.0.get() {
+        if let Some(way) = self.way.get() {
             return Ok(way);
         }
-        let way = Way::new(base, api)?;
-        Ok(self.0.get_or_init(|| way))
+        let way = Way::new(base, api, &self.sender)?;
+        Ok(self.way.get_or_init(|| way))
     }
 }
 
 impl Way {
-    fn new(base: &str, api: &Api) -> Result<Self> {
+    fn new(base: &str, api: &Api, sender: &Sender) -> Result<Self> {
+        let mut headers = api.headers.values()?;
+        let secrets = headers.len();
+        headers.push((SENDER, sender.0.clone()));
         let wrong = |error: String| Error::invalid(format!("`{base}` is no address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
         let is_plain =
             url.username().is_empty() && url.password().is_none() && url.query().is_none();
         let is_here = is_loopback(base);
         if is_here && url.scheme() == "http" && is_plain {
-            return Near::new(&url, api).map(Self::Near).map_err(wrong);
+            let to = Near::new(&url, api).map(To::Near).map_err(wrong)?;
+            return Ok(Self {
+                headers,
+                secrets,
+                to,
+            });
         }
         // Whoever comes first installs it; it is the same one everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -115,7 +170,12 @@ impl Way {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
-        Ok(Self::Far { client, base: url })
+        let to = To::Far { client, base: url };
+        Ok(Self {
+            headers,
+            secrets,
+            to,
+        })
     }
 }
 
@@ -171,8 +231,13 @@ impl Near {
         })
     }
 
-    async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
-        let mut request = self.request(message).map_err(Unanswered::Ours)?;
+    async fn send(
+        &self,
+        message: Message<'_>,
+        headers: &[(HeaderName, HeaderValue)],
+        limit: u64,
+    ) -> Result<Reply, Unanswered> {
+        let mut request = self.request(message, headers).map_err(Unanswered::Ours)?;
         let home = Handle::current().id();
         let (link, reply) = loop {
             let (mut link, fresh) = match self.waiting(home) {
@@ -205,7 +270,11 @@ impl Near {
         Ok(reply)
     }
 
-    fn request(&self, message: Message<'_>) -> Result<Request<Full<Bytes>>> {
+    fn request(
+        &self,
+        message: Message<'_>,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<Full<Bytes>>> {
         let path = format!("{}{}", self.prefix, message.path);
         let mut request = Request::builder()
             .method(message.method)
@@ -214,6 +283,12 @@ impl Near {
             .header(ACCEPT, JSON);
         if message.body.is_some() {
             request = request.header(CONTENT_TYPE, JSON);
+        }
+        if message.strict {
+            request = request.header(envelope::MANNER_HEADER, envelope::STRICT);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
         let body = Full::new(Bytes::from(message.body.unwrap_or_default()));
         with_path(request, &path, body)
@@ -277,12 +352,20 @@ async fn far(
     client: &reqwest::Client,
     base: &Url,
     message: Message<'_>,
+    headers: &[(HeaderName, HeaderValue)],
     limit: u64,
 ) -> Result<Reply, Unanswered> {
     let mut url = base.clone();
     let path = format!("{}{}", base.path().trim_end_matches('/'), message.path);
     url.set_path(&path);
-    let mut request = client.request(message.method, url).header(ACCEPT, JSON);
+    let request = client.request(message.method, url);
+    let mut request = request.header(ACCEPT, JSON);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    if message.strict {
+        request = request.header(envelope::MANNER_HEADER, envelope::STRICT);
+    }
     if let Some(body) = message.body {
         request = request.header(CONTENT_TYPE, JSON).body(body);
     }
@@ -298,6 +381,22 @@ async fn far(
         }
     })?;
     whole(Response::from(reply), limit).await
+}
+
+/// Answers up to this size may come into an error or a log, and are looked through for what was sent.
+const ECHO: usize = 64 << 10;
+
+/// Takes the values of these headers out of an answer, which may repeat what it was sent.
+fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
+    for (_, value) in headers {
+        // A scheme such as `Bearer` is no secret.
+        let words = value.as_bytes().split(|byte| *byte == b' ');
+        for word in words.filter(|word| word.len() >= 6) {
+            while let Some(at) = body.windows(word.len()).position(|part| part == word) {
+                body.splice(at..at + word.len(), *b"***");
+            }
+        }
+    }
 }
 
 /// Reads the answer to its end.
@@ -387,7 +486,7 @@ mod tests {
     fn a_connection_serves_its_own_thread_and_makes_way_for_another() {
         let (base, counts) = server();
         let api = Manifest::built_in().api;
-        let wire = Arc::new(Wire::default());
+        let wire = Arc::new(Wire::new(Sender::new()));
         let threads = [(); 2].map(|()| {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
@@ -402,6 +501,7 @@ mod tests {
                     method: Method::GET,
                     path: "/",
                     body: None,
+                    strict: false,
                 };
                 wire.send(&base, &api, message, 10).await.is_ok()
             });

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cli::doctor::files::Files;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
 use crate::units::Edition;
@@ -253,6 +253,19 @@ fn api(choice: BackendChoice, server: &Result<String>) -> Finding {
         ),
         (Ok(server), _) => Finding::ok(WHAT, server),
         (Err(error), BackendChoice::Remote) => broken(WHAT, error),
+        (Err(error), BackendChoice::Auto) if error.kind == Kind::InvalidArgument => {
+            let finding = Finding::note(
+                WHAT,
+                format!(
+                    "{}; the engine in this program makes the drafts",
+                    error.message
+                ),
+            );
+            match &error.hint {
+                Some(hint) => finding.hint(hint),
+                None => finding,
+            }
+        }
         (Err(error), _) => Finding::ok(
             WHAT,
             format!(

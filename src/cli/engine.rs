@@ -1,4 +1,4 @@
-//! `engine`: the CapCut API over HTTP, carried out by the engine of this process.
+//! `engine`: the CapCut API over HTTP, carried out by the engine of this process or by a server behind it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -17,9 +18,14 @@ use crate::engine::{self, Options};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::http::{self, Api};
+use crate::media;
 use crate::settings::{BackendChoice, Settings};
 
-/// Serves the CapCut API over HTTP, in the place of the reference server.
+/// Serves the CapCut API over HTTP, in place of the reference server or in front of one.
+///
+/// The engine in this process makes the drafts. With `--backend remote` every call goes on to the CapCut API server
+/// at `--api-url`, with the checks, retries, journal and recovery of the other commands; with `--backend auto` the
+/// server makes the new drafts while it answers, and the engine while it does not.
 ///
 /// Programs that reach the port can make drafts, read any of them, and have public hosts asked for media. There is
 /// no sign-in: let only machines that you trust reach it. Requests that name the server by a name it is not known by
@@ -28,6 +34,7 @@ use crate::settings::{BackendChoice, Settings};
 #[command(after_help = "Examples:
   capcut-mcp engine
   capcut-mcp engine --port 9001 --edition jianying
+  capcut-mcp engine --port 9100 --backend remote --api-url http://127.0.0.1:9000 --recover auto
   capcut-mcp engine --host 0.0.0.0 --allow-host nas.local --allow-dir /srv/media")]
 pub(super) struct Engine {
     /// The address to listen at; 0.0.0.0 for other machines and containers too.
@@ -56,9 +63,7 @@ impl Engine {
     /// Requests are carried out on two threads: they are short and meet at the journal, where one writes what has
     /// come while the other reads and answers; more would only wait for each other. What is long has threads of its
     /// own.
-    pub(super) fn run(self, mut settings: Settings) -> anyhow::Result<ExitCode> {
-        // This is the API: asking another one would be going in circles.
-        settings.backend = BackendChoice::Embedded;
+    pub(super) fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -71,29 +76,48 @@ impl Engine {
     }
 
     async fn serve(self, settings: Settings) -> Result<()> {
+        if settings.backend == BackendChoice::Remote && self.draft_domain.is_some() {
+            return Err(Error::invalid(
+                "`--draft-domain` cannot be used with `--backend remote`: the links are those of the server behind",
+            )
+            .hint("set the site in the server's own configuration (`draft_domain`)"));
+        }
         // Told to end before it listens, it must not miss it.
         let end = told_to_end()?;
         let address = SocketAddr::new(self.host, self.port);
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| not_bound(address, error))?;
+        let address = listener.local_addr().map_err(|error| {
+            Error::internal("the listener does not know its own address").source(error)
+        })?;
         let mut options = Options::new(&settings);
         if let Some(site) = &self.draft_domain {
             options.link = engine::link_at(site);
         }
         let allowed = Arc::new(Allowed::new(self.allow_host, self.allow_dir));
-        let app = App::with_options(settings, options)?;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| not_bound(address, error))?;
+        let mut app = App::with_options(settings, options)?;
+        if let Some(app) = Arc::get_mut(&mut app) {
+            not_itself(app, address).await?;
+        }
         self.monitor.listen(&app, &self.names).await?;
-        let address = listener.local_addr().map_err(|error| {
-            Error::internal("the listener does not know its own address").source(error)
-        })?;
         if !address.ip().is_loopback() {
             tracing::warn!(
                 "{address} can be reached from other machines, and nobody is asked to sign in"
             );
         }
         let edition = app.engine.edition();
-        tracing::info!("the {} engine answers at http://{address}", edition.app());
+        let servers = app.servers.addresses.iter().map(|url| media::shown(url));
+        let servers = servers.collect::<Vec<_>>().join(" or ");
+        let who = match app.settings.backend {
+            BackendChoice::Embedded => format!("the {} engine", edition.app()),
+            BackendChoice::Remote => format!("what stands in front of the server at {servers}"),
+            BackendChoice::Auto => format!(
+                "the server at {servers}, or else the {} engine,",
+                edition.app()
+            ),
+        };
+        tracing::info!("{who} answers at http://{address}");
         http::serve(
             listener,
             Arc::new(Api::of(&app, &allowed, self.names.admission())),
@@ -102,6 +126,56 @@ impl Engine {
         .await;
         Ok(())
     }
+}
+
+/// Calls never go to this listener itself: it is no server that is looked for, and must not be the one that was named.
+async fn not_itself(app: &mut App, own: SocketAddr) -> Result<()> {
+    let backend = app.settings.backend;
+    if backend == BackendChoice::Embedded {
+        return Ok(());
+    }
+    let mut others = Vec::new();
+    for url in &app.servers.addresses {
+        if !leads_to(url, own).await {
+            others.push(url.clone());
+        }
+    }
+    let all = std::mem::replace(&mut app.servers.addresses, others);
+    match all.first() {
+        Some(url) if app.servers.addresses.is_empty() => Err(Error::invalid(format!(
+            "`--backend {}`: {} is where this engine itself listens, so calls would go in a circle",
+            backend.name(),
+            media::shown(url)
+        ))
+        .hint("listen at another `--port`, or give the address of the CapCut API server with `--api-url`")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether connections to this URL come to the listener at `own`.
+async fn leads_to(url: &str, own: SocketAddr) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return false;
+    };
+    if port != own.port() {
+        return false;
+    }
+    let host = host.trim_matches(['[', ']']);
+    let Ok(found) = tokio::net::lookup_host((host, port)).await else {
+        return false;
+    };
+    for address in found {
+        let ip = address.ip().to_canonical();
+        let is_here = ip == own.ip() || ip.is_unspecified();
+        // A listener at all addresses is reached by each that this machine has: only those can be bound.
+        if is_here || (own.ip().is_unspecified() && TcpListener::bind((ip, 0)).await.is_ok()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Why nothing can listen there, and what to do.

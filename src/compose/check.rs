@@ -51,10 +51,12 @@ pub(crate) async fn check(
     let keeper = app.keeper(draft).await;
     let mut edition = app.engine.edition();
     let mut knows_all_names = true;
+    // A server that has the API's calls only.
     let mut remote = false;
     if let Ok(Backend::Remote(server)) = &keeper {
         remote = true;
         if let Ok(server) = server.server(&app.journal).await {
+            remote = !server.takes_strict;
             edition = server.edition;
             knows_all_names = server.dialect.names_are_ours();
         }

@@ -143,10 +143,9 @@ impl Run<'_> {
             let cost = Arc::new(Cost::default());
             let caller = &self.context.caller;
             let context = Context {
-                caller: caller.clone(),
                 cancel: self.stop.clone(),
-                progress: None,
                 cost: Some(cost.clone()),
+                ..Context::of(caller)
             };
             let reply = match item.spec.read(arguments, caller) {
                 Ok(request) => self.app.run(request, context).await,

@@ -126,7 +126,8 @@ pub(crate) struct Subject {
     pub working: String,
 }
 
-async fn save_document(
+/// Saves a document, whoever made it.
+pub(crate) async fn save_document(
     subject: Subject,
     request: &SaveRequest,
     media: &Media,

@@ -472,7 +472,7 @@ fn may_write(folder: &Path, caller: &Caller) -> bool {
 }
 
 /// The system that a draft saved for this machine is for.
-fn own_os() -> AppOs {
+pub(crate) fn own_os() -> AppOs {
     if cfg!(windows) {
         AppOs::Windows
     } else {
@@ -481,7 +481,7 @@ fn own_os() -> AppOs {
 }
 
 /// Drive letters and backslashes are Windows.
-fn os_of_folder(folder: &str) -> AppOs {
+pub(crate) fn os_of_folder(folder: &str) -> AppOs {
     let drive = matches!(folder.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     if drive || folder.contains('\\') {
         AppOs::Windows

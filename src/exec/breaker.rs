@@ -82,6 +82,16 @@ impl Breaker {
         Ok(())
     }
 
+    /// The backend was seen to answer again: a few calls may try it at once.
+    pub(crate) fn came_back(&mut self) {
+        if let State::Open { .. } = self.state {
+            self.state = State::HalfOpen {
+                under_way: 0,
+                good: 0,
+            };
+        }
+    }
+
     /// Takes note of how an admitted call ended. True if it opened the breaker.
     pub(crate) fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
         let opened = State::Open {
@@ -179,6 +189,22 @@ mod tests {
         assert_eq!(breaker.position(later), Position::HalfOpen);
         breaker.record(Verdict::Good, later);
         assert_eq!(breaker.position(later), Position::Closed);
+    }
+
+    #[test]
+    fn a_backend_that_came_back_is_tried_before_its_time() {
+        let (mut breaker, now) = breaker();
+        breaker.came_back();
+        assert_eq!(breaker.position(now), Position::Closed);
+        fail(&mut breaker, 3, now);
+        assert!(breaker.admit(now).is_err());
+        breaker.came_back();
+        assert_eq!(breaker.position(now), Position::HalfOpen);
+        for _ in 0..2 {
+            breaker.admit(now).unwrap();
+            breaker.record(Verdict::Good, now);
+        }
+        assert_eq!(breaker.position(now), Position::Closed);
     }
 
     #[test]

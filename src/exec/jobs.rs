@@ -120,7 +120,6 @@ impl Handle {
     pub(crate) fn context(&self, caller: Caller, progress: Option<Progress>) -> Context {
         let told = self.clone();
         Context {
-            caller,
             cancel: self.cancel.clone(),
             progress: Some(Arc::new(move |step: Step| {
                 told.step(&step);
@@ -128,7 +127,7 @@ impl Handle {
                     progress(step);
                 }
             })),
-            cost: None,
+            ..Context::of(&caller)
         }
     }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::App;
 use super::routing::Home;
+use super::{App, Context};
 use crate::backend::evidence::{Evidence, Found};
 use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
@@ -32,6 +33,41 @@ pub(super) fn evidence(request: &dyn Request, route: &Route, body: &Object) -> O
     is_edit(request.spec())
         .then(|| Evidence::of(route.path()?, body))
         .flatten()
+}
+
+/// How a server was sent a call that is in the journal: in our dialect, unless it says otherwise.
+#[derive(Default, Serialize, Deserialize)]
+struct Sent {
+    #[serde(default)]
+    manner: Manner,
+}
+
+/// A call in the journal with these arguments, so that it means on a server, or on the engine, what it meant when it
+/// was accepted.
+pub(super) fn again(
+    record: &Record,
+    mut arguments: Object,
+    caller: &Caller,
+    on_server: bool,
+) -> Result<Box<dyn Request>> {
+    let tool = &record.tool;
+    let spec = tools::routed(tool).ok_or_else(|| {
+        Error::not_found(format!(
+            "the journal has a call of `{tool}`, which is no tool"
+        ))
+    })?;
+    let found = record.found.as_deref();
+    let sent: Sent = found
+        .and_then(|found| serde_json::from_str(found).ok())
+        .unwrap_or_default();
+    if sent.manner == Manner::Api {
+        if on_server {
+            return spec.decode(arguments, &caller.in_manner(Manner::Api));
+        }
+        spec.take_as_meant(&mut arguments);
+    }
+    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
+        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
 }
 
 /// What is known after an answer was lost.
@@ -143,11 +179,10 @@ impl App {
     ) -> Result<usize> {
         let key = (remote.base.clone(), draft.clone());
         let mut tally = self.tallies.take(&key);
-        for record in self
-            .journal
-            .records(&remote.base, draft, tally.next)
-            .await?
-        {
+        // An engine that keeps this journal writes its own calls down.
+        let origin = self.journal.find(draft).await?.map(|row| row.origin);
+        let origin = origin.as_deref().unwrap_or(&remote.base);
+        for record in self.journal.records(origin, draft, tally.next).await? {
             tally.next = record.sequence + 1;
             if let Some(evidence) = self.evidence_of(&record) {
                 *tally.left.entry(evidence).or_default() += 1;
@@ -162,9 +197,7 @@ impl App {
     pub(crate) fn evidence_of(&self, record: &Record) -> Option<Evidence> {
         let route = self.manifest.route(&record.tool).ok()?;
         let arguments: Object = record.arguments.as_object()?.clone();
-        let request = tools::routed(&record.tool)?
-            .decode(arguments, &Caller::user().in_manner(Manner::Api))
-            .ok()?;
+        let request = again(record, arguments, &Caller::user(), true).ok()?;
         Evidence::of(route.path()?, &request.to_api())
     }
 
@@ -188,7 +221,11 @@ impl App {
             return Ok(());
         }
         let call = request.call();
-        let record = NewRecord::of(call, None::<&()>, reply, 0)?;
+        let sent = Sent {
+            manner: call.caller.manner,
+        };
+        let sent = (!call.caller.manner.is_strict()).then_some(&sent);
+        let record = NewRecord::of(call, sent, reply, 0)?;
         if let Some(draft) = request.draft() {
             let appended = self.journal.append(&remote.base, draft, &record, At::End);
             let _ = appended.await?;
@@ -225,9 +262,10 @@ impl App {
         request: &dyn Request,
         path: &str,
         until: Instant,
+        context: &Context,
     ) -> Result<Value, Failure> {
         let output = remote.list(path, until).await?;
-        let reply = request.reply_from_api(output.clone())?;
+        let reply = list_reply(request, &output, context)?;
         self.lists.put(list_key(remote, path), Arc::new(output));
         Ok(reply)
     }
@@ -237,6 +275,7 @@ impl App {
         &self,
         key: &str,
         request: &dyn Request,
+        context: &Context,
         failure: Failure,
     ) -> Result<Value, Failure> {
         let Some((at, output)) = self.lists.get(key) else {
@@ -247,7 +286,7 @@ impl App {
             "an old list is given: {}",
             failure.error.message
         );
-        let mut reply = request.reply_from_api(Value::clone(&output))?;
+        let mut reply = list_reply(request, &output, context)?;
         let minutes = at.elapsed().as_secs() / 60;
         note(
             &mut reply,
@@ -260,6 +299,14 @@ impl App {
 /// Lists are kept by server and path.
 pub(super) fn list_key(remote: &Remote, path: &str) -> String {
     format!("{}{path}", remote.base)
+}
+
+/// The reply that a server's list makes.
+pub(super) fn list_reply(request: &dyn Request, list: &Value, context: &Context) -> Result<Value> {
+    if let Some(kept) = &context.output {
+        kept.put(list.clone());
+    }
+    request.reply_from_api(list.clone())
 }
 
 /// Adds a note to a reply.

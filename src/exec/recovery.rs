@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::ledger::note;
+use super::breaker::{Breaker, Position};
+use super::ledger::{Lookup, again, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
 use crate::backend::evidence::{Evidence, Found};
@@ -18,12 +20,15 @@ use crate::journal::{self, DraftRow, ENGINE, Record};
 use crate::manifest;
 use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
-use crate::tools::{self, Caller, Manner, Object, Request, Turn};
+use crate::tools::{self, Manner, Object, Request, Turn};
 
 /// A server may be restarted again while a draft is made again on it, and a draft may move while it is looked for.
 const TRIES: usize = 3;
 /// A draft that was lost so often is better looked at by somebody.
 const MOVES: usize = 100;
+/// Between two looks whether a server is back.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A draft that was made again.
 pub(crate) struct Recovered {
@@ -56,6 +61,7 @@ impl Redirected {
                 }
                 Ok(reply)
             }
+            Err(error) if self.was == self.to => Err(error),
             Err(error) => Err(Error {
                 message: format!("{} (draft {} is now {})", error.message, self.was, self.to),
                 ..error
@@ -126,20 +132,42 @@ impl App {
         redirect(request, was, to, told).map(Some)
     }
 
-    /// Makes the draft of a call again, if it is lost and that is wanted, and gives the call on the new one.
+    /// Makes the draft of a call again, if it is lost and that is wanted, and gives the call on the new one. A server
+    /// that was only away is waited for.
     pub(super) async fn recovered(
         self: &Arc<Self>,
         request: &dyn Request,
         remote: &Remote,
         failure: Failure,
         context: &Context,
-    ) -> Result<Redirected, Failure> {
+    ) -> Result<Next, Failure> {
         let Some(was) = request.draft() else {
             return Err(failure);
         };
         let wanted = self.settings.recover == Recover::Auto && request.turn() != Turn::Free;
-        if !wanted || !self.is_gone(remote, &failure).await {
+        if !wanted {
             return Err(with_way_out(was, failure));
+        }
+        let paused = self.is_paused(remote, &failure);
+        match self.seen(remote, was, &failure, paused).await {
+            Seen::Gone => {}
+            Seen::Back => {
+                let surely_not = paused || failure.reached == Reached::Never;
+                if !surely_not && is_edit(request.spec()) {
+                    let route = self.manifest.route(request.spec().name)?;
+                    match Box::pin(self.look_up(remote, request, route, &failure)).await? {
+                        Lookup::Applied(reply) => return Ok(Next::Done(reply)),
+                        Lookup::NotApplied => {}
+                        Lookup::NoDraft => return Err(failure),
+                    }
+                }
+                let told = format!(
+                    "{} had been away and the draft is still there: the call was sent again",
+                    remote.base
+                );
+                return Ok(Next::Call(redirect(request, was, was.clone(), told)?));
+            }
+            Seen::Unclear => return Err(with_way_out(was, failure)),
         }
         // Another process may have made it again already.
         self.forget(was);
@@ -169,21 +197,64 @@ impl App {
             },
             ..failure
         })?;
-        Ok(redirect(request, was, to, told)?)
+        Ok(Next::Call(redirect(request, was, to, told)?))
     }
 
-    /// Whether the draft is not there any more: the server forgot it, or nobody answers at its address.
-    async fn is_gone(&self, remote: &Remote, failure: &Failure) -> bool {
+    /// What became of the draft: the server forgot it, or nobody answers at its address, or both are there again.
+    async fn seen(
+        &self,
+        remote: &Remote,
+        draft: &DraftId,
+        failure: &Failure,
+        paused: bool,
+    ) -> Seen {
         if failure.reached == Reached::Forgotten {
-            return true;
+            return Seen::Gone;
         }
-        let left_alone = failure.error.kind == Kind::Busy && !failure.by_server;
-        if !left_alone && !matches!(failure.reached, Reached::Never | Reached::Lost) {
-            return false;
+        if !paused && !matches!(failure.reached, Reached::Never | Reached::Lost) {
+            return Seen::Unclear;
         }
-        remote.doubt().await;
-        let server = remote.server(&self.journal).await;
-        server.is_err_and(|error| error.kind == Kind::Unsent)
+        match self.answers_again(remote, failure).await {
+            Ok(()) => {}
+            Err(error) if error.kind == Kind::Unsent => return Seen::Gone,
+            Err(_) => return Seen::Unclear,
+        }
+        match remote.script(draft, self.look_until()).await {
+            Ok(_) => Seen::Back,
+            Err(failure) if failure.reached == Reached::Forgotten => Seen::Gone,
+            Err(_) => Seen::Unclear,
+        }
+    }
+
+    /// Whether the breaker held the call back, so that it was not sent.
+    fn is_paused(&self, remote: &Remote, failure: &Failure) -> bool {
+        let by_us = failure.error.kind == Kind::Busy && !failure.by_server;
+        by_us && self.position(remote) != Position::Closed
+    }
+
+    /// Waits, within limits, until the server answers; then calls may go there at once, whatever failed before.
+    async fn answers_again(&self, remote: &Remote, failure: &Failure) -> Result<()> {
+        // A call that was tried for as long as its retry rule says has waited already.
+        let limit = match failure.reached {
+            Reached::Never => 0.0,
+            _ => self.manifest.limits.server_wait_s,
+        };
+        let until = Instant::now() + manifest::seconds(limit);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            remote.doubt().await;
+            match remote.server(&self.journal).await {
+                Ok(_) => {
+                    self.with_breaker(remote, Breaker::came_back);
+                    return Ok(());
+                }
+                Err(error) if error.kind != Kind::Unsent || Instant::now() + pause >= until => {
+                    return Err(error);
+                }
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// The draft that takes the place of a lost one, made by whoever comes first; and what to say of it.
@@ -320,6 +391,22 @@ fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
     }
 }
 
+/// What was seen of a draft after a call to it failed.
+enum Seen {
+    /// The server does not have it, or is not there.
+    Gone,
+    /// The server answers and has it.
+    Back,
+    Unclear,
+}
+
+/// How a call goes on whose draft was looked after.
+pub(super) enum Next {
+    Call(Redirected),
+    /// It had been carried out, and only its answer was lost.
+    Done(Value),
+}
+
 /// What may go better the next time.
 fn may_pass(kind: Kind) -> bool {
     matches!(
@@ -379,27 +466,30 @@ impl Replay<'_> {
             Some(made) => arguments.insert("draft_id".into(), json!(made)),
             None => arguments.shift_remove("draft_id"),
         };
-        self.call(&record.tool, arguments).await
+        let on_server = matches!(self.backend, Backend::Remote(_));
+        self.call(again(record, arguments, &self.context.caller, on_server)?)
+            .await
     }
 
-    async fn call(&self, tool: &str, arguments: Object) -> Result<Value> {
+    async fn call(&self, request: Box<dyn Request>) -> Result<Value> {
         let context = Context {
             cancel: self.context.cancel.clone(),
             ..Context::of(&self.context.caller)
         };
-        let request = request(tool, arguments, &self.context.caller)?;
         self.app
             .run_on(self.backend.clone(), request, context)
             .await
     }
 
     async fn script(&self, draft: &DraftId) -> Result<Value> {
-        let arguments = json!({ "draft_id": draft, "force_update": false });
+        let spec = tools::routed("query_script")
+            .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
+        let arguments = Object::from_iter([
+            ("draft_id".to_owned(), json!(draft)),
+            ("force_update".to_owned(), json!(false)),
+        ]);
         let reply = self
-            .call(
-                "query_script",
-                arguments.as_object().cloned().unwrap_or_default(),
-            )
+            .call(spec.decode(arguments, &self.context.caller.in_manner(Manner::Strict))?)
             .await?;
         serde_json::from_str(reply["script"].as_str().unwrap_or_default()).map_err(|error| {
             Error::internal("the new draft's document cannot be read").source(error)
@@ -460,17 +550,6 @@ impl Replay<'_> {
             },
         }
     }
-}
-
-/// As it was accepted once: by a strict caller, or else over HTTP.
-fn request(tool: &str, arguments: Object, caller: &Caller) -> Result<Box<dyn Request>> {
-    let spec = tools::routed(tool).ok_or_else(|| {
-        Error::not_found(format!(
-            "the journal has a call of `{tool}`, which is no tool"
-        ))
-    })?;
-    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
-        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
 }
 
 /// How many segments each track has.

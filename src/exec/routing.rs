@@ -13,7 +13,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, NewDraft, NewRecord};
 use crate::settings::BackendChoice;
-use crate::tools::Request;
+use crate::tools::{Request, Turn};
 
 /// Drafts whose keepers are remembered.
 const REMEMBERED: usize = 4096;
@@ -114,7 +114,21 @@ impl Known {
 impl App {
     /// Where the call goes.
     pub(super) async fn home(&self, request: &dyn Request) -> Result<Home> {
-        self.home_of(request.draft()).await
+        let Some(draft) = request.draft() else {
+            return self.home_of(None).await;
+        };
+        // Over HTTP an id may be that of a task, which the server gave it and only the server knows.
+        let may_be_a_task =
+            !request.call().caller.manner.is_strict() && request.turn() == Turn::Free;
+        let wanted = self.settings.backend;
+        if may_be_a_task
+            && wanted != BackendChoice::Embedded
+            && !self.homes.knows(draft)
+            && self.journal.find(draft).await?.is_none()
+        {
+            return Box::pin(self.home_of_new()).await;
+        }
+        self.home_of(Some(draft)).await
     }
 
     /// Who keeps the draft, or would keep a new one.
@@ -148,12 +162,21 @@ impl App {
                 None => return Box::pin(self.adopt(draft, asked)).await,
             },
         };
-        self.home_at(&origin, draft)
+        self.home_at(&origin, draft).await
     }
 
-    fn home_at(&self, origin: &str, draft: &DraftId) -> Result<Home> {
+    async fn home_at(&self, origin: &str, draft: &DraftId) -> Result<Home> {
         let backend = if origin == ENGINE {
-            if self.settings.backend == BackendChoice::Remote {
+            let remote = self.settings.backend == BackendChoice::Remote;
+            if remote && let Some(remote) = Box::pin(self.with_same_journal()).await {
+                return Ok(Home {
+                    backend: Backend::Remote(remote),
+                    reason: None,
+                    auto: false,
+                    moving: false,
+                });
+            }
+            if remote {
                 return Err(Error::conflict(format!(
                     "draft {draft} is the engine's, and `--backend remote` allows only a server"
                 ))
@@ -169,6 +192,13 @@ impl App {
             auto: false,
             moving: false,
         })
+    }
+
+    /// The server, if it is an engine that keeps its drafts in this journal.
+    async fn with_same_journal(&self) -> Option<Arc<Remote>> {
+        let remote = self.servers.first(&self.journal).await.ok()?;
+        let server = remote.server(&self.journal).await.ok()?;
+        (server.same_journal && !server.is_front).then_some(remote)
     }
 
     async fn home_of_new(&self) -> Result<Home> {
@@ -228,7 +258,7 @@ impl App {
             }
         }
         self.homes.learn(draft, &remote.base, asked);
-        self.home_at(&remote.base, draft)
+        self.home_at(&remote.base, draft).await
     }
 
     /// Whether the draft still is where it was when the call came: it may have moved while the call waited, or another

@@ -157,6 +157,7 @@ pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<Ap
         policy.longest_wait_s = 0.02;
     }
     manifest.limits.status_every_s = 0.01;
+    manifest.limits.server_wait_s = 0.1;
     manifest.limits.media.tries = 1;
     manifest.api.absent_s = 0.0;
     tune(&mut manifest);

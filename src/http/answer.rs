@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Value, json};
 
+use super::Done;
 use crate::draft::ids::DraftId;
 use crate::error::Result;
 use crate::tools::Spec;
@@ -24,11 +25,15 @@ const LONGEST_NOTE: usize = 16 << 10;
 /// The envelope of a success: the API's `output`, and beside it what else our reply tells.
 pub(super) fn success(
     spec: &Spec,
-    mut reply: Value,
+    done: Done,
     link: &dyn Fn(&DraftId) -> String,
 ) -> Result<Answer> {
+    let mut reply = done.reply;
     reply.sort_all_objects();
-    let mut output = spec.reply_to_api(&reply, link)?;
+    let mut output = match done.output {
+        Some(output) => Cow::Owned(output),
+        None => spec.reply_to_api(&reply, link)?,
+    };
     if let Cow::Owned(output) = &mut output {
         output.sort_all_objects();
     }

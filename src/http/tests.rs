@@ -57,11 +57,15 @@ impl Server {
             Box::pin(async move {
                 let reply = reply(arguments, list, &gate).await;
                 count.fetch_add(1, Ordering::SeqCst);
-                reply
+                reply.map(|reply| Done {
+                    reply,
+                    output: None,
+                })
             })
         });
         let link = |draft: &DraftId| format!("https://drafts.test/?draft_id={draft}");
-        let api = Api::new(json!({ "status": "ok" }), Box::new(link), run);
+        let health: Health = Box::new(|| Box::pin(async { (true, json!({ "status": "ok" })) }));
+        let api = Api::new(health, Box::new(link), run);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, Arc::new(api), async {
             let _ = stopped.await;

@@ -179,6 +179,12 @@ impl Tool for AddEffect {
         arguments
     }
 
+    fn as_meant(arguments: &mut Object) {
+        if let Some(Value::Array(params)) = arguments.get_mut("params") {
+            params.reverse();
+        }
+    }
+
     fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }

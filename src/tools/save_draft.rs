@@ -137,20 +137,13 @@ pub(crate) struct Saved {
 }
 
 impl SaveDraft {
-    async fn save(
-        &self,
-        engine: &Engine,
-        call: &Call,
-        listener: &(dyn Fn(&Progress) + Send + Sync),
-    ) -> Result<Saved> {
-        let Some(draft) = &self.draft_id else {
-            return Err(Error::invalid("`draft_id` is missing"));
-        };
+    /// How and where the draft is wanted.
+    pub(crate) fn wish(&self) -> Result<SaveWish> {
         let target_os = match self.target_os.as_deref() {
             Some(name) => Some(name.parse::<AppOs>()?),
             None => None,
         };
-        let wish = SaveWish {
+        Ok(SaveWish {
             folder: self.draft_folder.clone(),
             name: self.name.clone(),
             target_os,
@@ -165,7 +158,19 @@ impl SaveDraft {
             } else {
                 WhileRunning::Warn
             },
+        })
+    }
+
+    async fn save(
+        &self,
+        engine: &Engine,
+        call: &Call,
+        listener: &(dyn Fn(&Progress) + Send + Sync),
+    ) -> Result<Saved> {
+        let Some(draft) = &self.draft_id else {
+            return Err(Error::invalid("`draft_id` is missing"));
         };
+        let wish = self.wish()?;
         let saved = engine.save(draft, wish, call, listener).await?;
         let elsewhere = self.elsewhere(&call.caller, &saved.folder);
         Ok(Saved {

@@ -68,34 +68,46 @@ fn segments<'a>(script: &'a Value, track: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// Options of an engine against which recordings can be replayed.
+pub(crate) fn for_recordings() -> Vec<String> {
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/media");
+    [
+        "--allow-dir",
+        &media.to_string_lossy(),
+        "--allow-host",
+        "127.0.0.1",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+/// Fails unless the recorded cases pass there, but for those that differ on purpose.
+pub(crate) fn replay(url: &str, edition: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let ran = Command::new("python3")
+        .arg(golden.join("replay.py"))
+        .args(["--base-url", url, "--env", edition])
+        .arg("--except")
+        .arg(golden.join(format!("{edition}.except")))
+        .output()
+        .expect("python3 replays the recordings");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        ran.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert!(!told.contains("yet it passes"), "{told}");
+}
+
 #[test]
 fn the_recorded_cases_pass_but_for_those_that_differ_on_purpose() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let media = golden.join("media");
     for edition in ["capcut", "jianying"] {
         let home = Home::new();
-        let engine = home.engine(&[
-            "--edition",
-            edition,
-            "--allow-dir",
-            &media.to_string_lossy(),
-            "--allow-host",
-            "127.0.0.1",
-        ]);
-        let ran = Command::new("python3")
-            .arg(golden.join("replay.py"))
-            .args(["--base-url", &engine.url, "--env", edition])
-            .arg("--except")
-            .arg(golden.join(format!("{edition}.except")))
-            .output()
-            .expect("python3 replays the recordings");
-        let told = String::from_utf8_lossy(&ran.stdout);
-        assert!(
-            ran.status.success(),
-            "{told}{}",
-            String::from_utf8_lossy(&ran.stderr)
-        );
-        assert!(!told.contains("yet it passes"), "{told}");
+        let mut options = for_recordings();
+        options.extend(["--edition", edition].map(str::to_owned));
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        replay(&home.engine(&options).url, edition);
     }
 }
 

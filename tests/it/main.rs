@@ -1,11 +1,13 @@
 //! The executable as its users see it: over pipes, over HTTP and from a shell.
 
+mod away;
 mod batch;
 mod check;
 mod cli;
 mod compose;
 mod engine;
 mod faults;
+mod front;
 mod hostile;
 mod http;
 mod jobs;

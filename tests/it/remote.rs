@@ -639,3 +639,217 @@ fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
         );
     }
 }
+
+/// A server that wants a key; it repeats what it was sent, as some do.
+#[test]
+fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
+    const KEY: &str = "s3cret-0123456789";
+    let server = reference(|asked| {
+        let sent = asked
+            .headers
+            .get("x-api-key")
+            .map_or("nothing", String::as_str);
+        (sent != KEY).then(|| {
+            Answer::new(
+                401,
+                "application/json",
+                format!("{{\"detail\":\"bad key: {sent}\"}}"),
+            )
+        })
+    });
+    let mut home = home(&server);
+    // Without one it is told that one is wanted, and how.
+    let doctor = home.run(&["doctor", "--json"]);
+    assert!(
+        doctor.stdout.contains("wants a key") && doctor.stdout.contains("CAPCUT_API_KEY"),
+        "{doctor:?}"
+    );
+    let (code, told) = home
+        .call_with(&["--backend", "remote"], "create_draft", &json!({}))
+        .unwrap_err();
+    assert!(told.contains("401") && told.contains("headers"), "{told}");
+    assert_eq!(code, 2, "{told}");
+    let config = home.file(
+        "tools.toml",
+        "[api.headers]\n\"X-API-Key\" = \"${MY_KEY}\"\n",
+    );
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let (_, told) = home
+        .call_with(&["--backend", "remote"], "create_draft", &json!({}))
+        .unwrap_err();
+    assert!(
+        told.contains("`MY_KEY` is not set") && told.contains("X-API-Key"),
+        "{told}"
+    );
+    // Neither a wrong key nor the right one is seen anywhere.
+    for (key, right) in [("wr0ng-9876543210", false), (KEY, true)] {
+        home.set("MY_KEY", key);
+        let line = [
+            "--backend",
+            "remote",
+            "--log",
+            "trace",
+            "call",
+            "create_draft",
+        ];
+        let ran = home.run(&line);
+        assert_eq!(ran.code == 0, right, "{ran:?}");
+        let doctor = home.run(&["--log", "trace", "doctor"]);
+        let health = home.run(&["--log", "trace", "call", "health_check"]);
+        for shown in [&ran, &doctor, &health] {
+            assert!(
+                !shown.stdout.contains(key) && !shown.stderr.contains(key),
+                "{shown:?}"
+            );
+        }
+        assert_eq!(doctor.stdout.contains("wants a key"), !right, "{doctor:?}");
+    }
+    let config = home.file("tools.toml", "[api.headers]\nHost = \"elsewhere\"\n");
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let (_, told) = home.call("list_drafts", &json!({})).unwrap_err();
+    assert!(
+        told.contains("tools.toml:2:") && told.contains("api.headers.Host"),
+        "{told}"
+    );
+}
+
+/// Options that no server knows are carried out on what it saved.
+#[test]
+fn what_a_server_cannot_do_at_a_save_is_done_after_it() {
+    let drafts = tempfile::tempdir().unwrap();
+    let (server, home) = saving(drafts.path(), "");
+    let save = |mut options: Value| {
+        options["draft_id"] = json!(DRAFT);
+        home.call("save_draft", &options)
+    };
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(drafts.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        names.sort();
+        names
+    };
+    let document = |folder: &Path| -> Value {
+        serde_json::from_slice(&std::fs::read(folder.join("draft_content.json")).unwrap()).unwrap()
+    };
+    let reply = save(json!({ "name": "Summer trip", "zip": true })).unwrap();
+    let folder = drafts.path().join("Summer trip");
+    assert_eq!(reply["folder"], json!(folder), "{reply}");
+    assert_eq!(names(), ["Summer trip", "Summer trip.zip"], "{reply}");
+    assert_eq!(reply["zip"], json!(drafts.path().join("Summer trip.zip")));
+    let clip = document(&folder)["materials"]["videos"][0]["path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        Path::new(&clip).is_file() && Path::new(&clip).starts_with(&folder),
+        "{clip}"
+    );
+    let meta = std::fs::read(folder.join("draft_meta_info.json")).unwrap();
+    let meta: Value = serde_json::from_slice(&meta).unwrap();
+    assert_eq!(meta["draft_name"], "Summer trip");
+    let sent = server.asked();
+    let sent = sent
+        .iter()
+        .find(|asked| asked.path == "/save_draft")
+        .unwrap();
+    assert_eq!(
+        sent.json(),
+        json!({ "draft_id": DRAFT }),
+        "the server is asked what it knows"
+    );
+    // The same draft again under its name, then for another machine and another version of the app.
+    save(json!({ "name": "Summer trip" })).unwrap();
+    save(json!({ "name": "Away", "target_os": "windows", "target_folder": r"D:\Drafts", "app_version": "9.1.0" })).unwrap();
+    let away = document(&drafts.path().join("Away"));
+    assert_eq!(
+        away["materials"]["videos"][0]["path"],
+        "D:/Drafts/Away/assets/video/video_1.mp4"
+    );
+    assert_eq!(away["platform"]["app_version"], "9.1.0");
+    save(json!({ "name": "Anywhere", "portable": true })).unwrap();
+    let anywhere = drafts.path().join("Anywhere");
+    let text = document(&anywhere).to_string();
+    assert!(
+        !text.contains(&*drafts.path().to_string_lossy()),
+        "a path of this machine: {text}"
+    );
+    save(json!({ "name": "Old", "draft_profile": "jianying_legacy" })).unwrap();
+    assert_eq!(
+        document(&drafts.path().join("Old"))["platform"]["app_source"],
+        "lv"
+    );
+    // Another draft of that name stays, unless it may be replaced: then it is kept.
+    std::fs::create_dir(drafts.path().join("Taken")).unwrap();
+    std::fs::write(
+        drafts.path().join("Taken/draft_content.json"),
+        "{\"mine\": 1}",
+    )
+    .unwrap();
+    let saves = server.count("/save_draft");
+    let (code, told) = save(json!({ "name": "Taken" })).unwrap_err();
+    assert!(
+        code == 2 && told.contains("another draft") && told.contains("overwrite"),
+        "{told}"
+    );
+    assert_eq!(
+        server.count("/save_draft"),
+        saves,
+        "refused before the save"
+    );
+    let reply = save(json!({ "name": "Taken", "overwrite": true })).unwrap();
+    assert!(reply["notes"].to_string().contains("kept in"), "{reply}");
+    assert!(!drafts.path().join(DRAFT).exists());
+}
+
+#[test]
+fn what_a_server_cannot_do_is_refused_before_the_save_where_its_folder_is_out_of_reach() {
+    let server = reference(|_| None);
+    let home = home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    for (option, value) in [
+        ("name", json!("Trip")),
+        ("zip", json!(true)),
+        ("portable", json!(true)),
+        ("target_os", json!("macos")),
+        ("target_folder", json!("/Users/me/Movies")),
+        ("app_version", json!("9.1.0")),
+        ("draft_profile", json!("capcut-mac")),
+        ("overwrite", json!(true)),
+        ("refuse_while_running", json!(true)),
+    ] {
+        let mut arguments = json!({ "draft_id": DRAFT });
+        arguments[option] = value;
+        let (code, told) = home.call("save_draft", &arguments).unwrap_err();
+        assert_eq!(code, 2, "{told}");
+        assert!(
+            told.contains(&format!("`{option}`")) && told.contains("api.drafts_folder"),
+            "{told}"
+        );
+    }
+    assert_eq!(server.count("/save_draft"), 0);
+    // A folder means the same to a server that was started elsewhere.
+    let arguments = json!({ "draft_id": DRAFT, "draft_folder": "drafts" });
+    home.call("save_draft", &arguments).unwrap();
+    let asked = server.asked();
+    let sent = asked
+        .iter()
+        .find(|asked| asked.path == "/save_draft")
+        .unwrap()
+        .json();
+    let whole = home.path().canonicalize().unwrap().join("drafts");
+    let folder = Path::new(sent["draft_folder"].as_str().unwrap());
+    assert!(folder.is_absolute(), "{sent}");
+    assert_eq!(
+        folder
+            .parent()
+            .unwrap()
+            .canonicalize()
+            .unwrap()
+            .join("drafts"),
+        whole,
+        "{sent}"
+    );
+}

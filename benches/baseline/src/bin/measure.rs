@@ -14,6 +14,15 @@ const ROUNDS: usize = 15;
 const CALLS: usize = 1_000;
 const MANY: usize = 10_000;
 
+/// What is measured, each with the same server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Bare,
+    Ours,
+    /// Ours, with the HTTP client that is for servers elsewhere.
+    General,
+}
+
 /// The calls that are measured.
 trait Calls {
     fn send_call(&mut self);
@@ -151,12 +160,19 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
     println!("-- tools/call over {streams:?}");
     let home = bench.home(&format!("{streams:?}"));
     let api = &bench.api;
-    let mut figures: HashMap<(&str, bool), Vec<f64>> = HashMap::new();
+    // The same server under an address that our client for this machine does not take: the general one is used.
+    let mapped = bench.url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
+    let by_general = ["serve", "--api-url", &mapped];
+    let mut figures: HashMap<(&str, Who), Vec<f64>> = HashMap::new();
     for _ in 0..ROUNDS {
         // One after the other, so that both meet the same machine.
-        for (is_ours, program) in [(false, &bench.baseline), (true, &bench.ours)] {
-            let server = bench.server(program, &[], &home, streams);
-            let mut server = prepared(server, is_ours);
+        for (who, program, arguments) in [
+            (Who::Bare, &bench.baseline, &[][..]),
+            (Who::Ours, &bench.ours, &[]),
+            (Who::General, &bench.ours, &by_general),
+        ] {
+            let server = bench.server(program, arguments, &home, streams);
+            let mut server = prepared(server, who != Who::Bare);
             let (requests, cpu) = (api.requests.load(Ordering::SeqCst), server.cpu());
             api.most
                 .store(api.open.load(Ordering::SeqCst), Ordering::SeqCst);
@@ -164,7 +180,7 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
             let cpu = (server.cpu() - cpu) as f64 / CALLS as f64 / 1e3;
             let throughput = server.together(MANY, 64);
             let requests = api.requests.load(Ordering::SeqCst) - requests;
-            let mut note = |what, value| figures.entry((what, is_ours)).or_default().push(value);
+            let mut note = |what, value| figures.entry((what, who)).or_default().push(value);
             note("p50", at(&mut times, 0.5));
             note("p99", at(&mut times, 0.99));
             note("cpu", cpu);
@@ -174,7 +190,7 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
             server.end();
         }
     }
-    let mut figure = |what, is_ours| median(figures.get_mut(&(what, is_ours)).expect("measured"));
+    let mut figure = |what, who| median(figures.get_mut(&(what, who)).expect("measured"));
     for (what, name, unit, bound, at_most) in [
         ("p50", "latency, median", "us", 1.25, true),
         ("p99", "latency, 99th percentile", "us", 1.25, true),
@@ -184,8 +200,8 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
         report.ratio(
             name,
             unit,
-            figure(what, false),
-            figure(what, true),
+            figure(what, Who::Bare),
+            figure(what, Who::Ours),
             bound,
             at_most,
         );
@@ -193,10 +209,16 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
     report.bound(
         "connections to the API",
         "",
-        figure("connections", true),
+        figure("connections", Who::Ours),
         8.0,
     );
-    let requests = figure("requests", true);
+    let (near, general) = (figure("p50", Who::Ours), figure("p50", Who::General));
+    println!(
+        "       {:<34} {general:>10.1} us, {:.2} x the one for this machine (no bound)",
+        "latency with the general client",
+        general / near
+    );
+    let requests = figure("requests", Who::Ours);
     report.line(
         requests == 1.0,
         &format!("{:<34} {requests:>10} (= 1)", "requests per reading call"),

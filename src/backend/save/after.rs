@@ -1,0 +1,340 @@
+//! What a call wants of a save and no server does: carried out here on what the server wrote, or refused before it.
+//!
+//! The draft is saved once more from the server's document and the server's files, as the engine saves its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::Failure;
+use super::super::dialect::Server;
+use super::super::remote::Remote;
+use crate::caller::Caller;
+use crate::draft::finished::list_mut;
+use crate::draft::ids::DraftId;
+use crate::engine::marker::Marker;
+use crate::engine::package::{self, SaveRequest, Subject, Target, WhileRunning, name};
+use crate::engine::profile::{AppOs, Profile};
+use crate::engine::registry;
+use crate::engine::saving::{SaveWish, os_of_folder, own_os};
+use crate::envelope::Opened;
+use crate::error::{Error, Result};
+use crate::tools::save_draft::SaveDraft;
+use crate::tools::{Object, Request};
+
+/// What is to be done after the server's save.
+pub(crate) struct After {
+    wish: SaveWish,
+    draft: DraftId,
+    request: SaveRequest,
+}
+
+/// The arguments that no server knows, and whether they say something.
+const OWN: [&str; 9] = [
+    "name",
+    "zip",
+    "portable",
+    "target_os",
+    "target_folder",
+    "app_version",
+    "draft_profile",
+    "overwrite",
+    "refuse_while_running",
+];
+
+impl After {
+    /// What a save wants besides the server's own work; an error where that cannot be done.
+    pub(crate) fn new(
+        remote: &Remote,
+        server: &Server,
+        request: &dyn Request,
+        draft_name: Option<String>,
+    ) -> Result<Option<Self>> {
+        let Some(save) = request.as_any().downcast_ref::<SaveDraft>() else {
+            return Ok(None);
+        };
+        let wish = save.wish()?;
+        let given = given(&wish);
+        let caller = &request.call().caller;
+        // The API's dialect does not have them.
+        let nothing = given.is_empty() || !caller.manner.is_strict();
+        let (Some(draft), false) = (request.draft(), nothing) else {
+            return Ok(None);
+        };
+        let Some(root) = root(remote, server, wish.folder.as_deref()) else {
+            let list = given.join("`, `");
+            return Err(Error::invalid(format!(
+                "`{list}`: {} at {} does not do this, and the folder where it keeps saved drafts cannot be reached from here",
+                server.dialect.name(),
+                crate::media::shown(&remote.base),
+            ))
+            .hint(
+                "if this machine can reach that folder, set `api.drafts_folder` in `tools.toml` to it; else leave this out, or \
+                 move the draft to the engine with `recover_draft` and `to: \"embedded\"`, and save it there",
+            ));
+        };
+        if wish.while_running == WhileRunning::Refuse
+            && let Some(process) = registry::running(server.edition)
+        {
+            return Err(Error::conflict(format!(
+                "{} is running ({process}) and would write over its list of drafts",
+                server.edition.app()
+            ))
+            .hint("quit the app and save again, or save without asking for this check"));
+        }
+        let drafts = wish
+            .folder
+            .as_deref()
+            .map(Path::new)
+            .filter(|folder| folder.is_dir() && caller.access.may_write(folder).is_ok())
+            .map_or_else(|| root.clone(), Path::to_owned);
+        let name = wish.name.clone().or(draft_name);
+        let request = save_request(
+            &wish,
+            server,
+            drafts,
+            name.unwrap_or_else(|| draft.to_string()),
+        )?;
+        let to = request.drafts.join(name::folder(&request.name));
+        let is_servers = to == root.join(draft.as_str());
+        let ours = Marker::read(&to).is_some_and(|marker| marker.draft == draft.as_str());
+        if to.exists() && !is_servers && !ours && !request.overwrite {
+            return Err(Error::conflict(format!(
+                "there is another draft at {}",
+                to.display()
+            ))
+            .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"));
+        }
+        Ok(Some(Self {
+            wish,
+            draft: draft.clone(),
+            request,
+        }))
+    }
+
+    /// Saves from what the server wrote, and tells so in its answer.
+    pub(crate) async fn carry_out(
+        self,
+        remote: &Remote,
+        server: &Server,
+        mut script: Value,
+        opened: &mut Opened,
+    ) -> Result<(), Failure> {
+        let told = opened.beside.get("folder").and_then(Value::as_str);
+        let Some(folder) = told.map(PathBuf::from).filter(|folder| folder.is_dir()) else {
+            let given = given(&self.wish).join("`, `");
+            return Err(Error::conflict(format!(
+                "{} saved draft {}, but its folder is not where it was looked for: `{given}` could not be carried out",
+                remote.base, self.draft
+            ))
+            .hint("`api.drafts_folder` in `tools.toml` says where the server keeps saved drafts")
+            .into());
+        };
+        // Out of the way, as the draft may get the same name; hidden from the app.
+        let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
+        let moved = fs::rename(&folder, &aside);
+        moved.map_err(|error| Failure::from(package::unwritable(&folder, error)))?;
+        take_files(&mut script, &aside);
+        let subject = Subject {
+            id: self.draft.to_string(),
+            edition: server.edition,
+            working: script.to_string(),
+        };
+        // The files are those that the server was allowed to have, in a folder that this machine's user named.
+        let media = remote.media.of(&Caller::user());
+        let saved =
+            package::save_document(subject, &self.request, &media, &Arc::default(), &|_| ()).await;
+        let saved = match saved {
+            Ok(saved) => saved,
+            Err(error) => {
+                let _ = fs::rename(&aside, &folder);
+                return Err(error.into());
+            }
+        };
+        let mut notes = saved.notes;
+        if let Err(error) = fs::remove_dir_all(&aside) {
+            notes.push(format!(
+                "{}, which the server wrote, could not be removed: {error}",
+                aside.display()
+            ));
+        }
+        let beside = &mut opened.beside;
+        beside.insert("folder".to_owned(), json!(saved.folder));
+        if let Some(zip) = saved.zip {
+            beside.insert("zip".to_owned(), json!(zip));
+        }
+        beside.insert("files".to_owned(), json!(saved.files));
+        beside.insert("bytes".to_owned(), json!(saved.bytes));
+        beside.insert("registered".to_owned(), json!(saved.registered));
+        beside.insert("notes".to_owned(), json!(notes));
+        Ok(())
+    }
+}
+
+/// What is sent to a server: without what only this program knows, and with a folder that means the same there.
+pub(crate) fn sent(body: &Object, caller: &Caller) -> Object {
+    let mut sent = body.clone();
+    if !caller.manner.is_strict() {
+        return sent;
+    }
+    sent.retain(|key, _| !OWN.contains(&key.as_str()));
+    if let Some(Value::String(folder)) = sent.get_mut("draft_folder")
+        && is_relative(folder)
+        && let Ok(absolute) = std::path::absolute(&*folder)
+    {
+        *folder = absolute.to_string_lossy().into_owned();
+    }
+    sent
+}
+
+/// Whether a path is none of any system's whole ones.
+fn is_relative(path: &str) -> bool {
+    let is_drive = path.as_bytes().get(1) == Some(&b':');
+    !path.is_empty() && !path.starts_with(['/', '\\', '~']) && !is_drive
+}
+
+/// The options of a wish that say something, by name.
+fn given(wish: &SaveWish) -> Vec<&'static str> {
+    let is_given = [
+        wish.name.is_some(),
+        wish.zip,
+        wish.portable,
+        wish.target_os.is_some(),
+        wish.target_folder.is_some(),
+        wish.app_version.is_some(),
+        wish.profile.is_some(),
+        wish.overwrite,
+        wish.while_running == WhileRunning::Refuse,
+    ];
+    let named = OWN.into_iter().zip(is_given);
+    named
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Where the server's saved folder will be, as far as this machine can reach it.
+fn root(remote: &Remote, server: &Server, wanted: Option<&str>) -> Option<PathBuf> {
+    let wanted = wanted.filter(|_| server.dialect.saves_into_draft_folder());
+    let own = Some(remote.manifest.api.drafts_folder.as_str());
+    let places = [wanted, own].into_iter().flatten();
+    places
+        .map(Path::new)
+        .find(|folder| folder.is_absolute() && folder.is_dir())
+        .map(Path::to_owned)
+}
+
+fn save_request(
+    wish: &SaveWish,
+    server: &Server,
+    drafts: PathBuf,
+    name: String,
+) -> Result<SaveRequest> {
+    let leaves = wish.portable || wish.target_os.is_some() || wish.target_folder.is_some();
+    let target = leaves.then(|| Target {
+        os: wish.target_os.unwrap_or_else(|| {
+            let folder = wish.target_folder.as_deref();
+            folder.map_or_else(own_os, os_of_folder)
+        }),
+        folder: wish.target_folder.clone(),
+    });
+    let os: AppOs = target.as_ref().map_or_else(own_os, |target| target.os);
+    let profile = match (&wish.profile, &wish.app_version) {
+        (Some(name), _) => Profile::named(name, os)?,
+        (None, Some(version)) => Profile::for_version(server.edition, os, version)?,
+        (None, None) => {
+            let learnt = target
+                .is_none()
+                .then(|| Profile::learn(&drafts, server.edition));
+            learnt
+                .flatten()
+                .unwrap_or_else(|| Profile::built_in(server.edition, os))
+        }
+    };
+    Ok(SaveRequest {
+        drafts,
+        name,
+        profile,
+        target,
+        overwrite: wish.overwrite,
+        zip: wish.zip,
+        while_running: wish.while_running,
+    })
+}
+
+/// Makes the materials of a server's document come from the files that it saved.
+fn take_files(script: &mut Value, folder: &Path) {
+    for (list, kind) in [("videos", "video"), ("audios", "audio")] {
+        let materials = &mut script["materials"];
+        for material in list_mut(materials, list).into_iter().flatten() {
+            let kind = if material["type"] == "photo" {
+                "image"
+            } else {
+                kind
+            };
+            let names = ["material_name", "name"].iter();
+            let file = names
+                .filter_map(|key| material[*key].as_str())
+                // A name leads nowhere else.
+                .filter(|name| {
+                    Path::new(name)
+                        .file_name()
+                        .is_some_and(|file| file == *name)
+                })
+                .map(|name| folder.join("assets").join(kind).join(name))
+                .find(|file| file.is_file());
+            if let Some(file) = file {
+                material["remote_url"] = json!(file);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_folder_is_sent_whole_and_our_own_options_are_not_sent() {
+        let body = json!({ "draft_id": "d", "draft_folder": "drafts", "name": "n", "zip": true });
+        let body = body.as_object().unwrap();
+        let strict = sent(body, &Caller::user());
+        let folder = strict["draft_folder"].as_str().unwrap();
+        assert!(
+            Path::new(folder).is_absolute() && folder.ends_with("drafts"),
+            "{folder}"
+        );
+        assert_eq!(strict.len(), 2, "{strict:?}");
+        for whole in [
+            "/drafts",
+            "C:/Users/me",
+            r"C:\Users\me",
+            r"\\nas\share",
+            "~/Movies",
+        ] {
+            assert!(!is_relative(whole), "{whole}");
+        }
+        for relative in ["drafts", "./drafts", "../drafts"] {
+            assert!(is_relative(relative), "{relative}");
+        }
+    }
+
+    #[test]
+    fn files_are_taken_by_name_from_the_servers_folder_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let assets = folder.path().join("assets/video");
+        fs::create_dir_all(&assets).unwrap();
+        fs::write(assets.join("a.mp4"), "a").unwrap();
+        fs::write(folder.path().join("secret"), "s").unwrap();
+        let mut script = json!({ "materials": { "videos": [
+            { "material_name": "a.mp4", "remote_url": "http://h/a" },
+            { "material_name": "../../secret", "remote_url": "http://h/b" },
+        ], "audios": [] } });
+        take_files(&mut script, folder.path());
+        let videos = &script["materials"]["videos"];
+        assert_eq!(videos[0]["remote_url"], json!(assets.join("a.mp4")));
+        assert_eq!(videos[1]["remote_url"], "http://h/b");
+    }
+}
