@@ -60,15 +60,21 @@ const LAST_CALLS: Duration = Duration::from_secs(10);
 pub(crate) type Run =
     Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
+/// How long the server's health waits for the journal's id, which is left out after that.
+const JOURNAL_ID: Duration = Duration::from_secs(1);
+
 /// Makes the link to a draft that answers hold.
 pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
+
+/// Makes the answer to `GET /health`.
+type Health = Box<dyn Fn() -> BoxFuture<'static, Value> + Send + Sync>;
 
 /// The API: its routes and what stands behind them.
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
     /// What `GET /health` answers.
-    health: Value,
+    health: Health,
     /// Told of calls whose arguments are refused, which are never run.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     link: Link,
@@ -91,11 +97,19 @@ impl Api {
     /// The API of a process whose calls are all carried out by its engine.
     pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
         let engine = Arc::clone(&app.engine);
-        let health = dialect::engine_health(engine.edition(), app.journal.path());
+        let (edition, journal) = (engine.edition(), Arc::clone(&app.journal));
+        let health = move || -> BoxFuture<'static, Value> {
+            let journal = Arc::clone(&journal);
+            Box::pin(async move {
+                let id = tokio::time::timeout(JOURNAL_ID, journal.id()).await;
+                let id = id.ok().and_then(Result::ok);
+                dialect::engine_health(edition, id.as_deref())
+            })
+        };
         let app = Arc::clone(app);
         let counts = Arc::clone(&app);
         let mut api = Self::new(
-            health,
+            Box::new(health),
             Box::new(move |draft| engine.link(draft)),
             Arc::new(move |request| {
                 let app = Arc::clone(&app);
@@ -111,7 +125,7 @@ impl Api {
         api
     }
 
-    fn new(health: Value, link: Link, run: Run) -> Self {
+    fn new(health: Health, link: Link, run: Run) -> Self {
         // Where a user's own file sends calls to is a matter of calling, not of answering.
         let manifest = Manifest::built_in();
         let mut routes = HashMap::new();
@@ -184,7 +198,7 @@ impl Api {
             _ => return answer::not_allowed(allow),
         }
         let Some(spec) = route.spec else {
-            return answer::json(StatusCode::OK, self.health.clone());
+            return answer::json(StatusCode::OK, (self.health)().await);
         };
         let body = match body {
             Ok(body) => body,

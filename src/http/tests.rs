@@ -61,7 +61,9 @@ impl Server {
             })
         });
         let link = |draft: &DraftId| format!("https://drafts.test/?draft_id={draft}");
-        let api = Api::new(json!({ "status": "ok" }), Box::new(link), run);
+        let health =
+            || -> BoxFuture<'static, Value> { Box::pin(async { json!({ "status": "ok" }) }) };
+        let api = Api::new(Box::new(health), Box::new(link), run);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, Arc::new(api), async {
             let _ = stopped.await;

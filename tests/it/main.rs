@@ -8,6 +8,7 @@ mod engine;
 mod faults;
 mod http;
 mod jobs;
+mod journal;
 mod kill;
 mod metrics;
 mod plans;
