@@ -106,10 +106,11 @@ pub(crate) fn tighten(path: &Path) {
         return;
     };
     let mode = there.permissions().mode();
-    if there.is_symlink() || mode & 0o077 == 0 || mode & STICKY != 0 {
+    let own = mode & !0o077;
+    if there.is_symlink() || mode == own || mode & STICKY != 0 {
         return;
     }
-    if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7700)) {
+    if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(own)) {
         tracing::warn!("others can still read {}: {error}", path.display());
     }
 }
