@@ -207,13 +207,14 @@ async fn begin(
             lengths,
             caller: &context.caller,
         };
+        let last = app.journal.last_sequence(&row.origin, &draft).await?;
         let mut earlier = earlier::compare(app, &row, &document, &wanted).await?;
         earlier::remember(app, &draft, plan).await;
         return Ok(Begun {
             backend: app.backend_of(&draft).await?.to_owned(),
             draft,
             is_new: false,
-            began: row.calls,
+            began: last.map_or(0, |last| last + 1),
             notes: std::mem::take(&mut earlier.notes),
             earlier,
         });

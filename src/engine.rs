@@ -36,7 +36,7 @@ use crate::engine::edit::{Edit, Outcome, Prepared};
 use crate::engine::held::{Drafts, Held};
 use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Appended, At, ENGINE, Journal, NewRecord, Record};
 use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
@@ -297,7 +297,10 @@ impl Engine {
         };
         let prepared = edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence))?;
         let placed = reply(&draft.id, None, &prepared.outcome);
-        let record = NewRecord::of(call, Some(found), &placed, VERSION)?;
+        let record = NewRecord {
+            internal: matches!(edit, Edit::Learn(_) | Edit::Folder(_)),
+            ..NewRecord::of(call, Some(found), &placed, VERSION)?
+        };
         Ok((prepared, placed, record, draft.sequence))
     }
 
@@ -437,7 +440,10 @@ impl Engine {
                 edit: Some(Edit::TakeBack(calls.clone())),
             };
             let placed = reply(id, None, &Outcome::default());
-            let record = NewRecord::of(&call, Some(&found), &placed, VERSION)?;
+            let record = NewRecord {
+                internal: true,
+                ..NewRecord::of(&call, Some(&found), &placed, VERSION)?
+            };
             let at = At::Sequence(draft.sequence);
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
@@ -551,23 +557,29 @@ fn taken_back(founds: &[Found]) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The calls of a draft that count: without those that were taken back, and what took them back.
+/// The calls of its user that a draft is made of: without those that were taken back, and without what is internal,
+/// such as what a save found out.
 pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
     let mut gone: BTreeSet<u64> = BTreeSet::new();
-    for record in records.iter().filter(|record| record.tool == TAKE_BACK) {
+    for record in records.iter().filter(|record| takes_back(record)) {
         gone.insert(record.sequence);
         let calls = record.arguments["calls"].as_array().into_iter().flatten();
         gone.extend(calls.filter_map(serde_json::Value::as_u64));
     }
     records
         .into_iter()
-        .filter(|record| !gone.contains(&record.sequence))
+        .filter(|record| !record.internal && !gone.contains(&record.sequence))
         .collect()
+}
+
+/// Whether it takes earlier calls back.
+pub(crate) fn takes_back(record: &Record) -> bool {
+    record.tool == TAKE_BACK
 }
 
 fn changing(id: &DraftId) -> Error {
     Error::new(
-        crate::error::Kind::Busy,
+        Kind::Busy,
         format!("draft {id} is being changed by other processes all the time"),
     )
     .hint("try again")
@@ -628,6 +640,17 @@ fn apply(draft: &mut Draft, found: &Found) -> Result<()> {
 }
 
 fn found(id: &DraftId, record: &Record) -> Result<Found> {
+    if record.engine_version > VERSION {
+        return Err(Error::new(
+            Kind::Unavailable,
+            format!(
+                "draft {id} was edited by a newer capcut-mcp: call {} is of engine version {}, and this capcut-mcp knows up to {VERSION}",
+                record.sequence, record.engine_version
+            ),
+        )
+        .hint("use the newer capcut-mcp for this draft, or make a new one with `create_draft`")
+        .lasting());
+    }
     let Some(found) = &record.found else {
         return Ok(Found {
             create: None,

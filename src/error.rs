@@ -97,6 +97,8 @@ pub(crate) struct Error {
     pub message: String,
     pub hint: Option<String>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// It stays until somebody has done what the hint says: trying again by itself is of no use.
+    pub lasting: bool,
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -114,6 +116,7 @@ impl Error {
             },
             hint: self.hint.clone(),
             source: None,
+            lasting: self.lasting,
         }
     }
 
@@ -123,6 +126,7 @@ impl Error {
             message: told(&message.into()),
             hint: None,
             source: None,
+            lasting: false,
         }
     }
 
@@ -149,6 +153,12 @@ impl Error {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(told(&hint.into()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn lasting(mut self) -> Self {
+        self.lasting = true;
         self
     }
 

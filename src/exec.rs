@@ -462,6 +462,7 @@ impl App {
                 kind,
                 by_server: failure.by_server,
                 after: failure.after,
+                lasting: failure.error.lasting,
             };
             let policies = &self.manifest.retry;
             let wait = retry::wait(

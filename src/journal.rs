@@ -35,6 +35,9 @@ pub(crate) trait Store: Debug + Send + Sync {
         None
     }
 
+    /// What identifies it: two processes that get the same use the same journal.
+    async fn id(&self) -> Result<String>;
+
     /// Reads all of it and fails if it is damaged; takes as long as it is big.
     async fn check(&self) -> Result<()>;
 
@@ -76,14 +79,14 @@ pub(crate) trait Store: Debug + Send + Sync {
     /// Remembers where a draft was saved. Everything acknowledged so far outlives a power cut when this returns.
     async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()>;
 
-    /// Remembers that a draft was replayed elsewhere: its new origin and id.
+    /// Remembers that a draft was replayed elsewhere up to the call `last`: its new origin and id. False, and nothing
+    /// changed, if it has other calls by now or was moved already.
     async fn set_moved(
         &self,
-        origin: &str,
-        draft: &DraftId,
-        to_origin: &str,
-        to: &DraftId,
-    ) -> Result<()>;
+        from: (&str, &DraftId),
+        last: u64,
+        to: (&str, &DraftId),
+    ) -> Result<bool>;
 
     /// Moves a draft to the trash. One that is there already stays there.
     async fn delete(&self, draft: &DraftId) -> Result<()>;
@@ -98,6 +101,12 @@ pub(crate) trait Store: Debug + Send + Sync {
     async fn job_put(&self, job: &Job) -> Result<()>;
 
     async fn job_get(&self, id: &str) -> Result<Option<Job>>;
+
+    /// Takes the lease `key` for `holder`, or makes it last longer; false while another holder has it.
+    async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool>;
+
+    /// Gives a lease up, if `holder` has it.
+    async fn release(&self, key: &str, holder: Uuid) -> Result<()>;
 }
 
 /// The store that a process uses.
@@ -152,6 +161,8 @@ pub(crate) struct NewRecord {
     pub engine_version: u32,
     /// When it was carried out, in milliseconds since 1970.
     pub at_ms: i64,
+    /// It is part of the draft, but no call of a user made it: what a save found out.
+    pub internal: bool,
 }
 
 /// A call as it was entered; the fields are those of [`NewRecord`].
@@ -165,6 +176,7 @@ pub(crate) struct Record {
     pub reply: Value,
     pub engine_version: u32,
     pub at_ms: i64,
+    pub internal: bool,
 }
 
 /// What is said of a draft when it is created.
@@ -190,7 +202,7 @@ pub(crate) struct DraftRow {
     pub created_ms: i64,
     /// When the last call was added, or the row last changed otherwise.
     pub modified_ms: i64,
-    /// How many calls it has, the one that created it included.
+    /// How many calls of a user it has, the one that created it included.
     pub calls: u64,
     /// The folder it was last saved to.
     pub saved_to: Option<String>,
@@ -253,6 +265,7 @@ impl NewRecord {
             reply: written(reply)?,
             engine_version,
             at_ms: now_ms(),
+            internal: false,
         })
     }
 }
@@ -310,12 +323,14 @@ impl dyn Store {
         Ok(near.into_iter().take(count).map(|(_, id)| id).collect())
     }
 
-    /// Why there was no place for a call; `Ok` with the number of calls if the draft takes calls.
+    /// Why there was no place for a call; `Ok` with the number of records if the draft takes calls.
     async fn refused(&self, origin: &str, draft: &DraftId) -> Result<u64> {
         let Some(row) = self.find_at(origin, draft).await? else {
             return Err(unknown(draft));
         };
-        row.takes_calls().map(|()| row.calls)
+        row.takes_calls()?;
+        let last = self.last_sequence(origin, draft).await?;
+        Ok(last.map_or(0, |last| last + 1))
     }
 }
 

@@ -96,6 +96,29 @@ pub(crate) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Takes a file or folder that is there from everybody but its owner. A folder that anybody may put files into, such
+/// as `/tmp`, is left as it is.
+#[cfg(unix)]
+pub(crate) fn tighten(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    const STICKY: u32 = 0o1000;
+    let Ok(there) = fs::symlink_metadata(path) else {
+        return;
+    };
+    let mode = there.permissions().mode();
+    let own = mode & !0o077;
+    if there.is_symlink() || mode == own || mode & STICKY != 0 {
+        return;
+    }
+    if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(own)) {
+        tracing::warn!("others can still read {}: {error}", path.display());
+    }
+}
+
+/// Elsewhere a user's folders are closed to others from the start.
+#[cfg(not(unix))]
+pub(crate) fn tighten(_path: &Path) {}
+
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

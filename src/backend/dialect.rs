@@ -1,6 +1,5 @@
 //! How known servers differ, and how to tell them apart.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -133,11 +132,18 @@ pub(crate) struct Answers {
     pub preview: Option<(u16, Vec<u8>)>,
 }
 
-/// Which server it is, or what it looks like instead.
+/// Whether it says which journal it keeps its drafts in.
+pub(crate) fn names_journal(answers: &Answers) -> bool {
+    let health = answers.health.as_ref().map(|(_, body)| body);
+    let health = health.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    health.is_some_and(|health| health["journal"].is_string())
+}
+
+/// Which server it is, or what it looks like instead; `journal` is the id of this process's journal.
 pub(crate) fn recognise(
     answers: &Answers,
     latency: Duration,
-    journal: Option<&Path>,
+    journal: Option<&str>,
 ) -> Result<Server, String> {
     let Some((status, body)) = &answers.masks else {
         return Err("nothing".into());
@@ -225,7 +231,7 @@ pub(super) fn join(opened: &mut Opened) {
 const ENGINE_NAME: &str = "capcut-mcp";
 
 /// What our own server answers to `GET /health`, so that it is recognised.
-pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
+pub(crate) fn engine_health(edition: Edition, journal: Option<&str>) -> Value {
     let mut health = json!({
         "status": "ok",
         "service": ENGINE_NAME,
@@ -239,13 +245,10 @@ pub(crate) fn engine_health(edition: Edition, journal: Option<&Path>) -> Value {
     health
 }
 
-/// Tells one journal from another without saying where it lies.
-fn mark(journal: &Path) -> String {
+/// Tells one journal from another by their ids, without saying which files they are.
+fn mark(journal: &str) -> String {
     use std::fmt::Write as _;
-    let path = journal
-        .canonicalize()
-        .unwrap_or_else(|_| journal.to_owned());
-    let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    let hash = Sha256::digest(journal);
     hash.iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -271,7 +274,7 @@ mod tests {
     }
 
     fn recognised(answers: &Answers) -> Result<Server, String> {
-        recognise(answers, Duration::ZERO, Some(Path::new("/data/journal.db")))
+        recognise(answers, Duration::ZERO, Some("1f-7"))
     }
 
     #[test]
@@ -331,8 +334,8 @@ mod tests {
 
     #[test]
     fn our_own_engine_says_so_and_which_journal_it_keeps() {
-        for (path, same) in [("/data/journal.db", true), ("/other/journal.db", false)] {
-            let health = engine_health(Edition::Capcut, Some(Path::new(path)));
+        for (journal, same) in [(Some("1f-7"), true), (Some("1f-8"), false), (None, false)] {
+            let health = engine_health(Edition::Capcut, journal);
             let health = Some((200, health.to_string().into()));
             let answers = Answers {
                 masks: Some(masks(&["Linear"])),

@@ -157,7 +157,12 @@ impl Remote {
             root: root.ok(),
             preview: preview.ok(),
         };
-        dialect::recognise(&answers, latency, journal.path()).map_err(|looks| {
+        let journal = if dialect::names_journal(&answers) {
+            journal.id().await.ok()
+        } else {
+            None
+        };
+        dialect::recognise(&answers, latency, journal.as_deref()).map_err(|looks| {
             Error::new(
                 Kind::Unavailable,
                 format!(

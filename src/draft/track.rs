@@ -103,6 +103,20 @@ impl Track {
         last.target.overlaps(range).then_some(last)
     }
 
+    /// The place in [`Track::segments`] of the segment that covers a time, bounds included: where several do, of the one
+    /// that was added first.
+    pub(crate) fn covering(&self, time: Micros) -> Option<usize> {
+        let started = self
+            .by_time
+            .partition_point(|&place| self.segments[place as usize].target.start <= time);
+        // As none overlap, their ends are in order too.
+        let covering = self.by_time[..started].iter().rev();
+        covering
+            .map(|&place| place as usize)
+            .take_while(|&place| self.segments[place].covers(time))
+            .min()
+    }
+
     /// The first place from `range.start` on where `range.duration` is free.
     pub(crate) fn free_after(&self, range: Range) -> Micros {
         let mut start = range.start;

@@ -1,7 +1,7 @@
 //! Edits: what a call does to a draft, with everything found out beforehand. The journal keeps them; carrying
 //! one out again needs neither files nor network and gives the same draft and ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -330,7 +330,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
     let track = &draft.tracks[index];
     let mut keyframes = Vec::with_capacity(points.points.len());
     let mut notes = Vec::new();
-    let mut apart: Vec<usize> = Vec::new();
+    let mut apart: HashSet<usize> = HashSet::new();
     for (number, point) in points.points.iter().enumerate() {
         let place = timeline::segment_at(track, point.time).map_err(|mut error| {
             if points.points.len() > 1 {
@@ -352,7 +352,9 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
         let is_apart =
             apart.contains(&place) || segment.content.clip().is_some_and(|clip| !clip.uniform);
         match point.property {
-            Property::ScaleX | Property::ScaleY => apart.push(place),
+            Property::ScaleX | Property::ScaleY => {
+                apart.insert(place);
+            }
             Property::UniformScale if is_apart => notes.push(format!(
                 "`uniform_scale` at {} was left out: the segment has keyframes on `scale_x` or `scale_y` already",
                 point.time

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::draft::keyframe::Property;
-use crate::draft::material::StickerMaterial;
-use crate::draft::segment::{Clip, Content, Sticker};
+use crate::draft::material::{Fade, Known, MediaKind, StickerMaterial};
+use crate::draft::segment::{Clip, Content, Picture, Sound, Sticker};
 use crate::draft::text::Text;
 use crate::draft::track::Kind;
 use crate::draft::working;
-use crate::engine::edit::{Captions, Cue, Place, Point, Points};
+use crate::engine::edit::{Captions, Cue, Learnt, Place, Point, Points, Used};
 use crate::engine::timeline::Choice;
 use crate::journal::{self, SyncMode};
 use crate::media::Limits;
@@ -98,7 +98,70 @@ fn edits() -> impl Strategy<Value = Edit> {
                     .collect(),
             })
         });
-    prop_oneof![4 => sticker, 1 => captions, 2 => keyframes]
+    let media = (any::<u8>(), any::<u8>(), any::<u8>(), 0..5_usize).prop_map(
+        |(track, start, length, what)| {
+            let target = range(start, length);
+            let source = Range::new(Micros::ZERO, target.duration);
+            let picture = |speed| {
+                Content::Picture(Box::new(Picture {
+                    source,
+                    asked: (length % 2 == 0).then_some((target.duration, target.duration)),
+                    speed,
+                    volume: 1.0,
+                    ..Picture::default()
+                }))
+            };
+            let (kind, media, content) = match what {
+                0 | 1 => (Kind::Video, Some(MediaKind::Video), picture(Some(1.0))),
+                2 => (Kind::Video, Some(MediaKind::Photo), picture(None)),
+                3 => {
+                    let sound = Sound {
+                        source,
+                        speed: 1.0,
+                        volume: 1.0,
+                        fade: Some(Fade::default()),
+                        ..Sound::default()
+                    };
+                    (
+                        Kind::Audio,
+                        Some(MediaKind::Audio),
+                        Content::Sound(Box::new(sound)),
+                    )
+                }
+                _ => (Kind::Effect, None, Content::Effect(Box::default())),
+            };
+            Edit::Place(Box::new(Place {
+                track: choice(track, kind),
+                target,
+                content,
+                media: media.map(|kind| Used {
+                    kind,
+                    source: source_of(track),
+                    folder: (track % 3 == 0).then(|| "/drafts".to_owned()),
+                    known: Known::default(),
+                    given: Micros::ZERO,
+                }),
+            }))
+        },
+    );
+    let learnt = (any::<u8>(), any::<u8>(), 0..3_usize).prop_map(|(track, length, kind)| {
+        Edit::Learn(vec![Learnt {
+            kind: [MediaKind::Video, MediaKind::Photo, MediaKind::Audio][kind],
+            source: source_of(track),
+            known: Known {
+                width: 640,
+                height: 360,
+                duration: Micros(i64::from(length) * 50_000),
+                read: true,
+            },
+        }])
+    });
+    let folder = Just(Edit::Folder("/elsewhere".to_owned()));
+    prop_oneof![4 => sticker, 1 => captions, 2 => keyframes, 5 => media, 2 => learnt, 1 => folder]
+}
+
+fn source_of(track: u8) -> String {
+    format!("/media/{}", track % 6)
 }
 
 proptest! {
@@ -189,10 +252,14 @@ proptest! {
     }
 }
 
-#[tokio::test]
+/// Each has a connection of its own, and they edit at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_that_edit_one_draft_lose_nothing() {
-    let journal = journal::in_memory();
-    let engines = [engine(&journal), engine(&journal)];
+    let folder = tempfile::tempdir().unwrap();
+    let engines = [(); 2].map(|()| {
+        let journal = journal::at(folder.path(), SyncMode::Normal);
+        Arc::new(engine(&journal))
+    });
     let new = NewDraft {
         name: None,
         note: None,
@@ -201,27 +268,54 @@ async fn two_processes_that_edit_one_draft_lose_nothing() {
         edition: Edition::Capcut,
     };
     let id = engines[0].create(new, &call()).await.unwrap();
-    let target = Target {
-        draft: Some(&id),
-        width: 0.0,
-        height: 0.0,
-    };
-    for start in 0..20_u8 {
-        let edit = Edit::Captions(Box::new(Captions {
-            track: choice(0, Kind::Text),
-            look: Text::default(),
-            cues: vec![Cue {
-                range: range(start * 8, 7),
-                text: start.to_string(),
-            }],
-        }));
-        engines[usize::from(start % 2)]
-            .edit(target, &call(), edit)
-            .await
-            .unwrap();
+    let edits = (0..30_u8).map(|start| {
+        let (engine, id) = (Arc::clone(&engines[usize::from(start % 2)]), id.clone());
+        tokio::spawn(async move {
+            let target = Target {
+                draft: Some(&id),
+                width: 0.0,
+                height: 0.0,
+            };
+            let edit = Edit::Captions(Box::new(Captions {
+                track: choice(0, Kind::Text),
+                look: Text::default(),
+                cues: vec![Cue {
+                    range: range(start * 8, 7),
+                    text: start.to_string(),
+                }],
+            }));
+            engine.edit(target, &call(), edit).await.unwrap();
+        })
+    });
+    for edit in edits.collect::<Vec<_>>() {
+        edit.await.unwrap();
     }
-    for engine in &engines {
-        assert_eq!(engine.read(&id, Draft::len).await.unwrap(), 20);
+    let [one, other] = &engines;
+    let draft = one.read(&id, Draft::clone).await.unwrap();
+    assert_eq!(draft.len(), 30);
+    assert_eq!(other.read(&id, Draft::clone).await.unwrap(), draft);
+}
+
+/// A record that a newer engine wrote may mean what this one does not know.
+#[tokio::test]
+async fn a_draft_that_a_newer_engine_edited_is_refused() {
+    let journal = journal::in_memory();
+    let engine = engine(&journal);
+    let new = NewDraft {
+        name: None,
+        note: None,
+        width: 1080.0,
+        height: 1920.0,
+        edition: Edition::Capcut,
+    };
+    let id = engine.create(new, &call()).await.unwrap();
+    let newer = NewRecord::of(&call(), None::<&()>, &(), VERSION + 1).unwrap();
+    let added = journal.append(ENGINE, &id, &newer, At::End).await;
+    assert_eq!(added.unwrap(), Appended::Done(1));
+    for engine in [engine, self::engine(&journal)] {
+        let error = engine.read(&id, Draft::len).await.unwrap_err();
+        assert!(error.lasting, "{error}");
+        assert!(error.to_string().contains("newer capcut-mcp"), "{error}");
     }
 }
 

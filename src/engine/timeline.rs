@@ -145,11 +145,7 @@ pub(crate) fn overlap_among(ranges: &[Range]) -> Option<(usize, usize)> {
 
 /// The place in the track of the first segment, by order of adding, that covers a time.
 pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
-    let found = track
-        .segments()
-        .iter()
-        .position(|segment| segment.covers(time));
-    found.ok_or_else(|| {
+    track.covering(time).ok_or_else(|| {
         let mut taken: Vec<String> = track
             .in_time()
             .take(5)

@@ -675,7 +675,10 @@ mod tests {
             assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
         }
         assert_eq!(
-            jobs.wait(&id, Duration::ZERO).await.unwrap().status,
+            jobs.wait(&id, Duration::from_secs(60))
+                .await
+                .unwrap()
+                .status,
             Status::Cancelled
         );
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -320,31 +321,34 @@ pub(super) fn note(reply: &mut Value, text: &str) {
 }
 
 /// What the calls in the journal left in a server's draft, as far as they were read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tally {
     next: u64,
     left: HashMap<Evidence, usize>,
 }
 
 /// A tally for each draft whose answers were lost lately.
-#[derive(Default)]
-pub(super) struct Tallies(Mutex<HashMap<(String, DraftId), Tally>>);
+pub(super) struct Tallies(Cache<(String, DraftId), Tally>);
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self(Cache::new(Self::REMEMBERED))
+    }
+}
 
 impl Tallies {
     const REMEMBERED: usize = 64;
 
-    /// Whoever comes meanwhile reads the journal from its start.
+    /// Another call that comes meanwhile reads the journal from its start.
     fn take(&self, key: &(String, DraftId)) -> Tally {
-        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies.remove(key).unwrap_or_default()
+        self.0
+            .remove(key)
+            .map(|(_, tally)| tally)
+            .unwrap_or_default()
     }
 
     fn put(&self, key: (String, DraftId), tally: Tally) {
-        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tallies.len() >= Self::REMEMBERED {
-            tallies.clear();
-        }
-        tallies.insert(key, tally);
+        self.0.insert(key, tally);
     }
 }
 

@@ -21,11 +21,13 @@ pub(super) struct Presence {
 impl Presence {
     /// Makes and locks a file in `dir`, and removes the files there of those that are gone.
     pub(super) fn new(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
+        regular_file::create_own_folder(dir)?;
         sweep(dir);
         let name = uuid::Uuid::new_v4().simple().to_string();
         let path = dir.join(&name);
-        let lock = File::create_new(&path)?;
+        let lock =
+            regular_file::owner_only(File::options().read(true).write(true).create_new(true))
+                .open(&path)?;
         lock.lock()?;
         Ok(Self {
             name,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::breaker::{Breaker, Position};
 use super::ledger::{Lookup, again, is_edit, note};
@@ -14,7 +15,7 @@ use super::{ADOPTED, App, Context};
 use crate::backend::evidence::{Evidence, Found};
 use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
-use crate::engine::standing;
+use crate::engine::{standing, takes_back};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, DraftRow, ENGINE, Record};
 use crate::manifest;
@@ -303,16 +304,26 @@ impl App {
         // Calls under way are in the journal before it is read, and later ones see where the draft went.
         let turn = self.turns.take(was, Turn::Alone);
         let _turn = self.queued(turn, "its turn on the draft").await?;
+        let lease = Lease::of(was);
+        lease.take(self).await?;
+        let made = lease.kept(self, self.made_anew(was, to, context)).await;
+        lease.release(self).await;
+        made
+    }
+
+    async fn made_anew(
+        self: &Arc<Self>,
+        was: &DraftId,
+        to: BackendChoice,
+        context: &Context,
+    ) -> Result<Recovered> {
         let Some(row) = self.journal.find(was).await? else {
             return Err(journal::unknown(was));
         };
-        if let Some((_, to)) = &row.moved_to {
-            return Err(
-                Error::conflict(format!("draft {was} was recovered already, as {to}"))
-                    .hint(format!("use `draft_id` {:?}", to.as_str())),
-            );
-        }
-        let records = standing(self.journal.records(&row.origin, was, 0).await?);
+        refuse_moved(&row)?;
+        let all = self.journal.records(&row.origin, was, 0).await?;
+        let last = all.last().map_or(0, |record| record.sequence);
+        let mut records = standing(all);
         if records.first().is_none_or(|first| first.tool == ADOPTED) {
             return Err(Error::conflict(format!(
                 "draft {was} cannot be made again: it was made elsewhere, and the journal lacks its beginning"
@@ -335,24 +346,20 @@ impl App {
                 .err()
                 .unwrap_or_else(|| Error::internal("no draft was made")));
         };
-        let compared = match replayed {
-            Ok(()) => replay.compare(&made, &records).await,
+        let ended = match replayed {
+            Ok(()) => {
+                self.settled(&mut replay, &row, &made, &mut records, last)
+                    .await
+            }
             Err(error) => Err(error),
         };
-        let (segments, mut notes) = match compared {
+        let (segments, mut notes) = match ended {
             Ok(compared) => compared,
             Err(error) => return Err(replay.given_up(&made, error).await),
         };
         if let Some(difference) = self.differs(&row, &segments).await {
             notes.push(difference);
         }
-        let origin = match &replay.backend {
-            Backend::Embedded(_) => ENGINE,
-            Backend::Remote(remote) => &remote.base,
-        };
-        self.journal
-            .set_moved(&row.origin, was, origin, &made)
-            .await?;
         self.forget(was);
         Ok(Recovered {
             draft: made,
@@ -361,6 +368,50 @@ impl App {
             segments,
             notes,
         })
+    }
+
+    /// Compares the new draft with what was acknowledged and moves the old one to it. Calls that another process
+    /// entered meanwhile are carried out too: what is acknowledged is in one draft, never in two.
+    async fn settled(
+        &self,
+        replay: &mut Replay<'_>,
+        row: &DraftRow,
+        made: &DraftId,
+        records: &mut Vec<Record>,
+        mut last: u64,
+    ) -> Result<(BTreeMap<String, usize>, Vec<String>)> {
+        let origin = match &replay.backend {
+            Backend::Embedded(_) => ENGINE.to_owned(),
+            Backend::Remote(remote) => remote.base.clone(),
+        };
+        loop {
+            let compared = replay.compare(made, records).await?;
+            let (from, to) = ((row.origin.as_str(), &row.id), (origin.as_str(), made));
+            if self.journal.set_moved(from, last, to).await? {
+                return Ok(compared);
+            }
+            if let Some(now) = self.journal.find_at(&row.origin, &row.id).await? {
+                refuse_moved(&now)?;
+            }
+            let more = self.journal.records(&row.origin, &row.id, last + 1).await?;
+            let Some(newest) = more.last() else {
+                return Err(journal::unknown(&row.id));
+            };
+            last = newest.sequence;
+            if more.iter().any(takes_back) {
+                return Err(Error::new(
+                    Kind::Busy,
+                    format!(
+                        "calls of draft {} were taken back while it was made again",
+                        row.id
+                    ),
+                )
+                .hint("try again"));
+            }
+            let more = standing(more);
+            replay.all(&more).await?;
+            records.extend(more);
+        }
     }
 
     /// How the new draft differs from the old one, if that can be read still. This never tries twice.
@@ -548,6 +599,72 @@ impl Replay<'_> {
                 ),
                 ..error
             },
+        }
+    }
+}
+
+fn refuse_moved(row: &DraftRow) -> Result<()> {
+    match &row.moved_to {
+        Some((_, to)) => Err(Error::conflict(format!(
+            "draft {} was recovered already, as {to}",
+            row.id
+        ))
+        .hint(format!("use `draft_id` {:?}", to.as_str()))),
+        None => Ok(()),
+    }
+}
+
+/// The right to make a draft again, which one process has at a time.
+struct Lease {
+    key: String,
+    holder: Uuid,
+}
+
+impl Lease {
+    /// How long it lasts after the process that has it has ended without giving it up.
+    const LASTS: Duration = Duration::from_secs(10);
+    /// How often others look whether it is free.
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+    fn of(draft: &DraftId) -> Self {
+        Self {
+            key: format!("recover {draft}"),
+            holder: Uuid::new_v4(),
+        }
+    }
+
+    /// Waits until the lease is free. Whether the draft was made again meanwhile is for the caller to look.
+    async fn take(&self, app: &App) -> Result<()> {
+        while !app
+            .journal
+            .lease(&self.key, self.holder, Self::LASTS)
+            .await?
+        {
+            tokio::time::sleep(Self::LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Does `work` and keeps the lease meanwhile.
+    async fn kept<T>(&self, app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let keep = async {
+            loop {
+                tokio::time::sleep(Self::LASTS / 4).await;
+                // Where it cannot be kept now it is tried again; `set_moved` lets only one end.
+                if let Err(error) = app.journal.lease(&self.key, self.holder, Self::LASTS).await {
+                    tracing::debug!("{}: the lease was not kept: {error}", self.key);
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = keep => Err(Error::internal("a lease is kept without end")),
+        }
+    }
+
+    async fn release(&self, app: &App) {
+        if let Err(error) = app.journal.release(&self.key, self.holder).await {
+            tracing::debug!("{}: the lease was not given up: {error}", self.key);
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) fn wait(
     tries: u32,
     random: f64,
 ) -> Option<Duration> {
+    if failure.lasting {
+        return None;
+    }
     let policy = match (retry, failure.kind) {
         (Retry::Unsent | Retry::Transient, Kind::Busy) if failure.by_server => policies.busy,
         (Retry::Unsent | Retry::Transient, Kind::Unsent) => policies.unsent,
@@ -37,6 +40,8 @@ pub(crate) struct Failed {
     pub by_server: bool,
     /// When the server wants to be asked again.
     pub after: Option<Duration>,
+    /// It stays until the user has done something.
+    pub lasting: bool,
 }
 
 impl Failed {
@@ -76,6 +81,7 @@ mod tests {
             kind,
             by_server: true,
             after: None,
+            lasting: false,
         };
         wait(&Manifest::built_in().retry, retry, failed, tries, 1.0).map(|wait| wait.as_secs_f64())
     }
@@ -104,6 +110,18 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_until_the_user_acts_is_not_tried_again() {
+        let failed = Failed {
+            kind: Kind::Unavailable,
+            by_server: false,
+            after: None,
+            lasting: true,
+        };
+        let policies = Manifest::built_in().retry;
+        assert_eq!(wait(&policies, Retry::Transient, failed, 1, 0.0), None);
+    }
+
+    #[test]
     fn never_is_never() {
         for kind in [Kind::Unsent, Kind::Busy, Kind::Timeout] {
             assert_eq!(after(Retry::Never, kind, 1), None);
@@ -126,6 +144,7 @@ mod tests {
             kind: Kind::Unsent,
             by_server: true,
             after: None,
+            lasting: false,
         };
         let wait = |random| {
             wait(
@@ -147,6 +166,7 @@ mod tests {
             kind: Kind::Busy,
             by_server: true,
             after: Some(Duration::from_secs(2)),
+            lasting: false,
         };
         assert_eq!(
             wait(&policies, Retry::Unsent, failed, 1, 0.0),

@@ -1,9 +1,9 @@
 //! Who keeps a draft, so that its calls go there: the journal knows, and of ids that it lacks the API
 //! is asked.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quick_cache::sync::Cache;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -52,14 +52,19 @@ impl Home {
 }
 
 /// The keepers of drafts, by id: an origin as in the journal.
-#[derive(Default)]
-pub(super) struct Homes(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    origins: HashMap<DraftId, String>,
+pub(super) struct Homes {
+    origins: Cache<DraftId, String>,
     /// How often something was forgotten.
-    forgotten: u64,
+    forgotten: Mutex<u64>,
+}
+
+impl Default for Homes {
+    fn default() -> Self {
+        Self {
+            origins: Cache::new(REMEMBERED),
+            forgotten: Mutex::default(),
+        }
+    }
 }
 
 /// When a keeper was asked for in vain; what is then looked up elsewhere holds unless something was
@@ -68,46 +73,39 @@ struct Known {
 pub(super) struct Asked(u64);
 
 impl Homes {
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held while something is learnt or forgotten.
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn knows(&self, draft: &DraftId) -> bool {
-        self.lock().origins.contains_key(draft)
+        self.origins.peek(draft).is_some()
     }
 
     fn get(&self, draft: &DraftId) -> Result<String, Asked> {
-        let known = self.lock();
-        let origin = known.origins.get(draft).cloned();
-        origin.ok_or(Asked(known.forgotten))
+        let forgotten = self.lock();
+        self.origins.get(draft).ok_or(Asked(*forgotten))
     }
 
     /// The keeper of a new draft.
     pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
-        self.lock().put(draft, origin);
+        self.origins.insert(draft.clone(), origin.to_owned());
     }
 
     /// A keeper that was looked up.
     fn learn(&self, draft: &DraftId, origin: &str, asked: Asked) {
-        let mut known = self.lock();
-        if known.forgotten == asked.0 {
-            known.put(draft, origin);
+        let forgotten = self.lock();
+        if *forgotten == asked.0 {
+            self.put(draft, origin);
         }
     }
 
     fn forget(&self, draft: &DraftId) {
-        let mut known = self.lock();
-        known.origins.remove(draft);
-        known.forgotten += 1;
-    }
-}
-
-impl Known {
-    fn put(&mut self, draft: &DraftId, origin: &str) {
-        if self.origins.len() >= REMEMBERED {
-            self.origins.clear();
-        }
-        self.origins.insert(draft.clone(), origin.to_owned());
+        let mut forgotten = self.lock();
+        self.origins.remove(draft);
+        *forgotten += 1;
     }
 }
 
@@ -249,6 +247,7 @@ impl App {
                 reply: json!({ "draft_id": draft }).to_string(),
                 engine_version: 0,
                 at_ms: journal::now_ms(),
+                internal: false,
             };
             match self.journal.create(&row, &record).await {
                 Ok(()) => {}

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{App, Context};
 use crate::engine::{self, Engine};
 use crate::error::Result;
-use crate::journal;
+use crate::journal::{self, Journal};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
@@ -146,6 +146,15 @@ pub(crate) fn app(
 }
 
 pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
+    app_on(journal::in_memory(), given, tune)
+}
+
+/// A process with this journal.
+pub(crate) fn app_on(
+    journal: Arc<Journal>,
+    given: Given,
+    tune: impl FnOnce(&mut Manifest),
+) -> Arc<App> {
     let settings = Settings::new(Os::Linux, &|_| None, given).unwrap();
     let mut manifest = Manifest::built_in();
     for policy in [
@@ -162,7 +171,6 @@ pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<Ap
     manifest.api.absent_s = 0.0;
     tune(&mut manifest);
     let media = MediaStore::new(manifest.limits.media.clone());
-    let journal = journal::in_memory();
     let engine = Engine::new(
         settings.edition,
         media.clone(),

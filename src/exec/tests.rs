@@ -1,11 +1,12 @@
 //! Calls through the executor to a server that misbehaves.
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::testing::{Api, Fault, app, app_with};
+use super::testing::{Api, Fault, app, app_on, app_with};
 use super::*;
 use crate::caller::{From, Manner};
-use crate::journal::ENGINE;
+use crate::journal::{self, ENGINE, SyncMode};
 use crate::local;
 use crate::settings::{Given, Recover};
 
@@ -16,15 +17,28 @@ async fn create(app: &Arc<App>) -> String {
     reply["draft_id"].as_str().unwrap().to_owned()
 }
 
-/// Another process with the same journal.
-fn beside(app: &App) -> Arc<App> {
-    Arc::new(App::of(
-        app.settings.clone(),
-        Arc::clone(&app.manifest),
-        Arc::clone(&app.engine),
-        app.media.clone(),
-        Arc::clone(&app.journal),
-    ))
+/// Two processes with one journal, each with a connection and an engine of its own.
+fn two(api: &Api, folder: &TempDir, recover: Recover) -> [Arc<App>; 2] {
+    [(); 2].map(|()| {
+        let given = Given {
+            api_url: Some(api.url.clone()),
+            recover: Some(recover),
+            ..Given::default()
+        };
+        let journal = journal::at(folder.path(), SyncMode::Normal);
+        app_on(journal, given, |manifest| manifest.breaker.failures = 1000)
+    })
+}
+
+async fn starts_in_engine(app: &Arc<App>, draft: &DraftId) -> Vec<f64> {
+    let script = app.test("query_script", json!({ "draft_id": draft })).await;
+    let script = script.unwrap();
+    let script: Value = serde_json::from_str(script["script"].as_str().unwrap()).unwrap();
+    let tracks = script["tracks"].as_array().unwrap().iter();
+    tracks
+        .flat_map(|track| track["segments"].as_array().unwrap().clone())
+        .map(|segment| segment["target_timerange"]["start"].as_f64().unwrap() / 1e6)
+        .collect()
 }
 
 fn text(draft: &str, start: u32) -> Value {
@@ -576,9 +590,9 @@ async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wante
 #[tokio::test]
 async fn what_another_process_made_again_is_gone_on_with() {
     let api = Api::sound().await;
-    let app = auto(&api, |_| {});
+    let folder = tempfile::tempdir().unwrap();
+    let [app, other] = two(&api, &folder, Recover::Auto);
     let draft = create(&app).await;
-    let other = beside(&app);
     other.test("add_text", text(&draft, 0)).await.unwrap();
     api.restart();
     app.test("add_text", text(&draft, 1)).await.unwrap();
@@ -586,6 +600,94 @@ async fn what_another_process_made_again_is_gone_on_with() {
     let new = app.current(&DraftId(draft)).await.unwrap();
     assert_eq!(reply["draft_id"], json!(new));
     assert_eq!(api.starts(new.as_str(), "text_main"), [0.0, 1.0, 2.0]);
+}
+
+/// Whatever the processes do at once: one draft is made again, and everything that was acknowledged is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_make_a_lost_draft_again_once() {
+    for round in 0..5 {
+        let api = Api::start(|path, number| match (path, number) {
+            ("/add_text", 8) => Fault::Restart,
+            _ => Fault::None,
+        });
+        let api = api.await;
+        let folder = tempfile::tempdir().unwrap();
+        let apps = two(&api, &folder, Recover::Auto);
+        let draft = create(&apps[0]).await;
+        let mut calls = tokio::task::JoinSet::new();
+        for start in 0..20 {
+            let app = Arc::clone(&apps[start as usize % 2]);
+            let arguments = text(&draft, start);
+            calls.spawn(async move { app.test("add_text", arguments).await });
+        }
+        while let Some(ended) = calls.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        let new = apps[0].current(&DraftId(draft)).await.unwrap();
+        let expected: Vec<f64> = (0..20).map(f64::from).collect();
+        let starts = api.starts(new.as_str(), "text_main");
+        assert_eq!(starts, expected, "round {round}");
+        let drafts = apps[1].journal.list(true, 10, None).await.unwrap();
+        assert_eq!(drafts.len(), 2, "{drafts:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_of_the_engine_that_was_saved_is_made_again_from_the_calls_of_its_user() {
+    let api = Api::sound().await;
+    let app = api.app(BackendChoice::Embedded);
+    let folder = tempfile::tempdir().unwrap();
+    let draft = create(&app).await;
+    for start in 0..3 {
+        app.test("add_text", text(&draft, start)).await.unwrap();
+    }
+    let save = json!({ "draft_id": draft, "draft_folder": folder.path() });
+    app.test("save_draft", save).await.unwrap();
+    let query = json!({ "draft_id": draft, "force_update": true });
+    app.test("query_script", query).await.unwrap();
+    let id = DraftId(draft.clone());
+    let records = app.journal.records(ENGINE, &id, 0).await.unwrap();
+    assert!(records.iter().any(|record| record.internal));
+    let row = app.journal.find(&id).await.unwrap().unwrap();
+    assert_eq!(row.calls, 4, "a save is no call that made the draft");
+    let recover = json!({ "draft_id": draft, "to": "embedded" });
+    let reply = app.test("recover_draft", recover).await.unwrap();
+    let new = DraftId(reply["draft_id"].as_str().unwrap().into());
+    assert_eq!(starts_in_engine(&app, &new).await, [0.0, 1.0, 2.0]);
+    let row = app.journal.find(&new).await.unwrap().unwrap();
+    assert_eq!(row.calls, 4);
+}
+
+#[tokio::test]
+async fn a_draft_that_another_process_deleted_takes_no_calls() {
+    for backend in ["remote", "embedded"] {
+        let api = Api::sound().await;
+        let folder = tempfile::tempdir().unwrap();
+        let [app, other] = two(&api, &folder, Recover::Ask);
+        let draft = if backend == "remote" {
+            create(&app).await
+        } else {
+            let here = Backend::Embedded(Arc::clone(&app.engine));
+            let request = local::find("create_draft").unwrap();
+            let request = request.decode(crate::args::Object::new(), &Caller::user());
+            let context = Context::of(&Caller::user());
+            let reply = app.run_on(here, request.unwrap(), context).await.unwrap();
+            reply["draft_id"].as_str().unwrap().to_owned()
+        };
+        app.test("add_text", text(&draft, 0)).await.unwrap();
+        let delete = json!({ "draft_id": draft });
+        other.test("delete_draft", delete).await.unwrap();
+        let error = app.test("add_text", text(&draft, 1)).await.unwrap_err();
+        assert!(error.to_string().contains("trash"), "{backend}: {error}");
+        let query = app.test("query_script", json!({ "draft_id": draft })).await;
+        assert!(
+            query.unwrap_err().to_string().contains("trash"),
+            "{backend}"
+        );
+        let restore = json!({ "draft_id": draft, "restore": true });
+        other.test("delete_draft", restore).await.unwrap();
+        app.test("add_text", text(&draft, 1)).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -597,10 +699,8 @@ async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
         drafts.push(DraftId(create(&app).await));
     }
     for two in drafts.windows(2) {
-        app.journal
-            .set_moved(&api.url, &two[0], &api.url, &two[1])
-            .await
-            .unwrap();
+        let (from, to) = ((&*api.url, &two[0]), (&*api.url, &two[1]));
+        assert!(app.journal.set_moved(from, 0, to).await.unwrap());
         app.forget(&two[0]);
     }
     let error = app.test("add_text", text(drafts[0].as_str(), 0)).await;
@@ -623,16 +723,7 @@ async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
         let reply = app.test("add_text", text(&draft, 1)).await.unwrap();
         let new = DraftId(reply["draft_id"].as_str().unwrap().into());
         assert_eq!(app.backend_of(&new).await.unwrap(), "embedded", "{reply}");
-        let script = app
-            .test("query_script", json!({ "draft_id": draft }))
-            .await
-            .unwrap();
-        let script: Value = serde_json::from_str(script["script"].as_str().unwrap()).unwrap();
-        let texts = script["tracks"].as_array().unwrap().iter();
-        let texts: usize = texts
-            .map(|track| track["segments"].as_array().unwrap().len())
-            .sum();
-        assert_eq!(texts, 2);
+        assert_eq!(starts_in_engine(&app, &DraftId(draft)).await, [0.0, 1.0]);
     }
 }
 
@@ -689,11 +780,11 @@ async fn what_cannot_be_made_again_is_lost_and_both_is_said() {
 #[tokio::test]
 async fn a_draft_that_moved_takes_no_edits_where_it_was() {
     let api = Api::sound().await;
-    let app = api.app(BackendChoice::Auto);
+    let folder = tempfile::tempdir().unwrap();
+    let [app, other] = two(&api, &folder, Recover::Ask);
     let draft = create(&app).await;
     app.test("add_text", text(&draft, 0)).await.unwrap();
-    // Another process, which knows where the draft was.
-    let other = beside(&app);
+    // It knows where the draft was.
     other.test("add_text", text(&draft, 1)).await.unwrap();
     let moved = json!({ "draft_id": draft, "to": "embedded" });
     let reply = app.test("recover_draft", moved).await.unwrap();

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quick_cache::unsync::Cache;
 use tokio::sync::oneshot;
 
 use crate::draft::ids::DraftId;
@@ -16,9 +17,28 @@ use crate::tools::{Group, Turn};
 /// Drafts whose open tracks are remembered while nothing happens on them.
 const REMEMBERED: usize = 1024;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Turns {
-    drafts: Arc<Mutex<HashMap<DraftId, Line>>>,
+    drafts: Arc<Mutex<Lines>>,
+}
+
+struct Lines {
+    /// Drafts with calls.
+    busy: HashMap<DraftId, Line>,
+    /// The open tracks of drafts without calls.
+    idle: Cache<DraftId, HashSet<String>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let lines = Lines {
+            busy: HashMap::new(),
+            idle: Cache::new(REMEMBERED),
+        };
+        Self {
+            drafts: Arc::new(Mutex::new(lines)),
+        }
+    }
 }
 
 /// The calls of one draft, oldest first.
@@ -51,11 +71,12 @@ impl Turns {
             return None;
         }
         let (wait, held) = {
-            let mut drafts = self.lock();
-            if !drafts.contains_key(draft) && drafts.len() >= REMEMBERED {
-                drafts.retain(|_, line| !line.entries.is_empty());
-            }
-            let line = drafts.entry(draft.clone()).or_default();
+            let mut lines = self.lock();
+            let Lines { busy, idle } = &mut *lines;
+            let line = busy.entry(draft.clone()).or_insert_with(|| Line {
+                open: idle.remove(draft).map(|(_, open)| open).unwrap_or_default(),
+                ..Line::default()
+            });
             let ticket = line.next_ticket;
             line.next_ticket += 1;
             let (go, wait) = oneshot::channel();
@@ -79,13 +100,15 @@ impl Turns {
         Some(held)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, Line>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.drafts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was known of the draft's tracks holds no longer.
     pub(crate) fn forget(&self, draft: &DraftId) {
-        if let Some(line) = self.lock().get_mut(draft) {
+        let mut lines = self.lock();
+        lines.idle.remove(draft);
+        if let Some(line) = lines.busy.get_mut(draft) {
             line.open.clear();
         }
     }
@@ -94,7 +117,7 @@ impl Turns {
 impl Held {
     /// The call succeeded, so its track exists.
     pub(crate) fn succeeded(&self) {
-        if let Some(line) = self.turns.lock().get_mut(&self.draft) {
+        if let Some(line) = self.turns.lock().busy.get_mut(&self.draft) {
             let track = line
                 .entries
                 .iter()
@@ -109,10 +132,17 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut drafts = self.turns.lock();
-        if let Some(line) = drafts.get_mut(&self.draft) {
-            line.entries.retain(|entry| entry.ticket != self.ticket);
-            line.advance();
+        let mut lines = self.turns.lock();
+        let Lines { busy, idle } = &mut *lines;
+        let Some(line) = busy.get_mut(&self.draft) else {
+            return;
+        };
+        line.entries.retain(|entry| entry.ticket != self.ticket);
+        line.advance();
+        if line.entries.is_empty()
+            && let Some(line) = busy.remove(&self.draft)
+        {
+            idle.insert(self.draft.clone(), line.open);
         }
     }
 }
@@ -357,7 +387,7 @@ mod tests {
         drop(first);
         assert!(came(&mut third));
         drop(third);
-        assert!(test.turns.lock()[&test.draft].entries.is_empty());
+        assert!(!test.turns.lock().busy.contains_key(&test.draft));
     }
 
     #[test]

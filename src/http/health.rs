@@ -1,6 +1,7 @@
 //! `GET /health`: for orchestrators, and for other processes of ours, which recognise an engine by it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,10 +10,15 @@ use crate::exec::App;
 use crate::local::health_check;
 use crate::settings::BackendChoice;
 
+/// How long the answer waits for the journal's id, which is left out after that.
+const JOURNAL_ID: Duration = Duration::from_secs(1);
+
 /// The answer, and whether calls can be carried out. In front of a server it says which one that is and how it is.
 pub(super) async fn health(app: &Arc<App>) -> (bool, Value) {
     let backend = app.settings.backend;
-    let mut health = dialect::engine_health(app.engine.edition(), app.journal.path());
+    let id = tokio::time::timeout(JOURNAL_ID, app.journal.id()).await;
+    let id = id.ok().and_then(Result::ok);
+    let mut health = dialect::engine_health(app.engine.edition(), id.as_deref());
     if backend == BackendChoice::Embedded {
         return (true, health);
     }

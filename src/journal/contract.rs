@@ -35,6 +35,7 @@ pub(super) fn call(sequence: u64) -> NewRecord {
         reply: record.reply.to_string(),
         engine_version: record.engine_version,
         at_ms: record.at_ms,
+        internal: record.internal,
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn record(sequence: u64) -> Record {
         reply: json!({"draft_id": id(1), "big": 9_007_199_254_740_993_i64}),
         engine_version: 3,
         at_ms: 1_750_000_000_000 + sequence.cast_signed(),
+        internal: false,
     }
 }
 
@@ -234,8 +236,10 @@ async fn an_unknown_draft_is_refused_and_no_other_is_named() {
         check_error(journal.delete(&typo).await, Kind::NotFound, &[]);
         let saved = journal.set_saved(ENGINE, &typo, "/x").await;
         check_error(saved, Kind::NotFound, &[]);
-        let moved = journal.set_moved(SERVER, &id(1), ENGINE, &id(2)).await;
-        check_error(moved, Kind::NotFound, &[]);
+        let moved = journal
+            .set_moved((SERVER, &id(1)), 0, (ENGINE, &id(2)))
+            .await;
+        assert!(!moved.unwrap());
     }
 }
 
@@ -340,16 +344,79 @@ async fn where_a_draft_was_saved_or_moved_is_remembered() {
         fill(&*journal, 1).await;
         let saved = journal.set_saved(ENGINE, &id(1), "/drafts/Film").await;
         saved.unwrap();
-        let moved = journal.set_moved(ENGINE, &id(1), SERVER, &id(8)).await;
-        moved.unwrap();
+        let _ = add(&*journal, &id(1), 1).await.unwrap();
+        let to = id(8);
+        // What was acknowledged since is not left behind, and it moves once.
+        for (last, moves) in [(0, false), (1, true), (1, false)] {
+            let moved = journal
+                .set_moved((ENGINE, &id(1)), last, (SERVER, &to))
+                .await;
+            assert_eq!(moved.unwrap(), moves);
+        }
         let row = store.open().find(&id(1)).await.unwrap().unwrap();
         assert_eq!(row.saved_to.as_deref(), Some("/drafts/Film"));
         assert_eq!(row.moved_to, Some((SERVER.into(), id(8))));
         assert!(row.modified_ms > record(0).at_ms);
-        for at in [At::Sequence(1), At::End] {
-            let refused = journal.append(ENGINE, &id(1), &call(1), at).await;
+        for at in [At::Sequence(2), At::End] {
+            let refused = journal.append(ENGINE, &id(1), &call(2), at).await;
             check_error(refused, Kind::NotFound, &["lives on as", id(8).as_str()]);
         }
+    }
+}
+
+#[tokio::test]
+async fn internal_records_are_part_of_a_draft_and_not_counted_as_calls() {
+    for store in stores() {
+        let journal = store.open();
+        fill(&*journal, 1).await;
+        let internal = NewRecord {
+            internal: true,
+            ..call(1)
+        };
+        let added = journal
+            .append(ENGINE, &id(1), &internal, At::Sequence(1))
+            .await;
+        assert_eq!(added.unwrap(), Appended::Done(1));
+        assert_eq!(add(&*journal, &id(1), 2).await.unwrap(), Appended::Done(2));
+        let records = journal.records(ENGINE, &id(1), 0).await.unwrap();
+        let internal: Vec<bool> = records.iter().map(|record| record.internal).collect();
+        assert_eq!(internal, [false, true, false]);
+        assert_eq!(journal.find(&id(1)).await.unwrap().unwrap().calls, 2);
+        assert_eq!(journal.list(false, 1, None).await.unwrap()[0].calls, 2);
+        assert_eq!(
+            journal.last_sequence(ENGINE, &id(1)).await.unwrap(),
+            Some(2)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_journal_has_an_id_that_all_its_processes_see() {
+    let ids = stores().map(|store| async move {
+        let (one, other) = (store.open(), store.open());
+        let id = one.id().await.unwrap();
+        assert_eq!(other.id().await.unwrap(), id);
+        id
+    });
+    let [one, other] = ids;
+    assert_ne!(one.await, other.await);
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_is_released_or_over() {
+    const LONG: Duration = Duration::from_hours(1);
+    for store in stores() {
+        let (one, other) = (store.open(), store.open());
+        let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+        assert!(one.lease("a", first, LONG).await.unwrap());
+        assert!(!other.lease("a", second, LONG).await.unwrap());
+        assert!(other.lease("b", second, LONG).await.unwrap());
+        assert!(one.lease("a", first, LONG).await.unwrap(), "renewed");
+        other.release("a", second).await.unwrap();
+        assert!(!other.lease("a", second, LONG).await.unwrap());
+        one.release("a", first).await.unwrap();
+        assert!(other.lease("a", second, Duration::ZERO).await.unwrap());
+        assert!(one.lease("a", first, LONG).await.unwrap(), "it was over");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ pub(super) struct Memory(Mutex<Tables>);
 struct Tables {
     drafts: Vec<Draft>,
     jobs: BTreeMap<String, Job>,
+    leases: BTreeMap<String, (Uuid, Instant)>,
 }
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl Draft {
             reply: json(&record.reply)?,
             engine_version: record.engine_version,
             at_ms: record.at_ms,
+            internal: record.internal,
         };
         self.calls.push((record.call, entered));
         Ok(sequence)
@@ -53,7 +55,7 @@ impl Draft {
     fn row(&self) -> DraftRow {
         let last_ms = self.calls.last().map_or(0, |(_, record)| record.at_ms);
         DraftRow {
-            calls: self.calls.len() as u64,
+            calls: self.calls.iter().filter(|(_, call)| !call.internal).count() as u64,
             modified_ms: self.changed_ms.max(last_ms),
             ..self.row.clone()
         }
@@ -89,6 +91,10 @@ impl Memory {
 
 #[async_trait]
 impl Store for Memory {
+    async fn id(&self) -> Result<String> {
+        Ok(format!("{:p}", &raw const self.0))
+    }
+
     async fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -162,10 +168,10 @@ impl Store for Memory {
     }
 
     async fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
-        let row = self.find_at(origin, draft).await?;
-        Ok(row
-            .filter(|row| row.deleted_ms.is_none())
-            .map(|row| row.calls - 1))
+        let mut tables = self.lock();
+        let found = tables.at(origin, draft);
+        let found = found.filter(|found| found.row.deleted_ms.is_none());
+        Ok(found.map(|found| found.calls.len() as u64 - 1))
     }
 
     async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
@@ -213,16 +219,18 @@ impl Store for Memory {
 
     async fn set_moved(
         &self,
-        origin: &str,
-        draft: &DraftId,
-        to_origin: &str,
-        to: &DraftId,
-    ) -> Result<()> {
-        let rows = self.lock().change(Some(origin), draft, |found| {
-            found.row.moved_to = Some((to_origin.to_owned(), to.clone()));
-            found.changed_ms = found.changed_ms.max(now_ms());
-        });
-        changed(rows, draft)
+        (origin, draft): (&str, &DraftId),
+        last: u64,
+        (to_origin, to): (&str, &DraftId),
+    ) -> Result<bool> {
+        let mut tables = self.lock();
+        let found = tables.at(origin, draft);
+        let found = found
+            .filter(|found| found.row.moved_to.is_none() && found.calls.len() as u64 == last + 1);
+        let Some(found) = found else { return Ok(false) };
+        found.row.moved_to = Some((to_origin.to_owned(), to.clone()));
+        found.changed_ms = found.changed_ms.max(now_ms());
+        Ok(true)
     }
 
     async fn delete(&self, draft: &DraftId) -> Result<()> {
@@ -265,5 +273,22 @@ impl Store for Memory {
 
     async fn job_get(&self, id: &str) -> Result<Option<Job>> {
         Ok(self.lock().jobs.get(id).cloned())
+    }
+
+    async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool> {
+        let mut tables = self.lock();
+        let (now, until) = (Instant::now(), Instant::now() + lasts);
+        let held = tables.leases.get(key).copied();
+        if held.is_some_and(|(other, until)| other != holder && until > now) {
+            return Ok(false);
+        }
+        tables.leases.insert(key.to_owned(), (holder, until));
+        Ok(true)
+    }
+
+    async fn release(&self, key: &str, holder: Uuid) -> Result<()> {
+        let leases = &mut self.lock().leases;
+        leases.retain(|held, (other, _)| held != key || *other != holder);
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{
     Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, SyncMode,
@@ -65,11 +66,13 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return None,
         };
         let current = open.as_mut()?;
-        if !self.file.still_is(current) {
+        if current.fault(&self.file).is_some() {
             return None;
         }
         match work(&mut current.connection) {
             Err(error) if is_busy(&error) => None,
+            // What was just written is not in the files: it is entered again.
+            Ok(_) if current.fault_after(&self.file).is_some() => None,
             done => {
                 current.relieve(&self.file);
                 Some(done.map_err(|error| self.file.explain(error)))
@@ -77,38 +80,63 @@ impl Shared {
         }
     }
 
-    /// Does `work`, opening the file first if need be; waits for `patience` while another process holds it.
+    /// Does `work`, opening the file first if need be; waits for `patience` while another process holds it. If the
+    /// files are exchanged meanwhile the work is done once more: it must bear that.
     fn attempt<T>(
         &self,
         slot: &Slot,
         patience: Duration,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<rusqlite::Result<T>> {
         let mut open = lock(slot);
-        if let Some(current) = &*open
-            && !self.file.still_is(current)
-        {
-            *open = None;
-            return Err(file::replaced(&self.file));
+        let mut again = false;
+        loop {
+            if let Some(current) = &mut *open
+                && let Some(fault) = current.fault(&self.file)
+            {
+                let healed = current.heal(fault);
+                *open = None;
+                self.close_idle();
+                if !healed {
+                    return Err(file::tampered(&self.file, fault));
+                }
+                tracing::warn!(
+                    "the journal {} lost its `-wal` file; nothing is missing",
+                    self.file
+                );
+            }
+            let current = match &mut *open {
+                Some(current) => current,
+                empty => empty.insert(self.file.open()?),
+            };
+            let done = current
+                .connection
+                .busy_timeout(patience)
+                .and_then(|()| work(&mut current.connection));
+            let reset = current.connection.busy_timeout(Duration::ZERO);
+            if done.is_ok() && !again && current.fault_after(&self.file).is_some() {
+                again = true;
+                continue;
+            }
+            current.relieve(&self.file);
+            return Ok(done.and_then(|done| reset.map(|()| done)));
         }
-        let current = match &mut *open {
-            Some(current) => current,
-            empty => empty.insert(self.file.open()?),
-        };
-        let done = current
-            .connection
-            .busy_timeout(patience)
-            .and_then(|()| work(&mut current.connection));
-        let reset = current.connection.busy_timeout(Duration::ZERO);
-        current.relieve(&self.file);
-        Ok(done.and_then(|done| reset.map(|()| done)))
+    }
+
+    /// Closes the connections that are not in use: only when all are closed does SQLite read the log anew.
+    fn close_idle(&self) {
+        for slot in [&self.writing, &self.reading] {
+            if let Ok(mut open) = slot.try_lock() {
+                *open = None;
+            }
+        }
     }
 
     /// As [`Shared::attempt`] with the usual patience.
     fn wait<T>(
         &self,
         slot: &Slot,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         self.attempt(slot, BUSY, work)?
             .map_err(|error| self.file.explain(error))
@@ -125,6 +153,16 @@ fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+impl Drop for Sqlite {
+    /// The end of a process: everything is written, and a copy of the file alone is whole.
+    fn drop(&mut self) {
+        self.writer.end();
+        if let Some(current) = &mut *lock(&self.shared.writing) {
+            current.finish(&self.shared.file);
+        }
+    }
 }
 
 impl Sqlite {
@@ -158,7 +196,7 @@ impl Sqlite {
     /// Reads what may be long.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         let work = move || shared.wait(&shared.reading, |connection| read(connection));
@@ -171,7 +209,7 @@ impl Sqlite {
     /// Writes what is not a call: rare, and never urgent.
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        write: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.run(write).await
     }
@@ -180,7 +218,7 @@ impl Sqlite {
     async fn change(
         &self,
         draft: &DraftId,
-        change: impl FnOnce(&mut Connection) -> rusqlite::Result<usize> + Send + 'static,
+        change: impl FnMut(&mut Connection) -> rusqlite::Result<usize> + Send + 'static,
     ) -> Result<()> {
         let rows = self.write(change).await?;
         changed(rows, draft)
@@ -230,6 +268,15 @@ impl Sqlite {
 impl Store for Sqlite {
     fn path(&self) -> Option<&Path> {
         self.shared.file.path.as_deref()
+    }
+
+    /// The file's own id, and which of its copies this is.
+    async fn id(&self) -> Result<String> {
+        let id = self.look(rows::journal_id).await?;
+        Ok(match self.shared.file.inode() {
+            Some(inode) => format!("{id}-{inode:x}"),
+            None => id,
+        })
     }
 
     async fn check(&self) -> Result<()> {
@@ -356,15 +403,14 @@ impl Store for Sqlite {
 
     async fn set_moved(
         &self,
-        origin: &str,
-        draft: &DraftId,
-        to_origin: &str,
-        to: &DraftId,
-    ) -> Result<()> {
+        (origin, draft): (&str, &DraftId),
+        last: u64,
+        (to_origin, to): (&str, &DraftId),
+    ) -> Result<bool> {
         let (from, id) = (origin.to_owned(), draft.clone());
         let (to_origin, to) = (to_origin.to_owned(), to.clone());
-        self.change(draft, move |connection| {
-            rows::set_moved(connection, (&from, &id), (&to_origin, &to), now_ms())
+        self.write(move |connection| {
+            rows::set_moved(connection, (&from, &id), last, (&to_origin, &to), now_ms())
         })
         .await
     }
@@ -410,5 +456,21 @@ impl Store for Sqlite {
             })?;
         }
         Ok(job)
+    }
+
+    async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool> {
+        let key = key.to_owned();
+        let lasts_ms = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
+        self.write(move |connection| {
+            let now = now_ms();
+            rows::lease(connection, &key, holder, now, now.saturating_add(lasts_ms))
+        })
+        .await
+    }
+
+    async fn release(&self, key: &str, holder: Uuid) -> Result<()> {
+        let key = key.to_owned();
+        self.write(move |connection| rows::release(connection, &key, holder))
+            .await
     }
 }

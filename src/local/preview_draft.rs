@@ -1,6 +1,5 @@
 //! `preview_draft`: the timeline as a picture.
 
-use std::fs;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::{self, LocalTool};
 use crate::picture::{self, Picture, png};
+use crate::regular_file;
 use crate::tools::Hints;
 
 /// Draws the timeline with its clips, times, transitions and captions; gives the picture and its files.
@@ -159,7 +159,7 @@ fn write(file: &Path, ending: &str, bytes: &[u8]) -> Result<String> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let to: PathBuf = folder.join(format!("{name}.{ending}"));
     let written = || {
-        fs::create_dir_all(folder)?;
+        regular_file::create_own_folder(folder)?;
         let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
         temporary.write_all(bytes)?;
         temporary.persist(&to)?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
+use quick_cache::sync::Cache;
 
 use super::Facts;
 use crate::error::{Error, Result};
@@ -12,19 +13,25 @@ use crate::error::{Error, Result};
 const REMEMBERED: Duration = Duration::from_hours(1);
 /// So that a long-lived server does not grow with every source it ever saw.
 const MOST: usize = 10_000;
+/// Questions after which those that were given up are looked for.
+const ASKING: usize = 1_000;
 
 type Answer = Result<Arc<Facts>, Arc<Error>>;
 type Question = BoxFuture<'static, Answer>;
 
-#[derive(Default)]
 pub(super) struct Flights {
-    slots: Mutex<HashMap<String, Slot>>,
+    /// Weak: when every caller has given up, so does the question.
+    asking: Mutex<HashMap<String, WeakShared<Question>>>,
+    known: Cache<String, (Arc<Facts>, Instant)>,
 }
 
-enum Slot {
-    /// Weak: when every caller has given up, so does the question.
-    Asking(WeakShared<Question>),
-    Known(Arc<Facts>, Instant),
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            asking: Mutex::default(),
+            known: Cache::new(MOST),
+        }
+    }
 }
 
 impl Flights {
@@ -50,58 +57,44 @@ impl Flights {
     where
         F: Future<Output = Result<Facts>> + Send + 'static,
     {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        match slots.get(key) {
-            Some(Slot::Known(facts, since)) if since.elapsed() < REMEMBERED => {
-                return Ok(Arc::clone(facts));
-            }
-            Some(Slot::Asking(question)) => {
-                if let Some(question) = question.upgrade() {
-                    return Err(question);
-                }
-            }
-            _ => {}
+        // What was just answered is known before it is no longer asked.
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((facts, since)) = self.known.get(key)
+            && since.elapsed() < REMEMBERED
+        {
+            return Ok(facts);
+        }
+        if let Some(question) = asking.get(key).and_then(WeakShared::upgrade) {
+            return Err(question);
         }
         let question: Question = ask()
             .map(|answer| answer.map(Arc::new).map_err(Arc::new))
             .boxed();
         let question = question.shared();
         if let Some(weak) = question.downgrade() {
-            if slots.len() >= MOST {
-                forget(&mut slots);
+            if asking.len() >= ASKING {
+                asking.retain(|_, question| question.upgrade().is_some());
             }
-            slots.insert(key.to_owned(), Slot::Asking(weak));
+            asking.insert(key.to_owned(), weak);
         }
         Err(question)
     }
 
     fn settle(&self, key: String, answer: &Answer) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(facts) => {
-                if !matches!(slots.get(&key), Some(Slot::Known(..))) {
-                    slots.insert(key, Slot::Known(Arc::clone(facts), Instant::now()));
-                }
-            }
-            // A question that was asked anew in the meantime is not this one's to remove.
-            Err(_) => {
-                if let Some(Slot::Asking(question)) = slots.get(&key)
-                    && question.upgrade().is_none_or(|q| q.peek().is_some())
-                {
-                    slots.remove(&key);
-                }
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // A question that was asked again in the meantime is not this one's to remove.
+        if let Some(question) = asking.get(&key)
+            && question
+                .upgrade()
+                .is_none_or(|question| question.peek().is_some())
+        {
+            asking.remove(&key);
+        }
+        if let Ok(facts) = answer {
+            let is_known = self.known.peek(&key);
+            if is_known.is_none_or(|(_, since)| since.elapsed() >= REMEMBERED) {
+                self.known.insert(key, (Arc::clone(facts), Instant::now()));
             }
         }
-    }
-}
-
-/// Drops what is over or old; if that is not enough, every answer.
-fn forget(slots: &mut HashMap<String, Slot>) {
-    slots.retain(|_, slot| match slot {
-        Slot::Asking(question) => question.upgrade().is_some(),
-        Slot::Known(_, since) => since.elapsed() < REMEMBERED,
-    });
-    if slots.len() >= MOST {
-        slots.retain(|_, slot| matches!(slot, Slot::Asking(_)));
     }
 }

@@ -11,6 +11,7 @@ mod front;
 mod hostile;
 mod http;
 mod jobs;
+mod journal;
 mod kill;
 mod metrics;
 mod newer;

@@ -44,7 +44,7 @@ impl Files for Disk {
     }
 
     fn writable(&self, path: &Path) -> Result<(), String> {
-        std::fs::create_dir_all(path)
+        crate::regular_file::create_own_folder(path)
             .and_then(|()| tempfile::NamedTempFile::new_in(path))
             .map(drop)
             .map_err(|e| e.to_string())

@@ -160,12 +160,7 @@ fn unfetched(failures: Vec<(&Needed, Error)>, all: usize) -> Error {
         .iter()
         .map(|(needed, error)| {
             let source = shown(&needed.source);
-            let reason = Error {
-                hint: None,
-                kind: error.kind,
-                message: error.message.clone(),
-                source: None,
-            };
+            let reason = Error::new(error.kind, error.message.clone());
             let cause = error.source.as_ref().map(|cause| format!(": {cause}"));
             format!(
                 "- {}: {source}: {}{}",

@@ -24,7 +24,8 @@ const COLUMNS: &str = concat!(
     last!("at_ms"),
     ") AS modified_ms, ",
     last!("sequence"),
-    " + 1, saved_to, deleted_ms, moved_origin, moved_id"
+    " + 1 - (SELECT count(*) FROM calls WHERE internal AND place BETWEEN key << 32 AND key << 32 | 4294967295)",
+    ", saved_to, deleted_ms, moved_origin, moved_id"
 );
 
 const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
@@ -34,7 +35,7 @@ const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 macro_rules! insert_at {
     ($place:expr) => {
         concat!(
-            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply, call)
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply, call, internal)
              VALUES (
                  coalesce(
                      (SELECT ",
@@ -42,7 +43,7 @@ macro_rules! insert_at {
             " FROM drafts
                       WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL),
                      -1),
-                 ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                 ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         )
     };
 }
@@ -135,6 +136,7 @@ pub(super) fn insert(
         record.found,
         record.reply,
         record.call.as_bytes(),
+        record.internal,
     ]);
     match added {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
@@ -195,7 +197,7 @@ pub(super) fn records(
 ) -> rusqlite::Result<Vec<Stored>> {
     connection
         .prepare_cached(
-            "SELECT sequence, tool, arguments, found, reply, engine_version, at_ms
+            "SELECT sequence, tool, arguments, found, reply, engine_version, at_ms, internal
              FROM drafts JOIN calls ON place BETWEEN key << 32 | ?3 AND key << 32 | 4294967295
              WHERE id = ?1 AND origin = ?2
              ORDER BY place",
@@ -282,14 +284,58 @@ pub(super) fn set_saved(
 pub(super) fn set_moved(
     connection: &Connection,
     (origin, draft): (&str, &DraftId),
+    last: u64,
     (to_origin, to): (&str, &DraftId),
     now_ms: i64,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<bool> {
+    let changed = connection.execute(
+        concat!(
+            "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
+             WHERE id = ?1 AND origin = ?2 AND moved_id IS NULL AND ?6 = ",
+            last!("sequence")
+        ),
+        params![
+            draft.as_str(),
+            origin,
+            to_origin,
+            to.as_str(),
+            now_ms,
+            signed(last)
+        ],
+    )?;
+    Ok(changed > 0)
+}
+
+pub(super) fn journal_id(connection: &Connection) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached("SELECT id FROM journal")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Whether `holder` has the lease then: it was free, over, or its own.
+pub(super) fn lease(
+    connection: &Connection,
+    key: &str,
+    holder: Uuid,
+    now_ms: i64,
+    until_ms: i64,
+) -> rusqlite::Result<bool> {
+    let taken = connection
+        .prepare_cached(
+            "INSERT INTO leases (key, holder, until_ms) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET holder = ?2, until_ms = ?3
+             WHERE holder = ?2 OR until_ms <= ?4",
+        )?
+        .execute(params![key, holder.to_string(), until_ms, now_ms])?;
+    Ok(taken > 0)
+}
+
+pub(super) fn release(connection: &Connection, key: &str, holder: Uuid) -> rusqlite::Result<()> {
     connection.execute(
-        "UPDATE drafts SET moved_origin = ?3, moved_id = ?4, changed_ms = max(changed_ms, ?5)
-         WHERE id = ?1 AND origin = ?2",
-        params![draft.as_str(), origin, to_origin, to.as_str(), now_ms],
-    )
+        "DELETE FROM leases WHERE key = ?1 AND holder = ?2",
+        params![key, holder.to_string()],
+    )?;
+    Ok(())
 }
 
 pub(super) fn delete(
@@ -407,6 +453,7 @@ pub(super) struct Stored {
     reply: String,
     engine_version: u32,
     at_ms: i64,
+    internal: bool,
 }
 
 impl Stored {
@@ -419,6 +466,7 @@ impl Stored {
             reply: row.get(4)?,
             engine_version: row.get(5)?,
             at_ms: row.get(6)?,
+            internal: row.get(7)?,
         })
     }
 
@@ -431,6 +479,7 @@ impl Stored {
             reply: serde_json::from_str(&self.reply)?,
             engine_version: self.engine_version,
             at_ms: self.at_ms,
+            internal: self.internal,
         })
     }
 }

@@ -3,7 +3,14 @@
 use rusqlite::Connection;
 
 /// Step `n` takes a file from version `n` to `n + 1`. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &[TABLES, CALLS_BY_PLACE, CALL_IDS];
+pub(super) const STEPS: &[&str] = &[
+    TABLES,
+    CALLS_BY_PLACE,
+    CALL_IDS,
+    INTERNAL,
+    JOURNAL_ID,
+    LEASES,
+];
 
 const TABLES: &str = "
     CREATE TABLE drafts (
@@ -66,6 +73,29 @@ const CALLS_BY_PLACE: &str = "
 
 /// What identifies a call: 16 bytes.
 const CALL_IDS: &str = "ALTER TABLE calls ADD COLUMN call BLOB";
+
+/// Records that no call of a user made. Earlier versions entered them as calls of the tools that caused them. The
+/// index is of these few only, so that the calls of a user are counted as the rest.
+const INTERNAL: &str = "
+    ALTER TABLE calls ADD COLUMN internal INTEGER NOT NULL DEFAULT 0;
+    UPDATE calls SET internal = 1 WHERE tool IN ('save_draft', 'query_script');
+    CREATE INDEX internal_calls ON calls (place) WHERE internal;
+";
+
+/// What tells this journal from one at the same path on another machine.
+const JOURNAL_ID: &str = "
+    CREATE TABLE journal (id TEXT NOT NULL);
+    INSERT INTO journal VALUES (lower(hex(randomblob(16))));
+";
+
+/// What only one process may do at a time.
+const LEASES: &str = "
+    CREATE TABLE leases (
+        key      TEXT PRIMARY KEY,
+        holder   TEXT NOT NULL,
+        until_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -28,7 +28,7 @@ fn with_sync(dir: &TempDir, sync: SyncMode) -> Sqlite {
 
 impl Sqlite {
     /// Works on the connection that writes.
-    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> T {
+    fn with<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> T {
         self.shared.wait(&self.shared.writing, work).unwrap()
     }
 }
@@ -471,6 +471,153 @@ async fn a_journal_taken_away_is_noticed_before_anything_is_lost() {
     );
     let kept = Sqlite::new(Some(kept.join("journal.db")), SyncMode::Normal);
     assert_eq!(sequences(&kept, &id(1)).await, [0]);
+}
+
+/// The log deleted, shortened or emptied, and the file emptied, at any time: nothing is acknowledged that is lost.
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_acknowledged_that_the_files_do_not_have() {
+    let cut = |path: &Path, bytes: u64| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(bytes).unwrap();
+    };
+    for attack in 0..6 {
+        let dir = folder();
+        let path = dir.path().join("journal.db");
+        let log = dir.path().join("journal.db-wal");
+        let journal = at(&dir);
+        fill(&journal, 1).await;
+        if attack == 4 {
+            journal.with(|connection| {
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            });
+        }
+        for sequence in 1..=5 {
+            let _ = add(&journal, &id(1), sequence).await.unwrap();
+        }
+        let length = fs::metadata(&log).unwrap().len();
+        match attack {
+            0 => fs::remove_file(&log).unwrap(),
+            1 => cut(&log, 0),
+            2 => cut(&log, length / 2),
+            3 => cut(&log, length - 1),
+            4 => cut(&path, 0),
+            _ => {
+                fs::remove_file(&log).unwrap();
+                fs::write(&log, "").unwrap();
+            }
+        }
+        // What an acknowledgement says after it is true, whether or not the first call hears of the attack.
+        let mut acknowledged = Vec::new();
+        for _ in 0..6 {
+            let call = call(9);
+            if journal.append(ENGINE, &id(1), &call, At::End).await.is_ok() {
+                acknowledged.push(call.call);
+            }
+        }
+        drop(journal);
+        let again = at(&dir);
+        let mut found = Vec::new();
+        if let Ok(Some(last)) = again.last_sequence(ENGINE, &id(1)).await {
+            for sequence in 0..=last {
+                let call =
+                    again.with(|connection| rows::call_at(connection, ENGINE, &id(1), sequence));
+                found.extend(call);
+            }
+        }
+        for call in &acknowledged {
+            assert!(
+                found.contains(call),
+                "attack {attack}: {acknowledged:?} in {found:?}"
+            );
+        }
+        // A log that was only deleted is still open, and nothing of it is lost.
+        if attack == 0 || attack == 5 {
+            assert_eq!(acknowledged.len(), 6, "attack {attack}");
+            assert_eq!(sequences(&again, &id(1)).await.len(), 12);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_the_file_alone_is_whole_after_a_clean_end() {
+    let dir = folder();
+    let journal = at(&dir);
+    fill(&journal, 3).await;
+    assert_eq!(add(&journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+    drop(journal);
+    let other = folder();
+    let copy = other.path().join("journal.db");
+    fs::copy(dir.path().join("journal.db"), copy).unwrap();
+    assert_eq!(sequences(&at(&other), &id(1)).await, [0, 1]);
+    assert_eq!(at(&other).list(false, 9, None).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_file_is_another_journal() {
+    let dir = folder();
+    let journal = at(&dir);
+    let id = journal.id().await.unwrap();
+    drop(journal);
+    assert_eq!(at(&dir).id().await.unwrap(), id);
+    let other = folder();
+    let copy = other.path().join("journal.db");
+    fs::copy(dir.path().join("journal.db"), copy).unwrap();
+    assert_ne!(at(&other).id().await.unwrap(), id);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_folder_and_what_is_in_it_belong_to_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let above = folder();
+    let data = above.path().join("data");
+    let journal = || Sqlite::new(Some(data.join("journal.db")), SyncMode::Normal);
+    let files = ["journal.db", "journal.db-wal", "journal.db-shm"].map(|name| data.join(name));
+    fill(&journal(), 1).await;
+    // As earlier versions left them.
+    for round in 0..2 {
+        assert_eq!(mode(&data), 0o700, "round {round}");
+        for file in files.iter().filter(|file| file.exists()) {
+            assert_eq!(mode(file), 0o600, "round {round}: {}", file.display());
+            open(file, 0o644);
+        }
+        open(&data, 0o755);
+        assert_eq!(sequences(&journal(), &id(1)).await, [0]);
+    }
+}
+
+#[tokio::test]
+async fn records_that_a_save_left_in_earlier_versions_are_internal() {
+    let dir = folder();
+    let mut connection = Connection::open(dir.path().join("journal.db")).unwrap();
+    schema::migrate(&mut connection, &schema::STEPS[..2]).unwrap();
+    let draft =
+        "INSERT INTO drafts (key, origin, id, name, edition, reason, created_ms, changed_ms)
+         VALUES (1, 'engine', ?1, 'Film', 'capcut', '', 1, 1)";
+    connection.execute(draft, [id(1).as_str()]).unwrap();
+    let tools = [
+        "create_draft",
+        "add_video",
+        "query_script",
+        "save_draft",
+        "add_text",
+    ];
+    for (place, tool) in (0_i64..).zip(tools) {
+        let call = "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, reply)
+             VALUES (1 << 32 | ?1, 5, 1, ?2, '{}', '{}')";
+        connection.execute(call, params![place, tool]).unwrap();
+    }
+    drop(connection);
+    let journal = at(&dir);
+    let records = journal.records(ENGINE, &id(1), 0).await.unwrap();
+    let internal: Vec<bool> = records.iter().map(|record| record.internal).collect();
+    assert_eq!(internal, [false, false, true, true, false]);
+    assert_eq!(journal.find(&id(1)).await.unwrap().unwrap().calls, 3);
 }
 
 #[tokio::test]

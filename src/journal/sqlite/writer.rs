@@ -17,8 +17,7 @@ use crate::journal::{Appended, At, NewDraft, NewRecord};
 /// How many calls one transaction takes at most, so that the first is not kept waiting for long.
 const TOGETHER: usize = 512;
 
-/// The way to the thread, which is started when it is first needed. Dropping it waits for what is still to be
-/// written.
+/// The way to the thread, which is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -85,7 +84,7 @@ impl Writer {
 
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let (tell, told) = oneshot::channel();
         let since = Instant::now();
@@ -126,17 +125,14 @@ impl Writer {
             .send(work)
             .map_err(|_| Error::internal("the journal's thread ended at once"))
     }
-}
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let thread = self
-            .thread
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(Thread { queue, ends }) = thread.take() {
+    /// Waits until everything is written.
+    pub(super) fn end(&mut self) {
+        let thread = self.thread.get_mut();
+        let thread = thread.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Thread { queue, ends }) = thread {
             drop(queue);
-            // It panicked already, or it ends when it has written everything.
+            // An error means that it panicked, and has ended as well.
             let _ = ends.join();
         }
     }

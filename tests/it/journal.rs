@@ -1,0 +1,123 @@
+//! The journal as processes share it: held, moved to its file, private, and the basis of one recovery.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::racy::{Manners, Racy};
+use crate::support::Home;
+
+fn text(draft: &str, start: u32) -> Value {
+    json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 })
+}
+
+fn segments(home: &Home, draft: &str) -> usize {
+    let script = home.call("query_script", &json!({ "draft_id": draft }));
+    let script = script.expect("a script");
+    let script: Value =
+        serde_json::from_str(script["script"].as_str().expect("text")).expect("JSON");
+    let tracks = script["tracks"].as_array().expect("tracks").iter();
+    tracks
+        .map(|track| track["segments"].as_array().map_or(0, Vec::len))
+        .sum()
+}
+
+#[test]
+fn a_journal_that_another_process_holds_stops_neither_health_nor_reading() {
+    let home = Home::new();
+    let engine = home.engine(&[]);
+    let draft = engine.output("/create_draft", &json!({})).expect("a draft");
+    let draft = draft["draft_id"].as_str().expect("an id").to_owned();
+    engine.output("/add_text", &text(&draft, 0)).expect("added");
+    let holder = Connection::open(home.data().join("journal.db")).expect("the journal");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("held");
+    let (done, is_done) = mpsc::channel();
+    thread::scope(|scope| {
+        for start in 1..=3 {
+            let (engine, done, draft) = (&engine, done.clone(), &draft);
+            scope.spawn(move || {
+                let added = engine.output("/add_text", &text(draft, start));
+                done.send(()).expect("heard");
+                added.expect("added");
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(engine.get("/health").0, 200);
+            let script = engine.output("/query_script", &json!({ "draft_id": draft }));
+            script.expect("a script");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_done.try_recv().is_err(), "nothing was acknowledged");
+        holder.execute_batch("ROLLBACK").expect("released");
+    });
+    assert_eq!(is_done.try_iter().count(), 3);
+}
+
+#[test]
+fn several_processes_that_find_a_draft_lost_make_it_again_once() {
+    let racy = Racy::start(Manners {
+        latency: Duration::from_millis(5),
+        steady: true,
+    });
+    let mut home = Home::remote(&racy.server.url);
+    home.set("CAPCUT_MCP_RECOVER", "auto");
+    let draft = home.call("create_draft", &json!({})).expect("a draft");
+    let draft = draft["draft_id"].as_str().expect("an id").to_owned();
+    for start in 0..5 {
+        home.call("add_text", &text(&draft, start)).expect("added");
+    }
+    racy.forget();
+    let (home, draft) = (&home, &draft);
+    let ids: Vec<Value> = thread::scope(|scope| {
+        let calls = (5..9).map(|start| {
+            scope.spawn(move || home.call("add_text", &text(draft, start)).expect("added"))
+        });
+        let calls: Vec<_> = calls.collect();
+        calls
+            .into_iter()
+            .map(|call| call.join().expect("a reply")["draft_id"].clone())
+            .collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let drafts = home.call("list_drafts", &json!({ "include_deleted": true }));
+    let drafts = drafts.expect("a list");
+    assert_eq!(
+        drafts["drafts"].as_array().expect("drafts").len(),
+        2,
+        "{drafts}"
+    );
+    assert_eq!(segments(home, draft), 9);
+}
+
+#[test]
+fn a_copy_of_the_journal_alone_is_whole_after_the_end() {
+    let home = Home::embedded();
+    let draft = home.call("create_draft", &json!({})).expect("a draft");
+    let draft = draft["draft_id"].as_str().expect("an id").to_owned();
+    home.call("add_text", &text(&draft, 0)).expect("added");
+    let other = Home::embedded();
+    std::fs::create_dir_all(other.data()).expect("a folder");
+    let name = |home: &Home| home.data().join("journal.db");
+    std::fs::copy(name(&home), name(&other)).expect("copied");
+    assert_eq!(segments(&other, &draft), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_data_folder_belongs_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let others = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o077;
+    let home = Home::embedded();
+    std::fs::create_dir_all(home.data()).expect("a folder");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(home.data(), open).expect("open");
+    home.call("create_draft", &json!({})).expect("a draft");
+    assert_eq!(others(&home.data()), 0);
+    for entry in std::fs::read_dir(home.data()).expect("a folder").flatten() {
+        assert_eq!(others(&entry.path()), 0, "{}", entry.path().display());
+    }
+}
