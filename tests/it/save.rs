@@ -218,10 +218,6 @@ fn a_save_may_be_killed_at_any_moment() {
         call(&home, "add_video", clip);
         sources.push(bytes);
     }
-    // Copies take longer than links.
-    let config = home.file("tools.toml", "[limits.media]\nhard_links = false\n");
-    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
-
     let folder = drafts.join("trip");
     let (mut texts, mut saved) = (0, 0);
     let save = |zip: bool| json!({ "draft_id": draft, "draft_folder": drafts, "zip": zip });
