@@ -31,6 +31,7 @@ use document::Draft;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
+pub(crate) use media::is_named_rightly;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

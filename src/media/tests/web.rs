@@ -632,7 +632,7 @@ async fn by_default_a_fetched_file_and_its_source_change_independently() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("a.wav"), folder.path().join("b.wav"));
     std::fs::write(&from, wave(8000)).unwrap();
-    let media = Media::new(Limits::default(), Access::user());
+    let media = MediaStore::new(Limits::default()).of(&Caller::user());
     let source = from.to_str().unwrap();
     media.fetch(source, &to, &|_, _| {}).await.unwrap();
     let written_into = |path: &Path, at: u64| {
