@@ -181,8 +181,8 @@ fn videos(work: &Path, bounds: &mut Bounds) {
         fs::write(sources.join(format!("{number}.mp4")), bytes).expect("a video");
     }
     for (what, settings) in [
-        ("copied", "[limits.media]\nhard_links = false\n"),
-        ("hard links", ""),
+        ("copied", ""),
+        ("hard links", "[limits.media]\nhard_links = true\n"),
     ] {
         let drafts = drafts_folder(work, what);
         let mut server = Server::start(&work.join("data"), settings);

@@ -19,6 +19,7 @@ pub(crate) mod tools;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::Value;
@@ -198,11 +199,11 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             let settings = options.settings(None)?;
             // Wrong arguments are told before anything is opened.
             let request = call.decode()?;
-            wait_here(call::run(App::new(settings)?, request))
+            wait_to_the_end(call::run(App::new(settings)?, request), LAST_WORK)
         }
         Command::Compose(compose) => {
             let settings = options.settings(None)?;
-            wait_here(compose.run(App::new(settings)?))
+            wait_to_the_end(compose.run(App::new(settings)?), LAST_WORK)
         }
         Command::Lint(lint) => {
             // Only what was asked for: the edition of the settings is for drafts that are made here.
@@ -255,15 +256,67 @@ impl Options {
     }
 }
 
+/// How long a command that was interrupted waits for work that cannot be interrupted, such as removing what it has
+/// not completed.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
 /// Runs a command on this one thread; blocking work still gets threads of its own.
 fn wait_here(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    // A thread that still waits for input must not keep the process alive.
+    wait_to_the_end(work, Duration::ZERO)
+}
+
+/// As [`wait_here`], and gives blocking work some time to end.
+fn wait_to_the_end(
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+    time: Duration,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    survive_full_quotas(&runtime);
     let result = runtime.block_on(work);
-    // A thread that still waits for input must not keep the process alive.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(time);
     result
+}
+
+/// A file that reaches the limit of `ulimit -f` is an error of the call that writes it, not the end of the process.
+fn survive_full_quotas(runtime: &tokio::runtime::Runtime) {
+    #[cfg(unix)]
+    {
+        // SIGXFSZ; what was listened to once keeps its handler for as long as the process lives.
+        let quota = tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ);
+        let _inside = runtime.enter();
+        drop(tokio::signal::unix::signal(quota));
+    }
+    #[cfg(not(unix))]
+    let _ = runtime;
+}
+
+/// Ctrl-C, or what service managers and containers send.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|e| Error::internal("signals cannot be listened to").source(e))
+        };
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It cannot be told then; it serves until it is killed.
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {

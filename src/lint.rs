@@ -32,6 +32,7 @@ use document::Draft;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
+pub(crate) use media::is_named_rightly;
 pub(crate) use overview::{Entry, entry, overview};
 
 /// How bad a problem is.

@@ -308,6 +308,11 @@ impl Media {
         Some(file.ok()?.path)
     }
 
+    /// Whether local files are linked instead of copied.
+    pub(crate) fn links(&self) -> bool {
+        self.inner.limits.hard_links
+    }
+
     /// Whether nothing but this machine is asked for it; also of what names nothing.
     pub(crate) fn is_here(source: &str) -> bool {
         !matches!(Source::parse(source), Ok(Source::Http(_)))

@@ -57,7 +57,7 @@ impl Call {
     }
 }
 
-/// Carries out one call and prints its reply; Ctrl-C cancels it.
+/// Carries out one call and prints its reply; Ctrl-C or a request to terminate cancels it.
 pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Result<ExitCode> {
     let shown = Shown::new(Without::Nothing);
     let context = Context {
@@ -69,8 +69,7 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
     tokio::pin!(call);
     let reply = tokio::select! {
         reply = &mut call => reply,
-        pressed = tokio::signal::ctrl_c() => {
-            pressed?;
+        () = cli::told_to_end()? => {
             cancel.cancel();
             call.await
         }
@@ -81,10 +80,7 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
     // What was answered `running` goes on as long as this process does.
     tokio::select! {
         () = app.jobs.drain() => {}
-        pressed = tokio::signal::ctrl_c() => {
-            pressed?;
-            app.jobs.cancel_all().await;
-        }
+        () = cli::told_to_end()? => app.jobs.cancel_all().await,
     }
     Ok(code)
 }

@@ -33,6 +33,7 @@ use crate::tools::Object;
   capcut-mcp compose ad.yaml --set product=\"Tea set\" --draft-folder ./drafts
   capcut-mcp compose --template ad.yaml --inputs products.csv --jobs 4 --report out.jsonl
   capcut-mcp compose plans.jsonl --retries 3 --on-error stop
+  capcut-mcp compose story.yaml --overwrite
   capcut-mcp compose story.yaml --resume dfd_cat_1767225600_0a1b2c3d
 
 The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan is wrong and nothing
@@ -62,6 +63,10 @@ pub(crate) struct Compose {
     /// Writes drafts for any machine: no ids and no paths of this one.
     #[arg(long)]
     portable: bool,
+    /// Replaces what has a draft's name, whatever it is; it is kept as a backup. Without this, only the untouched draft
+    /// of an earlier run of the same plan is replaced, and beside any other draft of that name comes "NAME (2)".
+    #[arg(long)]
+    overwrite: bool,
     /// Takes an earlier run of the one plan up again: only what its draft lacks is done.
     #[arg(long, value_name = "DRAFT_ID")]
     resume: Option<String>,
@@ -99,6 +104,7 @@ impl Compose {
         if entries.len() > 1 {
             refuse(batch::faults(&app, &mut entries, &context.caller).await)?;
         }
+        let end = cli::told_to_end()?;
         let cancel = context.cancel.clone();
         let work = async {
             match entries.as_slice() {
@@ -111,8 +117,7 @@ impl Compose {
         tokio::pin!(work);
         tokio::select! {
             code = &mut work => code,
-            pressed = tokio::signal::ctrl_c() => {
-                pressed?;
+            () = end => {
                 cancel.cancel();
                 work.await
             }
@@ -241,21 +246,31 @@ impl Compose {
                 .into_iter()
                 .map(|row| set.clone().into_iter().chain(row).collect())
                 .collect::<Vec<_>>();
-            entries.extend(batch::from_template(
-                &plan,
-                &rows,
-                folder(template).as_deref(),
-            )?);
+            let base = folder(template);
+            for mut entry in batch::from_template(&plan, &rows, base.as_deref())? {
+                if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {
+                    let place = format!("{template}\0{inputs}\0{}", entry.label);
+                    entry.plan.stands_at(&place, &set);
+                }
+                entries.push(entry);
+            }
         }
         let mut faults = Vec::new();
         for file in &self.files {
             for (label, value) in plans(file)? {
                 match Plan::from_value(&value, &set, folder(file).as_deref()) {
-                    Ok(plan) => entries.push(Entry {
-                        label,
-                        plan,
-                        checked: None,
-                    }),
+                    Ok(mut plan) => {
+                        if let Some(place) = place(file) {
+                            // Of several plans in one file the label ends in the line.
+                            let line = label.rsplit(':').next().filter(|_| is_lines(file));
+                            plan.stands_at(&format!("{place}\0{}", line.unwrap_or_default()), &set);
+                        }
+                        entries.push(Entry {
+                            label,
+                            plan,
+                            checked: None,
+                        });
+                    }
                     Err(error) => faults.push(format!("{label}: {error}")),
                 }
             }
@@ -269,6 +284,9 @@ impl Compose {
                 };
                 arguments.extend(saving.clone());
                 entry.plan.save = Some(Save::With(arguments));
+            }
+            if self.overwrite {
+                entry.plan.overwrite();
             }
         }
         refuse(faults)?;
@@ -287,6 +305,15 @@ fn folder(file: &Path) -> Option<PathBuf> {
         return std::env::current_dir().ok();
     }
     std::path::absolute(file).ok()?.parent().map(Path::to_owned)
+}
+
+/// Where a file lies, by which it is known in the next run; none for stdin.
+fn place(file: &Path) -> Option<String> {
+    let real = file
+        .canonicalize()
+        .ok()
+        .filter(|_| file != Path::new("-"))?;
+    Some(real.to_string_lossy().into_owned())
 }
 
 fn text(file: &Path) -> Result<String> {
@@ -322,9 +349,14 @@ fn read(file: &Path) -> Result<Value> {
     }
 }
 
+/// Whether a file has one plan a line.
+fn is_lines(file: &Path) -> bool {
+    file == Path::new("-") || matches!(ending(file).as_str(), "jsonl" | "ndjson")
+}
+
 /// The plans of a file, each with what people call it.
 fn plans(file: &Path) -> Result<Vec<(String, Value)>> {
-    if file != Path::new("-") && !matches!(ending(file).as_str(), "jsonl" | "ndjson") {
+    if !is_lines(file) {
         return Ok(vec![(file.display().to_string(), read(file)?)]);
     }
     let objects = objects(file, &text(file)?)?;

@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use super::monitor::Monitor;
 use super::names::Names;
 use crate::caller::Allowed;
+use crate::cli;
 use crate::engine::{self, Options};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
@@ -68,6 +69,7 @@ impl Engine {
             .worker_threads(2)
             .enable_all()
             .build()?;
+        cli::survive_full_quotas(&runtime);
         let ended = runtime.block_on(self.serve(settings));
         // What was cut off must not keep the process alive.
         runtime.shutdown_background();
@@ -83,7 +85,7 @@ impl Engine {
             .hint("set the site in the server's own configuration (`draft_domain`)"));
         }
         // Told to end before it listens, it must not miss it.
-        let end = told_to_end()?;
+        let end = cli::told_to_end()?;
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address)
             .await
@@ -204,32 +206,6 @@ fn not_bound(address: SocketAddr, error: io::Error) -> Error {
         ),
     };
     Error::new(Kind::Unavailable, what).hint(hint).source(error)
-}
-
-/// Ctrl-C, or what service managers and containers send.
-fn told_to_end() -> Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|e| Error::internal("signals cannot be listened to").source(e))
-        };
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // It cannot be told then; it serves until it is killed.
-            std::future::pending::<()>().await;
-        }
-    })
 }
 
 fn parse_host(text: &str) -> Result<IpAddr, String> {

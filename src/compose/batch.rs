@@ -20,6 +20,7 @@ use super::report::{Outcome, Report};
 use super::{Checked, Taking, check, compose, refuse};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
+use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::regular_file::{self, Links};
@@ -226,7 +227,7 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
     Ok((lines, whole))
 }
 
-fn fingerprint(plan: &Plan) -> Result<String> {
+pub(super) fn fingerprint(plan: &Plan) -> Result<String> {
     let json = serde_json::to_vec(plan)
         .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))?;
     let hash = Sha256::digest(json);
@@ -238,11 +239,12 @@ fn fingerprint(plan: &Plan) -> Result<String> {
 /// Makes all drafts; the lines come back in the batch's order. `told` hears of each as it ends.
 pub(crate) async fn run(
     app: &Arc<App>,
-    entries: Vec<Entry>,
+    mut entries: Vec<Entry>,
     options: &Options,
     context: &Context,
     told: &(dyn Fn(&Line) + Send + Sync),
 ) -> Result<Vec<Line>> {
+    tell_apart(&mut entries)?;
     let (log, known) = Log::open(options.report.as_deref())?;
     let batch = Arc::new(Batch {
         app: Arc::clone(app),
@@ -291,6 +293,34 @@ pub(crate) async fn run(
         .collect::<Result<_>>()?;
     lines.sort_by_key(|line| line.index);
     Ok(lines)
+}
+
+/// Gives each plan of the batch an origin of its own, the same in every run of it, and all of them one batch: drafts
+/// of one batch never replace each other.
+fn tell_apart(entries: &mut [Entry]) -> Result<()> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut all = String::new();
+    for entry in &mut *entries {
+        let plan = match entry.plan.origin.plan.take() {
+            Some(plan) => plan,
+            None => fingerprint(&entry.plan)?,
+        };
+        let times = seen.entry(plan.clone()).or_default();
+        *times += 1;
+        let own = match *times {
+            1 => plan,
+            times => format!("{plan}-{times}"),
+        };
+        all += &own;
+        entry.plan.origin.plan = Some(own);
+    }
+    if entries.len() > 1 {
+        let batch = marker::hash(all.as_bytes())[..16].to_owned();
+        for entry in entries {
+            entry.plan.origin.batch = Some(batch.clone());
+        }
+    }
+    Ok(())
 }
 
 /// What the drafts of a batch have in common.

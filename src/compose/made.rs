@@ -260,6 +260,9 @@ impl Made<'_> {
         };
         for _ in 0..SAVES {
             arguments.insert("draft_id".to_owned(), json!(self.draft));
+            if self.report.backend.as_deref() == Some("embedded") {
+                self.app.engine.made_of(&self.draft, plan.own_origin());
+            }
             let saved = call(self.app, "save_draft", arguments.clone(), &context).await;
             self.follow().await;
             let error = match saved {

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::engine::marker::{self, Origin};
 use crate::error::{Error, Result};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
@@ -93,6 +94,9 @@ pub(crate) struct Plan {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
     pub inputs: BTreeMap<String, Value>,
+    /// Which plan it is, so that its next run replaces the draft of this one; its content says so by default.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// Whether and how the draft is saved.
@@ -227,6 +231,37 @@ impl Plan {
             Section::Effects => &self.effects,
             Section::Keyframes => &self.keyframes,
         }
+    }
+
+    /// Whatever has the draft's name is replaced when it is saved, with a backup.
+    pub(crate) fn overwrite(&mut self) {
+        let mut arguments = match self.save.take() {
+            Some(Save::With(arguments)) => arguments,
+            Some(Save::Whether(false)) => {
+                self.save = Some(Save::Whether(false));
+                return;
+            }
+            Some(Save::Whether(true)) | None => Object::new(),
+        };
+        arguments.insert("overwrite".to_owned(), Value::Bool(true));
+        self.save = Some(Save::With(arguments));
+    }
+
+    /// Which plan it is; its content says so by default.
+    pub(crate) fn own_origin(&self) -> Origin {
+        let mut origin = self.origin.clone();
+        if origin.plan.is_none() {
+            origin.plan = super::batch::fingerprint(self).ok();
+        }
+        origin
+    }
+
+    /// Says which plan it is: where it stands, and what its placeholders are filled with. Only the hash is kept, as
+    /// a draft that leaves this machine names none of its folders.
+    pub(crate) fn stands_at(&mut self, place: &str, set: &BTreeMap<String, Value>) {
+        let set = serde_json::to_string(set).unwrap_or_default();
+        let hash = marker::hash(format!("{place}\0{set}").as_bytes());
+        self.origin.plan = Some(hash[..16].to_owned());
     }
 
     /// Reads a plan from a value: placeholders filled, relative paths made absolute below `base`.

@@ -345,6 +345,9 @@ struct Found<'a, 'f> {
 }
 
 impl<'a, 'f> Finishing<'a, 'f> {
+    /// Programs that measure one file differ by less.
+    const NEARLY: Micros = Micros(100_000);
+
     fn track(&self, track: &'a Value, gathered: &mut Gathered<'a>) -> Track<'a> {
         let kind = track["type"].as_str().unwrap_or_default();
         let name = track["name"].as_str().unwrap_or_default();
@@ -425,6 +428,18 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 .filter(|length| *length > Micros::ZERO)
                 .or_else(|| material["duration"].as_i64().map(Micros))
                 .filter(|length| *length > Micros::ZERO && !is_still);
+            // What was to last to the end of its file was placed by the length that was known then.
+            let noted = material["duration"].as_i64().map(Micros);
+            if let (Some(length), Some(noted)) = (length, noted)
+                && noted > Micros::ZERO
+                && given.end() >= noted - Self::NEARLY
+                && length > noted + Micros((noted.0 / 50).max(Self::NEARLY.0))
+            {
+                notes.push(format!(
+                    "track \"{name}\": the segment at {} shows its file to {noted}, which was taken for the end when it was added; the file lasts {length}",
+                    target.start
+                ));
+            }
             let speed = segment["speed"]
                 .as_f64()
                 .filter(|speed| *speed > 0.0 && !is_still)

@@ -1,26 +1,112 @@
 //! What a saved draft folder says of itself: that it is ours, of which draft, and what we wrote.
+//!
+//! It decides two questions when a draft is saved again: which files are ours to replace, and whether
+//! anything has changed them since.
 
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Kind, Result};
-use crate::regular_file::{self, Links, SMALL_BYTES};
+use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links, SMALL_BYTES};
 
 /// The file in a draft folder; the app leaves it alone.
 pub(crate) const FILE: &str = ".capcut-mcp.json";
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How many zip files are remembered: the one that was written, and the one before, in case the process is
+/// killed between noting the new one and putting it in its place.
+const ZIPS: usize = 2;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Marker {
     /// The draft that was saved here.
     pub draft: String,
-    /// SHA-256 of the document as it was written.
+    /// SHA-256 of the timeline as it was written; empty where an earlier version did not note it.
     pub document: String,
     /// It was saved here to be copied to another place, for which its paths are.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
+    /// The run of a plan that saved it.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Every file that we wrote, by its path in the folder. Empty where an earlier version did not note them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Written>,
+    /// The zip files that were written beside the folder, the last one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zips: Vec<Stamp>,
+}
+
+/// Which plan a save belongs to, for saves that are the end of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Origin {
+    /// Tells the plan from every other: its file and place there, or its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The batch that it was carried out in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+}
+
+/// A file as we left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Written {
+    /// SHA-256 of a document.
+    Hash(String),
+    /// A media file, which would take long to read.
+    Media(Stamp),
+}
+
+/// What tells a file from a later state of it without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    pub bytes: u64,
+    /// Microseconds since 1970. Absent for a hard link to the user's file, which changes with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_us: Option<i64>,
+}
+
+impl Stamp {
+    /// The stamp of a regular file.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Self::new(&metadata))
+    }
+
+    pub(crate) fn new(metadata: &Metadata) -> Self {
+        let modified = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            bytes: metadata.len(),
+            modified_us: modified.and_then(|since| i64::try_from(since.as_micros()).ok()),
+        }
+    }
+
+    /// Of a hard link to a file of the user.
+    pub(crate) fn shared(self) -> Self {
+        Self {
+            modified_us: None,
+            ..self
+        }
+    }
+
+    /// Whether the file is as it was stamped.
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
+        Self::of(path).is_ok_and(|now| self.modified_us.is_none() || *self == now)
+    }
 }
 
 impl Marker {
@@ -28,36 +114,133 @@ impl Marker {
         Self {
             draft: draft.to_owned(),
             document: hash(document),
-            elsewhere: false,
+            ..Self::default()
         }
     }
 
     /// The marker of a draft folder, `None` where it is not ours.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let bytes = regular_file::read(&folder.join(FILE), SMALL_BYTES, Links::Refuse).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        let marker: Self = serde_json::from_slice(&bytes).ok()?;
+        Some(marker).filter(|marker| !marker.draft.is_empty())
     }
 
+    /// Writes it as a whole: the folder may be one that is in use.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let bytes = serde_json::to_vec(self)
             .map_err(|error| Error::internal("a marker could not be written out").source(error))?;
-        let path = folder.join(FILE);
-        fs::write(&path, bytes).map_err(|error| {
-            Error::new(
-                Kind::Conflict,
-                format!("{} cannot be written", path.display()),
-            )
-            .source(error)
-        })
+        crate::engine::registry::write(&folder.join(FILE), &bytes)
     }
 
     /// Whether `document` is as we wrote it: nobody edited the draft since.
     pub(crate) fn wrote(&self, document: &[u8]) -> bool {
         self.document == hash(document)
     }
+
+    /// Notes the documents, by their content; many of them have the same bytes.
+    pub(crate) fn note_documents<'a>(
+        &mut self,
+        documents: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        timeline: &[u8],
+    ) {
+        for (name, bytes) in documents {
+            let hash = if bytes == timeline {
+                self.document.clone()
+            } else {
+                hash(bytes)
+            };
+            self.files.insert(name.to_owned(), Written::Hash(hash));
+        }
+    }
+
+    /// Notes that a document of ours was changed by us, such as by `lint --fix`. What had been changed by
+    /// somebody else before stays changed.
+    pub(crate) fn rewritten(folder: &Path, name: &str, before: &[u8], after: &[u8]) -> Result<()> {
+        let Some(mut marker) = Self::read(folder) else {
+            return Ok(());
+        };
+        let Some(Written::Hash(written)) = marker.files.get_mut(name) else {
+            return Ok(());
+        };
+        if *written != hash(before) {
+            return Ok(());
+        }
+        *written = hash(after);
+        if name == "draft_content.json" {
+            marker.document = hash(after);
+        }
+        marker.write(folder)
+    }
+
+    /// Remembers a zip file that is about to take its place.
+    pub(crate) fn note_zip(&mut self, zip: Stamp) {
+        self.zips.insert(0, zip);
+        self.zips.truncate(ZIPS);
+    }
+
+    /// Whether `file` is a zip file as we wrote it for this draft.
+    pub(crate) fn wrote_zip(&self, file: &Path) -> bool {
+        self.zips.iter().any(|zip| zip.is_of(file))
+    }
+
+    /// The files that are not as we wrote them.
+    pub(crate) fn changed(&self, folder: &Path) -> Vec<String> {
+        let mut hashes = Hashes::default();
+        let mut changed = Vec::new();
+        for (name, written) in &self.files {
+            let path = folder.join(name);
+            let is_ours = match written {
+                Written::Hash(hash) => hashes.of(&path).is_some_and(|now| now == *hash),
+                Written::Media(stamp) => stamp.is_of(&path),
+            };
+            if !is_ours {
+                changed.push(name.clone());
+            }
+        }
+        changed
+    }
+
+    /// Every file that we wrote, the marker itself included, by its path in the folder.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files
+            .keys()
+            .map(PathBuf::from)
+            .filter(|path| is_inside(path))
+            .chain([PathBuf::from(FILE)])
+    }
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// Hashes of files; copies of one document lie beside each other and are hashed once.
+#[derive(Default)]
+struct Hashes {
+    known: HashMap<u64, Vec<(Vec<u8>, String)>>,
+}
+
+impl Hashes {
+    fn of(&mut self, path: &Path) -> Option<String> {
+        let bytes = read(path).ok()?;
+        let of_this_length = self.known.entry(bytes.len() as u64).or_default();
+        if let Some((_, hash)) = of_this_length.iter().find(|(known, _)| *known == bytes) {
+            return Some(hash.clone());
+        }
+        let hash = hash(&bytes);
+        of_this_length.push((bytes, hash.clone()));
+        Some(hash)
+    }
+}
+
+/// Whether a path of a marker stays in its folder, whoever wrote it there.
+fn is_inside(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The content of a document.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    regular_file::read(path, DOCUMENT_BYTES, Links::Refuse)
+}
+
+pub(crate) fn hash(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes)
         .iter()

@@ -6,6 +6,7 @@
 
 mod arriving;
 pub(crate) mod cover;
+pub(crate) mod existing;
 mod fetching;
 pub(crate) mod files;
 mod home;
@@ -13,7 +14,7 @@ mod install;
 pub(crate) mod name;
 mod staging;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::draft::finished::{self, Content, Document, Finished, Markers, Needed, made_id};
 use crate::draft::{Draft, working};
-use crate::engine::marker::Marker;
+use crate::engine::marker::{self, Marker, Stamp, Written};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::engine::timelines::Timeline;
@@ -33,11 +34,12 @@ use crate::media::Media;
 use crate::progress::Bytes;
 use crate::units::Edition;
 use cover::{Cover, Covers};
+use existing::Terms;
 pub(crate) use fetching::Unfetched;
 use fetching::{Medium, fetch_all};
 use files::{Documents, Entry, Timelines};
 use home::Home;
-use staging::Staging;
+use staging::{Kept, Staging};
 
 /// How and where a draft is saved.
 #[derive(Clone, Debug)]
@@ -49,8 +51,8 @@ pub(crate) struct SaveRequest {
     pub profile: Profile,
     /// The machine where the draft will be opened, if that is not this one.
     pub target: Option<Target>,
-    /// A draft of that name that is another one: kept as a backup, instead of refusing to save.
-    pub overwrite: bool,
+    /// What may be replaced.
+    pub terms: Terms,
     /// One file with everything beside the folder.
     pub zip: bool,
     /// What to do while the app runs, which keeps its list of drafts in memory.
@@ -74,11 +76,13 @@ pub(crate) enum WhileRunning {
 }
 
 /// What was saved.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Saved {
     pub folder: PathBuf,
-    /// The file with everything, if one was asked for.
+    /// The file with everything, if one was asked for and could be written.
     pub zip: Option<PathBuf>,
+    /// Why it could not: the draft itself is saved.
+    pub unzipped: Option<Error>,
     /// How many media files are in it.
     pub files: u64,
     /// Their size.
@@ -139,11 +143,11 @@ pub(crate) async fn save_document(
         edition,
         working,
     } = subject;
-    let name = name::folder(&request.name);
+    let wanted = name::folder(&request.name);
     let mut notes = Vec::new();
-    if name != request.name.trim() {
+    if wanted != request.name.trim() {
         notes.push(format!(
-            "the folder and the draft are named \"{name}\", as \"{}\" is not possible on every system",
+            "the folder and the draft are named \"{wanted}\", as \"{}\" is not possible on every system",
             request.name
         ));
     }
@@ -154,7 +158,8 @@ pub(crate) async fn save_document(
             request.profile.edition.app()
         ));
     }
-    let home = Home::new(request, &name)?;
+    // A wrong target is told before anything is written.
+    Home::new(request, &wanted)?;
     let looked_for = (request.target.is_none() && registry::is_drafts_folder(&request.drafts))
         .then_some(request.profile.edition);
     let running = blocking(move || Ok(looked_for.and_then(registry::running)));
@@ -163,7 +168,17 @@ pub(crate) async fn save_document(
             Error::internal("the working document of the draft is no JSON").source(error)
         })
     });
-    let (running, working) = tokio::try_join!(running, parsed)?;
+    let (drafts, zip) = (request.drafts.clone(), request.zip);
+    let terms = Terms {
+        draft: id.clone(),
+        ..request.terms.clone()
+    };
+    // The draft that is there is read meanwhile, to see whether somebody changed it.
+    let begun = blocking(move || {
+        staging::clean(&drafts);
+        Staging::begin(&drafts, &wanted, zip, terms)
+    });
+    let (running, working, staging) = tokio::try_join!(running, parsed, begun)?;
     if let Some(process) = &running
         && request.while_running == WhileRunning::Refuse
     {
@@ -173,14 +188,10 @@ pub(crate) async fn save_document(
         ))
         .hint("quit the app and save again, or save without asking for this check"));
     }
+    let name = staging.name.clone();
+    let home = Home::new(request, &name)?;
+    notes.extend(staging.note.clone());
     let needed = finished::needed(&working);
-    let (drafts, folder) = (request.drafts.clone(), name.clone());
-    let (draft, overwrite) = (id.clone(), request.overwrite);
-    let staging = blocking(move || {
-        staging::clean(&drafts);
-        Staging::begin(&drafts, &folder, &draft, overwrite)
-    })
-    .await?;
     let cover = Cover::of(&working, &needed);
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
@@ -188,7 +199,7 @@ pub(crate) async fn save_document(
     let folder = staging.path.clone();
     let covered = covered((cover, covers), shown, arrived, &folder, media);
     let written_out = async {
-        let fetched = fetch_all(&needed, first, &staging.path, media, progress).await?;
+        let fetched = fetch_all(&needed, first, &staging, media, progress).await?;
         let bytes = fetched.iter().map(|file| file.bytes).sum();
         progress(Progress {
             part: 0.0,
@@ -213,19 +224,29 @@ pub(crate) async fn save_document(
             working,
             fetched,
             bytes,
+            links: media.links(),
             now: now(),
             running,
             notes,
         };
         blocking(move || {
-            let documents = job.written(&staging)?;
+            let (documents, marker) = job.written(&staging)?;
             job.free();
-            Ok((job, staging, documents))
+            Ok((job, staging, documents, marker))
         })
         .await
     };
-    let ((job, staging, documents), ()) = tokio::try_join!(written_out, covered)?;
-    blocking(move || job.finish(staging, documents)).await
+    let ((job, staging, documents, marker), ()) = tokio::try_join!(written_out, covered)?;
+    if let Some(holder) = registry::holder(&request.drafts) {
+        progress(Progress {
+            part: 0.0,
+            bytes: Bytes { done: 0, of: None },
+            files_done: needed.len() as u64,
+            files: needed.len() as u64,
+            message: format!("waiting for {holder}, which holds the list of drafts"),
+        });
+    }
+    blocking(move || job.finish(staging, documents, marker)).await
 }
 
 /// Makes the cover while the media come in, as a frame of a video takes its time: of the file where it lies, if
@@ -267,6 +288,8 @@ struct Job {
     fetched: Vec<Medium>,
     /// Of all media.
     bytes: u64,
+    /// Media may be hard links to the user's files.
+    links: bool,
     /// Microseconds since 1970.
     now: i64,
     running: Option<String>,
@@ -274,23 +297,56 @@ struct Job {
 }
 
 impl Job {
-    /// Writes the documents and gives them.
-    fn written(&self, staging: &Staging) -> Result<Documents> {
+    /// Writes the documents and gives them, with what the folder will say of itself.
+    fn written(&self, staging: &Staging) -> Result<(Documents, Marker)> {
         let (documents, document) = self.documents(&self.profile, &self.home);
         let marker = std::thread::scope(|scope| {
             // Of a long draft it is a lot to free, which goes on while the files go to the disk.
             scope.spawn(move || drop(document));
-            let marker = scope.spawn(|| Marker {
-                elsewhere: self.request.target.is_some(),
-                ..Marker::new(&self.id, &documents.timeline)
-            });
+            let marker = scope.spawn(|| self.marker(staging, &documents));
             documents.write(&staging.path)?;
             marker
                 .join()
                 .map_err(|_| Error::internal("the draft could not be marked"))
         })?;
-        marker.write(&staging.path)?;
-        Ok(documents)
+        Ok((documents, marker))
+    }
+
+    fn marker(&self, staging: &Staging, documents: &Documents) -> Marker {
+        let mut marker = Marker::new(&self.id, &documents.timeline);
+        let all = documents.all();
+        let all = all.iter().map(|(name, bytes)| (&**name, &**bytes));
+        marker.note_documents(all, &documents.timeline);
+        marker.elsewhere = self.request.target.is_some();
+        marker.origin = self.request.terms.origin.clone();
+        if let Some(before) = staging.marker_before() {
+            if marker.origin.plan.is_none() {
+                marker.origin = before.origin.clone();
+            }
+            marker.zips.clone_from(&before.zips);
+        }
+        marker
+    }
+
+    /// Marks the folder, once everything of ours is in it. Last of all files, as a document that is younger than its
+    /// marker was changed by the app.
+    fn mark(&self, staging: &Staging, marker: &mut Marker) -> Result<()> {
+        for medium in self.fetched.iter().filter(|medium| !medium.is_own) {
+            let path = staging.path.join(&medium.inside);
+            let stamp = Stamp::of(&path).map_err(|error| unwritable(&path, error))?;
+            let stamp = if self.links { stamp.shared() } else { stamp };
+            marker
+                .files
+                .insert(medium.inside.clone(), Written::Media(stamp));
+        }
+        for cover in existing::covers(&staging.path) {
+            if let Ok(bytes) = marker::read(&staging.path.join(&cover)) {
+                marker
+                    .files
+                    .insert(cover, Written::Hash(marker::hash(&bytes)));
+            }
+        }
+        marker.write(&staging.path)
     }
 
     /// Frees what is not needed any more, which nobody waits for.
@@ -301,41 +357,80 @@ impl Job {
         }
     }
 
-    fn finish(mut self, staging: Staging, documents: Documents) -> Result<Saved> {
+    fn finish(
+        mut self,
+        staging: Staging,
+        documents: Documents,
+        mut marker: Marker,
+    ) -> Result<Saved> {
         documents.write_cover(&staging.path)?;
+        self.mark(&staging, &mut marker)?;
         let final_path = staging.path_of_draft();
-        let kept = staging.finish()?;
-        let zip = if self.request.zip {
-            let place = match &self.request.target {
-                Some(_) => self.home.clone(),
-                // Beside a folder for this machine, a file for any other.
-                None => Home::anywhere(),
-            };
-            let profile = self.profile.clone().portable();
-            let (portable, _) = self.documents(&profile, &place);
-            let to = self.request.drafts.join(format!("{}.zip", self.name));
-            install::zip(&final_path, &self.name, &portable, &self.profile, &to)?;
-            Some(to)
-        } else {
-            None
-        };
-        if let Some(kept) = kept {
-            self.notes.push(format!(
-                "the draft of that name that was there is kept in {}",
-                kept.display()
-            ));
+        let before = staging.marker_before().cloned();
+        if let Some(kept) = staging.finish()? {
+            self.notes.push(said_of(&kept));
         }
         let registered = self.register(&final_path, &documents);
+        let zipped = self.request.zip.then(|| {
+            let zipped = self.zip(&final_path, marker, before.as_ref());
+            zipped.map_err(|error| {
+                let what = format!(
+                    "the draft itself is saved in {}, but not its zip file: {}",
+                    final_path.display(),
+                    error.message
+                );
+                Error {
+                    message: what,
+                    ..error
+                }
+            })
+        });
+        let (zip, unzipped) = match zipped.transpose() {
+            Ok(zip) => (zip, None),
+            Err(error) => (None, Some(error)),
+        };
         self.notes.extend(documents.notes);
         self.say_what_next(&final_path, registered);
         Ok(Saved {
             folder: final_path,
             zip,
+            unzipped,
             files: self.fetched.len() as u64,
             bytes: self.bytes,
             registered,
             notes: self.notes,
         })
+    }
+
+    /// Packs the draft that was saved in `folder` into a file beside it.
+    fn zip(
+        &mut self,
+        folder: &Path,
+        mut marker: Marker,
+        before: Option<&Marker>,
+    ) -> Result<PathBuf> {
+        let place = match &self.request.target {
+            Some(_) => self.home.clone(),
+            // Beside a folder for this machine, a file for any other.
+            None => Home::anywhere(),
+        };
+        let profile = self.profile.clone().portable();
+        let (portable, _) = self.documents(&profile, &place);
+        let to = self.request.drafts.join(format!("{}.zip", self.name));
+        // Picture and sound may be of one file.
+        let media: BTreeSet<&str> = self.fetched.iter().map(|medium| &*medium.inside).collect();
+        let packed = install::pack(folder, &self.name, &portable, &media, &self.profile, &to)?;
+        // Noted first: of a save that is killed in between, the next one knows either file.
+        marker.note_zip(packed.stamp()?);
+        marker.write(folder)?;
+        if let Some(kept) = packed.place(&to, before, self.request.terms.overwrite)? {
+            self.notes.push(format!(
+                "the file {} that was there is kept in {}",
+                to.display(),
+                kept.display()
+            ));
+        }
+        Ok(to)
     }
 
     /// The documents, and the one that they were made of.
@@ -445,6 +540,21 @@ impl Job {
         };
         self.notes.push(next);
     }
+}
+
+fn said_of(kept: &Kept) -> String {
+    let edited = if kept.changed.is_empty() {
+        String::new()
+    } else {
+        format!(
+            ", and had been edited since it was saved ({})",
+            existing::listed(&kept.changed)
+        )
+    };
+    format!(
+        "the draft of that name that was there is kept in {}{edited}",
+        kept.folder.display()
+    )
 }
 
 /// Microseconds since 1970.

@@ -3,9 +3,10 @@
 //! The list (`root_meta_info.json`) belongs to the app, which keeps it in memory and writes it when
 //! it ends. So it is changed under a lock, with a backup, as a whole, and only as far as needed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,10 @@ use crate::units::{Edition, Micros};
 pub(crate) const FILE: &str = "root_meta_info.json";
 const BACKUP: &str = "root_meta_info.json.capcut-mcp.bak";
 const LOCK: &str = ".capcut-mcp.lock";
+/// How long the list's lock is waited for: a change takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How the names of files begin that are being written.
+pub(crate) const TEMPORARY: &str = ".capcut-mcp-";
 
 /// The folder where the app of this machine keeps its drafts: `defaults` are where it is if the
 /// user did not move it (see `Settings::drafts_dirs`), and the list there says whether they did.
@@ -231,34 +236,111 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
 /// Held while the list changes; other processes of ours wait for it. What one left that was killed is removed.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
-    let file = regular_file::open_own(&path).map_err(|error| unwritable(&path, error))?;
-    file.lock().map_err(|error| unwritable(&path, error))?;
-    let left = [FILE, BACKUP].map(|name| temporary(Path::new(name)));
-    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if left
-            .iter()
-            .any(|left| name.to_string_lossy().starts_with(left))
-        {
-            let _ = fs::remove_file(entry.path());
+    let file = open_lock(&path)?;
+    let since = Instant::now();
+    while let Err(error) = file.try_lock() {
+        match error {
+            TryLockError::Error(error) => return Err(unwritable(&path, error)),
+            TryLockError::WouldBlock if since.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            TryLockError::WouldBlock => {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!(
+                        "the app's list of drafts was not changed: {} has been held by {} for {} s",
+                        path.display(),
+                        holder(root).unwrap_or_else(|| "another process".to_owned()),
+                        PATIENCE.as_secs()
+                    ),
+                )
+                .hint("end that process and save once more"));
+            }
         }
     }
+    clear(root, &[FILE, BACKUP]);
     Ok(file)
+}
+
+/// Opens the lock without changing what is there, and never through a link or a pipe.
+fn open_lock(path: &Path) -> Result<File> {
+    regular_file::open_own(path).map_err(|error| {
+        Error::new(
+            Kind::Conflict,
+            format!(
+                "the app's list of drafts was not changed: {} cannot be locked",
+                path.display()
+            ),
+        )
+        .hint("remove what has that name and save once more; the program makes the file itself")
+        .source(error)
+    })
+}
+
+/// Who holds the lock of a folder of drafts now, if anybody does.
+pub(crate) fn holder(root: &Path) -> Option<String> {
+    let path = root.join(LOCK);
+    let file = regular_file::open(&path, Links::Refuse).ok()?;
+    // Shared, so that two who look do not take each other for the holder.
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    Some(process_holding(&file).unwrap_or_else(|| "another process".to_owned()))
+}
+
+/// The process that holds a lock on a file, where the system says so.
+#[cfg(target_os = "linux")]
+fn process_holding(file: &File) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = file.metadata().ok()?.ino().to_string();
+    // `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`; those that wait have `->` in the second place.
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let process = locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let of = words.get(5)?.rsplit(':').next()?;
+        (words.get(1) != Some(&"->") && of == inode).then(|| words[4].to_owned())
+    })?;
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(format!("process {process} ({})", name.trim()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_holding(_file: &File) -> Option<String> {
+    None
+}
+
+/// Removes the temporary files of `names` that processes left which were killed while they wrote them.
+pub(crate) fn clear(folder: &Path, names: &[&str]) {
+    let left: Vec<String> = names
+        .iter()
+        .map(|name| temporary(Path::new(name)))
+        .collect();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && left.iter().any(|left| name.starts_with(left)) {
+            // Its writer holds it until it has its name.
+            let is_held = regular_file::open(&entry.path(), Links::Refuse)
+                .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+            if !is_held {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// How the names begin under which a file is written.
 fn temporary(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!(".capcut-mcp-{name}.")
+    format!("{TEMPORARY}{name}.")
 }
 
 /// Replaces a file as a whole.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(&temporary(path))
-            .tempfile_in(folder)?;
+        let mut file = held(path, folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         let permissions = fs::metadata(path).map(|metadata| metadata.permissions());
@@ -281,6 +363,21 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .hint("check the folder's permissions and the free space")
         .source(error)
     })
+}
+
+/// A temporary file for `path` that [`clear`] leaves alone.
+fn held(path: &Path, folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new()
+            .prefix(&temporary(path))
+            .tempfile_in(folder)?;
+        // A file system without locks has nobody who asks for them.
+        let _ = file.as_file().try_lock();
+        // It may have been cleared away before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
 }
 
 /// The name of a running process that is the app, as far as this system tells.

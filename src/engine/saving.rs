@@ -10,12 +10,15 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::edit::{Edit, Learnt};
+use crate::engine::marker::Origin;
+use crate::engine::package::existing::Terms;
 use crate::engine::package::{self, SaveRequest, Saved, WhileRunning};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::{Engine, Target, registry};
 use crate::error::{Error, Result};
 use crate::journal::ENGINE;
 use crate::progress::Bytes;
+use crate::settings::Os;
 use crate::units::Edition;
 
 /// How many saves are remembered.
@@ -66,6 +69,8 @@ type Gate = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
 struct Last {
+    /// Drafts that are about to be saved for a plan.
+    origins: HashMap<DraftId, Origin>,
     gates: HashMap<DraftId, Gate>,
     by_draft: HashMap<DraftId, Progress>,
     order: VecDeque<DraftId>,
@@ -86,6 +91,15 @@ impl Saves {
                 last.by_draft.remove(&oldest);
             }
         }
+    }
+
+    fn made_of(&self, draft: &DraftId, origin: Origin) {
+        self.lock().origins.insert(draft.clone(), origin);
+    }
+
+    /// The plan that the draft is saved for now, if any.
+    fn origin(&self, draft: &DraftId) -> Origin {
+        self.lock().origins.remove(draft).unwrap_or_default()
     }
 
     fn gate(&self, draft: &DraftId) -> Gate {
@@ -233,7 +247,10 @@ impl Engine {
             self.journal
                 .set_saved(ENGINE, id, &saved.folder.to_string_lossy())
                 .await?;
-            Ok(saved)
+            match saved.unzipped.take() {
+                Some(error) => Err(error),
+                None => Ok(saved),
+            }
         };
         let mut unfinished = Unfinished {
             saves: &self.saves,
@@ -303,11 +320,26 @@ impl Engine {
             name,
             profile,
             target: place.target,
-            overwrite: wish.overwrite,
+            terms: Terms {
+                draft: draft.id.to_string(),
+                origin: self.saves.origin(&draft.id),
+                overwrite: wish.overwrite,
+                saved_to: self.saved_to(&draft.id).await?,
+            },
             zip: wish.zip,
             while_running: wish.while_running,
         };
         Ok((request, place.note))
+    }
+
+    async fn saved_to(&self, draft: &DraftId) -> Result<Option<PathBuf>> {
+        let row = self.journal.find(draft).await?;
+        Ok(row.and_then(|row| row.saved_to).map(PathBuf::from))
+    }
+
+    /// Notes which plan a draft is made of, before it is saved for it.
+    pub(crate) fn made_of(&self, draft: &DraftId, origin: Origin) {
+        self.saves.made_of(draft, origin);
     }
 
     fn place(
@@ -317,15 +349,26 @@ impl Engine {
         folder: Option<&str>,
         caller: &Caller,
     ) -> Result<Place> {
+        // A caller of the API may name the folder of any machine.
+        if let Some(folder) = folder.filter(|_| caller.manner == Manner::Strict) {
+            check_parent(folder)?;
+        }
         if wish.portable || wish.target_os.is_some() || wish.target_folder.is_some() {
             let os = wish.target_os.unwrap_or_else(|| {
                 wish.target_folder
                     .as_deref()
                     .map_or_else(own_os, os_of_folder)
             });
-            let drafts = match folder {
-                Some(folder) if may_write(Path::new(folder), caller) => PathBuf::from(folder),
-                _ => self.own_folder()?,
+            let (drafts, note) = match folder {
+                Some(folder) if may_write(Path::new(folder), caller) => {
+                    (PathBuf::from(folder), None)
+                }
+                Some(folder) => {
+                    let own = self.own_folder()?;
+                    let note = unwritten(folder, &own);
+                    (own, Some(note))
+                }
+                None => (self.own_folder()?, None),
             };
             return Ok(Place {
                 drafts,
@@ -333,7 +376,7 @@ impl Engine {
                     os,
                     folder: wish.target_folder.clone(),
                 }),
-                note: None,
+                note,
             });
         }
         if let Some(folder) = folder {
@@ -347,8 +390,8 @@ impl Engine {
             }
             let drafts = self.own_folder()?;
             let note = format!(
-                "`draft_folder` is not a folder that may be written here (a server's `--allow-dir` names those): the paths in the draft begin with it, and the draft is in {}",
-                drafts.display()
+                "{}; the paths in the draft begin with {folder}",
+                unwritten(folder, &drafts)
             );
             return Ok(Place {
                 drafts,
@@ -469,6 +512,45 @@ fn may_write(folder: &Path, caller: &Caller) -> bool {
     folder.is_absolute()
         && (folder.is_dir() || folder.parent().is_some_and(Path::is_dir))
         && caller.access.may_write(folder).is_ok()
+}
+
+fn unwritten(folder: &str, drafts: &Path) -> String {
+    format!(
+        "`draft_folder`: {folder} is not a folder that may be written here (a server's `--allow-dir` names those): the draft is in {}",
+        drafts.display()
+    )
+}
+
+/// A folder of this machine is made, but not those above it: they may be missing by mistake, or be on a disk that is
+/// not there. What is clearly a folder of another machine passes.
+fn check_parent(folder: &str) -> Result<()> {
+    let path = Path::new(folder);
+    let exists = path.is_dir() || path.parent().is_none_or(Path::is_dir);
+    if exists || !path.is_absolute() || is_elsewhere(folder, Os::current()) {
+        return Ok(());
+    }
+    let above = path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| !above.is_dir())
+        .last()
+        .unwrap_or(path);
+    Err(Error::invalid(format!(
+        "`draft_folder`: {folder} cannot be made, as {} does not exist",
+        above.display()
+    ))
+    .hint("make that folder or correct the path; for a draft that will be opened on another machine give its folder as `target_folder`"))
+}
+
+/// Whether a path is written as on another system than `here`. Neither app runs on Linux, where the home folders of
+/// macOS and its disks do not exist.
+fn is_elsewhere(folder: &str, here: Os) -> bool {
+    let is_windows = os_of_folder(folder) == AppOs::Windows;
+    match here {
+        Os::Windows => !is_windows && folder.starts_with('/'),
+        Os::MacOs => is_windows,
+        Os::Linux => is_windows || folder.starts_with("/Users/") || folder.starts_with("/Volumes/"),
+    }
 }
 
 /// The system that a draft saved for this machine is for.

@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 
 use super::document::{Draft, parse};
 use super::files::is_mirrored;
-use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, ROOTS};
+use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
 use super::media::{self, Medium};
 use super::paths::{is_windows, plain};
 use super::{Context, Options, Problem, Report, markers, sniff};
+use crate::engine::marker::{self, Marker};
 use crate::engine::profile::{AppOs, Profile, edition_of};
 use crate::engine::registry::{self, Entry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
@@ -49,6 +50,7 @@ pub(crate) struct Fixed {
 pub(crate) fn fix(folder: &Path, options: &Options) -> Result<Fixed> {
     let mut folder = Folder::open(folder)?;
     refuse(&folder)?;
+    clear(&folder);
     let mut work = Work {
         backup: Backup::new(&folder, &options.backups),
         changed: Vec::new(),
@@ -71,7 +73,7 @@ pub(crate) fn fix(folder: &Path, options: &Options) -> Result<Fixed> {
 
 fn refuse(folder: &Folder) -> Result<()> {
     let name = folder.path.display();
-    if folder.path.join(LOCKED).exists() {
+    if fs::symlink_metadata(folder.path.join(LOCKED)).is_ok() {
         return Err(Error::conflict(format!("{name} is open in the app (`{LOCKED}`)"))
             .hint("close the draft in the app; if the app is closed already, it ended badly: delete the file"));
     }
@@ -84,6 +86,20 @@ fn refuse(folder: &Folder) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Removes what was left by a run that was killed while it wrote a file.
+fn clear(folder: &Folder) {
+    let own = [ROOTS[0], ROOTS[1], META, TEMPLATE, PROJECT, marker::FILE];
+    let names = own
+        .into_iter()
+        .chain(folder.files.iter().map(|file| &*file.name));
+    let by_place: HashSet<PathBuf> = names.map(|name| folder.path.join(name)).collect();
+    for place in by_place {
+        if let (Some(parent), Some(name)) = (place.parent(), place.file_name()) {
+            registry::clear(parent, &[&name.to_string_lossy()]);
+        }
+    }
 }
 
 struct Work {
@@ -307,10 +323,13 @@ impl Work {
     }
 
     fn write(&mut self, folder: &Folder, name: &str, bytes: &[u8]) -> Result<()> {
-        self.backup.keep(&folder.path.join(name), name)?;
-        registry::write(&folder.path.join(name), bytes)?;
+        let path = folder.path.join(name);
+        self.backup.keep(&path, name)?;
+        let before = marker::read(&path).unwrap_or_default();
+        registry::write(&path, bytes)?;
         self.note_change(name);
-        Ok(())
+        // What we mended ourselves may still be replaced by the next save.
+        Marker::rewritten(&folder.path, name, &before, bytes)
     }
 
     fn note_change(&mut self, name: &str) {
@@ -329,6 +348,33 @@ impl Work {
             left,
             notes,
         }
+    }
+}
+
+/// How many backups of drafts of one name are kept.
+const MOST_BACKUPS: usize = 20;
+
+/// Makes room for another backup of a draft of this name.
+fn prune(backups: &Path, name: &str) {
+    let mut all: Vec<(Vec<u64>, PathBuf)> = fs::read_dir(backups)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let own = entry.file_name().into_string().ok()?;
+            // The second, and a number where one second has several.
+            let when = own.strip_prefix(name)?.strip_prefix('-')?.split('-');
+            let when: Vec<u64> = when.map(str::parse).collect::<Result<_, _>>().ok()?;
+            (when.len() <= 2
+                && when[0] > 1_000_000_000
+                && entry.path().join("backup.json").is_file())
+            .then(|| (when, entry.path()))
+        })
+        .collect();
+    all.sort_unstable();
+    let surplus = (all.len() + 1).saturating_sub(MOST_BACKUPS);
+    for (_, backup) in all.drain(..surplus) {
+        let _ = fs::remove_dir_all(backup);
     }
 }
 
@@ -351,6 +397,7 @@ impl Backup {
                 number => backups.join(format!("{name}-{seconds}-{number}")),
             })
             .find(|path| !path.exists());
+        prune(backups, &name);
         Self {
             folder: free.unwrap_or_else(|| backups.join(name)),
             draft: folder.path.clone(),

@@ -293,7 +293,8 @@ fn claim(list: &str, kind: &str) -> &'static str {
     }
 }
 
-pub(super) fn is_named_rightly(file: &Path, format: Format) -> bool {
+/// Whether a file's name has an ending of its format.
+pub(crate) fn is_named_rightly(file: &Path, format: Format) -> bool {
     let ending = file
         .extension()
         .unwrap_or_default()

@@ -34,6 +34,9 @@ pub(crate) struct ComposeBatch {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "objects")]
     pub inputs: Vec<BTreeMap<String, Value>>,
+    /// Replaces what has the name, with a backup.
+    #[serde(default)]
+    pub overwrite: bool,
     /// Drafts side by side.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 32))]
@@ -82,6 +85,11 @@ impl ComposeBatch {
                 Err(error) => {
                     faults.extend(error.message.lines().map(|line| format!("{label}: {line}")));
                 }
+            }
+        }
+        if self.overwrite {
+            for entry in &mut entries {
+                entry.plan.overwrite();
             }
         }
         faults.extend(batch::faults(app, &mut entries, caller).await);

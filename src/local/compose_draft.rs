@@ -41,6 +41,9 @@ pub(crate) struct ComposeDraft {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
     pub inputs: BTreeMap<String, Value>,
+    /// Replaces what has the name, with a backup.
+    #[serde(default)]
+    pub overwrite: bool,
     /// Takes a run up again: its `job_id`, or its `draft_id` with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
@@ -195,7 +198,11 @@ impl ComposeDraft {
         let plan = plan.ok_or_else(|| {
             Error::invalid("`plan`: is missing").hint("give a plan, or `resume` with a `job_id`")
         })?;
-        Ok((Plan::from_value(&plan, &self.inputs, None)?, resume))
+        let mut plan = Plan::from_value(&plan, &self.inputs, None)?;
+        if self.overwrite {
+            plan.overwrite();
+        }
+        Ok((plan, resume))
     }
 }
 

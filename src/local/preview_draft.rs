@@ -1,9 +1,12 @@
 //! `preview_draft`: the timeline as a picture.
 
+use std::cmp::Reverse;
+use std::fs;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,6 +135,7 @@ fn preview(
         duration_s,
     } = drawn;
     let pixels = png::render(&svg)?;
+    tidy(file.parent().unwrap_or(Path::new(".")));
     Ok(Preview {
         png: write(file, "png", &pixels.bytes)?,
         svg: write(file, "svg", svg.as_bytes())?,
@@ -151,6 +155,29 @@ fn window((start, end): (Option<f64>, Option<f64>), duration_s: f64) -> Result<R
         )));
     }
     Ok(start..end)
+}
+
+/// How many files of previews are kept, two for each, and for how long.
+const MOST_FILES: usize = 400;
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+
+/// Removes the previews that are not among the newest, and what killed processes left. Nobody else writes here.
+fn tidy(folder: &Path) {
+    let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((metadata.modified().ok()?, entry.path()))
+        })
+        .collect();
+    files.sort_unstable_by_key(|(modified, _)| Reverse(*modified));
+    for (index, (modified, file)) in files.iter().enumerate() {
+        if index >= MOST_FILES || modified.elapsed().is_ok_and(|age| age > LONGEST) {
+            let _ = fs::remove_file(file);
+        }
+    }
 }
 
 /// Writes the file whole or not at all, and tells its path.
@@ -190,6 +217,28 @@ mod tests {
         assert_eq!(window((None, Some(9.0)), 4.0).unwrap(), 0.0..4.0);
         let error = window((Some(5.0), None), 4.0).unwrap_err();
         assert!(error.to_string().contains("ends at 4 s"), "{error}");
+    }
+
+    #[test]
+    fn old_previews_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, days: u64| {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            let then = SystemTime::now() - Duration::from_hours(24 * days);
+            file.set_modified(then).unwrap();
+        };
+        put("old.png", 31);
+        put("new.png", 0);
+        tidy(folder.path());
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names(), 1);
+        assert!(folder.path().join("new.png").exists());
+        for number in 0..MOST_FILES {
+            put(&format!("{number}.svg"), 1);
+        }
+        tidy(folder.path());
+        assert_eq!(names(), MOST_FILES);
+        assert!(folder.path().join("new.png").exists());
     }
 
     #[test]

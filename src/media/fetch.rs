@@ -71,6 +71,10 @@ fn brought(from: &Path, path: &Path, link: bool) -> Result<()> {
     if link && std::fs::hard_link(from, path).is_ok() {
         return Ok(());
     }
+    // `reflink` shares the blocks until one of the two files is written to (btrfs, XFS, bcachefs, APFS, ReFS).
+    if reflink_copy::reflink(from, path).is_ok() {
+        return Ok(());
+    }
     std::fs::copy(from, path).map_err(|error| {
         Error::media(format!("{} cannot be copied", from.display())).source(error)
     })?;

@@ -30,7 +30,8 @@ pub(crate) struct Limits {
     pub tries: u32,
     /// Milliseconds before the second try; four times as many before each further one.
     pub retry_wait_ms: u64,
-    /// Local files are hard-linked where the file system can, instead of copied.
+    /// Local files are hard-linked where the file system can, instead of copied: writing to the source then changes
+    /// the draft, and the other way round.
     pub hard_links: bool,
 }
 
@@ -48,7 +49,7 @@ impl Default for Limits {
             redirects: 10,
             tries: 3,
             retry_wait_ms: 250,
-            hard_links: true,
+            hard_links: false,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::draft::finished::list_mut;
 use crate::draft::ids::DraftId;
 use crate::engine::marker::Marker;
+use crate::engine::package::existing::Terms;
 use crate::engine::package::{self, SaveRequest, Subject, Target, WhileRunning, name};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
@@ -93,6 +94,7 @@ impl After {
         let name = wish.name.clone().or(draft_name);
         let request = save_request(
             &wish,
+            draft,
             server,
             drafts,
             name.unwrap_or_else(|| draft.to_string()),
@@ -100,7 +102,7 @@ impl After {
         let to = request.drafts.join(name::folder(&request.name));
         let is_servers = to == root.join(draft.as_str());
         let ours = Marker::read(&to).is_some_and(|marker| marker.draft == draft.as_str());
-        if to.exists() && !is_servers && !ours && !request.overwrite {
+        if to.exists() && !is_servers && !ours && !request.terms.overwrite {
             return Err(Error::conflict(format!(
                 "there is another draft at {}",
                 to.display()
@@ -228,6 +230,7 @@ fn root(remote: &Remote, server: &Server, wanted: Option<&str>) -> Option<PathBu
 
 fn save_request(
     wish: &SaveWish,
+    draft: &DraftId,
     server: &Server,
     drafts: PathBuf,
     name: String,
@@ -258,7 +261,11 @@ fn save_request(
         name,
         profile,
         target,
-        overwrite: wish.overwrite,
+        terms: Terms {
+            draft: draft.to_string(),
+            overwrite: wish.overwrite,
+            ..Terms::default()
+        },
         zip: wish.zip,
         while_running: wish.while_running,
     })

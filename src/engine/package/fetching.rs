@@ -10,9 +10,11 @@ use tokio::sync::oneshot;
 use super::arriving::Arriving;
 use super::files::Entry;
 use super::home::Home;
+use super::staging::Staging;
 use super::{Progress, make, name, unwritable};
 use crate::draft::finished::{Content, File, Needed, made_id};
 use crate::error::{Error, Kind, Result};
+use crate::lint::is_named_rightly;
 use crate::media::{Facts, Format, Media, shown};
 use crate::units::Micros;
 
@@ -27,6 +29,8 @@ pub(super) struct Medium {
     /// `assets/video/clip.mp4`
     pub inside: String,
     pub bytes: u64,
+    /// It lies there already, and is the user's or the app's.
+    pub is_own: bool,
     facts: Facts,
 }
 
@@ -92,11 +96,22 @@ pub(super) fn content(list: &str, facts: &Facts) -> Content {
 pub(super) async fn fetch_all(
     needed: &[Needed],
     first: Option<(usize, oneshot::Sender<(PathBuf, Content)>)>,
-    folder: &Path,
+    staging: &Staging,
     media: &Media,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Vec<Medium>> {
-    let names = name::of_media(needed);
+    let folder = &*staging.path;
+    let own = own_media(needed, staging, media).await;
+    staging
+        .keep(own.iter().flatten().cloned().collect())
+        .await?;
+    let there: Vec<PathBuf> = own
+        .iter()
+        .flatten()
+        .chain(staging.foreign())
+        .cloned()
+        .collect();
+    let names = name::of_media(needed, &there);
     for kind in names.iter().map(|(kind, _)| kind).collect::<HashSet<_>>() {
         make(&folder.join("assets").join(kind))?;
     }
@@ -109,13 +124,17 @@ pub(super) async fn fetch_all(
     for (index, (needed, (kind, stem))) in in_turn {
         let arriving = &arriving;
         let tell = tell.take();
+        let own = &own;
         work.push(Box::pin(async move {
             let heard = move |done: u64, of: Option<u64>| {
                 if let Some(step) = arriving.bytes(index, done, of) {
                     progress(step);
                 }
             };
-            let result = fetch_one(needed, (kind, stem), folder, media, &heard).await;
+            let result = match &own[index] {
+                Some(inside) => keep_one(needed, inside, staging, media).await,
+                None => fetch_one(needed, (kind, stem), folder, media, &heard).await,
+            };
             if let (Some(tell), Ok(medium)) = (tell, &result) {
                 // Whoever no longer listens does not need it.
                 let _ = tell.send((folder.join(&medium.inside), medium.content()));
@@ -209,16 +228,7 @@ async fn fetch_one(
     let unnamed = place.join(format!("{stem}.part"));
     let fetched = media.fetch(&needed.source, &unnamed, heard).await?;
     let facts = fetched.facts;
-    let usable = match needed.list {
-        "audios" => facts.has_audio,
-        _ => facts.has_picture(),
-    };
-    if !usable {
-        return Err(Error::media(match needed.list {
-            "audios" => "there is no sound in it",
-            _ => "there is no picture in it",
-        }));
-    }
+    check_usable(needed, &facts)?;
     let name = format!("{stem}.{}", facts.format.extension());
     let to = place.join(&name);
     tokio::fs::rename(&unnamed, &to)
@@ -229,6 +239,54 @@ async fn fetch_one(
         id: needed.id.clone(),
         inside: format!("assets/{kind}/{name}"),
         bytes: fetched.bytes,
+        is_own: false,
+        facts,
+    })
+}
+
+fn check_usable(needed: &Needed, facts: &Facts) -> Result<()> {
+    match needed.list {
+        "audios" if !facts.has_audio => Err(Error::media("there is no sound in it")),
+        "videos" if !facts.has_picture() => Err(Error::media("there is no picture in it")),
+        _ => Ok(()),
+    }
+}
+
+/// Which sources lie in the draft's own folder, and where there: those stay where they are, or the draft could not be
+/// saved once more. One whose name does not say what it is gets a copy of a better name besides.
+async fn own_media(needed: &[Needed], staging: &Staging, media: &Media) -> Vec<Option<PathBuf>> {
+    let Some(folder) = staging.own_folder() else {
+        return vec![None; needed.len()];
+    };
+    let looks = needed.iter().map(|needed| async {
+        let file = media.here(&needed.source).await?;
+        let inside = file.strip_prefix(folder).ok()?.to_owned();
+        let facts = media.facts(&needed.source).await.ok()?;
+        is_named_rightly(&inside, facts.format).then_some(inside)
+    });
+    futures::future::join_all(looks).await
+}
+
+async fn keep_one(
+    needed: &Needed,
+    inside: &Path,
+    staging: &Staging,
+    media: &Media,
+) -> Result<Medium> {
+    let file = staging.own_folder().unwrap_or(&staging.path).join(inside);
+    let facts = media.whole(&file).await?;
+    let known = tokio::fs::metadata(&file).await;
+    let bytes = known.map_err(|error| unwritable(&file, error))?.len();
+    check_usable(needed, &facts)?;
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    Ok(Medium {
+        list: needed.list,
+        id: needed.id.clone(),
+        inside: parts.join("/"),
+        bytes,
+        is_own: !staging
+            .marker_before()
+            .is_some_and(|marker| marker.files.contains_key(&parts.join("/"))),
         facts,
     })
 }

@@ -1,76 +1,178 @@
 //! One file with a whole draft, and a note on how to install it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::files::Documents;
-use super::staging::Claim;
-use super::unwritable;
-use crate::engine::marker;
+use super::staging::{Claim, back_up, may_replace_zip};
+use super::{existing, unwritable};
+use crate::engine::marker::{Marker, Stamp};
 use crate::engine::profile::{AppOs, Profile};
 use crate::error::Result;
 use crate::units::Edition;
 
-/// Packs the draft in `folder` into `to`, with `documents` in place of those that lie there.
-pub(super) fn zip(
+/// Packs the draft in `folder` with `documents` in place of those that lie there, and with its `media`, into a file
+/// beside `to` that is moved there afterwards.
+pub(super) fn pack(
     folder: &Path,
     name: &str,
     documents: &Documents,
+    media: &BTreeSet<&str>,
     profile: &Profile,
     to: &Path,
-) -> Result<()> {
+) -> Result<Packed> {
     let root = to.parent().unwrap_or(Path::new("."));
     let claim = Claim::new(root)?;
     let attempt = || -> io::Result<()> {
         let file = fs::File::create_new(&claim.path)?;
-        let mut zip = ZipWriter::new(io::BufWriter::new(&file));
-        // Pictures and sound do not get smaller, texts do.
-        let stored = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .large_file(true);
-        let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-        zip.start_file("INSTALL.txt", packed)?;
-        zip.write_all(note(name, profile).as_bytes())?;
-        let documents = documents.all();
-        for (file, bytes) in &documents {
-            zip.start_file(format!("{name}/{file}"), packed)?;
-            zip.write_all(bytes)?;
+        let mut failed = None;
+        let output = Output::new(io::BufWriter::new(&file), &mut failed);
+        let packed = write(output, folder, name, documents, media, profile);
+        if let Some(error) = failed {
+            return Err(error);
         }
-        let skip = |inside: &str| {
-            inside == marker::FILE || documents.iter().any(|(file, _)| file == inside)
-        };
-        let mut folders = vec![folder.to_owned()];
-        while let Some(next) = folders.pop() {
-            let mut entries: Vec<_> = fs::read_dir(&next)?.collect::<io::Result<_>>()?;
-            entries.sort_by_key(fs::DirEntry::file_name);
-            for entry in entries {
-                let path = entry.path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let inside = path
-                    .strip_prefix(folder)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .replace('\\', "/");
-                if skip(&inside) {
-                    continue;
-                }
-                zip.start_file(format!("{name}/{inside}"), stored)?;
-                io::copy(&mut fs::File::open(&path)?, &mut zip)?;
-            }
-        }
-        zip.finish()?.flush()?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&claim.path, to)
+        packed?;
+        file.sync_all()
     };
-    attempt().map_err(|error| unwritable(to, error))
+    attempt().map_err(|error| unwritable(to, error))?;
+    Ok(Packed { claim })
+}
+
+fn write(
+    output: Output<'_, impl io::Write + io::Seek>,
+    folder: &Path,
+    name: &str,
+    documents: &Documents,
+    media: &BTreeSet<&str>,
+    profile: &Profile,
+) -> io::Result<()> {
+    let mut zip = ZipWriter::new(output);
+    // Pictures and sound do not get smaller, texts do.
+    let stored = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .large_file(true);
+    let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    zip.start_file("INSTALL.txt", packed)?;
+    zip.write_all(note(name, profile).as_bytes())?;
+    for (file, bytes) in &documents.all() {
+        zip.start_file(format!("{name}/{file}"), packed)?;
+        zip.write_all(bytes)?;
+    }
+    let covers = existing::covers(folder);
+    for inside in media
+        .iter()
+        .copied()
+        .chain(covers.iter().map(|cover| &**cover))
+    {
+        zip.start_file(format!("{name}/{inside}"), stored)?;
+        io::copy(&mut fs::File::open(folder.join(inside))?, &mut zip)?;
+    }
+    zip.finish()?.flush()
+}
+
+/// A zip file that has not got its name yet.
+pub(super) struct Packed {
+    claim: Claim,
+}
+
+impl Packed {
+    pub(super) fn stamp(&self) -> Result<Stamp> {
+        Stamp::of(&self.claim.path).map_err(|error| unwritable(&self.claim.path, error))
+    }
+
+    /// Gives it its name. What has that name is replaced if it is the zip file that was written before, else it goes
+    /// to the backups if it may be overwritten; says where it is then.
+    pub(super) fn place(
+        self,
+        to: &Path,
+        before: Option<&Marker>,
+        overwrite: bool,
+    ) -> Result<Option<PathBuf>> {
+        may_replace_zip(to, before, overwrite)?;
+        if before.is_some_and(|before| before.wrote_zip(to)) {
+            fs::rename(&self.claim.path, to).map_err(|error| unwritable(to, error))?;
+            return Ok(None);
+        }
+        let kept = match fs::symlink_metadata(to) {
+            Ok(_) => Some(back_up(to)?),
+            Err(_) => None,
+        };
+        tempfile::TempPath::try_from_path(&self.claim.path)
+            .and_then(|path| path.persist_noclobber(to).map_err(|error| error.error))
+            .map_err(|error| unwritable(to, error))?;
+        Ok(kept)
+    }
+}
+
+/// A file that, once a write has failed, remembers why and only pretends to go on: `ZipWriter` completes its file when
+/// it is dropped, and prints what that fails with.
+pub(super) struct Output<'a, W> {
+    file: W,
+    failed: &'a mut Option<io::Error>,
+    at: u64,
+    end: u64,
+}
+
+impl<'a, W> Output<'a, W> {
+    pub(super) fn new(file: W, failed: &'a mut Option<io::Error>) -> Self {
+        Self {
+            file,
+            failed,
+            at: 0,
+            end: 0,
+        }
+    }
+
+    /// Passes the failure on, so that the work ends.
+    fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|error| {
+            let kind = error.kind();
+            *self.failed = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl<W: io::Write> io::Write for Output<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = if self.failed.is_some() {
+            bytes.len()
+        } else {
+            let done = self.file.write(bytes);
+            self.noted(done)?
+        };
+        self.at += written as u64;
+        self.end = self.end.max(self.at);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        let done = self.file.flush();
+        self.noted(done)
+    }
+}
+
+impl<W: io::Seek> io::Seek for Output<'_, W> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        if self.failed.is_none() {
+            let done = self.file.seek(to);
+            self.noted(done)?;
+        }
+        self.at = match to {
+            io::SeekFrom::Start(at) => at,
+            io::SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+            io::SeekFrom::End(by) => self.end.saturating_add_signed(by),
+        };
+        Ok(self.at)
+    }
 }
 
 fn note(name: &str, profile: &Profile) -> String {

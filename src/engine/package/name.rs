@@ -1,6 +1,7 @@
 //! Names of folders and files that are possible on every system.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::draft::finished::Needed;
 use crate::engine::profile::AppOs;
@@ -25,7 +26,7 @@ fn safe(name: &str, otherwise: &str) -> String {
         .chars()
         .map(|c| match c {
             '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            c if c.is_control() => '_',
+            c if c.is_control() || is_invisible(c) => '_',
             c => c,
         })
         .collect();
@@ -35,10 +36,7 @@ fn safe(name: &str, otherwise: &str) -> String {
         .unwrap_or_default();
     safe.truncate(cut);
     // Windows drops dots and spaces at the end, and a dot at the start hides a folder.
-    let trimmed = safe
-        .trim()
-        .trim_end_matches(['.', ' '])
-        .trim_start_matches(['.', ' ']);
+    let trimmed = safe.trim_matches(|c: char| c == '.' || c.is_whitespace());
     let stem = trimmed.split('.').next().unwrap_or_default().trim_end();
     if trimmed.is_empty() {
         otherwise.to_owned()
@@ -49,9 +47,43 @@ fn safe(name: &str, otherwise: &str) -> String {
     }
 }
 
-/// For each file its folder in `assets` and its name without ending, each once.
-pub(super) fn of_media(needed: &[Needed]) -> Vec<(&'static str, String)> {
-    let mut taken = HashSet::new();
+/// Characters that show nothing, end lines or change the direction of what follows: a name with them reads as
+/// another one. Those that join letters and emoji (U+200C, U+200D) and choose their form are part of words.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x00AD
+            | 0x061C
+            | 0x180E
+            | 0x200B
+            | 0x200E..=0x200F
+            | 0x2028..=0x202E
+            | 0x2060..=0x206F
+            | 0xFEFF
+            | 0xFFF0..=0xFFFF
+    ) || u32::from(c) & 0xFFFE == 0xFFFE
+}
+
+/// The same name with a number, as people number copies.
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    let suffix = format!(" ({number})");
+    let mut end = name.len().min(LONGEST - suffix.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", name[..end].trim_end())
+}
+
+/// For each file its folder in `assets` and its name without ending, each once, and none that one of the files that
+/// are `there` already has.
+pub(super) fn of_media(needed: &[Needed], there: &[PathBuf]) -> Vec<(&'static str, String)> {
+    const KINDS: [&str; 3] = ["audio", "image", "video"];
+    let in_assets = there.iter().filter_map(|file| {
+        let inside = file.strip_prefix("assets").ok()?;
+        let kind = KINDS.into_iter().find(|kind| inside.starts_with(kind))?;
+        Some((kind, inside.file_stem()?.to_str()?.to_lowercase()))
+    });
+    let mut taken: HashSet<(&str, String)> = in_assets.collect();
     needed
         .iter()
         .map(|needed| {
@@ -170,11 +202,22 @@ mod tests {
             ("line\nbreak\0", "line_break_"),
             ("", "draft"),
             (" ... ", "draft"),
+            ("ends with a space ", "ends with a space"),
+            ("ends with \u{a0}. \u{3000}", "ends with"),
+            ("photo\u{202e}gpj.exe", "photo_gpj.exe"),
+            ("a\u{2066}b\u{200b}c\u{feff}d\u{ffff}", "a_b_c_d_"),
+            (
+                "👩\u{200d}🚀 می\u{200c}خواهم",
+                "👩\u{200d}🚀 می\u{200c}خواهم",
+            ),
         ] {
             assert_eq!(folder(name), expected, "{name:?}");
         }
         let long = folder(&"视".repeat(200));
         assert_eq!(long.len(), 120);
+        assert_eq!(numbered("Trip", 2), "Trip (2)");
+        let long = numbered(&long, 12);
+        assert!(long.len() <= 120 && long.ends_with("视 (12)"), "{long}");
     }
 
     #[test]
@@ -193,11 +236,13 @@ mod tests {
             needed("audios", "https://x.test/", false),
             needed("audios", r"C:\music\song.v2.final.wav", false),
         ];
-        let names = of_media(&all);
+        let names = of_media(&all, &[]);
         let names: Vec<_> = names
             .iter()
             .map(|(kind, stem)| (*kind, stem.as_str()))
             .collect();
+        let there = [PathBuf::from("assets/video/CLIP one.mp4")];
+        assert_eq!(of_media(&all, &there)[0].1, "Clip One-2");
         assert_eq!(
             names,
             [

@@ -3,24 +3,31 @@
 //! Each has a lock file beside it that its process holds; the system frees it when the process dies,
 //! however that happens. Once the folder is complete, its lock file has the name that it shall get. What
 //! nobody holds is put in its place if it was complete, and removed if not.
+//!
+//! Of the draft that is replaced only those files are removed that we wrote. What the user or the app
+//! put there is in the new folder before the two change places.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
 
+use super::existing::{self, Existing, Place, Terms};
 use super::files::sync_folder;
-use super::{make, unwritable};
+use super::{blocking, make, unwritable};
 use crate::engine::marker::{self, Marker};
 use crate::engine::package::now;
-use crate::engine::timelines;
 use crate::error::{Error, Result};
+use crate::regular_file::{self, Links};
 
 const TEMPORARY: &str = ".capcut-mcp-tmp-";
 /// Where drafts go whose place another one took; the app does not look into it.
 pub(crate) const BACKUPS: &str = ".capcut-mcp-backup";
+/// How many backups of each name are kept.
+const MOST_BACKUPS: usize = 10;
+/// How many drafts of one name are told apart by a number.
+const MOST_NUMBERS: u32 = 10_000;
 
 /// A name in the folder of drafts for something that is being made. What is there when it is dropped, is gone.
 #[derive(Debug)]
@@ -76,155 +83,335 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
+/// The folders that saves of this process are about to put in place: of drafts with one name each gets its own.
+static RESERVED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+#[derive(Debug)]
+struct Reserved(PathBuf);
+
+impl Reserved {
+    fn new(path: PathBuf) -> Option<Self> {
+        let mut all = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(path.clone()).then(|| Self(path))
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut all = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.0);
+    }
+}
+
 /// A folder that is being filled. Dropped before [`Staging::finish`], it is gone.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub path: PathBuf,
-    to: PathBuf,
+    /// The name that the draft's folder gets.
+    pub name: String,
+    /// The draft is not the first of its name.
+    pub note: Option<String>,
+    to: Reserved,
     claim: Claim,
-    /// The draft that is saved, whose own folder may be replaced.
-    draft: String,
-    overwrite: bool,
-    /// What is read meanwhile of the draft's own folder: where nobody changed it, it need not be kept.
-    reading: Option<JoinHandle<Option<Stamps>>>,
+    terms: Terms,
+    /// What is replaced.
+    existing: Option<Existing>,
+    /// Files of the folder that is replaced which are not ours, when it was looked at.
+    foreign: Vec<PathBuf>,
 }
 
-/// Size and time of change of every document that holds the timeline, by its path in the draft's folder.
-type Stamps = Vec<(PathBuf, u64, SystemTime)>;
+/// A draft that made room for another one.
+#[derive(Debug, PartialEq)]
+pub(super) struct Kept {
+    pub folder: PathBuf,
+    /// What had been changed in it since it was saved.
+    pub changed: Vec<String>,
+}
 
 impl Staging {
-    pub(crate) fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Self> {
+    /// Finds the draft's place: `name`, or for the draft of a plan the next number that is free. `zip` is the name of
+    /// a zip file that will lie beside it.
+    pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {
         make(drafts)?;
-        let to = drafts.join(name);
-        let ours = may_take(&to, draft, overwrite)?;
-        let claim = Claim::new(drafts)?;
-        let path = claim.path.clone();
-        fs::create_dir(&path).map_err(|error| unwritable(&path, error))?;
-        Ok(Self {
-            path,
-            to: to.clone(),
-            claim,
-            draft: draft.to_owned(),
-            overwrite,
-            reading: ours.map(|marker| std::thread::spawn(move || as_written(&to, &marker))),
+        let numbered = terms.origin.plan.is_some();
+        for number in 1..MOST_NUMBERS {
+            let own = match number {
+                1 => name.to_owned(),
+                number => super::name::numbered(name, number),
+            };
+            let to = drafts.join(&own);
+            let Some(reserved) = Reserved::new(to.clone()) else {
+                if numbered {
+                    continue;
+                }
+                return Err(taken(&to, "another draft is being saved as"));
+            };
+            let existing = match Place::look(&to, &terms)? {
+                Place::Free => None,
+                Place::Replaceable(existing) => Some(*existing),
+                Place::Taken if numbered => continue,
+                Place::Taken => return Err(taken(&to, "there is another draft at")),
+            };
+            let zip = zip.then(|| drafts.join(format!("{own}.zip")));
+            let marker = existing
+                .as_ref()
+                .and_then(|existing| existing.marker.as_ref());
+            match zip.map(|zip| may_replace_zip(&zip, marker, terms.overwrite)) {
+                Some(Err(_)) if numbered && number > 1 => continue,
+                Some(Err(error)) => return Err(error),
+                _ => {}
+            }
+            let foreign = match &existing {
+                Some(existing) => existing.foreign().map_err(|error| unreadable(&to, error))?,
+                None => Vec::new(),
+            };
+            let claim = Claim::new(drafts)?;
+            let path = claim.path.clone();
+            fs::create_dir(&path).map_err(|error| unwritable(&path, error))?;
+            return Ok(Self {
+                path,
+                note: (number > 1).then(|| {
+                    format!("there is another draft named \"{name}\": this one is named \"{own}\"")
+                }),
+                name: own,
+                to: reserved,
+                claim,
+                terms,
+                existing,
+                foreign,
+            });
+        }
+        Err(taken(&drafts.join(name), "there are too many drafts at"))
+    }
+
+    /// The draft's own folder, if it was saved before.
+    pub(super) fn own_folder(&self) -> Option<&Path> {
+        let existing = self.existing.as_ref();
+        let ours = existing.filter(|existing| existing.marker.is_some())?;
+        Some(&ours.folder)
+    }
+
+    /// Files that stay in the draft's folder, which is replaced.
+    pub(super) fn foreign(&self) -> &[PathBuf] {
+        &self.foreign
+    }
+
+    /// Puts files of the folder that is replaced into the new one.
+    pub(super) async fn keep(&self, files: BTreeSet<PathBuf>) -> Result<()> {
+        let Some(existing) = self.existing.as_ref().filter(|_| !files.is_empty()) else {
+            return Ok(());
+        };
+        let (old, new) = (existing.folder.clone(), self.path.clone());
+        let shared = !existing.keep;
+        blocking(move || {
+            for file in files {
+                existing::put(&old.join(&file), &new.join(&file), shared)
+                    .map_err(|error| unwritable(&new.join(&file), error))?;
+            }
+            Ok(())
         })
+        .await
+    }
+
+    /// The marker of the folder that is replaced, if that is the same draft's or plan's.
+    pub(super) fn marker_before(&self) -> Option<&Marker> {
+        self.existing.as_ref()?.marker.as_ref()
     }
 
     /// Where the draft will be.
-    pub(crate) fn path_of_draft(&self) -> PathBuf {
-        self.to.clone()
+    pub(super) fn path_of_draft(&self) -> PathBuf {
+        self.to.0.clone()
     }
 
     /// Puts the folder in its place, and says where what was there is kept, if it is.
-    pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
+    pub(super) fn finish(mut self) -> Result<Option<Kept>> {
         sync_folder(&self.path);
-        let mut kept = None;
-        if self.to.exists() {
-            kept = self.replace()?;
-        } else {
-            fs::rename(&self.path, &self.to).map_err(|error| unwritable(&self.to, error))?;
-        }
-        if let Some(drafts) = self.to.parent() {
+        let to = self.path_of_draft();
+        let kept = match (fs::symlink_metadata(&to), self.existing.take()) {
+            (Ok(_), Some(existing)) => self.replace(existing)?,
+            (Ok(_), None) => return Err(taken(&to, "another draft was put meanwhile at")),
+            // Whoever took it away has it.
+            (Err(_), _) => {
+                fs::rename(&self.path, &to).map_err(|error| unwritable(&to, error))?;
+                None
+            }
+        };
+        if let Some(drafts) = to.parent() {
             sync_folder(drafts);
         }
         Ok(kept)
     }
 
-    fn replace(&mut self) -> Result<Option<PathBuf>> {
-        let ours = may_take(&self.to, &self.draft, self.overwrite)?;
-        let read = self.reading.take().and_then(|read| read.join().ok());
-        let disposable = ours.is_some()
-            && read
-                .flatten()
-                .is_some_and(|read| stamps(&self.to) == Some(read));
+    fn replace(&mut self, existing: Existing) -> Result<Option<Kept>> {
+        let to = &self.to.0;
+        existing::refuse_open(to)?;
+        let mut changed = existing.changed.clone();
+        if !existing.is_as_seen(to) {
+            changed.push("during the save".to_owned());
+        } else if existing.differs_from(&self.path) {
+            changed.push("its documents are not what the journal has".to_owned());
+        }
+        if !changed.is_empty() && !self.terms.overwrite {
+            return Err(existing::edited(to, &changed));
+        }
+        let mut keep = existing.keep || !changed.is_empty();
+        let foreign = existing.foreign().map_err(|error| unreadable(to, error))?;
+        let in_the_way = existing::carry_over(to, &self.path, &foreign, !keep)
+            .map_err(|error| unwritable(&self.path, error))?;
+        keep |= !in_the_way.is_empty();
         // From here on whoever finds the two folders can put the new one in its place.
-        let name = self.to.file_name().unwrap_or_default().to_string_lossy();
         let complete = || {
             let mut lock = &self.claim.lock;
-            lock.write_all(name.as_bytes())?;
+            lock.write_all(self.name.as_bytes())?;
             lock.sync_data()
         };
         complete().map_err(|error| unwritable(&self.path, error))?;
-        let aside = if disposable {
-            old_of(&self.path)
+        let aside = if keep {
+            backup_of(to)?
         } else {
-            backup_of(&self.to)?
+            old_of(&self.path)
         };
-        fs::rename(&self.to, &aside).map_err(|error| {
-            unwritable(&self.to, error).hint(
+        fs::rename(to, &aside).map_err(|error| {
+            unwritable(to, error).hint(
                 "it may be open in the app: close the draft there, or save under another `name`",
             )
         })?;
-        if let Err(error) = fs::rename(&self.path, &self.to) {
-            // Back to how it was.
-            let _ = fs::rename(&aside, &self.to);
-            return Err(unwritable(&self.to, error));
+        if let Err(error) = fs::rename(&self.path, to) {
+            // Back to how it was; if something else has taken the place by now, to the backups.
+            if fs::rename(&aside, to).is_err() && !keep {
+                let _ = put_away(&aside, to);
+            }
+            return Err(unwritable(to, error));
         }
-        if disposable {
-            remove(&aside);
-            return Ok(None);
+        if keep {
+            prune(to);
+            return Ok(Some(Kept {
+                folder: aside,
+                changed,
+            }));
         }
-        Ok(Some(aside))
+        if !existing.is_as_seen(&aside) {
+            let folder = put_away(&aside, to)?;
+            let changed = vec!["during the save".to_owned()];
+            return Ok(Some(Kept { folder, changed }));
+        }
+        let left = discard(&aside, to, &existing.marker.unwrap_or_default());
+        Ok(left?.map(|folder| Kept {
+            folder,
+            changed: Vec::new(),
+        }))
     }
 }
 
-/// Fails if what is at `to` may not be replaced; its marker if it is this draft.
-fn may_take(to: &Path, draft: &str, overwrite: bool) -> Result<Option<Marker>> {
-    let ours = Marker::read(to).filter(|marker| marker.draft == draft);
-    if ours.is_some() || overwrite || !to.exists() {
-        return Ok(ours);
+fn taken(to: &Path, what: &str) -> Error {
+    Error::conflict(format!("{what} {}", to.display())).hint(
+        "save under another `name`, or with `overwrite`: then the other one is kept as a backup",
+    )
+}
+
+fn unreadable(folder: &Path, error: io::Error) -> Error {
+    Error::conflict(format!(
+        "{} holds files of the app or of yours that cannot be taken over",
+        folder.display()
+    ))
+    .hint("move them out of the draft's folder, or save under another `name`")
+    .source(error)
+}
+
+/// Fails if there is a zip file that is not this draft's as it was written.
+pub(super) fn may_replace_zip(zip: &Path, ours: Option<&Marker>, overwrite: bool) -> Result<()> {
+    let is_ours = ours.is_some_and(|marker| marker.wrote_zip(zip));
+    if overwrite || is_ours || fs::symlink_metadata(zip).is_err() {
+        return Ok(());
     }
     Err(Error::conflict(format!(
-        "there is another draft at {}",
-        to.display()
+        "there is a file {}, which was not written for this draft or was changed since",
+        zip.display()
     ))
-    .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"))
+    .hint("move it away, save under another `name`, or save with `overwrite`: then it is kept as a backup"))
 }
 
-/// The stamps of the draft in `folder`, if nobody changed it since we wrote it.
-fn as_written(folder: &Path, marker: &Marker) -> Option<Stamps> {
-    let stamps = stamps(folder)?;
-    // All were written with the same bytes: one of them tells for all.
-    let mut first: Option<Vec<u8>> = None;
-    for (name, ..) in &stamps {
-        let bytes = fs::read(folder.join(name)).ok()?;
-        match &first {
-            Some(first) if *first == bytes => {}
-            None if marker.wrote(&bytes) => first = Some(bytes),
-            _ => return None,
+/// Removes the folder of a draft that was replaced by the one in `to`: what we wrote, and what the new folder has as
+/// well. What came late is put there. What is left, if anything, goes to the backups.
+fn discard(old: &Path, to: &Path, marker: &Marker) -> Result<Option<PathBuf>> {
+    for path in marker.paths() {
+        let _ = fs::remove_file(old.join(path));
+    }
+    for file in existing::walk(old).unwrap_or_default() {
+        let (late, new) = (old.join(&file), to.join(&file));
+        if existing::is_same(&late, &new) {
+            let _ = fs::remove_file(&late);
+        } else if fs::symlink_metadata(&new).is_err()
+            && let Some(folder) = new.parent()
+            && fs::create_dir_all(folder).is_ok()
+        {
+            let _ = fs::rename(&late, &new);
         }
     }
-    Some(stamps)
+    remove_empty(old);
+    if fs::symlink_metadata(old).is_err() {
+        return Ok(None);
+    }
+    put_away(old, to).map(Some)
 }
 
-fn stamps(folder: &Path) -> Option<Stamps> {
-    let mut stamps = Vec::new();
-    let nested = fs::read_dir(folder.join(timelines::FOLDER));
-    let nested = nested.into_iter().flatten().flatten();
-    let folders = nested.map(|entry| Path::new(timelines::FOLDER).join(entry.file_name()));
-    for inside in [PathBuf::new()].into_iter().chain(folders) {
-        for name in timelines::DOCUMENTS {
-            let name = inside.join(name);
-            match fs::metadata(folder.join(&name)) {
-                Ok(metadata) => stamps.push((name, metadata.len(), metadata.modified().ok()?)),
-                Err(_) if inside == Path::new("") && name != Path::new("template-2.tmp") => {
-                    return None;
-                }
-                Err(_) => {}
-            }
+/// Removes the folders below that hold nothing, and the folder itself then.
+fn remove_empty(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty(&entry.path());
         }
     }
-    stamps.sort();
-    Some(stamps)
+    let _ = fs::remove_dir(folder);
+}
+
+/// Moves something to the backups of the draft at `to`.
+fn put_away(from: &Path, to: &Path) -> Result<PathBuf> {
+    let backup = backup_of(to)?;
+    fs::rename(from, &backup).map_err(|error| unwritable(&backup, error))?;
+    prune(to);
+    Ok(backup)
+}
+
+/// Moves what has a name that another takes to the backups.
+pub(super) fn back_up(path: &Path) -> Result<PathBuf> {
+    put_away(path, path)
 }
 
 /// A free place among the backups.
-fn backup_of(folder: &Path) -> Result<PathBuf> {
-    let drafts = folder.parent().unwrap_or(Path::new("."));
-    let backups = drafts.join(BACKUPS);
+fn backup_of(path: &Path) -> Result<PathBuf> {
+    let backups = path.parent().unwrap_or(Path::new(".")).join(BACKUPS);
     make(&backups)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    Ok(backups.join(format!("{name} {}", now())))
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut stamp = now();
+    loop {
+        let backup = backups.join(format!("{name} {stamp}"));
+        if fs::symlink_metadata(&backup).is_err() {
+            return Ok(backup);
+        }
+        stamp += 1;
+    }
+}
+
+/// Keeps the newest backups of what is at `path`, and removes the others.
+fn prune(path: &Path) {
+    let backups = path.parent().unwrap_or(Path::new(".")).join(BACKUPS);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut all: Vec<(i64, PathBuf)> = fs::read_dir(&backups)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let own = entry.file_name().into_string().ok()?;
+            let stamp = own.strip_prefix(&*name)?.strip_prefix(' ')?;
+            Some((stamp.parse().ok()?, entry.path()))
+        })
+        .collect();
+    all.sort_unstable();
+    let surplus = all.len().saturating_sub(MOST_BACKUPS);
+    for (_, backup) in all.drain(..surplus) {
+        remove(&backup);
+    }
 }
 
 /// Finishes or removes what processes left that ended in the middle of a save.
@@ -237,8 +424,7 @@ pub(super) fn clean(drafts: &Path) {
     for path in left {
         let lock_path = lock_of(&path);
         let mut name = String::new();
-        let lock = File::open(&lock_path);
-        if let Ok(mut lock) = lock.as_ref() {
+        if let Ok(mut lock) = regular_file::open(&lock_path, Links::Refuse) {
             // Held by a process that is still at it.
             if lock.try_lock().is_err() {
                 continue;
@@ -253,8 +439,8 @@ pub(super) fn clean(drafts: &Path) {
 /// Of what a killed process left, the new draft gets its place if it is complete, else the old one its own again.
 fn settle(path: &Path, drafts: &Path, name: &str) {
     let old = old_of(path);
+    let to = drafts.join(super::name::folder(name));
     if !name.is_empty() {
-        let to = drafts.join(super::name::folder(name));
         if !to.exists() && path.join(marker::FILE).is_file() {
             let _ = fs::rename(path, &to);
         }
@@ -263,7 +449,14 @@ fn settle(path: &Path, drafts: &Path, name: &str) {
         }
     }
     remove(path);
-    remove(&old);
+    if fs::symlink_metadata(&old).is_err() {
+        return;
+    }
+    // The files of the user in it have their place in the new folder already, if there is one.
+    let _ = match Marker::read(&old) {
+        Some(marker) if !name.is_empty() => discard(&old, &to, &marker),
+        _ => discard(&old, &to, &Marker::default()),
+    };
 }
 
 #[cfg(test)]
@@ -271,24 +464,27 @@ mod tests {
     use super::*;
 
     fn fill(staging: &Staging, content: &str) {
-        for name in [
-            "draft_content.json",
-            "draft_info.json",
-            "Timelines/T/draft_info.json",
-        ] {
-            let path = staging.path.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
+        let mut marker = Marker::new(&staging.terms.draft, content.as_bytes());
+        for name in existing::TIMELINES {
+            fs::write(staging.path.join(name), content).unwrap();
+            marker.note_documents([(name, content.as_bytes())], content.as_bytes());
         }
-        Marker::new(&staging.draft, content.as_bytes())
-            .write(&staging.path)
-            .unwrap();
+        marker.write(&staging.path).unwrap();
+    }
+
+    fn begin(drafts: &Path, name: &str, draft: &str, overwrite: bool) -> Result<Staging> {
+        let terms = Terms {
+            draft: draft.to_owned(),
+            overwrite,
+            ..Terms::default()
+        };
+        Staging::begin(drafts, name, false, terms)
     }
 
     fn save(drafts: &Path, draft: &str, content: &str, overwrite: bool) -> Result<Option<PathBuf>> {
-        let staging = Staging::begin(drafts, "trip", draft, overwrite)?;
+        let staging = begin(drafts, "trip", draft, overwrite)?;
         fill(&staging, content);
-        staging.finish()
+        Ok(staging.finish()?.map(|kept| kept.folder))
     }
 
     fn names(drafts: &Path) -> Vec<String> {
@@ -311,41 +507,39 @@ mod tests {
     }
 
     #[test]
-    fn what_was_edited_in_the_app_is_kept() {
-        let drafts = tempfile::tempdir().unwrap();
-        save(drafts.path(), "a", "one", false).unwrap();
-        fs::write(drafts.path().join("trip/draft_info.json"), "edited").unwrap();
-        let kept = save(drafts.path(), "a", "two", false).unwrap().unwrap();
-        assert_eq!(
-            fs::read_to_string(kept.join("draft_info.json")).unwrap(),
-            "edited"
-        );
-        assert_eq!(names(drafts.path()), [BACKUPS, "trip"]);
-        fs::write(
-            drafts.path().join("trip/Timelines/T/draft_info.json"),
-            "edited",
-        )
-        .unwrap();
-        let kept = save(drafts.path(), "a", "three", false).unwrap().unwrap();
-        let nested = kept.join("Timelines/T/draft_info.json");
-        assert_eq!(fs::read_to_string(nested).unwrap(), "edited");
+    fn what_the_app_changes_during_a_save_is_kept() {
+        for overwrite in [false, true] {
+            let drafts = tempfile::tempdir().unwrap();
+            save(drafts.path(), "a", "one", false).unwrap();
+            let staging = begin(drafts.path(), "trip", "a", overwrite).unwrap();
+            fs::write(drafts.path().join("trip/draft_content.json"), "edited").unwrap();
+            fill(&staging, "two");
+            let ended = staging.finish();
+            let read =
+                |folder: &Path| fs::read_to_string(folder.join("draft_content.json")).unwrap();
+            if overwrite {
+                let kept = ended.unwrap().unwrap();
+                assert_eq!(read(&kept.folder), "edited");
+                assert_eq!(read(&drafts.path().join("trip")), "two");
+            } else {
+                assert!(ended.unwrap_err().to_string().contains("during the save"));
+                assert_eq!(read(&drafts.path().join("trip")), "edited");
+                assert_eq!(names(drafts.path()), ["trip"]);
+            }
+        }
     }
 
     #[test]
-    fn what_the_app_changes_during_a_save_is_kept() {
+    fn files_that_come_during_a_save_stay() {
         let drafts = tempfile::tempdir().unwrap();
         save(drafts.path(), "a", "one", false).unwrap();
-        let mut staging = Staging::begin(drafts.path(), "trip", "a", false).unwrap();
-        let read = staging.reading.take().unwrap().join().unwrap();
-        assert!(read.is_some(), "it was as it had been written");
-        staging.reading = Some(std::thread::spawn(move || read));
-        fs::write(drafts.path().join("trip/draft_content.json"), "edited").unwrap();
+        let staging = begin(drafts.path(), "trip", "a", false).unwrap();
+        fs::write(drafts.path().join("trip/late.txt"), "mine").unwrap();
         fill(&staging, "two");
-        let kept = staging.finish().unwrap().unwrap();
-        assert_eq!(
-            fs::read_to_string(kept.join("draft_content.json")).unwrap(),
-            "edited"
-        );
+        assert_eq!(staging.finish().unwrap(), None);
+        assert_eq!(names(drafts.path()), ["trip"]);
+        let late = fs::read_to_string(drafts.path().join("trip/late.txt")).unwrap();
+        assert_eq!(late, "mine");
     }
 
     #[test]
@@ -365,17 +559,17 @@ mod tests {
     #[test]
     fn a_save_that_is_given_up_leaves_nothing() {
         let drafts = tempfile::tempdir().unwrap();
-        drop(Staging::begin(drafts.path(), "trip", "a", false).unwrap());
+        drop(begin(drafts.path(), "trip", "a", false).unwrap());
         assert!(names(drafts.path()).is_empty());
     }
 
     #[test]
     fn what_a_killed_process_left_is_finished_or_removed_and_what_a_living_one_holds_stays() {
         let drafts = tempfile::tempdir().unwrap();
-        let living = Staging::begin(drafts.path(), "living", "l", false).unwrap();
+        let living = begin(drafts.path(), "living", "l", false).unwrap();
         // A killed process frees its lock and removes nothing.
         let killed = |name: &str, complete: bool| {
-            let staging = Staging::begin(drafts.path(), name, "k", false).unwrap();
+            let staging = begin(drafts.path(), name, "k", false).unwrap();
             fill(&staging, "whole");
             let left = staging.path.with_file_name(format!("{TEMPORARY}{name}0"));
             fs::rename(&staging.path, &left).unwrap();
@@ -390,6 +584,8 @@ mod tests {
         let done = killed("done", true);
         fs::rename(&done, drafts.path().join("done")).unwrap();
         fs::create_dir(old_of(&done)).unwrap();
+        // A file of the user that is in neither new folder.
+        fs::write(old_of(&done).join("mine.txt"), "mine").unwrap();
         // The new one did not reach the disk, but the old one had made room for it.
         let lost = killed("lost", true);
         fs::rename(&lost, old_of(&lost)).unwrap();
@@ -414,6 +610,7 @@ mod tests {
                 "whole"
             ]
         );
+        assert!(drafts.path().join("done/mine.txt").is_file());
         let whole = |name: &str| drafts.path().join(name).join(marker::FILE).is_file();
         assert!(["between", "done", "lost", "whole"].into_iter().all(whole));
     }

@@ -184,7 +184,7 @@ fn request(drafts: &Path, profile: &str) -> SaveRequest {
         name: "My 草稿 draft".to_owned(),
         profile: Profile::named(profile, AppOs::Windows).unwrap(),
         target: None,
-        overwrite: false,
+        terms: Terms::default(),
         zip: false,
         while_running: WhileRunning::Warn,
     }
@@ -649,4 +649,485 @@ async fn a_thousand_segments_are_saved_and_checked() {
         draft["tracks"][0]["segments"].as_array().unwrap().len(),
         1000
     );
+}
+
+fn plain(sources: &Sources, clip: &str) -> Value {
+    let mut working = working(sources);
+    working["materials"]["videos"][0]["remote_url"] = json!(clip);
+    working
+}
+
+#[tokio::test]
+async fn files_of_the_user_and_the_app_stay_when_a_draft_is_saved_again() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let request = request(drafts.path(), "capcut-win");
+    let first = save_it(&working(&sources), &request).await.unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = first.folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    put("notes.txt", b"mine");
+    put("recording/voice.m4a", b"spoken");
+    put("assets/video/clip \u{4e00}-2.mp4", b"a clip of the user");
+    fs::create_dir_all(first.folder.join("a/b/empty")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hosts", first.folder.join("link")).unwrap();
+    // Of two clips of one name the second would get the name of the user's file.
+    let again = sources.folder.path().join("more");
+    fs::create_dir(&again).unwrap();
+    fs::copy(
+        sources.path("clip \u{4e00}.mp4"),
+        again.join("clip \u{4e00}.mp4"),
+    )
+    .unwrap();
+    let mut working = working(&sources);
+    let mut second = working["materials"]["videos"][0].clone();
+    second["id"] = json!("v2");
+    second["remote_url"] = json!(again.join("clip \u{4e00}.mp4"));
+    working["materials"]["videos"]
+        .as_array_mut()
+        .unwrap()
+        .push(second);
+    working["tracks"][1]["segments"][0]["material_id"] = json!("v2");
+    for _ in 0..2 {
+        let saved = save_it(&working, &request).await.unwrap();
+        let is = |name: &str, bytes: &[u8]| {
+            assert_eq!(fs::read(saved.folder.join(name)).unwrap(), bytes, "{name}");
+        };
+        is("notes.txt", b"mine");
+        is("recording/voice.m4a", b"spoken");
+        is("assets/video/clip \u{4e00}-2.mp4", b"a clip of the user");
+        assert!(saved.folder.join("a/b/empty").is_dir());
+        assert!(
+            saved
+                .folder
+                .join("assets/video/clip \u{4e00}-3.mp4")
+                .is_file()
+        );
+        #[cfg(unix)]
+        assert!(
+            fs::symlink_metadata(saved.folder.join("link"))
+                .unwrap()
+                .is_symlink()
+        );
+        assert!(
+            !saved.notes.iter().any(|note| note.contains("kept")),
+            "{:?}",
+            saved.notes
+        );
+        assert!(!drafts.path().join(staging::BACKUPS).exists());
+    }
+}
+
+#[tokio::test]
+async fn media_in_the_drafts_own_folder_stay_where_they_are() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let request = request(drafts.path(), "capcut-win");
+    let first = save_it(&working(&sources), &request).await.unwrap();
+    let own = first.folder.join("recording/take 1.mp4");
+    fs::create_dir(first.folder.join("recording")).unwrap();
+    fs::copy(sources.path("clip \u{4e00}.mp4"), &own).unwrap();
+    let bytes = fs::read(&own).unwrap();
+    let ours = first.folder.join("assets/audio/sound.wav");
+    let mut working = plain(&sources, &own.to_string_lossy());
+    // A file that we wrote ourselves, as a source now.
+    working["materials"]["audios"][0]["remote_url"] = json!(ours);
+    for _ in 0..3 {
+        let saved = save_it(&working, &request).await.unwrap();
+        assert_eq!(fs::read(&own).unwrap(), bytes);
+        assert!(ours.is_file());
+        let document = read(&saved.folder, "draft_content.json");
+        let path = document["materials"]["videos"][0]["path"].as_str().unwrap();
+        assert!(path.ends_with("/recording/take 1.mp4"), "{path}");
+        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+        assert_eq!(problems, []);
+    }
+    // No longer used, what is the user's stays, and what is ours goes.
+    let saved = save_it(
+        &plain(&sources, &sources.path("clip \u{4e00}.mp4")),
+        &request,
+    )
+    .await;
+    saved.unwrap();
+    assert_eq!(fs::read(&own).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_draft_that_was_edited_since_is_replaced_only_when_asked_and_kept() {
+    let sources = Sources::new();
+    let edits: [(&str, &dyn Fn(&Path)); 6] = [
+        ("draft_content.json", &|folder| {
+            fs::write(folder.join("draft_content.json"), "{\"edited\": 1}").unwrap();
+        }),
+        ("draft_meta_info.json", &|folder| {
+            fs::write(folder.join("draft_meta_info.json"), "{\"edited\": 1}").unwrap();
+        }),
+        ("draft_cover.jpg", &|folder| {
+            fs::write(folder.join("draft_cover.jpg"), "another").unwrap();
+        }),
+        ("draft_settings", &|folder| {
+            fs::remove_file(folder.join("draft_settings")).unwrap();
+        }),
+        ("Timelines", &|folder| {
+            fs::create_dir_all(folder.join("Timelines/1")).unwrap();
+            fs::write(folder.join("Timelines/1/draft_content.json"), "{}").unwrap();
+        }),
+        ("assets/audio/sound.wav", &|folder| {
+            fs::write(folder.join("assets/audio/sound.wav"), wav(99)).unwrap();
+        }),
+    ];
+    for (name, edit) in edits {
+        let drafts = drafts_folder();
+        let mut request = request(drafts.path(), "capcut-win");
+        let first = save_it(&working(&sources), &request).await.unwrap();
+        edit(&first.folder);
+        fs::write(first.folder.join("notes.txt"), "mine").unwrap();
+        let before = existing::walk(&first.folder).unwrap();
+        let error = save_it(&working(&sources), &request).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict);
+        let text = error.to_string();
+        assert!(
+            text.contains(name) && text.contains("`overwrite`"),
+            "{text}"
+        );
+        assert_eq!(existing::walk(&first.folder).unwrap(), before, "{name}");
+        request.terms.overwrite = true;
+        let saved = save_it(&working(&sources), &request).await.unwrap();
+        let note = saved.notes.iter().find(|note| note.contains("edited"));
+        assert!(
+            note.is_some_and(|note| note.contains(name)),
+            "{:?}",
+            saved.notes
+        );
+        let backups = fs::read_dir(drafts.path().join(staging::BACKUPS)).unwrap();
+        let backup = backups.map(|entry| entry.unwrap().path()).next().unwrap();
+        assert_eq!(existing::walk(&backup).unwrap(), before, "{name}");
+        assert_eq!(fs::read(saved.folder.join("notes.txt")).unwrap(), b"mine");
+        assert!(
+            !saved.folder.join("Timelines/1").exists(),
+            "it is the app's of the other draft"
+        );
+        // The new one is as we wrote it.
+        request.terms.overwrite = false;
+        save_it(&working(&sources), &request).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_an_earlier_version_is_replaced_if_its_documents_are_what_was_written() {
+    let sources = Sources::new();
+    for (with_hash, edited) in [(true, false), (true, true), (false, false), (false, true)] {
+        let drafts = drafts_folder();
+        let mut request = request(drafts.path(), "capcut-win");
+        let first = save_it(&working(&sources), &request).await.unwrap();
+        let marker = Marker::read(&first.folder).unwrap();
+        let mut old = json!({ "draft": marker.draft });
+        if with_hash {
+            old["document"] = json!(marker.document);
+        }
+        fs::write(first.folder.join(marker::FILE), old.to_string()).unwrap();
+        fs::write(first.folder.join("notes.txt"), "mine").unwrap();
+        if edited {
+            fs::write(first.folder.join("draft_info.json"), "{}").unwrap();
+        }
+        let again = save_it(&working(&sources), &request).await;
+        assert_eq!(again.is_err(), edited, "{with_hash}: {again:?}");
+        request.terms.overwrite = true;
+        let saved = save_it(&working(&sources), &request).await.unwrap();
+        assert!(drafts.path().join(staging::BACKUPS).exists());
+        assert_eq!(fs::read(saved.folder.join("notes.txt")).unwrap(), b"mine");
+        assert!(!saved.folder.join("assets/audio/sound-2.wav").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_is_open_in_the_app_is_not_replaced() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let mut request = request(drafts.path(), "capcut-win");
+    let first = save_it(&working(&sources), &request).await.unwrap();
+    fs::write(first.folder.join(".locked"), "").unwrap();
+    let before = existing::walk(drafts.path()).unwrap();
+    for overwrite in [false, true] {
+        request.terms.overwrite = overwrite;
+        let error = save_it(&working(&sources), &request).await.unwrap_err();
+        assert!(error.to_string().contains("open in the app"), "{error}");
+        assert_eq!(existing::walk(drafts.path()).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_zip_file_that_is_not_this_drafts_is_replaced_only_when_asked_and_kept() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let mut request = request(drafts.path(), "capcut-win");
+    request.zip = true;
+    let zip = drafts.path().join("My 草稿 draft.zip");
+    fs::write(&zip, "of the user").unwrap();
+    let error = save_it(&working(&sources), &request).await.unwrap_err();
+    assert!(error.to_string().contains(".zip"), "{error}");
+    assert_eq!(fs::read(&zip).unwrap(), b"of the user");
+    assert_eq!(
+        fs::read_dir(drafts.path()).unwrap().count(),
+        1,
+        "nothing was saved"
+    );
+    request.terms.overwrite = true;
+    let saved = save_it(&working(&sources), &request).await.unwrap();
+    assert_eq!(saved.zip, Some(zip.clone()));
+    let backup = fs::read_dir(drafts.path().join(staging::BACKUPS)).unwrap();
+    let backup = backup.map(|entry| entry.unwrap().path()).next().unwrap();
+    assert_eq!(fs::read(backup).unwrap(), b"of the user");
+    // Ours is replaced without a word, unless somebody changed it.
+    request.terms.overwrite = false;
+    for _ in 0..3 {
+        save_it(&working(&sources), &request).await.unwrap();
+    }
+    fs::write(&zip, "changed").unwrap();
+    save_it(&working(&sources), &request).await.unwrap_err();
+    assert_eq!(fs::read(&zip).unwrap(), b"changed");
+    // Another draft of this name does not take it either.
+    fs::remove_dir_all(saved.folder).unwrap();
+    save_it(&working(&sources), &request).await.unwrap_err();
+    assert_eq!(fs::read(&zip).unwrap(), b"changed");
+}
+
+#[tokio::test]
+async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let save = async |draft: &str, plan: &str, batch: Option<&str>, overwrite: bool| {
+        let mut request = request(drafts.path(), "capcut-win");
+        request.name = "Trip".to_owned();
+        request.terms.origin.plan = Some(plan.to_owned());
+        request.terms.origin.batch = batch.map(str::to_owned);
+        request.terms.overwrite = overwrite;
+        let mut subject = subject(&working(&sources));
+        draft.clone_into(&mut subject.id);
+        let saved = save_document(subject, &request, &media, &Arc::default(), &|_| {}).await?;
+        let name = saved
+            .folder
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let said = saved
+            .notes
+            .iter()
+            .any(|note| note.contains(&format!("\"{name}\"")) && note.contains("another"));
+        assert_eq!(said, name != "Trip", "{:?}", saved.notes);
+        let meta = read(&saved.folder, "draft_meta_info.json");
+        assert_eq!(meta["draft_name"], name);
+        Ok::<_, Error>((
+            name,
+            saved.notes.iter().any(|note| note.contains("is kept in")),
+        ))
+    };
+    let is = |saved: Result<(String, bool)>, name: &str, kept: bool| {
+        assert_eq!(saved.unwrap(), (name.to_owned(), kept));
+    };
+    fs::create_dir(drafts.path().join("Trip (2)")).unwrap();
+    is(save("d1", "one", None, false).await, "Trip", false);
+    is(save("d2", "one", None, false).await, "Trip", true);
+    is(save("d3", "two", None, false).await, "Trip (3)", false);
+    is(save("d4", "two", None, false).await, "Trip (3)", true);
+    // Drafts of one batch never replace each other; run again, each finds its own.
+    is(save("d5", "row 1", Some("b1"), true).await, "Trip", true);
+    is(
+        save("d6", "row 2", Some("b1"), true).await,
+        "Trip (2)",
+        true,
+    );
+    is(
+        save("d7", "row 2", Some("b2"), false).await,
+        "Trip (2)",
+        true,
+    );
+    is(save("d8", "row 1", Some("b2"), false).await, "Trip", true);
+    // Edited, the draft of the same plan needs `overwrite`.
+    fs::write(drafts.path().join("Trip/draft_info.json"), "{}").unwrap();
+    let error = save("d9", "row 1", None, false).await.unwrap_err();
+    assert!(error.to_string().contains("changed since"), "{error}");
+    is(save("d9", "row 1", None, true).await, "Trip", true);
+}
+
+#[tokio::test]
+async fn drafts_of_one_name_that_are_saved_at_once_all_get_a_folder() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let covers = Arc::default();
+    let saves = (0..6).map(|number| {
+        let mut request = request(drafts.path(), "capcut-win");
+        request.terms.origin.plan = Some(format!("row {number}"));
+        let mut subject = subject(&working(&sources));
+        subject.id = format!("d{number}");
+        let (media, covers) = (&media, &covers);
+        async move { save_document(subject, &request, media, covers, &|_| {}).await }
+    });
+    let saved = futures::future::join_all(saves).await;
+    let folders: HashSet<_> = saved
+        .into_iter()
+        .map(|saved| saved.unwrap().folder)
+        .collect();
+    assert_eq!(folders.len(), 6);
+}
+
+#[tokio::test]
+async fn a_bounded_number_of_backups_is_kept() {
+    let sources = Sources::new();
+    let drafts = tempfile::tempdir().unwrap();
+    let mut request = request(drafts.path(), "capcut-win");
+    request.terms.overwrite = true;
+    fs::create_dir_all(
+        drafts
+            .path()
+            .join(staging::BACKUPS)
+            .join("My 草稿 draft of mine 17"),
+    )
+    .unwrap();
+    for round in 0..14 {
+        let saved = save_it(&json!({"tracks": [], "materials": {}}), &request)
+            .await
+            .unwrap();
+        fs::write(
+            saved.folder.join("draft_info.json"),
+            format!("{{\"edit\": {round}}}"),
+        )
+        .unwrap();
+    }
+    let _ = sources;
+    let backups = fs::read_dir(drafts.path().join(staging::BACKUPS)).unwrap();
+    let names: Vec<String> = backups
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 11, "ten, and another draft's: {names:?}");
+    let newest = names
+        .iter()
+        .filter(|name| !name.contains("of mine"))
+        .max()
+        .unwrap();
+    let document = drafts
+        .path()
+        .join(staging::BACKUPS)
+        .join(newest)
+        .join("draft_info.json");
+    assert_eq!(fs::read_to_string(document).unwrap(), "{\"edit\": 12}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn pipes_and_links_in_the_drafts_folder_stop_no_save() {
+    let sources = Sources::new();
+    let drafts = drafts_folder();
+    let pipe = |path: PathBuf| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let request = request(drafts.path(), "capcut-win");
+    let saved = save_it(&working(&sources), &request).await.unwrap();
+    pipe(drafts.path().join(".capcut-mcp-tmp-0.lock"));
+    pipe(drafts.path().join(".capcut-mcp-root_meta_info.json.x"));
+    pipe(saved.folder.join("a pipe"));
+    let saved = save_it(&working(&sources), &request).await.unwrap();
+    assert!(fs::symlink_metadata(saved.folder.join("a pipe")).is_ok());
+    // A document that is a pipe was changed.
+    fs::remove_file(saved.folder.join("draft_info.json")).unwrap();
+    pipe(saved.folder.join("draft_info.json"));
+    let error = save_it(&working(&sources), &request).await.unwrap_err();
+    assert!(error.to_string().contains("draft_info.json"), "{error}");
+    // A pipe as the draft.
+    let other = SaveRequest {
+        name: "pipe".to_owned(),
+        ..request.clone()
+    };
+    pipe(drafts.path().join("pipe"));
+    save_it(&working(&sources), &other).await.unwrap_err();
+    // The lock, a link to a file of the user or a pipe: the draft is saved, the list is not changed.
+    let lock = drafts.path().join(".capcut-mcp.lock");
+    let precious = sources.folder.path().join("precious");
+    fs::write(&precious, "mine").unwrap();
+    for round in 0..2 {
+        fs::remove_file(&lock).unwrap();
+        if round == 0 {
+            std::os::unix::fs::symlink(&precious, &lock).unwrap();
+        } else {
+            pipe(lock.clone());
+        }
+        let next = SaveRequest {
+            name: format!("next {round}"),
+            ..request.clone()
+        };
+        let saved = save_it(&working(&sources), &next).await.unwrap();
+        assert!(!saved.registered);
+        assert!(
+            saved
+                .notes
+                .iter()
+                .any(|note| note.contains("cannot be locked")),
+            "{:?}",
+            saved.notes
+        );
+        assert_eq!(fs::read(&precious).unwrap(), b"mine");
+    }
+}
+
+#[test]
+fn a_zip_file_that_cannot_be_written_ends_quietly() {
+    use std::io::{Seek as _, Write as _};
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+    impl std::io::Seek for Full {
+        fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+    let mut failed = None;
+    let mut output = install::Output::new(Full, &mut failed);
+    let first = output.write(b"some").unwrap_err();
+    assert_eq!(first.kind(), std::io::ErrorKind::StorageFull);
+    // What ends the file when it is dropped has nothing to complain about.
+    output.write_all(b"more").unwrap();
+    assert_eq!(output.stream_position().unwrap(), 4);
+    output.rewind().unwrap();
+    assert_eq!(output.seek(std::io::SeekFrom::End(-1)).unwrap(), 3);
+    output.flush().unwrap();
+    assert_eq!(failed.unwrap().kind(), std::io::ErrorKind::StorageFull);
+}
+
+#[tokio::test]
+async fn lengths_that_turn_out_wrong_at_the_save_are_told() {
+    let sources = Sources::new();
+    // The clip lasts 4 s, the sound 3 s.
+    for (noted, told) in [
+        (4_000_000, None),
+        (2_000_000, Some("the file lasts")),
+        (3_500_000, Some("the file lasts")),
+        (9_000_000, Some("where its media ends")),
+    ] {
+        let drafts = tempfile::tempdir().unwrap();
+        let mut working = working(&sources);
+        working["materials"]["videos"][0]["duration"] = json!(noted);
+        let range = json!({"start": 0, "duration": noted});
+        working["tracks"][1]["segments"] = json!([segment("s1", "v1", 0, noted, range, json!({}))]);
+        let saved = save_it(&working, &request(drafts.path(), "capcut-win"))
+            .await
+            .unwrap();
+        let notes = saved.notes.join("\n");
+        for what in ["the file lasts", "where its media ends"] {
+            assert_eq!(notes.contains(what), told == Some(what), "{noted}: {notes}");
+        }
+    }
 }

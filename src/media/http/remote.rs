@@ -45,7 +45,7 @@ pub(in crate::media) async fn facts(
         let head = reader.bytes(0, 4096)?;
         if probe::may_be_media(&head) {
             // Only as a file of this disk can anything else look at it.
-            let mut file = tempfile::NamedTempFile::new().map_err(|error| scratch(&error))?;
+            let mut file = tempfile::NamedTempFile::new().map_err(scratch)?;
             let bytes = reader.measure()?;
             if bytes > most {
                 return Err(too_large(&name, most));
@@ -56,7 +56,7 @@ pub(in crate::media) async fn facts(
                 if piece.is_empty() {
                     break;
                 }
-                file.write_all(&piece).map_err(|error| scratch(&error))?;
+                file.write_all(&piece).map_err(scratch)?;
                 at += piece.len() as u64;
             }
             return probe::read(&mut reader, Some(file.path()), Depth::Facts)
@@ -76,8 +76,14 @@ pub(in crate::media) async fn facts(
     }
 }
 
-fn scratch(error: &std::io::Error) -> Error {
-    Error::internal(format!("no temporary file: {error}"))
+fn scratch(error: std::io::Error) -> Error {
+    let folder = std::env::temp_dir();
+    Error::new(
+        Kind::Unavailable,
+        format!("no temporary file can be written in {}", folder.display()),
+    )
+    .hint("make that folder, free some space there, or name another one in the environment: `TMPDIR`, on Windows `TMP`")
+    .source(error)
 }
 
 async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader> {
@@ -225,7 +231,7 @@ fn stream(http: &Http, shown: &str, guard: &Guard, response: Response) -> Result
         asker: asker(http, shown, guard),
         total: body.total,
         body: Some(body),
-        file: tempfile::tempfile().map_err(|error| scratch(&error))?,
+        file: tempfile::tempfile().map_err(scratch)?,
         arrived: 0,
     })
 }
@@ -250,11 +256,8 @@ impl Streamed {
                     self.asker.shown
                 )));
             }
-            std::io::Seek::seek(&mut self.file, std::io::SeekFrom::End(0))
-                .map_err(|error| scratch(&error))?;
-            self.file
-                .write_all(&chunk)
-                .map_err(|error| scratch(&error))?;
+            std::io::Seek::seek(&mut self.file, std::io::SeekFrom::End(0)).map_err(scratch)?;
+            self.file.write_all(&chunk).map_err(scratch)?;
         }
         Ok(())
     }
@@ -274,7 +277,7 @@ impl Origin for Streamed {
 
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         self.read_on(offset.saturating_add(buffer.len() as u64))?;
-        read_at(&mut self.file, offset, buffer).map_err(|error| scratch(&error))
+        read_at(&mut self.file, offset, buffer).map_err(scratch)
     }
 
     fn is_near(&self) -> bool {

@@ -626,3 +626,24 @@ async fn a_dropped_download_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(&web.folder).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn by_default_a_fetched_file_and_its_source_change_independently() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("a.wav"), folder.path().join("b.wav"));
+    std::fs::write(&from, wave(8000)).unwrap();
+    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let source = from.to_str().unwrap();
+    media.fetch(source, &to, &|_, _| {}).await.unwrap();
+    let written_into = |path: &Path, at: u64| {
+        use std::io::{Seek as _, SeekFrom, Write as _};
+        let mut file = std::fs::File::options().write(true).open(path).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(b"changed").unwrap();
+    };
+    written_into(&from, 100);
+    assert_eq!(std::fs::read(&to).unwrap(), wave(8000));
+    std::fs::write(&from, wave(8000)).unwrap();
+    written_into(&to, 100);
+    assert_eq!(std::fs::read(&from).unwrap(), wave(8000));
+}
