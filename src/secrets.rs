@@ -248,6 +248,10 @@ fn named(rest: &str) -> Option<Range<usize>> {
     if quoted && !in_quotes {
         return None;
     }
+    // It names an environment variable, which is what a reader has to set.
+    if rest[at..].starts_with("${") {
+        return None;
+    }
     // The whole of such a header is secret, spaces, commas and all.
     let is_header = matches!(*name, "authorization" | "cookie");
     let ends = |c: char| {

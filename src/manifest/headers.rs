@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::secrets;
 use crate::settings::environment;
 
 /// Headers as the file has them: `${NAME}` in a value stands for an environment variable.
@@ -80,6 +81,8 @@ impl Headers {
             }
             let invalid = || Error::invalid(format!("{place} is not a header that can be sent"));
             let key = HeaderName::try_from(name.as_str()).map_err(|_| invalid())?;
+            // A server may repeat it in an answer, and that in an error.
+            secrets::know(value.trim());
             let mut value = HeaderValue::try_from(value.trim()).map_err(|_| invalid())?;
             value.set_sensitive(true);
             headers.push((key, value));

@@ -151,11 +151,12 @@ fn the_secrets_of_media_are_in_no_error_log_or_saved_draft() {
     let log_option = log.to_str().unwrap().to_owned();
     let options = ["--log", "trace", "--log-file", &log_option];
     let call = |arguments: &[&str]| home.run(&[&["call"], arguments, &options].concat());
-    let draft = call(&["create_draft", "name=trip"]).success().json()["draft_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let id = format!("draft_id={draft}");
+    let draft = |name: &str| {
+        let created = call(&["create_draft", name]).success().json();
+        format!("draft_id={}", created["draft_id"].as_str().unwrap())
+    };
+    // What cannot be had fails the save of its draft.
+    let (id, other) = (draft("name=trip"), draft("name=other"));
     let mut shown = Vec::new();
     for (number, (url, works)) in [
         (
@@ -184,7 +185,7 @@ fn the_secrets_of_media_are_in_no_error_log_or_saved_draft() {
     {
         let ran = call(&[
             "add_video",
-            &id,
+            if works { &id } else { &other },
             &format!("video_url={url}"),
             "start=0",
             "end=1",
@@ -196,6 +197,7 @@ fn the_secrets_of_media_are_in_no_error_log_or_saved_draft() {
         shown.push(format!("{}{}", ran.stdout, ran.stderr));
     }
     let folder = home.path().join("drafts");
+    shown.push(call(&["save_draft", &other]).stderr);
     let ran = call(&[
         "save_draft",
         &id,
