@@ -601,58 +601,6 @@ fn a_file_that_may_not_grow_is_an_error_that_says_what_was_saved() {
     assert_eq!(names, ["trip"]);
 }
 
-#[cfg(unix)]
-#[test]
-fn a_save_that_is_asked_to_terminate_leaves_nothing() {
-    let mut home = Home::embedded();
-    let config = home.file("tools.toml", "[limits.media]\nprobe_timeout_s = 1\n");
-    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
-    let (server, reached) = stalling();
-    let draft = call(&home, "create_draft", json!({ "name": "trip" }))["draft_id"].clone();
-    let clip = json!({ "draft_id": draft, "video_url": media("clip.mp4"), "start": 0, "end": 1 });
-    call(&home, "add_video", clip);
-    let sound =
-        json!({ "draft_id": draft, "audio_url": format!("{server}/a.mp3"), "start": 0, "end": 1 });
-    let drafts = home.path().join("drafts");
-    fs::create_dir(&drafts).unwrap();
-    call(&home, "add_audio", sound);
-    let before = reached.load(std::sync::atomic::Ordering::SeqCst);
-    let save = json!({ "draft_id": draft, "draft_folder": drafts }).to_string();
-    let mut child = home
-        .command(&["call", "save_draft", "--json", &save])
-        .spawn()
-        .unwrap();
-    let staged = || fs::read_dir(&drafts).unwrap().count() >= 2;
-    crate::support::until("the save has begun", || {
-        staged() && reached.load(std::sync::atomic::Ordering::SeqCst) > before
-    });
-    let pid = child.id().to_string();
-    let killed = std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status();
-    assert!(killed.unwrap().success());
-    let code = crate::support::code(child.wait().unwrap());
-    assert_eq!(code, 130);
-    assert_eq!(fs::read_dir(&drafts).unwrap().count(), 0);
-}
-
-/// A server that takes requests and never answers them, and how many came.
-#[cfg(unix)]
-fn stalling() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let reached = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = std::sync::Arc::clone(&reached);
-    std::thread::spawn(move || {
-        let mut open = Vec::new();
-        for stream in listener.incoming() {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            open.push(stream);
-        }
-    });
-    (url, reached)
-}
-
 #[test]
 fn files_that_a_killed_fix_left_are_removed_and_a_mended_draft_may_be_saved_again() {
     let home = Home::embedded();

@@ -103,6 +103,9 @@ impl Drop for Reserved {
     }
 }
 
+/// One save at a time looks for its place.
+static SEARCH: Mutex<()> = Mutex::new(());
+
 /// A folder that is being filled. Dropped before [`Staging::finish`], it is gone.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -134,6 +137,8 @@ impl Staging {
     pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {
         make(drafts)?;
         let numbered = terms.origin.plan.is_some();
+        // A place is reserved while it is looked at: another save would take its own folder for somebody else's.
+        let _searching = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
         for number in 1..MOST_NUMBERS {
             let own = match number {
                 1 => name.to_owned(),
