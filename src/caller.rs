@@ -84,7 +84,7 @@ impl Caller {
         is_file && self.access.is_open()
     }
 
-    /// Whether its calls wait for a slot in a full lane; others are told at once to come back later.
+    /// Whether its calls wait for a slot in a full lane; other calls are refused at once with the hint to retry later.
     pub(crate) fn waits_for_slots(&self) -> bool {
         self.manner == Manner::Strict
     }

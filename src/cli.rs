@@ -325,7 +325,7 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
     print(&String::from_utf8(script)?)
 }
 
-/// Writes a command's result to stdout, printable. That nobody reads it is no failure.
+/// Writes a command's result to stdout, printable. A reader that has gone is not a failure.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     let text = printable(text);
     let mut stdout = io::stdout().lock();

@@ -110,7 +110,7 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     }
 }
 
-/// What to do where a server refuses whoever has no key.
+/// What to do where a server refuses requests without a key.
 pub(crate) const WANTS_A_KEY: &str = "the server wants a key: set `headers = { \"X-API-Key\" = \"${CAPCUT_API_KEY}\" }` under `[api]` in \
      `tools.toml`, with the header that it asks for, and that environment variable; if they are set, the key is wrong";
 

@@ -19,7 +19,7 @@ const LINES: usize = 40;
 const TEXT: usize = 12_000;
 /// Bytes of a text after which it is cut before anything else is done with it.
 const LOOKED_AT: usize = 32 << 10;
-/// Faults that are kept one by one; nobody mends more at once.
+/// Faults that are listed one by one; a longer list is of no use to the reader.
 const FAULTS: usize = 500;
 
 /// What a failure means for whoever called.

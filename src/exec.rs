@@ -77,7 +77,7 @@ impl Output {
 }
 
 impl Context {
-    /// A call of this caller that nobody cancels or watches.
+    /// A call of this caller without cancellation or progress.
     pub(crate) fn of(caller: &Caller) -> Self {
         Self {
             caller: caller.clone(),

@@ -363,7 +363,7 @@ impl Remote {
             Ok(_) => return Err(format!("{shown}: the file is empty")),
             Err(_) => return Err(format!("{shown}: the file is missing")),
         };
-        // The server wrote it and `tools.toml` says where: that is read whoever calls.
+        // The server wrote it where `tools.toml` says; this is read for every caller.
         let ours = self.media.of(&Caller::user());
         let facts = match ours.whole(&path).await {
             Ok(facts) => facts,

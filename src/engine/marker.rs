@@ -229,7 +229,7 @@ impl Hashes {
     }
 }
 
-/// Whether a path of a marker stays in its folder, whoever wrote it there.
+/// Whether a path in a marker stays inside its folder; the marker may have been changed by others.
 fn is_inside(path: &Path) -> bool {
     path.components()
         .all(|part| matches!(part, Component::Normal(_)))

@@ -130,7 +130,7 @@ pub(crate) struct Subject {
     pub working: String,
 }
 
-/// Saves a document, whoever made it.
+/// Saves a document from any source.
 pub(crate) async fn save_document(
     subject: Subject,
     request: &SaveRequest,

@@ -371,7 +371,7 @@ fn held(path: &Path, folder: &Path) -> std::io::Result<tempfile::NamedTempFile> 
         let file = tempfile::Builder::new()
             .prefix(&temporary(path))
             .tempfile_in(folder)?;
-        // A file system without locks has nobody who asks for them.
+        // A file system without locks has no other process to wait for.
         let _ = file.as_file().try_lock();
         // It may have been cleared away before it was locked.
         if file.path().exists() {

@@ -197,7 +197,7 @@ impl Handle {
     }
 }
 
-/// Under this name the journal keeps that a job shall stop.
+/// Under this name the journal keeps the request to stop a job.
 fn stop_key(id: &str) -> String {
     format!("stop_{id}")
 }

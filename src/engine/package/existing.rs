@@ -1,4 +1,4 @@
-//! What is at the place where a draft shall be saved: whether it may be replaced, and what of it stays.
+//! What is at the place where a draft will be saved: whether it may be replaced, and what of it stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
