@@ -11,11 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::caller::{Caller, Manner};
-use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
 use crate::error::{Error, Result as Tried};
-use crate::units::Edition;
 pub(crate) use position::{Content, Position};
 
 /// A JSON object: arguments, a schema, a reply.
@@ -343,25 +341,6 @@ pub(crate) fn api_position(
     if let (Some(x), Some(y)) = (placement.scale_x, placement.scale_y) {
         set("scale_x", x);
         set("scale_y", y);
-    }
-}
-
-/// Writes a name the way the API's own lists do, in whichever edition has it.
-pub(crate) fn api_name(arguments: &mut Object, argument: &str, kinds: &[catalog::Kind]) {
-    let Some(Value::String(name)) = arguments.get_mut(argument) else {
-        return;
-    };
-    if name.is_empty() {
-        return;
-    }
-    let found: Vec<_> = Edition::ALL
-        .into_iter()
-        .filter_map(|edition| catalog::find_in(edition, kinds, name).ok())
-        .collect();
-    if !found.iter().any(|entry| entry.key == name.as_str())
-        && let Some(entry) = found.first()
-    {
-        *name = entry.key.to_owned();
     }
 }
 

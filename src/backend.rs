@@ -1,11 +1,13 @@
 //! Where calls go: the engine in this process, or a CapCut API server; and which of the two it is.
 
+mod account;
 mod choice;
 pub(crate) mod dialect;
-pub(crate) mod evidence;
 mod mend;
 mod remote;
 mod save;
+mod sent;
+mod vain;
 mod wire;
 
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::error::Error;
 
+pub(crate) use account::leaves;
 pub(crate) use choice::{Choice, Servers};
 pub(crate) use remote::Remote;
+pub(crate) use sent::{Sent, again};
 pub(crate) use wire::{Sender, is_loopback};
 
 /// Who carries a call out.

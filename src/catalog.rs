@@ -217,6 +217,26 @@ fn lookup(edition: Edition, kinds: &[Kind], name: &str) -> Option<&'static Entry
     })
 }
 
+/// The error for a name that these tables have, and a server that only knows the API's own list does not.
+pub(crate) fn newer(edition: Edition, entry: &Entry) -> Error {
+    let near: Vec<String> = search::nearest(edition, &[entry.kind], entry.key, 10)
+        .into_iter()
+        .filter(|near| !near.more)
+        .map(|near| format!("`{}`", near.key))
+        .collect();
+    let near = if near.is_empty() {
+        String::new()
+    } else {
+        format!("did you mean {}? ", enumerated(&near))
+    };
+    let what = format!(
+        "the server does not know the {} {:?}",
+        entry.kind.label(),
+        entry.key
+    );
+    Error::invalid(what).hint(format!("{near}`--backend embedded` has it"))
+}
+
 fn unknown(edition: Edition, kinds: &[Kind], name: &str) -> Error {
     let labels: Vec<&str> = kinds.iter().map(|kind| kind.label()).collect();
     let message = format!(

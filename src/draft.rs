@@ -3,6 +3,7 @@
 //! It holds what was meant, compactly; two writers make documents of it: [`working`] writes what the
 //! reference API would answer, `finished` what the app itself would save.
 
+pub(crate) mod evidence;
 pub(crate) mod finished;
 pub(crate) mod ids;
 pub(crate) mod keyframe;

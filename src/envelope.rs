@@ -33,9 +33,10 @@ pub(crate) const STRICT: &str = "strict";
 #[derive(Debug)]
 pub(crate) struct Words(pub String);
 
+/// Nothing: the error that has them says them, as far as they may be shown.
 impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.trim())
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 }
 
@@ -43,6 +44,8 @@ impl std::error::Error for Words {}
 
 /// How much of a text that was not expected is shown.
 const SHOWN_CHARS: usize = 160;
+/// How much of a server's own words is shown: some list all the names that they take.
+const SAID_CHARS: usize = 1000;
 
 /// What stands in the envelope of a success.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +158,7 @@ fn refused(answer: &Answer, place: &str) -> Failure {
 /// What the server's own words mean; the texts are those of the reference server.
 fn said(place: &str, text: &str) -> Error {
     let words = Words(without_queries(text));
-    let text = words.0.trim();
+    let text = shown(&words.0);
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     if text.is_empty()
         || text.ends_with("processing video: .")
@@ -211,9 +214,24 @@ pub(crate) fn looks_like(body: &[u8]) -> String {
     format!("{:?}", excerpt(&without_queries(text)))
 }
 
-fn excerpt(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(SHOWN_CHARS) {
+/// The beginning of a text that was not expected.
+pub(crate) fn excerpt(text: &str) -> String {
+    cut(text.trim(), SHOWN_CHARS)
+}
+
+/// A server's own words as they may be repeated: without keys, without what a terminal obeys, and not too long.
+pub(crate) fn shown(text: &str) -> String {
+    // Cut twice, so that a text of megabytes is not searched to its end.
+    let text = cut(text.trim(), 4 * SAID_CHARS);
+    let clean: String = without_queries(&text)
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect();
+    cut(&clean, SAID_CHARS)
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -398,6 +416,21 @@ mod tests {
             );
             assert!(text.contains(says), "{text}");
         }
+    }
+
+    #[test]
+    fn a_servers_words_are_bounded_and_harmless() {
+        let long = json!({ "success": false, "error": "x".repeat(5 << 20) }).to_string();
+        let text = failure(200, long).2;
+        assert!(text.len() < 2000, "{} bytes", text.len());
+        let bad = json!({ "success": false, "error": "a\u{1b}[31mred\u{7} b\0c" }).to_string();
+        let text = failure(200, bad).2;
+        assert!(
+            text.contains("[31mred") && !text.contains(char::is_control),
+            "{text:?}"
+        );
+        let page = failure(500, "y".repeat(5 << 20)).2;
+        assert!(page.len() < 1000, "{} bytes", page.len());
     }
 
     #[test]

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Failure, Reached, Remote, Servers};
 use crate::caller::Caller;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
@@ -38,7 +39,7 @@ use crate::manifest::{self, LaneName, Manifest, Route};
 use crate::media::{self, MediaStore};
 use crate::metrics::{self, BreakerState, Metrics, Running};
 use crate::settings::{BackendChoice, Settings};
-use crate::tools::{Object, Request, Spec, Turn};
+use crate::tools::{Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
@@ -129,7 +130,6 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
-    tallies: ledger::Tallies,
 }
 
 /// A call that may be tried more than once.
@@ -138,8 +138,8 @@ struct Attempt<'a> {
     route: &'a Route,
     backend: &'a Backend,
     context: &'a Context,
-    /// What a server is sent.
-    body: &'a Object,
+    /// What it leaves in its draft.
+    leaves: &'a Leaves,
     /// The end of its time, once it has had its first slot.
     until: Option<Instant>,
 }
@@ -195,7 +195,6 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
-            tallies: ledger::Tallies::default(),
             jobs: jobs::Jobs::new(journal.clone()),
             settings,
             manifest,
@@ -350,7 +349,10 @@ impl App {
         let redirected = match redirected.map_err(|failure| failure.error)? {
             Next::Call(redirected) => redirected,
             Next::Done(mut reply) => {
-                Box::pin(self.enter(remote, &home, request, &reply)).await?;
+                let entered = Box::pin(self.enter(remote, &home, request, &reply)).await;
+                if let Err(error) = entered {
+                    ledger::not_recorded(remote, request, &mut reply, error)?;
+                }
                 sign(request.spec(), &mut reply, &home);
                 return Ok(reply);
             }
@@ -379,14 +381,12 @@ impl App {
             if let Some(output) = self.fresh_list(&key, cache_s) {
                 return Ok(ledger::list_reply(request, &output, context)?);
             }
-            // A list is asked for without one.
-            let body = Object::new();
             let mut attempt = Attempt {
                 request,
                 route,
                 backend: &home.backend,
                 context,
-                body: &body,
+                leaves: &Leaves::Nothing,
                 until: None,
             };
             let ended = Box::pin(self.tries(&mut attempt, home)).await;
@@ -405,13 +405,14 @@ impl App {
         {
             self.still_there(remote, draft).await?;
         }
-        let body = match &home.backend {
-            Backend::Remote(_) => request.to_api(),
-            Backend::Embedded(_) => Object::new(),
+        let leaves = match &home.backend {
+            Backend::Remote(_) => request.leaves(),
+            Backend::Embedded(_) => Leaves::Nothing,
         };
-        let _announced = match (&home.backend, request.draft()) {
-            (Backend::Remote(remote), Some(draft)) => ledger::evidence(request, route, &body)
-                .map(|evidence| remote.announce(draft, evidence)),
+        let _announced = match (&home.backend, request.draft(), leaves.evidence()) {
+            (Backend::Remote(remote), Some(draft), Some(evidence)) => {
+                Some(remote.announce(draft, evidence.clone()))
+            }
             _ => None,
         };
         let mut attempt = Attempt {
@@ -419,7 +420,7 @@ impl App {
             route,
             backend: &home.backend,
             context,
-            body: &body,
+            leaves: &leaves,
             until: None,
         };
         let mut reply = match self.tries(&mut attempt, home).await {
@@ -430,7 +431,10 @@ impl App {
             turn.succeeded();
         }
         if let Backend::Remote(remote) = &home.backend {
-            Box::pin(self.enter(remote, home, request, &reply)).await?;
+            let entered = Box::pin(self.enter(remote, home, request, &reply)).await;
+            if let Err(error) = entered {
+                ledger::not_recorded(remote, request, &mut reply, error)?;
+            }
         }
         sign(spec, &mut reply, home);
         Ok(reply)
@@ -450,7 +454,7 @@ impl App {
                 && let Backend::Remote(remote) = attempt.backend
                 && ledger::is_edit(attempt.request.spec())
             {
-                let looking = self.look_up(remote, attempt.request, attempt.route, &failure);
+                let looking = self.look_up(remote, attempt.request, attempt.leaves, &failure);
                 match Box::pin(looking).await? {
                     Lookup::Applied(reply) => return Ok(reply),
                     // Nothing was done, so it is as if it had never been sent.
@@ -501,7 +505,7 @@ impl App {
             route,
             backend,
             context,
-            body,
+            leaves,
             ..
         } = *attempt;
         let _slot = match route.lane {
@@ -543,7 +547,7 @@ impl App {
                     }
                     _ => {
                         let called = remote
-                            .call(request, body, route, &self.journal, until, progress)
+                            .call(request, leaves, route, &self.journal, until, progress)
                             .await;
                         called.map(|answered| {
                             if let (Some(kept), Some(output)) = (&context.output, answered.output) {

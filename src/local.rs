@@ -26,11 +26,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::mend::Comfort;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::exec::{App, Context, Here, Progress};
-use crate::tools::{self, Call, Hints, Manner, Object, ROUTED, Request, Spec, Turn};
+use crate::tools::{
+    self, Call, CatalogName, Hints, Manner, Object, ROUTED, Request, Spec, TextFile, Turn,
+};
+use crate::units::Edition;
 
 /// A tool that is carried out here. As [`tools::Tool`], but its `run` gets all of the process.
 pub(crate) trait LocalTool:
@@ -173,6 +177,14 @@ impl Request for Local {
         Turn::Free
     }
 
+    fn leaves(&self) -> Leaves {
+        Leaves::Nothing
+    }
+
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        Vec::new()
+    }
+
     fn call(&self) -> &Call {
         &self.call
     }
@@ -210,7 +222,11 @@ impl Request for Local {
         })
     }
 
-    fn to_api(&self) -> Object {
+    fn text_file(&self) -> Option<TextFile<'_>> {
+        None
+    }
+
+    fn to_api(&self, _edition: Edition) -> Object {
         self.call.arguments.clone()
     }
 

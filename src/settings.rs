@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     pub api_url: Option<String>,
     pub backend: BackendChoice,
     pub edition: Edition,
+    /// The edition that was asked for; without one a server's own is followed.
+    pub asked_edition: Option<Edition>,
     /// What happens to a draft that its server lost.
     pub recover: Recover,
     /// Levels, as `tracing` filters are written.
@@ -159,13 +161,16 @@ impl Settings {
                 None => None,
             },
         };
+        let is_asked = given.edition.is_some() || text(env, EDITION)?.is_some();
+        let edition = choice(given.edition, env, EDITION)?;
         Ok(Self {
             os,
             data_dir: path(given.data_dir, DATA_DIR).or(defaults.data_dir),
             config_file,
             api_url,
             backend: choice_or(given.backend, env, BACKEND, given.default_backend)?,
-            edition: choice(given.edition, env, EDITION)?,
+            edition,
+            asked_edition: is_asked.then_some(edition),
             recover: choice(given.recover, env, RECOVER)?,
             log: match given.log {
                 Some(log) => log,

@@ -33,10 +33,13 @@ use serde_json::Value;
 use crate::args::lenient::{self, Checked};
 use crate::args::mend::{self, Comfort};
 use crate::args::schema;
+use crate::catalog::{self, Kind};
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::progress::Progress;
+use crate::units::Edition;
 
 pub(crate) use crate::args::{Call, Object, to_value};
 pub(crate) use crate::caller::{Caller, Manner};
@@ -152,6 +155,16 @@ pub(crate) trait Tool:
         Turn::Free
     }
 
+    /// What the call leaves in its draft's document. There is no default on purpose: by this it is found out
+    /// whether a call whose answer was lost was carried out, and whether a saved draft is whole. `strict` where it is
+    /// in our own dialect.
+    fn leaves(&self, strict: bool) -> Leaves;
+
+    /// The names of effects, fonts and the like that the call gives.
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        Vec::new()
+    }
+
     /// What must hold beyond the schema for strict callers; every fault at once.
     fn faults(&self) -> Vec<String> {
         Vec::new()
@@ -195,6 +208,11 @@ pub(crate) trait Tool:
     /// Arguments that a server took in the API's dialect, as the engine has to read them to do the same.
     fn as_meant(_arguments: &mut Object) {}
 
+    /// A file that a CapCut API cannot read by itself.
+    fn text_file(&self) -> Option<TextFile<'_>> {
+        None
+    }
+
     /// The `output` of a CapCut API, read into our reply.
     fn reply_from_api(&self, output: Value) -> Result<Self::Reply> {
         serde_json::from_value(output)
@@ -220,11 +238,51 @@ pub(crate) trait Tool:
     }
 }
 
+/// The name of an effect, a font or the like in a call's arguments.
+#[derive(Debug)]
+pub(crate) struct CatalogName<'a> {
+    /// As errors name it, such as `text_styles[0].font`.
+    pub argument: Cow<'static, str>,
+    pub kinds: &'static [Kind],
+    pub name: &'a str,
+}
+
+impl<'a> CatalogName<'a> {
+    /// `None` where no name is given.
+    pub(crate) fn new(
+        argument: impl Into<Cow<'static, str>>,
+        kinds: &'static [Kind],
+        name: Option<&'a str>,
+    ) -> Option<Self> {
+        let name = name.filter(|name| !name.is_empty())?;
+        let argument = argument.into();
+        Some(Self {
+            argument,
+            kinds,
+            name,
+        })
+    }
+}
+
+/// A text file that is read here and sent as text, because a CapCut API cannot read its format.
+pub(crate) struct TextFile<'a> {
+    /// The argument that names it, and takes its text as well.
+    pub argument: &'static str,
+    pub source: &'a str,
+    pub max_bytes: u64,
+    /// Writes it in a format that the API reads.
+    pub convert: fn(&[u8]) -> Result<String>,
+}
+
 /// A decoded call, whatever its tool.
 pub(crate) trait Request: Send + Sync {
     fn spec(&self) -> &'static Spec;
     fn draft(&self) -> Option<&DraftId>;
     fn turn(&self) -> Turn;
+    /// See [`Tool::leaves`].
+    fn leaves(&self) -> Leaves;
+    /// See [`Tool::names`].
+    fn names(&self) -> Vec<CatalogName<'_>>;
     fn call(&self) -> &Call;
     /// The arguments with every default filled in, under their own names: equal for calls that mean the same.
     fn arguments_in_full(&self) -> Result<Object> {
@@ -247,7 +305,10 @@ pub(crate) trait Request: Send + Sync {
         engine: &'a Engine,
         told: Option<&'a Progress>,
     ) -> BoxFuture<'a, Result<Value>>;
-    fn to_api(&self) -> Object;
+    /// The body for a server of this edition, whose names are written as that one lists them.
+    fn to_api(&self, edition: Edition) -> Object;
+    /// See [`Tool::text_file`].
+    fn text_file(&self) -> Option<TextFile<'_>>;
     /// Reads a server's `output` as this tool's reply, in the shape that the engine gives.
     fn reply_from_api(&self, output: Value) -> Result<Value>;
 }
@@ -462,6 +523,14 @@ impl<T: Tool> Request for Routed<T> {
         self.tool.turn()
     }
 
+    fn leaves(&self) -> Leaves {
+        self.tool.leaves(self.call.caller.manner.is_strict())
+    }
+
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        self.tool.names()
+    }
+
     fn call(&self) -> &Call {
         &self.call
     }
@@ -505,12 +574,25 @@ impl<T: Tool> Request for Routed<T> {
         })
     }
 
-    fn to_api(&self) -> Object {
-        match self.call.caller.manner {
-            Manner::Strict => self.tool.to_api(&self.call.arguments),
-            // Whoever speaks the API's dialect means what the API makes of it.
-            Manner::Api => self.call.arguments.clone(),
+    fn to_api(&self, edition: Edition) -> Object {
+        // Whoever speaks the API's dialect means what the API makes of it.
+        if !self.call.caller.manner.is_strict() {
+            return self.call.arguments.clone();
         }
+        let mut body = self.tool.to_api(&self.call.arguments);
+        for named in self.tool.names() {
+            if let Some(Value::String(name)) = body.get_mut(&*named.argument)
+                && let Ok(entry) = catalog::find_in(edition, named.kinds, name)
+            {
+                entry.key.clone_into(name);
+            }
+        }
+        body
+    }
+
+    fn text_file(&self) -> Option<TextFile<'_>> {
+        let is_strict = self.call.caller.manner.is_strict();
+        is_strict.then(|| self.tool.text_file()).flatten()
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Value> {

@@ -13,6 +13,7 @@ use crate::manifest::Manifest;
 use crate::media::MediaStore;
 use crate::secrets;
 use crate::settings::{BackendChoice, Settings};
+use crate::units::Edition;
 
 /// Who carries a call out, and why that one.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(crate) struct Servers {
     /// Who asks them.
     pub sender: Sender,
     named: bool,
+    /// The edition that drafts must be for, if one was asked for.
+    asked: Option<Edition>,
     manifest: Arc<Manifest>,
     media: MediaStore,
     /// Where files are kept as they were before they were mended.
@@ -58,6 +61,7 @@ impl Servers {
                 .collect(),
             sender: Sender::new(),
             named: settings.api_url.is_some(),
+            asked: settings.asked_edition,
             manifest: Arc::clone(manifest),
             media: media.clone(),
             data_dir: settings.data_dir().ok().map(Path::to_owned),
@@ -78,25 +82,37 @@ impl Servers {
         let data_dir = self.data_dir.clone();
         let given = self.given.get(address).map_or(address, String::as_str);
         let sender = self.sender.clone();
-        let remote = Remote::new(address.to_owned(), given, manifest, media, data_dir, sender);
+        let remote = Remote::new(
+            address.to_owned(),
+            given,
+            self.asked,
+            manifest,
+            media,
+            data_dir,
+            sender,
+        );
         let remote = Arc::new(remote);
         by_address.insert(address.to_owned(), Arc::clone(&remote));
         remote
     }
 
-    /// The first address at which a CapCut API answers; otherwise what was found instead, each.
+    /// The first address at which a CapCut API of the edition that was asked for answers; otherwise what was found
+    /// instead, each.
     pub(crate) async fn first(&self, journal: &Arc<Journal>) -> Result<Arc<Remote>> {
         let mut faults: Vec<Error> = Vec::new();
         for address in &self.addresses {
             let remote = self.at(address);
-            match remote.server(journal).await {
-                Ok(_) => return Ok(remote),
+            let server = remote.server(journal).await;
+            match server.and_then(|server| remote.of_asked_edition(&server)) {
+                Ok(()) => return Ok(remote),
                 Err(error) => faults.push(error),
             }
         }
-        // An answer says more than that there was none.
-        let answered = faults.iter().position(|fault| fault.kind != Kind::Unsent);
-        let (kind, hint) = match answered.map(|index| &mut faults[index]) {
+        // A server of another edition is told of first. Any answer says more than that there was none.
+        let of_kind = |is: fn(Kind) -> bool| faults.iter().position(|fault| is(fault.kind));
+        let told =
+            of_kind(|kind| kind == Kind::Conflict).or_else(|| of_kind(|kind| kind != Kind::Unsent));
+        let (kind, hint) = match told.map(|index| &mut faults[index]) {
             Some(fault) => (fault.kind, fault.hint.take()),
             None => (Kind::Unsent, None),
         };
@@ -147,6 +163,8 @@ impl Servers {
                 })
             }
             Err(error) if wanted == BackendChoice::Remote => Err(error),
+            // A server that was named is meant, and the edition as well: one of the two is a mistake.
+            Err(error) if self.named && error.kind == Kind::Conflict => Err(error),
             Err(error) => Ok(embedded(error.message)),
         }
     }

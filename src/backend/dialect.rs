@@ -15,6 +15,8 @@ pub(crate) enum Dialect {
     Reference,
     /// Newer VectCutAPI, which has previews and `draft_profile`.
     VectCut,
+    /// VectCutAPI rewritten on FastAPI.
+    FastApi,
     /// CapCutAPI 1.1.0, a fork: saves go on after the answer, and some answers have no envelope.
     Fork,
     /// `capcut-mcp engine`.
@@ -22,6 +24,10 @@ pub(crate) enum Dialect {
 }
 
 /// The servers known, and what to expect of each.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the rows of a table"
+)]
 struct Known {
     dialect: Dialect,
     name: &'static str,
@@ -29,6 +35,10 @@ struct Known {
     saves_into_draft_folder: bool,
     /// A save that it says succeeded did.
     is_truthful: bool,
+    /// Of an id that it does not know it makes a new, empty draft.
+    recreates_drafts: bool,
+    /// Keyframes that it acknowledged are in what it saves.
+    keeps_keyframes: bool,
     caveats: &'static [&'static str],
 }
 
@@ -36,12 +46,14 @@ const OPEN_TO_ALL: &str = "it listens on all interfaces and asks nobody who they
 const FORGETS: &str = "it keeps drafts in memory only: a restart forgets them";
 const SAYS_SAVED: &str = "it says that a save succeeded when it failed; each save is checked";
 
-const KNOWN: [Known; 4] = [
+const KNOWN: [Known; 5] = [
     Known {
         dialect: Dialect::Reference,
         name: "CapCutAPI",
         saves_into_draft_folder: false,
         is_truthful: false,
+        recreates_drafts: false,
+        keeps_keyframes: true,
         caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
     },
     Known {
@@ -49,6 +61,8 @@ const KNOWN: [Known; 4] = [
         name: "VectCutAPI (newer than CapCutAPI)",
         saves_into_draft_folder: true,
         is_truthful: false,
+        recreates_drafts: false,
+        keeps_keyframes: true,
         caveats: &[
             "its preview serves any file of its machine to whoever can reach it",
             FORGETS,
@@ -56,17 +70,36 @@ const KNOWN: [Known; 4] = [
         ],
     },
     Known {
+        dialect: Dialect::FastApi,
+        name: "VectCutAPI (FastAPI)",
+        saves_into_draft_folder: true,
+        is_truthful: false,
+        recreates_drafts: false,
+        keeps_keyframes: true,
+        caveats: &[FORGETS, SAYS_SAVED],
+    },
+    Known {
         dialect: Dialect::Fork,
         name: "CapCutAPI 1.1.0 (fork)",
         saves_into_draft_folder: false,
         is_truthful: false,
-        caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
+        recreates_drafts: true,
+        keeps_keyframes: false,
+        caveats: &[
+            OPEN_TO_ALL,
+            FORGETS,
+            SAYS_SAVED,
+            "after a restart it takes calls on drafts that it lost as if they were there; they are looked for first",
+            "it keeps no keyframes; they are refused",
+        ],
     },
     Known {
         dialect: Dialect::Engine,
         name: "capcut-mcp engine",
         saves_into_draft_folder: false,
         is_truthful: true,
+        recreates_drafts: false,
+        keeps_keyframes: true,
         caveats: &[],
     },
 ];
@@ -95,6 +128,14 @@ impl Dialect {
 
     pub(crate) fn is_truthful(self) -> bool {
         self.known().is_truthful
+    }
+
+    pub(crate) fn recreates_drafts(self) -> bool {
+        self.known().recreates_drafts
+    }
+
+    pub(crate) fn keeps_keyframes(self) -> bool {
+        self.known().keeps_keyframes
     }
 
     pub(crate) fn saves_into_draft_folder(self) -> bool {
@@ -130,6 +171,10 @@ pub(crate) struct Answers {
     pub root: Option<(u16, Vec<u8>)>,
     /// `OPTIONS /preview/media`
     pub preview: Option<(u16, Vec<u8>)>,
+    /// `OPTIONS /read_project`
+    pub projects: Option<(u16, Vec<u8>)>,
+    /// `GET /openapi.json`
+    pub openapi: Option<(u16, Vec<u8>)>,
 }
 
 /// Whether it says which journal it keeps its drafts in.
@@ -176,7 +221,12 @@ pub(crate) fn recognise(
             .and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok())
             .filter(Value::is_object)
     };
-    let version = |of: &Value| of["version"].as_str().map(str::to_owned);
+    // At the top, or in the API's envelope.
+    let version = |of: &Value| {
+        let text = [&of["version"], &of["output"]["version"]];
+        let text = text.into_iter().find_map(Value::as_str)?;
+        Some(envelope::shown(text).chars().take(VERSION_CHARS).collect())
+    };
     let server = |dialect, version, same_journal| Server {
         dialect,
         edition,
@@ -197,19 +247,25 @@ pub(crate) fn recognise(
             ..server(Dialect::Engine, version(&health), same)
         });
     }
+    let health = json(&answers.health);
+    let of_health = || health.as_ref().and_then(version);
+    if let Some(description) = json(&answers.openapi)
+        && description["paths"]["/save_draft"].is_object()
+    {
+        return Ok(server(Dialect::FastApi, of_health(), false));
+    }
     if let Some(root) = json(&answers.root) {
         return Ok(server(Dialect::Fork, version(&root), false));
     }
-    let previews = answers
-        .preview
-        .as_ref()
-        .is_some_and(|(status, _)| *status == 200);
-    let dialect = if previews {
+    // VectCutAPI has had previews since July 2026, and reads projects since September 2026.
+    let has =
+        |answer: &Option<(u16, Vec<u8>)>| answer.as_ref().is_some_and(|(status, _)| *status == 200);
+    let dialect = if has(&answers.preview) || has(&answers.projects) {
         Dialect::VectCut
     } else {
         Dialect::Reference
     };
-    Ok(server(dialect, None, false))
+    Ok(server(dialect, of_health(), false))
 }
 
 /// Puts what was added to the API's answer, by our own server or here, where our replies have it.
@@ -228,6 +284,8 @@ pub(super) fn join(opened: &mut Opened) {
     }
 }
 
+/// How much of what a server calls its version is kept.
+const VERSION_CHARS: usize = 40;
 const ENGINE_NAME: &str = "capcut-mcp";
 
 /// What our own server answers to `GET /health`, so that it is recognised.
@@ -282,6 +340,7 @@ mod tests {
         for dialect in [
             Dialect::Reference,
             Dialect::VectCut,
+            Dialect::FastApi,
             Dialect::Fork,
             Dialect::Engine,
         ] {
@@ -296,11 +355,47 @@ mod tests {
             health: Some(page()),
             root: Some(page()),
             preview: Some(page()),
+            ..Answers::default()
         };
         let server = recognised(&answers).unwrap();
         assert_eq!(
             (server.dialect, server.edition),
             (Dialect::Reference, Edition::Capcut)
+        );
+    }
+
+    #[test]
+    fn the_fastapi_variant_is_known_by_its_description_and_newer_ones_by_their_routes() {
+        let json = |value: Value| Some((200, value.to_string().into()));
+        let answers = Answers {
+            masks: Some(masks(&["Linear"])),
+            health: json(json!({ "status": "healthy", "version": "2.0" })),
+            root: Some(page()),
+            openapi: json(
+                json!({ "info": { "title": "VectCutAPI" }, "paths": { "/save_draft": {} } }),
+            ),
+            ..Answers::default()
+        };
+        let server = recognised(&answers).unwrap();
+        assert_eq!(
+            (server.dialect, server.version.as_deref()),
+            (Dialect::FastApi, Some("2.0"))
+        );
+        let answers = Answers {
+            masks: Some(masks(&["Linear"])),
+            projects: Some((200, Vec::new())),
+            ..Answers::default()
+        };
+        assert_eq!(recognised(&answers).unwrap().dialect, Dialect::VectCut);
+        let answers = Answers {
+            masks: Some(masks(&["Linear"])),
+            root: json(json!({ "success": true, "output": { "version": "1.1.0" } })),
+            ..Answers::default()
+        };
+        let server = recognised(&answers).unwrap();
+        assert_eq!(
+            (server.dialect, server.version.as_deref()),
+            (Dialect::Fork, Some("1.1.0"))
         );
     }
 
@@ -315,6 +410,7 @@ mod tests {
             health: Some(page()),
             root,
             preview: Some(page()),
+            ..Answers::default()
         };
         let server = recognised(&answers).unwrap();
         assert_eq!(
@@ -328,6 +424,7 @@ mod tests {
             health: Some(page()),
             root: Some(page()),
             preview,
+            ..Answers::default()
         };
         assert_eq!(recognised(&answers).unwrap().dialect, Dialect::VectCut);
     }
@@ -342,6 +439,7 @@ mod tests {
                 health,
                 root: Some(page()),
                 preview: Some(page()),
+                ..Answers::default()
             };
             let server = recognised(&answers).unwrap();
             assert_eq!(

@@ -8,10 +8,12 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::account::Accounts;
 use super::dialect::{self, Answers, Dialect, Server};
-use super::evidence::Evidence;
+use super::vain::{Listed, Seen};
 use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
+use crate::draft::evidence::{Evidence, Leaves};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Result};
@@ -20,6 +22,7 @@ use crate::manifest::{self, Manifest, Route};
 use crate::media::MediaStore;
 use crate::progress::Progress;
 use crate::tools::{Object, Request};
+use crate::units::Edition;
 
 /// One server, by its address. Nothing is opened before it is used.
 pub(crate) struct Remote {
@@ -27,6 +30,8 @@ pub(crate) struct Remote {
     pub base: String,
     /// Where requests go: the address with the user and the query that it was given with.
     target: String,
+    /// The edition that drafts must be for, if one was asked for.
+    asked: Option<Edition>,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: MediaStore,
     /// Where files are kept as they were before they were mended.
@@ -36,6 +41,11 @@ pub(crate) struct Remote {
     known: tokio::sync::Mutex<Option<Known>>,
     /// What calls under way will leave in their drafts.
     pending: Mutex<Vec<(DraftId, Evidence)>>,
+    pub(super) accounts: Accounts,
+    /// Drafts that were there a moment ago.
+    seen: Seen,
+    /// The names that the server lists, by the tool that lists them.
+    pub(super) listed: Listed,
 }
 
 struct Known {
@@ -65,6 +75,7 @@ impl Remote {
     pub(crate) fn new(
         base: String,
         target: &str,
+        asked: Option<Edition>,
         manifest: Arc<Manifest>,
         media: MediaStore,
         data_dir: Option<PathBuf>,
@@ -73,6 +84,7 @@ impl Remote {
         Self {
             base,
             target: target.to_owned(),
+            asked,
             data_dir,
             connections: Semaphore::new(manifest.api.connections),
             manifest,
@@ -80,6 +92,9 @@ impl Remote {
             wire: Wire::new(sender),
             known: tokio::sync::Mutex::default(),
             pending: Mutex::default(),
+            accounts: Accounts::default(),
+            seen: Seen::default(),
+            listed: Listed::default(),
         }
     }
 
@@ -106,9 +121,28 @@ impl Remote {
         server
     }
 
+    /// Refuses a server of another edition than was asked for: its names and ids are those of another app.
+    pub(crate) fn of_asked_edition(&self, server: &Server) -> Result<()> {
+        match self.asked.filter(|asked| *asked != server.edition) {
+            None => Ok(()),
+            Some(asked) => Err(Error::conflict(format!(
+                "{} makes drafts for {}, and `--edition {}` was asked for",
+                self.base,
+                server.edition.app(),
+                asked.name()
+            ))
+            .hint(format!(
+                "leave `--edition` out to follow the server, or give the address of a server for {}, or use \
+                 `--backend embedded`",
+                asked.app()
+            ))),
+        }
+    }
+
     /// What was known of the server may hold no longer: a call did not get through.
     pub(crate) async fn doubt(&self) {
         *self.known.lock().await = None;
+        self.seen.forget();
     }
 
     async fn probe(&self, journal: &Arc<Journal>) -> Result<Server> {
@@ -146,16 +180,20 @@ impl Remote {
             Err(failure) => return Err(failure.error),
         };
         let latency = started.elapsed();
-        let (health, root, preview) = futures::join!(
+        let (health, root, preview, projects, openapi) = futures::join!(
             ask(Method::GET, "/health"),
             ask(Method::GET, "/"),
             ask(Method::OPTIONS, "/preview/media"),
+            ask(Method::OPTIONS, "/read_project"),
+            ask(Method::GET, "/openapi.json"),
         );
         let answers = Answers {
             masks: Some(masks),
             health: health.ok(),
             root: root.ok(),
             preview: preview.ok(),
+            projects: projects.ok(),
+            openapi: openapi.ok(),
         };
         let journal = if dialect::names_journal(&answers) {
             journal.id().await.ok()
@@ -174,11 +212,12 @@ impl Remote {
         })
     }
 
-    /// Carries a call out there: `body` is the request as the API takes it.
+    /// Carries a call out there, unless it is known that it would do nothing. `leaves` is what the request says
+    /// of itself.
     pub(crate) async fn call(
         &self,
         request: &dyn Request,
-        body: &Object,
+        leaves: &Leaves,
         route: &Route,
         journal: &Arc<Journal>,
         until: Instant,
@@ -190,17 +229,42 @@ impl Remote {
         };
         let server = self.server(journal).await.map_err(Failure::unsent)?;
         let strict = server.takes_strict && request.call().caller.manner.is_strict();
-        let body = if strict {
-            &request.call().arguments
-        } else {
+        if !strict {
             request.only_here()?;
-            body
+        }
+        if matches!(leaves, Leaves::Keyframes(_)) {
+            Box::pin(self.refuse_vain(request, leaves, &server, journal)).await?;
+        }
+        // The uncommon ways are boxed, here and below: every call would carry room for them.
+        if !request.names().is_empty() {
+            Box::pin(self.refuse_unknown_names(request, &server, until)).await?;
+        }
+        let is_edit = *leaves != Leaves::Nothing;
+        if is_edit {
+            self.of_asked_edition(&server)?;
+        }
+        if let Some(draft) = request.draft()
+            && is_edit
+            && server.dialect.recreates_drafts()
+            && !self.seen.lately(draft)
+        {
+            Box::pin(self.refuse_lost(draft, journal, until)).await?;
+        }
+        let mut body = if strict {
+            request.call().arguments.clone()
+        } else {
+            request.to_api(server.edition)
         };
+        // Our own dialect says what such a file is, and whoever takes it reads the file itself.
+        if !strict && let Some(file) = request.text_file() {
+            let text = Box::pin(self.read(&file, &request.call().caller)).await?;
+            body.insert(file.argument.to_owned(), text.into());
+        }
         let ask = if route.post.is_some() {
             Ask {
                 method: Method::POST,
                 path,
-                body: Some(body),
+                body: Some(&body),
                 strict,
                 until,
             }
@@ -214,7 +278,6 @@ impl Remote {
             }
         };
         let mut opened = if let Some(status) = &route.status {
-            // The uncommon ways are boxed, here and above: every call would carry room for them.
             let saving = self.save_as_wanted(&ask, status, request, &server, journal, progress);
             Box::pin(saving).await?
         } else {
@@ -223,12 +286,25 @@ impl Remote {
                 .await
                 .map_err(|failure| self.known_loss(request.draft(), failure))?;
             self.same_draft(request.draft(), &opened.output, path)?;
+            if is_edit
+                && server.dialect.recreates_drafts()
+                && let Some(draft) = request.draft()
+            {
+                self.seen.now(draft);
+            }
             if server.dialect != Dialect::Engine {
                 opened.beside.clear();
             }
             opened
         };
         let output = (!request.call().caller.manner.is_strict()).then(|| opened.output.clone());
+        if route.status.is_some()
+            && !server.dialect.is_truthful()
+            && let Some(output) = opened.output.as_object_mut()
+        {
+            // What the server says of folders was looked at: what is there stands beside it.
+            output.retain(|name, _| name != "folder" && name != "zip");
+        }
         dialect::join(&mut opened);
         let reply = request.reply_from_api(opened.output).map_err(|error| {
             let what = format!("{} answered in a shape that is not known", self.place(path));
@@ -251,7 +327,17 @@ impl Remote {
 
     /// The draft's document as the server has it, without making it look at media again.
     pub(crate) async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
-        let body = json!({ "draft_id": draft, "force_update": false });
+        self.document(draft, false, until).await
+    }
+
+    /// The draft's document; `refreshed` once the server has looked at its media, which takes it as long as a save.
+    pub(super) async fn document(
+        &self,
+        draft: &DraftId,
+        refreshed: bool,
+        until: Instant,
+    ) -> Result<Value, Failure> {
+        let body = json!({ "draft_id": draft, "force_update": refreshed });
         let body = body.as_object().cloned().unwrap_or_default();
         let path = "/query_script";
         let ask = Ask {
@@ -281,33 +367,51 @@ impl Remote {
         envelope::open(&self.ask(ask).await?, &self.place(ask.path))
     }
 
-    /// An unknown draft is no error to the server: it makes another one and says so with its id only.
+    /// An unknown draft is no error to the server: it makes another one and says so with its id only. The ids that
+    /// a server makes are looked at here, before anything else sees them.
     fn same_draft(
         &self,
         sent: Option<&DraftId>,
         output: &Value,
         path: &str,
     ) -> Result<(), Failure> {
-        match (sent, output.get("draft_id").and_then(Value::as_str)) {
-            (Some(sent), Some(got)) if got != sent.as_str() => {
-                let error = Error::not_found(format!(
-                    "draft {sent} is unknown to {}: it was restarted or forgot it; \
-                     it put this into a new draft, {got}, which is otherwise empty",
-                    self.place(path)
-                ));
-                Err(Failure {
-                    reached: Reached::Forgotten,
-                    ..Failure::refused(error.hint(LOST_DRAFT))
-                })
-            }
-            _ => Ok(()),
+        let Some(got) = output.get("draft_id").and_then(Value::as_str) else {
+            return Ok(());
+        };
+        if sent.is_some_and(|sent| sent.as_str() == got) {
+            return Ok(());
         }
+        if DraftId::of_server(got).is_none() {
+            let error = Error::new(
+                Kind::Unavailable,
+                format!(
+                    "{} gave a draft id that is not a plain name: {:?}",
+                    self.place(path),
+                    envelope::excerpt(got)
+                ),
+            );
+            return Err(Failure::refused(error.hint(
+                "ids are letters, digits, `_`, `-` and `.`; nothing of this was kept here",
+            )));
+        }
+        let Some(sent) = sent else {
+            return Ok(());
+        };
+        let error = Error::not_found(format!(
+            "draft {sent} is unknown to {}: it was restarted or forgot it; \
+             it put this into a new draft, {got}, which is otherwise empty",
+            self.place(path)
+        ));
+        Err(Failure {
+            reached: Reached::Forgotten,
+            ..Failure::refused(error.hint(LOST_DRAFT))
+        })
     }
 
     /// The failure of a call to a draft that the server says it does not have.
     pub(super) fn known_loss(&self, draft: Option<&DraftId>, failure: Failure) -> Failure {
         match draft {
-            Some(draft) if failure.error.message.contains(NO_SUCH_DRAFT) => self.loss(draft),
+            Some(draft) if says_unknown(&failure, draft) => self.loss(draft),
             _ => failure,
         }
     }
@@ -396,10 +500,19 @@ impl Remote {
     }
 }
 
-const LOST_DRAFT: &str = "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here; \
+pub(super) const LOST_DRAFT: &str = "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here; \
      `--recover auto` does so by itself";
-/// What servers say of ids that they do not know, where they say anything.
-const NO_SUCH_DRAFT: &str = "does not exist in cache";
+/// What servers say of ids that they do not know, where they say anything: CapCutAPI, and CapCutAPI 1.1.0.
+const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
+
+fn says_unknown(failure: &Failure, draft: &DraftId) -> bool {
+    let said = &failure.error.message;
+    // The FastAPI variant of VectCutAPI says the id and nothing else.
+    let only_the_id = || said.ends_with(&format!(": {draft}"));
+    failure.reached == Reached::Answered
+        && (NO_SUCH_DRAFT.iter().any(|text| said.contains(text)) || only_the_id())
+}
+
 const MAYBE_DONE: &str = "look at the draft before you call again: it may have been carried out";
 
 /// See [`Remote::announce`].

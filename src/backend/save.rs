@@ -6,7 +6,7 @@ mod after;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
 use hyper::Method;
@@ -16,8 +16,9 @@ use super::dialect::Server;
 use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
 use crate::caller::Caller;
+use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
-use crate::envelope::Opened;
+use crate::envelope::{self, Opened};
 use crate::error::{Error, Kind};
 use crate::journal::Journal;
 use crate::manifest;
@@ -31,6 +32,8 @@ use after::After;
 const AT_ONCE: usize = 8;
 /// How many faults one error names.
 const NAMED: usize = 20;
+/// How often a saved draft is looked at until a server that saves in a queue has written it.
+const SETTLES: usize = 20;
 
 /// What a status says of the work.
 #[derive(Debug)]
@@ -39,6 +42,74 @@ struct Status {
     message: String,
     progress: f64,
     total: Option<f64>,
+    /// Where the draft is, on servers that say so.
+    url: String,
+}
+
+/// A draft's document, and what it has.
+struct Document {
+    script: Value,
+    contents: Contents,
+}
+
+impl Document {
+    fn of(script: Value) -> Option<Self> {
+        let contents = Contents::of(&script)?;
+        Some(Self { script, contents })
+    }
+}
+
+/// Where a save went, as far as the server says so.
+#[derive(Default)]
+struct Stated {
+    folder: Option<PathBuf>,
+    zip: Option<PathBuf>,
+    /// A path that is not one of this machine, or cannot be seen from here.
+    elsewhere: Option<String>,
+}
+
+impl Stated {
+    fn of(output: &Value, status: &Status) -> Self {
+        let mut stated = Self::default();
+        let texts = ["draft_url", "folder", "draft_path"].map(|key| output[key].as_str());
+        let of_status = [status.message.as_str(), status.url.as_str()];
+        for text in texts.into_iter().flatten().chain(of_status) {
+            let path = Path::new(text);
+            let is_windows = text
+                .as_bytes()
+                .get(1..3)
+                .is_some_and(|at| at == b":\\" || at == b":/");
+            if !path.is_absolute() && !is_windows {
+                continue;
+            }
+            if path.is_dir() {
+                stated.folder.get_or_insert_with(|| path.to_owned());
+            } else if path.is_file() && path.extension().is_some_and(|ending| ending == "zip") {
+                // CapCutAPI 1.1.0 names the archive, which lies beside the folder.
+                let folder = path.with_extension("");
+                if folder.is_dir() {
+                    stated.folder.get_or_insert(folder);
+                }
+                stated.zip.get_or_insert_with(|| path.to_owned());
+            } else {
+                stated.elsewhere.get_or_insert_with(|| text.to_owned());
+            }
+        }
+        stated
+    }
+}
+
+impl Status {
+    /// Of a server that answers when it is done, and says no more.
+    fn unknown() -> Self {
+        Self {
+            state: "completed".into(),
+            message: String::new(),
+            progress: 100.0,
+            total: None,
+            url: String::new(),
+        }
+    }
 }
 
 impl Remote {
@@ -53,7 +124,8 @@ impl Remote {
         progress: Option<&Progress>,
     ) -> Result<Opened, Failure> {
         let Some(draft) = request.draft().filter(|_| !ask.strict) else {
-            return self.save(ask, status_path, request, server, progress).await;
+            let saving = self.save(ask, status_path, request, server, journal, true, progress);
+            return saving.await;
         };
         let name = journal.find(draft).await?.map(|row| row.name);
         let name = name.filter(|name| !name.is_empty());
@@ -66,7 +138,16 @@ impl Remote {
             body: body.as_ref(),
             ..*ask
         };
-        let saving = self.save(&ask, status_path, request, server, progress);
+        let is_all = after.is_none();
+        let saving = self.save(
+            &ask,
+            status_path,
+            request,
+            server,
+            journal,
+            is_all,
+            progress,
+        );
         let mut opened = saving.await?;
         if let Some(after) = after {
             let script = self
@@ -77,13 +158,21 @@ impl Remote {
         Ok(opened)
     }
 
-    /// Saves, and gives the server's answer with what was found out beside it.
+    /// Saves, and gives the server's answer with what was found out beside it. The draft is compared twice: before,
+    /// the server's document with the journal; afterwards the saved document with the server's. Unless it `is_all`,
+    /// the draft is saved once more from what the server wrote, and only that is mended and told of.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a call has, and whether more follows"
+    )]
     pub(super) async fn save(
         &self,
         ask: &Ask<'_>,
         status_path: &str,
         request: &dyn Request,
         server: &Server,
+        journal: &Arc<Journal>,
+        is_all: bool,
         progress: Option<&Progress>,
     ) -> Result<Opened, Failure> {
         let Some(draft) = request.draft() else {
@@ -93,70 +182,92 @@ impl Remote {
                 beside: Object::new(),
             });
         };
-        let every = manifest::seconds(self.manifest.limits.status_every_s);
-        let posted = self.opened(ask);
-        tokio::pin!(posted);
-        let mut opened: Opened = loop {
-            tokio::select! {
-                opened = &mut posted => break opened?,
-                () = tokio::time::sleep(every), if progress.is_some() => {
-                    if let Ok(status) = self.status(status_path, draft.as_str(), ask.until).await {
-                        report(progress, &status);
-                    }
-                }
-            }
-        };
         if server.dialect.is_truthful() {
-            return Ok(opened);
+            return self.posted(ask, status_path, draft, progress).await;
         }
-        let output = &opened.output;
-        if output.get("success") == Some(&Value::Bool(false)) {
-            let what = format!("{} did not save draft {draft}", self.base);
-            return Err(Failure::refused(Error::new(Kind::Unavailable, what)));
-        }
-        let task = output["task_id"]
-            .as_str()
-            .unwrap_or(draft.as_str())
-            .to_owned();
-        let status = self
-            .finished(status_path, &task, draft, ask.until, every, progress)
-            .await?;
-
         let wanted = ask
             .body
             .and_then(|body| body.get("draft_folder"))
             .and_then(Value::as_str);
         let mut notes: Vec<String> = Vec::new();
-        let zip = Path::new(&status.message);
-        if zip.is_absolute() && zip.is_file() {
-            notes.push(format!("saved as {}", zip.display()));
-        }
-        let script = self
-            .insist(ask.until, || self.script(draft, ask.until))
+        let may_be_seen = self.may_be_seen(wanted, server);
+        let before = self
+            .before(draft, may_be_seen, journal, ask.until, &mut notes)
             .await?;
-        let materials = materials(&script);
+
+        let began = SystemTime::now();
+        let mut opened = self.posted(ask, status_path, draft, progress).await?;
+        let output = &opened.output;
+        if output.get("success") == Some(&Value::Bool(false)) {
+            let what = format!("{} did not save draft {draft}", self.base);
+            let said = ["error", "message"].map(|key| output[key].as_str());
+            let said = said.into_iter().flatten().find(|text| !text.is_empty());
+            let what = said.map_or(what.clone(), |said| {
+                format!("{what}: {}", envelope::shown(said))
+            });
+            return Err(Failure::refused(Error::new(Kind::Unavailable, what)));
+        }
+        let task = output["task_id"].as_str().map(str::to_owned);
+        let every = manifest::seconds(self.manifest.limits.status_every_s);
+        let status = self
+            .finished(status_path, task.as_deref(), draft, ask.until, progress)
+            .await?;
+        let stated = Stated::of(output, &status);
+
+        // A server that saves in a queue may still tell of the save before this one.
+        let is_queued = task.is_some();
+        let mut looks = 0;
+        let copy = loop {
+            looks += 1;
+            let copy = self
+                .copy(draft, wanted, server, &stated, before.as_ref(), began)
+                .await;
+            let differs = copy
+                .as_ref()
+                .is_some_and(|copy| !copy.differences.is_empty());
+            let time_left = Instant::now() + every < ask.until;
+            if !differs || !is_queued || looks == SETTLES || !time_left {
+                break copy;
+            }
+            tokio::time::sleep(every).await;
+            self.finished(status_path, task.as_deref(), draft, ask.until, progress)
+                .await?;
+        };
+        if let Some(copy) = copy.as_ref().filter(|copy| !copy.differences.is_empty()) {
+            return Err(self.not_saved(draft, copy));
+        }
+        let saved = copy.as_ref().and_then(|copy| copy.document.as_ref());
+        let materials = match (&before, saved) {
+            (Some(before), Some(saved)) => measured(materials(&before.script), &saved.script),
+            (Some(one), None) | (None, Some(one)) => materials(&one.script),
+            (None, None) => Vec::new(),
+        };
         let media = self.media.of(&request.call().caller);
-        let folder = self.folder(draft, wanted, server);
-        let (faults, bytes) = if let Some(folder) = &folder {
-            self.look_at_files(folder, &materials, &media, &mut notes)
+        let (mut faults, bytes) = if let Some(copy) = &copy {
+            self.look_at_files(&copy.folder, &materials, &media, &mut notes)
                 .await
         } else {
-            if !materials.is_empty() {
-                notes.push(format!(
-                    "the files that {} wrote cannot be seen from here, so only their sources were checked; \
-                     `api.drafts_folder` in `tools.toml` says where it keeps saved drafts",
-                    self.base
-                ));
-            }
+            notes.push(self.not_seen(&stated, materials.is_empty()));
             (look_at_sources(&materials, &media).await, None)
         };
-        if !faults.is_empty() {
-            let more = faults.len().saturating_sub(NAMED);
-            let mut list: Vec<String> = faults.into_iter().take(NAMED).collect();
-            if more > 0 {
-                list.push(format!("and {more} more"));
+        match (&copy, saved) {
+            (Some(_), Some(saved)) => {
+                let missing = self.with_account(journal, draft, |account| {
+                    account.missing_keyframes(&saved.contents)
+                });
+                faults.extend(missing.await.unwrap_or_default());
             }
-            let list = list.join("\n- ");
+            (Some(copy), None) => {
+                let folder = copy.folder.display();
+                notes.push(format!(
+                    "{folder} has no document that can be read, so what is on its tracks was not checked"
+                ));
+            }
+            (None, _) => {}
+        }
+        let folder = copy.map(|copy| copy.folder);
+        if !faults.is_empty() {
+            let list = listed(faults);
             let what = format!(
                 "{} says that draft {draft} was saved, but it is not whole:\n- {list}",
                 self.base
@@ -169,19 +280,28 @@ impl Remote {
             let lies_there = |folder: &PathBuf| folder.starts_with(wanted);
             !folder.as_ref().is_some_and(lies_there)
         });
-        if let Some(wanted) = elsewhere {
+        if let Some(wanted) = elsewhere
+            && is_all
+            && !server.dialect.saves_into_draft_folder()
+        {
             notes.push(format!(
                 "this server does not write into {wanted:?}: the folder {draft} has to be moved there from where the server keeps it"
             ));
         }
-        if let Some(folder) = &folder {
+        if let Some(folder) = folder.as_ref().filter(|_| is_all) {
             let stays = elsewhere.is_none();
             notes.extend(self.judge(folder.clone(), server.edition, stays).await);
         }
         let mut added = Object::new();
-        added.insert("files".to_owned(), json!(materials.len()));
+        if before.is_some() || folder.is_some() {
+            added.insert("files".to_owned(), json!(materials.len()));
+        }
         if let Some(folder) = folder {
             added.insert("folder".to_owned(), json!(folder.display().to_string()));
+        }
+        if let Some(zip) = stated.zip.filter(|_| is_all) {
+            notes.push(format!("saved as {}", zip.display()));
+            added.insert("zip".to_owned(), json!(zip.display().to_string()));
         }
         if let Some(bytes) = bytes {
             added.insert("bytes".to_owned(), json!(bytes));
@@ -194,16 +314,198 @@ impl Remote {
         Ok(opened)
     }
 
+    /// Sends the save, and reports meanwhile how far the server is.
+    async fn posted(
+        &self,
+        ask: &Ask<'_>,
+        status_path: &str,
+        draft: &DraftId,
+        progress: Option<&Progress>,
+    ) -> Result<Opened, Failure> {
+        let every = manifest::seconds(self.manifest.limits.status_every_s);
+        let posted = self.opened(ask);
+        tokio::pin!(posted);
+        loop {
+            tokio::select! {
+                opened = &mut posted => {
+                    return opened.map_err(|failure| self.known_loss(Some(draft), failure));
+                }
+                () = tokio::time::sleep(every), if progress.is_some() => {
+                    if let Ok(status) = self.status(status_path, draft.as_str(), ask.until).await {
+                        report(progress, &status);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the saved files are likely to be seen from here.
+    fn may_be_seen(&self, wanted: Option<&str>, server: &Server) -> bool {
+        let own = !self.manifest.api.drafts_folder.is_empty();
+        match wanted {
+            Some(wanted) if server.dialect.saves_into_draft_folder() => Path::new(wanted).is_dir(),
+            _ => own,
+        }
+    }
+
+    /// The one question before a save: whether the server still has all that was acknowledged. Where the saved
+    /// files will not be seen, or lengths are unknown, the server is made to look at its media first, because
+    /// only then does its document show what it cannot read and what it crowds out.
+    async fn before(
+        &self,
+        draft: &DraftId,
+        may_be_seen: bool,
+        journal: &Arc<Journal>,
+        until: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Document>, Failure> {
+        let known = self.with_account(journal, draft, |account| {
+            (account.has_media(), account.has_open_ends())
+        });
+        // Of a draft that is not in the journal it is not known.
+        let (media, open_ends) = known.await.unwrap_or((true, false));
+        let refreshed = media && (open_ends || !may_be_seen);
+        let asked = match self.document(draft, refreshed, until).await {
+            Err(failure) if failure.reached == Reached::Never => return Err(failure),
+            Err(failure) if failure.reached != Reached::Forgotten => {
+                self.insist(until, || self.document(draft, refreshed, until))
+                    .await
+            }
+            ended => ended,
+        };
+        let script = match asked {
+            Ok(script) => script,
+            Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
+            Err(failure) => {
+                notes.push(format!(
+                    "what the server has was not checked before the save: {}",
+                    failure.error.message
+                ));
+                return Ok(None);
+            }
+        };
+        let Some(document) = Document::of(script) else {
+            notes.push(
+                "what the server has was not checked before the save: its document has no tracks"
+                    .into(),
+            );
+            return Ok(None);
+        };
+        let compared = self.with_account(journal, draft, |account| {
+            notes.extend(account.not_compared());
+            account.refuse_if_short(&self.base, draft, &document.contents)
+        });
+        match compared.await {
+            Ok(compared) => compared?,
+            Err(error) => notes.push(format!(
+                "what the server has was not checked against the journal: {}",
+                error.message
+            )),
+        }
+        Ok(Some(document))
+    }
+
+    /// The saved draft, of all places where it may be the one that was just written and is as it should be.
+    async fn copy(
+        &self,
+        draft: &DraftId,
+        wanted: Option<&str>,
+        server: &Server,
+        stated: &Stated,
+        before: Option<&Document>,
+        began: SystemTime,
+    ) -> Option<SavedCopy> {
+        let own = self.manifest.api.drafts_folder.as_str();
+        let below = |folder: &str| Path::new(folder).join(draft.as_str());
+        let into_wanted = server.dialect.saves_into_draft_folder();
+        let mut places: Vec<(PathBuf, bool)> = Vec::new();
+        places.extend(stated.folder.clone().map(|folder| (folder, true)));
+        places.extend(wanted.map(|wanted| (below(wanted), into_wanted)));
+        // What lies in the server's own folder is an old save if this one went elsewhere.
+        let went_elsewhere = wanted.is_some() && into_wanted;
+        if !own.is_empty() && !went_elsewhere {
+            places.push((below(own), true));
+        }
+        let limit = self.manifest.limits.response_bytes;
+        let read = tokio::task::spawn_blocking(move || {
+            let read = |(folder, expected)| SavedCopy::read(folder, expected, began, limit);
+            places.into_iter().filter_map(read).collect::<Vec<_>>()
+        });
+        let mut copies = read.await.unwrap_or_default();
+        if let Some(before) = before {
+            for copy in &mut copies {
+                if let Some(saved) = &copy.document {
+                    copy.differences = before.contents.differences(&saved.contents);
+                }
+            }
+        }
+        // One that was not written now may be of an earlier save into another folder.
+        copies.retain(|copy| {
+            copy.is_fresh || (copy.expected && wanted.is_none()) || (copy.expected && into_wanted)
+        });
+        copies.retain(|copy| copy.expected || copy.differences.is_empty());
+        copies.sort_by_key(|copy| (!copy.differences.is_empty(), !copy.is_fresh));
+        copies.into_iter().next()
+    }
+
+    /// The server said success, and what it wrote is not what it had.
+    fn not_saved(&self, draft: &DraftId, copy: &SavedCopy) -> Failure {
+        let folder = copy.folder.display();
+        let list = listed(copy.differences.clone());
+        let (what, hint) = if copy.is_fresh {
+            (
+                format!(
+                    "{} says that draft {draft} was saved, but {folder} lacks what the server had:\n- {list}",
+                    self.base
+                ),
+                "clips whose length was not given are dropped where they overlap: give each its `end` in a new draft; \
+                 or save again",
+            )
+        } else {
+            (
+                format!(
+                    "{} says that draft {draft} was saved, but nothing was written: {folder} still holds an earlier \
+                     save, which differs:\n- {list}",
+                    self.base
+                ),
+                "a server with a save queue may skip a draft that it saved before: save again after a restart of the \
+                 server, or use `recover_draft` with `to: \"embedded\"`",
+            )
+        };
+        Failure::refused(Error::new(Kind::Unavailable, what).hint(hint))
+    }
+
+    /// What is said where the saved files cannot be seen.
+    fn not_seen(&self, stated: &Stated, no_media: bool) -> String {
+        let said = stated.elsewhere.as_ref().map_or_else(String::new, |path| {
+            format!(
+                " (the server says that the draft is at {})",
+                envelope::shown(path)
+            )
+        });
+        let sources = if no_media {
+            ""
+        } else {
+            "; only the sources of its media were"
+        };
+        format!(
+            "what {} wrote cannot be seen from here, so the saved draft was not checked{said}{sources}; \
+             `api.drafts_folder` in `tools.toml` says where the server keeps saved drafts",
+            self.base
+        )
+    }
+
     /// Waits until the server has ended the work, and tells how it ended.
     async fn finished(
         &self,
         path: &str,
-        task: &str,
+        named_task: Option<&str>,
         draft: &DraftId,
         until: Instant,
-        every: Duration,
         progress: Option<&Progress>,
     ) -> Result<Status, Failure> {
+        let task = named_task.unwrap_or(draft.as_str());
+        let every = manifest::seconds(self.manifest.limits.status_every_s);
         let unclear = |failure: Failure| Failure {
             reached: Reached::Answered,
             error: Error::new(
@@ -219,13 +521,20 @@ impl Remote {
         };
         loop {
             let status = self.insist(until, || self.status(path, task, until)).await;
-            let status = status.map_err(unclear)?;
+            let status = match status {
+                // The save was answered when it was done, and there is nothing to ask after.
+                Err(failure) if failure.error.kind == Kind::NotFound && named_task.is_none() => {
+                    return Ok(Status::unknown());
+                }
+                status => status.map_err(unclear)?,
+            };
             match status.state.as_str() {
                 "completed" => return Ok(status),
                 "failed" => {
                     let what = format!(
                         "{} failed to save draft {draft}: {}",
-                        self.base, status.message
+                        self.base,
+                        envelope::shown(&status.message)
                     );
                     let error = Error::new(Kind::Unavailable, what)
                         .hint("the server's own log says more; save again");
@@ -234,7 +543,9 @@ impl Remote {
                 _ if Instant::now() + every >= until => {
                     let what = format!(
                         "{} is still saving draft {draft}: {} ({} %)",
-                        self.base, status.message, status.progress
+                        self.base,
+                        envelope::shown(&status.message),
+                        status.progress
                     );
                     let error = Error::new(Kind::Timeout, what);
                     return Err(Failure::refused(
@@ -303,19 +614,8 @@ impl Remote {
             message: text("message"),
             progress: number("progress").unwrap_or_default(),
             total: number("progress").map(|_| 100.0),
+            url: text("draft_url"),
         })
-    }
-
-    /// The folder that the server wrote, if it can be reached from here.
-    fn folder(&self, draft: &DraftId, wanted: Option<&str>, server: &Server) -> Option<PathBuf> {
-        let own =
-            Some(self.manifest.api.drafts_folder.as_str()).filter(|folder| !folder.is_empty());
-        let wanted = wanted.filter(|_| server.dialect.saves_into_draft_folder());
-        [wanted, own]
-            .into_iter()
-            .flatten()
-            .map(|folder| Path::new(folder).join(draft.as_str()))
-            .find(|folder| folder.is_dir())
     }
 
     /// Whether each material's file is there and is what it claims to be; and how large they are.
@@ -436,9 +736,63 @@ fn report(progress: Option<&Progress>, status: &Status) {
         progress(Step {
             done: status.progress,
             total: status.total,
-            message: status.message.clone(),
+            message: envelope::shown(&status.message),
             bytes: None,
         });
+    }
+}
+
+fn listed(faults: Vec<String>) -> String {
+    let more = faults.len().saturating_sub(NAMED);
+    let mut list: Vec<String> = faults.into_iter().take(NAMED).collect();
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list.join("\n- ")
+}
+
+/// A saved draft that is seen from here.
+struct SavedCopy {
+    folder: PathBuf,
+    document: Option<Document>,
+    /// It lies where the server writes.
+    expected: bool,
+    /// It was written since the save began.
+    is_fresh: bool,
+    /// From what the server had.
+    differences: Vec<String>,
+}
+
+impl SavedCopy {
+    /// The names of a draft's main document, by the app and its version.
+    const DOCUMENTS: [&str; 2] = ["draft_info.json", "draft_content.json"];
+    /// File systems round times, some to two seconds.
+    const ROUNDING: Duration = Duration::from_secs(2);
+
+    /// A draft's folder with its newest document, of `limit` bytes at most.
+    fn read(folder: PathBuf, expected: bool, began: SystemTime, limit: u64) -> Option<Self> {
+        if !folder.is_dir() {
+            return None;
+        }
+        let dated = |name: &&str| {
+            let path = folder.join(name);
+            let meta = path.metadata().ok()?;
+            let fits = meta.is_file() && meta.len() <= limit;
+            fits.then(|| (meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), path))
+        };
+        let newest = Self::DOCUMENTS.iter().filter_map(dated).max();
+        let modified = newest.as_ref().map(|(modified, _)| *modified);
+        let document = newest.and_then(|(_, path)| {
+            let script: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+            Document::of(script)
+        });
+        Some(Self {
+            folder,
+            document,
+            expected,
+            is_fresh: modified.is_some_and(|modified| modified + Self::ROUNDING >= began),
+            differences: Vec::new(),
+        })
     }
 }
 
@@ -480,6 +834,19 @@ impl Material {
         let said = self.duration.min(self.shown_to);
         facts.lasts_less(said).filter(|_| self.kind != "image")
     }
+}
+
+/// The materials with their lengths and uses as a saved document has them: the server learned them for it.
+fn measured(mut all: Vec<Material>, saved: &Value) -> Vec<Material> {
+    let saved = materials(saved);
+    for material in &mut all {
+        let same = |other: &&Material| other.kind == material.kind && other.name == material.name;
+        if let Some(other) = saved.iter().find(same) {
+            material.duration = other.duration;
+            material.shown_to = other.shown_to;
+        }
+    }
+    all
 }
 
 /// The materials that segments use; the reference server never removes one that none uses.

@@ -266,6 +266,14 @@ fn api(choice: BackendChoice, server: &Result<String>) -> Finding {
                 None => finding,
             }
         }
+        // A server of another edition than was asked for.
+        (Err(error), _) if error.kind == Kind::Conflict => {
+            let note = Finding::note(WHAT, &*error.message);
+            match &error.hint {
+                Some(hint) => note.hint(hint.as_str()),
+                None => note,
+            }
+        }
         (Err(error), _) => Finding::ok(
             WHAT,
             format!(

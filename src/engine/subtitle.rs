@@ -55,6 +55,19 @@ pub(crate) fn parse_as_api(text: &str) -> Result<Vec<Cue>> {
     })
 }
 
+/// The subtitles as the API reads them, where it cannot read them as they are (WebVTT, ASS) and we can.
+pub(crate) fn for_api(text: &str) -> Option<String> {
+    if srt::parse_strictly(&lines(text)).is_ok() {
+        return None;
+    }
+    Some(srt::written(&parse(text).ok()?))
+}
+
+/// A file of any format that we read, as the API reads it.
+pub(crate) fn file_for_api(bytes: &[u8]) -> Result<String> {
+    Ok(srt::written(&parse(&decode(bytes))?))
+}
+
 /// Text that came in an argument and not from a file: the two characters `\n` stand for a line break,
 /// as clients write it that escape twice. ASS has its own meaning for them.
 pub(crate) fn inline(text: &str) -> Cow<'_, str> {

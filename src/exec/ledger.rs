@@ -5,19 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::routing::Home;
 use super::{App, Context};
-use crate::backend::evidence::{Evidence, Found};
-use crate::backend::{Backend, Failure, Reached, Remote};
+use crate::backend::{Backend, Failure, Reached, Remote, Sent};
+use crate::draft::evidence::{Contents, Found, Leaves};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{At, NewDraft, NewRecord, Record};
-use crate::manifest::{self, Route};
-use crate::tools::{self, Caller, Manner, Object, Request, Spec};
+use crate::journal::{At, NewDraft, NewRecord};
+use crate::manifest;
+use crate::tools::{Request, Spec};
 
 /// A server may be at it still although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
@@ -26,49 +24,6 @@ const SECOND_LOOK: Duration = Duration::from_millis(150);
 /// draft is made of.
 pub(super) fn is_edit(spec: &Spec) -> bool {
     spec.routed && !spec.hints.read_only && !spec.hints.idempotent
-}
-
-/// What the call, which is sent as `body`, leaves in its draft, where that can be told.
-pub(super) fn evidence(request: &dyn Request, route: &Route, body: &Object) -> Option<Evidence> {
-    request.draft()?;
-    is_edit(request.spec())
-        .then(|| Evidence::of(route.path()?, body))
-        .flatten()
-}
-
-/// How a server was sent a call that is in the journal: in our dialect, unless it says otherwise.
-#[derive(Default, Serialize, Deserialize)]
-struct Sent {
-    #[serde(default)]
-    manner: Manner,
-}
-
-/// A call in the journal with these arguments, so that it means on a server, or on the engine, what it meant when it
-/// was accepted.
-pub(super) fn again(
-    record: &Record,
-    mut arguments: Object,
-    caller: &Caller,
-    on_server: bool,
-) -> Result<Box<dyn Request>> {
-    let tool = &record.tool;
-    let spec = tools::routed(tool).ok_or_else(|| {
-        Error::not_found(format!(
-            "the journal has a call of `{tool}`, which is no tool"
-        ))
-    })?;
-    let found = record.found.as_deref();
-    let sent: Sent = found
-        .and_then(|found| serde_json::from_str(found).ok())
-        .unwrap_or_default();
-    if sent.manner == Manner::Api {
-        if on_server {
-            return spec.decode(arguments, &caller.in_manner(Manner::Api));
-        }
-        spec.take_as_meant(&mut arguments);
-    }
-    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
-        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
 }
 
 /// What is known after an answer was lost.
@@ -86,7 +41,7 @@ impl App {
         &self,
         remote: &Remote,
         request: &dyn Request,
-        route: &Route,
+        leaves: &Leaves,
         failure: &Failure,
     ) -> Result<Lookup, Failure> {
         let Some(draft) = request.draft() else {
@@ -101,11 +56,11 @@ impl App {
             let error = Error::new(failure.error.kind, what);
             Failure::lost(error.hint("look at the draft with `query_script` before you call again"))
         };
-        let Some(evidence) = evidence(request, route, &request.to_api()) else {
+        let Some(evidence) = leaves.evidence() else {
             return Err(unclear("what it does is not seen in the draft's document"));
         };
-        let before = self
-            .acknowledged(remote, draft, &evidence)
+        let before = remote
+            .with_account(&self.journal, draft, |account| account.times(evidence))
             .await
             .map_err(Failure::from)?;
         for look in 0..2 {
@@ -117,9 +72,12 @@ impl App {
                 Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
                 Err(_) => return Err(unclear("the server does not answer any more")),
             };
-            match evidence.find(&script) {
+            let Some(contents) = Contents::of(&script) else {
+                return Err(unclear("the server's document has no tracks"));
+            };
+            match contents.find(evidence) {
                 Found::Times(times) if times > before => {
-                    if times - before < remote.announced(draft, &evidence) {
+                    if times - before < remote.announced(draft, evidence) {
                         return Err(unclear(
                             "other calls put the same in the same place meanwhile",
                         ));
@@ -171,37 +129,6 @@ impl App {
         }
     }
 
-    /// How often calls that were acknowledged leave the same.
-    async fn acknowledged(
-        &self,
-        remote: &Remote,
-        draft: &DraftId,
-        evidence: &Evidence,
-    ) -> Result<usize> {
-        let key = (remote.base.clone(), draft.clone());
-        let mut tally = self.tallies.take(&key);
-        // An engine that keeps this journal writes its own calls down.
-        let origin = self.journal.find(draft).await?.map(|row| row.origin);
-        let origin = origin.as_deref().unwrap_or(&remote.base);
-        for record in self.journal.records(origin, draft, tally.next).await? {
-            tally.next = record.sequence + 1;
-            if let Some(evidence) = self.evidence_of(&record) {
-                *tally.left.entry(evidence).or_default() += 1;
-            }
-        }
-        let times = tally.left.get(evidence).copied().unwrap_or_default();
-        self.tallies.put(key, tally);
-        Ok(times)
-    }
-
-    /// What a call in the journal left in its draft.
-    pub(crate) fn evidence_of(&self, record: &Record) -> Option<Evidence> {
-        let route = self.manifest.route(&record.tool).ok()?;
-        let arguments: Object = record.arguments.as_object()?.clone();
-        let request = again(record, arguments, &Caller::user(), true).ok()?;
-        Evidence::of(route.path()?, &request.to_api())
-    }
-
     /// Writes an acknowledged call to a server into the journal, before the client hears of it.
     pub(super) async fn enter(
         &self,
@@ -222,9 +149,7 @@ impl App {
             return Ok(());
         }
         let call = request.call();
-        let sent = Sent {
-            manner: call.caller.manner,
-        };
+        let sent = Sent::by(&call.caller);
         let sent = (!call.caller.manner.is_strict()).then_some(&sent);
         let record = NewRecord::of(call, sent, reply, 0)?;
         if let Some(draft) = request.draft() {
@@ -297,6 +222,49 @@ impl App {
     }
 }
 
+/// What is said of a call that a server carried out and the journal did not take. The journal's own words are of a
+/// call that was not carried out.
+pub(super) fn not_recorded(
+    remote: &Remote,
+    request: &dyn Request,
+    reply: &mut Value,
+    error: Error,
+) -> Result<()> {
+    let (base, cause) = (&remote.base, &error.message);
+    if !is_edit(request.spec()) {
+        note(
+            reply,
+            &format!("this was done, but it could not be recorded here: {cause}"),
+        );
+        return Ok(());
+    }
+    let name = request.spec().name;
+    let (what, hint) = match request.draft() {
+        Some(draft) => (
+            format!(
+                "`{name}` was carried out on draft {draft} at {base}, but it could not be recorded here: {cause}"
+            ),
+            "do not send it again: the server has it. `recover_draft` would leave it out. Make the data folder \
+             writable (`capcut-mcp doctor` says what is wrong with it) before you go on",
+        ),
+        None => {
+            let made = reply["draft_id"].as_str().unwrap_or_default();
+            (
+                format!(
+                    "`{name}` made draft {made} at {base}, but it could not be recorded here: {cause}"
+                ),
+                "do not send it again: the server has that draft. Make the data folder writable (`capcut-mcp doctor` \
+                 says what is wrong with it), then go on with that `draft_id`; `recover_draft` cannot make it again",
+            )
+        }
+    };
+    Err(Error {
+        message: what,
+        hint: Some(hint.to_owned()),
+        ..error
+    })
+}
+
 /// Lists are kept by server and path.
 pub(super) fn list_key(remote: &Remote, path: &str) -> String {
     format!("{}{path}", remote.base)
@@ -320,38 +288,6 @@ pub(super) fn note(reply: &mut Value, text: &str) {
     }
 }
 
-/// What the calls in the journal left in a server's draft, as far as they were read.
-#[derive(Clone, Default)]
-struct Tally {
-    next: u64,
-    left: HashMap<Evidence, usize>,
-}
-
-/// A tally for each draft whose answers were lost lately.
-pub(super) struct Tallies(Cache<(String, DraftId), Tally>);
-
-impl Default for Tallies {
-    fn default() -> Self {
-        Self(Cache::new(Self::REMEMBERED))
-    }
-}
-
-impl Tallies {
-    const REMEMBERED: usize = 64;
-
-    /// Another call that comes meanwhile reads the journal from its start.
-    fn take(&self, key: &(String, DraftId)) -> Tally {
-        self.0
-            .remove(key)
-            .map(|(_, tally)| tally)
-            .unwrap_or_default()
-    }
-
-    fn put(&self, key: (String, DraftId), tally: Tally) {
-        self.0.insert(key, tally);
-    }
-}
-
 /// The lists that servers gave, by address.
 #[derive(Default)]
 pub(super) struct Lists(Mutex<HashMap<String, (Instant, Arc<Value>)>>);
@@ -368,5 +304,55 @@ impl Lists {
     fn put(&self, key: String, output: Arc<Value>) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.insert(key, (Instant::now(), output));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::testing::app;
+    use crate::local;
+    use crate::settings::BackendChoice;
+    use crate::tools::Caller;
+
+    #[tokio::test]
+    async fn a_call_that_was_carried_out_and_not_recorded_is_not_to_be_sent_again() {
+        let app = app(Some("http://127.0.0.1:9"), BackendChoice::Remote, |_| {});
+        let remote = app.servers.at("http://127.0.0.1:9");
+        let told = |tool: &str, arguments: Value, mut reply: Value| {
+            let arguments = arguments.as_object().unwrap().clone();
+            let request = local::find(tool)
+                .unwrap()
+                .decode(arguments, &Caller::user());
+            let error =
+                Error::new(Kind::Unavailable, "the disk is read-only").hint("send it again");
+            let ended = not_recorded(&remote, request.unwrap().as_ref(), &mut reply, error);
+            (ended.map_err(|error| error.to_string()), reply)
+        };
+        let text = json!({ "draft_id": "d", "text": "a", "start": 0, "end": 1 });
+        let said = told("add_text", text, json!({ "draft_id": "d" }))
+            .0
+            .unwrap_err();
+        assert!(
+            said.contains("was carried out on draft d at http://127.0.0.1:9"),
+            "{said}"
+        );
+        assert!(
+            said.contains("read-only") && said.contains("do not send it again"),
+            "{said}"
+        );
+        let said = told("create_draft", json!({}), json!({ "draft_id": "new" }))
+            .0
+            .unwrap_err();
+        assert!(said.contains("made draft new"), "{said}");
+        let (ended, reply) = told(
+            "save_draft",
+            json!({ "draft_id": "d" }),
+            json!({ "folder": "/f" }),
+        );
+        assert!(
+            ended.is_ok() && reply["notes"].to_string().contains("read-only"),
+            "{reply}"
+        );
     }
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::breaker::{Breaker, Position};
-use super::ledger::{Lookup, again, is_edit, note};
+use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
-use crate::backend::evidence::{Evidence, Found};
-use crate::backend::{Backend, Failure, Reached, Remote};
+use crate::backend::{self, Backend, Failure, Reached, Remote, again};
+use crate::draft::evidence::{Contents, Evidence, Found, Leaves};
 use crate::draft::ids::DraftId;
 use crate::engine::{standing, takes_back};
 use crate::error::{Error, Kind, Result};
@@ -155,8 +155,8 @@ impl App {
             Seen::Back => {
                 let surely_not = paused || failure.reached == Reached::Never;
                 if !surely_not && is_edit(request.spec()) {
-                    let route = self.manifest.route(request.spec().name)?;
-                    match Box::pin(self.look_up(remote, request, route, &failure)).await? {
+                    let leaves = request.leaves();
+                    match Box::pin(self.look_up(remote, request, &leaves, &failure)).await? {
                         Lookup::Applied(reply) => return Ok(Next::Done(reply)),
                         Lookup::NotApplied => {}
                         Lookup::NoDraft => return Err(failure),
@@ -249,10 +249,11 @@ impl App {
                     self.with_breaker(remote, Breaker::came_back);
                     return Ok(());
                 }
-                Err(error) if error.kind != Kind::Unsent || Instant::now() + pause >= until => {
-                    return Err(error);
+                // A server that is going down, or coming up, may take a connection and close it.
+                Err(error) if may_pass(error.kind) && Instant::now() + pause < until => {
+                    tokio::time::sleep(pause).await;
                 }
-                Err(_) => tokio::time::sleep(pause).await,
+                Err(error) => return Err(error),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -422,7 +423,7 @@ impl App {
             let remote = self.servers.at(&row.origin);
             remote.script(&row.id, self.look_until()).await.ok()?
         };
-        let old = segments(&script);
+        let old = Contents::of(&script)?.counts();
         (old != *new).then(|| format!("the old draft has other segments on its tracks: {old:?}"))
     }
 }
@@ -553,19 +554,19 @@ impl Replay<'_> {
         made: &DraftId,
         records: &[Record],
     ) -> Result<(BTreeMap<String, usize>, Vec<String>)> {
-        let script = self.script(made).await?;
+        let contents = Contents::of(&self.script(made).await?).unwrap_or_default();
         let mut wanted: HashMap<Evidence, usize> = HashMap::new();
         let mut unseen = 0;
         for (number, record) in records.iter().enumerate() {
-            match self.app.evidence_of(record) {
-                Some(evidence) => *wanted.entry(evidence).or_default() += 1,
+            match backend::leaves(record) {
+                Some(Leaves::Segments(placed)) => *wanted.entry(placed.evidence).or_default() += 1,
                 // The first call may only have made the draft.
-                None => unseen += usize::from(number > 0),
+                _ => unseen += usize::from(number > 0),
             }
         }
         let missing = wanted
             .iter()
-            .filter(|(evidence, times)| evidence.find(&script) != Found::Times(**times))
+            .filter(|(evidence, times)| contents.find(evidence) != Found::Times(**times))
             .count();
         if missing > 0 {
             return Err(Error::new(
@@ -582,7 +583,7 @@ impl Replay<'_> {
                 "{unseen} calls were carried out again, but cannot be seen in the document: keyframes, subtitles from files"
             ));
         }
-        Ok((segments(&script), notes))
+        Ok((contents.counts(), notes))
     }
 
     /// Nothing half-made stays, where it can be helped.
@@ -667,15 +668,4 @@ impl Lease {
             tracing::debug!("{}: the lease was not given up: {error}", self.key);
         }
     }
-}
-
-/// How many segments each track has.
-fn segments(script: &Value) -> BTreeMap<String, usize> {
-    let tracks = script["tracks"].as_array().into_iter().flatten();
-    tracks
-        .filter_map(|track| {
-            let count = track["segments"].as_array().map_or(0, Vec::len);
-            (count > 0).then(|| (track["name"].as_str().unwrap_or_default().to_owned(), count))
-        })
-        .collect()
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, NewDraft, NewRecord};
 use crate::settings::BackendChoice;
 use crate::tools::{Request, Turn};
+use crate::units::Edition;
 
 /// Drafts whose keepers are remembered.
 const REMEMBERED: usize = 4096;
@@ -216,6 +217,20 @@ impl App {
         self.servers
             .choose(wanted, &self.engine, &self.journal, &admits)
             .await
+    }
+
+    /// The edition whose names are of use: the one that was asked for, else that of the server that new drafts go to.
+    pub(crate) async fn edition(&self) -> Edition {
+        let own = self.settings.edition;
+        if self.settings.asked_edition.is_some() || self.settings.backend == BackendChoice::Embedded
+        {
+            return own;
+        }
+        let Ok(remote) = self.servers.first(&self.journal).await else {
+            return own;
+        };
+        let server = remote.server(&self.journal).await;
+        server.map_or(own, |server| server.edition)
     }
 
     /// A draft that the journal lacks: the API's if it knows it.

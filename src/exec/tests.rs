@@ -235,8 +235,11 @@ async fn what_cannot_be_told_is_said_and_not_repeated() {
         manifest.lanes.draft.timeout_s = 0.3;
     });
     let draft = create(&app).await;
-    let keyframe =
-        json!({ "draft_id": draft, "property_type": "alpha", "time": 0, "value": "1.0" });
+    let sticker = json!({ "draft_id": draft, "sticker_id": "1", "track_name": "over" });
+    app.test("add_sticker", sticker).await.unwrap();
+    let keyframe = json!({
+        "draft_id": draft, "track_name": "over", "property_type": "alpha", "time": 0, "value": "1.0",
+    });
     let error = app.test("add_video_keyframe", keyframe).await.unwrap_err();
     assert!(
         error
@@ -1003,7 +1006,7 @@ async fn a_server_fetches_nothing_for_a_client_that_may_not() {
         ("add_subtitle", "srt", "http://10.0.0.1/a.srt"),
     ] {
         let client = Caller::client(Manner::Api, From::Network, &Arc::default());
-        let mut arguments = Object::new();
+        let mut arguments = crate::tools::Object::new();
         arguments.insert("draft_id".into(), json!(draft));
         arguments.insert(argument.into(), json!(source));
         let request = local::find(tool).unwrap().decode(arguments, &client);

@@ -82,7 +82,10 @@ impl LocalTool for GetAnimationTypes {
     }
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Page> {
-        let edition = edition(self.edition.as_deref(), app.settings.edition)?;
+        let edition = match self.edition.as_deref() {
+            None => app.edition().await,
+            named => edition(named, app.settings.edition)?,
+        };
         let kind = kind(&self.animation_type)?;
         let entries: Vec<_> = catalog::list(edition, kind).collect();
         let start = (self.offset as usize).min(entries.len());

@@ -96,7 +96,7 @@ impl LocalTool for HealthCheck {
             backend,
             reason,
             version: env!("CARGO_PKG_VERSION"),
-            edition: app.settings.edition.name(),
+            edition: app.edition().await.name(),
             data_dir: app
                 .settings
                 .data_dir()
@@ -148,7 +148,9 @@ pub(crate) async fn servers(app: &Arc<App>) -> Vec<ServerHealth> {
                     .iter()
                     .map(|&text| text.into())
                     .collect();
-                if server.edition != app.settings.edition {
+                if let Err(error) = remote.of_asked_edition(&server) {
+                    health.caveats.push(error.message);
+                } else if server.edition != app.settings.edition {
                     health.caveats.push(format!(
                         "it makes drafts for {}, the engine here for {}",
                         server.edition.app(),

@@ -112,7 +112,10 @@ impl LocalTool for SearchCatalog {
     }
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Found> {
-        let edition = edition(self.edition.as_deref(), app.settings.edition)?;
+        let edition = match self.edition.as_deref() {
+            None => app.edition().await,
+            named => edition(named, app.settings.edition)?,
+        };
         let kind = self
             .kind
             .as_deref()

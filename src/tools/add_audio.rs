@@ -9,6 +9,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{AudioEffect, Fade, MediaKind};
 use crate::draft::segment::{Content, Sound};
@@ -19,7 +20,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
 /// Places music, speech or a sound on an audio track.
@@ -214,6 +215,31 @@ impl Tool for AddAudio {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        let kinds = &[
+            catalog::Kind::VoiceFilter,
+            catalog::Kind::VoiceCharacter,
+            catalog::Kind::AudioScene,
+            catalog::Kind::Tone,
+            catalog::Kind::SpeechToSong,
+        ];
+        let effect = CatalogName::new("effect_type", kinds, self.effect_type.as_deref());
+        effect.into_iter().collect()
+    }
+
+    fn leaves(&self, strict: bool) -> Leaves {
+        let start = Micros::from_seconds(self.target_start);
+        let length = self
+            .end(strict)
+            .map(|end| (end - self.start) / self.speed.unwrap_or(1.0));
+        Leaves::segment(
+            self.track_name.as_deref(),
+            start,
+            length.map(|length| start + Micros::from_seconds(length)),
+            Some(&self.audio_url),
+        )
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.effect(canvas.edition));
@@ -306,17 +332,6 @@ impl Tool for AddAudio {
         if let Some(end) = self.end(true) {
             arguments.insert("end".to_owned(), end.into());
         }
-        args::api_name(
-            &mut arguments,
-            "effect_type",
-            &[
-                catalog::Kind::VoiceFilter,
-                catalog::Kind::VoiceCharacter,
-                catalog::Kind::AudioScene,
-                catalog::Kind::Tone,
-                catalog::Kind::SpeechToSong,
-            ],
-        );
         arguments
     }
 

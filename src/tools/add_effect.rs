@@ -9,6 +9,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::VideoEffect;
 use crate::draft::segment::Content;
@@ -19,8 +20,8 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{Canvas, Engine, Target};
 use crate::error::{Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
-use crate::units::Edition;
+use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::{Edition, Micros};
 
 /// Lays a video effect over everything from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +142,24 @@ impl Tool for AddEffect {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        let kinds: &[catalog::Kind] = match self.effect_category.as_str() {
+            "character" => &[catalog::Kind::CharacterEffect],
+            _ => &[catalog::Kind::SceneEffect],
+        };
+        let effect = CatalogName::new("effect_type", kinds, Some(&self.effect_type));
+        effect.into_iter().collect()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::segment(
+            self.track_name.as_deref(),
+            Micros::from_seconds(self.start),
+            Some(Micros::from_seconds(self.end)),
+            None,
+        )
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.effect(canvas.edition));
@@ -171,11 +190,6 @@ impl Tool for AddEffect {
         let mut params = self.params.clone().unwrap_or_default();
         params.reverse();
         arguments.insert("params".to_owned(), params.into());
-        let kind = match self.effect_category.as_str() {
-            "character" => catalog::Kind::CharacterEffect,
-            _ => catalog::Kind::SceneEffect,
-        };
-        args::api_name(&mut arguments, "effect_type", &[kind]);
         arguments
     }
 

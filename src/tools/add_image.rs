@@ -9,6 +9,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
 use crate::draft::segment::{self, Clip, Picture};
@@ -19,7 +20,7 @@ use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
 
 /// Shows a picture from `start` to `end` on a video track.
@@ -335,6 +336,44 @@ impl Tool for AddImage {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        let intro = self.intro_animation.as_deref();
+        // The older name counts only without the newer one.
+        let older = self.animation.as_deref().filter(|_| intro.is_none());
+        let (outro, combo) = (
+            self.outro_animation.as_deref(),
+            self.combo_animation.as_deref(),
+        );
+        [
+            CatalogName::new(
+                "transition",
+                &[catalog::Kind::Transition],
+                self.transition.as_deref(),
+            ),
+            CatalogName::new(
+                "mask_type",
+                &[catalog::Kind::Mask],
+                self.mask_type.as_deref(),
+            ),
+            CatalogName::new("intro_animation", &[catalog::Kind::VideoIntro], intro),
+            CatalogName::new("animation", &[catalog::Kind::VideoIntro], older),
+            CatalogName::new("outro_animation", &[catalog::Kind::VideoOutro], outro),
+            CatalogName::new("combo_animation", &[catalog::Kind::VideoCombo], combo),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::segment(
+            self.track_name.as_deref(),
+            Micros::from_seconds(self.start),
+            Some(Micros::from_seconds(self.end)),
+            Some(&self.image_url),
+        )
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         let target = faults
@@ -454,16 +493,6 @@ impl Tool for AddImage {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        for (argument, kind) in [
-            ("transition", catalog::Kind::Transition),
-            ("mask_type", catalog::Kind::Mask),
-            ("intro_animation", catalog::Kind::VideoIntro),
-            ("animation", catalog::Kind::VideoIntro),
-            ("outro_animation", catalog::Kind::VideoOutro),
-            ("combo_animation", catalog::Kind::VideoCombo),
-        ] {
-            args::api_name(&mut arguments, argument, &[kind]);
-        }
         args::api_position(
             &mut arguments,
             self.position,

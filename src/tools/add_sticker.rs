@@ -8,6 +8,7 @@ use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::StickerMaterial;
 use crate::draft::segment::{self, Clip, Sticker};
@@ -19,6 +20,7 @@ use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::units::Micros;
 
 /// Shows a sticker from `start` to `end`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +155,15 @@ impl Tool for AddSticker {
             track: self.track_name.clone().unwrap_or_default(),
             dependent: false,
         }
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::segment(
+            self.track_name.as_deref(),
+            Micros::from_seconds(self.start),
+            Some(Micros::from_seconds(self.end)),
+            None,
+        )
     }
 
     fn faults_on(&self, _canvas: Canvas) -> Faults {

@@ -11,6 +11,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
 use crate::draft::text::{Background, Stroke, Style, Text};
@@ -22,7 +23,7 @@ use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
 use crate::tools::add_text::background_style;
-use crate::tools::{Call, Caller, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, Caller, CatalogName, Group, Hints, Object, TextFile, Texts, Tool, Turn};
 use crate::units::{Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
@@ -305,6 +306,25 @@ impl Tool for AddSubtitle {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        let font = CatalogName::new("font", &[catalog::Kind::Font], self.font.as_deref());
+        font.into_iter().collect()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        // An address or a path: what it holds is not known here.
+        let inline = self.srt.contains("-->") || self.srt.contains("[Events]");
+        let text = subtitle::inline(&self.srt);
+        let cues = subtitle::parse_as_api(&text).or_else(|_| subtitle::parse(&text));
+        let Some(cues) = cues.ok().filter(|_| inline) else {
+            return Leaves::Unseen;
+        };
+        let offset = Micros::from_seconds_truncated(self.time_offset);
+        let starts = cues.iter().map(|cue| cue.range.start + offset).collect();
+        let ends = cues.iter().map(|cue| Some(cue.range.end() + offset));
+        Leaves::segments(self.track_name.as_deref(), starts, ends.collect(), None)
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.look(canvas, Clip::default()));
@@ -393,7 +413,17 @@ impl Tool for AddSubtitle {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        args::api_name(&mut arguments, "font", &[catalog::Kind::Font]);
+        // CapCutAPI 1.1.0 fails without a font.
+        if let Some(font) = &self.font {
+            arguments
+                .entry("font")
+                .or_insert_with(|| font.as_str().into());
+        }
+        if self.elsewhere().is_none()
+            && let Some(srt) = subtitle::for_api(&subtitle::inline(&self.srt))
+        {
+            arguments.insert("srt".to_owned(), srt.into());
+        }
         args::api_position(
             &mut arguments,
             self.position,
@@ -401,6 +431,20 @@ impl Tool for AddSubtitle {
             Content::Text,
         );
         arguments
+    }
+
+    fn text_file(&self) -> Option<TextFile<'_>> {
+        let source = self.elsewhere()?;
+        let path = source.split(['?', '#']).next().unwrap_or_default();
+        let (_, ending) = path.rsplit_once('.')?;
+        let other = ["vtt", "ass", "ssa"];
+        let is_other = other.iter().any(|other| ending.eq_ignore_ascii_case(other));
+        is_other.then_some(TextFile {
+            argument: "srt",
+            source,
+            max_bytes: MAX_BYTES,
+            convert: subtitle::file_for_api,
+        })
     }
 
     fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {

@@ -9,6 +9,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Phase, TextEffect};
 use crate::draft::segment::{self, Clip};
@@ -20,7 +21,7 @@ use crate::engine::parts;
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
 /// Shows a text from `start` to `end`.
@@ -640,6 +641,40 @@ impl Tool for AddText {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        let styles = self.text_styles.iter().enumerate();
+        let fonts = styles.filter_map(|(index, style)| {
+            let argument = format!("text_styles[{index}].font");
+            CatalogName::new(argument, &[catalog::Kind::Font], style.font.as_deref())
+        });
+        [
+            CatalogName::new("font", &[catalog::Kind::Font], self.font.as_deref()),
+            CatalogName::new(
+                "intro_animation",
+                &[catalog::Kind::TextIntro],
+                self.intro_animation.as_deref(),
+            ),
+            CatalogName::new(
+                "outro_animation",
+                &[catalog::Kind::TextOutro],
+                self.outro_animation.as_deref(),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(fonts)
+        .collect()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::segment(
+            self.track_name.as_deref(),
+            Micros::from_seconds(self.start),
+            Some(Micros::from_seconds(self.end)),
+            None,
+        )
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         let target = faults
@@ -712,13 +747,6 @@ impl Tool for AddText {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        for (argument, kind) in [
-            ("font", catalog::Kind::Font),
-            ("intro_animation", catalog::Kind::TextIntro),
-            ("outro_animation", catalog::Kind::TextOutro),
-        ] {
-            args::api_name(&mut arguments, argument, &[kind]);
-        }
         args::api_position(
             &mut arguments,
             self.position,

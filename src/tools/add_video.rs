@@ -9,6 +9,7 @@ use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Mask, MediaKind, Transition};
 use crate::draft::segment::{self, Clip, Picture};
@@ -19,7 +20,7 @@ use crate::engine::parts::{self, MaskWish};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
 /// Places a video, whole or in part, on a video track.
@@ -278,6 +279,35 @@ impl Tool for AddVideo {
         }
     }
 
+    fn names(&self) -> Vec<CatalogName<'_>> {
+        [
+            CatalogName::new(
+                "transition",
+                &[catalog::Kind::Transition],
+                self.transition.as_deref(),
+            ),
+            CatalogName::new(
+                "mask_type",
+                &[catalog::Kind::Mask],
+                self.mask_type.as_deref(),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn leaves(&self, strict: bool) -> Leaves {
+        let start = Micros::from_seconds(self.target_start);
+        let length = self.end(strict).map(|end| (end - self.start) / self.speed);
+        Leaves::segment(
+            self.track_name.as_deref(),
+            start,
+            length.map(|length| start + Micros::from_seconds(length)),
+            Some(&self.video_url),
+        )
+    }
+
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.transition(canvas.edition));
@@ -379,8 +409,6 @@ impl Tool for AddVideo {
         if let Some(end) = self.end(true) {
             arguments.insert("end".to_owned(), end.into());
         }
-        args::api_name(&mut arguments, "transition", &[catalog::Kind::Transition]);
-        args::api_name(&mut arguments, "mask_type", &[catalog::Kind::Mask]);
         args::api_position(
             &mut arguments,
             self.position,

@@ -8,6 +8,7 @@ use crate::args;
 use crate::args::lenient::{Checked, always};
 use crate::args::mend::Comfort;
 use crate::args::reply::Placed;
+use crate::draft::evidence::{Keyframes, Leaves};
 use crate::draft::ids::DraftId;
 use crate::draft::keyframe::Property;
 use crate::engine::edit::{Edit, Point, Points};
@@ -218,6 +219,16 @@ impl Tool for AddVideoKeyframe {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn leaves(&self, strict: bool) -> Leaves {
+        match (self.points(strict), &self.track_name) {
+            (Ok(points), Some(track)) => Leaves::Keyframes(Keyframes {
+                track: track.clone(),
+                times: points.iter().map(|point| point.time).collect(),
+            }),
+            _ => Leaves::Unseen,
+        }
     }
 
     fn faults_on(&self, _canvas: Canvas) -> Faults {

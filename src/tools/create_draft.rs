@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::mend::Comfort;
 use crate::args::{self, default};
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
 use crate::error::Result;
@@ -80,6 +81,10 @@ impl Tool for CreateDraft {
         unknown: "",
     };
     type Reply = Created;
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::Nothing
+    }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Created> {
         let own = engine::is_strict(call);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -56,6 +57,10 @@ impl Tool for GenerateDraftUrl {
 
     fn draft(&self) -> Option<&DraftId> {
         self.draft_id.as_ref()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::Nothing
     }
 
     async fn run(&self, engine: &Engine, _call: &Call) -> Result<Link> {

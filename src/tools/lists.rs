@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::catalog::{self, Entry, Kind};
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -78,6 +79,29 @@ fn audio_effect(kind: Kind, entry: &Entry) -> Value {
     json!({ "name": entry.key, "type": label, "params": params })
 }
 
+/// The tool that lists the names of a kind, if one does.
+pub(crate) fn of_kind(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::VideoIntro => GetIntroAnimationTypes::NAME,
+        Kind::VideoOutro => GetOutroAnimationTypes::NAME,
+        Kind::VideoCombo => GetComboAnimationTypes::NAME,
+        Kind::Transition => GetTransitionTypes::NAME,
+        Kind::Mask => GetMaskTypes::NAME,
+        Kind::VoiceFilter
+        | Kind::VoiceCharacter
+        | Kind::AudioScene
+        | Kind::Tone
+        | Kind::SpeechToSong => GetAudioEffectTypes::NAME,
+        Kind::Font => GetFontTypes::NAME,
+        Kind::TextIntro => GetTextIntroTypes::NAME,
+        Kind::TextOutro => GetTextOutroTypes::NAME,
+        Kind::TextLoop => GetTextLoopAnimTypes::NAME,
+        Kind::SceneEffect => GetVideoSceneEffectTypes::NAME,
+        Kind::CharacterEffect => GetVideoCharacterEffectTypes::NAME,
+        Kind::Filter => return None,
+    })
+}
+
 fn hundred() -> u64 {
     100
 }
@@ -103,6 +127,10 @@ macro_rules! lists {
             const HINTS: Hints = Hints::READ;
             const COMFORT: &'static [Comfort] = &[Comfort::Alias("count", "limit")];
             type Reply = Names;
+
+            fn leaves(&self, _strict: bool) -> Leaves {
+                Leaves::Nothing
+            }
 
             async fn run(&self, engine: &Engine, call: &Call) -> Result<Names> {
                 let all: fn(Edition) -> Vec<Value> = $all;

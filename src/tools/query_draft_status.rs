@@ -1,11 +1,12 @@
 //! `query_draft_status`: what became of the last save.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::args;
 use crate::args::mend::Comfort;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -27,13 +28,24 @@ pub(crate) struct Status {
     /// `processing`, `completed` or `failed`.
     pub status: String,
     /// The step, or what went wrong.
+    #[serde(default)]
     pub message: String,
     /// From 0 to 100.
+    #[serde(default, deserialize_with = "percent")]
+    #[schemars(with = "u64")]
     pub progress: u64,
     /// Media files that are done.
+    #[serde(default)]
     pub completed_files: u64,
     /// All media files.
+    #[serde(default)]
     pub total_files: u64,
+}
+
+/// Some servers give parts of a percent, or nothing while a save is queued.
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let percent = Option::<f64>::deserialize(deserializer)?;
+    Ok(percent.unwrap_or_default().clamp(0.0, 100.0) as u64)
 }
 
 impl Tool for QueryDraftStatus {
@@ -53,6 +65,10 @@ impl Tool for QueryDraftStatus {
 
     fn draft(&self) -> Option<&DraftId> {
         self.task_id.as_ref()
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::Nothing
     }
 
     async fn run(&self, engine: &Engine, _call: &Call) -> Result<Status> {

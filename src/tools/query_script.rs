@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::args::mend::Comfort;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
@@ -61,6 +62,10 @@ impl Tool for QueryScript {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::Nothing
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Script> {

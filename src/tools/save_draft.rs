@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::args;
 use crate::args::mend::Comfort;
 use crate::caller::Caller;
+use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::package::WhileRunning;
 use crate::engine::profile::{AppOs, Profile};
@@ -235,6 +236,10 @@ impl Tool for SaveDraft {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn leaves(&self, _strict: bool) -> Leaves {
+        Leaves::Nothing
     }
 
     fn faults_on(&self, canvas: Canvas) -> Faults {

@@ -35,6 +35,14 @@ fn recorded(asked: &Asked) -> Answer {
     }
 }
 
+/// What [`text`] leaves in a draft.
+fn script_with_text() -> Value {
+    json!({
+        "tracks": [{ "name": "text_main", "segments": [{ "material_id": "t", "target_timerange": { "start": 0, "duration": 1_000_000 } }] }],
+        "materials": { "texts": [{ "id": "t" }] },
+    })
+}
+
 fn home(server: &Server) -> Home {
     let mut home = Home::new();
     home.api(&server.url);
@@ -47,7 +55,10 @@ fn text() -> Value {
 
 #[test]
 fn a_draft_is_made_and_saved_on_the_server() {
-    let server = reference(|_| None);
+    let server = reference(|asked| {
+        (asked.path == "/query_script")
+            .then(|| Answer::success(&json!(script_with_text().to_string())))
+    });
     let home = home(&server);
     let reply = home.call("create_draft", &json!({})).unwrap();
     assert_eq!(

@@ -155,14 +155,22 @@ impl After {
                 return Err(error.into());
             }
         };
-        let mut notes = saved.notes;
+        let beside = &mut opened.beside;
+        // What was found out about the server's own save.
+        let mut notes: Vec<String> = match beside.remove("notes") {
+            Some(Value::Array(notes)) => notes
+                .iter()
+                .filter_map(|note| note.as_str().map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        };
+        notes.extend(saved.notes);
         if let Err(error) = fs::remove_dir_all(&aside) {
             notes.push(format!(
                 "{}, which the server wrote, could not be removed: {error}",
                 aside.display()
             ));
         }
-        let beside = &mut opened.beside;
         beside.insert("folder".to_owned(), json!(saved.folder));
         if let Some(zip) = saved.zip {
             beside.insert("zip".to_owned(), json!(zip));

@@ -1,5 +1,7 @@
 //! SRT and WebVTT: blocks of an index or a name, a line of times, and text.
 
+use std::fmt::Write as _;
+
 use super::{Cue, Line, digit, excerpt, expected_times, range, time, whole};
 use crate::error::{Error, Result};
 use crate::units::Micros;
@@ -259,4 +261,30 @@ fn strict_times(text: &str) -> Option<(Micros, Micros)> {
     };
     let (from, to) = text.split_once(" --> ")?;
     Some((strict(from)?, strict(to)?))
+}
+/// Cues as the API's strict parser reads them back.
+pub(super) fn written(cues: &[Cue]) -> String {
+    let mut text = String::new();
+    for (index, cue) in cues.iter().enumerate() {
+        // A blank line would end the cue.
+        let lines: Vec<&str> = cue
+            .text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let (start, end) = (clock(cue.range.start), clock(cue.range.end()));
+        let _ = write!(
+            text,
+            "{}\n{start} --> {end}\n{}\n\n",
+            index + 1,
+            lines.join("\n")
+        );
+    }
+    text
+}
+
+fn clock(time: Micros) -> String {
+    let ms = time.0.max(0) / 1000;
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{hours:02}:{minutes:02}:{seconds:02},{:03}", ms % 1000)
 }

@@ -1,0 +1,229 @@
+//! What the journal says a server's draft has, and whether a document of the draft has it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::remote::Remote;
+use super::sent::again;
+use super::{Failure, Reached};
+use crate::caller::Caller;
+use crate::draft::evidence::{Contents, Evidence, Found, Keyframes, Leaves, Placement};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+use crate::journal::{Journal, Record};
+use crate::units::Micros;
+
+/// How many missing calls one error names.
+const NAMED: usize = 10;
+/// Drafts whose accounts are kept in memory.
+const REMEMBERED: usize = 64;
+
+/// What a draft's acknowledged calls left in it, as far as the journal was read.
+#[derive(Default)]
+pub(crate) struct Account {
+    /// The first record that was not read yet.
+    next: u64,
+    /// In the order of the calls.
+    placements: Vec<Placement>,
+    times: HashMap<Evidence, usize>,
+    keyframes: Vec<Keyframes>,
+    /// Calls whose traces in a document are not known.
+    unseen: usize,
+    /// The draft was there before the journal heard of it.
+    is_adopted: bool,
+}
+
+/// What a call in the journal leaves in its draft.
+pub(crate) fn leaves(record: &Record) -> Option<Leaves> {
+    let arguments = record.arguments.as_object()?.clone();
+    let request = again(record, arguments, &Caller::user(), true);
+    Some(request.ok()?.leaves())
+}
+
+impl Account {
+    pub(crate) fn enter(&mut self, record: &Record) {
+        self.next = record.sequence + 1;
+        // No call of a user.
+        if record.internal {
+            return;
+        }
+        match leaves(record) {
+            Some(Leaves::Segments(placement)) => {
+                let times = self.times.entry(placement.evidence.clone()).or_default();
+                *times += 1;
+                self.placements.push(placement);
+            }
+            Some(Leaves::Keyframes(keyframes)) => self.keyframes.push(keyframes),
+            Some(Leaves::Unseen) => self.unseen += 1,
+            Some(Leaves::Nothing) => {}
+            None => self.is_adopted = true,
+        }
+    }
+
+    /// How often acknowledged calls leave this.
+    pub(crate) fn times(&self, evidence: &Evidence) -> usize {
+        self.times.get(evidence).copied().unwrap_or_default()
+    }
+
+    pub(super) fn has_media(&self) -> bool {
+        let mut placements = self.placements.iter();
+        self.next == 0 || placements.any(|placed| placed.evidence.source.is_some())
+    }
+
+    /// Calls whose length is that of a file, which servers learn late: only then do overlaps show.
+    pub(super) fn has_open_ends(&self) -> bool {
+        self.placements
+            .iter()
+            .any(|placed| placed.ends.contains(&None))
+    }
+
+    /// What of it cannot be compared with a document, for a note.
+    pub(crate) fn not_compared(&self) -> Option<String> {
+        (self.unseen > 0).then(|| {
+            format!(
+                "{} calls leave nothing that the document shows by itself (such as subtitles from a file): not checked",
+                self.unseen
+            )
+        })
+    }
+
+    /// The acknowledged calls that a document lacks.
+    fn missing<'a>(&'a self, contents: &'a Contents) -> impl Iterator<Item = &'a Evidence> {
+        self.times
+            .iter()
+            .filter(move |(evidence, times)| match contents.find(evidence) {
+                Found::Times(found) => found < **times,
+                Found::Part => true,
+            })
+            .map(|(evidence, _)| evidence)
+    }
+
+    /// The acknowledged keyframes that a document lacks.
+    pub(super) fn missing_keyframes(&self, contents: &Contents) -> Vec<String> {
+        let lacks = |wanted: &Keyframes| {
+            let track = wanted.track.clone();
+            let times: Vec<Micros> = contents.lacks(wanted).collect();
+            times.into_iter().map(move |time| {
+                format!("the keyframe at {time} on track {track:?} is not in the saved draft")
+            })
+        };
+        self.keyframes.iter().flat_map(lacks).collect()
+    }
+
+    /// Whether a time on a track is inside a segment; `None` where that is not known.
+    pub(crate) fn has_segment_at(&self, track: &str, time: Micros) -> Option<bool> {
+        let mut unknown = self.unseen > 0 || self.is_adopted || self.next == 0;
+        for placed in self.placements.iter().filter(|p| p.evidence.track == track) {
+            for (&start, end) in placed.evidence.starts.iter().zip(&placed.ends) {
+                match end {
+                    Some(end) if start <= time && time <= *end => return Some(true),
+                    None if start <= time => unknown = true,
+                    _ => {}
+                }
+            }
+        }
+        (!unknown).then_some(false)
+    }
+
+    /// The stretches of a track that are known, in seconds.
+    pub(crate) fn stretches(&self, track: &str) -> String {
+        let placed = self.placements.iter().filter(|p| p.evidence.track == track);
+        let mut stretches: Vec<(Micros, Micros)> = placed
+            .flat_map(|placed| placed.evidence.starts.iter().copied().zip(&placed.ends))
+            .filter_map(|(start, end)| Some((start, (*end)?)))
+            .collect();
+        stretches.sort_unstable();
+        let shown = stretches.iter().take(NAMED);
+        let shown: Vec<String> = shown
+            .map(|(start, end)| format!("{} to {end}", start.seconds()))
+            .collect();
+        shown.join(", ")
+    }
+
+    /// Refuses a document of the server that lacks what was acknowledged. What is missing with something else in
+    /// its place was crowded out when the server learned how long its files are; what is missing without that
+    /// went with the draft: the server started again and made an empty one under the same id.
+    pub(super) fn refuse_if_short(
+        &self,
+        base: &str,
+        draft: &DraftId,
+        contents: &Contents,
+    ) -> Result<(), Failure> {
+        let mut missing: Vec<&Evidence> = self.missing(contents).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        missing.sort_unstable_by(|a, b| (&a.track, &a.starts).cmp(&(&b.track, &b.starts)));
+        let mut list: Vec<String> = missing
+            .iter()
+            .take(NAMED)
+            .map(|evidence| match &evidence.source {
+                Some(source) => format!("{evidence} ({})", crate::media::shown(source)),
+                None => evidence.to_string(),
+            })
+            .collect();
+        if missing.len() > NAMED {
+            list.push(format!("and {} more", missing.len() - NAMED));
+        }
+        let list = list.join("\n- ");
+        let (count, all) = (missing.len(), self.placements.len());
+        if missing.iter().all(|evidence| contents.covers(evidence)) {
+            let error = Error::conflict(format!(
+                "{base} dropped {count} of {all} acknowledged segments of draft {draft}, because they overlap others \
+                 now that it knows how long the files are; nothing was saved. Missing:\n- {list}"
+            ));
+            return Err(Failure::refused(error.hint(
+                "make a new draft, and give each clip its `end`, or a `target_start` after the end of the one before",
+            )));
+        }
+        let error = Error::not_found(format!(
+            "draft {draft} is not whole at {base}: it was restarted or lost it, and {count} of {all} acknowledged \
+             segments are missing; nothing was saved. Missing:\n- {list}"
+        ));
+        Err(Failure {
+            reached: Reached::Forgotten,
+            ..Failure::refused(error.hint(super::remote::LOST_DRAFT))
+        })
+    }
+}
+
+impl Remote {
+    /// What the journal says the draft has; only what is new is read.
+    pub(crate) async fn with_account<T>(
+        &self,
+        journal: &Arc<Journal>,
+        draft: &DraftId,
+        act: impl FnOnce(&Account) -> T,
+    ) -> Result<T> {
+        // An engine that keeps this journal writes its own calls down.
+        let origin = journal.find(draft).await?.map(|row| row.origin);
+        let origin = origin.as_deref().unwrap_or(&self.base);
+        let mut account = self.accounts.take(draft);
+        for record in journal.records(origin, draft, account.next).await? {
+            account.enter(&record);
+        }
+        let result = act(&account);
+        self.accounts.put(draft, account);
+        Ok(result)
+    }
+}
+
+/// The accounts of the drafts that were asked for lately.
+#[derive(Default)]
+pub(super) struct Accounts(Mutex<HashMap<DraftId, Account>>);
+
+impl Accounts {
+    /// A call that comes meanwhile reads the journal from its start.
+    fn take(&self, draft: &DraftId) -> Account {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.remove(draft).unwrap_or_default()
+    }
+
+    fn put(&self, draft: &DraftId, account: Account) {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if accounts.len() >= REMEMBERED {
+            accounts.clear();
+        }
+        accounts.insert(draft.clone(), account);
+    }
+}

@@ -1,0 +1,51 @@
+//! How a server was sent a call that is in the journal, and the same call again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::caller::{Caller, Manner};
+use crate::error::{Error, Result};
+use crate::journal::Record;
+use crate::tools::{self, Object, Request};
+
+/// What the journal keeps of a call to a server: it was in our dialect, unless it says otherwise.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    #[serde(default)]
+    manner: Manner,
+}
+
+impl Sent {
+    pub(crate) fn by(caller: &Caller) -> Self {
+        Self {
+            manner: caller.manner,
+        }
+    }
+}
+
+/// A call in the journal with these arguments, so that it means on a server, or on the engine, what it meant when it
+/// was accepted.
+pub(crate) fn again(
+    record: &Record,
+    mut arguments: Object,
+    caller: &Caller,
+    on_server: bool,
+) -> Result<Box<dyn Request>> {
+    let tool = &record.tool;
+    let spec = tools::routed(tool).ok_or_else(|| {
+        Error::not_found(format!(
+            "the journal has a call of `{tool}`, which is no tool"
+        ))
+    })?;
+    let found = record.found.as_deref();
+    let sent: Sent = found
+        .and_then(|found| serde_json::from_str(found).ok())
+        .unwrap_or_default();
+    if sent.manner == Manner::Api {
+        if on_server {
+            return spec.decode(arguments, &caller.in_manner(Manner::Api));
+        }
+        spec.take_as_meant(&mut arguments);
+    }
+    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
+        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
+}

@@ -1,0 +1,220 @@
+//! Calls that a server would answer with success and not carry out: they are refused before they are sent.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::dialect::Server;
+use super::remote::Remote;
+use super::{Failure, Reached};
+use crate::caller::Caller;
+use crate::catalog;
+use crate::draft::evidence::{Contents, Leaves};
+use crate::draft::ids::DraftId;
+use crate::engine::parts;
+use crate::error::{Error, Result};
+use crate::journal::Journal;
+use crate::manifest;
+use crate::tools::lists;
+use crate::tools::{CatalogName, Manner, Request, TextFile};
+
+/// A server that makes lost drafts again is asked for a draft before a call, unless a call on it succeeded this
+/// lately: no server starts again faster.
+const LATELY: Duration = Duration::from_secs(1);
+/// Drafts that are remembered as seen.
+const REMEMBERED: usize = 4096;
+
+impl Remote {
+    /// Refuses keyframes that this server, or any, does not keep.
+    pub(super) async fn refuse_vain(
+        &self,
+        request: &dyn Request,
+        leaves: &Leaves,
+        server: &Server,
+        journal: &Arc<Journal>,
+    ) -> Result<()> {
+        let (Leaves::Keyframes(keyframes), Some(draft)) = (leaves, request.draft()) else {
+            return Ok(());
+        };
+        if server.dialect.is_truthful() {
+            return Ok(());
+        }
+        if !server.dialect.keeps_keyframes() {
+            return Err(Error::conflict(format!(
+                "{} at {} acknowledges keyframes and keeps none: nothing was sent",
+                server.dialect.name(),
+                self.base
+            ))
+            .hint("use another server, or make the draft with `--backend embedded`"));
+        }
+        let track = &keyframes.track;
+        let outside = self.with_account(journal, draft, |account| {
+            let mut times = keyframes.times.iter();
+            let outside =
+                times.find(|&&time| account.has_segment_at(track, time) == Some(false))?;
+            Some((*outside, account.stretches(track)))
+        });
+        let Some((time, stretches)) = outside.await? else {
+            return Ok(());
+        };
+        let hint = "give the `track_name` of a clip, and a time on the timeline that is inside it";
+        Err(if stretches.is_empty() {
+            let what = format!("`track_name`: no clip was put on a track {track:?}");
+            Error::not_found(what).hint(hint)
+        } else {
+            let what = format!(
+                "`time`: no clip is at {time} on track {track:?}, so the server would drop the keyframe; its clips \
+                 are at {stretches} (seconds)"
+            );
+            Error::invalid(what).hint(hint)
+        })
+    }
+
+    /// Refuses names that the server does not have, which it may ignore in silence. A caller over HTTP gets what the
+    /// server does.
+    pub(super) async fn refuse_unknown_names(
+        &self,
+        request: &dyn Request,
+        server: &Server,
+        until: Instant,
+    ) -> Result<()> {
+        if request.call().caller.manner != Manner::Strict || server.dialect.is_truthful() {
+            return Ok(());
+        }
+        let mut faults = Vec::new();
+        for named in request.names() {
+            let found = catalog::find_in(server.edition, named.kinds, named.name);
+            let error = match found {
+                Ok(entry) if !entry.more => continue,
+                Ok(entry) => catalog::newer(server.edition, entry),
+                Err(error) => error,
+            };
+            // A server that is newer than our tables is asked itself.
+            if !server.dialect.names_are_ours() && self.may_have(&named, until).await {
+                continue;
+            }
+            faults.push(parts::of::<()>(&named.argument, Err(error)));
+        }
+        let mut faults = faults.into_iter().filter_map(Result::err);
+        let Some(mut first) = faults.next() else {
+            return Ok(());
+        };
+        for fault in faults {
+            first.message = format!("{}\n{}", first.message, fault);
+        }
+        Err(first)
+    }
+
+    /// Whether the server lists the name, or cannot be asked.
+    async fn may_have(&self, named: &CatalogName<'_>, until: Instant) -> bool {
+        let tools: HashSet<&str> = named
+            .kinds
+            .iter()
+            .filter_map(|&kind| lists::of_kind(kind))
+            .collect();
+        for tool in tools {
+            match self.names(tool, until).await {
+                Some(names) if !names.contains(named.name) => {}
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    /// The names in one of the server's lists, which are kept as long as the lists are.
+    async fn names(&self, tool: &'static str, until: Instant) -> Option<Arc<HashSet<String>>> {
+        let route = self.manifest.route(tool).ok()?;
+        let keep = manifest::seconds(route.cache_s.unwrap_or_default());
+        if let Some((at, names)) = self.listed.lock().get(tool)
+            && at.elapsed() < keep
+        {
+            return Some(Arc::clone(names));
+        }
+        let Ok(Value::Array(entries)) = self.list(route.path()?, until).await else {
+            return None;
+        };
+        let names = entries.iter().filter_map(|entry| entry["name"].as_str());
+        let names: Arc<HashSet<String>> = Arc::new(names.map(str::to_owned).collect());
+        let kept = (Instant::now(), Arc::clone(&names));
+        self.listed.lock().insert(tool, kept);
+        Some(names)
+    }
+
+    /// Refuses a call on a draft that the server lost, where it would not say so.
+    pub(super) async fn refuse_lost(
+        &self,
+        draft: &DraftId,
+        journal: &Arc<Journal>,
+        until: Instant,
+    ) -> Result<(), Failure> {
+        let look = Instant::now() + manifest::seconds(self.manifest.limits.look_timeout_s);
+        let script = match self.script(draft, until.min(look)).await {
+            Ok(script) => script,
+            Err(failure) if matches!(failure.reached, Reached::Forgotten | Reached::Never) => {
+                return Err(failure);
+            }
+            // What cannot be asked now is compared before the save.
+            Err(_) => return Ok(()),
+        };
+        let Some(contents) = Contents::of(&script) else {
+            return Ok(());
+        };
+        let compared = self.with_account(journal, draft, |account| {
+            account.refuse_if_short(&self.base, draft, &contents)
+        });
+        match compared.await {
+            Ok(Err(failure)) if failure.reached == Reached::Forgotten => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// A file that the server cannot read, in a format that it can.
+    pub(super) async fn read(&self, file: &TextFile<'_>, caller: &Caller) -> Result<String> {
+        let media = self.media.of(caller);
+        let bytes = media.text(file.source, file.max_bytes).await;
+        let text = bytes.and_then(|bytes| (file.convert)(&bytes));
+        parts::of(file.argument, text)
+    }
+}
+
+/// When calls on drafts succeeded last.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<HashMap<DraftId, Instant>>);
+
+impl Seen {
+    pub(super) fn lately(&self, draft: &DraftId) -> bool {
+        let seen = self.lock();
+        seen.get(draft).is_some_and(|at| at.elapsed() < LATELY)
+    }
+
+    pub(super) fn now(&self, draft: &DraftId) {
+        let mut seen = self.lock();
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        seen.insert(draft.clone(), Instant::now());
+    }
+
+    /// The server did not answer, and may be another one now.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DraftId, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Names = (Instant, Arc<HashSet<String>>);
+
+/// The names that a server lists.
+#[derive(Default)]
+pub(super) struct Listed(Mutex<HashMap<&'static str, Names>>);
+
+impl Listed {
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Names>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

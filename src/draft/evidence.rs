@@ -1,0 +1,363 @@
+//! What a call leaves in a draft's document, so that the document shows afterwards whether it was applied.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::units::Micros;
+
+/// What a tool's call leaves in its draft's document. Every tool says so in its own file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It changes nothing in a draft.
+    Nothing,
+    /// It changes something that the document does not show, or shows somewhere unknown here.
+    Unseen,
+    Segments(Placement),
+    Keyframes(Keyframes),
+}
+
+/// Segments, with their ends as far as they are known from the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub evidence: Evidence,
+    /// In the order of the starts; `None` where the length of a file decides.
+    pub ends: Vec<Option<Micros>>,
+}
+
+/// The places that a call fills: on one track nothing can overlap, so a place identifies the call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Evidence {
+    pub track: String,
+    pub starts: Vec<Micros>,
+    /// The `remote_url` of its material, if it has one.
+    pub source: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keyframes {
+    pub track: String,
+    /// On the timeline.
+    pub times: Vec<Micros>,
+}
+
+/// How much of a call a document has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Whole, this many times.
+    Times(usize),
+    /// Some of it.
+    Part,
+}
+
+impl Leaves {
+    /// One segment. Without a track's name it is not known where it goes.
+    pub(crate) fn segment(
+        track: Option<&str>,
+        start: Micros,
+        end: Option<Micros>,
+        source: Option<&str>,
+    ) -> Self {
+        Self::segments(track, vec![start], vec![end], source)
+    }
+
+    pub(crate) fn segments(
+        track: Option<&str>,
+        starts: Vec<Micros>,
+        ends: Vec<Option<Micros>>,
+        source: Option<&str>,
+    ) -> Self {
+        match track {
+            Some(track) if !starts.is_empty() => Self::Segments(Placement {
+                evidence: Evidence {
+                    track: track.to_owned(),
+                    starts,
+                    source: source.map(str::to_owned),
+                },
+                ends,
+            }),
+            _ => Self::Unseen,
+        }
+    }
+
+    /// What identifies the call in a document, where something does.
+    pub(crate) fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Segments(placement) => Some(&placement.evidence),
+            Self::Nothing | Self::Unseen | Self::Keyframes(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = self.starts.first().copied().unwrap_or_default();
+        write!(f, "track {:?} at {start}", self.track)
+    }
+}
+
+/// A segment as a document has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    start: Micros,
+    length: Micros,
+    source: Option<String>,
+    /// On the timeline.
+    keyframes: Vec<Micros>,
+}
+
+/// What a draft's document has on each track.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    tracks: BTreeMap<String, Vec<Seen>>,
+    /// Names of the media that segments use, sorted.
+    media: Vec<String>,
+    texts: usize,
+}
+
+impl Contents {
+    /// `None` if this is not a draft's document.
+    pub(crate) fn of(document: &Value) -> Option<Self> {
+        let tracks = document["tracks"].as_array()?;
+        let materials = &document["materials"];
+        let list = |name: &str| materials[name].as_array().map_or(&[][..], Vec::as_slice);
+        let files: HashMap<&str, &Value> = ["videos", "audios"]
+            .iter()
+            .flat_map(|name| list(name))
+            .filter_map(|material| Some((material["id"].as_str()?, material)))
+            .collect();
+        let texts: HashSet<&str> = list("texts")
+            .iter()
+            .filter_map(|material| material["id"].as_str())
+            .collect();
+        let mut contents = Self::default();
+        for track in tracks {
+            let name = track["name"].as_str().unwrap_or_default().to_owned();
+            let seen = contents.tracks.entry(name).or_default();
+            for segment in track["segments"].as_array().into_iter().flatten() {
+                let id = segment["material_id"].as_str().unwrap_or_default();
+                let file = files.get(id);
+                let range = &segment["target_timerange"];
+                let start = micros(&range["start"]);
+                seen.push(Seen {
+                    start,
+                    length: micros(&range["duration"]),
+                    source: file
+                        .and_then(|file| file["remote_url"].as_str())
+                        .map(str::to_owned),
+                    keyframes: keyframes(segment, start),
+                });
+                contents.texts += usize::from(texts.contains(id));
+                let name = file.and_then(|file| {
+                    ["material_name", "name"]
+                        .iter()
+                        .find_map(|key| file[*key].as_str().filter(|name| !name.is_empty()))
+                });
+                contents.media.extend(name.map(str::to_owned));
+            }
+            seen.sort_by_key(|seen| seen.start);
+        }
+        contents.media.sort_unstable();
+        contents.media.dedup();
+        Some(contents)
+    }
+
+    /// How often it has what a call leaves.
+    pub(crate) fn find(&self, evidence: &Evidence) -> Found {
+        let seen = self.track(&evidence.track);
+        let count = |start: Micros| {
+            let first = seen.partition_point(|seen| seen.start < start);
+            seen[first..]
+                .iter()
+                .take_while(|seen| seen.start == start)
+                // A server may forget where a file came from: CapCutAPI 1.1.0 does once it has fetched it.
+                .filter(|seen| {
+                    evidence.source.is_none()
+                        || seen.source.is_none()
+                        || seen.source == evidence.source
+                })
+                .count()
+        };
+        let counts = || evidence.starts.iter().map(|&start| count(start));
+        match (counts().min(), counts().max()) {
+            (Some(least), Some(most)) if least == most => Found::Times(least),
+            // Captions that start together are counted for each other.
+            (Some(least), Some(_)) if least > 0 => Found::Times(least),
+            _ => Found::Part,
+        }
+    }
+
+    /// Whether something else is where a call put its first segment that is missing.
+    pub(crate) fn covers(&self, evidence: &Evidence) -> bool {
+        let seen = self.track(&evidence.track);
+        evidence.starts.iter().any(|&start| {
+            let later = seen.partition_point(|seen| seen.start <= start);
+            let before = seen[..later].iter().any(|seen| {
+                let end = seen.start + seen.length;
+                end > start && (seen.start < start || seen.source != evidence.source)
+            });
+            before || seen.iter().any(|seen| seen.start == start)
+        })
+    }
+
+    /// The keyframes of these that it lacks.
+    pub(crate) fn lacks<'a>(&self, wanted: &'a Keyframes) -> impl Iterator<Item = Micros> + 'a {
+        let there: Vec<Micros> = self
+            .track(&wanted.track)
+            .iter()
+            .flat_map(|seen| seen.keyframes.iter().copied())
+            .collect();
+        let times = wanted.times.iter().copied();
+        times.filter(move |time| !there.contains(time))
+    }
+
+    /// How many segments each track has that has any.
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        self.tracks
+            .iter()
+            .filter(|(_, seen)| !seen.is_empty())
+            .map(|(name, seen)| (name.clone(), seen.len()))
+            .collect()
+    }
+
+    /// What a copy of this document lacks or has otherwise. A copy is made before or after lengths are known
+    /// and sources are renamed, so only places, texts and media are compared.
+    pub(crate) fn differences(&self, copy: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let starts = |contents: &Self, track: &str| -> Vec<Micros> {
+            contents
+                .track(track)
+                .iter()
+                .map(|seen| seen.start)
+                .collect()
+        };
+        let mut names: Vec<&String> = self.tracks.keys().chain(copy.tracks.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let (ours, theirs) = (starts(self, name), starts(copy, name));
+            if ours != theirs {
+                differences.push(format!(
+                    "track {name:?}: {} of {} segments",
+                    theirs.len(),
+                    ours.len()
+                ));
+            }
+        }
+        if self.texts != copy.texts {
+            differences.push(format!("{} of {} texts", copy.texts, self.texts));
+        }
+        let missing = self.media.iter().filter(|name| !copy.media.contains(name));
+        differences.extend(missing.map(|name| format!("the media file {name:?} is not in it")));
+        differences
+    }
+
+    fn track(&self, name: &str) -> &[Seen] {
+        self.tracks.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn keyframes(segment: &Value, start: Micros) -> Vec<Micros> {
+    let lists = segment["common_keyframes"].as_array().into_iter().flatten();
+    lists
+        .flat_map(|list| list["keyframe_list"].as_array().into_iter().flatten())
+        .map(|keyframe| start + micros(&keyframe["time_offset"]))
+        .collect()
+}
+
+fn micros(value: &Value) -> Micros {
+    Micros(value.as_f64().unwrap_or_default() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn contents() -> Contents {
+        let script = json!({
+            "materials": {
+                "videos": [{ "id": "m", "remote_url": "http://h/a", "material_name": "a.mp4" }],
+                "texts": [{ "id": "t" }, { "id": "u" }, { "id": "of no segment" }],
+            },
+            "tracks": [
+                { "name": "video_main", "segments": [{
+                    "material_id": "m", "target_timerange": { "start": 2_000_000, "duration": 3_000_000 },
+                    "common_keyframes": [{ "keyframe_list": [{ "time_offset": 500_000 }] }],
+                }] },
+                { "name": "subtitle", "segments": [
+                    { "material_id": "u", "target_timerange": { "start": 3_500_000.0, "duration": 1 } },
+                    { "material_id": "t", "target_timerange": { "start": 1_500_000, "duration": 1 } },
+                ] },
+            ],
+        });
+        Contents::of(&script).unwrap()
+    }
+
+    fn evidence(track: &str, starts: &[f64], source: Option<&str>) -> Evidence {
+        let starts: Vec<Micros> = starts.iter().map(|&s| Micros::from_seconds(s)).collect();
+        let ends = vec![None; starts.len()];
+        Leaves::segments(Some(track), starts, ends, source)
+            .evidence()
+            .unwrap()
+            .clone()
+    }
+
+    #[test]
+    fn a_place_on_a_track_identifies_the_call() {
+        let find = |track, start, source| contents().find(&evidence(track, &[start], Some(source)));
+        assert_eq!(find("video_main", 2.0, "http://h/a"), Found::Times(1));
+        assert_eq!(find("video_main", 3.0, "http://h/a"), Found::Times(0));
+        assert_eq!(find("video_main", 2.0, "http://h/other"), Found::Times(0));
+        assert_eq!(find("other", 2.0, "http://h/a"), Found::Times(0));
+    }
+
+    #[test]
+    fn captions_are_there_whole_or_in_part() {
+        let find = |starts: &[f64]| contents().find(&evidence("subtitle", starts, None));
+        assert_eq!(find(&[1.5, 3.5]), Found::Times(1));
+        assert_eq!(find(&[1.0, 3.0]), Found::Times(0));
+        assert_eq!(find(&[1.5, 3.5, 5.5]), Found::Part);
+    }
+
+    #[test]
+    fn a_segment_that_lies_in_the_way_explains_one_that_is_missing() {
+        let covers =
+            |start| contents().covers(&evidence("video_main", &[start], Some("http://h/b")));
+        assert!(covers(2.0) && covers(4.9));
+        assert!(!covers(1.0) && !covers(5.0));
+    }
+
+    #[test]
+    fn keyframes_are_looked_for_on_the_timeline() {
+        let wanted = Keyframes {
+            track: "video_main".into(),
+            times: [2.5, 9.0].map(Micros::from_seconds).to_vec(),
+        };
+        let lacks: Vec<Micros> = contents().lacks(&wanted).collect();
+        assert_eq!(lacks, [Micros::from_seconds(9.0)]);
+    }
+
+    #[test]
+    fn a_copy_lacks_what_is_not_in_it() {
+        let whole = contents();
+        assert_eq!(whole.differences(&whole), Vec::<String>::new());
+        let mut copy = whole.clone();
+        copy.tracks.get_mut("subtitle").unwrap().pop();
+        copy.tracks.remove("video_main");
+        copy.texts = 1;
+        copy.media.clear();
+        let differences = whole.differences(&copy).join("\n");
+        for said in [
+            "\"subtitle\": 1 of 2 segments",
+            "\"video_main\": 0 of 1",
+            "1 of 2 texts",
+            "\"a.mp4\"",
+        ] {
+            assert!(differences.contains(said), "{said}: {differences}");
+        }
+        assert_eq!(Contents::of(&json!({ "materials": {} })), None);
+    }
+}

@@ -1,0 +1,598 @@
+//! Servers that speak the CapCut API with faults of their own, and what is said and done about them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Asked, Home, Server, media};
+
+/// How long every media file is to these servers, once they look at it.
+const LENGTH: i64 = 2_000_000;
+
+/// What a server does otherwise than the reference server.
+#[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
+struct Ways {
+    /// An unknown draft is made again, empty, under the id that was sent.
+    recreates: bool,
+    /// A draft that was saved once is not saved again, and its status is that of the first save.
+    saves_once: bool,
+    /// What `GET /` answers.
+    root: Option<Value>,
+    /// What `GET /openapi.json` answers.
+    openapi: Option<Value>,
+    /// Its previews are there, as in newer versions.
+    previews: bool,
+    /// Names of JianYing.
+    jianying: bool,
+    /// Where it keeps saved drafts, unless it writes into the folder that is named.
+    own: PathBuf,
+    into_named: bool,
+    /// It answers a save with the path that it wrote.
+    tells_path: bool,
+    /// Saves and statuses have no envelope.
+    bare: bool,
+}
+
+#[derive(Clone)]
+struct Segment {
+    start: i64,
+    length: Option<i64>,
+    url: Option<String>,
+}
+
+#[derive(Default)]
+struct Memory {
+    drafts: HashMap<String, BTreeMap<String, Vec<Segment>>>,
+    saved: Vec<String>,
+    made: u32,
+}
+
+struct Relative {
+    server: Server,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Relative {
+    fn start(ways: Ways) -> Self {
+        let memory: Arc<Mutex<Memory>> = Arc::default();
+        let shared = Arc::clone(&memory);
+        let server = Server::start(move |asked| shared.lock().unwrap().answer(&ways, asked));
+        Self { server, memory }
+    }
+
+    /// Forgets all drafts, as a restart does.
+    fn restart(&self) {
+        let mut memory = self.memory.lock().unwrap();
+        memory.drafts.clear();
+        memory.saved.clear();
+    }
+
+    fn segments(&self, draft: &str) -> usize {
+        let memory = self.memory.lock().unwrap();
+        memory.drafts[draft].values().map(Vec::len).sum()
+    }
+}
+
+impl Memory {
+    fn answer(&mut self, ways: &Ways, asked: &Asked) -> Answer {
+        let body = asked.json();
+        let text = |key: &str| body[key].as_str().map(str::to_owned);
+        let seconds = |key: &str| body[key].as_f64().map(|seconds| (seconds * 1e6) as i64);
+        let id = text("draft_id").unwrap_or_default();
+        match asked.path.as_str() {
+            "/get_mask_types" => {
+                let names: &[&str] = if ways.jianying {
+                    &["线性", "圆形"]
+                } else {
+                    &["Linear", "Circle"]
+                };
+                let names: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+                Answer::success(&json!(names))
+            }
+            "/" if ways.root.is_some() => Answer::json(ways.root.as_ref().unwrap()),
+            "/openapi.json" if ways.openapi.is_some() => {
+                Answer::json(ways.openapi.as_ref().unwrap())
+            }
+            "/preview/media" if ways.previews => Answer::json(&json!({})),
+            "/create_draft" => {
+                let id = self.make();
+                Answer::success(&json!({ "draft_id": id, "draft_url": "" }))
+            }
+            "/query_script" => {
+                if body["force_update"] != false {
+                    self.refresh(&id);
+                }
+                match self.drafts.get(&id) {
+                    Some(tracks) => Answer::success(&json!(script(tracks).to_string())),
+                    None => Answer::failure(&format!("Draft {id} does not exist in cache.")),
+                }
+            }
+            "/save_draft" => self.save(ways, &id, text("draft_folder")),
+            "/query_draft_status" => {
+                let task = text("task_id").unwrap_or_default();
+                if !self.saved.contains(&task) {
+                    return Answer::failure(&format!("Task with ID {task} not found."));
+                }
+                let mut status =
+                    json!({ "status": "completed", "progress": 100, "message": "done" });
+                if ways.bare {
+                    status["success"] = json!(true);
+                    Answer::json(&status)
+                } else {
+                    status["draft_url"] = json!("");
+                    Answer::success(&status)
+                }
+            }
+            path if path.starts_with("/add_") => {
+                let id = if self.drafts.contains_key(&id) {
+                    id
+                } else if ways.recreates {
+                    self.drafts.insert(id.clone(), BTreeMap::new());
+                    id
+                } else {
+                    self.make()
+                };
+                let url = ["video_url", "audio_url", "image_url"]
+                    .iter()
+                    .find_map(|key| text(key));
+                let track = text("track_name").unwrap_or(
+                    if url.is_some() {
+                        "video_main"
+                    } else {
+                        "text_main"
+                    }
+                    .into(),
+                );
+                let start = seconds("target_start").filter(|_| url.is_some());
+                let start = start
+                    .or(seconds("start").filter(|_| url.is_none()))
+                    .unwrap_or(0);
+                let length = match &url {
+                    Some(_) => seconds("end").map(|end| end - seconds("start").unwrap_or(0)),
+                    None => Some(1_000_000),
+                };
+                let segments = self.drafts.get_mut(&id).unwrap().entry(track).or_default();
+                segments.push(Segment { start, length, url });
+                Answer::success(&json!({ "draft_id": id, "draft_url": "" }))
+            }
+            _ => Answer::new(
+                404,
+                "text/html",
+                "<!doctype html><title>404 Not Found</title>",
+            ),
+        }
+    }
+
+    fn make(&mut self) -> String {
+        self.made += 1;
+        let id = format!("dfd_cat_1700000000_{:08x}", self.made);
+        self.drafts.insert(id.clone(), BTreeMap::new());
+        id
+    }
+
+    /// Learns how long files are, and drops what then overlaps what was there before.
+    fn refresh(&mut self, id: &str) {
+        for segments in self
+            .drafts
+            .get_mut(id)
+            .into_iter()
+            .flat_map(BTreeMap::values_mut)
+        {
+            let mut end = i64::MIN;
+            segments.sort_by_key(|segment| segment.start);
+            segments.retain_mut(|segment| {
+                let length = *segment.length.get_or_insert(LENGTH);
+                let fits = segment.start >= end;
+                if fits {
+                    end = segment.start + length;
+                }
+                fits
+            });
+        }
+    }
+
+    fn save(&mut self, ways: &Ways, id: &str, named: Option<String>) -> Answer {
+        let folder = named
+            .filter(|_| ways.into_named)
+            .map_or(ways.own.clone(), PathBuf::from)
+            .join(id);
+        let skips = ways.saves_once && self.saved.iter().any(|saved| saved == id);
+        if !skips {
+            if ways.recreates && !self.drafts.contains_key(id) {
+                self.drafts.insert(id.to_owned(), BTreeMap::new());
+            }
+            self.refresh(id);
+            let Some(tracks) = self.drafts.get(id) else {
+                return Answer::failure(&format!("Draft {id} does not exist in cache."));
+            };
+            write(&folder, &script(tracks));
+            self.saved.push(id.to_owned());
+        }
+        let url = if ways.tells_path {
+            folder.display().to_string()
+        } else {
+            String::new()
+        };
+        if ways.bare {
+            return Answer::json(&json!({ "success": true, "task_id": id, "message": "started" }));
+        }
+        let mut output = json!({ "success": true, "draft_url": url });
+        if ways.saves_once {
+            output["task_id"] = json!(id);
+        }
+        Answer::success(&output)
+    }
+}
+
+fn script(tracks: &BTreeMap<String, Vec<Segment>>) -> Value {
+    let (mut videos, mut texts, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, segments) in tracks {
+        let mut list = Vec::new();
+        for (number, segment) in segments.iter().enumerate() {
+            let id = format!("{name}{number}");
+            let range = json!({ "start": segment.start, "duration": segment.length.unwrap_or(0) });
+            let source = json!({ "start": 0, "duration": segment.length.unwrap_or(0) });
+            match &segment.url {
+                Some(url) => videos.push(json!({
+                    "id": id, "type": "video", "material_name": "video_1.mp4", "remote_url": url, "path": "",
+                    "duration": segment.length.unwrap_or(0), "width": 64, "height": 64,
+                })),
+                None => texts.push(json!({ "id": id, "content": "{\"text\":\"a\",\"styles\":[]}" })),
+            }
+            list.push(json!({ "id": format!("s{id}"), "material_id": id, "target_timerange": range, "source_timerange": source }));
+        }
+        let kind = if name.starts_with("text") {
+            "text"
+        } else {
+            "video"
+        };
+        all.push(json!({ "id": format!("t{name}"), "name": name, "type": kind, "segments": list }));
+    }
+    json!({
+        "id": "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B", "fps": 30.0, "duration": LENGTH,
+        "canvas_config": { "width": 1080, "height": 1920, "ratio": "original" },
+        "materials": { "videos": videos, "audios": [], "texts": texts }, "tracks": all,
+    })
+}
+
+fn write(folder: &Path, script: &Value) {
+    let _ = std::fs::remove_dir_all(folder);
+    let assets = folder.join("assets/video");
+    std::fs::create_dir_all(&assets).unwrap();
+    if script["materials"]["videos"] != json!([]) {
+        std::fs::copy(media("clip.mp4"), assets.join("video_1.mp4")).unwrap();
+    }
+    std::fs::write(folder.join("draft_info.json"), script.to_string()).unwrap();
+}
+
+/// A home that knows where the server keeps its drafts, if it can see that; and a draft there.
+fn with_draft(relative: &Relative, sees: Option<&Path>) -> (Home, String) {
+    let mut home = Home::new();
+    home.api(&relative.server.url);
+    let seen = sees
+        .map(|own| own.display().to_string())
+        .unwrap_or_default();
+    let config = format!(
+        "[api]\ndrafts_folder = '{seen}'\nmend_saves = false\n[limits]\nstatus_every_s = 0.02\n"
+    );
+    let config = home.file("tools.toml", config);
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
+    let draft = draft.as_str().unwrap().to_owned();
+    (home, draft)
+}
+
+fn text(draft: &str, start: f64) -> Value {
+    json!({ "draft_id": draft, "text": "a", "start": start, "end": start + 1.0 })
+}
+
+fn save(draft: &str) -> Value {
+    json!({ "draft_id": draft })
+}
+
+#[test]
+fn clips_that_a_server_drops_when_it_learns_their_length_are_no_success() {
+    for sees in [true, false] {
+        let own = tempfile::tempdir().unwrap();
+        let relative = Relative::start(Ways {
+            own: own.path().into(),
+            ..Ways::default()
+        });
+        let (home, draft) = with_draft(&relative, sees.then_some(own.path()));
+        for start in 0..3 {
+            let video =
+                json!({ "draft_id": draft, "video_url": media("clip.mp4"), "target_start": start });
+            home.call("add_video", &video).unwrap();
+        }
+        let (code, said) = home.call("save_draft", &save(&draft)).unwrap_err();
+        assert_eq!(code, 2, "{said}");
+        assert!(
+            said.contains("dropped 1 of 3") && said.contains("at 1 s") && said.contains("`end`"),
+            "{said}"
+        );
+        assert_eq!(
+            relative.server.count("/save_draft"),
+            0,
+            "nothing was saved: {said}"
+        );
+        assert_eq!(relative.server.count("/query_script"), 1);
+    }
+}
+
+/// Lengths that are given may still not be those that the server keeps.
+#[test]
+fn a_saved_draft_that_lacks_what_the_server_had_is_no_success() {
+    let own = tempfile::tempdir().unwrap();
+    let folder = own.path().to_owned();
+    let relative = Relative::start(Ways {
+        own: own.path().into(),
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, Some(own.path()));
+    home.call("add_text", &text(&draft, 0.0)).unwrap();
+    home.call("add_text", &text(&draft, 1.0)).unwrap();
+    let reply = home.call("save_draft", &save(&draft)).unwrap();
+    assert_eq!(
+        reply["folder"],
+        folder.join(&draft).display().to_string(),
+        "{reply}"
+    );
+    assert_eq!(
+        relative.server.count("/query_script"),
+        1,
+        "one question a save"
+    );
+}
+
+#[test]
+fn a_server_that_skips_the_second_save_is_no_success() {
+    let own = tempfile::tempdir().unwrap();
+    let relative = Relative::start(Ways {
+        own: own.path().into(),
+        saves_once: true,
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, Some(own.path()));
+    home.call("add_text", &text(&draft, 0.0)).unwrap();
+    home.call("save_draft", &save(&draft)).unwrap();
+    home.call("save_draft", &save(&draft)).unwrap();
+    home.call("add_text", &text(&draft, 1.0)).unwrap();
+    let (_, said) = home.call("save_draft", &save(&draft)).unwrap_err();
+    assert!(said.contains("1 of 2 segments"), "{said}");
+}
+
+#[test]
+fn a_save_that_cannot_be_seen_says_that_it_was_not_checked() {
+    let own = tempfile::tempdir().unwrap();
+    let relative = Relative::start(Ways {
+        own: own.path().into(),
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, None);
+    home.call("add_text", &text(&draft, 0.0)).unwrap();
+    let reply = home.call("save_draft", &save(&draft)).unwrap();
+    assert!(
+        reply["notes"].to_string().contains("not checked"),
+        "{reply}"
+    );
+    assert_eq!(reply["folder"], Value::Null, "{reply}");
+}
+
+/// An old save in the server's own folder is not taken for the one that went elsewhere.
+#[test]
+fn the_folder_in_the_reply_is_the_one_that_was_written() {
+    let (own, named) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (previews, tells_path) in [(true, true), (true, false), (false, false)] {
+        let ways = Ways {
+            own: own.path().into(),
+            into_named: true,
+            previews,
+            tells_path,
+            ..Ways::default()
+        };
+        let relative = Relative::start(ways);
+        let (home, draft) = with_draft(&relative, Some(own.path()));
+        home.call("add_text", &text(&draft, 0.0)).unwrap();
+        let first = home.call("save_draft", &save(&draft)).unwrap();
+        assert_eq!(
+            first["folder"],
+            own.path().join(&draft).display().to_string(),
+            "{first}"
+        );
+        home.call("add_text", &text(&draft, 1.0)).unwrap();
+        let wish = json!({ "draft_id": draft, "draft_folder": named.path() });
+        let second = home.call("save_draft", &wish).unwrap();
+        assert_eq!(
+            second["folder"],
+            named.path().join(&draft).display().to_string(),
+            "{second}"
+        );
+    }
+}
+
+#[test]
+fn a_draft_that_a_server_made_again_empty_is_recovered_or_refused() {
+    let own = tempfile::tempdir().unwrap();
+    let fork = Some(
+        json!({ "success": true, "output": { "message": "CapCutAPI", "version": "1.1.0" }, "error": "" }),
+    );
+    // By a server that is known for it, and by one that is not.
+    for root in [fork, None] {
+        for recover in ["ask", "auto"] {
+            let bare = root.is_some();
+            let ways = Ways {
+                own: own.path().into(),
+                recreates: true,
+                root: root.clone(),
+                bare,
+                ..Ways::default()
+            };
+            let relative = Relative::start(ways);
+            let (home, draft) = with_draft(&relative, Some(own.path()));
+            for start in 0..3 {
+                home.call("add_text", &text(&draft, f64::from(start)))
+                    .unwrap();
+            }
+            relative.restart();
+            let options = ["--recover", recover];
+            let added = home.call_with(&options, "add_text", &text(&draft, 9.0));
+            let saved = home.call_with(&options, "save_draft", &save(&draft));
+            if recover == "ask" {
+                let (code, said) = saved.unwrap_err();
+                assert!(code == 2 && said.contains("recover_draft"), "{said}");
+                assert!(
+                    added.is_ok() != bare,
+                    "found at the first call of a server that is known for it"
+                );
+                continue;
+            }
+            added.unwrap();
+            let saved = saved.unwrap();
+            let folder = saved["folder"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{saved}"));
+            let new = Path::new(folder).file_name().unwrap().to_str().unwrap();
+            assert_ne!(new, draft);
+            assert_eq!(relative.segments(new), 4, "{saved}");
+        }
+    }
+}
+
+#[test]
+fn the_edition_of_a_server_is_followed_and_one_that_was_asked_for_is_kept() {
+    let relative = Relative::start(Ways {
+        jianying: true,
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, None);
+    let found = home
+        .call("search_catalog", &json!({ "query": "fade" }))
+        .unwrap();
+    assert_eq!(found["edition"], "jianying", "{found}");
+    // A name of CapCut is written as this server knows it, and one that it lacks is refused.
+    let image = |intro: &str| json!({ "draft_id": draft, "image_url": media("logo.png"), "intro_animation": intro });
+    let (code, said) = home
+        .call("add_image", &image("No Such Animation"))
+        .unwrap_err();
+    assert!(
+        code == 2 && said.contains("JianYing has no intro animation"),
+        "{said}"
+    );
+    let text = json!({ "draft_id": draft, "text": "a", "intro_animation": "Nothing Like It", "font": "Nor This" });
+    let (_, said) = home.call("add_text", &text).unwrap_err();
+    assert!(
+        said.contains("`intro_animation`") && said.contains("`font`"),
+        "{said}"
+    );
+    assert_eq!(relative.server.count("/add_"), 0, "nothing was sent");
+    home.call("add_image", &image("Fade_In")).unwrap();
+    let asked = relative.server.asked();
+    let sent = asked
+        .iter()
+        .find(|asked| asked.path == "/add_image")
+        .unwrap()
+        .json();
+    assert_eq!(sent["intro_animation"], "渐显", "{sent}");
+
+    let options = ["--edition", "capcut"];
+    for (tool, arguments) in [("create_draft", json!({})), ("add_image", image("Fade_In"))] {
+        let (code, said) = home.call_with(&options, tool, &arguments).unwrap_err();
+        assert!(
+            code == 2 && said.contains("for JianYing") && said.contains("--edition capcut"),
+            "{said}"
+        );
+    }
+    let doctor = home.run(&["--edition", "capcut", "doctor"]);
+    assert!(
+        doctor.stdout.contains("makes drafts for JianYing"),
+        "{doctor:#?}"
+    );
+}
+
+#[test]
+fn keyframes_that_a_server_would_drop_are_refused() {
+    let fork = json!({ "message": "CapCutAPI", "version": "1.1.0" });
+    for root in [Some(fork), None] {
+        let relative = Relative::start(Ways {
+            root: root.clone(),
+            ..Ways::default()
+        });
+        let (home, draft) = with_draft(&relative, None);
+        let video = json!({ "draft_id": draft, "video_url": media("clip.mp4"), "end": 1 });
+        home.call("add_video", &video).unwrap();
+        let at = |time: f64| json!({ "draft_id": draft, "time": time, "value": "0.5" });
+        let (code, said) = home.call("add_video_keyframe", &at(5.0)).unwrap_err();
+        let reason = if root.is_some() {
+            "keeps none"
+        } else {
+            "0 to 1 s"
+        };
+        assert!(code == 2 && said.contains(reason), "{said}");
+        assert_eq!(relative.server.count("/add_video_keyframe"), 0, "{said}");
+        if root.is_none() {
+            home.call("add_video_keyframe", &at(0.5)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn subtitles_go_to_servers_as_srt_with_a_font() {
+    let relative = Relative::start(Ways::default());
+    let (home, draft) = with_draft(&relative, None);
+    let vtt = "WEBVTT\n\n00:01.000 --> 00:02.500\nhello\n";
+    let file = home.file("captions.vtt", vtt);
+    for srt in [vtt.to_owned(), file.display().to_string()] {
+        home.call("add_subtitle", &json!({ "draft_id": draft, "srt": srt }))
+            .unwrap();
+    }
+    let asked = relative.server.asked();
+    let sent = asked.iter().filter(|asked| asked.path == "/add_subtitle");
+    for body in sent.map(Asked::json) {
+        assert_eq!(
+            body["srt"], "1\n00:00:01,000 --> 00:00:02,500\nhello\n\n",
+            "{body}"
+        );
+        assert!(body["font"].is_string(), "{body}");
+    }
+}
+
+#[test]
+fn an_id_that_is_no_plain_name_is_refused_and_not_kept() {
+    for id in ["../../../../tmp/evil", "a\u{1b}[31m", "a\0b"] {
+        let server = Server::start(move |asked| match asked.path.as_str() {
+            "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }])),
+            "/create_draft" => Answer::success(&json!({ "draft_id": id, "draft_url": "" })),
+            _ => Answer::new(404, "text/html", ""),
+        });
+        let home = Home::remote(&server.url);
+        let (_, said) = home.call("create_draft", &json!({})).unwrap_err();
+        assert!(
+            said.contains("not a plain name") && !said.contains('\u{1b}'),
+            "{said}"
+        );
+        let drafts = home.call("list_drafts", &json!({})).unwrap();
+        assert_eq!(drafts["drafts"], json!([]), "{drafts}");
+    }
+}
+
+#[test]
+fn the_status_of_a_save_is_read_in_each_shape() {
+    let own = tempfile::tempdir().unwrap();
+    for bare in [true, false] {
+        let relative = Relative::start(Ways {
+            own: own.path().into(),
+            bare,
+            ..Ways::default()
+        });
+        let (home, draft) = with_draft(&relative, Some(own.path()));
+        home.call("add_text", &text(&draft, 0.0)).unwrap();
+        home.call("save_draft", &save(&draft)).unwrap();
+        let status = home
+            .call("query_draft_status", &json!({ "task_id": draft }))
+            .unwrap();
+        assert_eq!(status["status"], "completed", "{status}");
+    }
+}
