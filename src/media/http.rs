@@ -4,6 +4,7 @@
 mod dead;
 mod remote;
 
+use std::io::SeekFrom;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, HeaderValue, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    RETRY_AFTER,
 };
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
@@ -102,7 +104,8 @@ impl From<Error> for Failed {
 /// Bytes of a source: from one on, and of a source that is still the same.
 pub(super) struct Part<'a> {
     pub from: u64,
-    pub count: u64,
+    /// None: all that follows.
+    pub count: Option<u64>,
     pub validator: Option<&'a HeaderValue>,
 }
 
@@ -148,8 +151,8 @@ impl Http {
         Ok(())
     }
 
-    /// The answer to a request for all or a part of `url`, after redirects: its status is 200, 206
-    /// or 416.
+    /// The answer to a request for all or a part of `url`, after redirects: its status is 200, 206, or 416 where there
+    /// is nothing. A host that refuses parts is asked for all of it.
     async fn send(
         &self,
         url: &Url,
@@ -157,7 +160,9 @@ impl Http {
         part: Option<&Part<'_>>,
     ) -> Result<Response, Failed> {
         let mut url = url.clone();
-        for _ in 0..=self.limits.redirects {
+        let mut part = part;
+        let mut redirects = 0;
+        while redirects <= self.limits.redirects {
             self.access.url(&url, shown)?;
             let remembered = Duration::from_secs(self.limits.dead_host_s);
             if let Some(error) = self.dead.error(&url, shown, remembered) {
@@ -169,7 +174,10 @@ impl Http {
                 .get(url.clone())
                 .header(ACCEPT_ENCODING, "identity");
             if let Some(part) = part {
-                let last = part.from.saturating_add(part.count.max(1) - 1);
+                let last = part
+                    .count
+                    .map(|count| part.from.saturating_add(count.max(1) - 1).to_string());
+                let last = last.unwrap_or_default();
                 request = request.header(RANGE, format!("bytes={}-{last}", part.from));
                 if let Some(validator) = part.validator {
                     request = request.header(IF_RANGE, validator);
@@ -194,13 +202,18 @@ impl Http {
             };
             let status = response.status();
             if !status.is_redirection() {
+                let is_empty = || matches!(total(&response), Some((_, 0)));
                 return match status {
-                    StatusCode::OK
-                    | StatusCode::PARTIAL_CONTENT
-                    | StatusCode::RANGE_NOT_SATISFIABLE => Ok(response),
+                    StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+                    StatusCode::RANGE_NOT_SATISFIABLE if is_empty() => Ok(response),
+                    _ if part.is_some() && may_refuse_parts(status) => {
+                        part = None;
+                        continue;
+                    }
                     _ => Err(refused(&response, shown)),
                 };
             }
+            redirects += 1;
             let next = response
                 .headers()
                 .get(LOCATION)
@@ -304,8 +317,9 @@ impl Http {
         {
             return Err(changed(shown).into());
         }
-        let piece = self.first(response, shown, part.count).await?;
-        if (piece.len() as u64) < part.count {
+        let count = part.count.unwrap_or(bytes - part.from);
+        let piece = self.first(response, shown, count).await?;
+        if (piece.len() as u64) < count {
             return Err(Failed::for_now(changed(shown)));
         }
         Ok(piece)
@@ -325,7 +339,8 @@ impl Http {
         Ok(bytes)
     }
 
-    /// Downloads into `file`, from its start at every try; gives the size.
+    /// Downloads into `file`, which is empty; gives the size. What breaks off is taken up where it ended, if the server
+    /// can say that the source is still the same; otherwise it starts again.
     pub(crate) async fn download(
         &self,
         url: &Url,
@@ -334,21 +349,23 @@ impl Http {
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
     ) -> Result<u64> {
         let mut tries = self.tries();
+        let mut download = Download::default();
         let mut broke_at = None;
         loop {
-            let mut bytes = 0;
             let mut failed = match self
-                .download_once(url, shown, file, &mut bytes, progress)
+                .download_once(url, shown, file, &mut download, progress)
                 .await
             {
-                Ok(()) if bytes == 0 => return Err(Error::media(format!("{shown} is empty"))),
-                Ok(()) => return Ok(bytes),
+                Ok(()) if download.bytes == 0 => {
+                    return Err(Error::media(format!("{shown} is empty")));
+                }
+                Ok(()) => return Ok(download.bytes),
                 Err(failed) => failed,
             };
             // Twice at the same byte: the server has no more than this.
-            if bytes > 0
+            if download.bytes > 0
                 && failed.error.kind == Kind::Unsent
-                && broke_at.replace(bytes) == Some(bytes)
+                && broke_at.replace(download.bytes) == Some(download.bytes)
             {
                 failed.error.kind = Kind::Media;
             }
@@ -361,31 +378,118 @@ impl Http {
         url: &Url,
         shown: &str,
         file: &mut tokio::fs::File,
-        bytes: &mut u64,
+        download: &mut Download,
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
     ) -> Result<(), Failed> {
         let on_disk =
             |error| Error::invalid(format!("{shown} cannot be written to this disk")).source(error);
-        file.rewind().await.map_err(on_disk)?;
-        file.set_len(0).await.map_err(on_disk)?;
-        let response = whole(self.send(url, shown, None).await?, shown)?;
-        let total = response.content_length();
+        let response = match self.rest(url, shown, download).await? {
+            Some(rest) => rest,
+            None => {
+                let response = whole(self.send(url, shown, None).await?, shown)?;
+                *download = Download::of(&response);
+                response
+            }
+        };
+        // What a try that failed left behind the bytes that are counted.
+        file.seek(SeekFrom::Start(download.bytes))
+            .await
+            .map_err(on_disk)?;
+        file.set_len(download.bytes).await.map_err(on_disk)?;
+        let total = download.total;
         if total.is_some_and(|total| total > self.limits.max_bytes) {
             return Err(too_large(shown, self.limits.max_bytes).into());
         }
         let mut body = Body::new(response, shown, self);
-        progress(0, total);
+        body.resumed(download.bytes, total);
+        progress(download.bytes, total);
         while let Some(chunk) = body.next().await? {
-            *bytes += chunk.len() as u64;
-            if *bytes > self.limits.max_bytes {
-                return Err(too_large(shown, self.limits.max_bytes).into());
+            if download.bytes + chunk.len() as u64 > total.unwrap_or(self.limits.max_bytes) {
+                return Err(match total {
+                    Some(_) => {
+                        *download = Download::default();
+                        Failed::for_now(changed(shown))
+                    }
+                    None => too_large(shown, self.limits.max_bytes).into(),
+                });
             }
             file.write_all(&chunk).await.map_err(on_disk)?;
-            progress(*bytes, total);
+            download.bytes += chunk.len() as u64;
+            progress(download.bytes, total);
         }
         file.flush().await.map_err(on_disk)?;
-        Ok(())
+        match total {
+            // A server may give less of a part than was asked for.
+            Some(total) if download.bytes < total => {
+                Err(Failed::for_now(cut_off(shown, download.bytes, Some(total))))
+            }
+            _ => Ok(()),
+        }
     }
+
+    /// The answer that goes on where a download ended; none if all of it has to be asked for.
+    async fn rest(
+        &self,
+        url: &Url,
+        shown: &str,
+        download: &mut Download,
+    ) -> Result<Option<Response>, Failed> {
+        let (1.., Some(validator)) = (download.bytes, download.validator.clone()) else {
+            return Ok(None);
+        };
+        let part = Part {
+            from: download.bytes,
+            count: None,
+            validator: Some(&validator),
+        };
+        let response = self.send(url, shown, Some(&part)).await?;
+        let same = |now: HeaderValue| now == validator;
+        match (response.status(), total(&response)) {
+            (StatusCode::PARTIAL_CONTENT, Some((from, total)))
+                if from == download.bytes
+                    && download.total.is_none_or(|known| known == total)
+                    && self::validator(&response).is_none_or(same) =>
+            {
+                download.total = Some(total);
+                Ok(Some(response))
+            }
+            // Another source by now, or a server that gives no parts: this is all of it.
+            (StatusCode::OK, _) => {
+                *download = Download::of(&response);
+                Ok(Some(response))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What is there of a file that is being downloaded.
+#[derive(Default)]
+struct Download {
+    bytes: u64,
+    /// Of the whole file, where the server said it.
+    total: Option<u64>,
+    validator: Option<HeaderValue>,
+}
+
+impl Download {
+    /// Nothing yet of what this answer brings.
+    fn of(response: &Response) -> Self {
+        Self {
+            bytes: 0,
+            total: response.content_length(),
+            validator: validator(response),
+        }
+    }
+}
+
+/// What makes a later request fail if the source has changed. A weak tag promises nothing about bytes.
+fn validator(response: &Response) -> Option<HeaderValue> {
+    let headers = response.headers();
+    let strong = headers
+        .get(ETAG)
+        .filter(|tag| tag.as_bytes().starts_with(b"\""));
+    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
 /// How often something is still tried, and after which pause.
@@ -460,6 +564,15 @@ impl Resolve for Resolver {
     }
 }
 
+/// Whether a host that answers a request for a part like this may answer one for all of it otherwise. 403 is common
+/// for addresses whose signature does not cover `Range`.
+fn may_refuse_parts(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        400 | 403 | 405 | 406 | 409 | 412 | 413 | 415 | 416 | 417 | 422 | 501
+    )
+}
+
 /// A status that is no success, as an error.
 fn refused(response: &Response, shown: &str) -> Failed {
     let status = response.status();
@@ -517,6 +630,8 @@ struct Body {
     response: Response,
     shown: String,
     total: Option<u64>,
+    /// Of the file, before this body.
+    before: u64,
     bytes: u64,
     least: u64,
     window: Duration,
@@ -533,6 +648,7 @@ impl Body {
             total: response.content_length(),
             response,
             shown: shown.to_owned(),
+            before: 0,
             bytes: 0,
             least: limits
                 .min_bytes_per_s
@@ -541,6 +657,12 @@ impl Body {
             since: Instant::now(),
             bytes_then: 0,
         }
+    }
+
+    /// This is the rest of a file of `total` bytes, of which `before` are there.
+    fn resumed(&mut self, before: u64, total: Option<u64>) {
+        self.before = before;
+        self.total = total;
     }
 
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failed> {
@@ -585,20 +707,17 @@ impl Body {
     }
 
     fn broke_off(&self, error: &reqwest::Error) -> Failed {
-        let of = self
-            .total
-            .map_or(String::new(), |total| format!(" of {total}"));
-        Failed::for_now(
-            Error::new(
-                Kind::Unsent,
-                format!(
-                    "{} is cut off: the answer ended after {}{of} bytes",
-                    self.shown, self.bytes
-                ),
-            )
-            .source(innermost(error)),
-        )
+        let bytes = self.bytes + self.before;
+        Failed::for_now(cut_off(&self.shown, bytes, self.total).source(innermost(error)))
     }
+}
+
+fn cut_off(shown: &str, bytes: u64, total: Option<u64>) -> Error {
+    let of = total.map_or(String::new(), |total| format!(" of {total}"));
+    Error::new(
+        Kind::Unsent,
+        format!("{shown} is cut off: the answer ended after {bytes}{of} bytes"),
+    )
 }
 
 /// The first byte and the whole length that a part belongs to; no first byte where there is none.

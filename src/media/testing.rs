@@ -69,6 +69,7 @@ struct State {
     requests: AtomicU64,
     bytes: AtomicU64,
     log: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -117,6 +118,20 @@ impl Server {
     pub(crate) fn log(&self) -> Vec<String> {
         self.state.log.lock().unwrap().clone()
     }
+
+    /// The value of a header in each request so far.
+    pub(crate) fn asked(&self, name: &str) -> Vec<Option<String>> {
+        let heads = self.state.heads.lock().unwrap();
+        heads.iter().map(|head| header(head, name)).collect()
+    }
+}
+
+fn header(request: &str, name: &str) -> Option<String> {
+    request.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        let same = key.eq_ignore_ascii_case(name);
+        same.then(|| value.trim().to_owned())
+    })
 }
 
 async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
@@ -137,26 +152,66 @@ async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
             .trim_start_matches('/')
             .split_once('/')
             .unwrap_or_default();
-        let range = request
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("range: bytes=")
-                    .map(str::to_owned)
-            })
-            .and_then(|range| {
-                let (from, to) = range.split_once('-')?;
-                Some((
-                    from.parse::<usize>().ok()?,
-                    to.parse::<usize>().unwrap_or(usize::MAX - 1),
-                ))
-            });
+        let range = header(&request, "range").and_then(|range| {
+            let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+            Some((
+                from.parse::<usize>().ok()?,
+                to.parse::<usize>().unwrap_or(usize::MAX - 1),
+            ))
+        });
+        state.heads.lock().unwrap().push(request.clone());
         let file = state.files.lock().unwrap().get(name).cloned();
-        let keep = answer(state, &mut stream, way, name, number, range, file).await?;
+        let keep = if let (Some(way), Some(file)) = (way.strip_prefix("breaks"), &file) {
+            breaking(&mut stream, way, number, (&request, range), file).await?
+        } else {
+            answer(state, &mut stream, way, name, number, range, file).await?
+        };
         if !keep {
             return Ok(());
         }
     }
+}
+
+/// The first request gets 95 % of the file, then the connection ends. `way` says what the host makes of the next.
+async fn breaking(
+    stream: &mut TcpStream,
+    way: &str,
+    number: u64,
+    (request, range): (&str, Option<(usize, usize)>),
+    file: &[u8],
+) -> std::io::Result<bool> {
+    let full = file.len();
+    let now = match way {
+        "-changes" => format!("ETag: \"{number}\"\r\n"),
+        "-dated" => "Last-Modified: Sat, 01 Nov 2025 10:00:00 GMT\r\n".to_owned(),
+        "-weak" => "ETag: W/\"1\"\r\n".to_owned(),
+        "-unmarked" => String::new(),
+        _ => "ETag: \"1\"\r\n".to_owned(),
+    };
+    let same = header(request, "if-range").is_none_or(|asked| now.contains(&asked));
+    let (status, part, told) = match range {
+        Some(_) if way == "-forbids" => {
+            let answer = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await?;
+            return Ok(true);
+        }
+        Some((from, to)) if way != "-ignores" && same => {
+            // A part that is shorter than what was asked for.
+            let to = if way == "-pieces" { from + 1999 } else { to };
+            let total = if way == "-lies" { full + 1 } else { full };
+            let part = &file[from..full.min(to.saturating_add(1))];
+            let last = from + part.len() - 1;
+            let range = format!("Content-Range: bytes {from}-{last}/{total}\r\n");
+            ("206 Partial Content", part, range)
+        }
+        _ => ("200 OK", file, String::new()),
+    };
+    let length = part.len();
+    let head = format!("HTTP/1.1 {status}\r\n{now}{told}Content-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let sent = if number == 1 { full * 95 / 100 } else { length };
+    stream.write_all(&part[..sent]).await?;
+    Ok(number != 1)
 }
 
 /// Answers one request; whether the connection goes on.
@@ -303,6 +358,20 @@ async fn answer(
         }
         "429-once" => {
             say(status("429 Slow down"), &[]).await?;
+            Ok(true)
+        }
+        // What a request for a part gets; one for all of it gets all.
+        "part-400" | "part-403" | "part-405" | "part-416" | "part-501" if range.is_none() => {
+            say(
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
+                &file,
+            )
+            .await?;
+            Ok(true)
+        }
+        "part-400" | "part-403" | "part-405" | "part-416" | "part-501" => {
+            let code = &way["part-".len()..];
+            say(status(&format!("{code} No parts")), &[]).await?;
             Ok(true)
         }
         "403" | "410" | "503" => {

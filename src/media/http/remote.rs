@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Instant;
 
-use reqwest::header::{ETAG, HeaderValue, LAST_MODIFIED};
+use reqwest::header::HeaderValue;
 use reqwest::{Response, StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Body, Failed, Http, Part, changed, total, whole};
+use super::{Body, Failed, Http, Part, changed, total, validator, whole};
 use crate::error::{Error, Kind, Result};
 use crate::media::probe::{self, Depth};
 use crate::media::reader::{BLOCK, Guard, Origin, Reader, read_at};
@@ -99,7 +99,7 @@ async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Read
 async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader, Failed> {
     let part = Part {
         from: 0,
-        count: BLOCK as u64,
+        count: Some(BLOCK as u64),
         validator: None,
     };
     let mut response = http.send(url, shown, Some(&part)).await?;
@@ -132,15 +132,6 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
     }
     let origin = stream(http, shown, guard, response)?;
     Ok(Reader::new(Box::new(origin), guard.clone()))
-}
-
-/// What makes a later request fail if the source has changed. A weak tag promises nothing about bytes.
-fn validator(response: &Response) -> Option<HeaderValue> {
-    let headers = response.headers();
-    let strong = headers
-        .get(ETAG)
-        .filter(|tag| tag.as_bytes().starts_with(b"\""));
-    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
 /// What a thread that reads needs in order to ask.
@@ -199,7 +190,7 @@ impl Origin for Ranged {
         }
         let part = Part {
             from: offset,
-            count,
+            count: Some(count),
             validator: self.validator.as_ref(),
         };
         let Asker { http, shown, .. } = &self.asker;

@@ -139,6 +139,77 @@ async fn every_way_to_serve_a_file_gives_its_facts_and_the_file() {
 }
 
 #[tokio::test]
+async fn a_download_that_breaks_goes_on_where_it_ended() {
+    let rest = Some(format!("bytes={}-", 160_044 * 95 / 100));
+    for (way, validator) in [
+        ("breaks", "\"1\""),
+        ("breaks-dated", "Sat, 01 Nov 2025 10:00:00 GMT"),
+    ] {
+        let web = Web::new().await;
+        let to = web.folder.path().join("a.wav");
+        let (url, steps) = (web.server.url(way, "a.wav"), Mutex::new(Vec::new()));
+        let note = |bytes, total| steps.lock().unwrap().push((bytes, total));
+        let fetched = web.media.fetch(&url, &to, &note).await.expect(way);
+        assert_eq!(fetched.bytes, 160_044, "{way}");
+        assert_eq!(std::fs::read(&to).unwrap(), wave(80_000), "{way}");
+        assert_eq!(web.server.asked("range"), [None, rest.clone()], "{way}");
+        let asked = web.server.asked("if-range");
+        assert_eq!(asked, [None, Some(validator.to_owned())], "{way}");
+        let steps = steps.into_inner().unwrap();
+        assert!(steps.is_sorted(), "{way}: progress goes back: {steps:?}");
+        assert!(steps.iter().all(|(_, total)| *total == Some(160_044)));
+    }
+}
+
+#[tokio::test]
+async fn a_download_starts_again_where_it_cannot_be_the_same_source() {
+    for (way, requests) in [
+        // The answer to `If-Range` is all of the new source.
+        ("breaks-changes", 2),
+        ("breaks-ignores", 2),
+        // Nothing says that it is the same, so no part is asked for.
+        ("breaks-unmarked", 2),
+        ("breaks-weak", 2),
+        // Another length; and a host that refuses parts.
+        ("breaks-lies", 3),
+        ("breaks-forbids", 3),
+    ] {
+        let web = Web::new().await;
+        let to = web.folder.path().join("a.wav");
+        let url = web.server.url(way, "a.wav");
+        let fetched = web.media.fetch(&url, &to, &|_, _| {}).await.expect(way);
+        assert_eq!(fetched.bytes, 160_044, "{way}");
+        assert_eq!(std::fs::read(&to).unwrap(), wave(80_000), "{way}");
+        assert_eq!(web.server.requests(), requests, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_download_is_whole_only_at_its_length() {
+    let limits = Limits {
+        tries: 10,
+        ..quick()
+    };
+    let web = Web::with(limits, Caller::user()).await;
+    let to = web.folder.path().join("a.wav");
+    let url = web.server.url("breaks-pieces", "a.wav");
+    web.media.fetch(&url, &to, &|_, _| {}).await.unwrap();
+    assert_eq!(std::fs::read(&to).unwrap(), wave(80_000));
+    // 8,003 bytes are left, and come in parts of at most 2,000.
+    assert_eq!(web.server.requests(), 6);
+}
+
+#[tokio::test]
+async fn a_host_that_refuses_parts_is_asked_for_all_of_it() {
+    for way in ["part-400", "part-403", "part-405", "part-416", "part-501"] {
+        let web = Web::new().await;
+        let facts = web.facts(way, "a.wav").await.expect(way);
+        assert_eq!(facts.duration, Micros(10_000_000), "{way}");
+        assert_eq!(web.fetch(way, "a.wav").await.expect(way).bytes, 160_044);
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_server_has_its_kind() {
     for (way, kind, word) in [
         ("403", Kind::Media, "403"),
@@ -186,7 +257,8 @@ async fn tries_are_bounded_and_definite_answers_are_not_asked_again() {
         ("500", "a.wav", 3),
         ("closes", "a.wav", 3),
         ("plain", "none", 1),
-        ("403", "a.wav", 1),
+        ("403", "a.wav", 2),
+        ("410", "a.wav", 1),
         ("loop", "a.wav", 11),
     ] {
         let web = Web::new().await;
