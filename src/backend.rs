@@ -48,6 +48,9 @@ pub(crate) struct Failure {
     pub by_server: bool,
     /// When the server wants to be asked again.
     pub after: Option<Duration>,
+    /// The draft's last call before this one was sent, in a journal that the server keeps too: there it enters this call
+    /// itself, so what came before cannot be told from the journal alone.
+    pub since: Option<u64>,
 }
 
 /// How far a call came.
@@ -71,6 +74,7 @@ impl From<Error> for Failure {
             reached: Reached::Answered,
             by_server: false,
             after: None,
+            since: None,
         }
     }
 }

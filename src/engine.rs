@@ -155,6 +155,15 @@ impl Engine {
         }
     }
 
+    /// An engine for another app's new drafts, with the same journal.
+    pub(crate) fn for_edition(self: &Arc<Self>, edition: Edition) -> Arc<Self> {
+        if edition == self.edition {
+            return Arc::clone(self);
+        }
+        let (media, journal) = (self.media.clone(), Arc::clone(&self.journal));
+        Arc::new(Self::new(edition, media, journal, self.options.clone()))
+    }
+
     /// The app that new drafts are for, and whose names are listed.
     pub(crate) fn edition(&self) -> Edition {
         self.edition

@@ -55,15 +55,14 @@ pub(crate) struct Opened {
     pub beside: Object,
 }
 
-/// The content of an answer, or what the failure means. `place` is the address without its query.
+/// The content of an answer, or what the failure means. `place` is the address without its query. What to do after a lost
+/// answer depends on the request, and is not said here.
 pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     if !(200..300).contains(&answer.status) {
         return Err(refused(answer, place));
     }
-    let lost = |what: String| {
-        let hint = "look at the draft before you call again: it may have been carried out";
-        Failure::lost(Error::new(Kind::Unavailable, format!("{place} {what}")).hint(hint))
-    };
+    let lost =
+        |what: String| Failure::lost(Error::new(Kind::Unavailable, format!("{place} {what}")));
     if answer.body.iter().all(u8::is_ascii_whitespace) {
         return Err(lost("answered with nothing".into()));
     }
@@ -121,20 +120,16 @@ pub(crate) const WANTS_A_KEY: &str = "the server wants a key: set `headers = { \
 fn refused(answer: &Answer, place: &str) -> Failure {
     let status = answer.status;
     let text = looks_like(&answer.body);
-    let error = |kind, hint: &str| {
-        Error::new(kind, format!("{place} answered {status} with {text}")).hint(hint)
-    };
+    let told = |kind| Error::new(kind, format!("{place} answered {status} with {text}"));
+    let error = |kind, hint: &str| told(kind).hint(hint);
     match status {
         429 | 503 => Failure {
             after: answer.retry_after,
             ..Failure::refused(error(Kind::Busy, "call again later"))
         },
-        408 => Failure::lost(error(Kind::Timeout, "call again")),
+        408 => Failure::lost(told(Kind::Timeout)),
         // A gateway that lost the server behind it does not know either.
-        502 | 504 => Failure::lost(error(
-            Kind::Unavailable,
-            "look at the draft before you call again: it may have been carried out",
-        )),
+        502 | 504 => Failure::lost(told(Kind::Unavailable)),
         500.. => Failure::refused(error(
             Kind::Unavailable,
             "the server failed on this call; its own log says why",
@@ -269,6 +264,7 @@ impl Failure {
             reached: Reached::Lost,
             by_server: true,
             after: None,
+            since: None,
         }
     }
 

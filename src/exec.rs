@@ -39,7 +39,7 @@ use crate::manifest::{self, LaneName, Manifest, Route};
 use crate::media::{self, MediaStore};
 use crate::metrics::{self, BreakerState, Metrics, Running};
 use crate::settings::{BackendChoice, Settings};
-use crate::tools::{Request, Spec, Turn};
+use crate::tools::{Hints, Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
 use lanes::Patience;
@@ -140,6 +140,8 @@ struct Attempt<'a> {
     context: &'a Context,
     /// What it leaves in its draft.
     leaves: &'a Leaves,
+    /// See [`Failure::since`].
+    since: Option<u64>,
     /// The end of its time, once it has had its first slot.
     until: Option<Instant>,
 }
@@ -240,7 +242,7 @@ impl App {
         tokio::select! {
             biased;
             () = cancel.cancelled(), if !tells => Err(cancelled(spec, cost.tries())),
-            ended = work => ended.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
+            ended = work => ended.unwrap_or_else(|panic| Err(panicked(spec.hints, panic.as_ref()))),
         }
     }
 
@@ -387,6 +389,7 @@ impl App {
                 backend: &home.backend,
                 context,
                 leaves: &Leaves::Nothing,
+                since: None,
                 until: None,
             };
             let ended = Box::pin(self.tries(&mut attempt, home)).await;
@@ -415,12 +418,19 @@ impl App {
             }
             _ => None,
         };
+        let since = match (&home.backend, request.draft(), leaves.evidence()) {
+            (Backend::Remote(remote), Some(draft), Some(_)) => {
+                self.last_in_shared_journal(remote, draft).await
+            }
+            _ => None,
+        };
         let mut attempt = Attempt {
             request,
             route,
             backend: &home.backend,
             context,
             leaves: &leaves,
+            since,
             until: None,
         };
         let mut reply = match self.tries(&mut attempt, home).await {
@@ -447,7 +457,10 @@ impl App {
             tries += 1;
             let failure = match self.once(attempt).await {
                 Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
+                Err(failure) => Failure {
+                    since: attempt.since,
+                    ..failure
+                },
             };
             let mut kind = failure.error.kind;
             if failure.reached == Reached::Lost
@@ -539,7 +552,7 @@ impl App {
             }
             Backend::Remote(remote) => {
                 self.check_sources(request).await?;
-                let trial = self.trial(remote)?;
+                let trial = self.trial(remote, until).await?;
                 let progress = context.progress.as_ref();
                 let ended = match (route.cache_s, route.path()) {
                     (Some(_), Some(path)) => {
@@ -667,8 +680,13 @@ impl App {
         breaker.map_or(Position::Closed, |breaker| breaker.position(Instant::now()))
     }
 
-    fn trial<'a>(&'a self, remote: &'a Remote) -> Result<Trial<'a>> {
-        let admitted = self.with_breaker(remote, |breaker| breaker.admit(Instant::now()));
+    async fn trial<'a>(&'a self, remote: &'a Remote, until: Instant) -> Result<Trial<'a>> {
+        let admit = |breaker: &mut Breaker| breaker.admit(Instant::now());
+        let mut admitted = self.with_breaker(remote, admit);
+        // Boxed, because every call would carry room for it.
+        if admitted.is_err() && Box::pin(self.is_back(remote, until)).await {
+            admitted = self.with_breaker(remote, admit);
+        }
         match admitted {
             Ok(()) => Ok(Trial {
                 app: self,
@@ -730,7 +748,7 @@ impl Drop for Trial<'_> {
             tracing::warn!(
                 server = self.remote.base,
                 cool_down_s = self.app.manifest.breaker.cool_down_s,
-                "the server failed too often: it is left alone for a while"
+                "the server has failed repeatedly; calls are paused"
             );
         }
     }
@@ -738,7 +756,9 @@ impl Drop for Trial<'_> {
 
 /// What a failure says of the server's health: a refusal is an answer.
 fn verdict(failure: &Failure) -> Verdict {
+    let is_away = matches!(failure.reached, Reached::Never | Reached::Lost);
     match failure.error.kind {
+        Kind::Unsent | Kind::Unavailable if is_away => Verdict::Away,
         Kind::Unsent | Kind::Unavailable | Kind::Timeout => Verdict::Bad,
         _ => Verdict::Good,
     }
@@ -747,10 +767,10 @@ fn verdict(failure: &Failure) -> Verdict {
 fn open_breaker(remote: &Remote, wait_s: f64) -> Error {
     Error::new(
         Kind::Busy,
-        format!("{} failed too often and is left alone for now", remote.base),
+        format!("{} has failed repeatedly; calls are paused", remote.base),
     )
     .hint(format!(
-        "call again in {wait_s} s, or see what ails it; `--backend embedded` needs no server"
+        "call again in {wait_s} s, or check its logs; `--backend embedded` needs no server"
     ))
 }
 
@@ -808,13 +828,17 @@ fn sign(spec: &Spec, reply: &mut Value, home: &Home) {
 }
 
 /// A bug of ours ends one call, not the process.
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+fn panicked(hints: Hints, panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     tracing::error!("a call panicked: {text}");
+    if hints.read_only {
+        return Error::internal("a fault of capcut-mcp's own stopped this call")
+            .hint(format!("nothing was changed; report this: {text}"));
+    }
     Error::internal(
         "a fault of capcut-mcp's own stopped this call; it may or may not have been carried out",
     )

@@ -357,8 +357,12 @@ impl Api {
             Poll::Pending => tokio::spawn(work).await.ok().and_then(Result::ok),
         };
         done.unwrap_or_else(|| {
-            let error = Error::internal("a fault of capcut-mcp's own stopped this call")
-                .hint("look at the draft before you call again, and report this");
+            let error = Error::internal("a fault of capcut-mcp's own stopped this call");
+            let error = error.hint(if spec.hints.read_only {
+                "nothing was changed; report this"
+            } else {
+                "look at the draft before you call again, and report this"
+            });
             failed(spec, &spec.texts, &error, None)
         })
     }

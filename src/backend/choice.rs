@@ -99,11 +99,24 @@ impl Servers {
     /// The first address at which a CapCut API of the edition that was asked for answers; otherwise what was found
     /// instead, each.
     pub(crate) async fn first(&self, journal: &Arc<Journal>) -> Result<Arc<Remote>> {
+        self.first_for(None, journal).await
+    }
+
+    /// The same for drafts of one edition, where there is such a draft already.
+    pub(crate) async fn first_for(
+        &self,
+        edition: Option<Edition>,
+        journal: &Arc<Journal>,
+    ) -> Result<Arc<Remote>> {
         let mut faults: Vec<Error> = Vec::new();
         for address in &self.addresses {
             let remote = self.at(address);
             let server = remote.server(journal).await;
-            match server.and_then(|server| remote.of_asked_edition(&server)) {
+            let fits = server.and_then(|server| {
+                remote.of_asked_edition(&server)?;
+                edition.map_or(Ok(()), |edition| remote.of_edition(&server, edition))
+            });
+            match fits {
                 Ok(()) => return Ok(remote),
                 Err(error) => faults.push(error),
             }
@@ -124,10 +137,11 @@ impl Servers {
         Err(Error::new(kind, texts.join("; ")).hint(hint))
     }
 
-    /// Where the next draft goes. This never tries twice.
+    /// Where the next draft goes, of this edition if it has one already. This never tries twice.
     pub(crate) async fn choose(
         &self,
         wanted: BackendChoice,
+        edition: Option<Edition>,
         engine: &Arc<Engine>,
         journal: &Arc<Journal>,
         // Whether calls may go to a server just now, or for how long not.
@@ -140,7 +154,7 @@ impl Servers {
         if wanted == BackendChoice::Embedded {
             return Ok(embedded("`--backend embedded`".into()));
         }
-        let found = match self.first(journal).await {
+        let found = match self.first_for(edition, journal).await {
             Ok(remote) => admits(&remote).map(|()| remote),
             Err(error) => Err(error),
         };
@@ -164,7 +178,9 @@ impl Servers {
             }
             Err(error) if wanted == BackendChoice::Remote => Err(error),
             // A server that was named is meant, and the edition as well: one of the two is a mistake.
-            Err(error) if self.named && error.kind == Kind::Conflict => Err(error),
+            Err(error) if self.named && edition.is_none() && error.kind == Kind::Conflict => {
+                Err(error)
+            }
             Err(error) => Ok(embedded(error.message)),
         }
     }

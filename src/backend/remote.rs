@@ -68,6 +68,8 @@ pub(super) struct Ask<'a> {
     pub body: Option<&'a Object>,
     /// The body is in our own dialect.
     pub strict: bool,
+    /// It changes nothing on the server, so that it may be sent again after a lost answer.
+    pub only_reads: bool,
     pub until: Instant,
 }
 
@@ -139,6 +141,31 @@ impl Remote {
         }
     }
 
+    /// Refuses a server whose names and ids are not those of a draft of this edition.
+    pub(super) fn of_edition(&self, server: &Server, edition: Edition) -> Result<()> {
+        if server.edition == edition {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "{} makes drafts for {}, and the draft is for {}",
+            self.base,
+            server.edition.app(),
+            edition.app()
+        ))
+        .hint("give the address of a server for that app, or use `to: \"embedded\"`"))
+    }
+
+    /// Whether it answers now: looked at again if the last look is older than `age`.
+    pub(crate) async fn answers(&self, journal: &Arc<Journal>, age: Duration) -> Result<()> {
+        let known = self.known.lock().await;
+        let is_old = known.as_ref().is_none_or(|known| known.at.elapsed() >= age);
+        drop(known);
+        if is_old {
+            self.doubt().await;
+        }
+        self.server(journal).await.map(|_| ())
+    }
+
     /// What was known of the server may hold no longer: a call did not get through.
     pub(crate) async fn doubt(&self) {
         *self.known.lock().await = None;
@@ -154,6 +181,7 @@ impl Remote {
                     path,
                     body: None,
                     strict: false,
+                    only_reads: true,
                     until,
                 })
                 .await;
@@ -266,6 +294,7 @@ impl Remote {
                 path,
                 body: Some(&body),
                 strict,
+                only_reads: request.spec().hints.read_only,
                 until,
             }
         } else {
@@ -274,6 +303,7 @@ impl Remote {
                 path,
                 body: None,
                 strict: false,
+                only_reads: true,
                 until,
             }
         };
@@ -308,7 +338,8 @@ impl Remote {
         dialect::join(&mut opened);
         let reply = request.reply_from_api(opened.output).map_err(|error| {
             let what = format!("{} answered in a shape that is not known", self.place(path));
-            Failure::lost(Error::new(Kind::Unavailable, what).source(error))
+            let lost = Failure::lost(Error::new(Kind::Unavailable, what).source(error));
+            with_next_step(&ask, lost)
         })?;
         Ok(Answered { reply, output })
     }
@@ -320,6 +351,7 @@ impl Remote {
             path,
             body: None,
             strict: false,
+            only_reads: true,
             until,
         })
         .await
@@ -345,6 +377,7 @@ impl Remote {
             path,
             body: Some(&body),
             strict: false,
+            only_reads: true,
             until,
         };
         let output = self.output(&ask).await;
@@ -364,7 +397,9 @@ impl Remote {
     }
 
     pub(super) async fn opened(&self, ask: &Ask<'_>) -> Result<Opened, Failure> {
-        envelope::open(&self.ask(ask).await?, &self.place(ask.path))
+        let answer = self.ask(ask).await?;
+        let opened = envelope::open(&answer, &self.place(ask.path));
+        opened.map_err(|failure| with_next_step(ask, failure))
     }
 
     /// An unknown draft is no error to the server: it makes another one and says so with its id only. The ids that
@@ -463,13 +498,12 @@ impl Remote {
             })
         };
         let left = ask.until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::lost(
-                Error::new(Kind::Timeout, format!("{place} did not answer in time"))
-                    .hint(MAYBE_DONE),
-            )),
-        }
+        let answer = tokio::time::timeout(left, work).await;
+        let answer = answer.unwrap_or_else(|_| {
+            let what = format!("{place} did not answer in time");
+            Err(Failure::lost(Error::new(Kind::Timeout, what)))
+        });
+        answer.map_err(|failure| with_next_step(ask, failure))
     }
 
     pub(super) fn place(&self, path: &str) -> String {
@@ -513,7 +547,17 @@ fn says_unknown(failure: &Failure, draft: &DraftId) -> bool {
         && (NO_SUCH_DRAFT.iter().any(|text| said.contains(text)) || only_the_id())
 }
 
-const MAYBE_DONE: &str = "look at the draft before you call again: it may have been carried out";
+/// Says what to do after a lost answer, where nothing better is said.
+fn with_next_step(ask: &Ask<'_>, mut failure: Failure) -> Failure {
+    if failure.reached == Reached::Lost && failure.error.hint.is_none() {
+        failure.error = failure.error.hint(if ask.only_reads {
+            "nothing was changed: call again; `health_check` says how the server is"
+        } else {
+            "look at the draft before you call again: it may have been carried out"
+        });
+    }
+    failure
+}
 
 /// See [`Remote::announce`].
 pub(crate) struct Announced {
@@ -539,17 +583,13 @@ fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
             ),
         ),
         Unanswered::Ours(error) => Failure::unsent(error),
-        Unanswered::Broken(cause) => Failure::lost(
-            Error::new(
-                Kind::Unavailable,
-                format!("{place} closed the connection without an answer ({cause})"),
-            )
-            .hint(MAYBE_DONE),
-        ),
+        Unanswered::Broken(cause) => Failure::lost(Error::new(
+            Kind::Unavailable,
+            format!("{place} closed the connection without an answer ({cause})"),
+        )),
         Unanswered::Halfway(bytes, cause) => {
             let what = format!("{place} broke off its answer after {bytes} bytes");
-            let error = Error::new(Kind::Unavailable, what).hint(MAYBE_DONE);
-            Failure::lost(error.source(cause))
+            Failure::lost(Error::new(Kind::Unavailable, what).source(cause))
         }
         Unanswered::TooLong => {
             let what = format!("{place} answered with more than {limit} bytes");

@@ -598,6 +598,7 @@ impl Remote {
             path,
             body: Some(&body),
             strict: false,
+            only_reads: true,
             until,
         };
         let output = self.output(&ask).await?;

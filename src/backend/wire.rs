@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Bytes};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{
     ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
@@ -67,7 +67,7 @@ pub(super) struct Reply {
 
 /// Why there is no reply.
 pub(super) enum Unanswered {
-    /// Nobody listens there; nothing was sent.
+    /// Nobody listens there, or the connection was closed before the request was written: nothing was sent.
     Nobody(String),
     /// It is our own fault; nothing was sent.
     Ours(Error),
@@ -187,7 +187,37 @@ struct Link {
     home: runtime::Id,
 }
 
+/// Why a connection gave no answer.
+enum Unserved {
+    /// The request came back as it was: nothing of it was written.
+    Unsent(Box<Request<Full<Bytes>>>, String),
+    Broken(String),
+}
+
+impl From<Unserved> for Unanswered {
+    fn from(why: Unserved) -> Self {
+        match why {
+            Unserved::Unsent(_, cause) => Self::Nobody(cause),
+            Unserved::Broken(cause) => Self::Broken(cause),
+        }
+    }
+}
+
 impl Link {
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unserved> {
+        // A closed connection gives the request back below.
+        let _ = self.sender.ready().await;
+        let sent = self.sender.try_send_request(request).await;
+        sent.map_err(|mut error| {
+            let unsent = error.take_message();
+            let cause = root(&error.into_error());
+            match unsent {
+                Some(request) => Unserved::Unsent(Box::new(request), cause),
+                None => Unserved::Broken(cause),
+            }
+        })
+    }
+
     /// The place is given back with the connection, not before.
     async fn close(self) {
         drop(self.sender);
@@ -249,16 +279,11 @@ impl Near {
                     (self.open().await?, true)
                 }
             };
-            if link.sender.ready().await.is_err() && !fresh {
-                continue;
-            }
-            match link.sender.try_send_request(request).await {
+            match link.ask(request).await {
                 Ok(reply) => break (link, reply),
-                Err(mut error) => match error.take_message() {
-                    // The server closed the connection while nobody looked: nothing was sent.
-                    Some(unsent) if !fresh => request = unsent,
-                    _ => return Err(Unanswered::Broken(root(&error.into_error()))),
-                },
+                // The server closed the connection while it was not in use.
+                Err(Unserved::Unsent(unsent, _)) if !fresh => request = *unsent,
+                Err(why) => return Err(why.into()),
             }
         };
         let reply = whole(reply, limit).await?;
@@ -371,7 +396,7 @@ async fn far(
     }
     let reply = request.send().await.map_err(|error| {
         let cause = root(&error);
-        if error.is_connect() {
+        if error.is_connect() || never_left(&error) {
             Unanswered::Nobody(cause)
         } else if error.is_builder() {
             let what = "a request could not be made";
@@ -381,6 +406,14 @@ async fn far(
         }
     })?;
     whole(Response::from(reply), limit).await
+}
+
+/// Whether hyper gave the request up before it wrote anything of it: only then does it say "canceled".
+fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_canceled)
 }
 
 /// Answers up to this size may come into an error or a log, and are looked through for what was sent.
@@ -496,15 +529,8 @@ mod tests {
         });
         let ask = |thread: usize| {
             let (wire, base, api) = (Arc::clone(&wire), base.clone(), api.clone());
-            let asked = threads[thread].spawn(async move {
-                let message = Message {
-                    method: Method::GET,
-                    path: "/",
-                    body: None,
-                    strict: false,
-                };
-                wire.send(&base, &api, message, 10).await.is_ok()
-            });
+            let asked = threads[thread]
+                .spawn(async move { wire.send(&base, &api, get(), 10).await.is_ok() });
             assert!(threads[thread].block_on(asked).unwrap());
         };
         let opened = |asked: &[usize]| {
@@ -524,6 +550,66 @@ mod tests {
             );
             thread::yield_now();
         }
+    }
+
+    /// Accepts one connection, reads as much as it is told to, and closes it.
+    fn closes_after(bytes: usize) -> (Near, thread::JoinHandle<()>) {
+        use std::io::Read;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let closing = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut vec![0; bytes]).unwrap();
+        });
+        (Near::new(&url, &Manifest::built_in().api).unwrap(), closing)
+    }
+
+    fn get() -> Message<'static> {
+        Message {
+            method: Method::GET,
+            path: "/",
+            body: None,
+            strict: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_new_connection_gives_back_was_not_sent() {
+        let (near, closing) = closes_after(0);
+        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
+        closing.join().unwrap();
+        while !link.sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let request = near.request(get(), &[]).unwrap();
+        let why = link.ask(request).await.map(|_| ()).unwrap_err();
+        assert!(matches!(why, Unserved::Unsent(..)));
+        assert!(matches!(Unanswered::from(why), Unanswered::Nobody(_)));
+
+        let (near, _closing) = closes_after(10);
+        let why = near.send(get(), &[], 10).await.map(|_| ()).unwrap_err();
+        assert!(
+            matches!(why, Unanswered::Broken(_)),
+            "a part of it was sent"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_tells_whether_the_request_left() {
+        let (near, closing) = closes_after(0);
+        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
+        closing.join().unwrap();
+        while !link.sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let sent = link.sender.send_request(near.request(get(), &[]).unwrap());
+        let error = sent.await.map(|_| ()).unwrap_err();
+        assert!(never_left(&error));
+        let (near, _closing) = closes_after(10);
+        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
+        let sent = link.sender.send_request(near.request(get(), &[]).unwrap());
+        let error = sent.await.map(|_| ()).unwrap_err();
+        assert!(!never_left(&error));
     }
 
     #[test]

@@ -18,6 +18,9 @@ enum State {
     },
     Open {
         until: Instant,
+        /// Since when, if the server was away: if it answers, calls may try it at once. One that answers with errors would
+        /// answer that question too.
+        away: Option<Instant>,
     },
     /// A few calls may try.
     HalfOpen {
@@ -49,7 +52,10 @@ impl Position {
 pub(crate) enum Verdict {
     /// It answered, if only to refuse.
     Good,
+    /// It failed on the call, or took too long.
     Bad,
+    /// It could not be reached, or closed the connection.
+    Away,
     /// The call was given up: nothing was learnt.
     Unknown,
 }
@@ -64,7 +70,7 @@ impl Breaker {
 
     /// Lets a call go, or says how long none may.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        if let State::Open { until } = self.state {
+        if let State::Open { until, .. } = self.state {
             if now < until {
                 return Err(until - now);
             }
@@ -92,14 +98,23 @@ impl Breaker {
         }
     }
 
+    /// Since when it is open because the server was away.
+    pub(crate) fn away_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { away, .. } => away,
+            State::Closed { .. } | State::HalfOpen { .. } => None,
+        }
+    }
+
     /// Takes note of how an admitted call ended. True if it opened the breaker.
     pub(crate) fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
         let opened = State::Open {
             until: now + manifest::seconds(self.settings.cool_down_s),
+            away: (verdict == Verdict::Away).then_some(now),
         };
         match (&mut self.state, verdict) {
             (State::Closed { failures }, Verdict::Good) => *failures = 0,
-            (State::Closed { failures }, Verdict::Bad) => {
+            (State::Closed { failures }, Verdict::Bad | Verdict::Away) => {
                 *failures += 1;
                 if *failures >= self.settings.failures {
                     self.state = opened;
@@ -113,7 +128,7 @@ impl Breaker {
                     self.state = State::Closed { failures: 0 };
                 }
             }
-            (State::HalfOpen { .. }, Verdict::Bad) => {
+            (State::HalfOpen { .. }, Verdict::Bad | Verdict::Away) => {
                 self.state = opened;
                 return true;
             }
@@ -129,7 +144,7 @@ impl Breaker {
     pub(crate) fn position(&self, now: Instant) -> Position {
         match self.state {
             State::Closed { .. } => Position::Closed,
-            State::Open { until } if now < until => Position::Open,
+            State::Open { until, .. } if now < until => Position::Open,
             State::Open { .. } | State::HalfOpen { .. } => Position::HalfOpen,
         }
     }
@@ -205,6 +220,17 @@ mod tests {
             breaker.record(Verdict::Good, now);
         }
         assert_eq!(breaker.position(now), Position::Closed);
+    }
+
+    #[test]
+    fn it_tells_a_server_that_was_away_from_one_that_fails() {
+        for (last, away) in [(Verdict::Away, true), (Verdict::Bad, false)] {
+            let (mut breaker, now) = breaker();
+            fail(&mut breaker, 2, now);
+            breaker.admit(now).unwrap();
+            assert!(breaker.record(last, now));
+            assert_eq!(breaker.away_since().is_some(), away);
+        }
     }
 
     #[test]

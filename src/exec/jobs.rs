@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Journal};
-use crate::tools::Request;
+use crate::tools::{Hints, Request};
 
 /// What the ids of jobs begin with.
 pub(crate) const PREFIX: &str = "job_";
@@ -343,7 +343,7 @@ impl Jobs {
                 outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
                 () = handle.answer_others() => Ok(Err(Error::internal("a job was not waited for"))),
             };
-            let outcome = outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            let outcome = outcome.unwrap_or_else(|panic| Err(panicked(Hints::ADD, panic.as_ref())));
             handle.end(outcome).await;
         };
         match thread() {

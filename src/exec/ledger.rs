@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::routing::Home;
 use super::{App, Context};
-use crate::backend::{Backend, Failure, Reached, Remote, Sent};
-use crate::draft::evidence::{Contents, Found, Leaves};
+use crate::backend::{self, Backend, Failure, Reached, Remote, Sent};
+use crate::draft::evidence::{Contents, Evidence, Found, Leaves};
 use crate::draft::ids::DraftId;
+use crate::engine::standing;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{At, NewDraft, NewRecord};
+use crate::journal::{At, ENGINE, NewDraft, NewRecord, Record};
 use crate::manifest;
 use crate::tools::{Request, Spec};
 
@@ -59,10 +60,14 @@ impl App {
         let Some(evidence) = leaves.evidence() else {
             return Err(unclear("what it does is not seen in the draft's document"));
         };
-        let before = remote
-            .with_account(&self.journal, draft, |account| account.times(evidence))
-            .await
-            .map_err(Failure::from)?;
+        let before = match failure.since {
+            Some(since) => self.times_until(draft, evidence, since).await?,
+            None => {
+                let account =
+                    remote.with_account(&self.journal, draft, |account| account.times(evidence));
+                account.await?
+            }
+        };
         for look in 0..2 {
             if look > 0 {
                 tokio::time::sleep(SECOND_LOOK).await;
@@ -100,6 +105,30 @@ impl App {
             ));
         }
         Ok(Lookup::NotApplied)
+    }
+
+    /// See [`Failure::since`].
+    pub(super) async fn last_in_shared_journal(
+        &self,
+        remote: &Remote,
+        draft: &DraftId,
+    ) -> Option<u64> {
+        let server = remote.server(&self.journal).await.ok()?;
+        if !server.same_journal {
+            return None;
+        }
+        self.journal.last_sequence(ENGINE, draft).await.ok()?
+    }
+
+    /// How often the engine's calls up to `last` left this in a draft.
+    async fn times_until(&self, draft: &DraftId, evidence: &Evidence, last: u64) -> Result<usize> {
+        let records = standing(self.journal.records(ENGINE, draft, 0).await?);
+        let earlier = records.iter().filter(|record| record.sequence <= last);
+        let is_same = |record: &&Record| {
+            let left = backend::leaves(record);
+            left.is_some_and(|left| left.evidence() == Some(evidence))
+        };
+        Ok(earlier.filter(is_same).count())
     }
 
     /// The end of a look at a draft that begins now.

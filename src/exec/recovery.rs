@@ -22,6 +22,7 @@ use crate::manifest;
 use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
 use crate::tools::{self, Manner, Object, Request, Turn};
+use crate::units::Edition;
 
 /// A server may be restarted again while a draft is made again on it, and a draft may move while it is looked for.
 const TRIES: usize = 3;
@@ -215,7 +216,7 @@ impl App {
         if !paused && !matches!(failure.reached, Reached::Never | Reached::Lost) {
             return Seen::Unclear;
         }
-        match self.answers_again(remote, failure).await {
+        match self.answers_again(remote, failure, paused).await {
             Ok(()) => {}
             Err(error) if error.kind == Kind::Unsent => return Seen::Gone,
             Err(_) => return Seen::Unclear,
@@ -234,10 +235,11 @@ impl App {
     }
 
     /// Waits, within limits, until the server answers; then calls may go there at once, whatever failed before.
-    async fn answers_again(&self, remote: &Remote, failure: &Failure) -> Result<()> {
-        // A call that was tried for as long as its retry rule says has waited already.
+    async fn answers_again(&self, remote: &Remote, failure: &Failure, paused: bool) -> Result<()> {
+        // A call that was tried for as long as its retry rule says has waited already, and so has one that was held back.
         let limit = match failure.reached {
             Reached::Never => 0.0,
+            _ if paused => 0.0,
             _ => self.manifest.limits.server_wait_s,
         };
         let until = Instant::now() + manifest::seconds(limit);
@@ -257,6 +259,22 @@ impl App {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Whether a server answers again that was away when its breaker opened. It is waited for as long as that was lately.
+    pub(super) async fn is_back(&self, remote: &Remote, until: Instant) -> bool {
+        let Some(since) = self.with_breaker(remote, |breaker| breaker.away_since()) else {
+            return false;
+        };
+        let until = until.min(since + manifest::seconds(self.manifest.limits.server_wait_s));
+        while remote.answers(&self.journal, LONGEST_PAUSE).await.is_err() {
+            if Instant::now() + LONGEST_PAUSE >= until {
+                return false;
+            }
+            tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+        self.with_breaker(remote, Breaker::came_back);
+        true
     }
 
     /// The draft that takes the place of a lost one, made by whoever comes first; and what to say of it.
@@ -330,10 +348,15 @@ impl App {
                 "draft {was} cannot be made again: it was made elsewhere, and the journal lacks its beginning"
             )));
         }
+        // Its names and ids are those of its own edition, whatever this process makes otherwise.
+        let edition = self.edition_of(&row).await;
         let backend = match to {
-            BackendChoice::Embedded => Backend::Embedded(Arc::clone(&self.engine)),
-            BackendChoice::Remote => Backend::Remote(self.servers.first(&self.journal).await?),
-            BackendChoice::Auto => self.choose().await?.backend,
+            BackendChoice::Embedded => Backend::Embedded(self.engine.for_edition(edition)),
+            BackendChoice::Remote => {
+                let first = self.servers.first_for(Some(edition), &self.journal);
+                Backend::Remote(first.await?)
+            }
+            BackendChoice::Auto => self.choose_for(Some(edition)).await?.backend,
         };
         let mut replay = Replay {
             app: self,
@@ -369,6 +392,18 @@ impl App {
             segments,
             notes,
         })
+    }
+
+    /// The edition of a draft; of a server's draft of which that was not written down, the server's.
+    async fn edition_of(&self, row: &DraftRow) -> Edition {
+        if let Ok(edition) = row.edition.parse() {
+            return edition;
+        }
+        let server = match row.origin.as_str() {
+            ENGINE => None,
+            origin => self.servers.at(origin).server(&self.journal).await.ok(),
+        };
+        server.map_or(self.settings.edition, |server| server.edition)
     }
 
     /// Compares the new draft with what was acknowledged and moves the old one to it. Calls that another process

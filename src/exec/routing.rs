@@ -212,10 +212,17 @@ impl App {
 
     /// Where a new draft would go.
     pub(crate) async fn choose(&self) -> Result<Choice> {
+        self.choose_for(None).await
+    }
+
+    /// Where a draft of this edition would go that is made again; `None`: where a new one would.
+    pub(super) async fn choose_for(&self, edition: Option<Edition>) -> Result<Choice> {
         let admits = |remote: &Remote| self.admits(remote);
         let wanted = self.settings.backend;
+        let engine = edition.map(|edition| self.engine.for_edition(edition));
+        let engine = engine.as_ref().unwrap_or(&self.engine);
         self.servers
-            .choose(wanted, &self.engine, &self.journal, &admits)
+            .choose(wanted, edition, engine, &self.journal, &admits)
             .await
     }
 

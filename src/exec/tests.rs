@@ -320,7 +320,7 @@ async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
         reply["reason"]
             .as_str()
             .unwrap()
-            .contains("failed too often"),
+            .contains("has failed repeatedly"),
         "{reply}"
     );
     let health = app.test("health_check", json!({})).await.unwrap();

@@ -137,6 +137,61 @@ fn a_run_goes_on_when_its_server_was_away_for_a_moment() {
     }
 }
 
+/// A home whose calls are tried once, and whose breaker opens after two failures.
+fn impatient(keeper: &Arc<Keeper>, server_wait_s: f64) -> (Home, Server) {
+    let answering = Arc::clone(keeper);
+    let server = Server::start(move |asked| answering.answer(asked));
+    let mut home = Home::remote(&server.url);
+    let unsent = "{ tries = 1, first_wait_s = 0.01 }";
+    let config = format!(
+        "[breaker]\nfailures = 2\n[retry]\nunsent = {unsent}\n[limits]\nserver_wait_s = {server_wait_s}\n"
+    );
+    let config = home.file("tools.toml", config);
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    (home, server)
+}
+
+fn picture(draft: &Value, start: u32) -> Value {
+    let url = format!("https://pictures.example/{start}.png");
+    json!({ "draft_id": draft, "image_url": url, "start": start, "end": start + 1 })
+}
+
+/// With `--recover ask`, which is the default.
+#[test]
+fn paused_calls_go_on_when_a_server_that_was_away_answers_again() {
+    let keeper = Arc::new(Keeper::default());
+    for server_wait_s in [20.0, 0.1] {
+        let waits = server_wait_s > 1.0;
+        let (home, server) = impatient(&keeper, server_wait_s);
+        let mut client = home.connected();
+        let draft = client.call("create_draft", json!({})).expect("a draft")["draft_id"].take();
+        server.refuse(true);
+        for start in 0..2 {
+            let error = client.call("add_image", picture(&draft, start));
+            error.expect_err("nobody listens");
+        }
+        if !waits {
+            let error = client.call("add_image", picture(&draft, 2)).unwrap_err();
+            assert!(error.contains("calls are paused"), "{error}");
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                server.refuse(false);
+            });
+            if waits {
+                let added = client.call("add_image", picture(&draft, 3));
+                added.expect("the server is waited for");
+            } else {
+                until("the server is asked again", || {
+                    client.call("add_image", picture(&draft, 3)).is_ok()
+                });
+            }
+        });
+        assert_eq!(keeper.pictures(draft.as_str().expect("an id")), [3]);
+    }
+}
+
 /// The report at the end of what `compose --json` tells.
 pub(crate) fn report(ran: &Ran) -> Value {
     let line = ran.stdout.lines().last().expect("a report");

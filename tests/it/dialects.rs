@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Home, Server, media};
+use crate::support::{Answer, Asked, Delivery, Home, Server, media};
 
 /// How long every media file is to these servers, once they look at it.
 const LENGTH: i64 = 2_000_000;
@@ -595,4 +595,160 @@ fn the_status_of_a_save_is_read_in_each_shape() {
             .unwrap();
         assert_eq!(status["status"], "completed", "{status}");
     }
+}
+
+/// Nothing that only reads is said to have been carried out perhaps: by MCP, on the command line, through a front.
+#[test]
+fn a_call_that_only_reads_and_fails_may_be_repeated_at_once() {
+    let is_broken = Arc::new(Mutex::new(None));
+    let shared: Arc<Mutex<Option<Answer>>> = Arc::clone(&is_broken);
+    let memory: Mutex<Memory> = Mutex::default();
+    let server = Server::start(move |asked| {
+        let broken = shared.lock().unwrap().clone();
+        broken.unwrap_or_else(|| memory.lock().unwrap().answer(&Ways::default(), asked))
+    });
+    let mut home = Home::remote(&server.url);
+    let config = "[breaker]\nfailures = 10000\n[retry]\ntransient = { tries = 1 }\n[api]\nprobe_timeout_s = 0.5\n\
+        [lanes]\nquery = { timeout_s = 0.5 }\n[tools]\nquery_script = { timeout_s = 0.5 }\n";
+    let config = home.file("tools.toml", config);
+    home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+    let mut client = home.connected();
+    let front = home.engine(&[]);
+    let draft = client.call("create_draft", json!({})).unwrap()["draft_id"].take();
+    let known = front.post("/query_script", &json!({ "draft_id": draft }));
+    assert_eq!(known.0, 200, "{known:?}");
+    let lists = ["mask", "font", "transition", "audio_effect", "text_intro"];
+    let lists = lists.map(|kind| format!("get_{kind}_types"));
+    let calls = [
+        ("query_script", json!({ "draft_id": draft })),
+        ("query_draft_status", json!({ "task_id": draft })),
+        ("generate_draft_url", json!({ "draft_id": draft })),
+    ];
+    let posts = calls.iter().cloned();
+    let calls: Vec<_> = posts
+        .chain(lists.iter().map(|list| (list.as_str(), json!({}))))
+        .collect();
+    for broken in [
+        Answer::success(&json!({})).delivery(Delivery::Reset),
+        Answer::success(&json!({})).delivery(Delivery::Silence),
+        Answer::success(&json!("long enough")).delivery(Delivery::CutAt(12)),
+        Answer::new(200, "application/json", ""),
+        Answer::new(504, "text/html", ""),
+    ] {
+        *is_broken.lock().unwrap() = Some(broken.clone());
+        for (tool, arguments) in &calls {
+            let path = format!("/{tool}");
+            let over_http = if path.starts_with("/get_") {
+                front.get(&path).1
+            } else {
+                front.post(&path, arguments).1
+            };
+            let said = [
+                client.call(tool, arguments.clone()).unwrap_err(),
+                home.call(tool, arguments).unwrap_err().1,
+                over_http,
+            ];
+            for said in said {
+                let misleads = ["may have been", "look at the draft"];
+                assert!(
+                    !misleads.iter().any(|words| said.contains(words)),
+                    "{tool}, {broken:?}: {said}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_edition_chooses_between_two_servers() {
+    let capcut = Relative::start(Ways::default());
+    let jianying = Relative::start(Ways {
+        jianying: true,
+        ..Ways::default()
+    });
+    let (capcut, jianying) = (&capcut.server.url, &jianying.server.url);
+    let home = |urls: &[&String]| {
+        let mut home = Home::new();
+        let config = home.file(
+            "tools.toml",
+            format!("[api]\nbase_urls = {}\n", json!(urls)),
+        );
+        home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
+        home.set("CAPCUT_API_URL", "");
+        home
+    };
+    for order in [[capcut, jianying], [jianying, capcut]] {
+        let home = home(&order);
+        let none = [order[0].as_str()];
+        let asked = [("capcut", capcut), ("jianying", jianying)];
+        for (edition, url) in asked
+            .map(|(edition, url)| (Some(edition), url.as_str()))
+            .into_iter()
+            .chain(none.map(|url| (None, url)))
+        {
+            for backend in ["auto", "remote"] {
+                let mut options = vec!["--backend", backend];
+                options.extend(edition.iter().flat_map(|edition| ["--edition", *edition]));
+                let made = home.call_with(&options, "create_draft", &json!({}));
+                let listed = home.call("list_drafts", &json!({})).unwrap();
+                let reply = made.unwrap();
+                assert_eq!(reply["backend"], "remote", "{reply}");
+                let drafts = listed["drafts"].as_array().unwrap();
+                let of = |id: &Value| drafts.iter().find(|draft| draft["draft_id"] == *id);
+                let draft = of(&reply["draft_id"]).unwrap_or_else(|| panic!("{listed}"));
+                let text = draft.to_string();
+                assert!(text.contains(url), "{options:?}: {text}");
+            }
+        }
+    }
+    let home = home(&[capcut]);
+    let options = ["--edition", "jianying", "--backend", "remote"];
+    let refused = home.call_with(&options, "create_draft", &json!({}));
+    let (code, said) = refused.unwrap_err();
+    assert!(
+        code == 2 && said.contains("makes drafts for CapCut"),
+        "{said}"
+    );
+    let doctor = home.run(&["--edition", "jianying", "doctor"]);
+    assert!(
+        doctor.stdout.contains("makes drafts for CapCut"),
+        "{doctor:#?}"
+    );
+}
+
+#[test]
+fn a_draft_of_a_jianying_server_is_one_of_jianying_on_the_engine_too() {
+    let relative = Relative::start(Ways {
+        jianying: true,
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, None);
+    let image =
+        json!({ "draft_id": draft, "image_url": media("logo.png"), "intro_animation": "渐显" });
+    home.call("add_image", &image).unwrap();
+    let moved = home.call(
+        "recover_draft",
+        &json!({ "draft_id": draft, "to": "embedded" }),
+    );
+    let moved = moved.unwrap()["draft_id"].clone();
+    let listed = home.call("list_drafts", &json!({})).unwrap();
+    let drafts = listed["drafts"].as_array().unwrap();
+    let row = drafts.iter().find(|row| row["draft_id"] == moved).unwrap();
+    assert_eq!(row["edition"], "jianying", "{row}");
+    let save = json!({ "draft_id": moved, "draft_folder": home.path().join("drafts") });
+    let saved = home.call("save_draft", &save).unwrap();
+    let folder = Path::new(saved["folder"].as_str().unwrap());
+    let content = std::fs::read_to_string(folder.join("draft_content.json"));
+    assert!(content.unwrap().contains("渐显"), "{saved}");
+    // The other way: only a server of that app may have it.
+    let other = Relative::start(Ways::default());
+    let options = ["--api-url", other.server.url.as_str()];
+    let back = json!({ "draft_id": moved, "to": "remote" });
+    let (code, said) = home
+        .call_with(&options, "recover_draft", &back)
+        .unwrap_err();
+    assert!(
+        code == 2 && said.contains("the draft is for JianYing"),
+        "{said}"
+    );
 }

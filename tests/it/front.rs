@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::away::report;
 use crate::engine::{for_recordings, replay};
-use crate::support::{Answer, Asked, Home, NOWHERE, Served, Server};
+use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Served, Server, http, until};
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 
@@ -411,18 +411,18 @@ fn health_tells_which_server_stands_behind_and_how_it_is() {
         "{told}"
     );
     server.refuse(true);
-    let (status, told) = health(&front);
-    assert_eq!(
-        (status, &told["status"]),
-        (503, &json!("unavailable")),
-        "{told}"
-    );
-    assert!(
+    // Connections that it had in its queue are reset.
+    until("nobody listens there any more", || {
+        let (status, told) = health(&front);
+        assert_eq!(
+            (status, &told["status"]),
+            (503, &json!("unavailable")),
+            "{told}"
+        );
         told["servers"][0]["error"]
             .to_string()
-            .contains("no answer"),
-        "{told}"
-    );
+            .contains("no answer")
+    });
     // The engine alone says nothing of servers.
     let mut alone = Home::new();
     alone.api(NOWHERE);
@@ -536,4 +536,73 @@ fn our_own_dialect_over_http_opens_no_folder() {
         error.contains("txt") && !error.starts_with("Error occurred"),
         "{told}"
     );
+}
+
+/// The engine enters its calls in the journal that the caller reads as well: the call whose answer was lost is there too.
+#[test]
+fn a_lost_answer_of_an_engine_with_the_same_journal_is_found_and_not_repeated() {
+    let mut home = Home::new();
+    let engine = home.engine(&[]);
+    let url = engine.url.clone();
+    // How often what is lost: the answer, or the request.
+    let faults = Arc::new(Mutex::new((true, 0)));
+    let shared = Arc::clone(&faults);
+    let between = Server::start(move |asked| {
+        let is_text = asked.path == "/add_text";
+        let mut faults = shared.lock().expect("not poisoned");
+        let lost = is_text && faults.1 > 0;
+        if lost {
+            faults.1 -= 1;
+        }
+        let arrives = faults.0;
+        drop(faults);
+        if lost && !arrives {
+            return Answer::success(&json!({})).delivery(Delivery::Reset);
+        }
+        let strict = asked.headers.get("x-capcut-mcp-manner");
+        let mut headers = vec![("Content-Type", "application/json")];
+        headers.extend(strict.map(|strict| ("X-Capcut-Mcp-Manner", strict.as_str())));
+        let (status, body) = http(
+            &asked.method,
+            &format!("{url}{}", asked.path),
+            &headers,
+            &asked.body,
+        );
+        let answer = Answer::new(status, "application/json", body);
+        answer.delivery(if lost {
+            Delivery::Reset
+        } else {
+            Delivery::Whole
+        })
+    });
+    home.api(&between.url).set("CAPCUT_MCP_BACKEND", "remote");
+    let draft = home.call("create_draft", &json!({})).expect("a draft")["draft_id"].take();
+    let text =
+        |start: u32| json!({ "draft_id": draft, "text": "a", "start": start, "end": start + 1 });
+    for (start, arrives) in [(0, true), (1, false)] {
+        *faults.lock().expect("not poisoned") = (arrives, 1);
+        let before = between.count("/add_text");
+        let added = home.call("add_text", &text(start)).expect("it is there");
+        let is_found = added["notes"]
+            .to_string()
+            .contains("the server's answer was lost");
+        assert_eq!(is_found, arrives, "{added}");
+        let sent = between.count("/add_text") - before;
+        assert_eq!(sent, if arrives { 1 } else { 2 }, "{added}");
+    }
+    // What is there already is not taken for a call that was refused.
+    *faults.lock().expect("not poisoned") = (true, 1);
+    let (_, said) = home.call("add_text", &text(0)).expect_err("it is taken");
+    assert!(said.contains("overlaps"), "{said}");
+    let script = home
+        .call("query_script", &json!({ "draft_id": draft }))
+        .expect("a script");
+    let script: Value =
+        serde_json::from_str(script["script"].as_str().expect("text")).expect("JSON");
+    let tracks = script["tracks"].as_array().expect("tracks");
+    let segments: usize = tracks
+        .iter()
+        .map(|track| track["segments"].as_array().map_or(0, Vec::len))
+        .sum();
+    assert_eq!(segments, 2);
 }

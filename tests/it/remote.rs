@@ -864,3 +864,97 @@ fn what_a_server_cannot_do_is_refused_before_the_save_where_its_folder_is_out_of
         "{sent}"
     );
 }
+
+/// What can become of a journal while a process uses it.
+const RUINS: [&str; 5] = ["held", "deleted", "cut", "garbage", "no folder"];
+
+fn ruin(home: &Home, how: &str) -> Option<rusqlite::Connection> {
+    let file = |name: &str| home.data().join(name);
+    match how {
+        "held" => {
+            let holder = rusqlite::Connection::open(file("journal.db")).unwrap();
+            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return Some(holder);
+        }
+        "deleted" => {
+            for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+                let _ = std::fs::remove_file(file(name));
+            }
+        }
+        "cut" => {
+            for name in ["journal.db", "journal.db-wal"] {
+                std::fs::write(file(name), "").unwrap();
+            }
+        }
+        "garbage" => {
+            for name in ["journal.db", "journal.db-wal"] {
+                std::fs::write(file(name), [7; 9000]).unwrap();
+            }
+        }
+        _ => {
+            std::fs::remove_dir_all(home.data()).unwrap();
+            std::fs::write(home.data(), "no folder").unwrap();
+        }
+    }
+    None
+}
+
+#[test]
+fn an_edit_that_the_server_has_and_the_journal_has_not_is_said_to_be_so() {
+    for how in RUINS {
+        let server = reference(|_| None);
+        let home = Home::remote(&server.url);
+        let mut client = home.connected();
+        let front = home.engine(&[]);
+        client.call("create_draft", json!({})).unwrap();
+        let first = json!({ "draft_id": DRAFT, "text": "first", "start": 8, "end": 9 });
+        front.output("/add_text", &first).unwrap();
+        client.call("add_text", first).unwrap();
+        let before = server.count("/add_text");
+        let _holder = ruin(&home, how);
+        let said = [
+            client.call("add_text", text()).unwrap_err(),
+            front.output("/add_text", &text()).unwrap_err(),
+        ];
+        let sent = server.count("/add_text") - before;
+        for said in &said {
+            let is_there =
+                said.contains("was carried out on draft") && said.contains("do not send it again");
+            assert!(is_there, "{how}: {said}");
+            assert!(!said.contains("nothing"), "{how}: {said}");
+        }
+        assert_eq!(sent, 2, "{how}: {said:?}");
+    }
+}
+
+/// The journal may not grow: its disk is full, or the process may not write files that large.
+#[cfg(unix)]
+#[test]
+fn an_edit_that_is_too_large_for_the_journal_is_there_on_the_server() {
+    let server = reference(|_| None);
+    let home = Home::remote(&server.url);
+    home.call("create_draft", &json!({})).unwrap();
+    // More than the limit in blocks of 512 bytes as well as of 1024, and not too long for one argument.
+    let long = json!({ "draft_id": DRAFT, "text": "x".repeat(120_000), "start": 0, "end": 1 });
+    let command = home.command(&["call", "add_text", "--json", &long.to_string()]);
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", "ulimit -f 100; exec \"$@\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(home.path())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        )
+        .stdin(std::process::Stdio::null());
+    let ran = limited.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(server.count("/add_text"), 1, "{said}");
+    assert!(
+        said.contains("was carried out on draft") && said.contains("do not send it again"),
+        "{said}"
+    );
+}
