@@ -25,7 +25,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
-use crate::exec::App;
+use crate::exec::{App, jobs};
 use crate::printable::printable;
 use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
@@ -277,6 +277,7 @@ fn wait_to_the_end(
     survive_full_quotas(&runtime);
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(time);
+    jobs::shut_down(LAST_WORK);
     result
 }
 

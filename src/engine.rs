@@ -37,7 +37,7 @@ use crate::engine::held::{Drafts, Held};
 use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, Appended, At, ENGINE, Journal, NewRecord, Record};
+use crate::journal::{self, Appended, At, ENGINE, Journal, NewRecord, Record, Runner};
 use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
@@ -91,6 +91,8 @@ pub(crate) struct Engine {
     options: Options,
     drafts: Drafts,
     saves: Saves,
+    /// Who saves, for other processes.
+    runner: Arc<Runner>,
     covers: Arc<Covers>,
 }
 
@@ -147,6 +149,7 @@ impl Engine {
         Self {
             edition,
             media,
+            runner: Arc::new(Runner::new(&*journal)),
             journal,
             options,
             drafts: Drafts::default(),
@@ -172,6 +175,11 @@ impl Engine {
     /// The media that a caller may read.
     pub(crate) fn media(&self, caller: &Caller) -> Media {
         self.media.of(caller)
+    }
+
+    /// This process as others see it.
+    pub(crate) fn runner(&self) -> Arc<Runner> {
+        Arc::clone(&self.runner)
     }
 
     /// The link that the API answers with a draft.

@@ -4,7 +4,6 @@ pub(crate) mod breaker;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
-mod presence;
 mod pulse;
 mod recovery;
 mod retry;
@@ -197,7 +196,7 @@ impl App {
             breakers: Mutex::default(),
             homes: routing::Homes::default(),
             lists: ledger::Lists::default(),
-            jobs: jobs::Jobs::new(journal.clone()),
+            jobs: jobs::Jobs::new(journal.clone(), engine.runner()),
             settings,
             manifest,
             engine,

@@ -7,6 +7,7 @@
 mod contract;
 #[cfg(test)]
 mod memory;
+mod presence;
 mod sqlite;
 
 use std::fmt::Debug;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
+pub(crate) use presence::Runner;
 
 /// The origin of drafts that the engine made; any other origin is a server's address.
 pub(crate) const ENGINE: &str = "engine";

@@ -71,8 +71,8 @@ impl Engine {
             .build()?;
         cli::survive_full_quotas(&runtime);
         let ended = runtime.block_on(self.serve(settings));
-        // What was cut off must not keep the process alive.
-        runtime.shutdown_background();
+        // What was cut off leaves nothing half-made, but must not keep the process alive.
+        runtime.shutdown_timeout(cli::LAST_WORK);
         ended?;
         Ok(ExitCode::SUCCESS)
     }

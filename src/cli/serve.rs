@@ -9,6 +9,7 @@ use clap::Args;
 use super::monitor::Monitor;
 use super::names::Names;
 use crate::cli;
+use crate::error::Kind;
 use crate::exec::App;
 use crate::mcp;
 use crate::settings::ToolChoice;
@@ -53,7 +54,11 @@ impl Serve {
         }
         self.monitor.listen(&app, &self.names).await?;
         let tools = app.settings.tools;
-        Box::pin(mcp::serve(app, tools)).await?;
+        // Told to end, it drops what is under way: saves leave nothing half-made, and jobs are interrupted.
+        tokio::select! {
+            served = Box::pin(mcp::serve(app, tools)) => served?,
+            () = cli::told_to_end()? => return Ok(Kind::Cancelled.exit_code().into()),
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

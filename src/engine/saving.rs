@@ -1,8 +1,12 @@
 //! What became of saves, for `query_draft_status`.
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::args::Call;
 use crate::caller::{Caller, Manner};
@@ -16,7 +20,7 @@ use crate::engine::package::{self, SaveRequest, Saved, WhileRunning};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::{Engine, Target, registry};
 use crate::error::{Error, Result};
-use crate::journal::ENGINE;
+use crate::journal::{self, ENGINE, Journal, Runner};
 use crate::progress::Bytes;
 use crate::settings::Os;
 use crate::units::Edition;
@@ -24,8 +28,11 @@ use crate::units::Edition;
 /// How many saves are remembered.
 const MAX_SAVES: usize = 1000;
 
+/// How often other processes are told how far a save is.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
+
 /// How far a save is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub state: State,
     /// The step, or what went wrong.
@@ -35,12 +42,14 @@ pub(crate) struct Progress {
     pub files_done: u64,
     pub files: u64,
     /// As `percent`, with what has come of files that are not done.
+    #[serde(skip)]
     pub exact: f64,
     /// Of the files, where any had to be fetched.
+    #[serde(skip)]
     pub bytes: Option<Bytes>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
     Processing,
     Completed,
@@ -114,25 +123,113 @@ impl Saves {
     }
 }
 
+/// A save as other processes see it, in the journal.
+#[derive(Clone)]
+struct Journalled {
+    journal: Arc<Journal>,
+    runner: Arc<Runner>,
+    draft: DraftId,
+    /// Microseconds since 1970.
+    begun: i64,
+}
+
+/// What the journal keeps of a draft's last save.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastSave {
+    begun: i64,
+    runner: String,
+    progress: Progress,
+}
+
+impl LastSave {
+    fn key(draft: &DraftId) -> String {
+        format!("save_{draft}")
+    }
+
+    async fn read(journal: &Journal, draft: &DraftId) -> Result<Option<Self>> {
+        let row = journal.job_get(&Self::key(draft)).await?;
+        Ok(row.and_then(|row| serde_json::from_str(&row.state).ok()))
+    }
+
+    /// A save whose process is gone is not told as going on.
+    fn seen(mut self, runner: &Runner) -> Progress {
+        if self.progress.state == State::Processing && !runner.is_there(&self.runner) {
+            self.progress.state = State::Failed;
+            "Failed to save draft: interrupted, as the process that saved it ended; save it again"
+                .clone_into(&mut self.progress.message);
+        }
+        self.progress
+    }
+}
+
+impl Journalled {
+    /// Of two processes that save a draft at once, the journal has the save that began later.
+    async fn put(&self, progress: &Progress) {
+        if let Err(error) = self.try_put(progress).await {
+            tracing::warn!(draft = %self.draft, %error, "other processes are not told how far the save is");
+        }
+    }
+
+    async fn try_put(&self, progress: &Progress) -> Result<()> {
+        let last = LastSave::read(&*self.journal, &self.draft).await?;
+        if last.is_some_and(|last| last.begun > self.begun) {
+            return Ok(());
+        }
+        let state = LastSave {
+            begun: self.begun,
+            runner: self.runner.name().to_owned(),
+            progress: progress.clone(),
+        };
+        let state = serde_json::to_string(&state)
+            .map_err(|e| Error::internal("a save's state cannot be written as JSON").source(e))?;
+        let row = journal::Job {
+            id: LastSave::key(&self.draft),
+            kind: "save".to_owned(),
+            draft: Some(self.draft.clone()),
+            state,
+            // Such rows are removed when they are old, also those of saves that were interrupted.
+            finished: true,
+            pid: std::process::id(),
+            updated_ms: 0,
+        };
+        self.journal.job_put(&row).await
+    }
+
+    /// Writes how far the save is, again and again.
+    async fn follow(&self, saves: &Saves) -> Infallible {
+        let mut told = saves.get(&self.draft);
+        loop {
+            tokio::time::sleep(TOLD_EVERY).await;
+            let now = saves.get(&self.draft);
+            if let Some(progress) = now.as_ref().filter(|_| now != told) {
+                self.put(progress).await;
+            }
+            told = now;
+        }
+    }
+}
+
 /// A save under way: one that is dropped before its end was cancelled, and is not told as going on.
 struct Unfinished<'a> {
     saves: &'a Saves,
-    draft: Option<&'a DraftId>,
+    save: Option<Journalled>,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if let Some(draft) = self.draft
-            && let Some(last) = self.saves.get(draft)
+        if let Some(save) = self.save.take()
+            && let Some(last) = self.saves.get(&save.draft)
         {
-            self.saves.set(
-                draft,
-                Progress {
-                    state: State::Failed,
-                    message: "Failed to save draft: the save was cancelled".to_owned(),
-                    ..last
-                },
-            );
+            let progress = Progress {
+                state: State::Failed,
+                message: "Failed to save draft: the save was cancelled".to_owned(),
+                ..last
+            };
+            self.saves.set(&save.draft, progress.clone());
+            // Where the process ends before this is written, others see that from its absence.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { save.put(&progress).await });
+            }
         }
     }
 }
@@ -198,6 +295,19 @@ impl Engine {
             0,
             0,
         );
+        let save = Journalled {
+            journal: Arc::clone(&self.journal),
+            runner: Arc::clone(&self.runner),
+            draft: id.clone(),
+            begun: package::now(),
+        };
+        let mut unfinished = Unfinished {
+            saves: &self.saves,
+            save: Some(save.clone()),
+        };
+        if let Some(progress) = self.saves.get(id) {
+            save.put(&progress).await;
+        }
         let work = async {
             self.learn(id, call).await?;
             let draft = self.read(id, Draft::clone).await?;
@@ -252,12 +362,11 @@ impl Engine {
                 None => Ok(saved),
             }
         };
-        let mut unfinished = Unfinished {
-            saves: &self.saves,
-            draft: Some(id),
+        let saved: Result<Saved> = tokio::select! {
+            saved = work => saved,
+            never = save.follow(&self.saves) => match never {},
         };
-        let saved: Result<Saved> = work.await;
-        unfinished.draft = None;
+        unfinished.save = None;
         match &saved {
             Ok(saved) => tell(
                 State::Completed,
@@ -279,6 +388,9 @@ impl Engine {
                     all,
                 );
             }
+        }
+        if let Some(progress) = self.saves.get(id) {
+            save.put(&progress).await;
         }
         saved
     }
@@ -439,10 +551,20 @@ impl Engine {
         Ok(data.join("drafts"))
     }
 
-    /// How far the last save of a draft is, or how it ended. What was saved by another process is known from
-    /// the journal.
+    /// How far the last save of a draft is, or how it ended. What another process saves or saved is known from the
+    /// journal.
     pub(crate) async fn progress(&self, draft: &DraftId) -> Result<Progress> {
-        if let Some(progress) = self.saves.get(draft) {
+        let own = self.saves.get(draft);
+        if let Some(own) = own.as_ref().filter(|own| own.state == State::Processing) {
+            return Ok(own.clone());
+        }
+        let last = LastSave::read(&*self.journal, draft).await?;
+        // One of this process is known better from its memory.
+        let own = own.filter(|_| {
+            let runner = last.as_ref().map(|last| &*last.runner);
+            runner.is_none_or(|runner| runner == self.runner.name())
+        });
+        if let Some(progress) = own.or_else(|| last.map(|last| last.seen(&self.runner))) {
             return Ok(progress);
         }
         match self.journal.find(draft).await? {

@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -14,16 +13,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::presence::{self, Presence};
 use super::{App, Context, Progress, Step, panicked};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Runner};
 use crate::tools::{Hints, Request};
 
 /// What the ids of jobs begin with.
@@ -223,19 +222,34 @@ struct Job {
     cancel: CancellationToken,
 }
 
-/// The thread that jobs run on, so that a long one leaves those alone that clients are answered on. Made when the
-/// first job starts.
-fn thread() -> Option<&'static tokio::runtime::Handle> {
-    static THREAD: LazyLock<Option<tokio::runtime::Runtime>> = LazyLock::new(|| {
-        tokio::runtime::Builder::new_multi_thread()
+/// What jobs run on, on a thread of its own, so that a long one leaves those alone that clients are answered on.
+static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// Made when the first job starts.
+fn thread() -> Option<tokio::runtime::Handle> {
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if runtime.is_none() {
+        *runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("jobs")
             .enable_all()
             .build()
             .inspect_err(|error| tracing::warn!("jobs get no thread of their own: {error}"))
-            .ok()
-    });
-    THREAD.as_ref().map(tokio::runtime::Runtime::handle)
+            .ok();
+    }
+    runtime.as_ref().map(|runtime| runtime.handle().clone())
+}
+
+/// Drops the jobs that still run, at the end of the process: others see them interrupted. Waits up to `time` for
+/// what cannot be interrupted, such as removing what a save has not completed.
+pub(crate) fn shut_down(time: Duration) {
+    let runtime = RUNTIME
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(runtime) = runtime {
+        runtime.shutdown_timeout(time);
+    }
 }
 
 /// All jobs of this process; dropping it ends them.
@@ -243,37 +257,19 @@ pub(crate) struct Jobs {
     journal: Arc<Journal>,
     known: Mutex<HashMap<String, Arc<Job>>>,
     running: Mutex<JoinSet<()>>,
-    /// Made with the first job, where the journal is in a folder.
-    presence: OnceLock<Option<Presence>>,
+    runner: Arc<Runner>,
     left: CancellationToken,
 }
 
 impl Jobs {
-    pub(crate) fn new(journal: Arc<Journal>) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, runner: Arc<Runner>) -> Self {
         Self {
             journal,
             known: Mutex::default(),
             running: Mutex::default(),
-            presence: OnceLock::new(),
+            runner,
             left: CancellationToken::new(),
         }
-    }
-
-    /// Where the processes that have jobs are to be seen.
-    fn runners(&self) -> Option<PathBuf> {
-        Some(self.journal.path()?.with_file_name("running"))
-    }
-
-    /// The name that this process is seen by.
-    fn runner(&self) -> String {
-        let presence = self.presence.get_or_init(|| {
-            Presence::new(&self.runners()?)
-                .inspect_err(|error| {
-                    tracing::warn!("jobs of this process look interrupted to others: {error}")
-                })
-                .ok()
-        });
-        presence.as_ref().map_or("", Presence::name).to_owned()
     }
 
     /// Starts `work`, which is told its handle. The job is in the journal before this returns.
@@ -301,7 +297,7 @@ impl Jobs {
             error: None,
             error_kind: None,
             kind: kind.to_owned(),
-            runner: self.runner(),
+            runner: self.runner.name().to_owned(),
         };
         put(&self.journal, &id, kind, &state).await?;
         let (sender, receiver) = watch::channel(state);
@@ -317,10 +313,7 @@ impl Jobs {
         };
         let work = work(handle.clone());
         {
-            let mut known = self
-                .known
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= REMEMBERED {
                 known.retain(|_, job| job.state.borrow().status == Status::Running);
             }
@@ -333,10 +326,7 @@ impl Jobs {
                 }),
             );
         }
-        let mut running = self
-            .running
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         let work = async move {
             let outcome = tokio::select! {
@@ -347,7 +337,7 @@ impl Jobs {
             handle.end(outcome).await;
         };
         match thread() {
-            Some(thread) => running.spawn_on(work, thread),
+            Some(thread) => running.spawn_on(work, &thread),
             None => running.spawn(work),
         };
         Ok(id)
@@ -431,10 +421,7 @@ impl Jobs {
     pub(crate) async fn drain(&self) {
         loop {
             let states: Vec<_> = {
-                let known = self
-                    .known
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
                 known
                     .values()
                     .filter(|job| job.state.borrow().status == Status::Running)
@@ -455,10 +442,7 @@ impl Jobs {
 
     /// Ids and kinds of what runs now.
     pub(crate) fn running(&self) -> Vec<(String, &'static str)> {
-        let known = self
-            .known
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .iter()
             .filter(|(_, job)| job.state.borrow().status == Status::Running)
@@ -469,7 +453,7 @@ impl Jobs {
     fn job(&self, id: &str) -> Option<Arc<Job>> {
         self.known
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .get(id)
             .cloned()
     }
@@ -488,8 +472,7 @@ impl Jobs {
         })?;
         let mut state: State = serde_json::from_str(&row.state)
             .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
-        let runs = |dir: PathBuf| presence::is_there(&dir, &state.runner);
-        if state.status == Status::Running && !self.runners().is_some_and(runs) {
+        if state.status == Status::Running && !self.runner.is_there(&state.runner) {
             state.status = Status::Interrupted;
         }
         Ok(state)
@@ -556,8 +539,13 @@ mod tests {
     use crate::journal::SyncMode;
     use serde_json::json;
 
+    fn of(journal: Arc<Journal>) -> Jobs {
+        let runner = Arc::new(Runner::new(&*journal));
+        Jobs::new(journal, runner)
+    }
+
     fn jobs() -> Jobs {
-        Jobs::new(journal::in_memory())
+        of(journal::in_memory())
     }
 
     #[tokio::test]
@@ -600,7 +588,7 @@ mod tests {
     #[tokio::test]
     async fn what_ran_when_its_process_ended_is_interrupted() {
         let journal = journal::in_memory();
-        let jobs = Jobs::new(journal.clone());
+        let jobs = of(journal.clone());
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let id = jobs
             .start("test", &json!({"plan": {}}), async |handle: Handle| {
@@ -616,7 +604,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(jobs);
-        let state = Jobs::new(journal).wait(&id, Duration::ZERO).await.unwrap();
+        let state = of(journal).wait(&id, Duration::ZERO).await.unwrap();
         assert_eq!(state.status, Status::Interrupted);
         assert_eq!(
             state.draft_id,
@@ -627,8 +615,8 @@ mod tests {
     #[tokio::test]
     async fn a_job_of_another_process_runs_until_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
-        let other = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
+        let jobs = of(journal::at(dir.path(), SyncMode::Normal));
+        let other = of(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
             .start("test", &json!({}), |_| std::future::pending())
             .await
@@ -643,8 +631,8 @@ mod tests {
     #[tokio::test]
     async fn a_job_of_another_process_is_cancelled_and_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
-        let other = Jobs::new(journal::at(dir.path(), SyncMode::Normal));
+        let jobs = of(journal::at(dir.path(), SyncMode::Normal));
+        let other = of(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
             .start("test", &json!({}), async |handle: Handle| {
                 handle.step(&Step {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -51,23 +51,36 @@ fn mp4() -> Vec<u8> {
 
 /// A web server whose `/quick.wav` gives parts at once and all of it slowly, and whose `/slow.wav` and
 /// `/slow.mp4` give no parts and everything slowly. It tells when a client hung up in the middle.
-struct Slow {
-    url: String,
+pub(crate) struct Slow {
+    pub(crate) url: String,
     gone: Receiver<()>,
-    begun: Receiver<()>,
+    pub(crate) begun: Receiver<()>,
+    /// Between two pieces, in milliseconds.
+    pause: Arc<AtomicU64>,
 }
 
 impl Slow {
+    /// One that holds every whole file at its first piece until it is released.
+    pub(crate) fn held() -> Self {
+        Self::start(2 * PATIENCE)
+    }
+
+    pub(crate) fn release(&self) {
+        self.pause.store(0, Ordering::SeqCst);
+    }
+
     fn start(pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (gone, when) = mpsc::channel();
         let (begins, begun) = mpsc::channel();
+        let pause = Arc::new(AtomicU64::new(pause.as_millis() as u64));
+        let shared = Arc::clone(&pause);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (gone, begins) = (gone.clone(), begins.clone());
+                let (gone, begins, pause) = (gone.clone(), begins.clone(), Arc::clone(&shared));
                 thread::spawn(move || {
-                    if serve(&stream, pause, &begins).is_err() {
+                    if serve(&stream, &pause, &begins).is_err() {
                         let _ = gone.send(());
                     }
                 });
@@ -77,13 +90,14 @@ impl Slow {
             url,
             gone: when,
             begun,
+            pause,
         }
     }
 }
 
 fn serve(
     mut stream: &TcpStream,
-    pause: Duration,
+    pause: &AtomicU64,
     begins: &mpsc::Sender<()>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
@@ -123,16 +137,19 @@ fn serve(
     let _ = begins.send(());
     for piece in body.chunks(body.len() / 20 + 1) {
         stream.write_all(piece)?;
-        // A client that hangs up is noticed at once.
-        stream.set_read_timeout(Some(pause))?;
-        match stream.read(&mut [0; 16]) {
-            Ok(_) => return Err(std::io::ErrorKind::ConnectionReset.into()),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) => {}
-            Err(error) => return Err(error),
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_millis(pause.load(Ordering::SeqCst)) {
+            // A client that hangs up is noticed at once.
+            stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+            match stream.read(&mut [0; 16]) {
+                Ok(_) => return Err(std::io::ErrorKind::ConnectionReset.into()),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(())
@@ -484,7 +501,7 @@ fn lets_go(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> (Clien
         "[limits.media]\nprobe_timeout_s = 600\nmin_speed_window_s = 600\n",
     );
     home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
-    let slow = Slow::start(2 * PATIENCE);
+    let slow = Slow::held();
     let mut client = home.connected();
     let arguments = arguments(&mut client, &slow.url);
     let call = json!({ "name": tool, "arguments": arguments });

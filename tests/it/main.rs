@@ -23,6 +23,7 @@ mod remote;
 mod resume;
 mod runs;
 mod save;
+mod saves;
 mod secrets;
 mod stdio;
 mod support;

@@ -8,10 +8,10 @@
 //! put there is in the new folder before the two change places.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::existing::{self, Existing, Place, Terms};
 use super::files::sync_folder;
@@ -83,28 +83,86 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// The folders that saves of this process are about to put in place: of drafts with one name each gets its own.
-static RESERVED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
+/// A name in the folder of drafts that only one save has at a time, of all processes.
 #[derive(Debug)]
-struct Reserved(PathBuf);
+struct Exclusive {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Exclusive {
+    /// None while another has it. What a killed process left is nobody's.
+    fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
+        let path = lock_of(&drafts.join(format!("{TEMPORARY}{name}")));
+        loop {
+            let lock = regular_file::open_own(&path).map_err(|error| unwritable(&path, error))?;
+            match lock.try_lock() {
+                Ok(()) if is_linked(&lock, &path) => return Ok(Some(Self { path, _lock: lock })),
+                // Its last owner removed it between the opening and the locking.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(unwritable(&path, error)),
+            }
+        }
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        // While it is locked, so that nobody locks what is about to go.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether an open file is still the one at `path`.
+fn is_linked(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let _ = path;
+        file.metadata().is_ok_and(|there| there.nlink() > 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+/// The folder that a save is about to put in place: of drafts with one name each gets its own.
+#[derive(Debug)]
+struct Reserved {
+    folder: PathBuf,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held"))]
+    name: Exclusive,
+}
 
 impl Reserved {
-    fn new(path: PathBuf) -> Option<Self> {
-        let mut all = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(path.clone()).then(|| Self(path))
+    /// None while another save has the name. Names that differ in case only are one on Windows and macOS.
+    fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
+        let folder = drafts.join(name);
+        let hash = marker::hash(name.to_lowercase().as_bytes());
+        let reserved = Exclusive::new(drafts, &format!("name-{hash}"))?;
+        Ok(reserved.map(|name| Self { folder, name }))
     }
 }
 
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        let mut all = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&self.0);
+/// How long another save's search for its place is waited for: it reads a few documents.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One save at a time looks for its place: a place is reserved while it is looked at, and another save would take its
+/// own folder for somebody else's.
+fn search(drafts: &Path) -> Result<Option<Exclusive>> {
+    let until = Instant::now() + SEARCH_PATIENCE;
+    loop {
+        let searching = Exclusive::new(drafts, "search")?;
+        // Of one that does not end, the worst is a number that was not needed.
+        if searching.is_some() || Instant::now() > until {
+            return Ok(searching);
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
-
-/// One save at a time looks for its place.
-static SEARCH: Mutex<()> = Mutex::new(());
 
 /// A folder that is being filled. Dropped before [`Staging::finish`], it is gone.
 #[derive(Debug)]
@@ -137,19 +195,18 @@ impl Staging {
     pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {
         make(drafts)?;
         let numbered = terms.origin.plan.is_some();
-        // A place is reserved while it is looked at: another save would take its own folder for somebody else's.
-        let _searching = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
+        let _searching = search(drafts)?;
         for number in 1..MOST_NUMBERS {
             let own = match number {
                 1 => name.to_owned(),
                 number => super::name::numbered(name, number),
             };
             let to = drafts.join(&own);
-            let Some(reserved) = Reserved::new(to.clone()) else {
+            let Some(reserved) = Reserved::new(drafts, &own)? else {
                 if numbered {
                     continue;
                 }
-                return Err(taken(&to, "another draft is being saved as"));
+                return Err(taken(&to, "another save is writing"));
             };
             let existing = match Place::look(&to, &terms)? {
                 Place::Free => None,
@@ -225,7 +282,7 @@ impl Staging {
 
     /// Where the draft will be.
     pub(super) fn path_of_draft(&self) -> PathBuf {
-        self.to.0.clone()
+        self.to.folder.clone()
     }
 
     /// Puts the folder in its place, and says where what was there is kept, if it is.
@@ -248,7 +305,7 @@ impl Staging {
     }
 
     fn replace(&mut self, existing: Existing) -> Result<Option<Kept>> {
-        let to = &self.to.0;
+        let to = &self.to.folder;
         existing::refuse_open(to)?;
         let mut changed = existing.changed.clone();
         if !existing.is_as_seen(to) {
@@ -426,10 +483,17 @@ pub(super) fn clean(drafts: &Path) {
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
         .map(|entry| entry.path().with_extension(""))
         .collect();
+    if left.is_empty() {
+        return;
+    }
+    // A name that is looked at here would seem taken to a save that looks for its place.
+    let _searching = search(drafts);
     for path in left {
         let lock_path = lock_of(&path);
         let mut name = String::new();
-        if let Ok(mut lock) = regular_file::open(&lock_path, Links::Refuse) {
+        // Kept until its file is gone.
+        let mut lock = regular_file::open(&lock_path, Links::Refuse).ok();
+        if let Some(lock) = &mut lock {
             // Held by a process that is still at it.
             if lock.try_lock().is_err() {
                 continue;
@@ -594,7 +658,9 @@ mod tests {
         // The new one did not reach the disk, but the old one had made room for it.
         let lost = killed("lost", true);
         fs::rename(&lost, old_of(&lost)).unwrap();
-        fs::write(drafts.path().join(format!("{TEMPORARY}0.lock")), "").unwrap();
+        for left in ["0", "name-0", "search"] {
+            fs::write(drafts.path().join(format!("{TEMPORARY}{left}.lock")), "").unwrap();
+        }
         fs::write(drafts.path().join(format!("{TEMPORARY}1")), "half a zip").unwrap();
         clean(drafts.path());
         let living_name = living
@@ -604,11 +670,13 @@ mod tests {
             .to_str()
             .unwrap()
             .to_owned();
+        let reserved = living.to.name.path.file_name().unwrap();
         assert_eq!(
             names(drafts.path()),
             [
                 &living_name,
                 &format!("{living_name}.lock"),
+                reserved.to_str().unwrap(),
                 "between",
                 "done",
                 "lost",

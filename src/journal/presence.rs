@@ -4,15 +4,52 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::Journal;
 use crate::regular_file::{self, Links};
 
 /// A file that is so young may be about to be locked by its maker.
 const SETTLED: Duration = Duration::from_mins(1);
 
+/// This process as others that use the journal see it, from when it first has something that they may ask about.
 #[derive(Debug)]
-pub(super) struct Presence {
+pub(crate) struct Runner {
+    /// Where the processes are to be seen; none where the journal is no file.
+    dir: Option<PathBuf>,
+    own: OnceLock<Option<Presence>>,
+}
+
+impl Runner {
+    /// Does no I/O.
+    pub(crate) fn new(journal: &Journal) -> Self {
+        Self {
+            dir: journal.path().map(|path| path.with_file_name("running")),
+            own: OnceLock::new(),
+        }
+    }
+
+    /// The name that this process is seen by; empty where it cannot be seen.
+    pub(crate) fn name(&self) -> &str {
+        let own = self.own.get_or_init(|| {
+            Presence::new(self.dir.as_deref()?)
+                .inspect_err(|error| {
+                    tracing::warn!("jobs of this process look interrupted to others: {error}");
+                })
+                .ok()
+        });
+        own.as_ref().map_or("", |presence| &presence.name)
+    }
+
+    /// Whether the process of that name is still there.
+    pub(crate) fn is_there(&self, name: &str) -> bool {
+        self.dir.as_deref().is_some_and(|dir| is_there(dir, name))
+    }
+}
+
+#[derive(Debug)]
+struct Presence {
     name: String,
     path: PathBuf,
     _lock: File,
@@ -20,7 +57,7 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Makes and locks a file in `dir`, and removes the files there of those that are gone.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+    fn new(dir: &Path) -> io::Result<Self> {
         regular_file::create_own_folder(dir)?;
         sweep(dir);
         let name = uuid::Uuid::new_v4().simple().to_string();
@@ -35,10 +72,6 @@ impl Presence {
             _lock: lock,
         })
     }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 impl Drop for Presence {
@@ -48,8 +81,7 @@ impl Drop for Presence {
     }
 }
 
-/// Whether the one of that name is still there.
-pub(super) fn is_there(dir: &Path, name: &str) -> bool {
+fn is_there(dir: &Path, name: &str) -> bool {
     !name.is_empty() && is_locked(&dir.join(name))
 }
 
@@ -77,7 +109,7 @@ mod tests {
     fn one_is_there_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let presence = Presence::new(dir.path()).unwrap();
-        let name = presence.name().to_owned();
+        let name = presence.name.clone();
         assert!(is_there(dir.path(), &name));
         drop(presence);
         assert!(!is_there(dir.path(), &name));
@@ -104,6 +136,6 @@ mod tests {
         assert!(!is_there(dir.path(), "left"));
         let _next = Presence::new(dir.path()).unwrap();
         assert!(!left.exists() && fresh.exists() && living.path.exists());
-        assert!(is_there(dir.path(), living.name()));
+        assert!(is_there(dir.path(), &living.name));
     }
 }
