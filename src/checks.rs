@@ -359,7 +359,7 @@ fn plans_of_the_examples_decode() {
                 _ => serde_json::from_str(&text).expect("JSON"),
             };
             let decode = |inputs: &BTreeMap<String, Value>| {
-                let plan = Plan::from_value(&plan, inputs, path.parent())?;
+                let plan = Plan::from_value(&plan, &Default::default(), inputs, path.parent())?;
                 let (items, faults) = layout::decode(&plan);
                 if faults.is_empty() {
                     Ok(items.len())

@@ -12,7 +12,10 @@ mod probe;
 pub(crate) mod report;
 mod run;
 pub(crate) mod schema;
+pub(crate) mod source;
 mod steps;
+mod structure;
+pub(crate) mod table;
 mod verify;
 
 use std::sync::Arc;

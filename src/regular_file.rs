@@ -9,6 +9,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::encoding;
+
 /// A draft's document: 20,000 captions are about 70 MB.
 pub(crate) const DOCUMENT_BYTES: u64 = 256 << 20;
 /// What people and models write: plans, templates, tables, subtitles, configuration.
@@ -119,14 +121,22 @@ pub(crate) fn tighten(path: &Path) {
 #[cfg(not(unix))]
 pub(crate) fn tighten(_path: &Path) {}
 
+/// Text in whatever encoding it is written: editors and spreadsheets do not all write UTF-8.
 fn text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::new(
+    let decoded = encoding::decode(&bytes);
+    if decoded.damaged {
+        return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("not UTF-8 text (byte {at})"),
-        )
-    })
+            format!("not text ({} was tried)", decoded.encoding),
+        ));
+    }
+    if decoded.guessed {
+        tracing::warn!(
+            "a file was read as {}, which was guessed; save it as UTF-8 if letters are wrong",
+            decoded.encoding
+        );
+    }
+    Ok(decoded.text)
 }
 
 fn open_with(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {

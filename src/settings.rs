@@ -453,19 +453,28 @@ fn choice_or<T: FromStr<Err = String>>(
     }
 }
 
+/// A path below the user's own folder: `~`, `~/Videos/a.mp4`.
+pub(crate) fn in_home(path: &str) -> Option<PathBuf> {
+    below_home(Os::current(), &environment, path)
+}
+
+fn below_home(os: Os, env: Env<'_>, path: &str) -> Option<PathBuf> {
+    let below = path
+        .strip_prefix('~')
+        .filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']))?;
+    let home = home(os, env)?;
+    let below = below.trim_start_matches(['/', '\\']);
+    Some(if below.is_empty() {
+        home
+    } else {
+        os.join(&home, &[below])
+    })
+}
+
 /// A path as somebody wrote it: no shell has looked at those in a client's configuration.
 fn expand(os: Os, env: Env<'_>, path: PathBuf) -> PathBuf {
-    let text = path.to_string_lossy();
-    let below = text
-        .strip_prefix('~')
-        .filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
-    if let (Some(below), Some(home)) = (below, home(os, env)) {
-        let below = below.trim_start_matches(['/', '\\']);
-        return if below.is_empty() {
-            home
-        } else {
-            os.join(&home, &[below])
-        };
+    if let Some(path) = below_home(os, env, &path.to_string_lossy()) {
+        return path;
     }
     if os == Os::current() {
         return std::path::absolute(&path).unwrap_or(path);

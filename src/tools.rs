@@ -438,6 +438,33 @@ impl Spec {
         mend::mend(self.name, self.comfort, self.input(), arguments)
     }
 
+    /// An argument's own name, of any name that it is taken by.
+    pub(crate) fn own_name<'n>(&self, name: &'n str) -> &'n str
+    where
+        'static: 'n,
+    {
+        self.comfort
+            .iter()
+            .find_map(|comfort| match *comfort {
+                Comfort::Alias(alias, own) if alias == name => Some(own),
+                _ => None,
+            })
+            .unwrap_or(name)
+    }
+
+    /// Whether it takes an argument of this name.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        let is_own = |name: &str| {
+            let properties = self.input().get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| properties.contains_key(name))
+        };
+        is_own(self.own_name(name))
+            || self
+                .comfort
+                .iter()
+                .any(|comfort| comfort.names().contains(&name))
+    }
+
     /// Arguments that need no mending to request.
     pub(crate) fn read(
         &'static self,

@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 
 use super::position::Position;
 use super::schema::whole;
-use crate::args::Object;
+use crate::args::{Object, placeholder};
 use crate::error::{Error, Result, shortened};
 
 mod size;
@@ -53,6 +53,12 @@ pub(crate) fn mend(
         renamed: Vec::new(),
         faults: Faults::default(),
     };
+    for (name, value) in arguments.iter() {
+        // Templates and plans are filled later, and checked then.
+        if !matches!(name.as_str(), "plan" | "plans" | "template") {
+            mending.placeholders(value, format_args!("{name}"));
+        }
+    }
     // Absent is said in several ways.
     arguments.retain(|_, value| !value.is_null());
     if comfort.contains(&Comfort::Caption) {
@@ -128,6 +134,29 @@ struct Mending<'a> {
 }
 
 impl Mending<'_> {
+    /// What a template left in a value.
+    fn placeholders(&mut self, value: &Value, place: Arguments<'_>) {
+        match value {
+            Value::String(text) => {
+                if let Some(found) = placeholder::unfilled(text) {
+                    let fault = placeholder::fault(found);
+                    self.faults.push(format!("`{place}`: {fault}"));
+                }
+            }
+            Value::Array(list) => {
+                for (index, item) in list.iter().enumerate() {
+                    self.placeholders(item, format_args!("{place}[{index}]"));
+                }
+            }
+            Value::Object(members) => {
+                for (name, item) in members {
+                    self.placeholders(item, format_args!("{place}.{name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// `subtitle_text` with its times becomes the one cue of an `srt`.
     fn caption(&mut self, arguments: &mut Object) {
         let Some(text) = arguments.shift_remove("subtitle_text") else {

@@ -7,17 +7,19 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
-use crate::compose::batch::{self, Entry, Line, Options};
+use crate::compose::batch::{self, Entry, Line, OnError, Options};
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::{Outcome, Report, Status};
-use crate::compose::{Taking, compose, refuse};
+use crate::compose::source::{Format, Places, Source};
+use crate::compose::table::{self, Row};
+use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
@@ -74,7 +76,12 @@ pub(crate) struct Compose {
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
     /// Further tries of a draft that is not complete; each takes up what the one before made.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        visible_alias = "retry-count",
+        value_name = "N",
+        default_value_t = 0
+    )]
     retries: u32,
     /// Seconds between tries.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
@@ -90,27 +97,22 @@ pub(crate) struct Compose {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OnError {
-    Continue,
-    Stop,
-}
-
 impl Compose {
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
-        // Of one plan its own run tells them.
         let context = Context::of(&Caller::user());
-        if entries.len() > 1 {
-            refuse(batch::faults(&app, &mut entries, &context.caller).await)?;
+        let one = entries.len() == 1 && self.report.is_none() && self.retries == 0;
+        if one {
+            // Its own run checks it.
+            batch::refuse_all_wrong(&entries)?;
+        } else {
+            batch::check_all(&app, &mut entries, &context.caller).await;
         }
         let end = cli::told_to_end()?;
         let cancel = context.cancel.clone();
         let work = async {
             match entries.as_slice() {
-                [entry] if self.report.is_none() && self.retries == 0 => {
-                    self.one(&app, entry, context).await
-                }
+                [entry] if one => self.one(&app, entry, context).await,
                 _ => self.many(&app, entries, context).await,
             }
         };
@@ -173,7 +175,7 @@ impl Compose {
             retries: self.retries,
             retry_delay,
             left: CancellationToken::new(),
-            stop_on_error: self.on_error == OnError::Stop,
+            on_error: self.on_error,
             report: self.report.clone(),
         };
         let shown = Shown::new(Without::of(self.json));
@@ -206,6 +208,11 @@ impl Compose {
             ExitCode::from(Kind::Cancelled.exit_code())
         } else if complete == lines.len() {
             ExitCode::SUCCESS
+        } else if lines
+            .iter()
+            .all(|line| line.status == "failed" && line.tries == 0)
+        {
+            ExitCode::from(Kind::InvalidArgument.exit_code())
         } else {
             ExitCode::FAILURE
         })
@@ -241,38 +248,44 @@ impl Compose {
         }
         let mut entries = Vec::new();
         if let (Some(template), Some(inputs)) = (&self.template, &self.inputs) {
-            let plan = read(template)?;
-            let rows = rows(inputs)?
-                .into_iter()
-                .map(|row| set.clone().into_iter().chain(row).collect())
-                .collect::<Vec<_>>();
-            let base = folder(template);
-            for mut entry in batch::from_template(&plan, &rows, base.as_deref())? {
+            let mut rows = rows(inputs)?;
+            for values in rows.iter_mut().filter_map(|row| row.values.as_mut().ok()) {
+                for (name, value) in &set {
+                    values.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            // The row is known by its content: others may be put in before it.
+            let contents: Vec<String> = rows
+                .iter()
+                .map(|row| {
+                    let values = row.values.as_ref().ok();
+                    serde_json::to_string(&values).unwrap_or_default()
+                })
+                .collect();
+            let (source, base) = (read(template)?, folder(template));
+            let made = batch::from_template(&source, rows, base.as_deref())?;
+            for (mut entry, content) in made.into_iter().zip(contents) {
                 if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {
-                    let place = format!("{template}\0{inputs}\0{}", entry.label);
+                    let place = format!("{template}\0{inputs}\0{content}");
                     entry.plan.stands_at(&place, &set);
                 }
                 entries.push(entry);
             }
         }
-        let mut faults = Vec::new();
         for file in &self.files {
-            for (label, value) in plans(file)? {
-                match Plan::from_value(&value, &set, folder(file).as_deref()) {
-                    Ok(mut plan) => {
-                        if let Some(place) = place(file) {
-                            // Of several plans in one file the label ends in the line.
-                            let line = label.rsplit(':').next().filter(|_| is_lines(file));
-                            plan.stands_at(&format!("{place}\0{}", line.unwrap_or_default()), &set);
-                        }
-                        entries.push(Entry {
-                            label,
-                            plan,
-                            checked: None,
-                        });
-                    }
-                    Err(error) => faults.push(format!("{label}: {error}")),
+            for (label, source) in plans(file)? {
+                let plan = source.and_then(|source| {
+                    let base = folder(file);
+                    Plan::from_value(&source.value, &source.places, &set, base.as_deref())
+                });
+                let mut entry = Entry::new(label, plan);
+                if let Some(place) = place(file) {
+                    // Of several plans in one file the label ends in the line.
+                    let line = entry.label.rsplit(':').next().filter(|_| is_lines(file));
+                    let place = format!("{place}\0{}", line.unwrap_or_default());
+                    entry.plan.stands_at(&place, &set);
                 }
+                entries.push(entry);
             }
         }
         let saving = self.saving();
@@ -289,9 +302,8 @@ impl Compose {
                 entry.plan.overwrite();
             }
         }
-        refuse(faults)?;
         if entries.is_empty() {
-            return Err(Error::invalid("no plan is given").hint(
+            return Err(Error::invalid("there is nothing to make").hint(
                 "name a file, or `--template` with `--inputs`; see `capcut-mcp compose --help`",
             ));
         }
@@ -331,16 +343,12 @@ fn ending(file: &Path) -> String {
         .to_ascii_lowercase()
 }
 
-/// One plan of a file, by its ending.
-fn read(file: &Path) -> Result<Value> {
-    let text = text(file)?;
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::invalid(format!("{} is no readable plan", file.display())).source(e)
-    };
+/// How a plan in such a file is written.
+fn format(file: &Path) -> Result<Format> {
     match ending(file).as_str() {
-        "toml" => toml::from_str(&text).map_err(|e| failed(Box::new(e))),
-        "json" => serde_json::from_str(&text).map_err(|e| failed(Box::new(e))),
-        "yaml" | "yml" => serde_saphyr::from_str(&text).map_err(|e| failed(e.to_string().into())),
+        "toml" => Ok(Format::Toml),
+        "json" => Ok(Format::Json),
+        "yaml" | "yml" => Ok(Format::Yaml),
         other => Err(Error::invalid(format!(
             "{}: a plan does not end in {other:?}",
             file.display()
@@ -349,66 +357,51 @@ fn read(file: &Path) -> Result<Value> {
     }
 }
 
+/// One plan of a file.
+fn read(file: &Path) -> Result<Source> {
+    let format = format(file)?;
+    Source::read(&text(file)?, format).map_err(|error| {
+        let message = format!(
+            "{} is not a readable plan: {}",
+            file.display(),
+            error.message
+        );
+        Error { message, ..error }
+    })
+}
+
 /// Whether a file has one plan a line.
 fn is_lines(file: &Path) -> bool {
     file == Path::new("-") || matches!(ending(file).as_str(), "jsonl" | "ndjson")
 }
 
-/// The plans of a file, each with what people call it.
-fn plans(file: &Path) -> Result<Vec<(String, Value)>> {
+/// The plans of a file, each with what people call it; or what is wrong with it.
+fn plans(file: &Path) -> Result<Vec<(String, Result<Source>)>> {
     if !is_lines(file) {
-        return Ok(vec![(file.display().to_string(), read(file)?)]);
+        return Ok(vec![(file.display().to_string(), read(file))]);
     }
-    let objects = objects(file, &text(file)?)?;
-    Ok(objects
-        .into_iter()
-        .map(|(line, value)| (format!("{}:{line}", file.display()), value))
+    let lines = table::json_lines(&text(file)?).into_iter();
+    Ok(lines
+        .map(|(line, value)| {
+            let source = value.map(|value| Source {
+                value,
+                places: Places::default(),
+            });
+            (format!("{}:{line}", file.display()), source)
+        })
         .collect())
 }
 
-fn objects(file: &Path, text: &str) -> Result<Vec<(usize, Value)>> {
-    let at = |index: usize, what: &str| {
-        Error::invalid(format!("{}:{}: {what}", file.display(), index + 1))
-    };
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| match serde_json::from_str(line) {
-            Ok(value @ Value::Object(_)) => Ok((index + 1, value)),
-            Ok(_) => Err(at(index, "is no JSON object")),
-            Err(e) => Err(at(index, "is no JSON").source(e)),
-        })
-        .collect()
-}
-
-/// The values of the placeholders, one set a line.
-fn rows(file: &Path) -> Result<Vec<BTreeMap<String, Value>>> {
+/// The values of the placeholders, one set a row.
+fn rows(file: &Path) -> Result<Vec<Row>> {
     let text = text(file)?;
-    if ending(file) != "csv" {
-        let objects = objects(file, &text)?;
-        return Ok(objects
-            .into_iter()
-            .filter_map(|(_, value)| match value {
-                Value::Object(object) => Some(object.into_iter().collect()),
-                _ => None,
-            })
-            .collect());
+    match ending(file).as_str() {
+        "csv" | "tsv" | "txt" => table::csv(&text).map_err(|error| {
+            let message = format!("{} {}", file.display(), error.message);
+            Error { message, ..error }
+        }),
+        _ => Ok(table::json_rows(&text)),
     }
-    let failed = |e| Error::invalid(format!("{} is no readable CSV", file.display())).source(e);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let names = reader.headers().map_err(failed)?.clone();
-    reader
-        .records()
-        .map(|record| {
-            let record = record.map_err(failed)?;
-            let pairs = names.iter().zip(record.iter());
-            Ok(pairs
-                .map(|(name, value)| (name.to_owned(), Value::from(value)))
-                .collect())
-        })
-        .collect()
 }
 
 /// The report for people.

@@ -1,22 +1,24 @@
 //! Many plans: side by side within the same lanes, retried, reported line by line, taken up where they stopped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use futures::{FutureExt as _, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Plan;
 use super::report::{Outcome, Report};
+use super::source::Source;
+use super::table::Row;
 use super::{Checked, Taking, check, compose, refuse};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
@@ -24,6 +26,20 @@ use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::regular_file::{self, Links};
+
+/// What a draft that cannot be completed means for the others of its batch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum OnError {
+    /// The others are made.
+    #[default]
+    Continue,
+    /// No other is begun.
+    Stop,
+}
 
 /// What is to be done with each failed draft, and how many are made at once.
 #[derive(Clone, Debug)]
@@ -35,8 +51,7 @@ pub(crate) struct Options {
     pub retry_delay: Duration,
     /// Fires when the client has gone: nothing is tried again after that.
     pub left: CancellationToken,
-    /// Whether the first draft that cannot be completed ends the batch.
-    pub stop_on_error: bool,
+    pub on_error: OnError,
     /// Where every draft's line goes; with it a batch that was killed goes on where it stopped.
     pub report: Option<PathBuf>,
 }
@@ -53,6 +68,23 @@ pub(crate) struct Entry {
     pub plan: Plan,
     /// The plan as it was checked, if it was.
     pub checked: Option<Checked>,
+    /// Why no draft can be made of it, as far as that is known before the first draft is begun.
+    pub wrong: Option<Error>,
+}
+
+impl Entry {
+    pub(crate) fn new(label: String, plan: Result<Plan>) -> Self {
+        let (plan, wrong) = match plan {
+            Ok(plan) => (plan, None),
+            Err(error) => (Plan::default(), Some(error)),
+        };
+        Self {
+            label,
+            plan,
+            checked: None,
+            wrong,
+        }
+    }
 }
 
 /// How one draft of a batch stands; a line of the report.
@@ -62,8 +94,11 @@ pub(crate) struct Line {
     pub index: usize,
     /// Its file, or its line.
     pub label: String,
-    /// A fingerprint of the plan: a changed plan is made anew.
+    /// A fingerprint of the plan's content, by which it is found in a report.
     pub plan: String,
+    /// Of several plans with the same content, which one, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurrence: Option<usize>,
     /// `started`, `complete`, `partial`, `failed`, `aborted`, `cancelled` or `skipped`.
     pub status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,11 +122,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(index: usize, entry: &Entry, print: &str, status: &str) -> Self {
+    fn new(index: usize, entry: &Entry, key: &Key, status: &str) -> Self {
         Self {
             index,
             label: entry.label.clone(),
-            plan: print.to_owned(),
+            plan: key.print.clone(),
+            occurrence: Some(key.occurrence),
             status: status.to_owned(),
             draft_id: None,
             folder: None,
@@ -120,8 +156,17 @@ struct Log {
     file: Option<Mutex<File>>,
 }
 
+/// What a plan is known by in a report: not its place, so that a row may be put in before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Key {
+    /// The fingerprint of its content.
+    print: String,
+    /// Of several with the same content, which one, from 0.
+    occurrence: usize,
+}
+
 /// The last line of every plan in a report.
-type Known = HashMap<(usize, String), Line>;
+type Known = HashMap<Key, Line>;
 
 impl Log {
     /// Opens a report, or begins one, and gives what stands in it.
@@ -184,6 +229,8 @@ const LINE_BYTES: u64 = 16 << 20;
 /// a letter, is passed over; a file with anything else in it is not a report.
 fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
     let mut lines = Known::new();
+    // Reports of earlier versions tell plans of the same content apart by their places.
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     let mut text = Vec::new();
     let mut whole = true;
     for number in 1.. {
@@ -215,7 +262,18 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
                 .hint("name a file that a batch wrote, or one that does not exist yet"));
             }
         };
-        let key = (line.index, line.plan.clone());
+        let occurrence = line.occurrence.unwrap_or_else(|| {
+            let places = places.entry(line.plan.clone()).or_default();
+            let known = places.iter().position(|index| *index == line.index);
+            known.unwrap_or_else(|| {
+                places.push(line.index);
+                places.len() - 1
+            })
+        });
+        let key = Key {
+            print: line.plan.clone(),
+            occurrence,
+        };
         let draft_id = line.draft_id.clone();
         let before = lines.insert(key.clone(), line);
         if let (Some(before), None) = (before, draft_id)
@@ -244,7 +302,8 @@ pub(crate) async fn run(
     context: &Context,
     told: &(dyn Fn(&Line) + Send + Sync),
 ) -> Result<Vec<Line>> {
-    tell_apart(&mut entries)?;
+    let keys = keys(&entries)?;
+    tell_apart(&mut entries, &keys);
     let (log, known) = Log::open(options.report.as_deref())?;
     let batch = Arc::new(Batch {
         app: Arc::clone(app),
@@ -254,16 +313,23 @@ pub(crate) async fn run(
         options: options.clone(),
         caller: context.caller.clone(),
     });
+    // What is known to fail stops the others before any of them is begun.
+    if options.on_error == OnError::Stop && entries.iter().any(|entry| entry.wrong.is_some()) {
+        batch.stop.cancel();
+    }
     let total = entries.len() as f64;
     let mut ended = 0;
-    let mut lines: Vec<Line> = futures::stream::iter(entries.into_iter().enumerate())
-        .map(|(index, entry)| {
-            let batch = Arc::clone(&batch);
-            let mut broken = Line::new(index, &entry, "", "failed");
+    let mut lines: Vec<Line> = futures::stream::iter(entries.into_iter().zip(keys).enumerate())
+        .map(|(index, (entry, key))| {
+            let mut broken = Line::new(index, &entry, &key, "failed");
+            let job = Job {
+                batch: Arc::clone(&batch),
+                index,
+                entry,
+                key,
+            };
             // A task each: a fault of ours in one ends no other.
-            let job = AbortOnDropHandle::new(tokio::spawn(async move {
-                Job::new(batch, index, entry)?.in_its_turn().await
-            }));
+            let job = AbortOnDropHandle::new(tokio::spawn(job.in_its_turn()));
             job.map(move |ended| {
                 ended.unwrap_or_else(|error| {
                     let why = "a fault of capcut-mcp's own stopped this draft";
@@ -295,16 +361,27 @@ pub(crate) async fn run(
     Ok(lines)
 }
 
+/// What each plan is known by in a report.
+fn keys(entries: &[Entry]) -> Result<Vec<Key>> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let keys = entries.iter().map(|entry| {
+        let print = fingerprint(&entry.plan)?;
+        let times = seen.entry(print.clone()).or_default();
+        let occurrence = *times;
+        *times += 1;
+        Ok(Key { print, occurrence })
+    });
+    keys.collect()
+}
+
 /// Gives each plan of the batch an origin of its own, the same in every run of it, and all of them one batch: drafts
 /// of one batch never replace each other.
-fn tell_apart(entries: &mut [Entry]) -> Result<()> {
+fn tell_apart(entries: &mut [Entry], keys: &[Key]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut all = String::new();
-    for entry in &mut *entries {
-        let plan = match entry.plan.origin.plan.take() {
-            Some(plan) => plan,
-            None => fingerprint(&entry.plan)?,
-        };
+    for (entry, key) in entries.iter_mut().zip(keys) {
+        let plan = entry.plan.origin.plan.take();
+        let plan = plan.unwrap_or_else(|| key.print.clone());
         let times = seen.entry(plan.clone()).or_default();
         *times += 1;
         let own = match *times {
@@ -320,7 +397,6 @@ fn tell_apart(entries: &mut [Entry]) -> Result<()> {
             entry.plan.origin.batch = Some(batch.clone());
         }
     }
-    Ok(())
 }
 
 /// What the drafts of a batch have in common.
@@ -328,7 +404,7 @@ struct Batch {
     app: Arc<App>,
     options: Options,
     /// The last lines of an earlier report.
-    known: HashMap<(usize, String), Line>,
+    known: Known,
     log: Log,
     stop: CancellationToken,
     caller: Caller,
@@ -339,25 +415,25 @@ struct Job {
     batch: Arc<Batch>,
     index: usize,
     entry: Entry,
-    print: String,
+    key: Key,
 }
 
 impl Job {
-    fn new(batch: Arc<Batch>, index: usize, entry: Entry) -> Result<Self> {
-        Ok(Self {
-            print: fingerprint(&entry.plan)?,
-            batch,
-            index,
-            entry,
-        })
-    }
-
     /// Makes the draft, unless it stands in the report or the batch has been stopped.
     async fn in_its_turn(mut self) -> Result<Line> {
-        let known = (self.index, self.print.clone());
-        let before = self.batch.known.get(&known).cloned();
-        if let Some(line) = before.clone().filter(Line::is_still_there) {
+        if let Some(error) = self.entry.wrong.take() {
+            let mut line = self.line("failed");
+            line.errors = error.to_string().lines().map(str::to_owned).collect();
+            self.batch.log.add(&line)?;
             return Ok(line);
+        }
+        let before = self.batch.known.get(&self.key).cloned();
+        if let Some(line) = before.clone().filter(Line::is_still_there) {
+            return Ok(Line {
+                index: self.index,
+                label: self.entry.label,
+                ..line
+            });
         }
         if self.batch.stop.is_cancelled() {
             return Ok(self.line("skipped"));
@@ -366,14 +442,14 @@ impl Job {
         let line = self
             .run(before.and_then(|line| line.draft_id), checked)
             .await?;
-        if self.batch.options.stop_on_error && !line.is_complete() {
+        if self.batch.options.on_error == OnError::Stop && !line.is_complete() {
             self.batch.stop.cancel();
         }
         Ok(line)
     }
 
     fn line(&self, status: &str) -> Line {
-        Line::new(self.index, &self.entry, &self.print, status)
+        Line::new(self.index, &self.entry, &self.key, status)
     }
 
     async fn run(&self, mut resume: Option<DraftId>, mut checked: Option<Checked>) -> Result<Line> {
@@ -467,31 +543,47 @@ fn take(line: &mut Line, report: &Report) {
     );
 }
 
-/// What is wrong with the plans, before any of them is begun: a line each, with the plan's label.
-pub(crate) async fn faults(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) -> Vec<String> {
-    let mut faults = Vec::new();
-    for entry in entries {
+/// Checks the plans before any of them is begun.
+pub(crate) async fn check_all(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) {
+    for entry in entries.iter_mut().filter(|entry| entry.wrong.is_none()) {
         match check(app, &entry.plan, None, caller).await {
             Ok(checked) => entry.checked = Some(checked),
-            Err(error) if error.kind == Kind::InvalidArgument => {
-                let lines = error.message.lines();
-                faults.extend(lines.map(|line| format!("{}: {line}", entry.label)));
-            }
+            Err(error) if error.kind == Kind::InvalidArgument => entry.wrong = Some(error),
             // A server that cannot be reached now may be later: each draft tells it by itself.
             Err(_) => {}
         }
         tokio::task::yield_now().await;
     }
-    faults
 }
 
-/// One plan for each row of inputs.
+/// An error of everything that is wrong, if nothing can be made: a line each, with the plan's label.
+pub(crate) fn refuse_all_wrong(entries: &[Entry]) -> Result<()> {
+    if entries.iter().any(|entry| entry.wrong.is_none()) {
+        return Ok(());
+    }
+    let faults = entries.iter().flat_map(|entry| {
+        let text = entry
+            .wrong
+            .as_ref()
+            .map_or_else(String::new, Error::to_string);
+        let label = entry.label.clone();
+        let line = |line: &str| match line.starts_with(&label) {
+            true => line.to_owned(),
+            false => format!("{label}: {line}"),
+        };
+        let lines: Vec<String> = text.lines().map(line).collect();
+        lines
+    });
+    refuse(faults.collect())
+}
+
+/// One plan for each row of values.
 pub(crate) fn from_template(
-    template: &Value,
-    rows: &[BTreeMap<String, Value>],
+    template: &Source,
+    rows: Vec<Row>,
     base: Option<&Path>,
 ) -> Result<Vec<Entry>> {
-    let size = serde_json::to_vec(template)
+    let size = serde_json::to_vec(&template.value)
         .map_err(|e| Error::internal("a template cannot be written as JSON").source(e))?
         .len();
     if rows.len() > MOST_DRAFTS || rows.len().saturating_mul(size) > MOST_BYTES {
@@ -504,27 +596,13 @@ pub(crate) fn from_template(
             MOST_BYTES >> 20
         )));
     }
-    let mut entries = Vec::with_capacity(rows.len());
-    let mut faults = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        match Plan::from_value(template, row, base) {
-            Ok(plan) => entries.push(Entry {
-                label: format!("line {}", index + 1),
-                plan,
-                checked: None,
-            }),
-            Err(error) => {
-                faults.extend(
-                    error
-                        .message
-                        .lines()
-                        .map(|line| format!("line {}: {line}", index + 1)),
-                );
-            }
-        }
-    }
-    refuse(faults)?;
-    Ok(entries)
+    let entries = rows.into_iter().map(|row| {
+        let plan = row
+            .values
+            .and_then(|values| Plan::from_value(&template.value, &template.places, &values, base));
+        Entry::new(format!("line {}", row.line), plan)
+    });
+    Ok(entries.collect())
 }
 
 #[cfg(test)]
@@ -535,12 +613,12 @@ mod tests {
     fn a_report_that_was_cut_off_within_a_letter_is_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
-        let entry = |label: &str| Entry {
-            label: label.to_owned(),
-            plan: Plan::default(),
-            checked: None,
+        let entry = Entry::new("茶具".to_owned(), Ok(Plan::default()));
+        let key = |occurrence| Key {
+            print: "p".to_owned(),
+            occurrence,
         };
-        let line = |index, status| Line::new(index, &entry("茶具"), "p", status);
+        let line = |index, status| Line::new(index, &entry, &key(index), status);
         let (log, _) = Log::open(Some(&path)).unwrap();
         log.add(&line(0, "complete")).unwrap();
         drop(log);
@@ -555,8 +633,27 @@ mod tests {
         assert_eq!(busy.kind, Kind::Conflict, "{busy}");
         drop(log);
         let (_, lines) = Log::open(Some(&path)).unwrap();
-        let status = |index| lines[&(index, "p".to_owned())].status.as_str();
+        let status = |index| lines[&key(index)].status.as_str();
         assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
+    }
+
+    #[test]
+    fn reports_of_earlier_versions_tell_equal_plans_apart_by_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.jsonl");
+        let line = |index, status| {
+            format!(
+                "{{\"index\":{index},\"label\":\"l\",\"plan\":\"p\",\"status\":\"{status}\"}}\n"
+            )
+        };
+        let text = line(3, "started") + &line(5, "failed") + &line(3, "complete");
+        std::fs::write(&path, text).unwrap();
+        let (_, lines) = Log::open(Some(&path)).unwrap();
+        let status = |occurrence| {
+            let print = "p".to_owned();
+            lines[&Key { print, occurrence }].status.clone()
+        };
+        assert_eq!([0, 1].map(status), ["complete", "failed"]);
     }
 
     #[test]

@@ -121,7 +121,12 @@ pub(crate) async fn check(
         }
     }
     faults.extend(others);
-    refuse(faults)?;
+    refuse(
+        faults
+            .iter()
+            .map(|fault| plan.places.located(fault))
+            .collect(),
+    )?;
     keeper?;
     Ok(Checked { items, create })
 }

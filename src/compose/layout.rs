@@ -241,11 +241,18 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
     let [first, second] = section.tools() else {
         return Ok(section.tools()[0]);
     };
-    let image = arguments.contains_key("image_url") || arguments.contains_key("image_path");
-    let video = arguments.contains_key("video_url") || arguments.contains_key("video_path");
+    let has = |names: [&str; 2]| names.iter().any(|name| arguments.contains_key(*name));
+    let (image, video) = (
+        has(["image_url", "image_path"]),
+        has(["video_url", "video_path"]),
+    );
+    // Names that both tools have.
+    let either = has(["url", "path"]);
     match (arguments.get("type").and_then(Value::as_str), video, image) {
         (Some("video") | None, true, false) => Ok(first),
         (Some("image" | "photo") | None, false, true) => Ok(second),
+        (Some("video"), false, false) if either => Ok(first),
+        (Some("image" | "photo"), false, false) if either => Ok(second),
         (Some(kind), _, _) => Err(format!(
             "`type` is {kind:?}; it is \"video\" with `video_url`, or \"image\" with `image_url`"
         )),
@@ -507,7 +514,13 @@ mod tests {
 
     /// The calls of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
     fn laid_out(plan: Value) -> Vec<Item> {
-        let plan = Plan::from_value(&plan, &std::collections::BTreeMap::new(), None).unwrap();
+        let plan = Plan::from_value(
+            &plan,
+            &Default::default(),
+            &std::collections::BTreeMap::new(),
+            None,
+        )
+        .unwrap();
         let (items, faults) = decode(&plan);
         assert_eq!(faults, [""; 0]);
         let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];

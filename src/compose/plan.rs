@@ -1,6 +1,5 @@
 //! The plan: one struct for MCP, YAML, TOML and JSON; its placeholders, its paths, its schema.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
@@ -9,9 +8,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::source::Places;
+use super::{layout, structure};
+use crate::args::placeholder;
 use crate::engine::marker::{self, Origin};
 use crate::error::{Error, Result};
+use crate::local;
 use crate::manifest::OnFailure;
+use crate::settings;
 use crate::tools::Object;
 
 /// A whole video: canvas, audio, pictures, texts, subtitles and what follows, then the save.
@@ -19,22 +23,12 @@ use crate::tools::Object;
 /// An item without a time starts where the one before it on its track ends; a length that is not given is
 /// the media's own. `${name}` in any text is filled from `inputs`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
     /// The draft's name, shown in the app and given to its folder.
-    #[serde(
-        default,
-        alias = "title",
-        alias = "project_name",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A note kept with the draft.
-    #[serde(
-        default,
-        alias = "description",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Canvas width in pixels; default 1080.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,11 +73,7 @@ pub(crate) struct Plan {
     #[schemars(schema_with = "items")]
     pub keyframes: Vec<Object>,
     /// Arguments of `save_draft`; `false` leaves the draft unsaved. Saved by default.
-    #[serde(
-        default,
-        deserialize_with = "save",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
     pub save: Option<Save>,
     /// What a failed item means for the rest: `partial_continue` goes on without it; `abort` stops and takes back what
@@ -97,6 +87,9 @@ pub(crate) struct Plan {
     /// Which plan it is, so that its next run replaces the draft of this one; its content says so by default.
     #[serde(skip)]
     pub origin: Origin,
+    /// Where everything stands in the file, if it came from one.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// Whether and how the draft is saved.
@@ -105,17 +98,6 @@ pub(crate) struct Plan {
 pub(crate) enum Save {
     Whether(bool),
     With(Object),
-}
-
-fn save<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Save>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::Bool(whether) => Ok(Some(Save::Whether(whether))),
-        Value::Object(arguments) => Ok(Some(Save::With(arguments))),
-        other => Err(serde::de::Error::custom(format!(
-            "{other} is neither true, false nor the arguments of `save_draft`"
-        ))),
-    }
 }
 
 fn items(_: &mut SchemaGenerator) -> Schema {
@@ -264,98 +246,136 @@ impl Plan {
         self.origin.plan = Some(hash[..16].to_owned());
     }
 
-    /// Reads a plan from a value: placeholders filled, relative paths made absolute below `base`.
+    /// Reads a plan from a value: placeholders filled, relative paths made absolute below `base`; or names everything
+    /// that is wrong with its structure, with its items and with their placeholders.
     pub(crate) fn from_value(
         value: &Value,
+        places: &Places,
         set: &BTreeMap<String, Value>,
         base: Option<&Path>,
     ) -> Result<Self> {
-        let own = value.get("inputs").and_then(Value::as_object);
-        let own = own.into_iter().flatten();
-        let mut inputs: BTreeMap<String, Value> = own
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        inputs.extend(set.iter().map(|(k, v)| (k.clone(), v.clone())));
-        let value = if value.get("inputs").is_some() || has_placeholder(value) {
-            Cow::Owned(filled(value.clone(), &inputs)?)
-        } else {
-            Cow::Borrowed(value)
-        };
-        let mut plan: Self = serde_path_to_error::deserialize(&*value).map_err(|e| {
-            let path = e.path().to_string();
-            Error::invalid(format!("plan: `{path}`: {}", e.into_inner())).hint(format!(
-                "the keys of a plan are {}; `capcut-mcp tools --plan-schema` tells all",
-                "name, note, width, height, aspect_ratio, resolution, audio, visuals, texts, subtitles, \
-                 stickers, effects, keyframes, save, on_failure and inputs"
-            ))
-        })?;
-        plan.inputs = inputs;
-        if let Some(base) = base {
-            plan.anchor(base);
+        let mut value = value.clone();
+        let mut inputs = BTreeMap::new();
+        if let Value::Object(plan) = &mut value
+            && plan.get("inputs").is_some_and(Value::is_object)
+            && let Some(Value::Object(own)) = plan.shift_remove("inputs")
+        {
+            inputs.extend(own);
         }
+        inputs.extend(set.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let mut faults = Vec::new();
+        fill(&mut value, &inputs, format_args!(""), &mut faults);
+        let unfilled = faults.len();
+        faults.extend(structure::take_faults(&mut value));
+        let mut plan: Self = if value.is_object() {
+            serde_path_to_error::deserialize(&value).map_err(|e| {
+                let path = e.path().to_string();
+                Error::invalid(format!("{path}: {}", e.into_inner()))
+            })?
+        } else {
+            Self::default()
+        };
+        if !faults.is_empty() {
+            let (_, of_items) = layout::decode(&plan);
+            let more = of_items
+                .into_iter()
+                .filter(|fault| !follows(fault, &faults[..unfilled], &faults));
+            let more: Vec<String> = more.collect();
+            faults.extend(more);
+            let faults: Vec<String> = faults.iter().map(|fault| places.located(fault)).collect();
+            let error = Error::invalid(faults.join("\n"));
+            return Err(if unfilled > 0 {
+                error
+                    .hint("give values in `inputs`, or with `--set name=value` on the command line")
+            } else {
+                error
+            });
+        }
+        plan.inputs = inputs;
+        plan.places = places.clone();
+        plan.anchor(base);
         Ok(plan)
     }
 
-    fn anchor(&mut self, base: &Path) {
-        const SOURCES: [&str; 8] = [
+    /// Makes the paths of files absolute: below `base`, or below the user's own folder (`~/`).
+    fn anchor(&mut self, base: Option<&Path>) {
+        const SOURCES: [&str; 7] = [
             "video_url",
             "video_path",
             "image_url",
             "image_path",
             "audio_url",
-            "audio_path",
             "srt",
             "srt_path",
         ];
-        for item in self
-            .audio
-            .iter_mut()
-            .chain(&mut self.visuals)
-            .chain(&mut self.subtitles)
+        let sections = [
+            (Section::Audio, &mut self.audio),
+            (Section::Visuals, &mut self.visuals),
+            (Section::Subtitles, &mut self.subtitles),
+        ];
+        for (section, items) in sections {
+            for (key, value) in items.iter_mut().flat_map(Object::iter_mut) {
+                let tools = section.tools().iter().filter_map(|tool| local::find(tool));
+                let is_source = tools
+                    .map(|spec| spec.own_name(key))
+                    .any(|own| SOURCES.contains(&own));
+                if is_source {
+                    make_absolute(value, base);
+                }
+            }
+        }
+        if let Some(Save::With(arguments)) = &mut self.save
+            && let Some(spec) = local::find("save_draft")
         {
-            for key in SOURCES {
-                if let Some(Value::String(source)) = item.get_mut(key)
-                    && let Some(absolute) = below(base, source)
-                {
-                    *source = absolute.to_string_lossy().into_owned();
+            for (key, folder) in arguments.iter_mut() {
+                if spec.own_name(key) == "draft_folder" {
+                    make_absolute(folder, base);
                 }
             }
         }
     }
 }
 
-/// A relative path that names an existing file below `base`, or surely means a file, as an absolute one.
-fn below(base: &Path, source: &str) -> Option<PathBuf> {
-    let is_path = !source.contains("://")
+fn make_absolute(value: &mut Value, base: Option<&Path>) {
+    if let Value::String(path) = value
+        && let Some(absolute) = below(base, path)
+    {
+        *path = absolute.to_string_lossy().into_owned();
+    }
+}
+
+fn path_of(fault: &str) -> &str {
+    fault.split_once(": ").map_or("", |(path, _)| path)
+}
+
+/// Whether a fault of an item says nothing beside those that were found before: the same value has one, or the item
+/// waits for a placeholder.
+fn follows(fault: &str, unfilled: &[String], known: &[String]) -> bool {
+    let path = path_of(fault);
+    let item = path.find(']').map_or(path, |end| &path[..=end]);
+    known
+        .iter()
+        .map(|known| path_of(known))
+        .any(|known| known == path || known == item)
+        || unfilled.iter().any(|known| known.starts_with(item))
+}
+
+/// A relative path as an absolute one: below the user's own folder or `base`.
+fn below(base: Option<&Path>, source: &str) -> Option<PathBuf> {
+    let source = source.trim();
+    if source.starts_with('~')
+        && let Some(path) = settings::in_home(source)
+    {
+        return Some(path);
+    }
+    let is_path = !source.is_empty()
+        && !source.contains("://")
         && !source.contains('\n')
         && !source.contains("-->")
         && !Path::new(source).is_absolute()
         && !source.starts_with('\\')
         && source.as_bytes().get(1) != Some(&b':');
-    is_path.then(|| base.join(source))
-}
-
-fn has_placeholder(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains("${"),
-        Value::Array(list) => list.iter().any(has_placeholder),
-        Value::Object(object) => object.values().any(has_placeholder),
-        _ => false,
-    }
-}
-
-/// A plan without its inputs, every placeholder filled.
-fn filled(mut value: Value, inputs: &BTreeMap<String, Value>) -> Result<Value> {
-    if let Value::Object(plan) = &mut value {
-        plan.shift_remove("inputs");
-    }
-    let mut faults = Vec::new();
-    fill(&mut value, inputs, format_args!(""), &mut faults);
-    if !faults.is_empty() {
-        return Err(Error::invalid(faults.join("\n"))
-            .hint("give a value with `--set name=value`, or in `inputs`"));
-    }
-    Ok(value)
+    Some(base.filter(|_| is_path)?.join(source))
 }
 
 /// Fills `${name}` in every text. A text that is one placeholder takes the value itself, whatever its type.
@@ -374,7 +394,9 @@ fn fill(
             {
                 match inputs.get(name) {
                     Some(given) => *value = given.clone(),
-                    None => faults.push(unfilled(path, name, inputs)),
+                    None => {
+                        faults.push(unfilled(path, name, inputs));
+                    }
                 }
                 return;
             }
@@ -394,6 +416,9 @@ fn fill(
                 rest = &rest[at + length + 1..];
             }
             filled.push_str(rest);
+            if let Some(found) = placeholder::unfilled(&filled) {
+                faults.push(format!("{path}: {}", placeholder::fault(found)));
+            }
             *text = filled;
         }
         Value::Array(list) => {
@@ -435,7 +460,7 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), v.clone()))
             .collect();
-        Plan::from_value(&value, &set, Some(Path::new("/plans")))
+        Plan::from_value(&value, &Places::default(), &set, Some(Path::new("/plans")))
     }
 
     #[test]
@@ -480,12 +505,117 @@ mod tests {
         assert_eq!(plan.subtitles[1]["srt_path"], "/plans/s.srt");
     }
 
+    fn faults(value: Value) -> String {
+        plan(value, &[]).unwrap_err().to_string()
+    }
+
     #[test]
-    fn an_unknown_key_is_refused_with_the_known_ones() {
-        let error = plan(json!({"visual": []}), &[]).unwrap_err().to_string();
+    fn all_that_is_wrong_with_the_structure_is_told_at_once() {
+        let error = faults(json!({
+            "nmae": "x",
+            "widht": 5,
+            "audio": { "audio_url": "a.mp3" },
+            "visuals": [{ "image_url": "a.png" }, null, 7, { "image_url": "b.png", "save": false }],
+            "texts": [{ "text": "${gone}" }, { "text": "a", "audio_url": "b.mp3" }, { "tetx": "b" }],
+            "stickers": null,
+            "save": 3,
+            "on_failure": "explode",
+            "height": "tall",
+        }));
+        for expected in [
+            "nmae: is not a key of a plan; did you mean `name`?",
+            "widht: is not a key of a plan; did you mean `width`?",
+            "audio: is an object, and a list of items is wanted",
+            "visuals[1]: is null",
+            "visuals[2]: is 7, which is not an item",
+            "visuals[3].save: `save` belongs to the plan itself",
+            "texts[0].text: the placeholder `${gone}`",
+            "texts[1].audio_url: `audio_url` belongs to an item of `audio`",
+            "texts[2].tetx",
+            "stickers: is null",
+            "save: is 3, which is not true, false",
+            "on_failure: is \"explode\"",
+            "height: is \"tall\", which is not a number of pixels",
+        ] {
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_at_the_wrong_level_is_told_with_the_place_where_it_belongs() {
+        let check = |value: Value, expected: &str| {
+            let error = faults(value);
+            assert!(error.contains(expected), "{expected}: {error}");
+        };
+        check(
+            json!({ "audio": [{ "audio_url": "a.mp3" }], "loop": true }),
+            "loop: is not a key of a plan; indent it: `loop` belongs to `audio[0]`",
+        );
+        check(
+            json!({ "texts": [{ "text": "a" }, { "text": "b" }], "font_color": "#fff", "save": false }),
+            "indent it: `font_color` belongs to `texts[1]`",
+        );
+        check(
+            json!({ "loop": true, "audio": [{ "audio_url": "a.mp3" }] }),
+            "`loop` belongs to an item of `audio`",
+        );
+        check(json!({ "images": [] }), "did you mean `visuals`?");
+        check(json!({ "zzzzqq": 1 }), "its keys are name, note");
+        check(json!([{ "text": "a" }]), "the plan is a list");
+        check(json!(null), "the plan is empty");
+    }
+
+    #[test]
+    fn placeholders_of_other_templates_are_refused() {
+        let error = faults(json!({ "name": "{{title}}", "texts": [{ "text": "a {{ b }}" }] }));
         assert!(
-            error.contains("visual") && error.contains("visuals"),
+            error.contains("name: the placeholder {{title}} was not filled"),
             "{error}"
+        );
+        assert!(
+            error.contains("texts[0].text: the placeholder {{ b }}"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_of_tables_are_read_as_what_the_plan_asks_for() {
+        let plan = plan(
+            json!({ "width": "${w}", "height": "1920px", "save": "${save}", "name": "${n}" }),
+            &[
+                ("w", json!("1080")),
+                ("save", json!("false")),
+                ("n", json!(7)),
+            ],
+        )
+        .unwrap();
+        assert_eq!((plan.width, plan.height), (Some(1080.0), Some(1920.0)));
+        assert!(matches!(plan.save, Some(Save::Whether(false))));
+        assert_eq!(plan.name.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn paths_of_the_users_own_folder_and_of_the_drafts_folder_are_made_absolute() {
+        let plan = plan(
+            json!({
+                "visuals": [{ "image_url": "~/a.png" }, { "type": "image", "path": "b.png" }],
+                "save": { "draft_folder": "./out" },
+            }),
+            &[],
+        )
+        .unwrap();
+        let home = crate::settings::in_home("~").unwrap();
+        assert_eq!(
+            plan.visuals[0]["image_url"],
+            home.join("a.png").to_str().unwrap()
+        );
+        assert_eq!(plan.visuals[1]["path"], "/plans/b.png");
+        let Some(Save::With(save)) = &plan.save else {
+            panic!()
+        };
+        assert_eq!(
+            Path::new(save["draft_folder"].as_str().unwrap()),
+            Path::new("/plans/./out")
         );
     }
 }

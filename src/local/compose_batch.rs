@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::compose::batch::{self, Entry, Options};
+use crate::args::mend::Comfort;
+use crate::compose::batch::{self, Entry, OnError, Options};
 use crate::compose::plan::Plan;
-use crate::compose::refuse;
+use crate::compose::source::{Places, Source};
+use crate::compose::table::Row;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
@@ -41,6 +43,9 @@ pub(crate) struct ComposeBatch {
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 32))]
     pub jobs: usize,
+    /// What a failed draft means for the others.
+    #[serde(default)]
+    pub on_error: OnError,
     /// Further tries of an incomplete draft.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20))]
@@ -70,35 +75,35 @@ fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 impl ComposeBatch {
     async fn entries(&self, app: &Arc<App>, caller: &Caller) -> Result<Vec<Entry>> {
         let mut entries = match &self.template {
-            Some(template) => batch::from_template(template, &self.inputs, None)?,
+            Some(template) => {
+                let template = Source {
+                    value: template.clone(),
+                    places: Places::default(),
+                };
+                let rows = self.inputs.iter().enumerate().map(|(index, values)| Row {
+                    line: index + 1,
+                    values: Ok(values.clone()),
+                });
+                batch::from_template(&template, rows.collect(), None)?
+            }
             None => Vec::new(),
         };
-        let mut faults = Vec::new();
         for (index, plan) in self.plans.iter().enumerate() {
-            let label = format!("plans[{index}]");
-            match Plan::from_value(plan, &BTreeMap::new(), None) {
-                Ok(plan) => entries.push(Entry {
-                    label,
-                    plan,
-                    checked: None,
-                }),
-                Err(error) => {
-                    faults.extend(error.message.lines().map(|line| format!("{label}: {line}")));
-                }
-            }
+            let plan = Plan::from_value(plan, &Places::default(), &BTreeMap::new(), None);
+            entries.push(Entry::new(format!("plans[{index}]"), plan));
+        }
+        if entries.is_empty() {
+            return Err(Error::invalid(
+                "there is nothing to make: no `plans`, and no `template` with `inputs`",
+            ));
         }
         if self.overwrite {
             for entry in &mut entries {
                 entry.plan.overwrite();
             }
         }
-        faults.extend(batch::faults(app, &mut entries, caller).await);
-        refuse(faults)?;
-        if entries.is_empty() {
-            return Err(Error::invalid(
-                "there is nothing to make: no `plans`, and no `template` with `inputs`",
-            ));
-        }
+        batch::check_all(app, &mut entries, caller).await;
+        batch::refuse_all_wrong(&entries)?;
         Ok(entries)
     }
 }
@@ -107,6 +112,10 @@ impl LocalTool for ComposeBatch {
     const NAME: &'static str = "compose_batch";
     const TITLE: &'static str = "Compose batch";
     const HINTS: Hints = Hints::ADD_MEDIA;
+    const COMFORT: &'static [Comfort] = &[
+        Comfort::Alias("retry_count", "retries"),
+        Comfort::Alias("retry_delay", "retry_delay_s"),
+    ];
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
@@ -117,7 +126,7 @@ impl LocalTool for ComposeBatch {
             retries: self.retries,
             retry_delay: Duration::from_secs_f64(self.retry_delay_s.clamp(0.0, 3600.0)),
             left: CancellationToken::new(),
-            stop_on_error: false,
+            on_error: self.on_error,
             report: None,
         };
         let worker = app.clone();

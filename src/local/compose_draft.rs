@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::compose::plan::Plan;
 use crate::compose::report::{Outcome, Report};
+use crate::compose::source::Places;
 use crate::compose::{self, Checked, Taking};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
@@ -198,7 +199,7 @@ impl ComposeDraft {
         let plan = plan.ok_or_else(|| {
             Error::invalid("`plan`: is missing").hint("give a plan, or `resume` with a `job_id`")
         })?;
-        let mut plan = Plan::from_value(&plan, &self.inputs, None)?;
+        let mut plan = Plan::from_value(&plan, &Places::default(), &self.inputs, None)?;
         if self.overwrite {
             plan.overwrite();
         }

@@ -119,12 +119,88 @@ fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
         (&summary["event"], &summary["complete"]),
         (&json!("summary"), &json!(2))
     );
-    // Every plan is looked at before the first is begun.
-    let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\n");
-    let ran = home.run_with(&["compose", "-", "--report", "none.jsonl"], &wrong);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("-:2: texts[0].text"), "{}", ran.stderr);
-    assert!(!home.path().join("none.jsonl").exists());
+    // Every plan is looked at before the first is begun; the others are made all the same.
+    let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\nnot JSON\n");
+    let ran = home.run_with(&["compose", "-", "--report", "some.jsonl"], &wrong);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("texts[0].text"), "{}", ran.stdout);
+    let mut found = statuses(&home, "some.jsonl");
+    found.sort();
+    assert_eq!(found, ["complete", "failed", "failed"]);
+    // Where the first failure ends the batch, one that is known before is the first.
+    let stop = [
+        "compose",
+        "-",
+        "--report",
+        "none.jsonl",
+        "--on-error",
+        "stop",
+    ];
+    let ran = home.run_with(&stop, &wrong);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
+    assert_eq!(statuses(&home, "none.jsonl"), ["failed", "failed"]);
+    // Of nothing but wrong plans nothing is made.
+    let ran = home.run_with(&["compose", "-"], "{\"texts\": [{}]}\n[]\n");
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+}
+
+#[test]
+fn a_missing_file_fails_its_own_row_only() {
+    let home = Home::embedded();
+    home.file(
+        "plan.yaml",
+        "name: ${n}\nvisuals:\n  - {image_url: \"${file}\", duration: 1}\nsave: false\n",
+    );
+    let logo = media("logo.png");
+    let logo = logo.display();
+    home.file(
+        "rows.csv",
+        format!("n,file\na,{logo}\nb,gone.png\nc\nd,{logo},e\ne,{logo}\n"),
+    );
+    let line = "compose --template plan.yaml --inputs rows.csv --report out.jsonl --retry-count 1 --retry-delay 0";
+    let line: Vec<&str> = line.split(' ').collect();
+    let ran = home.run(&line);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    let report = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+    let failed = |label: &str| {
+        let lines = report
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines
+            .filter(|line| line["label"] == label && line["status"] == "failed")
+            .map(|line| line["errors"].to_string())
+            .next()
+            .unwrap_or_default()
+    };
+    assert!(failed("line 3").contains("gone.png"), "{report}");
+    assert!(failed("line 4").contains("${file}"), "{report}");
+    assert!(failed("line 5").contains("has 3 values"), "{report}");
+    assert_eq!(report.matches("\"complete\"").count(), 2, "{report}");
+}
+
+#[test]
+fn a_row_that_is_put_in_makes_one_draft() {
+    let home = Home::embedded();
+    home.file("plan.yaml", "name: ${n}\ntexts: [{text: \"${n}\"}]\n");
+    let line = "compose --template plan.yaml --inputs rows.csv --report out.jsonl --json";
+    let line: Vec<&str> = line.split(' ').collect();
+    let complete = |rows: &str| {
+        home.file("rows.csv", format!("n\n{rows}"));
+        let ran = home.run(&line);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        let report = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+        report.matches("\"complete\"").count()
+    };
+    assert_eq!(complete("a\nb\nb\n"), 3);
+    assert_eq!(complete("new\na\nb\nb\n"), 4);
+    assert_eq!(complete("b\nnew\n\nb\na\nb\n"), 5);
+    let drafts = home.call("list_drafts", &json!({})).expect("a list");
+    assert_eq!(
+        drafts["drafts"].as_array().map(Vec::len),
+        Some(5),
+        "{drafts}"
+    );
 }
 
 #[test]
@@ -177,15 +253,6 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
         json!({ "texts": [{ "text": "${title}", "start": 0, "end": 1 }], "save": false });
     let wrong = client.call(
         "compose_batch",
-        json!({ "template": template, "inputs": [{ "title": "a" }, {}], "plans": [{ "texts": [{}] }] }),
-    );
-    let error = wrong.expect_err("two faults");
-    assert!(
-        error.contains("line 2: texts[0].text: the placeholder"),
-        "{error}"
-    );
-    let wrong = client.call(
-        "compose_batch",
         json!({ "plans": [template, { "effects": [{ "effect_type": "Nope" }] }] }),
     );
     let error = wrong.expect_err("two faults");
@@ -194,6 +261,25 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
         "{error}"
     );
     assert_eq!(api.drafts(), 0);
+    let mixed = json!({
+        "template": template, "inputs": [{ "title": "a" }, {}], "plans": [{ "texts": [{}] }],
+        "on_error": "continue", "retry_count": 1, "retry_delay": 0,
+    });
+    let begun = client.call("compose_batch", mixed).expect("begun");
+    let wait = json!({ "job_id": begun["job_id"], "wait_s": 30 });
+    let done = client.call("job_status", wait).expect("done");
+    assert_eq!(done["status"], "partial", "{done}");
+    let line = |index: usize| done["report"]["drafts"][index].to_string();
+    assert!(line(0).contains("\"complete\""), "{done}");
+    assert!(
+        line(1).contains("line 2") && line(1).contains("texts[0].text: the placeholder"),
+        "{done}"
+    );
+    assert!(
+        line(2).contains("\"failed\"") && line(2).contains("plans[0]"),
+        "{done}"
+    );
+    assert_eq!(api.drafts(), 1);
     let begun = client
         .call(
             "compose_batch",
@@ -212,7 +298,7 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
         Some(2),
         "{done}"
     );
-    assert_eq!(api.drafts(), 2);
+    assert_eq!(api.drafts(), 3);
 }
 
 #[test]

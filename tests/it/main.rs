@@ -11,6 +11,7 @@ mod faults;
 mod front;
 mod hostile;
 mod http;
+mod inputs;
 mod jobs;
 mod journal;
 mod kill;

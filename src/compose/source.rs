@@ -1,0 +1,552 @@
+//! The text of a plan: read from YAML, TOML or JSON, with the place of every value in it, and with words of YAML as
+//! they are written where the plan asks for text.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_saphyr::NonFiniteFloatPolicy;
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::plan::Section;
+use crate::error::{Error, Result};
+use crate::local;
+
+/// Lists and objects within each other; deeper text is not a plan.
+const DEPTH: usize = 128;
+
+/// How a plan is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Yaml,
+    Toml,
+    Json,
+}
+
+/// A plan as it was read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub value: Value,
+    pub places: Places,
+}
+
+/// Line and column of what is in a plan, from 1, by path: `texts[0].text`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(Arc<HashMap<String, (usize, usize)>>);
+
+impl Source {
+    /// Reads a text, whose byte order mark is gone already.
+    pub(crate) fn read(text: &str, format: Format) -> Result<Self> {
+        let (value, root) = match format {
+            Format::Json => (
+                serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,
+                marked(text),
+            ),
+            Format::Toml => {
+                let mut value = toml::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
+                dates_to_text(&mut value);
+                (value, DeTable::parse(text).ok().map(|t| of_toml(text, &t)))
+            }
+            Format::Yaml => {
+                let options = serde_saphyr::options! {
+                    // `text: .nan` is a word; where a number is wanted it is refused.
+                    non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+                    with_snippet: false,
+                };
+                let mut value = serde_saphyr::from_str_with_options(text, options)
+                    .map_err(|e| unreadable_yaml(text, &e.to_string()))?;
+                let root = marked(text);
+                if let Some(root) = &root {
+                    keep_words(&mut value, root);
+                }
+                (value, root)
+            }
+        };
+        let mut places = HashMap::new();
+        if let Some(root) = root {
+            locate(&value, &root, String::new(), root.place, &mut places);
+        }
+        Ok(Self {
+            value,
+            places: Places(Arc::new(places)),
+        })
+    }
+}
+
+impl Places {
+    /// The fault with the place of what it is about, as far as that is known: `line 12, column 5: texts[0].text: …`.
+    pub(crate) fn located(&self, fault: &str) -> String {
+        // What is missing is where it should be.
+        let mut path = fault.split_once(": ").map_or("", |(path, _)| path);
+        while !path.is_empty() {
+            if let Some((line, column)) = self.0.get(path) {
+                return format!("line {line}, column {column}: {fault}");
+            }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+        fault.to_owned()
+    }
+}
+
+fn unreadable_yaml(text: &str, why: &str) -> Error {
+    let error = Error::invalid(why);
+    let comment = text.lines().enumerate().find(|(_, line)| {
+        let line = line.trim_start();
+        !line.starts_with('#') && line.contains(": #")
+    });
+    match comment {
+        Some((index, _)) => error.hint(format!(
+            "line {}: an unquoted # starts a comment, and hides what follows on the line; write colours in quotes, as \"#00FF00\"",
+            index + 1
+        )),
+        None if text.contains('\t') => error.hint("YAML is indented with spaces, not with tabs"),
+        None => error,
+    }
+}
+
+/// A node of the text.
+#[derive(Debug)]
+struct Node {
+    place: (usize, usize),
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The letters of a scalar without quotes.
+    Plain(String),
+    Other,
+    List(Vec<Rc<Node>>),
+    Map(Vec<Member>),
+}
+
+#[derive(Debug)]
+struct Member {
+    key: String,
+    place: (usize, usize),
+    node: Rc<Node>,
+}
+
+impl Node {
+    /// A member, its own or one that a merge key (`<<`) brings in.
+    fn member(&self, key: &str) -> Option<&Member> {
+        let Content::Map(members) = &self.content else {
+            return None;
+        };
+        let own = members.iter().find(|member| member.key == key);
+        own.or_else(|| {
+            let merged = members.iter().filter(|member| member.key == "<<");
+            merged
+                .flat_map(|member| match &member.node.content {
+                    Content::List(list) => list.iter().collect(),
+                    _ => vec![&member.node],
+                })
+                .find_map(|node| node.member(key))
+        })
+    }
+
+    fn item(&self, index: usize) -> Option<&Node> {
+        match &self.content {
+            Content::List(list) => list.get(index).map(Rc::as_ref),
+            _ => None,
+        }
+    }
+}
+
+/// What is being read: a list or an object that has not ended.
+struct Open {
+    place: (usize, usize),
+    anchor: usize,
+    content: Content,
+    /// The key that waits for its value.
+    key: Option<(String, (usize, usize))>,
+}
+
+/// The nodes of a YAML or JSON text; none of a text whose nodes cannot be told.
+fn marked(text: &str) -> Option<Node> {
+    let mut anchors: HashMap<usize, Rc<Node>> = HashMap::new();
+    let mut open: Vec<Open> = Vec::new();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.ok()?;
+        let place = (span.start.line(), span.start.col() + 1);
+        let begun = |content, anchor| Open {
+            place,
+            anchor,
+            content,
+            key: None,
+        };
+        let (node, anchor, word) = match event {
+            Event::SequenceStart(_, anchor, ..) => {
+                open.push(begun(Content::List(Vec::new()), anchor));
+                continue;
+            }
+            Event::MappingStart(_, anchor, ..) => {
+                open.push(begun(Content::Map(Vec::new()), anchor));
+                continue;
+            }
+            Event::Scalar(word, style, anchor, tag) => {
+                let content = match style {
+                    ScalarStyle::Plain if tag.is_none() => Content::Plain(word.to_string()),
+                    _ => Content::Other,
+                };
+                (Rc::new(Node { place, content }), anchor, word.into_owned())
+            }
+            Event::Alias(anchor) => (Rc::clone(anchors.get(&anchor)?), 0, String::new()),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Open {
+                    place,
+                    anchor,
+                    content,
+                    ..
+                } = open.pop()?;
+                (Rc::new(Node { place, content }), anchor, String::new())
+            }
+            Event::DocumentEnd => return None,
+            _ => continue,
+        };
+        if open.len() > DEPTH {
+            return None;
+        }
+        if anchor > 0 {
+            anchors.insert(anchor, Rc::clone(&node));
+        }
+        let Some(parent) = open.last_mut() else {
+            drop(anchors);
+            return Rc::try_unwrap(node).ok();
+        };
+        match &mut parent.content {
+            Content::List(list) => list.push(node),
+            Content::Map(members) => match parent.key.take() {
+                None => parent.key = Some((word, node.place)),
+                Some((key, place)) => members.push(Member { key, place, node }),
+            },
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn of_toml(text: &str, table: &Spanned<DeTable<'_>>) -> Node {
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+        .collect();
+    let place = |at: usize| {
+        let line = starts.partition_point(|start| *start <= at);
+        let column = text[starts[line - 1]..at].chars().count() + 1;
+        (line, column)
+    };
+    Node {
+        place: place(table.span().start),
+        content: members_of_toml(table.get_ref(), &place),
+    }
+}
+
+fn members_of_toml(table: &DeTable<'_>, place: &dyn Fn(usize) -> (usize, usize)) -> Content {
+    let members = table.iter().map(|(key, value)| Member {
+        key: key.get_ref().to_string(),
+        place: place(key.span().start),
+        node: Rc::new(node_of_toml(value, place)),
+    });
+    Content::Map(members.collect())
+}
+
+fn node_of_toml(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> (usize, usize)) -> Node {
+    let content = match value.get_ref() {
+        DeValue::Array(list) => Content::List(
+            list.iter()
+                .map(|item| Rc::new(node_of_toml(item, place)))
+                .collect(),
+        ),
+        DeValue::Table(table) => members_of_toml(table, place),
+        _ => Content::Other,
+    };
+    Node {
+        place: place(value.span().start),
+        content,
+    }
+}
+
+/// TOML's dates, which JSON does not have, as they are written.
+fn dates_to_text(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(dates_to_text),
+        Value::Object(members) => {
+            if let Some(Value::String(date)) = members.get_mut("$__toml_private_datetime") {
+                *value = Value::String(std::mem::take(date));
+            } else {
+                members.values_mut().for_each(dates_to_text);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn locate(
+    value: &Value,
+    node: &Node,
+    path: String,
+    place: (usize, usize),
+    places: &mut HashMap<String, (usize, usize)>,
+) {
+    match value {
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                if let Some(node) = node.item(index) {
+                    locate(item, node, format!("{path}[{index}]"), node.place, places);
+                }
+            }
+        }
+        Value::Object(members) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            for (key, item) in members {
+                if let Some(member) = node.member(key) {
+                    let path = format!("{path}{dot}{key}");
+                    locate(item, &member.node, path, member.place, places);
+                }
+            }
+        }
+        _ => {}
+    }
+    places.insert(path, place);
+}
+
+/// `No`, `007`, `1.10`, `on` and `1e3` are a truth value and numbers to YAML. Where a plan asks for text, they stay
+/// as they are written.
+fn keep_words(plan: &mut Value, root: &Node) {
+    let Value::Object(members) = plan else { return };
+    for (key, value) in members.iter_mut() {
+        let Some(node) = root.member(key).map(|member| &*member.node) else {
+            continue;
+        };
+        match key.as_str() {
+            "name" | "title" | "project_name" | "note" | "description" => {
+                keep_word(value, node, Null::Word);
+            }
+            "aspect_ratio" | "resolution" | "on_failure" => keep_word(value, node, Null::Absent),
+            // Their places are not known yet: numbers in text are read as numbers where those are wanted.
+            "inputs" => {
+                for (key, value) in value.as_object_mut().into_iter().flatten() {
+                    if let Some(member) = node.member(key) {
+                        keep_word(value, &member.node, Null::Absent);
+                    }
+                }
+            }
+            "save" => keep_words_of("save_draft", value, node),
+            key => {
+                let section = Section::ALL
+                    .into_iter()
+                    .find(|section| section.key() == key);
+                let (Some(section), Value::Array(items)) = (section, value) else {
+                    continue;
+                };
+                for (index, item) in items.iter_mut().enumerate() {
+                    let Some(node) = node.item(index) else {
+                        continue;
+                    };
+                    for tool in section.tools() {
+                        keep_words_of(tool, item, node);
+                    }
+                    for (key, value) in item.as_object_mut().into_iter().flatten() {
+                        if let ("id" | "align_to" | "type" | "fit", Some(member)) =
+                            (key.as_str(), node.member(key))
+                        {
+                            keep_word(value, &member.node, Null::Absent);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What `null` and `~` are where text is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Null {
+    /// Words: what is shown must be given.
+    Word,
+    Absent,
+}
+
+fn keep_words_of(tool: &str, arguments: &mut Value, node: &Node) {
+    let Some(spec) = local::find(tool) else {
+        return;
+    };
+    let schema = spec.input();
+    let (Some(properties), Value::Object(members)) = (schema.get("properties"), arguments) else {
+        return;
+    };
+    let required = schema.get("required").and_then(Value::as_array);
+    for (key, value) in members.iter_mut() {
+        let name = spec.own_name(key);
+        let null = match required {
+            Some(required) if required.iter().any(|required| required == name) => Null::Word,
+            _ => Null::Absent,
+        };
+        if let (Some(property), Some(member)) = (properties.get(name), node.member(key)) {
+            keep_text(property, value, &member.node, null);
+        }
+    }
+}
+
+fn keep_text(schema: &Value, value: &mut Value, node: &Node, null: Null) {
+    match value {
+        Value::Array(list) => {
+            for (index, item) in list.iter_mut().enumerate() {
+                if let Some(node) = node.item(index) {
+                    keep_text(&schema["items"], item, node, Null::Absent);
+                }
+            }
+        }
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                if let (Some(property), Some(member)) =
+                    (schema["properties"].get(key), node.member(key))
+                {
+                    keep_text(property, value, &member.node, Null::Absent);
+                }
+            }
+        }
+        _ if schema["type"] == "string" => keep_word(value, node, null),
+        _ if schema["type"] == "array" && schema["items"]["type"] == "string" => {
+            keep_word(value, node, null);
+        }
+        _ => {}
+    }
+}
+
+fn keep_word(value: &mut Value, node: &Node, null: Null) {
+    if let Content::Plain(word) = &node.content
+        && !word.is_empty()
+        && (null == Null::Word || !value.is_null())
+    {
+        *value = Value::String(word.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::super::plan::Plan;
+    use super::*;
+
+    fn yaml(text: &str) -> Value {
+        Source::read(text, Format::Yaml).unwrap().value
+    }
+
+    fn faults(text: &str, format: Format) -> String {
+        let source = Source::read(text, format).unwrap();
+        let plan = Plan::from_value(&source.value, &source.places, &BTreeMap::new(), None);
+        plan.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn words_stay_as_they_are_written_where_the_plan_asks_for_text() {
+        for word in [
+            "No",
+            "007",
+            "1.10",
+            "on",
+            "y",
+            "off",
+            "null",
+            "Null",
+            "~",
+            "1e3",
+            "0x10",
+            "0o17",
+            "1_000",
+            "2024-01-01",
+            ".nan",
+            ".inf",
+            "12:30",
+            "True",
+            "+1",
+            "-0",
+            "18446744073709551616",
+            "1e999",
+        ] {
+            let plan = yaml(&format!(
+                "name: {word}\ntexts:\n  - {{text: {word}, start: 1.50}}\n  - content: {word}\n"
+            ));
+            assert_eq!(
+                plan["texts"][0],
+                json!({ "text": word, "start": 1.5 }),
+                "{word}"
+            );
+            assert_eq!(plan["texts"][1]["content"], word);
+            assert_eq!(plan["name"], word);
+        }
+        let plan = yaml(
+            "base: &base {text: 1.10, track_name: 007}\ninputs: {zip: 01234}\naspect_ratio: 1.0\n\
+             save: {app_version: 9.10, overwrite: yes}\n\
+             texts:\n  - {<<: *base, bold: yes, text_styles: [{start: 0, end: 1, font: 700}]}\n  - *base\n  - text: !!str 5\n",
+        );
+        assert_eq!(plan["texts"][0]["text"], "1.10");
+        assert_eq!(plan["texts"][1]["track_name"], "007");
+        assert_eq!(plan["texts"][2]["text"], "5");
+        assert_eq!(plan["inputs"]["zip"], "01234");
+        assert_eq!(
+            plan["save"],
+            json!({ "app_version": "9.10", "overwrite": true })
+        );
+        assert_eq!(plan["aspect_ratio"], "1.0");
+    }
+
+    #[test]
+    fn a_value_that_a_comment_hides_is_told() {
+        let error = faults(
+            "texts:\n  - text: a\n    font_color: #00FF00\n    start: ~\n",
+            Format::Yaml,
+        );
+        for expected in [
+            "line 3, column 5: texts[0].font_color: is null",
+            "starts a comment",
+            "line 4, column 5: texts[0].start: is null",
+        ] {
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        let error =
+            Source::read("texts:\n  - {text: a, font_color: #00FF00}\n", Format::Yaml).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("line 2: an unquoted # starts a comment"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn faults_are_told_with_line_and_column_in_every_format() {
+        let at = "line 3, column";
+        for (format, text) in [
+            (Format::Yaml, "texts:\n  - text: a\n    txet: b\n"),
+            (
+                Format::Json,
+                "{\"texts\": [\n  {\"text\": \"a\",\n   \"txet\": \"b\"}\n], \"nmae\": 1}",
+            ),
+            (Format::Toml, "[[texts]]\ntext = \"a\"\ntxet = \"b\"\n"),
+        ] {
+            let source = Source::read(text, format).unwrap();
+            let located = source
+                .places
+                .located("texts[0].txet: there is no such argument");
+            assert!(located.starts_with(at), "{format:?}: {located}");
+            // What is missing is in its item.
+            let located = source.places.located("texts[0].start: is missing");
+            assert!(located.starts_with("line "), "{located}");
+        }
+        assert_eq!(Places::default().located("a: b"), "a: b");
+    }
+
+    #[test]
+    fn dates_of_toml_are_text() {
+        let source = Source::read("name = 2024-01-01\n", Format::Toml).unwrap();
+        assert_eq!(source.value["name"], "2024-01-01");
+    }
+}

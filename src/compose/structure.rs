@@ -1,0 +1,355 @@
+//! The structure of a plan: which keys stand where, and all that is wrong with them at once.
+
+use serde_json::{Value, json};
+
+use super::plan::Section;
+use crate::args::kind;
+use crate::args::mend::nearest;
+use crate::error::shortened;
+use crate::local;
+use crate::tools::Object;
+
+/// The plan's own keys besides its sections, each with what it is.
+const OWN: [(&str, &str); 9] = [
+    ("name", "text"),
+    ("note", "text"),
+    ("width", "a number of pixels"),
+    ("height", "a number of pixels"),
+    ("aspect_ratio", "text such as \"9:16\""),
+    ("resolution", "text such as \"1920x1080\""),
+    (
+        "save",
+        "true, false or an object of arguments of `save_draft`",
+    ),
+    ("on_failure", "\"partial_continue\" or \"abort\""),
+    (
+        "inputs",
+        "an object of values for the `${name}` placeholders",
+    ),
+];
+/// Other names of them.
+const ALIASES: [(&str, &str); 3] = [
+    ("title", "name"),
+    ("project_name", "name"),
+    ("description", "note"),
+];
+
+/// What else the tables of a plan are called.
+const SECTIONS: [(&str, Section); 14] = [
+    ("audios", Section::Audio),
+    ("sounds", Section::Audio),
+    ("music", Section::Audio),
+    ("video", Section::Visuals),
+    ("videos", Section::Visuals),
+    ("image", Section::Visuals),
+    ("images", Section::Visuals),
+    ("pictures", Section::Visuals),
+    ("clips", Section::Visuals),
+    ("captions", Section::Subtitles),
+    ("subtitle", Section::Subtitles),
+    ("text", Section::Texts),
+    ("sticker", Section::Stickers),
+    ("effect", Section::Effects),
+];
+
+/// Takes what is wrong out of a plan, and says what it was: a line each, beginning with its path.
+pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    let Value::Object(members) = plan else {
+        let wrong = match plan {
+            Value::Null => "is empty".to_owned(),
+            Value::Array(_) => {
+                "is a list; a list of items belongs under a key, such as `visuals:`".to_owned()
+            }
+            other => format!("is {}", kind(other)),
+        };
+        return vec![format!(
+            "the plan {wrong}; a plan is an object with keys such as {}",
+            keys()
+        )];
+    };
+    for (alias, name) in ALIASES {
+        if let Some(value) = members.shift_remove(alias) {
+            if members.contains_key(name) {
+                faults.push(format!(
+                    "{alias}: is another name for `{name}`: give one of them"
+                ));
+            } else {
+                members.insert(name.to_owned(), value);
+            }
+        }
+    }
+    let order: Vec<String> = members.keys().cloned().collect();
+    let ends: Vec<usize> = Section::ALL
+        .iter()
+        .map(|section| {
+            members
+                .get(section.key())
+                .and_then(Value::as_array)
+                .map_or(0, Vec::len)
+        })
+        .collect();
+    members.retain(|key, value| {
+        let fault = if let Some(section) = Section::of_key(key) {
+            items(section, value, &mut faults)
+        } else if OWN.iter().any(|(own, _)| own == key) {
+            own(key, value, &mut faults)
+        } else {
+            Some(unknown(key, &order, &ends))
+        };
+        let is_right = fault.is_none();
+        faults.extend(fault.map(|fault| format!("{}: {fault}", shortened(key))));
+        is_right
+    });
+    faults
+}
+
+fn keys() -> String {
+    let sections = Section::ALL.iter().map(|section| section.key());
+    let own = OWN.iter().map(|(key, _)| *key);
+    let keys: Vec<&str> = own.chain(sections).collect();
+    keys.join(", ")
+}
+
+/// What is wrong with a key of the plan that there is not: the place where it belongs, or the nearest key.
+fn unknown(key: &str, order: &[String], ends: &[usize]) -> String {
+    if let Some((_, section)) = SECTIONS.iter().find(|(other, _)| *other == key) {
+        return format!("is not a key of a plan; did you mean `{}`?", section.key());
+    }
+    let takes = |section: &Section| section.takes(key);
+    // The section that it stands behind, if it was meant for an item of that.
+    let at = order.iter().position(|other| other == key).unwrap_or(0);
+    let before = order[..at]
+        .iter()
+        .rev()
+        .find_map(|key| Section::of_key(key));
+    if let Some(section) = before.filter(takes) {
+        let last = Section::ALL
+            .iter()
+            .position(|other| *other == section)
+            .map_or(0, |index| ends[index]);
+        let section = section.key();
+        return match last {
+            0 => format!(
+                "is not a key of a plan; indent it: `{key}` belongs to an item of `{section}`"
+            ),
+            last => format!(
+                "is not a key of a plan; indent it: `{key}` belongs to `{section}[{}]`",
+                last - 1
+            ),
+        };
+    }
+    let own = OWN.iter().map(|(key, _)| *key);
+    let known = own.chain(Section::ALL.iter().map(|section| section.key()));
+    let near = nearest(key, known.chain(ALIASES.iter().map(|(alias, _)| *alias)));
+    if let Some(near) = near {
+        return format!("is not a key of a plan; did you mean `{near}`?");
+    }
+    let sections: Vec<String> = Section::ALL
+        .iter()
+        .filter(|section| takes(section))
+        .map(|section| format!("`{}`", section.key()))
+        .collect();
+    if sections.is_empty() {
+        return format!("is not a key of a plan; its keys are {}", keys());
+    }
+    format!(
+        "is not a key of a plan but of an item: `{key}` belongs to an item of {}",
+        sections.join(", ")
+    )
+}
+
+/// Why there must be a value.
+fn is_null(path: &str) -> String {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    format!(
+        "is null, which is not a value here: leave `{}` out for its default, or give a value (in YAML an unquoted # \
+         starts a comment: write a colour as \"#00FF00\", in quotes)",
+        shortened(key)
+    )
+}
+
+/// One of the plan's own keys.
+fn own(key: &str, value: &mut Value, faults: &mut Vec<String>) -> Option<String> {
+    let is_right = match (key, &mut *value) {
+        (_, Value::Null) => return Some(is_null(key)),
+        ("width" | "height", Value::String(text)) => {
+            let number = text.trim().trim_end_matches("px").trim().parse::<f64>();
+            match number.ok().filter(|number| number.is_finite()) {
+                Some(number) => {
+                    *value = json!(number);
+                    true
+                }
+                None => false,
+            }
+        }
+        ("width" | "height", other) => other.is_number(),
+        ("inputs", other) => other.is_object(),
+        ("save", Value::String(text)) => match text.trim() {
+            "true" => {
+                *value = json!(true);
+                true
+            }
+            "false" => {
+                *value = json!(false);
+                true
+            }
+            _ => false,
+        },
+        ("save", Value::Object(arguments)) => {
+            nulls(arguments, key, faults);
+            true
+        }
+        ("save", other) => other.is_boolean(),
+        ("on_failure", Value::String(text)) => {
+            matches!(text.as_str(), "partial_continue" | "abort")
+        }
+        ("on_failure", _) => false,
+        (_, Value::String(_)) => true,
+        (_, Value::Number(_) | Value::Bool(_)) => {
+            *value = Value::String(value.to_string());
+            true
+        }
+        _ => false,
+    };
+    let wanted = OWN
+        .iter()
+        .find(|(own, _)| *own == key)
+        .map_or("", |(_, wanted)| wanted);
+    (!is_right).then(|| format!("is {}, which is not {wanted}", told(value)))
+}
+
+fn told(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
+        other => shortened(&other.to_string()).into_owned(),
+    }
+}
+
+/// The items of a section.
+fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Option<String> {
+    let key = section.key();
+    let items = match value {
+        Value::Array(items) => items,
+        Value::Null => return Some(format!("{}; it is a list of items", is_null(key))),
+        Value::Object(_) => {
+            return Some("is an object, and a list of items is wanted: one item is `- ` and its keys in YAML, `[{…}]` in JSON, `[[…]]` in TOML".to_owned());
+        }
+        other => return Some(format!("is {}, which is not a list of items", told(other))),
+    };
+    for (index, item) in items.iter_mut().enumerate() {
+        let path = format!("{key}[{index}]");
+        let fault = match &mut *item {
+            Value::Object(members) => {
+                misplaced(section, members, &path, faults);
+                nulls(members, &path, faults);
+                continue;
+            }
+            Value::Null => is_null(&path),
+            other => format!(
+                "is {}, which is not an item: an item is an object with keys such as `{}`",
+                told(other),
+                section.content()
+            ),
+        };
+        faults.push(format!("{path}: {fault}"));
+        // The items behind it keep their places.
+        *item = json!({});
+    }
+    None
+}
+
+/// Keys of an item that belong elsewhere, taken out.
+fn misplaced(section: Section, item: &mut Object, path: &str, faults: &mut Vec<String>) {
+    item.retain(|key, _| {
+        if section.takes(key) || key == "draft_id" {
+            return true;
+        }
+        let own = OWN.iter().map(|(key, _)| *key);
+        let own = own.chain(Section::ALL.iter().map(|section| section.key()));
+        let fault = if own.chain(ALIASES.iter().map(|(alias, _)| *alias)).any(|own| own == key) {
+            format!(
+                "`{key}` belongs to the plan itself: write it at the outermost level, without indentation"
+            )
+        } else {
+            let others: Vec<String> = Section::ALL
+                .iter()
+                .filter(|other| other.takes(key))
+                .map(|other| format!("`{}`", other.key()))
+                .collect();
+            // A key that is nearly one of this item's own is that one.
+            if others.is_empty() || section.near(key).is_some() {
+                return true;
+            }
+            format!("`{key}` belongs to an item of {}", others.join(", "))
+        };
+        faults.push(format!("{path}.{}: {fault}", shortened(key)));
+        false
+    });
+}
+
+/// Every null within an object, taken out.
+fn nulls(members: &mut Object, path: &str, faults: &mut Vec<String>) {
+    members.retain(|key, value| {
+        let path = format!("{path}.{key}");
+        match value {
+            Value::Null => {
+                faults.push(format!("{path}: {}", is_null(&path)));
+                return false;
+            }
+            Value::Object(inner) => nulls(inner, &path, faults),
+            Value::Array(list) => {
+                for (index, item) in list.iter_mut().enumerate() {
+                    match item {
+                        Value::Object(inner) => nulls(inner, &format!("{path}[{index}]"), faults),
+                        Value::Null => {
+                            let path = format!("{path}[{index}]");
+                            faults.push(format!("{path}: {}", is_null(&path)));
+                        }
+                        _ => {}
+                    }
+                }
+                list.retain(|item| !item.is_null());
+            }
+            _ => {}
+        }
+        true
+    });
+}
+
+impl Section {
+    fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.key() == key)
+    }
+
+    /// Whether an item of it takes such a key.
+    fn takes(self, key: &str) -> bool {
+        self.comforts().contains(&key)
+            || self
+                .tools()
+                .iter()
+                .filter_map(|tool| local::find(tool))
+                .any(|spec| key != "draft_id" && spec.takes(key))
+    }
+
+    /// The key of its items that is nearest to one that they do not have.
+    fn near(self, key: &str) -> Option<String> {
+        let tools = self.tools().iter().filter_map(|tool| local::find(tool));
+        let names = tools.filter_map(|spec| spec.input().get("properties")?.as_object());
+        let names = names.flat_map(|properties| properties.keys().map(String::as_str));
+        nearest(key, names.chain(self.comforts().iter().copied())).map(str::to_owned)
+    }
+
+    /// What its items show or play.
+    fn content(self) -> &'static str {
+        match self {
+            Self::Audio => "audio_url",
+            Self::Visuals => "image_url",
+            Self::Texts => "text",
+            Self::Subtitles => "srt",
+            Self::Stickers => "sticker_id",
+            Self::Effects => "effect_type",
+            Self::Keyframes => "property_type",
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The rows of a batch: a CSV table as spreadsheets write it, or one JSON object a line.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// The values of a row by the names of the columns.
+pub(crate) type Values = BTreeMap<String, Value>;
+
+/// A row, with its line in the file, from 1.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub line: usize,
+    /// Or what is wrong with it.
+    pub values: Result<Values>,
+}
+
+/// What spreadsheets put between values: a comma, a semicolon where the comma is in numbers, a tab.
+const SEPARATORS: [u8; 4] = *b",;\t|";
+
+/// Of one column every line is a value, whatever is in it.
+const NEVER: u8 = 0x1f;
+
+/// Reads a CSV text whose first row has the names. Rows without any value are left out.
+pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
+    // Excel's own way to say what it is.
+    let named = text
+        .get(..5)
+        .filter(|start| start.to_ascii_lowercase().starts_with("sep="))
+        .map(|start| start.as_bytes()[4]);
+    let skipped = match named {
+        Some(_) => text.find('\n').map_or(text.len(), |end| end + 1),
+        None => 0,
+    };
+    let table = &text[skipped..];
+    let mut reader = ::csv::ReaderBuilder::new()
+        .delimiter(named.unwrap_or_else(|| separator(table)))
+        .trim(::csv::Trim::All)
+        .flexible(true)
+        .from_reader(table.as_bytes());
+    let unreadable = |e: ::csv::Error| Error::invalid("is not a readable table").source(e);
+    let names = reader.headers().map_err(unreadable)?.clone();
+    let mut columns: Vec<&str> = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        if columns.contains(&name) {
+            return Err(Error::invalid(format!("two columns are named {name:?}"))
+                .hint("each column needs a name of its own in the first row"));
+        }
+        columns.push(name);
+    }
+    if columns.is_empty() {
+        return Err(Error::invalid("has no names of columns")
+            .hint("the first row of a table has the names of the placeholders"));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(unreadable)?;
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let at = record
+            .position()
+            .map_or(0, |position| position.byte() as usize);
+        rows.push(Row {
+            line: line_of(text, skipped + at),
+            values: values(&names, &record),
+        });
+    }
+    Ok(rows)
+}
+
+/// The line of the first letter at or after a place.
+fn line_of(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let at = (at..bytes.len())
+        .find(|at| !matches!(bytes[*at], b'\r' | b'\n'))
+        .unwrap_or(bytes.len());
+    bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<Values> {
+    let more = (names.len()..record.len()).any(|index| !record[index].is_empty());
+    if more {
+        return Err(Error::invalid(format!(
+            "has {} values, and the first row names {}",
+            record.len(),
+            names.len()
+        ))
+        .hint("put a value that has the separator in it in double quotes"));
+    }
+    Ok(names
+        .iter()
+        .zip(record)
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect())
+}
+
+/// The separator that the first row has most of, outside of quotes.
+fn separator(table: &str) -> u8 {
+    let mut counts = [0_usize; SEPARATORS.len()];
+    let mut quoted = false;
+    for byte in table.trim_start().bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\r' | b'\n' if !quoted => break,
+            byte if !quoted => {
+                if let Some(index) = SEPARATORS.iter().position(|separator| *separator == byte) {
+                    counts[index] += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    let most = counts.iter().max().copied().unwrap_or(0);
+    if most == 0 {
+        return NEVER;
+    }
+    // The first of equals.
+    let first = counts.iter().position(|count| *count == most).unwrap_or(0);
+    SEPARATORS[first]
+}
+
+/// Reads one JSON object a line; blank lines are left out.
+pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
+    let lines = text.lines().enumerate();
+    lines
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            let value = match serde_json::from_str(line) {
+                Ok(value @ Value::Object(_)) => Ok(value),
+                Ok(_) => Err(Error::invalid("is not a JSON object")),
+                Err(e) => Err(Error::invalid("is not JSON").source(e)),
+            };
+            (index + 1, value)
+        })
+        .collect()
+}
+
+/// The rows of such lines.
+pub(crate) fn json_rows(text: &str) -> Vec<Row> {
+    let lines = json_lines(text).into_iter();
+    lines
+        .map(|(line, value)| Row {
+            line,
+            values: value.map(|value| match value {
+                Value::Object(members) => members.into_iter().collect(),
+                _ => Values::new(),
+            }),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
+        let rows = csv(text).unwrap();
+        let shown = |row: Row| {
+            let values = row.values.unwrap().into_iter();
+            let values = values.map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
+            (row.line, values.collect())
+        };
+        rows.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn the_separator_is_found_in_the_first_row() {
+        for text in [
+            "a,b\n1;x,2\n",
+            "a;b\n\"1;x\";2\n",
+            "a\tb\n1;x\t2\n",
+            "a|b\n1;x|2\n",
+            "sep=;\r\na;b\r\n\"1;x\";2\r\n",
+            "\"a\",\"b\"\n\"1;x\",2\n",
+            "\"a\";b\n\"1;x\";2",
+        ] {
+            let row = rows(text).pop().unwrap().1;
+            assert_eq!(row, ["a=1;x", "b=2"], "{text:?}");
+        }
+        assert_eq!(rows("a\nx, y; z\n")[0].1, ["a=x, y; z"]);
+    }
+
+    #[test]
+    fn blank_rows_are_left_out_and_lines_are_those_of_the_file() {
+        let text = "a,b\n\n,\nx,1\n  ,  \n\"two\nlines\",2\n\r\n\r\nlast,3,,\n";
+        let lines: Vec<usize> = rows(text).into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [4, 6, 10]);
+        let text = "sep=,\na\n\nx\n";
+        assert_eq!(rows(text)[0].0, 4);
+    }
+
+    #[test]
+    fn a_row_with_too_many_values_is_wrong_and_the_others_are_read() {
+        let found = csv("a,b\n1,2\n1,2,3\n4\n").unwrap();
+        let wrong: Vec<bool> = found.iter().map(|row| row.values.is_err()).collect();
+        assert_eq!(wrong, [false, true, false]);
+        assert!(csv("a,a\n1,2\n").is_err());
+        assert!(csv("\n").is_err() && csv("").is_err());
+    }
+}
