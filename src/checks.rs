@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::compose::layout;
 use crate::compose::plan::Plan;
+use crate::compose::source::Places;
 use crate::local;
 use crate::tools::{Caller, Object, ROUTED};
 
@@ -359,7 +360,7 @@ fn plans_of_the_examples_decode() {
                 _ => serde_json::from_str(&text).expect("JSON"),
             };
             let decode = |inputs: &BTreeMap<String, Value>| {
-                let plan = Plan::from_value(&plan, &Default::default(), inputs, path.parent())?;
+                let plan = Plan::from_value(&plan, &Places::default(), inputs, path.parent())?;
                 let (items, faults) = layout::decode(&plan);
                 if faults.is_empty() {
                     Ok(items.len())

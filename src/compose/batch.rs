@@ -567,9 +567,12 @@ pub(crate) fn refuse_all_wrong(entries: &[Entry]) -> Result<()> {
             .as_ref()
             .map_or_else(String::new, Error::to_string);
         let label = entry.label.clone();
-        let line = |line: &str| match line.starts_with(&label) {
-            true => line.to_owned(),
-            false => format!("{label}: {line}"),
+        let line = |line: &str| {
+            if line.starts_with(&label) {
+                line.to_owned()
+            } else {
+                format!("{label}: {line}")
+            }
         };
         let lines: Vec<String> = text.lines().map(line).collect();
         lines

@@ -516,7 +516,7 @@ mod tests {
     fn laid_out(plan: Value) -> Vec<Item> {
         let plan = Plan::from_value(
             &plan,
-            &Default::default(),
+            &super::super::source::Places::default(),
             &std::collections::BTreeMap::new(),
             None,
         )

@@ -73,11 +73,9 @@ pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
 
 /// The line of the first letter at or after a place.
 fn line_of(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes();
-    let at = (at..bytes.len())
-        .find(|at| !matches!(bytes[*at], b'\r' | b'\n'))
-        .unwrap_or(bytes.len());
-    bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+    let rest = text[at..].trim_start_matches(['\r', '\n']);
+    let before = &text[..text.len() - rest.len()];
+    before.matches('\n').count() + 1
 }
 
 fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<Values> {
