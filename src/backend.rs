@@ -19,7 +19,7 @@ use crate::error::Error;
 pub(crate) use account::leaves;
 pub(crate) use choice::{Choice, Servers};
 pub(crate) use remote::Remote;
-pub(crate) use sent::{Sent, again};
+pub(crate) use sent::{Sent, again, manner};
 pub(crate) use wire::{Sender, is_loopback};
 
 /// Who carries a call out.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::remote::Remote;
-use super::sent::again;
+use super::sent::{again, manner};
 use super::{Failure, Reached};
-use crate::caller::Caller;
+use crate::caller::{Caller, Manner};
 use crate::draft::evidence::{Contents, Evidence, Found, Keyframes, Leaves, Placement};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -26,7 +26,8 @@ pub(crate) struct Account {
     /// In the order of the calls.
     placements: Vec<Placement>,
     times: HashMap<Evidence, usize>,
-    keyframes: Vec<Keyframes>,
+    /// With the dialect of the call: in the API's own, keyframes without a clip are taken and dropped.
+    keyframes: Vec<(Keyframes, Manner)>,
     /// Calls whose traces in a document are not known.
     unseen: usize,
     /// The draft was there before the journal heard of it.
@@ -53,7 +54,9 @@ impl Account {
                 *times += 1;
                 self.placements.push(placement);
             }
-            Some(Leaves::Keyframes(keyframes)) => self.keyframes.push(keyframes),
+            Some(Leaves::Keyframes(keyframes)) => {
+                self.keyframes.push((keyframes, manner(record)));
+            }
             Some(Leaves::Unseen) => self.unseen += 1,
             Some(Leaves::Nothing) => {}
             None => self.is_adopted = true,
@@ -98,13 +101,15 @@ impl Account {
             .map(|(evidence, _)| evidence)
     }
 
-    /// The acknowledged keyframes that a document lacks.
-    pub(super) fn missing_keyframes(&self, contents: &Contents) -> Vec<String> {
-        let lacks = |wanted: &Keyframes| {
-            let track = wanted.track.clone();
+    /// The acknowledged keyframes that a saved document lacks, by the dialect of their calls.
+    pub(super) fn missing_keyframes(&self, contents: &Contents) -> Vec<(String, Manner)> {
+        let lacks = |(wanted, manner): &(Keyframes, Manner)| {
+            let (track, manner) = (wanted.track.clone(), *manner);
             let times: Vec<Micros> = contents.lacks(wanted).collect();
             times.into_iter().map(move |time| {
-                format!("the keyframe at {time} on track {track:?} is not in the saved draft")
+                let what =
+                    format!("the keyframe at {time} on track {track:?} is not in the saved draft");
+                (what, manner)
             })
         };
         self.keyframes.iter().flat_map(lacks).collect()

@@ -19,6 +19,8 @@ pub(crate) enum Dialect {
     FastApi,
     /// CapCutAPI 1.1.0, a fork: saves go on after the answer, and some answers have no envelope.
     Fork,
+    /// CapCutAPI-Docker: saves wait in a queue, and `GET /health` answers.
+    Docker,
     /// `capcut-mcp engine`.
     Engine,
 }
@@ -46,7 +48,7 @@ const OPEN_TO_ALL: &str = "it listens on all interfaces and asks nobody who they
 const FORGETS: &str = "it keeps drafts in memory only: a restart forgets them";
 const SAYS_SAVED: &str = "it says that a save succeeded when it failed; each save is checked";
 
-const KNOWN: [Known; 5] = [
+const KNOWN: [Known; 6] = [
     Known {
         dialect: Dialect::Reference,
         name: "CapCutAPI",
@@ -91,6 +93,19 @@ const KNOWN: [Known; 5] = [
             SAYS_SAVED,
             "after a restart it takes calls on drafts that it lost as if they were there; they are looked for first",
             "it keeps no keyframes; they are refused",
+        ],
+    },
+    Known {
+        dialect: Dialect::Docker,
+        name: "CapCutAPI-Docker",
+        saves_into_draft_folder: false,
+        is_truthful: false,
+        recreates_drafts: false,
+        keeps_keyframes: true,
+        caveats: &[
+            "`GET /debug` shows its key to anyone who can reach it",
+            SAYS_SAVED,
+            "its save queue skips a draft that it saved within the last hour; what it wrote is compared",
         ],
     },
     Known {
@@ -254,6 +269,14 @@ pub(crate) fn recognise(
     {
         return Ok(server(Dialect::FastApi, of_health(), false));
     }
+    let says = |text: &str| {
+        health
+            .as_ref()
+            .is_some_and(|health| health["message"] == text)
+    };
+    if says(DOCKER_HEALTH) {
+        return Ok(server(Dialect::Docker, of_health(), false));
+    }
     if let Some(root) = json(&answers.root) {
         return Ok(server(Dialect::Fork, version(&root), false));
     }
@@ -286,6 +309,8 @@ pub(super) fn join(opened: &mut Opened) {
 
 /// How much of what a server calls its version is kept.
 const VERSION_CHARS: usize = 40;
+/// What CapCutAPI-Docker says of its health; nothing else tells it from CapCutAPI, whose fork it is.
+const DOCKER_HEALTH: &str = "CapCutAPI is running normally";
 const ENGINE_NAME: &str = "capcut-mcp";
 
 /// What our own server answers to `GET /health`, so that it is recognised.
@@ -342,6 +367,7 @@ mod tests {
             Dialect::VectCut,
             Dialect::FastApi,
             Dialect::Fork,
+            Dialect::Docker,
             Dialect::Engine,
         ] {
             assert_eq!(dialect.known().dialect, dialect);

@@ -12,10 +12,11 @@ use futures::StreamExt;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::dialect::Server;
+use super::dialect::{Dialect, Server};
 use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
-use crate::caller::Caller;
+use crate::args::is_truthy;
+use crate::caller::{Caller, Manner};
 use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Opened};
@@ -129,7 +130,7 @@ impl Remote {
         };
         let name = journal.find(draft).await?.map(|row| row.name);
         let name = name.filter(|name| !name.is_empty());
-        let after = After::new(self, server, request, name)?;
+        let after = After::new(self, server, request, name.clone())?;
         let body = ask
             .body
             .map(|body| after::sent(body, &request.call().caller));
@@ -154,6 +155,11 @@ impl Remote {
                 .insist(ask.until, || self.script(draft, ask.until))
                 .await?;
             after.carry_out(self, server, script, &mut opened).await?;
+        } else if let Some(name) = name
+            && request.call().caller.manner.is_strict()
+            && let Some(Value::Array(notes)) = opened.beside.get_mut("notes")
+        {
+            notes.push(json!(unnamed(server, draft, &name)));
         }
         Ok(opened)
     }
@@ -250,12 +256,20 @@ impl Remote {
             notes.push(self.not_seen(&stated, materials.is_empty()));
             (look_at_sources(&materials, &media).await, None)
         };
+        // Acknowledged in the API's dialect, in which a server drops them where no clip is.
+        let mut dropped = Vec::new();
         match (&copy, saved) {
             (Some(_), Some(saved)) => {
                 let missing = self.with_account(journal, draft, |account| {
                     account.missing_keyframes(&saved.contents)
                 });
-                faults.extend(missing.await.unwrap_or_default());
+                let missing = missing.await.unwrap_or_default();
+                for (what, manner) in missing {
+                    match manner {
+                        Manner::Strict => faults.push(what),
+                        Manner::Api => dropped.push(what),
+                    }
+                }
             }
             (Some(copy), None) => {
                 let folder = copy.folder.display();
@@ -275,6 +289,24 @@ impl Remote {
             return Err(Failure::refused(Error::media(what).hint(
                 "mend these sources, then save again; or `recover_draft` with `to: \"embedded\"`",
             )));
+        }
+        if !dropped.is_empty() {
+            notes.push(format!(
+                "the server dropped keyframes, as it does where no clip is:\n- {}",
+                listed(dropped)
+            ));
+        }
+        if request
+            .call()
+            .arguments
+            .get("auto_deploy")
+            .is_some_and(is_truthy)
+            && server.dialect != Dialect::VectCut
+        {
+            notes.push(format!(
+                "`auto_deploy` was not carried out: {} does not know it",
+                server.dialect.name()
+            ));
         }
         let elsewhere = wanted.filter(|wanted| {
             let lies_there = |folder: &PathBuf| folder.starts_with(wanted);
@@ -691,6 +723,15 @@ impl Remote {
             }),
         }
     }
+}
+
+/// What is said of a draft that has a name, where it could not be given to the saved folder.
+fn unnamed(server: &Server, draft: &DraftId, name: &str) -> String {
+    format!(
+        "the saved folder is named {draft} and not {name:?}: {} names it so, and it cannot be reached from here to be named \
+         otherwise; `api.drafts_folder` in `tools.toml` says where the server keeps saved drafts",
+        server.dialect.name()
+    )
 }
 
 /// What is wrong with the sources, where the files cannot be seen.

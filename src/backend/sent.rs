@@ -22,6 +22,13 @@ impl Sent {
     }
 }
 
+/// The dialect in which a server was sent a call that is in the journal.
+pub(crate) fn manner(record: &Record) -> Manner {
+    let found = record.found.as_deref();
+    let sent = found.and_then(|found| serde_json::from_str::<Sent>(found).ok());
+    sent.unwrap_or_default().manner
+}
+
 /// A call in the journal with these arguments, so that it means on a server, or on the engine, what it meant when it
 /// was accepted.
 pub(crate) fn again(
@@ -36,11 +43,7 @@ pub(crate) fn again(
             "the journal has a call of `{tool}`, which is no tool"
         ))
     })?;
-    let found = record.found.as_deref();
-    let sent: Sent = found
-        .and_then(|found| serde_json::from_str(found).ok())
-        .unwrap_or_default();
-    if sent.manner == Manner::Api {
+    if manner(record) == Manner::Api {
         if on_server {
             return spec.decode(arguments, &caller.in_manner(Manner::Api));
         }

@@ -236,9 +236,12 @@ impl Drop for Unfinished<'_> {
 
 /// How and where a call wants a draft saved.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options of a call")]
 pub(crate) struct SaveWish {
     /// A drafts folder, of this machine or of another.
     pub folder: Option<String>,
+    /// Without a folder it stays with this program, and does not go to the app.
+    pub own_folder: bool,
     /// None: the draft's own.
     pub name: Option<String>,
     pub target_os: Option<AppOs>,
@@ -514,6 +517,13 @@ impl Engine {
                 note: Some(note),
             });
         }
+        if wish.own_folder {
+            return Ok(Place {
+                drafts: self.own_folder()?,
+                target: None,
+                note: None,
+            });
+        }
         let dirs = match edition {
             Edition::Capcut => &self.options.capcut_dirs,
             Edition::Jianying => &self.options.jianying_dirs,
@@ -542,6 +552,13 @@ impl Engine {
     }
 
     /// The folder for drafts that no app here would find.
+    /// Whether an app on this machine keeps its drafts in this folder.
+    pub(crate) fn is_apps_folder(&self, folder: &Path) -> bool {
+        let apps = [&self.options.capcut_dirs, &self.options.jianying_dirs];
+        let mut found = apps.into_iter().filter_map(|dirs| registry::find(dirs));
+        found.any(|drafts| drafts == folder)
+    }
+
     fn own_folder(&self) -> Result<PathBuf> {
         let data = self
             .options

@@ -12,7 +12,7 @@ use super::breaker::{Breaker, Position};
 use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
-use crate::backend::{self, Backend, Failure, Reached, Remote, again};
+use crate::backend::{self, Backend, Failure, Reached, Remote, again, manner};
 use crate::draft::evidence::{Contents, Evidence, Found, Leaves};
 use crate::draft::ids::DraftId;
 use crate::engine::{standing, takes_back};
@@ -363,6 +363,7 @@ impl App {
             backend,
             context,
             made: None,
+            notes: Vec::new(),
         };
         let replayed = replay.all(&records).await;
         let Some(made) = replay.made.clone() else {
@@ -381,6 +382,7 @@ impl App {
             Ok(compared) => compared,
             Err(error) => return Err(replay.given_up(&made, error).await),
         };
+        notes.append(&mut replay.notes);
         if let Some(difference) = self.differs(&row, &segments).await {
             notes.push(difference);
         }
@@ -523,11 +525,22 @@ struct Replay<'a> {
     backend: Backend,
     context: &'a Context,
     made: Option<DraftId>,
+    notes: Vec<String>,
 }
 
 impl Replay<'_> {
     async fn all(&mut self, records: &[Record]) -> Result<()> {
+        let on_engine = matches!(self.backend, Backend::Embedded(_));
+        // In the API's dialect keyframes wait for their clips until the draft is saved.
+        let waits = |record: &Record| {
+            on_engine
+                && manner(record) == Manner::Api
+                && matches!(backend::leaves(record), Some(Leaves::Keyframes(_)))
+        };
         for (number, record) in records.iter().enumerate() {
+            if waits(record) {
+                continue;
+            }
             if let Some(progress) = &self.context.progress {
                 progress(Step {
                     done: number as f64,
@@ -542,6 +555,16 @@ impl Replay<'_> {
             })?;
             if self.made.is_none() {
                 self.made = reply["draft_id"].as_str().map(|id| DraftId(id.into()));
+            }
+        }
+        for keyframe in records.iter().filter(|one| waits(one)).flat_map(singles) {
+            match self.one(&keyframe).await {
+                Ok(_) => {}
+                Err(error) if matches!(error.kind, Kind::InvalidArgument | Kind::NotFound) => {
+                    let note = format!("a keyframe was left out, as servers do: {}", error.message);
+                    self.notes.push(note);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -637,6 +660,30 @@ impl Replay<'_> {
             },
         }
     }
+}
+
+/// The keyframes of a call as calls of their own.
+fn singles(record: &Record) -> Vec<Record> {
+    const LISTS: [(&str, &str); 3] = [
+        ("property_types", "property_type"),
+        ("times", "time"),
+        ("values", "value"),
+    ];
+    let count = record.arguments[LISTS[0].0].as_array().map(Vec::len);
+    let Some(count) = count else {
+        return vec![record.clone()];
+    };
+    let single = |index: usize| {
+        let mut single = record.clone();
+        if let Some(arguments) = single.arguments.as_object_mut() {
+            for (list, one) in LISTS {
+                let list = arguments.shift_remove(list).unwrap_or_default();
+                arguments.insert(one.to_owned(), list[index].clone());
+            }
+        }
+        single
+    };
+    (0..count).map(single).collect()
 }
 
 fn refuse_moved(row: &DraftRow) -> Result<()> {

@@ -88,6 +88,10 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub refuse_while_running: bool,
+    /// Whether it goes to the app's own folder, in newer sources of the API (HTTP only).
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(skip)]
+    pub auto_deploy: Value,
     /// Seconds until `running` is answered; 45 without.
     #[serde(
         default,
@@ -146,6 +150,7 @@ impl SaveDraft {
         };
         Ok(SaveWish {
             folder: self.draft_folder.clone(),
+            own_folder: !self.auto_deploy.is_null() && !args::is_truthy(&self.auto_deploy),
             name: self.name.clone(),
             target_os,
             target_folder: self.target_folder.clone(),
@@ -173,7 +178,9 @@ impl SaveDraft {
         };
         let wish = self.wish()?;
         let saved = engine.save(draft, wish, call, listener).await?;
-        let elsewhere = self.elsewhere(&call.caller, &saved.folder);
+        let elsewhere = self
+            .elsewhere(&call.caller, &saved.folder)
+            .or_else(|| self.not_deployed(engine, &call.caller, &saved.folder));
         Ok(Saved {
             folder: Some(saved.folder.to_string_lossy().into_owned()),
             zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
@@ -202,6 +209,25 @@ impl SaveDraft {
             refused.message,
             saved.display(),
             wanted.display()
+        ))
+    }
+
+    /// Says that there is no copy in the app's own folder, where one was asked for.
+    fn not_deployed(&self, engine: &Engine, caller: &Caller, saved: &Path) -> Option<String> {
+        let is_there = saved
+            .parent()
+            .is_some_and(|drafts| engine.is_apps_folder(drafts));
+        if !args::is_truthy(&self.auto_deploy) || is_there {
+            return None;
+        }
+        let place = if caller.is_here() {
+            format!(" ({})", saved.display())
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "`auto_deploy` was not carried out: the draft was saved in one place only{place}, which is not the app's own \
+             folder. Save without `draft_folder` where the app is installed, or move the draft there."
         ))
     }
 }

@@ -21,6 +21,8 @@ struct Ways {
     saves_once: bool,
     /// What `GET /` answers.
     root: Option<Value>,
+    /// What `GET /health` answers.
+    health: Option<Value>,
     /// What `GET /openapi.json` answers.
     openapi: Option<Value>,
     /// Its previews are there, as in newer versions.
@@ -41,10 +43,14 @@ struct Segment {
     start: i64,
     length: Option<i64>,
     url: Option<String>,
+    /// Where keyframes are, on the timeline.
+    keyframes: Vec<i64>,
 }
 
 #[derive(Default)]
 struct Memory {
+    /// Keyframes that wait for the next look at the draft: draft, track, time.
+    pending: Vec<(String, String, i64)>,
     drafts: HashMap<String, BTreeMap<String, Vec<Segment>>>,
     saved: Vec<String>,
     made: u32,
@@ -93,6 +99,7 @@ impl Memory {
                 Answer::success(&json!(names))
             }
             "/" if ways.root.is_some() => Answer::json(ways.root.as_ref().unwrap()),
+            "/health" if ways.health.is_some() => Answer::json(ways.health.as_ref().unwrap()),
             "/openapi.json" if ways.openapi.is_some() => {
                 Answer::json(ways.openapi.as_ref().unwrap())
             }
@@ -126,6 +133,12 @@ impl Memory {
                     Answer::success(&status)
                 }
             }
+            "/add_video_keyframe" => {
+                let track = text("track_name").unwrap_or("video_main".into());
+                let time = seconds("time").unwrap_or(0);
+                self.pending.push((id.clone(), track, time));
+                Answer::success(&json!({ "draft_id": id, "draft_url": "" }))
+            }
             path if path.starts_with("/add_") => {
                 let id = if self.drafts.contains_key(&id) {
                     id
@@ -155,7 +168,13 @@ impl Memory {
                     None => Some(1_000_000),
                 };
                 let segments = self.drafts.get_mut(&id).unwrap().entry(track).or_default();
-                segments.push(Segment { start, length, url });
+                let keyframes = Vec::new();
+                segments.push(Segment {
+                    start,
+                    length,
+                    url,
+                    keyframes,
+                });
                 Answer::success(&json!({ "draft_id": id, "draft_url": "" }))
             }
             _ => Answer::new(
@@ -191,6 +210,21 @@ impl Memory {
                 }
                 fits
             });
+        }
+        let (due, later) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|(of, ..)| of == id);
+        self.pending = later;
+        for (_, track, time) in due {
+            let tracks = self.drafts.get_mut(id);
+            let segments = tracks.and_then(|tracks| tracks.get_mut(&track));
+            let clip = segments.into_iter().flatten().find(|segment| {
+                let end = segment.start + segment.length.unwrap_or(0);
+                (segment.start..=end).contains(&time)
+            });
+            if let Some(clip) = clip {
+                clip.keyframes.push(time);
+            }
         }
     }
 
@@ -242,7 +276,13 @@ fn script(tracks: &BTreeMap<String, Vec<Segment>>) -> Value {
                 })),
                 None => texts.push(json!({ "id": id, "content": "{\"text\":\"a\",\"styles\":[]}" })),
             }
-            list.push(json!({ "id": format!("s{id}"), "material_id": id, "target_timerange": range, "source_timerange": source }));
+            let keyframes: Vec<Value> = segment
+                .keyframes
+                .iter()
+                .map(|time| json!({ "time_offset": time - segment.start, "values": [0.5] }))
+                .collect();
+            let keyframes = json!([{ "property_type": "KFTypeAlpha", "keyframe_list": keyframes }]);
+            list.push(json!({ "id": format!("s{id}"), "material_id": id, "common_keyframes": keyframes, "target_timerange": range, "source_timerange": source }));
         }
         let kind = if name.starts_with("text") {
             "text"
@@ -751,4 +791,97 @@ fn a_draft_of_a_jianying_server_is_one_of_jianying_on_the_engine_too() {
         code == 2 && said.contains("the draft is for JianYing"),
         "{said}"
     );
+}
+
+/// In the API's dialect a keyframe may come before its clip, and one that gets none is dropped: the save says so.
+#[test]
+fn keyframes_of_scripts_wait_for_their_clips_and_those_without_one_are_told_of() {
+    let own = tempfile::tempdir().unwrap();
+    let relative = Relative::start(Ways {
+        own: own.path().into(),
+        ..Ways::default()
+    });
+    let (home, _) = with_draft(&relative, Some(own.path()));
+    let clip = media("clip.mp4");
+    let folder = clip.parent().unwrap().display().to_string();
+    let front = home.engine(&["--backend", "remote", "--allow-dir", &folder]);
+    let draft = front.output("/create_draft", &json!({})).unwrap()["draft_id"].take();
+    let video = |start: u32| json!({ "draft_id": draft, "video_url": clip, "end": 1, "target_start": start });
+    let keyframe = |time: f64| json!({ "draft_id": draft, "time": time, "property_type": "alpha", "value": "0.5" });
+    front.output("/add_video", &video(0)).unwrap();
+    for time in [4.5, 50.0, 0.5] {
+        front
+            .output("/add_video_keyframe", &keyframe(time))
+            .unwrap();
+    }
+    front.output("/add_video", &video(4)).unwrap();
+    let (_, saved) = front.post(
+        "/save_draft",
+        &json!({ "draft_id": draft, "auto_deploy": true }),
+    );
+    let saved: Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!(saved["success"], true, "{saved}");
+    let notes = saved["notes"].to_string();
+    assert!(
+        notes.contains("dropped keyframes") && notes.contains("at 50 s") && !notes.contains("4.5"),
+        "{saved}"
+    );
+    assert!(
+        notes.contains("`auto_deploy` was not carried out"),
+        "{saved}"
+    );
+    // The engine does with them what the server did.
+    let moved = home
+        .call(
+            "recover_draft",
+            &json!({ "draft_id": draft, "to": "embedded" }),
+        )
+        .unwrap();
+    assert!(moved["notes"].to_string().contains("left out"), "{moved}");
+    let script = home.call("query_script", &json!({ "draft_id": moved["draft_id"] }));
+    let script = script.unwrap()["script"].take();
+    let count = script.as_str().unwrap().matches("time_offset").count();
+    assert_eq!(count, 2, "{script}");
+
+    // A server that keeps none would be told a lie of success for each.
+    let fork = Relative::start(Ways {
+        root: Some(json!({ "message": "CapCutAPI", "version": "1.1.0" })),
+        ..Ways::default()
+    });
+    let (home, _) = with_draft(&fork, None);
+    let front = home.engine(&["--backend", "remote"]);
+    let draft = front.output("/create_draft", &json!({})).unwrap()["draft_id"].take();
+    let keyframe =
+        json!({ "draft_id": draft, "time": 0.5, "property_type": "alpha", "value": "0.5" });
+    let said = front.output("/add_video_keyframe", &keyframe).unwrap_err();
+    assert!(said.contains("keeps none"), "{said}");
+}
+
+/// CapCutAPI-Docker answers `/health`, saves in a queue and skips a draft that it saved lately.
+#[test]
+fn the_docker_variant_is_known_by_its_health() {
+    let own = tempfile::tempdir().unwrap();
+    let health = json!({
+        "status": "healthy", "message": "CapCutAPI is running normally", "timestamp": "now", "version": "1.0.0",
+    });
+    let relative = Relative::start(Ways {
+        own: own.path().into(),
+        saves_once: true,
+        health: Some(health),
+        ..Ways::default()
+    });
+    let (home, draft) = with_draft(&relative, Some(own.path()));
+    let told = home.call("health_check", &json!({})).unwrap();
+    let server = &told["servers"][0];
+    assert_eq!(server["server"], "CapCutAPI-Docker", "{told}");
+    assert!(server["caveats"].to_string().contains("/debug"), "{told}");
+    home.call("add_text", &text(&draft, 0.0)).unwrap();
+    let saved = home.call("save_draft", &save(&draft)).unwrap();
+    assert_eq!(
+        saved["folder"],
+        own.path().join(&draft).display().to_string()
+    );
+    home.call("add_text", &text(&draft, 1.0)).unwrap();
+    let (_, said) = home.call("save_draft", &save(&draft)).unwrap_err();
+    assert!(said.contains("1 of 2 segments"), "{said}");
 }

@@ -328,7 +328,9 @@ fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut 
                 assert_eq!(count, 1, "{segment:?} on {track:?}: {reply}");
             }
         }
-        check_files(&folder.join(id), &found);
+        let saved = Path::new(report["folder"].as_str().expect("a folder"));
+        assert_eq!(saved.parent(), Some(folder), "{reply}");
+        check_files(saved, &found);
     }
     if complete {
         told.complete += 1;

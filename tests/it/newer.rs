@@ -207,3 +207,52 @@ fn a_filter_on_a_clip_is_refused_and_not_left_out() {
     let without = json!({ "draft_id": id, "video_url": text(&clip), "filter_type": null, "filter_intensity": 80 });
     served.output("/add_video", &without).expect("a clip");
 }
+
+/// Newer sources save into the app's own folder unless `auto_deploy` is false, and there as well where another is named.
+#[test]
+fn where_a_save_goes_follows_auto_deploy_or_the_answer_says_that_it_does_not() {
+    let home = Home::new();
+    let apps = home
+        .path()
+        .join("Movies/CapCut/User Data/Projects/com.lveditor.draft");
+    std::fs::create_dir_all(&apps).expect("a folder");
+    let named = home.path().join("named");
+    std::fs::create_dir(&named).expect("a folder");
+    let mut home = home;
+    home.set("CAPCUT_MCP_DRAFTS_DIR", text(&apps));
+    let served = home.engine(&["--allow-dir", text(&named)]);
+    let save = |options: Value| {
+        let id = draft(&served);
+        let hello = json!({ "draft_id": id, "text": "Hello", "start": 0, "end": 2 });
+        served.output("/add_text", &hello).expect("a text");
+        let mut body = json!({ "draft_id": id });
+        body.as_object_mut()
+            .expect("an object")
+            .extend(options.as_object().cloned().expect("options"));
+        let (_, saved) = served.post("/save_draft", &body);
+        let saved: Value = serde_json::from_str(&saved).expect("JSON");
+        assert_eq!(saved["success"], true, "{saved}");
+        saved
+    };
+    let message = |saved: &Value| saved["output"]["message"].to_string();
+    for silent in [
+        json!({}),
+        json!({ "draft_folder": named }),
+        json!({ "draft_folder": named, "auto_deploy": false }),
+    ] {
+        let saved = save(silent);
+        assert!(saved["output"].get("message").is_none(), "{saved}");
+    }
+    let stays = save(json!({ "auto_deploy": false }));
+    let own = home.data().join("drafts").display().to_string();
+    assert!(
+        stays["folder"]
+            .as_str()
+            .expect("a folder")
+            .starts_with(&own),
+        "{stays}"
+    );
+    let told = save(json!({ "draft_folder": named, "auto_deploy": true }));
+    let said = message(&told);
+    assert!(said.contains("`auto_deploy` was not carried out"), "{told}");
+}

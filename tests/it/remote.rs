@@ -319,6 +319,11 @@ fn write_as_the_server(folder: &Path) {
 
 /// A server whose saved drafts lie in `drafts`, and a home that knows.
 fn saving(drafts: &Path, settings: &str) -> (Server, Home) {
+    saving_draft(drafts, settings, &json!({}))
+}
+
+/// The same, for a draft that is made so.
+fn saving_draft(drafts: &Path, settings: &str, draft: &Value) -> (Server, Home) {
     let folder = drafts.join(DRAFT);
     let written = folder.clone();
     let server = reference(move |asked| match asked.path.as_str() {
@@ -336,7 +341,7 @@ fn saving(drafts: &Path, settings: &str) -> (Server, Home) {
     let config = format!("[api]\ndrafts_folder = '{}'\n{settings}", drafts.display());
     let config = home.file("tools.toml", config);
     home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
-    home.call("create_draft", &json!({})).unwrap();
+    home.call("create_draft", draft).unwrap();
     (server, home)
 }
 
@@ -720,6 +725,33 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
     let (_, told) = home.call("list_drafts", &json!({})).unwrap_err();
     assert!(
         told.contains("tools.toml:2:") && told.contains("api.headers.Host"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_name_that_a_draft_got_when_it_was_made_is_that_of_its_folder_or_said_not_to_be() {
+    let drafts = tempfile::tempdir().unwrap();
+    let named = json!({ "name": "Summer trip" });
+    let (server, mut home) = saving_draft(drafts.path(), "", &named);
+    for _ in 0..2 {
+        let reply = home.call("save_draft", &json!({ "draft_id": DRAFT }));
+        let folder = drafts.path().join("Summer trip");
+        assert_eq!(reply.unwrap()["folder"], json!(folder));
+        assert!(folder.join("draft_content.json").is_file());
+        assert!(!drafts.path().join(DRAFT).exists());
+    }
+    let asked = server.asked();
+    let sent = asked.iter().find(|asked| asked.path == "/save_draft");
+    assert_eq!(sent.unwrap().json(), json!({ "draft_id": DRAFT }));
+    // Out of reach it keeps the name that the server gives it.
+    home.set("CAPCUT_MCP_CONFIG", "");
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("and not \"Summer trip\"") && told.contains("api.drafts_folder"),
         "{told}"
     );
 }

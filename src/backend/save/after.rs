@@ -59,12 +59,17 @@ impl After {
         let wish = save.wish()?;
         let given = given(&wish);
         let caller = &request.call().caller;
+        // A name that the draft got when it was made is given where that can be done; what this call asks for must be.
+        let is_asked = !given.is_empty();
         // The API's dialect does not have them.
-        let nothing = given.is_empty() || !caller.manner.is_strict();
+        let nothing = !(is_asked || draft_name.is_some()) || !caller.manner.is_strict();
         let (Some(draft), false) = (request.draft(), nothing) else {
             return Ok(None);
         };
         let Some(root) = root(remote, server, wish.folder.as_deref()) else {
+            if !is_asked {
+                return Ok(None);
+            }
             let list = given.join("`, `");
             return Err(Error::invalid(format!(
                 "`{list}`: {} at {} does not do this, and the folder where it keeps saved drafts cannot be reached from here",
@@ -127,6 +132,13 @@ impl After {
         let told = opened.beside.get("folder").and_then(Value::as_str);
         let Some(folder) = told.map(PathBuf::from).filter(|folder| folder.is_dir()) else {
             let given = given(&self.wish).join("`, `");
+            if given.is_empty() {
+                let note = super::unnamed(server, &self.draft, &self.request.name);
+                if let Some(Value::Array(notes)) = opened.beside.get_mut("notes") {
+                    notes.push(json!(note));
+                }
+                return Ok(());
+            }
             return Err(Error::conflict(format!(
                 "{} saved draft {}, but its folder is not where it was looked for: `{given}` could not be carried out",
                 remote.base, self.draft
