@@ -1,4 +1,4 @@
-//! The id of a message that cannot be read as JSON: found while the bytes pass, so that the error names
+//! The ids of a message that cannot be read as JSON: found while the bytes pass, so that the error names
 //! the request that it answers.
 
 use rmcp::model::RequestId;
@@ -6,21 +6,30 @@ use rmcp::model::RequestId;
 /// Longer keys are not `id`, and longer values are not worth repeating.
 const MOST: usize = 256;
 
-/// Looks for the member `id` of the outermost object, piece by piece.
+/// Ids of one line that are answered: more than that are not calls that wait for an answer.
+const IDS: usize = 1024;
+
+/// Looks for the member `id` of the outermost objects, piece by piece: of the message, of each in a batch, and of each of
+/// several on one line.
 #[derive(Debug, Default)]
 pub(super) struct IdFinder {
     depth: usize,
+    /// The depth of the members of a message: below a list it is one more.
+    members: usize,
     in_string: bool,
     escaped: bool,
-    /// The text of the outermost object that was read last: a key, if a colon follows.
+    /// The text of a message's object that was read last: a key, if a colon follows.
     text: Vec<u8>,
     /// What stands after `"id":`, up to where it ends.
     value: Option<Vec<u8>>,
-    found: Option<RequestId>,
+    /// The id of the object that is being read. Of several the last counts, as JSON readers have it.
+    current: Option<RequestId>,
+    found: Vec<RequestId>,
+    loose: Loose,
 }
 
 impl IdFinder {
-    pub(super) fn of(bytes: &[u8]) -> Option<RequestId> {
+    pub(super) fn of(bytes: &[u8]) -> Vec<RequestId> {
         let mut finder = Self::default();
         finder.read(bytes);
         finder.found()
@@ -28,15 +37,18 @@ impl IdFinder {
 
     pub(super) fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            if self.found.is_some() {
-                return;
-            }
             self.step(*byte);
+            self.loose.step(*byte);
         }
     }
 
-    /// The id, if it was whole.
-    pub(super) fn found(self) -> Option<RequestId> {
+    /// The ids that were whole. Where the braces or quotes of the line are not in order, the only one that stands
+    /// anywhere in it.
+    pub(super) fn found(mut self) -> Vec<RequestId> {
+        self.end_object();
+        if self.found.is_empty() {
+            return self.loose.only().into_iter().collect();
+        }
         self.found
     }
 
@@ -58,22 +70,40 @@ impl IdFinder {
                 self.keep(byte);
             }
             b'{' | b'[' => {
+                if self.depth == 0 {
+                    self.members = if byte == b'[' { 2 } else { 1 };
+                }
                 self.depth += 1;
                 self.value = None;
+                self.text.clear();
             }
             b'}' | b']' | b',' => {
                 self.end_value();
                 if byte != b',' {
+                    if self.depth == self.members {
+                        self.end_object();
+                    }
                     self.depth = self.depth.saturating_sub(1);
                 }
             }
-            b':' if self.depth == 1 && self.text == br#""id""# => self.value = Some(Vec::new()),
+            b':' if self.is_in_message() && self.is_id() => self.value = Some(Vec::new()),
             _ => self.keep(byte),
         }
     }
 
+    fn is_in_message(&self) -> bool {
+        self.depth > 0 && self.depth == self.members
+    }
+
+    /// Whether the key is `id`, also where its letters are escaped.
+    fn is_id(&self) -> bool {
+        self.text == br#""id""#
+            || (self.text.contains(&b'\\')
+                && serde_json::from_slice::<String>(&self.text).is_ok_and(|key| key == "id"))
+    }
+
     fn keep(&mut self, byte: u8) {
-        if self.depth != 1 {
+        if !self.is_in_message() {
             return;
         }
         if self.in_string && self.text.len() < MOST {
@@ -88,8 +118,92 @@ impl IdFinder {
     }
 
     fn end_value(&mut self) {
-        if let Some(value) = self.value.take() {
-            self.found = serde_json::from_slice(&value).ok();
+        if let Some(value) = self.value.take()
+            && let Ok(id) = serde_json::from_slice(&value)
+        {
+            self.current = Some(id);
+        }
+    }
+
+    fn end_object(&mut self) {
+        if let Some(id) = self.current.take()
+            && self.found.len() < IDS
+            && self.found.last() != Some(&id)
+        {
+            self.found.push(id);
+        }
+    }
+}
+
+/// Looks for `"id": …` wherever it stands: a quote or a brace that is missing hides it from a reader of JSON.
+#[derive(Debug, Default)]
+struct Loose {
+    last_four: [u8; 4],
+    state: Seen,
+    value: Vec<u8>,
+    ids: Vec<RequestId>,
+    /// The last byte that is not blank. A line that was cut off says nothing of how deep its ids stand.
+    last: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Seen {
+    #[default]
+    Nothing,
+    Key,
+    Colon,
+    Number,
+    Text(u8),
+}
+
+impl Loose {
+    fn only(self) -> Option<RequestId> {
+        let [id] = self.ids.try_into().ok()?;
+        matches!(self.last, b'}' | b']').then_some(id)
+    }
+
+    fn step(&mut self, byte: u8) {
+        if !byte.is_ascii_whitespace() {
+            self.last = byte;
+        }
+        match (self.state, byte) {
+            (Seen::Key | Seen::Colon, b' ' | b'\t' | b'\r') => {}
+            (Seen::Key, b':') => {
+                self.value.clear();
+                self.state = Seen::Colon;
+            }
+            (Seen::Colon, b'"' | b'\'') => self.state = Seen::Text(byte),
+            (Seen::Colon | Seen::Number, b'-' | b'0'..=b'9') if self.value.len() < MOST => {
+                self.value.push(byte);
+                self.state = Seen::Number;
+            }
+            (Seen::Number, b'.' | b'e' | b'E') => self.state = Seen::Nothing,
+            (Seen::Number, _) => {
+                let number = std::str::from_utf8(&self.value).ok();
+                self.add(number.and_then(|it| it.parse().ok()).map(RequestId::Number));
+            }
+            (Seen::Text(quote), _) if byte == quote => {
+                let text = std::str::from_utf8(&self.value).ok();
+                self.add(text.map(|text| RequestId::String(text.into())));
+            }
+            (Seen::Text(_), b'\\') => self.state = Seen::Nothing,
+            (Seen::Text(_), _) if self.value.len() < MOST => self.value.push(byte),
+            _ => self.state = Seen::Nothing,
+        }
+        self.last_four.rotate_left(1);
+        self.last_four[3] = byte;
+        if matches!(&self.last_four, b"\"id\"" | b"'id'") {
+            self.state = Seen::Key;
+        }
+    }
+
+    fn add(&mut self, id: Option<RequestId>) {
+        self.state = Seen::Nothing;
+        if let Some(id) = id
+            && self.ids.len() < 2
+            && !self.ids.contains(&id)
+        {
+            self.ids.push(id);
         }
     }
 }
@@ -98,46 +212,63 @@ impl IdFinder {
 mod tests {
     use super::*;
 
+    fn number(id: i64) -> RequestId {
+        RequestId::Number(id)
+    }
+
+    fn text(id: &str) -> RequestId {
+        RequestId::String(id.into())
+    }
+
     #[test]
-    fn an_id_is_found_on_both_sides_of_what_cannot_be_read() {
-        let text = |text: &str| Some(RequestId::String(text.into()));
-        for (message, id) in [
-            (
-                r#"{"id":7,"params":{"t":"\ud83d"}}"#,
-                Some(RequestId::Number(7)),
-            ),
+    fn ids_are_found_on_both_sides_of_what_cannot_be_read() {
+        for (message, ids) in [
+            (r#"{"id":7,"params":{"t":"\ud83d"}}"#, vec![number(7)]),
             (
                 r#"{"params":{"id":1,"t":"\ud83d\"}"},"id" : "a b" }"#,
-                text("a b"),
+                vec![text("a b")],
             ),
             (
                 r#"{"method":"id","params":[{"id":2},"id"],"id":3}"#,
-                Some(RequestId::Number(3)),
+                vec![number(3)],
             ),
-            (r#"{"id":"x","params":{"te"#, text("x")),
+            (r#"{"id":"x","params":{"te"#, vec![text("x")]),
+            (r#"{"params":{"a":NaN},"id":-4}"#, vec![number(-4)]),
+            (r#"{"\u0069d":7,"a":NaN}"#, vec![number(7)]),
+            (r#"{"id":1,"id":2,"a":NaN}"#, vec![number(2)]),
+            // Several messages on one line, each of which waits for its answer.
             (
-                r#"{"params":{"a":NaN},"id":-4}"#,
-                Some(RequestId::Number(-4)),
+                r#"[{"id":1,"a":NaN},{"params":{"id":9},"id":"b"}]"#,
+                vec![number(1), text("b")],
             ),
-            (r#"{"id":7"#, None),
-            (r#"{"id":{"a":1}}"#, None),
-            (r#"{"id":1.5}"#, None),
-            (r#"[{"id":1}]"#, None),
-            ("nonsense", None),
-            ("", None),
+            (r#"{"id":1} {"id":2}"#, vec![number(1), number(2)]),
+            (r#"{"id":1}garbage"#, vec![number(1)]),
+            // Braces and quotes that are not in order.
+            (r#"{"params":{"a":"x},"id":7}"#, vec![number(7)]),
+            (r#"{"params":{"a":{"b":1},"id":"z"}"#, vec![text("z")]),
+            (r#"{"params":"a":1}},"id":7}"#, vec![number(7)]),
+            (r#"{'id': 7, 'method': 'tools/list'}"#, vec![number(7)]),
+            (r#"{"id":7"method":"ping"}"#, vec![number(7)]),
+            (r#"{"params":{"a":"x},"b":{"id":3},"id":7}"#, vec![]),
+            (r#"{"method":"a","params":{"id":3},"te"#, vec![]),
+            (r#"{"id":7"#, vec![]),
+            (r#"{"id":{"a":1}}"#, vec![]),
+            (r#"{"id":1.5}"#, vec![]),
+            (r#"{"id":99999999999999999999}"#, vec![]),
+            ("nonsense", vec![]),
+            ("", vec![]),
         ] {
-            assert_eq!(IdFinder::of(message.as_bytes()), id, "{message}");
+            assert_eq!(IdFinder::of(message.as_bytes()), ids, "{message}");
             let mut finder = IdFinder::default();
             for byte in message.bytes() {
                 finder.read(&[byte]);
             }
-            assert_eq!(finder.found(), id, "byte by byte: {message}");
+            assert_eq!(finder.found(), ids, "byte by byte: {message}");
         }
-        assert_eq!(
-            IdFinder::of(b"{\"t\":\"\xff\xfe\",\"id\":5}"),
-            Some(RequestId::Number(5))
-        );
+        assert_eq!(IdFinder::of(b"{\"t\":\"\xff\xfe\",\"id\":5}"), [number(5)]);
         let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(1 << 20));
-        assert_eq!(IdFinder::of(long.as_bytes()), None);
+        assert_eq!(IdFinder::of(long.as_bytes()), []);
+        let many = format!("[{}NaN]", r#"{"id":1},{"id":2},"#.repeat(10_000));
+        assert_eq!(IdFinder::of(many.as_bytes()).len(), IDS);
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ErrorData,
-    JsonObject, JsonRpcMessage, RequestId, RequestMetaObject,
+    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ErrorData, GetMeta,
+    JsonObject, JsonRpcMessage, ProtocolVersion, RequestId, RequestMetaObject,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -51,7 +51,7 @@ pub(super) struct Lines<R, W> {
     ended: bool,
     /// When to stop waiting for answers after the end of input.
     deadline: Option<Instant>,
-    /// Whether a request came: a notification before it would end the service.
+    /// Whether `initialize` came, or a request of a protocol without it. Notifications before would end the service.
     started: bool,
     manners: Manners,
     out: Arc<Out<W>>,
@@ -105,7 +105,16 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     fn accept(&mut self, message: Incoming) -> Option<Incoming> {
         match &message {
             JsonRpcMessage::Request(request) => {
-                self.started = true;
+                match Opening::of(&request.request) {
+                    Opening::Starts => self.started = true,
+                    Opening::Asks => {}
+                    Opening::TooEarly if self.started => {}
+                    Opening::TooEarly => {
+                        let refused = Outgoing::error(not_initialized(), Some(request.id.clone()));
+                        let _ = self.out.queue(&refused);
+                        return None;
+                    }
+                }
                 let is_new = self.out.under_way().insert(request.id.clone());
                 if !is_new {
                     // Two answers could not be told apart, and of two calls with one id only one would be answered.
@@ -136,6 +145,17 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         Some(message)
     }
 
+    /// Answers a line that is no message: each request whose id can be read in it, or else the line.
+    fn refuse(&self, ids: &[RequestId], error: &ErrorData) {
+        for id in ids {
+            let refused = Outgoing::error(error.clone(), Some(id.clone()));
+            let _ = self.out.queue(&refused);
+        }
+        if ids.is_empty() {
+            let _ = self.out.queue(&Outgoing::error(error.clone(), None));
+        }
+    }
+
     /// The next line in the buffer, without its end; the last one needs none.
     fn next_line(&mut self) -> Option<Line> {
         let newline = self.buffer[self.searched..]
@@ -153,7 +173,8 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         self.searched = 0;
         let line = if self.skipped.is_some() || end > longest {
             self.skip(end);
-            Line::TooLong(self.skipped.take().and_then(IdFinder::found))
+            let skipped = self.skipped.take();
+            Line::TooLong(skipped.map(IdFinder::found).unwrap_or_default())
         } else {
             Line::Whole(self.buffer.split_to(end))
         };
@@ -176,7 +197,8 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
 /// A line of input.
 enum Line {
     Whole(BytesMut),
-    TooLong(Option<RequestId>),
+    /// The ids that were found in it.
+    TooLong(Vec<RequestId>),
 }
 
 impl<W> Out<W> {
@@ -293,7 +315,7 @@ where
             if let Some(line) = self.next_line() {
                 let read = match line {
                     Line::Whole(line) => read(&line),
-                    Line::TooLong(id) => Read::Refused(id, too_long(self.manners.longest_line)),
+                    Line::TooLong(ids) => Read::Refused(ids, too_long(self.manners.longest_line)),
                 };
                 match read {
                     Read::Message(message) => {
@@ -302,9 +324,9 @@ where
                         }
                     }
                     Read::Nothing => {}
-                    Read::Refused(id, error) => {
-                        tracing::debug!("a message is refused: {}", error.message);
-                        let _ = self.out.queue(&Outgoing::error(error, id));
+                    Read::Refused(ids, error) => {
+                        tracing::warn!("a message is refused: {}", error.message);
+                        self.refuse(&ids, &error);
                     }
                 }
                 continue;
@@ -364,9 +386,41 @@ enum Read {
     Message(Box<Incoming>),
     /// An empty line, or a notification that is not known here.
     Nothing,
-    /// No message; with the id where there is one. Without it the answer has none, as MCP's schema
+    /// No message; with the ids of the requests in it. Without one the answer has none, as MCP's schema
     /// wants it, where JSON-RPC has `null`.
-    Refused(Option<RequestId>, ErrorData),
+    Refused(Vec<RequestId>, ErrorData),
+}
+
+/// What a request is to a connection that is not initialized.
+enum Opening {
+    /// `initialize`, or a request that brings along what `initialize` would have said.
+    Starts,
+    /// A question that may come before.
+    Asks,
+    TooEarly,
+}
+
+impl Opening {
+    fn of(request: &ClientRequest) -> Self {
+        match request {
+            ClientRequest::InitializeRequest(_) => Self::Starts,
+            ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => Self::Asks,
+            _ => {
+                let meta = request.get_meta();
+                match meta.protocol_version() {
+                    None => Self::TooEarly,
+                    // What of this is missing or not known here, the SDK says.
+                    Some(version)
+                        if meta.missing_required_keys(&version).is_empty()
+                            && ProtocolVersion::KNOWN_VERSIONS.contains(&version) =>
+                    {
+                        Self::Starts
+                    }
+                    Some(_) => Self::Asks,
+                }
+            }
+        }
+    }
 }
 
 /// A tool call, which nearly every line is, read without trying all other messages first.
@@ -415,20 +469,41 @@ fn read(line: &[u8]) -> Read {
             // Notifications get no answer, whatever they are.
             None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
             id => {
-                let id = id.and_then(|id| serde_json::from_value(id.clone()).ok());
-                Read::Refused(id, invalid("it is not a JSON-RPC 2.0 request of MCP"))
+                let id = id.and_then(read_id);
+                Read::Refused(
+                    id.into_iter().collect(),
+                    invalid("it is not a JSON-RPC 2.0 request of MCP"),
+                )
             }
         },
-        Ok(Value::Array(_)) => Read::Refused(
-            None,
+        Ok(Value::Array(messages)) => Read::Refused(
+            messages
+                .iter()
+                .filter(|message| message.get("method").is_some())
+                .filter_map(|message| read_id(message.get("id")?))
+                .collect(),
             invalid("batches are not supported: send each message on a line of its own"),
         ),
-        Ok(_) => Read::Refused(None, invalid("it is not a JSON object")),
+        Ok(_) => Read::Refused(Vec::new(), invalid("it is not a JSON object")),
         Err(error) => Read::Refused(
             IdFinder::of(line),
             ErrorData::parse_error(format!("the message is not valid JSON: {error}"), None),
         ),
     }
+}
+
+fn read_id(id: &Value) -> Option<RequestId> {
+    serde_json::from_value(id.clone()).ok()
+}
+
+/// The first line of a client, to be copied.
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"my-client","version":"1.0"}}}"#;
+
+fn not_initialized() -> ErrorData {
+    let message = format!(
+        "send `initialize` first; this line does it, and then this request can be sent again: {INITIALIZE}"
+    );
+    ErrorData::invalid_request(message, None)
 }
 
 fn invalid(why: &str) -> ErrorData {
@@ -656,7 +731,7 @@ mod tests {
                 json!(6),
             ),
             (
-                format!("{} {}", call(1, 1).trim_end(), call(2, 1).trim_end()).into(),
+                format!("{} garbage", call(1, 1).trim_end()).into(),
                 NOT_JSON,
                 json!(1),
             ),
@@ -675,7 +750,7 @@ mod tests {
             (
                 format!("[{}]", call(1, 1).trim_end()).into(),
                 INVALID,
-                json!(null),
+                json!(1),
             ),
             (b"17".to_vec(), INVALID, json!(null)),
             (b"{}".to_vec(), INVALID, json!(null)),
@@ -713,6 +788,137 @@ mod tests {
             refusal(&answers);
             let input = [greeting.as_bytes(), &line].concat();
             refusal(&talk(Waiter::default(), input).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_of_a_line_with_several_is_answered() {
+        let (one, two) = (call(1, 1), call(2, 1));
+        let (one, two) = (one.trim_end(), two.trim_end());
+        let result = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
+        for line in [
+            format!("[{one},{two},{result}]"),
+            format!("[{one},{two},NaN]"),
+            format!("{one} {two}"),
+            format!("{one}{two}"),
+        ] {
+            let answers = talk(Waiter::default(), initialize() + &line).await;
+            assert_eq!(ids(&answers[1..]), [json!(1), json!(2)], "{line}");
+            assert!(answers[1..].iter().all(|it| it["error"].is_object()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_before_initialize_is_told_the_line_to_send_first() {
+        let list = line(&json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/list" }));
+        let other = line(&json!({ "jsonrpc": "2.0", "id": "o", "method": "no/such" }));
+        let ping = line(&json!({ "jsonrpc": "2.0", "id": 4, "method": "ping" }));
+        let note = line(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        let early = [ping, note.clone(), call(7, 1), list, other, note].concat();
+        let answers = talk(Waiter::default(), early.clone()).await;
+        assert_eq!(
+            ids(&answers),
+            [json!(4), json!(7), json!(3), json!("o")],
+            "{answers:?}"
+        );
+        assert!(answers[0]["result"].is_object());
+        let mut line_to_send = String::new();
+        for answer in &answers[1..] {
+            let message = answer["error"]["message"].as_str().expect("an error");
+            assert!(message.starts_with("send `initialize` first"), "{message}");
+            let at = message.find('{').expect("a line");
+            line_to_send = format!("{}\n", &message[at..]);
+        }
+        // As it says: that line, then the same request again.
+        let answers = talk(Waiter::default(), early + &line_to_send + &call(7, 1)).await;
+        let [.., greeting, done] = &answers[..] else {
+            panic!("{answers:?}");
+        };
+        assert!(greeting["result"]["serverInfo"].is_object(), "{greeting}");
+        assert!(done["result"].is_object() && done["id"] == 7, "{done}");
+    }
+
+    /// A call with this id, spoilt in a place that leaves the id as it is.
+    fn spoilt(id: &Value, random: &mut fastrand::Rng) -> Vec<u8> {
+        const VALUES: [&[u8]; 18] = [
+            br#""\ud83d""#,
+            br#""hi \ude00 there""#,
+            b"NaN",
+            b"-Infinity",
+            b"1e999",
+            b"01",
+            b"+1",
+            b"'a'",
+            b"undefined",
+            b"\"\xff\xfe\"",
+            b"\"\xc3\"",
+            b"\"a\tb\"",
+            b"\"\\x41\"",
+            b"[1,]",
+            b"{\"a\":1,}",
+            b"{\"a\":1,\"a\":2}",
+            b"None",
+            b"/* why */ 1",
+        ];
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let long = format!("\"{}\"", "x".repeat(1000));
+        let mut value = match random.usize(..VALUES.len() + 2) {
+            0 => deep.into_bytes(),
+            1 => long.into_bytes(),
+            other => VALUES[other - 2].to_vec(),
+        };
+        let arguments = [b"{\"a\":", &*value, b",\"b\":[true,null,\"x\"]}"].concat();
+        value = [b"{\"name\":\"1\",\"arguments\":", &*arguments, b"}"].concat();
+        // A byte less or another one, so that quotes and braces may be out of order.
+        let mutations = random.usize(..3);
+        for _ in 0..mutations {
+            let at = random.usize(..value.len());
+            if random.bool() {
+                value.remove(at);
+            } else {
+                value[at] = *random.choice(b"{}[],:\"x0\\ \x00\xff").expect("a byte");
+            }
+        }
+        let mut members = [
+            b"\"jsonrpc\":\"2.0\"".to_vec(),
+            b"\"method\":\"tools/call\"".to_vec(),
+            format!("\"id\": {id}").into_bytes(),
+            [b"\"params\":", &*value].concat(),
+        ];
+        random.shuffle(&mut members);
+        let mut line = [b"{", &*members.join(&b","[..]), b"}"].concat();
+        if mutations == 0 && random.u8(..4) == 0 {
+            line.extend_from_slice(b" trailing");
+        }
+        line.retain(|byte| *byte != b'\n');
+        line
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_spoilt_lines_are_each_answered_for_their_id() {
+        const LINES: i64 = 10_000;
+        const AT_ONCE: usize = 500;
+        let mut random = fastrand::Rng::with_seed(13);
+        let all: Vec<i64> = (0..LINES).collect();
+        for some in all.chunks(AT_ONCE) {
+            let mut input = initialize().into_bytes();
+            let mut sent = Vec::new();
+            for number in some {
+                let id = if number % 3 == 0 {
+                    json!(format!("call {number}"))
+                } else {
+                    json!(number)
+                };
+                let line = spoilt(&id, &mut random);
+                input.extend_from_slice(&line);
+                input.push(b'\n');
+                sent.push((id, line));
+            }
+            let answers = ids(&talk(Waiter::default(), input).await);
+            for (id, line) in sent {
+                let shown = String::from_utf8_lossy(&line);
+                assert!(answers.contains(&id), "no answer to {shown}");
+            }
         }
     }
 
