@@ -23,10 +23,14 @@ const CONNECTIONS: Connections = Connections {
     head: Duration::from_secs(10),
 };
 
+/// The address of the metrics in examples, and where `stats` looks: the port of Prometheus exporters for OpenTelemetry.
+/// Prometheus itself is at 9090.
+pub(super) const USUAL: &str = "127.0.0.1:9464";
+
 /// Where the metrics are told, if anywhere.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Monitor {
-    /// Tell metrics at http://ADDRESS/metrics, such as 127.0.0.1:9090; port 0 takes a free one.
+    /// Tell metrics at http://ADDRESS/metrics, such as 127.0.0.1:9464; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     metrics: Option<SocketAddr>,
 }
@@ -38,10 +42,19 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     }
     let text = text.replace("localhost:", "127.0.0.1:");
     text.parse()
-        .map_err(|_| format!("{text:?} is no address with a port, such as 127.0.0.1:9090"))
+        .map_err(|_| format!("{text:?} is not an address with a port, such as {USUAL}"))
 }
 
 impl Monitor {
+    /// As [`Monitor::listen`], for servers whose client must get its tools in any case: without an address there are no
+    /// metrics, and the log says why.
+    pub(super) async fn listen_if_free(self, app: &Arc<App>, names: &Names) {
+        if let Err(error) = self.listen(app, names).await {
+            let hint = error.hint.as_deref().unwrap_or_default();
+            tracing::warn!("there are no metrics: {}; {hint}", error.cause());
+        }
+    }
+
     /// Listens from now on, as long as the runtime lives.
     pub(super) async fn listen(self, app: &Arc<App>, names: &Names) -> Result<()> {
         let Some(address) = self.metrics else {
@@ -123,13 +136,13 @@ mod tests {
     #[test]
     fn a_port_alone_is_one_of_this_machine() {
         let shown = |text| parse_address(text).map(|address| address.to_string());
-        for text in ["9090", "127.0.0.1:9090", "localhost:9090"] {
-            assert_eq!(shown(text).as_deref(), Ok("127.0.0.1:9090"), "{text}");
+        for text in ["9464", "127.0.0.1:9464", "localhost:9464"] {
+            assert_eq!(shown(text).as_deref(), Ok("127.0.0.1:9464"), "{text}");
         }
-        assert_eq!(shown("[::1]:9090").as_deref(), Ok("[::1]:9090"));
-        for text in ["", "99999", "example.com:9090", "127.0.0.1"] {
+        assert_eq!(shown("[::1]:9464").as_deref(), Ok("[::1]:9464"));
+        for text in ["", "99999", "example.com:9464", "127.0.0.1"] {
             let error = parse_address(text).expect_err(text);
-            assert!(error.contains("127.0.0.1:9090"), "{error}");
+            assert!(error.contains("127.0.0.1:9464"), "{error}");
         }
     }
 }

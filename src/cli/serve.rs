@@ -52,7 +52,7 @@ impl Serve {
             );
             cli::say(&by_hand(&command));
         }
-        self.monitor.listen(&app, &self.names).await?;
+        self.monitor.listen_if_free(&app, &self.names).await;
         let tools = app.settings.tools;
         // Told to end, it drops what is under way: saves leave nothing half-made, and jobs are interrupted.
         tokio::select! {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::monitor;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::media::shown;
@@ -19,12 +20,12 @@ const MAX_BYTES: usize = 16 << 20;
 /// The server must have been started with `--metrics`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp serve --metrics 127.0.0.1:9090     in the client's configuration
+  capcut-mcp serve --metrics 127.0.0.1:9464     in the client's configuration
   capcut-mcp stats                              then, in a shell
   capcut-mcp stats --url http://127.0.0.1:9191  of a server with another port")]
 pub(super) struct Stats {
     /// Where the server tells its metrics.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    #[arg(long, value_name = "URL", default_value_t = format!("http://{}", monitor::USUAL))]
     url: String,
 }
 
@@ -64,9 +65,10 @@ fn address(url: &str) -> String {
 async fn fetch(url: &str) -> Result<String> {
     let place = shown(url);
     let fault = |what: String| {
-        Error::new(Kind::Unavailable, what).hint(
-            "start the server with `--metrics 127.0.0.1:9090`, and name another address with `--url`",
-        )
+        Error::new(Kind::Unavailable, what).hint(format!(
+            "start the server with `--metrics {}`, and name another address with `--url`",
+            monitor::USUAL
+        ))
     };
     // Another part of the process may have done it already.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -273,21 +273,42 @@ fn there_is_nothing_but_the_metrics_at_their_address() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_at_the_start() {
+fn a_metrics_port_that_is_taken_stops_the_engine_and_not_a_client_of_serve() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
+    let ran = home.run(&["engine", "--port", "0", "--metrics", &address]);
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    assert!(
+        ran.stderr.contains("is taken") && ran.stderr.contains("hint:"),
+        "{ran:#?}"
+    );
+    assert_eq!(ran.stdout, "");
+    let mut client = home.serve_with(&["serve", "--backend", "embedded", "--metrics", &address]);
+    client.initialize("2025-06-18");
+    client.call("create_draft", json!({})).expect("a draft");
+    until("the log says it", || {
+        let log = client.stderr();
+        log.lines()
+            .any(|line| line.contains("WARN") && line.contains("is taken"))
+    });
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn stats_and_all_documents_name_one_port_for_metrics() {
+    let home = Home::new();
+    let usual = "127.0.0.1:9464";
+    let gone = home.run(&["stats"]);
+    // Something may listen there on the machine of these tests; its address is what matters.
+    assert!(gone.code == 0 || gone.stderr.contains(usual), "{gone:?}");
     for line in [
-        vec!["serve", "--metrics", &address],
-        vec!["engine", "--port", "0", "--metrics", &address],
+        ["stats", "--help"],
+        ["engine", "--help"],
+        ["serve", "--help"],
     ] {
-        let ran = home.run(&line);
-        assert_eq!(ran.code, 4, "{ran:#?}");
-        assert!(
-            ran.stderr.contains("is taken") && ran.stderr.contains("hint:"),
-            "{ran:#?}"
-        );
-        assert_eq!(ran.stdout, "");
+        let help = home.run(&line).success().stdout;
+        assert!(help.contains(usual) && !help.contains("9090"), "{help}");
     }
 }
 
