@@ -31,6 +31,7 @@ use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
 use crate::tools::Object;
 use crate::units::Edition;
+use logs::Calls;
 
 /// Makes CapCut and JianYing video drafts: an MCP server, a command line and a drop-in CapCut API.
 ///
@@ -100,7 +101,8 @@ struct Options {
         help_heading = "Options of every command"
     )]
     config: Option<PathBuf>,
-    /// What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace` or `target=level,…`.
+    /// What is logged on stderr: `error` (also `CRITICAL`, `FATAL`), `warn` (`WARNING`), `info`, `debug`, `trace`,
+    /// `off`, or `target=level,…`. `info` unless told otherwise; `serve` and `engine` then have a line for each call.
     #[arg(
         long,
         global = true,
@@ -117,7 +119,7 @@ struct Options {
         help_heading = "Options of every command"
     )]
     log_format: logs::Format,
-    /// Also log to this file; each day and every 10 MB it is put aside as FILE.1, and five are kept.
+    /// Also log to this file, with a line for each call; each day and every 10 MB it is put aside as FILE.1, and five are kept.
     #[arg(
         long,
         global = true,
@@ -168,7 +170,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match carry_out(cli) {
+    let ended = carry_out(cli);
+    logs::flush();
+    match ended {
         Ok(code) => code,
         Err(error) => report(&error),
     }
@@ -192,27 +196,27 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(Completions { shell }) => completions(shell),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
-            let settings = options.settings(serve.tools)?;
+            let settings = options.settings_of_server(serve.tools)?;
             wait_here(serve.run(App::new(settings)?))
         }
         Command::Call(call) => {
-            let settings = options.settings(None)?;
+            let settings = options.settings()?;
             // Wrong arguments are told before anything is opened.
             let request = call.decode()?;
             wait_to_the_end(call::run(App::new(settings)?, request), LAST_WORK)
         }
         Command::Compose(compose) => {
-            let settings = options.settings(None)?;
+            let settings = options.settings()?;
             wait_to_the_end(compose.run(App::new(settings)?), LAST_WORK)
         }
         Command::Lint(lint) => {
             // Only what was asked for: the edition of the settings is for drafts that are made here.
             let edition = options.edition;
-            lint.run(&options.settings(None)?, edition)
+            lint.run(&options.settings()?, edition)
         }
-        Command::Doctor(doctor) => wait_here(doctor.run(options.settings(None))),
+        Command::Doctor(doctor) => wait_here(doctor.run(options.settings())),
         Command::Stats(stats) => {
-            options.settings(None)?;
+            options.settings()?;
             wait_here(stats.run())
         }
         Command::Engine(engine) => {
@@ -223,23 +227,30 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl Options {
-    /// The settings of this process, and logging switched on accordingly.
-    fn settings(self, tools: Option<ToolChoice>) -> Result<Settings> {
-        self.settings_with(Given {
+    /// The settings of a command that prints what became of its calls, and logging switched on accordingly.
+    fn settings(self) -> Result<Settings> {
+        self.settings_with(Given::default(), Calls::Printed)
+    }
+
+    /// Those of `serve`.
+    fn settings_of_server(self, tools: Option<ToolChoice>) -> Result<Settings> {
+        let given = Given {
             tools,
             ..Given::default()
-        })
+        };
+        self.settings_with(given, Calls::Logged)
     }
 
     /// Those of `engine`, which carries calls out itself unless told otherwise: it is the API.
     fn settings_of_engine(self) -> Result<Settings> {
-        self.settings_with(Given {
+        let given = Given {
             default_backend: BackendChoice::Embedded,
             ..Given::default()
-        })
+        };
+        self.settings_with(given, Calls::Logged)
     }
 
-    fn settings_with(self, given: Given) -> Result<Settings> {
+    fn settings_with(self, given: Given, calls: Calls) -> Result<Settings> {
         let (format, file) = (self.log_format, self.log_file);
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
@@ -251,7 +262,7 @@ impl Options {
             log: self.log,
             ..given
         })?;
-        logs::start(&settings.log, format, file.as_deref())?;
+        logs::start(settings.log.as_deref(), format, file.as_deref(), calls)?;
         Ok(settings)
     }
 }

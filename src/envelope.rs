@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::args::Object;
 use crate::backend::{Failure, Reached};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Origin};
 
 /// An answer as it came off the wire.
 #[derive(Clone, Debug)]
@@ -61,8 +61,10 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     if !(200..300).contains(&answer.status) {
         return Err(refused(answer, place));
     }
-    let lost =
-        |what: String| Failure::lost(Error::new(Kind::Unavailable, format!("{place} {what}")));
+    let lost = |what: String| {
+        let error = Error::new(Kind::Unavailable, format!("{place} {what}"));
+        Failure::lost(error.with_origin(Origin::Api))
+    };
     if answer.body.iter().all(u8::is_ascii_whitespace) {
         return Err(lost("answered with nothing".into()));
     }
@@ -120,7 +122,13 @@ pub(crate) const WANTS_A_KEY: &str = "the server wants a key: set `headers = { \
 fn refused(answer: &Answer, place: &str) -> Failure {
     let status = answer.status;
     let text = looks_like(&answer.body);
-    let told = |kind| Error::new(kind, format!("{place} answered {status} with {text}"));
+    let origin = match status {
+        401 | 403 => Origin::Authentication,
+        _ => Origin::Api,
+    };
+    let told = |kind| {
+        Error::new(kind, format!("{place} answered {status} with {text}")).with_origin(origin)
+    };
     let error = |kind, hint: &str| told(kind).hint(hint);
     match status {
         429 | 503 => Failure {
@@ -162,7 +170,7 @@ fn said(place: &str, text: &str) -> Error {
         return Error::conflict(format!("{place} refused without a reason: {text:?}")).hint(
             "the reference server does so for pictures when the draft has just one video track, \
              such as after a call with `track_name` \"video\": such a draft takes no more pictures; make a new one",
-        ).source(words);
+        ).source(words).with_origin(Origin::Api);
     }
     let kind = if has(&[
         "does not exist in cache",
@@ -184,7 +192,9 @@ fn said(place: &str, text: &str) -> Error {
     } else {
         Kind::InvalidArgument
     };
-    Error::new(kind, format!("{place}: {text}")).source(words)
+    Error::new(kind, format!("{place}: {text}"))
+        .source(words)
+        .with_origin(Origin::Api)
 }
 
 /// A body that is not what it should be, in a few words.

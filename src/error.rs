@@ -99,6 +99,18 @@ pub(crate) struct Error {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// It stays until somebody has done what the hint says: trying again by itself is of no use.
     pub lasting: bool,
+    pub origin: Option<Origin>,
+}
+
+/// Where a failure comes from, if that is known: what logs are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// There was no connection, or it broke.
+    Connection,
+    /// A CapCut API answered that the call failed.
+    Api,
+    /// A server answered 401 or 403.
+    Authentication,
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -117,6 +129,7 @@ impl Error {
             hint: self.hint.clone(),
             source: None,
             lasting: self.lasting,
+            origin: self.origin,
         }
     }
 
@@ -127,6 +140,7 @@ impl Error {
             hint: None,
             source: None,
             lasting: false,
+            origin: None,
         }
     }
 
@@ -159,6 +173,18 @@ impl Error {
     #[must_use]
     pub(crate) fn lasting(mut self) -> Self {
         self.lasting = true;
+        self
+    }
+
+    /// The message with its causes, for logs: hints are for the caller, and name what a search of the log must not
+    /// find.
+    pub(crate) fn cause(&self) -> Cause<'_> {
+        Cause(self)
+    }
+
+    #[must_use]
+    pub(crate) fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
         self
     }
 
@@ -261,17 +287,31 @@ impl Faults {
     }
 }
 
-impl fmt::Display for Error {
+/// An error without its hint.
+pub(crate) struct Cause<'a>(&'a Error);
+
+impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
+        let Self(failed) = self;
+        f.write_str(&failed.message)?;
+        let mut cause = failed
+            .source
+            .as_deref()
+            .map(|e| e as &dyn std::error::Error);
         while let Some(error) = cause {
             let text = told(&error.to_string());
-            if !text.is_empty() && !self.message.contains(&text) {
+            if !text.is_empty() && !failed.message.contains(&text) {
                 write!(f, ": {text}")?;
             }
             cause = error.source();
         }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cause())?;
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {hint}")?;
         }

@@ -1,6 +1,7 @@
 //! How a call is carried out: its turn on its draft, a slot in its lane, the breaker, the backend, again.
 
 pub(crate) mod breaker;
+pub(crate) mod call_log;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
@@ -36,11 +37,12 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, Journal};
 use crate::manifest::{self, LaneName, Manifest, Route};
 use crate::media::{self, MediaStore};
-use crate::metrics::{self, BreakerState, Metrics, Running};
+use crate::metrics::{self, BreakerState, Metrics};
 use crate::settings::{BackendChoice, Settings};
 use crate::tools::{Hints, Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
+use call_log::UnderWay;
 use lanes::Patience;
 use ledger::Lookup;
 use recovery::Next;
@@ -262,7 +264,7 @@ impl App {
         }
     }
 
-    /// Counts a call, whether it ends or is dropped on the way.
+    /// Counts and logs a call, whether it ends or is dropped on the way.
     async fn carry_out(
         self: &Arc<Self>,
         request: Box<dyn Request>,
@@ -272,11 +274,11 @@ impl App {
         let request = request.as_ref();
         self.pulse.call();
         let route = self.manifest.route(request.spec().name)?;
-        let mut running = self.metrics.begin(request.spec().name, lane_name(route));
+        let mut running = UnderWay::new(self, request, route, context.cost.as_deref());
         let ended = self
             .route(request, route, &context, home, &mut running)
             .await;
-        running.end(metrics::status(&ended));
+        running.end(&ended);
         match ended {
             Ok(reply) => Ok(reply),
             // In a box: every call would carry room for it.
@@ -293,7 +295,7 @@ impl App {
         route: &Route,
         context: &Context,
         home: Option<Home>,
-        running: &mut Running<'_>,
+        running: &mut UnderWay<'_>,
     ) -> Result<Value> {
         if !request.spec().routed {
             running.on(metrics::LOCAL);
@@ -324,7 +326,7 @@ impl App {
         request: &dyn Request,
         route: &Route,
         context: &Context,
-        running: &mut Running<'_>,
+        running: &mut UnderWay<'_>,
     ) -> Result<Value> {
         let failure = match self.at(&home, request, route, context).await {
             Ok(reply) => return Ok(reply),
@@ -645,15 +647,6 @@ impl App {
             Position::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
             Position::Closed | Position::HalfOpen => Ok(()),
         }
-    }
-
-    /// A call whose arguments were refused, so that it never began.
-    pub(crate) fn refused(&self, tool: &'static str, error: &Error) {
-        let lane = self
-            .manifest
-            .route(tool)
-            .map_or(metrics::NO_LANE, lane_name);
-        self.metrics.begin(tool, lane).end(error.kind.name());
     }
 
     /// The metrics as they are now; breakers move with time, so they are asked.

@@ -37,8 +37,8 @@ use crate::backend::Sender;
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Words};
-use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Output};
+use crate::error::{Error, Kind, Result, shortened};
+use crate::exec::{App, Context, Output, call_log};
 use crate::manifest::Manifest;
 use crate::tools::{self, ROUTED, Spec, Texts};
 use admission::Asked;
@@ -136,7 +136,7 @@ impl Api {
         api.network = Caller::client(Manner::Api, From::Network, allowed);
         api.own = Some(counts.servers.sender.clone());
         api.receiver = Receiver::new(&counts.manifest.limits);
-        api.refused = Box::new(move |spec, error| counts.refused(spec.name, error));
+        api.refused = Box::new(move |spec, error| counts.refused(spec.name, error, true));
         api
     }
 
@@ -207,6 +207,7 @@ impl Api {
                 None => answer::page(StatusCode::NOT_FOUND),
             },
         };
+        log_refusal(&head, &path, &answer);
         admitted.told(answer, asked, allow)
     }
 
@@ -281,7 +282,10 @@ impl Api {
         };
         let answer = match decoded.arguments {
             Ok(arguments) => endpoint.answer(app, arguments, self.caller(from)).await,
-            Err(error) => answer::failure(&error.to_string()),
+            Err(error) => {
+                call_log::refused(endpoint.name(), &error, true);
+                answer::failure(&error.to_string())
+            }
         };
         drop(decoded.memory);
         answer
@@ -363,7 +367,8 @@ impl Api {
             } else {
                 "look at the draft before you call again, and report this"
             });
-            failed(spec, &spec.texts, &error, None)
+            tracing::error!(tool = spec.name, "{}", error.cause());
+            failed(&spec.texts, &error, None)
         })
     }
 
@@ -380,12 +385,16 @@ impl Api {
             Manner::Strict => &Texts::NONE,
             Manner::Api => &spec.texts,
         };
-        let failed = |error: &Error, draft| failed(spec, texts, error, draft);
+        let failed = |error: &Error, draft| failed(texts, error, draft);
         let arguments = match arguments {
             Ok(arguments) => arguments,
-            Err(error) => return failed(&error, None),
+            Err(error) => {
+                (self.refused)(spec, &error);
+                return failed(&error, None);
+            }
         };
         if let Some(missing) = texts::missing(texts, &arguments) {
+            (self.refused)(spec, &Error::invalid(missing));
             return answer::failure(missing);
         }
         let request = match spec.decode(arguments, &caller.in_manner(manner)) {
@@ -400,15 +409,33 @@ impl Api {
             Ok(done) => done,
             Err(error) => return failed(&error, draft.as_ref()),
         };
-        answer::success(spec, done, &self.link)
-            .unwrap_or_else(|error| failed(&error, draft.as_ref()))
+        answer::success(spec, done, &self.link).unwrap_or_else(|error| {
+            tracing::error!(tool = spec.name, "{}", error.cause());
+            failed(&error, draft.as_ref())
+        })
     }
 }
 
-fn failed(spec: &Spec, texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
-    if error.kind == Kind::Internal {
-        tracing::error!(tool = spec.name, "{error}");
+/// Logs a request that was refused before it became a call; calls log themselves.
+fn log_refusal(head: &Parts, path: &str, answer: &Answer) {
+    let status = answer.status();
+    if status.as_u16() < 400 || answer.headers().contains_key(envelope::KIND_HEADER) {
+        return;
     }
+    // What this server answers for itself, not for a call.
+    if path == "health" {
+        return;
+    }
+    tracing::warn!(
+        method = %head.method,
+        path = %shortened(path),
+        status = status.as_u16(),
+        "request refused: {}",
+        status.canonical_reason().unwrap_or_default()
+    );
+}
+
+fn failed(texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
     let said = error.source.as_deref();
     let text = match said.and_then(<dyn std::error::Error + Send + Sync>::downcast_ref) {
         // A server said it, in the words that its clients know.

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::mend::nearest;
 use crate::args::schema;
 use crate::error::{Error, Kind, Result, shortened};
-use crate::exec::{App, Context, Step};
+use crate::exec::{App, Context, Step, call_log};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::regular_file::{self, Links, TEXT_BYTES};
@@ -146,13 +146,17 @@ impl Server {
         arguments: Object,
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Value>> {
-        let spec = local::find(name)?;
+        let Some(spec) = local::find(name) else {
+            let what = "there is no tool of this name";
+            call_log::refused(name, &Error::not_found(what), false);
+            return None;
+        };
         // Whoever started this process speaks over its stdin.
         let caller = Caller::user();
         let request = match spec.decode(arguments, &caller) {
             Ok(request) => request,
             Err(error) => {
-                self.app.refused(spec.name, &error);
+                self.app.refused(spec.name, &error, false);
                 return Some(Err(error));
             }
         };

@@ -21,6 +21,15 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text on one line: its line ends and tabs are shown as escapes too.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    let text = printable(text);
+    if text.contains(['\n', '\t']) {
+        return Cow::Owned(text.replace('\n', "\\n").replace('\t', "\\t"));
+    }
+    text
+}
+
 fn is_hostile(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
@@ -55,6 +64,12 @@ mod tests {
         ] {
             assert_eq!(printable(text), expected);
         }
+    }
+
+    #[test]
+    fn a_text_on_one_line_shows_its_line_ends() {
+        assert_eq!(one_line("a\r\nb\tc\u{2028}"), r"a\u000d\nb\tc\u2028");
+        assert_eq!(one_line("a b"), "a b");
     }
 
     #[test]

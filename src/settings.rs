@@ -23,7 +23,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         RECOVER,
         "`--recover`: `ask` or `auto`, for drafts that a server lost",
     ),
-    (LOG, "`--log`: what is logged, such as `info` or `debug`"),
+    (
+        LOG,
+        "`--log`: what is logged, such as `info`, `WARNING` or `debug`",
+    ),
     (TOOLS, "`serve --tools`: `default` or `full`"),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
 ];
@@ -37,9 +40,6 @@ const RECOVER: &str = "CAPCUT_MCP_RECOVER";
 const LOG: &str = "CAPCUT_MCP_LOG";
 const TOOLS: &str = "CAPCUT_MCP_TOOLS";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
-
-/// What is logged if nobody says otherwise.
-const DEFAULT_LOG: &str = "info";
 
 /// How this process was told to work: command line before environment before defaults.
 #[derive(Clone, Debug)]
@@ -57,8 +57,8 @@ pub(crate) struct Settings {
     pub asked_edition: Option<Edition>,
     /// What happens to a draft that its server lost.
     pub recover: Recover,
-    /// Levels, as `tracing` filters are written.
-    pub log: String,
+    /// What is logged, as levels and `target=level`; the default is that of the command.
+    pub log: Option<String>,
     /// Which tools `tools/list` names.
     pub tools: ToolChoice,
     /// Where the app keeps its drafts, as it was told; see [`Settings::drafts_dirs`].
@@ -173,8 +173,8 @@ impl Settings {
             asked_edition: is_asked.then_some(edition),
             recover: choice(given.recover, env, RECOVER)?,
             log: match given.log {
-                Some(log) => log,
-                None => text(env, LOG)?.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
+                Some(log) => Some(log),
+                None => text(env, LOG)?,
             },
             tools: choice(given.tools, env, TOOLS)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
@@ -656,7 +656,7 @@ mod tests {
         assert_eq!(plain.backend, BackendChoice::Auto);
         assert_eq!(plain.edition, Edition::Capcut);
         assert_eq!(plain.recover, Recover::Ask);
-        assert_eq!(plain.log, "info");
+        assert_eq!(plain.log, None);
         assert_eq!(plain.tools, ToolChoice::Default);
         assert!(!plain.config_file.unwrap().named);
 
@@ -669,7 +669,7 @@ mod tests {
         assert_eq!(environment.backend, BackendChoice::Remote);
         assert_eq!(environment.edition, Edition::Jianying);
         assert_eq!(environment.recover, Recover::Auto);
-        assert_eq!(environment.log, "debug");
+        assert_eq!(environment.log.as_deref(), Some("debug"));
         assert_eq!(environment.tools, ToolChoice::Full);
         assert_eq!(
             environment.config_file,
@@ -701,7 +701,7 @@ mod tests {
         assert_eq!(given.backend, BackendChoice::Embedded);
         assert_eq!(given.edition, Edition::Capcut);
         assert_eq!(given.recover, Recover::Ask);
-        assert_eq!(given.log, "trace");
+        assert_eq!(given.log.as_deref(), Some("trace"));
         assert_eq!(given.tools, ToolChoice::Default);
         assert_eq!(
             given.drafts_dir.as_deref(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::wire::Sender;
 use super::{Backend, Remote};
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Origin, Result};
 use crate::journal::Journal;
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
@@ -125,16 +125,19 @@ impl Servers {
         let of_kind = |is: fn(Kind) -> bool| faults.iter().position(|fault| is(fault.kind));
         let told =
             of_kind(|kind| kind == Kind::Conflict).or_else(|| of_kind(|kind| kind != Kind::Unsent));
-        let (kind, hint) = match told.map(|index| &mut faults[index]) {
-            Some(fault) => (fault.kind, fault.hint.take()),
-            None => (Kind::Unsent, None),
+        let (kind, origin, hint) = match told.map(|index| &mut faults[index]) {
+            Some(fault) => (fault.kind, fault.origin, fault.hint.take()),
+            None => (Kind::Unsent, Some(Origin::Connection), None),
         };
         let hint = hint.unwrap_or_else(|| {
             "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`"
                 .to_owned()
         });
         let texts: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
-        Err(Error::new(kind, texts.join("; ")).hint(hint))
+        Err(Error {
+            origin,
+            ..Error::new(kind, texts.join("; ")).hint(hint)
+        })
     }
 
     /// Where the next draft goes, of this edition if it has one already. This never tries twice.

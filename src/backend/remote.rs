@@ -16,7 +16,7 @@ use super::{Failure, Reached};
 use crate::draft::evidence::{Evidence, Leaves};
 use crate::draft::ids::DraftId;
 use crate::envelope::{self, Answer, Opened};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Origin, Result};
 use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::MediaStore;
@@ -202,7 +202,9 @@ impl Remote {
                     self.base,
                     envelope::looks_like(&body)
                 );
-                return Err(Error::invalid(what).hint(envelope::WANTS_A_KEY));
+                return Err(Error::invalid(what)
+                    .hint(envelope::WANTS_A_KEY)
+                    .with_origin(Origin::Authentication));
             }
             Ok(answer) => answer,
             Err(failure) => return Err(failure.error),
@@ -580,22 +582,27 @@ fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
         Unanswered::Nobody(cause) => Failure::unsent(
             Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
                 "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
-            ),
+            ).with_origin(Origin::Connection),
         ),
         Unanswered::Ours(error) => Failure::unsent(error),
-        Unanswered::Broken(cause) => Failure::lost(Error::new(
-            Kind::Unavailable,
-            format!("{place} closed the connection without an answer ({cause})"),
-        )),
+        Unanswered::Broken(cause) => Failure::lost(
+            Error::new(
+                Kind::Unavailable,
+                format!("{place} closed the connection without an answer ({cause})"),
+            )
+            .with_origin(Origin::Connection),
+        ),
         Unanswered::Halfway(bytes, cause) => {
             let what = format!("{place} broke off its answer after {bytes} bytes");
-            Failure::lost(Error::new(Kind::Unavailable, what).source(cause))
+            let error = Error::new(Kind::Unavailable, what).source(cause);
+            Failure::lost(error.with_origin(Origin::Connection))
         }
         Unanswered::TooLong => {
             let what = format!("{place} answered with more than {limit} bytes");
             Failure::lost(
                 Error::new(Kind::Unavailable, what)
-                    .hint("`limits.response_bytes` in `tools.toml` sets how much is read"),
+                    .hint("`limits.response_bytes` in `tools.toml` sets how much is read")
+                    .with_origin(Origin::Api),
             )
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::error::{Error, Result};
-use crate::exec::{App, Context};
+use crate::exec::{App, Context, call_log};
 use crate::local;
 use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::{Caller, Object, Request};
@@ -43,6 +43,11 @@ pub(super) struct Call {
 impl Call {
     /// The call as the tool's own request; every fault at once.
     pub(super) fn decode(&self) -> Result<Box<dyn Request>> {
+        self.decoded()
+            .inspect_err(|error| call_log::refused(&self.tool, error, false))
+    }
+
+    fn decoded(&self) -> Result<Box<dyn Request>> {
         let spec = local::find(&self.tool)
             .ok_or_else(|| cli::unknown("tool", &self.tool, local::all().map(|spec| spec.name)))?;
         let mut arguments = match &self.json {

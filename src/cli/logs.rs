@@ -3,23 +3,32 @@
 //! Every line goes through [`discreet`] on its way out, whichever library wrote it.
 
 mod discreet;
+mod levels;
 mod rotating;
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{Error, Result};
+use crate::exec::call_log;
 use discreet::Discreet;
 use rotating::Rotating;
+
+/// What is logged unless told otherwise.
+const DEFAULT: &str = "info";
+
+/// Lines that wait for stderr. A client that does not read it must not stop the server: what does not fit is dropped.
+const WAITING_LINES: usize = 2048;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -30,9 +39,25 @@ pub(super) enum Format {
     Json,
 }
 
+/// Which lines about calls stderr has when nobody says what is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    Logged,
+    /// The command itself prints what became of its calls; the file still has their lines.
+    Printed,
+}
+
+/// Writes to stderr what waits for it, when it is dropped.
+static STDERR: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
 /// Switches logging on.
-pub(super) fn start(levels: &str, format: Format, file: Option<&Path>) -> Result<()> {
-    let targets = filter(levels)?;
+pub(super) fn start(
+    levels: Option<&str>,
+    format: Format,
+    file: Option<&Path>,
+    calls: Calls,
+) -> Result<()> {
+    let targets = levels::parse(levels.unwrap_or(DEFAULT))?;
     let file = file
         .map(|path| {
             Rotating::open(path).map_err(|error| {
@@ -45,13 +70,37 @@ pub(super) fn start(levels: &str, format: Format, file: Option<&Path>) -> Result
             })
         })
         .transpose()?;
+    let (stderr, guard) = stderr();
+    let stderr = lines(format, stderr);
+    let stderr = if levels.is_none() && calls == Calls::Printed {
+        let others = filter_fn(|metadata| metadata.target() != call_log::TARGET);
+        stderr.with_filter(others).boxed()
+    } else {
+        stderr
+    };
     let file = file.map(|file| lines(format, Mutex::new(Discreet(file))));
     tracing_subscriber::registry()
         .with(targets)
-        .with(lines(format, || Discreet(io::stderr())))
+        .with(stderr)
         .with(file)
         .try_init()
-        .map_err(|e| Error::internal("logging is switched on already").source(e))
+        .map_err(|e| Error::internal("logging is switched on already").source(e))?;
+    *STDERR.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+    Ok(())
+}
+
+/// Waits a moment for the lines that are not written yet.
+pub(super) fn flush() {
+    drop(STDERR.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// stderr on a thread of its own.
+fn stderr() -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(Discreet(io::stderr()))
 }
 
 /// Lines of this format, written there.
@@ -67,36 +116,5 @@ where
     match format {
         Format::Plain => lines.with_target(false).boxed(),
         Format::Json => lines.json().boxed(),
-    }
-}
-
-fn filter(levels: &str) -> Result<Targets> {
-    let targets: Targets = levels.parse().map_err(|e| {
-        Error::invalid(format!("`--log`: {levels:?} is no level"))
-            .source(Box::<dyn std::error::Error + Send + Sync>::from(e))
-            .hint("`error`, `warn`, `info`, `debug`, `trace`, or `target=level,…`")
-    })?;
-    // The SDK warns of every mistake that a client makes; whoever wants that says so.
-    Ok(if levels.contains("rmcp") {
-        targets
-    } else {
-        targets.with_target("rmcp", tracing::level_filters::LevelFilter::ERROR)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_sdk_says_of_clients_is_quiet_unless_asked_for() {
-        let rmcp = |levels: &str| {
-            filter(levels)
-                .expect("a level")
-                .would_enable("rmcp", &tracing::Level::WARN)
-        };
-        assert!(!rmcp("info"));
-        assert!(rmcp("info,rmcp=debug"));
-        assert!(filter("loud=very").is_err());
     }
 }

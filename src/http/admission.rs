@@ -63,6 +63,11 @@ impl Admission {
 
     /// Takes a request of a client at `peer`, or says why not.
     pub(crate) fn admit<B>(&self, head: &Request<B>, peer: IpAddr) -> Result<Admitted, Refusal> {
+        self.checked(head, peer)
+            .inspect_err(|refusal| refusal.log(peer))
+    }
+
+    fn checked<B>(&self, head: &Request<B>, peer: IpAddr) -> Result<Admitted, Refusal> {
         let host = named(head)?;
         if let Some(host) = &host
             && !self.knows(host)
@@ -179,8 +184,16 @@ impl Refusal {
     }
 
     pub(super) fn answer(&self) -> Answer {
-        tracing::info!(status = self.status.as_u16(), "refused: {}", self.error);
         answer::refusal(self.status, &self.error)
+    }
+
+    /// Logs it with the word that monitoring finds it by: a page that may not call is one that is not let in.
+    fn log(&self, peer: IpAddr) {
+        let what = match self.status {
+            StatusCode::FORBIDDEN => "Authentication failed",
+            _ => "Connection refused",
+        };
+        tracing::warn!(%peer, status = self.status.as_u16(), "{what}: {}", self.error);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use super::texts;
 use crate::args::Object;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::exec::{App, Context};
+use crate::exec::{App, Context, call_log};
 use crate::lint::{self, Entry};
 use crate::local;
 use crate::media;
@@ -30,13 +31,20 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
+    const ALL: [Self; 3] = [Self::GetDuration, Self::ListProjects, Self::ReadProject];
+
     /// The endpoint of a path without its leading slash.
     pub(super) fn at(path: &str) -> Option<Self> {
-        match path {
-            "get_duration" => Some(Self::GetDuration),
-            "list_projects" => Some(Self::ListProjects),
-            "read_project" => Some(Self::ReadProject),
-            _ => None,
+        Self::ALL
+            .into_iter()
+            .find(|endpoint| endpoint.name() == path)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::GetDuration => "get_duration",
+            Self::ListProjects => "list_projects",
+            Self::ReadProject => "read_project",
         }
     }
 
@@ -74,16 +82,26 @@ impl Endpoint {
     }
 
     pub(super) async fn answer(self, app: &Arc<App>, arguments: Object, caller: &Caller) -> Answer {
+        let since = Instant::now();
         let output = match self {
             Self::GetDuration => get_duration(app, &arguments, caller).await,
             Self::ListProjects => list_projects(app, caller).await,
             Self::ReadProject => read_project(app, &arguments, caller).await,
         };
-        match output {
-            Ok(Some(output)) => answer::output(output),
-            Ok(None) => answer::failure(self.texts().missing),
-            Err(error) => answer::failure(&texts::failure(&self.texts(), &error, None)),
-        }
+        let texts = self.texts();
+        let (answer, error) = match output {
+            Ok(Some(output)) => (answer::output(output), None),
+            Ok(None) => (
+                answer::failure(texts.missing),
+                Some(Error::invalid(texts.missing)),
+            ),
+            Err(error) => (
+                answer::failure(&texts::failure(&texts, &error, None)),
+                Some(error),
+            ),
+        };
+        call_log::of_endpoint(self.name(), since.elapsed(), error.as_ref());
+        answer
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::{Limits, timed_out, too_large};
 use crate::caller::{Access, refused_host};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Origin, Result};
 
 use dead::DeadHosts;
 pub(super) use remote::facts;
@@ -599,7 +599,11 @@ fn refused(response: &Response, shown: &str) -> Failed {
             again: Some(wait),
         },
         408 | 425 => Failed::for_now(error(Kind::Unavailable).hint(hint)),
-        401 | 403 | 404 | 410 => error(Kind::Media).hint(hint).into(),
+        401 | 403 => error(Kind::Media)
+            .hint(hint)
+            .with_origin(Origin::Authentication)
+            .into(),
+        404 | 410 => error(Kind::Media).hint(hint).into(),
         _ => error(Kind::Media).into(),
     }
 }

@@ -15,6 +15,7 @@ mod inputs;
 mod jobs;
 mod journal;
 mod kill;
+mod logs;
 mod metrics;
 mod newer;
 mod plans;

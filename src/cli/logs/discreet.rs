@@ -1,22 +1,24 @@
-//! Log lines without secrets and control characters.
+//! Log lines without secrets, line breaks and control characters.
 //!
 //! The libraries in this process log what they handle, and addresses carry tokens. So lines are
 //! looked over where they leave, not where they are made.
 
 use std::io::{self, Write};
 
-use crate::printable::printable;
+use crate::printable::one_line;
 use crate::secrets;
 
 /// A writer that is given whole lines and passes them on without secrets.
 pub(super) struct Discreet<W>(pub W);
 
 impl<W: Write> Write for Discreet<W> {
-    /// The formatter writes an event at once, so nothing is split between two calls.
+    /// The formatter writes an event at once, so nothing is split between two calls, and only the last line end is
+    /// its own: a value with line breaks must not look like further events.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let text = secrets::without(&text);
-        self.0.write_all(printable(&text).as_bytes())?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let line = format!("{}\n", one_line(&secrets::without(text)));
+        self.0.write_all(line.as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -28,6 +30,19 @@ impl<W: Write> Write for Discreet<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_with_line_breaks_is_one_line() {
+        let mut written = Vec::new();
+        let mut writer = Discreet(&mut written);
+        writer
+            .write_all(b"one\nERROR two\r\tthree\x1b[31m\n")
+            .expect("memory");
+        assert_eq!(
+            String::from_utf8(written).expect("UTF-8"),
+            "one\\nERROR two\\u000d\\tthree\\u001b[31m\n"
+        );
+    }
 
     #[test]
     fn a_line_of_json_is_still_one() {

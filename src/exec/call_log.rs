@@ -1,0 +1,246 @@
+//! The log's line for each call: written when the call ends, whichever way it came in.
+//!
+//! Failures begin with a word that monitoring searches for: `Connection`, `timeout`, `API Error` or `Authentication`.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{App, Cost, lane_name};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Kind, Origin, Result, shortened};
+use crate::manifest::Route;
+use crate::metrics::{self, NO_BACKEND, NO_LANE, Running};
+
+/// The target of these lines, for filters.
+pub(crate) const TARGET: &str = "capcut_mcp::calls";
+
+/// A call under way. It is counted and logged when it ends, also when it is dropped on the way.
+pub(super) struct UnderWay<'a> {
+    /// `None` once it has ended.
+    running: Option<Running<'a>>,
+    tool: &'static str,
+    draft: Option<&'a DraftId>,
+    cost: Option<&'a Cost>,
+    /// It came in as a call of the CapCut API: its failure is one of that API.
+    of_api: bool,
+    backend: &'static str,
+    since: Instant,
+}
+
+impl<'a> UnderWay<'a> {
+    pub(super) fn new(
+        app: &'a App,
+        request: &'a dyn crate::tools::Request,
+        route: &Route,
+        cost: Option<&'a Cost>,
+    ) -> Self {
+        let tool = request.spec().name;
+        Self {
+            running: Some(app.metrics.begin(tool, lane_name(route))),
+            tool,
+            draft: request.draft(),
+            cost,
+            of_api: !request.call().caller.manner.is_strict(),
+            backend: NO_BACKEND,
+            since: Instant::now(),
+        }
+    }
+
+    /// It is known who carries the call out: `embedded`, `remote` or [`metrics::LOCAL`].
+    pub(super) fn on(&mut self, backend: &'static str) {
+        self.backend = backend;
+        if let Some(running) = &mut self.running {
+            running.on(backend);
+        }
+    }
+
+    pub(super) fn end(mut self, ended: &Result<Value>) {
+        if let Some(running) = self.running.take() {
+            running.end(metrics::status(ended));
+        }
+        self.log(ended.as_ref());
+    }
+
+    fn log(&self, ended: Result<&Value, &Error>) {
+        let made = || ended.ok()?.get("draft_id")?.as_str();
+        let tries = self.cost.map_or(0, Cost::tries);
+        let line = Line {
+            tool: self.tool,
+            draft: self.draft.map(DraftId::as_str).or_else(made),
+            // What needs no backend is carried out once.
+            tries: if self.backend == metrics::LOCAL {
+                1
+            } else {
+                tries
+            },
+            backend: self.backend,
+            duration: self.since.elapsed(),
+        };
+        match ended {
+            Ok(_) => line.succeeded(),
+            Err(error) => line.failed(error, self.of_api),
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            let error = if std::thread::panicking() {
+                Error::internal("a fault of capcut-mcp's own stopped it")
+            } else {
+                Error::new(Kind::Cancelled, "cancelled")
+            };
+            self.log(Err(&error));
+        }
+    }
+}
+
+/// A call that was refused before it began.
+pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
+    let line = Line {
+        tool: &shortened(tool),
+        draft: None,
+        tries: 0,
+        backend: NO_BACKEND,
+        duration: Duration::ZERO,
+    };
+    line.failed(error, of_api);
+}
+
+/// A call of an endpoint of a listener that is no tool.
+pub(crate) fn of_endpoint(name: &str, duration: Duration, error: Option<&Error>) {
+    let line = Line {
+        tool: name,
+        draft: None,
+        tries: 1,
+        backend: metrics::LOCAL,
+        duration,
+    };
+    match error {
+        None => line.succeeded(),
+        Some(error) => line.failed(error, true),
+    }
+}
+
+impl App {
+    /// A call whose arguments were refused, so that it never began.
+    pub(crate) fn refused(&self, tool: &'static str, error: &Error, of_api: bool) {
+        let lane = self.manifest.route(tool).map_or(NO_LANE, lane_name);
+        self.metrics.begin(tool, lane).end(error.kind.name());
+        refused(tool, error, of_api);
+    }
+}
+
+struct Line<'a> {
+    tool: &'a str,
+    draft: Option<&'a str>,
+    tries: usize,
+    backend: &'static str,
+    duration: Duration,
+}
+
+/// A name as a field's value: quoted if it could be taken for further fields.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if !self.0.is_empty() && self.0.bytes().all(is_plain) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{:?}", self.0)
+        }
+    }
+}
+
+/// The same fields at a level that is known when this is compiled, as `tracing` wants it.
+macro_rules! write_line {
+    ($level:ident, $line:expr, $status:expr, $($message:tt)+) => {
+        tracing::event!(
+            target: TARGET,
+            tracing::Level::$level,
+            tool = %Name($line.tool),
+            draft = $line.draft.map(|draft| tracing::field::display(Name(draft))),
+            status = %$status,
+            duration_ms = milliseconds($line.duration),
+            tries = $line.tries,
+            backend = %$line.backend,
+            $($message)+
+        )
+    };
+}
+
+impl Line<'_> {
+    fn succeeded(&self) {
+        write_line!(INFO, self, metrics::OK, "call ended");
+    }
+
+    fn failed(&self, error: &Error, of_api: bool) {
+        let (status, label, cause) = (error.kind.name(), label(error, of_api), error.cause());
+        if error.kind == Kind::Internal {
+            write_line!(ERROR, self, status, "call failed: {label}{cause}");
+        } else {
+            write_line!(WARN, self, status, "call failed: {label}{cause}");
+        }
+    }
+}
+
+/// To the microsecond.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+/// What monitoring finds the failure by.
+fn label(error: &Error, of_api: bool) -> &'static str {
+    match (error.origin, error.kind) {
+        (Some(Origin::Authentication), _) => "Authentication failed: ",
+        (_, Kind::Timeout) => "timeout: ",
+        (Some(Origin::Connection), _) | (_, Kind::Unsent) => "Connection failed: ",
+        (Some(Origin::Api), _) => "API Error: ",
+        (None, _) if of_api => "API Error: ",
+        (None, _) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_begins_with_the_word_that_it_is_searched_by() {
+        let of = |kind| Error::new(kind, "x");
+        for (error, of_api, expected) in [
+            (of(Kind::Unsent), false, "Connection failed: "),
+            (
+                of(Kind::Unavailable).with_origin(Origin::Connection),
+                true,
+                "Connection failed: ",
+            ),
+            (of(Kind::Timeout), true, "timeout: "),
+            (
+                of(Kind::Timeout).with_origin(Origin::Api),
+                false,
+                "timeout: ",
+            ),
+            (
+                of(Kind::Conflict).with_origin(Origin::Api),
+                false,
+                "API Error: ",
+            ),
+            (of(Kind::InvalidArgument), true, "API Error: "),
+            (
+                of(Kind::Media).with_origin(Origin::Authentication),
+                true,
+                "Authentication failed: ",
+            ),
+            (of(Kind::InvalidArgument), false, ""),
+            (of(Kind::Unavailable), false, ""),
+            (of(Kind::Internal), false, ""),
+        ] {
+            assert_eq!(label(&error, of_api), expected, "{error:?} {of_api}");
+        }
+    }
+}
