@@ -247,7 +247,7 @@ mod tests {
             (r#"{"params":{"a":"x},"id":7}"#, vec![number(7)]),
             (r#"{"params":{"a":{"b":1},"id":"z"}"#, vec![text("z")]),
             (r#"{"params":"a":1}},"id":7}"#, vec![number(7)]),
-            (r#"{'id': 7, 'method': 'tools/list'}"#, vec![number(7)]),
+            (r"{'id': 7, 'method': 'tools/list'}", vec![number(7)]),
             (r#"{"id":7"method":"ping"}"#, vec![number(7)]),
             (r#"{"params":{"a":"x},"b":{"id":3},"id":7}"#, vec![]),
             (r#"{"method":"a","params":{"id":3},"te"#, vec![]),
