@@ -94,8 +94,22 @@ pub(crate) enum Format {
     Avi,
     Flv,
     Wmv,
+    Wma,
     Mpg,
+    Mxf,
+    Nut,
+    Dv,
+    Rm,
     Aiff,
+    Caf,
+    Amr,
+    Au,
+    Wv,
+    Ape,
+    W64,
+    Ac3,
+    Eac3,
+    Dts,
     Tiff,
 }
 
@@ -103,6 +117,12 @@ impl Facts {
     /// Whether there is anything to be seen in it, cover art aside.
     pub(crate) fn has_picture(&self) -> bool {
         self.has_video || self.is_still || self.format == Format::Gif
+    }
+
+    /// Whether it is a picture that moves, which is shown over and over for as long as it is wanted.
+    pub(crate) fn is_moving_picture(&self) -> bool {
+        let is_animated = matches!(self.format, Format::Webp | Format::Avif) && self.has_video;
+        self.format == Format::Gif || is_animated
     }
 
     /// How long the longer of picture and sound lasts, where that is clearly less than `said`: programs that measure
@@ -140,8 +160,22 @@ impl Format {
             Self::Avi => "avi",
             Self::Flv => "flv",
             Self::Wmv => "wmv",
+            Self::Wma => "wma",
             Self::Mpg => "mpg",
+            Self::Mxf => "mxf",
+            Self::Nut => "nut",
+            Self::Dv => "dv",
+            Self::Rm => "rm",
             Self::Aiff => "aiff",
+            Self::Caf => "caf",
+            Self::Amr => "amr",
+            Self::Au => "au",
+            Self::Wv => "wv",
+            Self::Ape => "ape",
+            Self::W64 => "w64",
+            Self::Ac3 => "ac3",
+            Self::Eac3 => "eac3",
+            Self::Dts => "dts",
             Self::Tiff => "tiff",
         }
     }
@@ -405,7 +439,7 @@ pub(crate) fn look(path: &Path, shown: &str) -> Result<Look> {
     let guard = Guard::new(&Limits::default(), CancellationToken::new());
     match read(path, shown, guard, Depth::Whole) {
         Ok(facts) => Ok(Look::Media(facts)),
-        Err(Fault::Unknown(_)) => Ok(Look::Unknown),
+        Err(Fault::Unknown(_) | Fault::NeedsFfprobe(_)) => Ok(Look::Unknown),
         Err(Fault::NotMedia(what)) => Ok(Look::NotMedia(what)),
         Err(fault @ (Fault::Broken(..) | Fault::Cut(..))) => {
             Ok(Look::Damaged(fault.into_error(shown).message))

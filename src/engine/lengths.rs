@@ -113,7 +113,7 @@ fn usable(kind: MediaKind, facts: &Facts) -> std::result::Result<Micros, String>
             Err("is a picture that does not move: add it with `add_image`".to_owned())
         }
         MediaKind::Video => Err("has no picture: add it with `add_audio`".to_owned()),
-        MediaKind::Photo if facts.is_still || picture(facts) => Ok(Micros::ZERO),
+        MediaKind::Photo if facts.is_still || facts.is_moving_picture() => Ok(Micros::ZERO),
         MediaKind::Photo => {
             Err("is not a picture: add it with `add_video` or `add_audio`".to_owned())
         }
@@ -121,15 +121,6 @@ fn usable(kind: MediaKind, facts: &Facts) -> std::result::Result<Micros, String>
             .audio_duration
             .ok_or_else(|| "has no sound".to_owned()),
     }
-}
-
-/// Pictures that move are pictures all the same.
-fn picture(facts: &Facts) -> bool {
-    use crate::media::Format;
-    matches!(
-        facts.format,
-        Format::Gif | Format::Webp | Format::Png | Format::Avif
-    )
 }
 
 /// Fits a clip to its file: all of the rest where no end is given, cut where the end is beyond the file.

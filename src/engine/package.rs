@@ -191,6 +191,8 @@ pub(crate) async fn save_document(
     let name = staging.name.clone();
     let home = Home::new(request, &name)?;
     notes.extend(staging.note.clone());
+    let (longest_name, too_long) = home.longest_name(request, &name);
+    notes.extend(too_long);
     let needed = finished::needed(&working);
     let cover = Cover::of(&working, &needed);
     let (tell, arrived) = oneshot::channel();
@@ -199,7 +201,7 @@ pub(crate) async fn save_document(
     let folder = staging.path.clone();
     let covered = covered((cover, covers), shown, arrived, &folder, media);
     let written_out = async {
-        let fetched = fetch_all(&needed, first, &staging, media, progress).await?;
+        let fetched = fetch_all((&needed, longest_name), first, &staging, media, progress).await?;
         let bytes = fetched.iter().map(|file| file.bytes).sum();
         progress(Progress {
             part: 0.0,

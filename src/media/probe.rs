@@ -42,6 +42,8 @@ pub(super) enum Fault {
     NotMedia(String),
     /// None of the formats known here.
     Unknown(String),
+    /// A format, with its article, that `ffprobe` alone reads, which is not installed.
+    NeedsFfprobe(&'static str),
 }
 
 pub(super) type Probe<T> = Result<T, Fault>;
@@ -68,6 +70,10 @@ impl Fault {
                 "{shown} is cut off: this {what} file has {bytes} bytes and needs {needed}"
             ))
             .hint("fetch or export it again"),
+            Self::NeedsFfprobe(what) => Error::media(format!(
+                "{shown} is {what} file, and reading those needs `ffprobe`, which is not installed here"
+            ))
+            .hint("install FFmpeg, which brings `ffprobe`, or convert the file: a video to MP4, sound to MP3 or WAV, a picture to PNG or JPEG"),
             Self::NotMedia(what) | Self::Unknown(what) => {
                 Error::media(format!("{shown} is not media: {what}"))
             }
@@ -100,9 +106,7 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
         Some(Family::Mpeg) => mpeg::audio(reader, depth),
         None => match text_kind(&head) {
             Some(what) => return Err(Fault::NotMedia(what.to_owned())),
-            None => Err(Fault::Unknown(
-                "its first bytes are of no known format".to_owned(),
-            )),
+            None => Err(unknown(&head, path.is_some())),
         },
     };
     let mut facts = match known {
@@ -115,6 +119,52 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
     };
     facts.bytes = reader.len();
     Ok(facts)
+}
+
+/// Why nothing here reads a file that begins like this; `ffprobe` may, if the file is on this disk.
+fn unknown(head: &[u8], is_here: bool) -> Fault {
+    let is_asked = is_here && ffprobe::is_installed();
+    match needs_ffprobe(head) {
+        Some(what) if is_asked => {
+            Fault::Unknown(format!("it begins like {what} file, which ffprobe cannot read"))
+        }
+        Some(what) => Fault::NeedsFfprobe(what),
+        None if is_asked => {
+            Fault::Unknown("its first bytes are of no known format, and ffprobe does not know them".to_owned())
+        }
+        None => Fault::Unknown(
+            "its first bytes are of no format that is known without `ffprobe`, which is not installed".to_owned(),
+        ),
+    }
+}
+
+/// A format that only `ffprobe` reads, with its article.
+fn needs_ffprobe(head: &[u8]) -> Option<&'static str> {
+    let at = |from: usize, bytes: &[u8]| head.get(from..from + bytes.len()) == Some(bytes);
+    // Packets of 188 bytes, in some files each with 4 bytes of its own before it.
+    let packets = |first: usize, size: usize| [0, 1].iter().all(|n| at(first + n * size, b"G"));
+    Some(match head {
+        _ if at(0, b"RIFF") && at(8, b"AVI ") => "an AVI",
+        _ if at(0, b"FLV\x01") => "an FLV",
+        _ if at(0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11") => "a Windows Media (WMV, WMA)",
+        _ if packets(0, 188) || packets(4, 192) => "an MPEG-TS",
+        [0, 0, 1, 0xba | 0xb3, ..] => "an MPEG",
+        _ if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) => "an AIFF",
+        _ if at(0, b"caff") => "a CAF",
+        _ if at(0, b"II*\0") || at(0, b"MM\0*") => "a TIFF",
+        _ if at(0, b"#!AMR") => "an AMR",
+        _ if at(0, b".snd") => "an AU",
+        _ if at(0, b"wvpk") => "a WavPack",
+        _ if at(0, b"MAC ") => "a Monkey's Audio",
+        _ if at(0, b"riff\x2e\x91\xcf\x11") => "a Wave64",
+        [0x0b, 0x77, ..] => "an AC-3",
+        [0x7f, 0xfe, 0x80, 1, ..] | [0xfe, 0x7f, 1, 0x80, ..] => "a DTS",
+        _ if at(0, b".RMF") => "a RealMedia",
+        [6, 0x0e, 0x2b, 0x34, ..] => "an MXF",
+        _ if at(0, b"nut/multimedia container") => "a NUT",
+        [0x1f, 7, 0, ..] => "a DV",
+        _ => return None,
+    })
 }
 
 /// Whether `ffprobe` could know more than the readers here, so that fetching the file is worth it.

@@ -67,5 +67,6 @@ async fn facts_agree_with_the_reference() {
     assert_eq!(compared, 25);
 }
 
+mod field;
 mod formats;
 mod web;

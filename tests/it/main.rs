@@ -8,6 +8,7 @@ mod compose;
 mod dialects;
 mod engine;
 mod faults;
+mod field;
 mod front;
 mod hostile;
 mod http;

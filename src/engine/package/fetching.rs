@@ -15,7 +15,7 @@ use super::{Progress, make, name, unwritable};
 use crate::draft::finished::{Content, File, Needed, made_id};
 use crate::error::{Error, Kind, Result};
 use crate::lint::is_named_rightly;
-use crate::media::{Facts, Format, Media, shown};
+use crate::media::{Facts, Media, shown};
 use crate::units::Micros;
 
 /// How many media files are fetched at the same time.
@@ -79,10 +79,7 @@ impl Medium {
 /// What a file is among the materials of `list`.
 pub(super) fn content(list: &str, facts: &Facts) -> Content {
     match facts {
-        Facts {
-            format: Format::Gif,
-            ..
-        } => Content::MovingPicture,
+        facts if facts.is_moving_picture() => Content::MovingPicture,
         Facts { is_still: true, .. } => Content::Picture,
         Facts {
             has_video: true, ..
@@ -94,7 +91,7 @@ pub(super) fn content(list: &str, facts: &Facts) -> Content {
 /// Brings all media into the folder, or says of every one why it cannot be had. `first` hears where the one of that
 /// number is, when it is there; it comes before the others.
 pub(super) async fn fetch_all(
-    needed: &[Needed],
+    (needed, longest_name): (&[Needed], usize),
     first: Option<(usize, oneshot::Sender<(PathBuf, Content)>)>,
     staging: &Staging,
     media: &Media,
@@ -111,7 +108,7 @@ pub(super) async fn fetch_all(
         .chain(staging.foreign())
         .cloned()
         .collect();
-    let names = name::of_media(needed, &there);
+    let names = name::of_media(needed, &there, longest_name);
     for kind in names.iter().map(|(kind, _)| kind).collect::<HashSet<_>>() {
         make(&folder.join("assets").join(kind))?;
     }

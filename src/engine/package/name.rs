@@ -8,7 +8,7 @@ use crate::engine::profile::AppOs;
 use crate::error::{Error, Result};
 
 /// The longest name, in bytes: file systems allow 255, and paths of the app's caches come behind it.
-const LONGEST: usize = 120;
+pub(super) const LONGEST: usize = 120;
 
 /// Names that Windows keeps for devices, whatever their ending.
 const RESERVED: &[&str] = &[
@@ -74,9 +74,13 @@ pub(super) fn numbered(name: &str, number: u32) -> String {
     format!("{}{suffix}", name[..end].trim_end())
 }
 
-/// For each file its folder in `assets` and its name without ending, each once, and none that one of the files that
-/// are `there` already has.
-pub(super) fn of_media(needed: &[Needed], there: &[PathBuf]) -> Vec<(&'static str, String)> {
+/// For each file its folder in `assets` and its name without ending, of at most `longest` UTF-16 units, each once, and
+/// none that one of the files that are `there` already has.
+pub(super) fn of_media(
+    needed: &[Needed],
+    there: &[PathBuf],
+    longest: usize,
+) -> Vec<(&'static str, String)> {
     const KINDS: [&str; 3] = ["audio", "image", "video"];
     let in_assets = there.iter().filter_map(|file| {
         let inside = file.strip_prefix("assets").ok()?;
@@ -93,6 +97,12 @@ pub(super) fn of_media(needed: &[Needed], there: &[PathBuf]) -> Vec<(&'static st
                 _ => "video",
             };
             let base = stem(&needed.source, kind);
+            let base = if units(&base) > longest {
+                // Room for a number.
+                within(&base, longest.saturating_sub(4))
+            } else {
+                base
+            };
             let mut stem = base.clone();
             let mut number = 2;
             // Two names that differ in case only are one on Windows and macOS.
@@ -103,6 +113,26 @@ pub(super) fn of_media(needed: &[Needed], there: &[PathBuf]) -> Vec<(&'static st
             (kind, stem)
         })
         .collect()
+}
+
+/// What Windows counts as the length of a path.
+pub(super) fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// The start of a name, of at most `most` UTF-16 units.
+fn within(name: &str, most: usize) -> String {
+    let mut used = 0;
+    let start: String = name
+        .chars()
+        .take_while(|c| {
+            used += c.len_utf16();
+            used <= most
+        })
+        .collect();
+    start
+        .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+        .to_owned()
 }
 
 /// The last part of a URL or path without its ending.
@@ -236,13 +266,13 @@ mod tests {
             needed("audios", "https://x.test/", false),
             needed("audios", r"C:\music\song.v2.final.wav", false),
         ];
-        let names = of_media(&all, &[]);
+        let names = of_media(&all, &[], LONGEST);
         let names: Vec<_> = names
             .iter()
             .map(|(kind, stem)| (*kind, stem.as_str()))
             .collect();
         let there = [PathBuf::from("assets/video/CLIP one.mp4")];
-        assert_eq!(of_media(&all, &there)[0].1, "Clip One-2");
+        assert_eq!(of_media(&all, &there, LONGEST)[0].1, "Clip One-2");
         assert_eq!(
             names,
             [
@@ -253,6 +283,26 @@ mod tests {
                 ("audio", "song.v2.final"),
             ]
         );
+    }
+
+    #[test]
+    fn media_names_are_as_short_as_is_asked() {
+        let source = format!("/home/me/{}.mp4", "a视😀".repeat(30));
+        let needed = |id: &str| Needed {
+            list: "videos",
+            id: id.to_owned(),
+            source: source.clone(),
+            is_picture: false,
+            place: String::new(),
+        };
+        for longest in [12, 13, 14, 15, 40] {
+            let names = of_media(&[needed("1"), needed("2"), needed("3")], &[], longest);
+            for (_, name) in &names {
+                assert!(name.starts_with("a视😀a"), "{name}");
+                assert!(units(name) <= longest, "{name}: {longest}");
+            }
+            assert!(names[2].1.ends_with("-3"), "{names:?}");
+        }
     }
 
     #[test]

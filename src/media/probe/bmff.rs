@@ -36,8 +36,12 @@ struct Movie {
     fragments_duration: u64,
     /// By track id: the length of a sample unless its fragment says otherwise.
     defaults: Vec<(u64, u64)>,
-    /// Of all segments that an index at the front lists, in units and units per second.
+    /// Of all segments that indexes of no known track list, in units and units per second.
     indexed: Option<(u64, u64)>,
+    /// Where the segments end that indexes list.
+    indexed_to: u64,
+    /// Not all fragments were read, as the header says how long they are.
+    skipped: bool,
     cover_art: bool,
 }
 
@@ -57,6 +61,14 @@ struct Track {
     fragments: Option<(u64, u64)>,
 }
 
+impl Track {
+    /// There is a fragment from `start` to `end`.
+    fn reaches(&mut self, start: u64, end: u64) {
+        let (last, first) = self.fragments.unwrap_or((end, start));
+        self.fragments = Some((last.max(end), first.min(start)));
+    }
+}
+
 #[derive(Default)]
 struct Image {
     size: (u64, u64),
@@ -67,6 +79,9 @@ pub(super) fn read(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     let mut movie = Movie::default();
     let mut at = 0;
     let mut data = false;
+    // Each fragment of a remote file costs a request.
+    let hops = depth == Depth::Facts && !reader.is_near();
+    let mut hopped = false;
     for count in 0.. {
         if count == MOST_BOXES {
             return Err(endless());
@@ -78,15 +93,27 @@ pub(super) fn read(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
             b"ftyp" => movie.brand = four(&reader.bytes(part.body, 4)?),
             b"moov" => movie_header(reader, &part, &mut movie)?,
             b"meta" => movie.image = Some(image(reader, &part)?),
-            b"sidx" => segment_index(reader, &part, &mut movie)?,
-            b"moof" => fragment(reader, &part, &mut movie)?,
+            b"sidx" if hops => segment_index(reader, &part, &mut movie)?,
+            b"moof" if hops && at < movie.indexed_to => {
+                at = movie.indexed_to;
+                continue;
+            }
+            b"moof" => {
+                fragment(reader, &part, &mut movie)?;
+                if hops && !std::mem::replace(&mut hopped, true) {
+                    if let Some(last) = last_fragment(reader)?.filter(|last| *last > at) {
+                        at = last;
+                        continue;
+                    }
+                    movie.skipped = movie.fragments_duration > 0;
+                }
+            }
             b"mdat" => data = true,
             _ => {}
         }
         at = part.end;
-        let known = movie.found
-            && (!movie.fragmented || movie.fragments_duration > 0 || movie.indexed.is_some());
-        if depth == Depth::Facts && !reader.is_near() && (known && data || is_image(&movie)) {
+        let known = movie.found && (!movie.fragmented || movie.skipped);
+        if hops && (known && data || is_image(&movie)) {
             break;
         }
     }
@@ -382,61 +409,172 @@ fn meta_body(reader: &mut Reader, part: &Part) -> Probe<u64> {
     Ok(if plain { part.body } else { part.body + 4 })
 }
 
-/// The largest of the pictures described: the others are its tiles and thumbnails.
+/// A picture's properties: those of the main picture where the file says which these are; else the largest size, as
+/// the other ones are its tiles and thumbnails.
 fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
-    let mut image = Image::default();
+    let mut properties = Vec::new();
+    let mut main = None;
+    let mut owners = Vec::new();
     let body = meta_body(reader, meta)?;
     each(reader, body, meta.end, &mut |reader, part| {
+        if &part.kind == b"pitm" {
+            let bytes = part.read(reader, 8)?;
+            main = wide(&bytes, 4, bytes.first() != Some(&0));
+        }
         if &part.kind != b"iprp" {
             return Ok(());
         }
         each(reader, part.body, part.end, &mut |reader, part| {
-            if &part.kind != b"ipco" {
-                return Ok(());
+            match &part.kind {
+                b"ipco" => each(reader, part.body, part.end, &mut |reader, part| {
+                    properties.push((part.kind, part.read(reader, 40)?));
+                    Ok(())
+                })?,
+                b"ipma" => owners.push(part.read(reader, 1 << 20)?),
+                _ => {}
             }
-            each(reader, part.body, part.end, &mut |reader, part| {
-                let bytes = part.read(reader, 12)?;
-                match &part.kind {
-                    b"ispe" => {
-                        let size = (
-                            u32_be(&bytes, 4).unwrap_or(0),
-                            u32_be(&bytes, 8).unwrap_or(0),
-                        );
-                        if size.0 * size.1 > image.size.0 * image.size.1 {
-                            image.size = size;
-                        }
-                    }
-                    b"irot" => image.turned = bytes.first().is_some_and(|angle| angle % 2 == 1),
-                    _ => {}
-                }
-                Ok(())
-            })
+            Ok(())
         })
     })?;
+    let own = main.and_then(|main| owners.iter().find_map(|table| associated(table, main)));
+    let is_own = |index: usize| own.as_ref().is_none_or(|own| own.contains(&(index + 1)));
+    let mut image = Image::default();
+    let mut shown = None;
+    for (index, (kind, bytes)) in properties.iter().enumerate() {
+        let number = |at| u32_be(bytes, at).unwrap_or(0);
+        match kind {
+            b"ispe" if is_own(index) => {
+                let size = (number(4), number(8));
+                if size.0 * size.1 > image.size.0 * image.size.1 {
+                    image.size = size;
+                }
+            }
+            // Coders work in blocks: of a size that is not a multiple of theirs this is the part that is shown.
+            b"clap" if own.is_some() && is_own(index) => {
+                let part = |at| number(at).checked_div(number(at + 4));
+                shown = part(0).zip(part(8));
+            }
+            b"irot" if is_own(index) => {
+                image.turned = bytes.first().is_some_and(|angle| angle % 2 == 1);
+            }
+            _ => {}
+        }
+    }
+    if let Some(shown @ (1.., 1..)) = shown
+        && shown.0 <= image.size.0
+        && shown.1 <= image.size.1
+    {
+        image.size = shown;
+    }
     Ok(image)
 }
 
+/// A number of two or four bytes.
+fn wide(bytes: &[u8], at: usize, is_wide: bool) -> Option<u64> {
+    if is_wide {
+        u32_be(bytes, at)
+    } else {
+        u16_be(bytes, at)
+    }
+}
+
+/// The numbers of the properties that `ipma` says an item has, counted from 1.
+fn associated(table: &[u8], item: u64) -> Option<Vec<usize>> {
+    let wide_ids = *table.first()? > 0;
+    let wide_numbers = *table.get(3)? & 1 != 0;
+    let mut at = 8;
+    for _ in 0..u32_be(table, 4)? {
+        let id = wide(table, at, wide_ids)?;
+        at += if wide_ids { 4 } else { 2 };
+        let count = usize::from(*table.get(at)?);
+        at += 1;
+        let size = if wide_numbers { 2 } else { 1 };
+        let numbers = table.get(at..at + count * size)?;
+        if id == item {
+            // The first bit says whether a reader has to understand the property.
+            let number = |bytes: &[u8]| match *bytes {
+                [high, low] => usize::from(high & 0x7f) << 8 | usize::from(low),
+                _ => usize::from(bytes[0] & 0x7f),
+            };
+            return Some(numbers.chunks_exact(size).map(number).collect());
+        }
+        at += count * size;
+    }
+    None
+}
+
+/// An index of segments: of the whole file at its front, or of one segment before each.
 fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<()> {
     let bytes = part.read(reader, 1 << 20)?;
     let long = bytes.first() == Some(&1);
-    let start = if long { 28 } else { 20 };
-    let (Some(timescale @ 1..), Some(count)) = (u32_be(&bytes, 8), u16_be(&bytes, start + 2))
+    let at = if long { 28 } else { 20 };
+    let (Some(id), Some(timescale @ 1..), Some(count)) =
+        (u32_be(&bytes, 4), u32_be(&bytes, 8), u16_be(&bytes, at + 2))
     else {
         return Ok(());
     };
-    let entries = bytes.get(start + 4..).unwrap_or_default();
-    let sum = entries
-        .chunks_exact(12)
-        .take(count as usize)
-        .fold(0, |sum: u64, entry| sum + u32_be(entry, 4).unwrap_or(0));
-    // One index per track: the longest counts.
+    let begin = sized(&bytes, 12, long);
+    let offset = sized(&bytes, if long { 20 } else { 16 }, long);
+    let entries = bytes.get(at + 4..).unwrap_or_default();
+    let (mut length, mut size) = (0, 0);
+    for entry in entries.chunks_exact(12).take(count as usize) {
+        // The first bit says that it is a further index.
+        size += u32_be(entry, 0).unwrap_or(0) & 0x7fff_ffff;
+        length += u32_be(entry, 4).unwrap_or(0);
+    }
+    let end = part.end.saturating_add(offset).saturating_add(size);
+    if length == 0 || reader.len().is_some_and(|there| end > there) {
+        return Ok(());
+    }
+    movie.indexed_to = movie.indexed_to.max(end);
+    if let Some(track) = movie.tracks.iter_mut().find(|track| track.id == id) {
+        let units = |count: u64| {
+            let units = u128::from(count) * u128::from(track.timescale) / u128::from(timescale);
+            u64::try_from(units).unwrap_or(u64::MAX)
+        };
+        track.reaches(units(begin), units(begin.saturating_add(length)));
+        return Ok(());
+    }
     let longer = movie.indexed.is_none_or(|(units, per_second)| {
-        u128::from(sum) * u128::from(per_second) > u128::from(units) * u128::from(timescale)
+        u128::from(length) * u128::from(per_second) > u128::from(units) * u128::from(timescale)
     });
-    if longer && sum > 0 {
-        movie.indexed = Some((sum, timescale));
+    if longer {
+        movie.indexed = Some((length, timescale));
     }
     Ok(())
+}
+
+/// Where the last fragment begins, as a table at the end of the file says (`mfra`, whose size is in its last bytes).
+fn last_fragment(reader: &mut Reader) -> Probe<Option<u64>> {
+    let Some(there) = reader.len() else {
+        return Ok(None);
+    };
+    let tail = reader.bytes(there.saturating_sub(16), 16)?;
+    let size = u32_be(&tail, 12).filter(|_| tail.get(4..8) == Some(b"mfro"));
+    let Some(at) = size.and_then(|size| there.checked_sub(size)) else {
+        return Ok(None);
+    };
+    if reader.bytes(at, 8)?.get(4..) != Some(b"mfra") {
+        return Ok(None);
+    }
+    // Of each track the last one: the first of these, so that none is passed over.
+    let mut last = None;
+    each(reader, at + 8, there, &mut |reader, part| {
+        if &part.kind == b"tfra" {
+            let head = part.read(reader, 16)?;
+            let long = head.first() == Some(&1);
+            let sizes = u32_be(&head, 8).unwrap_or(0);
+            let numbers = 3 + (sizes >> 4 & 3) + (sizes >> 2 & 3) + (sizes & 3);
+            let entry = numbers + if long { 16 } else { 8 };
+            let from = part.end.saturating_sub(entry).max(part.body);
+            let bytes = reader.bytes(from, entry as usize)?;
+            let offset = sized(&bytes, if long { 8 } else { 4 }, long);
+            last = Some(last.map_or(offset, |known: u64| known.min(offset)));
+        }
+        Ok(())
+    })?;
+    let Some(last) = last else { return Ok(None) };
+    Ok((reader.bytes(last, 8)?.get(4..) == Some(b"moof")).then_some(last))
 }
 
 fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
@@ -472,12 +610,8 @@ fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
             Ok(())
         })?;
         if let Some(track) = movie.tracks.iter_mut().find(|track| track.id == id) {
-            let (end, first) = track.fragments.unwrap_or_else(|| {
-                let first = start.unwrap_or(0);
-                (first, first)
-            });
-            let end = end.max(start.unwrap_or(end).saturating_add(sum));
-            track.fragments = Some((end, first));
+            let start = start.unwrap_or_else(|| track.fragments.map_or(0, |(end, _)| end));
+            track.reaches(start, start.saturating_add(sum));
         }
         Ok(())
     })
@@ -569,6 +703,8 @@ impl Movie {
         Ok(Facts {
             format: match (&self.brand, video) {
                 (b"qt  ", _) => Format::Mov,
+                // A picture that moves.
+                (b"avis", Some(_)) => Format::Avif,
                 (_, Some(_)) => Format::Mp4,
                 (_, None) => Format::M4a,
             },
@@ -586,7 +722,7 @@ impl Movie {
 
     fn length(&self, track: &Track) -> Micros {
         let own = self.own_length(track);
-        if own > Micros::ZERO {
+        if own > Micros::ZERO && !self.skipped {
             return own;
         }
         if let Some((units, per_second)) = self.indexed {

@@ -125,12 +125,14 @@ fn facts(answer: &Answer) -> Option<Facts> {
         .streams
         .iter()
         .any(|s| s.disposition.attached_pic != 0);
-    if video.is_none() && audio.is_none() {
-        return None;
-    }
+    let main = video.or(audio)?;
     let length = |stream: &Stream| decimals(seconds(&stream.duration).or(whole).unwrap_or(0.0));
     let name = answer.format.format_name.as_str();
     let is_still = name.ends_with("_pipe") && audio.is_none();
+    // What has no length cannot be placed.
+    if !is_still && length(main) == Micros::ZERO {
+        return None;
+    }
     let turned = video.is_some_and(|stream| {
         let turn = stream.side_data_list.iter().find_map(|data| data.rotation);
         turn.is_some_and(|turn| (turn / 90.0).round() as i64 % 2 != 0)
@@ -146,10 +148,7 @@ fn facts(answer: &Answer) -> Option<Facts> {
         is_still,
         width,
         height,
-        duration: match (is_still, video.or(audio)) {
-            (false, Some(stream)) => length(stream),
-            _ => Micros::ZERO,
-        },
+        duration: if is_still { Micros::ZERO } else { length(main) },
         audio_duration: audio.map(length),
         has_video: video.is_some() && !is_still,
         has_audio: audio.is_some(),
@@ -161,16 +160,30 @@ fn facts(answer: &Answer) -> Option<Facts> {
 fn format(name: &str, video: bool) -> Option<Format> {
     Some(match name.split(',').next()? {
         "mpegts" => Format::Ts,
-        "mpeg" | "mpegvideo" | "h264" | "hevc" => Format::Mpg,
+        "mpeg" | "mpegvideo" => Format::Mpg,
         "avi" => Format::Avi,
         "flv" | "live_flv" => Format::Flv,
-        "asf" => Format::Wmv,
-        "aiff" | "caf" => Format::Aiff,
+        "asf" if video => Format::Wmv,
+        "asf" => Format::Wma,
+        "mxf" => Format::Mxf,
+        "nut" => Format::Nut,
+        "dv" => Format::Dv,
+        "rm" => Format::Rm,
+        "aiff" => Format::Aiff,
+        "caf" => Format::Caf,
+        "amr" => Format::Amr,
+        "au" => Format::Au,
+        "wv" => Format::Wv,
+        "ape" => Format::Ape,
+        "w64" => Format::W64,
+        "ac3" => Format::Ac3,
+        "eac3" => Format::Eac3,
+        "dts" => Format::Dts,
         "mp3" => Format::Mp3,
         "aac" => Format::Aac,
         "flac" => Format::Flac,
         "ogg" => Format::Ogg,
-        "wav" | "w64" => Format::Wav,
+        "wav" => Format::Wav,
         "mov" if video => Format::Mp4,
         "mov" => Format::M4a,
         "matroska" => Format::Mkv,

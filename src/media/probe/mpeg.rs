@@ -1,17 +1,24 @@
 //! MP3 and AAC as plain streams of frames, and FLAC.
 
-use super::wire::{syncsafe, u16_be, u32_be};
+use std::time::Instant;
+
+use super::wire::{syncsafe, u16_be, u32_be, u32_le};
 use super::{Depth, Fault, Probe, Reader, micros, sound};
 use crate::media::{Facts, Format};
 use crate::units::Micros;
 
 /// How far to look for the first frame after the tags.
 const SEARCH: usize = 64 << 10;
-/// How much of a remote file is counted frame by frame before the rest is taken to be alike.
-const COUNTED: u64 = 512 << 10;
+/// Remote files of up to this size are counted frame by frame, like those of this disk. 8 minutes at 128 kbit/s.
+const COUNTED: u64 = 8 << 20;
+/// Of larger ones this much, and this many places in the rest, show whether the bit rate is constant.
+const SAMPLED: u64 = 512 << 10;
+const PLACES: u64 = 16;
 
 struct Frame {
     format: Format,
+    /// 0: of this one only.
+    kilobits: u64,
     bytes: u64,
     samples: u64,
     rate: u64,
@@ -58,16 +65,18 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
         "AAC"
     };
     if let Some((frames, bytes)) = table(&first, head) {
-        if let (Some(there), Some(bytes)) = (reader.len(), bytes)
-            && start + bytes > there
-        {
+        let there = reader.measure()?;
+        if start + bytes > there {
             return Err(Fault::Cut(what, there, start + bytes));
         }
-        return Ok(sound(
-            first.format,
-            micros(frames * first.samples, first.rate),
-            cover_art,
-        ));
+        // Sound behind what the table speaks of: files that were joined, and the table is that of the first.
+        if next_sound(reader, start + bytes, &first)?.is_none() {
+            return Ok(sound(
+                first.format,
+                micros(frames * first.samples, first.rate),
+                cover_art,
+            ));
+        }
     }
     let duration = count(reader, start, &first)?;
     Ok(sound(first.format, duration, cover_art))
@@ -170,6 +179,7 @@ fn frame(bytes: &[u8]) -> Option<Frame> {
     };
     Some(Frame {
         format: Format::Mp3,
+        kilobits,
         bytes,
         samples,
         rate,
@@ -189,6 +199,7 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
     let blocks = u64::from(*bytes.get(6)? & 3) + 1;
     (length >= 7).then_some(Frame {
         format: Format::Aac,
+        kilobits: 0,
         bytes: length,
         samples: 1024 * blocks,
         rate,
@@ -196,80 +207,185 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
     })
 }
 
-/// How many frames and bytes a Xing, Info or VBRI table in the first frame says there are.
-fn table(first: &Frame, head: &[u8]) -> Option<(u64, Option<u64>)> {
-    if first.format != Format::Mp3 {
-        return None;
-    }
-    let frame = head.get(..first.bytes as usize)?;
-    if frame.get(36..40) == Some(b"VBRI") {
-        return Some((u32_be(frame, 50)?, u32_be(frame, 46))).filter(|(frames, _)| *frames > 0);
-    }
-    let table = frame.get(first.table..)?;
-    if !table.starts_with(b"Xing") && !table.starts_with(b"Info") {
-        return None;
-    }
-    let flags = u32_be(table, 4)?;
-    let frames = u32_be(table, 8).filter(|frames| flags & 1 != 0 && *frames > 0)?;
-    Some((
-        frames,
-        u32_be(table, 12).filter(|bytes| flags & 2 != 0 && *bytes > 0),
-    ))
+/// Whether a frame holds a table instead of sound.
+fn is_table(first: &Frame, frame: &[u8]) -> bool {
+    let at = |from: usize| frame.get(from..from.saturating_add(4));
+    first.format == Format::Mp3
+        && (at(36) == Some(b"VBRI") || matches!(at(first.table), Some(b"Xing" | b"Info")))
 }
 
-/// The length by counting frames: all of a file of this disk, the start of a remote one.
+/// How many frames and bytes a Xing, Info or VBRI table in the first frame says there are.
+fn table(first: &Frame, head: &[u8]) -> Option<(u64, u64)> {
+    let frame = head.get(..first.bytes as usize)?;
+    if !is_table(first, frame) {
+        return None;
+    }
+    let (frames, bytes) = if frame.get(36..40) == Some(b"VBRI") {
+        (u32_be(frame, 50)?, u32_be(frame, 46)?)
+    } else {
+        let table = frame.get(first.table..)?;
+        let has_both = u32_be(table, 4)? & 3 == 3;
+        (u32_be(table, 8).filter(|_| has_both)?, u32_be(table, 12)?)
+    };
+    (frames > 0 && bytes > 0).then_some((frames, bytes))
+}
+
+/// Samples and frames so far.
+#[derive(Default)]
+struct Counted {
+    at: u64,
+    /// By samples per second: joined files may differ.
+    samples: Vec<(u64, u64)>,
+    /// All frames had the same bit rate.
+    kilobits: Option<u64>,
+    varies: bool,
+}
+
+impl Counted {
+    fn add(&mut self, frame: &Frame) {
+        match self
+            .samples
+            .iter_mut()
+            .find(|(rate, _)| *rate == frame.rate)
+        {
+            Some((_, samples)) => *samples += frame.samples,
+            None => self.samples.push((frame.rate, frame.samples)),
+        }
+        self.varies |= frame.kilobits == 0
+            || self.kilobits.is_some_and(|known| known != frame.kilobits)
+            || self.samples.len() > 1;
+        self.kilobits = Some(frame.kilobits);
+    }
+
+    /// The length if all of `whole` bytes are like the `counted` ones.
+    fn duration(&self, whole: u64, counted: u64) -> Micros {
+        let all = self.samples.iter().map(|(rate, samples)| {
+            let samples = u128::from(*samples) * u128::from(whole) / u128::from(counted.max(1));
+            micros(u64::try_from(samples).unwrap_or(0), *rate).0
+        });
+        Micros(all.sum())
+    }
+}
+
+/// The length by counting frames. Of a large remote file whose bit rate is constant only a part is counted; of one
+/// whose bit rate varies as much as half of the time allows.
 fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
     let bytes = reader.measure()?;
-    let most = if reader.is_near() {
-        u64::MAX
-    } else {
-        start + COUNTED
+    let mut counted = Counted {
+        at: start,
+        ..Counted::default()
     };
-    let mut at = start;
-    let mut samples = 0;
-    while at < bytes && at < most {
-        let head = reader.bytes(at, 8)?;
-        match frame(&head).filter(|next| next.format == first.format && next.rate == first.rate) {
-            // A frame that is cut short at the end is not played.
-            Some(next) if at + next.bytes > bytes => break,
-            Some(next) => {
-                samples += next.samples;
-                at += next.bytes;
-            }
-            None if head.starts_with(b"TAG")
-                || head.starts_with(b"APETAGEX")
-                || head.starts_with(b"ID3") =>
-            {
-                break;
-            }
-            // Something else in between: the next frame is looked for.
-            None => match resync(reader, at + 1, first)? {
-                Some(next) => at = next,
-                None => break,
-            },
-        }
+    let is_all = reader.is_near() || bytes - start <= COUNTED;
+    let most = if is_all { bytes } else { start + SAMPLED };
+    let now = Instant::now();
+    let until = now + reader.guard().deadline.saturating_duration_since(now) / 2;
+    walk(reader, &mut counted, first, (bytes, most), None)?;
+    if !is_all && counted.at >= most && !is_constant(reader, &counted, bytes)? {
+        walk(reader, &mut counted, first, (bytes, bytes), Some(until))?;
     }
-    let whole = if at >= most && at > start {
-        u128::from(samples) * u128::from(bytes - start) / u128::from(at - start)
+    let is_part = counted.at < bytes && (counted.at >= most && !is_all || Instant::now() >= until);
+    let duration = if is_part && !reader.is_near() {
+        counted.duration(bytes - start, counted.at - start)
     } else {
-        u128::from(samples)
+        counted.duration(1, 1)
     };
-    let duration = micros(u64::try_from(whole).unwrap_or(0), first.rate);
     if duration == Micros::ZERO {
         return Err(Fault::Broken("MP3", "it has no whole frame".to_owned()));
     }
     Ok(duration)
 }
 
-fn resync(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64>> {
-    let bytes = reader.bytes(from, SEARCH)?;
-    Ok((0..bytes.len())
-        .find(|at| {
-            bytes[*at] == 0xff
-                && starts_audio(&bytes[*at..])
-                && frame(&bytes[*at..]).is_some_and(|next| next.rate == first.rate)
-        })
-        .map(|at| from + at as u64))
+/// Counts from where counting ended to `most`, at most to `bytes`, the end of the file.
+fn walk(
+    reader: &mut Reader,
+    counted: &mut Counted,
+    first: &Frame,
+    (bytes, most): (u64, u64),
+    until: Option<Instant>,
+) -> Probe<()> {
+    while counted.at < most && until.is_none_or(|until| Instant::now() < until) {
+        let at = counted.at;
+        let head = reader.bytes(at, 44)?;
+        let next = match frame(&head).filter(|next| next.format == first.format) {
+            Some(next) if is_like(&counted.samples, &next) || is_followed(reader, at, &next)? => {
+                Some(next)
+            }
+            _ => None,
+        };
+        match next {
+            // A frame that is cut short at the end is not played.
+            Some(next) if at + next.bytes > bytes => break,
+            Some(next) => {
+                if !is_table(&next, &head) {
+                    counted.add(&next);
+                }
+                counted.at += next.bytes;
+            }
+            None => match next_sound(reader, at, first)? {
+                Some(next) => counted.at = next,
+                None => {
+                    counted.at = bytes;
+                    break;
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+fn is_like(samples: &[(u64, u64)], next: &Frame) -> bool {
+    samples.iter().any(|(rate, _)| *rate == next.rate)
+}
+
+/// Whether another frame of the same kind comes right behind this one.
+fn is_followed(reader: &mut Reader, at: u64, frame: &Frame) -> Probe<bool> {
+    let next = self::frame(&reader.bytes(at + frame.bytes, 8)?);
+    Ok(next.is_some_and(|next| next.rate == frame.rate && next.format == frame.format))
+}
+
+/// Whether the rest, as far as a few places in it show, has the bit rate of what was counted.
+fn is_constant(reader: &mut Reader, counted: &Counted, bytes: u64) -> Probe<bool> {
+    if counted.varies {
+        return Ok(false);
+    }
+    for place in 1..=PLACES {
+        let at = counted.at + (bytes - counted.at) * place / (PLACES + 1);
+        let piece = reader.bytes(at, 8 << 10)?;
+        let found = (0..piece.len()).find(|at| starts_audio(&piece[*at..]));
+        let is_same = found
+            .and_then(|at| frame(&piece[at..]))
+            .is_some_and(|frame| {
+                Some(frame.kilobits) == counted.kilobits && is_like(&counted.samples, &frame)
+            });
+        if !is_same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Where frames begin again, at `from` or behind the tags and whatever else is there.
+fn next_sound(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64>> {
+    let mut at = from;
+    for _ in 0..16 {
+        let head = reader.bytes(at, 32)?;
+        at += match head.as_slice() {
+            [b'T', b'A', b'G', ..] => 128,
+            [b'I', b'D', b'3', ..] => 10 + syncsafe(&head, 6).unwrap_or(0),
+            _ if head.starts_with(b"APETAGEX") => {
+                // A footer has its items before it, a header behind it.
+                let is_header = head.get(23).is_some_and(|flags| flags & 0x20 != 0);
+                32 + u32_le(&head, 12).filter(|_| is_header).unwrap_or(0)
+            }
+            _ => break,
+        };
+    }
+    let bytes = reader.bytes(at, SEARCH)?;
+    let found = (0..bytes.len()).find(|at| {
+        starts_audio(&bytes[*at..])
+            && frame(&bytes[*at..]).is_some_and(|next| next.format == first.format)
+    });
+    Ok(found.map(|found| at + found as u64))
 }
 
 pub(super) fn flac(reader: &mut Reader, depth: Depth) -> Probe<Facts> {

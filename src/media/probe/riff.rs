@@ -6,6 +6,9 @@ use crate::media::{Facts, Format};
 use crate::units::Micros;
 
 const MOST_CHUNKS: usize = 200_000;
+/// Writers that cannot go back, such as services that stream speech, write 0 or a number close to the largest one, with
+/// or without sign, for a length that they do not know.
+const UNKNOWN: u64 = 0x7fff_0000;
 
 pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
     const WHAT: &str = "WAV";
@@ -38,14 +41,13 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
             // How many moments there are, for codecs whose blocks hold several.
             b"fact" => samples = u32_le(&reader.bytes(body, 4)?, 0).unwrap_or(0),
             b"data" => {
-                let there = reader.len();
-                let length = match (length, long_data) {
-                    // A writer that could not go back leaves the length open.
-                    (0 | 0xffff_ffff, None) => reader.measure()?.saturating_sub(body),
-                    (0xffff_ffff, Some(length)) | (length, _) => length,
+                let length = match long_data.filter(|_| length == 0xffff_ffff) {
+                    Some(0 | u64::MAX) => rest(reader, body)?,
+                    Some(length) => length,
+                    None => data_length(reader, body, length)?,
                 };
                 let end = body.saturating_add(length);
-                if let Some(there) = there.filter(|there| end > *there) {
+                if let Some(there) = reader.len().filter(|there| end > *there) {
                     return Err(Fault::Cut(WHAT, there, end));
                 }
                 let duration = match frame {
@@ -63,6 +65,28 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
         at = body + length + length % 2;
     }
     Err(Fault::Broken(WHAT, "it has no data".to_owned()))
+}
+
+/// The length of the sound at `body`, for which the file says `said`: that, or all that is there where the number
+/// stands for "unknown".
+fn data_length(reader: &mut Reader, body: u64, said: u64) -> Probe<u64> {
+    let riff = u32_le(&reader.bytes(4, 4)?, 0).unwrap_or(0);
+    let is_unknown = match said {
+        // All there is to an empty file; more is there in one that was streamed.
+        0 => Some(riff + 8) != reader.len(),
+        UNKNOWN.. => true,
+        // The whole is unknown, or smaller than its part: then the length of the part is no better known.
+        _ => riff == 0 || riff >= UNKNOWN || riff + 8 < body + said,
+    };
+    if !is_unknown {
+        return Ok(said);
+    }
+    let rest = rest(reader, body)?;
+    Ok(if said == 0 { rest } else { said.min(rest) })
+}
+
+fn rest(reader: &mut Reader, from: u64) -> Probe<u64> {
+    Ok(reader.measure()?.saturating_sub(from))
 }
 
 pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {

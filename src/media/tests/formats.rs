@@ -403,7 +403,7 @@ async fn covers_are_no_video() {
 }
 
 /// Files to break: those of the recordings, and those that `ffmpeg` makes.
-fn all_files() -> Vec<(String, Vec<u8>)> {
+pub(super) fn all_files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(golden::media()).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,139 @@
+//! Files that users' jobs failed on, each for its kind.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::Home;
+
+fn field(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field");
+    folder.join(name).display().to_string()
+}
+
+/// Adds to a new draft, saves it, has it checked, and gives its folder and document.
+fn saved(home: &Home, calls: &[(&str, Value)], save: Value) -> (PathBuf, Value) {
+    let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
+    for (tool, arguments) in calls {
+        let mut arguments = arguments.clone();
+        arguments["draft_id"] = draft.clone();
+        home.call(tool, &arguments)
+            .unwrap_or_else(|(code, told)| panic!("{tool} {arguments}: {code}: {told}"));
+    }
+    let mut save = save;
+    save["draft_id"] = draft;
+    save["draft_folder"] = json!(home.path().join("drafts"));
+    let saved = home
+        .call("save_draft", &save)
+        .unwrap_or_else(|(code, told)| panic!("{calls:?}: {code}: {told}"));
+    let folder = PathBuf::from(
+        saved["folder"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{saved}")),
+    );
+    let checked = home.run(&[Path::new("lint"), &folder]);
+    assert_eq!(checked.code, 0, "{calls:?}: {}", checked.stdout);
+    let document = std::fs::read_to_string(folder.join("draft_content.json")).unwrap();
+    (folder, serde_json::from_str(&document).unwrap())
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let read = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = ["audio", "image", "video"]
+        .iter()
+        .flat_map(|kind| read(folder.join("assets").join(kind)))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_picture_that_moves_is_shown_for_as_long_as_it_is_wanted() {
+    let home = Home::embedded();
+    let picture = json!({ "image_url": field("10-anim.webp"), "start": 0, "end": 5 });
+    let (_, document) = saved(&home, &[("add_image", picture)], json!({}));
+    let segment = &document["tracks"][0]["segments"][0];
+    assert_eq!(segment["target_timerange"]["duration"], 5_000_000);
+    assert_eq!(document["materials"]["videos"][0]["type"], "gif");
+}
+
+#[test]
+fn every_speed_gives_a_draft_without_faults() {
+    let home = Home::embedded();
+    for speed in [100.0, 3.0, 0.1, 1.0 / 3.0, 7.77, 33.3, 0.013, 61.0] {
+        let clip = json!({ "video_url": field("13-two-seconds.mp4"), "speed": speed });
+        let sound = json!({ "audio_url": field("01-joined.mp3"), "speed": speed });
+        let (_, document) = saved(
+            &home,
+            &[("add_video", clip), ("add_audio", sound)],
+            json!({}),
+        );
+        assert_eq!(document["tracks"].as_array().unwrap().len(), 2, "{speed}");
+    }
+}
+
+#[test]
+fn files_keep_the_ending_of_what_they_are() {
+    let home = Home::embedded();
+    let sound = json!({ "audio_url": field("18-sound.caf") });
+    let clip = json!({ "video_url": field("19-clip.avi") });
+    let calls = [("add_video", clip.clone()), ("add_audio", sound.clone())];
+    let (folder, _) = saved(&home, &calls, json!({}));
+    assert_eq!(files(&folder), ["18-sound.caf", "19-clip.avi"]);
+}
+
+#[test]
+fn a_format_that_needs_ffprobe_says_so_without_it() {
+    let mut home = Home::embedded();
+    home.set("PATH", "");
+    for (tool, argument, name, what) in [
+        ("add_video", "video_url", "19-clip.avi", "an AVI file"),
+        ("add_audio", "audio_url", "18-sound.caf", "a CAF file"),
+    ] {
+        let (_, told) = home
+            .call(tool, &json!({ argument: field(name) }))
+            .expect_err("not read");
+        assert!(told.contains(what) && told.contains("ffprobe"), "{told}");
+    }
+}
+
+#[test]
+fn windows_gets_paths_that_it_can_open() {
+    let home = Home::embedded();
+    let source = home
+        .path()
+        .join(format!("{}.mp4", "holiday ".repeat(13).trim()));
+    std::fs::copy(field("13-two-seconds.mp4"), &source).unwrap();
+    let target = format!(
+        "C:/Users/{}/AppData/Local/CapCut/User Data/Projects/com.lveditor.draft",
+        "u".repeat(20)
+    );
+    for target_folder in [Some(target), None] {
+        let save = json!({
+            "name": "A summer with everybody ".repeat(4).trim(), "target_os": "windows",
+            "target_folder": target_folder, "overwrite": true
+        });
+        let clip = json!({ "video_url": source });
+        let (folder, _) = saved(&home, &[("add_video", clip)], save);
+        let place = target_folder.unwrap_or_else(|| "C:/".repeat(30));
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let file = &files(&folder)[0];
+        let path = format!("{place}/{name}/assets/video/{file}");
+        assert!(path.len() < 260, "{}: {path}", path.len());
+        assert!(file.starts_with("holiday"), "{file}");
+    }
+    // Where nothing can be short enough, the reply says so.
+    let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
+    let clip = json!({ "draft_id": draft, "video_url": source });
+    home.call("add_video", &clip).unwrap();
+    let save = json!({
+        "draft_id": draft, "name": "A summer", "target_os": "windows",
+        "target_folder": format!("D:/{}", "a long way/".repeat(25))
+    });
+    let saved = home.call("save_draft", &save).unwrap();
+    assert!(
+        saved["notes"].to_string().contains("259 letters"),
+        "{saved}"
+    );
+}
