@@ -2,6 +2,7 @@
 
 pub(crate) mod lenient;
 pub(crate) mod mend;
+pub(crate) mod part;
 pub(crate) mod placeholder;
 pub(crate) mod position;
 pub(crate) mod reply;

@@ -73,7 +73,14 @@ pub(crate) async fn compose(
     let lengths = probe(app, &items, &steps, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
-    refuse(layout::conflicts(&items))?;
+    let conflicts = layout::conflicts(&items);
+    refuse(
+        conflicts
+            .iter()
+            .map(|fault| plan.places.located(fault))
+            .collect(),
+    )?;
+    let of_layout = layout::notes(&items);
     // A looped sound is as many items as it has turns.
     steps.total = items.len();
 
@@ -84,7 +91,7 @@ pub(crate) async fn compose(
         is_new,
         began,
         earlier,
-        notes,
+        mut notes,
     } = begin(
         app,
         plan,
@@ -95,6 +102,7 @@ pub(crate) async fn compose(
     )
     .await?;
     phases.create_ms = ms(creating);
+    notes.extend(of_layout);
     (taking.known)(&draft);
 
     let before = earlier.counts.clone();

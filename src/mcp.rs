@@ -4,6 +4,7 @@
 //! calls are taken in, and replies and errors given the shape that clients understand.
 
 mod prompts;
+mod proportion;
 mod request_id;
 mod resources;
 mod stdio;
@@ -251,11 +252,16 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
+        let asked = proportion::Asked::of(&arguments);
         let call = AssertUnwindSafe(self.call(&request.name, arguments, context));
         let result = match call.catch_unwind().await {
             Ok(Some(Ok(reply))) => match picture(&request.name, &reply).await {
                 Ok(picture) => {
-                    let mut result = success(reply);
+                    let spec = local::find(&request.name);
+                    let mut result = success(reply, |reply| match spec {
+                        Some(spec) => proportion::shorten(reply, &asked, spec),
+                        None => reply,
+                    });
                     result.content.extend(picture);
                     result
                 }
@@ -395,13 +401,17 @@ fn tool(spec: &'static Spec) -> Tool {
 }
 
 /// Structured, and the same as text for clients that know nothing else.
-fn success(mut reply: Value) -> CallToolResult {
+fn success(mut reply: Value, shorten: impl FnOnce(Value) -> Value) -> CallToolResult {
     if let Value::Object(members) = &mut reply {
         // Schemas promise values, not nulls.
         members.retain(|_, value| !value.is_null());
     }
     // Faster than by way of `Display`.
-    let text = serde_json::to_string(&reply).unwrap_or_default();
+    let mut text = serde_json::to_string(&reply).unwrap_or_default();
+    if text.len() > proportion::MOST {
+        reply = shorten(reply);
+        text = serde_json::to_string(&reply).unwrap_or_default();
+    }
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(reply);
     result
@@ -443,7 +453,10 @@ mod tests {
 
     #[test]
     fn a_success_is_structured_and_the_same_as_text() {
-        let result = success(json!({ "draft_id": "d", "reason": null, "count": 0 }));
+        let result = success(
+            json!({ "draft_id": "d", "reason": null, "count": 0 }),
+            |reply| reply,
+        );
         let result = serde_json::to_value(result).expect("JSON");
         assert_eq!(
             result["structuredContent"],
@@ -499,7 +512,7 @@ mod tests {
             };
             let token = context.meta.get_progress_token().expect("a token");
             let reply = tell_progress(run, told, token, &context.peer).await;
-            Ok(success(reply.expect("a reply")).into())
+            Ok(success(reply.expect("a reply"), |reply| reply).into())
         }
     }
 

@@ -219,6 +219,11 @@ pub(crate) trait Tool:
             .map_err(|e| Error::internal("the reply has another shape").source(e))
     }
 
+    /// What a strict caller asks for of a server's reply, where that is not all of it.
+    fn part_of(&self, reply: Self::Reply) -> Result<Self::Reply> {
+        Ok(reply)
+    }
+
     /// The reply as clients get it.
     fn reply_value(reply: Self::Reply) -> Result<Value> {
         to_value(&reply)
@@ -623,7 +628,11 @@ impl<T: Tool> Request for Routed<T> {
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Value> {
-        T::reply_value(self.tool.reply_from_api(output)?)
+        let reply = self.tool.reply_from_api(output)?;
+        T::reply_value(match self.call.caller.manner {
+            Manner::Strict => self.tool.part_of(reply)?,
+            Manner::Api => reply,
+        })
     }
 }
 

@@ -414,6 +414,9 @@ impl Mending<'_> {
             "object" => {
                 parse_json_text(value, "object");
                 match value {
+                    // What may have any key is read, and its faults told, where it is used.
+                    Value::Object(_)
+                        if schema.get("additionalProperties") == Some(&Value::Bool(true)) => {}
                     Value::Object(members) => self.object(schema, members, &format!("{place}.")),
                     _ => self.wrong(place, value, "an object", schema),
                 }

@@ -110,7 +110,7 @@ struct Flat {
 }
 
 /// The keys that are kept, in the order in which they are written.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 14] = [
     "type",
     "description",
     "enum",
@@ -124,6 +124,8 @@ const KEPT: [&str; 13] = [
     "pattern",
     "default",
     "deprecated",
+    // What other keys an object may have.
+    "additionalProperties",
 ];
 
 fn flatten(schema: Value, side: Side) -> Flat {
@@ -147,6 +149,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
     for key in KEPT {
         match schema.shift_remove(key) {
             None | Some(Value::Null) => {}
+            Some(others) if key == "additionalProperties" && others != Value::Bool(true) => {}
             // A reply is read with its names; what bounds and explains it is for callers only.
             _ if side != Side::Input && key != "type" && key != "enum" => {}
             // What the members' own defaults say already.

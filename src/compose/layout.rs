@@ -13,6 +13,10 @@ use crate::units::Micros;
 const IMAGE_S: f64 = 3.0;
 /// Two items that follow each other may meet so far beyond the grid, in microseconds.
 const ROUNDING: i64 = 1;
+/// The `duration` of what is shown for the whole video.
+const WHOLE: &str = "whole";
+/// Shorter differences on the timeline are not worth a note, in seconds.
+const NOTED: f64 = 0.1;
 /// At most so many repetitions of a looped sound: a sound of a millisecond is a mistake.
 const MOST_LOOPS: usize = 1000;
 
@@ -31,8 +35,10 @@ pub(crate) struct Item {
     pub span: Option<(f64, f64)>,
     /// Its end follows from its media or from the pictures; the plan does not say it.
     pub open_end: bool,
-    /// Its start follows from items before it, of which one has no known length.
-    pub open_start: bool,
+    /// It has no time of its own: it stands behind the item before it on its track.
+    pub follows: bool,
+    /// Its place follows from other items, of which one has no known length.
+    pub open_place: bool,
     extras: Object,
 }
 
@@ -77,6 +83,18 @@ impl Item {
         };
         self.arguments.insert("end".to_owned(), json!(end));
         Some(end)
+    }
+
+    /// Shown for the whole video.
+    fn is_whole(&self) -> bool {
+        self.extras.get("duration").and_then(Value::as_str) == Some(WHOLE)
+    }
+
+    /// The place in its file at which it begins, where its item says that and not where it stands on the timeline.
+    fn start_in_file(&self) -> Option<f64> {
+        let is_video = self.arguments.contains_key("video_url");
+        self.number("start")
+            .filter(|start| is_video && *start > 0.0 && self.follows)
     }
 
     fn is_loop(&self) -> bool {
@@ -184,16 +202,6 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
             "{path}.draft_id: a plan makes its own draft; leave it out"
         ));
     }
-    if let Some(length) = extras.get("duration").and_then(Value::as_f64)
-        && !arguments.contains_key("end")
-        && section != Section::Visuals
-    {
-        let start = ["start", "start_time"]
-            .iter()
-            .find_map(|key| arguments.get(*key).and_then(Value::as_f64))
-            .unwrap_or(0.0);
-        arguments.insert("end".to_owned(), json!(start + length));
-    }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
     match spec.mend(&mut arguments) {
         Ok(()) if faults.is_empty() => {
@@ -210,7 +218,8 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                 arguments,
                 span: None,
                 open_end: false,
-                open_start: false,
+                follows: false,
+                open_place: false,
                 extras,
             };
             item.open_end = item.has_open_end();
@@ -268,13 +277,16 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop", Value::String(text)) if text == "true" || text == "false" => {
             Ok(json!(text == "true"))
         }
+        ("duration", Value::String(text)) if text.trim().eq_ignore_ascii_case(WHOLE) => {
+            Ok(json!(WHOLE))
+        }
         ("duration", _) => match value
             .as_f64()
             .or_else(|| value.as_str()?.trim().parse().ok())
         {
             Some(length) if length > 0.0 && length.is_finite() => Ok(json!(length)),
             _ => Err(format!(
-                "is {value}; a length in seconds is a number above 0"
+                "is {value}; it is a length in seconds above 0, or \"whole\" for the whole video"
             )),
         },
         _ => Err(format!("is {value}, which does not fit")),
@@ -300,16 +312,37 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec
     let begin = Cursor { at: 0.0, sure: all };
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
     let mut pictures = begin;
+    for item in items
+        .iter_mut()
+        .filter(|item| item.section == Section::Visuals)
+    {
+        // What is shown for the whole video does not say how long that is.
+        if item.is_whole() {
+            continue;
+        }
+        let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
+        *cursor = place_visual(item, *cursor, lengths);
+        pictures.at = pictures.at.max(cursor.at);
+        pictures.sure &= cursor.sure;
+    }
+    // Where one picture is shown for the whole video, the sounds say how long that is.
+    let whole = if pictures.at > 0.0 {
+        pictures
+    } else {
+        end_of_sounds(&items, lengths, begin)
+    };
+    if pictures.at <= 0.0 && items.iter().any(|item| item.section == Section::Visuals) {
+        pictures = whole;
+    }
     for item in &mut items {
-        if item.section == Section::Visuals {
-            let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
-            *cursor = place_visual(item, *cursor, lengths);
-            pictures.at = pictures.at.max(cursor.at);
-            pictures.sure &= cursor.sure;
-        } else if !matches!(item.section, Section::Audio | Section::Keyframes) {
-            item.span = item
-                .number_or_default("start")
-                .zip(item.number_or_default("end"));
+        match item.section {
+            Section::Visuals if !item.is_whole() => {}
+            Section::Visuals | Section::Texts | Section::Stickers | Section::Effects => {
+                let track = item.track().to_owned();
+                let cursor = cursors.entry(track).or_insert(begin);
+                *cursor = place_shown(item, *cursor, whole);
+            }
+            Section::Subtitles | Section::Audio | Section::Keyframes => {}
         }
     }
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
@@ -356,7 +389,8 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
     let key = if is_image { "start" } else { "target_start" };
     let given = item.number(key);
     let at = given.unwrap_or(cursor.at);
-    item.open_start = given.is_none() && !cursor.sure;
+    item.follows = given.is_none();
+    item.open_place = given.is_none() && !cursor.sure;
     item.arguments.insert(key.to_owned(), json!(at));
     let end = if is_image {
         let end = item.number("end");
@@ -376,6 +410,47 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
     cursor
 }
 
+/// The end of the sounds that do not depend on the pictures.
+fn end_of_sounds(items: &[Item], lengths: &Lengths, begin: Cursor) -> Cursor {
+    let mut cursors: HashMap<&str, Cursor> = HashMap::new();
+    let mut end = begin;
+    for item in items.iter().filter(|item| item.section == Section::Audio) {
+        if item.extras.contains_key("fit") || item.is_loop() {
+            continue;
+        }
+        let cursor = cursors.entry(item.track()).or_insert(begin);
+        for placed in place_audio(item.clone(), cursor, begin, lengths) {
+            end.sure &= placed.span.is_some();
+        }
+        end.at = end.at.max(cursor.at);
+    }
+    end
+}
+
+/// Places a text, a sticker or an effect, or a picture that is shown for the whole video.
+fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
+    let given = item.number("start");
+    let is_whole = item.is_whole();
+    let fits = item.number("end").is_none_or(|end| end > cursor.at);
+    let start = given.unwrap_or(if is_whole || !fits { 0.0 } else { cursor.at });
+    item.follows = given.is_none() && !is_whole;
+    let end = match item.number("end") {
+        Some(end) => end,
+        None if is_whole => whole.at.max(start),
+        None => {
+            let usual = item.number_or_default("end").unwrap_or(IMAGE_S);
+            start + item.extra_number("duration").unwrap_or(usual)
+        }
+    };
+    let sure = (!item.follows || cursor.sure) && (!is_whole || whole.sure);
+    item.open_place = !sure;
+    item.arguments
+        .insert("start".to_owned(), json!(round(start)));
+    item.arguments.insert("end".to_owned(), json!(round(end)));
+    item.span = sure.then_some((start, end));
+    Cursor { at: end, sure }
+}
+
 fn speed(item: &Item) -> f64 {
     item.number("speed")
         .filter(|speed| *speed > 0.0)
@@ -390,7 +465,8 @@ fn place_audio(
 ) -> Vec<Item> {
     let given = item.number("target_start");
     let target = given.unwrap_or(cursor.at);
-    item.open_start = given.is_none() && !cursor.sure;
+    item.follows = given.is_none();
+    item.open_place = given.is_none() && !cursor.sure;
     item.arguments
         .insert("target_start".to_owned(), json!(target));
     let start = item.number("start").unwrap_or(0.0);
@@ -440,9 +516,85 @@ fn place_audio(
     out
 }
 
+/// What the layout does that people may not expect: places where nothing is shown, sounds that go on after the pictures.
+pub(crate) fn notes(items: &[Item]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut pictures: Vec<(f64, f64, &Item)> = Vec::new();
+    for item in items.iter().filter(|item| item.section == Section::Visuals) {
+        match item.span {
+            Some((start, end)) => pictures.push((start, end, item)),
+            None => return notes,
+        }
+    }
+    pictures.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let Some(end) = pictures.iter().map(|(_, end, _)| *end).reduce(f64::max) else {
+        return notes;
+    };
+    let mut shown_until = 0.0;
+    let mut before: Option<&Item> = None;
+    for (start, end, item) in &pictures {
+        if *start > shown_until + NOTED {
+            let mut note = format!(
+                "nothing is shown from {} s to {} s",
+                round(shown_until),
+                round(*start)
+            );
+            let misread = [before, Some(*item)].into_iter().flatten();
+            for (video, start) in misread.filter_map(|item| Some((item, item.start_in_file()?))) {
+                note += &start_is_of_file(video, start);
+            }
+            notes.push(format!("{}: {note}", item.path));
+        } else if let Some(start) = item.start_in_file()
+            && (start - item.span.map_or(0.0, |span| span.0)).abs() < NOTED
+        {
+            // The place where it follows anyway: it was meant for the timeline.
+            notes.push(format!(
+                "{}: {}",
+                item.path,
+                start_is_of_file(item, start).trim_start_matches("; ")
+            ));
+        }
+        if *end > shown_until {
+            shown_until = *end;
+            before = Some(item);
+        }
+    }
+    let sounds = items.iter().filter(|item| item.section == Section::Audio);
+    let longest = sounds
+        .filter_map(|item| Some((item, item.span?.1)))
+        .max_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((sound, until)) = longest.filter(|(_, until)| *until > end + NOTED) {
+        notes.push(format!(
+            "{}: plays until {} s, {} s longer than the pictures, which end at {} s; `fit: \"video\"` ends it with them",
+            sound.plan_path(),
+            round(until),
+            round(until - end),
+            round(end)
+        ));
+    }
+    notes
+}
+
+fn start_is_of_file(video: &Item, start: f64) -> String {
+    let at = video.span.map_or(0.0, |span| span.0);
+    format!(
+        "; `start` of {} ({start} s) is the place in its file, and it is shown from {} s on: its place on the timeline \
+         is set by `at`",
+        video.path,
+        round(at)
+    )
+}
+
 /// What of the layout cannot be: two items at one time on one track, two kinds on one track.
-pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<String> {
+pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -> Vec<String> {
     let mut faults = Vec::new();
+    let whole = items.clone().into_iter().filter(|item| item.is_whole());
+    for item in whole.filter(|item| item.span.is_some_and(|(start, end)| end <= start)) {
+        faults.push(format!(
+            "{}.duration: no picture or sound of the plan says how long the whole video is: give seconds",
+            item.path
+        ));
+    }
     let mut tracks: HashMap<&str, Vec<&Item>> = HashMap::new();
     for item in items
         .into_iter()
@@ -558,6 +710,118 @@ mod tests {
         let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
         assert_eq!(found, expected);
         assert_eq!(items[2].arguments["end"], 3.0, "a second from 1 to 3");
+    }
+
+    #[test]
+    fn texts_stickers_and_effects_without_a_time_follow_each_other() {
+        let items = laid_out(json!({
+            "texts": [
+                { "text": "a" },
+                { "text": "b", "duration": 2 },
+                { "text": "c", "start": 20 },
+                { "text": "d", "end": 30 },
+                { "text": "e", "track_name": "other", "duration": 1 },
+                { "text": "f", "end": 3, "track_name": "other" },
+                { "text": "g", "end": 0.5, "track_name": "third" },
+            ],
+            "stickers": [{ "sticker_id": "1", "duration": 1.5 }, { "sticker_id": "2", "end": 4 }],
+            "effects": [{ "effect_type": "x", "duration": 1 }, { "effect_type": "y" }],
+        }));
+        let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
+        let expected = [
+            (0.0, 5.0),
+            (5.0, 7.0),
+            (20.0, 25.0),
+            (25.0, 30.0),
+            (0.0, 1.0),
+            (1.0, 3.0),
+            (0.0, 0.5),
+            (0.0, 1.5),
+            (1.5, 4.0),
+            (0.0, 1.0),
+            (1.0, 4.0),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(items[1].arguments["start"], 5.0);
+        assert_eq!(conflicts(&items), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_shown_for_the_whole_video_ends_with_the_pictures() {
+        let items = laid_out(json!({
+            "visuals": [{ "video_url": "/clip" }, { "image_url": "/a.png", "duration": 6 },
+                { "image_url": "/b.png", "track_name": "mark", "duration": "whole" }],
+            "texts": [{ "text": "a", "duration": "Whole" }, { "text": "b", "start": 2, "duration": "whole", "track_name": "t" }],
+            "stickers": [{ "sticker_id": "1", "duration": "whole" }],
+            "effects": [{ "effect_type": "x", "duration": "whole" }],
+        }));
+        let found: Vec<_> = items[2..].iter().filter_map(|item| item.span).collect();
+        assert_eq!(
+            found,
+            [
+                (0.0, 10.0),
+                (0.0, 10.0),
+                (2.0, 10.0),
+                (0.0, 10.0),
+                (0.0, 10.0)
+            ]
+        );
+        // One picture for a whole song.
+        let items = laid_out(json!({
+            "audio": [{ "audio_url": "/music" }, { "audio_url": "/clip", "loop": true, "track_name": "b" }],
+            "visuals": [{ "image_url": "/a.png", "duration": "whole" }],
+        }));
+        assert_eq!(items.last().unwrap().span, Some((0.0, 10.0)));
+        assert_eq!(
+            items[4].span,
+            Some((9.0, 10.0)),
+            "the loop ends with the picture"
+        );
+        assert_eq!(notes(&items), [""; 0]);
+        let items = laid_out(json!({ "texts": [{ "text": "a", "duration": "whole" }] }));
+        assert!(conflicts(&items)[0].contains("how long the whole video is"));
+    }
+
+    #[test]
+    fn gaps_and_sounds_that_go_on_are_noted() {
+        let check = |plan: Value, expected: &[&str]| {
+            let items = laid_out(plan);
+            let found = notes(&items);
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (note, part) in found.iter().zip(expected) {
+                assert!(note.contains(part), "{part}: {note}");
+            }
+        };
+        let clip =
+            |start: f64, end: f64| json!({ "video_url": "/clip", "start": start, "end": end });
+        let image = |start: f64| json!({ "image_url": "/a.png", "start": start, "duration": 1 });
+        check(
+            json!({ "visuals": [clip(0.0, 2.0), clip(1.0, 2.0), image(3.0)] }),
+            &[],
+        );
+        check(
+            json!({ "visuals": [image(0.0), clip(3.0, 4.0), image(4.0)] }),
+            &[
+                "visuals[2]: nothing is shown from 2 s to 4 s; `start` of visuals[1] (3 s) is the place in its file",
+            ],
+        );
+        check(
+            json!({ "visuals": [clip(0.0, 2.0), clip(2.0, 4.0)] }),
+            &["visuals[1]: `start` of visuals[1] (2 s) is the place in its file"],
+        );
+        check(
+            json!({ "visuals": [image(1.0)] }),
+            &["visuals[0]: nothing is shown from 0 s to 1 s"],
+        );
+        check(
+            json!({ "visuals": [image(0.0)], "audio": [{ "audio_url": "/music" }] }),
+            &["audio[0]: plays until 10 s, 9 s longer than the pictures"],
+        );
+        check(
+            json!({ "visuals": [image(0.0)], "audio": [{ "audio_url": "/music", "fit": "video" }] }),
+            &[],
+        );
+        check(json!({ "audio": [{ "audio_url": "/music" }] }), &[]);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What became of a plan: one row per item, the totals, and where the time went.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::draft::ids::DraftId;
 use crate::error::Error;
@@ -164,6 +167,65 @@ pub(crate) struct Report {
     pub notes: Vec<String>,
 }
 
+/// How much of a report a client wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Detail {
+    /// The items that are not known to be right, and all notes.
+    #[default]
+    Failures,
+    /// Every item.
+    All,
+}
+
+/// Items that one note names.
+const NAMED: usize = 3;
+
+/// Leaves the items that are right out of a report; what their notes say is said once for all of them.
+pub(crate) fn shorten(report: &mut Value) {
+    let Some(Value::Array(items)) = report.get_mut("items") else {
+        return;
+    };
+    let mut order: Vec<String> = Vec::new();
+    let mut noted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    items.retain(|row| {
+        let is_right = row["status"] == "ok";
+        if is_right {
+            let notes = row["notes"].as_array().into_iter().flatten();
+            for note in notes.filter_map(Value::as_str) {
+                let item = row["item"].as_str().unwrap_or_default().to_owned();
+                let items = noted.entry(note.to_owned()).or_default();
+                if items.is_empty() {
+                    order.push(note.to_owned());
+                }
+                items.push(item);
+            }
+        }
+        !is_right
+    });
+    let mut notes = match report["notes"].take() {
+        Value::Array(notes) => notes,
+        _ => Vec::new(),
+    };
+    for note in order {
+        let items = &noted[&note];
+        let named = items[..items.len().min(NAMED)].join(", ");
+        let more = match items.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes.push(format!("{named}{more}: {note}").into());
+    }
+    if let Value::Object(report) = report {
+        if notes.is_empty() {
+            report.shift_remove("notes");
+        } else {
+            report.insert("notes".to_owned(), Value::Array(notes));
+        }
+    }
+}
+
 impl Report {
     /// Counts the items; the outcome follows from the counts.
     pub(crate) fn count(&mut self) {
@@ -241,5 +303,44 @@ impl Report {
                 )
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_short_report_has_failures_notes_and_totals() {
+        let row = |item: &str, status: &str, notes: &[&str]| json!({ "item": item, "status": status, "notes": notes });
+        let mut report = json!({
+            "outcome": "partial",
+            "totals": { "asked": 6 },
+            "items": [
+                row("texts[0]", "ok", &["cut"]), row("texts[1]", "failed", &["kept here"]),
+                row("texts[2]", "ok", &["cut"]), row("texts[3]", "ok", &["cut", "other"]),
+                row("texts[4]", "ok", &["cut"]), row("texts[5]", "unseen", &[]),
+            ],
+            "notes": ["first"],
+        });
+        shorten(&mut report);
+        let items: Vec<&Value> = report["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| &row["item"])
+            .collect();
+        assert_eq!(items, ["texts[1]", "texts[5]"]);
+        assert_eq!(
+            report["notes"],
+            json!([
+                "first",
+                "texts[0], texts[2], texts[3] and 1 more: cut",
+                "texts[3]: other"
+            ])
+        );
+        assert_eq!(report["totals"]["asked"], 6);
     }
 }

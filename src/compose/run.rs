@@ -126,12 +126,16 @@ impl Run<'_> {
         }
         if let Some(note) = self.earlier.has(item) {
             row.notes.push(note.to_owned());
-        } else if self.is_remote && item.open_start {
+        } else if self.is_remote && item.open_place {
+            let error = if item.follows {
+                Error::media("its start follows from items before it on its track, and the length of one of them cannot be found out from here")
+                    .hint("give it a start, or the item before it an `end`")
+            } else {
+                Error::media("it ends with the pictures, and the length of one of them cannot be found out from here")
+                    .hint("give it a `duration` in seconds, or the picture an `end`")
+            };
             // The server may be able to read what cannot be read here: then both would be in one place.
-            row.fail(
-                &Error::media("its start follows from items before it on its track, and the length of one of them cannot be found out from here")
-                    .hint("give it a start, or the item before it an `end`"),
-            );
+            row.fail(&error);
         } else {
             let started = Instant::now();
             let mut arguments = item.arguments.clone();

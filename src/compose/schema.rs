@@ -1,6 +1,7 @@
 //! The JSON Schema of a plan, for editors: the plan's own keys, and for each item the arguments of its tool.
 
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Section};
@@ -35,6 +36,110 @@ pub(crate) fn schema() -> Value {
     schema
 }
 
+/// The plan as the schema of `compose_draft` shows it, in every conversation: its own keys, and of each item what most
+/// plans use.
+pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
+    let mut properties = Object::new();
+    for (key, schema) in [
+        ("name", json!({ "type": "string" })),
+        (
+            "width",
+            json!({ "type": "number", "description": "Canvas, pixels. Default: 1080." }),
+        ),
+        (
+            "height",
+            json!({ "type": "number", "description": "Default: 1920." }),
+        ),
+        (
+            "aspect_ratio",
+            json!({ "type": "string", "description": "Instead: \"9:16\", \"16:9\", …" }),
+        ),
+    ] {
+        properties.insert(key.to_owned(), schema);
+    }
+    for section in Section::ALL {
+        let (told, keys) = usual(section);
+        let mut of_item = Object::new();
+        for key in keys.split(' ') {
+            if let Some(schema) = short(section, key) {
+                of_item.insert(key.to_owned(), schema);
+            }
+        }
+        properties.insert(
+            section.key().to_owned(),
+            json!({
+                "type": "array",
+                "description": told,
+                "items": { "type": "object", "properties": of_item },
+            }),
+        );
+    }
+    properties.insert(
+        "save".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Arguments of `save_draft`, or false.",
+            "properties": { "draft_folder": { "type": "string" }, "zip": { "type": "boolean" } },
+        }),
+    );
+    properties.insert(
+        "on_failure".to_owned(),
+        json!({ "type": "string", "enum": ["partial_continue", "abort"] }),
+    );
+    json_schema!({ "type": "object", "properties": properties, "additionalProperties": true })
+}
+
+/// What a section holds, and the keys of its items that most plans use.
+fn usual(section: Section) -> (&'static str, &'static str) {
+    match section {
+        Section::Audio => (
+            "`add_audio`; `fit: \"video\"` ends it with the pictures, `loop` repeats it until then.",
+            "audio_url at source_start source_end duration volume fade_in fade_out fit loop id",
+        ),
+        Section::Visuals => (
+            "`add_video` or `add_image`, in their order. `duration` of an image: seconds (default 3) or \"whole\".",
+            "video_url image_url at source_start source_end duration speed volume transition track_name",
+        ),
+        Section::Texts => (
+            "`add_text`. `duration`: seconds (default 5) or \"whole\".",
+            "text at duration font font_size font_color transform_y track_name",
+        ),
+        Section::Subtitles => (
+            "`add_subtitle`; `align_to`: the `id` of the audio with which they start.",
+            "srt align_to time_offset font_size font_color",
+        ),
+        Section::Stickers => (
+            "`add_sticker`.",
+            "sticker_id at duration transform_x transform_y scale_x scale_y",
+        ),
+        Section::Effects => ("`add_effect`.", "effect_type at duration"),
+        Section::Keyframes => (
+            "`add_video_keyframe`.",
+            "track_name property_types times values",
+        ),
+    }
+}
+
+/// Type and choices of a key, if items have it.
+fn short(section: Section, key: &str) -> Option<Value> {
+    let own = section.tools().iter().find_map(|tool| {
+        let spec = local::find(tool)?;
+        let property = spec.input().get("properties")?.get(spec.own_name(key))?;
+        Some(property.clone())
+    });
+    let (schema, only) = match own {
+        Some(schema) => (schema, ["type", "items", "enum"].as_slice()),
+        None => (comfort(section, key)?, ["type", "enum"].as_slice()),
+    };
+    let mut short = Object::new();
+    for kept in only {
+        if let Some(value) = schema.get(*kept) {
+            short.insert((*kept).to_owned(), value.clone());
+        }
+    }
+    Some(Value::Object(short))
+}
+
 /// The arguments of a tool without the draft, which a plan makes itself; names that people use are accepted too.
 fn arguments(tool: &str) -> Option<Value> {
     let spec = local::find(tool)?;
@@ -53,28 +158,45 @@ fn arguments(tool: &str) -> Option<Value> {
     Some(Value::Object(schema))
 }
 
+/// A key that items of a plan have and their tools do not.
+fn comfort(section: Section, key: &str) -> Option<Value> {
+    if !section.comforts().contains(&key) {
+        return None;
+    }
+    Some(match key {
+        "id" => json!({ "type": "string", "description": "A name of your own for the item." }),
+        "type" => json!({
+            "type": "string",
+            "enum": ["video", "image"],
+            "description": "Told by the argument that has the URL by default.",
+        }),
+        "duration" => json!({
+            "type": ["number", "string"],
+            "description": "How long it is shown: seconds, or \"whole\" for the whole video.",
+        }),
+        "fit" => json!({
+            "type": "string",
+            "enum": ["video"],
+            "description": "Cut to the end of the pictures.",
+        }),
+        "loop" => {
+            json!({ "type": "boolean", "description": "Repeated until the end of the pictures." })
+        }
+        "align_to" => json!({
+            "type": "string",
+            "description": "The `id` of the audio item with which the subtitles start.",
+        }),
+        _ => return None,
+    })
+}
+
 fn item(section: Section, tool: &str) -> Option<Value> {
     let mut schema = arguments(tool)?;
     let properties = schema["properties"].as_object_mut()?;
     for key in section.comforts() {
-        let (kind, told) = match *key {
-            "id" => ("string", "A name of your own for the item."),
-            "type" => (
-                "string",
-                "\"video\" or \"image\"; told by the URL's argument without it.",
-            ),
-            "duration" => ("number", "How long it is shown, in seconds."),
-            "fit" => ("string", "\"video\": cut to the end of the pictures."),
-            "loop" => ("boolean", "Repeated until the end of the pictures."),
-            "align_to" => (
-                "string",
-                "The `id` of the audio item with which the subtitles start.",
-            ),
-            _ => continue,
-        };
-        properties
-            .entry(*key)
-            .or_insert_with(|| json!({ "type": kind, "description": told }));
+        if let Some(schema) = comfort(section, key) {
+            properties.entry(*key).or_insert(schema);
+        }
     }
     Some(schema)
 }
@@ -82,6 +204,20 @@ fn item(section: Section, tool: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_common_keys_are_keys_of_the_items() {
+        let spec = local::find("compose_draft").unwrap();
+        let plan = &spec.input()["properties"]["plan"];
+        for section in Section::ALL {
+            let keys = plan["properties"][section.key()]["items"]["properties"].as_object();
+            let keys = keys.unwrap();
+            assert!(keys.len() > 1, "{}", section.key());
+            assert!(keys.keys().all(|key| section.takes(key)), "{keys:?}");
+        }
+        let size = plan.to_string().len();
+        assert!(size < 3_300, "{size} bytes");
+    }
 
     #[test]
     fn the_schema_knows_every_argument_of_every_item() {

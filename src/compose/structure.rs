@@ -323,7 +323,7 @@ impl Section {
     }
 
     /// Whether an item of it takes such a key.
-    fn takes(self, key: &str) -> bool {
+    pub(super) fn takes(self, key: &str) -> bool {
         self.comforts().contains(&key)
             || self
                 .tools()

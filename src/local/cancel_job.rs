@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::compose::report::Detail;
 use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
@@ -35,6 +36,6 @@ impl LocalTool for CancelJob {
             .jobs
             .cancel(&self.job_id, Duration::from_secs(10))
             .await?;
-        Ok(JobReply::of(&self.job_id, state))
+        Ok(JobReply::of(&self.job_id, state, Detail::Failures))
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::mend::Comfort;
 use crate::compose::batch::{self, Entry, OnError, Options};
 use crate::compose::plan::Plan;
+use crate::compose::report::Detail;
 use crate::compose::source::{Places, Source};
 use crate::compose::table::Row;
 use crate::error::{Error, Kind, Result};
@@ -65,11 +66,11 @@ fn five() -> f64 {
 }
 
 fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object" })
+    schemars::json_schema!({ "type": "object", "additionalProperties": true })
 }
 
 fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "array", "items": { "type": "object" } })
+    schemars::json_schema!({ "type": "array", "items": { "type": "object", "additionalProperties": true } })
 }
 
 impl ComposeBatch {
@@ -153,6 +154,6 @@ impl LocalTool for ComposeBatch {
             })
             .await?;
         let state = app.jobs.wait(&id, Duration::ZERO).await?;
-        Ok(JobReply::of(&id, state))
+        Ok(JobReply::of(&id, state, Detail::Failures))
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compose::plan::Plan;
-use crate::compose::report::{Outcome, Report};
+use crate::compose::report::{Detail, Outcome, Report, shorten};
 use crate::compose::source::Places;
 use crate::compose::{self, Checked, Taking};
 use crate::draft::ids::DraftId;
@@ -27,16 +27,14 @@ pub(crate) fn default_wait_s() -> f64 {
     45.0
 }
 
-/// Makes a whole video from one plan and saves it; reports every item.
+/// Makes a whole video from one plan and saves it; reports what failed, notes and totals.
 ///
 /// An item without a time follows the one before it on its track.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeDraft {
-    /// `name`, `aspect_ratio` or `width` and `height`, `visuals` (arguments of `add_video` or `add_image`), `audio`
-    /// (`add_audio`; also `fit: "video"`, `loop`), `texts`, `subtitles` (also `align_to`), `stickers`, `effects`,
-    /// `keyframes`, `save` (false, or arguments of `save_draft`), `on_failure` ("abort").
+    /// Items take all arguments of their tool; resource `schema://plan` has every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "object")]
+    #[schemars(schema_with = "crate::compose::schema::common")]
     pub plan: Option<Object>,
     /// Values for the plan's `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -52,6 +50,9 @@ pub(crate) struct ComposeDraft {
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
+    /// "failures" or "all" items.
+    #[serde(default)]
+    pub detail: Detail,
 }
 
 fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -90,7 +91,10 @@ fn optional_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 impl JobReply {
     /// What `job_status` tells of a job.
-    pub(crate) fn of(id: &str, state: jobs::State) -> Self {
+    pub(crate) fn of(id: &str, mut state: jobs::State, detail: Detail) -> Self {
+        if let (Detail::Failures, Some(report)) = (detail, &mut state.result) {
+            shorten(report);
+        }
         let outcome = state
             .result
             .as_ref()
@@ -163,7 +167,7 @@ impl LocalTool for ComposeDraft {
             state = app.jobs.wait(&id, wait) => state?,
         };
         given_up.disarm();
-        answer(&id, state)
+        answer(&id, state, self.detail)
     }
 }
 
@@ -238,7 +242,7 @@ pub(crate) async fn start(
 }
 
 /// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.
-fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
+fn answer(id: &str, state: jobs::State, detail: Detail) -> Result<JobReply> {
     if let Some(error) = state.failure() {
         return Err(error);
     }
@@ -249,14 +253,14 @@ fn answer(id: &str, state: jobs::State) -> Result<JobReply> {
             match report.outcome {
                 Outcome::Complete | Outcome::Partial => {
                     let message = format!("{}; {}", report.summary(), report.save_summary());
-                    let mut reply = JobReply::of(id, state);
+                    let mut reply = JobReply::of(id, state, detail);
                     reply.message = message;
                     Ok(reply)
                 }
                 outcome => Err(failed(outcome, &report)),
             }
         }
-        _ => Ok(JobReply::of(id, state)),
+        _ => Ok(JobReply::of(id, state, detail)),
     }
 }
 

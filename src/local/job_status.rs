@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::compose::report::Detail;
 use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
@@ -21,6 +22,9 @@ pub(crate) struct JobStatus {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
+    /// "failures" or "all" items of a composed draft.
+    #[serde(default)]
+    pub detail: Detail,
 }
 
 impl LocalTool for JobStatus {
@@ -35,6 +39,6 @@ impl LocalTool for JobStatus {
             state = app.jobs.wait(&self.job_id, wait) => state?,
             () = context.cancel.cancelled() => app.jobs.wait(&self.job_id, Duration::ZERO).await?,
         };
-        Ok(JobReply::of(&self.job_id, state))
+        Ok(JobReply::of(&self.job_id, state, self.detail))
     }
 }

@@ -1,14 +1,18 @@
-//! Drafts to read, as `draft://ID`.
+//! Drafts to read, as `draft://ID`, and the schema of plans.
 
 use std::sync::Arc;
 
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
+use crate::compose::schema as plan_schema;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local;
 
 const SCHEME: &str = "draft://";
+
+/// Every key of a plan; the tools show the common ones.
+const PLAN_SCHEMA: &str = "schema://plan";
 
 /// As many drafts as a person looks through; older ones are still read by their id.
 const LISTED: usize = 100;
@@ -16,6 +20,11 @@ const LISTED: usize = 100;
 /// The drafts that changed last.
 pub(super) async fn list(app: &App) -> Result<Vec<Resource>> {
     let drafts = app.journal.list(false, LISTED, None).await?;
+    let plan = Resource::new(PLAN_SCHEMA, "plan schema")
+        .with_description(
+            "JSON Schema of a plan for `compose_draft`, with every key of every item.",
+        )
+        .with_mime_type("application/schema+json");
     Ok(drafts
         .into_iter()
         .map(|draft| {
@@ -31,6 +40,7 @@ pub(super) async fn list(app: &App) -> Result<Vec<Resource>> {
                 .with_description(format!("{} calls, {saved}", draft.calls))
                 .with_mime_type("application/json")
         })
+        .chain(std::iter::once(plan))
         .collect())
 }
 
@@ -49,9 +59,14 @@ pub(super) async fn read(
     uri: &str,
     context: &Context,
 ) -> Result<ReadResourceResult> {
+    if uri == PLAN_SCHEMA {
+        let contents = ResourceContents::text(plan_schema::schema().to_string(), uri);
+        let contents = contents.with_mime_type("application/schema+json");
+        return Ok(ReadResourceResult::new(vec![contents]));
+    }
     let id = uri.strip_prefix(SCHEME).ok_or_else(|| {
         Error::not_found(format!("there is no resource \"{uri}\""))
-            .hint("drafts are `draft://DRAFT_ID`")
+            .hint("drafts are `draft://DRAFT_ID`, the schema of plans is `schema://plan`")
     })?;
     let script = local::script(app, id, context).await?;
     let contents = ResourceContents::text(script, uri).with_mime_type("application/json");

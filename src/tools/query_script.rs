@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::args;
 use crate::args::mend::Comfort;
+use crate::args::part;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Texts, Tool, Turn, to_value};
+use crate::tools::{Call, Hints, Object, Texts, Tool, Turn, to_value};
 
-/// Gives a draft's whole document as JSON text; large.
+/// Gives a draft's document as JSON text, or a part of it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueryScript {
     /// The draft.
@@ -25,6 +26,24 @@ pub(crate) struct QueryScript {
     #[serde(default = "yes", deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub force_update: bool,
+    /// Part: `tracks[0].segments[0:10]` or `/materials/texts`; `/` is all, however large.
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub path: Option<String>,
+}
+
+impl QueryScript {
+    /// The part of the document that a strict caller asks for.
+    fn part(&self, script: String) -> Result<String> {
+        let path = self.path.as_deref().filter(|path| !part::is_whole(path));
+        let Some(path) = path else { return Ok(script) };
+        let document: Value = serde_json::from_str(&script)
+            .map_err(|e| Error::internal("the draft's document cannot be read").source(e))?;
+        Ok(part::part(&document, path)?.to_string())
+    }
 }
 
 fn yes() -> bool {
@@ -79,7 +98,20 @@ impl Tool for QueryScript {
         };
         let strict = engine::is_strict(call);
         let script = engine.script(draft, self.force_update, strict).await?;
+        let script = if strict { self.part(script)? } else { script };
         Ok(Script { script, notes })
+    }
+
+    /// A server gives the whole document.
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        arguments.shift_remove("path");
+        arguments
+    }
+
+    fn part_of(&self, reply: Script) -> Result<Script> {
+        let script = self.part(reply.script)?;
+        Ok(Script { script, ..reply })
     }
 
     fn reply_from_api(&self, output: Value) -> Result<Script> {

@@ -223,7 +223,10 @@ fn expected(media: &str) -> Vec<Content> {
     (0..3)
         .map(|size| {
             let reply = client
-                .call("compose_draft", json!({ "plan": plan(size, media) }))
+                .call(
+                    "compose_draft",
+                    json!({ "plan": plan(size, media), "detail": "all" }),
+                )
                 .expect("composed");
             assert_eq!(reply["status"], "complete", "{reply}");
             let id = reply["draft_id"].as_str().expect("a draft");

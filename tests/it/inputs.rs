@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Home, media};
 
 /// The words of a draft's texts, in their order.
 fn words(home: &Home, draft: &Value) -> Vec<String> {
@@ -64,7 +64,7 @@ fn words_of_yaml_are_shown_as_they_are_written() {
     let home = Home::embedded();
     home.file(
         "words.yaml",
-        "texts:\n  - {text: No, start: 0, duration: 1}\n  - {text: 1.10, start: 1, duration: 1}\n  - {text: 007, start: 2, duration: 1}\n  - {text: on, start: 3, duration: 1}\nsave: false\n",
+        "texts:\n  - {text: No}\n  - {text: 1.10}\n  - {text: 007}\n  - {text: on}\nsave: false\n",
     );
     let draft = composed(&home, "words.yaml");
     assert_eq!(words(&home, &draft), ["No", "1.10", "007", "on"]);
@@ -136,5 +136,106 @@ fn placeholders_of_other_templates_are_refused_in_calls_and_plans() {
     assert!(
         error.contains("texts[0].text: the placeholder {{name}}"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_composed_draft_is_told_in_short_and_in_full() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = json!({
+        "visuals": [
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "image_url": media("logo.png"), "start": 4, "end": 5 },
+        ],
+        "texts": [{ "text": "a", "duration": "whole" }],
+        "save": false,
+    });
+    let short = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let report = &short["report"];
+    assert_eq!(report["items"], json!([]), "{short}");
+    assert_eq!(report["totals"]["ok"], 3, "{short}");
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("nothing is shown from 2 s to 4 s"),
+        "{notes}"
+    );
+    let full = client
+        .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
+        .expect("made");
+    let items = full["report"]["items"].as_array().expect("items");
+    assert_eq!(items.len(), 3, "{full}");
+    let text = items.iter().find(|row| row["tool"] == "add_text");
+    assert_eq!(text.expect("a text")["end"], 5.0, "{full}");
+    let job = json!({ "job_id": short["job_id"], "detail": "all" });
+    let told = client.call("job_status", job).expect("remembered");
+    assert_eq!(
+        told["report"]["items"].as_array().map(Vec::len),
+        Some(3),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_long_document_is_given_in_parts_over_mcp() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let texts: Vec<Value> = (0..60)
+        .map(|n| json!({ "text": format!("text {n}") }))
+        .collect();
+    let plan = json!({ "texts": texts, "save": false });
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = &made["draft_id"];
+    let mut ask = |path: Option<&str>| {
+        let mut arguments = json!({ "draft_id": draft });
+        if let Some(path) = path {
+            arguments["path"] = json!(path);
+        }
+        client.call("query_script", arguments)
+    };
+    let reply = ask(None).expect("an overview");
+    assert_eq!(reply["script"], "", "{reply}");
+    assert!(reply.to_string().len() < 60_000);
+    let parts = reply["parts"].to_string();
+    assert!(
+        parts.contains("/materials") && parts.contains("/tracks"),
+        "{reply}"
+    );
+    let whole = ask(Some("/")).expect("all of it");
+    let whole: Value = serde_json::from_str(whole["script"].as_str().expect("text")).expect("JSON");
+    let part = ask(Some("tracks[0].segments[1]")).expect("a part");
+    let part: Value = serde_json::from_str(part["script"].as_str().expect("text")).expect("JSON");
+    assert_eq!(part, whole["tracks"][0]["segments"][1]);
+    let error = ask(Some("trakcs")).expect_err("no such key");
+    assert!(error.contains("did you mean `tracks`?"), "{error}");
+    // A shell gets what it asks for.
+    let shell = home
+        .call("query_script", &json!({ "draft_id": draft }))
+        .expect("all of it");
+    assert!(shell["script"].as_str().expect("text").len() > 60_000);
+}
+
+#[test]
+fn the_schema_of_plans_is_a_resource() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let list = client.request("resources/list", json!({}));
+    assert!(list.to_string().contains("schema://plan"), "{list}");
+    let answer = client.request("resources/read", json!({ "uri": "schema://plan" }));
+    let text = answer["result"]["contents"][0]["text"]
+        .as_str()
+        .expect("text");
+    let schema: Value = serde_json::from_str(text).expect("JSON");
+    let printed = home.run(&["tools", "--plan-schema"]);
+    let printed: Value = serde_json::from_str(&printed.stdout).expect("JSON");
+    assert_eq!(schema, printed);
+    let audio = &schema["properties"]["audio"]["items"]["properties"];
+    assert!(
+        audio["fade_in"].is_object() && audio["loop"].is_object(),
+        "{audio}"
     );
 }

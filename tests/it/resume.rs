@@ -37,7 +37,8 @@ fn with(plan: &Value, place: &str, value: Value) -> Value {
 }
 
 fn resume(client: &mut Client, plan: &Value, draft: &Value) -> Result<Value, String> {
-    client.call("compose_draft", json!({ "plan": plan, "resume": draft }))
+    let arguments = json!({ "plan": plan, "resume": draft, "detail": "all" });
+    client.call("compose_draft", arguments)
 }
 
 fn script(client: &mut Client, draft: &Value) -> String {
@@ -479,7 +480,7 @@ fn an_item_that_follows_one_of_unknown_length_is_not_put_in_its_place_on_a_serve
         "save": false,
     });
     let reply = client
-        .call("compose_draft", json!({ "plan": plan }))
+        .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
         .expect("the others are made");
     assert_eq!(reply["status"], "partial", "{reply}");
     let second = &reply["report"]["items"][1];
