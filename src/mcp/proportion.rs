@@ -282,7 +282,11 @@ mod tests {
     #[test]
     fn of_a_long_report_the_failures_stay() {
         let line = |n: usize| {
-            let status = if n % 100 == 0 { "failed" } else { "complete" };
+            let status = if n.is_multiple_of(100) {
+                "failed"
+            } else {
+                "complete"
+            };
             json!({ "index": n, "status": status, "folder": "x".repeat(100) })
         };
         let lines: Vec<Value> = (0..2_000).map(line).collect();
