@@ -156,7 +156,7 @@ impl App {
     pub(crate) fn with_options(settings: Settings, options: engine::Options) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
-        let media = MediaStore::new(manifest.limits.media.clone());
+        let media = MediaStore::new(manifest.limits.media.clone(), settings.data_dir().ok());
         let engine = Arc::new(Engine::new(
             settings.edition,
             media.clone(),

@@ -9,7 +9,7 @@ mod get_video_duration;
 pub(crate) mod health_check;
 mod job_status;
 mod list_drafts;
-mod preview_draft;
+pub(crate) mod preview_draft;
 mod recover_draft;
 mod search_catalog;
 mod validate_draft;

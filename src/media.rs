@@ -4,6 +4,7 @@
 //! remembers the answer. [`Media::fetch`] brings a source to a place on disk, whole or not at all.
 //! Reading the formats is left to `probe`, the transport to `http`, what may be read to the [`Caller`].
 
+mod cache;
 mod fetch;
 pub(crate) mod ffmpeg;
 mod flight;
@@ -30,9 +31,11 @@ use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 use crate::units::Micros;
 
+pub(crate) use cache::{Removed, prune_older};
 pub(crate) use limits::Limits;
 pub(crate) use source::shown;
 
+use cache::Cache;
 use flight::Flights;
 use http::{Clients, Http};
 use probe::{Depth, Fault};
@@ -213,16 +216,19 @@ struct Inner {
     limits: Limits,
     clients: Clients,
     flights: Flights,
+    cache: Option<Cache>,
     copying: Semaphore,
 }
 
 impl MediaStore {
-    /// Touches neither disk nor network: HTTP clients are made at their first use.
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Touches neither disk nor network: HTTP clients are made at their first use. What is fetched is kept in the folder
+    /// `data`, if there is one.
+    pub(crate) fn new(limits: Limits, data: Option<&Path>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clients: Clients::default(),
                 flights: Flights::default(),
+                cache: Cache::new(data, &limits),
                 copying: Semaphore::new(COPIES),
                 limits,
             }),
@@ -285,7 +291,7 @@ impl Media {
                 self.inner
                     .flights
                     .get(key, move || async move {
-                        http::facts(&http, url, shown, &inner.limits).await
+                        fetch::facts(&http, url, shown, inner).await
                     })
                     .await
             }
@@ -318,7 +324,7 @@ impl Media {
                 fetch::copy(file, to, shown, &inner.limits, &inner.copying, progress).await
             }
             Source::Http(url) => {
-                fetch::download(&self.http, &url, to, shown, &self.inner.limits, progress).await
+                fetch::download(&self.http, &url, to, shown, &self.inner, progress).await
             }
         }
     }

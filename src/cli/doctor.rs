@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -28,6 +29,7 @@ mod limits;
   capcut-mcp doctor
   capcut-mcp doctor --api-url http://192.168.1.20:9000    is that server one of ours?
   capcut-mcp doctor --empty-trash                         forget deleted drafts for good
+  capcut-mcp doctor --prune --older-than 7                remove previews, backups, trash and media of more than 7 days
   capcut-mcp doctor --json | jq '.findings[] | select(.state == \"problem\")'")]
 pub(super) struct Doctor {
     /// The findings as one JSON object.
@@ -36,6 +38,13 @@ pub(super) struct Doctor {
     /// Forgets for good what `delete_draft` put in the trash; folders that were saved stay.
     #[arg(long)]
     empty_trash: bool,
+    /// Removes previews, backups of replaced drafts, fetched media and what is in the trash, if it is older than
+    /// `--older-than`. Saved drafts stay.
+    #[arg(long, conflicts_with = "empty_trash")]
+    prune: bool,
+    /// Days, for `--prune`; 0: all of it.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, requires = "prune")]
+    older_than: u32,
 }
 
 /// One thing that was looked at.
@@ -91,7 +100,7 @@ impl Doctor {
         let mut findings = vec![system(Os::current(), std::env::consts::ARCH)];
         match settings {
             Err(error) => findings.push(broken("settings", &error)),
-            Ok(settings) => findings.extend(examine(settings, self.empty_trash).await),
+            Ok(settings) => findings.extend(self.examine(settings).await),
         }
         let sound = findings
             .iter()
@@ -108,21 +117,30 @@ impl Doctor {
         cli::print(&text)?;
         Ok(ExitCode::from(u8::from(!sound)))
     }
-}
 
-async fn examine(settings: Settings, empty_trash: bool) -> Vec<Finding> {
-    let mut findings = look(&settings, &environment, &files::Disk);
-    let choice = settings.backend;
-    match App::new(settings) {
-        Err(error) => findings.push(broken("configuration", &error)),
-        Ok(app) => {
-            findings.push(api(choice, &server(&app).await));
-            findings.push(kept::journal(&app.journal).await);
-            findings.push(kept::trash(&app.journal, empty_trash).await);
-            findings.extend(limits::limits(&app.manifest));
+    async fn examine(&self, settings: Settings) -> Vec<Finding> {
+        let mut findings = look(&settings, &environment, &files::Disk);
+        let choice = settings.backend;
+        match App::new(settings) {
+            Err(error) => findings.push(broken("configuration", &error)),
+            Ok(app) => {
+                findings.push(api(choice, &server(&app).await));
+                findings.push(kept::journal(&app.journal).await);
+                let age = Duration::from_hours(24 * u64::from(self.older_than));
+                let forgotten = match (self.prune, self.empty_trash) {
+                    (true, _) => Some(age),
+                    (_, true) => Some(Duration::ZERO),
+                    _ => None,
+                };
+                findings.push(kept::trash(&app.journal, forgotten).await);
+                if self.prune {
+                    findings.extend(kept::prune(&app, age));
+                }
+                findings.extend(limits::limits(&app.manifest));
+            }
         }
+        findings
     }
-    findings
 }
 
 /// Everything that is looked at on this machine.

@@ -39,6 +39,7 @@ pub(crate) use fetching::Unfetched;
 use fetching::{Medium, fetch_all};
 use files::{Documents, Entry, Timelines};
 use home::Home;
+pub(crate) use staging::prune_backups;
 use staging::{Kept, Staging};
 
 /// How and where a draft is saved.

@@ -22,7 +22,7 @@ fn engine(journal: &Arc<Journal>) -> Engine {
     let settings = Settings::new(Os::Linux, &|_| None, Given::default()).unwrap();
     Engine::new(
         Edition::Capcut,
-        MediaStore::new(Limits::default()),
+        MediaStore::new(Limits::default(), None),
         Arc::clone(journal),
         Options::new(&settings),
     )

@@ -170,7 +170,7 @@ pub(crate) fn app_on(
     manifest.limits.media.tries = 1;
     manifest.api.absent_s = 0.0;
     tune(&mut manifest);
-    let media = MediaStore::new(manifest.limits.media.clone());
+    let media = MediaStore::new(manifest.limits.media.clone(), None);
     let engine = Engine::new(
         settings.edition,
         media.clone(),

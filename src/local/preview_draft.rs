@@ -17,6 +17,7 @@ use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::{self, LocalTool};
+use crate::media::Removed;
 use crate::picture::{self, Picture, png};
 use crate::regular_file;
 use crate::tools::Hints;
@@ -86,7 +87,7 @@ impl LocalTool for PreviewDraft {
         let row = app.journal.find(&self.draft_id).await?;
         let name = row.map(|row| row.name).filter(|name| !name.is_empty());
         let title = name.unwrap_or_else(|| self.draft_id.to_string());
-        let folder = app.settings.data_dir()?.join("previews");
+        let folder = folder(app.settings.data_dir()?);
         let file = folder.join(self.file_name());
         let part = (self.start, self.end);
         tokio::task::spawn_blocking(move || preview(&title, &script, part, &file))
@@ -163,21 +164,39 @@ const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// Removes the previews that are not among the newest, and what killed processes left. Nobody else writes here.
 fn tidy(folder: &Path) {
-    let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
+    prune(folder, MOST_FILES, LONGEST);
+}
+
+/// Removes the previews in this data folder that are older than `age`.
+pub(crate) fn prune_older(data: &Path, age: Duration) -> Removed {
+    prune(&folder(data), usize::MAX, age)
+}
+
+fn folder(data: &Path) -> PathBuf {
+    data.join("previews")
+}
+
+fn prune(folder: &Path, most: usize, longest: Duration) -> Removed {
+    let mut removed = Removed::default();
+    if !fs::symlink_metadata(folder).is_ok_and(|there| there.is_dir()) {
+        return removed;
+    }
+    let mut files: Vec<(SystemTime, PathBuf, u64)> = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| {
             let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            Some((metadata.modified().ok()?, entry.path()))
+            Some((metadata.modified().ok()?, entry.path(), metadata.len()))
         })
         .collect();
-    files.sort_unstable_by_key(|(modified, _)| Reverse(*modified));
-    for (index, (modified, file)) in files.iter().enumerate() {
-        if index >= MOST_FILES || modified.elapsed().is_ok_and(|age| age > LONGEST) {
-            let _ = fs::remove_file(file);
+    files.sort_unstable_by_key(|(modified, ..)| Reverse(*modified));
+    for (index, (modified, file, bytes)) in files.iter().enumerate() {
+        if index >= most || modified.elapsed().is_ok_and(|age| age > longest) {
+            removed.file(file, *bytes);
         }
     }
+    removed
 }
 
 /// Writes the file whole or not at all, and tells its path.

@@ -1,35 +1,179 @@
-//! Brings a source to its place: under a temporary name beside it until it is known to be whole.
+//! Brings a source to its place: under a temporary name beside it until it is known to be whole. What comes from the web
+//! is kept, and asked for again only if it is not what its server has any more.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::Url;
 use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
-use super::http::Http;
+use super::cache::{Cache, Kept, Key};
+use super::http::{self, Brought, Http, Validators};
 use super::probe::Depth;
 use super::reader::Guard;
-use super::{Fetched, Limits, LocalFile, cancellable, probed};
+use super::{Facts, Fetched, Inner, Limits, LocalFile, blocking, cancellable, probed};
 use crate::error::{Error, Result};
+
+/// What lies at `url`: of the copy that is kept, if it is still the same, else asked of its server.
+pub(super) async fn facts(
+    http: &Http,
+    url: Url,
+    shown: String,
+    inner: Arc<Inner>,
+) -> Result<Facts> {
+    let limits = &inner.limits;
+    let Some(cache) = &inner.cache else {
+        return Ok(http::facts(http, url, shown, limits).await?.0);
+    };
+    let key = Cache::key(http.access(), &url);
+    if let Some(mut kept) = cache.find(&key)
+        && is_current(http, (&url, &shown), cache, &key, &mut kept).await?
+    {
+        return cancellable(limits, move |guard| {
+            probed(&kept.path, &shown, guard, Depth::Facts)
+        })
+        .await;
+    }
+    let (facts, came) = http::facts(http, url, shown, limits).await?;
+    if let Some((bytes, validators)) = came {
+        let inner = Arc::clone(&inner);
+        blocking(move || {
+            if let Some(cache) = &inner.cache {
+                cache.keep(&key, bytes.as_slice(), validators);
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(facts)
+}
+
+/// Whether what is kept is still what the server has, as it said a moment ago or says now.
+async fn is_current(
+    http: &Http,
+    (url, shown): (&Url, &str),
+    cache: &Cache,
+    key: &Key,
+    kept: &mut Kept,
+) -> Result<bool> {
+    if cache.is_fresh(key) {
+        // What this caller may fetch can have changed, and so can the address of the host.
+        http.may_ask(url, shown).await?;
+        return Ok(true);
+    }
+    let Some(known) = kept.validators() else {
+        return Ok(false);
+    };
+    let is_current = http.is_unchanged(url, shown, known).await?;
+    if is_current {
+        cache.confirm(key, kept);
+    }
+    Ok(is_current)
+}
 
 pub(super) async fn download(
     http: &Http,
     url: &Url,
     to: &Path,
     shown: String,
-    limits: &Limits,
+    inner: &Arc<Inner>,
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Fetched> {
+    let Some(cache) = &inner.cache else {
+        let (brought, _) =
+            downloaded(http, (url, shown), to, (None, &inner.limits), progress).await?;
+        return brought.ok_or_else(|| Error::internal("nothing came of a download"));
+    };
+    let key = Cache::key(http.access(), url);
+    // Others that want it too wait here, and then find it.
+    let turn = cache.turn(&key);
+    let _turn = turn.lock().await;
+    let mut kept = cache.find(&key);
+    if let Some(kept) = kept.take_if(|_| cache.is_fresh(&key)) {
+        http.may_ask(url, &shown).await?;
+        return given(kept, to, shown, &inner.limits, progress).await;
+    }
+    let known = kept.as_ref().and_then(|kept| kept.validators().cloned());
+    let source = (url, shown.clone());
+    let (brought, validators) =
+        downloaded(http, source, to, (known.as_ref(), &inner.limits), progress).await?;
+    let Some(fetched) = brought else {
+        let Some(mut kept) = kept else {
+            return Err(Error::internal("nothing came of a download"));
+        };
+        cache.confirm(&key, &mut kept);
+        return given(kept, to, shown, &inner.limits, progress).await;
+    };
+    drop(kept);
+    if let Some(validators) = validators {
+        let (inner, to) = (Arc::clone(inner), to.to_owned());
+        blocking(move || {
+            if let (Some(cache), Ok(file)) = (&inner.cache, std::fs::File::open(&to)) {
+                cache.keep(&key, file, validators);
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(fetched)
+}
+
+/// What a download brought, with what is to be kept with it; nothing if it is still what was known.
+async fn downloaded(
+    http: &Http,
+    (url, shown): (&Url, String),
+    to: &Path,
+    (known, limits): (Option<&Validators>, &Limits),
+    progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
+) -> Result<(Option<Fetched>, Option<Validators>)> {
     let (file, path) = beside(to)?;
     let mut file = tokio::fs::File::from_std(file);
-    http.download(url, &shown, &mut file, progress).await?;
+    let brought = http
+        .download((url, &shown), known, &mut file, progress)
+        .await?;
+    let Brought::New(validators) = brought else {
+        return Ok((None, None));
+    };
     // Nobody else has it.
     file.sync_all()
         .await
         .map_err(|error| unwritable(to, error))?;
     drop(file);
     let to = to.to_owned();
-    cancellable(limits, move |guard| finish(path, &to, &shown, guard)).await
+    let fetched = cancellable(limits, move |guard| finish(path, &to, &shown, guard)).await?;
+    Ok((Some(fetched), validators))
+}
+
+/// Brings what is kept to its place: as a link if that is wanted and possible, else as a copy, which shares the blocks
+/// where the file system can.
+async fn given(
+    mut kept: Kept,
+    to: &Path,
+    shown: String,
+    limits: &Limits,
+    progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
+) -> Result<Fetched> {
+    let (link, to) = (limits.hard_links, to.to_owned());
+    let fetched = cancellable(limits, move |guard| {
+        let (mut file, path) = beside(&to)?;
+        if !link || !is_linked(&kept.path, &path) {
+            kept.copy_to(&mut file).map_err(|error| {
+                Error::media(format!("the kept copy of {shown} cannot be read")).source(error)
+            })?;
+        }
+        drop(file);
+        finish(path, &to, &shown, guard.restarted())
+    })
+    .await?;
+    progress(fetched.bytes, Some(fetched.bytes));
+    Ok(fetched)
+}
+
+/// Puts a link in the place of an empty file, which stays where that is not possible.
+fn is_linked(from: &Path, path: &Path) -> bool {
+    let link = path.with_extension("link");
+    std::fs::hard_link(from, &link).is_ok() && std::fs::rename(&link, path).is_ok()
 }
 
 pub(super) async fn copy(

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
-    RETRY_AFTER,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_RANGE, ETAG, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::{Client, Response, StatusCode, Url};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::{Limits, timed_out, too_large};
@@ -101,6 +102,53 @@ impl From<Error> for Failed {
     }
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Want<'a> {
+    All,
+    Part(&'a Part<'a>),
+    /// All of it, unless it is still what these say.
+    Unless(&'a Validators),
+}
+
+/// What a server says of the version of a source that it gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Validators {
+    etag: Option<String>,
+    modified: Option<String>,
+}
+
+impl Validators {
+    /// None where the server does not want its answer to be kept.
+    fn of(response: &Response) -> Option<Self> {
+        let text = |name| {
+            let value: Option<&HeaderValue> = response.headers().get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let control = text(CACHE_CONTROL).unwrap_or_default();
+        let may_be_kept = !control.to_ascii_lowercase().contains("no-store");
+        may_be_kept.then(|| Self {
+            etag: text(ETAG),
+            modified: text(LAST_MODIFIED),
+        })
+    }
+
+    /// Whether a server can be asked if the source is still the same.
+    pub(super) fn are_there(&self) -> bool {
+        self.etag.is_some() || self.modified.is_some()
+    }
+}
+
+/// What a download brought.
+pub(super) enum Brought {
+    /// All of it; with what is to be kept with it, if it may be kept.
+    New(Option<Validators>),
+    /// Nothing, as it is still what was known.
+    Unchanged,
+}
+
 /// Bytes of a source: from one on, and of a source that is still the same.
 pub(super) struct Part<'a> {
     pub from: u64,
@@ -116,6 +164,10 @@ impl Http {
             arrived,
             ..self.clone()
         }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     fn client(&self, url: &Url) -> Result<&Client> {
@@ -141,7 +193,8 @@ impl Http {
     pub(super) async fn may_ask(&self, url: &Url, shown: &str) -> Result<()> {
         self.access.url(url, shown)?;
         let host = url.host_str().unwrap_or_default();
-        let Ok(found) = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0)).await else {
+        let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0));
+        let Ok(Ok(found)) = tokio::time::timeout(self.limits.connect_timeout(), found).await else {
             // A name that is not known here has no address to be refused; the server says what it makes of it.
             return Ok(());
         };
@@ -152,15 +205,10 @@ impl Http {
     }
 
     /// The answer to a request for all or a part of `url`, after redirects: its status is 200, 206, or 416 where there
-    /// is nothing. A host that refuses parts is asked for all of it.
-    async fn send(
-        &self,
-        url: &Url,
-        shown: &str,
-        part: Option<&Part<'_>>,
-    ) -> Result<Response, Failed> {
+    /// is nothing; 304 where nothing changed. A host that refuses parts or conditions is asked for all of it.
+    async fn send(&self, url: &Url, shown: &str, want: Want<'_>) -> Result<Response, Failed> {
         let mut url = url.clone();
-        let mut part = part;
+        let mut want = want;
         let mut redirects = 0;
         while redirects <= self.limits.redirects {
             self.access.url(&url, shown)?;
@@ -173,41 +221,68 @@ impl Http {
                 .client(&url)?
                 .get(url.clone())
                 .header(ACCEPT_ENCODING, "identity");
-            if let Some(part) = part {
-                let last = part
-                    .count
-                    .map(|count| part.from.saturating_add(count.max(1) - 1).to_string());
-                let last = last.unwrap_or_default();
-                request = request.header(RANGE, format!("bytes={}-{last}", part.from));
-                if let Some(validator) = part.validator {
-                    request = request.header(IF_RANGE, validator);
+            match want {
+                Want::All => {}
+                Want::Part(part) => {
+                    let last = part
+                        .count
+                        .map(|count| part.from.saturating_add(count.max(1) - 1).to_string());
+                    let last = last.unwrap_or_default();
+                    request = request.header(RANGE, format!("bytes={}-{last}", part.from));
+                    if let Some(validator) = part.validator {
+                        request = request.header(IF_RANGE, validator);
+                    }
+                }
+                Want::Unless(known) => {
+                    if let Some(etag) = &known.etag {
+                        request = request.header(IF_NONE_MATCH, etag);
+                    }
+                    if let Some(modified) = &known.modified {
+                        request = request.header(IF_MODIFIED_SINCE, modified);
+                    }
                 }
             }
-            let answer = tokio::time::timeout(self.limits.answer_timeout(), request.send());
+            let within = if self.dead.has_answered(&url) {
+                self.limits.answer_timeout_s
+            } else {
+                self.limits.answer_timeout_s.min(self.limits.first_answer_s)
+            };
+            let answer = tokio::time::timeout(Duration::from_secs(within), request.send());
             let response = match answer.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => {
                     let is_host = error.is_connect() || error.is_timeout();
                     let mut failed = self.unsent(error, &url, shown);
-                    if is_host && self.dead.add(&url, shown, asked, &failed.error) {
+                    // One look is enough: who waits for the answer has other things to do.
+                    if is_host {
+                        self.dead.add(&url, shown, asked, &failed.error);
                         failed.again = None;
                     }
                     return Err(failed);
                 }
                 Err(_) => {
-                    let late = timed_out(shown, "no answer", self.limits.answer_timeout_s);
+                    let mut late = timed_out(shown, "no answer", within);
+                    if within < self.limits.answer_timeout_s {
+                        late = late.hint(format!(
+                            "where a host takes longer to make its answer, set `limits.media.first_answer_s` in `tools.toml` higher than {within}"
+                        ));
+                    }
                     self.dead.add(&url, shown, asked, &late);
                     return Err(late.into());
                 }
             };
+            self.dead.answered(&url);
             let status = response.status();
+            if status == StatusCode::NOT_MODIFIED && matches!(want, Want::Unless(_)) {
+                return Ok(response);
+            }
             if !status.is_redirection() {
                 let is_empty = || matches!(total(&response), Some((_, 0)));
                 return match status {
                     StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
                     StatusCode::RANGE_NOT_SATISFIABLE if is_empty() => Ok(response),
-                    _ if part.is_some() && may_refuse_parts(status) => {
-                        part = None;
+                    _ if !matches!(want, Want::All) && may_refuse_parts(status) => {
+                        want = Want::All;
                         continue;
                     }
                     _ => Err(refused(&response, shown)),
@@ -281,7 +356,7 @@ impl Http {
     }
 
     async fn bytes_once(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>, Failed> {
-        let response = whole(self.send(url, shown, None).await?, shown)?;
+        let response = whole(self.send(url, shown, Want::All).await?, shown)?;
         let mut body = Body::new(response, shown, self);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await? {
@@ -311,7 +386,7 @@ impl Http {
         part: &Part<'_>,
         bytes: u64,
     ) -> Result<Vec<u8>, Failed> {
-        let response = self.send(url, shown, Some(part)).await?;
+        let response = self.send(url, shown, Want::Part(part)).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT
             || total(&response) != Some((part.from, bytes))
         {
@@ -339,27 +414,44 @@ impl Http {
         Ok(bytes)
     }
 
-    /// Downloads into `file`, which is empty; gives the size. What breaks off is taken up where it ended, if the server
-    /// can say that the source is still the same; otherwise it starts again.
-    pub(crate) async fn download(
+    /// Whether the source is still what `known` says of it.
+    pub(super) async fn is_unchanged(
         &self,
         url: &Url,
         shown: &str,
+        known: &Validators,
+    ) -> Result<bool> {
+        let mut tries = self.tries();
+        loop {
+            match self.send(url, shown, Want::Unless(known)).await {
+                Ok(response) => return Ok(response.status() == StatusCode::NOT_MODIFIED),
+                Err(failed) => tries.after(failed).await?,
+            }
+        }
+    }
+
+    /// Downloads into `file`, which is empty, unless the source is still what is `known`. What breaks off is taken up
+    /// where it ended, if the server can say that the source is still the same; otherwise it starts again.
+    pub(super) async fn download(
+        &self,
+        (url, shown): (&Url, &str),
+        known: Option<&Validators>,
         file: &mut tokio::fs::File,
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-    ) -> Result<u64> {
+    ) -> Result<Brought> {
         let mut tries = self.tries();
         let mut download = Download::default();
         let mut broke_at = None;
         loop {
             let mut failed = match self
-                .download_once(url, shown, file, &mut download, progress)
+                .download_once((url, shown), known, file, &mut download, progress)
                 .await
             {
-                Ok(()) if download.bytes == 0 => {
+                Ok(false) => return Ok(Brought::Unchanged),
+                Ok(true) if download.bytes == 0 => {
                     return Err(Error::media(format!("{shown} is empty")));
                 }
-                Ok(()) => return Ok(download.bytes),
+                Ok(true) => return Ok(Brought::New(download.keep)),
                 Err(failed) => failed,
             };
             // Twice at the same byte: the server has no more than this.
@@ -373,20 +465,26 @@ impl Http {
         }
     }
 
+    /// Whether there is something new.
     async fn download_once(
         &self,
-        url: &Url,
-        shown: &str,
+        (url, shown): (&Url, &str),
+        known: Option<&Validators>,
         file: &mut tokio::fs::File,
         download: &mut Download,
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-    ) -> Result<(), Failed> {
+    ) -> Result<bool, Failed> {
         let on_disk =
             |error| Error::invalid(format!("{shown} cannot be written to this disk")).source(error);
         let response = match self.rest(url, shown, download).await? {
             Some(rest) => rest,
             None => {
-                let response = whole(self.send(url, shown, None).await?, shown)?;
+                let want = known.map_or(Want::All, Want::Unless);
+                let response = self.send(url, shown, want).await?;
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    return Ok(false);
+                }
+                let response = whole(response, shown)?;
                 *download = Download::of(&response);
                 response
             }
@@ -423,7 +521,7 @@ impl Http {
             Some(total) if download.bytes < total => {
                 Err(Failed::for_now(cut_off(shown, download.bytes, Some(total))))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -442,7 +540,7 @@ impl Http {
             count: None,
             validator: Some(&validator),
         };
-        let response = self.send(url, shown, Some(&part)).await?;
+        let response = self.send(url, shown, Want::Part(&part)).await?;
         let same = |now: HeaderValue| now == validator;
         match (response.status(), total(&response)) {
             (StatusCode::PARTIAL_CONTENT, Some((from, total)))
@@ -470,6 +568,7 @@ struct Download {
     /// Of the whole file, where the server said it.
     total: Option<u64>,
     validator: Option<HeaderValue>,
+    keep: Option<Validators>,
 }
 
 impl Download {
@@ -479,6 +578,7 @@ impl Download {
             bytes: 0,
             total: response.content_length(),
             validator: validator(response),
+            keep: Validators::of(response),
         }
     }
 }

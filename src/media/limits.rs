@@ -12,6 +12,8 @@ pub(crate) struct Limits {
     pub connect_timeout_s: u64,
     /// Seconds from a request to the first line of its answer.
     pub answer_timeout_s: u64,
+    /// Seconds from a request to the first line of its answer, for a host that has not answered yet.
+    pub first_answer_s: u64,
     /// Seconds for which a host that could not be reached is not asked again.
     pub dead_host_s: u64,
     /// Seconds for all of finding out what a source is.
@@ -33,14 +35,19 @@ pub(crate) struct Limits {
     /// Local files are hard-linked where the file system can, instead of copied: writing to the source then changes
     /// the draft, and the other way round.
     pub hard_links: bool,
+    /// Bytes of fetched media that are kept on disk, at most; 0: none are kept.
+    pub cache_bytes: u64,
+    /// Seconds after which a fetched file that was not asked after any more is fetched again.
+    pub cache_age_s: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connect_timeout_s: 10,
+            connect_timeout_s: 5,
             answer_timeout_s: 30,
-            dead_host_s: 30,
+            first_answer_s: 5,
+            dead_host_s: 60,
             probe_timeout_s: 20,
             max_bytes: 4 << 30,
             max_probe_bytes: 256 << 20,
@@ -50,6 +57,8 @@ impl Default for Limits {
             tries: 3,
             retry_wait_ms: 250,
             hard_links: false,
+            cache_bytes: 2 << 30,
+            cache_age_s: 3600,
         }
     }
 }
@@ -57,10 +66,6 @@ impl Default for Limits {
 impl Limits {
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_secs(self.connect_timeout_s)
-    }
-
-    pub(crate) fn answer_timeout(&self) -> Duration {
-        Duration::from_secs(self.answer_timeout_s)
     }
 
     pub(crate) fn probe_timeout(&self) -> Duration {

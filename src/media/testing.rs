@@ -161,7 +161,9 @@ async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
         });
         state.heads.lock().unwrap().push(request.clone());
         let file = state.files.lock().unwrap().get(name).cloned();
-        let keep = if let (Some(way), Some(file)) = (way.strip_prefix("breaks"), &file) {
+        let keep = if let ("tagged" | "dated" | "unkept", Some(file)) = (way, &file) {
+            versioned(&mut stream, way, (&request, range), file).await?
+        } else if let (Some(way), Some(file)) = (way.strip_prefix("breaks"), &file) {
             breaking(&mut stream, way, number, (&request, range), file).await?
         } else {
             answer(state, &mut stream, way, name, number, range, file).await?
@@ -170,6 +172,52 @@ async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Parts, and answers to those who know the file already.
+async fn versioned(
+    stream: &mut TcpStream,
+    way: &str,
+    (request, range): (&str, Option<(usize, usize)>),
+    file: &[u8],
+) -> std::io::Result<bool> {
+    let sum = file
+        .iter()
+        .fold(file.len(), |sum, byte| sum + usize::from(*byte));
+    let (marks, known) = match way {
+        "tagged" => (format!("ETag: \"{sum}\"\r\n"), "if-none-match"),
+        "dated" => (
+            format!(
+                "Last-Modified: Sat, 01 Nov 2025 10:{:02}:00 GMT\r\n",
+                sum % 60
+            ),
+            "if-modified-since",
+        ),
+        _ => (
+            "ETag: \"1\"\r\nCache-Control: no-store\r\n".to_owned(),
+            "if-none-match",
+        ),
+    };
+    let is_known = header(request, known).is_some_and(|known| marks.contains(&known));
+    let (status, told, body) = match range {
+        _ if is_known => ("304 Not Modified", String::new(), &file[..0]),
+        Some((from, to)) => {
+            let part = &file[from..file.len().min(to.saturating_add(1))];
+            let (last, all) = (from + part.len() - 1, file.len());
+            let told = format!("Content-Range: bytes {from}-{last}/{all}\r\n");
+            ("206 Partial Content", told, part)
+        }
+        None => ("200 OK", String::new(), file),
+    };
+    let length = if is_known {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
+    let head = format!("HTTP/1.1 {status}\r\n{marks}{told}{length}\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await?;
+    Ok(true)
 }
 
 /// The first request gets 95 % of the file, then the connection ends. `way` says what the host makes of the next.

@@ -1,10 +1,12 @@
 //! What media look like to whoever asks, and how fetching fails.
 
+use std::time::Duration;
+
 use super::*;
 use crate::golden;
 
 fn media() -> Media {
-    MediaStore::new(Limits::default()).of(&Caller::user())
+    MediaStore::new(Limits::default(), None).of(&Caller::user())
 }
 
 /// The reference API's own measurements, to the microsecond.
@@ -69,4 +71,5 @@ async fn facts_agree_with_the_reference() {
 
 mod field;
 mod formats;
+mod kept;
 mod web;

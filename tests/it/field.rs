@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Answer, Home, Server};
 
 fn field(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field");
@@ -135,5 +135,116 @@ fn windows_gets_paths_that_it_can_open() {
     assert!(
         saved["notes"].to_string().contains("259 letters"),
         "{saved}"
+    );
+}
+
+/// The server is asked once for all drafts of a batch; the next one asks whether the file changed.
+#[test]
+fn a_source_is_fetched_once_for_all_drafts() {
+    let home = Home::embedded();
+    let bytes = std::fs::read(field("13-two-seconds.mp4")).unwrap();
+    let server = Server::start(move |asked| {
+        let known = asked.headers.get("if-none-match").map(String::as_str);
+        let mut answer = if known == Some("\"1\"") {
+            Answer::new(304, "video/mp4", "")
+        } else {
+            Answer::new(200, "video/mp4", bytes.clone())
+        };
+        answer.headers.push(("ETag".to_owned(), "\"1\"".to_owned()));
+        answer
+    });
+    let url = format!("{}/clip.mp4", server.url);
+    let plan = home.file(
+        "plan.yaml",
+        format!("name: ${{name}}\nvisuals:\n  - video_url: {url}\n"),
+    );
+    let rows = home.file("rows.csv", "name\none\ntwo\nthree\n");
+    let ran = home.run(&[
+        Path::new("compose"),
+        Path::new("--template"),
+        &plan,
+        Path::new("--inputs"),
+        &rows,
+    ]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let asked = server.asked().len();
+    assert!(asked <= 2, "a look and a fetch: {asked}");
+    let next = home.file(
+        "next.yaml",
+        format!("name: next\nvisuals:\n  - video_url: {url}\n"),
+    );
+    let ran = home.run(&[Path::new("compose"), &next]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(server.asked().len(), asked + 1);
+}
+
+#[test]
+fn doctor_prunes_what_is_old_and_ours() {
+    let home = Home::embedded();
+    let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
+    let clip = json!({ "draft_id": draft, "video_url": field("13-two-seconds.mp4") });
+    home.call("add_video", &clip).unwrap();
+    home.call("preview_draft", &json!({ "draft_id": draft }))
+        .unwrap();
+    for _ in 0..2 {
+        let save = json!({ "draft_id": draft, "name": "mine", "overwrite": true });
+        let saved = home.call("save_draft", &save).unwrap();
+        let document = Path::new(saved["folder"].as_str().unwrap()).join("draft_content.json");
+        std::fs::write(document, "{\"edited\": 1}").unwrap();
+    }
+    let gone = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
+    home.call("delete_draft", &json!({ "draft_id": gone }))
+        .unwrap();
+    home.file("data/media/0.media", "left by nobody");
+    let backups = home.data().join("drafts/.capcut-mcp-backup");
+    assert!(backups.exists());
+    home.file("data/drafts/.capcut-mcp-backup/notes of mine.txt", "mine");
+    #[cfg(unix)]
+    {
+        let outside = home.file("outside/clip.mp4", "mine");
+        let link = backups.join("link 1");
+        std::os::unix::fs::symlink(outside.parent().unwrap(), link).unwrap();
+    }
+    let removed = |days: &str| {
+        let ran = home.run(&["doctor", "--json", "--prune", "--older-than", days]);
+        let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let findings = told["findings"].as_array().unwrap().clone();
+        ["previews", "backups", "fetched media", "trash"].map(|what| {
+            let found = findings.iter().find(|finding| finding["what"] == what);
+            found.expect(what)["detail"].as_str().unwrap().to_owned()
+        })
+    };
+    let young = removed("30");
+    assert!(
+        young[0].contains(" 0 files") && young[1].contains(" 0 files"),
+        "{young:?}"
+    );
+    assert!(young[3].contains(" 0 drafts"), "{young:?}");
+    let all = removed("0");
+    for what in &all[..2] {
+        assert!(
+            !what.contains(" 0 files") && !what.contains("of 0 bytes"),
+            "{all:?}"
+        );
+    }
+    assert!(all[3].contains("1 drafts"), "{all:?}");
+    assert_eq!(
+        std::fs::read_dir(home.data().join("previews"))
+            .unwrap()
+            .count(),
+        0
+    );
+    let left: Vec<_> = std::fs::read_dir(&backups)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert!(left.contains(&"notes of mine.txt".into()), "{left:?}");
+    assert!(left.len() <= 2, "{left:?}");
+    #[cfg(unix)]
+    assert!(home.path().join("outside/clip.mp4").exists());
+    assert!(
+        home.data().join("drafts/mine").exists(),
+        "saved drafts stay"
     );
 }

@@ -1,10 +1,17 @@
 //! What is kept of drafts: the journal and the trash in it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Finding, broken};
+use crate::engine::package::prune_backups;
+use crate::exec::App;
 use crate::journal::Journal;
+use crate::local::preview_draft;
+use crate::media::{self, Removed};
+use crate::units::Edition;
 
 /// Whether everything that was acknowledged can be read.
 pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
@@ -25,14 +32,44 @@ pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
     }
 }
 
-/// The drafts that were deleted; forgotten for good if that is wanted.
-pub(super) async fn trash(journal: &Arc<Journal>, empty: bool) -> Finding {
+/// Removes what is kept for a while and was made longer than `age` ago: previews, backups of drafts, fetched media.
+pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
+    let Ok(data) = app.settings.data_dir() else {
+        return Vec::new();
+    };
+    let apps = Edition::ALL
+        .iter()
+        .flat_map(|edition| app.settings.drafts_dirs(*edition));
+    let drafts: BTreeSet<PathBuf> = apps.cloned().chain([data.join("drafts")]).collect();
+    let backups = drafts.iter().map(|drafts| prune_backups(drafts, age));
+    let backups = backups.fold(Removed::default(), |all, one| Removed {
+        files: all.files + one.files,
+        bytes: all.bytes + one.bytes,
+    });
+    // Media that are too old to be used are of no use to anybody.
+    let media_age = age.min(Duration::from_secs(app.manifest.limits.media.cache_age_s));
+    [
+        ("previews", preview_draft::prune_older(data, age)),
+        ("backups", backups),
+        ("fetched media", media::prune_older(data, media_age)),
+    ]
+    .map(|(what, Removed { files, bytes })| {
+        Finding::ok(what, format!("removed {files} files of {bytes} bytes"))
+    })
+    .into()
+}
+
+/// The drafts that were deleted; those of this age and more are forgotten for good if that is wanted.
+pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) -> Finding {
     const WHAT: &str = "trash";
     if journal.path().is_none_or(|path| !path.exists()) {
         return Finding::ok(WHAT, "empty");
     }
-    if empty {
-        return match journal.empty_trash(Duration::ZERO).await {
+    if let Some(age) = older_than {
+        return match journal.empty_trash(age).await {
+            Ok(gone) if age > Duration::ZERO => {
+                Finding::ok(WHAT, format!("removed {gone} drafts for good"))
+            }
             Ok(gone) => Finding::ok(WHAT, format!("emptied: {gone} drafts are gone for good")),
             Err(error) => broken(WHAT, &error),
         };

@@ -19,6 +19,7 @@ use super::{blocking, make, unwritable};
 use crate::engine::marker::{self, Marker};
 use crate::engine::package::now;
 use crate::error::{Error, Result};
+use crate::media::Removed;
 use crate::regular_file::{self, Links};
 
 const TEMPORARY: &str = ".capcut-mcp-tmp-";
@@ -473,6 +474,51 @@ fn prune(path: &Path) {
     let surplus = all.len().saturating_sub(MOST_BACKUPS);
     for (_, backup) in all.drain(..surplus) {
         remove(&backup);
+    }
+}
+
+/// Removes the backups in a folder of drafts that were made longer than `age` ago. Links are not followed.
+pub(crate) fn prune_backups(drafts: &Path, age: Duration) -> Removed {
+    let mut removed = Removed::default();
+    let backups = drafts.join(BACKUPS);
+    if !fs::symlink_metadata(&backups).is_ok_and(|there| there.is_dir()) {
+        return removed;
+    }
+    let until = now().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+    for entry in fs::read_dir(&backups).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let stamp = name
+            .to_string_lossy()
+            .rsplit_once(' ')
+            .and_then(|(_, stamp)| stamp.parse::<i64>().ok());
+        let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
+        if stamp.is_none_or(|stamp| stamp > until) || is_link {
+            continue;
+        }
+        let (files, bytes) = size(&entry.path());
+        remove(&entry.path());
+        if fs::symlink_metadata(entry.path()).is_err() {
+            removed.files += files;
+            removed.bytes += bytes;
+        }
+    }
+    let _ = fs::remove_dir(backups);
+    removed
+}
+
+/// How many files there are at or below a path, and their bytes.
+fn size(path: &Path) -> (u64, u64) {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| size(&entry.path()))
+            .fold((0, 0), |(files, bytes), (more, further)| {
+                (files + more, bytes + further)
+            }),
+        Ok(there) => (1, there.len()),
+        Err(_) => (0, 0),
     }
 }
 

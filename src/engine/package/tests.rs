@@ -199,7 +199,7 @@ fn subject(working: &Value) -> Subject {
 }
 
 async fn save_it(working: &Value, request: &SaveRequest) -> Result<Saved> {
-    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
     save_document(subject(working), request, &media, &Arc::default(), &|_| {}).await
 }
 
@@ -899,7 +899,7 @@ async fn a_zip_file_that_is_not_this_drafts_is_replaced_only_when_asked_and_kept
 async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
-    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
     let save = async |draft: &str, plan: &str, batch: Option<&str>, overwrite: bool| {
         let mut request = request(drafts.path(), "capcut-win");
         request.name = "Trip".to_owned();
@@ -960,7 +960,7 @@ async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
 async fn drafts_of_one_name_that_are_saved_at_once_all_get_a_folder() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
-    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
     let covers = Arc::default();
     let saves = (0..6).map(|number| {
         let mut request = request(drafts.path(), "capcut-win");

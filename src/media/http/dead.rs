@@ -10,12 +10,16 @@ use crate::error::{Error, Kind};
 
 /// Failures that took less are not remembered: a refused connection may be accepted a moment later.
 const SLOW: Duration = Duration::from_secs(1);
+/// For so long a host that answered is taken for one that will.
+const ALIVE: Duration = Duration::from_mins(10);
 /// So that a long-lived server does not grow with every host it ever asked.
 const MOST: usize = 1000;
 
 #[derive(Debug, Default)]
 pub(super) struct DeadHosts {
     by_host: Mutex<HashMap<String, Dead>>,
+    /// When hosts last answered: those are slow, not dead.
+    answered: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Debug)]
@@ -27,11 +31,30 @@ struct Dead {
 }
 
 impl DeadHosts {
-    /// Remembers a host that was not reached, if finding that out has taken long; whether it has.
-    pub(super) fn add(&self, url: &Url, shown: &str, asked: Instant, error: &Error) -> bool {
-        if asked.elapsed() < SLOW {
-            return false;
+    pub(super) fn answered(&self, url: &Url) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.len() >= MOST {
+            answered.retain(|_, at| at.elapsed() < ALIVE);
         }
+        if answered.len() < MOST {
+            answered.insert(host(url), Instant::now());
+        }
+    }
+
+    pub(super) fn has_answered(&self, url: &Url) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = answered.get(&host(url));
+        at.is_some_and(|at| at.elapsed() < ALIVE)
+    }
+
+    /// Remembers a host that was not reached, if finding that out has taken long.
+    pub(super) fn add(&self, url: &Url, shown: &str, asked: Instant, error: &Error) {
+        if asked.elapsed() < SLOW {
+            return;
+        }
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.remove(&host(url));
+        drop(answered);
         let mut by_host = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
         if by_host.len() >= MOST
             && let Some(oldest) = by_host
@@ -53,7 +76,6 @@ impl DeadHosts {
                     .to_owned(),
             },
         );
-        true
     }
 
     /// The error for a host that was not reached within the last `remembered`.
@@ -98,9 +120,9 @@ mod tests {
         let long_ago = Instant::now().checked_sub(2 * SLOW).unwrap();
         let minute = Duration::from_mins(1);
         let late = Error::new(Kind::Timeout, "a: no answer within 2 s");
-        assert!(!hosts.add(&one, "a", Instant::now(), &late));
+        hosts.add(&one, "a", Instant::now(), &late);
         assert!(hosts.error(&one, "a", minute).is_none());
-        assert!(hosts.add(&one, "a", long_ago, &late));
+        hosts.add(&one, "a", long_ago, &late);
         let error = hosts.error(&same, "b", minute).unwrap();
         assert_eq!(error.kind, Kind::Timeout);
         assert_eq!(error.message, "b: no answer within 2 s (asked 0 s ago)");

@@ -9,11 +9,14 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Body, Failed, Http, Part, changed, total, validator, whole};
+use super::{Body, Failed, Http, Part, Validators, Want, changed, total, validator, whole};
 use crate::error::{Error, Kind, Result};
 use crate::media::probe::{self, Depth};
 use crate::media::reader::{BLOCK, Guard, Origin, Reader, read_at};
 use crate::media::{Facts, Limits, blocking, timed_out, too_large};
+
+/// A whole small file that came with the first answer, if it may be kept.
+pub(in crate::media) type Came = Option<(Vec<u8>, Validators)>;
 
 /// What lies at `url`.
 pub(in crate::media) async fn facts(
@@ -21,7 +24,7 @@ pub(in crate::media) async fn facts(
     url: Url,
     shown: String,
     limits: &Limits,
-) -> Result<Facts> {
+) -> Result<(Facts, Came)> {
     let cancel = CancellationToken::new();
     let _ends_with_the_future = cancel.clone().drop_guard();
     let guard = Guard::new(limits, cancel);
@@ -34,7 +37,7 @@ pub(in crate::media) async fn facts(
     };
     let opened = tokio::time::timeout_at(guard.deadline.into(), open(http, &url, &shown, &guard));
     let asked = Instant::now();
-    let mut reader = opened.await.map_err(|_| {
+    let (mut reader, keep) = opened.await.map_err(|_| {
         let late = late();
         http.dead.add(&url, &shown, asked, &late);
         late
@@ -59,10 +62,17 @@ pub(in crate::media) async fn facts(
                 file.write_all(&piece).map_err(scratch)?;
                 at += piece.len() as u64;
             }
-            return probe::read(&mut reader, Some(file.path()), Depth::Facts)
-                .map_err(|fault| fault.into_error(&name));
+            let facts = probe::read(&mut reader, Some(file.path()), Depth::Facts);
+            return Ok((facts.map_err(|fault| fault.into_error(&name))?, None));
         }
-        probe::read(&mut reader, None, Depth::Facts).map_err(|fault| fault.into_error(&name))
+        let facts = probe::read(&mut reader, None, Depth::Facts);
+        let facts = facts.map_err(|fault| fault.into_error(&name))?;
+        let is_small = |bytes: &u64| *bytes <= BLOCK as u64;
+        let came = match (keep, reader.len().filter(is_small)) {
+            (Some(keep), Some(bytes)) => Some((reader.bytes(0, bytes as usize)?, keep)),
+            _ => None,
+        };
+        Ok((facts, came))
     });
     match tokio::time::timeout_at(guard.deadline.into(), answer).await {
         Ok(answer) => answer.map_err(|error| {
@@ -86,28 +96,30 @@ fn scratch(error: std::io::Error) -> Error {
     .source(error)
 }
 
-async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader> {
+type Opened = (Reader, Option<Validators>);
+
+async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Opened> {
     let mut tries = http.tries();
     loop {
         match open_once(http, url, shown, guard).await {
-            Ok(reader) => return Ok(reader),
+            Ok(opened) => return Ok(opened),
             Err(failed) => tries.after(failed).await?,
         }
     }
 }
 
-async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Reader, Failed> {
+async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Opened, Failed> {
     let part = Part {
         from: 0,
         count: Some(BLOCK as u64),
         validator: None,
     };
-    let mut response = http.send(url, shown, Some(&part)).await?;
+    let mut response = http.send(url, shown, Want::Part(&part)).await?;
     let empty = || Failed::for_good(Error::media(format!("{shown} is empty")));
     match (response.status(), total(&response)) {
         (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, 0))) => return Err(empty()),
         (StatusCode::PARTIAL_CONTENT, Some((0, bytes))) => {
-            let validator = validator(&response);
+            let (validator, keep) = (validator(&response), Validators::of(&response));
             let last = response.url().clone();
             let first = http.first(response, shown, BLOCK as u64).await?;
             if (first.len() as u64) < bytes.min(BLOCK as u64) {
@@ -121,17 +133,18 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
             };
             let mut reader = Reader::new(Box::new(origin), guard.clone());
             reader.first(&first);
-            return Ok(reader);
+            return Ok((reader, keep));
         }
         (StatusCode::OK, _) => {}
         // Ranges that cannot be relied on: all of it, then.
-        _ => response = whole(http.send(url, shown, None).await?, shown)?,
+        _ => response = whole(http.send(url, shown, Want::All).await?, shown)?,
     }
     if response.content_length() == Some(0) {
         return Err(empty());
     }
+    let keep = Validators::of(&response);
     let origin = stream(http, shown, guard, response)?;
-    Ok(Reader::new(Box::new(origin), guard.clone()))
+    Ok((Reader::new(Box::new(origin), guard.clone()), keep))
 }
 
 /// What a thread that reads needs in order to ask.

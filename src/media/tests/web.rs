@@ -10,7 +10,7 @@ use super::*;
 use crate::caller::{From, Manner};
 use crate::golden;
 
-fn quick() -> Limits {
+pub(super) fn quick() -> Limits {
     Limits {
         connect_timeout_s: 2,
         answer_timeout_s: 1,
@@ -22,7 +22,7 @@ fn quick() -> Limits {
 }
 
 /// A sound of this many samples: media that the tests can make of any size.
-fn wave(samples: u32) -> Vec<u8> {
+pub(super) fn wave(samples: u32) -> Vec<u8> {
     let bytes = samples * 2;
     let mut wave = b"RIFF".to_vec();
     wave.extend_from_slice(&(bytes + 36).to_le_bytes());
@@ -43,11 +43,11 @@ struct Web {
 }
 
 /// A client on this machine, and one elsewhere.
-fn local() -> Caller {
+pub(super) fn local() -> Caller {
     Caller::client(Manner::Api, From::Here, &Arc::default())
 }
 
-fn network() -> Caller {
+pub(super) fn network() -> Caller {
     Caller::client(Manner::Api, From::Network, &Arc::default())
 }
 
@@ -63,7 +63,7 @@ impl Web {
         Self {
             _tasks: tasks,
             server,
-            media: MediaStore::new(limits).of(&caller),
+            media: MediaStore::new(limits, None).of(&caller),
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -469,7 +469,7 @@ async fn what_one_caller_fetched_is_not_told_to_another_who_may_not() {
     let server = Server::start(&mut tasks).await;
     server.add("a.wav", wave(80_000));
     let url = server.url("plain", "a.wav");
-    let store = MediaStore::new(quick());
+    let store = MediaStore::new(quick(), None);
     let to = tempfile::tempdir().unwrap();
     let to = to.path().join("a.wav");
     for caller in [Caller::user(), local()] {
@@ -510,7 +510,7 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_looked_up() {
 
 #[tokio::test]
 async fn an_unreachable_host_is_told_from_a_missing_file() {
-    let media = MediaStore::new(quick()).of(&Caller::user());
+    let media = MediaStore::new(quick(), None).of(&Caller::user());
     // Systems hand out no ports that low, so nobody listens there.
     let error = media
         .facts("http://127.0.0.1:1/a.mp4?k=1")
@@ -618,10 +618,13 @@ async fn local_files_are_linked_or_copied_whole() {
     std::fs::create_dir(folder.path().join("out")).unwrap();
     std::fs::write(&from, wave(8000)).unwrap();
     for hard_links in [true, false] {
-        let media = MediaStore::new(Limits {
-            hard_links,
-            ..quick()
-        })
+        let media = MediaStore::new(
+            Limits {
+                hard_links,
+                ..quick()
+            },
+            None,
+        )
         .of(&Caller::user());
         for _ in 0..2 {
             let fetched = media
@@ -646,7 +649,7 @@ async fn local_files_are_linked_or_copied_whole() {
         std::fs::remove_file(&to).unwrap();
     }
     // Cut off, gone, a folder: nothing of it arrives.
-    let media = MediaStore::new(quick()).of(&Caller::user());
+    let media = MediaStore::new(quick(), None).of(&Caller::user());
     std::fs::write(&from, &wave(8000)[..9000]).unwrap();
     for source in [
         from.clone(),
@@ -704,7 +707,7 @@ async fn by_default_a_fetched_file_and_its_source_change_independently() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("a.wav"), folder.path().join("b.wav"));
     std::fs::write(&from, wave(8000)).unwrap();
-    let media = MediaStore::new(Limits::default()).of(&Caller::user());
+    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
     let source = from.to_str().unwrap();
     media.fetch(source, &to, &|_, _| {}).await.unwrap();
     let written_into = |path: &Path, at: u64| {
