@@ -484,7 +484,7 @@ impl Remote {
         let work = async {
             let sent = self.wire.send(&self.target, api, message, limit).await;
             let reply = sent.map_err(|why| not_answered(&place, why, limit))?;
-            let headers = &reply.head.headers;
+            let headers = &reply.headers;
             let retry_after = headers
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
@@ -493,7 +493,7 @@ impl Remote {
                 .get(envelope::KIND_HEADER)
                 .and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
             Ok(Answer {
-                status: reply.head.status.as_u16(),
+                status: reply.status.as_u16(),
                 retry_after,
                 kind,
                 body: reply.body,

@@ -1,27 +1,12 @@
-//! The connections to one API server: on this machine straight through hyper, elsewhere with all that
-//! reqwest knows of proxies and certificates.
-//!
-//! What reqwest adds (proxies, redirects, TLS, addresses read three times a call) is a third of what a call
-//! to a server on this machine costs and not needed there; and its pool opens a connection too many when
-//! one comes back while another is being made.
+//! The connections to one API server.
 
+use std::mem;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::OnceLock;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{
-    ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
-};
-use hyper::http::{request, response};
-use hyper::{Method, Request, Response, Version};
-use hyper_util::rt::TokioIo;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
 use reqwest::Url;
-use tokio::net::TcpStream;
-use tokio::runtime::{self, Handle};
-use tokio::task::JoinHandle;
 
 use crate::envelope;
 use crate::error::{Error, Result};
@@ -61,7 +46,8 @@ pub(super) struct Message<'a> {
 
 /// What came back, whole.
 pub(super) struct Reply {
-    pub head: response::Parts,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
@@ -79,8 +65,7 @@ pub(super) enum Unanswered {
     TooLong,
 }
 
-/// The way to one server; nothing is opened before it is used. Whoever sends holds one of the server's
-/// places, so there are never more connections than places.
+/// The way to one server; nothing is opened before it is used.
 pub(super) struct Wire {
     sender: Sender,
     way: OnceLock<Way>,
@@ -90,12 +75,8 @@ struct Way {
     /// What goes with every request; the first of them are what the server wants, and secret.
     headers: Vec<(HeaderName, HeaderValue)>,
     secrets: usize,
-    to: To,
-}
-
-enum To {
-    Near(Near),
-    Far { client: reqwest::Client, base: Url },
+    client: reqwest::Client,
+    base: Url,
 }
 
 impl Wire {
@@ -115,16 +96,9 @@ impl Wire {
         limit: u64,
     ) -> Result<Reply, Unanswered> {
         let way = self.way(base, api).map_err(Unanswered::Ours)?;
-        let headers = &way.headers;
-        let mut reply = match &way.to {
-            To::Near(near) => near.send(message, headers, limit).await?,
-            // Boxed, because it is the uncommon way and every call would carry room for it.
-            To::Far { client, base } => {
-                Box::pin(far(client, base, message, headers, limit)).await?
-            }
-        };
+        let mut reply = way.send(message, limit).await?;
         if way.secrets > 0 && reply.body.len() <= ECHO {
-            hide(&mut reply.body, &headers[..way.secrets]);
+            hide(&mut reply.body, &way.headers[..way.secrets]);
         }
         Ok(reply)
     }
@@ -145,267 +119,62 @@ impl Way {
         headers.push((SENDER, sender.0.clone()));
         let wrong = |error: String| Error::invalid(format!("`{base}` is no address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
-        let is_plain =
-            url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        let is_here = is_loopback(base);
-        if is_here && url.scheme() == "http" && is_plain {
-            let to = Near::new(&url, api).map(To::Near).map_err(wrong)?;
-            return Ok(Self {
-                headers,
-                secrets,
-                to,
-            });
-        }
         // Whoever comes first installs it; it is the same one everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder();
-        if is_here {
+        let mut patience = api.connect_timeout_s;
+        if is_loopback(base) {
             client = client.no_proxy();
+            patience = api.loopback_connect_timeout_s;
+        }
+        if url.scheme() == "http" {
+            // The certificates of the system are megabytes, and redirects are not followed.
+            client = client.tls_certs_only([]);
         }
         let client = client
             .user_agent(AGENT)
-            .connect_timeout(manifest::seconds(api.connect_timeout_s))
+            .connect_timeout(manifest::seconds(patience))
             .pool_max_idle_per_host(api.connections)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
-        let to = To::Far { client, base: url };
         Ok(Self {
             headers,
             secrets,
-            to,
-        })
-    }
-}
-
-/// A connection and the task that serves it.
-struct Link {
-    sender: SendRequest<Full<Bytes>>,
-    connection: JoinHandle<()>,
-    /// Where that task runs.
-    home: runtime::Id,
-}
-
-/// Why a connection gave no answer.
-enum Unserved {
-    /// The request came back as it was: nothing of it was written.
-    Unsent(Box<Request<Full<Bytes>>>, String),
-    Broken(String),
-}
-
-impl From<Unserved> for Unanswered {
-    fn from(why: Unserved) -> Self {
-        match why {
-            Unserved::Unsent(_, cause) => Self::Nobody(cause),
-            Unserved::Broken(cause) => Self::Broken(cause),
-        }
-    }
-}
-
-impl Link {
-    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unserved> {
-        // A closed connection gives the request back below.
-        let _ = self.sender.ready().await;
-        let sent = self.sender.try_send_request(request).await;
-        sent.map_err(|mut error| {
-            let unsent = error.take_message();
-            let cause = root(&error.into_error());
-            match unsent {
-                Some(request) => Unserved::Unsent(Box::new(request), cause),
-                None => Unserved::Broken(cause),
-            }
+            client,
+            base: url,
         })
     }
 
-    /// The place is given back with the connection, not before.
-    async fn close(self) {
-        drop(self.sender);
-        let _ = tokio::time::timeout(CLOSING, self.connection).await;
-    }
-}
-
-/// How long the end of a connection is waited for.
-const CLOSING: Duration = Duration::from_millis(100);
-
-/// Whether the server closes the connection after this answer, as the reference server always does.
-fn ends(head: &response::Parts) -> bool {
-    let says_so = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
-    head.version == Version::HTTP_10 || head.headers.get(CONNECTION).is_some_and(says_so)
-}
-
-/// A server on this machine.
-struct Near {
-    host: HeaderValue,
-    /// Host and port, as a socket takes them.
-    address: (String, u16),
-    /// What stands before every path.
-    prefix: String,
-    connect: Duration,
-    /// Connections that wait for a request.
-    idle: Mutex<Vec<Link>>,
-}
-
-impl Near {
-    fn new(url: &Url, api: &Api) -> Result<Self, String> {
-        let host = url.host_str().ok_or("it names no host")?;
-        Ok(Self {
-            host: HeaderValue::from_str(url.authority()).map_err(|error| error.to_string())?,
-            address: (
-                host.trim_matches(['[', ']']).to_owned(),
-                url.port_or_known_default().unwrap_or(80),
-            ),
-            prefix: url.path().trim_end_matches('/').to_owned(),
-            connect: manifest::seconds(api.loopback_connect_timeout_s),
-            idle: Mutex::default(),
-        })
-    }
-
-    async fn send(
-        &self,
-        message: Message<'_>,
-        headers: &[(HeaderName, HeaderValue)],
-        limit: u64,
-    ) -> Result<Reply, Unanswered> {
-        let mut request = self.request(message, headers).map_err(Unanswered::Ours)?;
-        let home = Handle::current().id();
-        let (link, reply) = loop {
-            let (mut link, fresh) = match self.waiting(home) {
-                Some(link) if link.home == home => (link, false),
-                elsewhere => {
-                    if let Some(link) = elsewhere {
-                        link.close().await;
-                    }
-                    (self.open().await?, true)
-                }
-            };
-            match link.ask(request).await {
-                Ok(reply) => break (link, reply),
-                // The server closed the connection while it was not in use.
-                Err(Unserved::Unsent(unsent, _)) if !fresh => request = *unsent,
-                Err(why) => return Err(why.into()),
-            }
-        };
-        let reply = whole(reply, limit).await?;
-        if ends(&reply.head) {
-            link.close().await;
-        } else {
-            self.idle().push(link);
-        }
-        Ok(reply)
-    }
-
-    fn request(
-        &self,
-        message: Message<'_>,
-        headers: &[(HeaderName, HeaderValue)],
-    ) -> Result<Request<Full<Bytes>>> {
-        let path = format!("{}{}", self.prefix, message.path);
-        let mut request = Request::builder()
-            .method(message.method)
-            .header(HOST, self.host.clone())
-            .header(USER_AGENT, AGENT)
-            .header(ACCEPT, JSON);
-        if message.body.is_some() {
-            request = request.header(CONTENT_TYPE, JSON);
+    async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
+        let mut url = self.base.clone();
+        let path = format!("{}{}", url.path().trim_end_matches('/'), message.path);
+        url.set_path(&path);
+        let request = self.client.request(message.method, url);
+        let mut request = request.header(ACCEPT, JSON);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         if message.strict {
             request = request.header(envelope::MANNER_HEADER, envelope::STRICT);
         }
-        for (name, value) in headers {
-            request = request.header(name, value);
+        if let Some(body) = message.body {
+            request = request.header(CONTENT_TYPE, JSON).body(body);
         }
-        let body = Full::new(Bytes::from(message.body.unwrap_or_default()));
-        with_path(request, &path, body)
-    }
-
-    async fn open(&self) -> Result<Link, Unanswered> {
-        let (host, port) = (self.address.0.as_str(), self.address.1);
-        let connecting = tokio::time::timeout(self.connect, TcpStream::connect((host, port)));
-        let stream = match connecting.await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Unanswered::Nobody(error.to_string())),
-            Err(_) => {
-                let waited = self.connect.as_secs_f64();
-                return Err(Unanswered::Nobody(format!("no connection in {waited} s")));
+        let reply = request.send().await.map_err(|error| {
+            let cause = root(&error);
+            if error.is_connect() || never_left(&error) {
+                Unanswered::Nobody(cause)
+            } else if error.is_builder() {
+                let what = "a request could not be made";
+                Unanswered::Ours(Error::internal(what).source(error.without_url()))
+            } else {
+                Unanswered::Broken(cause)
             }
-        };
-        let nobody = |error: String| Unanswered::Nobody(error);
-        stream
-            .set_nodelay(true)
-            .map_err(|error| nobody(error.to_string()))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| nobody(root(&error)))?;
-        // What breaks a connection is told to whoever uses it.
-        let connection = tokio::spawn(async {
-            let _ = connection.await;
-        });
-        Ok(Link {
-            sender,
-            connection,
-            home: Handle::current().id(),
-        })
+        })?;
+        whole(reply, limit).await
     }
-
-    /// A connection that waits for a request, of this thread if there is one: one that is served elsewhere costs two
-    /// wakings a request, more than a new one in the long run.
-    fn waiting(&self, home: runtime::Id) -> Option<Link> {
-        let mut idle = self.idle();
-        match idle.iter().rposition(|link| link.home == home) {
-            Some(index) => Some(idle.remove(index)),
-            None => idle.pop(),
-        }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn with_path(
-    request: request::Builder,
-    path: &str,
-    body: Full<Bytes>,
-) -> Result<Request<Full<Bytes>>> {
-    request.uri(path).body(body).map_err(|error| {
-        Error::internal(format!("no request can be made of `{path}`")).source(error)
-    })
-}
-
-async fn far(
-    client: &reqwest::Client,
-    base: &Url,
-    message: Message<'_>,
-    headers: &[(HeaderName, HeaderValue)],
-    limit: u64,
-) -> Result<Reply, Unanswered> {
-    let mut url = base.clone();
-    let path = format!("{}{}", base.path().trim_end_matches('/'), message.path);
-    url.set_path(&path);
-    let request = client.request(message.method, url);
-    let mut request = request.header(ACCEPT, JSON);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    if message.strict {
-        request = request.header(envelope::MANNER_HEADER, envelope::STRICT);
-    }
-    if let Some(body) = message.body {
-        request = request.header(CONTENT_TYPE, JSON).body(body);
-    }
-    let reply = request.send().await.map_err(|error| {
-        let cause = root(&error);
-        if error.is_connect() || never_left(&error) {
-            Unanswered::Nobody(cause)
-        } else if error.is_builder() {
-            let what = "a request could not be made";
-            Unanswered::Ours(Error::internal(what).source(error.without_url()))
-        } else {
-            Unanswered::Broken(cause)
-        }
-    })?;
-    whole(Response::from(reply), limit).await
 }
 
 /// Whether hyper gave the request up before it wrote anything of it: only then does it say "canceled".
@@ -433,24 +202,23 @@ fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
 }
 
 /// Reads the answer to its end.
-async fn whole<B>(reply: Response<B>, limit: u64) -> Result<Reply, Unanswered>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: std::error::Error + 'static,
-{
-    let (head, mut rest) = reply.into_parts();
+async fn whole(mut reply: reqwest::Response, limit: u64) -> Result<Reply, Unanswered> {
     let mut body = Vec::new();
-    while let Some(frame) = rest.frame().await {
-        let frame = frame.map_err(|error| Unanswered::Halfway(body.len(), root(&error)))?;
-        let Ok(chunk) = frame.into_data() else {
-            continue;
-        };
-        if body.len() as u64 + chunk.len() as u64 > limit {
-            return Err(Unanswered::TooLong);
+    loop {
+        match reply.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) if body.len() as u64 + chunk.len() as u64 > limit => {
+                return Err(Unanswered::TooLong);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(Unanswered::Halfway(body.len(), root(&error))),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Reply { head, body })
+    Ok(Reply {
+        status: reply.status(),
+        headers: mem::take(reply.headers_mut()),
+        body,
+    })
 }
 
 /// The innermost cause, which is the one that says something.
@@ -481,26 +249,29 @@ pub(crate) fn is_loopback(base: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::TcpListener;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{SocketAddr, TcpListener};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
+    use hyper::Request;
+    use hyper::client::conn::http1;
+    use hyper::header::HOST;
+    use hyper_util::rt::TokioIo;
+
     use super::*;
     use crate::manifest::Manifest;
 
-    /// A server that keeps connections; what it counts: connections in all, and open ones.
-    fn server() -> (String, Arc<[AtomicUsize; 2]>) {
+    /// A server that keeps connections, and counts them.
+    fn server() -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
-        let counted = Arc::clone(&counts);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counts = Arc::clone(&counted);
-                counts[0].fetch_add(1, Ordering::SeqCst);
-                counts[1].fetch_add(1, Ordering::SeqCst);
+                counted.fetch_add(1, Ordering::SeqCst);
                 thread::spawn(move || {
                     for line in BufReader::new(&stream).lines().map_while(Result::ok) {
                         if line.is_empty() {
@@ -508,60 +279,10 @@ mod tests {
                             (&stream).write_all(answer).unwrap();
                         }
                     }
-                    counts[1].fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        (base, counts)
-    }
-
-    #[test]
-    fn a_connection_serves_its_own_thread_and_makes_way_for_another() {
-        let (base, counts) = server();
-        let api = Manifest::built_in().api;
-        let wire = Arc::new(Wire::new(Sender::new()));
-        let threads = [(); 2].map(|()| {
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()
-                .unwrap()
-        });
-        let ask = |thread: usize| {
-            let (wire, base, api) = (Arc::clone(&wire), base.clone(), api.clone());
-            let asked = threads[thread]
-                .spawn(async move { wire.send(&base, &api, get(), 10).await.is_ok() });
-            assert!(threads[thread].block_on(asked).unwrap());
-        };
-        let opened = |asked: &[usize]| {
-            for thread in asked {
-                ask(*thread);
-            }
-            counts[0].load(Ordering::SeqCst)
-        };
-        assert_eq!(opened(&[0, 0, 0]), 1);
-        assert_eq!(opened(&[1, 1]), 2, "each thread has its own");
-        assert_eq!(opened(&[0]), 3);
-        let patience = std::time::Instant::now() + Duration::from_secs(10);
-        while counts[1].load(Ordering::SeqCst) > 1 {
-            assert!(
-                std::time::Instant::now() < patience,
-                "the others are closed"
-            );
-            thread::yield_now();
-        }
-    }
-
-    /// Accepts one connection, reads as much as it is told to, and closes it.
-    fn closes_after(bytes: usize) -> (Near, thread::JoinHandle<()>) {
-        use std::io::Read;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let closing = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.read_exact(&mut vec![0; bytes]).unwrap();
-        });
-        (Near::new(&url, &Manifest::built_in().api).unwrap(), closing)
+        (base, count)
     }
 
     fn get() -> Message<'static> {
@@ -573,43 +294,54 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_request_that_a_new_connection_gives_back_was_not_sent() {
-        let (near, closing) = closes_after(0);
-        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
-        closing.join().unwrap();
-        while !link.sender.is_closed() {
-            tokio::task::yield_now().await;
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_connection_is_used_again() {
+        let (base, counts) = server();
+        let api = Manifest::built_in().api;
+        let wire = Wire::new(Sender::new());
+        for _ in 0..5 {
+            assert!(wire.send(&base, &api, get(), 10).await.is_ok());
         }
-        let request = near.request(get(), &[]).unwrap();
-        let why = link.ask(request).await.map(|_| ()).unwrap_err();
-        assert!(matches!(why, Unserved::Unsent(..)));
-        assert!(matches!(Unanswered::from(why), Unanswered::Nobody(_)));
+        assert_eq!(counts.load(Ordering::SeqCst), 1);
+    }
 
-        let (near, _closing) = closes_after(10);
-        let why = near.send(get(), &[], 10).await.map(|_| ()).unwrap_err();
-        assert!(
-            matches!(why, Unanswered::Broken(_)),
-            "a part of it was sent"
-        );
+    /// Accepts one connection, reads as much as it is told to, and closes it.
+    fn closes_after(bytes: usize) -> (SocketAddr, thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let closing = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut vec![0; bytes]).unwrap();
+        });
+        (address, closing)
+    }
+
+    #[tokio::test]
+    async fn a_request_of_which_a_part_was_sent_may_have_arrived() {
+        let (address, _closing) = closes_after(10);
+        let wire = Wire::new(Sender::new());
+        let (base, api) = (format!("http://{address}"), Manifest::built_in().api);
+        let why = wire.send(&base, &api, get(), 10).await.map(|_| ());
+        assert!(matches!(why, Err(Unanswered::Broken(_))));
     }
 
     #[tokio::test]
     async fn an_error_tells_whether_the_request_left() {
-        let (near, closing) = closes_after(0);
-        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
-        closing.join().unwrap();
-        while !link.sender.is_closed() {
-            tokio::task::yield_now().await;
+        for (read, unsent) in [(0, true), (10, false)] {
+            let (address, closing) = closes_after(read);
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            if unsent {
+                closing.join().unwrap();
+                while !sender.is_closed() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let request = Request::builder().header(HOST, "x").body(String::new());
+            let error = sender.send_request(request.unwrap()).await.unwrap_err();
+            assert_eq!(never_left(&error), unsent, "{error:?}");
         }
-        let sent = link.sender.send_request(near.request(get(), &[]).unwrap());
-        let error = sent.await.map(|_| ()).unwrap_err();
-        assert!(never_left(&error));
-        let (near, _closing) = closes_after(10);
-        let mut link = near.open().await.unwrap_or_else(|_| panic!("it listens"));
-        let sent = link.sender.send_request(near.request(get(), &[]).unwrap());
-        let error = sent.await.map(|_| ()).unwrap_err();
-        assert!(!never_left(&error));
     }
 
     #[test]

@@ -19,8 +19,6 @@ const MANY: usize = 10_000;
 enum Who {
     Bare,
     Ours,
-    /// Ours, with the HTTP client that is for servers elsewhere.
-    General,
 }
 
 /// The calls that are measured.
@@ -160,18 +158,15 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
     println!("-- tools/call over {streams:?}");
     let home = bench.home(&format!("{streams:?}"));
     let api = &bench.api;
-    // The same server under an address that our client for this machine does not take: the general one is used.
-    let mapped = bench.url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
-    let by_general = ["serve", "--api-url", &mapped];
     let mut figures: HashMap<(&str, Who), Vec<f64>> = HashMap::new();
     for _ in 0..ROUNDS {
         // One after the other, so that both meet the same machine.
-        for (who, program, arguments) in [
-            (Who::Bare, &bench.baseline, &[][..]),
-            (Who::Ours, &bench.ours, &[]),
-            (Who::General, &bench.ours, &by_general),
-        ] {
-            let server = bench.server(program, arguments, &home, streams);
+        for (who, program) in [(Who::Bare, &bench.baseline), (Who::Ours, &bench.ours)] {
+            while api.open.load(Ordering::SeqCst) > 0 {
+                // Connections of the server before this one.
+                thread::sleep(Duration::from_millis(1));
+            }
+            let server = bench.server(program, &[], &home, streams);
             let mut server = prepared(server, who != Who::Bare);
             let (requests, cpu) = (api.requests.load(Ordering::SeqCst), server.cpu());
             api.most
@@ -211,12 +206,6 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
         "",
         figure("connections", Who::Ours),
         8.0,
-    );
-    let (near, general) = (figure("p50", Who::Ours), figure("p50", Who::General));
-    println!(
-        "       {:<34} {general:>10.1} us, {:.2} x the one for this machine (no bound)",
-        "latency with the general client",
-        general / near
     );
     let requests = figure("requests", Who::Ours);
     report.line(
