@@ -505,6 +505,9 @@ impl Remote {
             let what = format!("{place} did not answer in time");
             Err(Failure::lost(Error::new(Kind::Timeout, what)))
         });
+        // The connection goes back to the pool in a task of its own: after that the next call uses it, instead of
+        // opening one more.
+        tokio::task::yield_now().await;
         answer.map_err(|failure| with_next_step(ask, failure))
     }
 
