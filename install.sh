@@ -62,12 +62,24 @@ fi
 mkdir -p "$to"
 to=$(cd "$to" && pwd)
 command=$to/capcut-mcp
+# The checksum of what was installed: only that is replaced.
+record=$to/.capcut-mcp.installed
 changed=no
+is_ours() {
+    [ -f "$command" ] && [ ! -L "$command" ] && [ -f "$record" ] && [ "$(cksum <"$command")" = "$(cat "$record")" ]
+}
 if ! cmp -s "$from" "$command"; then
+    if [ -e "$command" ] || [ -L "$command" ]; then
+        is_ours || fail "$command was not installed by this script, or was changed since: move it away, or install into another folder with --to"
+    fi
     # A running server keeps the old file; the new one takes its name in one step.
-    cp "$from" "$command.new"
-    chmod 755 "$command.new"
-    mv -f "$command.new" "$command"
+    new=$(mktemp "$to/.capcut-mcp.XXXXXX")
+    trap 'rm -f "$new"' EXIT
+    cp "$from" "$new"
+    chmod 755 "$new"
+    sum=$(cksum <"$new")
+    mv -f "$new" "$command"
+    printf '%s\n' "$sum" >"$record"
     changed=yes
     echo "Installed $command ($("$command" --version))."
 fi

@@ -448,6 +448,20 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_xml_does_not_allow_are_drawn_as_spaces() {
+        let odd = "a\u{fffe}b\u{ffff}c\u{0}d\u{1b}e\u{85}f\u{1fffe}";
+        let segment = json!({ "material_id": "m", "target_timerange": { "start": 0, "duration": 9_000_000 } });
+        let draft = json!({
+            "tracks": [{ "type": "text", "name": odd, "segments": [segment] }],
+            "materials": { "texts": [{ "id": "m", "content": json!({ "text": odd }).to_string() }] },
+        });
+        let svg = draw(odd, &draft, None).svg;
+        let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert!(svg.chars().all(is_allowed), "{svg:?}");
+        assert!(svg.contains("a b c d e f\u{1fffe}"), "{svg}");
+    }
+
+    #[test]
     fn an_empty_draft_and_odd_values_are_drawn_too() {
         assert!(
             draw("x", &json!({}), None)

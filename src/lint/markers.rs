@@ -203,7 +203,7 @@ fn structure(context: &Context<'_>, report: &mut Report) {
     }
     let end = context.draft.end();
     let told = Micros(document.duration.whole());
-    if (end.0 - told.0).abs() > frame(document) {
+    if end.0.saturating_sub(told.0).saturating_abs() > frame(document) {
         report.fixable(
             Warning,
             "duration",

@@ -33,7 +33,7 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
     identity(folder, meta, is_portable, report);
     let end = context.draft.end();
     let told = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
-    if (told.0 - end.0).abs() > 40_000 {
+    if told.0.abs_diff(end.0) > 40_000 {
         report.fixable(
             Info,
             "meta-duration",

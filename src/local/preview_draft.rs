@@ -136,7 +136,11 @@ fn preview(
         duration_s,
     } = drawn;
     let pixels = png::render(&svg)?;
-    tidy(file.parent().unwrap_or(Path::new(".")));
+    let folder = file.parent().unwrap_or(Path::new("."));
+    regular_file::create_own_folder(folder).map_err(|error| unwritable(folder, error))?;
+    // Earlier versions left it open to others.
+    regular_file::tighten(folder);
+    tidy(folder);
     Ok(Preview {
         png: write(file, "png", &pixels.bytes)?,
         svg: write(file, "svg", svg.as_bytes())?,

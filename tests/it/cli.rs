@@ -456,6 +456,81 @@ fn shell(home: &Home, arguments: &[&str]) -> Command {
 
 #[cfg(unix)]
 #[test]
+fn installing_replaces_what_it_installed_and_nothing_else() {
+    let home = Home::new();
+    let folder = home.path().join("bin");
+    let command = folder.join("capcut-mcp");
+    let version = |number: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = home.file(&format!("{number}"), format!("#!/bin/sh\necho {number}\n"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+        file
+    };
+    let install = |number: u32| {
+        let output = shell(
+            &home,
+            &[&format!("{ROOT}/install.sh"), "--to", "bin", "--from"],
+        )
+        .arg(version(number))
+        .output();
+        Ran::from(output.expect("a shell"))
+    };
+    let names = || {
+        let entries = fs::read_dir(&folder).expect("the folder").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    let read = || fs::read_to_string(&command).expect("it is there");
+    // A newer executable replaces the installed one; a file whose name was once used on the way stays.
+    home.file("bin/capcut-mcp.new", "mine");
+    install(1).success();
+    install(2).success();
+    assert!(read().contains("echo 2"));
+    assert_eq!(
+        names(),
+        [".capcut-mcp.installed", "capcut-mcp", "capcut-mcp.new"]
+    );
+    let beside = fs::read_to_string(folder.join("capcut-mcp.new")).expect("it stays");
+    assert_eq!(beside, "mine");
+    // What was changed since, what somebody else put there, a link, also one that leads nowhere, and a folder stay.
+    let refused = |what: &str| {
+        let ran = install(3);
+        assert_eq!(ran.code, 1, "{what}: {ran:?}");
+        assert!(
+            ran.stderr.contains("was not installed by"),
+            "{what}: {ran:?}"
+        );
+        assert!(ran.stderr.contains("--to"), "{what}: {ran:?}");
+        assert_eq!(names().len(), 3, "{what}: {:?}", names());
+    };
+    fs::write(&command, "#!/bin/sh\necho changed\n").expect("written");
+    refused("a changed file");
+    assert!(read().contains("changed"));
+    fs::remove_file(&command).expect("removed");
+    let target = home.file("elsewhere", "mine");
+    for to in [&target, &home.path().join("nowhere")] {
+        std::os::unix::fs::symlink(to, &command).expect("a link");
+        refused("a link");
+        assert_eq!(fs::read_link(&command).expect("a link"), *to);
+        fs::remove_file(&command).expect("removed");
+    }
+    assert_eq!(fs::read_to_string(&target).expect("it stays"), "mine");
+    fs::create_dir(&command).expect("a folder");
+    refused("a folder");
+    assert_eq!(fs::read_dir(&command).expect("a folder").count(), 0);
+    fs::remove_dir(&command).expect("removed");
+    // Without the record of what was installed it may be anything.
+    install(3).success();
+    assert!(read().contains("echo 3"));
+    fs::remove_file(folder.join(".capcut-mcp.installed")).expect("removed");
+    let ran = install(4);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(read().contains("echo 3"));
+}
+
+#[cfg(unix)]
+#[test]
 fn installing_twice_changes_nothing_the_second_time() {
     let home = Home::new();
     let script = format!("{ROOT}/install.sh");

@@ -117,7 +117,16 @@ fn the_data_folder_belongs_to_its_owner_alone() {
     std::fs::create_dir_all(home.data()).expect("a folder");
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(home.data(), open).expect("open");
-    home.call("create_draft", &json!({})).expect("a draft");
+    // As earlier versions left it.
+    std::fs::create_dir(home.data().join("previews")).expect("a folder");
+    let draft = home.call("create_draft", &json!({})).expect("a draft");
+    let shown = home.call("preview_draft", &json!({ "draft_id": draft["draft_id"] }));
+    let shown = shown.expect("a preview");
+    for kind in ["png", "svg"] {
+        let file = Path::new(shown[kind].as_str().expect("a path"));
+        assert!(file.starts_with(home.data().join("previews")));
+        assert_eq!(others(file), 0);
+    }
     assert_eq!(others(&home.data()), 0);
     for entry in std::fs::read_dir(home.data()).expect("a folder").flatten() {
         assert_eq!(others(&entry.path()), 0, "{}", entry.path().display());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::racy::{Manners, Racy};
 use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media, media_server};
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
@@ -989,4 +990,22 @@ fn an_edit_that_is_too_large_for_the_journal_is_there_on_the_server() {
         said.contains("was carried out on draft") && said.contains("do not send it again"),
         "{said}"
     );
+}
+
+#[test]
+fn a_plan_that_a_server_saved_where_it_cannot_be_seen_says_what_is_known() {
+    let api = Racy::start(Manners {
+        latency: Duration::ZERO,
+        steady: false,
+    });
+    let home = Home::remote(&api.server.url);
+    let plan = json!({ "texts": [{ "text": "Hello", "start": 0, "end": 1 }] });
+    let plan = home.file("plan.json", plan.to_string());
+    let ran = home
+        .run(&["compose", &plan.display().to_string()])
+        .success();
+    let known = "saved by the server, which does not say where; `api.drafts_folder`";
+    assert!(ran.stdout.contains(known), "{ran:?}");
+    assert!(!ran.stdout.to_lowercase().contains("not saved"), "{ran:?}");
+    assert_eq!(api.server.count("/save_draft"), 1);
 }

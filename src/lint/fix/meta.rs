@@ -54,7 +54,7 @@ pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin 
         }
     }
     let told = meta["tm_duration"].as_i64().unwrap_or_default();
-    if (told - end.0).abs() > 40_000 {
+    if told.abs_diff(end.0) > 40_000 {
         meta["tm_duration"] = json!(end.0);
     }
     follow_renames(patient, meta);

@@ -197,6 +197,12 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     ("meta-duration", true, |made| {
         made.meta["tm_duration"] = json!(0)
     }),
+    ("meta-duration", true, |made| {
+        made.meta["tm_duration"] = json!(i64::MIN)
+    }),
+    ("meta-duration", true, |made| {
+        made.meta["tm_duration"] = json!(i64::MAX)
+    }),
     ("draft-path", true, |made| {
         made.meta["draft_fold_path"] = json!("/somewhere/else")
     }),
