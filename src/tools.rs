@@ -208,7 +208,7 @@ pub(crate) trait Tool:
     /// Arguments that a server took in the API's dialect, as the engine has to read them to do the same.
     fn as_meant(_arguments: &mut Object) {}
 
-    /// A file that a CapCut API cannot read by itself.
+    /// A text that a CapCut API cannot read as it is.
     fn text_file(&self) -> Option<TextFile<'_>> {
         None
     }
@@ -269,14 +269,33 @@ impl<'a> CatalogName<'a> {
     }
 }
 
-/// A text file that is read here and sent as text, because a CapCut API cannot read its format.
+/// A text that is sent in a form which a CapCut API reads.
 pub(crate) struct TextFile<'a> {
-    /// The argument that names it, and takes its text as well.
+    /// The argument that has it or names it, and takes it as text as well.
     pub argument: &'static str,
-    pub source: &'a str,
-    pub max_bytes: u64,
-    /// Writes it in a format that the API reads.
-    pub convert: fn(&[u8]) -> Result<String>,
+    pub text: TextSource<'a>,
+    /// Writes it as the API reads it.
+    pub convert: Box<dyn Fn(&[u8], &Caller) -> Result<Converted> + Send + Sync + 'a>,
+}
+
+/// Where such a text is.
+pub(crate) enum TextSource<'a> {
+    Given(Cow<'a, str>),
+    /// A path or an address.
+    At {
+        source: &'a str,
+        max_bytes: u64,
+        /// The API cannot read it there by itself.
+        is_needed: bool,
+    },
+}
+
+/// A text for a CapCut API.
+#[derive(Default)]
+pub(crate) struct Converted {
+    /// None: the argument can be sent as it is.
+    pub text: Option<String>,
+    pub notes: Vec<String>,
 }
 
 /// A decoded call, whatever its tool.

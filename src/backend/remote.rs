@@ -286,9 +286,13 @@ impl Remote {
             request.to_api(server.edition)
         };
         // Our own dialect says what such a file is, and whoever takes it reads the file itself.
+        let mut notes = Vec::new();
         if !strict && let Some(file) = request.text_file() {
-            let text = Box::pin(self.read(&file, &request.call().caller)).await?;
-            body.insert(file.argument.to_owned(), text.into());
+            let converted = Box::pin(self.converted(&file, &request.call().caller)).await?;
+            if let Some(text) = converted.text {
+                body.insert(file.argument.to_owned(), text.into());
+            }
+            notes = converted.notes;
         }
         let ask = if route.post.is_some() {
             Ask {
@@ -338,11 +342,12 @@ impl Remote {
             output.retain(|name, _| name != "folder" && name != "zip");
         }
         dialect::join(&mut opened);
-        let reply = request.reply_from_api(opened.output).map_err(|error| {
+        let mut reply = request.reply_from_api(opened.output).map_err(|error| {
             let what = format!("{} answered in a shape that is not known", self.place(path));
             let lost = Failure::lost(Error::new(Kind::Unavailable, what).source(error));
             with_next_step(&ask, lost)
         })?;
+        add_notes(&mut reply, notes);
         Ok(Answered { reply, output })
     }
 
@@ -543,6 +548,19 @@ pub(super) const LOST_DRAFT: &str = "`recover_draft` makes it again from the jou
      `--recover auto` does so by itself";
 /// What servers say of ids that they do not know, where they say anything: CapCutAPI, and CapCutAPI 1.1.0.
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
+
+/// Says in a reply what was changed in what the server was sent.
+fn add_notes(reply: &mut Value, notes: Vec<String>) {
+    if notes.is_empty() {
+        return;
+    }
+    if let Some(reply) = reply.as_object_mut() {
+        let known = reply.entry("notes").or_insert_with(|| json!([]));
+        if let Some(known) = known.as_array_mut() {
+            known.extend(notes.into_iter().map(Value::from));
+        }
+    }
+}
 
 fn says_unknown(failure: &Failure, draft: &DraftId) -> bool {
     let said = &failure.error.message;

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::manifest;
 use crate::tools::lists;
-use crate::tools::{CatalogName, Manner, Request, TextFile};
+use crate::tools::{CatalogName, Converted, Manner, Request, TextFile, TextSource};
 
 /// A server that makes lost drafts again is asked for a draft before a call, unless a call on it succeeded this
 /// lately: no server starts again faster.
@@ -174,12 +174,26 @@ impl Remote {
         }
     }
 
-    /// A file that the server cannot read, in a format that it can.
-    pub(super) async fn read(&self, file: &TextFile<'_>, caller: &Caller) -> Result<String> {
-        let media = self.media.of(caller);
-        let bytes = media.text(file.source, file.max_bytes).await;
-        let text = bytes.and_then(|bytes| (file.convert)(&bytes));
-        parts::of(file.argument, text)
+    /// A text as the server reads it.
+    pub(super) async fn converted(
+        &self,
+        file: &TextFile<'_>,
+        caller: &Caller,
+    ) -> Result<Converted> {
+        let converted = match &file.text {
+            TextSource::Given(text) => (file.convert)(text.as_bytes(), caller),
+            TextSource::At {
+                source,
+                max_bytes,
+                is_needed,
+            } => match self.media.of(caller).text(source, *max_bytes).await {
+                Ok(bytes) => (file.convert)(&bytes, caller),
+                Err(error) if *is_needed => Err(error),
+                // The server may get at it.
+                Err(_) => return Ok(Converted::default()),
+            },
+        };
+        parts::of(file.argument, converted)
     }
 }
 

@@ -18,11 +18,10 @@ use crate::exec::{App, Backend};
 use crate::local;
 use crate::media::Media;
 use crate::tools::{Caller, Object, Request};
+use crate::units::Micros;
 
 /// Files of this machine that are looked at at once.
 const LOOKS: usize = 8;
-/// The most that a subtitle file may hold.
-const SUBTITLE_BYTES: u64 = 16 << 20;
 
 /// A plan in which nothing is wrong that can be known now.
 #[derive(Clone)]
@@ -195,15 +194,17 @@ async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
         && !path.contains('\n')
         && std::path::Path::new(path).is_absolute()
     {
-        let read = match engine.media(caller).text(path, SUBTITLE_BYTES).await {
-            Ok(bytes) => subtitle::parse(&subtitle::decode(&bytes)),
-            Err(error) => Err(error),
-        };
-        let read = if caller.may_see_quoted(true) {
-            read
-        } else {
-            read.map_err(|error| subtitle::without_content(&error))
-        };
+        let bytes = engine.media(caller).text(path, subtitle::MAX_BYTES).await;
+        let offset = item.number("time_offset").unwrap_or(0.0);
+        let read = bytes.and_then(|bytes| {
+            let read = subtitle::parse(&subtitle::decode(&bytes).0)
+                .and_then(|read| read.laid(Micros::from_seconds_truncated(offset)));
+            if caller.may_see_quoted(true) {
+                read
+            } else {
+                read.map_err(|error| subtitle::without_content(&error))
+            }
+        });
         let read = crate::engine::parts::of("srt", read);
         return read
             .err()

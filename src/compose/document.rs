@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::layout::Item;
 use super::plan::Section;
+use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Result};
 use crate::units::Micros;
 
@@ -72,6 +73,14 @@ impl Document {
 
     pub(crate) fn segments(&self) -> usize {
         self.tracks.values().map(Vec::len).sum()
+    }
+
+    /// The tracks that captions which were meant for this one may be on.
+    pub(crate) fn tracks_of_captions<'a>(&'a self, track: &str) -> Vec<&'a str> {
+        let names = self.tracks.keys().map(String::as_str);
+        names
+            .filter(|name| is_track_of_captions(track, name))
+            .collect()
     }
 
     /// The words of the text that starts there on the track.

@@ -27,8 +27,6 @@ const SAME: f64 = 1e-6;
 const SHOWN_CHARS: usize = 80;
 /// At most this many calls that the plan does not have are named.
 const NAMED: usize = 5;
-/// The most that a subtitle file may hold.
-const SUBTITLE_BYTES: u64 = 16 << 20;
 
 /// What of the plan is in the draft.
 #[derive(Default)]
@@ -446,24 +444,40 @@ async fn captions_differ(
     else {
         return Ok(None);
     };
-    let text = subtitle::decode(&app.media.of(caller).text(srt, SUBTITLE_BYTES).await?);
-    let offset = item.arguments.get("time_offset").and_then(Value::as_f64);
-    let offset = Micros::from_seconds_truncated(offset.unwrap_or(0.0));
-    for (number, cue) in subtitle::parse(&text)?.iter().enumerate() {
-        let start = cue.range.start + offset;
-        let was = document.text_at(item.track(), start);
+    let bytes = app.media.of(caller).text(srt, subtitle::MAX_BYTES).await?;
+    let offset = item.number("time_offset").unwrap_or(0.0);
+    let laid = subtitle::parse(&subtitle::decode(&bytes).0)?
+        .laid(Micros::from_seconds_truncated(offset))?;
+    let lanes = laid.lanes.iter().flatten();
+    let tracks = document.tracks_of_captions(item.track());
+    let differs = |start: Micros, text: &str| {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if was.is_none_or(|was| words(was) != words(&cue.text)) {
-            return Ok(Some(format!(
-                "{}.srt: caption {} at {start} is {} in the file, and the draft has {} there",
-                item.plan_path(),
-                number + 1,
-                value_shown("", &json!(cue.text)),
-                value_shown("", &json!(was))
-            )));
-        }
+        let is_there = |track: &&str| {
+            let was = document.text_at(track, start);
+            was.is_some_and(|was| words(was) == words(text))
+        };
+        !tracks.iter().any(is_there)
+    };
+    let Some(cue) = lanes
+        .clone()
+        .find(|cue| differs(cue.range.start, &cue.text))
+    else {
+        return Ok(None);
+    };
+    // A server has all of them on one track.
+    let mut joined = laid.joined().into_iter();
+    if joined.all(|(range, text)| !differs(range.start, &text)) {
+        return Ok(None);
     }
-    Ok(None)
+    let start = cue.range.start;
+    let was = document.text_at(item.track(), start);
+    Ok(Some(format!(
+        "{}.srt: caption {} at {start} is {} in the file, and the draft has {} there",
+        item.plan_path(),
+        cue.number,
+        value_shown("", &json!(cue.text)),
+        value_shown("", &json!(was))
+    )))
 }
 
 /// Items that are in the draft in another order than in the plan, section by section.

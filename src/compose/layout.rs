@@ -43,7 +43,7 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    fn number(&self, key: &str) -> Option<f64> {
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
         self.arguments.get(key).and_then(Value::as_f64)
     }
 

@@ -28,6 +28,9 @@ pub(crate) struct Text {
     /// Height of the text box in pixels, where it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_height: Option<i64>,
+    /// How lines of different length stand to each other; centred where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub align: Option<Align>,
     /// The text as a whole has an outline.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub has_border: bool,
@@ -54,6 +57,25 @@ impl Text {
         }
         if let Some(animations) = &mut self.animations {
             animations.id = ids.next_id();
+        }
+    }
+}
+
+/// Where lines that are shorter than others stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+impl Align {
+    /// `-1`: left, `1`: right; in the middle otherwise.
+    pub(crate) fn of(side: i8) -> Option<Self> {
+        match side {
+            -1 => Some(Self::Left),
+            1 => Some(Self::Right),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::draft::material::{
     VideoEffect,
 };
 use crate::draft::segment::{Clip, Content, Segment};
-use crate::draft::text::{Font, Text};
+use crate::draft::text::{Align, Font, Text};
 use crate::draft::track::Track;
 use crate::units::{Edition, Range};
 
@@ -432,9 +432,14 @@ fn write_text(out: &mut String, text: &Text) {
         | if text.has_border { 8 } else { 0 }
         | if text.background.is_some() { 16 } else { 0 }
         | if text.shadow.is_some() { 32 } else { 0 };
+    let alignment = match text.align {
+        Some(Align::Left) => 0,
+        None => 1,
+        Some(Align::Right) => 2,
+    };
     let _ = write!(
         out,
-        r#","typesetting":{},"alignment":1,"letter_spacing":0.0,"line_spacing":0.02,"line_feed":1,"line_max_width":0.82,"force_apply_line_max_width":false,"check_flag":{flags},"type":"text","fixed_width":{},"fixed_height":{},"font_category_id":"","font_category_name":"","font_id":"","font_name":"","font_path":"","font_resource_id":"","font_size":15.0,"font_source_platform":0,"font_team_id":"","font_title":"none","font_url":"","fonts":"#,
+        r#","typesetting":{},"alignment":{alignment},"letter_spacing":0.0,"line_spacing":0.02,"line_feed":1,"line_max_width":0.82,"force_apply_line_max_width":false,"check_flag":{flags},"type":"text","fixed_width":{},"fixed_height":{},"font_category_id":"","font_category_name":"","font_id":"","font_name":"","font_path":"","font_resource_id":"","font_size":15.0,"font_source_platform":0,"font_team_id":"","font_title":"none","font_url":"","fonts":"#,
         i32::from(text.vertical),
         text.fixed_width.unwrap_or(-1),
         text.fixed_height.unwrap_or(-1),

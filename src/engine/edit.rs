@@ -12,6 +12,7 @@ use crate::draft::material::{Known, Media, MediaKind};
 use crate::draft::segment::{Content, Segment};
 use crate::draft::text::Text;
 use crate::draft::track::Track;
+use crate::engine::subtitle;
 use crate::engine::timeline::{self, Choice, Chosen};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
@@ -60,13 +61,16 @@ fn is_zero(time: &Micros) -> bool {
     *time == Micros::ZERO
 }
 
-/// Texts of one look, one after the other.
+/// Texts, one after the other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Captions {
     pub track: Choice,
-    /// The look: a text without words.
+    /// The look of those that have none of their own: a text without words.
     pub look: Text,
     pub cues: Vec<Cue>,
+    /// Captions that overlap those before them, a track each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Vec<Cue>>,
 }
 
 /// One caption.
@@ -74,6 +78,31 @@ pub(crate) struct Captions {
 pub(crate) struct Cue {
     pub range: Range,
     pub text: String,
+    /// As in its file.
+    #[serde(default, skip_serializing_if = "is_not_numbered")]
+    pub number: u64,
+    /// Its own look, without words; of its styles each has its part of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Box<Text>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_not_numbered(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The name of a further track for captions of `track`; the second is 2.
+fn further_track(track: &str, number: usize) -> String {
+    format!("{track} {number}")
+}
+
+/// Whether captions that were meant for `track` may be on this one.
+pub(crate) fn is_track_of_captions(track: &str, name: &str) -> bool {
+    name == track
+        || name
+            .strip_prefix(track)
+            .and_then(|rest| rest.strip_prefix(' '))
+            .is_some_and(|number| number.parse::<usize>().is_ok_and(|number| number >= 2))
 }
 
 /// Keyframes on the segments of a track.
@@ -116,9 +145,10 @@ pub(crate) struct Outcome {
 /// An edit that was found possible, with its ids. [`Prepared::commit`] cannot fail.
 pub(crate) struct Prepared {
     new_tracks: Vec<Track>,
-    /// The track of the new segments, those in `new_tracks` counted on.
+    /// The track of the keyframes.
     track: usize,
-    segments: Vec<Segment>,
+    /// New segments by track, those in `new_tracks` counted on.
+    segments: Vec<(usize, Vec<Segment>)>,
     media: Option<Media>,
     keyframes: Vec<(usize, Property, Keyframe, Id)>,
     learnt: Vec<(Id, Known)>,
@@ -168,10 +198,10 @@ impl Prepared {
     pub(crate) fn commit(self, draft: &mut Draft) {
         draft.tracks.extend(self.new_tracks);
         draft.media.extend(self.media);
-        if !self.segments.is_empty() {
-            draft.made += self.segments.len() as u32;
-            let track = &mut draft.tracks[self.track];
-            for segment in self.segments {
+        for (track, segments) in self.segments {
+            draft.made += segments.len() as u32;
+            let track = &mut draft.tracks[track];
+            for segment in segments {
                 track.push(segment);
             }
         }
@@ -248,15 +278,17 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
     let id = ids.next_id();
     Ok(Prepared {
         new_tracks,
-        track,
-        segments: vec![Segment {
-            id,
-            order: draft.made,
-            target: place.target,
-            content,
-            keyframes: Vec::new(),
-            apart_since: None,
-        }],
+        segments: vec![(
+            track,
+            vec![Segment {
+                id,
+                order: draft.made,
+                target: place.target,
+                content,
+                keyframes: Vec::new(),
+                apart_since: None,
+            }],
+        )],
         media,
         outcome: Outcome {
             track: Some(name),
@@ -272,7 +304,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     let (new_tracks, track, name) = open(&captions.track, draft, ids)?;
     if let Some(track) = draft.tracks.get(track) {
         for (index, cue) in captions.cues.iter().enumerate() {
-            timeline::check_free(track, cue.range).map_err(|error| in_cue(index, error))?;
+            timeline::check_free(track, cue.range).map_err(|error| in_cue(index, cue, error))?;
         }
     }
     let ranges: Vec<Range> = captions.cues.iter().map(|cue| cue.range).collect();
@@ -280,49 +312,122 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
         let (a, b) = (ranges[earlier], ranges[later]);
         return Err(Error::conflict(format!(
             "New segment overlaps with existing segment [start: {}, end: {}]: cue {} ({} to {}) begins before cue {} ({} to {}) ends",
-            b.start.0, b.end().0, later + 1, b.start, b.end(), earlier + 1, a.start, a.end(),
+            b.start.0, b.end().0, number(later, &captions.cues[later]), b.start, b.end(),
+            number(earlier, &captions.cues[earlier]), a.start, a.end(),
         ))
         .hint("give the cues times that do not overlap, or add the second part with another `track_name`"));
     }
-    let mut segments = Vec::with_capacity(captions.cues.len());
-    for cue in &captions.cues {
-        let mut text = captions.look.clone();
-        text.text = cue.text.as_str().into();
-        for style in &mut text.styles {
-            style.range = (0, cue.text.chars().count() as u32);
+    let mut prepared = Prepared {
+        new_tracks,
+        ..Prepared::nothing()
+    };
+    let segments = texts(captions, &captions.cues, draft.made, ids);
+    let mut made = segments.len();
+    let first = segments.first().map(|segment| segment.id);
+    prepared.segments.push((track, segments));
+    let mut notes = Vec::new();
+    for cues in &captions.further {
+        let (track, name) = further(captions, cues, &name, draft, &mut prepared, ids);
+        let segments = texts(captions, cues, draft.made + made as u32, ids);
+        made += segments.len();
+        prepared.segments.push((track, segments));
+        let numbers = subtitle::numbered(cues.iter().map(|cue| cue.number));
+        notes.push(format!(
+            "{numbers}: on track `{name}`, because others are shown at the same time"
+        ));
+    }
+    let all = || {
+        captions
+            .cues
+            .iter()
+            .chain(captions.further.iter().flatten())
+    };
+    let start = all().map(|cue| cue.range.start).min();
+    let end = all().map(|cue| cue.range.end()).max();
+    prepared.outcome = Outcome {
+        track: Some(name),
+        segment: first,
+        range: start
+            .zip(end)
+            .map(|(start, end)| Range::new(start, end - start)),
+        count: Some(made as u64),
+        notes,
+    };
+    Ok(prepared)
+}
+
+/// A track for captions that overlap those of track `name`: the next of its names that is free for them.
+fn further(
+    captions: &Captions,
+    cues: &[Cue],
+    name: &str,
+    draft: &Draft,
+    prepared: &mut Prepared,
+    ids: &mut Ids,
+) -> (usize, String) {
+    let mut number = 2;
+    loop {
+        let name = further_track(name, number);
+        number += 1;
+        if prepared.new_tracks.iter().any(|track| *track.name == *name) {
+            continue;
         }
+        let Some(index) = draft.track(&name) else {
+            prepared.new_tracks.push(Track::new(
+                ids.next_id(),
+                &name,
+                captions.track.kind,
+                captions.track.render_index,
+            ));
+            let index = draft.tracks.len() + prepared.new_tracks.len() - 1;
+            return (index, name);
+        };
+        let track = &draft.tracks[index];
+        let is_taken = prepared.segments.iter().any(|(taken, _)| *taken == index);
+        let is_free = || cues.iter().all(|cue| track.in_the_way(cue.range).is_none());
+        if track.kind == captions.track.kind && !is_taken && is_free() {
+            return (index, name);
+        }
+    }
+}
+
+fn texts(captions: &Captions, cues: &[Cue], made: u32, ids: &mut Ids) -> Vec<Segment> {
+    let mut segments = Vec::with_capacity(cues.len());
+    for cue in cues {
+        let mut text = match &cue.look {
+            Some(look) => Text::clone(look),
+            None => {
+                let mut text = captions.look.clone();
+                for style in &mut text.styles {
+                    style.range = (0, cue.text.chars().count() as u32);
+                }
+                text
+            }
+        };
+        text.text = cue.text.as_str().into();
         text.assign(ids);
         segments.push(Segment {
             id: ids.next_id(),
-            order: draft.made + segments.len() as u32,
+            order: made + segments.len() as u32,
             target: cue.range,
             content: Content::Text(Box::new(text)),
             keyframes: Vec::new(),
             apart_since: None,
         });
     }
-    let start = ranges.iter().map(|range| range.start).min();
-    let end = ranges.iter().map(|range| range.end()).max();
-    Ok(Prepared {
-        new_tracks,
-        track,
-        outcome: Outcome {
-            track: Some(name),
-            segment: segments.first().map(|segment| segment.id),
-            range: start
-                .zip(end)
-                .map(|(start, end)| Range::new(start, end - start)),
-            count: Some(segments.len() as u64),
-            notes: Vec::new(),
-        },
-        segments,
-        ..Prepared::nothing()
-    })
+    segments
 }
 
-fn in_cue(index: usize, mut error: Error) -> Error {
-    error.message = format!("cue {}: {}", index + 1, error.message);
+fn in_cue(index: usize, cue: &Cue, mut error: Error) -> Error {
+    error.message = format!("cue {}: {}", number(index, cue), error.message);
     error
+}
+
+fn number(index: usize, cue: &Cue) -> u64 {
+    match cue.number {
+        0 => index as u64 + 1,
+        number => number,
+    }
 }
 
 fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {

@@ -77,8 +77,11 @@ fn edits() -> impl Strategy<Value = Edit> {
                     .map(|(start, length)| Cue {
                         range: range(start, length),
                         text: "a".to_owned(),
+                        number: 0,
+                        look: None,
                     })
                     .collect(),
+                further: Vec::new(),
             }))
         });
     let keyframes = (
@@ -282,7 +285,10 @@ async fn two_processes_that_edit_one_draft_lose_nothing() {
                 cues: vec![Cue {
                     range: range(start * 8, 7),
                     text: start.to_string(),
+                    number: 0,
+                    look: None,
                 }],
+                further: Vec::new(),
             }));
             engine.edit(target, &call(), edit).await.unwrap();
         })
@@ -369,7 +375,10 @@ async fn edits_of_many_drafts_at_once_are_each_there_once() {
                         cues: vec![Cue {
                             range: range(start * 8, 7),
                             text: start.to_string(),
+                            number: 0,
+                            look: None,
                         }],
+                        further: Vec::new(),
                     }));
                     let placed = engine.edit(target, &call(), edit).await.unwrap();
                     let segments = engine.read(&id, Draft::len).await.unwrap();

@@ -18,15 +18,18 @@ use crate::draft::text::{Background, Stroke, Style, Text};
 use crate::draft::track::Kind;
 use crate::engine::edit::{Captions, Cue, Edit};
 use crate::engine::parts;
+use crate::engine::subtitle::{CallLook, Gives, Subtitles};
 use crate::engine::timeline::Choice;
 use crate::engine::{self, Canvas, Engine, Target, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
 use crate::tools::add_text::background_style;
-use crate::tools::{Call, Caller, CatalogName, Group, Hints, Object, TextFile, Texts, Tool, Turn};
-use crate::units::{Micros, Range};
+use crate::tools::{
+    Call, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool, Turn,
+};
+use crate::units::Micros;
 
-/// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
+/// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue, with the styles and places of the file.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an argument of the API"
@@ -165,9 +168,6 @@ fn usual_font() -> Option<String> {
     Some("思源粗宋".to_owned())
 }
 
-/// The most that a subtitle file may hold.
-const MAX_BYTES: u64 = 16 << 20;
-
 impl AddSubtitle {
     fn target(&self) -> Target<'_> {
         Target {
@@ -188,13 +188,47 @@ impl AddSubtitle {
         (is_url || is_path).then_some(srt)
     }
 
-    /// The subtitles as text, wherever they are.
-    async fn subtitles(&self, engine: &Engine, caller: &Caller) -> Result<String> {
-        if let Some(srt) = self.elsewhere() {
-            let bytes = parts::of("srt", engine.media(caller).text(srt, MAX_BYTES).await)?;
-            return Ok(subtitle::decode(&bytes));
+    /// The subtitles, wherever they are; strictly as the API reads them, or as well as we can.
+    async fn subtitles(&self, engine: &Engine, call: &Call) -> Result<Subtitles> {
+        let is_strict = engine::is_strict(call);
+        let parse = if is_strict {
+            subtitle::parse
+        } else {
+            subtitle::parse_as_api
+        };
+        let Some(source) = self.elsewhere() else {
+            return parse(&subtitle::inline(&self.srt));
+        };
+        let media = engine.media(&call.caller);
+        let bytes = media.text(source, subtitle::MAX_BYTES).await?;
+        let (text, note) = if is_strict {
+            subtitle::decode(&bytes)
+        } else {
+            subtitle::decode_as_api(&bytes)
+        };
+        match parse(&text) {
+            Ok(subtitles) => Ok(subtitles.with(note)),
+            Err(error) if call.caller.may_see_quoted(Media::is_here(source)) => Err(error),
+            Err(error) => Err(subtitle::without_content(&error)),
         }
-        Ok(subtitle::inline(&self.srt).into_owned())
+    }
+
+    fn offset(&self) -> Micros {
+        Micros::from_seconds_truncated(self.time_offset)
+    }
+
+    /// What the call says of all captions: where it differs from the defaults, the styles of a file do not count.
+    fn gives(&self) -> Gives {
+        let is_black = self.border_color == default::black();
+        Gives {
+            bold: self.bold,
+            italic: self.italic,
+            underline: self.underline,
+            color: !self.font_color.eq_ignore_ascii_case(&white()),
+            alpha: self.alpha != 1.0,
+            border: self.border_width > 0.0 || self.border_alpha != 1.0 || !is_black,
+            place: self.position.is_some() || self.transform_x != 0.0 || self.transform_y != low(),
+        }
     }
 
     fn look(&self, canvas: Canvas, clip: Clip) -> Result<Text> {
@@ -311,28 +345,35 @@ impl Tool for AddSubtitle {
         font.into_iter().collect()
     }
 
-    fn leaves(&self, _strict: bool) -> Leaves {
+    fn leaves(&self, strict: bool) -> Leaves {
         // An address or a path: what it holds is not known here.
-        let inline = self.srt.contains("-->") || self.srt.contains("[Events]");
+        if self.elsewhere().is_some() {
+            return Leaves::Unseen;
+        }
         let text = subtitle::inline(&self.srt);
-        let cues = subtitle::parse_as_api(&text).or_else(|_| subtitle::parse(&text));
-        let Some(cues) = cues.ok().filter(|_| inline) else {
+        let read = if strict {
+            subtitle::parse(&text)
+        } else {
+            subtitle::parse_as_api(&text)
+        };
+        let laid = read.and_then(|subtitles| subtitles.laid(self.offset()));
+        // The first track has these also where a server has all captions on it.
+        let Some(cues) = laid.ok().and_then(|laid| laid.lanes.into_iter().next()) else {
             return Leaves::Unseen;
         };
-        let offset = Micros::from_seconds_truncated(self.time_offset);
-        let starts = cues.iter().map(|cue| cue.range.start + offset).collect();
-        let ends = cues.iter().map(|cue| Some(cue.range.end() + offset));
-        Leaves::segments(self.track_name.as_deref(), starts, ends.collect(), None)
+        let starts = cues.iter().map(|cue| cue.range.start).collect();
+        let ends = cues.iter().map(|cue| Some(cue.range.end())).collect();
+        Leaves::segments(self.track_name.as_deref(), starts, ends, None)
     }
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.look(canvas, Clip::default()));
         if self.elsewhere().is_none() {
-            faults.of(parts::of(
-                "srt",
-                subtitle::parse(&subtitle::inline(&self.srt)),
-            ));
+            let read = parts::of("srt", subtitle::parse(&subtitle::inline(&self.srt)));
+            if let Some(subtitles) = faults.of(read) {
+                faults.of(subtitles.laid(self.offset()));
+            }
         }
         faults
     }
@@ -354,50 +395,30 @@ impl Tool for AddSubtitle {
                 ..Clip::default()
             },
         );
-        let offset =
-            Micros::from_seconds_truncated(parts::finite("time_offset", self.time_offset)?);
-        let text = self.subtitles(engine, &call.caller).await?;
-        let read = if engine::is_strict(call) {
-            subtitle::parse(&text)
-        } else {
-            subtitle::parse_as_api(&text)
-        };
-        let read = match self.elsewhere() {
-            Some(source) if !call.caller.may_see_quoted(Media::is_here(source)) => {
-                read.map_err(|error| subtitle::without_content(&error))
-            }
-            _ => read,
-        };
-        let cues = parts::of("srt", read)?;
+        parts::finite("time_offset", self.time_offset)?;
+        let subtitles = parts::of("srt", self.subtitles(engine, call).await)?;
+        let laid = subtitles.laid(self.offset())?;
         // The API fails at the first caption, and does not look at the letters where there is none.
-        let look = if cues.is_empty() {
+        let look = if laid.lanes.iter().all(Vec::is_empty) {
             Text::default()
         } else {
             self.look(canvas, clip)?
         };
-        let mut timed = Vec::with_capacity(cues.len());
-        for (index, cue) in cues.into_iter().enumerate() {
-            let range = Range::new(cue.range.start + offset, cue.range.duration);
-            if range.start < Micros::ZERO {
-                return Err(Error::invalid(format!(
-                    "`time_offset`: cue {} would start at {}, before the beginning",
-                    index + 1,
-                    range.start
-                )));
-            }
-            if range.duration <= Micros::ZERO {
-                return Err(Error::invalid(format!(
-                    "`srt`: cue {} ends at {}, which is not after its start ({})",
-                    index + 1,
-                    range.end(),
-                    range.start
-                )));
-            }
-            timed.push(Cue {
-                range,
+        let of_call = CallLook {
+            look: &look,
+            canvas: (canvas.width, canvas.height),
+            gives: self.gives(),
+        };
+        let below = laid.lines_below();
+        let mut lanes = laid.lanes.into_iter().zip(below).map(|(lane, below)| {
+            let captions = lane.into_iter().zip(below).map(|(cue, below)| Cue {
+                range: cue.range,
+                look: of_call.of(&cue, below).map(Box::new),
+                number: cue.number,
                 text: cue.text,
             });
-        }
+            captions.collect::<Vec<Cue>>()
+        });
         let edit = Edit::Captions(Box::new(Captions {
             track: Choice {
                 name: self.track_name.clone(),
@@ -405,10 +426,15 @@ impl Tool for AddSubtitle {
                 render_index: Kind::Text.base() + 999.0,
                 may_make_unnamed: true,
             },
-            look,
-            cues: timed,
+            cues: lanes.next().unwrap_or_default(),
+            further: lanes.collect(),
+            look: look.clone(),
         }));
-        engine.edit(self.target(), call, edit).await
+        let mut placed = engine.edit(self.target(), call, edit).await?;
+        let mut notes = laid.notes.lines(call.caller.access.is_open());
+        notes.append(&mut placed.notes);
+        placed.notes = notes;
+        Ok(placed)
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
@@ -418,11 +444,6 @@ impl Tool for AddSubtitle {
             arguments
                 .entry("font")
                 .or_insert_with(|| font.as_str().into());
-        }
-        if self.elsewhere().is_none()
-            && let Some(srt) = subtitle::for_api(&subtitle::inline(&self.srt))
-        {
-            arguments.insert("srt".to_owned(), srt.into());
         }
         args::api_position(
             &mut arguments,
@@ -434,20 +455,47 @@ impl Tool for AddSubtitle {
     }
 
     fn text_file(&self) -> Option<TextFile<'_>> {
-        let source = self.elsewhere()?;
+        let offset = self.offset();
+        let Some(source) = self.elsewhere() else {
+            return Some(TextFile {
+                argument: "srt",
+                text: TextSource::Given(subtitle::inline(&self.srt)),
+                convert: Box::new(move |bytes, _| {
+                    let text = String::from_utf8_lossy(bytes);
+                    subtitle::for_api(&text, None, offset).map(sent)
+                }),
+            });
+        };
         let path = source.split(['?', '#']).next().unwrap_or_default();
-        let (_, ending) = path.rsplit_once('.')?;
+        let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
         let other = ["vtt", "ass", "ssa"];
-        let is_other = other.iter().any(|other| ending.eq_ignore_ascii_case(other));
-        is_other.then_some(TextFile {
+        Some(TextFile {
             argument: "srt",
-            source,
-            max_bytes: MAX_BYTES,
-            convert: subtitle::file_for_api,
+            text: TextSource::At {
+                source,
+                max_bytes: subtitle::MAX_BYTES,
+                // A server reads SRT by itself, perhaps a file of its own machine.
+                is_needed: other.iter().any(|other| ending.eq_ignore_ascii_case(other)),
+            },
+            convert: Box::new(move |bytes, caller| {
+                let (text, note) = subtitle::decode(bytes);
+                match subtitle::for_api(&text, note, offset) {
+                    Ok(read) => Ok(sent(read)),
+                    Err(error) if caller.may_see_quoted(Media::is_here(source)) => Err(error),
+                    Err(error) => Err(subtitle::without_content(&error)),
+                }
+            }),
         })
     }
 
     fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
+    }
+}
+
+fn sent(read: subtitle::ForApi) -> Converted {
+    Converted {
+        text: read.srt,
+        notes: read.notes.lines(true),
     }
 }

@@ -29,5 +29,6 @@ mod save;
 mod saves;
 mod secrets;
 mod stdio;
+mod subtitles;
 mod support;
 mod trust;

@@ -1,19 +1,54 @@
-//! ASS and SSA: a `Dialogue:` line per caption.
+//! ASS and SSA: a `Dialogue:` line per caption, with named styles.
 
-use super::{Cue, Line, broken, excerpt, range, time};
+use std::collections::HashMap;
+
+use super::cue::{Cue, Letters, Notes, Place};
+use super::markup::{self, Reader, STYLE_LEFT, Script};
+use super::time::time;
+use super::{Line, broken, excerpt, left_out};
 use crate::error::Result;
 
 /// The columns where no `Format:` line says otherwise.
 const COLUMNS: [&str; 10] = [
     "layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text",
 ];
+const STYLE_COLUMNS: [&str; 23] = [
+    "name",
+    "fontname",
+    "fontsize",
+    "primarycolour",
+    "secondarycolour",
+    "outlinecolour",
+    "backcolour",
+    "bold",
+    "italic",
+    "underline",
+    "strikeout",
+    "scalex",
+    "scaley",
+    "spacing",
+    "angle",
+    "borderstyle",
+    "outline",
+    "shadow",
+    "alignment",
+    "marginl",
+    "marginr",
+    "marginv",
+    "encoding",
+];
 
-/// Where a caption's start, end and text stand.
-struct Columns {
-    count: usize,
-    start: usize,
-    end: usize,
+/// A named style.
+#[derive(Clone, Copy, Debug)]
+struct Style {
+    letters: Letters,
+    font_size: f64,
+    anchor: Option<(i8, i8)>,
+    has_box: bool,
 }
+
+/// Names of columns, and the cells of a line in their order.
+struct Columns(Vec<String>);
 
 pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
     let told = lines.iter().find_map(|line| {
@@ -29,52 +64,215 @@ pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
     told.unwrap_or(false)
 }
 
-/// The captions in order of time, without override tags and drawings.
-pub(super) fn parse(lines: &[Line<'_>]) -> Result<Vec<Cue>> {
-    let mut columns = Columns::new(COLUMNS.into_iter().map(str::to_owned));
+/// The captions in order of time.
+pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
+    let (script, styles) = script(lines, notes);
+    let mut columns = Columns::of(&COLUMNS);
     let mut in_events = true;
     let mut cues = Vec::new();
     let mut number = 0;
+    let classes = HashMap::new();
     for line in lines {
         if line.text.starts_with('[') {
             in_events = line.text.eq_ignore_ascii_case("[Events]");
         } else if let Some(format) = value(line.text, "Format").filter(|_| in_events) {
-            let names = format.split(',').map(|name| name.trim().to_lowercase());
-            columns = Columns::new(names);
+            columns = Columns::read(format);
         } else if let Some(dialogue) = value(line.text, "Dialogue") {
             number += 1;
-            let cells: Vec<&str> = dialogue.splitn(columns.count, ',').collect();
-            let at = |column: usize| cells.get(column).copied().unwrap_or_default();
-            let read = |column: usize| {
-                time(at(column)).ok_or_else(|| {
-                    let found = excerpt(at(column).trim());
+            let cells = columns.cells(dialogue);
+            let read = |name: &str, otherwise: usize| {
+                let cell = columns
+                    .cell(&cells, name)
+                    .or_else(|| cells.get(otherwise).copied());
+                let cell = cell.unwrap_or_default();
+                time(cell).ok_or_else(|| {
+                    let found = excerpt(cell.trim());
                     let what = format!("expected a time like `0:00:01.50`, found {found:?}");
                     broken(number, line.number, what)
                 })
             };
-            let (start, end) = (read(columns.start)?, read(columns.end)?);
-            cues.push(Cue {
-                range: range(number, line.number, start, end)?,
-                text: plain(at(columns.count - 1)),
-            });
+            let (start, end) = (read("start", 1)?, read("end", 2)?);
+            let style = columns.cell(&cells, "style").unwrap_or_default().trim();
+            // Old files mark the default with a star.
+            let style = styles.get(style.trim_start_matches('*'));
+            let style = style.or_else(|| styles.get("Default"));
+            let text = if cells.len() == columns.0.len() {
+                cells.last().copied().unwrap_or_default()
+            } else {
+                ""
+            };
+            let own = Script {
+                font_size: style.map_or(script.font_size, |style| style.font_size),
+                styles: HashMap::new(),
+                ..script
+            };
+            let own = if text.contains("\\r") {
+                Script {
+                    styles: styles
+                        .iter()
+                        .map(|(name, style)| (name.clone(), style.letters))
+                        .collect(),
+                    ..own
+                }
+            } else {
+                own
+            };
+            let mut reader = Reader {
+                cue: number,
+                notes,
+                classes: &classes,
+            };
+            let mut plain = reader.dialogue(text, &own);
+            let is_set = |name: &str| {
+                let margin = columns
+                    .cell(&cells, name)
+                    .and_then(|cell| cell.trim().parse::<f64>().ok());
+                margin.is_some_and(|margin| margin != 0.0)
+            };
+            if !plain.text.is_empty() {
+                if style.is_some_and(|style| style.has_box) {
+                    notes.of_cue(
+                        number,
+                        "the box behind the text was left out: use `background_alpha`",
+                    );
+                }
+                if ["marginl", "marginr", "marginv"]
+                    .iter()
+                    .any(|name| is_set(name))
+                {
+                    notes.of_cue(number, "its margins were left out");
+                }
+            }
+            if plain.place.anchor.is_none() {
+                plain.place.anchor = style.and_then(|style| style.anchor);
+            }
+            if let Some(range) = left_out(number, start, end, notes) {
+                cues.push(Cue {
+                    number,
+                    range,
+                    text: plain.text,
+                    style: style.map(|style| style.letters).unwrap_or_default(),
+                    parts: plain.parts,
+                    place: Place {
+                        align: plain.place.anchor.map(|(x, _)| x),
+                        ..plain.place
+                    },
+                });
+            }
         }
     }
     cues.sort_by_key(|cue| cue.range.start);
     Ok(cues)
 }
 
-impl Columns {
-    fn new(names: impl Iterator<Item = String>) -> Self {
-        let names: Vec<String> = names.collect();
-        let column = |name: &str, otherwise| {
-            let found = names.iter().position(|other| other == name);
-            found.unwrap_or(otherwise)
-        };
-        Self {
-            count: names.len().max(1),
-            start: column("start", 1),
-            end: column("end", 2),
+/// The size of the canvas that places are given on, and the styles by name.
+fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Style>) {
+    let mut script = Script::default();
+    let mut styles = HashMap::new();
+    let mut columns = Columns::of(&STYLE_COLUMNS);
+    let mut section = String::new();
+    let (mut width, mut height) = (None, None);
+    for line in lines {
+        if line.text.starts_with('[') {
+            section = line.text.to_ascii_lowercase();
         }
+        let side = |name: &str| {
+            let side = value(line.text, name).and_then(|side| side.parse::<f64>().ok());
+            side.filter(|side| (1.0..=1e6).contains(side))
+        };
+        width = width.or_else(|| side("PlayResX"));
+        height = height.or_else(|| side("PlayResY"));
+        if !section.contains("styles") {
+            continue;
+        }
+        if let Some(format) = value(line.text, "Format") {
+            columns = Columns::read(format);
+        } else if let Some(style) = value(line.text, "Style") {
+            let cells = columns.cells(style);
+            let name = columns.cell(&cells, "name").unwrap_or_default().trim();
+            let is_old = !section.contains("v4+");
+            styles.insert(
+                name.trim_start_matches('*').to_owned(),
+                Style::read(&columns, &cells, is_old),
+            );
+        }
+    }
+    // One side says the other, as players have it.
+    match (width, height) {
+        (Some(width), Some(height)) => (script.width, script.height) = (width, height),
+        (Some(width), None) => (script.width, script.height) = (width, width * 0.75),
+        (None, Some(height)) => (script.width, script.height) = (height / 0.75, height),
+        (None, None) => {}
+    }
+    if !styles.is_empty() {
+        notes.of_file(STYLE_LEFT);
+    }
+    (script, styles)
+}
+
+impl Style {
+    fn read(columns: &Columns, cells: &[&str], is_old: bool) -> Self {
+        let cell = |name: &str| columns.cell(cells, name).map(str::trim);
+        let number = |name: &str| cell(name)?.parse::<f64>().ok().filter(|n| n.is_finite());
+        let is_on = |name: &str| number(name).map(|on| on != 0.0);
+        let color = |name: &str| markup::ass_color(cell(name)?);
+        let font_size = number("fontsize")
+            .filter(|size| *size > 0.0)
+            .unwrap_or(18.0);
+        let has_box = number("borderstyle") == Some(3.0);
+        let outline = number("outline").filter(|_| !has_box);
+        // SSA has no colour of its own for the outline.
+        let edge = if is_old {
+            "backcolour"
+        } else {
+            "outlinecolour"
+        };
+        let edge = color(edge);
+        let alignment = number("alignment");
+        Self {
+            letters: Letters {
+                bold: is_on("bold"),
+                italic: is_on("italic"),
+                underline: is_on("underline"),
+                color: color("primarycolour").map(|(color, _)| color),
+                alpha: color("primarycolour").map(|(_, alpha)| alpha),
+                outline: outline.map(|width| markup::outline_width(width, font_size)),
+                outline_color: edge.map(|(color, _)| color),
+                outline_alpha: edge.map(|(_, alpha)| alpha),
+            },
+            font_size,
+            anchor: alignment.and_then(if is_old {
+                markup::old_alignment
+            } else {
+                markup::numpad
+            }),
+            has_box,
+        }
+    }
+}
+
+impl Columns {
+    fn of(names: &[&str]) -> Self {
+        Self(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn read(format: &str) -> Self {
+        Self(
+            format
+                .split(',')
+                .map(|name| name.trim().to_ascii_lowercase())
+                .collect(),
+        )
+    }
+
+    /// The last column may have commas.
+    fn cells<'a>(&self, line: &'a str) -> Vec<&'a str> {
+        line.splitn(self.0.len().max(1), ',').collect()
+    }
+
+    fn cell<'a>(&self, cells: &[&'a str], name: &str) -> Option<&'a str> {
+        let place = self.0.iter().position(|other| other == name)?;
+        cells.get(place).copied()
     }
 }
 
@@ -85,38 +283,4 @@ fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         .trim()
         .eq_ignore_ascii_case(name)
         .then(|| after.trim())
-}
-
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut drawing = false;
-    let mut rest = text;
-    loop {
-        let (before, tags, after) = match rest.split_once('{') {
-            Some((before, tagged)) => match tagged.split_once('}') {
-                Some((tags, after)) => (before, tags, after),
-                None => (rest, "", ""),
-            },
-            None => (rest, "", ""),
-        };
-        if !drawing {
-            plain.push_str(before);
-        }
-        for tag in tags.split('\\') {
-            // `\p1` begins a drawing, `\p0` ends it; `\pos` and `\pbo` are others.
-            if let Some(Ok(scale)) = tag.trim().strip_prefix('p').map(str::parse::<u32>) {
-                drawing = scale > 0;
-            }
-        }
-        if after.is_empty() {
-            break;
-        }
-        rest = after;
-    }
-    let plain = plain
-        .replace("\\N", "\n")
-        .replace("\\n", "\n")
-        .replace("\\h", "\u{a0}");
-    let lines: Vec<&str> = plain.split('\n').map(str::trim).collect();
-    lines.join("\n").trim().to_owned()
 }

@@ -1,65 +1,69 @@
-//! SRT and WebVTT: blocks of an index or a name, a line of times, and text.
+//! SRT: blocks of a number, a line of times, and text; as the API reads them, and with the faults that files have.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Cue, Line, digit, excerpt, expected_times, range, time, whole};
+use super::cue::{Cue, Letters, Notes, Place};
+use super::markup::Reader;
+use super::time::{Times, index, time, times, whole};
+use super::{Line, broken, excerpt, expected_times, left_out};
 use crate::error::{Error, Result};
-use crate::units::Micros;
+use crate::units::{Micros, Range};
 
-/// What stands between two times, the right way first.
-const ARROWS: [&str; 5] = ["-->", "->", "—>", "–>", "→"];
-
-/// What a line is for the times of a cue.
-enum Times {
-    None,
-    Broken,
-    FromTo(Micros, Micros),
+/// A cue as its block says it: in WebVTT and SRT alike.
+pub(super) struct Block<'a> {
+    pub number: u64,
+    pub start: Micros,
+    pub end: Micros,
+    /// What follows the times on their line.
+    pub settings: &'a str,
+    pub text: String,
 }
 
-pub(super) fn is_vtt(lines: &[Line<'_>]) -> bool {
-    let first = lines.iter().find(|line| !line.text.is_empty());
-    first.is_some_and(|line| {
-        let rest = line.text.strip_prefix("WEBVTT");
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
-    })
-}
-
-/// SRT with the usual faults: missing or wrong indices, missing or additional blank lines, `.` for `,`,
+/// SRT with the usual faults: missing or wrong numbers, missing or additional blank lines, other marks in times,
 /// missing hours, settings after the times.
-pub(super) fn parse(lines: &[Line<'_>]) -> Result<Vec<Cue>> {
-    cues(lines, false)
-}
-
-/// WebVTT without its comments, styles, settings, tags and escapes.
-pub(super) fn parse_vtt(lines: &[Line<'_>]) -> Result<Vec<Cue>> {
-    let mut body: Vec<Line<'_>> = Vec::with_capacity(lines.len());
-    // The header goes on until a blank line, as do comments and styles.
-    let mut skipping = true;
-    let mut after_blank = false;
-    for line in lines.iter().skip_while(|line| line.text.is_empty()) {
-        let first_word = line.text.split_whitespace().next().unwrap_or_default();
-        if line.text.is_empty() || !matches!(times(line.text), Times::None) {
-            skipping = false;
-        } else if after_blank && matches!(first_word, "NOTE" | "STYLE" | "REGION") {
-            skipping = true;
+pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
+    let classes = HashMap::new();
+    let blocks = blocks(lines, false, notes)?;
+    let mut cues = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let plain = Reader {
+            cue: block.number,
+            notes,
+            classes: &classes,
         }
-        after_blank = line.text.is_empty();
-        if !skipping {
-            body.push(*line);
+        .tagged(&block.text, false);
+        if block.settings.split_whitespace().any(is_box) {
+            notes.of_cue(block.number, "the place after its times was left out");
         }
-    }
-    let mut cues = cues(&body, true)?;
-    for cue in &mut cues {
-        cue.text = plain(&cue.text);
+        if let Some(range) = left_out(block.number, block.start, block.end, notes) {
+            cues.push(Cue {
+                number: block.number,
+                range,
+                text: plain.text,
+                style: Letters::default(),
+                parts: plain.parts,
+                place: plain.place,
+            });
+        }
     }
     Ok(cues)
 }
 
-fn cues(lines: &[Line<'_>], vtt: bool) -> Result<Vec<Cue>> {
-    let mut found: Vec<(usize, Micros, Micros)> = Vec::new();
+/// `X1:100`: a box in pixels of a picture whose size is not said.
+fn is_box(setting: &str) -> bool {
+    setting.len() > 3 && setting.as_bytes()[2] == b':' && setting.starts_with(['X', 'Y'])
+}
+
+pub(super) fn blocks<'a>(
+    lines: &[Line<'a>],
+    vtt: bool,
+    notes: &mut Notes,
+) -> Result<Vec<Block<'a>>> {
+    let mut found: Vec<(usize, Micros, Micros, &'a str)> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         match times(line.text) {
-            Times::FromTo(start, end) => found.push((at, start, end)),
+            Times::FromTo(start, end, settings) => found.push((at, start, end, settings)),
             Times::Broken => {
                 let before = at
                     .checked_sub(1)
@@ -70,68 +74,93 @@ fn cues(lines: &[Line<'_>], vtt: bool) -> Result<Vec<Cue>> {
             Times::None => {}
         }
     }
-
-    let head_end = found.first().map_or(lines.len(), |(at, ..)| *at);
-    let mut label = head(&lines[..head_end], vtt)?;
-    if found.is_empty() {
+    let Some(&(head_end, ..)) = found.first() else {
         return Ok(Vec::new());
-    }
-    // Where the first cue has a number, a number before the times of another is its number and not text.
-    let indexed = label.is_some();
-    let mut cues = Vec::with_capacity(found.len());
-    for (number, &(at, start, end)) in found.iter().enumerate() {
-        let cue = label.unwrap_or(number as u64 + 1);
-        let range = range(cue, lines[at].number, start, end)?;
-        let next = found.get(number + 1).map(|(at, ..)| *at);
+    };
+    let mut label = head(&lines[..head_end], vtt, notes)?;
+    let indexed = is_indexed(lines, found.iter().map(|(at, ..)| *at), label.is_some());
+    let mut blocks = Vec::with_capacity(found.len());
+    for (place, &(at, start, end, settings)) in found.iter().enumerate() {
+        let number = label.unwrap_or(place as u64 + 1);
+        let next = found.get(place + 1).map(|(at, ..)| *at);
         let body = &lines[at + 1..next.unwrap_or(lines.len())];
         let (body, next_label) = match next {
-            Some(_) => without_label(body, indexed, vtt),
+            Some(_) => without_label(body, number, indexed, vtt),
             None => (body, None),
         };
         let text = if indexed {
-            text_before_orphan(body, cue)?
+            text_before_orphan(body, number)?
         } else {
             joined(body)
         };
         label = next_label;
-        cues.push(Cue { range, text });
+        blocks.push(Block {
+            number,
+            start,
+            end,
+            settings,
+            text,
+        });
     }
-    Ok(cues)
+    Ok(blocks)
 }
 
-/// The number before the first times; anything else there is refused in SRT, and a name in WebVTT.
-fn head(lines: &[Line<'_>], vtt: bool) -> Result<Option<u64>> {
-    let mut filled = lines.iter().filter(|line| !line.text.is_empty());
-    let Some(first) = filled.next() else {
+/// Whether most cues have their number before their times, or the first and half of them: then a number there is no text.
+fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: bool) -> bool {
+    let (mut all, mut labelled) = (0, 0);
+    for at in times {
+        let mut before = lines[..at]
+            .iter()
+            .rev()
+            .filter(|line| !line.text.is_empty());
+        all += 1;
+        labelled += usize::from(before.next().is_some_and(|line| index(line.text).is_some()));
+    }
+    2 * labelled > all || (first && 2 * labelled == all)
+}
+
+/// The number before the first times. What else stands there is left out; a cue there without times is refused.
+fn head(lines: &[Line<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>> {
+    let filled: Vec<&Line<'_>> = lines.iter().filter(|line| !line.text.is_empty()).collect();
+    let Some(last) = filled.last() else {
         return Ok(None);
     };
-    let label = index(first.text);
-    match (label, filled.next()) {
-        _ if vtt => Ok(None),
-        (Some(label), Some(second)) => Err(expected_times(label, *second)),
-        (Some(label), None) => Ok(Some(label)),
-        (None, _) => Err(Error::invalid(format!(
-            "line {}: expected the number of a cue, found {:?}",
-            first.number,
-            excerpt(first.text),
-        ))),
+    let label = index(last.text);
+    if vtt {
+        return Ok(label);
     }
+    if let [first, second, ..] = filled[..]
+        && let Some(cue) = index(first.text)
+    {
+        return Err(expected_times(cue, *second));
+    }
+    if filled.len() > usize::from(label.is_some()) {
+        notes.of_file(format!(
+            "what stands before the first cue (line {}) was left out",
+            filled[0].number
+        ));
+    }
+    Ok(label)
 }
 
-/// The lines up to the next cue's number or name, and its number.
-fn without_label<'a, 'b>(
-    body: &'a [Line<'b>],
+/// The lines of cue `cue` up to the next cue's number or name, and its number.
+fn without_label<'l, 'a>(
+    body: &'l [Line<'a>],
+    cue: u64,
     indexed: bool,
     vtt: bool,
-) -> (&'a [Line<'b>], Option<u64>) {
+) -> (&'l [Line<'a>], Option<u64>) {
     let Some(last) = body.iter().rposition(|line| !line.text.is_empty()) else {
         return (body, None);
     };
     let after_blank = last > 0 && body[last - 1].text.is_empty();
     let adjacent = last + 1 == body.len();
+    let has_text = body[..last].iter().any(|line| !line.text.is_empty());
     let label = index(body[last].text);
+    let is_next = label.is_some() && label == cue.checked_add(1);
     let is_label = match label {
-        Some(_) => indexed || after_blank,
+        Some(_) if indexed => is_next || (adjacent && (after_blank || has_text)),
+        Some(_) => adjacent && after_blank && (is_next || vtt),
         None => adjacent && after_blank && (indexed || vtt),
     };
     if is_label {
@@ -164,60 +193,12 @@ fn joined(body: &[Line<'_>]) -> String {
     filled.collect::<Vec<_>>().join("\n")
 }
 
-fn index(text: &str) -> Option<u64> {
-    whole(text).and_then(|number| number.try_into().ok())
-}
-
-fn times(text: &str) -> Times {
-    let Some((from, to)) = ARROWS.iter().find_map(|arrow| text.split_once(arrow)) else {
-        return Times::None;
-    };
-    let to = to.trim_start();
-    // Settings may follow the end: `line:0`, `X1:0`.
-    let end = to.split(char::is_whitespace).next().and_then(time);
-    if let (Some(start), Some(end)) = (time(from), end) {
-        return Times::FromTo(start, end);
-    }
-    // Text may have an arrow too, but then it does not begin like a time.
-    let like_time = text.contains("-->")
-        && from.contains(':')
-        && from.trim_start().starts_with(|c| digit(c).is_some());
-    if like_time {
-        Times::Broken
-    } else {
-        Times::None
-    }
-}
-
-/// The text without tags, with its escapes resolved.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        plain.push_str(&rest[..start]);
-        rest = &rest[start..];
-        match rest.find('>') {
-            Some(end) => rest = &rest[end + 1..],
-            None => break,
-        }
-    }
-    plain.push_str(rest);
-    for (escape, character) in [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&nbsp;", "\u{a0}"),
-        ("&lrm;", "\u{200e}"),
-        ("&rlm;", "\u{200f}"),
-        ("&amp;", "&"),
-    ] {
-        plain = plain.replace(escape, character);
-    }
-    plain.trim().to_owned()
-}
-
-/// SRT as the API reads it. What it does not read at all is the outer error, with its message where
-/// that is a message; a cue that ends before it starts, which it would store, is the inner one.
-pub(super) fn parse_strictly(lines: &[Line<'_>]) -> Result<Result<Vec<Cue>>, Option<String>> {
+/// SRT as the API reads it: text with its tags. What it does not read at all is the error, with its message where that
+/// is a message. A cue that does not end after it starts, which it would store, is left out.
+pub(super) fn parse_strictly(
+    lines: &[Line<'_>],
+    notes: &mut Notes,
+) -> Result<Vec<Cue>, Option<String>> {
     let mut cues = Vec::new();
     let mut rest = lines.iter().peekable();
     while let Some(line) = rest.next() {
@@ -230,7 +211,9 @@ pub(super) fn parse_strictly(lines: &[Line<'_>]) -> Result<Result<Vec<Cue>>, Opt
                 line.number, line.text
             )));
         }
-        let cue = index(line.text).unwrap_or(cues.len() as u64 + 1);
+        let number = whole(line.text)
+            .and_then(|number| number.try_into().ok())
+            .unwrap_or(cues.len() as u64 + 1);
         let Some(line) = rest.next() else { break };
         let (start, end) = strict_times(line.text).ok_or(None)?;
         if rest.peek().is_none() {
@@ -241,38 +224,43 @@ pub(super) fn parse_strictly(lines: &[Line<'_>]) -> Result<Result<Vec<Cue>>, Opt
             .map(|line| line.text)
             .take_while(|text| !text.is_empty())
             .collect();
-        match range(cue, line.number, start, end) {
-            Ok(range) => cues.push(Cue {
+        if let Some(range) = left_out(number, start, end, notes) {
+            cues.push(Cue {
+                number,
                 range,
                 text: body.join("\n"),
-            }),
-            Err(error) => return Ok(Err(error)),
+                style: Letters::default(),
+                parts: Vec::new(),
+                place: Place::default(),
+            });
         }
     }
-    Ok(Ok(cues))
+    Ok(cues)
 }
 
 /// `h:m:s,ms --> h:m:s,ms` and nothing else.
 fn strict_times(text: &str) -> Option<(Micros, Micros)> {
     let strict = |text: &str| {
         let (clock, millis) = text.split_once(',')?;
-        let is_whole = clock.split(':').count() == 3 && whole(millis).is_some();
+        let is_whole = whole(millis).is_some()
+            && clock.split(':').count() == 3
+            && clock.split(':').all(|part| whole(part).is_some());
         is_whole.then(|| time(text)).flatten()
     };
     let (from, to) = text.split_once(" --> ")?;
     Some((strict(from)?, strict(to)?))
 }
-/// Cues as the API's strict parser reads them back.
-pub(super) fn written(cues: &[Cue]) -> String {
+
+/// Captions as the API's strict parser reads them back.
+pub(super) fn written<'a>(captions: impl Iterator<Item = (Range, &'a str)>) -> String {
     let mut text = String::new();
-    for (index, cue) in cues.iter().enumerate() {
+    for (index, (range, words)) in captions.enumerate() {
         // A blank line would end the cue.
-        let lines: Vec<&str> = cue
-            .text
+        let lines: Vec<&str> = words
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        let (start, end) = (clock(cue.range.start), clock(cue.range.end()));
+        let (start, end) = (clock(range.start), clock(range.end()));
         let _ = write!(
             text,
             "{}\n{start} --> {end}\n{}\n\n",
@@ -288,3 +276,84 @@ fn clock(time: Micros) -> String {
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
     format!("{hours:02}:{minutes:02}:{seconds:02},{:03}", ms % 1000)
 }
+
+/// What a text without any cue looks like, for people.
+pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
+    let filled = lines
+        .iter()
+        .map(|line| line.text)
+        .filter(|text| !text.is_empty());
+    let first = filled.clone().next()?;
+    let starts = |what: &str| {
+        first
+            .get(..what.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(what))
+    };
+    if starts("<!doctype html") || starts("<html") {
+        return Some("a web page; give the address of the file itself");
+    }
+    if starts("<?xml") || starts("<tt") || starts("<transcript") || starts("<sami") {
+        return Some("XML subtitles such as TTML or SAMI");
+    }
+    let is_lrc = |text: &str| {
+        let time = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        time.is_some_and(|(clock, _)| time_of_lyrics(clock))
+    };
+    if filled.clone().take(50).any(is_lrc) {
+        return Some("LRC, the format of lyrics, which has no ends of lines");
+    }
+    if starts("{\"") || starts("[{") || starts("{ \"") || first == "{" || first == "[" {
+        return Some("JSON");
+    }
+    let is_frames = |text: &str| {
+        let inner = text.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        inner.is_some_and(|(frame, rest)| whole(frame).is_some() && rest.starts_with('{'))
+    };
+    if is_frames(first) {
+        return Some("MicroDVD, which counts frames");
+    }
+    let is_pair = |text: &str| {
+        let pair = text.split_once(',');
+        pair.is_some_and(|(from, to)| time(from).is_some() && time(to).is_some())
+    };
+    filled
+        .clone()
+        .take(50)
+        .any(is_pair)
+        .then_some("SBV of YouTube")
+}
+
+fn time_of_lyrics(clock: &str) -> bool {
+    clock.len() <= 12 && time(clock).is_some()
+}
+
+/// A text without any cue.
+pub(super) fn nothing_found(lines: &[Line<'_>]) -> Error {
+    let mut filled = lines.iter().filter(|line| !line.text.is_empty());
+    let Some(first) = filled.next() else {
+        return Error::invalid(format!("{NOTHING}: it is empty")).hint(HOW);
+    };
+    match looks_like(lines) {
+        Some(what) => Error::invalid(format!("{NOTHING}: it looks like {what}")),
+        None => {
+            let number = first.number;
+            // A number alone is a cue that has lost the rest.
+            match index(first.text) {
+                Some(cue) => match filled.next() {
+                    Some(second) => expected_times(cue, *second),
+                    None => broken(cue, number, "the file ends before its times"),
+                },
+                None => Error::invalid(format!(
+                    "{NOTHING}: line {number} is {:?}",
+                    excerpt(first.text)
+                )),
+            }
+        }
+    }
+    .hint(HOW)
+}
+
+/// What is said of a text without any cue.
+pub(super) const NOTHING: &str = "no cue was found";
+pub(super) const HOW: &str =
+    "give SRT (a line `00:00:01,000 --> 00:00:02,500`, then the text), WebVTT or ASS";

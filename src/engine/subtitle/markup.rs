@@ -1,0 +1,636 @@
+//! Markup in the text of a cue: tags in angle brackets, override blocks in braces, and character references.
+
+use std::collections::HashMap;
+
+use super::cue::{Letters, Marked, Notes, Part, Place};
+use crate::draft::text::Rgb;
+
+/// A cue's text without its markup.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    pub text: String,
+    pub parts: Vec<Part>,
+    pub place: Place,
+}
+
+/// What a text is read with.
+pub(super) struct Reader<'a> {
+    /// The number of its cue, for the notes.
+    pub cue: u64,
+    pub notes: &'a mut Notes,
+    /// Letters of classes and tags that a style sheet gives.
+    pub classes: &'a HashMap<String, Letters>,
+}
+
+pub(super) const STYLE_LEFT: &str =
+    "fonts, sizes and spacing of the file were left out: use `font` and `font_size`";
+
+/// Tags that hold others open, at most.
+const DEPTH: usize = 64;
+/// Tags of HTML and WebVTT, which are no words.
+const TAGS: [&str; 24] = [
+    "b", "i", "u", "s", "c", "v", "em", "strong", "strike", "del", "ins", "font", "span", "p",
+    "div", "lang", "ruby", "rt", "rp", "rb", "big", "small", "sub", "sup",
+];
+
+struct Open<'a> {
+    name: &'a str,
+    /// As the letters were before it.
+    before: Letters,
+}
+
+impl Reader<'_> {
+    /// SRT or WebVTT: tags, references, and in SRT override blocks.
+    pub(super) fn tagged(&mut self, text: &str, is_vtt: bool) -> Plain {
+        let mut marked = Marked::default();
+        let mut place = Place::default();
+        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['<', '{']) {
+            self.words(&rest[..at], is_vtt, &mut marked);
+            rest = &rest[at..];
+            if rest.starts_with('{') {
+                // Up to the next brace of either kind, so that many of them are not searched again and again.
+                let end = rest[1..].find(['{', '}']).map(|end| end + 1);
+                match end.filter(|end| !is_vtt && rest[*end..].starts_with('}')) {
+                    Some(end) if is_override(&rest[1..end]) => {
+                        self.overrides(
+                            &rest[1..end],
+                            &mut marked.letters,
+                            &mut place,
+                            &Script::default(),
+                        );
+                        rest = &rest[end + 1..];
+                    }
+                    _ => {
+                        marked.push("{");
+                        rest = &rest[1..];
+                    }
+                }
+                continue;
+            }
+            let tag = Tag::read(rest);
+            match tag.filter(|tag| is_vtt || tag.is_markup(rest)) {
+                Some(tag) => {
+                    self.tag(&tag, &mut open, &mut marked);
+                    rest = &rest[tag.bytes..];
+                }
+                None => {
+                    marked.push("<");
+                    rest = &rest[1..];
+                }
+            }
+        }
+        self.words(rest, is_vtt, &mut marked);
+        let (text, parts) = marked.finish();
+        Plain { text, parts, place }
+    }
+
+    fn words(&self, text: &str, is_vtt: bool, marked: &mut Marked) {
+        if !text.contains('&') {
+            marked.push(text);
+        } else if is_vtt {
+            marked.push(&htmlize::unescape(text));
+        } else {
+            marked.push(&references(text));
+        }
+    }
+
+    fn tag<'t>(&mut self, tag: &Tag<'t>, open: &mut Vec<Open<'t>>, marked: &mut Marked) {
+        if tag.name.starts_with(|c: char| c.is_ascii_digit()) {
+            self.note("times of words were left out");
+            return;
+        }
+        if tag.is(&["br"]) {
+            marked.push("\n");
+            return;
+        }
+        if tag.closes {
+            let place = open
+                .iter()
+                .rposition(|open| open.name.eq_ignore_ascii_case(tag.name));
+            if let Some(place) = place {
+                marked.letters = open[place].before;
+                open.truncate(place);
+                if tag.is(&["rt"]) {
+                    marked.push(")");
+                }
+            }
+            return;
+        }
+        let before = marked.letters;
+        let mut own = Letters::default();
+        if tag.is(&["b", "strong"]) {
+            own.bold = Some(true);
+        } else if tag.is(&["i", "em"]) {
+            own.italic = Some(true);
+        } else if tag.is(&["u", "ins"]) {
+            own.underline = Some(true);
+        } else if tag.is(&["s", "strike", "del"]) {
+            self.note("struck-out text is shown without the line");
+        } else if tag.is(&["v"]) {
+            self.note("names of voices were left out");
+        } else if tag.is(&["rt"]) {
+            self.note("readings of ruby text were put in brackets");
+            marked.push("(");
+        } else if tag.is(&["font", "span"]) {
+            self.attributes(tag, &mut own);
+        } else if tag.is(&["c", "lang", "p", "div", "ruby", "rb"]) {
+        } else if tag.is(&["rp"]) {
+            // Brackets for readers that know no ruby text: ours are written already.
+        } else {
+            self.note("tags that a text cannot have were left out");
+        }
+        if let Some(letters) = self.classes.get(&tag.name.to_ascii_lowercase()) {
+            own = own.over(*letters);
+        }
+        for class in tag.classes.split('.').filter(|class| !class.is_empty()) {
+            match self.classes.get(&format!(".{class}")) {
+                Some(letters) => own = letters.over(own),
+                None => match class_color(class) {
+                    Some(color) => own.color = Some(color),
+                    None if class.starts_with("bg_") => {
+                        self.note("backgrounds of words were left out");
+                    }
+                    // A class that nothing gives a look.
+                    None => {}
+                },
+            }
+        }
+        marked.letters = own.over(before);
+        if !tag.is_empty && open.len() < DEPTH {
+            open.push(Open {
+                name: tag.name,
+                before,
+            });
+        }
+    }
+
+    fn attributes(&mut self, tag: &Tag<'_>, own: &mut Letters) {
+        for (name, value) in tag.attributes() {
+            match name.to_ascii_lowercase().as_str() {
+                "color" => match color(value) {
+                    Some((color, alpha)) => {
+                        own.color = Some(color);
+                        own.alpha = alpha.or(own.alpha);
+                    }
+                    None => self.note("colours that are not known were left out"),
+                },
+                "style" => {
+                    let (letters, rest) = declarations(value);
+                    *own = letters.over(*own);
+                    if rest {
+                        self.note(STYLE_LEFT);
+                    }
+                }
+                "face" | "size" => self.note(STYLE_LEFT),
+                _ => {}
+            }
+        }
+    }
+
+    fn note(&mut self, what: &str) {
+        self.notes.of_cue(self.cue, what);
+    }
+
+    /// The text of an ASS dialogue.
+    pub(super) fn dialogue(&mut self, text: &str, script: &Script) -> Plain {
+        let mut marked = Marked::default();
+        let mut place = Place::default();
+        let mut rest = text;
+        let mut drawing = false;
+        loop {
+            let (before, tags, after) = match rest.split_once('{') {
+                Some((before, tagged)) => match tagged.split_once('}') {
+                    Some((tags, after)) => (before, tags, after),
+                    None => (rest, "", ""),
+                },
+                None => (rest, "", ""),
+            };
+            if !drawing {
+                let mut words = before;
+                while let Some((said, escaped)) = words.split_once('\\') {
+                    marked.push(said);
+                    let (shown, bytes) = match escaped.as_bytes().first() {
+                        Some(b'N' | b'n') => ("\n", 1),
+                        Some(b'h') => ("\u{a0}", 1),
+                        _ => ("\\", 0),
+                    };
+                    marked.push(shown);
+                    words = &escaped[bytes..];
+                }
+                marked.push(words);
+            }
+            if let Some(scale) = self.overrides(tags, &mut marked.letters, &mut place, script) {
+                drawing = scale > 0;
+                if drawing {
+                    self.note("drawings were left out");
+                }
+            }
+            if after.is_empty() {
+                break;
+            }
+            rest = after;
+        }
+        let (text, parts) = marked.finish();
+        Plain { text, parts, place }
+    }
+
+    /// Carries the tags of a block out; gives the scale of the drawing that `\p` begins or, with 0, ends.
+    fn overrides(
+        &mut self,
+        block: &str,
+        letters: &mut Letters,
+        place: &mut Place,
+        script: &Script,
+    ) -> Option<u32> {
+        let mut drawing = None;
+        // Short forms of other players: `{b}`, `{/i}`, `{y:u}`.
+        if let Some((which, on)) = short_form(block) {
+            match which {
+                'b' => letters.bold = Some(on),
+                'i' => letters.italic = Some(on),
+                _ => letters.underline = Some(on),
+            }
+            return None;
+        }
+        let mut tags = block.split('\\');
+        // What stands before the first tag is a comment.
+        tags.next();
+        let mut skipped = 0_usize;
+        for tag in tags {
+            let tag = tag.trim();
+            // Inside `\t(…)` tags say how the text changes.
+            if skipped > 0 {
+                skipped =
+                    (skipped + tag.matches('(').count()).saturating_sub(tag.matches(')').count());
+                continue;
+            }
+            let end = tag
+                .char_indices()
+                .find(|(at, c)| !c.is_ascii_alphabetic() && !(*at == 0 && c.is_ascii_digit()))
+                .map_or(tag.len(), |(at, _)| at);
+            let (name, value) = tag.split_at(end);
+            let value = value.trim();
+            match name {
+                "b" => letters.bold = number(value).map(|weight| weight == 1.0 || weight >= 600.0),
+                "i" => letters.italic = number(value).map(|on| on != 0.0),
+                "u" => letters.underline = number(value).map(|on| on != 0.0),
+                "c" | "1c" => letters.color = ass_color(value).map(|(color, _)| color),
+                "3c" => letters.outline_color = ass_color(value).map(|(color, _)| color),
+                "alpha" => {
+                    letters.alpha = ass_alpha(value);
+                    letters.outline_alpha = letters.alpha;
+                }
+                "1a" => letters.alpha = ass_alpha(value),
+                "3a" => letters.outline_alpha = ass_alpha(value),
+                "bord" => {
+                    letters.outline =
+                        number(value).map(|width| outline_width(width, script.font_size));
+                }
+                "an" => {
+                    if let Some(anchor) = number(value).and_then(numpad) {
+                        place.anchor = Some(anchor);
+                    }
+                }
+                "a" => {
+                    if let Some(anchor) = number(value).and_then(old_alignment) {
+                        place.anchor = Some(anchor);
+                    }
+                }
+                "pos" | "move" => {
+                    let numbers: Vec<f64> = value
+                        .trim_matches(['(', ')'])
+                        .split(',')
+                        .map_while(|part| number(part.trim()))
+                        .collect();
+                    if let [x, y, ..] = numbers[..] {
+                        place.point = (Some(x / script.width), Some(y / script.height));
+                    }
+                    if name == "move" {
+                        self.note("movements were left out: the text stays where it begins");
+                    }
+                }
+                "r" => *letters = Letters::default(),
+                _ if name.starts_with('r') && name.len() > 1 => {
+                    // A style's name may follow at once.
+                    *letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
+                }
+                "p" => drawing = value.parse().ok(),
+                "k" | "K" | "kf" | "ko" | "kt" => self.note("karaoke times were left out"),
+                "t" => {
+                    skipped = value
+                        .matches('(')
+                        .count()
+                        .saturating_sub(value.matches(')').count());
+                    self.note("transformations were left out");
+                }
+                "fad" | "fade" => {
+                    self.note("fades were left out: use `add_text` with an animation")
+                }
+                "clip" | "iclip" => self.note("clippings were left out"),
+                "s" => self.note("struck-out text is shown without the line"),
+                "fn" | "fs" | "fsp" | "fscx" | "fscy" | "fe" => self.note(STYLE_LEFT),
+                _ if name.starts_with("fn") => self.note(STYLE_LEFT),
+                "q" | "" => {}
+                _ => self.note("shadows, blurs, rotations and the like were left out"),
+            }
+        }
+        drawing
+    }
+}
+
+/// What the overrides of an ASS file are measured with.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub width: f64,
+    pub height: f64,
+    /// Of the style of the dialogue.
+    pub font_size: f64,
+    pub styles: HashMap<String, Letters>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            width: 384.0,
+            height: 288.0,
+            font_size: 18.0,
+            styles: HashMap::new(),
+        }
+    }
+}
+
+/// Width of an outline as requests have it, 0 to 100, of which 100 is a fifth of the letters' size.
+pub(super) fn outline_width(pixels: f64, font_size: f64) -> f64 {
+    let width = pixels / font_size.max(1.0) * 500.0;
+    (width * 10.0).round().clamp(0.0, 1000.0) / 10.0
+}
+
+/// Whether a block in braces of an SRT file is no text.
+fn is_override(block: &str) -> bool {
+    block.starts_with('\\') || short_form(block).is_some()
+}
+
+fn short_form(block: &str) -> Option<(char, bool)> {
+    let block = block.trim();
+    let (block, on) = match block.strip_prefix('/') {
+        Some(block) => (block, false),
+        None => (block, true),
+    };
+    let block = block
+        .strip_prefix("y:")
+        .or_else(|| block.strip_prefix("Y:"))
+        .unwrap_or(block);
+    match block {
+        "b" | "B" => Some(('b', on)),
+        "i" | "I" => Some(('i', on)),
+        "u" | "U" => Some(('u', on)),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// As on the keys of a number pad.
+pub(super) fn numpad(key: f64) -> Option<(i8, i8)> {
+    let key = key as i64;
+    (1..=9)
+        .contains(&key)
+        .then(|| ((key - 1) % 3 - 1, (key - 1) / 3 - 1))
+        .map(|(x, y)| (x as i8, y as i8))
+}
+
+/// As SSA counts: 1 to 3 below, 5 to 7 above, 9 to 11 in the middle.
+pub(super) fn old_alignment(number: f64) -> Option<(i8, i8)> {
+    let number = number as i64;
+    let x = match number % 4 {
+        1 => -1,
+        2 => 0,
+        3 => 1,
+        _ => return None,
+    };
+    let y = match number / 4 {
+        0 => -1,
+        1 => 1,
+        2 => 0,
+        _ => return None,
+    };
+    (number > 0).then_some((x, y))
+}
+
+/// `&HAABBGGRR&`, or the same as a whole number; and its opacity.
+pub(super) fn ass_color(text: &str) -> Option<(Rgb, f64)> {
+    let bare = text.trim().trim_matches(['&', '(', ')']);
+    let value = match bare.strip_prefix(['H', 'h']) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+        None => bare.parse::<i64>().ok()? as u32,
+    };
+    let [transparent, blue, green, red] = value.to_be_bytes();
+    Some((Rgb(red, green, blue), opacity(transparent)))
+}
+
+fn ass_alpha(text: &str) -> Option<f64> {
+    let bare = text.trim().trim_matches('&');
+    let hex = bare.strip_prefix(['H', 'h']).unwrap_or(bare);
+    u8::from_str_radix(hex, 16).ok().map(opacity)
+}
+
+fn opacity(transparent: u8) -> f64 {
+    (f64::from(255 - transparent) / 255.0 * 1000.0).round() / 1000.0
+}
+
+/// A colour of HTML or CSS, and its opacity where it has one.
+pub(super) fn color(text: &str) -> Option<(Rgb, Option<f64>)> {
+    let text = text.trim().trim_matches(['"', '\'']).trim();
+    if text.starts_with("&H") || text.starts_with("&h") {
+        return ass_color(text).map(|(color, _)| (color, None));
+    }
+    let read = csscolorparser::parse(text)
+        .or_else(|_| csscolorparser::parse(&format!("#{}", text.trim_start_matches('#'))))
+        .ok()?;
+    let [red, green, blue, alpha] = read.to_rgba8();
+    let alpha = (alpha < 255).then(|| opacity(255 - alpha));
+    Some((Rgb(red, green, blue), alpha))
+}
+
+/// The colours of WebVTT that are classes.
+fn class_color(class: &str) -> Option<Rgb> {
+    let known = [
+        "white", "lime", "cyan", "red", "yellow", "magenta", "blue", "black",
+    ];
+    let known = known.contains(&class);
+    known
+        .then(|| color(class))
+        .flatten()
+        .map(|(color, _)| color)
+}
+
+/// The letters of CSS declarations, and whether there are others that could show.
+pub(super) fn declarations(text: &str) -> (Letters, bool) {
+    let mut letters = Letters::default();
+    let mut rest = false;
+    for declaration in text.split(';') {
+        let Some((name, value)) = declaration.split_once(':') else {
+            continue;
+        };
+        let value = value.trim().trim_end_matches("!important").trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "color" => match color(value) {
+                Some((color, alpha)) => {
+                    letters.color = Some(color);
+                    letters.alpha = alpha.or(letters.alpha);
+                }
+                None => rest = true,
+            },
+            "opacity" => letters.alpha = number(value).filter(|part| (0.0..=1.0).contains(part)),
+            "font-weight" => {
+                let is_heavy = number(value).is_some_and(|weight| weight >= 600.0);
+                letters.bold = Some(is_heavy || value.starts_with("bold"));
+            }
+            "font-style" => {
+                letters.italic = Some(value == "italic" || value.starts_with("oblique"));
+            }
+            "text-decoration" | "text-decoration-line" => {
+                letters.underline = Some(value.contains("underline"));
+            }
+            _ => rest = true,
+        }
+    }
+    (letters, rest)
+}
+
+/// A tag in angle brackets.
+struct Tag<'a> {
+    /// Without classes.
+    name: &'a str,
+    /// What follows the name's first point.
+    classes: &'a str,
+    annotation: &'a str,
+    closes: bool,
+    /// `<br/>`
+    is_empty: bool,
+    bytes: usize,
+}
+
+impl<'a> Tag<'a> {
+    /// The tag at the beginning of a text; none if there is another `<` before its end.
+    fn read(text: &'a str) -> Option<Self> {
+        let inner = &text[1..];
+        let end = inner.find(['<', '>'])?;
+        if inner.as_bytes()[end] == b'<' {
+            return None;
+        }
+        let inner = &inner[..end];
+        let (inner, closes) = match inner.strip_prefix('/') {
+            Some(inner) => (inner, true),
+            None => (inner, false),
+        };
+        let (inner, is_empty) = match inner.strip_suffix('/') {
+            Some(inner) => (inner, true),
+            None => (inner, false),
+        };
+        let (head, annotation) = match inner.find(char::is_whitespace) {
+            Some(at) => inner.split_at(at),
+            None => (inner, ""),
+        };
+        let is_time = super::time::time(head).is_some();
+        let (name, classes) = match head.split_once('.') {
+            Some(both) if !is_time => both,
+            _ => (head, ""),
+        };
+        Some(Self {
+            name,
+            classes,
+            annotation: annotation.trim(),
+            closes,
+            is_empty,
+            bytes: end + 2,
+        })
+    }
+
+    fn is(&self, names: &[&str]) -> bool {
+        names
+            .iter()
+            .any(|name| self.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether this is markup in SRT, where a `<` may be text. `rest` begins with it.
+    fn is_markup(&self, rest: &str) -> bool {
+        if self.name.contains(':') {
+            return super::time::time(self.name).is_some();
+        }
+        let is_name = self.name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && self
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_known = self.is(&TAGS) || self.is(&["br"]);
+        // Tags of others: with attributes, or closed within what follows at once.
+        let is_other = || {
+            let near = &rest[self.bytes..];
+            let limit = near
+                .char_indices()
+                .nth(300)
+                .map_or(near.len(), |(at, _)| at);
+            self.closes
+                || self.annotation.contains('=')
+                || near[..limit].contains(&format!("</{}>", self.name))
+        };
+        is_name && (is_known || is_other())
+    }
+
+    /// Names and values, with or without quotes.
+    fn attributes(&self) -> Vec<(&'a str, &'a str)> {
+        let mut found = Vec::new();
+        let mut rest = self.annotation;
+        while let Some((name, after)) = rest.split_once('=') {
+            let name = name
+                .trim()
+                .rsplit(char::is_whitespace)
+                .next()
+                .unwrap_or_default();
+            let after = after.trim_start();
+            let (value, next) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => {
+                    after[1..].split_once(quote).unwrap_or((&after[1..], ""))
+                }
+                _ => after.split_once(char::is_whitespace).unwrap_or((after, "")),
+            };
+            found.push((name, value));
+            rest = next;
+        }
+        found
+    }
+}
+
+/// The character references of a text that is no HTML: those that end with `;`.
+fn references(text: &str) -> String {
+    /// The longest that HTML has.
+    const LONGEST: usize = 33;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'#';
+        let length = rest
+            .bytes()
+            .skip(1)
+            .take(LONGEST)
+            .take_while(|byte| name(*byte))
+            .count();
+        let end = 1 + length;
+        if length > 0 && rest.as_bytes().get(end) == Some(&b';') {
+            out.push_str(&htmlize::unescape(&rest[..=end]));
+            rest = &rest[end + 1..];
+        } else {
+            out.push('&');
+            rest = &rest[1..];
+        }
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,158 @@
+//! Where cues stand on the timeline: moved by an offset, cut where they hardly overlap, else on further tracks.
+
+use std::collections::HashSet;
+
+use super::cue::{Cue, Notes};
+use crate::error::{Error, Result};
+use crate::units::{Micros, Range};
+
+/// What nobody sees: an overlap of no more is cut.
+const SMALL: Micros = Micros(100_000);
+/// Captions at one time; a text on more tracks cannot be read.
+const LANES: usize = 8;
+
+/// Cues that do not overlap, lane by lane; the first has the most.
+#[derive(Debug)]
+pub(crate) struct Laid {
+    pub lanes: Vec<Vec<Cue>>,
+    pub notes: Notes,
+}
+
+/// Moves cues by `offset`; what is before the beginning of the draft is cut or left out.
+pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result<Vec<Cue>> {
+    let mut first_gone: Option<(u64, Range)> = None;
+    let mut moved = Vec::with_capacity(cues.len());
+    for mut cue in cues {
+        let (start, end) = (cue.range.start + offset, cue.range.end() + offset);
+        if end <= Micros::ZERO {
+            notes.of_cue(cue.number, "left out, because it ends before the beginning");
+            first_gone = first_gone.or(Some((cue.number, Range::new(start, end - start))));
+            continue;
+        }
+        if start < Micros::ZERO {
+            notes.of_cue(cue.number, "cut, because it starts before the beginning");
+        }
+        let start = start.max(Micros::ZERO);
+        cue.range = Range::new(start, end - start);
+        moved.push(cue);
+    }
+    match first_gone {
+        Some((cue, range)) if moved.is_empty() => Err(Error::invalid(format!(
+            "`time_offset`: every cue would end before the beginning: cue {cue} would be at {} to {}",
+            range.start,
+            range.end()
+        ))
+        .hint("give an offset, in seconds, with which the cues come after 0")),
+        _ => Ok(moved),
+    }
+}
+
+/// Divides cues so that nothing overlaps on a lane.
+pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
+    cues.sort_by_key(|cue| cue.range.start);
+    let mut seen = HashSet::new();
+    cues.retain(|cue| {
+        let is_new = seen.insert((cue.range.start, cue.range.duration, cue.text.clone()));
+        if !is_new {
+            notes.of_cue(
+                cue.number,
+                "left out, because the same text is shown at the same time already",
+            );
+        }
+        is_new
+    });
+    for later in 1..cues.len() {
+        let next = cues[later].range.start;
+        let cue = &mut cues[later - 1];
+        let over = cue.range.end() - next;
+        if cue.range.start < next && over > Micros::ZERO && over <= SMALL {
+            cue.range.duration = next - cue.range.start;
+            notes.of_cue(
+                cue.number,
+                "cut by up to 0.1 s, because the next one starts before it ends",
+            );
+        }
+    }
+    let mut lanes: Vec<Vec<Cue>> = Vec::new();
+    for cue in cues {
+        let free = |lane: &Vec<Cue>| {
+            lane.last()
+                .is_none_or(|last| last.range.end() <= cue.range.start)
+        };
+        match lanes.iter().position(free) {
+            Some(lane) => lanes[lane].push(cue),
+            None if lanes.len() < LANES => lanes.push(vec![cue]),
+            None => notes.of_cue(
+                cue.number,
+                format!("left out, because {LANES} others are shown at the same time"),
+            ),
+        }
+    }
+    lanes
+}
+
+/// For each cue of each lane, how many lines of the lanes before it are shown in its place at its time.
+pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
+    let mut below: Vec<Vec<usize>> = Vec::with_capacity(lanes.len());
+    for (number, lane) in lanes.iter().enumerate() {
+        let mut of_lane = vec![0; lane.len()];
+        for lower in &lanes[..number] {
+            let mut first = 0;
+            for (cue, lines) in lane.iter().zip(&mut of_lane) {
+                while lower
+                    .get(first)
+                    .is_some_and(|other| other.range.end() <= cue.range.start)
+                {
+                    first += 1;
+                }
+                let beside = lower[first..]
+                    .iter()
+                    .take_while(|other| other.range.start < cue.range.end())
+                    .filter(|other| {
+                        other.place.anchor == cue.place.anchor
+                            && other.place.point == cue.place.point
+                    });
+                *lines += beside.map(Cue::lines).max().unwrap_or(0);
+            }
+        }
+        below.push(of_lane);
+    }
+    below
+}
+
+/// Cues of all lanes on one track: those of one time are joined, the lines of the first lane last.
+pub(super) fn joined(lanes: &[Vec<Cue>]) -> Vec<(Range, String)> {
+    if let [lane] = lanes {
+        return lane
+            .iter()
+            .map(|cue| (cue.range, cue.text.clone()))
+            .collect();
+    }
+    let all = || lanes.iter().flatten();
+    let mut times: Vec<Micros> = all()
+        .flat_map(|cue| [cue.range.start, cue.range.end()])
+        .collect();
+    times.sort_unstable();
+    times.dedup();
+    // Where each lane is.
+    let mut at = vec![0; lanes.len()];
+    let mut joined = Vec::new();
+    for pair in times.windows(2) {
+        let mut texts: Vec<&str> = Vec::new();
+        for (lane, at) in lanes.iter().zip(&mut at) {
+            while lane.get(*at).is_some_and(|cue| cue.range.end() <= pair[0]) {
+                *at += 1;
+            }
+            texts.extend(
+                lane.get(*at)
+                    .filter(|cue| cue.range.start <= pair[0])
+                    .map(|cue| cue.text.as_str()),
+            );
+        }
+        if !texts.is_empty() {
+            texts.reverse();
+            joined.push((Range::new(pair[0], pair[1] - pair[0]), texts.join("\n")));
+        }
+    }
+    joined
+}
