@@ -268,7 +268,7 @@ impl Reader<'_> {
             }
             let end = tag
                 .char_indices()
-                .find(|(at, c)| !c.is_ascii_alphabetic() && !(*at == 0 && c.is_ascii_digit()))
+                .find(|(at, c)| !(c.is_ascii_alphabetic() || (*at == 0 && c.is_ascii_digit())))
                 .map_or(tag.len(), |(at, _)| at);
             let (name, value) = tag.split_at(end);
             let value = value.trim();

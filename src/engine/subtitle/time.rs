@@ -65,10 +65,7 @@ fn scan(text: &str) -> Option<Scanned<'_>> {
     let mut parts = vec![first];
     rest = after;
     let mut fraction: Option<(char, &str)> = None;
-    loop {
-        let Some((mark, after)) = mark(rest) else {
-            break;
-        };
+    while let Some((mark, after)) = mark(rest) {
         let Some((number, next)) = digits(after) else {
             break;
         };
