@@ -35,6 +35,9 @@ impl CallLook<'_> {
     /// The look of one caption, if it is another than that of all. `below` is how many lines of other captions
     /// stand where it would stand.
     pub(crate) fn of(&self, cue: &Cue, below: usize) -> Option<Text> {
+        if below == 0 && !cue.has_look() {
+            return None;
+        }
         let whole = self.look.styles.first()?;
         let mut look = self.look.clone();
         let base = self.style(whole, self.kept(cue.style));
