@@ -29,7 +29,7 @@ use crate::tools::{
 };
 use crate::units::Micros;
 
-/// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue, with the styles and places of the file.
+/// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an argument of the API"
