@@ -5,6 +5,7 @@ pub(crate) mod mend;
 pub(crate) mod part;
 pub(crate) mod placeholder;
 pub(crate) mod position;
+pub(crate) mod property;
 pub(crate) mod reply;
 pub(crate) mod schema;
 
@@ -16,6 +17,7 @@ use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
 use crate::draft::segment::Clip;
 use crate::error::{Error, Result as Tried};
+use mend::Mended;
 pub(crate) use position::{Content, Position};
 
 /// A JSON object: arguments, a schema, a reply.
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     pub arguments: Object,
     /// Who makes it.
     pub caller: Caller,
+    /// What mending changed; not in the journal.
+    pub mended: Mended,
 }
 
 /// A reply as JSON.
@@ -319,8 +323,8 @@ pub(crate) fn clip(
     };
     let placement = position.resolve(canvas, content);
     Clip {
-        transform_x: placement.transform_x,
-        transform_y: placement.transform_y,
+        transform_x: placement.transform_x.unwrap_or(clip.transform_x),
+        transform_y: placement.transform_y.unwrap_or(clip.transform_y),
         scale_x: placement.scale_x.unwrap_or(clip.scale_x),
         scale_y: placement.scale_y.unwrap_or(clip.scale_y),
         ..clip
@@ -338,8 +342,12 @@ pub(crate) fn api_position(
     arguments.shift_remove("position");
     let placement = position.resolve(canvas, content);
     let mut set = |name: &str, value: f64| arguments.insert(name.to_owned(), value.into());
-    set("transform_x", placement.transform_x);
-    set("transform_y", placement.transform_y);
+    if let Some(x) = placement.transform_x {
+        set("transform_x", x);
+    }
+    if let Some(y) = placement.transform_y {
+        set("transform_y", y);
+    }
     if let (Some(x), Some(y)) = (placement.scale_x, placement.scale_y) {
         set("scale_x", x);
         set("scale_y", y);

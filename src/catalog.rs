@@ -196,6 +196,53 @@ pub(crate) fn find_in(edition: Edition, kinds: &[Kind], name: &str) -> Result<&'
     lookup(edition, kinds, name).ok_or_else(|| unknown(edition, kinds, name))
 }
 
+/// The font of texts for which none is named: one that the edition's own app has.
+pub(crate) fn usual_font(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Capcut => "Poppins_Regular",
+        Edition::Jianying => "文轩体",
+    }
+}
+
+/// What this edition calls a thing whose name is the other edition's. None where the name is this edition's own, or
+/// where it does not have the thing.
+pub(crate) fn translated(edition: Edition, kinds: &[Kind], name: &str) -> Option<&'static Entry> {
+    let plain = table::normalised(name);
+    if let Some(entry) = lookup(edition, kinds, name) {
+        let own = [entry.key, entry.display, entry.resource_id, entry.effect_id];
+        let is_own = own.iter().any(|own| table::normalised(own) == plain);
+        return (!is_own).then_some(entry);
+    }
+    let other = edition.other();
+    let entry = if kinds.iter().any(|kind| kind.is_audio()) {
+        lookup(other, &Kind::audio(other), name)
+    } else {
+        lookup(other, kinds, name)
+    }?;
+    counterpart(edition, entry)
+}
+
+/// The entry of this edition that is the same thing as one of the other edition: by the ids, which both apps share, by
+/// the names, or by the shape of a mask.
+fn counterpart(edition: Edition, entry: &Entry) -> Option<&'static Entry> {
+    let kinds = if entry.kind.is_audio() {
+        Kind::audio(edition).to_vec()
+    } else {
+        vec![entry.kind]
+    };
+    let names = [entry.resource_id, entry.effect_id, entry.key, entry.display];
+    names
+        .iter()
+        .chain(entry.also)
+        .find_map(|name| lookup(edition, &kinds, name))
+        .or_else(|| {
+            let mut same = all(edition, entry.kind).iter().filter(|one| {
+                !entry.resource_type.is_empty() && one.resource_type == entry.resource_type
+            });
+            same.next().copied().filter(|_| same.next().is_none())
+        })
+}
+
 /// What the API lists, in its order.
 pub(crate) fn list(edition: Edition, kind: Kind) -> impl Iterator<Item = &'static Entry> {
     all(edition, kind)

@@ -441,6 +441,7 @@ impl Engine {
             tool: TAKE_BACK,
             arguments,
             caller: caller.clone(),
+            mended: crate::args::mend::Mended::default(),
         };
         for _ in 0..TRIES {
             let founds = self.founds(id, 0).await?;

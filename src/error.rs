@@ -96,6 +96,8 @@ pub(crate) struct Error {
     pub kind: Kind,
     pub message: String,
     pub hint: Option<String>,
+    /// What only a person at a shell can do.
+    pub at_shell: Option<String>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// It stays until somebody has done what the hint says: trying again by itself is of no use.
     pub lasting: bool,
@@ -127,6 +129,7 @@ impl Error {
                 _ => self.message.clone(),
             },
             hint: self.hint.clone(),
+            at_shell: self.at_shell.clone(),
             source: None,
             lasting: self.lasting,
             origin: self.origin,
@@ -138,6 +141,7 @@ impl Error {
             kind,
             message: told(&message.into()),
             hint: None,
+            at_shell: None,
             source: None,
             lasting: false,
             origin: None,
@@ -168,6 +172,40 @@ impl Error {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(told(&hint.into()));
         self
+    }
+
+    /// What a person at a shell can do, which no client can.
+    #[must_use]
+    pub(crate) fn at_shell(mut self, hint: impl Into<String>) -> Self {
+        self.at_shell = Some(told(&hint.into()));
+        self
+    }
+
+    /// The text for a client, which cannot start this program in another way.
+    pub(crate) fn for_client(&self) -> String {
+        let mut text = self.cause_and_message();
+        match (&self.hint, &self.at_shell) {
+            (Some(hint), _) => text.push_str(&format!("\nhint: {hint}")),
+            (None, Some(at_shell)) => {
+                text.push_str(&format!("\nhint: ask the user, who can: {at_shell}"));
+            }
+            (None, None) => {}
+        }
+        text
+    }
+
+    fn cause_and_message(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
+        while let Some(error) = cause {
+            let why = told(&error.to_string());
+            if !why.is_empty() && !self.message.contains(&why) {
+                text.push_str(": ");
+                text.push_str(&why);
+            }
+            cause = error.source();
+        }
+        text
     }
 
     #[must_use]
@@ -292,6 +330,7 @@ pub(crate) struct Cause<'a>(&'a Error);
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+<<<<<<< HEAD
         let Self(failed) = self;
         f.write_str(&failed.message)?;
         let mut cause = failed
@@ -316,6 +355,14 @@ impl fmt::Display for Error {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())
+=======
+        f.write_str(&self.cause_and_message())?;
+        match (&self.hint, &self.at_shell) {
+            (Some(hint), Some(at_shell)) => write!(f, "\nhint: {hint}, or {at_shell}"),
+            (Some(hint), None) | (None, Some(hint)) => write!(f, "\nhint: {hint}"),
+            (None, None) => Ok(()),
+        }
+>>>>>>> c36402b (args: one list of properties for the values of tools and plans; drafts by name; names and fonts by edition)
     }
 }
 

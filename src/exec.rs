@@ -9,6 +9,7 @@ mod pulse;
 mod recovery;
 mod retry;
 mod routing;
+mod settling;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -271,14 +272,32 @@ impl App {
         context: Context,
         home: Option<Home>,
     ) -> Result<Value> {
-        let request = request.as_ref();
         self.pulse.call();
+        // In boxes, as all that few calls need.
+        let (request, unnamed) = match Box::pin(self.by_name(request.as_ref())).await {
+            Ok(Some(by_name)) => (by_name, Ok(())),
+            Ok(None) => (request, Ok(())),
+            Err(error) => (request, Err(error)),
+        };
+        let request = request.as_ref();
         let route = self.manifest.route(request.spec().name)?;
+<<<<<<< HEAD
         let mut running = UnderWay::new(self, request, route, context.cost.as_deref());
         let ended = self
             .route(request, route, &context, home, &mut running)
             .await;
         running.end(&ended);
+=======
+        let mut running = self.metrics.begin(request.spec().name, lane_name(route));
+        let ended = match unnamed {
+            Ok(()) => {
+                self.route(request, route, &context, home, &mut running)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        running.end(metrics::status(&ended));
+>>>>>>> c36402b (args: one list of properties for the values of tools and plans; drafts by name; names and fonts by edition)
         match ended {
             Ok(reply) => Ok(reply),
             // In a box: every call would carry room for it.
@@ -300,7 +319,9 @@ impl App {
         if !request.spec().routed {
             running.on(metrics::LOCAL);
             let _active = self.metrics.active(metrics::NO_LANE);
-            return self.carry_out_here(request, route, context).await;
+            let mut reply = self.carry_out_here(request, route, context).await?;
+            settling::note(&mut reply, &request.call().mended.notes);
+            return Ok(reply);
         }
         if let Some(home) = home {
             running.on(home.backend.name());
@@ -312,7 +333,16 @@ impl App {
             .as_ref()
             .map_or(request, |redirected| redirected.request.as_ref());
         running.on(home.backend.name());
-        let ended = self.at_home(home, about, route, context, running).await;
+        let settled = if about.needs_edition() {
+            Box::pin(self.in_edition(about, &home)).await?
+        } else {
+            None
+        };
+        let about = settled.as_deref().unwrap_or(about);
+        let mut ended = self.at_home(home, about, route, context, running).await;
+        if let Ok(reply) = &mut ended {
+            settling::note(reply, &about.call().mended.notes);
+        }
         match redirected {
             Some(redirected) => redirected.tell(ended),
             None => ended,

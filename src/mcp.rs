@@ -390,14 +390,10 @@ fn tool(spec: &'static Spec) -> Tool {
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(
-        spec.name,
-        spec.description(),
-        schema::shown_input(spec.input()),
-    )
-    .with_title(spec.title)
-    .with_raw_output_schema(schema::shown_output(spec.output()))
-    .with_annotations(annotations)
+    Tool::new(spec.name, spec.description(), spec.shown_input())
+        .with_title(spec.title)
+        .with_raw_output_schema(schema::shown_output(spec.output()))
+        .with_annotations(annotations)
 }
 
 /// Structured, and the same as text for clients that know nothing else.
@@ -434,7 +430,7 @@ async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
 
 /// Text only: clients check structured content against the schema of success.
 fn failure(error: &Error) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(error.to_string())])
+    CallToolResult::error(vec![ContentBlock::text(error.for_client())])
 }
 
 fn unknown_tool(name: &str) -> ErrorData {

@@ -31,7 +31,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{self, Checked};
-use crate::args::mend::{self, Comfort};
+use crate::args::mend::{self, Comfort, Mended, Of};
 use crate::args::schema;
 use crate::catalog::{self, Kind};
 use crate::draft::evidence::Leaves;
@@ -163,6 +163,14 @@ pub(crate) trait Tool:
     /// The names of effects, fonts and the like that the call gives.
     fn names(&self) -> Vec<CatalogName<'_>> {
         Vec::new()
+    }
+
+    /// The font that a text of this edition has where the call names none.
+    const USUAL_FONT: Option<fn(Edition) -> &'static str> = None;
+
+    /// The edition that the call asks for.
+    fn wanted_edition(&self) -> Option<Edition> {
+        None
     }
 
     /// What must hold beyond the schema for strict callers; every fault at once.
@@ -308,6 +316,18 @@ pub(crate) trait Request: Send + Sync {
     /// See [`Tool::names`].
     fn names(&self) -> Vec<CatalogName<'_>>;
     fn call(&self) -> &Call;
+    /// See [`Tool::wanted_edition`].
+    fn wanted_edition(&self) -> Option<Edition> {
+        None
+    }
+    /// Whether something in it depends on the edition of its draft.
+    fn needs_edition(&self) -> bool {
+        false
+    }
+    /// The same call with the names and defaults of this edition, where that changes it.
+    fn in_edition(&self, _edition: Edition) -> Result<Option<Box<dyn Request>>> {
+        Ok(None)
+    }
     /// The arguments with every default filled in, under their own names: equal for calls that mean the same.
     fn arguments_in_full(&self) -> Result<Object> {
         Ok(self.call().arguments.clone())
@@ -440,6 +460,11 @@ impl Spec {
         &self.schemas().input
     }
 
+    /// The same as clients are shown it.
+    pub(crate) fn shown_input(&self) -> Arc<Object> {
+        schema::shown_input(self.input(), self.comfort)
+    }
+
     /// The flat schema of the reply.
     pub(crate) fn output(&self) -> &Arc<Object> {
         &self.schemas().output
@@ -451,15 +476,34 @@ impl Spec {
         mut arguments: Object,
         caller: &Caller,
     ) -> Result<Box<dyn Request>> {
+        let mended = match caller.manner {
+            Manner::Strict => self.mend(&mut arguments, Of::Call)?,
+            Manner::Api => Mended::default(),
+        };
+        self.request(arguments, caller, mended)
+    }
+
+    /// A call of the journal as a request: it means what it meant when it was accepted, so that neither ranges nor defaults
+    /// that are newer apply to it.
+    pub(crate) fn decode_recorded(
+        &'static self,
+        mut arguments: Object,
+        caller: &Caller,
+    ) -> Result<Box<dyn Request>> {
         if caller.manner == Manner::Strict {
-            self.mend(&mut arguments)?;
+            self.mend(&mut arguments, Of::Record)?;
         }
         self.read(arguments, caller)
     }
 
-    /// Brings a strict caller's arguments into the form of the schema, or names every fault.
-    pub(crate) fn mend(&self, arguments: &mut Object) -> Result<()> {
-        mend::mend(self.name, self.comfort, self.input(), arguments)
+    /// Brings the arguments of a plan's item into the form of the schema, or names every fault; gives notes for
+    /// the report.
+    pub(crate) fn mend_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
+        Ok(self.mend(arguments, Of::Item)?.notes)
+    }
+
+    fn mend(&self, arguments: &mut Object, of: Of) -> Result<Mended> {
+        mend::mend(self.name, self.comfort, self.input(), arguments, of)
     }
 
     /// An argument's own name, of any name that it is taken by.
@@ -495,12 +539,23 @@ impl Spec {
         arguments: Object,
         caller: &Caller,
     ) -> Result<Box<dyn Request>> {
+        self.request(arguments, caller, Mended::default())
+    }
+
+    /// As [`Self::read`], with what mending them changed before.
+    pub(crate) fn request(
+        &'static self,
+        arguments: Object,
+        caller: &Caller,
+        mended: Mended,
+    ) -> Result<Box<dyn Request>> {
         (self.decode)(
             self,
             Call {
                 tool: self.name,
                 arguments,
                 caller: caller.clone(),
+                mended,
             },
         )
     }
@@ -561,6 +616,33 @@ struct Routed<T> {
     call: Call,
 }
 
+impl<T: Tool> Routed<T> {
+    fn lacks_font(&self) -> bool {
+        T::USUAL_FONT.is_some() && !self.call.arguments.contains_key("font")
+    }
+}
+
+/// Writes another name at a place such as `transition` or `text_styles[0].font`; whether the place is there.
+fn put(arguments: &mut Object, place: &str, name: &str) -> bool {
+    let mut parts = place
+        .split(['.', '['])
+        .map(|part| part.trim_end_matches(']'));
+    let mut at = parts.next().and_then(|first| arguments.get_mut(first));
+    for part in parts {
+        at = at.and_then(|value| match part.parse::<usize>() {
+            Ok(index) => value.get_mut(index),
+            Err(_) => value.get_mut(part),
+        });
+    }
+    match at {
+        Some(value) => {
+            *value = name.into();
+            true
+        }
+        None => false,
+    }
+}
+
 impl<T: Tool> Request for Routed<T> {
     fn spec(&self) -> &'static Spec {
         self.spec
@@ -586,6 +668,49 @@ impl<T: Tool> Request for Routed<T> {
         &self.call
     }
 
+    fn wanted_edition(&self) -> Option<Edition> {
+        self.tool.wanted_edition()
+    }
+
+    fn needs_edition(&self) -> bool {
+        self.call.caller.manner.is_strict()
+            && (self.lacks_font()
+                || self.tool.wanted_edition().is_some()
+                || !self.tool.names().is_empty())
+    }
+
+    fn in_edition(&self, edition: Edition) -> Result<Option<Box<dyn Request>>> {
+        let mut arguments = Cow::Borrowed(&self.call.arguments);
+        let mut notes = Vec::new();
+        for named in self.tool.names() {
+            let Some(entry) = catalog::translated(edition, named.kinds, named.name) else {
+                continue;
+            };
+            if put(arguments.to_mut(), &named.argument, entry.key) {
+                notes.push(format!(
+                    "`{}`: {:?} is `{}` in {}",
+                    named.argument,
+                    named.name,
+                    entry.key,
+                    edition.app()
+                ));
+            }
+        }
+        if let Some(font) = T::USUAL_FONT.filter(|_| self.lacks_font()) {
+            arguments
+                .to_mut()
+                .insert("font".to_owned(), font(edition).into());
+        }
+        let Cow::Owned(arguments) = arguments else {
+            return Ok(None);
+        };
+        let mut mended = self.call.mended.clone();
+        mended.notes.extend(notes);
+        self.spec
+            .request(arguments, &self.call.caller, mended)
+            .map(Some)
+    }
+
     fn arguments_in_full(&self) -> Result<Object> {
         match to_value(&self.tool)? {
             Value::Object(arguments) => Ok(arguments),
@@ -594,7 +719,11 @@ impl<T: Tool> Request for Routed<T> {
     }
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
-        self.tool.faults_on(canvas)
+        let mut faults = self.tool.faults_on(canvas);
+        for error in &mut faults.0 {
+            self.call.mended.by_sent_names(error);
+        }
+        faults
     }
 
     fn only_here(&self) -> Result<()> {
@@ -618,10 +747,16 @@ impl<T: Tool> Request for Routed<T> {
     ) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let reply = match told {
-                Some(told) => self.tool.run_telling(engine, &self.call, told).await?,
-                None => self.tool.run(engine, &self.call).await?,
+                Some(told) => self.tool.run_telling(engine, &self.call, told).await,
+                None => self.tool.run(engine, &self.call).await,
             };
-            T::reply_value(reply)
+            match reply {
+                Ok(reply) => T::reply_value(reply),
+                Err(mut error) => {
+                    self.call.mended.by_sent_names(&mut error);
+                    Err(error)
+                }
+            }
         })
     }
 

@@ -8,34 +8,137 @@ use std::fmt::Arguments;
 use serde_json::{Number, Value};
 
 use super::position::Position;
+use super::property::{self, decimal};
 use super::schema::whole;
 use crate::args::{Object, placeholder};
 use crate::error::{Error, Result, shortened};
 
+mod letters;
+mod pixels;
 mod size;
 #[cfg(test)]
 mod table;
+mod times;
 
-/// A name or notation that people use for an argument; shown in the docs only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A name, a notation or a default that people expect of a tool's arguments.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Comfort {
     /// Another name for an argument: `(alias, argument)`.
     Alias(&'static str, &'static str),
+    /// The name by which schemas show an argument: `(name, argument)`.
+    Shown(&'static str, &'static str),
     /// `resolution: "1920x1080"` and `aspect_ratio: "9:16"` for `width` and `height`.
     Size,
     /// `position`: "center", "bottom", … or `{x, y, width, height}` in pixels, for `transform_*` and `scale_*`.
     Position,
-    /// `subtitle_text` with `start_time` and `end_time`: one caption as `srt`.
+    /// `subtitle_text` with its times: one caption as `srt`.
     Caption,
+    /// `at`, `duration`, `from` and `to` for the tool's own times.
+    Times(Times),
+    /// `bold`, `italic` and `underline` of a whole text, as one of `text_styles`.
+    Letters,
+    /// `intensity` from 0 to 1 or in percent, as the first of `params`.
+    Intensity,
+    /// What stands for an argument that is not given: `(argument, not beside, value)`.
+    Default(&'static str, &'static str, Preset),
+    /// What an argument asks for besides itself: `(argument, needs, value)`.
+    With(&'static str, &'static str, Preset),
+    /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
+    Advice(&'static str, &'static str),
+}
+
+/// A value that arguments are given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Preset {
+    Text(&'static str),
+    Number(f64),
+    On,
+}
+
+impl Preset {
+    fn value(self) -> Value {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Number(number) => property::json(number),
+            Self::On => true.into(),
+        }
+    }
+}
+
+/// Which times a tool has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Times {
+    /// `start`, `end` and `duration` in a file, `target_start` on the timeline.
+    File,
+    /// `start` and `end` on the timeline, and how long it is by default.
+    Span { seconds: f64 },
 }
 
 impl Comfort {
     /// The names that it adds to those of the schema.
     pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Alias(..) | Self::Position => &[],
             Self::Size => &["resolution", "aspect_ratio"],
             Self::Caption => &["subtitle_text"],
+            Self::Times(Times::File) => &["to"],
+            Self::Times(Times::Span { .. }) => &["duration"],
+            Self::Letters => &["bold", "italic", "underline"],
+            Self::Intensity => &["intensity"],
+            Self::Alias(..)
+            | Self::Shown(..)
+            | Self::Position
+            | Self::Default(..)
+            | Self::With(..)
+            | Self::Advice(..) => &[],
+        }
+    }
+
+    /// The other name, and the argument that it stands for.
+    pub(crate) fn other_name(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Alias(alias, argument) | Self::Shown(alias, argument) => Some((alias, argument)),
+            _ => None,
+        }
+    }
+}
+
+/// What is said of times in a file where there is no file, or none with times.
+pub(crate) const NO_FILE_TIMES: &str =
+    "it has no times of its own: `at` and `duration` say when it is shown";
+
+/// Whose arguments they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// A call of a client.
+    Call,
+    /// An item of a plan, which has no draft yet and whose times follow from other items.
+    Item,
+    /// A call of the journal: it means what it meant when it was accepted, without ranges and newer defaults.
+    Record,
+}
+
+/// What mending changed that the caller should know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mended {
+    /// What was adjusted or is unusual.
+    pub notes: Vec<String>,
+    /// The arguments that came by another name: `(sent, own)`.
+    pub renamed: Vec<(&'static str, &'static str)>,
+}
+
+impl Mended {
+    /// An error about an argument speaks of it by the name that was sent.
+    pub(crate) fn by_sent_names(&self, error: &mut Error) {
+        for (sent, own) in &self.renamed {
+            let (own, sent) = (format!("`{own}`"), format!("`{sent}`"));
+            for text in [Some(&mut error.message), error.hint.as_mut()]
+                .into_iter()
+                .flatten()
+            {
+                if text.contains(&own) {
+                    *text = text.replace(&own, &sent);
+                }
+            }
         }
     }
 }
@@ -46,35 +149,78 @@ pub(crate) fn mend(
     comfort: &[Comfort],
     schema: &Object,
     arguments: &mut Object,
-) -> Result<()> {
+    of: Of,
+) -> Result<Mended> {
     let mut mending = Mending {
         tool,
         comfort,
-        renamed: Vec::new(),
+        of,
+        mended: Mended::default(),
         faults: Faults::default(),
     };
     for (name, value) in arguments.iter() {
         // Templates and plans are filled later, and checked then.
-        if !matches!(name.as_str(), "plan" | "plans" | "template") {
+        let is_later = matches!(name.as_str(), "plan" | "plans" | "template");
+        if !is_later && of != Of::Record {
             mending.placeholders(value, format_args!("{name}"));
         }
     }
-    // Absent is said in several ways.
-    arguments.retain(|_, value| !value.is_null());
-    if comfort.contains(&Comfort::Caption) {
+    mending.absent(schema, arguments);
+    let has = |wanted: Comfort| comfort.contains(&wanted);
+    if has(Comfort::Caption) {
         mending.caption(arguments);
     }
     mending.names(schema, arguments);
-    if comfort.contains(&Comfort::Size) {
+    if has(Comfort::Size) {
         for fault in size::mend(arguments) {
             mending.faults.push(fault);
         }
     }
-    if comfort.contains(&Comfort::Position) {
+    for comfort in comfort {
+        if let Comfort::Times(times) = *comfort {
+            mending.times(times, arguments);
+        }
+    }
+    if has(Comfort::Position) {
+        mending.pixels(arguments);
         mending.position(arguments);
     }
+    let letters = if has(Comfort::Letters) {
+        mending.letters(arguments)
+    } else {
+        None
+    };
+    if has(Comfort::Intensity) {
+        mending.intensity(arguments);
+    }
     mending.object(schema, arguments, "");
-    mending.faults.into_result()
+    if of != Of::Record {
+        for comfort in comfort {
+            defaults(*comfort, arguments);
+        }
+    }
+    if let Some(letters) = letters {
+        letters.put(arguments);
+    }
+    let mended = mending.mended;
+    mending.faults.into_result().map(|()| mended)
+}
+
+/// Puts what people expect into the call, so that a server and a later replay get the same.
+fn defaults(comfort: Comfort, arguments: &mut Object) {
+    match comfort {
+        Comfort::Default(argument, beside, preset)
+            if !arguments.contains_key(argument) && !arguments.contains_key(beside) =>
+        {
+            arguments.insert(argument.to_owned(), preset.value());
+        }
+        Comfort::With(argument, needs, preset)
+            if arguments.contains_key(argument) && !arguments.contains_key(needs) =>
+        {
+            arguments.insert(needs.to_owned(), preset.value());
+        }
+        _ => {}
+    }
 }
 
 /// Faults that are listed one by one; the others are counted.
@@ -128,8 +274,8 @@ fn grouped(number: usize) -> String {
 struct Mending<'a> {
     tool: &'a str,
     comfort: &'a [Comfort],
-    /// The arguments that came by another name, so that faults speak of what was sent.
-    renamed: Vec<(&'static str, &'static str)>,
+    of: Of,
+    mended: Mended,
     faults: Faults,
 }
 
@@ -157,6 +303,34 @@ impl Mending<'_> {
         }
     }
 
+    /// Takes out what was left empty: null, "" and the like of arguments that need not be given.
+    fn absent(&mut self, schema: &Object, arguments: &mut Object) {
+        let is_absent = |name: &str, value: &Value| match value {
+            Value::Null => self.of != Of::Item,
+            // Recorded calls have no such values but those that the API took.
+            Value::String(text) if self.of != Of::Record && is_blank(text) => {
+                let own = self.own_name(name);
+                own == "draft_id" || (own != "subtitle_text" && !is_required(schema, own))
+            }
+            _ => false,
+        };
+        if arguments.iter().any(|(name, value)| is_absent(name, value)) {
+            arguments.retain(|name, value| !is_absent(name, value));
+        }
+    }
+
+    /// The tool's own name of an argument.
+    fn own_name<'n>(&self, name: &'n str) -> &'n str
+    where
+        'static: 'n,
+    {
+        self.comfort
+            .iter()
+            .filter_map(|comfort| comfort.other_name())
+            .find(|(alias, _)| *alias == name)
+            .map_or(name, |(_, own)| own)
+    }
+
     /// `subtitle_text` with its times becomes the one cue of an `srt`.
     fn caption(&mut self, arguments: &mut Object) {
         let Some(text) = arguments.shift_remove("subtitle_text") else {
@@ -172,17 +346,19 @@ impl Mending<'_> {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let mut take = |names: [&'static str; 2]| {
+        let mut take = |names: &[&'static str]| {
             names
-                .into_iter()
-                .find_map(|name| Some((name, arguments.shift_remove(name)?)))
+                .iter()
+                .find_map(|name| Some((*name, arguments.shift_remove(*name)?)))
         };
-        let start = take(["start_time", "start"]);
-        let end = take(["end_time", "end"]);
+        let start = take(&["at", "from", "start_time", "start"]);
+        let end = take(&["to", "end_time", "end"]);
+        let length = take(&["duration"]);
         let mut seconds = |given: Option<(&str, Value)>| {
-            let (name, value) = given?;
+            let (name, mut value) = given?;
+            let read = property::of(name).map_or(Ok(()), |row| row.read(&mut value).map(drop));
             let number = number(&value).and_then(|n| n.as_f64());
-            if number.is_none_or(|n| n < 0.0) {
+            if read.is_err() || number.is_none_or(|n| n < 0.0) {
                 self.faults.push(format!(
                     "`{name}` is {}, which is not a time in seconds",
                     shown(&value)
@@ -191,13 +367,14 @@ impl Mending<'_> {
             }
             number
         };
-        let given = end.is_some();
+        let given = end.is_some() || length.is_some();
         let start = if start.is_some() {
             seconds(start)
         } else {
             Some(0.0)
         };
-        let end = seconds(end);
+        let length = seconds(length);
+        let end = seconds(end).or_else(|| Some(start? + length?));
         if !given {
             self.faults
                 .push("`end_time` is missing: when the caption disappears, in seconds".into());
@@ -233,21 +410,21 @@ impl Mending<'_> {
     /// Other names become the tool's own.
     fn names(&mut self, schema: &Object, arguments: &mut Object) {
         for comfort in self.comfort {
-            let Comfort::Alias(alias, name) = *comfort else {
+            let Some((alias, name)) = comfort.other_name() else {
                 continue;
             };
             // Few arguments are compared faster than a name is hashed.
             if !arguments.keys().any(|given| given == alias) {
                 continue;
             }
-            if property(schema, alias).is_some() {
+            if of_schema(schema, alias).is_some() {
                 continue;
             }
             let Some(value) = arguments.shift_remove(alias) else {
                 continue;
             };
             match arguments.get(name) {
-                Some(given) if *given != value => self.faults.push(format!(
+                Some(given) if !is_same(name, given, &value) => self.faults.push(format!(
                     "`{alias}` is another name for `{name}`: give one of them, not {} and {}",
                     shown(&value),
                     shown(given)
@@ -255,7 +432,7 @@ impl Mending<'_> {
                 Some(_) => {}
                 None => {
                     arguments.insert(name.to_owned(), value);
-                    self.renamed.push((alias, name));
+                    self.mended.renamed.push((alias, name));
                 }
             }
         }
@@ -298,16 +475,31 @@ impl Mending<'_> {
             .map_or(&[][..], Vec::as_slice);
         // An object whose members are not described may have any.
         let closed = !properties.is_empty() || path.is_empty();
-        members.retain(|_, value| !value.is_null());
+        if self.of != Of::Item {
+            members.retain(|_, value| !value.is_null());
+        }
         let mut absent = Vec::new();
+        let mut opacities = Vec::new();
         for (name, value) in members.iter_mut() {
             match properties.get(name) {
+                Some(_) if value.is_null() => self.faults.push(format!(
+                    "`{path}{name}` is null: leave it out, or give a value (in YAML what follows ` #` is a comment: \
+                     write colours in quotes, such as \"#00FF00\")"
+                )),
                 Some(Value::Object(property)) => {
                     let is_required = required.iter().any(|r| r == name.as_str());
-                    if is_blank(value, property) && !is_required {
+                    let is_blank = matches!(&*value, Value::String(text) if is_blank(text));
+                    let keeps = self.of == Of::Record && property.get("type").is_some_and(|t| t == "string");
+                    if is_blank && !is_required && !keeps {
                         absent.push(name.clone());
+                    } else if is_blank && self.of != Of::Record && value.as_str().is_some_and(|text| text.trim().is_empty()) {
+                        let means = meaning(properties, name);
+                        self.faults.push(format!("`{path}{name}` is empty{means}"));
                     } else if !(path.is_empty() && self.is_position(name)) {
                         let sent = self.sent_as(name, path);
+                        if let Some(alpha) = self.notation(name, value, path, sent) {
+                            opacities.push((name.clone(), alpha));
+                        }
                         self.value(property, value, format_args!("{path}{sent}"));
                     }
                 }
@@ -322,15 +514,81 @@ impl Mending<'_> {
         for name in absent {
             members.shift_remove(&name);
         }
+        for (name, alpha) in opacities {
+            self.opacity(&name, alpha, properties, members, path);
+        }
         for name in required.iter().filter_map(Value::as_str) {
-            if !members.contains_key(name) {
-                let means = properties
-                    .get(name)
-                    .and_then(|p| p.get("description"))
-                    .and_then(Value::as_str)
-                    .map_or(String::new(), |text| format!(": {}", first_sentence(text)));
-                self.faults
-                    .push(format!("`{path}{name}` is missing{means}"));
+            let may_lack = name == "draft_id" && path.is_empty() && self.of != Of::Call;
+            if !members.contains_key(name) && !may_lack {
+                let means = meaning(properties, name);
+                self.faults.push(match name {
+                    "draft_id" if path.is_empty() => NO_DRAFT.to_owned(),
+                    _ => format!("`{path}{name}` is missing{means}"),
+                });
+            }
+        }
+    }
+
+    /// Reads the notation of a value by its kind; gives the opacity that came with a colour.
+    fn notation(&mut self, name: &str, value: &mut Value, path: &str, sent: &str) -> Option<f64> {
+        if self.of == Of::Record {
+            return None;
+        }
+        let row = if path.is_empty() {
+            property::of(name)?
+        } else {
+            property::of_member(name)?
+        };
+        if value
+            .as_str()
+            .is_some_and(|text| text.trim_start().starts_with('['))
+        {
+            parse_json_text(value, "array");
+        }
+        match row.read(value) {
+            Ok(read) => {
+                if let Some(note) = read.note {
+                    self.mended.notes.push(placed(path, sent, &note));
+                }
+                read.alpha
+            }
+            Err(fault) => {
+                self.faults.push(placed(path, sent, &fault));
+                // Told already: nothing else is said of it.
+                *value = Value::Null;
+                None
+            }
+        }
+    }
+
+    /// The opacity of a colour goes to its own argument.
+    fn opacity(
+        &mut self,
+        colour: &str,
+        alpha: f64,
+        properties: &Object,
+        members: &mut Object,
+        path: &str,
+    ) {
+        let own = colour.replace("color", "alpha");
+        let Some(argument) = [own.as_str(), "alpha"]
+            .into_iter()
+            .find(|name| properties.contains_key(*name))
+        else {
+            let note = format!("is half transparent ({alpha}), which this colour cannot be");
+            self.mended.notes.push(placed(path, colour, &note));
+            return;
+        };
+        match members.get(argument).and_then(Value::as_f64) {
+            Some(given) if given != alpha => {
+                let note = format!(
+                    "has the opacity {alpha}, and `{path}{argument}` is {given}: {given} is used"
+                );
+                self.mended.notes.push(placed(path, colour, &note));
+            }
+            Some(_) => {}
+            None => {
+                members.insert(argument.to_owned(), property::json(alpha));
             }
         }
     }
@@ -346,7 +604,8 @@ impl Mending<'_> {
         if !path.is_empty() {
             return name;
         }
-        self.renamed
+        self.mended
+            .renamed
             .iter()
             .find(|(_, own)| *own == name)
             .map_or(name, |(alias, _)| alias)
@@ -356,6 +615,7 @@ impl Mending<'_> {
     fn value(&mut self, schema: &Object, value: &mut Value, place: Arguments<'_>) {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("");
         match kind {
+            _ if value.is_null() => {}
             "integer" | "number" => {
                 // Whole numbers are written without a fraction everywhere.
                 let mended = number(value).and_then(|n| match whole(&n) {
@@ -487,52 +747,113 @@ impl Mending<'_> {
     }
 }
 
+/// What is said of a call without a draft.
+const NO_DRAFT: &str = "`draft_id` is missing: call `create_draft` first and give the `draft_id` of its reply \
+     (`list_drafts` has the drafts of earlier calls)";
+
+/// "is 80; …" of `volume` as a line.
+fn placed(path: &str, name: &str, text: &str) -> String {
+    match text.strip_prefix('[') {
+        Some(rest) => {
+            let (index, rest) = rest.split_once("] ").unwrap_or(("", rest));
+            format!("`{path}{name}[{index}]` {rest}")
+        }
+        None => format!("`{path}{name}` {text}"),
+    }
+}
+
+/// Arguments that are named where none is near.
+const NAMED: usize = 8;
+
 /// What is wrong with an argument of that name, which there is not.
 fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, path: &str) -> String {
     let comfort = if path.is_empty() { comfort } else { &[] };
-    let own = properties.keys().map(|own| (own.as_str(), own.as_str()));
-    let others = comfort.iter().flat_map(|comfort| {
-        let alias = match *comfort {
-            Comfort::Alias(alias, own) => Some((alias, own)),
-            _ => None,
-        };
-        comfort
-            .names()
-            .iter()
-            .map(|name| (*name, *name))
-            .chain(alias)
-    });
-    let names: Vec<(&str, &str)> = own.chain(others).collect();
     let whose = if path.is_empty() {
         format!("`{tool}` has no such argument")
     } else {
         "there is no such field".into()
     };
+    let advice = comfort.iter().find_map(|comfort| match *comfort {
+        Comfort::Advice(other, advice) if other.eq_ignore_ascii_case(name) => Some(advice),
+        _ => None,
+    });
+    if let Some(advice) = advice {
+        return format!("`{path}{name}`: {whose}; {advice}");
+    }
+    // By the names that schemas show.
+    let shown = |own: &'_ str| {
+        comfort.iter().find_map(|comfort| match *comfort {
+            Comfort::Shown(name, argument) if argument == own => Some(name),
+            _ => None,
+        })
+    };
+    let own = properties
+        .iter()
+        .filter(|(_, property)| property.get("deprecated").is_none())
+        .map(|(own, _)| (own.as_str(), shown(own).unwrap_or(own)));
+    let others = comfort.iter().flat_map(|comfort| {
+        let other = comfort
+            .other_name()
+            .map(|(alias, own)| (alias, shown(own).unwrap_or(own)));
+        comfort
+            .names()
+            .iter()
+            .map(|name| (*name, *name))
+            .chain(other)
+    });
+    let names: Vec<(&str, &str)> = own.clone().chain(others).collect();
     let near = nearest(name, names.iter().map(|(name, _)| *name))
         .and_then(|near| names.iter().find(|(name, _)| *name == near));
     let name = shortened(name);
     match near {
         Some((_, own)) => format!("`{path}{name}`: {whose}; did you mean `{own}`?"),
         None if properties.is_empty() => format!("`{path}{name}`: {whose}; it takes none"),
-        None => format!(
-            "`{path}{name}`: {whose}; there are {}",
-            listed(properties.keys().map(String::as_str), '`')
-        ),
+        None => {
+            let count = own.clone().count();
+            let more = match count.saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let first = listed(own.map(|(_, shown)| shown).take(NAMED), '`');
+            format!("`{path}{name}`: {whose}; there are {first}{more}")
+        }
     }
 }
 
-fn property<'s>(schema: &'s Object, name: &str) -> Option<&'s Value> {
+fn of_schema<'s>(schema: &'s Object, name: &str) -> Option<&'s Value> {
     schema.get("properties")?.get(name)
 }
 
-/// Whether an optional value was left empty in the way of forms: "" or "null" where text is not asked for.
-fn is_blank(value: &Value, schema: &Object) -> bool {
-    let Value::String(text) = value else {
+/// What a property is, behind a colon.
+fn meaning(properties: &Object, name: &str) -> String {
+    let text = properties
+        .get(name)
+        .and_then(|p| p.get("description")?.as_str());
+    text.map_or(String::new(), |text| format!(": {}", first_sentence(text)))
+}
+
+fn is_required(schema: &Object, name: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.iter().any(|one| one == name))
+}
+
+/// Whether two values of an argument say the same, in whatever notation.
+fn is_same(argument: &str, one: &Value, other: &Value) -> bool {
+    one == other
+        || property::of(argument).is_some_and(|row| {
+            let values = row.value(one).zip(row.value(other));
+            values.is_some_and(|(one, other)| (one - other).abs() < 1e-9)
+        })
+}
+
+/// What clients and forms send for a value that is not given.
+fn is_blank(text: &str) -> bool {
+    const BLANK: [&str; 5] = ["null", "none", "undefined", "nil", "无"];
+    if text.len() > 32 {
         return false;
-    };
-    let is_choice = schema.contains_key("enum");
-    let is_text = schema.get("type").and_then(Value::as_str) == Some("string") && !is_choice;
-    !is_text && matches!(text.trim(), "" | "null" | "None" | "undefined")
+    }
+    let text = text.trim();
+    text.is_empty() || BLANK.iter().any(|blank| blank.eq_ignore_ascii_case(text))
 }
 
 /// A number, or text that is one.
@@ -544,7 +865,7 @@ fn number(value: &Value) -> Option<Number> {
             if let Ok(whole) = text.parse::<i64>() {
                 return Some(whole.into());
             }
-            Number::from_f64(text.parse().ok()?)
+            Number::from_f64(decimal(text)?)
         }
         _ => None,
     }
@@ -739,6 +1060,7 @@ mod tests {
             COMFORT,
             &schema::input::<Sample>(),
             &mut arguments,
+            Of::Call,
         )?;
         Ok(Value::Object(arguments))
     }
@@ -807,11 +1129,10 @@ mod tests {
 `shape` is \"rond\"; it can be \"round\", \"very_square\"; did you mean \"round\"?
 `style` is [], which is not an object
 `styles[0].sise`: there is no such field; did you mean `size`?
-`styles[0].size` is 0, which is not 1 or more
+`styles[0].size` is 0; it is on the app's own scale, 1 to 300; usually 5 to 15; did you mean 8?
 `levels` is {}, which is not a list
-`track` is empty
 `colour`: `sample` has no such argument; did you mean `font_color`?
-`zzz`: `sample` has no such argument; there are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels`, `track`, `font_color`, `position`, `transform_x`, `width`, `height`
+`zzz`: `sample` has no such argument; there are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels` and 6 more
 `transform_x` is \"far\", which is not a number
 `start_time` is 11, which is not within 0 to 10
 `text` is missing: The words to show";
@@ -884,6 +1205,7 @@ mod tests {
             &comfort,
             &schema::input::<Subtitle>(),
             &mut arguments,
+            Of::Call,
         )?;
         Ok(Value::Object(arguments))
     }

@@ -14,6 +14,8 @@ pub(crate) enum Position {
     Word { x: i8, y: i8 },
     /// The point that the centre stands on, in pixels from the canvas's top left corner.
     Point { x: f64, y: f64 },
+    /// Pixels from the centre, to the right and up, on each axis that is given.
+    Offset { right: Option<f64>, up: Option<f64> },
     /// A box in pixels, measured from the canvas's top left corner.
     Box {
         x: f64,
@@ -38,10 +40,10 @@ pub(crate) enum Content {
 /// A position in the editor's own terms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placement {
-    /// Offset of the centre in half canvas widths; 1 is the right edge.
-    pub transform_x: f64,
+    /// Offset of the centre in half canvas widths; 1 is the right edge. None: as without a position.
+    pub transform_x: Option<f64>,
     /// Offset of the centre in half canvas heights; 1 is the upper edge.
-    pub transform_y: f64,
+    pub transform_y: Option<f64>,
     /// Set when a box gives the size.
     pub scale_x: Option<f64>,
     pub scale_y: Option<f64>,
@@ -62,6 +64,9 @@ impl Position {
             Value::String(text) => word(text)
                 .ok_or_else(|| format!("which is not a position; it can be {}", Self::ALLOWED)),
             Value::Object(members) => {
+                if let Some(offset) = offset(members) {
+                    return Ok(offset);
+                }
                 if let Some(odd) = members
                     .keys()
                     .find(|k| !matches!(k.as_str(), "x" | "y" | "width" | "height"))
@@ -132,8 +137,8 @@ impl Position {
             _ => (canvas_width, canvas_height),
         };
         let at = |x: f64, y: f64| Placement {
-            transform_x: tidy(2.0 * x / canvas_width - 1.0),
-            transform_y: tidy(1.0 - 2.0 * y / canvas_height),
+            transform_x: Some(tidy(2.0 * x / canvas_width - 1.0)),
+            transform_y: Some(tidy(1.0 - 2.0 * y / canvas_height)),
             scale_x: None,
             scale_y: None,
         };
@@ -148,13 +153,19 @@ impl Position {
                     ),
                 };
                 Placement {
-                    transform_x: tidy(f64::from(x) * reach_x),
-                    transform_y: tidy(f64::from(y) * reach_y),
+                    transform_x: Some(tidy(f64::from(x) * reach_x)),
+                    transform_y: Some(tidy(f64::from(y) * reach_y)),
                     scale_x: None,
                     scale_y: None,
                 }
             }
             Self::Point { x, y } => at(x, y),
+            Self::Offset { right, up } => Placement {
+                transform_x: right.map(|right| tidy(2.0 * right / canvas_width)),
+                transform_y: up.map(|up| tidy(2.0 * up / canvas_height)),
+                scale_x: None,
+                scale_y: None,
+            },
             Self::Box {
                 x,
                 y,
@@ -167,6 +178,16 @@ impl Position {
             },
         }
     }
+}
+
+/// `{right, up}`, which `transform_x: "100px"` becomes.
+fn offset(members: &serde_json::Map<String, Value>) -> Option<Position> {
+    let is_offset = members
+        .keys()
+        .all(|key| matches!(key.as_str(), "right" | "up"));
+    let number = |key: &str| members.get(key).and_then(Value::as_f64);
+    let (right, up) = (number("right"), number("up"));
+    (is_offset && (right.is_some() || up.is_some())).then_some(Position::Offset { right, up })
 }
 
 /// Six places are finer than a pixel, and free of what binary fractions leave behind.
@@ -233,6 +254,10 @@ impl Serialize for Position {
                 name.serialize(serializer)
             }
             Self::Point { x, y } => json!({ "x": x, "y": y }).serialize(serializer),
+            Self::Offset { right, up } => {
+                let axes = [("right", right), ("up", up)];
+                serializer.collect_map(axes.into_iter().filter_map(|(name, at)| Some((name, at?))))
+            }
             Self::Box {
                 x,
                 y,
@@ -278,8 +303,8 @@ mod tests {
             .expect("a position")
             .resolve((1080.0, 1920.0), content);
         (
-            placement.transform_x,
-            placement.transform_y,
+            placement.transform_x.expect("a place"),
+            placement.transform_y.expect("a place"),
             placement.scale_x,
             placement.scale_y,
         )
@@ -394,6 +419,7 @@ mod tests {
             json!("center"),
             json!("right"),
             json!({ "x": 1.0, "y": 2.0 }),
+            json!({ "right": -1.0 }),
             json!({ "x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0 }),
         ] {
             let position: Position = serde_json::from_value(value.clone()).expect("a position");

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Number, Value, json};
 
 use crate::args::Object;
+use crate::args::mend::{Comfort, Times};
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
@@ -22,13 +23,16 @@ pub(crate) fn output<T: JsonSchema>() -> Object {
     generate(SchemaGenerator::root_schema_for::<T>, Side::Output)
 }
 
-/// The schema of arguments as clients are shown it: without those that only have an older name, which are
-/// taken all the same, and without what goes without saying. Unknown ones are refused with the nearest
-/// known, so only a tool without any says that there are none.
-pub(crate) fn shown_input(schema: &Arc<Object>) -> Arc<Object> {
+/// The schema of arguments as clients are shown it: by the names that people expect, without those that only have an
+/// older name, which are taken all the same, and without what goes without saying. Unknown ones are refused with the
+/// nearest known, so only a tool without any says that there are none.
+pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Object> {
     let mut shown = (**schema).clone();
     if let Some(Value::Object(properties)) = shown.get_mut("properties") {
         properties.retain(|_, property| property.get("deprecated").is_none());
+        if comfort.iter().any(|one| matches!(one, Comfort::Shown(..))) {
+            *properties = renamed(std::mem::take(properties), comfort);
+        }
         let empty = properties.is_empty();
         properties.values_mut().for_each(without_the_obvious);
         if !empty {
@@ -36,6 +40,36 @@ pub(crate) fn shown_input(schema: &Arc<Object>) -> Arc<Object> {
         }
     }
     Arc::new(shown)
+}
+
+/// The properties by the names that people expect, with the length of what has a start and an end.
+fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
+    let shown = |own: &str| {
+        comfort.iter().find_map(|comfort| match *comfort {
+            Comfort::Shown(name, argument) if argument == own => Some(name),
+            _ => None,
+        })
+    };
+    let has_span = comfort
+        .iter()
+        .any(|one| matches!(one, Comfort::Times(Times::Span { .. })));
+    let mut out = Object::new();
+    for (own, mut property) in properties {
+        let is_end = has_span && own == "end";
+        if is_end {
+            out.insert(
+                "duration".to_owned(),
+                json!({ "type": "number", "description": "Length, seconds.", "exclusiveMinimum": 0 }),
+            );
+            // It depends on the start.
+            if let Value::Object(property) = &mut property {
+                property.shift_remove("default");
+            }
+        }
+        let name = shown(&own).map_or(own, str::to_owned);
+        out.insert(name, property);
+    }
+    out
 }
 
 /// A switch that is not given is off.
@@ -371,7 +405,7 @@ mod tests {
         }
         #[derive(Serialize, Deserialize, JsonSchema)]
         struct Nothing {}
-        let shown = shown_input(&Arc::new(input::<Shown>()));
+        let shown = shown_input(&Arc::new(input::<Shown>()), &[]);
         assert_eq!(
             Value::Object((*shown).clone()),
             json!({
@@ -387,7 +421,7 @@ mod tests {
                 "required": ["parts"],
             })
         );
-        let nothing = shown_input(&Arc::new(input::<Nothing>()));
+        let nothing = shown_input(&Arc::new(input::<Nothing>()), &[]);
         assert_eq!(nothing["additionalProperties"], false);
         let reply = shown_output(&Arc::new(output::<Everything>()));
         assert!(reply["properties"].get("maybe").is_none());
@@ -457,7 +491,7 @@ mod tests {
         }
         let all = Arc::new(input::<Aged>());
         assert_eq!(all["properties"]["old"]["type"], "string");
-        let shown = shown_input(&all);
+        let shown = shown_input(&all, &[]);
         assert_eq!(shown["properties"], json!({ "new": { "type": "string" } }));
     }
 

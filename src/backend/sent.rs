@@ -45,10 +45,10 @@ pub(crate) fn again(
     })?;
     if manner(record) == Manner::Api {
         if on_server {
-            return spec.decode(arguments, &caller.in_manner(Manner::Api));
+            return spec.decode_recorded(arguments, &caller.in_manner(Manner::Api));
         }
         spec.take_as_meant(&mut arguments);
     }
-    spec.decode(arguments.clone(), &caller.in_manner(Manner::Strict))
-        .or_else(|_| spec.decode(arguments, &caller.in_manner(Manner::Api)))
+    spec.decode_recorded(arguments.clone(), &caller.in_manner(Manner::Strict))
+        .or_else(|_| spec.decode_recorded(arguments, &caller.in_manner(Manner::Api)))
 }

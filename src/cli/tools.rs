@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::args::mend::Comfort;
-use crate::args::schema;
+use crate::args::mend::{Comfort, Times};
 use crate::cli;
 use crate::compose::schema as plan_schema;
 use crate::error::Result;
@@ -68,7 +67,7 @@ fn as_json(spec: &Spec) -> Value {
         "name": spec.name,
         "title": spec.title,
         "description": spec.description(),
-        "inputSchema": *schema::shown_input(spec.input()),
+        "inputSchema": *spec.shown_input(),
         "outputSchema": **spec.output(),
         "annotations": {
             "readOnlyHint": spec.hints.read_only,
@@ -125,7 +124,8 @@ fn details(spec: &Spec) -> String {
             line(&mut text, &format!("    {row}"));
         }
     }
-    let aliases: Vec<_> = spec.comfort.iter().map(|comfort| told(*comfort)).collect();
+    let comforts = spec.comfort.iter();
+    let aliases: Vec<_> = comforts.filter_map(|comfort| told(*comfort)).collect();
     if !aliases.is_empty() {
         line(&mut text, "\nAccepted too:");
         for (alias, meaning) in aliases {
@@ -193,7 +193,9 @@ pub(crate) fn alias_table() -> String {
     let mut rows: Vec<((String, String), Vec<&str>)> = Vec::new();
     for spec in local::all() {
         for comfort in spec.comfort {
-            let row = told(*comfort);
+            let Some(row) = told(*comfort) else {
+                continue;
+            };
             match rows.iter_mut().find(|(known, _)| *known == row) {
                 Some((_, tools)) => tools.push(spec.name),
                 None => rows.push((row, vec![spec.name])),
@@ -211,24 +213,37 @@ pub(crate) fn alias_table() -> String {
     text
 }
 
-/// A comfort as people read it: what is accepted, and what it stands for.
-fn told(comfort: Comfort) -> (String, String) {
-    match comfort {
-        Comfort::Alias(alias, argument) => (format!("`{alias}`"), format!("`{argument}`")),
+/// A name or notation as people read it: what is accepted, and what it stands for.
+fn told(comfort: Comfort) -> Option<(String, String)> {
+    let (accepted, meaning) = match comfort {
+        Comfort::Alias(alias, argument) | Comfort::Shown(alias, argument) => {
+            return Some((format!("`{alias}`"), format!("`{argument}`")));
+        }
         Comfort::Size => (
-            "`resolution` (\"1920x1080\"), `aspect_ratio` (\"9:16\")".to_owned(),
-            "`width` and `height`".to_owned(),
+            "`resolution` (\"1920x1080\"), `aspect_ratio` (\"9:16\")",
+            "`width` and `height`",
         ),
         Comfort::Position => (
-            "`position` (\"center\", \"bottom\", …, or `{x, y, width, height}` in pixels)"
-                .to_owned(),
-            "`transform_x`, `transform_y`, `scale_x`, `scale_y`".to_owned(),
+            "`position` (\"center\", \"bottom\", …, or `{x, y, width, height}` in pixels)",
+            "`transform_x`, `transform_y`, `scale_x`, `scale_y`",
         ),
         Comfort::Caption => (
-            "`subtitle_text` with `start_time` and `end_time`".to_owned(),
-            "one caption as `srt`".to_owned(),
+            "`subtitle_text` with `start_time` and `end_time`",
+            "one caption as `srt`",
         ),
-    }
+        Comfort::Times(Times::File) => (
+            "`to` (the end on the timeline)",
+            "`duration`, times `speed`",
+        ),
+        Comfort::Times(Times::Span { .. }) => ("`duration`", "`end`, from `start` on"),
+        Comfort::Letters => (
+            "`bold`, `italic`, `underline`",
+            "`text_styles` of the whole text",
+        ),
+        Comfort::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
+        Comfort::Default(..) | Comfort::With(..) | Comfort::Advice(..) => return None,
+    };
+    Some((accepted.to_owned(), meaning.to_owned()))
 }
 
 #[cfg(test)]

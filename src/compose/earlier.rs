@@ -19,7 +19,7 @@ use crate::exec::App;
 use crate::journal::{DraftRow, ENGINE, Job};
 use crate::media::shown;
 use crate::tools::{self, Caller, Manner, Object};
-use crate::units::Micros;
+use crate::units::{Edition, Micros};
 
 /// Numbers that are no further apart are the same: times are counted in microseconds.
 const SAME: f64 = 1e-6;
@@ -120,8 +120,14 @@ impl Sent {
         })
     }
 
-    fn of_item(item: &Item) -> Result<Self> {
-        Self::new(0, item.spec.name, item.arguments.clone())
+    /// The call of an item on a draft of this edition, whose names and defaults it is sent with.
+    fn of_item(item: &Item, edition: Edition) -> Result<Self> {
+        let read = item.spec.read(item.arguments.clone(), &Caller::user());
+        let sent = match read.and_then(|request| request.in_edition(edition)) {
+            Ok(Some(request)) => request.call().arguments.clone(),
+            Ok(None) | Err(_) => item.arguments.clone(),
+        };
+        Self::new(0, item.spec.name, sent)
             .ok_or_else(|| Error::internal(format!("{} has no call", item.path)))
     }
 
@@ -256,8 +262,10 @@ pub(super) async fn compare(
         })
         .map(Some)
         .collect();
-    let asked = asked_before(app, &row.id, run.lengths).await?;
-    let wanted: Vec<Sent> = items.iter().map(Sent::of_item).collect::<Result<_>>()?;
+    let asked = asked_before(app, row, run.lengths).await?;
+    let edition = edition(row);
+    let wanted = items.iter().map(|item| Sent::of_item(item, edition));
+    let wanted: Vec<Sent> = wanted.collect::<Result<_>>()?;
 
     let mut there = HashMap::new();
     let mut order: Vec<(Section, u64, &str)> = Vec::new();
@@ -532,9 +540,11 @@ pub(super) async fn sequences<'a>(
             Some((record.reply.get("segment_id"), sent))
         })
         .collect();
+    let row = app.journal.find_at(ENGINE, draft).await?;
+    let edition = row.as_ref().map(edition).unwrap_or_default();
     let mut found = BTreeSet::new();
     for (item, row) in items {
-        let wanted = Sent::of_item(item)?;
+        let wanted = Sent::of_item(item, edition)?;
         // Two calls may have equal arguments: the segment in the answer, if it came, identifies the item's own.
         let is_it = |(segment, sent): &(Option<&Value>, Sent)| {
             let answered = row.segment_id.as_deref();
@@ -546,6 +556,11 @@ pub(super) async fn sequences<'a>(
         }
     }
     Ok(found)
+}
+
+/// The app that a draft is for.
+fn edition(row: &DraftRow) -> Edition {
+    row.edition.parse().unwrap_or_default()
 }
 
 /// The key under which the plan of a draft's last run is kept.
@@ -580,10 +595,10 @@ pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
 /// The calls that the last run of the draft asked for, by the path of their item.
 async fn asked_before(
     app: &App,
-    draft: &DraftId,
+    row: &DraftRow,
     lengths: &Lengths,
 ) -> Result<HashMap<String, Sent>> {
-    let Some(kept) = app.journal.job_get(&key(draft)).await? else {
+    let Some(kept) = app.journal.job_get(&key(&row.id)).await? else {
         return Ok(HashMap::new());
     };
     // A plan of another version may be of another form: then only the journal counts.
@@ -594,7 +609,7 @@ async fn asked_before(
     let items = layout::lay_out(items, lengths, true);
     Ok(items
         .iter()
-        .filter_map(|item| Some((item.path.clone(), Sent::of_item(item).ok()?)))
+        .filter_map(|item| Some((item.path.clone(), Sent::of_item(item, edition(row)).ok()?)))
         .collect())
 }
 

@@ -203,8 +203,8 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         ));
     }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
-    match spec.mend(&mut arguments) {
-        Ok(()) if faults.is_empty() => {
+    match spec.mend_item(&mut arguments) {
+        Ok(_) if faults.is_empty() => {
             if matches!(section, Section::Audio | Section::Visuals) {
                 arguments
                     .entry("track_name")
@@ -225,7 +225,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
             item.open_end = item.has_open_end();
             Ok(item)
         }
-        Ok(()) => Err(faults),
+        Ok(_) => Err(faults),
         Err(error) => {
             faults.extend(error.message.lines().map(|line| at(path, line)));
             Err(faults)

@@ -28,6 +28,11 @@ impl DraftId {
         is_name.then(|| Self(text.to_owned()))
     }
 
+    /// Whether it has the form of ids that are made here.
+    pub(crate) fn looks_made(&self) -> bool {
+        self.0.starts_with("dfd_")
+    }
+
     /// What file systems take as a name.
     const MAX_BYTES: usize = 200;
 

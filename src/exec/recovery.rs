@@ -512,7 +512,7 @@ fn redirect(request: &dyn Request, was: &DraftId, to: DraftId, told: String) -> 
         }
     }
     Ok(Redirected {
-        request: request.spec().decode(arguments, &request.call().caller)?,
+        request: request.spec().read(arguments, &request.call().caller)?,
         was: was.clone(),
         to,
         told,

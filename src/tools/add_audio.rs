@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
@@ -25,19 +25,23 @@ use crate::units::{Edition, Micros};
 
 /// Places music, speech or a sound on an audio track.
 ///
-/// Without `end` it runs to the end of the file, whose length is read now.
+/// Without an end or a length it runs to the end of the file, whose length is read now.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddAudio {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub audio_url: String,
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    #[serde(default, deserialize_with = "args::time")]
+    #[schemars(with = "f64", range(min = 0))]
+    pub target_start: f64,
     /// Start in the file, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -45,7 +49,7 @@ pub(crate) struct AddAudio {
     /// End in the file, seconds; without: its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// Seconds, instead of `end`.
+    /// Length taken from the file, seconds, instead of its end; `speed` divides it.
     #[serde(
         default,
         deserialize_with = "args::optional_seconds",
@@ -53,18 +57,14 @@ pub(crate) struct AddAudio {
     )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Start on the timeline, seconds.
-    #[serde(default, deserialize_with = "args::time")]
-    #[schemars(with = "f64", range(min = 0))]
-    pub target_start: f64,
     /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Playback speed factor.
+    /// Playback speed factor, above 0 to 100.
     #[serde(default = "normal")]
     pub speed: Option<f64>,
-    /// Loudness factor; 1 is unchanged.
+    /// Loudness factor, 0 to 10; 1 is unchanged.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
@@ -76,22 +76,23 @@ pub(crate) struct AddAudio {
     #[serde(default, deserialize_with = "args::own_number")]
     #[schemars(with = "f64", range(min = 0))]
     pub fade_out: f64,
-    /// Voice or sound effect by name.
+    /// Voice or sound effect; names: `search_catalog` kinds voice_filter, audio_scene, tone, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_type: Option<String>,
     /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_params: Option<Vec<Option<f64>>>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-    /// The app's drafts folder, for paths.
+    /// The app's drafts folder, for paths; `save_draft` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("deprecated" = true))]
     pub draft_folder: Option<String>,
 }
 
@@ -179,9 +180,12 @@ impl Tool for AddAudio {
         Comfort::Alias("audio_path", "audio_url"),
         Comfort::Alias("url", "audio_url"),
         Comfort::Alias("path", "audio_url"),
+        Comfort::Times(Times::File),
+        Comfort::Shown("at", "target_start"),
+        Comfort::Shown("source_start", "start"),
+        Comfort::Shown("source_end", "end"),
+        Comfort::Alias("from", "target_start"),
         Comfort::Alias("start_time", "target_start"),
-        Comfort::Alias("source_start", "start"),
-        Comfort::Alias("source_end", "end"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("audio_effect", "effect_type"),
     ];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
@@ -23,29 +23,30 @@ use crate::error::{Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
-/// Lays a video effect over everything from `start` to `end`.
+/// Lays a video effect over everything, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddEffect {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// Effect by name.
+    /// Effect; names: `search_catalog` kind scene_effect or character_effect.
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub effect_type: String,
-    /// "scene", or "character" for faces.
+    /// Character effects follow faces.
     #[serde(default = "scene")]
+    #[schemars(extend("enum" = ["scene", "character"]))]
     pub effect_category: String,
-    /// When it begins, seconds.
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// When it stops, seconds.
+    /// End on the timeline, seconds; or `duration`. Default: 3 s later.
     #[serde(default = "three")]
     pub end: f64,
     /// Its parameters in order, each 0 to 100.
@@ -55,13 +56,13 @@ pub(crate) struct AddEffect {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
 }
 
@@ -107,8 +108,16 @@ impl Tool for AddEffect {
     const COMFORT: &'static [Comfort] = &[
         Comfort::Size,
         Comfort::Alias("effect_name", "effect_type"),
+        Comfort::Times(Times::Span { seconds: 3.0 }),
+        Comfort::Shown("at", "start"),
+        Comfort::Alias("from", "start"),
         Comfort::Alias("start_time", "start"),
+        Comfort::Alias("target_start", "start"),
+        Comfort::Alias("to", "end"),
         Comfort::Alias("end_time", "end"),
+        Comfort::Advice("source_start", NO_FILE_TIMES),
+        Comfort::Advice("source_end", NO_FILE_TIMES),
+        Comfort::Intensity,
         Comfort::Alias("category", "effect_category"),
         Comfort::Alias("effect_params", "params"),
     ];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -23,24 +23,24 @@ use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
 
-/// Shows a picture from `start` to `end` on a video track.
+/// Shows a picture on a video track, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddImage {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub image_url: String,
-    /// When it appears on the timeline, seconds.
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// When it disappears, seconds.
+    /// End on the timeline, seconds; or `duration`. Default: 3 s later.
     #[serde(default = "three")]
     pub end: f64,
     /// Track; made if new.
@@ -50,23 +50,23 @@ pub(crate) struct AddImage {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Centre, half canvases: -1 left, 1 right.
+    /// Centre in half canvases: -1 left edge, 1 right edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvases: -1 bottom, 1 top.
+    /// Centre in half canvases: -1 bottom edge, 1 top edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor.
+    /// Width factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
+    /// Height factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Or "center", "top", "bottom left", …
+    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -74,7 +74,7 @@ pub(crate) struct AddImage {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Entrance animation by name.
+    /// Entrance; names: `search_catalog` kind video_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
     /// Seconds; 0: the animation's own.
@@ -88,25 +88,25 @@ pub(crate) struct AddImage {
     #[serde(default = "default::some_half")]
     #[schemars(extend("deprecated" = true))]
     pub animation_duration: Option<f64>,
-    /// Exit animation by name.
+    /// Exit; names: `search_catalog` kind video_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
     /// Seconds; 0: the animation's own.
     #[serde(default = "default::half")]
     pub outro_animation_duration: f64,
-    /// Or one for the whole clip.
+    /// Instead, for the whole clip; kind video_combo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combo_animation: Option<String>,
     /// Seconds; 0: the whole clip.
     #[serde(default = "default::half")]
     pub combo_animation_duration: f64,
-    /// Transition to the next clip by name.
+    /// To the next clip; names: `search_catalog` kind transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
     /// Seconds.
     #[serde(default = "default::some_half")]
     pub transition_duration: Option<f64>,
-    /// Mask by name, e.g. "Circle".
+    /// Such as "Circle"; names: `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
     /// Centre, pixels right.
@@ -135,24 +135,25 @@ pub(crate) struct AddImage {
     /// Its corners' rounding, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
-    /// Blurred background: 1, 2, 3 or 4.
+    /// Blurred background, weak to strong.
     #[serde(
         default,
         deserialize_with = "args::level",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("enum" = [1, 2, 3, 4]))]
     pub background_blur: Option<f64>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-    /// The app's drafts folder, for paths.
+    /// The app's drafts folder, for paths; `save_draft` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("deprecated" = true))]
     pub draft_folder: Option<String>,
 }
 
@@ -291,9 +292,15 @@ impl Tool for AddImage {
         Comfort::Alias("image_path", "image_url"),
         Comfort::Alias("url", "image_url"),
         Comfort::Alias("path", "image_url"),
+        Comfort::Times(Times::Span { seconds: 3.0 }),
+        Comfort::Shown("at", "start"),
+        Comfort::Alias("from", "start"),
         Comfort::Alias("start_time", "start"),
-        Comfort::Alias("end_time", "end"),
         Comfort::Alias("target_start", "start"),
+        Comfort::Alias("to", "end"),
+        Comfort::Alias("end_time", "end"),
+        Comfort::Advice("source_start", NO_FILE_TIMES),
+        Comfort::Advice("source_end", NO_FILE_TIMES),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("transition_type", "transition"),
     ];

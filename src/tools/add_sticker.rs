@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::draft::evidence::Leaves;
@@ -22,26 +22,26 @@ use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::Micros;
 
-/// Shows a sticker from `start` to `end`.
+/// Shows a sticker, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSticker {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The sticker's resource id.
+    /// The sticker's resource id, digits; from the app or another draft.
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub sticker_id: String,
-    /// When it appears, seconds.
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// When it disappears, seconds.
+    /// End on the timeline, seconds; or `duration`. Default: 5 s later.
     #[serde(default = "five")]
     pub end: f64,
     /// Track; made if new.
@@ -51,23 +51,23 @@ pub(crate) struct AddSticker {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Centre, half canvases: -1 left, 1 right.
+    /// Centre in half canvases: -1 left edge, 1 right edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvases: -1 bottom, 1 top.
+    /// Centre in half canvases: -1 bottom edge, 1 top edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor.
+    /// Width factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
+    /// Height factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Or "center", "top", "bottom left", …
+    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -75,7 +75,7 @@ pub(crate) struct AddSticker {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Rotation, degrees.
+    /// Rotation clockwise, degrees.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub rotation: f64,
@@ -91,13 +91,13 @@ pub(crate) struct AddSticker {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub flip_vertical: bool,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
 }
 
@@ -131,8 +131,15 @@ impl Tool for AddSticker {
         Comfort::Size,
         Comfort::Position,
         Comfort::Alias("resource_id", "sticker_id"),
+        Comfort::Times(Times::Span { seconds: 5.0 }),
+        Comfort::Shown("at", "start"),
+        Comfort::Alias("from", "start"),
         Comfort::Alias("start_time", "start"),
+        Comfort::Alias("target_start", "start"),
+        Comfort::Alias("to", "end"),
         Comfort::Alias("end_time", "end"),
+        Comfort::Advice("source_start", NO_FILE_TIMES),
+        Comfort::Advice("source_end", NO_FILE_TIMES),
     ];
     const CHECKED: &'static [Checked] = &[always("start"), always("end"), always("relative_index")];
     const TEXTS: Texts = Texts {

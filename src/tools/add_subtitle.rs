@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, Preset};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -25,9 +25,10 @@ use crate::error::{Error, Faults, Result};
 use crate::media::Media;
 use crate::tools::add_text::background_style;
 use crate::tools::{
-    Call, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool, Turn,
+    Call, Caller, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool,
+    Turn,
 };
-use crate::units::Micros;
+use crate::units::{Edition, Micros, Range};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
 #[expect(
@@ -36,13 +37,13 @@ use crate::units::Micros;
 )]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSubtitle {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// The subtitles themselves, their URL or path.
     pub srt: String,
@@ -53,15 +54,15 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Font by name.
+    /// Font; names: `search_catalog` kind font.
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub font: Option<String>,
-    /// Size.
+    /// Size on the app's scale, 1 to 300.
     #[serde(default = "five", deserialize_with = "args::loose_five")]
     #[schemars(with = "f64")]
     pub font_size: f64,
-    /// Colour, #RRGGBB.
+    /// Colour: "#FFCC00", "red", "rgb(255, 204, 0)".
     #[serde(default = "white")]
     pub font_color: String,
     /// Opacity, 0 to 1.
@@ -84,7 +85,7 @@ pub(crate) struct AddSubtitle {
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
-    /// Outline, 0 to 100; 0 is none.
+    /// Outline, 0 to 100; 0 is none. With a colour: 40.
     #[serde(default)]
     pub border_width: f64,
     /// Colour.
@@ -93,28 +94,29 @@ pub(crate) struct AddSubtitle {
     /// Opacity, 0 to 1.
     #[serde(default = "default::one")]
     pub border_alpha: f64,
-    /// Opacity, 0 to 1; 0: none.
+    /// Opacity, 0 to 1; 0: none. With a colour: 1.
     #[serde(default)]
     pub background_alpha: f64,
     /// Colour.
     #[serde(default = "default::black")]
     pub background_color: String,
-    /// Shape: 0, 1 or 2.
+    /// Shape.
     #[serde(default)]
+    #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
-    /// Centre, half canvases: -1 left, 1 right.
+    /// Centre in half canvases: -1 left edge, 1 right edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvases: -1 bottom, 1 top.
+    /// Centre in half canvases: -1 bottom edge, 1 top edge.
     #[serde(default = "low", deserialize_with = "args::loose_low")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor.
+    /// Width factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
+    /// Height factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
@@ -122,7 +124,7 @@ pub(crate) struct AddSubtitle {
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub rotation: f64,
-    /// Or "center", "top", "bottom left", …
+    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -130,13 +132,13 @@ pub(crate) struct AddSubtitle {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
 }
 
@@ -302,6 +304,9 @@ impl Tool for AddSubtitle {
         Comfort::Alias("subtitle_url", "srt"),
         Comfort::Alias("subtitle_file", "srt"),
         Comfort::Alias("srt_content", "srt"),
+        Comfort::With("background_color", "background_alpha", Preset::Number(1.0)),
+        Comfort::With("border_color", "border_width", Preset::Number(40.0)),
+        Comfort::Alias("at", "time_offset"),
         Comfort::Alias("font_type", "font"),
         Comfort::Alias("text_color", "font_color"),
         Comfort::Alias("color", "font_color"),
@@ -326,6 +331,7 @@ impl Tool for AddSubtitle {
         after: ".",
         unknown: "",
     };
+    const USUAL_FONT: Option<fn(Edition) -> &'static str> = Some(catalog::usual_font);
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, NO_FILE_TIMES, Preset, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -24,41 +24,41 @@ use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
-/// Shows a text from `start` to `end`.
+/// Shows a text on the canvas, from `at` on.
 ///
 /// For a second text at the same time name another `track_name`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddText {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// The words; `\n` breaks the line.
     pub text: String,
-    /// When it appears, seconds.
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// When it disappears, seconds.
+    /// End on the timeline, seconds; or `duration`. Default: 5 s later.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new.
+    /// Track; made if new. What overlaps needs another one.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Centre, half canvases: -1 left, 1 right.
+    /// Centre in half canvases: -1 left edge, 1 right edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvases: -1 bottom, 1 top.
+    /// Centre in half canvases: -1 bottom edge, 1 top edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Or "center", "top", "bottom left", …
+    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -66,11 +66,11 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Font by name.
+    /// Font; names: `search_catalog` kind font.
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub font: Option<String>,
-    /// Colour, #RRGGBB; red without.
+    /// Colour: "#FFCC00", "red", "rgb(255, 204, 0)". Default: white.
     #[serde(
         default,
         deserialize_with = "args::given",
@@ -86,7 +86,7 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<String>", extend("deprecated" = true))]
     pub color: Option<String>,
-    /// Size; 8 without.
+    /// Size on the app's scale, 1 to 300; usually 5 to 15. Default: 8.
     #[serde(
         default,
         deserialize_with = "args::loose",
@@ -102,7 +102,7 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub size: Option<f64>,
-    /// Opacity, 0 to 1; 1 without.
+    /// Opacity, 0 to 1. Default: 1.
     #[serde(
         default,
         deserialize_with = "args::given",
@@ -122,7 +122,7 @@ pub(crate) struct AddText {
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
-    /// Outline, 0 to 100; 0 is none.
+    /// Outline, 0 to 100; 0 is none. With a colour: 40.
     #[serde(default)]
     pub border_width: f64,
     /// Colour.
@@ -132,15 +132,16 @@ pub(crate) struct AddText {
     #[serde(default = "default::one")]
     #[schemars(range(min = 0, max = 1))]
     pub border_alpha: f64,
-    /// Opacity, 0 to 1; 0: none.
+    /// Opacity, 0 to 1; 0: none. With a colour: 1.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub background_alpha: f64,
     /// Colour.
     #[serde(default = "default::black")]
     pub background_color: String,
-    /// Shape: 0, 1 or 2.
+    /// Shape.
     #[serde(default)]
+    #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
     /// Rounding, 0 to 1.
     #[serde(default, deserialize_with = "args::loose_zero")]
@@ -171,19 +172,19 @@ pub(crate) struct AddText {
     /// Colour, #RRGGBB.
     #[serde(default = "default::black")]
     pub shadow_color: String,
-    /// Distance.
+    /// Distance, 0 to 100.
     #[serde(default = "five")]
     pub shadow_distance: f64,
     /// Blur, 0 to 1.
     #[serde(default = "shadow_smoothing")]
     pub shadow_smoothing: f64,
-    /// Entrance animation by name.
+    /// Entrance; names: `search_catalog` kind text_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
     /// Seconds.
     #[serde(default = "default::some_half")]
     pub intro_duration: Option<f64>,
-    /// Exit animation by name.
+    /// Exit; names: `search_catalog` kind text_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
     /// Seconds.
@@ -227,13 +228,13 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Vec<TextStyle>")]
     pub text_styles: Vec<TextStyle>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
 }
 
@@ -591,8 +592,20 @@ impl Tool for AddText {
         Comfort::Size,
         Comfort::Position,
         Comfort::Alias("content", "text"),
+        Comfort::Times(Times::Span { seconds: 5.0 }),
+        Comfort::Shown("at", "start"),
+        Comfort::Alias("from", "start"),
         Comfort::Alias("start_time", "start"),
+        Comfort::Alias("target_start", "start"),
+        Comfort::Alias("to", "end"),
         Comfort::Alias("end_time", "end"),
+        Comfort::Advice("source_start", NO_FILE_TIMES),
+        Comfort::Advice("source_end", NO_FILE_TIMES),
+        Comfort::Letters,
+        Comfort::Default("font_color", "color", Preset::Text("#FFFFFF")),
+        Comfort::With("background_color", "background_alpha", Preset::Number(1.0)),
+        Comfort::With("border_color", "border_width", Preset::Number(40.0)),
+        Comfort::With("shadow_color", "shadow_enabled", Preset::On),
         Comfort::Alias("font_type", "font"),
         Comfort::Alias("text_color", "font_color"),
         Comfort::Alias("x", "transform_x"),
@@ -627,6 +640,7 @@ impl Tool for AddText {
         after: ". You can click the link below for help: ",
         unknown: "",
     };
+    const USUAL_FONT: Option<fn(Edition) -> &'static str> = Some(catalog::usual_font);
     type Reply = Placed;
 
     fn draft(&self) -> Option<&DraftId> {

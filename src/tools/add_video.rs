@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -25,16 +25,16 @@ use crate::units::{Edition, Micros};
 
 /// Places a video, whole or in part, on a video track.
 ///
-/// Without `end` it runs to the end of the file, whose length is read now.
+/// Without an end or a length it runs to the end of the file, whose length is read now.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideo {
-    /// Draft; a new one without.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub video_url: String,
@@ -42,6 +42,10 @@ pub(crate) struct AddVideo {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub filter_type: Value,
+    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    #[serde(default, deserialize_with = "args::time")]
+    #[schemars(with = "f64", range(min = 0))]
+    pub target_start: f64,
     /// Start in the file, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -49,7 +53,7 @@ pub(crate) struct AddVideo {
     /// End in the file, seconds; 0: its end.
     #[serde(default = "unknown")]
     pub end: Option<f64>,
-    /// Seconds, instead of `end`.
+    /// Length taken from the file, seconds, instead of its end; `speed` divides it.
     #[serde(
         default,
         deserialize_with = "args::optional_seconds",
@@ -57,10 +61,6 @@ pub(crate) struct AddVideo {
     )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Start on the timeline, seconds.
-    #[serde(default, deserialize_with = "args::time")]
-    #[schemars(with = "f64", range(min = 0))]
-    pub target_start: f64,
     /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
@@ -68,30 +68,30 @@ pub(crate) struct AddVideo {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Playback speed factor.
+    /// Playback speed factor, above 0 to 100.
     #[serde(default = "default::one")]
     pub speed: f64,
-    /// Loudness factor; 1 is unchanged.
+    /// Loudness factor, 0 to 10; 1 is unchanged.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Centre, half canvases: -1 left, 1 right.
+    /// Centre in half canvases: -1 left edge, 1 right edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre, half canvases: -1 bottom, 1 top.
+    /// Centre in half canvases: -1 bottom edge, 1 top edge.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor.
+    /// Width factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
+    /// Height factor; 1 fits the canvas.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Or "center", "top", "bottom left", …
+    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -99,13 +99,13 @@ pub(crate) struct AddVideo {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Transition to the next clip by name.
+    /// To the next clip; names: `search_catalog` kind transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
     /// Seconds.
     #[serde(default = "default::half")]
     pub transition_duration: f64,
-    /// Mask by name, e.g. "Circle".
+    /// Such as "Circle"; names: `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
     /// Centre, pixels right.
@@ -134,24 +134,25 @@ pub(crate) struct AddVideo {
     /// Its corners' rounding, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
-    /// Blurred background: 1, 2, 3 or 4.
+    /// Blurred background, weak to strong.
     #[serde(
         default,
         deserialize_with = "args::level",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<f64>")]
+    #[schemars(with = "Option<f64>", extend("enum" = [1, 2, 3, 4]))]
     pub background_blur: Option<f64>,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub width: f64,
-    /// New draft's, pixels.
+    /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-    /// The app's drafts folder, for paths.
+    /// The app's drafts folder, for paths; `save_draft` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("deprecated" = true))]
     pub draft_folder: Option<String>,
 }
 
@@ -235,9 +236,12 @@ impl Tool for AddVideo {
         Comfort::Alias("video_path", "video_url"),
         Comfort::Alias("url", "video_url"),
         Comfort::Alias("path", "video_url"),
+        Comfort::Times(Times::File),
+        Comfort::Shown("at", "target_start"),
+        Comfort::Shown("source_start", "start"),
+        Comfort::Shown("source_end", "end"),
+        Comfort::Alias("from", "target_start"),
         Comfort::Alias("start_time", "target_start"),
-        Comfort::Alias("source_start", "start"),
-        Comfort::Alias("source_end", "end"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("transition_type", "transition"),
     ];

@@ -21,13 +21,13 @@ use crate::units::Micros;
 /// Moves a clip's property over time: one keyframe, or several by three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
-    /// The draft.
+    /// Id from `create_draft`, or the draft's exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<DraftId>")]
+    #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
     /// The track with the clip.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
@@ -193,6 +193,7 @@ impl Tool for AddVideoKeyframe {
     const HINTS: Hints = Hints::ADD;
     const COMFORT: &'static [Comfort] = &[
         Comfort::Alias("property", "property_type"),
+        Comfort::Shown("at", "time"),
         Comfort::Alias("start_time", "time"),
     ];
     const CHECKED: &'static [Checked] = &[

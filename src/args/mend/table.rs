@@ -15,7 +15,13 @@ fn spec(tool: &str) -> &'static Spec {
 
 fn mended(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
     let mut arguments = arguments.as_object().expect("an object").clone();
-    mend(spec.name, spec.comfort, spec.input(), &mut arguments)?;
+    mend(
+        spec.name,
+        spec.comfort,
+        spec.input(),
+        &mut arguments,
+        super::Of::Call,
+    )?;
     Ok(arguments)
 }
 
@@ -166,6 +172,8 @@ fn sample(name: &str, schema: &Value) -> Value {
     }
     match schema["type"].as_str().expect("one type") {
         _ if name == "position" => json!("center"),
+        _ if name.ends_with("color") => json!("#00FF00"),
+        _ if name == "sticker_id" => json!("7132"),
         "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
         "boolean" => json!(true),
         "string" => json!("a"),

@@ -1,0 +1,86 @@
+//! `bold`, `italic` and `underline` of a whole text, and `intensity` of an effect.
+
+use serde_json::{Value, json};
+
+use super::{Mending, boolean, number, shown};
+use crate::args::Object;
+use crate::args::property;
+
+/// How the letters of a whole text are.
+pub(super) struct Letters(Object);
+
+impl Mending<'_> {
+    /// Takes what is said of the whole text.
+    pub(super) fn letters(&mut self, arguments: &mut Object) -> Option<Letters> {
+        let mut letters = Object::new();
+        for name in ["bold", "italic", "underline"] {
+            let Some(value) = arguments.shift_remove(name) else {
+                continue;
+            };
+            match boolean(&value) {
+                Some(true) => {
+                    letters.insert(name.to_owned(), true.into());
+                }
+                Some(false) => {}
+                None => self.faults.push(format!(
+                    "`{name}` is {}, which is not true or false",
+                    shown(&value)
+                )),
+            }
+        }
+        let name = letters.keys().next()?;
+        if arguments.contains_key("text_styles") {
+            self.faults.push(format!(
+                "`{name}` is for the whole text, and `text_styles` for its parts: give `{name}` in each `style` there"
+            ));
+            return None;
+        }
+        Some(Letters(letters))
+    }
+
+    /// `intensity: 0.8` or `"80%"`: the effect's first parameter.
+    pub(super) fn intensity(&mut self, arguments: &mut Object) {
+        let Some(mut value) = arguments.shift_remove("intensity") else {
+            return;
+        };
+        let is_percent = value.is_string() && number(&value).is_none();
+        let read = property::of("params").map_or(Ok(()), |row| row.read(&mut value).map(drop));
+        let strength = number(&value).and_then(|number| number.as_f64());
+        let strength = match (read, strength) {
+            (Err(fault), _) => {
+                self.faults.push(format!("`intensity` {fault}"));
+                return;
+            }
+            (Ok(()), None) => {
+                self.faults.push(format!(
+                    "`intensity` is {}; it is a number from 0 to 1, or like \"80%\"",
+                    shown(&value)
+                ));
+                return;
+            }
+            (Ok(()), Some(strength)) if strength <= 1.0 && !is_percent => strength * 100.0,
+            (Ok(()), Some(strength)) => strength,
+        };
+        if arguments.contains_key("params") {
+            self.faults
+                .push("`intensity` is the first of `params`: give one of them".to_owned());
+            return;
+        }
+        arguments.insert("params".to_owned(), json!([strength]));
+        self.mended
+            .notes
+            .push("`intensity` sets the first parameter of the effect".to_owned());
+    }
+}
+
+impl Letters {
+    /// Makes the whole text one part with these letters, which keeps its outline.
+    pub(super) fn put(self, arguments: &mut Object) {
+        let text = arguments.get("text").and_then(Value::as_str).unwrap_or("");
+        let mut style = json!({ "start": 0, "end": text.chars().count(), "style": self.0 });
+        if let Some(width) = arguments.get("border_width") {
+            style["border"] = json!({ "width": width });
+        }
+        arguments.insert("text_styles".to_owned(), Value::Array(vec![style]));
+    }
+}

@@ -1,0 +1,152 @@
+//! `at`, `duration`, `from` and `to`: times as people say them, for the times that the tools have.
+
+use serde_json::Value;
+
+use super::{Mending, Of, Times, shown};
+use crate::args::Object;
+use crate::args::property;
+
+/// Shown for longer, it is a mistake of units more often than meant.
+const LONG_SPAN: f64 = 600.0;
+/// Two times this near are one.
+const NEAR: f64 = 1e-6;
+
+impl Mending<'_> {
+    pub(super) fn times(&mut self, times: Times, arguments: &mut Object) {
+        match times {
+            Times::File => self.file(arguments),
+            Times::Span { seconds } => self.span(arguments, seconds),
+        }
+    }
+
+    /// The end on the timeline gives the length, and the length of the file does not contradict its end.
+    fn file(&mut self, arguments: &mut Object) {
+        let given = ["to", "end_time"]
+            .into_iter()
+            .find_map(|name| Some((name, arguments.shift_remove(name)?)));
+        if let Some((name, value)) = given
+            && let Some(to) = self.taken(name, &value)
+        {
+            let from = number(arguments, "target_start");
+            if from.is_none() && self.of == Of::Item {
+                self.faults.push(format!(
+                    "`{name}` is {to} s without `from`: give both, or `duration`"
+                ));
+                return;
+            }
+            let from = from.unwrap_or(0.0);
+            let length = (to - from) * number(arguments, "speed").unwrap_or(1.0);
+            if to <= from {
+                self.faults.push(format!(
+                    "`{name}` is {to} s, which is not after `{}` ({from} s)",
+                    self.sent_as("target_start", "")
+                ));
+                return;
+            }
+            match number(arguments, "duration") {
+                Some(given) if (given - length).abs() > NEAR => self.faults.push(format!(
+                    "`duration` is {given} s, and `{name}` ({to} s) makes it {length} s: give one of them"
+                )),
+                Some(_) => {}
+                None => {
+                    arguments.insert("duration".to_owned(), json(length));
+                }
+            }
+        }
+        let Some(duration) = number(arguments, "duration") else {
+            return;
+        };
+        if let Some(end) = number(arguments, "end").filter(|end| *end > 0.0) {
+            let start = number(arguments, "start").unwrap_or(0.0);
+            if (start + duration - end).abs() > NEAR {
+                self.faults.push(format!(
+                    "`duration` is {duration} s, and `{}` ({end} s) makes it {} s from `{}` ({start} s): give one of them",
+                    self.sent_as("end", ""),
+                    tidy(end - start),
+                    self.sent_as("start", ""),
+                ));
+            }
+        } else if duration <= 0.0 {
+            self.faults.push(format!(
+                "`duration` is {duration}; it is a length in seconds above 0"
+            ));
+        }
+    }
+
+    /// A length gives the end; where neither is given, the usual length does.
+    fn span(&mut self, arguments: &mut Object, usual: f64) {
+        let start = number(arguments, "start");
+        let end = number(arguments, "end");
+        if let Some(value) = arguments.shift_remove("duration") {
+            let Some(duration) = self.taken("duration", &value) else {
+                return;
+            };
+            let start = start.unwrap_or(0.0);
+            if duration <= 0.0 {
+                self.faults.push(format!(
+                    "`duration` is {duration}; it is a length in seconds above 0"
+                ));
+                return;
+            }
+            match end {
+                Some(end) if (start + duration - end).abs() > NEAR => self.faults.push(format!(
+                    "`duration` is {duration} s, and `{}` ({end} s) makes it {} s from `{}` ({start} s): give one of them",
+                    self.sent_as("end", ""),
+                    tidy(end - start),
+                    self.sent_as("start", ""),
+                )),
+                Some(_) => {}
+                None => {
+                    arguments.insert("end".to_owned(), json(start + duration));
+                }
+            }
+        } else if end.is_none()
+            && !arguments.contains_key("end")
+            && self.of == Of::Call
+            && let Some(start) = start.filter(|start| *start > 0.0)
+        {
+            arguments.insert("end".to_owned(), json(start + usual));
+        }
+        let length = number(arguments, "end").unwrap_or(0.0) - start.unwrap_or(0.0);
+        if length > LONG_SPAN && self.of != Of::Record {
+            self.mended.notes.push(format!(
+                "it is shown for {} s ({} minutes): times are in seconds",
+                tidy(length),
+                (length / 60.0).round()
+            ));
+        }
+    }
+
+    /// A time that is taken out of the arguments.
+    fn taken(&mut self, name: &str, value: &Value) -> Option<f64> {
+        let mut value = value.clone();
+        let row = property::of(name)?;
+        match row.read(&mut value) {
+            Ok(_) if value.is_number() => value.as_f64(),
+            Ok(_) => {
+                self.faults.push(format!(
+                    "`{name}` is {}, which is not a time: it is {}",
+                    shown(&value),
+                    row.says
+                ));
+                None
+            }
+            Err(fault) => {
+                self.faults.push(format!("`{name}` {fault}"));
+                None
+            }
+        }
+    }
+}
+
+fn number(arguments: &Object, name: &str) -> Option<f64> {
+    property::of(name)?.value(arguments.get(name)?)
+}
+
+fn tidy(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+fn json(seconds: f64) -> Value {
+    property::json(tidy(seconds))
+}

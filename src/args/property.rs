@@ -1,0 +1,626 @@
+//! What the values of arguments are: unit, range, likely mistakes and the notations that people use.
+//!
+//! One list for tools and for items of plans. [`of`] gives the row of an argument by its name and [`Property::read`]
+//! brings a value into the form of the schema: `"50%"` for a volume becomes 0.5, `"1:30"` for a time 90, `"red"`
+//! for a colour `"#FF0000"`. What cannot be meant is a fault that names the unit, the range and the likely meaning; what
+//! is possible but unusual is a note.
+//!
+//! Plans: the arguments of an item go through [`Spec::mend_item`](crate::tools::Spec::mend_item), which applies
+//! these rows, the blanks (`""`, `"none"`), other names and defaults exactly as for a call, and gives the notes for the
+//! item's row of the report. It asks for no `draft_id`, sets no times, and refuses `null`. What only a plan has (the
+//! `duration` of a text, say) is read with the row directly: `property::of("duration")`, for example.
+
+mod colour;
+mod notation;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+pub(crate) use colour::Colour;
+pub(crate) use notation::{decimal, json};
+
+use crate::error::shortened;
+
+/// What a value is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Seconds, on the timeline or in a file.
+    Seconds,
+    /// Factor of the loudness.
+    Loudness,
+    /// 0 is invisible, 1 opaque.
+    Opacity,
+    /// Factor of the size.
+    Scale,
+    /// Half widths or heights of the canvas, from its centre.
+    HalfCanvases,
+    /// Pixels.
+    Pixels,
+    /// Size of letters on the app's own scale.
+    FontSize,
+    Colour,
+    Degrees,
+    /// Strength from 0 to 100.
+    Strength,
+    /// Factor of the speed.
+    Speed,
+    /// An id that is a number, written as text.
+    NumericId,
+    /// An id, a name or an address: without blanks around it.
+    Word,
+}
+
+/// A kind of value.
+#[derive(Debug)]
+pub(crate) struct Property {
+    pub unit: Unit,
+    /// Unit and range in words, for messages.
+    pub says: &'static str,
+    /// Values outside are refused.
+    pub range: (f64, f64),
+    /// Values outside are carried out with a note.
+    pub usual: (f64, f64),
+}
+
+const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+/// A day.
+const LONGEST: f64 = 86_400.0;
+
+const fn row(unit: Unit, says: &'static str, range: (f64, f64), usual: (f64, f64)) -> Property {
+    Property {
+        unit,
+        says,
+        range,
+        usual,
+    }
+}
+
+static TIME: Property = row(
+    Unit::Seconds,
+    "seconds, 0 or more, such as 1.5, \"1:30\" or \"1500ms\"",
+    (0.0, LONGEST),
+    (0.0, LONGEST),
+);
+static SHIFT: Property = row(
+    Unit::Seconds,
+    "seconds, such as 1.5 or -0.5",
+    (-LONGEST, LONGEST),
+    (-LONGEST, LONGEST),
+);
+static SHORT_TIME: Property = row(
+    Unit::Seconds,
+    "seconds, 0 or more; usually 0.1 to 10",
+    (0.0, LONGEST),
+    (0.0, 60.0),
+);
+static VOLUME: Property = row(
+    Unit::Loudness,
+    "a factor from 0 to 10, 1 is unchanged",
+    (0.0, 20.0),
+    (0.0, 2.0),
+);
+static OPACITY: Property = row(
+    Unit::Opacity,
+    "from 0 (invisible) to 1 (opaque)",
+    (0.0, 1.0),
+    (0.0, 1.0),
+);
+static SCALE: Property = row(
+    Unit::Scale,
+    "a factor, 1 is unchanged; usually 0.1 to 5",
+    (0.0, 20.0),
+    (0.01, 10.0),
+);
+static POSITION: Property = row(
+    Unit::HalfCanvases,
+    "half canvases from the centre: -1 is the left or lower edge, 1 the right or upper one",
+    (-20.0, 20.0),
+    (-2.0, 2.0),
+);
+static PIXELS: Property = row(Unit::Pixels, "pixels", ANY, ANY);
+static FONT_SIZE: Property = row(
+    Unit::FontSize,
+    "on the app's own scale, 1 to 300; usually 5 to 15",
+    (1.0, 300.0),
+    (2.0, 300.0),
+);
+static COLOUR: Property = row(
+    Unit::Colour,
+    "a colour, such as \"#FFCC00\", \"red\" or \"rgb(255, 204, 0)\"",
+    ANY,
+    ANY,
+);
+static ANGLE: Property = row(
+    Unit::Degrees,
+    "degrees, clockwise",
+    (-36_000.0, 36_000.0),
+    ANY,
+);
+static STRENGTH: Property = row(Unit::Strength, "from 0 to 100", (0.0, 100.0), (0.0, 100.0));
+static SPEED: Property = row(
+    Unit::Speed,
+    "a factor above 0, 1 is unchanged; the app takes 0.1 to 100",
+    (f64::MIN_POSITIVE, 100.0),
+    (0.1, 10.0),
+);
+static NUMERIC_ID: Property = row(
+    Unit::NumericId,
+    "a number of digits only, as the app's resources are numbered",
+    ANY,
+    ANY,
+);
+static WORD: Property = row(Unit::Word, "text", ANY, ANY);
+
+/// The row of an argument of a tool; none for text, switches, counts and the like.
+pub(crate) fn of(argument: &str) -> Option<&'static Property> {
+    Some(match argument {
+        "start" | "end" | "duration" | "target_start" | "time" | "times" | "at" | "from" | "to"
+        | "source_start" | "source_end" | "start_time" | "end_time" => &TIME,
+        "time_offset" => &SHIFT,
+        "fade_in"
+        | "fade_out"
+        | "transition_duration"
+        | "intro_duration"
+        | "outro_duration"
+        | "animation_duration"
+        | "intro_animation_duration"
+        | "outro_animation_duration"
+        | "combo_animation_duration" => &SHORT_TIME,
+        "volume" => &VOLUME,
+        "alpha" | "font_alpha" | "border_alpha" | "background_alpha" | "shadow_alpha" => &OPACITY,
+        "scale_x" | "scale_y" => &SCALE,
+        "transform_x" | "transform_y" => &POSITION,
+        "width" | "height" | "mask_center_x" | "mask_center_y" => &PIXELS,
+        "font_size" | "size" => &FONT_SIZE,
+        "color" | "font_color" | "border_color" | "background_color" | "shadow_color" => &COLOUR,
+        "rotation" | "mask_rotation" | "shadow_angle" => &ANGLE,
+        "params" | "effect_params" | "mask_feather" | "mask_round_corner" | "border_width" => {
+            &STRENGTH
+        }
+        "speed" => &SPEED,
+        "sticker_id" => &NUMERIC_ID,
+        "draft_id" | "job_id" | "task_id" | "resume" | "bubble_effect_id"
+        | "bubble_resource_id" | "effect_effect_id" | "video_url" | "audio_url" | "image_url"
+        | "transition" | "mask_type" | "font" | "effect_type" | "animation" | "intro_animation"
+        | "outro_animation" | "combo_animation" | "property_type" => &WORD,
+        _ => return None,
+    })
+}
+
+/// The row of a member of an object within an argument, such as `text_styles[0].style.color`.
+pub(crate) fn of_member(name: &str) -> Option<&'static Property> {
+    match name {
+        "size" | "color" | "alpha" | "font" => of(name),
+        _ => None,
+    }
+}
+
+/// What reading a value said of it, besides changing its form.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Read {
+    /// What is unusual about it.
+    pub note: Option<String>,
+    /// The opacity that a colour was given with.
+    pub alpha: Option<f64>,
+}
+
+impl Property {
+    /// Brings a value into the form of the schema. What is of another type is left to the schema's check.
+    pub(crate) fn read(&self, value: &mut Value) -> Result<Read, String> {
+        match self.unit {
+            Unit::Colour => self.colour(value),
+            Unit::NumericId => self.numeric_id(value),
+            Unit::Word => {
+                trim(value);
+                Ok(Read::default())
+            }
+            _ => self.number(value),
+        }
+    }
+
+    /// The number that a value stands for, for messages and comparisons.
+    pub(crate) fn value(&self, value: &Value) -> Option<f64> {
+        match value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => notation::number(self.unit, text),
+            _ => None,
+        }
+    }
+
+    /// Checks a number that was read already.
+    pub(crate) fn check(&self, number: f64) -> Result<Option<String>, String> {
+        let (low, high) = self.range;
+        if !(low..=high).contains(&number) {
+            let meant = self
+                .meant(number)
+                .map_or(String::new(), |meant| format!("; {meant}"));
+            return Err(format!("is {number}; it is {}{meant}", self.says));
+        }
+        let (low, high) = self.usual;
+        if (low..=high).contains(&number) {
+            return Ok(None);
+        }
+        let meant = self
+            .meant(number)
+            .map_or(String::new(), |meant| format!("; {meant}"));
+        Ok(Some(format!(
+            "is {number}, which is unusual: it is {}{meant}",
+            self.says
+        )))
+    }
+
+    fn number(&self, value: &mut Value) -> Result<Read, String> {
+        let number = match &*value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => match notation::number(self.unit, text) {
+                Some(number) => {
+                    let read = self
+                        .check(number)
+                        .map_err(|fault| sent_as(&fault, number, text));
+                    *value = json(number);
+                    return Ok(Read {
+                        note: read?,
+                        ..Read::default()
+                    });
+                }
+                // The schema's check says what is wrong with text that holds no number at all.
+                None if !text.bytes().any(|byte| byte.is_ascii_digit()) => None,
+                None => {
+                    let meant = notation::meant(self.unit, text)
+                        .map_or(String::new(), |meant| format!("; {meant}"));
+                    return Err(format!(
+                        "is {:?}, which cannot be read as that; it is {}{meant}",
+                        shortened(text),
+                        self.says
+                    ));
+                }
+            },
+            Value::Array(_) => return self.list(value),
+            _ => None,
+        };
+        let note = number.map_or(Ok(None), |number| self.check(number))?;
+        Ok(Read {
+            note,
+            ..Read::default()
+        })
+    }
+
+    fn list(&self, value: &mut Value) -> Result<Read, String> {
+        let Value::Array(items) = value else {
+            return Ok(Read::default());
+        };
+        let mut note = None;
+        for (index, item) in items.iter_mut().enumerate() {
+            if let Value::Array(_) = item {
+                continue;
+            }
+            let read = self
+                .number(item)
+                .map_err(|fault| format!("[{index}] {fault}"))?;
+            note = note.or(read.note.map(|note| format!("[{index}] {note}")));
+        }
+        Ok(Read {
+            note,
+            ..Read::default()
+        })
+    }
+
+    /// What a number outside the range, or an unusual one, was probably meant to say.
+    fn meant(&self, number: f64) -> Option<String> {
+        let tidy = |number: f64| (number * 1000.0).round() / 1000.0;
+        let percent = || Some(format!("did you mean {}?", tidy(number / 100.0)));
+        match self.unit {
+            Unit::Seconds if number >= 1e6 => {
+                Some(format!("did you mean {}?", tidy(number / 1e6)))
+            }
+            Unit::Seconds if number > 1000.0 => {
+                Some(format!("did you mean {}?", tidy(number / 1e3)))
+            }
+            Unit::Loudness if number < 0.0 => Some(format!(
+                "did you mean 0 (silent) or \"{number}dB\" ({})?",
+                tidy(notation::loudness(number))
+            )),
+            Unit::Loudness if (10.0..=1000.0).contains(&number) => percent(),
+            Unit::Opacity if number > 100.0 && number <= 255.0 => {
+                Some(format!("did you mean {}?", tidy(number / 255.0)))
+            }
+            Unit::Opacity if number > 1.0 && number <= 100.0 => percent(),
+            Unit::Scale if number > 500.0 => Some(
+                "for a size in pixels give `position` as {x, y, width, height}".to_owned(),
+            ),
+            Unit::Scale if number > 10.0 => percent(),
+            Unit::HalfCanvases if number.abs() > 20.0 => Some(
+                "for pixels write \"100px\", or give `position` as {x, y} from the upper left corner"
+                    .to_owned(),
+            ),
+            Unit::FontSize if number > 300.0 => Some(format!(
+                "if it was meant in pixels, it is about {}",
+                (number / PIXELS_PER_SIZE).round()
+            )),
+            Unit::FontSize if number < 1.0 => Some("did you mean 8?".to_owned()),
+            Unit::Strength if number > 100.0 && number <= 255.0 => {
+                Some(format!("did you mean {}?", tidy(number / 2.55)))
+            }
+            Unit::Speed if number > 10.0 => percent(),
+            Unit::Speed if number <= 0.0 => Some("did you mean 1?".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn colour(&self, value: &mut Value) -> Result<Read, String> {
+        let text = match &*value {
+            Value::String(text) => text,
+            Value::Number(number) => {
+                let meant = colour::of_number(number)
+                    .map_or(String::new(), |meant| format!("; did you mean {meant:?}?"));
+                return Err(format!(
+                    "is the number {number}; it is text: {}{meant}",
+                    self.says
+                ));
+            }
+            _ => return Ok(Read::default()),
+        };
+        // The usual form needs no reading.
+        if colour::is_plain(text) {
+            return Ok(Read::default());
+        }
+        match Colour::read(text) {
+            Ok(read) => {
+                *value = Value::String(read.code());
+                Ok(Read {
+                    alpha: (read.alpha < 1.0).then_some(read.alpha),
+                    ..Read::default()
+                })
+            }
+            Err(near) => {
+                let meant = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                Err(format!(
+                    "is {:?}, which is no colour; it is {}{meant}",
+                    shortened(text),
+                    self.says
+                ))
+            }
+        }
+    }
+
+    fn numeric_id(&self, value: &mut Value) -> Result<Read, String> {
+        trim(value);
+        let text: Cow<'_, str> = match &*value {
+            Value::String(text) => text.as_str().into(),
+            Value::Number(number) => number.to_string().into(),
+            _ => return Ok(Read::default()),
+        };
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Read::default());
+        }
+        let lost = if text.bytes().any(|byte| matches!(byte, b'e' | b'.')) && value.is_number() {
+            "; send it as text, because it is too long for a JSON number"
+        } else {
+            ""
+        };
+        Err(format!(
+            "is {:?}; it is {}, for example \"7132097333274250789\"{lost}",
+            shortened(&text),
+            self.says
+        ))
+    }
+}
+
+/// Pixels that the letters of size 1 are high on a canvas whose shorter side is 1080.
+pub(crate) const PIXELS_PER_SIZE: f64 = 5.0;
+
+/// A fault that names the text that was sent instead of the number that it stands for.
+fn sent_as(fault: &str, number: f64, text: &str) -> String {
+    fault.replacen(
+        &format!("is {number}"),
+        &format!("is {:?}", shortened(text.trim())),
+        1,
+    )
+}
+
+/// Ids and addresses are copied with line breaks and blanks around them.
+fn trim(value: &mut Value) {
+    if let Value::String(text) = value
+        && (text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace))
+    {
+        *text = text.trim().to_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(argument: &str, value: Value) -> Result<(Value, Read), String> {
+        let mut value = value;
+        let read = of(argument).expect("a row").read(&mut value)?;
+        Ok((value, read))
+    }
+
+    #[track_caller]
+    fn becomes(argument: &str, rows: &[(Value, Value)]) {
+        for (value, expected) in rows {
+            let (got, _) = read(argument, value.clone()).unwrap_or_else(|e| panic!("{value} {e}"));
+            assert_eq!(got, *expected, "{argument} {value}");
+        }
+    }
+
+    #[track_caller]
+    fn refused(argument: &str, rows: &[(Value, &str)]) {
+        for (value, expected) in rows {
+            let fault = read(argument, value.clone()).expect_err("a fault");
+            assert!(fault.contains(expected), "{argument} {value}: {fault}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_in_the_notations_of_people() {
+        becomes(
+            "start",
+            &[
+                (json!(1.5), json!(1.5)),
+                (json!("1.5"), json!(1.5)),
+                (json!("1,5"), json!(1.5)),
+                (json!("1:30"), json!(90)),
+                (json!("00:01:30.5"), json!(90.5)),
+                (json!("00:01:30,5"), json!(90.5)),
+                (json!("90s"), json!(90)),
+                (json!("1500ms"), json!(1.5)),
+                (json!("2 min"), json!(120)),
+                (json!("1m2"), json!(62)),
+                (json!("1h2m3.5s"), json!(3723.5)),
+                (json!("1 分 30 秒"), json!(90)),
+                (json!("90 seconds"), json!(90)),
+            ],
+        );
+        refused(
+            "start",
+            &[
+                (json!(-1), "0 or more"),
+                (json!("-1s"), "is \"-1s\""),
+                (json!("1,500"), "\"1500ms\""),
+                (json!("0:01:19:24"), "0 or more"),
+                (json!("1:75"), "0 or more"),
+                (json!(90_000), "did you mean 90?"),
+                (json!(5_000_000), "did you mean 5?"),
+            ],
+        );
+    }
+
+    #[test]
+    fn factors_are_read_as_percent_and_decibels_too() {
+        becomes(
+            "volume",
+            &[
+                (json!("50%"), json!(0.5)),
+                (json!("-6dB"), json!(0.501_187)),
+                (json!("0 dB"), json!(1)),
+                (json!(0.8), json!(0.8)),
+                (json!("0,8"), json!(0.8)),
+            ],
+        );
+        becomes("alpha", &[(json!("50 %"), json!(0.5))]);
+        becomes(
+            "scale_x",
+            &[(json!("150%"), json!(1.5)), (json!("2x"), json!(2))],
+        );
+        becomes(
+            "speed",
+            &[(json!("2x"), json!(2)), (json!("50%"), json!(0.5))],
+        );
+        becomes(
+            "params",
+            &[(json!(["50%", 20, null]), json!([50, 20, null]))],
+        );
+        becomes(
+            "rotation",
+            &[(json!("45deg"), json!(45)), (json!("-90°"), json!(-90))],
+        );
+        becomes("width", &[(json!("1080px"), json!(1080))]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_unit_range_and_likely_meaning() {
+        refused(
+            "volume",
+            &[
+                (json!(80), "0 to 10, 1 is unchanged; did you mean 0.8?"),
+                (json!("80"), "is \"80\""),
+                (json!(100), "did you mean 1?"),
+                (json!(-1), "did you mean 0 (silent) or \"-1dB\""),
+            ],
+        );
+        refused(
+            "alpha",
+            &[
+                (json!(50), "did you mean 0.5?"),
+                (json!(-0.1), "0 (invisible)"),
+            ],
+        );
+        refused(
+            "scale_x",
+            &[(json!(3119), "in pixels"), (json!(-1), "a factor")],
+        );
+        refused(
+            "transform_x",
+            &[(json!(7568.6), "half canvases"), (json!(-21), "pixels")],
+        );
+        refused(
+            "font_size",
+            &[
+                (json!(0), "1 to 300"),
+                (json!(-3), "1 to 300"),
+                (json!(1000), "about 200"),
+                (json!("48px"), "about 10"),
+            ],
+        );
+        refused(
+            "sticker_id",
+            &[(json!("smile"), "digits"), (json!(7.2e18), "digits")],
+        );
+        refused("params", &[(json!([10, 400]), "[1] is 400")]);
+        refused("speed", &[(json!(0), "above 0"), (json!(-2), "above 0")]);
+    }
+
+    #[test]
+    fn what_is_possible_but_unusual_gets_a_note() {
+        for (argument, value) in [
+            ("volume", json!(5)),
+            ("scale_x", json!(15)),
+            ("transform_y", json!(3)),
+            ("speed", json!(50)),
+            ("transition_duration", json!(100)),
+        ] {
+            let (_, read) = read(argument, value).expect("a value");
+            assert!(read.note.expect("a note").contains("unusual"), "{argument}");
+        }
+        let (_, read) = read("volume", json!(1)).expect("a value");
+        assert_eq!(read, Read::default());
+    }
+
+    #[test]
+    fn colours_are_read_in_the_notations_of_people() {
+        becomes(
+            "font_color",
+            &[
+                (json!("#FFCC00"), json!("#FFCC00")),
+                (json!("ffcc00"), json!("#FFCC00")),
+                (json!("#fc0"), json!("#FFCC00")),
+                (json!(" Red "), json!("#FF0000")),
+                (json!("rgb(255, 204, 0)"), json!("#FFCC00")),
+                (json!("红色"), json!("#FF0000")),
+                (json!("light blue"), json!("#ADD8E6")),
+            ],
+        );
+        let (value, read) = read("font_color", json!("rgba(255, 0, 0, 0.5)")).expect("a colour");
+        assert_eq!((value, read.alpha), (json!("#FF0000"), Some(0.502)));
+        refused(
+            "font_color",
+            &[
+                (json!(16_711_680), "did you mean \"#FF0000\"?"),
+                (json!(112_233), "did you mean \"#112233\"?"),
+                (json!("16711680"), "did you mean \"#FF0000\"?"),
+                (json!("rred"), "did you mean \"red\"?"),
+                (json!("#12345"), "no colour"),
+            ],
+        );
+    }
+
+    #[test]
+    fn ids_and_names_are_taken_without_blanks_around_them() {
+        becomes(
+            "draft_id",
+            &[(json!("dfd_cat_1_ab\n"), json!("dfd_cat_1_ab"))],
+        );
+        becomes(
+            "sticker_id",
+            &[
+                (json!(" 7132\n"), json!("7132")),
+                (json!(7132), json!(7132)),
+            ],
+        );
+    }
+}

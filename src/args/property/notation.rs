@@ -1,0 +1,180 @@
+//! Numbers as people write them: `50%`, `-6dB`, `1:30`, `1080px`, `0,8`.
+
+use serde_json::{Number, Value};
+
+use super::{PIXELS_PER_SIZE, Unit};
+
+/// The number that a text stands for in this unit.
+pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
+    let text = text.trim();
+    if let Some(number) = decimal(text) {
+        return Some(number);
+    }
+    let lower = text.to_lowercase();
+    let before = |ends: &[&str]| {
+        let rest = ends.iter().find_map(|end| lower.strip_suffix(end))?;
+        decimal(rest)
+    };
+    let percent = || before(&["%", "％", "percent"]);
+    match unit {
+        Unit::Seconds => time(text),
+        Unit::Loudness => percent()
+            .map(|number| number / 100.0)
+            .or_else(|| before(&["db"]).map(loudness))
+            .or_else(|| before(&["x", "×", "倍"])),
+        Unit::Opacity => percent().map(|number| number / 100.0),
+        Unit::Scale | Unit::Speed => percent()
+            .map(|number| number / 100.0)
+            .or_else(|| before(&["x", "×", "倍"]))
+            .or_else(|| decimal(lower.strip_prefix('x')?)),
+        Unit::Strength => percent(),
+        Unit::Pixels => before(&["px", "pixels", "像素"]),
+        Unit::FontSize => before(&["pt"]),
+        Unit::Degrees => before(&["degrees", "deg", "°", "度"]),
+        Unit::HalfCanvases | Unit::Colour | Unit::NumericId | Unit::Word => None,
+    }
+    .map(tidy)
+}
+
+/// What a text that is not read was probably meant to say.
+pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
+    let text = text.trim().to_lowercase();
+    match unit {
+        Unit::FontSize => {
+            let pixels = decimal(text.strip_suffix("px")?)?;
+            Some(format!(
+                "{text} is about {}",
+                (pixels / PIXELS_PER_SIZE).round()
+            ))
+        }
+        Unit::HalfCanvases if text.ends_with('%') => Some(
+            "0% to 100% of the canvas are -1 to 1 here; or give `position` as {x, y} in pixels"
+                .to_owned(),
+        ),
+        Unit::Seconds if text.contains(',') => Some(format!(
+            "write \"{}\" or \"{}ms\"",
+            text.replace(',', "."),
+            text.replace(',', "")
+        )),
+        _ => None,
+    }
+}
+
+/// A factor from decibels.
+pub(super) fn loudness(decibels: f64) -> f64 {
+    10_f64.powf(decibels / 20.0)
+}
+
+/// A finite number. A comma is taken for the decimal point, unless it may separate thousands.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let read = match text.split_once(',') {
+        None => text.parse(),
+        Some((whole, part)) => {
+            let digits = whole.trim_start_matches(['-', '+']);
+            let is_point = !digits.is_empty()
+                && !part.is_empty()
+                && digits
+                    .bytes()
+                    .chain(part.bytes())
+                    .all(|byte| byte.is_ascii_digit())
+                && (part.len() != 3 || digits == "0");
+            if !is_point {
+                return None;
+            }
+            format!("{whole}.{part}").parse()
+        }
+    };
+    read.ok().filter(|number: &f64| number.is_finite())
+}
+
+/// Units of time, the longest names first where one begins with another.
+const TIMES: [(&[&str], f64); 5] = [
+    (&["hours", "hour", "hrs", "hr", "h", "小时", "时"], 3600.0),
+    (
+        &["minutes", "minute", "mins", "min", "m", "分钟", "分"],
+        60.0,
+    ),
+    (
+        &["seconds", "second", "secs", "sec", "s", "秒钟", "秒", ""],
+        1.0,
+    ),
+    (&["milliseconds", "millisecond", "msec", "ms", "毫秒"], 1e-3),
+    (&["microseconds", "microsecond", "us", "µs", "微秒"], 1e-6),
+];
+
+/// Seconds: `1.5`, `90s`, `1500ms`, `2 min`, `1h2m3s`, `1:30`, `00:01:30.5`.
+fn time(text: &str) -> Option<f64> {
+    let text = text.trim().to_lowercase().replace('：', ":");
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest.trim()),
+        None => (1.0, text.as_str()),
+    };
+    let seconds = if text.contains(':') {
+        clock(text)?
+    } else {
+        with_units(text)?
+    };
+    Some(tidy(sign * seconds))
+}
+
+/// `minutes:seconds` or `hours:minutes:seconds`.
+fn clock(text: &str) -> Option<f64> {
+    let parts: Vec<&str> = text.split(':').map(str::trim).collect();
+    let (last, whole) = parts.split_last()?;
+    if !(1..=2).contains(&whole.len()) {
+        return None;
+    }
+    let seconds = last.replace(',', ".");
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    let seconds: f64 = seconds.parse().ok().filter(|_| plain(&seconds))?;
+    let mut total = 0.0;
+    for (index, part) in whole.iter().enumerate() {
+        let number: u32 = part.parse().ok()?;
+        if index > 0 && number >= 60 {
+            return None;
+        }
+        total = total * 60.0 + f64::from(number);
+    }
+    (seconds < 60.0).then_some(total * 60.0 + seconds)
+}
+
+fn with_units(text: &str) -> Option<f64> {
+    let (mut rest, mut total, mut next) = (text, 0.0, 0);
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ','))
+            .unwrap_or(rest.len());
+        let number = decimal(&rest[..end])?;
+        rest = rest[end..].trim_start();
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() || c.is_whitespace())
+            .unwrap_or(rest.len());
+        let unit = rest[..end].trim_end_matches(['.', ',']);
+        rest = rest[end..].trim_start();
+        let place = TIMES.iter().position(|(names, _)| names.contains(&unit))?;
+        // From hours down, each once.
+        if place < next {
+            return None;
+        }
+        next = place + 1;
+        total += number * TIMES[place].1;
+    }
+    (next > 0).then_some(total)
+}
+
+/// Six places: what binary fractions leave behind is cut.
+fn tidy(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
+/// A number as JSON; whole ones without a fraction.
+pub(crate) fn json(number: f64) -> Value {
+    if number.fract() == 0.0 && number.abs() < 9.0e15 {
+        return Value::from(number as i64);
+    }
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}

@@ -1,0 +1,132 @@
+//! What of a call depends on its draft: the draft itself where it was named, the names of its edition, and defaults.
+
+use serde_json::{Value, json};
+
+use super::App;
+use super::routing::Home;
+use crate::backend::Backend;
+use crate::draft::ids::DraftId;
+use crate::engine::Target;
+use crate::error::{Error, Result};
+use crate::tools::Request;
+use crate::units::Edition;
+
+/// Drafts with one name that are looked at, and listed.
+const NAMESAKES: usize = 50;
+
+impl App {
+    /// The call on the draft of that name, where the journal has no draft of that id.
+    pub(super) async fn by_name(&self, request: &dyn Request) -> Result<Option<Box<dyn Request>>> {
+        let call = request.call();
+        let Some(named) = request.draft() else {
+            return Ok(None);
+        };
+        if named.looks_made()
+            || !call.caller.manner.is_strict()
+            || !call.caller.sees_other_drafts()
+            || self.journal.find(named).await?.is_some()
+        {
+            return Ok(None);
+        }
+        let name = named.as_str();
+        let rows = self.journal.list(false, NAMESAKES, Some(name)).await?;
+        let ids: Vec<&DraftId> = rows
+            .iter()
+            .filter(|row| row.name == name && row.moved_to.is_none())
+            .map(|row| &row.id)
+            .collect();
+        let id = match ids[..] {
+            [] => return Ok(None),
+            [id] => id,
+            _ => {
+                let ids: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+                return Err(Error::conflict(format!(
+                    "{} drafts have the name {name:?}: {}",
+                    ids.len(),
+                    ids.join(", ")
+                ))
+                .hint("give the id of one of them; the last changed comes first"));
+            }
+        };
+        let mut arguments = call.arguments.clone();
+        for (argument, value) in &mut arguments {
+            if matches!(argument.as_str(), "draft_id" | "resume") && value == name {
+                *value = json!(id);
+            }
+        }
+        let mended = call.mended.clone();
+        let request = request.spec().request(arguments, &call.caller, mended)?;
+        Ok(Some(request))
+    }
+
+    /// The call with the names and defaults of its draft's edition, where it has any.
+    pub(super) async fn in_edition(
+        &self,
+        request: &dyn Request,
+        home: &Home,
+    ) -> Result<Option<Box<dyn Request>>> {
+        match self.edition_for(request, home).await? {
+            Some(edition) => request.in_edition(edition),
+            None => Ok(None),
+        }
+    }
+
+    /// The edition of the draft that the call is for. None where the draft is not known: that is told where it is needed.
+    async fn edition_for(&self, request: &dyn Request, home: &Home) -> Result<Option<Edition>> {
+        match &home.backend {
+            Backend::Embedded(engine) => {
+                let target = Target {
+                    draft: request.draft(),
+                    width: 1080.0,
+                    height: 1920.0,
+                };
+                Ok(engine
+                    .canvas(target)
+                    .await
+                    .ok()
+                    .map(|canvas| canvas.edition))
+            }
+            Backend::Remote(remote) => {
+                let Ok(server) = remote.server(&self.journal).await else {
+                    return Ok(None);
+                };
+                if let Some(wanted) = request.wanted_edition()
+                    && wanted != server.edition
+                    && !server.takes_strict
+                {
+                    return Err(Error::conflict(format!(
+                        "`edition` is {:?}, and the server makes drafts for {}",
+                        wanted.name(),
+                        server.edition.app()
+                    ))
+                    .hint("leave `edition` out")
+                    .at_shell("make the draft here, with `--backend embedded`"));
+                }
+                // Only an engine of ours has drafts of both editions.
+                let draft = request.draft().filter(|_| server.takes_strict);
+                let row = match draft {
+                    Some(draft) => self.journal.find(draft).await?,
+                    None => None,
+                };
+                let own = row.and_then(|row| row.edition.parse().ok());
+                Ok(Some(own.unwrap_or(server.edition)))
+            }
+        }
+    }
+}
+
+/// Adds notes to a reply, each once.
+pub(super) fn note(reply: &mut Value, notes: &[String]) {
+    let Value::Object(reply) = reply else { return };
+    if notes.is_empty() {
+        return;
+    }
+    let Value::Array(told) = reply.entry("notes").or_insert_with(|| json!([])) else {
+        return;
+    };
+    for note in notes {
+        if !told.iter().any(|one| one == note) {
+            told.push(note.as_str().into());
+        }
+    }
+}
