@@ -108,6 +108,11 @@ impl Kind {
         }
     }
 
+    /// Whether a tool takes names of this kind.
+    pub(crate) fn is_taken(self) -> bool {
+        !matches!(self, Self::TextLoop | Self::Filter)
+    }
+
     /// Audio effects, in the order in which the API looks through them.
     pub(crate) fn audio(edition: Edition) -> [Self; 3] {
         match edition {

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, jobs};
+use crate::local;
 use crate::printable::printable;
 use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
@@ -396,15 +397,45 @@ fn describe(error: &anyhow::Error) -> (String, u8) {
 }
 
 /// Makes relative paths in arguments absolute: the draft may be saved by another process, elsewhere.
-fn anchor(arguments: &mut Object, base: &Path) {
+pub(crate) fn anchor(arguments: &mut Object, base: &Path, home: Option<&Path>) {
     for (key, value) in arguments {
-        let is_source = key.ends_with("_url") || key.ends_with("_path") || key == "srt";
+        let is_source = key.ends_with("_url")
+            || key.ends_with("_path")
+            || matches!(
+                key.as_str(),
+                "url" | "path" | "draft_folder" | "subtitle_file"
+            );
         let Value::String(text) = value else { continue };
-        let is_path = !text.is_empty() && !text.contains("://") && !text.contains('\n');
-        if (key == "draft_folder" || is_source) && is_path && base.join(&*text).exists() {
-            *text = base.join(&*text).to_string_lossy().into_owned();
+        let path = text.trim();
+        let is_text = path.is_empty() || path.contains(['\n', '\r']) || path.contains("-->");
+        if is_text || path.contains("://") || !(is_source || key == "srt") {
+            continue;
+        }
+        let absolute = match (path.strip_prefix("~/").or(path.strip_prefix("~\\")), home) {
+            (Some(below), Some(home)) => home.join(below),
+            _ if is_absolute(path) => continue,
+            _ => base.join(path),
+        };
+        // Subtitles may stand in the argument themselves.
+        if is_source || absolute.exists() || is_subtitle_file(path) {
+            *text = absolute.to_string_lossy().into_owned();
         }
     }
+}
+
+/// On this system or on Windows.
+fn is_absolute(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    Path::new(path).is_absolute() || path.starts_with('\\') || bytes.get(1) == Some(&b':')
+}
+
+fn is_subtitle_file(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|e| e.to_str());
+    extension.is_some_and(|extension| {
+        ["srt", "vtt", "ass", "ssa"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }
 
 fn parse_backend(text: &str) -> Result<BackendChoice, String> {
@@ -417,6 +448,15 @@ fn parse_recover(text: &str) -> Result<Recover, String> {
 
 fn parse_edition(text: &str) -> Result<Edition, String> {
     text.parse()
+}
+
+/// The error of a tool that there is not: what to do instead, or the nearest that exist.
+pub(crate) fn unknown_tool(name: &str) -> Error {
+    let unknown = unknown("tool", name, local::all().map(|spec| spec.name));
+    match local::advice(name) {
+        Some(advice) => unknown.hint(advice),
+        None => unknown,
+    }
 }
 
 /// The error of a name that is none, with the nearest that exist.

@@ -183,27 +183,13 @@ impl Error {
 
     /// The text for a client, which cannot start this program in another way.
     pub(crate) fn for_client(&self) -> String {
-        let mut text = self.cause_and_message();
+        let mut text = self.cause().to_string();
         match (&self.hint, &self.at_shell) {
             (Some(hint), _) => text.push_str(&format!("\nhint: {hint}")),
             (None, Some(at_shell)) => {
                 text.push_str(&format!("\nhint: ask the user, who can: {at_shell}"));
             }
             (None, None) => {}
-        }
-        text
-    }
-
-    fn cause_and_message(&self) -> String {
-        let mut text = self.message.clone();
-        let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
-        while let Some(error) = cause {
-            let why = told(&error.to_string());
-            if !why.is_empty() && !self.message.contains(&why) {
-                text.push_str(": ");
-                text.push_str(&why);
-            }
-            cause = error.source();
         }
         text
     }
@@ -330,7 +316,6 @@ pub(crate) struct Cause<'a>(&'a Error);
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-<<<<<<< HEAD
         let Self(failed) = self;
         f.write_str(&failed.message)?;
         let mut cause = failed
@@ -351,18 +336,11 @@ impl fmt::Display for Cause<'_> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause())?;
-        if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {hint}")?;
-        }
-        Ok(())
-=======
-        f.write_str(&self.cause_and_message())?;
         match (&self.hint, &self.at_shell) {
             (Some(hint), Some(at_shell)) => write!(f, "\nhint: {hint}, or {at_shell}"),
             (Some(hint), None) | (None, Some(hint)) => write!(f, "\nhint: {hint}"),
             (None, None) => Ok(()),
         }
->>>>>>> c36402b (args: one list of properties for the values of tools and plans; drafts by name; names and fonts by edition)
     }
 }
 

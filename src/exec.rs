@@ -281,14 +281,7 @@ impl App {
         };
         let request = request.as_ref();
         let route = self.manifest.route(request.spec().name)?;
-<<<<<<< HEAD
         let mut running = UnderWay::new(self, request, route, context.cost.as_deref());
-        let ended = self
-            .route(request, route, &context, home, &mut running)
-            .await;
-        running.end(&ended);
-=======
-        let mut running = self.metrics.begin(request.spec().name, lane_name(route));
         let ended = match unnamed {
             Ok(()) => {
                 self.route(request, route, &context, home, &mut running)
@@ -296,8 +289,7 @@ impl App {
             }
             Err(error) => Err(error),
         };
-        running.end(metrics::status(&ended));
->>>>>>> c36402b (args: one list of properties for the values of tools and plans; drafts by name; names and fonts by edition)
+        running.end(&ended);
         match ended {
             Ok(reply) => Ok(reply),
             // In a box: every call would carry room for it.

@@ -114,6 +114,107 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
         .copied()
 }
 
+/// What to call instead of tools that similar servers have.
+const ADVICE: [(&[&str], &str); 11] = [
+    (
+        &[
+            "render_video",
+            "export_video",
+            "render",
+            "export",
+            "render_draft",
+            "export_draft",
+            "get_render_status",
+            "download_video",
+            "publish_video",
+        ],
+        "videos are rendered by the app: `save_draft` writes the draft, open it in CapCut or JianYing and export it there; \
+         `preview_draft` draws its timeline",
+    ),
+    (
+        &[
+            "generate_video",
+            "create_video",
+            "make_video",
+            "auto_generate_video",
+            "compose_video",
+        ],
+        "`compose_draft` makes a whole draft from one plan, which the app renders",
+    ),
+    (
+        &[
+            "get_draft",
+            "get_draft_info",
+            "get_draft_status",
+            "get_timeline",
+            "get_tracks",
+            "list_segments",
+        ],
+        "`query_script` gives a draft's document, `preview_draft` draws its timeline",
+    ),
+    (
+        &["add_transition", "set_transition"],
+        "give `transition` to `add_video` or `add_image`: it leads to the next clip of the track",
+    ),
+    (
+        &["add_filter", "apply_filter"],
+        "no tool places filters: set them in the app; `add_effect` places video effects",
+    ),
+    (
+        &["add_mask", "set_mask"],
+        "give `mask_type` to `add_video` or `add_image`",
+    ),
+    (
+        &["add_animation", "add_text_animation", "add_image_animation"],
+        "give `intro_animation` or `outro_animation` to `add_text` or `add_image`",
+    ),
+    (
+        &["add_keyframe", "add_keyframes"],
+        "did you mean `add_video_keyframe`?",
+    ),
+    (
+        &[
+            "trim_video",
+            "cut_video",
+            "split_video",
+            "update_segment",
+            "edit_segment",
+            "delete_segment",
+            "remove_segment",
+        ],
+        "what is placed is not changed afterwards: give `source_start` and `source_end` when it is added, or make the draft \
+         again with `compose_draft`",
+    ),
+    (
+        &[
+            "upload_media",
+            "upload_file",
+            "upload_video",
+            "import_media",
+        ],
+        "media need no upload: give the URL or the absolute path to `add_video`, `add_audio` or `add_image`",
+    ),
+    (
+        &[
+            "text_to_speech",
+            "generate_tts",
+            "tts",
+            "generate_image",
+            "text_to_image",
+        ],
+        "media are not generated here: make the file elsewhere and add it with `add_audio` or `add_image`",
+    ),
+];
+
+/// What to do instead of calling a tool that there is not.
+pub(crate) fn advice(tool: &str) -> Option<&'static str> {
+    let tool = tool.to_lowercase().replace('-', "_");
+    let found = ADVICE
+        .iter()
+        .find(|(names, _)| names.contains(&tool.as_str()));
+    found.map(|(_, advice)| *advice)
+}
+
 /// The working document of a draft as text, wherever the draft lives.
 pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
     let spec = find("query_script")

@@ -3,6 +3,8 @@
 //! Both eras of the protocol are served by one process. What a tool does, [`crate::exec`] knows; here
 //! calls are taken in, and replies and errors given the shape that clients understand.
 
+#[cfg(test)]
+mod messages;
 mod prompts;
 mod proportion;
 mod request_id;
@@ -434,10 +436,14 @@ fn failure(error: &Error) -> CallToolResult {
 }
 
 fn unknown_tool(name: &str) -> ErrorData {
-    let near = nearest(name, local::all().map(|spec| spec.name))
-        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let advice = local::advice(name).map(|advice| format!("; {advice}"));
+    let near = || {
+        nearest(name, local::all().map(|spec| spec.name))
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+    };
+    let advice = advice.unwrap_or_else(near);
     let name = shortened(name);
-    ErrorData::invalid_params(format!("there is no tool `{name}`{near}"), None)
+    ErrorData::invalid_params(format!("there is no tool `{name}`{advice}"), None)
 }
 
 #[cfg(test)]

@@ -623,6 +623,19 @@ impl Mending<'_> {
                     None => (kind == "number").then_some(n),
                 });
                 match mended {
+                    Some(mended) if !is_allowed(schema, &mended) => {
+                        let allowed = schema.get("enum").and_then(Value::as_array);
+                        let allowed: Vec<String> = allowed
+                            .into_iter()
+                            .flatten()
+                            .map(Value::to_string)
+                            .collect();
+                        self.faults.push(format!(
+                            "`{place}` is {}; it can be {}",
+                            shown(value),
+                            allowed.join(", ")
+                        ));
+                    }
                     Some(mended) => {
                         self.bounds(schema, mended.as_f64().unwrap_or(f64::NAN), value, place);
                         *value = Value::Number(mended);
@@ -711,7 +724,7 @@ impl Mending<'_> {
             && !allowed.iter().any(|a| a == text)
         {
             let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
-            let near = nearest(text, allowed.iter().copied())
+            let near = nearest_value(text, allowed.iter().copied())
                 .map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
             self.faults.push(format!(
                 "`{place}` is {}; it can be {}{near}",
@@ -901,6 +914,14 @@ fn parse_json_text(value: &mut Value, kind: &str) {
     }
 }
 
+/// Whether a number is one of the fixed ones, where there are any.
+fn is_allowed(schema: &Object, number: &Number) -> bool {
+    let Some(Value::Array(allowed)) = schema.get("enum") else {
+        return true;
+    };
+    allowed.iter().any(|one| one.as_f64() == number.as_f64())
+}
+
 /// "CapCut" for "capcut": an allowed value in another case is that value.
 fn one_of(schema: &Object, text: &mut String) {
     let Some(Value::Array(allowed)) = schema.get("enum") else {
@@ -967,6 +988,32 @@ fn timestamp(seconds: f64) -> String {
         ms / 1000 % 60,
         ms % 1000
     )
+}
+
+/// What people call fixed values.
+const OTHER_VALUES: [(&str, &str); 10] = [
+    ("scale", "uniform_scale"),
+    ("zoom", "uniform_scale"),
+    ("size", "uniform_scale"),
+    ("opacity", "alpha"),
+    ("transparency", "alpha"),
+    ("fade", "alpha"),
+    ("x", "position_x"),
+    ("y", "position_y"),
+    ("rotate", "rotation"),
+    ("angle", "rotation"),
+];
+
+/// The fixed value that was probably meant.
+pub(crate) fn nearest_value<'n>(
+    value: &str,
+    allowed: impl Iterator<Item = &'n str> + Clone,
+) -> Option<&'n str> {
+    let meant = OTHER_VALUES
+        .iter()
+        .find(|(other, _)| other.eq_ignore_ascii_case(value.trim()));
+    let known = meant.and_then(|(_, own)| allowed.clone().find(|allowed| allowed == own));
+    known.or_else(|| nearest(value, allowed))
 }
 
 /// The name that was probably meant, if any is near.

@@ -45,7 +45,15 @@ const GOOD_SCORE: f64 = 0.5;
 
 /// The names nearest to a query, best first. An empty query finds the first of each list.
 pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition, limit: usize) -> Vec<Hit> {
-    let kinds = kind.as_ref().map_or(&Kind::ALL[..], std::slice::from_ref);
+    let kinds: Vec<Kind> = match kind {
+        Some(kind) => vec![kind],
+        // A name that no tool takes is of no use.
+        None => Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_taken())
+            .collect(),
+    };
+    let kinds = kinds.as_slice();
     let query = Query::new(query);
     if query.plain.is_empty() {
         return kinds
@@ -73,6 +81,9 @@ pub(super) fn nearest(
     let mut hits = best(kinds, edition, |name| {
         query.contained(name).max(query.spelled(name, false))
     });
+    if kinds == [Kind::Font] {
+        hits.extend(alike(&query.plain, edition));
+    }
     if hits.len() < limit {
         let rest = kinds.iter().flat_map(|&kind| super::list(edition, kind));
         hits.extend(rest.take(limit * 2).map(|entry| Hit { entry, score: 0.0 }));
@@ -81,6 +92,112 @@ pub(super) fn nearest(
         .into_iter()
         .map(|hit| hit.entry)
         .collect()
+}
+
+/// Fonts that are usual elsewhere, and which of the apps' look like them; our own list.
+const ALIKE: [(&[&str], &[&str]); 7] = [
+    (
+        &[
+            "arial",
+            "helvetica",
+            "verdana",
+            "tahoma",
+            "calibri",
+            "segoeui",
+            "sansserif",
+            "opensans",
+            "notosans",
+            "roboto",
+            "inter",
+            "montserrat",
+            "lato",
+            "default",
+            "system",
+        ],
+        &[
+            "Poppins_Regular",
+            "Nunito",
+            "Kanit_Regular",
+            "HarmonyOS_Sans_SC_Regular",
+            "Inter_Black",
+        ],
+    ),
+    (
+        &[
+            "times",
+            "timesnewroman",
+            "georgia",
+            "serif",
+            "garamond",
+            "notoserif",
+            "cambria",
+        ],
+        &[
+            "OldStandardTT_Regular",
+            "PlayfairDisplay_Bold",
+            "SourceHanSerifCN_Regular",
+        ],
+    ),
+    (
+        &["impact", "bebas", "bebasneue", "anton", "oswald"],
+        &[
+            "Staatliches_Regular",
+            "Bungee_Regular",
+            "Kanit_Black",
+            "Roboto_BlkCn",
+        ],
+    ),
+    (
+        &[
+            "comicsans",
+            "comicsansms",
+            "handwriting",
+            "cursive",
+            "script",
+            "brushscript",
+        ],
+        &["Caveat_Regular", "Pacifico_Regular", "Grandstander_Regular"],
+    ),
+    (
+        &["courier", "couriernew", "consolas", "monospace", "menlo"],
+        &["Sora_Regular", "HeptaSlab_Light", "Poppins_Regular"],
+    ),
+    (
+        &[
+            "微软雅黑",
+            "黑体",
+            "苹方",
+            "思源黑体",
+            "simhei",
+            "pingfang",
+            "pingfangsc",
+            "microsoftyahei",
+        ],
+        &[
+            "SourceHanSansCN_Regular",
+            "HarmonyOS_Sans_SC_Regular",
+            "MiSans_Regular",
+            "经典雅黑",
+        ],
+    ),
+    (
+        &["simsun", "仿宋", "思源宋体", "songti"],
+        &["SourceHanSerifCN_Regular", "思源中宋", "思源粗宋", "今宋体"],
+    ),
+];
+
+fn alike(plain: &str, edition: Edition) -> Vec<Hit> {
+    let known = ALIKE.iter().find(|(usual, _)| usual.contains(&plain));
+    let names = known.map_or(&[][..], |(_, names)| names);
+    let index = table::index(edition, Kind::Font);
+    // Before what is spelled alike, in this order.
+    let found = names.iter().enumerate().filter_map(|(place, name)| {
+        Some(Hit {
+            entry: index.exact(name)?,
+            score: 1.0 - place as f64 / 100.0,
+        })
+    });
+    found.collect()
 }
 
 /// The best score of each entry's names.

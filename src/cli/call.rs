@@ -48,15 +48,14 @@ impl Call {
     }
 
     fn decoded(&self) -> Result<Box<dyn Request>> {
-        let spec = local::find(&self.tool)
-            .ok_or_else(|| cli::unknown("tool", &self.tool, local::all().map(|spec| spec.name)))?;
+        let spec = local::find(&self.tool).ok_or_else(|| cli::unknown_tool(&self.tool))?;
         let mut arguments = match &self.json {
             Some(json) => object(json)?,
             None => Object::new(),
         };
         arguments.extend(pairs(&self.pairs)?);
         if let Ok(here) = std::env::current_dir() {
-            cli::anchor(&mut arguments, &here);
+            cli::anchor(&mut arguments, &here, std::env::home_dir().as_deref());
         }
         spec.decode(arguments, &Caller::user())
     }

@@ -59,7 +59,7 @@ impl Tools {
 }
 
 fn find(name: &str) -> Result<&'static Spec> {
-    local::find(name).ok_or_else(|| cli::unknown("tool", name, local::all().map(|spec| spec.name)))
+    local::find(name).ok_or_else(|| cli::unknown_tool(name))
 }
 
 fn as_json(spec: &Spec) -> Value {

@@ -194,9 +194,10 @@ impl App {
             origin: remote.base.clone(),
             id: draft.clone(),
             name: name.unwrap_or_default().into(),
-            edition: server
-                .map(|server| server.edition.name().to_owned())
-                .unwrap_or_default(),
+            edition: request
+                .wanted_edition()
+                .or(server.map(|server| server.edition).ok())
+                .map_or(String::new(), |edition| edition.name().to_owned()),
             reason: home.reason.clone().unwrap_or_default(),
         };
         self.journal.create(&row, &record).await?;

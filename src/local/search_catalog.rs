@@ -17,16 +17,20 @@ use crate::units::{Edition, Micros};
 /// other tools take a hit's `name`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SearchCatalog {
-    /// Words or part of a name; the first names without.
+    /// Words or part of a name. Default: the first names.
     #[serde(default)]
     pub query: String,
-    /// Only this kind: `transition`, `mask`, `video_intro`, `video_outro`, `video_combo`,
-    /// `text_intro`, `text_outro`, `text_loop`, `scene_effect`, `character_effect`, `voice_filter`,
-    /// `voice_character`, `audio_scene`, `tone`, `speech_to_song`, `font` or `filter`.
+    /// Only this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [
+        "transition", "mask", "video_intro", "video_outro", "video_combo", "text_intro", "text_outro",
+        "scene_effect", "character_effect", "voice_filter", "voice_character", "audio_scene", "tone",
+        "speech_to_song", "font"
+    ]))]
     pub kind: Option<String>,
-    /// `capcut` or `jianying`; the drafts' without.
+    /// The app. Default: that of new drafts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["capcut", "jianying"]))]
     pub edition: Option<String>,
     /// Names to give, at most.
     #[serde(default = "twenty")]

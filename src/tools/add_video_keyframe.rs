@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::Comfort;
+use crate::args::mend::{Comfort, nearest_value};
 use crate::args::reply::Placed;
 use crate::draft::evidence::{Keyframes, Leaves};
 use crate::draft::ids::DraftId;
@@ -33,21 +33,25 @@ pub(crate) struct AddVideoKeyframe {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// position_x, position_y, rotation, scale_x, scale_y, uniform_scale, alpha, volume, saturation, contrast or brightness.
+    /// What changes.
     #[serde(default = "alpha")]
+    #[schemars(extend("enum" = [
+        "position_x", "position_y", "rotation", "scale_x", "scale_y", "uniform_scale", "alpha", "volume",
+        "saturation", "contrast", "brightness"
+    ]))]
     pub property_type: String,
     /// When on the timeline, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub time: f64,
-    /// As text: "0.5", "50%", "45deg", "+0.2".
+    /// As text: "0.5", "50%", "45deg", "+0.2"; positions in half canvases, -10 to 10.
     #[serde(default = "full")]
     #[schemars(with = "String")]
     pub value: Value,
-    /// Several keyframes: their properties.
+    /// For several keyframes: a `property_type` each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub property_types: Option<Vec<String>>,
-    /// Their times.
+    /// Their times, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Vec<f64>>,
     /// Their values.
@@ -124,10 +128,12 @@ fn point(place: &str, property: &str, time: f64, value: &Value, strict: bool) ->
         .find(|known| known.name() == property)
         .ok_or_else(|| {
             let names: Vec<&str> = Property::ALL.iter().map(|known| known.name()).collect();
+            let near = nearest_value(property, names.iter().copied())
+                .map_or(String::new(), |near| format!("did you mean `{near}`? "));
             Error::invalid(format!(
                 "`{property_type}`: Unsupported keyframe property type: {property:?}"
             ))
-            .hint(format!("it is one of {}", names.join(", ")))
+            .hint(format!("{near}it is one of {}", names.join(", ")))
         })?;
     let time = parts::seconds(&format!("time{place}"), time)?;
     let value = number(property, value, strict).ok_or_else(|| {

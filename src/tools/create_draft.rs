@@ -9,8 +9,9 @@ use crate::args::{self, default};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
-use crate::error::Result;
-use crate::tools::{Call, Hints, Texts, Tool};
+use crate::error::{Error, Result};
+use crate::tools::{Call, Hints, Object, Texts, Tool};
+use crate::units::Edition;
 
 /// Makes an empty draft and gives its `draft_id`, which every other call takes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +32,7 @@ pub(crate) struct CreateDraft {
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64", range(min = 16, max = 16384))]
     pub height: f64,
-    /// Name in the app and of the folder; the id without.
+    /// Name in the app and of the folder. Default: the id.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -47,6 +48,14 @@ pub(crate) struct CreateDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub note: Option<String>,
+    /// The app that it is for: its names of effects, fonts and the like count.
+    #[serde(
+        default,
+        deserialize_with = "args::own_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>", extend("enum" = ["capcut", "jianying"]))]
+    pub edition: Option<String>,
 }
 
 /// The new draft.
@@ -54,12 +63,38 @@ pub(crate) struct CreateDraft {
 pub(crate) struct Created {
     /// The new draft's id.
     pub draft_id: DraftId,
+    /// Its canvas in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<f64>,
+    /// Its canvas in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<f64>,
+    /// `capcut` or `jianying`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     /// `embedded` or `remote`: who keeps the draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// Why that backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What was adjusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl CreateDraft {
+    fn created(&self, draft_id: DraftId) -> Created {
+        Created {
+            draft_id,
+            width: Some(self.width),
+            height: Some(self.height),
+            edition: None,
+            backend: None,
+            reason: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Tool for CreateDraft {
@@ -71,6 +106,11 @@ impl Tool for CreateDraft {
         Comfort::Alias("title", "name"),
         Comfort::Alias("project_name", "name"),
         Comfort::Alias("description", "note"),
+        Comfort::Advice(
+            "fps",
+            "the app's drafts have 30 frames per second; it can be changed in the app",
+        ),
+        Comfort::Advice("duration", "a draft is as long as what is added to it"),
     ];
     const TEXTS: Texts = Texts {
         required: &[],
@@ -81,6 +121,10 @@ impl Tool for CreateDraft {
         unknown: "",
     };
     type Reply = Created;
+
+    fn wanted_edition(&self) -> Option<Edition> {
+        self.edition.as_deref()?.parse().ok()
+    }
 
     fn leaves(&self, _strict: bool) -> Leaves {
         Leaves::Nothing
@@ -93,16 +137,35 @@ impl Tool for CreateDraft {
             note: self.note.clone().filter(|_| own),
             width: self.width,
             height: self.height,
-            edition: engine.edition(),
+            edition: self
+                .wanted_edition()
+                .filter(|_| own)
+                .unwrap_or(engine.edition()),
+        };
+        let edition = new.edition;
+        let draft_id = match &self.draft_id {
+            Some(id) => engine.create_as(id, new, call).await?,
+            None => engine.create(new, call).await?,
         };
         Ok(Created {
-            draft_id: match &self.draft_id {
-                Some(id) => engine.create_as(id, new, call).await?,
-                None => engine.create(new, call).await?,
-            },
-            backend: None,
-            reason: None,
+            edition: Some(edition.name().to_owned()),
+            ..self.created(draft_id)
         })
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Created> {
+        let answered: Created = serde_json::from_value(output)
+            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
+        Ok(Created {
+            edition: answered.edition,
+            ..self.created(answered.draft_id)
+        })
+    }
+
+    fn to_api(&self, arguments: &Object) -> Object {
+        let mut arguments = arguments.clone();
+        arguments.shift_remove("edition");
+        arguments
     }
 
     fn reply_to_api(reply: Created, link: &dyn Fn(&DraftId) -> String) -> Value {

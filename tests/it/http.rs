@@ -227,7 +227,25 @@ fn every_argument(
     let properties = described["inputSchema"]["properties"]
         .as_object()
         .expect("properties");
-    for field in properties.keys() {
+    // The API's own names, and what only the API takes.
+    let own = |shown: &String| match (tool, shown.as_str()) {
+        ("add_video" | "add_audio", "at") => Some("target_start".to_owned()),
+        ("add_video_keyframe", "at") => Some("time".to_owned()),
+        (_, "at" | "source_start") => Some("start".to_owned()),
+        (_, "source_end") => Some("end".to_owned()),
+        ("add_video" | "add_audio", "duration") => Some(shown.clone()),
+        (_, "duration" | "edition") => None,
+        _ => Some(shown.clone()),
+    };
+    let makes_drafts = tool.starts_with("add_") && tool != "add_video_keyframe";
+    let canvas = makes_drafts.then_some(["width", "height"]);
+    let canvas = canvas.into_iter().flatten().map(str::to_owned);
+    for field in &properties
+        .keys()
+        .filter_map(own)
+        .chain(canvas)
+        .collect::<Vec<_>>()
+    {
         let draft = draft(served);
         let clip = json!({"draft_id": draft, "video_url": format!("{}/range/clip.mp4", media)});
         served.output("/add_video", &clip).expect("a clip");

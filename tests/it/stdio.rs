@@ -133,7 +133,7 @@ fn every_fault_of_a_call_is_told_at_once_as_a_result() {
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
         "`start` is \"soon\", which is not a number (0 or more)",
-        "`border_alpha` is 7, which is not within 0 to 1",
+        "`border_alpha` is 7; it is from 0 (invisible) to 1 (opaque); did you mean 0.07?",
         "`text` is missing",
     ] {
         assert!(told.contains(part), "{part}: {told}");
