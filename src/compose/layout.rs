@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Section};
+use crate::error::shortened;
 use crate::local;
 use crate::tools::{Object, Spec};
 use crate::units::Micros;
@@ -270,26 +271,29 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
 }
 
 fn extra(key: &str, value: Value) -> Result<Value, String> {
-    match (key, &value) {
-        ("id" | "type" | "align_to", Value::String(_)) | ("loop", Value::Bool(_)) => Ok(value),
-        ("fit", Value::String(fit)) if fit == "video" => Ok(value),
-        ("fit", _) => Err(format!("is {value}; the one way to fit is \"video\"")),
-        ("loop", Value::String(text)) if text == "true" || text == "false" => {
-            Ok(json!(text == "true"))
-        }
-        ("duration", Value::String(text)) if text.trim().eq_ignore_ascii_case(WHOLE) => {
-            Ok(json!(WHOLE))
-        }
-        ("duration", _) => match value
+    let shown = || shortened(&value.to_string()).into_owned();
+    let word = value.as_str().map(|text| text.trim().to_lowercase());
+    match (key, &value, word.as_deref()) {
+        ("duration", _, Some(WHOLE)) => Ok(json!(WHOLE)),
+        ("fit", _, Some("video")) => Ok(json!("video")),
+        ("fit", ..) => Err(format!("is {}; the one way to fit is \"video\"", shown())),
+        ("loop", Value::Bool(_), _) => Ok(value),
+        ("loop", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
+        ("loop", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
+        ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
+        ("duration", ..) => match value
             .as_f64()
             .or_else(|| value.as_str()?.trim().parse().ok())
         {
             Some(length) if length > 0.0 && length.is_finite() => Ok(json!(length)),
             _ => Err(format!(
-                "is {value}; it is a length in seconds above 0, or \"whole\" for the whole video"
+                "is {}; it is a length in seconds above 0, or \"whole\" for the whole video",
+                shown()
             )),
         },
-        _ => Err(format!("is {value}, which does not fit")),
+        (_, Value::String(_), _) => Ok(value),
+        (_, Value::Number(_), _) => Ok(json!(value.to_string())),
+        _ => Err(format!("is {}, which is not text", shown())),
     }
 }
 

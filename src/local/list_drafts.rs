@@ -22,6 +22,9 @@ pub(crate) struct ListDrafts {
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
+    /// Drafts to pass over.
+    #[serde(default)]
+    pub offset: u32,
     /// Also those that were deleted.
     #[serde(default)]
     pub include_deleted: bool,
@@ -106,10 +109,13 @@ impl LocalTool for ListDrafts {
     }
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Drafts> {
-        let (limit, query) = (self.limit as usize, self.query.as_deref());
-        let rows = app.journal.list(self.include_deleted, limit, query).await?;
+        let (limit, offset) = (self.limit as usize, self.offset as usize);
+        let asked = limit.saturating_add(offset);
+        let query = self.query.as_deref();
+        let rows = app.journal.list(self.include_deleted, asked, query).await?;
+        let drafts = rows.into_iter().skip(offset).map(Listed::from);
         Ok(Drafts {
-            drafts: rows.into_iter().map(Listed::from).collect(),
+            drafts: drafts.collect(),
         })
     }
 }

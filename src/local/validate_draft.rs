@@ -29,6 +29,9 @@ pub(crate) struct ValidateDraft {
     /// Mends what can be mended safely.
     #[serde(default)]
     pub fix: bool,
+    /// Problems to pass over.
+    #[serde(default)]
+    pub offset: u32,
 }
 
 /// What is wrong, the worst first.
@@ -96,8 +99,8 @@ impl LocalTool for ValidateDraft {
         }
         // The draft and its folder tell the app; the settings only say what new drafts are for.
         let options = lint::Options::new(app.settings.data_dir()?, None);
-        let fix = self.fix;
-        tokio::task::spawn_blocking(move || validate(&folder, &options, fix))
+        let (fix, offset) = (self.fix, self.offset as usize);
+        tokio::task::spawn_blocking(move || validate(&folder, &options, fix, offset))
             .await
             .map_err(|error| Error::internal("the check of the draft broke off").source(error))?
     }
@@ -144,7 +147,12 @@ fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
         })
 }
 
-fn validate(folder: &Path, options: &lint::Options, fix: bool) -> Result<Validated> {
+fn validate(
+    folder: &Path,
+    options: &lint::Options,
+    fix: bool,
+    offset: usize,
+) -> Result<Validated> {
     let mut fixed = None;
     let mut problems = if fix {
         let done = lint::fix(folder, options)?;
@@ -165,12 +173,16 @@ fn validate(folder: &Path, options: &lint::Options, fix: bool) -> Result<Validat
         count(Severity::Warning),
         count(Severity::Info),
     );
+    problems.drain(..offset.min(problems.len()));
     let more = problems.len().checked_sub(TOLD).filter(|more| *more > 0);
     problems.truncate(TOLD);
-    let (changed, backup, notes) = match fixed {
+    let (changed, backup, mut notes) = match fixed {
         Some(fixed) => (Some(fixed.changed), fixed.backup, fixed.notes),
         None => (None, None, Vec::new()),
     };
+    if more.is_some() {
+        notes.push(format!("the others come with `offset`: {}", offset + TOLD));
+    }
     Ok(Validated {
         draft_folder: folder.to_string_lossy().into_owned(),
         ok: errors + warnings == 0,
@@ -220,7 +232,7 @@ mod tests {
         fs::write(folder.join("draft_content.json"), document.to_string()).unwrap();
         let options = lint::Options::new(root.path(), None);
 
-        let seen = validate(&folder, &options, false).unwrap();
+        let seen = validate(&folder, &options, false, 0).unwrap();
         assert!(!seen.ok && seen.errors > 60 && seen.changed.is_none() && seen.backup.is_none());
         assert_eq!(seen.problems.len(), TOLD);
         assert_eq!(
@@ -228,7 +240,7 @@ mod tests {
             seen.errors + seen.warnings + seen.infos
         );
 
-        let mended = validate(&folder, &options, true).unwrap();
+        let mended = validate(&folder, &options, true, 0).unwrap();
         assert!(mended.errors < seen.errors);
         let changed = mended.changed.unwrap();
         assert!(

@@ -123,6 +123,48 @@ fn faults_of_a_plan_are_told_at_once_with_their_lines() {
 }
 
 #[test]
+fn null_is_refused_in_plans_over_mcp() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = json!({ "name": null, "texts": [{ "text": "a", "font_color": null }] });
+    let error = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect_err("null");
+    for expected in ["name: is null", "texts[0].font_color: is null"] {
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    let batch = json!({ "plans": [plan] });
+    let error = client.call("compose_batch", batch).expect_err("null");
+    assert!(
+        error.contains("plans[0]: texts[0].font_color: is null"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_list_of_drafts_is_given_in_pages() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    for n in 0..5 {
+        let name = json!({ "name": format!("Draft {n}") });
+        client.call("create_draft", name).expect("a draft");
+    }
+    let mut names = |offset: u64| -> Vec<String> {
+        let page = json!({ "limit": 2, "offset": offset });
+        let page = client.call("list_drafts", page).expect("a page");
+        let drafts = page["drafts"].as_array().expect("drafts").iter();
+        drafts
+            .map(|draft| draft["name"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    let mut all = [names(0), names(2), names(4)].concat();
+    all.sort();
+    let expected: Vec<String> = (0..5).map(|n| format!("Draft {n}")).collect();
+    assert_eq!(all, expected);
+    assert!(names(5).is_empty());
+}
+
+#[test]
 fn placeholders_of_other_templates_are_refused_in_calls_and_plans() {
     let home = Home::embedded();
     let created = home.call("create_draft", &json!({ "name": "{{ $json.title }}" }));
