@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod call;
+mod completions;
 mod compose;
 mod doctor;
 mod engine;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
@@ -32,6 +33,7 @@ use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
 use crate::tools::Object;
 use crate::units::Edition;
+use completions::named;
 use logs::Calls;
 
 /// Makes CapCut and JianYing video drafts: an MCP server, a command line and a drop-in CapCut API.
@@ -69,20 +71,21 @@ struct Cli {
 #[derive(Debug, Default, Args)]
 struct Options {
     /// Who makes the drafts: `auto` (the API if one answers, else the engine), `remote` or `embedded`.
-    #[arg(long, global = true, value_name = "WHO", value_parser = parse_backend, help_heading = "Options of every command")]
+    #[arg(long, global = true, value_name = "WHO", value_parser = named(backends, parse_backend), hide_possible_values = true, help_heading = "Options of every command")]
     backend: Option<BackendChoice>,
     /// The app that drafts are for: `capcut` or `jianying`.
-    #[arg(long, global = true, value_name = "APP", value_parser = parse_edition, help_heading = "Options of every command")]
+    #[arg(long, global = true, value_name = "APP", value_parser = named(editions, parse_edition), hide_possible_values = true, help_heading = "Options of every command")]
     edition: Option<Edition>,
     /// A draft that its server lost: `ask` (the call fails and tells the way out) or `auto` (it is made
     /// again from the journal, and the call carried out there). `ask` unless told otherwise.
-    #[arg(long, global = true, value_name = "HOW", value_parser = parse_recover, help_heading = "Options of every command")]
+    #[arg(long, global = true, value_name = "HOW", value_parser = named(|| vec!["ask", "auto"], parse_recover), hide_possible_values = true, help_heading = "Options of every command")]
     recover: Option<Recover>,
     /// Where the CapCut API answers; http://127.0.0.1:9000 unless told otherwise.
     #[arg(
         long,
         global = true,
         value_name = "URL",
+        value_hint = ValueHint::Url,
         help_heading = "Options of every command"
     )]
     api_url: Option<String>,
@@ -91,6 +94,7 @@ struct Options {
         long,
         global = true,
         value_name = "DIR",
+        value_hint = ValueHint::DirPath,
         help_heading = "Options of every command"
     )]
     data_dir: Option<PathBuf>,
@@ -99,6 +103,7 @@ struct Options {
         long,
         global = true,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         help_heading = "Options of every command"
     )]
     config: Option<PathBuf>,
@@ -108,6 +113,8 @@ struct Options {
         long,
         global = true,
         value_name = "LEVEL",
+        value_parser = named(logs::levels, |text| Ok(text.to_owned())),
+        hide_possible_values = true,
         help_heading = "Options of every command"
     )]
     log: Option<String>,
@@ -125,6 +132,7 @@ struct Options {
         long,
         global = true,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         help_heading = "Options of every command"
     )]
     log_file: Option<PathBuf>,
@@ -140,18 +148,7 @@ enum Command {
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
     Stats(stats::Stats),
-    Completions(Completions),
-}
-
-/// Prints the completions of a shell.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  capcut-mcp completions bash > ~/.local/share/bash-completion/completions/capcut-mcp
-  capcut-mcp completions zsh  > ~/.zfunc/_capcut-mcp
-  capcut-mcp completions fish > ~/.config/fish/completions/capcut-mcp.fish")]
-struct Completions {
-    /// The shell.
-    shell: clap_complete::Shell,
+    Completions(completions::Completions),
 }
 
 /// Whether these arguments are a command line.
@@ -194,7 +191,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { options, command } = cli;
     let command = command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     match command {
-        Command::Completions(Completions { shell }) => completions(shell),
+        Command::Completions(completions) => completions.run(),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
             let settings = options.settings_of_server(serve.tools)?;
@@ -332,12 +329,6 @@ fn told_to_end() -> Result<impl Future<Output = ()>> {
     })
 }
 
-fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "capcut-mcp", &mut script);
-    print(&String::from_utf8(script)?)
-}
-
 /// Writes a command's result to stdout, printable. A reader that has gone is not a failure.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     let text = printable(text);
@@ -438,6 +429,14 @@ fn is_subtitle_file(path: &str) -> bool {
     })
 }
 
+fn backends() -> Vec<&'static str> {
+    BackendChoice::ALL.map(BackendChoice::name).to_vec()
+}
+
+fn editions() -> Vec<&'static str> {
+    Edition::ALL.map(Edition::name).to_vec()
+}
+
 fn parse_backend(text: &str) -> Result<BackendChoice, String> {
     text.parse()
 }
@@ -487,6 +486,7 @@ fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) ->
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use clap::CommandFactory;
 
     use super::*;
 

@@ -148,6 +148,7 @@ pub(crate) async fn compose(
             backend: Some(backend),
             saved: false,
             folder: None,
+            zip: None,
             save_error: None,
             totals: Totals::default(),
             items: rows,

@@ -52,7 +52,7 @@ const TAKE_BACK: &str = "take_back";
 const TRIES: usize = 64;
 
 /// The site that links to drafts lead to with the reference API, unless it is configured.
-const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
+pub(crate) const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
 
 /// What links to drafts at that site begin with.
 pub(crate) fn link_at(site: &str) -> String {

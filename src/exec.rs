@@ -291,7 +291,10 @@ impl App {
         };
         running.end(&ended);
         match ended {
-            Ok(reply) => Ok(reply),
+            Ok(mut reply) => {
+                each_note_once(&mut reply);
+                Ok(reply)
+            }
             // In a box: every call would carry room for it.
             Err(error) => {
                 let named = self.with_nearest(error, request.draft(), &context.caller);
@@ -819,6 +822,20 @@ fn cancelled(spec: &Spec, tries: usize) -> Error {
         return error;
     }
     error.hint("it was under way: it may have been carried out, so look at the draft before you call again")
+}
+
+/// Several steps of a call may note the same.
+fn each_note_once(reply: &mut Value) {
+    let Some(Value::Array(notes)) = reply.get_mut("notes") else {
+        return;
+    };
+    let mut known: Vec<Value> = Vec::with_capacity(notes.len());
+    for note in notes.drain(..) {
+        if !known.contains(&note) {
+            known.push(note);
+        }
+    }
+    *notes = known;
 }
 
 /// Says who carried it out, in replies that have room for it.

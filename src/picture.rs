@@ -196,20 +196,26 @@ impl Drawing {
             })
             .collect();
         seen.sort_by(|a, b| start_of(a).total_cmp(&start_of(b)));
+        let marks: Vec<Mark> = seen
+            .iter()
+            .filter_map(|segment| self.mark(segment))
+            .collect();
         for segment in &seen {
-            self.clip(kind, segment, y);
+            self.clip(kind, segment, y, &marks);
         }
         // After all clips, as each lies over the next one's beginning.
-        for segment in &seen {
-            self.transition(segment, y);
+        for mark in &marks {
+            self.transition(mark, y);
         }
         seen.len()
     }
 
-    fn clip(&mut self, kind: &str, segment: &Value, y: f64) {
+    fn clip(&mut self, kind: &str, segment: &Value, y: f64, marks: &[Mark]) {
         let (start, end) = (start_of(segment), end_of(segment));
         let x = self.x(start);
         let width = (self.x(end) - x).max(2.0);
+        // Words stand between the marks of transitions.
+        let free = free(x..x + width, marks);
         let label = segment["material_id"].as_str();
         let label = label.and_then(|id| self.names.labels.get(id)).cloned();
         let label = label.unwrap_or_else(|| "?".to_owned());
@@ -221,13 +227,14 @@ impl Drawing {
             escape(&format!("{label} · {times}")),
             colour(kind),
         );
-        if width > 22.0 {
-            let label = fit(&label, width - 10.0, 12.0);
-            self.text(x + 6.0, y + 16.0, "#ffffff", 12.0, &label);
+        let room = free.end - free.start;
+        if room > 22.0 {
+            let label = fit(&label, room - 10.0, 12.0);
+            self.text(free.start + 6.0, y + 16.0, "#ffffff", 12.0, &label);
         }
-        if width > 80.0 {
-            let times = fit(&times, width - 10.0, 10.0);
-            self.text(x + 6.0, y + 31.0, "#dfe5ee", 10.0, &times);
+        if room > 80.0 {
+            let times = fit(&times, room - 10.0, 10.0);
+            self.text(free.start + 6.0, y + 31.0, "#dfe5ee", 10.0, &times);
         }
         for list in segment["common_keyframes"].as_array().into_iter().flatten() {
             for keyframe in list["keyframe_list"].as_array().into_iter().flatten() {
@@ -246,34 +253,48 @@ impl Drawing {
     }
 
     /// The transition at the end of a clip.
-    fn transition(&mut self, segment: &Value, y: f64) {
+    fn mark(&self, segment: &Value) -> Option<Mark> {
         let references = segment["extra_material_refs"].as_array();
         let mut references = references.into_iter().flatten().filter_map(Value::as_str);
-        let Some((name, length)) = references.find_map(|id| self.names.transitions.get(id)) else {
-            return;
-        };
-        let (name, length) = (name.clone(), *length);
+        let (name, length) = references.find_map(|id| self.names.transitions.get(id))?;
         let end = end_of(segment);
         if !(self.window.start..=self.window.end).contains(&end) {
-            return;
+            return None;
         }
         let middle = self.x(end);
         let half = (length * self.scale / 2.0).max(5.0);
-        let (left, right, low) = (middle - half, middle + half, y + CLIP);
+        Some(Mark {
+            name: name.clone(),
+            length: *length,
+            left: middle - half,
+            right: middle + half,
+            clip: self.x(start_of(segment)),
+        })
+    }
+
+    fn transition(&mut self, mark: &Mark, y: f64) {
+        let Mark {
+            name,
+            length,
+            left,
+            right,
+            clip,
+        } = mark;
+        let low = y + CLIP;
         let _ = write!(
             self.svg,
             "<path d=\"M{left:.1} {y:.1}L{right:.1} {low:.1}L{right:.1} {y:.1}L{left:.1} {low:.1}z\" fill=\"#ffffff\" \
              fill-opacity=\"0.55\"><title>{}</title></path>",
             escape(&format!("{name}, {length} s")),
         );
-        let room = left - self.x(start_of(segment)) - 96.0;
+        let room = left - clip - 96.0;
         if room > 30.0 {
             let _ = writeln!(
                 self.svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"#ffffff\" font-size=\"10\" text-anchor=\"end\">{}</text>",
                 left - 4.0,
                 y + 31.0,
-                escape(&fit(&name, room, 10.0))
+                escape(&fit(name, room, 10.0))
             );
         }
     }
@@ -311,6 +332,34 @@ impl Drawing {
             escape(words)
         );
     }
+}
+
+/// The mark of a transition, in pixels from the left.
+struct Mark {
+    name: String,
+    /// In seconds.
+    length: f64,
+    left: f64,
+    right: f64,
+    /// Where the clip begins whose end it is at.
+    clip: f64,
+}
+
+/// What the marks leave of a clip for its words.
+fn free(clip: Range<f64>, marks: &[Mark]) -> Range<f64> {
+    let middle = |mark: &Mark| f64::midpoint(mark.left, mark.right);
+    let mut free = clip.clone();
+    for mark in marks {
+        if mark.left >= clip.end || mark.right <= clip.start {
+            continue;
+        }
+        if middle(mark) < f64::midpoint(clip.start, clip.end) {
+            free.start = free.start.max(mark.right);
+        } else {
+            free.end = free.end.min(mark.left);
+        }
+    }
+    free
 }
 
 fn colour(kind: &str) -> &'static str {
@@ -419,6 +468,54 @@ mod tests {
             assert!(picture.svg.contains(part), "{part} in {}", picture.svg);
         }
         assert!(!picture.svg.contains("token"));
+    }
+
+    #[test]
+    fn the_mark_of_a_transition_covers_no_words() {
+        let clip = |material: &str, start: i64, transition: &str| {
+            json!({"material_id": material, "extra_material_refs": [transition],
+                "target_timerange": {"start": start * 1_000_000, "duration": 3_000_000}})
+        };
+        for length in [200_000, 1_000_000, 2_500_000] {
+            let script = json!({
+                "materials": {
+                    "videos": [{"id": "a", "path": "first-long-name-of-a-clip.mp4"}, {"id": "b", "path": "second-long-name-of-a-clip.mp4"}],
+                    "transitions": [{"id": "x", "name": "Dissolve", "duration": length}]},
+                "tracks": [{"type": "video", "segments": [
+                    clip("a", 0, "x"), clip("b", 3, "x"), clip("a", 6, "")]}]});
+            let svg = draw("Test", &script, None).svg;
+            let number = |text: &str| text.parse::<f64>().expect("a number");
+            let marks: Vec<Range<f64>> = svg
+                .match_indices("<path d=\"M")
+                .filter_map(|(at, _)| {
+                    let path = svg[at..].split('>').next()?;
+                    let mut corners = path.strip_prefix("<path d=\"M")?.split('L');
+                    let left = corners.next()?.split(' ').next()?;
+                    let right = corners.next()?.split(' ').next()?;
+                    path.contains("0.55").then(|| number(left)..number(right))
+                })
+                .collect();
+            assert_eq!(marks.len(), 2, "{svg}");
+            let mut checked = 0;
+            for text in svg.split("<text x=\"").skip(1) {
+                let (x, rest) = text.split_once('"').expect("a place");
+                let words = rest.split_once('>').expect("words").1;
+                let words = words.split('<').next().expect("words");
+                if !words.contains("-long") && !words.contains(" – ") {
+                    continue;
+                }
+                let size = if words.contains(" – ") { 10.0 } else { 12.0 };
+                let place = number(x)..number(x) + words.chars().count() as f64 * size * 0.6;
+                for mark in &marks {
+                    assert!(
+                        place.end <= mark.start || place.start >= mark.end,
+                        "{words} {place:?} {mark:?}"
+                    );
+                }
+                checked += 1;
+            }
+            assert!(checked >= 2, "{svg}");
+        }
     }
 
     #[test]

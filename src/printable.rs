@@ -21,6 +21,12 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A count with its noun: `1 draft`, `2 drafts`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// The text on one line: its line ends and tabs are shown as escapes too.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     let text = printable(text);
@@ -64,6 +70,12 @@ mod tests {
         ] {
             assert_eq!(printable(text), expected);
         }
+    }
+
+    #[test]
+    fn a_noun_agrees_with_its_count() {
+        let counts = [0, 1, 2].map(|count| counted(count, "draft"));
+        assert_eq!(counts, ["0 drafts", "1 draft", "2 drafts"]);
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub(crate) enum Edition {
 }
 
 impl Edition {
+    /// The app whose drafts a path belongs to, as far as the names of its folders tell.
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        path.split(['/', '\\']).find_map(|part| match part {
+            "JianyingPro" | "JianyingPro Drafts" | "com.lemon.lvpro" => Some(Self::Jianying),
+            "CapCut" | "CapCut Drafts" | "com.lemon.lvoverseas" => Some(Self::Capcut),
+            _ => None,
+        })
+    }
+
     pub(crate) const ALL: [Self; 2] = [Self::Capcut, Self::Jianying];
 
     /// `capcut` or `jianying`, as on the command line.

@@ -15,6 +15,9 @@ use crate::secrets;
 use crate::settings::{BackendChoice, Settings};
 use crate::units::Edition;
 
+/// Why drafts are the engine's where no server answers.
+const BUILT_IN: &str = "made by the built-in engine";
+
 /// Who carries a call out, and why that one.
 #[derive(Clone)]
 pub(crate) struct Choice {
@@ -184,7 +187,11 @@ impl Servers {
             Err(error) if self.named && edition.is_none() && error.kind == Kind::Conflict => {
                 Err(error)
             }
-            Err(error) => Ok(embedded(error.message)),
+            // Without a server that was named, it is as expected that none answers.
+            Err(error) if !self.named && error.kind == Kind::Unsent => {
+                Ok(embedded(BUILT_IN.into()))
+            }
+            Err(error) => Ok(embedded(format!("{BUILT_IN}: {}", error.message))),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::remote::Remote;
 use crate::error::Result;
 use crate::lint::{self, Options, Problem, Severity};
+use crate::printable::counted;
 use crate::units::Edition;
 
 /// How many problems are told one by one.
@@ -80,8 +81,8 @@ fn told(problems: &[Problem], which: &str) -> Option<String> {
         lines.push(format!("and {more} more: `capcut-mcp lint` tells them all"));
     }
     Some(format!(
-        "{} problems{which}:\n- {}",
-        seen.len(),
+        "{}{which}:\n- {}",
+        counted(seen.len(), "problem"),
         lines.join("\n- ")
     ))
 }

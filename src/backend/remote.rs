@@ -207,7 +207,14 @@ impl Remote {
                     .with_origin(Origin::Authentication));
             }
             Ok(answer) => answer,
-            Err(failure) => return Err(failure.error),
+            Err(failure) => {
+                let mut error = failure.error;
+                // What was asked says nothing to the reader where nobody listens.
+                if error.kind == Kind::Unsent {
+                    error.message = error.message.replacen("/get_mask_types", "", 1);
+                }
+                return Err(error);
+            }
         };
         let latency = started.elapsed();
         let (health, root, preview, projects, openapi) = futures::join!(

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli;
+use crate::cli::completions::tool_name;
 use crate::cli::shown::{Shown, Without};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, call_log};
@@ -31,6 +32,7 @@ The exit code tells what failed: 2 the arguments or the draft, 3 the media, 4 no
 again later), 130 interrupted, 70 a bug.")]
 pub(super) struct Call {
     /// The tool; `capcut-mcp tools` lists them.
+    #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: String,
     /// Arguments as `key=value`; they go before those of `--json`.
     #[arg(value_name = "KEY=VALUE")]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
+use crate::printable::counted;
 use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::Object;
 
@@ -42,19 +43,19 @@ The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan
 was made; 130 when it was interrupted.")]
 pub(crate) struct Compose {
     /// Plans: .yaml, .yml, .toml or .json, one draft each; .jsonl has one plan a line, `-` reads such lines from stdin.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
     /// Fills the placeholder `${NAME}`.
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// One plan whose placeholders are filled from each line of `--inputs`.
-    #[arg(long, value_name = "FILE", requires = "inputs")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "inputs")]
     template: Option<PathBuf>,
     /// A CSV file with a header, or one JSON object a line; `-` reads such objects from stdin.
-    #[arg(long, value_name = "FILE", requires = "template")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "template")]
     inputs: Option<PathBuf>,
     /// The folder that the drafts are written to; goes before what a plan says.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     draft_folder: Option<PathBuf>,
     /// The app's version that the drafts are for, such as `9.1.0`.
     #[arg(long, value_name = "VERSION")]
@@ -90,7 +91,7 @@ pub(crate) struct Compose {
     #[arg(long, value_name = "WHAT", default_value = "continue")]
     on_error: OnError,
     /// Adds a JSON line for each draft; started again with the same file, the batch goes on where it stopped.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     report: Option<PathBuf>,
     /// Prints events and reports as JSON lines.
     #[arg(long)]
@@ -465,6 +466,8 @@ fn table(lines: &[Line], complete: usize) -> String {
             let _ = writeln!(out, "           {error}");
         }
     }
-    let _ = write!(out, "{complete} of {} drafts are complete", lines.len());
+    let are = if lines.len() == 1 { "is" } else { "are" };
+    let drafts = counted(lines.len(), "draft");
+    let _ = write!(out, "{complete} of {drafts} {are} complete");
     out
 }

@@ -2,6 +2,7 @@
 //!
 //! Each finding is a function of what was looked at, so that every operating system can be tested on one.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ mod limits;
 #[command(after_help = "Examples:
   capcut-mcp doctor
   capcut-mcp doctor --api-url http://192.168.1.20:9000    is that server one of ours?
+  capcut-mcp doctor --limits                              also how long and how much is allowed
   capcut-mcp doctor --empty-trash                         forget deleted drafts for good
   capcut-mcp doctor --prune --older-than 7                remove previews, backups, trash and media of more than 7 days
   capcut-mcp doctor --json | jq '.findings[] | select(.state == \"problem\")'")]
@@ -35,6 +37,9 @@ pub(super) struct Doctor {
     /// The findings as one JSON object.
     #[arg(long)]
     json: bool,
+    /// Also the limits of calls, clients and media, as `tools.toml` sets them.
+    #[arg(long)]
+    limits: bool,
     /// Forgets for good what `delete_draft` put in the trash; folders that were saved stay.
     #[arg(long)]
     empty_trash: bool,
@@ -57,7 +62,7 @@ struct Finding {
     hint: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
@@ -120,11 +125,11 @@ impl Doctor {
 
     async fn examine(&self, settings: Settings) -> Vec<Finding> {
         let mut findings = look(&settings, &environment, &files::Disk);
-        let choice = settings.backend;
+        let (choice, is_named) = (settings.backend, settings.api_url.is_some());
         match App::new(settings) {
             Err(error) => findings.push(broken("configuration", &error)),
             Ok(app) => {
-                findings.push(api(choice, &server(&app).await));
+                findings.push(api(choice, is_named, &server(&app).await));
                 findings.push(kept::journal(&app.journal).await);
                 let age = Duration::from_hours(24 * u64::from(self.older_than));
                 let forgotten = match (self.prune, self.empty_trash) {
@@ -136,6 +141,7 @@ impl Doctor {
                 if self.prune {
                     findings.extend(kept::prune(&app, age));
                 }
+                if self.limits {
                 findings.extend(limits::limits(&app.manifest));
             }
         }
@@ -148,7 +154,8 @@ fn look(settings: &Settings, env: Env<'_>, files: &dyn Files) -> Vec<Finding> {
     let mut findings = vec![data_dir(settings, files), config(settings, files)];
     let data = settings.data_dir().ok();
     if settings.drafts_dir.is_some() {
-        findings.push(apps::drafts(settings, settings.edition, data, files));
+        let edition = apps::edition_of_named(settings, files);
+        findings.push(apps::drafts(settings, edition, data, files));
     } else {
         findings.extend(Edition::ALL.map(|edition| apps::drafts(settings, edition, data, files)));
     }
@@ -262,7 +269,7 @@ async fn server(app: &App) -> Result<String> {
 }
 
 /// What answers at the API's address.
-fn api(choice: BackendChoice, server: &Result<String>) -> Finding {
+fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Finding {
     const WHAT: &str = "CapCut API";
     match (server, choice) {
         (Ok(server), BackendChoice::Embedded) => Finding::note(
@@ -292,6 +299,11 @@ fn api(choice: BackendChoice, server: &Result<String>) -> Finding {
                 None => note,
             }
         }
+        // None was named, and none is needed.
+        (Err(error), _) if error.kind == Kind::Unsent && !is_named => Finding::ok(
+            WHAT,
+            "none answers on this machine; the engine in this program makes the drafts",
+        ),
         (Err(error), _) => Finding::ok(
             WHAT,
             format!(
@@ -313,6 +325,9 @@ fn told(findings: &[Finding], sound: bool) -> String {
         text.push_str(&line);
         text.push('\n');
     };
+    // What needs attention first.
+    let mut findings: Vec<&Finding> = findings.iter().collect();
+    findings.sort_by_key(|finding| Reverse(finding.state));
     for finding in findings {
         let mark = match finding.state {
             State::Ok => "ok  ",

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::lint::{self, Fixed, Options, Problem, Severity};
+use crate::printable::counted;
 use crate::settings::Settings;
 
 /// Checks a draft folder, whoever made it: exit code 0 when clean, 1 with warnings, 2 with errors.
@@ -110,10 +111,10 @@ fn as_text(problems: &[Problem], fixed: Option<&Fixed>) -> String {
     let fixable = problems.iter().filter(|problem| problem.fixable).count();
     let _ = writeln!(
         text,
-        "{} errors, {} warnings, {} notes{}",
-        count(Severity::Error),
-        count(Severity::Warning),
-        count(Severity::Info),
+        "{}, {}, {}{}",
+        counted(count(Severity::Error), "error"),
+        counted(count(Severity::Warning), "warning"),
+        counted(count(Severity::Info), "note"),
         match fixable {
             0 => String::new(),
             number => format!("; `--fix` mends {number}"),
@@ -158,7 +159,7 @@ mod tests {
             "error: tracks[0].segments: the segments are not in order [unsorted]\n    sort them\n"
         ));
         assert!(
-            text.ends_with("1 errors, 1 warnings, 0 notes; `--fix` mends 1\n"),
+            text.ends_with("1 error, 1 warning, 0 notes; `--fix` mends 1\n"),
             "{text}"
         );
     }

@@ -50,6 +50,11 @@ pub(super) enum Calls {
 /// Writes to stderr what waits for it, when it is dropped.
 static STDERR: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
+/// The names of levels, for shells.
+pub(super) fn levels() -> Vec<&'static str> {
+    levels::names()
+}
+
 /// Switches logging on.
 pub(super) fn start(
     levels: Option<&str>,

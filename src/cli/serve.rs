@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::completions::named;
 use super::monitor::Monitor;
 use super::names::Names;
 use crate::cli;
@@ -22,7 +23,7 @@ use crate::settings::ToolChoice;
   claude mcp add capcut -- capcut-mcp serve    for Claude Code; `examples/clients` has the others")]
 pub(super) struct Serve {
     /// Which tools clients are shown: `default`, or `full` with the long lists of names.
-    #[arg(long, value_name = "SET", value_parser = parse_tools)]
+    #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], parse_tools), hide_possible_values = true)]
     pub(super) tools: Option<ToolChoice>,
     #[command(flatten)]
     names: Names,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::mend::{Comfort, Times};
 use crate::cli;
+use crate::cli::completions::tool_name;
 use crate::compose::schema as plan_schema;
 use crate::error::Result;
 use crate::local;
@@ -23,6 +24,7 @@ use crate::tools::Spec;
   capcut-mcp tools --plan-schema > plan.schema.json")]
 pub(super) struct Tools {
     /// A tool; all without it.
+    #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: Option<String>,
     /// As JSON, in the shape of MCP's `tools/list`.
     #[arg(long, conflicts_with = "readme")]

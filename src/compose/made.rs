@@ -43,7 +43,7 @@ impl Made<'_> {
     }
 
     fn note(&mut self, note: impl Into<String>) {
-        self.report.notes.push(note.into());
+        self.report.note(note.into());
     }
 
     /// Where the draft is now, if its server lost it and it was made again.
@@ -324,9 +324,11 @@ impl Made<'_> {
         self.report.save_error = None;
         self.report.saved = true;
         self.report.folder = reply["folder"].as_str().map(str::to_owned);
-        if let Some(notes) = reply["notes"].as_array() {
-            let notes = notes.iter().filter_map(Value::as_str).map(str::to_owned);
-            self.report.notes.extend(notes);
+        self.report.zip = reply["zip"].as_str().map(str::to_owned);
+        for note in reply["notes"].as_array().into_iter().flatten() {
+            if let Some(note) = note.as_str() {
+                self.report.note(note.to_owned());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::draft::ids::DraftId;
 use crate::error::Error;
+use crate::printable::counted;
 
 /// What became of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +157,9 @@ pub(crate) struct Report {
     /// The folder that the draft was saved to, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// The same as one file, if `save` asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
     /// Why the save failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_error: Option<String>,
@@ -227,6 +231,14 @@ pub(crate) fn shorten(report: &mut Value) {
 }
 
 impl Report {
+    /// Adds a note that neither the report nor one of its items has yet.
+    pub(crate) fn note(&mut self, note: String) {
+        let items = self.items.iter().flat_map(|row| &row.notes);
+        if !self.notes.iter().chain(items).any(|known| *known == note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Counts the items; the outcome follows from the counts.
     pub(crate) fn count(&mut self) {
         let count = |status| self.items.iter().filter(|row| row.status == status).count();
@@ -270,7 +282,9 @@ impl Report {
             .as_ref()
             .map_or_else(String::new, |id| format!(" in draft {id}"));
         format!(
-            "{ok} of {asked} items{draft} ({unseen}{failed} failed, {skipped} skipped; {segments_in_draft} segments)"
+            "{ok} of {}{draft} ({unseen}{failed} failed, {skipped} skipped; {})",
+            counted(asked, "item"),
+            counted(segments_in_draft, "segment")
         )
     }
 
@@ -278,7 +292,10 @@ impl Report {
     pub(crate) fn save_summary(&self) -> String {
         match (&self.save_error, &self.folder, self.saved) {
             (Some(error), _, _) => format!("NOT SAVED: {error}"),
-            (None, Some(folder), _) => format!("saved to {folder}"),
+            (None, Some(folder), _) => match &self.zip {
+                Some(zip) => format!("saved to {folder}, and as one file to {zip}"),
+                None => format!("saved to {folder}"),
+            },
             (None, None, true) => {
                 "saved by the server, which does not say where; `api.drafts_folder` in `tools.toml` names its folder, if this machine can read it".to_owned()
             }

@@ -8,6 +8,7 @@ use super::plan::Section;
 use super::report::{Row, Status};
 use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Kind};
+use crate::printable::counted;
 
 /// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
 /// more segments than before the run and what it put there. A segment is one item's, so that of two items for one
@@ -80,7 +81,8 @@ pub(super) fn verify(
         };
         if found > wanted && !has_captions() {
             more.push(format!(
-                "track {track:?} has {found} segments, of which this run knows {wanted}: look at the draft"
+                "track {track:?} has {}, of which this run knows {wanted}: look at the draft",
+                counted(found, "segment")
             ));
         }
     }

@@ -19,6 +19,7 @@ use crate::engine::{standing, takes_back};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, DraftRow, ENGINE, Record};
 use crate::manifest;
+use crate::printable::counted;
 use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
 use crate::tools::{self, Manner, Object, Request, Turn};
@@ -295,9 +296,12 @@ impl App {
                 Ok(made) => {
                     let segments: usize = made.segments.values().sum();
                     let mut told = format!(
-                        "draft {was} was lost by its server and made again as {} ({}), of {} acknowledged calls, \
-                         {segments} segments, nothing of them missing: use the new id from now on",
-                        made.draft, made.backend, made.calls
+                        "draft {was} was lost by its server and made again as {} ({}), of {}, \
+                         {}, nothing of them missing: use the new id from now on",
+                        made.draft,
+                        made.backend,
+                        counted(made.calls, "acknowledged call"),
+                        counted(segments, "segment")
                     );
                     for note in made.notes {
                         told = format!("{told}; {note}");

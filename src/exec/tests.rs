@@ -1017,3 +1017,10 @@ async fn a_server_fetches_nothing_for_a_client_that_may_not() {
         assert_eq!(api.count(&format!("/{tool}")), 0, "{tool}");
     }
 }
+
+#[test]
+fn a_note_that_comes_twice_is_told_once() {
+    let mut reply = json!({ "notes": ["a", "b", "a", "b", "c"] });
+    super::each_note_once(&mut reply);
+    assert_eq!(reply, json!({ "notes": ["a", "b", "c"] }));
+}

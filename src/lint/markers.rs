@@ -282,14 +282,7 @@ pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
     let here = folder.path.to_string_lossy().into_owned();
     [plain(&here), plain(folder.told())]
         .into_iter()
-        .find_map(|path| {
-            let mut parts = path.split('/');
-            parts.find_map(|part| match part {
-                "JianyingPro" | "JianyingPro Drafts" | "com.lemon.lvpro" => Some(Edition::Jianying),
-                "CapCut" | "CapCut Drafts" | "com.lemon.lvoverseas" => Some(Edition::Capcut),
-                _ => None,
-            })
-        })
+        .find_map(|path| Edition::of_path(&path))
 }
 
 /// Whether the app itself saved the draft: no other program knows a machine's ids.

@@ -147,12 +147,7 @@ fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
         })
 }
 
-fn validate(
-    folder: &Path,
-    options: &lint::Options,
-    fix: bool,
-    offset: usize,
-) -> Result<Validated> {
+fn validate(folder: &Path, options: &lint::Options, fix: bool, offset: usize) -> Result<Validated> {
     let mut fixed = None;
     let mut problems = if fix {
         let done = lint::fix(folder, options)?;

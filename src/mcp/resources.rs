@@ -8,6 +8,7 @@ use crate::compose::schema as plan_schema;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local;
+use crate::printable::counted;
 
 const SCHEME: &str = "draft://";
 
@@ -37,7 +38,10 @@ pub(super) async fn list(app: &App) -> Result<Vec<Resource>> {
                 format!("saved to {folder}")
             });
             Resource::new(format!("{SCHEME}{}", draft.id), name)
-                .with_description(format!("{} calls, {saved}", draft.calls))
+                .with_description(format!(
+                    "{}, {saved}",
+                    counted(draft.calls as usize, "call")
+                ))
                 .with_mime_type("application/json")
         })
         .chain(std::iter::once(plan))

@@ -34,13 +34,18 @@ pub(crate) fn render(svg: &str) -> Result<Png> {
 }
 
 fn render_with(svg: &str, fonts: &Arc<Database>) -> Result<Png> {
-    let missing = missing(svg, fonts);
+    let svg = single_emoji(svg);
+    let missing = missing(&svg, fonts);
     // One character that no font has would keep the renderer from looking for those after it.
     let svg: Cow<str> = if missing.is_empty() {
-        svg.into()
+        svg
     } else {
-        let shown = |c| if missing.contains(&c) { BOX } else { c };
-        svg.chars().map(shown).collect::<String>().into()
+        let shown = |c| match c {
+            c if !missing.contains(&c) => Some(c),
+            c if is_symbol(c) => None,
+            _ => Some(BOX),
+        };
+        svg.chars().filter_map(shown).collect::<String>().into()
     };
     let named = FontResolver::default_font_selector();
     let options = Options {
@@ -131,9 +136,10 @@ fn missing(svg: &str, fonts: &Database) -> BTreeSet<char> {
 fn told(missing: &BTreeSet<char>) -> String {
     let mut scripts: BTreeMap<&str, String> = BTreeMap::new();
     for character in missing {
-        let name = match character.script() {
-            Script::Common | Script::Inherited | Script::Unknown => "symbols and emoji",
-            script => script.full_name(),
+        let name = if is_symbol(*character) {
+            "symbols and emoji"
+        } else {
+            character.script().full_name()
         };
         let some = scripts.entry(name).or_default();
         match some.chars().count() {
@@ -146,10 +152,64 @@ fn told(missing: &BTreeSet<char>) -> String {
         .iter()
         .map(|(name, some)| format!("{name} ({some})"))
         .collect();
+    let (instead, font) = if missing.iter().copied().all(is_symbol) {
+        ("leaves them out", "Noto Emoji")
+    } else {
+        (
+            "leaves out symbols and has boxes in the places of letters",
+            "Noto Sans CJK",
+        )
+    };
     format!(
-        "no font on this machine has these characters, so the PNG has boxes in their places: {}; the SVG is right \
-         where such a font is; install one here, such as Noto Sans CJK, and draw again",
+        "no font on this machine has these characters, so the PNG {instead}: {}; the SVG is right where such a font \
+         is; install one here, such as {font}, and draw again",
         scripts.join(", ")
+    )
+}
+
+/// The picture with one emoji in the place of each sequence: fonts rarely have whole sequences, and their parts would
+/// be drawn one by one. The first of joined emoji stays, without its skin colour; a flag is drawn as its two letters.
+fn single_emoji(svg: &str) -> Cow<'_, str> {
+    const JOINER: char = '\u{200d}';
+    let is_in_sequence = |c: char| {
+        c == JOINER
+            || matches!(c as u32, 0xFE0F | 0x20E3 | 0x1F1E6..=0x1F1FF | 0x1F3FB..=0x1F3FF | 0xE0020..=0xE007F)
+    };
+    if !svg.contains(is_in_sequence) {
+        return svg.into();
+    }
+    let mut out = String::with_capacity(svg.len());
+    let mut characters = svg.chars().peekable();
+    let mut last = ' ';
+    while let Some(character) = characters.next() {
+        match character as u32 {
+            0xFE0F | 0x20E3 | 0x1F3FB..=0x1F3FF | 0xE0020..=0xE007F => {}
+            code @ 0x1F1E6..=0x1F1FF => {
+                last = character;
+                out.extend(char::from_u32(code - 0x1F1E6 + u32::from('A')));
+            }
+            // Joiners of letters, as in Persian and Hindi, stay.
+            _ if character == JOINER && is_emoji(last) => {
+                characters.next_if(|next| is_emoji(*next));
+            }
+            _ => {
+                last = character;
+                out.push(character);
+            }
+        }
+    }
+    out.into()
+}
+
+/// Whether a character is a picture, as far as sequences are made of it.
+fn is_emoji(character: char) -> bool {
+    matches!(character as u32, 0x203C..=0x2049 | 0x2190..=0x2BFF | 0x3030 | 0x303D | 0x3297 | 0x3299 | 0x1F000..=0x1FAFF)
+}
+
+fn is_symbol(character: char) -> bool {
+    matches!(
+        character.script(),
+        Script::Common | Script::Inherited | Script::Unknown
     )
 }
 
@@ -192,6 +252,50 @@ mod tests {
         let png = render_with(&words("Hello"), &Arc::new(fonts)).unwrap();
         assert!(coloured(&png.bytes) > 300, "{}", coloured(&png.bytes));
         assert!(png.notes.is_empty(), "{:?}", png.notes);
+    }
+
+    #[test]
+    fn a_sequence_of_emoji_is_drawn_as_its_first() {
+        for (words, expected) in [
+            (
+                "a \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} b",
+                "a \u{1f468} b",
+            ),
+            ("\u{1f44d}\u{1f3fd}!", "\u{1f44d}!"),
+            ("\u{1f469}\u{1f3fd}\u{200d}\u{1f4bb}", "\u{1f469}"),
+            ("\u{2764}\u{fe0f}\u{200d}\u{1f525}", "\u{2764}"),
+            ("\u{1f1e9}\u{1f1ea} \u{1f1eb}\u{1f1f7}", "DE FR"),
+            ("\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}x", "\u{1f3f4}x"),
+            ("1\u{fe0f}\u{20e3}", "1"),
+            ("\u{1f600}\u{1f601}", "\u{1f600}\u{1f601}"),
+            // Joiners of letters.
+            (
+                "\u{645}\u{200d}\u{6cc} \u{915}\u{94d}\u{200d}\u{937}",
+                "\u{645}\u{200d}\u{6cc} \u{915}\u{94d}\u{200d}\u{937}",
+            ),
+            ("plain 中文", "plain 中文"),
+        ] {
+            assert_eq!(single_emoji(words), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn emoji_that_no_font_has_are_left_out() {
+        let fonts = system();
+        if fonts.is_empty() {
+            eprintln!("SKIPPED: no fonts on this machine");
+            return;
+        }
+        let fonts = Arc::new(fonts);
+        // No font has this character; with a box in its place the picture would be another.
+        let without = render_with(&words("ab"), &fonts).unwrap();
+        let with = render_with(&words("a\u{FFF00}b"), &fonts).unwrap();
+        assert_eq!(with.bytes, without.bytes);
+        assert!(
+            with.notes[0].contains("leaves them out"),
+            "{:?}",
+            with.notes
+        );
     }
 
     #[test]

@@ -233,8 +233,8 @@ fn the_doctor_empties_the_trash_when_it_is_told_to() {
         (of("trash"), of("journal"))
     };
     let (trash, journal) = told(&[]);
-    assert_eq!(trash, "1 drafts");
-    assert!(journal.contains("(1 drafts), sound"), "{journal}");
+    assert_eq!(trash, "1 draft");
+    assert!(journal.contains("(1 draft), sound"), "{journal}");
     let restore = json!({ "draft_id": gone, "restore": true });
     home.call("delete_draft", &restore)
         .expect("taken out again");
@@ -242,7 +242,7 @@ fn the_doctor_empties_the_trash_when_it_is_told_to() {
         .expect("deleted again");
     assert_eq!(
         told(&["--empty-trash"]).0,
-        "emptied: 1 drafts are gone for good"
+        "emptied: 1 draft is gone for good"
     );
     assert_eq!(told(&[]).0, "empty");
     let (code, text) = home.call("delete_draft", &restore).expect_err("gone");
@@ -300,7 +300,12 @@ fn the_doctor_tells_every_limit_as_it_is_set() {
     }
     let home = Home::new();
     let file = home.file("mine.toml", &settings);
-    let line = ["doctor", "--config", file.to_str().expect("a path")];
+    let line = [
+        "doctor",
+        "--limits",
+        "--config",
+        file.to_str().expect("a path"),
+    ];
     let told = home.run(&line).success().stdout;
     let numbers = LIMITS.matches('#').count();
     assert_eq!(numbers, 35);
@@ -323,6 +328,182 @@ fn the_doctor_recognises_our_own_engine() {
     let ran = home.run(&["doctor", "--backend", "remote"]).success();
     assert!(ran.stdout.contains(&engine.url), "{}", ran.stdout);
     assert!(ran.stdout.contains("capcut-mcp"), "{}", ran.stdout);
+}
+
+/// Completes each line in a real bash: what is offered for its last word.
+fn bash_completes(home: &Home, lines: &[&str]) -> Option<Vec<Vec<String>>> {
+    let script = home.run(&["completions", "bash"]).success().stdout;
+    let mut text = format!("{script}\n");
+    for line in lines {
+        let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+        let (last, before) = (words.len() - 1, words.len() - 2);
+        text += &format!(
+            "COMP_WORDS=({}); COMP_CWORD={last}; COMPREPLY=(); \
+             \"$(complete -p capcut-mcp | sed 's/.*-F \\([^ ]*\\).*/\\1/')\" capcut-mcp {} {}; echo \"${{COMPREPLY[*]}}\"\n",
+            words.join(" "),
+            words[last],
+            words[before],
+        );
+    }
+    let file = home.file("completions.bash", text);
+    let ran = std::process::Command::new("bash")
+        .args(["--norc", "--noprofile"])
+        .arg(file)
+        .current_dir(home.path())
+        .output();
+    let Ok(ran) = ran else {
+        eprintln!("SKIPPED: there is no bash on this machine");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let offered: Vec<Vec<String>> = said
+        .lines()
+        .map(|line| line.split_whitespace().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(offered.len(), lines.len(), "{ran:?}");
+    Some(offered)
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let home = Home::new();
+    home.file("first.yaml", "name: x\n");
+    let cases: [(&str, &[&str]); 17] = [
+        ("capcut-mcp co", &["compose", "completions"]),
+        (
+            "capcut-mcp call add_vid",
+            &["add_video", "add_video_keyframe"],
+        ),
+        ("capcut-mcp tools create", &["create_draft"]),
+        ("capcut-mcp --edition ", &["capcut", "jianying"]),
+        ("capcut-mcp call create_draft --edition j", &["jianying"]),
+        (
+            "capcut-mcp --edition jianying call search",
+            &["search_catalog"],
+        ),
+        (
+            "capcut-mcp call --backend ",
+            &["auto", "remote", "embedded"],
+        ),
+        ("capcut-mcp serve --tools ", &["default", "full"]),
+        ("capcut-mcp serve --recover ", &["ask", "auto"]),
+        ("capcut-mcp engine --log warn", &["warn", "warning"]),
+        ("capcut-mcp doctor --li", &["--limits"]),
+        ("capcut-mcp doctor --log-format ", &["plain", "json"]),
+        ("capcut-mcp compose --on-error ", &["continue", "stop"]),
+        ("capcut-mcp compose --over", &["--overwrite"]),
+        ("capcut-mcp compose --template fi", &["first.yaml"]),
+        ("capcut-mcp completions f", &["fish"]),
+        // Nothing of ours: bash offers the files itself.
+        ("capcut-mcp compose fi", &[]),
+    ];
+    let lines = cases.map(|(line, _)| line);
+    let Some(offered) = bash_completes(&home, &lines) else {
+        return;
+    };
+    for ((line, expected), offered) in cases.iter().zip(offered) {
+        assert_eq!(offered, *expected, "{line}");
+    }
+    let all = bash_completes(&home, &["capcut-mcp call "]).expect("bash");
+    let tools = home.run(&["tools", "--json"]).success().json();
+    for tool in tools.as_array().expect("tools") {
+        let name = tool["name"].as_str().expect("a name").to_owned();
+        assert!(all[0].contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn every_shell_knows_the_values_of_options_and_the_tools() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = home.run(&["completions", shell]).success().stdout;
+        // Elvish and PowerShell get commands and options alone.
+        if matches!(shell, "bash" | "zsh" | "fish") {
+            for value in ["jianying", "embedded", "add_video_keyframe", "warning"] {
+                assert!(script.contains(value), "{value} for {shell}");
+            }
+        }
+        // Where the shell is installed it reads the script.
+        let file = home.file(&format!("script.{shell}"), &script);
+        if matches!(shell, "bash" | "zsh" | "fish")
+            && let Ok(read) = std::process::Command::new(shell)
+                .arg("-n")
+                .arg(file)
+                .output()
+        {
+            assert!(read.status.success(), "{shell}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn limits_are_told_on_request_only() {
+    let home = Home::embedded();
+    let limits = |arguments: &[&str]| {
+        let text = home
+            .run(&[&["doctor"], arguments].concat())
+            .success()
+            .stdout;
+        text.matches("limits: ").count()
+    };
+    assert_eq!(limits(&[]), 0);
+    assert_eq!(limits(&["--json"]), 0);
+    assert_eq!(limits(&["--limits"]), 4);
+}
+
+#[test]
+fn a_run_says_once_that_the_built_in_engine_made_it_and_where_the_zip_is() {
+    let mut home = Home::new();
+    // No server that was named, and nothing that answers where one is looked for.
+    let config = home.file(
+        "tools.toml",
+        "[api]\nbase_urls = [\"http://127.0.0.1:1\"]\n",
+    );
+    home.set("CAPCUT_MCP_CONFIG", config.to_str().expect("a path"));
+    home.set("CAPCUT_API_URL", "");
+    let plan = home.file(
+        "plan.yaml",
+        "name: p\ntexts:\n  - { text: one, start: 0, end: 1 }\nsave: { zip: true, draft_folder: out }\n",
+    );
+    let plan = plan.to_str().expect("a path");
+    let told = home.run(&["compose", plan]).success();
+    let said = format!("{}{}", told.stdout, told.stderr);
+    assert_eq!(
+        said.matches("made by the built-in engine").count(),
+        1,
+        "{said}"
+    );
+    assert!(
+        !said.contains("no answer") && !said.contains("get_mask_types"),
+        "{said}"
+    );
+    assert!(said.contains("1 of 1 item in draft"), "{said}");
+    let zip = home.path().join("out/p.zip");
+    assert!(zip.is_file(), "{said}");
+    assert!(
+        told.stdout.contains(zip.to_str().expect("a path")),
+        "{said}"
+    );
+    for line in told
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("note: "))
+    {
+        assert_eq!(said.matches(line).count(), 1, "{line} in {said}");
+    }
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    assert_eq!(made["reason"], "made by the built-in engine");
+    let link = json!({ "draft_id": made["draft_id"] });
+    let link = home.call("generate_draft_url", &link).expect("a note");
+    assert!(link.get("draft_url").is_none(), "{link}");
+    // A server that was named and is not there is told.
+    home.api("http://127.0.0.1:1");
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    let reason = made["reason"].as_str().expect("a reason");
+    assert!(
+        reason.starts_with("made by the built-in engine: no answer from http://127.0.0.1:1 ("),
+        "{reason}"
+    );
 }
 
 #[test]

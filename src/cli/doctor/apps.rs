@@ -3,12 +3,49 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Finding;
 use super::files::Files;
+use crate::engine::profile::edition_of;
+use crate::printable::counted;
 use crate::settings::{Os, Settings};
 use crate::units::Edition;
+
+/// The edition of the folder that was named: by its path, else by a draft in it, else the one that drafts are made for.
+pub(super) fn edition_of_named(settings: &Settings, files: &dyn Files) -> Edition {
+    let Some(dir) = &settings.drafts_dir else {
+        return settings.edition;
+    };
+    let path = dir.to_string_lossy();
+    let of_draft = || {
+        let names = files.folders(dir);
+        let documents = names.iter().flat_map(|name| {
+            let document = |file| files.read(&settings.os.join(dir, &[name, file]));
+            ["draft_info.json", "draft_content.json"].map(document)
+        });
+        documents
+            .flatten()
+            .find_map(|text| edition_of_document(&text))
+    };
+    Edition::of_path(&path)
+        .or_else(of_draft)
+        .unwrap_or(settings.edition)
+}
+
+fn edition_of_document(text: &str) -> Option<Edition> {
+    #[derive(Deserialize)]
+    struct Document {
+        last_modified_platform: Platform,
+    }
+    #[derive(Deserialize)]
+    struct Platform {
+        app_source: String,
+    }
+    let document: Document = serde_json::from_str(text).ok()?;
+    edition_of(&document.last_modified_platform.app_source)
+}
 
 /// Where an app keeps its drafts.
 pub(super) fn drafts(
@@ -60,7 +97,7 @@ pub(super) fn drafts(
         .iter()
         .filter(|name| is_draft(settings.os, root, name, files))
         .count();
-    let mut detail = format!("{} ({count} drafts)", root.display());
+    let mut detail = format!("{} ({})", root.display(), counted(count, "draft"));
     if let Some(version) = registry.newest {
         // Writing to a string cannot fail.
         let _ = write!(detail, ", format version {version}");

@@ -11,6 +11,7 @@ use crate::exec::App;
 use crate::journal::Journal;
 use crate::local::preview_draft;
 use crate::media::{self, Removed};
+use crate::printable::counted;
 use crate::units::Edition;
 
 /// Whether everything that was acknowledged can be read.
@@ -26,7 +27,11 @@ pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
     match drafts {
         Ok(drafts) => Finding::ok(
             WHAT,
-            format!("{} ({} drafts), sound", path.display(), drafts.len()),
+            format!(
+                "{} ({}), sound",
+                path.display(),
+                counted(drafts.len(), "draft")
+            ),
         ),
         Err(error) => broken(WHAT, &error),
     }
@@ -68,9 +73,14 @@ pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) 
     if let Some(age) = older_than {
         return match journal.empty_trash(age).await {
             Ok(gone) if age > Duration::ZERO => {
-                Finding::ok(WHAT, format!("removed {gone} drafts for good"))
+                let drafts = counted(gone as usize, "draft");
+                Finding::ok(WHAT, format!("removed {drafts} for good"))
             }
-            Ok(gone) => Finding::ok(WHAT, format!("emptied: {gone} drafts are gone for good")),
+            Ok(gone) => {
+                let are = if gone == 1 { "is" } else { "are" };
+                let drafts = counted(gone as usize, "draft");
+                Finding::ok(WHAT, format!("emptied: {drafts} {are} gone for good"))
+            }
             Err(error) => broken(WHAT, &error),
         };
     }
@@ -81,7 +91,7 @@ pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) 
     });
     match deleted {
         Ok(0) => Finding::ok(WHAT, "empty"),
-        Ok(count) => Finding::ok(WHAT, format!("{count} drafts"))
+        Ok(count) => Finding::ok(WHAT, counted(count, "draft"))
             .hint("`delete_draft` with `restore` takes one out, `doctor --empty-trash` forgets them for good"),
         Err(error) => broken(WHAT, &error),
     }

@@ -137,7 +137,7 @@ fn on_windows_a_drafts_folder_that_was_moved_is_followed() {
     home.check(
         "JianYing's drafts",
         State::Ok,
-        &["E:/JianyingPro Drafts (1 drafts)", "instead of", ROOT],
+        &["E:/JianyingPro Drafts (1 draft)", "instead of", ROOT],
     );
     home.check(
         "CapCut's drafts",
@@ -181,7 +181,7 @@ fn a_drafts_folder_that_was_named_must_be_there() {
         given(),
         "CapCut's drafts",
         State::Ok,
-        &["/mnt/drafts (1 drafts)"],
+        &["/mnt/drafts (1 draft)"],
     );
 }
 
@@ -246,17 +246,50 @@ fn an_absent_api_is_a_problem_only_when_nothing_else_may_make_drafts() {
         "no answer from http://127.0.0.1:9000",
     ));
     let present = Ok("a CapCut API at http://127.0.0.1:9000".to_owned());
-    let state = |choice, server: &Result<String>| api(choice, server).state;
+    let state = |choice, server: &Result<String>| api(choice, true, server).state;
     assert_eq!(state(BackendChoice::Auto, &absent), State::Ok);
     assert_eq!(state(BackendChoice::Embedded, &absent), State::Ok);
     assert_eq!(state(BackendChoice::Remote, &absent), State::Problem);
     assert_eq!(state(BackendChoice::Auto, &present), State::Ok);
     assert_eq!(state(BackendChoice::Remote, &present), State::Ok);
     assert_eq!(state(BackendChoice::Embedded, &present), State::Note);
+    let as_usual = api(BackendChoice::Auto, false, &absent).detail;
+    assert!(
+        as_usual.contains("the engine in this program") && !as_usual.contains("no answer"),
+        "{as_usual}"
+    );
+    assert!(
+        api(BackendChoice::Auto, true, &absent)
+            .detail
+            .contains("no answer")
+    );
 }
 
 #[test]
-fn what_is_told_ends_with_the_verdict() {
+fn a_drafts_folder_that_was_named_is_marked_with_its_app() {
+    let given = |dir: &str| Given {
+        drafts_dir: Some(dir.into()),
+        ..Given::default()
+    };
+    let document = r#"{"last_modified_platform": {"app_source": "lv"}}"#;
+    for dir in [
+        "/mnt/JianyingPro/User Data/Projects/com.lveditor.draft",
+        "/mnt/JianyingPro Drafts",
+        "/mnt/elsewhere",
+    ] {
+        for name in ["draft_info.json", "draft_content.json"] {
+            let home = Home::new(Os::Linux, &[(&format!("{dir}/a/{name}"), document)]);
+            home.check_with(given(dir), "JianYing's drafts", State::Ok, &["(1 draft)"]);
+        }
+    }
+    let home = Home::new(Os::Linux, &[("/mnt/CapCut Drafts/a/draft_info.json", "{}")]);
+    let mut jianying = given("/mnt/CapCut Drafts");
+    jianying.edition = Some(Edition::Jianying);
+    home.check_with(jianying, "CapCut's drafts", State::Ok, &["(1 draft)"]);
+}
+
+#[test]
+fn what_needs_attention_is_told_first_and_the_verdict_last() {
     let findings = [
         Finding::ok("system", "fine"),
         Finding::problem("data folder", "read-only").hint("name another"),
@@ -264,7 +297,7 @@ fn what_is_told_ends_with_the_verdict() {
     let text = told(&findings, false);
     assert_eq!(
         text,
-        "ok    system       fine\nBAD   data folder  read-only\n                   name another\n\n\
+        "BAD   data folder  read-only\n                   name another\nok    system       fine\n\n\
          Drafts cannot be made until what is marked BAD is put right.\n"
     );
 }

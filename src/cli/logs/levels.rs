@@ -27,6 +27,10 @@ const NEAR: f64 = 0.75;
 const HINT: &str = "levels are `error`, `warn`, `info`, `debug`, `trace` and `off`; \
      `info,rmcp=debug` sets one for everything and another for a part";
 
+pub(super) fn names() -> Vec<&'static str> {
+    LEVELS.map(|(name, _)| name).to_vec()
+}
+
 /// Reads `LEVEL`, `TARGET=LEVEL` or several of them between commas. Nothing else is taken: a word that is no level
 /// would be the name of a part that logs nothing.
 pub(super) fn parse(text: &str) -> Result<Targets> {
