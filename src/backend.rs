@@ -10,6 +10,7 @@ mod sent;
 mod vain;
 mod wire;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,9 +49,9 @@ pub(crate) struct Failure {
     pub by_server: bool,
     /// When the server wants to be asked again.
     pub after: Option<Duration>,
-    /// The draft's last call before this one was sent, in a journal that the server keeps too: there it enters this call
-    /// itself, so what came before cannot be told from the journal alone.
-    pub since: Option<u64>,
+    /// In a journal that the server keeps too: the sequence number after the draft's last call before this one was sent.
+    /// The server enters this call itself, so what came before cannot be told from the journal alone.
+    pub since: Option<NonZeroU64>,
 }
 
 /// How far a call came.

@@ -97,7 +97,7 @@ pub(crate) struct Error {
     pub message: String,
     pub hint: Option<String>,
     /// What only a person at a shell can do.
-    pub at_shell: Option<String>,
+    pub at_shell: Option<Box<str>>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// It stays until somebody has done what the hint says: trying again by itself is of no use.
     pub lasting: bool,
@@ -177,7 +177,7 @@ impl Error {
     /// What a person at a shell can do, which no client can.
     #[must_use]
     pub(crate) fn at_shell(mut self, hint: impl Into<String>) -> Self {
-        self.at_shell = Some(told(&hint.into()));
+        self.at_shell = Some(told(&hint.into()).into());
         self
     }
 
@@ -336,7 +336,7 @@ impl fmt::Display for Cause<'_> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause())?;
-        match (&self.hint, &self.at_shell) {
+        match (self.hint.as_deref(), self.at_shell.as_deref()) {
             (Some(hint), Some(at_shell)) => write!(f, "\nhint: {hint}, or {at_shell}"),
             (Some(hint), None) | (None, Some(hint)) => write!(f, "\nhint: {hint}"),
             (None, None) => Ok(()),

@@ -18,6 +18,7 @@ mod turns;
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -143,7 +144,7 @@ struct Attempt<'a> {
     /// What it leaves in its draft.
     leaves: &'a Leaves,
     /// See [`Failure::since`].
-    since: Option<u64>,
+    since: Option<NonZeroU64>,
     /// The end of its time, once it has had its first slot.
     until: Option<Instant>,
 }

@@ -33,6 +33,10 @@ mod limits;
   capcut-mcp doctor --empty-trash                         forget deleted drafts for good
   capcut-mcp doctor --prune --older-than 7                remove previews, backups, trash and media of more than 7 days
   capcut-mcp doctor --json | jq '.findings[] | select(.state == \"problem\")'")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Doctor {
     /// The findings as one JSON object.
     #[arg(long)]
@@ -142,7 +146,8 @@ impl Doctor {
                     findings.extend(kept::prune(&app, age));
                 }
                 if self.limits {
-                findings.extend(limits::limits(&app.manifest));
+                    findings.extend(limits::limits(&app.manifest));
+                }
             }
         }
         findings

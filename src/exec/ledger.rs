@@ -2,6 +2,7 @@
 //! carried out. (The engine writes its own down.)
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,18 +113,26 @@ impl App {
         &self,
         remote: &Remote,
         draft: &DraftId,
-    ) -> Option<u64> {
+    ) -> Option<NonZeroU64> {
         let server = remote.server(&self.journal).await.ok()?;
         if !server.same_journal {
             return None;
         }
-        self.journal.last_sequence(ENGINE, draft).await.ok()?
+        let last = self.journal.last_sequence(ENGINE, draft).await.ok()??;
+        NonZeroU64::new(last + 1)
     }
 
-    /// How often the engine's calls up to `last` left this in a draft.
-    async fn times_until(&self, draft: &DraftId, evidence: &Evidence, last: u64) -> Result<usize> {
+    /// How often the engine's calls before `since` left this in a draft.
+    async fn times_until(
+        &self,
+        draft: &DraftId,
+        evidence: &Evidence,
+        since: NonZeroU64,
+    ) -> Result<usize> {
         let records = standing(self.journal.records(ENGINE, draft, 0).await?);
-        let earlier = records.iter().filter(|record| record.sequence <= last);
+        let earlier = records
+            .iter()
+            .filter(|record| record.sequence < since.get());
         let is_same = |record: &&Record| {
             let left = backend::leaves(record);
             left.is_some_and(|left| left.evidence() == Some(evidence))

@@ -25,10 +25,9 @@ use crate::error::{Error, Faults, Result};
 use crate::media::Media;
 use crate::tools::add_text::background_style;
 use crate::tools::{
-    Call, Caller, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool,
-    Turn,
+    Call, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool, Turn,
 };
-use crate::units::{Edition, Micros, Range};
+use crate::units::{Edition, Micros};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.
 #[expect(
