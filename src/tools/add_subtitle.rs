@@ -436,7 +436,9 @@ impl Tool for AddSubtitle {
             look: look.clone(),
         }));
         let mut placed = engine.edit(self.target(), call, edit).await?;
-        let mut notes = laid.notes.lines(call.caller.access.is_open());
+        // Of what others let us fetch no number is told.
+        let is_own = self.elsewhere().is_none_or(Media::is_here);
+        let mut notes = laid.notes.lines(is_own || call.caller.access.is_open());
         notes.append(&mut placed.notes);
         placed.notes = notes;
         Ok(placed)
