@@ -513,10 +513,8 @@ impl Spec {
     {
         self.comfort
             .iter()
-            .find_map(|comfort| match *comfort {
-                Comfort::Alias(alias, own) if alias == name => Some(own),
-                _ => None,
-            })
+            .filter_map(|comfort| comfort.other_name())
+            .find_map(|(other, own)| (other == name).then_some(own))
             .unwrap_or(name)
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Section};
+use crate::args::property;
 use crate::error::shortened;
 use crate::local;
 use crate::tools::{Object, Spec};
@@ -40,6 +41,8 @@ pub(crate) struct Item {
     pub follows: bool,
     /// Its place follows from other items, of which one has no known length.
     pub open_place: bool,
+    /// What reading its arguments has to say.
+    pub notes: Vec<String>,
     extras: Object,
 }
 
@@ -89,6 +92,21 @@ impl Item {
     /// Shown for the whole video.
     fn is_whole(&self) -> bool {
         self.extras.get("duration").and_then(Value::as_str) == Some(WHOLE)
+    }
+
+    /// What is wrong with a length that its start and end do not have.
+    fn contradiction(&self) -> Option<String> {
+        let (start, end) = (self.number("start")?, self.number("end")?);
+        let length = self.extras.get("duration")?;
+        let is_it = length
+            .as_f64()
+            .is_some_and(|length| (start + length - end).abs() < 1e-6);
+        (!is_it).then(|| {
+            format!(
+                "is {length}, and the item stands from {start} s to {end} s, which is {} s: give one of them",
+                round(end - start)
+            )
+        })
     }
 
     /// The place in its file at which it begins, where its item says that and not where it stands on the timeline.
@@ -189,7 +207,10 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         if *key == "duration" && tool == "add_video" {
             continue;
         }
-        if let Some(value) = arguments.shift_remove(*key) {
+        if let Some(value) = arguments
+            .shift_remove(*key)
+            .filter(|value| !is_blank(value))
+        {
             match extra(key, value) {
                 Ok(value) => {
                     extras.insert((*key).to_owned(), value);
@@ -205,7 +226,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
     }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
     match spec.mend_item(&mut arguments) {
-        Ok(_) if faults.is_empty() => {
+        Ok(notes) if faults.is_empty() => {
             if matches!(section, Section::Audio | Section::Visuals) {
                 arguments
                     .entry("track_name")
@@ -221,10 +242,14 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
                 open_end: false,
                 follows: false,
                 open_place: false,
+                notes,
                 extras,
             };
             item.open_end = item.has_open_end();
-            Ok(item)
+            match item.contradiction() {
+                Some(fault) => Err(vec![format!("{path}.duration: {fault}")]),
+                None => Ok(item),
+            }
         }
         Ok(_) => Err(faults),
         Err(error) => {
@@ -270,6 +295,12 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
     }
 }
 
+/// Whether a value says that nothing is given, as forms do.
+fn is_blank(value: &Value) -> bool {
+    let word = value.as_str().map(|text| text.trim().to_lowercase());
+    matches!(word.as_deref(), Some("" | "null" | "none" | "undefined"))
+}
+
 fn extra(key: &str, value: Value) -> Result<Value, String> {
     let shown = || shortened(&value.to_string()).into_owned();
     let word = value.as_str().map(|text| text.trim().to_lowercase());
@@ -281,16 +312,17 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
         ("loop", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
-        ("duration", ..) => match value
-            .as_f64()
-            .or_else(|| value.as_str()?.trim().parse().ok())
-        {
-            Some(length) if length > 0.0 && length.is_finite() => Ok(json!(length)),
-            _ => Err(format!(
-                "is {}; it is a length in seconds above 0, or \"whole\" for the whole video",
-                shown()
-            )),
-        },
+        ("duration", ..) => {
+            let length = property::of(key).and_then(|time| time.value(&value));
+            match length.filter(|length| *length > 0.0 && length.is_finite()) {
+                Some(length) => Ok(json!(length)),
+                None => Err(format!(
+                    "is {}; it is a length in seconds above 0, such as 2.5, \"1:30\" or \"1500ms\", or \"whole\" for the \
+                     whole video",
+                    shown()
+                )),
+            }
+        }
         (_, Value::String(_), _) => Ok(value),
         (_, Value::Number(_), _) => Ok(json!(value.to_string())),
         _ => Err(format!("is {}, which is not text", shown())),
@@ -436,6 +468,9 @@ fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
     let given = item.number("start");
     let is_whole = item.is_whole();
     let fits = item.number("end").is_none_or(|end| end > cursor.at);
+    // An end and a length say the start.
+    let said = item.number("end").zip(item.extra_number("duration"));
+    let given = given.or_else(|| said.map(|(end, length)| (end - length).max(0.0)));
     let start = given.unwrap_or(if is_whole || !fits { 0.0 } else { cursor.at });
     item.follows = given.is_none() && !is_whole;
     let end = match item.number("end") {
@@ -506,6 +541,7 @@ fn place_audio(
         if turn > 0 {
             arguments.shift_remove("fade_in");
             turned.extras.clear();
+            turned.notes.clear();
         }
         if turn + 1 < turns {
             arguments.shift_remove("fade_out");
@@ -747,7 +783,66 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!(items[1].arguments["start"], 5.0);
+        let items = laid_out(json!({ "texts": [
+            { "text": "a", "at": "0:01", "duration": "1500ms" },
+            { "text": "b", "duration": "0:02" },
+            { "text": "c", "end": 9, "duration": 2 },
+            { "text": "d", "start": 9, "end": 10, "duration": 1 },
+            { "text": "e", "duration": "" },
+        ]}));
+        let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
+        assert_eq!(
+            found,
+            [
+                (1.0, 2.5),
+                (2.5, 4.5),
+                (7.0, 9.0),
+                (9.0, 10.0),
+                (10.0, 15.0)
+            ]
+        );
         assert_eq!(conflicts(&items), [""; 0]);
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused() {
+        let check = |item: Value, expected: &str| {
+            let plan = json!({ "texts": [item] });
+            let places = super::super::source::Places::default();
+            let plan = Plan::from_value(&plan, &places, &std::collections::BTreeMap::new(), None);
+            let (_, faults) = decode(&plan.unwrap());
+            assert!(
+                faults.iter().any(|fault| fault.contains(expected)),
+                "{faults:?}"
+            );
+        };
+        check(
+            json!({ "text": "a", "duration": "long" }),
+            "texts[0].duration: is \"long\"; it is a length in seconds",
+        );
+        check(
+            json!({ "text": "a", "duration": -1 }),
+            "is -1; it is a length",
+        );
+        check(
+            json!({ "text": "a", "start": 1, "end": 3, "duration": 5 }),
+            "which is 2 s: give one of them",
+        );
+        check(
+            json!({ "text": "a", "start": 1, "end": 3, "duration": "whole" }),
+            "give one of them",
+        );
+    }
+
+    #[test]
+    fn items_take_the_names_of_times_that_calls_take() {
+        let items = laid_out(json!({ "visuals": [
+            { "video_url": "/clip", "source_start": 1, "source_end": 3 },
+            { "image_url": "/a.png", "at": 5, "duration": 1 },
+            { "video_url": "/clip", "at": 8, "source_start": "1s", "duration": 2 },
+        ]}));
+        let found: Vec<_> = items.iter().filter_map(|item| item.span).collect();
+        assert_eq!(found, [(0.0, 2.0), (5.0, 6.0), (8.0, 10.0)]);
     }
 
     #[test]

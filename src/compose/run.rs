@@ -114,6 +114,7 @@ impl Run<'_> {
 
     async fn one(&self, item: &Item) -> Row {
         let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
+        row.notes.clone_from(&item.notes);
         if self.stop.is_cancelled() {
             row.status = Status::Skipped;
             let why = if self.context.cancel.is_cancelled() {

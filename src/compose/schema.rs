@@ -143,9 +143,25 @@ fn short(section: Section, key: &str) -> Option<Value> {
 /// The arguments of a tool without the draft, which a plan makes itself; names that people use are accepted too.
 fn arguments(tool: &str) -> Option<Value> {
     let spec = local::find(tool)?;
-    let mut schema: Object = spec.input().as_ref().clone();
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.shift_remove("draft_id");
+    let mut schema: Object = spec.shown_input().as_ref().clone();
+    if let (Some(Value::Object(shown)), Some(Value::Object(own))) =
+        (schema.get_mut("properties"), spec.input().get("properties"))
+    {
+        for (name, property) in own {
+            shown.entry(name).or_insert_with(|| property.clone());
+        }
+        for (other, name) in spec
+            .comfort
+            .iter()
+            .filter_map(|comfort| comfort.other_name())
+        {
+            if let Some(property) = own.get(name) {
+                let mut property = property.clone();
+                property["description"] = json!(format!("Another name for `{name}`."));
+                shown.entry(other).or_insert(property);
+            }
+        }
+        shown.shift_remove("draft_id");
     }
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.retain(|name| name != "draft_id");
@@ -213,6 +229,8 @@ mod tests {
             let keys = plan["properties"][section.key()]["items"]["properties"].as_object();
             let keys = keys.unwrap();
             assert!(keys.len() > 1, "{}", section.key());
+            let is_placed = !matches!(section, Section::Subtitles | Section::Keyframes);
+            assert_eq!(keys.contains_key("at"), is_placed, "{}", section.key());
             assert!(keys.keys().all(|key| section.takes(key)), "{keys:?}");
         }
         let size = plan.to_string().len();
@@ -223,7 +241,17 @@ mod tests {
     fn the_schema_knows_every_argument_of_every_item() {
         let schema = schema();
         let audio = &schema["properties"]["audio"]["items"]["properties"];
-        for key in ["audio_url", "volume", "fit", "loop", "id"] {
+        for key in [
+            "audio_url",
+            "volume",
+            "fit",
+            "loop",
+            "id",
+            "at",
+            "target_start",
+            "source_start",
+            "url",
+        ] {
             assert!(audio[key]["description"].is_string(), "{key}: {audio}");
         }
         assert!(audio["draft_id"].is_null());
