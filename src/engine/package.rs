@@ -39,8 +39,8 @@ pub(crate) use fetching::Unfetched;
 use fetching::{Medium, fetch_all};
 use files::{Documents, Entry, Timelines};
 use home::Home;
-pub(crate) use staging::prune_backups;
 use staging::{Kept, Staging};
+pub(crate) use staging::{prune_backups, prune_made};
 
 /// How and where a draft is saved.
 #[derive(Clone, Debug)]

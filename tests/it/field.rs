@@ -196,6 +196,8 @@ fn doctor_prunes_what_is_old_and_ours() {
     home.call("delete_draft", &json!({ "draft_id": gone }))
         .unwrap();
     home.file("data/media/0.media", "left by nobody");
+    home.file("data/backups/mine-1700000000-2/draft_info.json", "{}");
+    home.file("data/backups/mine/draft_info.json", "{}");
     let backups = home.data().join("drafts/.capcut-mcp-backup");
     assert!(backups.exists());
     home.file("data/drafts/.capcut-mcp-backup/notes of mine.txt", "mine");
@@ -216,7 +218,7 @@ fn doctor_prunes_what_is_old_and_ours() {
     };
     let young = removed("30");
     assert!(
-        young[0].contains(" 0 files") && young[1].contains(" 0 files"),
+        young[0].contains(" 0 files") && young[1].contains(" 1 files"),
         "{young:?}"
     );
     assert!(young[3].contains(" 0 drafts"), "{young:?}");
@@ -228,6 +230,8 @@ fn doctor_prunes_what_is_old_and_ours() {
         );
     }
     assert!(all[3].contains("1 drafts"), "{all:?}");
+    assert!(!home.data().join("backups/mine-1700000000-2").exists());
+    assert!(home.data().join("backups/mine").exists());
     assert_eq!(
         std::fs::read_dir(home.data().join("previews"))
             .unwrap()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Finding, broken};
-use crate::engine::package::prune_backups;
+use crate::engine::package::{prune_backups, prune_made};
 use crate::exec::App;
 use crate::journal::Journal;
 use crate::local::preview_draft;
@@ -47,10 +47,13 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
         .flat_map(|edition| app.settings.drafts_dirs(*edition));
     let drafts: BTreeSet<PathBuf> = apps.cloned().chain([data.join("drafts")]).collect();
     let backups = drafts.iter().map(|drafts| prune_backups(drafts, age));
-    let backups = backups.fold(Removed::default(), |all, one| Removed {
-        files: all.files + one.files,
-        bytes: all.bytes + one.bytes,
-    });
+    let mended = prune_made(&data.join("backups"), age, made_by_lint);
+    let backups = backups
+        .chain([mended])
+        .fold(Removed::default(), |all, one| Removed {
+            files: all.files + one.files,
+            bytes: all.bytes + one.bytes,
+        });
     // Media that are too old to be used are of no use to anybody.
     let media_age = age.min(Duration::from_secs(app.manifest.limits.media.cache_age_s));
     [
@@ -62,6 +65,18 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
         Finding::ok(what, format!("removed {files} files of {bytes} bytes"))
     })
     .into()
+}
+
+/// When `lint --fix` made a backup, in microseconds: its name ends in the second, and a number where there were several.
+fn made_by_lint(name: &str) -> Option<i64> {
+    let mut parts = name.rsplit('-').map(|part| part.parse::<i64>().ok());
+    // Before 2001 nothing was made here, and nobody has as many backups.
+    let is_time = |second: &i64| *second >= 1_000_000_000;
+    let last = parts.next()??;
+    let second = Some(last)
+        .filter(is_time)
+        .or_else(|| parts.next()?.filter(is_time))?;
+    second.checked_mul(1_000_000)
 }
 
 /// The drafts that were deleted; those of this age and more are forgotten for good if that is wanted.
@@ -94,5 +109,23 @@ pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) 
         Ok(count) => Finding::ok(WHAT, counted(count, "draft"))
             .hint("`delete_draft` with `restore` takes one out, `doctor --empty-trash` forgets them for good"),
         Err(error) => broken(WHAT, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_backups_say_when_they_were_made() {
+        for (name, expected) in [
+            ("trip-1764000000", Some(1_764_000_000_000_000)),
+            ("my-trip-2-1764000000-3", Some(1_764_000_000_000_000)),
+            ("trip-3", None),
+            ("trip-1764000000-mine", None),
+            ("notes of mine.txt", None),
+        ] {
+            assert_eq!(made_by_lint(name), expected, "{name}");
+        }
     }
 }

@@ -477,22 +477,30 @@ fn prune(path: &Path) {
     }
 }
 
-/// Removes the backups in a folder of drafts that were made longer than `age` ago. Links are not followed.
+/// Removes the backups in a folder of drafts that were made longer than `age` ago.
 pub(crate) fn prune_backups(drafts: &Path, age: Duration) -> Removed {
+    prune_made(&drafts.join(BACKUPS), age, |name| {
+        let stamp: i64 = name.rsplit_once(' ')?.1.parse().ok()?;
+        Some(stamp)
+    })
+}
+
+/// Removes from a folder what was made longer than `age` ago, in microseconds since 1970 as its name says; what has a name
+/// of another kind stays. Links are not followed.
+pub(crate) fn prune_made(
+    folder: &Path,
+    age: Duration,
+    made: impl Fn(&str) -> Option<i64>,
+) -> Removed {
     let mut removed = Removed::default();
-    let backups = drafts.join(BACKUPS);
-    if !fs::symlink_metadata(&backups).is_ok_and(|there| there.is_dir()) {
+    if !fs::symlink_metadata(folder).is_ok_and(|there| there.is_dir()) {
         return removed;
     }
     let until = now().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-    for entry in fs::read_dir(&backups).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let stamp = name
-            .to_string_lossy()
-            .rsplit_once(' ')
-            .and_then(|(_, stamp)| stamp.parse::<i64>().ok());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let made = made(&entry.file_name().to_string_lossy());
         let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
-        if stamp.is_none_or(|stamp| stamp > until) || is_link {
+        if made.is_none_or(|made| made > until) || is_link {
             continue;
         }
         let (files, bytes) = size(&entry.path());
@@ -502,7 +510,7 @@ pub(crate) fn prune_backups(drafts: &Path, age: Duration) -> Removed {
             removed.bytes += bytes;
         }
     }
-    let _ = fs::remove_dir(backups);
+    let _ = fs::remove_dir(folder);
     removed
 }
 
