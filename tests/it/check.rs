@@ -74,7 +74,7 @@ fn names_that_no_catalog_has_are_told_with_the_nearest_on_both_backends() {
         "texts[0].text_styles[0].font: ",
         "subtitles[0].font: ",
         "effects[0].effect_type: ",
-        "keyframes[0].property_type: ",
+        "keyframes[0].property_type is \"opacity\"",
         "keyframes[1].track_name: ",
     ];
     refused(&Home::embedded(), &plan, &expected);
@@ -106,7 +106,7 @@ fn what_cannot_be_in_time_or_on_disk_is_told_before_anything_is_made() {
         ],
         "audio": [{ "audio_url": "https://[broken", "end": 3 }],
         "texts": [
-            { "text": "a", "start": 6 },
+            { "text": "a", "start": 6, "end": 5 },
             { "text": "b", "start": 0, "end": 2 },
             { "text": "c", "start": 1, "end": 3 },
             { "text": "d", "start": 1, "end": 3, "track_name": "over" },
