@@ -440,6 +440,19 @@ impl Spec {
                 Some(Value::String(text)) => text,
                 _ => String::new(),
             };
+            // The API makes a draft where none is named; strict callers have forgotten it.
+            let has_draft = input
+                .get("properties")
+                .is_some_and(|properties| properties.get("draft_id").is_some());
+            if self.routed
+                && has_draft
+                && let Value::Array(required) = input
+                    .entry("required")
+                    .or_insert_with(|| Value::Array(Vec::new()))
+                && !required.iter().any(|name| name == "draft_id")
+            {
+                required.insert(0, "draft_id".into());
+            }
             let mut output = (self.make_output)();
             output.shift_remove("description");
             Schemas {

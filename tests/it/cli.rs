@@ -95,8 +95,9 @@ fn arguments_come_from_pairs_a_file_and_stdin_alike() {
 fn a_path_is_relative_to_where_the_call_is_made() {
     let home = Home::new();
     home.file("clip.mp4", fs::read(media("clip.mp4")).expect("the clip"));
+    let draft = format!("draft_id={}", new_draft(&home));
     let placed = home
-        .run(&["call", "add_video", "video_url=clip.mp4"])
+        .run(&["call", "add_video", &draft, "video_url=clip.mp4"])
         .success()
         .json();
     let script = home
@@ -105,6 +106,11 @@ fn a_path_is_relative_to_where_the_call_is_made() {
     let absolute = home.path().join("clip.mp4");
     let absolute = absolute.to_str().expect("a plain path");
     assert!(script.to_string().contains(absolute), "{script}");
+}
+
+fn new_draft(home: &Home) -> String {
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    made["draft_id"].as_str().expect("an id").to_owned()
 }
 
 #[test]
@@ -134,10 +140,15 @@ fn the_exit_code_tells_what_failed() {
 
     let server = media_server();
     let gone = format!("video_url={}/range/nothing.mp4", server.url);
-    fails(&home.run(&["call", "add_video", &gone]), 3, &["404"]);
+    let draft = format!("draft_id={}", new_draft(&home));
+    fails(
+        &home.run(&["call", "add_video", &draft, &gone]),
+        3,
+        &["404"],
+    );
     let page = format!("video_url={}/html/clip.mp4", server.url);
     fails(
-        &home.run(&["call", "add_video", &page]),
+        &home.run(&["call", "add_video", &draft, &page]),
         3,
         &["/html/clip.mp4"],
     );

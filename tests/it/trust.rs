@@ -308,7 +308,7 @@ fn errors_hold_nothing_of_what_was_fetched() {
                 assert!(!text.contains(part), "{path} {secret:?}: {text}");
             }
         }
-        let user = home.call("add_subtitle", &json!({"srt": url}));
+        let user = home.call("add_subtitle", &json!({"draft_id": draft, "srt": url}));
         if let Err((_, error)) = user {
             assert!(!error.contains("the-secret"), "{secret:?}: {error}");
         }
