@@ -87,12 +87,13 @@ fn files_keep_the_ending_of_what_they_are() {
 fn a_format_that_needs_ffprobe_says_so_without_it() {
     let mut home = Home::embedded();
     home.set("PATH", "");
+    let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
     for (tool, argument, name, what) in [
         ("add_video", "video_url", "19-clip.avi", "an AVI file"),
         ("add_audio", "audio_url", "18-sound.caf", "a CAF file"),
     ] {
         let (_, told) = home
-            .call(tool, &json!({ argument: field(name) }))
+            .call(tool, &json!({ "draft_id": draft, argument: field(name) }))
             .expect_err("not read");
         assert!(told.contains(what) && told.contains("ffprobe"), "{told}");
     }
@@ -218,7 +219,7 @@ fn doctor_prunes_what_is_old_and_ours() {
     };
     let young = removed("30");
     assert!(
-        young[0].contains(" 0 files") && young[1].contains(" 1 files"),
+        young[0].contains(" 0 files") && young[1].contains(" 1 file "),
         "{young:?}"
     );
     assert!(young[3].contains(" 0 drafts"), "{young:?}");
@@ -229,7 +230,7 @@ fn doctor_prunes_what_is_old_and_ours() {
             "{all:?}"
         );
     }
-    assert!(all[3].contains("1 drafts"), "{all:?}");
+    assert!(all[3].contains("1 draft "), "{all:?}");
     assert!(!home.data().join("backups/mine-1700000000-2").exists());
     assert!(home.data().join("backups/mine").exists());
     assert_eq!(

@@ -372,14 +372,14 @@ fn retries_and_the_breaker_of_a_server_are_told() {
         (state.labels["backend"].clone(), state.value)
     };
     assert_eq!(breaker(), (api.server.url.clone(), 0.0));
-    api.down.store(true, Ordering::SeqCst);
+    api.broken.store(true, Ordering::SeqCst);
     client
         .call("query_script", query.clone())
-        .expect_err("the server is down");
+        .expect_err("the server fails");
     assert_eq!(breaker(), (api.server.url.clone(), 2.0));
     client
         .call("query_script", query)
-        .expect_err("the server is left alone");
+        .expect_err("calls are paused");
     let (_, text) = http("GET", &format!("http://{address}/metrics"), &[], b"");
     assert!(!text.contains("S3CRET"), "{text}");
     let samples = parse(&text);

@@ -67,6 +67,8 @@ pub(crate) struct Racy {
     pub(crate) most: Arc<[AtomicUsize; 2]>,
     /// Breaks every connection off from now on, before anything is done.
     pub(crate) down: Arc<AtomicBool>,
+    /// It answers each call with an error of its own.
+    pub(crate) broken: Arc<AtomicBool>,
 }
 
 impl Racy {
@@ -91,11 +93,16 @@ impl Racy {
         let most: Arc<[AtomicUsize; 2]> = Arc::default();
         let now: Arc<[AtomicUsize; 2]> = Arc::default();
         let down = Arc::new(AtomicBool::new(false));
+        let broken = Arc::new(AtomicBool::new(false));
         let dice = AtomicU64::new(0x9e37_79b9);
         let (memory, peak, stopped) = (model.clone(), most.clone(), down.clone());
+        let fails = Arc::clone(&broken);
         let server = Server::start(move |asked| {
             if stopped.load(Ordering::SeqCst) {
                 return Answer::failure("").delivery(Delivery::Reset);
+            }
+            if fails.load(Ordering::SeqCst) {
+                return Answer::new(500, "text/html", "<h1>Internal Server Error</h1>");
             }
             let lane = match asked.path.as_str() {
                 "/add_audio" => Some(0),
@@ -126,6 +133,7 @@ impl Racy {
             model,
             most,
             down,
+            broken,
         }
     }
 

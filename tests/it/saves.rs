@@ -46,7 +46,8 @@ fn draft(home: &Home, slow: &Slow) -> (Value, Value) {
 fn plan_of(home: &Home, name: &str, slow: &Slow) -> Value {
     json!({
         "name": name,
-        "audio": [{ "audio_url": format!("{}/quick.wav", slow.url) }],
+        // A file of its own: what another save fetches is shared.
+        "audio": [{ "audio_url": format!("{}/quick.wav?for=plan", slow.url) }],
         "save": { "draft_folder": drafts(home) },
     })
 }

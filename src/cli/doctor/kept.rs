@@ -62,7 +62,13 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
         ("fetched media", media::prune_older(data, media_age)),
     ]
     .map(|(what, Removed { files, bytes })| {
-        Finding::ok(what, format!("removed {files} files of {bytes} bytes"))
+        Finding::ok(
+            what,
+            format!(
+                "removed {} of {bytes} bytes",
+                counted(files as usize, "file")
+            ),
+        )
     })
     .into()
 }
