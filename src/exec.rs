@@ -389,8 +389,37 @@ impl App {
         let about = redirected.request.as_ref();
         let home = self.home(about).await?;
         running.on(home.backend.name());
-        let ended = Box::pin(self.at(&home, about, route, context)).await;
-        redirected.tell(ended.map_err(|failure| failure.error))
+        let ended = match Box::pin(self.at(&home, about, route, context)).await {
+            // Another call had it made again while this one waited for its turn.
+            Err(failure)
+                if failure.reached == Reached::Forgotten && self.has_moved(about).await? =>
+            {
+                Box::pin(self.moved_on(about, route, context, running)).await
+            }
+            ended => ended.map_err(|failure| failure.error),
+        };
+        redirected.tell(ended)
+    }
+
+    /// The call on the draft that its draft lives on as.
+    async fn moved_on(
+        self: &Arc<Self>,
+        request: &dyn Request,
+        route: &Route,
+        context: &Context,
+        running: &mut UnderWay<'_>,
+    ) -> Result<Value> {
+        let (redirected, home) = self.placed(request).await?;
+        let about = redirected
+            .as_ref()
+            .map_or(request, |redirected| redirected.request.as_ref());
+        running.on(home.backend.name());
+        let ended = self.at(&home, about, route, context).await;
+        let ended = ended.map_err(|failure| failure.error);
+        match redirected {
+            Some(redirected) => redirected.tell(ended),
+            None => ended,
+        }
     }
 
     /// One call on its backend, from its turn to the journal.

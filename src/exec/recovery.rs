@@ -116,7 +116,7 @@ impl App {
         }
     }
 
-    async fn has_moved(&self, request: &dyn Request) -> Result<bool> {
+    pub(super) async fn has_moved(&self, request: &dyn Request) -> Result<bool> {
         match request.draft() {
             Some(draft) => Ok(self.current(draft).await? != *draft),
             None => Ok(false),
@@ -150,6 +150,12 @@ impl App {
         let wanted = self.settings.recover == Recover::Auto && request.turn() != Turn::Free;
         if !wanted {
             return Err(with_way_out(was, failure));
+        }
+        // Another call had it made again while this one waited or looked: what was not acknowledged is not in the new one.
+        let moved = self.current(was).await?;
+        if moved != *was {
+            let told = format!("draft {was} lives on as {moved}: use that from now on");
+            return Ok(Next::Call(redirect(request, was, moved, told)?));
         }
         let paused = self.is_paused(remote, &failure);
         match self.seen(remote, was, &failure, paused).await {
@@ -238,10 +244,12 @@ impl App {
     /// Waits, within limits, until the server answers; then calls may go there at once, whatever failed before.
     async fn answers_again(&self, remote: &Remote, failure: &Failure, paused: bool) -> Result<()> {
         // A call that was tried for as long as its retry rule says has waited already, and so has one that was held back.
-        let limit = match failure.reached {
-            Reached::Never => 0.0,
-            _ if paused => 0.0,
-            _ => self.manifest.limits.server_wait_s,
+        // One whose server closed the connection is not tried again by that rule.
+        let has_waited = paused || failure.error.kind == Kind::Unsent;
+        let limit = if has_waited {
+            0.0
+        } else {
+            self.manifest.limits.server_wait_s
         };
         let until = Instant::now() + manifest::seconds(limit);
         let mut pause = FIRST_PAUSE;

@@ -70,7 +70,7 @@ async def talk(session, clip):
     await refused(
         session,
         "add_text",
-        {"draft_id": draft, "text": "Hello", "end": "soon", "colour": "red"},
+        {"draft_id": draft, "text": "Hello", "end": "soon", "colour": "reddish"},
         "end",
         "colour",
     )

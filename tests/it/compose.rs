@@ -232,7 +232,9 @@ fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
         ],
     );
     assert_eq!(api.drafts(), 0);
-    let sound = json!({ "audio_url": media("music.mp3"), "fade_out": 1 });
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    let sound =
+        json!({ "draft_id": made["draft_id"], "audio_url": media("music.mp3"), "fade_out": 1 });
     let (code, stderr) = home.call("add_audio", &sound).expect_err("a server cannot");
     assert_eq!(
         (code, stderr.contains("`fade_out` is 1 s")),

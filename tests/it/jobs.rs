@@ -157,9 +157,10 @@ fn serve(
 
 /// A draft with the sound in it, not saved yet.
 fn draft_with_sound(client: &mut Client, url: &str) -> Value {
-    let sound = json!({ "audio_url": format!("{url}/quick.wav") });
-    let placed = client.call("add_audio", sound).expect("placed");
-    placed["draft_id"].clone()
+    let draft = client.call("create_draft", json!({})).expect("a draft")["draft_id"].clone();
+    let sound = json!({ "draft_id": draft, "audio_url": format!("{url}/quick.wav") });
+    client.call("add_audio", sound).expect("placed");
+    draft
 }
 
 fn is_saved(report: &Value) {
@@ -244,8 +245,9 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
 fn a_shell_is_told_of_the_job_and_sees_it_end() {
     let slow = Slow::start(Duration::from_millis(40));
     let home = Home::embedded();
-    let sound = json!({ "audio_url": format!("{}/quick.wav", slow.url) });
-    let draft = home.call("add_audio", &sound).expect("placed")["draft_id"].clone();
+    let draft = home.call("create_draft", &json!({})).expect("a draft")["draft_id"].clone();
+    let sound = json!({ "draft_id": draft, "audio_url": format!("{}/quick.wav", slow.url) });
+    home.call("add_audio", &sound).expect("placed");
     let running = home
         .call("save_draft", &json!({ "draft_id": draft, "wait_s": 0 }))
         .expect("running");
@@ -536,7 +538,10 @@ fn a_download_stops_when_its_call_is_cancelled() {
     assert_eq!(client.end(), 0);
     let plan = |_: &mut Client, url: &str| json!({ "plan": { "audio": [{ "audio_url": format!("{url}/quick.wav") }] } });
     assert_eq!(lets_go("compose_draft", plan).0.end(), 0);
-    let video = |_: &mut Client, url: &str| json!({ "video_url": format!("{url}/slow.mp4") });
+    let video = |client: &mut Client, url: &str| {
+        let made = client.call("create_draft", json!({})).expect("a draft");
+        json!({ "draft_id": made["draft_id"], "video_url": format!("{url}/slow.mp4") })
+    };
     assert_eq!(lets_go("add_video", video).0.end(), 0);
 }
 
@@ -553,10 +558,11 @@ fn a_host_that_does_not_answer_is_not_asked_again_at_once() {
         json!({ "audio_url": url, "end": 1, "target_start": start })
     };
     let mut first = sound("a", 0);
-    let placed = client
+    let placed = client.call("create_draft", json!({})).expect("a draft");
+    first["draft_id"] = placed["draft_id"].clone();
+    client
         .call("add_audio", first.clone())
         .expect("its length is given");
-    first["draft_id"] = placed["draft_id"].clone();
     let mut second = sound("b", 1);
     second["draft_id"] = placed["draft_id"].clone();
     let placed = client

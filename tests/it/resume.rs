@@ -275,8 +275,10 @@ fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let mut client = home.connected();
-    let text = json!({ "text": "mine", "start": 0, "end": 1, "track_name": "mine" });
-    let draft = client.call("add_text", text).expect("added")["draft_id"].clone();
+    let draft = client.call("create_draft", json!({})).expect("a draft")["draft_id"].clone();
+    let text =
+        json!({ "draft_id": draft, "text": "mine", "start": 0, "end": 1, "track_name": "mine" });
+    client.call("add_text", text).expect("added");
     let before = script(&mut client, &draft);
     let error = resume(&mut client, &failing(&nothing), &draft).expect_err("aborted");
     let id = draft.as_str().expect("an id");
