@@ -79,7 +79,7 @@ pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A count; what is no number leaves it to strict callers' checks.
+/// A count; what is not a number leaves it to strict callers' checks.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_u64().unwrap_or(0))
 }
@@ -185,7 +185,7 @@ pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
         Value::String(text) => match text.trim().parse::<f64>() {
             Ok(seconds) if seconds.is_finite() => Ok(Some(seconds)),
             _ => Err(D::Error::custom(format!(
-                "{text:?} is no number of seconds"
+                "{text:?} is not a number of seconds"
             ))),
         },
         value => Err(D::Error::custom(format!(
@@ -211,7 +211,7 @@ fn clock(text: &str) -> Option<f64> {
     total.is_finite().then_some(sign * total)
 }
 
-/// A number that the API copies into the draft unchecked; null is its default, and text that is no number
+/// A number that the API copies into the draft unchecked; null is its default, and text that is not a number
 /// would break the draft.
 pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(deserializer)? {
@@ -220,7 +220,7 @@ pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         Value::Number(number) => Ok(number.as_f64()),
         Value::String(text) => match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(D::Error::custom(format!("{text:?} is no number"))),
+            _ => Err(D::Error::custom(format!("{text:?} is not a number"))),
         },
         value => Err(D::Error::custom(format!("a number is wanted, not {value}"))),
     }
@@ -246,7 +246,7 @@ pub(crate) fn loose_low<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f6
     Ok(loose(deserializer)?.unwrap_or(-0.8))
 }
 
-/// A canvas side of a new draft, which the API does not look at where the draft exists: what is no number is
+/// A canvas side of a new draft, which the API does not look at where the draft exists: what is not a number is
 /// told when it is needed.
 pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     match Value::deserialize(deserializer)? {

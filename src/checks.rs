@@ -332,7 +332,7 @@ fn single_calls_of_the_examples_decode() {
     for path in files("examples/calls", "json") {
         let stem = path.file_stem().expect("a name").to_string_lossy();
         let (_, tool) = stem.split_once('-').expect("number-tool.json");
-        let spec = local::find(tool).unwrap_or_else(|| panic!("{tool} is no tool"));
+        let spec = local::find(tool).unwrap_or_else(|| panic!("{tool} is not a tool"));
         let mut arguments: Object = serde_json::from_str(&read(&path)).expect("a JSON object");
         if spec.input()["properties"].get("draft_id").is_some() {
             arguments.insert("draft_id".to_owned(), json!("dfd_cat_1_00000000"));

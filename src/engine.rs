@@ -640,7 +640,7 @@ fn check_canvas(width: f64, height: f64) -> Result<()> {
                 value.to_string()
             };
             return Err(
-                Error::invalid(format!("`{name}`: {value} is no number of pixels"))
+                Error::invalid(format!("`{name}`: {value} is not a number of pixels"))
                     .hint("a canvas is 1 to 65536 pixels wide and high, such as 1080 and 1920"),
             );
         }

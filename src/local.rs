@@ -318,7 +318,7 @@ impl Request for Local {
         let name = self.spec.name;
         Box::pin(async move {
             Err(Error::internal(format!(
-                "`{name}` is no tool of the engine"
+                "`{name}` is not a tool of the engine"
             )))
         })
     }
@@ -333,7 +333,7 @@ impl Request for Local {
 
     fn reply_from_api(&self, _output: Value) -> Result<Value> {
         Err(Error::internal(format!(
-            "`{}` is no tool of a server",
+            "`{}` is not a tool of a server",
             self.spec.name
         )))
     }

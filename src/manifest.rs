@@ -509,7 +509,7 @@ fn known_keys(
             };
             let mut near = known.clone();
             near.sort_by_key(|known| strsim::osa_distance(known, name));
-            let error = at(key.span(), &format!("{name:?} is no {what}"));
+            let error = at(key.span(), &format!("{name:?} is not a {what}"));
             return Err(error.hint(format!(
                 "did you mean `{}`? there are: {}",
                 near.first().copied().unwrap_or_default(),
@@ -656,7 +656,7 @@ mod tests {
     fn what_is_unknown_is_refused_with_its_place_and_the_known() {
         let text = fault("[lanes]\naudio = { slots = 1 }\n vidio = { slots = 2 }");
         assert!(
-            text.starts_with("my.toml:3:2: \"vidio\" is no lane"),
+            text.starts_with("my.toml:3:2: \"vidio\" is not a lane"),
             "{text}"
         );
         assert!(
@@ -665,17 +665,17 @@ mod tests {
         );
         let text = fault("[tools]\nadd_txt = { lane = \"draft\" }");
         assert!(
-            text.contains("\"add_txt\" is no tool") && text.contains("`add_text`"),
+            text.contains("\"add_txt\" is not a tool") && text.contains("`add_text`"),
             "{text}"
         );
         let text = fault("[tools]\nadd_text = { timeout = 3.0 }");
         assert!(
-            text.contains("my.toml:2:14: \"timeout\" is no key of `tools.add_text`"),
+            text.contains("my.toml:2:14: \"timeout\" is not a key of `tools.add_text`"),
             "{text}"
         );
         let text = fault("[limit]");
         assert!(
-            text.contains("\"limit\" is no section") && text.contains("`limits`"),
+            text.contains("\"limit\" is not a section") && text.contains("`limits`"),
             "{text}"
         );
     }

@@ -376,7 +376,7 @@ impl Property {
             Err(near) => {
                 let meant = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                 Err(format!(
-                    "is {:?}, which is no colour; it is {}{meant}",
+                    "is {:?}, which is not a colour; it is {}{meant}",
                     shortened(text),
                     self.says
                 ))
@@ -604,7 +604,7 @@ mod tests {
                 (json!(112_233), "did you mean \"#112233\"?"),
                 (json!("16711680"), "did you mean \"#FF0000\"?"),
                 (json!("rred"), "did you mean \"red\"?"),
-                (json!("#12345"), "no colour"),
+                (json!("#12345"), "not a colour"),
             ],
         );
     }

@@ -124,7 +124,7 @@ impl Servers {
                 Err(error) => faults.push(error),
             }
         }
-        // A server of another edition is told of first. Any answer says more than that there was none.
+        // A server of the wrong edition is reported first, then any other answer, and a missing server last.
         let of_kind = |is: fn(Kind) -> bool| faults.iter().position(|fault| is(fault.kind));
         let told =
             of_kind(|kind| kind == Kind::Conflict).or_else(|| of_kind(|kind| kind != Kind::Unsent));

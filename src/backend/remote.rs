@@ -209,7 +209,7 @@ impl Remote {
             Ok(answer) => answer,
             Err(failure) => {
                 let mut error = failure.error;
-                // What was asked says nothing to the reader where nobody listens.
+                // If no server listens there, the path that was asked for does not help the reader.
                 if error.kind == Kind::Unsent {
                     error.message = error.message.replacen("/get_mask_types", "", 1);
                 }
@@ -241,7 +241,7 @@ impl Remote {
             Error::new(
                 Kind::Unavailable,
                 format!(
-                    "{} is no CapCut API: `GET /get_mask_types` was answered {looks}",
+                    "{} is not a CapCut API: `GET /get_mask_types` was answered {looks}",
                     self.base
                 ),
             )
@@ -292,7 +292,7 @@ impl Remote {
         } else {
             request.to_api(server.edition)
         };
-        // Our own dialect says what such a file is, and whoever takes it reads the file itself.
+        // A server of our own dialect reads subtitle files itself.
         let mut notes = Vec::new();
         if !strict && let Some(file) = request.text_file() {
             let converted = Box::pin(self.converted(&file, &request.call().caller)).await?;

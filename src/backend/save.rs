@@ -166,7 +166,7 @@ impl Remote {
 
     /// Saves, and gives the server's answer with what was found out beside it. The draft is compared twice: before,
     /// the server's document with the journal; afterwards the saved document with the server's. Unless it `is_all`,
-    /// the draft is saved once more from what the server wrote, and only that is mended and told of.
+    /// the draft is saved once more from what the server wrote, and only that save is mended and reported.
     #[expect(
         clippy::too_many_arguments,
         reason = "all that a call has, and whether more follows"

@@ -40,7 +40,7 @@ pub(crate) fn again(
     let tool = &record.tool;
     let spec = tools::routed(tool).ok_or_else(|| {
         Error::not_found(format!(
-            "the journal has a call of `{tool}`, which is no tool"
+            "the journal has a call of `{tool}`, which is not a tool"
         ))
     })?;
     if manner(record) == Manner::Api {

@@ -39,7 +39,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Which lines about calls stderr has when nobody says what is logged.
+/// Which lines about calls go to stderr if `--log` is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
     Logged,

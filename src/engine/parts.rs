@@ -69,7 +69,7 @@ pub(crate) fn rgb(argument: &str, text: &str) -> Result<Rgb> {
     match (channel(0, 2), channel(2, 4), channel(4, 6)) {
         (Some(red), Some(green), Some(blue)) => Ok(Rgb(red, green, blue)),
         _ => Err(Error::invalid(format!(
-            "`{argument}`: {text:?} is no colour: Invalid hexadecimal color code: {digits}"
+            "`{argument}`: {text:?} is not a colour: Invalid hexadecimal color code: {digits}"
         ))
         .hint("write it as #RRGGBB, such as #FFCC00")),
     }

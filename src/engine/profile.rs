@@ -57,10 +57,10 @@ impl std::str::FromStr for AppOs {
         match text.to_ascii_lowercase().as_str() {
             "windows" | "win" => Ok(Self::Windows),
             "macos" | "mac" | "darwin" => Ok(Self::Macos),
-            _ => Err(
-                Error::invalid(format!("`target_os`: \"{text}\" is no system of the apps"))
-                    .hint("`windows` or `macos`"),
-            ),
+            _ => Err(Error::invalid(format!(
+                "`target_os`: \"{text}\" is not a system of the apps"
+            ))
+            .hint("`windows` or `macos`")),
         }
     }
 }

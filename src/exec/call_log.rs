@@ -110,7 +110,7 @@ pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
     line.failed(error, of_api);
 }
 
-/// A call of an endpoint of a listener that is no tool.
+/// A call of an endpoint of a listener that is not a tool.
 pub(crate) fn of_endpoint(name: &str, duration: Duration, error: Option<&Error>) {
     let line = Line {
         tool: name,

@@ -209,7 +209,7 @@ impl App {
         Ok(Next::Call(redirect(request, was, to, told)?))
     }
 
-    /// What became of the draft: the server forgot it, or nobody answers at its address, or both are there again.
+    /// The state of the draft on its server: forgotten (or the server is unreachable), back, or unknown.
     async fn seen(
         &self,
         remote: &Remote,
@@ -286,7 +286,7 @@ impl App {
         true
     }
 
-    /// The draft that takes the place of a lost one, made by whoever comes first; and what to say of it.
+    /// The draft that takes the place of a lost one, made by the first call that gets here; and the note for the reply.
     async fn made_again(
         self: &Arc<Self>,
         was: &DraftId,
@@ -477,7 +477,7 @@ impl App {
     }
 }
 
-/// Nobody answers where the draft is: a server that was stopped has lost it.
+/// The server of the draft is unreachable: a server that was stopped has lost its drafts.
 fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
     if failure.reached != Reached::Never {
         return failure;

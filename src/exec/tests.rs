@@ -122,7 +122,10 @@ async fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
         .unwrap();
     assert_eq!(reply["backend"], "embedded");
     assert!(
-        reply["reason"].as_str().unwrap().contains("no CapCut API"),
+        reply["reason"]
+            .as_str()
+            .unwrap()
+            .contains("not a CapCut API"),
         "{reply}"
     );
     let error = api

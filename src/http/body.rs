@@ -123,7 +123,7 @@ impl fmt::Display for Fault {
             What::Number(name) => write!(f, "` is {name}, where a finite number is wanted"),
             What::HugeNumber => f.write_str("` is a number too large for any use"),
             What::Surrogate => {
-                f.write_str("` holds half of a surrogate pair, which is no character")
+                f.write_str("` holds half of a surrogate pair, which is not a character")
             }
             What::Deep => write!(f, "` is nested more than {KEPT_DEPTH} levels deep"),
         }
@@ -742,7 +742,8 @@ mod tests {
     fn halves_of_surrogate_pairs_are_refused_by_name() {
         let check = |text: &str, place: &str| {
             let error = refused(text);
-            let wanted = format!("`{place}` holds half of a surrogate pair, which is no character");
+            let wanted =
+                format!("`{place}` holds half of a surrogate pair, which is not a character");
             assert_eq!(error, wanted, "{text}");
         };
         check(r#"{"text":"\ud800"}"#, "text");

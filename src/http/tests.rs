@@ -363,7 +363,7 @@ async fn a_failure_is_an_answer_in_the_words_of_the_api() {
     .await;
     check(
         r#"{"text":"\ud83d"}"#,
-        &around("`text` holds half of a surrogate pair, which is no character"),
+        &around("`text` holds half of a surrogate pair, which is not a character"),
     )
     .await;
     assert_eq!(server.carried_out.load(Ordering::SeqCst), 1);

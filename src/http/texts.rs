@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn an_error_is_short_whatever_it_quotes() {
         let long = "好".repeat(1 << 18);
-        let error = Error::invalid(format!("{long} is no name")).hint("another one");
+        let error = Error::invalid(format!("{long} is not a name")).hint("another one");
         let text = failure(texts("add_video"), &error, None);
         assert!(text.len() < LONGEST + 100, "{} bytes", text.len());
         assert!(text.ends_with("; another one."), "{text}");

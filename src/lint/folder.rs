@@ -134,7 +134,7 @@ impl Folder {
                 None => "name the draft's own folder, the one with `draft_content.json` or `draft_info.json`".to_owned(),
             };
             return Err(
-                Error::not_found(format!("{} is no draft folder", path.display())).hint(hint),
+                Error::not_found(format!("{} is not a draft folder", path.display())).hint(hint),
             );
         }
         let marker = Marker::read(&path);
@@ -302,7 +302,7 @@ const TEMPLATE_DRAFTS: [&str; 2] = [
     "EC6E4680-CEF1-408B-8BA9-5E13124C61D2",
 ];
 
-/// Files of the app's own, which are no media.
+/// Files of the app's own, which are not media.
 fn is_own(name: &str) -> bool {
     matches!(
         Path::new(name)

@@ -579,7 +579,7 @@ fn shadow_color(color: &str, strict: bool) -> Result<Rgb> {
     match (channel(1), channel(3), channel(5)) {
         (Some(red), Some(green), Some(blue)) => Ok(Rgb(red, green, blue)),
         _ => Err(Error::invalid(format!(
-            "`shadow_color`: {color:?} is no colour of the form #RRGGBB"
+            "`shadow_color`: {color:?} is not a colour of the form #RRGGBB"
         ))),
     }
 }

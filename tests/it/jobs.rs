@@ -237,7 +237,7 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
     );
     let error = client
         .call("compose_draft", json!({ "resume": job["job_id"] }))
-        .expect_err("a save is no plan");
+        .expect_err("a save is not a plan");
     assert!(error.contains("`save_draft`"), "{error}");
 }
 

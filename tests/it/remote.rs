@@ -291,7 +291,7 @@ fn a_wrong_key_in_the_users_file_is_refused_with_its_place() {
     let (code, text) = home.call("list_drafts", &json!({})).unwrap_err();
     assert_ne!(code, 0);
     assert!(
-        text.contains("mine.toml:2:1: \"audo\" is no lane")
+        text.contains("mine.toml:2:1: \"audo\" is not a lane")
             && text.contains("did you mean `audio`?"),
         "{text}"
     );

@@ -76,7 +76,7 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
 /// When `lint --fix` made a backup, in microseconds: its name ends in the second, and a number where there were several.
 fn made_by_lint(name: &str) -> Option<i64> {
     let mut parts = name.rsplit('-').map(|part| part.parse::<i64>().ok());
-    // Before 2001 nothing was made here, and nobody has as many backups.
+    // Seconds since 1970 have been above this since 2001; a smaller number counts the backups of one second.
     let is_time = |second: &i64| *second >= 1_000_000_000;
     let last = parts.next()??;
     let second = Some(last)

@@ -200,7 +200,7 @@ pub(crate) fn target_folder(os: AppOs, folder: &str) -> Result<String> {
             AppOs::Macos => "`/Users/me/Movies/CapCut/User Data/Projects/com.lveditor.draft`",
         };
         return Err(Error::invalid(format!(
-            "`target_folder`: \"{folder}\" is no whole path of a folder on {}",
+            "`target_folder`: \"{folder}\" is not an absolute path of a folder on {}",
             os.name()
         ))
         .hint(format!("such as {example}")));

@@ -92,7 +92,7 @@ struct Exclusive {
 }
 
 impl Exclusive {
-    /// None while another has it. What a killed process left is nobody's.
+    /// None while another process holds the lock. The system frees the lock of a process that was killed.
     fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
         let path = lock_of(&drafts.join(format!("{TEMPORARY}{name}")));
         loop {
@@ -110,7 +110,7 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        // While it is locked, so that nobody locks what is about to go.
+        // Removed while it is locked, so that no other process can lock a file that is about to be removed.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -6,7 +6,7 @@ use super::cue::{Cue, Notes};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
-/// What nobody sees: an overlap of no more is cut.
+/// An overlap up to this length is not visible, so it is cut.
 const SMALL: Micros = Micros(100_000);
 /// Captions at one time; a text on more tracks cannot be read.
 const LANES: usize = 8;
