@@ -327,9 +327,16 @@ fn read(folder: &Path, name: &str) -> Result<Option<File>> {
             ));
         }
         let modified = file.metadata()?.modified();
+        let bytes = regular_file::read_all(file, DOCUMENT_BYTES)?;
+        if values(&bytes) > VALUES {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("holds more than {VALUES} values"),
+            ));
+        }
         Ok(File {
             name: name.to_owned(),
-            bytes: regular_file::read_all(file, DOCUMENT_BYTES)?,
+            bytes,
             modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
         })
     };
@@ -346,9 +353,22 @@ fn read(folder: &Path, name: &str) -> Result<Option<File>> {
         Err(error) => Err(
             Error::conflict(format!("{} cannot be read", path.display()))
                 .source(error)
-                .hint("a draft's documents are regular files that you may read"),
+                .hint("a draft's documents are regular files of at most 256 MiB that you may read"),
         ),
     }
+}
+
+/// JSON values that a document may hold. Each takes up to 72 bytes once it is read. A draft has about one value in 20
+/// bytes, so this is a document of 120 MB, ten times what 3,000 segments need.
+const VALUES: usize = 6_000_000;
+
+/// At least as many as there are JSON values in the document; 0 for one that is too short to hold too many.
+fn values(document: &[u8]) -> usize {
+    if document.len() < VALUES {
+        return 0;
+    }
+    let begins_value = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+    document.iter().filter(begins_value).count()
 }
 
 /// The newest draft below a folder that is none itself.

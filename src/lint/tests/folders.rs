@@ -21,6 +21,23 @@ fn set_age(file: &Path, seconds: u64) {
 }
 
 #[test]
+fn a_document_of_too_many_values_is_refused_before_it_is_parsed() {
+    let made = Made::clean();
+    made.write();
+    made.put(
+        "draft_info.json",
+        format!("{{\"tracks\":[0{}]}}", ",0".repeat(6_000_000)),
+    );
+    let lint = super::super::lint(&made.folder(), &made.options());
+    let error = lint.map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert!(
+        error.to_string().contains("more than 6000000 values"),
+        "{error}"
+    );
+}
+
+#[test]
 fn of_two_documents_that_differ_the_newer_one_counts() {
     let made = Made::clean();
     made.write();
