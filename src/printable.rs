@@ -5,7 +5,11 @@ use std::borrow::Cow;
 /// The text with its control characters written as JSON escapes, so that JSON stays the same JSON. Line
 /// ends and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hostile) {
+    // Nearly all text is; a look at bytes is enough then.
+    let is_plain = text
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t'));
+    if is_plain || !text.contains(is_hostile) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -80,13 +80,18 @@ fn without_plain(text: &str) -> Cow<'_, str> {
     let mut kept = String::new();
     let mut copied = 0;
     let mut word_start = 0;
+    let has_user = text.contains('@');
     for (at, letter) in text.char_indices() {
         let next = at + letter.len_utf8();
         if at >= copied {
             let given = known.iter().find(|known| text[at..].starts_with(&***known));
-            let secret = given
-                .map(|given| at..at + given.len())
-                .or_else(|| secret_at(text, at, word_start));
+            let begins =
+                (has_user && at == word_start) || may_begin(&text.as_bytes()[at..], has_user);
+            let secret = match given {
+                Some(given) => Some(at..at + given.len()),
+                None if begins => secret_at(text, at, word_start),
+                None => None,
+            };
             if let Some(secret) = secret {
                 kept.push_str(&text[copied..secret.start]);
                 kept.push_str(LEFT_OUT);
@@ -102,6 +107,27 @@ fn without_plain(text: &str) -> Cow<'_, str> {
     }
     kept.push_str(&text[copied..]);
     Cow::Owned(kept)
+}
+
+/// Whether [`secret_at`] can find something at these bytes, within a word: every line of the log is looked through, and few
+/// places are worth more than a look at two bytes. Without an `@` in the text no address has a user.
+fn may_begin(bytes: &[u8], has_user: bool) -> bool {
+    let second = bytes.get(1).map_or(0, |byte| byte | 0x20);
+    match bytes[0] {
+        b'?' | b'#' | b';' | b'&' => true,
+        b':' | b'/' => has_user,
+        b'q' => second == b'u',
+        b'f' => second == b'r',
+        // The names of `NAMES`.
+        first => match first | 0x20 {
+            b'a' => matches!(second, b'u' | b'p' | b'c'),
+            b'c' => matches!(second, b'o' | b'r'),
+            b'p' => second == b'a',
+            b's' => matches!(second, b'e' | b'i'),
+            b't' => second == b'o',
+            _ => false,
+        },
+    }
 }
 
 /// What is to be left out because of what stands here. `word_start` is where the word around it begins.
@@ -325,14 +351,29 @@ fn word(text: &str) -> usize {
 
 /// What ends an address within a sentence, or a string within JSON.
 fn ends_word(letter: char) -> bool {
-    letter.is_whitespace()
-        || letter.is_control()
-        || matches!(letter, '"' | '\'' | '\\' | '<' | '>' | '`')
+    match letter {
+        '"' | '\'' | '\\' | '<' | '>' | '`' => true,
+        '!'..='~' => false,
+        _ => letter.is_whitespace() || letter.is_control(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_begins_where_one_is_looked_for() {
+        for name in NAMES
+            .into_iter()
+            .chain(["query: Some(\"", "fragment: Some(\""])
+        {
+            assert!(may_begin(name.as_bytes(), false), "{name}");
+        }
+        for name in NAMES {
+            assert!(may_begin(name.to_uppercase().as_bytes(), false), "{name}");
+        }
+    }
 
     #[test]
     fn of_an_address_neither_query_nor_user_is_shown() {

@@ -105,7 +105,8 @@ fn stderr() -> (NonBlocking, WorkerGuard) {
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
-        .finish(Discreet(io::stderr()))
+        // Flushed as soon as no line waits.
+        .finish(Discreet(io::BufWriter::new(io::stderr())))
 }
 
 /// Lines of this format, written there.
