@@ -276,17 +276,18 @@ pub(crate) fn newer(edition: Edition, entry: &Entry) -> Error {
         .filter(|near| !near.more)
         .map(|near| format!("`{}`", near.key))
         .collect();
-    let near = if near.is_empty() {
-        String::new()
-    } else {
-        format!("did you mean {}? ", enumerated(&near))
-    };
     let what = format!(
         "the server does not know the {} {:?}",
         entry.kind.label(),
         entry.key
     );
-    Error::invalid(what).hint(format!("{near}`--backend embedded` has it"))
+    let error =
+        Error::invalid(what).at_shell("make the draft with `--backend embedded`, which has it");
+    if near.is_empty() {
+        error
+    } else {
+        error.hint(format!("did you mean {}?", enumerated(&near)))
+    }
 }
 
 fn unknown(edition: Edition, kinds: &[Kind], name: &str) -> Error {

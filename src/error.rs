@@ -181,6 +181,17 @@ impl Error {
         self
     }
 
+    /// What a person at a shell can do.
+    pub(crate) fn way_out(&self) -> Option<Cow<'_, str>> {
+        match (self.hint.as_deref(), self.at_shell.as_deref()) {
+            (Some(hint), Some(at_shell)) => {
+                let or = if hint.ends_with('?') { " Or" } else { ", or" };
+                Some(format!("{hint}{or} {at_shell}").into())
+            }
+            (hint, at_shell) => hint.or(at_shell).map(Cow::Borrowed),
+        }
+    }
+
     /// The text for a client, which cannot start this program in another way.
     pub(crate) fn for_client(&self) -> String {
         let mut text = self.cause().to_string();
@@ -336,10 +347,9 @@ impl fmt::Display for Cause<'_> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause())?;
-        match (self.hint.as_deref(), self.at_shell.as_deref()) {
-            (Some(hint), Some(at_shell)) => write!(f, "\nhint: {hint}, or {at_shell}"),
-            (Some(hint), None) | (None, Some(hint)) => write!(f, "\nhint: {hint}"),
-            (None, None) => Ok(()),
+        match self.way_out() {
+            Some(way_out) => write!(f, "\nhint: {way_out}"),
+            None => Ok(()),
         }
     }
 }

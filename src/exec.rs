@@ -816,9 +816,8 @@ fn open_breaker(remote: &Remote, wait_s: f64) -> Error {
         Kind::Busy,
         format!("{} has failed repeatedly; calls are paused", remote.base),
     )
-    .hint(format!(
-        "call again in {wait_s} s, or check its logs; `--backend embedded` needs no server"
-    ))
+    .hint(format!("call again in {wait_s} s, or check its logs"))
+    .at_shell("make drafts without a server, with `--backend embedded`")
 }
 
 fn timed_out(spec: &Spec, limit: Duration) -> Error {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::remote::START_ONE;
 use super::wire::Sender;
 use super::{Backend, Remote};
 use crate::engine::Engine;
@@ -128,18 +129,25 @@ impl Servers {
         let of_kind = |is: fn(Kind) -> bool| faults.iter().position(|fault| is(fault.kind));
         let told =
             of_kind(|kind| kind == Kind::Conflict).or_else(|| of_kind(|kind| kind != Kind::Unsent));
-        let (kind, origin, hint) = match told.map(|index| &mut faults[index]) {
-            Some(fault) => (fault.kind, fault.origin, fault.hint.take()),
-            None => (Kind::Unsent, Some(Origin::Connection), None),
+        let (kind, origin, hint, at_shell) = match told.map(|index| &mut faults[index]) {
+            Some(fault) => (
+                fault.kind,
+                fault.origin,
+                fault.hint.take(),
+                fault.at_shell.take(),
+            ),
+            None => (Kind::Unsent, Some(Origin::Connection), None, None),
         };
-        let hint = hint.unwrap_or_else(|| {
-            "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`"
-                .to_owned()
-        });
+        let at_shell = match hint {
+            None => at_shell.or_else(|| Some(START_ONE.into())),
+            Some(_) => at_shell,
+        };
         let texts: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
         Err(Error {
+            hint,
+            at_shell,
             origin,
-            ..Error::new(kind, texts.join("; ")).hint(hint)
+            ..Error::new(kind, texts.join("; "))
         })
     }
 

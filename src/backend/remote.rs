@@ -133,7 +133,7 @@ impl Remote {
                 server.edition.app(),
                 asked.name()
             ))
-            .hint(format!(
+            .at_shell(format!(
                 "leave `--edition` out to follow the server, or give the address of a server for {}, or use \
                  `--backend embedded`",
                 asked.app()
@@ -194,7 +194,7 @@ impl Remote {
                     "{} is this process itself, and calls would go in a circle",
                     self.base
                 ))
-                .hint("give the address of the CapCut API server with `--api-url`"));
+                .at_shell("give the address of the CapCut API server with `--api-url`"));
             }
             Ok((status @ (401 | 403), body)) => {
                 let what = format!(
@@ -245,7 +245,7 @@ impl Remote {
                     self.base
                 ),
             )
-            .hint("give the address of one with `--api-url`, or use `--backend embedded`")
+            .at_shell("give the address of one with `--api-url`, or use `--backend embedded`")
         })
     }
 
@@ -604,13 +604,17 @@ impl Drop for Announced {
     }
 }
 
+/// The way out where no server answers.
+pub(super) const START_ONE: &str =
+    "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`";
+
 /// Why there is no answer, and whether the request had left.
 fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
     match why {
         Unanswered::Nobody(cause) => Failure::unsent(
-            Error::new(Kind::Unsent, format!("no answer from {place} ({cause})")).hint(
-                "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`",
-            ).with_origin(Origin::Connection),
+            Error::new(Kind::Unsent, format!("no answer from {place} ({cause})"))
+                .at_shell(START_ONE)
+                .with_origin(Origin::Connection),
         ),
         Unanswered::Ours(error) => Failure::unsent(error),
         Unanswered::Broken(cause) => Failure::lost(

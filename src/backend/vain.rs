@@ -47,7 +47,7 @@ impl Remote {
                 server.dialect.name(),
                 self.base
             ))
-            .hint("use another server, or make the draft with `--backend embedded`"));
+            .at_shell("use another server, or make the draft with `--backend embedded`"));
         }
         // In the API's dialect a keyframe may come before its clip: what has none at the save is told then.
         if request.call().caller.manner == Manner::Api {

@@ -291,16 +291,16 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
                     error.message
                 ),
             );
-            match &error.hint {
-                Some(hint) => finding.hint(hint),
+            match error.way_out() {
+                Some(way_out) => finding.hint(way_out),
                 None => finding,
             }
         }
         // A server of another edition than was asked for.
         (Err(error), _) if error.kind == Kind::Conflict => {
             let note = Finding::note(WHAT, &*error.message);
-            match &error.hint {
-                Some(hint) => note.hint(hint.as_str()),
+            match error.way_out() {
+                Some(way_out) => note.hint(way_out),
                 None => note,
             }
         }

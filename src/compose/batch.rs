@@ -187,7 +187,8 @@ impl Log {
                     "the report {} is in use by another batch",
                     path.display()
                 ))
-                .hint("wait until that one has ended, or name another file with `--report`"));
+                .hint("wait until that one has ended")
+                .at_shell("name another file with `--report`"));
             }
             // Some network file systems have no locks.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {

@@ -286,7 +286,8 @@ impl Plan {
             let error = Error::invalid(faults.join("\n"));
             return Err(if unfilled > 0 {
                 error
-                    .hint("give values in `inputs`, or with `--set name=value` on the command line")
+                    .hint("give values in `inputs`")
+                    .at_shell("with `--set name=value`")
             } else {
                 error
             });

@@ -179,7 +179,8 @@ impl App {
                 return Err(Error::conflict(format!(
                     "draft {draft} is the engine's, and `--backend remote` allows only a server"
                 ))
-                .hint("use `--backend auto`, or `recover_draft` with `to: \"remote\"`"));
+                .hint("move it with `recover_draft` and `to: \"remote\"`")
+                .at_shell("use `--backend auto`"));
             }
             Backend::Embedded(Arc::clone(&self.engine))
         } else {

@@ -261,7 +261,8 @@ impl Tool for AddAudio {
         Err(Error::conflict(format!(
             "`{argument}` is {seconds} s, and a CapCut API cannot fade sounds"
         ))
-        .hint("leave fades to the app, or make the draft with `--backend embedded`"))
+        .hint("leave fades to the app")
+        .at_shell("make the draft with `--backend embedded`"))
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

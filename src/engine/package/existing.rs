@@ -293,9 +293,9 @@ pub(super) fn edited(folder: &Path, changed: &[String]) -> Error {
         listed(changed)
     ))
     .hint(
-        "save with `overwrite` (`--overwrite` of `compose`), which keeps the changed draft as a backup, or save under \
-         another `name`",
+        "save with `overwrite`, which keeps the changed draft as a backup, or save under another `name`",
     )
+    .at_shell("give `compose` the option `--overwrite`")
 }
 
 /// The first few of some files.

@@ -88,7 +88,7 @@ impl File {
                     Kind::Unavailable,
                     format!("the folder for drafts, {}, cannot be made", dir.display()),
                 )
-                .hint("name a folder that can be written to with `--data-dir`")
+                .at_shell("name a folder that can be written to with `--data-dir`")
                 .source(error)
                 .lasting()
             })?;
@@ -235,7 +235,7 @@ fn newer(path: &Path, version: usize) -> Error {
             schema::STEPS.len()
         ),
     )
-    .hint("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
+    .at_shell("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
     .lasting()
 }
 
