@@ -611,7 +611,11 @@ pub(crate) fn from_template(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::compose::source::Places;
+    use crate::compose::table::Values;
 
     #[test]
     fn a_report_that_was_cut_off_within_a_letter_is_gone_on_with() {
@@ -688,5 +692,47 @@ mod tests {
             std::os::unix::fs::symlink(&path, &link).unwrap();
             assert!(Log::open(Some(&link)).is_err(), "a link");
         }
+    }
+
+    #[test]
+    fn a_batch_has_bounds_of_number_and_size_and_says_which() {
+        let source = |value| Source {
+            value,
+            places: Places::default(),
+        };
+        let rows = |count| {
+            let row = |line| Row {
+                line,
+                values: Ok(Values::new()),
+            };
+            (1..=count).map(row).collect::<Vec<_>>()
+        };
+        let small = source(json!({"texts": [{"text": "a", "duration": 1}]}));
+        let entries = from_template(&small, rows(MOST_DRAFTS), None).unwrap();
+        assert_eq!(entries.len(), MOST_DRAFTS);
+        let large = source(json!({"texts": [{"text": "a".repeat(1 << 20), "duration": 1}]}));
+        for (template, count) in [(&small, MOST_DRAFTS + 1), (&large, 256)] {
+            let error = from_template(template, rows(count), None).err().unwrap();
+            assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("{count} drafts")), "{text}");
+            assert!(
+                text.contains("10000 drafts") && text.contains("256 MB"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_report_with_an_endless_line_is_refused_without_reading_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.jsonl");
+        // Sparse: the file takes no room, and reading it whole would take 64 GB.
+        let file = File::create(&path).unwrap();
+        file.set_len(64 << 30).unwrap();
+        let error = Log::open(Some(&path)).err().unwrap();
+        assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("line 1"), "{error}");
+        assert_eq!(file.metadata().unwrap().len(), 64 << 30);
     }
 }
