@@ -8,10 +8,14 @@ mod completions;
 mod compose;
 mod doctor;
 mod engine;
+mod init;
 mod lint;
 mod logs;
 mod monitor;
 mod names;
+mod paint;
+mod quickstart;
+mod samples;
 mod serve;
 mod shown;
 mod stats;
@@ -47,6 +51,7 @@ use logs::Calls;
     arg_required_else_help = false,
     subcommand_required = false,
     after_help = "Examples:
+  capcut-mcp quickstart                                a first draft from built-in media
   capcut-mcp doctor                                    what is set up and what is missing
   capcut-mcp compose examples/first-draft.yaml         a whole video from one file
   capcut-mcp call create_draft width=1080 height=1920  one tool from the shell
@@ -145,6 +150,8 @@ enum Command {
     Call(call::Call),
     Tools(tools::Tools),
     Compose(compose::Compose),
+    Init(init::Init),
+    Quickstart(quickstart::Quickstart),
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
     Stats(stats::Stats),
@@ -206,6 +213,14 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compose(compose) => {
             let settings = options.settings()?;
             wait_to_the_end(compose.run(App::new(settings)?), LAST_WORK)
+        }
+        Command::Init(init) => {
+            options.settings()?;
+            init.run()
+        }
+        Command::Quickstart(quickstart) => {
+            let settings = options.settings()?;
+            wait_to_the_end(quickstart.run(App::new(settings)?), LAST_WORK)
         }
         Command::Lint(lint) => {
             // Only what was asked for: the edition of the settings is for drafts that are made here.

@@ -188,6 +188,17 @@ impl Settings {
         self.data_dir.as_deref().ok_or_else(no_home)
     }
 
+    /// As these, for an engine whose files are all in `folder`.
+    pub(crate) fn in_folder(&self, folder: &Path, edition: Edition) -> Self {
+        Self {
+            data_dir: Some(folder.to_owned()),
+            backend: BackendChoice::Embedded,
+            edition,
+            asked_edition: Some(edition),
+            ..self.clone()
+        }
+    }
+
     /// Where the app may keep its drafts, likeliest first: the one folder that was named, or those
     /// that the app uses by default. None need exist.
     pub(crate) fn drafts_dirs(&self, edition: Edition) -> &[PathBuf] {

@@ -1,7 +1,9 @@
 //! `compose`: videos from files, one or many, with progress.
 
+mod dry_run;
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -14,16 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
-use crate::compose::batch::{self, Entry, Line, OnError, Options};
+use crate::compose::batch::{self, Entry, OnError, Options};
 use crate::compose::plan::{Plan, Save};
-use crate::compose::report::{Outcome, Report, Status};
+use crate::compose::report::Outcome;
 use crate::compose::source::{Format, Places, Source};
 use crate::compose::table::{self, Row};
 use crate::compose::{Taking, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
-use crate::printable::counted;
 use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::Object;
 
@@ -31,11 +32,16 @@ use crate::tools::Object;
 ///
 /// A plan is YAML, TOML or JSON; `capcut-mcp tools --plan-schema` prints its JSON Schema.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[command(after_help = "Examples:
   capcut-mcp compose examples/first-draft.yaml
   capcut-mcp compose ad.yaml --set product=\"Tea set\" --draft-folder ./drafts
   capcut-mcp compose --template ad.yaml --inputs products.csv --jobs 4 --report out.jsonl
   capcut-mcp compose plans.jsonl --retries 3 --on-error stop
+  capcut-mcp compose story.yaml --dry-run
   capcut-mcp compose story.yaml --overwrite
   capcut-mcp compose story.yaml --resume dfd_cat_1767225600_0a1b2c3d
 
@@ -93,17 +99,43 @@ pub(crate) struct Compose {
     /// Adds a JSON line for each draft; started again with the same file, the batch goes on where it stopped.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     report: Option<PathBuf>,
+    /// Checks everything and shows the timeline; writes nothing and sends nothing to a server.
+    #[arg(long, conflicts_with_all = ["resume", "report", "overwrite"])]
+    dry_run: bool,
     /// Prints events and reports as JSON lines.
     #[arg(long)]
     json: bool,
 }
 
 impl Compose {
+    /// The command for one plan, with everything else as it is by default.
+    pub(crate) fn of(plan: PathBuf, draft_folder: Option<PathBuf>) -> Self {
+        Self {
+            files: vec![plan],
+            set: Vec::new(),
+            template: None,
+            inputs: None,
+            draft_folder,
+            app_version: None,
+            draft_profile: None,
+            portable: false,
+            overwrite: false,
+            resume: None,
+            jobs: 1,
+            retries: 0,
+            retry_delay: 0.0,
+            on_error: OnError::default(),
+            report: None,
+            dry_run: false,
+            json: false,
+        }
+    }
+
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
         let context = Context::of(&Caller::user());
         let one = entries.len() == 1 && self.report.is_none() && self.retries == 0;
-        if one {
+        if one || self.dry_run {
             // Its own run checks it.
             batch::refuse_all_wrong(&entries)?;
         } else {
@@ -112,6 +144,9 @@ impl Compose {
         let end = cli::told_to_end()?;
         let cancel = context.cancel.clone();
         let work = async {
+            if self.dry_run {
+                return dry_run::run(&app, entries, &context, self.json).await;
+            }
             match entries.as_slice() {
                 [entry] if one => self.one(&app, entry, context).await,
                 _ => self.many(&app, entries, context).await,
@@ -149,7 +184,7 @@ impl Compose {
         if self.json {
             cli::print(&json!({ "event": "report", "report": report }).to_string())?;
         } else {
-            cli::print(&told(&report))?;
+            text::report(&report).print()?;
         }
         Ok(match report.outcome {
             Outcome::Complete => ExitCode::SUCCESS,
@@ -203,7 +238,7 @@ impl Compose {
             let event = json!({ "event": "summary", "complete": complete, "drafts": lines });
             cli::print(&event.to_string())?;
         } else {
-            cli::print(&table(&lines, complete))?;
+            text::batch(&lines, complete).print()?;
         }
         Ok(if context.cancel.is_cancelled() {
             ExitCode::from(Kind::Cancelled.exit_code())
@@ -329,7 +364,7 @@ fn place(file: &Path) -> Option<String> {
     Some(real.to_string_lossy().into_owned())
 }
 
-fn text(file: &Path) -> Result<String> {
+fn contents(file: &Path) -> Result<String> {
     let failed = |e| Error::invalid(format!("{} cannot be read", file.display())).source(e);
     if file == Path::new("-") {
         return regular_file::read_stdin(TEXT_BYTES).map_err(failed);
@@ -361,7 +396,7 @@ fn format(file: &Path) -> Result<Format> {
 /// One plan of a file.
 fn read(file: &Path) -> Result<Source> {
     let format = format(file)?;
-    Source::read(&text(file)?, format).map_err(|error| {
+    Source::read(&contents(file)?, format).map_err(|error| {
         let message = format!(
             "{} is not a readable plan: {}",
             file.display(),
@@ -381,7 +416,7 @@ fn plans(file: &Path) -> Result<Vec<(String, Result<Source>)>> {
     if !is_lines(file) {
         return Ok(vec![(file.display().to_string(), read(file))]);
     }
-    let lines = table::json_lines(&text(file)?).into_iter();
+    let lines = table::json_lines(&contents(file)?).into_iter();
     Ok(lines
         .map(|(line, value)| {
             let source = value.map(|value| Source {
@@ -395,7 +430,7 @@ fn plans(file: &Path) -> Result<Vec<(String, Result<Source>)>> {
 
 /// The values of the placeholders, one set a row.
 fn rows(file: &Path) -> Result<Vec<Row>> {
-    let text = text(file)?;
+    let text = contents(file)?;
     match ending(file).as_str() {
         "csv" | "tsv" | "txt" => table::csv(&text).map_err(|error| {
             let message = format!("{} {}", file.display(), error.message);
@@ -403,71 +438,4 @@ fn rows(file: &Path) -> Result<Vec<Row>> {
         }),
         _ => Ok(table::json_rows(&text)),
     }
-}
-
-/// The report for people.
-fn told(report: &Report) -> String {
-    let mut out = String::new();
-    for row in &report.items {
-        let mark = match row.status {
-            Status::Ok => "ok     ",
-            Status::Unseen => "unseen ",
-            Status::Failed => "FAILED ",
-            Status::Skipped => "skipped",
-        };
-        let times = match (row.start, row.end) {
-            (Some(start), Some(end)) => format!("{start:.2} – {end:.2} s"),
-            _ => String::new(),
-        };
-        let track = row.track.as_deref().unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{mark} {:<16} {:<18} {track:<14} {times}",
-            row.item, row.tool
-        );
-        for text in row.error.iter().chain(&row.notes) {
-            let _ = writeln!(out, "        {text}");
-        }
-        if let Some(hint) = &row.hint {
-            let _ = writeln!(out, "        hint: {hint}");
-        }
-    }
-    let _ = writeln!(out, "{}", report.summary());
-    let phases = &report.phases;
-    let _ = writeln!(
-        out,
-        "{:.0} ms in all; the calls one after another {:.0} ms; save {:.0} ms",
-        phases.total_ms, phases.one_after_another_ms, phases.save_ms
-    );
-    let _ = writeln!(out, "{}", report.save_summary());
-    for note in &report.notes {
-        let _ = writeln!(out, "note: {note}");
-    }
-    out.trim_end().to_owned()
-}
-
-fn table(lines: &[Line], complete: usize) -> String {
-    let width = lines
-        .iter()
-        .map(|line| line.label.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(60);
-    let mut out = String::new();
-    for line in lines {
-        let draft = line.draft_id.as_ref().map_or("-", DraftId::as_str);
-        let folder = line.folder.as_deref().unwrap_or("-");
-        let _ = writeln!(
-            out,
-            "{:<10} {:<width$} {:>3}/{:<3} {draft} {folder}",
-            line.status, line.label, line.ok, line.asked
-        );
-        for error in &line.errors {
-            let _ = writeln!(out, "           {error}");
-        }
-    }
-    let are = if lines.len() == 1 { "is" } else { "are" };
-    let drafts = counted(lines.len(), "draft");
-    let _ = write!(out, "{complete} of {drafts} {are} complete");
-    out
 }

@@ -66,6 +66,38 @@ impl Item {
             .find_map(|key| self.text(key))
     }
 
+    /// What it shows, on one line for people: the name of its file, the words of a text, the name of an effect.
+    pub(crate) fn content(&self) -> String {
+        let file = |key: &str| {
+            let path = self.text(key)?.trim();
+            let path = path
+                .split(['?', '#'])
+                .next()
+                .filter(|_| path.contains("://"))
+                .unwrap_or(path);
+            path.rsplit(['/', '\\'])
+                .find(|name| !name.is_empty())
+                .map(str::to_owned)
+        };
+        let words = |key: &str| {
+            let words: Vec<&str> = self.text(key)?.split_whitespace().collect();
+            Some(words.join(" "))
+        };
+        match self.section {
+            Section::Audio => file("audio_url"),
+            Section::Visuals => file("video_url").or_else(|| file("image_url")),
+            Section::Texts => words("text"),
+            Section::Subtitles => match self.text("srt") {
+                Some(srt) if srt.trim().contains('\n') => Some("subtitles".to_owned()),
+                _ => file("srt"),
+            },
+            Section::Stickers => words("sticker_id"),
+            Section::Effects => words("effect_type"),
+            Section::Keyframes => words("property_type"),
+        }
+        .unwrap_or_default()
+    }
+
     fn has_open_end(&self) -> bool {
         let open =
             self.number("end").is_none_or(|end| end <= 0.0) && self.number("duration").is_none();

@@ -27,8 +27,11 @@ pub(crate) enum Status {
 pub(crate) struct Row {
     /// Where it stands in the plan, such as `visuals[3]`.
     pub item: String,
-    /// The tool that carried it out.
+    /// The tool that adds it.
     pub tool: String,
+    /// What it shows, for people: the name of its file, the words of a text, the name of an effect.
+    #[serde(skip)]
+    pub content: String,
     pub status: Status,
     /// What was wrong, or why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,7 @@ impl Row {
         Self {
             item: item.to_owned(),
             tool: tool.to_owned(),
+            content: String::new(),
             status,
             error: None,
             hint: None,

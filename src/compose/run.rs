@@ -102,7 +102,7 @@ impl Run<'_> {
         match tokio::time::timeout_at(deadline, self.one(item)).await {
             Ok(row) => row,
             Err(_) => {
-                let mut row = Row::new(&item.path, item.spec.name, Status::Failed);
+                let mut row = row(item, Status::Failed);
                 row.fail(
                     &Error::new(Kind::Timeout, "was not answered before the sync point")
                         .hint("raise `[sync] timeout_s` in tools.toml, or take the run up again with `resume`"),
@@ -113,7 +113,7 @@ impl Run<'_> {
     }
 
     async fn one(&self, item: &Item) -> Row {
-        let mut row = Row::new(&item.path, item.spec.name, Status::Ok);
+        let mut row = row(item, Status::Ok);
         row.notes.clone_from(&item.notes);
         if self.stop.is_cancelled() {
             row.status = Status::Skipped;
@@ -179,6 +179,13 @@ impl Run<'_> {
         let message = format!("{} {:?}", row.item, row.status).to_lowercase();
         self.steps.tell(done as f64, message, None);
         row
+    }
+}
+
+fn row(item: &Item, status: Status) -> Row {
+    Row {
+        content: item.content(),
+        ..Row::new(&item.path, item.spec.name, status)
     }
 }
 

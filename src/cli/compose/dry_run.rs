@@ -1,0 +1,100 @@
+//! `compose --dry-run`: plans are made by an engine whose files are in a temporary folder, so that everything is
+//! checked that a run checks before it saves, and nothing is left.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::text;
+use crate::cli;
+use crate::cli::shown::{Shown, Without};
+use crate::compose::batch::Entry;
+use crate::compose::plan::Save;
+use crate::compose::report::{Outcome, Status};
+use crate::compose::{Taking, check, compose};
+use crate::error::{Error, Kind};
+use crate::exec::{App, Backend, Context};
+
+/// Makes each plan and prints its timeline; exit code 1 when one of them cannot be made as it is.
+pub(super) async fn run(
+    app: &Arc<App>,
+    entries: Vec<Entry>,
+    context: &Context,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::internal("no temporary folder can be made").source(e))?;
+    let keeper = app.keeper(None).await?;
+    let mut edition = app.settings.edition;
+    if let Backend::Remote(server) = &keeper {
+        edition = server.server(&app.journal).await?.edition;
+    }
+    let trial = App::new(app.settings.in_folder(folder.path(), edition))?;
+    let shown = Shown::new(Without::of(as_json));
+    let mut all = true;
+    for Entry {
+        label,
+        mut plan,
+        wrong,
+        ..
+    } in entries
+    {
+        let made = match wrong {
+            Some(error) => Err(error),
+            // What this server cannot do is known to the real backend alone.
+            None => match check(app, &plan, None, &context.caller).await {
+                Err(error) => Err(error),
+                Ok(_) => {
+                    plan.save = Some(Save::Whether(false));
+                    let taking = Taking {
+                        checked: None,
+                        resume: None,
+                        known: &|_| {},
+                    };
+                    let context = Context {
+                        progress: Some(shown.progress()),
+                        ..context.clone()
+                    };
+                    compose(&trial, &plan, taking, &context).await
+                }
+            },
+        };
+        shown.clear();
+        match made {
+            Ok(mut report) => {
+                // Neither the draft nor the engine outlives this.
+                report.draft_id = None;
+                report.backend = Some(keeper.name().to_owned());
+                let reason = |note: &String| !note.contains("--backend embedded");
+                report.notes.retain(reason);
+                if report.outcome == Outcome::Cancelled {
+                    return Ok(ExitCode::from(Kind::Cancelled.exit_code()));
+                }
+                all &= report.items.iter().all(|row| row.status == Status::Ok);
+                if as_json {
+                    let event = json!({ "event": "dry_run", "plan": label, "report": report });
+                    cli::print(&event.to_string())?;
+                } else {
+                    text::dry_run(&label, &report).print()?;
+                }
+            }
+            Err(error) if error.kind == Kind::Cancelled => return Err(error.into()),
+            Err(error) => {
+                all = false;
+                if as_json {
+                    let text = error.to_string();
+                    let event = json!({ "event": "dry_run", "plan": label, "error": text });
+                    cli::print(&event.to_string())?;
+                } else {
+                    text::wrong(&label, &error).print()?;
+                }
+            }
+        }
+    }
+    Ok(if all {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,160 @@
+//! What `compose` prints for people: first where the draft is and what to do next, then the items.
+
+use console::Style;
+
+use crate::cli::paint::{self, COLUMNS, Painted};
+use crate::compose::batch::Line;
+use crate::compose::report::{Outcome, Report, Row, Status};
+use crate::draft::ids::DraftId;
+use crate::error::Error;
+use crate::printable::counted;
+
+/// The report of a run.
+pub(super) fn report(report: &Report) -> Painted {
+    let mut out = Painted::new();
+    let style = match (&report.save_error, report.outcome) {
+        (None, Outcome::Complete) => paint::good(),
+        _ => paint::bad(),
+    };
+    out.add(&style, &report.save_summary()).end();
+    notes(&mut out, report);
+    out.add(&plain_or_bad(report), &report.summary()).end();
+    items(&mut out, report);
+    let phases = &report.phases;
+    let times = format!(
+        "{:.0} ms in total; the calls one after another {:.0} ms; save {:.0} ms",
+        phases.total_ms, phases.one_after_another_ms, phases.save_ms
+    );
+    out.add(&paint::faint(), &times).end();
+    out
+}
+
+/// What a run would do, and its timeline: the items by track and time.
+pub(super) fn dry_run(label: &str, report: &Report) -> Painted {
+    let mut out = Painted::new();
+    let totals = &report.totals;
+    let good = totals.ok == totals.asked;
+    let style = if good { paint::good() } else { paint::bad() };
+    let end = report
+        .items
+        .iter()
+        .filter_map(|row| row.end)
+        .fold(0.0, f64::max);
+    let summary = format!(
+        "{label}: {} of {} can be made, {end:.2} s; nothing was written",
+        totals.ok,
+        counted(totals.asked, "item")
+    );
+    out.add(&style, &summary).end();
+    notes(&mut out, report);
+    let mut rows: Vec<&Row> = report.items.iter().collect();
+    // Tracks in the order of the plan, each from its start.
+    let tracks: Vec<&Option<String>> = rows.iter().map(|row| &row.track).collect();
+    let place = |row: &Row| tracks.iter().position(|track| **track == row.track);
+    rows.sort_by(|a, b| {
+        let start = |row: &Row| row.start.unwrap_or(f64::INFINITY);
+        (place(a).cmp(&place(b))).then(start(a).total_cmp(&start(b)))
+    });
+    for row in rows {
+        item(&mut out, row);
+    }
+    out
+}
+
+/// A plan that cannot be made.
+pub(super) fn wrong(label: &str, error: &Error) -> Painted {
+    let mut out = Painted::new();
+    let summary = format!("{label}: cannot be made; nothing was written");
+    out.add(&paint::bad(), &summary).end();
+    for line in error.to_string().lines() {
+        out.paragraph(&paint::plain(), "        ", line);
+    }
+    out
+}
+
+fn plain_or_bad(report: &Report) -> Style {
+    if report.totals.ok == report.totals.asked {
+        paint::plain()
+    } else {
+        paint::bad()
+    }
+}
+
+fn notes(out: &mut Painted, report: &Report) {
+    for note in &report.notes {
+        out.paragraph(&paint::warning(), "note: ", note);
+    }
+}
+
+fn items(out: &mut Painted, report: &Report) {
+    for row in &report.items {
+        item(out, row);
+    }
+}
+
+/// One item on a line of at most [`COLUMNS`] columns, and below it what is to be said of it.
+fn item(out: &mut Painted, row: &Row) {
+    let (mark, style) = match row.status {
+        Status::Ok => ("ok", paint::good()),
+        Status::Unseen => ("unseen", paint::warning()),
+        Status::Failed => ("FAILED", paint::bad()),
+        Status::Skipped => ("skipped", paint::warning()),
+    };
+    let times = match (row.start, row.end) {
+        (Some(start), Some(end)) => format!("{start:>7.2} – {end:>7.2} s"),
+        _ => String::new(),
+    };
+    let track = row.track.as_deref().unwrap_or_default();
+    out.cell(&style, mark, 8)
+        .cell(&paint::plain(), &row.item, 16)
+        .cell(&paint::faint(), track, 14)
+        .add(&paint::plain(), " ")
+        .cell(&paint::plain(), &times, 20)
+        .add(&paint::plain(), " ")
+        .cell(&paint::plain(), &row.content, COLUMNS - 60)
+        .end();
+    for text in row.error.iter().chain(&row.notes) {
+        out.paragraph(&paint::plain(), "        ", text);
+    }
+    if let Some(hint) = &row.hint {
+        out.paragraph(&paint::plain(), "        hint: ", hint);
+    }
+}
+
+/// A batch: how many are complete, then a line for each draft.
+pub(super) fn batch(lines: &[Line], complete: usize) -> Painted {
+    let mut out = Painted::new();
+    let are = if lines.len() == 1 { "is" } else { "are" };
+    let style = if complete == lines.len() {
+        paint::good()
+    } else {
+        paint::bad()
+    };
+    let drafts = counted(lines.len(), "draft");
+    out.add(&style, &format!("{complete} of {drafts} {are} complete"))
+        .end();
+    let widths = lines
+        .iter()
+        .map(|line| console::measure_text_width(&line.label));
+    let width = widths.max().unwrap_or(0).min(60);
+    for line in lines {
+        let style = if line.is_complete() {
+            paint::good()
+        } else {
+            paint::bad()
+        };
+        let draft = line.draft_id.as_ref().map_or("-", DraftId::as_str);
+        let counts = format!(" {:>3}/{:<3} ", line.ok, line.asked);
+        out.cell(&style, &line.status, 11)
+            .cell(&paint::plain(), &line.label, width)
+            .add(&paint::plain(), &counts)
+            .add(&paint::faint(), draft)
+            .add(&paint::plain(), " ")
+            .add(&paint::plain(), line.folder.as_deref().unwrap_or("-"))
+            .end();
+        for error in &line.errors {
+            out.paragraph(&paint::plain(), "           ", error);
+        }
+    }
+    out
+}

@@ -1,0 +1,105 @@
+//! The example plans and their small media, which are part of the executable: for `init` and `quickstart`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+
+/// A file of the folder `examples`, by its path in there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    pub path: &'static str,
+    pub content: &'static [u8],
+}
+
+macro_rules! sample {
+    ($path:literal) => {
+        Sample {
+            path: $path,
+            content: include_bytes!(concat!("../../examples/", $path)),
+        }
+    };
+}
+
+pub(super) const FIRST_DRAFT: Sample = sample!("first-draft.yaml");
+pub(super) const SLIDESHOW: Sample = sample!("slideshow.yaml");
+pub(super) const AD: Sample = sample!("product-ad.toml");
+pub(super) const KARAOKE: Sample = sample!("karaoke.yaml");
+pub(super) const BATCH: Sample = sample!("batch.yaml");
+pub(super) const BATCH_TABLE: Sample = sample!("batch.csv");
+
+const MEDIA: [Sample; 6] = [
+    sample!("media/captions.srt"),
+    sample!("media/clip.mp4"),
+    sample!("media/logo.png"),
+    sample!("media/music.mp3"),
+    sample!("media/picture.jpg"),
+    sample!("media/voice.mp3"),
+];
+
+impl Sample {
+    pub(super) fn text(self) -> &'static str {
+        std::str::from_utf8(self.content).unwrap_or_default()
+    }
+
+    /// The media that a plan names.
+    pub(super) fn media(self) -> impl Iterator<Item = Sample> {
+        MEDIA
+            .into_iter()
+            .filter(move |media| self.text().contains(media.path))
+    }
+}
+
+/// Writes a file that is not there yet. One with the same content stays as it is; with any other it is an error.
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = |e| Error::invalid(format!("{} cannot be written", path.display())).source(e);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(content).map_err(failed),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if is_same(path, content) {
+                return Ok(());
+            }
+            let message = format!("{} exists and has other content", path.display());
+            Err(Error::new(Kind::Conflict, message)
+                .hint("name another file, or move that one away"))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whether a file has exactly this content.
+fn is_same(path: &Path, content: &[u8]) -> bool {
+    let is_as_long = fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.len() == content.len() as u64);
+    is_as_long && fs::read(path).is_ok_and(|found| found == content)
+}
+
+/// Writes a file of this program's own, whatever is there: under another name first, so that it is never half there.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = |e| Error::invalid(format!("{} cannot be written", path.display())).source(e);
+    if is_same(path, content) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// Refuses to write any of the files if one of them has other content.
+pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
+    for (path, content) in files {
+        if path.symlink_metadata().is_ok() && !is_same(path, content) {
+            write(path, content)?;
+        }
+    }
+    files
+        .iter()
+        .try_for_each(|(path, content)| write(path, content))
+}
