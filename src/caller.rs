@@ -344,10 +344,15 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_documentation()
         || a == 0
+        // Multicast and reserved.
         || a >= 224
+        // Carrier-grade NAT (RFC 6598).
         || (a == 100 && (64..128).contains(&b))
+        // IETF protocol assignments (RFC 6890).
         || (a == 192 && b == 0 && c == 0)
+        // 6to4 relay anycast (RFC 7526).
         || (a == 192 && b == 88 && c == 99)
+        // Benchmarking (RFC 2544).
         || (a == 198 && (18..20).contains(&b)))
 }
 
@@ -357,12 +362,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
     match address.segments() {
+        // IPv4-mapped, NAT64 (RFC 6052) and 6to4 addresses contain an IPv4 address.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => v4(high, low),
-        // Teredo, benchmarks and ORCHID.
+        // 2001::/23, IETF protocol assignments: Teredo, benchmarking, ORCHID.
         [0x2001, second, ..] if second < 0x0200 => false,
+        // Documentation.
         [0x2001, 0x0db8, ..] | [0x3fff, 0..0x1000, ..] => false,
+        // 2000::/3, global unicast.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

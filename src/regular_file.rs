@@ -163,6 +163,7 @@ fn options_of(options: &mut OpenOptions, links: Links) -> &mut OpenOptions {
         Links::Follow => 0,
         Links::Refuse => libc::O_NOFOLLOW,
     };
+    // Opening a pipe must not wait for its other end, and a terminal must not become the controlling one.
     options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | link)
 }
 

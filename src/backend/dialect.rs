@@ -131,12 +131,12 @@ impl Dialect {
         self.known().name
     }
 
-    /// What is known to be bad about it.
+    /// Known problems of this server.
     pub(crate) fn caveats(self) -> &'static [&'static str] {
         self.known().caveats
     }
 
-    /// All names that it knows are in our tables; a newer server may know more.
+    /// Whether our tables contain all names that it knows; a newer server may know more.
     pub(crate) fn names_are_ours(self) -> bool {
         matches!(self, Self::Reference | Self::Engine)
     }
@@ -158,7 +158,7 @@ impl Dialect {
     }
 }
 
-/// What answers at an address.
+/// The server at an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub dialect: Dialect,

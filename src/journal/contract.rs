@@ -211,7 +211,7 @@ async fn a_call_that_is_sent_twice_is_added_once() {
 }
 
 #[tokio::test]
-async fn a_gap_is_refused() {
+async fn append_refuses_a_gap_in_the_sequence() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;

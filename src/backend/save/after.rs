@@ -61,7 +61,7 @@ impl After {
         let caller = &request.call().caller;
         // The draft's own name is applied if possible; options of this call must be applied or refused.
         let is_asked = !given.is_empty();
-        // The API's dialect does not have them.
+        // The API's dialect does not have these options.
         let nothing = !(is_asked || draft_name.is_some()) || !caller.manner.is_strict();
         let (Some(draft), false) = (request.draft(), nothing) else {
             return Ok(None);

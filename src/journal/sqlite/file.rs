@@ -133,6 +133,7 @@ impl File {
             return Ok(version);
         }
         use_log(connection)?;
+        // `fullfsync`: on macOS, `fsync` alone does not flush the cache of the disk.
         connection.execute_batch(
             "PRAGMA fullfsync = ON;
              PRAGMA wal_autocheckpoint = 8000;

@@ -27,7 +27,7 @@ fn with_sync(dir: &TempDir, sync: SyncMode) -> Sqlite {
 }
 
 impl Sqlite {
-    /// Works on the connection that writes.
+    /// Runs `work` on the connection for writing.
     fn with<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> T {
         self.shared.wait(&self.shared.writing, work).unwrap()
     }
