@@ -1,4 +1,4 @@
-//! Where calls go: the engine in this process, or a CapCut API server; and which of the two it is.
+//! The backends that handle calls: the engine in this process or a CapCut API server, and the choice between them.
 
 mod account;
 mod choice;
@@ -23,7 +23,7 @@ pub(crate) use remote::Remote;
 pub(crate) use sent::{Sent, again, manner};
 pub(crate) use wire::{Sender, is_loopback};
 
-/// Who carries a call out.
+/// The backend that handles a call.
 #[derive(Clone)]
 pub(crate) enum Backend {
     Embedded(Arc<Engine>),
@@ -31,7 +31,7 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    /// As replies and the journal's readers name it.
+    /// The name in replies and in what is shown of the journal.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
@@ -40,35 +40,36 @@ impl Backend {
     }
 }
 
-/// A try that failed, and what is known of it.
+/// A failed attempt, and what is known about it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub error: Error,
     pub reached: Reached,
-    /// The server said it, or the way to it; not a limit of ours.
+    /// The server or the connection to it caused the failure, not one of our own limits.
     pub by_server: bool,
-    /// When the server wants to be asked again.
+    /// How long the server asks us to wait before the next attempt.
     pub after: Option<Duration>,
-    /// In a journal that the server keeps too: the sequence number after the draft's last call before this one was sent.
-    /// The server enters this call itself, so what came before cannot be told from the journal alone.
+    /// Set if the server writes to the same journal: the sequence number after the draft's last call before this
+    /// one was sent. The server records this call itself, so the journal alone does not show which calls came
+    /// before it.
     pub since: Option<NonZeroU64>,
 }
 
-/// How far a call came.
+/// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// It never left.
+    /// It was not sent.
     Never,
-    /// It was answered, if only to refuse.
+    /// The server answered, possibly with a refusal.
     Answered,
-    /// The draft that it is about is not there any more.
+    /// The server no longer has the draft.
     Forgotten,
     /// It was sent, and the answer was lost.
     Lost,
 }
 
 impl From<Error> for Failure {
-    /// The engine's own errors: what they are about was not done.
+    /// Errors of the engine: the call had no effect.
     fn from(error: Error) -> Self {
         Self {
             error,

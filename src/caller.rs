@@ -1,7 +1,8 @@
-//! Who makes a call, and what that call may read, fetch and write.
+//! The caller of a tool, and what its calls may read, fetch and write.
 //!
-//! A [`Caller`] travels with every call. Whatever reads a file, opens a connection to a media host or writes into a
-//! folder on behalf of a call asks its caller; nothing is decided by the process or by the style of the call.
+//! A [`Caller`] is passed along with every call. All code that reads a file, connects to a media host or writes
+//! into a folder for a call asks the caller for permission; neither the process nor the dialect of the call
+//! decides this.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -12,14 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a caller is read.
+/// How a caller's arguments are interpreted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Manner {
-    /// MCP and command line: aliases, mending, all problems in one error, unknown names refused.
+    /// MCP and command line: aliases and small mistakes are accepted, one error lists all problems, unknown names
+    /// are refused.
     #[default]
     Strict,
-    /// HTTP: as the reference API; nothing is mended, unknown fields are ignored.
+    /// HTTP: like the reference API; mistakes are not corrected, unknown fields are ignored.
     Api,
 }
 
@@ -29,7 +31,7 @@ impl Manner {
     }
 }
 
-/// Who makes a call; cheap to clone.
+/// The caller of a tool; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub manner: Manner,
@@ -37,7 +39,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The user of this process, over stdio or at a shell: may do whatever the user may.
+    /// The user of this process, over stdio or at a shell: has all rights of the user.
     pub(crate) fn user() -> Self {
         static ACCESS: LazyLock<Arc<Access>> = LazyLock::new(|| Arc::new(Access(None)));
         Self {
@@ -58,7 +60,8 @@ impl Caller {
         }
     }
 
-    /// The same caller, read in another way: calls of a journal are carried out again as they were accepted.
+    /// The same caller with another dialect: calls of a journal are repeated in the dialect in which they were
+    /// accepted.
     pub(crate) fn in_manner(&self, manner: Manner) -> Self {
         Self {
             manner,
@@ -66,12 +69,12 @@ impl Caller {
         }
     }
 
-    /// Whether the ids and names of drafts that this caller did not name may be told to it.
+    /// Whether this caller may see the ids and names of drafts that it did not name.
     pub(crate) fn sees_other_drafts(&self) -> bool {
         self.access.is_open()
     }
 
-    /// Whether it runs on this machine and so could look at its folders by itself.
+    /// Whether it runs on this machine, and so could read its folders itself.
     pub(crate) fn is_here(&self) -> bool {
         self.access
             .0
@@ -79,12 +82,13 @@ impl Caller {
             .is_none_or(|rules| rules.from == From::Here)
     }
 
-    /// Whether errors may quote what was read for it: only the user may, and only of the user's own files.
+    /// Whether errors may quote a text that was read for it: only for the user, and only from the user's own files.
     pub(crate) fn may_see_quoted(&self, is_file: bool) -> bool {
         is_file && self.access.is_open()
     }
 
-    /// Whether its calls wait for a slot in a full lane; other calls are refused at once with the hint to retry later.
+    /// Whether its calls wait for a slot in a full lane; other calls are refused immediately, with a hint to retry
+    /// later.
     pub(crate) fn waits_for_slots(&self) -> bool {
         self.manner == Manner::Strict
     }
@@ -99,12 +103,13 @@ pub(crate) enum From {
     Network,
 }
 
-/// What the clients of a listener may reach besides public hosts.
+/// What the clients of a listener may access in addition to public hosts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Allowed {
-    /// Hosts that media may come from, wherever their addresses lie; `*.lan` stands for all names below it.
+    /// Hosts that media may come from, even if their addresses are not public; `*.lan` matches all names that end
+    /// in `.lan`.
     hosts: Vec<String>,
-    /// Folders that files may be read from and drafts be saved into.
+    /// Folders from which files may be read and into which drafts may be saved.
     folders: Vec<PathBuf>,
 }
 
@@ -133,10 +138,11 @@ impl Allowed {
             })
     }
 
-    /// Which folders are allowed, as the way out of an error.
+    /// A hint that lists the allowed folders.
     fn folders_hint(&self) -> String {
         if self.folders.is_empty() {
-            return "the server allows no folder: start it with `--allow-dir FOLDER`".to_owned();
+            return "the server does not allow any folder: start it with `--allow-dir FOLDER`"
+                .to_owned();
         }
         let folders: Vec<_> = self
             .folders
@@ -147,7 +153,7 @@ impl Allowed {
     }
 }
 
-/// What a caller may make this program read, fetch and write. Without rules: whatever the user may.
+/// What a caller may make this program read, fetch and write. Without rules, it has all rights of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Access(Option<Rules>);
 
@@ -157,22 +163,22 @@ struct Rules {
     allowed: Arc<Allowed>,
 }
 
-/// Why a file is not read.
+/// Why a file was not read.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// The caller may not; the hint says which folders it may read.
+    /// The caller has no permission; the hint says which folders it may read.
     Refused { hint: String },
-    /// The caller may, and it failed.
+    /// The caller has permission, but reading failed.
     Failed(std::io::Error),
 }
 
 impl Access {
-    /// Everything is allowed, so that nothing needs to be looked at.
+    /// Whether everything is allowed, so no checks are needed.
     pub(crate) fn is_open(&self) -> bool {
         self.0.is_none()
     }
 
-    /// What was fetched for one access may be given to another whose key is the same.
+    /// Media that were fetched with one access may be used with another that has the same key.
     pub(crate) fn fetch_key(&self) -> String {
         match &self.0 {
             None => String::new(),
@@ -180,7 +186,7 @@ impl Access {
         }
     }
 
-    /// The real place of a file or folder, if it may be read.
+    /// The canonical path of a file or folder, if it may be read.
     pub(crate) async fn file(&self, path: &Path) -> std::result::Result<PathBuf, Unread> {
         let real = tokio::fs::canonicalize(path).await;
         let Some(Rules { allowed, .. }) = &self.0 else {
@@ -192,7 +198,7 @@ impl Access {
             };
             match &real {
                 Ok(real) if real.starts_with(&folder_real) => return Ok(real.clone()),
-                // Whether a file exists is told only of the folders that may be read.
+                // The caller may learn whether a file exists only in folders that it may read.
                 Err(error)
                     if !path.components().any(|part| part.as_os_str() == "..")
                         && parent_within(path, &folder_real).await =>
@@ -206,7 +212,7 @@ impl Access {
         Err(Unread::Refused { hint })
     }
 
-    /// Refuses a file or folder that this caller may not read; whether it exists is for the reader to find out.
+    /// Refuses a file or folder that this caller may not read; does not check that it exists.
     pub(crate) async fn may_read(&self, path: &Path, shown: &str) -> Result<()> {
         match self.file(path).await {
             Err(Unread::Refused { hint }) => Err(refused_file(shown, &hint)),
@@ -214,8 +220,8 @@ impl Access {
         }
     }
 
-    /// Refuses a folder that this caller may not have anything written into; one that does not exist is judged by
-    /// the nearest folder above it that does.
+    /// Refuses a folder into which this caller may not write. For a folder that does not exist, the nearest
+    /// existing parent folder decides.
     pub(crate) fn may_write(&self, folder: &Path) -> Result<()> {
         let Some(Rules { allowed, .. }) = &self.0 else {
             return Ok(());
@@ -235,18 +241,18 @@ impl Access {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "{} may not be written: it is not in a folder that the server allows",
+            "{} cannot be written: it is not in a folder that the server allows",
             folder.display()
         ))
         .hint(allowed.folders_hint()))
     }
 
-    /// Refuses an address whose host is a number that may not be asked. Names are looked at when
-    /// they are resolved, by [`Access::addresses`].
+    /// Refuses a URL whose host is an IP address that this caller may not use. Host names are checked when they are
+    /// resolved, by [`Access::addresses`].
     pub(crate) fn url(&self, url: &Url, shown: &str) -> Result<()> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::invalid(format!(
-                "{shown} leads to a `{}` address",
+                "{shown} is or redirects to a `{}` URL; only `http` and `https` are supported",
                 url.scheme()
             )));
         }
@@ -260,7 +266,7 @@ impl Access {
         Ok(())
     }
 
-    /// Those of a host's addresses that may be connected to.
+    /// The addresses of a host to which connections are allowed.
     pub(crate) fn addresses<A: AsIp>(
         &self,
         host: &str,
@@ -300,17 +306,17 @@ impl AsIp for std::net::SocketAddr {
 
 pub(crate) fn refused_file(shown: &str, hint: &str) -> Error {
     Error::invalid(format!(
-        "{shown} may not be read: it is not in a folder that the server allows"
+        "{shown} cannot be read: it is not in a folder that the server allows"
     ))
     .hint(hint)
 }
 
 pub(crate) fn refused_host(shown: &str, host: &str) -> Error {
     Error::invalid(format!(
-        "{shown} may not be read: {host} is not a public host"
+        "{shown} cannot be read: {host} is not a public host"
     ))
     .hint(format!(
-        "start the server with `--allow-host {host}` if media may come from there"
+        "start the server with `--allow-host {host}` to allow media from this host"
     ))
 }
 
@@ -323,7 +329,7 @@ async fn parent_within(path: &Path, folder: &Path) -> bool {
     }
 }
 
-/// Reachable from anywhere, so nothing that only this machine's network is trusted with.
+/// Whether an address is globally reachable, and so not part of a private network.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -338,25 +344,33 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_documentation()
         || a == 0
+        // Multicast and reserved.
         || a >= 224
+        // Carrier-grade NAT (RFC 6598).
         || (a == 100 && (64..128).contains(&b))
+        // IETF protocol assignments (RFC 6890).
         || (a == 192 && b == 0 && c == 0)
+        // 6to4 relay anycast (RFC 7526).
         || (a == 192 && b == 88 && c == 99)
+        // Benchmarking (RFC 2544).
         || (a == 198 && (18..20).contains(&b)))
 }
 
-/// Only global unicast; addresses that carry an IPv4 address are as public as that one.
+/// Only global unicast is public; for an address that contains an IPv4 address, that address decides.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let v4 = |high: u16, low: u16| {
         is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
     };
     match address.segments() {
+        // IPv4-mapped, NAT64 (RFC 6052) and 6to4 addresses contain an IPv4 address.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => v4(high, low),
-        // Teredo, benchmarks and ORCHID.
+        // 2001::/23, IETF protocol assignments: Teredo, benchmarking, ORCHID.
         [0x2001, second, ..] if second < 0x0200 => false,
+        // Documentation.
         [0x2001, 0x0db8, ..] | [0x3fff, 0..0x1000, ..] => false,
+        // 2000::/3, global unicast.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -379,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_open_to_this_machine_and_closed_to_the_network() {
+    fn loopback_is_allowed_for_local_clients_and_refused_for_the_network() {
         let (here, network) = (
             access(From::Here, &[], &[]),
             access(From::Network, &[], &[]),
@@ -398,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn only_public_addresses_are_open_to_clients() {
+    fn clients_may_use_only_public_addresses() {
         let access = access(From::Network, &[], &[]);
         let may = |ip: &str| may(&access, ip);
         for ip in [
@@ -443,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_addresses_are_seen_through() {
+    fn all_notations_of_ip_addresses_in_urls_are_checked() {
         let access = access(From::Here, &["nas.lan", "*.internal", "10.1.2.3"], &[]);
         let may = |url: &str| access.url(&Url::parse(url).unwrap(), url).is_ok();
         for url in [
@@ -493,7 +507,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn files_outside_the_allowed_folders_are_out_of_reach() {
+    async fn files_outside_the_allowed_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let open = folder.path().join("open");
         let secret = folder.path().join("secret");

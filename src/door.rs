@@ -1,4 +1,4 @@
-//! The way in for benchmarks: calls as a client makes them, without a client or a process between.
+//! The entry point for benchmarks: tool calls as a client makes them, but in the same process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use crate::local;
 use crate::settings::{BackendChoice, Given, Settings};
 use crate::tools::Caller;
 
-/// The embedded engine of this process, with a data directory of its own.
+/// The embedded engine of this process, with its own data directory.
 pub struct Door(Arc<App>);
 
 impl Door {
-    /// An engine that keeps its journal in `data_dir`; what is wrong, as text.
+    /// An engine that keeps its journal in `data_dir`. Errors are returned as text.
     pub fn open(data_dir: &Path) -> Result<Self, String> {
         let given = Given {
             data_dir: Some(data_dir.to_owned()),
@@ -27,10 +27,10 @@ impl Door {
             .map_err(|error| error.to_string())
     }
 
-    /// Carries out the call of a tool and gives its reply, or the error's text.
+    /// Calls a tool and returns its reply, or the text of the error.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<Value, String> {
         let Value::Object(arguments) = arguments else {
-            return Err("arguments are an object".into());
+            return Err("arguments must be an object".into());
         };
         let caller = Caller::user();
         let spec = local::find(tool).ok_or_else(|| format!("there is no tool `{tool}`"))?;

@@ -1,25 +1,25 @@
-//! Text of any encoding: what editors, spreadsheets and subtitle tools on all systems write.
+//! Decodes text in the encodings that editors, spreadsheets and subtitle tools write.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
     BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_1252,
 };
 
-/// A text, and how it was encoded.
+/// A text and its encoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decoded {
     /// Without a byte order mark.
     pub text: String,
     /// The name of the encoding, such as `UTF-8` or `GBK`.
     pub encoding: &'static str,
-    /// The bytes do not say which encoding they have: it was guessed from the letters.
+    /// The bytes do not show which encoding they have: it was guessed from the letters.
     pub guessed: bool,
-    /// Some bytes are no letters of that encoding; U+FFFD is in their place.
+    /// Some bytes are not valid in that encoding; they were replaced with U+FFFD.
     pub damaged: bool,
 }
 
 impl Decoded {
-    /// For people, where the text may differ from what its author wrote.
+    /// A note for people, if the text may differ from what its author wrote.
     pub(crate) fn note(&self) -> Option<String> {
         let name = self.encoding;
         match (self.guessed, self.damaged) {
@@ -27,17 +27,18 @@ impl Decoded {
                 "the file is not UTF-8 and was read as {name}; save it as UTF-8 if letters are wrong"
             )),
             (true, true) => Some(format!(
-                "the file is not UTF-8 and was read as {name}, in which some of its bytes are not text (shown as \u{fffd}); save it as UTF-8"
+                "the file is not UTF-8 and was read as {name}, but some bytes are not valid in it (shown as \u{fffd}); save it as UTF-8"
             )),
             (false, true) => Some(format!(
-                "some bytes of the file are not {name} (shown as \u{fffd}); it may be damaged"
+                "some bytes of the file are not valid {name} (shown as \u{fffd}); the file may be damaged"
             )),
             (false, false) => None,
         }
     }
 }
 
-/// Decodes by the byte order mark, else as UTF-16 or UTF-8, else as the encoding that the letters speak for.
+/// Decodes according to the byte order mark; without one as UTF-16 or UTF-8, otherwise in the encoding guessed
+/// from the letters.
 pub(crate) fn decode(bytes: &[u8]) -> Decoded {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return with(encoding, &bytes[mark..], false);
@@ -61,12 +62,12 @@ fn with(encoding: &'static Encoding, bytes: &[u8], guessed: bool) -> Decoded {
     }
 }
 
-/// UTF-16 without a mark: files that we read have line breaks, digits or spaces, of which every second byte is 0.
+/// UTF-16 without a mark: files that we read contain line breaks, digits or spaces, whose high byte is 0.
 fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let start = &bytes[..bytes.len().min(4096)];
     let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|b| **b == 0);
     let (even, odd) = (zeros(0).count(), zeros(1).count());
-    // At least one unit in eight, and (nearly) all zeros on one side.
+    // At least one unit in eight, and (nearly) all zeros at even or all at odd offsets.
     let is_enough = |zeros: usize, others: usize| zeros * 16 >= start.len() && others * 8 <= zeros;
     match () {
         () if odd > 0 && is_enough(odd, even) => Some(UTF_16LE),
@@ -75,7 +76,7 @@ fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// UTF-8 of which a few bytes were lost: most of what is not ASCII is whole.
+/// UTF-8 that lost a few bytes: most of its non-ASCII characters are valid.
 fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut whole, mut broken) = (0, 0);
     for chunk in bytes.utf8_chunks() {
@@ -85,8 +86,8 @@ fn is_damaged_utf8(bytes: &[u8]) -> bool {
     whole >= 4 * broken
 }
 
-/// So few bytes that are not ASCII say little about their encoding: the detector, which weighs frequencies of long
-/// texts, is corrected by what a short text can only be.
+/// With at most this number of non-ASCII bytes, the detector's letter statistics are unreliable, so its guess is
+/// corrected by what a short text can be.
 const FEW: usize = 48;
 
 fn guess(bytes: &[u8]) -> &'static Encoding {
@@ -124,7 +125,7 @@ fn guess(bytes: &[u8]) -> &'static Encoding {
     guess
 }
 
-/// What is not ASCII of a text in this encoding, if it is one without gaps.
+/// The non-ASCII characters of a text in this encoding, if all of its bytes are valid.
 fn chars_in(encoding: &'static Encoding, bytes: &[u8]) -> Option<Vec<char>> {
     let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
     Some(text.chars().filter(|c| !c.is_ascii()).collect())
@@ -134,7 +135,7 @@ fn all(chars: &[char], is: fn(char) -> bool) -> bool {
     !chars.is_empty() && chars.iter().all(|c| is(*c))
 }
 
-/// The characters that make up most of what is said in Chinese.
+/// The most frequent characters of Chinese subtitles.
 fn is_usual_hanzi(c: char) -> bool {
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日\
      军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处\
@@ -143,18 +144,18 @@ fn is_usual_hanzi(c: char) -> bool {
         .contains(c)
 }
 
-/// Kana and kanji in pairs of which the first byte is a punctuation mark, or nothing, in the encodings of Windows.
+/// Only kana and kanji, whose first byte is punctuation or undefined in the single-byte Windows encodings.
 fn is_shift_jis(bytes: &[u8]) -> bool {
     let Some(chars) = chars_in(SHIFT_JIS, bytes) else {
         return false;
     };
     let is_japanese = |c: char| matches!(c, '\u{3000}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '！' | '？' | '～');
     let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
-    // Trail bytes that are letters say nothing.
+    // Pairs whose second byte is an ASCII letter are weak evidence, so most bytes must be non-ASCII.
     all(&chars, is_japanese) && 3 * high >= 5 * chars.len()
 }
 
-/// Whole words of letters that are accented in Western encodings: no such word exists there.
+/// Words that consist only of letters that are accented in Western encodings: no Western language has such words.
 fn is_cyrillic(bytes: &[u8]) -> bool {
     let is_letter = |byte: &u8| matches!(byte, 0xC0..|0xA8| 0xB8);
     let words = bytes.split(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic());
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_text_is_read_in_the_encoding_that_it_was_written_in() {
+    fn short_texts_are_decoded_in_their_own_encoding() {
         for (label, texts) in [
             (
                 "gbk",
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn unicode_is_no_guess() {
+    fn unicode_is_recognised_without_a_guess() {
         let plain = |text: &str| Decoded {
             text: text.to_owned(),
             encoding: UTF_8.name(),
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_common_encodings_is_decoded() {
+    fn common_encodings_are_decoded() {
         let table: [(&'static Encoding, &str); 6] = [
             (GBK, "测试,你好\n欢迎来到我的频道,今天我们来泡茶\n"),
             (BIG5, "標題,內容\n歡迎來到我的頻道,今天我們來泡茶\n"),

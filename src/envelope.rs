@@ -1,7 +1,7 @@
-//! The API's envelope `{"success", "output", "error"}`: what an answer of a server means, whatever its shape.
+//! The API's envelope `{"success", "output", "error"}`: interprets the answers of servers in all their variants.
 //!
-//! The reference server answers HTTP 200 to almost everything and says `success: false`; for the rest it
-//! sends pages of HTML. Relatives of it put the output at the top level.
+//! The reference server answers almost all failures with HTTP 200 and `success: false`, and the rest with HTML
+//! pages. Related servers put the output at the top level.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use crate::args::Object;
 use crate::backend::{Failure, Reached};
 use crate::error::{Error, Kind, Origin};
 
-/// An answer as it came off the wire.
+/// An answer as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub status: u16,
     pub retry_after: Option<Duration>,
-    /// What our own server says a failure is.
+    /// The kind of the failure, if our own server names it.
     pub kind: Option<Kind>,
     pub body: Vec<u8>,
 }
 
-/// The header in which our own server says what a failure is.
+/// The header in which our own server names the kind of a failure.
 pub(crate) const KIND_HEADER: &str = "x-capcut-mcp-kind";
 
-/// The header in which other processes of ours say that arguments are in our own dialect.
+/// The header with which other processes of this program mark arguments that are in our own dialect.
 pub(crate) const MANNER_HEADER: &str = "x-capcut-mcp-manner";
 pub(crate) const STRICT: &str = "strict";
 
-/// What a server said was wrong, as it said it: the source of the error, for callers who compare with its words.
+/// A server's own error text, unchanged: the source of the error, for callers that compare it with known texts.
 #[derive(Debug)]
 pub(crate) struct Words(pub String);
 
-/// Nothing: the error that has them says them, as far as they may be shown.
+/// Displays nothing: the message of the error already contains the text, with secrets removed.
 impl fmt::Display for Words {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
@@ -42,21 +42,21 @@ impl fmt::Display for Words {
 
 impl std::error::Error for Words {}
 
-/// How much of a text that was not expected is shown.
+/// How many characters of an unexpected text are shown.
 const SHOWN_CHARS: usize = 160;
-/// How much of a server's own words is shown: some list all the names that they take.
+/// How many characters of a server's error text are shown: some texts list all accepted names.
 const SAID_CHARS: usize = 1000;
 
-/// What stands in the envelope of a success.
+/// The content of a successful envelope.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Opened {
     pub output: Value,
-    /// What our own server adds to what the API answers.
+    /// Fields that our own server adds next to `output`.
     pub beside: Object,
 }
 
-/// The content of an answer, or what the failure means. `place` is the address without its query. What to do after a lost
-/// answer depends on the request, and is not said here.
+/// The content of an answer, or the failure that it means. `place` is the address without its query. Hints for lost
+/// answers depend on the request, so the caller adds them.
 pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
     if !(200..300).contains(&answer.status) {
         return Err(refused(answer, place));
@@ -66,25 +66,23 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
         Failure::lost(error.with_origin(Origin::Api))
     };
     if answer.body.iter().all(u8::is_ascii_whitespace) {
-        return Err(lost("answered with nothing".into()));
+        return Err(lost("returned an empty answer".into()));
     }
     let mut envelope = match serde_json::from_slice(&answer.body) {
         Ok(Value::Object(envelope)) => envelope,
         Ok(other) => {
             let what = crate::args::kind(&other);
-            return Err(lost(format!(
-                "answered with {what} where an object belongs"
-            )));
+            return Err(lost(format!("answered with {what} instead of an object")));
         }
         Err(error) if error.is_eof() => {
             return Err(lost(format!(
-                "broke off its answer after {} bytes",
+                "sent an incomplete answer of {} bytes",
                 answer.body.len()
             )));
         }
         Err(_) => {
             let text = looks_like(&answer.body);
-            return Err(lost(format!("did not answer with JSON but with {text}")));
+            return Err(lost(format!("answered with {text} instead of JSON")));
         }
     };
     match envelope.remove("success") {
@@ -110,15 +108,15 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
                 ..error
             }))
         }
-        _ => Err(lost("answered without saying whether it succeeded".into())),
+        _ => Err(lost("did not say whether the call succeeded".into())),
     }
 }
 
-/// What to do where a server refuses requests without a key.
-pub(crate) const WANTS_A_KEY: &str = "the server wants a key: set `headers = { \"X-API-Key\" = \"${CAPCUT_API_KEY}\" }` under `[api]` in \
-     `tools.toml`, with the header that it asks for, and that environment variable; if they are set, the key is wrong";
+/// What to do if a server refuses requests without a key.
+pub(crate) const WANTS_A_KEY: &str = "the server requires a key: set `headers = { \"X-API-Key\" = \"${CAPCUT_API_KEY}\" }` under `[api]` in \
+`tools.toml`, with the header that the server expects, and set that environment variable; if both are set, the key is wrong";
 
-/// A failure that HTTP's status tells.
+/// The failure that an HTTP status means.
 fn refused(answer: &Answer, place: &str) -> Failure {
     let status = answer.status;
     let text = looks_like(&answer.body);
@@ -136,11 +134,11 @@ fn refused(answer: &Answer, place: &str) -> Failure {
             ..Failure::refused(error(Kind::Busy, "call again later"))
         },
         408 => Failure::lost(told(Kind::Timeout)),
-        // A gateway that lost the server behind it does not know either.
+        // A gateway that lost its server does not know whether the call was applied.
         502 | 504 => Failure::lost(told(Kind::Unavailable)),
         500.. => Failure::refused(error(
             Kind::Unavailable,
-            "the server failed on this call; its own log says why",
+            "the server failed on this call; see its log for the reason",
         )),
         404 | 405 => Failure::refused(error(
             Kind::NotFound,
@@ -153,12 +151,12 @@ fn refused(answer: &Answer, place: &str) -> Failure {
         401 | 403 => Failure::refused(error(Kind::InvalidArgument, WANTS_A_KEY)),
         _ => Failure::refused(error(
             Kind::InvalidArgument,
-            "the server does not take this call",
+            "the server does not accept this call",
         )),
     }
 }
 
-/// What the server's own words mean; the texts are those of the reference server.
+/// The error that a server's error text means; the texts are those of the reference server.
 fn said(place: &str, text: &str) -> Error {
     let words = Words(without_queries(text));
     let text = shown(&words.0);
@@ -167,9 +165,9 @@ fn said(place: &str, text: &str) -> Error {
         || text.ends_with("processing video: .")
         || text.ends_with("processing image: .")
     {
-        return Error::conflict(format!("{place} refused without a reason: {text:?}")).hint(
-            "the reference server does so for pictures when the draft has just one video track, \
-             such as after a call with `track_name` \"video\": such a draft takes no more pictures; make a new one",
+        return Error::conflict(format!("{place} refused the call without a reason: {text:?}")).hint(
+            "the reference server does this for images if the draft has exactly one video track, for example after a \
+            call with `track_name` \"video\": such a draft accepts no more images; make a new draft",
         ).source(words).with_origin(Origin::Api);
     }
     let kind = if has(&[
@@ -197,7 +195,7 @@ fn said(place: &str, text: &str) -> Error {
         .with_origin(Origin::Api)
 }
 
-/// A body that is not what it should be, in a few words.
+/// A short description of an unexpected body.
 pub(crate) fn looks_like(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
     let text = text.trim();
@@ -212,21 +210,21 @@ pub(crate) fn looks_like(body: &[u8]) -> String {
             text.get(start..end)
         });
         return match title {
-            Some(title) => format!("a page of HTML, {:?}", excerpt(title)),
-            None => "a page of HTML".into(),
+            Some(title) => format!("the HTML page {:?}", excerpt(title)),
+            None => "an HTML page".into(),
         };
     }
     format!("{:?}", excerpt(&without_queries(text)))
 }
 
-/// The beginning of a text that was not expected.
+/// The beginning of an unexpected text.
 pub(crate) fn excerpt(text: &str) -> String {
     cut(text.trim(), SHOWN_CHARS)
 }
 
-/// A server's own words as they may be repeated: without keys, without what a terminal obeys, and not too long.
+/// A server's text for display: without keys and control characters, and of limited length.
 pub(crate) fn shown(text: &str) -> String {
-    // Cut twice, so that a text of megabytes is not searched to its end.
+    // Cut before and after, so that a text of megabytes is not searched completely.
     let text = cut(text.trim(), 4 * SAID_CHARS);
     let clean: String = without_queries(&text)
         .chars()
@@ -242,7 +240,7 @@ fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// The text with the queries of its addresses cut off: they may hold keys.
+/// The text with the queries removed from its URLs: they may contain keys.
 pub(crate) fn without_queries(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -267,7 +265,7 @@ pub(crate) fn without_queries(text: &str) -> String {
 }
 
 impl Failure {
-    /// It was sent, and nobody knows what came of it.
+    /// The request was sent; its result is unknown.
     pub(crate) fn lost(error: Error) -> Self {
         Self {
             error,
@@ -278,7 +276,7 @@ impl Failure {
         }
     }
 
-    /// The server said no.
+    /// The server refused the call.
     pub(crate) fn refused(error: Error) -> Self {
         Self {
             reached: Reached::Answered,
@@ -286,7 +284,7 @@ impl Failure {
         }
     }
 
-    /// It never left, so nothing was done.
+    /// The request was not sent, so nothing was changed.
     pub(crate) fn unsent(error: Error) -> Self {
         Self {
             reached: Reached::Never,
@@ -337,13 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn an_output_at_the_top_level_is_one_too() {
+    fn an_output_at_the_top_level_is_accepted() {
         let output = answer(200, br#"{"success":true,"task_id":"t","status":"failed"}"#).unwrap();
         assert_eq!(output, json!({ "task_id": "t", "status": "failed" }));
     }
 
     #[test]
-    fn the_servers_texts_tell_what_is_wrong() {
+    fn error_texts_of_servers_are_mapped_to_kinds() {
         for (text, kind) in [
             (
                 "Hi, the required parameters 'audio_url' are missing.",
@@ -381,13 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_html_are_told_by_their_title() {
+    fn html_pages_are_described_by_their_title() {
         let page =
             "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>";
         let (kind, reached, text) = failure(404, page);
         assert_eq!((kind, reached), (Kind::NotFound, Reached::Answered));
         assert!(
-            text.contains("answered 404 with a page of HTML, \"404 Not Found\""),
+            text.contains("answered 404 with the HTML page \"404 Not Found\""),
             "{text}"
         );
         assert_eq!(failure(415, page).0, Kind::InvalidArgument);
@@ -404,15 +402,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_says_nothing_is_a_lost_one() {
+    fn an_unusable_answer_counts_as_lost() {
         for (body, says) in [
-            ("", "nothing"),
-            ("  \n", "nothing"),
-            ("{\"success\":tr", "broke off"),
+            ("", "empty"),
+            ("  \n", "empty"),
+            ("{\"success\":tr", "incomplete"),
             ("[1]", "a list"),
             ("hello", "\"hello\""),
-            ("{\"output\":1}", "whether it succeeded"),
-            ("{\"success\":\"true\"}", "whether it succeeded"),
+            ("{\"output\":1}", "whether the call succeeded"),
+            ("{\"success\":\"true\"}", "whether the call succeeded"),
         ] {
             let (kind, reached, text) = failure(200, body);
             assert_eq!(
@@ -425,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_words_are_bounded_and_harmless() {
+    fn server_texts_are_shortened_and_lose_control_characters() {
         let long = json!({ "success": false, "error": "x".repeat(5 << 20) }).to_string();
         let text = failure(200, long).2;
         assert!(text.len() < 2000, "{} bytes", text.len());
@@ -440,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_of_addresses_are_not_shown() {
+    fn queries_of_urls_are_not_shown() {
         assert_eq!(
             without_queries("404 for url: https://h/a.srt?key=s3cret, and 'http://b/c?x#y' 你?"),
             "404 for url: https://h/a.srt, and 'http://b/c' 你?"

@@ -1,49 +1,49 @@
-//! The one error type: what was wrong, with which value, and what to do next.
+//! The error type of the whole crate: what is wrong, with which value, and what to do next.
 //!
-//! The program branches on [`Kind`] only; people and models read the rest. So every text is without
-//! secrets and of a length that can be read, whatever was sent or a server said.
+//! The program branches on [`Kind`] only; people and models read the rest. So every text is free of secrets and
+//! short enough to read, whatever a caller sent or a server answered.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::secrets;
 
-/// Characters of a value that a message repeats.
+/// How many characters of a value a message repeats.
 const VALUE: usize = 80;
-/// Of a longer line only its beginning and its end are kept.
+/// A line with more characters is reduced to its beginning and its end.
 const LINE: usize = 1_000;
 const LINE_START: usize = 600;
 const LINE_END: usize = 200;
-/// Lines of a text, and bytes after which there are no more.
+/// Maximum number of lines of a text, and the number of bytes after which no further line is added.
 const LINES: usize = 40;
 const TEXT: usize = 12_000;
-/// Bytes of a text after which it is cut before anything else is done with it.
+/// A text with more bytes is cut before any other processing.
 const LOOKED_AT: usize = 32 << 10;
-/// Faults that are listed one by one; a longer list is of no use to the reader.
+/// Maximum number of problems in a list; a longer list does not help the reader.
 const FAULTS: usize = 500;
 
-/// What a failure means for whoever called.
+/// What a failure means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// The same call will fail again.
     InvalidArgument,
     /// No such draft, track or name.
     NotFound,
-    /// Does not fit what is there: an overlap, a wrong track.
+    /// The call conflicts with the draft's content: an overlap, a wrong track.
     Conflict,
-    /// The file is there but is not usable, or it is surely not there.
+    /// The file exists but is not usable, or it certainly does not exist.
     Media,
-    /// Nothing was done yet: no connection, a download broke off.
+    /// The call had no effect: there was no connection, or a download broke off.
     Unsent,
-    /// It broke off, or the server answered 5xx.
+    /// The connection broke off, or the server answered 5xx.
     Unavailable,
     /// No answer within the time limit.
     Timeout,
-    /// A lane is full or the breaker open; or the server said 429 or 503.
+    /// A lane is full or the breaker is open; or the server answered 429 or 503.
     Busy,
-    /// The client gave up.
+    /// The client cancelled the call.
     Cancelled,
-    /// A bug on our side.
+    /// A bug in this program.
     Internal,
 }
 
@@ -89,22 +89,22 @@ impl Kind {
     }
 }
 
-/// A failure, as a person and a model read it: [`message`](Self::message) names place, value and
-/// what is wrong with it, [`hint`](Self::hint) what to do.
+/// A failure, for people and models: [`message`](Self::message) names the location, the value and the problem,
+/// [`hint`](Self::hint) says what to do.
 #[derive(Debug)]
 pub(crate) struct Error {
     pub kind: Kind,
     pub message: String,
     pub hint: Option<String>,
-    /// What only a person at a shell can do.
+    /// A hint that only a person at a shell can follow.
     pub at_shell: Option<Box<str>>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    /// It stays until somebody has done what the hint says: trying again by itself is of no use.
+    /// The failure persists until someone follows the hint: automatic retries do not help.
     pub lasting: bool,
     pub origin: Option<Origin>,
 }
 
-/// Where a failure comes from, if that is known: what logs are searched for.
+/// Where a failure comes from, if known. Guides for monitoring search the log for these words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// There was no connection, or it broke.
@@ -118,7 +118,7 @@ pub(crate) enum Origin {
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error like this one, for each of several callers that waited for one answer.
+    /// A copy of this error, for each of several callers that waited for one answer.
     pub(crate) fn again(&self) -> Self {
         Self {
             kind: self.kind,
@@ -174,14 +174,14 @@ impl Error {
         self
     }
 
-    /// What a person at a shell can do, which no client can.
+    /// Adds a hint that a person at a shell can follow, but a client cannot.
     #[must_use]
     pub(crate) fn at_shell(mut self, hint: impl Into<String>) -> Self {
         self.at_shell = Some(told(&hint.into()).into());
         self
     }
 
-    /// What a person at a shell can do.
+    /// The hint for a person at a shell: both hints, joined.
     pub(crate) fn way_out(&self) -> Option<Cow<'_, str>> {
         match (self.hint.as_deref(), self.at_shell.as_deref()) {
             (Some(hint), Some(at_shell)) => {
@@ -192,13 +192,13 @@ impl Error {
         }
     }
 
-    /// The text for a client, which cannot start this program in another way.
+    /// The text for a client, which cannot restart this program with other options.
     pub(crate) fn for_client(&self) -> String {
         let mut text = self.cause().to_string();
         match (&self.hint, &self.at_shell) {
             (Some(hint), _) => text.push_str(&format!("\nhint: {hint}")),
             (None, Some(at_shell)) => {
-                text.push_str(&format!("\nhint: ask the user, who can: {at_shell}"));
+                text.push_str(&format!("\nhint: ask the user to do this: {at_shell}"));
             }
             (None, None) => {}
         }
@@ -211,8 +211,8 @@ impl Error {
         self
     }
 
-    /// The message with its causes, for logs: hints are for the caller, and name what a search of the log must not
-    /// find.
+    /// The message with its causes, for logs. Hints are left out: they are for the caller, and contain words that
+    /// a search of the log must not find.
     pub(crate) fn cause(&self) -> Cause<'_> {
         Cause(self)
     }
@@ -233,7 +233,7 @@ impl Error {
     }
 }
 
-/// A text as errors show it: without secrets, and not longer than can be read.
+/// A text for an error: without secrets, and shortened to a readable length.
 pub(crate) fn told(text: &str) -> String {
     let (text, left_out) = match text.get(..text.floor_char_boundary(LOOKED_AT)) {
         Some(start) if text.len() > LOOKED_AT => (start, text[start.len()..].chars().count()),
@@ -287,7 +287,7 @@ fn without_middle(line: &str) -> Cow<'_, str> {
     ))
 }
 
-/// A value as messages repeat it: its beginning, and how long it is.
+/// A value for a message: its beginning, and its length.
 pub(crate) fn shortened(value: &str) -> Cow<'_, str> {
     match value.char_indices().nth(VALUE) {
         None => Cow::Borrowed(value),
@@ -299,12 +299,12 @@ pub(crate) fn shortened(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// Faults as they are found, each told once.
+/// Collects problems, each message once.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(pub Vec<Error>);
 
 impl Faults {
-    /// The value of what succeeded; what failed is kept.
+    /// The value of a success; an error is collected.
     pub(crate) fn of<T>(&mut self, tried: Result<T>) -> Option<T> {
         tried.map_err(|error| self.add(error)).ok()
     }
@@ -315,7 +315,7 @@ impl Faults {
         }
         if self.0.len() == FAULTS {
             self.0
-                .push(Error::invalid("there are more faults of this kind"));
+                .push(Error::invalid("there are more problems of this kind"));
         } else {
             self.0.push(error);
         }
@@ -367,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_never_longer_than_can_be_read() {
+    fn long_texts_are_shortened() {
         let long = "ä".repeat(1 << 20);
         for text in [
             long.clone(),
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn message_hint_and_causes_are_without_secrets() {
+    fn message_hint_and_causes_contain_no_secrets() {
         let url = "http://me:S3CRET@h/a?key=S3CRET";
         let error = Error::invalid(url).hint(url).source(url);
         for text in [error.to_string(), error.again().to_string()] {
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_shown_by_its_beginning_and_length() {
+    fn long_values_are_shown_by_their_beginning_and_length() {
         assert_eq!(shortened("short"), "short");
         let shown = shortened(&"é".repeat(100)).into_owned();
         assert_eq!(shown, format!("{}… (100 characters)", "é".repeat(80)));

@@ -1,7 +1,7 @@
-//! Every acknowledged call of every draft; a draft is the fold of its calls.
+//! The journal records every acknowledged call of every draft; a draft is the fold of its calls.
 //!
-//! [`Store`] is what the rest of the crate knows of it. What a call means is left to the engine: here it is a record
-//! with JSON in it.
+//! The rest of the crate uses it through [`Store`]. Only the engine interprets calls: here a call is a record that
+//! contains JSON.
 
 #[cfg(test)]
 mod contract;
@@ -32,22 +32,22 @@ pub(crate) const ENGINE: &str = "engine";
 /// at the same time.
 #[async_trait]
 pub(crate) trait Store: Debug + Send + Sync {
-    /// The file, if it is one.
+    /// The path of the journal's file, if it is a file.
     fn path(&self) -> Option<&Path> {
         None
     }
 
-    /// What identifies it: two processes that get the same use the same journal.
+    /// The id of the journal: two processes with the same id use the same journal.
     async fn id(&self) -> Result<String>;
 
-    /// Reads all of it and fails if it is damaged; takes as long as it is big.
+    /// Reads the whole journal and fails if it is damaged; the time depends on its size.
     async fn check(&self) -> Result<()>;
 
-    /// Enters a draft with the call that created it, sequence 0. A second time with the same record changes nothing.
+    /// Adds a draft with the call that created it, sequence 0. Repeating this with the same record changes nothing.
     async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()>;
 
-    /// Adds a call to a draft. After [`Appended::Done`] it outlives this process; whether it outlives a power cut
-    /// depends on [`SyncMode`].
+    /// Adds a call to a draft. After [`Appended::Done`] the call survives a crash of this process; whether it
+    /// survives a power failure depends on [`SyncMode`].
     async fn append(
         &self,
         origin: &str,
@@ -56,21 +56,21 @@ pub(crate) trait Store: Debug + Send + Sync {
         at: At,
     ) -> Result<Appended>;
 
-    /// The calls of a draft in their order, from sequence `from` on.
+    /// The calls of a draft in order, starting at sequence `from`.
     async fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>>;
 
-    /// The sequence of a draft's last call; `None` if there is no such draft or it is in the trash. Cheap: it is
-    /// asked before a draft is read, to see what other processes added.
+    /// The sequence of a draft's last call; `None` if there is no such draft or it is in the trash. Must be cheap:
+    /// it is called before every read of a draft, to detect calls that other processes added.
     async fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>>;
 
-    /// The draft of this id, also one in the trash; if two origins have the id, the one outside the trash that
-    /// changed last.
+    /// The draft with this id, even if it is in the trash. If two origins have the id: drafts outside the trash
+    /// come first, then the one that changed last.
     async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>>;
 
-    /// The draft of this origin and id, also one in the trash.
+    /// The draft with this origin and id, even if it is in the trash.
     async fn find_at(&self, origin: &str, draft: &DraftId) -> Result<Option<DraftRow>>;
 
-    /// The drafts that changed last, latest first, whose name or id holds `query`.
+    /// The drafts whose name or id contains `query`, the most recently changed first.
     async fn list(
         &self,
         include_deleted: bool,
@@ -78,11 +78,11 @@ pub(crate) trait Store: Debug + Send + Sync {
         query: Option<&str>,
     ) -> Result<Vec<DraftRow>>;
 
-    /// Remembers where a draft was saved. Everything acknowledged so far outlives a power cut when this returns.
+    /// Records where a draft was saved. When this returns, everything acknowledged so far survives a power failure.
     async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()>;
 
-    /// Remembers that a draft was replayed elsewhere up to the call `last`: its new origin and id. False, and nothing
-    /// changed, if it has other calls by now or was moved already.
+    /// Records the new origin and id of a draft that was replayed elsewhere up to the call `last`. Returns false,
+    /// and changes nothing, if the draft's last call is not `last` or if it was moved before.
     async fn set_moved(
         &self,
         from: (&str, &DraftId),
@@ -90,31 +90,31 @@ pub(crate) trait Store: Debug + Send + Sync {
         to: (&str, &DraftId),
     ) -> Result<bool>;
 
-    /// Moves a draft to the trash. One that is there already stays there.
+    /// Moves a draft to the trash. If it is already there, nothing changes.
     async fn delete(&self, draft: &DraftId) -> Result<()>;
 
-    /// Takes a draft out of the trash. One that is not in it stays as it is.
+    /// Takes a draft out of the trash. If it is not there, nothing changes.
     async fn restore(&self, draft: &DraftId) -> Result<()>;
 
-    /// Removes for good what has been in the trash for at least `older_than`, and gives the number of drafts.
+    /// Permanently removes drafts that have been in the trash for at least `older_than`, and returns their number.
     async fn empty_trash(&self, older_than: Duration) -> Result<u64>;
 
-    /// Enters a job, or its new state.
+    /// Adds a job, or updates its state.
     async fn job_put(&self, job: &Job) -> Result<()>;
 
     async fn job_get(&self, id: &str) -> Result<Option<Job>>;
 
-    /// Takes the lease `key` for `holder`, or makes it last longer; false while another holder has it.
+    /// Acquires or renews the lease `key` for `holder`; false while another holder has it.
     async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool>;
 
-    /// Gives a lease up, if `holder` has it.
+    /// Releases a lease, if `holder` has it.
     async fn release(&self, key: &str, holder: Uuid) -> Result<()>;
 }
 
 /// The store that a process uses.
 pub(crate) type Journal = dyn Store;
 
-/// What an acknowledgement promises when the power fails; the death of the process alone loses nothing either way.
+/// Which acknowledged calls survive a power failure. A crash of the process alone loses nothing in either mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SyncMode {
@@ -125,12 +125,12 @@ pub(crate) enum SyncMode {
     Normal,
 }
 
-/// Where a call goes among the calls of its draft.
+/// The position of a new call among the calls of its draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// Exactly there: what the call does was worked out on a draft of that many calls.
+    /// Exactly this sequence: the call was computed on a draft with this number of calls.
     Sequence(u64),
-    /// After the last: the order does not matter or is decided elsewhere.
+    /// After the last call: the order does not matter or is decided elsewhere.
     End,
 }
 
@@ -138,39 +138,39 @@ pub(crate) enum At {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Appended {
-    /// It has this sequence now.
+    /// The call was added with this sequence.
     Done(u64),
-    /// It was entered before, as this sequence: an answer was lost, and the call was not entered twice.
+    /// The call was already added, with this sequence: an earlier answer was lost. It was not added twice.
     Already(u64),
-    /// Another call has that sequence: read what is new and try again.
+    /// Another call has this sequence: read the new calls and try again.
     Conflict,
 }
 
-/// A call that was carried out and is to be entered.
+/// An executed call to be added to the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRecord {
-    /// Identifies this call: entering it again is recognised.
+    /// Identifies this call, so that it is not added twice.
     pub call: Uuid,
     /// The tool's name.
     pub tool: String,
-    /// The arguments as they were understood, as JSON.
+    /// The arguments as they were interpreted, as JSON.
     pub arguments: String,
-    /// What was found out when the call was made, as JSON: with it, folding needs neither files nor network.
+    /// External facts that the call used, as JSON: with them, folding needs neither files nor network.
     pub found: Option<String>,
-    /// What was answered, as JSON.
+    /// The reply, as JSON.
     pub reply: String,
-    /// The engine that carried it out; a newer engine folds older records the older way.
+    /// The version of the engine that executed it; newer engines fold older records with the rules of that version.
     pub engine_version: u32,
-    /// When it was carried out, in milliseconds since 1970.
+    /// When it was executed, in milliseconds since 1970.
     pub at_ms: i64,
-    /// It is part of the draft, but no call of a user made it: what a save found out.
+    /// It is part of the draft but not a user's call: facts that a save found.
     pub internal: bool,
 }
 
-/// A call as it was entered; the fields are those of [`NewRecord`].
+/// A recorded call; the fields are those of [`NewRecord`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
-    /// The place of the call among the draft's calls; the call that created it is 0.
+    /// The position of the call among the draft's calls; the call that created the draft is 0.
     pub sequence: u64,
     pub tool: String,
     pub arguments: Value,
@@ -181,19 +181,19 @@ pub(crate) struct Record {
     pub internal: bool,
 }
 
-/// What is said of a draft when it is created.
+/// The properties of a draft when it is created.
 #[derive(Clone, Debug)]
 pub(crate) struct NewDraft {
     pub origin: String,
     pub id: DraftId,
     pub name: String,
-    /// `capcut` or `jianying`; empty where a server does not tell.
+    /// `capcut` or `jianying`; empty if the server does not say.
     pub edition: String,
-    /// Why this backend has it.
+    /// Why this backend was chosen.
     pub reason: String,
 }
 
-/// A draft as the journal knows it.
+/// A draft's entry in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DraftRow {
     pub origin: String,
@@ -202,29 +202,29 @@ pub(crate) struct DraftRow {
     pub edition: String,
     pub reason: String,
     pub created_ms: i64,
-    /// When the last call was added, or the row last changed otherwise.
+    /// When the last call was added, or when the row was last changed in another way.
     pub modified_ms: i64,
-    /// How many calls of a user it has, the one that created it included.
+    /// How many user calls it has, including the one that created it.
     pub calls: u64,
     /// The folder it was last saved to.
     pub saved_to: Option<String>,
-    /// When it went to the trash.
+    /// When it was moved to the trash.
     pub deleted_ms: Option<i64>,
-    /// Where it lives on after it was replayed elsewhere: origin and id.
+    /// The origin and id under which it continues after it was replayed elsewhere.
     pub moved_to: Option<(String, DraftId)>,
 }
 
-/// A piece of work that outlives a client's patience: what it is, how far it got, and which process runs it.
+/// Work that may take longer than a client waits: its kind, its progress, and the process that runs it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Job {
     pub id: String,
-    /// What kind of work: `compose`, `save`.
+    /// The kind of work: `compose`, `save`.
     pub kind: String,
     /// The draft it works on, once it has one.
     pub draft: Option<DraftId>,
-    /// How far it got, and in the end its outcome: JSON.
+    /// Its progress and finally its outcome, as JSON.
     pub state: String,
-    /// Whether it has ended, well or badly.
+    /// Whether it has ended, successfully or not.
     pub finished: bool,
     /// The process that runs it.
     pub pid: u32,
@@ -232,7 +232,7 @@ pub(crate) struct Job {
     pub updated_ms: i64,
 }
 
-/// How long the outcome of a job can be asked for: a week.
+/// How long the outcome of a job is kept: a week.
 const KEEP_FINISHED_MS: i64 = 7 * 24 * 3600 * 1000;
 
 impl DraftRow {
@@ -241,10 +241,10 @@ impl DraftRow {
         let id = &self.id;
         if self.deleted_ms.is_some() {
             return Err(Error::not_found(format!("draft {id} is in the trash"))
-                .hint("take it out with `delete_draft` and `restore: true`, or make a new one"));
+                .hint("restore it with `delete_draft` and `restore: true`, or make a new draft"));
         }
         if let Some((_, to)) = &self.moved_to {
-            return Err(Error::not_found(format!("draft {id} lives on as {to}"))
+            return Err(Error::not_found(format!("draft {id} continues as {to}"))
                 .hint(format!("use `draft_id` {:?}", to.as_str())));
         }
         Ok(())
@@ -252,7 +252,7 @@ impl DraftRow {
 }
 
 impl NewRecord {
-    /// A call that was just carried out.
+    /// A call that was just executed.
     pub(crate) fn of(
         call: &Call,
         found: Option<&impl Serialize>,
@@ -274,10 +274,10 @@ impl NewRecord {
 
 fn written(part: &(impl Serialize + ?Sized)) -> Result<String> {
     serde_json::to_string(part)
-        .map_err(|error| Error::internal("a call cannot be written down").source(error))
+        .map_err(|error| Error::internal("a call cannot be written as JSON").source(error))
 }
 
-/// The journal in `dir`, which is made when it is first needed.
+/// The journal in `dir`, which is created on first use.
 pub(crate) fn at(dir: impl AsRef<Path>, sync: SyncMode) -> Arc<Journal> {
     Arc::new(sqlite::Sqlite::new(
         Some(dir.as_ref().join("journal.db")),
@@ -285,7 +285,7 @@ pub(crate) fn at(dir: impl AsRef<Path>, sync: SyncMode) -> Arc<Journal> {
     ))
 }
 
-/// The journal in `dir`, or, where there is no folder for it, one whose every use fails with the way out.
+/// The journal in `dir`. If there is no folder for it, every use fails with a hint.
 pub(crate) fn of(dir: Option<&Path>, sync: SyncMode) -> Arc<Journal> {
     match dir {
         Some(dir) => at(dir, sync),
@@ -299,12 +299,12 @@ pub(crate) fn in_memory() -> Arc<Journal> {
     Arc::new(memory::Memory::default())
 }
 
-/// What every store does alike.
+/// Methods that are the same for all stores.
 impl dyn Store {
-    /// The ids most like `draft`, best first: for "did you mean". A draft of that name counts as best.
+    /// The ids most similar to `draft`, best first: for "did you mean". A draft with that name is the best match.
     pub(crate) async fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
         const RECENT: usize = 1000;
-        // Nothing near is much longer, and comparing takes as long as the text is.
+        // Similar ids are not much longer, and the time to compare grows with the length of the text.
         let draft: String = draft.trim().chars().take(100).collect();
         let name = draft.to_lowercase();
         let mut near: Vec<(usize, DraftId)> = self
@@ -320,12 +320,12 @@ impl dyn Store {
                 (distance, row.id)
             })
             .collect();
-        // The sort is stable: of two equally near, the one that changed last comes first.
+        // The sort is stable: of two equally similar ids, the one that changed last comes first.
         near.sort_by_key(|(distance, _)| *distance);
         Ok(near.into_iter().take(count).map(|(_, id)| id).collect())
     }
 
-    /// Why there was no place for a call; `Ok` with the number of records if the draft takes calls.
+    /// The reason why a call was not added; `Ok` with the number of records if the draft accepts calls.
     async fn refused(&self, origin: &str, draft: &DraftId) -> Result<u64> {
         let Some(row) = self.find_at(origin, draft).await? else {
             return Err(unknown(draft));
@@ -344,29 +344,30 @@ fn changed(rows: usize, draft: &DraftId) -> Result<()> {
     Ok(())
 }
 
-fn there_already(origin: &str, id: &DraftId) -> Error {
-    Error::conflict(format!("draft {id} of {origin} is in the journal already"))
+fn already_exists(origin: &str, id: &DraftId) -> Error {
+    Error::conflict(format!("draft {id} of {origin} is already in the journal"))
         .hint("call `create_draft` again: the next draft gets another id")
 }
 
-/// A call whose place is beyond the end: this process knows calls that the journal does not have.
+/// The error for a sequence beyond the end: this process knows calls that the journal does not have.
 fn beyond(draft: &DraftId, sequence: u64, calls: u64) -> Error {
     Error::new(
         Kind::Unavailable,
         format!(
-            "the journal has {calls} calls of draft {draft}, and this is call {sequence} in this process"
+            "the journal has {calls} calls of draft {draft}, but in this process this is call {sequence}"
         ),
     )
-    .hint("was the journal put back from a copy? look at the draft, then send the call again")
+    .hint("the journal may have been restored from a backup: check the draft, then send the call again")
 }
 
-/// The error for a draft that the journal does not have. The nearest ids are added for callers who may know them.
+/// The error for a draft that the journal does not have. Similar ids are added elsewhere, for callers that may see
+/// them.
 pub(crate) fn unknown(draft: &DraftId) -> Error {
     Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str())))
         .hint("make one with `create_draft`")
 }
 
-/// Milliseconds since 1970, as records count them.
+/// The current time in milliseconds since 1970, as in records.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,7 +1,7 @@
-//! Everything that is wrong with a draft folder on disk, whoever wrote it, and mending what can be mended.
+//! Finds problems in a draft folder on disk, written by any program, and fixes what can be fixed.
 //!
-//! [`lint`] reads and judges, [`fix`] mends. What is not known here is neither judged nor lost, and nothing is
-//! ever decrypted.
+//! [`lint`] finds problems, [`fix`] fixes them. Unknown parts of a draft are not checked and are kept unchanged,
+//! and nothing is decrypted.
 
 mod document;
 mod files;
@@ -35,46 +35,46 @@ pub(crate) use fix::{Fixed, fix};
 pub(crate) use media::is_named_rightly;
 pub(crate) use overview::{Entry, entry, overview};
 
-/// How bad a problem is.
+/// How severe a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
-    /// The app works around it, or it is only untidy.
+    /// The app handles it, or it is only untidy.
     Info,
-    /// Something may look or sound different, or be missing in some versions.
+    /// Something may look or sound different, or may be missing in some versions of the app.
     Warning,
-    /// The draft does not open, or something in it is lost.
+    /// The draft does not open, or some of its content is lost.
     Error,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Problem {
     /// A short name for the kind of problem.
     pub code: &'static str,
     pub severity: Severity,
-    /// The place in the document, such as `tracks[1].segments[0].material_id`, or the file.
+    /// The path in the document, such as `tracks[1].segments[0].material_id`, or the file.
     pub path: String,
     pub what: String,
     /// What to do about it.
     pub way_out: String,
-    /// [`fix`] mends it.
+    /// Whether [`fix`] fixes it.
     pub fixable: bool,
 }
 
-/// What is known besides the folder.
+/// Options in addition to the folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The app that shall open the draft; without it, the folder and the draft tell.
+    /// The app that should open the draft; if not given, it is derived from the folder and the draft.
     pub edition: Option<Edition>,
-    /// Where [`fix`] keeps what it changes, outside of every draft.
+    /// Where [`fix`] keeps the original files, outside of all drafts.
     pub backups: PathBuf,
 }
 
 impl Options {
-    /// With copies under the program's data folder.
+    /// Options with backups in the program's data folder.
     pub(crate) fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
         Self {
             edition,
@@ -83,12 +83,12 @@ impl Options {
     }
 }
 
-/// The problems of the draft in `folder`, the worst first.
+/// The problems of the draft in `folder`, the most severe first.
 pub(crate) fn lint(folder: &Path, options: &Options) -> Result<Vec<Problem>> {
     Ok(look(&Folder::open(folder)?, options))
 }
 
-/// The worst severity among `problems`.
+/// The highest severity among `problems`.
 pub(crate) fn worst(problems: &[Problem]) -> Option<Severity> {
     problems.iter().map(|problem| problem.severity).max()
 }
@@ -114,14 +114,14 @@ fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
     problems
 }
 
-/// What the checks look at.
+/// The input of the checks.
 struct Context<'a> {
     folder: &'a Folder,
     draft: &'a Draft<'a>,
     options: &'a Options,
 }
 
-/// Problems while they are found.
+/// Collects problems.
 #[derive(Debug, Default)]
 struct Report {
     problems: Vec<Problem>,
@@ -146,7 +146,8 @@ impl Report {
         });
     }
 
-    /// Like [`Self::add`], for what `lint --fix` mends; `how` goes on after "`capcut-mcp lint --fix`".
+    /// Like [`Self::add`], for problems that `lint --fix` fixes; `how` continues the sentence "`capcut-mcp lint
+    /// --fix` …".
     fn fixable(
         &mut self,
         severity: Severity,

@@ -1,5 +1,4 @@
-//! `tools.toml` as types, and what must hold in it: the one in the executable, overridden key by key by
-//! the user's own.
+//! `tools.toml` as types, with its checks: the built-in file, overridden key by key by the user's file.
 
 mod headers;
 
@@ -39,23 +38,23 @@ pub(crate) struct Manifest {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
-    /// Where it is looked for when nobody said, in this order.
+    /// Where to look for the server if no address was given, in this order.
     pub base_urls: Vec<String>,
-    /// What is sent with every request besides.
+    /// Additional headers for every request.
     pub headers: Headers,
-    /// Requests at the same time, at most.
+    /// Maximum number of concurrent requests.
     pub connections: usize,
     pub connect_timeout_s: f64,
     pub loopback_connect_timeout_s: f64,
-    /// For finding out which server answers.
+    /// Time limit for finding out which server answers.
     pub probe_timeout_s: f64,
-    /// How long the finding is remembered.
+    /// How long the result is cached.
     pub known_s: f64,
-    /// How long it is remembered that nothing answered.
+    /// How long it is cached that no server answered.
     pub absent_s: f64,
-    /// Where the server keeps the drafts that it saves, if this machine can read it.
+    /// The folder where the server keeps saved drafts, if this machine can read it.
     pub drafts_folder: String,
-    /// Whether what is wrong with a saved draft is mended where it can be reached.
+    /// Whether problems of a saved draft are fixed if this machine can access the draft.
     pub mend_saves: bool,
 }
 
@@ -63,11 +62,11 @@ pub(crate) struct Api {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Journal {
-    /// What an answer promises when the power fails.
+    /// Which acknowledged calls survive a power failure.
     pub sync: SyncMode,
 }
 
-/// How many calls of a kind go at once.
+/// Concurrency limits by kind of call.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lanes {
@@ -80,11 +79,11 @@ pub(crate) struct Lanes {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lane {
-    /// Calls at once.
+    /// Maximum number of concurrent calls.
     pub slots: usize,
-    /// Calls that may wait for a slot.
+    /// Maximum number of calls that wait for a slot.
     pub waiting: usize,
-    /// For one call, all its tries together.
+    /// Time limit for one call, including all tries.
     pub timeout_s: f64,
 }
 
@@ -110,7 +109,7 @@ impl LaneName {
     }
 }
 
-/// Where the branches of a whole video meet.
+/// The point in a video plan where all branches must be complete.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sync {
@@ -135,7 +134,7 @@ pub(crate) struct Policies {
     pub transient: Policy,
 }
 
-/// How often something is tried, and how long is waited between.
+/// How often a call is tried, and the wait between tries.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
@@ -154,7 +153,7 @@ pub(crate) enum Backoff {
     Exponential,
 }
 
-/// When a tool is tried again.
+/// After which failures a tool's call is retried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Retry {
@@ -167,42 +166,42 @@ pub(crate) enum Retry {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Breaker {
-    /// Failures in a row that open it.
+    /// Number of consecutive failures that open the breaker.
     pub failures: u32,
     pub cool_down_s: f64,
-    /// Calls that must succeed before it closes again.
+    /// Number of calls that must succeed before it closes again.
     pub trial_calls: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
-    /// An answer of the API, at most.
+    /// Maximum size of an answer of the API.
     pub response_bytes: u64,
     /// How long a call waits for its turn and its slot.
     pub queue_wait_s: f64,
-    /// How often a save that goes on in the server is asked after.
+    /// The interval between status requests while a server saves.
     pub status_every_s: f64,
-    /// For one look at a draft: after a lost answer, and for a draft that is not known here.
+    /// Time limit for querying a draft, after a lost answer or for a draft that is not known here.
     pub look_timeout_s: f64,
-    /// How long a server that went away is waited for before its drafts are made again elsewhere.
+    /// How long to wait for an unreachable server before its drafts are recreated elsewhere.
     pub server_wait_s: f64,
-    /// For making a lost draft again, all its calls together.
+    /// Time limit for recreating a lost draft, all its calls together.
     pub recover_timeout_s: f64,
-    /// For jobs whose client has gone.
+    /// Time limit for jobs after their client disconnected.
     pub after_client_s: f64,
-    /// A body that a client sends to the HTTP server, at most.
+    /// Maximum size of a request body that the HTTP server accepts.
     pub request_bytes: usize,
-    /// From one piece of a body to the next.
+    /// Time limit between two parts of a body.
     pub request_pause_s: f64,
-    /// For a whole body.
+    /// Time limit for a whole body.
     pub request_timeout_s: f64,
-    /// A message of an MCP client, at most.
+    /// Maximum size of a message of an MCP client.
     pub message_bytes: usize,
     pub media: MediaLimits,
 }
 
-/// One tool: where it is carried out and how.
+/// One tool: its route and its limits.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
@@ -218,7 +217,7 @@ pub(crate) struct Route {
     pub timeout_s: Option<f64>,
     #[serde(default)]
     pub cache_s: Option<f64>,
-    /// Asked what became of the work that was acknowledged.
+    /// The path that reports the status of acknowledged work.
     #[serde(default)]
     pub status: Option<String>,
 }
@@ -241,13 +240,13 @@ impl Route {
 }
 
 impl Manifest {
-    /// The built-in one.
+    /// The built-in manifest.
     pub(crate) fn built_in() -> Self {
         Self::with_overrides("", "tools.toml")
-            .expect("the built-in tools.toml is sound: a test reads it")
+            .expect("the built-in tools.toml is valid: a test reads it")
     }
 
-    /// The built-in one with what the user's file says instead.
+    /// The built-in manifest, overridden by the user's file.
     pub(crate) fn load(file: Option<&ConfigFile>) -> Result<Self> {
         let Some(file) = file else {
             return Ok(Self::built_in());
@@ -301,24 +300,24 @@ impl Manifest {
         }
     }
 
-    /// The line of a tool; a test sees to it that every tool has one.
+    /// The line of a tool; a test checks that every tool has one.
     pub(crate) fn route(&self, tool: &str) -> Result<&Route> {
         self.tools
             .get(tool)
             .ok_or_else(|| Error::internal(format!("`tools.toml` has no line for `{tool}`")))
     }
 
-    /// How long one call of the tool may take.
+    /// The time limit for one call of the tool.
     pub(crate) fn timeout(&self, route: &Route) -> Duration {
         const LOCAL_S: f64 = 60.0;
         let lane = route.lane.map_or(LOCAL_S, |lane| self.lane(lane).timeout_s);
         seconds(route.timeout_s.unwrap_or(lane))
     }
 
-    /// What is wrong beyond types, each with its path.
+    /// Values that have the right type but are not valid, each with its path.
     fn faults(&self) -> Vec<(String, &'static str)> {
         const POSITIVE: &str = "must be more than 0";
-        const WAIT: &str = "must be 0 or more, and a number of seconds";
+        const WAIT: &str = "must be a number of seconds, 0 or more";
         let mut faults = Vec::new();
         let mut check = |good: bool, path: String, sentence| {
             if !good {
@@ -372,7 +371,7 @@ impl Manifest {
                     .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             }),
             api("base_urls"),
-            "must be addresses such as \"http://127.0.0.1:9000\"",
+            "must be a list of addresses such as \"http://127.0.0.1:9000\"",
         );
         check(
             self.breaker.failures > 0,
@@ -448,7 +447,7 @@ impl Manifest {
             check(
                 route.post.is_none() || route.get.is_none(),
                 path("get"),
-                "a tool has `post` or `get`, not both",
+                "a tool must not have both `post` and `get`",
             );
             check(
                 route.path().is_none() || route.lane.is_some(),
@@ -471,12 +470,13 @@ impl Manifest {
     }
 }
 
-/// Seconds that [`Manifest::faults`] has looked at.
+/// Converts seconds that [`Manifest::faults`] has checked.
 pub(crate) fn seconds(s: f64) -> Duration {
     Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX)
 }
 
-/// Refuses keys that the built-in file does not have; a tool's line has more keys than it may show.
+/// Refuses keys that the built-in file does not have. A tool accepts all of [`ROUTE_KEYS`], as the built-in lines
+/// omit some of them.
 fn known_keys(
     user: &DeTable<'_>,
     built_in: &toml::Table,
@@ -485,7 +485,7 @@ fn known_keys(
 ) -> Result<()> {
     let tool = path.len() == 2 && path[0] == "tools";
     let policy = path.len() == 2 && path[0] == "retry";
-    // Their names are the server's.
+    // The server defines these names.
     if path.len() == 2 && path[0] == "api" && path[1] == "headers" {
         return Ok(());
     }
@@ -511,7 +511,7 @@ fn known_keys(
             near.sort_by_key(|known| strsim::osa_distance(known, name));
             let error = at(key.span(), &format!("{name:?} is not a {what}"));
             return Err(error.hint(format!(
-                "did you mean `{}`? there are: {}",
+                "did you mean `{}`? Available: {}",
                 near.first().copied().unwrap_or_default(),
                 known.join(", ")
             )));
@@ -538,7 +538,7 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
     }
 }
 
-/// Where the value at a dotted path stands, or the nearest thing above it.
+/// The position of the value at a dotted path, or of its nearest existing parent.
 fn span_of(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     let mut span = None;
     let mut table = Some(table);
@@ -558,7 +558,7 @@ fn span_of(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     span
 }
 
-/// Both count from 1; a column is a character.
+/// Line and column, both counted from 1; columns count characters.
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
@@ -567,14 +567,14 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 }
 
 impl Manifest {
-    /// A lane or queue that is full.
+    /// The error for a lane whose queue is full.
     pub(crate) fn full(lane: LaneName, waiting: usize) -> Error {
         Error::new(
             Kind::Busy,
-            format!("{waiting} calls wait in the lane `{}` already", lane.name()),
+            format!("the queue of lane `{}` is full: {waiting} calls are waiting", lane.name()),
         )
         .hint(format!(
-            "call again in a second; `lanes.{}` in `tools.toml` sets how many go at once and how many may wait",
+            "call again in a second; `lanes.{}` in `tools.toml` sets how many calls run at the same time and how many may wait",
             lane.name()
         ))
     }
@@ -592,13 +592,13 @@ mod tests {
     }
 
     #[test]
-    fn the_api_is_looked_for_at_its_own_port_first() {
+    fn the_default_port_of_the_api_is_tried_first() {
         let urls = Manifest::built_in().api.base_urls;
         assert_eq!(urls, ["http://127.0.0.1:9000", "http://127.0.0.1:9001"]);
     }
 
     #[test]
-    fn the_built_in_file_is_sound() {
+    fn the_built_in_file_is_valid() {
         let manifest = Manifest::built_in();
         assert_eq!(manifest.lanes.audio.slots, 3);
         assert_eq!(
@@ -647,13 +647,13 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_seconds_too() {
+    fn integers_are_accepted_as_seconds() {
         let manifest = Manifest::with_overrides("[lanes.query]\ntimeout_s = 3", "my.toml").unwrap();
         assert_eq!(manifest.lanes.query.timeout_s, 3.0);
     }
 
     #[test]
-    fn what_is_unknown_is_refused_with_its_place_and_the_known() {
+    fn unknown_keys_are_refused_with_their_position_and_the_known_keys() {
         let text = fault("[lanes]\naudio = { slots = 1 }\n vidio = { slots = 2 }");
         assert!(
             text.starts_with("my.toml:3:2: \"vidio\" is not a lane"),
@@ -681,7 +681,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_refused_with_their_place() {
+    fn wrong_values_are_refused_with_their_position() {
         let text = fault("[lanes]\n\naudio.slots = \"many\"");
         assert!(
             text.starts_with("my.toml:3:15: `lanes.audio.slots`: "),

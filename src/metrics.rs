@@ -1,7 +1,7 @@
-//! What is counted while calls are carried out, and how it reads in Prometheus' text form.
+//! Counts calls, and renders the counters in the Prometheus text format.
 //!
-//! Labels come from small fixed sets (names of tools, lanes, backends and kinds of errors), never from
-//! what a caller sent: the number of series is bounded, and no address or secret gets into one.
+//! Labels come from small fixed sets (names of tools, lanes, backends and kinds of errors), never from a caller's
+//! input: the number of series is bounded, and labels contain no addresses or secrets.
 
 mod snapshot;
 
@@ -25,7 +25,7 @@ pub(crate) const NO_LANE: &str = "none";
 /// The backend of calls that ended before one was chosen.
 pub(crate) const NO_BACKEND: &str = "none";
 
-/// The backend of tools that are carried out here, whatever keeps the draft.
+/// The backend of tools that run in this process, regardless of which backend has the draft.
 pub(crate) const LOCAL: &str = "local";
 
 /// The status of a call that succeeded; the others are the names of [`Kind`].
@@ -38,13 +38,13 @@ const ERRORS: &str = "mcp_bridge_errors_total";
 const BREAKER: &str = "mcp_bridge_circuit_breaker_state";
 const RETRIES: &str = "mcp_bridge_retries_total";
 
-/// From an edit in this process (some 50 µs) to a save that fetches its media (minutes).
+/// From an edit in this process (about 50 µs) to a save that downloads its media (minutes).
 const BUCKETS: [f64; 21] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0,
 ];
 
-/// Whether a backend is called; the numbers are those of the gauge.
+/// The state of a backend's circuit breaker; the numbers are the values of the gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BreakerState {
     Closed = 0,
@@ -65,7 +65,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        const SOUND: &str = "the names and labels are fixed and distinct: every test makes one";
+        const SOUND: &str = "the names and labels are fixed and distinct";
         let registry = Registry::new();
         let counter = |name, help, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(name, help), labels).expect(SOUND);
@@ -80,7 +80,7 @@ impl Metrics {
         let duration = HistogramVec::new(
             HistogramOpts::new(
                 DURATION,
-                "How long a call took, waiting and all tries included.",
+                "How long a call took, including waiting and all tries.",
             )
             .buckets(BUCKETS.to_vec()),
             &["tool", "lane", "backend"],
@@ -90,19 +90,15 @@ impl Metrics {
         Self {
             requests: counter(
                 REQUESTS,
-                "Calls that ended, by how: `ok` or the kind of error.",
+                "Calls that ended, by status: `ok` or the kind of error.",
                 &["tool", "status", "lane", "backend"],
             ),
             duration,
-            active: gauge(
-                ACTIVE,
-                "Calls that have their slot in a lane now.",
-                &["lane"],
-            ),
+            active: gauge(ACTIVE, "Calls that hold a slot in a lane now.", &["lane"]),
             errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
             breaker: gauge(
                 BREAKER,
-                "Whether a backend is called: 0 closed (it is), 1 half-open (a few trials), 2 open (it is not).",
+                "Circuit breaker of a backend: 0 closed (calls are sent), 1 half-open (a few trial calls), 2 open (calls are paused).",
                 &["backend"],
             ),
             retries: counter(RETRIES, "Tries after the first.", &["tool", "class"]),
@@ -110,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// A call begins, waiting included. It ends with [`Running::end`], or when what is given back is dropped.
+    /// Starts a call, including its wait. It ends with [`Running::end`], or when the returned guard is dropped.
     pub(crate) fn begin(&self, tool: &'static str, lane: &'static str) -> Running<'_> {
         Running {
             metrics: self,
@@ -122,29 +118,31 @@ impl Metrics {
         }
     }
 
-    /// A call has its slot, until what is given back is dropped.
+    /// A call holds a slot until the returned guard is dropped.
     pub(crate) fn active(&self, lane: &str) -> Active {
         let gauge = self.active.with_label_values(&[lane]);
         gauge.inc();
         Active(gauge)
     }
 
-    /// A call is sent again; `class` is why: `unsent`, `busy` or `transient`.
+    /// A call is sent again; `class` is the reason: `unsent`, `busy` or `transient`.
     pub(crate) fn retry(&self, tool: &str, class: &str) {
         self.retries.with_label_values(&[tool, class]).inc();
     }
 
-    /// A backend's breaker is in this state now.
+    /// Sets the state of a backend's breaker.
     pub(crate) fn breaker(&self, backend: &str, state: BreakerState) {
         self.breaker.with_label_values(&[backend]).set(state as i64);
     }
 
-    /// Everything in Prometheus' text form, version 0.0.4.
+    /// All metrics in the Prometheus text format, version 0.0.4.
     pub(crate) fn render(&self) -> String {
         let mut text = Vec::new();
         TextEncoder::new()
             .encode(&self.registry.gather(), &mut text)
-            .expect("a vector takes what is written, and families without series are not gathered");
+            .expect(
+                "writing to a vector cannot fail, and families without series are not gathered",
+            );
         String::from_utf8_lossy(&text).into_owned()
     }
 }
@@ -155,13 +153,13 @@ fn register(registry: &Registry, collector: &(impl Collector + Clone + 'static))
         .expect("each name is registered once");
 }
 
-/// How a call ended, as the metrics name it.
+/// The `status` label of a result.
 pub(crate) fn status<T>(ended: &Result<T>) -> &'static str {
     ended.as_ref().map_or_else(|e| e.kind.name(), |_| OK)
 }
 
-/// A call that has its slot.
-#[must_use = "a call that is dropped at once is not active"]
+/// A call that holds a slot.
+#[must_use = "a call that is dropped immediately is not active"]
 pub(crate) struct Active(IntGauge);
 
 impl Drop for Active {
@@ -170,8 +168,9 @@ impl Drop for Active {
     }
 }
 
-/// A call under way. Dropped without an end it counts as given up, or as a fault of ours in a panic.
-#[must_use = "a call that is dropped at once counts as cancelled"]
+/// A call in progress. If it is dropped without `end`, it counts as cancelled, or as an internal error during a
+/// panic.
+#[must_use = "a call that is dropped immediately counts as cancelled"]
 pub(crate) struct Running<'a> {
     metrics: &'a Metrics,
     tool: &'static str,
@@ -182,7 +181,7 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// It is known who carries the call out: `embedded`, `remote` or [`LOCAL`].
+    /// Sets the backend that handles the call: `embedded`, `remote` or [`LOCAL`].
     pub(crate) fn on(&mut self, backend: &'static str) {
         self.backend = backend;
     }
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_ended_is_counted_with_all_its_labels() {
+    fn ended_calls_are_counted_with_all_labels() {
         let metrics = Metrics::new();
         let active = metrics.active("draft");
         has(
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_dropped_counts_as_given_up_and_leaves_nothing_active() {
+    fn dropped_calls_count_as_cancelled_and_are_no_longer_active() {
         let metrics = Metrics::new();
         let mut running = metrics.begin("save_draft", "draft");
         running.on("remote");
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn breakers_and_retries_are_told() {
+    fn breakers_and_retries_are_rendered() {
         let metrics = Metrics::new();
         metrics.retry("query_script", "transient");
         metrics.retry("query_script", "transient");
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_the_kind_of_the_error() {
+    fn status_is_the_kind_of_the_error() {
         assert_eq!(status(&Ok(1)), "ok");
         assert_eq!(
             status::<()>(&Err(Error::not_found("no such draft"))),
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn docs_alerts_and_dashboard_name_what_there_is() {
+    fn docs_alerts_and_dashboard_name_the_existing_metrics() {
         let metrics = Metrics::new();
         let _active = metrics.active("draft");
         metrics.begin("add_text", "draft").end("timeout");

@@ -1,34 +1,34 @@
-//! How far a call is, told while it runs.
+//! Progress reports of running calls.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often bytes are told of at most.
+/// The minimum interval between reports of bytes.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How far a call is.
+/// One progress report.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Step {
     pub done: f64,
     pub total: Option<f64>,
     pub message: String,
-    /// Of what is being fetched, where that is what the step tells.
+    /// The progress of a download, if the report is about one.
     pub bytes: Option<Bytes>,
 }
 
-/// Hears how far a call is.
+/// Receives the progress of a call.
 pub(crate) type Progress = Arc<dyn Fn(Step) + Send + Sync>;
 
-/// How much has been fetched.
+/// How much has been downloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bytes {
     pub done: u64,
-    /// Of how many, where that is known.
+    /// The total, if known.
     pub of: Option<u64>,
 }
 
-/// As people read it: `3.1 of 40.0 MB`.
+/// For people: `3.1 of 40.0 MB`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
@@ -39,7 +39,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Keeps what is told from coming faster than anybody reads.
+/// Limits how often progress is reported.
 #[derive(Debug)]
 pub(crate) struct Pace {
     every: Duration,
@@ -60,7 +60,7 @@ impl Pace {
         }
     }
 
-    /// Whether it is time to tell; then the next time is a while away.
+    /// Whether a report is due; if so, starts the next interval.
     pub(crate) fn is_due(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.is_none_or(|last| last.elapsed() >= self.every);
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_told_in_megabytes_and_not_too_often() {
+    fn bytes_are_shown_in_megabytes_and_reports_are_paced() {
         let bytes = |done, of| Bytes { done, of }.to_string();
         assert_eq!(bytes(3_149_999, Some(40_000_000)), "3.1 of 40.0 MB");
         assert_eq!(bytes(0, None), "0.0 MB");

@@ -1,9 +1,9 @@
-//! Opening files that something else may have put there: only regular files, read up to a limit, and where
-//! a file is ours or the app's, no symbolic link.
+//! Safe access to files that another program may have created: only regular files, read up to a size limit, and no
+//! symbolic links for files of this program or of the app.
 //!
-//! A pipe would block the reader until somebody writes, a device never ends, and a link in a folder that
-//! others can write to leads wherever its maker wants. The check is made on the opened file, so that
-//! nothing can be exchanged between check and use.
+//! A pipe would block the reader until someone writes, a device never ends, and in a folder that others can write
+//! to a link can point anywhere. The opened file itself is checked, so that it cannot be replaced between check
+//! and use.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -13,34 +13,34 @@ use crate::encoding;
 
 /// A draft's document: 20,000 captions are about 70 MB.
 pub(crate) const DOCUMENT_BYTES: u64 = 256 << 20;
-/// What people and models write: plans, templates, tables, subtitles, configuration.
+/// Texts that people and models write: plans, templates, tables, subtitles, configuration.
 pub(crate) const TEXT_BYTES: u64 = 64 << 20;
-/// Small files of this program: markers, states, locks.
+/// Small files of this program: markers, state files, locks.
 pub(crate) const SMALL_BYTES: u64 = 16 << 20;
 
-/// Whether the last part of a path may be a symbolic link.
+/// Whether the last component of a path may be a symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
     /// For paths that the user chose.
     Follow,
-    /// For names that this program or the app chose, in folders that others may write to.
+    /// For names that this program or the app chose, in folders that others can write to.
     Refuse,
 }
 
-/// Opens a regular file for reading. Anything else is refused without waiting for it.
+/// Opens a regular file for reading. Anything else is refused without blocking.
 pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     open_with(OpenOptions::new().read(true), path, links)
 }
 
-/// Opens a file of this program for reading and writing, creating it for its owner only, and keeps its
-/// content: for locks.
+/// Opens a file of this program for reading and writing, without truncating it; creates it with access for the
+/// owner only. For locks.
 pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
     open_with(owner_only(&mut options), path, Links::Refuse)
 }
 
-/// Opens a file for reading and for appending, creating it for its owner only: for logs and reports.
+/// Opens a file for reading and appending; creates it with access for the owner only. For logs and reports.
 pub(crate) fn append(path: &Path, links: Links) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -52,7 +52,7 @@ pub(crate) fn read(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> 
     read_all(open(path, links)?, most)
 }
 
-/// The text of what the user named on the command line, which may be a pipe (`<(…)`, `/dev/stdin`).
+/// The text of a file that the user named on the command line; it may be a pipe (`<(…)`, `/dev/stdin`).
 pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<String> {
     text(read_all(File::open(path)?, most)?)
 }
@@ -62,7 +62,7 @@ pub(crate) fn read_stdin(most: u64) -> io::Result<String> {
     text(read_all(io::stdin().lock(), most)?)
 }
 
-/// All that `source` still has, if that is at most `most` bytes.
+/// The rest of `source`, if it is at most `most` bytes.
 pub(crate) fn read_all(source: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source
@@ -77,7 +77,8 @@ pub(crate) fn read_all(source: impl io::Read, most: u64) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// Creates a folder for its owner only, and those above it as usual. One that exists stays as it is.
+/// Creates a folder with access for the owner only; missing parent folders get default permissions. An existing
+/// folder is not changed.
 pub(crate) fn create_own_folder(path: &Path) -> io::Result<()> {
     if let Some(above) = path.parent() {
         fs::create_dir_all(above)?;
@@ -91,15 +92,15 @@ pub(crate) fn create_own_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// New files that the options create are readable by their owner only.
+/// Makes files that the options create accessible to their owner only.
 pub(crate) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Takes a file or folder that is there from everybody but its owner. A folder that anybody may put files into, such
-/// as `/tmp`, is left as it is.
+/// Restricts an existing file or folder to its owner. A shared folder with the sticky bit, such as `/tmp`, is not
+/// changed.
 #[cfg(unix)]
 pub(crate) fn tighten(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -117,22 +118,22 @@ pub(crate) fn tighten(path: &Path) {
     }
 }
 
-/// Elsewhere a user's folders are closed to others from the start.
+/// On other systems, a user's folders are private by default.
 #[cfg(not(unix))]
 pub(crate) fn tighten(_path: &Path) {}
 
-/// Text in whatever encoding it is written: editors and spreadsheets do not all write UTF-8.
+/// Decodes text of any encoding: not all editors and spreadsheets write UTF-8.
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     let decoded = encoding::decode(&bytes);
     if decoded.damaged {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("not text ({} was tried)", decoded.encoding),
+            format!("not text (tried {})", decoded.encoding),
         ));
     }
     if decoded.guessed {
         tracing::warn!(
-            "a file was read as {}, which was guessed; save it as UTF-8 if letters are wrong",
+            "a file was read as {}, which is a guess; save the file as UTF-8 if letters are wrong",
             decoded.encoding
         );
     }
@@ -140,7 +141,7 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 }
 
 fn open_with(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
-    // Looked at first, because opening a device may already do something.
+    // Checked before opening too, because merely opening a device can have effects.
     let there = match links {
         Links::Follow => fs::metadata(path),
         Links::Refuse => fs::symlink_metadata(path),
@@ -162,6 +163,7 @@ fn options_of(options: &mut OpenOptions, links: Links) -> &mut OpenOptions {
         Links::Follow => 0,
         Links::Refuse => libc::O_NOFOLLOW,
     };
+    // Opening a pipe must not wait for its other end, and a terminal must not become the controlling one.
     options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | link)
 }
 
@@ -182,7 +184,7 @@ fn is_regular(there: &Metadata) -> io::Result<()> {
         return Ok(());
     }
     let what = if kind.is_symlink() {
-        "a symbolic link, which is not followed here"
+        "a symbolic link, which is not followed for this file"
     } else if kind.is_dir() {
         "a folder, not a file"
     } else {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn pipes_devices_and_folders_are_refused_without_waiting() {
+    fn pipes_devices_and_folders_are_refused_without_blocking() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         pipe(&fifo);
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_followed_only_where_the_user_chose_the_path() {
+    fn links_are_followed_only_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&file, "x").unwrap();
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_a_limit() {
+    fn files_over_the_limit_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_created_belongs_to_its_owner_alone_and_what_exists_keeps_its_content() {
+    fn new_files_are_for_the_owner_only_and_existing_ones_keep_their_content() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let own = folder.path().join("a/b");

@@ -20,8 +20,8 @@ impl Micros {
         Self((seconds * 1e6).round_ties_even() as i64)
     }
 
-    /// Seconds to microseconds, cut off: how the API reads durations of transitions, animations,
-    /// materials and keyframe times.
+    /// Seconds to microseconds, truncated: the API reads durations of transitions, animations and materials, and
+    /// keyframe times, in this way.
     pub(crate) fn from_seconds_truncated(seconds: f64) -> Self {
         Self((seconds * 1e6) as i64)
     }
@@ -31,7 +31,7 @@ impl Micros {
     }
 }
 
-/// Seconds, as people read them: `1.5 s`.
+/// Seconds for people: `1.5 s`.
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} s", self.seconds())
@@ -54,7 +54,7 @@ impl Sub for Micros {
     }
 }
 
-/// A stretch of time: start and length, as the draft stores it.
+/// A time range: start and length, as the draft stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
     pub start: Micros,
@@ -70,13 +70,13 @@ impl Range {
         self.start + self.duration
     }
 
-    /// The API's test: touching is no overlap, and two of length zero at one point are none.
+    /// The API's rule: ranges that touch do not overlap, and neither do two empty ranges at the same time.
     pub(crate) fn overlaps(self, other: Self) -> bool {
         !(self.end() <= other.start || other.end() <= self.start)
     }
 }
 
-/// The app a draft is for: the names and ids of effects differ between the two.
+/// The app that a draft is for: names and ids of effects differ between the two apps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Edition {
@@ -86,7 +86,7 @@ pub(crate) enum Edition {
 }
 
 impl Edition {
-    /// The app whose drafts a path belongs to, as far as the names of its folders tell.
+    /// The app whose drafts a path belongs to, if its folder names show this.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         path.split(['/', '\\']).find_map(|part| match part {
             "JianyingPro" | "JianyingPro Drafts" | "com.lemon.lvpro" => Some(Self::Jianying),
@@ -105,7 +105,7 @@ impl Edition {
         }
     }
 
-    /// The app's name as its users know it.
+    /// The app's name for users.
     pub(crate) fn app(self) -> &'static str {
         match self {
             Self::Capcut => "CapCut",
@@ -128,6 +128,6 @@ impl std::str::FromStr for Edition {
         Self::ALL
             .into_iter()
             .find(|edition| edition.name() == text)
-            .ok_or_else(|| format!("{text:?} is no edition: `capcut` or `jianying`"))
+            .ok_or_else(|| format!("{text:?} is not an edition: use `capcut` or `jianying`"))
     }
 }

@@ -1,4 +1,4 @@
-//! What the journal says a server's draft has, and whether a document of the draft has it.
+//! What a server's draft contains according to the journal, and whether a document of the draft contains it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,22 +15,22 @@ use crate::units::Micros;
 
 /// How many missing calls one error names.
 const NAMED: usize = 10;
-/// Drafts whose accounts are kept in memory.
+/// How many drafts have their accounts kept in memory.
 const REMEMBERED: usize = 64;
 
-/// What a draft's acknowledged calls left in it, as far as the journal was read.
+/// What a draft's acknowledged calls left in it, up to the last journal record that was read.
 #[derive(Default)]
 pub(crate) struct Account {
-    /// The first record that was not read yet.
+    /// The sequence number of the first record that has not been read yet.
     next: u64,
     /// In the order of the calls.
     placements: Vec<Placement>,
     times: HashMap<Evidence, usize>,
-    /// With the dialect of the call: in the API's own, keyframes without a clip are taken and dropped.
+    /// With the dialect of the call: in the API's dialect, servers accept keyframes without a clip and drop them.
     keyframes: Vec<(Keyframes, Manner)>,
-    /// Calls whose traces in a document are not known.
+    /// How many calls leave nothing that can be identified in a document.
     unseen: usize,
-    /// The draft was there before the journal heard of it.
+    /// The draft existed before the journal's first record of it.
     is_adopted: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn leaves(record: &Record) -> Option<Leaves> {
 impl Account {
     pub(crate) fn enter(&mut self, record: &Record) {
         self.next = record.sequence + 1;
-        // No call of a user.
+        // Not a user's call.
         if record.internal {
             return;
         }
@@ -63,7 +63,7 @@ impl Account {
         }
     }
 
-    /// How often acknowledged calls leave this.
+    /// How many acknowledged calls leave this.
     pub(crate) fn times(&self, evidence: &Evidence) -> usize {
         self.times.get(evidence).copied().unwrap_or_default()
     }
@@ -73,18 +73,18 @@ impl Account {
         self.next == 0 || placements.any(|placed| placed.evidence.source.is_some())
     }
 
-    /// Calls whose length is that of a file, which servers learn late: only then do overlaps show.
+    /// Whether a call takes its length from a file. Servers measure files late, and overlaps show only then.
     pub(super) fn has_open_ends(&self) -> bool {
         self.placements
             .iter()
             .any(|placed| placed.ends.contains(&None))
     }
 
-    /// What of it cannot be compared with a document, for a note.
+    /// A note on the calls that cannot be compared with a document.
     pub(crate) fn not_compared(&self) -> Option<String> {
         (self.unseen > 0).then(|| {
             format!(
-                "{} calls leave nothing that the document shows by itself (such as subtitles from a file): not checked",
+                "{} calls were not checked: what they add cannot be identified in the document (such as subtitles from a file)",
                 self.unseen
             )
         })
@@ -115,7 +115,7 @@ impl Account {
         self.keyframes.iter().flat_map(lacks).collect()
     }
 
-    /// Whether a time on a track is inside a segment; `None` where that is not known.
+    /// Whether a time on a track is inside a segment; `None` if that is not known.
     pub(crate) fn has_segment_at(&self, track: &str, time: Micros) -> Option<bool> {
         let mut unknown = self.unseen > 0 || self.is_adopted || self.next == 0;
         for placed in self.placements.iter().filter(|p| p.evidence.track == track) {
@@ -130,7 +130,7 @@ impl Account {
         (!unknown).then_some(false)
     }
 
-    /// The stretches of a track that are known, in seconds.
+    /// The known time ranges of a track's segments, in seconds.
     pub(crate) fn stretches(&self, track: &str) -> String {
         let placed = self.placements.iter().filter(|p| p.evidence.track == track);
         let mut stretches: Vec<(Micros, Micros)> = placed
@@ -145,9 +145,9 @@ impl Account {
         shown.join(", ")
     }
 
-    /// Refuses a document of the server that lacks what was acknowledged. What is missing with something else in
-    /// its place was crowded out when the server learned how long its files are; what is missing without that
-    /// went with the draft: the server started again and made an empty one under the same id.
+    /// Refuses a document of the server that lacks acknowledged segments. If another segment occupies the time
+    /// range of each missing one, the server dropped them as overlaps when it measured its files. Otherwise the
+    /// draft itself was lost: the server restarted and made an empty draft with the same id.
     pub(super) fn refuse_if_short(
         &self,
         base: &str,
@@ -174,16 +174,16 @@ impl Account {
         let (count, all) = (missing.len(), self.placements.len());
         if missing.iter().all(|evidence| contents.covers(evidence)) {
             let error = Error::conflict(format!(
-                "{base} dropped {count} of {all} acknowledged segments of draft {draft}, because they overlap others \
-                 now that it knows how long the files are; nothing was saved. Missing:\n- {list}"
+                "{base} dropped {count} of {all} acknowledged segments of draft {draft}: after it measured the files, they \
+                overlap other segments. Nothing was saved. Missing:\n- {list}"
             ));
             return Err(Failure::refused(error.hint(
-                "make a new draft, and give each clip its `end`, or a `target_start` after the end of the one before",
+                "make a new draft, and give each clip its `end`, or a `target_start` after the end of the previous clip",
             )));
         }
         let error = Error::not_found(format!(
-            "draft {draft} is not whole at {base}: it was restarted or lost it, and {count} of {all} acknowledged \
-             segments are missing; nothing was saved. Missing:\n- {list}"
+            "draft {draft} is incomplete at {base}: the server restarted or lost the draft, and {count} of {all} \
+            acknowledged segments are missing. Nothing was saved. Missing:\n- {list}"
         ));
         Err(Failure {
             reached: Reached::Forgotten,
@@ -193,14 +193,14 @@ impl Account {
 }
 
 impl Remote {
-    /// What the journal says the draft has; only what is new is read.
+    /// Calls `act` with the draft's account; only new journal records are read.
     pub(crate) async fn with_account<T>(
         &self,
         journal: &Arc<Journal>,
         draft: &DraftId,
         act: impl FnOnce(&Account) -> T,
     ) -> Result<T> {
-        // An engine that keeps this journal writes its own calls down.
+        // An engine that uses the same journal records the calls under its own origin.
         let origin = journal.find(draft).await?.map(|row| row.origin);
         let origin = origin.as_deref().unwrap_or(&self.base);
         let mut account = self.accounts.take(draft);
@@ -213,12 +213,12 @@ impl Remote {
     }
 }
 
-/// The accounts of the drafts that were asked for lately.
+/// The accounts of recently used drafts.
 #[derive(Default)]
 pub(super) struct Accounts(Mutex<HashMap<DraftId, Account>>);
 
 impl Accounts {
-    /// A call that comes meanwhile reads the journal from its start.
+    /// Until `put`, another call for the draft reads the journal from its start.
     fn take(&self, draft: &DraftId) -> Account {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.remove(draft).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Which backend a new draft goes to, and the servers by their addresses.
+//! Which backend makes a new draft, and the servers by address.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::secrets;
 use crate::settings::{BackendChoice, Settings};
 use crate::units::Edition;
 
-/// Why drafts are the engine's where no server answers.
+/// The reason that replies give when no server answers.
 const BUILT_IN: &str = "made by the built-in engine";
 
-/// Who carries a call out, and why that one.
+/// The backend that handles a call, and the reason for the choice.
 #[derive(Clone)]
 pub(crate) struct Choice {
     pub backend: Backend,
@@ -28,18 +28,18 @@ pub(crate) struct Choice {
 
 /// The servers that calls may go to.
 pub(crate) struct Servers {
-    /// Where a server is looked for, in this order.
+    /// The addresses at which to look for a server, in this order.
     pub addresses: Vec<String>,
-    /// The addresses with the users and queries that some were given with: only requests carry these.
+    /// The full URL of each address, with its user, password and query if it has them: only requests use these.
     given: HashMap<String, String>,
-    /// Who asks them.
+    /// Marks the requests of this process.
     pub sender: Sender,
     named: bool,
-    /// The edition that drafts must be for, if one was asked for.
+    /// The edition that drafts must be for, if one was requested.
     asked: Option<Edition>,
     manifest: Arc<Manifest>,
     media: MediaStore,
-    /// Where files are kept as they were before they were mended.
+    /// Where copies of files from before a fix are kept.
     data_dir: Option<PathBuf>,
     by_address: Mutex<HashMap<String, Arc<Remote>>>,
 }
@@ -73,7 +73,7 @@ impl Servers {
         }
     }
 
-    /// The server at that address; the same one each time.
+    /// The server at an address; the same object each time.
     pub(crate) fn at(&self, address: &str) -> Arc<Remote> {
         let mut by_address = self
             .by_address
@@ -100,13 +100,13 @@ impl Servers {
         remote
     }
 
-    /// The first address at which a CapCut API of the edition that was asked for answers; otherwise what was found
-    /// instead, each.
+    /// The first address at which a CapCut API of the requested edition answers; otherwise an error that lists
+    /// what was found at each address.
     pub(crate) async fn first(&self, journal: &Arc<Journal>) -> Result<Arc<Remote>> {
         self.first_for(None, journal).await
     }
 
-    /// The same for drafts of one edition, where there is such a draft already.
+    /// The same for a draft that already has an edition.
     pub(crate) async fn first_for(
         &self,
         edition: Option<Edition>,
@@ -151,14 +151,14 @@ impl Servers {
         })
     }
 
-    /// Where the next draft goes, of this edition if it has one already. This never tries twice.
+    /// The backend for the next draft, for this edition if the draft already has one. Each address is tried once.
     pub(crate) async fn choose(
         &self,
         wanted: BackendChoice,
         edition: Option<Edition>,
         engine: &Arc<Engine>,
         journal: &Arc<Journal>,
-        // Whether calls may go to a server just now, or for how long not.
+        // Whether calls to a server are allowed now; the error says how long they are paused.
         admits: &(dyn Fn(&Remote) -> Result<()> + Send + Sync),
     ) -> Result<Choice> {
         let embedded = |reason: String| Choice {
@@ -177,7 +177,7 @@ impl Servers {
                 let server = remote.server(journal).await?;
                 if wanted == BackendChoice::Auto && server.same_journal && !server.is_front {
                     return Ok(embedded(format!(
-                        "the engine at {} keeps its drafts in the same data folder: this process makes them too",
+                        "the engine at {} keeps its drafts in the same data folder, so this process makes them itself",
                         remote.base
                     )));
                 }
@@ -191,11 +191,11 @@ impl Servers {
                 })
             }
             Err(error) if wanted == BackendChoice::Remote => Err(error),
-            // A server that was named is meant, and the edition as well: one of the two is a mistake.
+            // The user named both the server and the edition, and they contradict each other.
             Err(error) if self.named && edition.is_none() && error.kind == Kind::Conflict => {
                 Err(error)
             }
-            // Without a server that was named, it is as expected that none answers.
+            // If no server was named, it is normal that none answers.
             Err(error) if !self.named && error.kind == Kind::Unsent => {
                 Ok(embedded(BUILT_IN.into()))
             }

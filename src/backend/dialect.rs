@@ -1,4 +1,4 @@
-//! How known servers differ, and how to tell them apart.
+//! How known servers differ, and how to distinguish them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) enum Dialect {
     VectCut,
     /// VectCutAPI rewritten on FastAPI.
     FastApi,
-    /// CapCutAPI 1.1.0, a fork: saves go on after the answer, and some answers have no envelope.
+    /// CapCutAPI 1.1.0, a fork: saves continue after the answer, and some answers have no envelope.
     Fork,
     /// CapCutAPI-Docker: saves wait in a queue, and `GET /health` answers.
     Docker,
@@ -25,7 +25,7 @@ pub(crate) enum Dialect {
     Engine,
 }
 
-/// The servers known, and what to expect of each.
+/// The known servers, and what to expect of each.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "they are the rows of a table"
@@ -33,20 +33,20 @@ pub(crate) enum Dialect {
 struct Known {
     dialect: Dialect,
     name: &'static str,
-    /// Saved drafts lie in the `draft_folder` that was named.
+    /// It saves drafts into the `draft_folder` of the call.
     saves_into_draft_folder: bool,
-    /// A save that it says succeeded did.
+    /// If it reports that a save succeeded, it did.
     is_truthful: bool,
-    /// Of an id that it does not know it makes a new, empty draft.
+    /// For an unknown draft id it makes a new, empty draft with that id.
     recreates_drafts: bool,
-    /// Keyframes that it acknowledged are in what it saves.
+    /// Saved drafts contain the keyframes that it acknowledged.
     keeps_keyframes: bool,
     caveats: &'static [&'static str],
 }
 
-const OPEN_TO_ALL: &str = "it listens on all interfaces and asks nobody who they are: anyone on the network can use it and read files through it";
+const OPEN_TO_ALL: &str = "it listens on all interfaces without authentication: anyone on the network can use it and read files through it";
 const FORGETS: &str = "it keeps drafts in memory only: a restart forgets them";
-const SAYS_SAVED: &str = "it says that a save succeeded when it failed; each save is checked";
+const SAYS_SAVED: &str = "it can report success for a failed save; each save is checked";
 
 const KNOWN: [Known; 6] = [
     Known {
@@ -66,7 +66,7 @@ const KNOWN: [Known; 6] = [
         recreates_drafts: false,
         keeps_keyframes: true,
         caveats: &[
-            "its preview serves any file of its machine to whoever can reach it",
+            "its preview serves any file of its machine to anyone who can reach it",
             FORGETS,
             SAYS_SAVED,
         ],
@@ -91,8 +91,8 @@ const KNOWN: [Known; 6] = [
             OPEN_TO_ALL,
             FORGETS,
             SAYS_SAVED,
-            "after a restart it takes calls on drafts that it lost as if they were there; they are looked for first",
-            "it keeps no keyframes; they are refused",
+            "after a restart it accepts calls on drafts that it lost; capcut-mcp checks first that the draft exists",
+            "it does not keep keyframes; calls that add keyframes are refused",
         ],
     },
     Known {
@@ -105,7 +105,7 @@ const KNOWN: [Known; 6] = [
         caveats: &[
             "`GET /debug` shows its key to anyone who can reach it",
             SAYS_SAVED,
-            "its save queue skips a draft that it saved within the last hour; what it wrote is compared",
+            "its save queue skips a draft that it saved within the last hour; the saved draft is compared",
         ],
     },
     Known {
@@ -124,19 +124,19 @@ impl Dialect {
         KNOWN
             .iter()
             .find(|known| known.dialect == self)
-            .expect("every dialect is in the table: a test looks")
+            .expect("every dialect is in the table: a test checks this")
     }
 
     pub(crate) fn name(self) -> &'static str {
         self.known().name
     }
 
-    /// What is known to be bad about it.
+    /// Known problems of this server.
     pub(crate) fn caveats(self) -> &'static [&'static str] {
         self.known().caveats
     }
 
-    /// All names that it knows are in our tables; a newer server may know more.
+    /// Whether our tables contain all names that it knows; a newer server may know more.
     pub(crate) fn names_are_ours(self) -> bool {
         matches!(self, Self::Reference | Self::Engine)
     }
@@ -158,24 +158,24 @@ impl Dialect {
     }
 }
 
-/// What answers at an address.
+/// The server at an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub dialect: Dialect,
-    /// The app whose names it knows.
+    /// The app whose catalog names it knows.
     pub edition: Edition,
-    /// How long it took to answer one question.
+    /// How long it took to answer one request.
     pub latency: Duration,
     pub version: Option<String>,
-    /// It keeps its drafts in the journal that this process keeps too.
+    /// It keeps its drafts in the same journal as this process.
     pub same_journal: bool,
-    /// It understands our own dialect besides the API's.
+    /// It understands our own dialect in addition to the API's.
     pub takes_strict: bool,
-    /// It passes calls on to another server.
+    /// It forwards calls to another server.
     pub is_front: bool,
 }
 
-/// The questions a server is asked, and its answers: status and body.
+/// The answers to the requests that identify a server: status and body.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     /// `GET /get_mask_types`
@@ -192,14 +192,15 @@ pub(crate) struct Answers {
     pub openapi: Option<(u16, Vec<u8>)>,
 }
 
-/// Whether it says which journal it keeps its drafts in.
+/// Whether the server says which journal its drafts are in.
 pub(crate) fn names_journal(answers: &Answers) -> bool {
     let health = answers.health.as_ref().map(|(_, body)| body);
     let health = health.and_then(|body| serde_json::from_slice::<Value>(body).ok());
     health.is_some_and(|health| health["journal"].is_string())
 }
 
-/// Which server it is, or what it looks like instead; `journal` is the id of this process's journal.
+/// Identifies the server, or says what the answer looks like instead; `journal` is the id of this process's
+/// journal.
 pub(crate) fn recognise(
     answers: &Answers,
     latency: Duration,
@@ -236,7 +237,7 @@ pub(crate) fn recognise(
             .and_then(|(_, body)| serde_json::from_slice::<Value>(body).ok())
             .filter(Value::is_object)
     };
-    // At the top, or in the API's envelope.
+    // At the top level, or in the API's envelope.
     let version = |of: &Value| {
         let text = [&of["version"], &of["output"]["version"]];
         let text = text.into_iter().find_map(Value::as_str)?;
@@ -291,14 +292,14 @@ pub(crate) fn recognise(
     Ok(server(dialect, of_health(), false))
 }
 
-/// Puts what was added to the API's answer, by our own server or here, where our replies have it.
+/// Moves what our own server or this process added next to the API's `output` into the output, as in our replies.
 pub(super) fn join(opened: &mut Opened) {
     let Some(output) = opened.output.as_object_mut() else {
         return;
     };
     for (name, value) in std::mem::take(&mut opened.beside) {
         match (name.as_str(), value) {
-            // Who carried it out is told of this process, not of the server.
+            // These name the backend of this process, not that of the server.
             ("backend" | "reason", _) => {}
             (_, value) => {
                 output.insert(name, value);
@@ -307,13 +308,13 @@ pub(super) fn join(opened: &mut Opened) {
     }
 }
 
-/// How much of what a server calls its version is kept.
+/// How many characters of a server's version are kept.
 const VERSION_CHARS: usize = 40;
-/// What CapCutAPI-Docker says of its health; nothing else tells it from CapCutAPI, whose fork it is.
+/// The health message of CapCutAPI-Docker; nothing else distinguishes it from CapCutAPI, from which it was forked.
 const DOCKER_HEALTH: &str = "CapCutAPI is running normally";
 const ENGINE_NAME: &str = "capcut-mcp";
 
-/// What our own server answers to `GET /health`, so that it is recognised.
+/// What our own server answers to `GET /health`; [`recognise`] identifies it by this.
 pub(crate) fn engine_health(edition: Edition, journal: Option<&str>) -> Value {
     let mut health = json!({
         "status": "ok",
@@ -328,7 +329,7 @@ pub(crate) fn engine_health(edition: Edition, journal: Option<&str>) -> Value {
     health
 }
 
-/// Tells one journal from another by their ids, without saying which files they are.
+/// A hash of a journal's id: it identifies the journal, and does not reveal its file.
 fn mark(journal: &str) -> String {
     use std::fmt::Write as _;
     let hash = Sha256::digest(journal);
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_server_has_neither_root_nor_health() {
+    fn recognises_the_reference_server_by_its_missing_root_and_health() {
         let answers = Answers {
             masks: Some(masks(&["Linear"])),
             health: Some(page()),
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fastapi_variant_is_known_by_its_description_and_newer_ones_by_their_routes() {
+    fn recognises_fastapi_by_its_openapi_description_and_newer_servers_by_their_routes() {
         let json = |value: Value| Some((200, value.to_string().into()));
         let answers = Answers {
             masks: Some(masks(&["Linear"])),
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn its_relatives_are_told_by_what_they_have() {
+    fn recognises_the_fork_by_its_root_and_vectcut_by_its_preview() {
         let root = Some((
             200,
             br#"{"message":"CapCutAPI","version":"1.1.0"}"#.to_vec(),
@@ -456,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_engine_says_so_and_which_journal_it_keeps() {
+    fn recognises_our_engine_and_whether_it_shares_the_journal() {
         for (journal, same) in [(Some("1f-7"), true), (Some("1f-8"), false), (None, false)] {
             let health = engine_health(Edition::Capcut, journal);
             let health = Some((200, health.to_string().into()));
@@ -476,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_what_it_looks_like() {
+    fn other_answers_are_refused_with_what_they_look_like() {
         let text = recognised(&Answers {
             masks: Some(page()),
             ..Answers::default()

@@ -1,4 +1,4 @@
-//! A saved draft of a server, checked as `lint` does and mended: what servers leave out the app takes amiss.
+//! Checks a server's saved draft as `lint` does, and fixes it: servers leave out things that the app needs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use crate::lint::{self, Options, Problem, Severity};
 use crate::printable::counted;
 use crate::units::Edition;
 
-/// How many problems are told one by one.
+/// How many problems a note lists.
 const NAMED: usize = 10;
 
 impl Remote {
-    /// What was found in a draft's folder and what was done about it. One that does not stay where it is is only
-    /// looked at: the right paths are those of the place where it will be.
-    pub(super) async fn judge(
+    /// Notes on what was found in a draft's folder and what was fixed. A folder that will be moved is only checked:
+    /// its paths must be those of its final location.
+    pub(super) async fn check_saved(
         &self,
         folder: PathBuf,
         edition: Edition,
@@ -28,14 +28,14 @@ impl Remote {
             data_dir => {
                 let options = Options::new(&data_dir.unwrap_or_default(), Some(edition));
                 let problems = lint::lint(&folder, &options)?;
-                Ok(told(&problems, "").into_iter().collect())
+                Ok(problem_list(&problems, "").into_iter().collect())
             }
         });
         match judged.await {
             Ok(Ok(mut notes)) => {
                 if !stays && !notes.is_empty() {
                     notes.push(
-                        "`capcut-mcp lint --fix` mends what it can, once the folder is in its place"
+                        "after you move the folder, run `capcut-mcp lint --fix` on it to fix what can be fixed"
                             .to_owned(),
                     );
                 }
@@ -53,17 +53,20 @@ fn mend(folder: &Path, options: &Options) -> Result<Vec<String>> {
     if !fixed.changed.is_empty() {
         let backup = fixed.backup.as_deref().map(Path::display);
         let backup = backup.map_or_else(String::new, |backup| {
-            format!("; the files as the server wrote them are in {backup}")
+            format!("; the server's original files are in {backup}")
         });
-        notes.push(format!("mended: {}{backup}", fixed.changed.join(", ")));
+        notes.push(format!("fixed: {}{backup}", fixed.changed.join(", ")));
     }
     notes.extend(fixed.notes);
-    notes.extend(told(&fixed.left, " that cannot be mended"));
+    notes.extend(problem_list(
+        &fixed.left,
+        " that cannot be fixed automatically",
+    ));
     Ok(notes)
 }
 
-/// The problems that somebody sees or hears.
-fn told(problems: &[Problem], which: &str) -> Option<String> {
+/// A note on the problems that affect what the user sees or hears.
+fn problem_list(problems: &[Problem], which: &str) -> Option<String> {
     let seen: Vec<_> = problems
         .iter()
         .filter(|problem| problem.severity > Severity::Info)
@@ -78,7 +81,9 @@ fn told(problems: &[Problem], which: &str) -> Option<String> {
         .map(|problem| format!("{}: {} ({})", problem.path, problem.what, problem.way_out))
         .collect();
     if more > 0 {
-        lines.push(format!("and {more} more: `capcut-mcp lint` tells them all"));
+        lines.push(format!(
+            "and {more} more: `capcut-mcp lint` lists all of them"
+        ));
     }
     Some(format!(
         "{}{which}:\n- {}",

@@ -1,4 +1,4 @@
-//! A CapCut API server: how it is asked, and what its answers are worth.
+//! A CapCut API server: sends calls to it and checks its answers.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,25 +24,25 @@ use crate::progress::Progress;
 use crate::tools::{Object, Request};
 use crate::units::Edition;
 
-/// One server, by its address. Nothing is opened before it is used.
+/// One server at one address. Connections are opened on first use.
 pub(crate) struct Remote {
-    /// Its address, without a slash at the end: the origin of its drafts in the journal.
+    /// Its address, without a trailing slash: the origin of its drafts in the journal.
     pub base: String,
-    /// Where requests go: the address with the user and the query that it was given with.
+    /// The URL for requests: the address with the user, password and query that were configured.
     target: String,
-    /// The edition that drafts must be for, if one was asked for.
+    /// The edition that drafts must be for, if one was requested.
     asked: Option<Edition>,
     pub(super) manifest: Arc<Manifest>,
     pub(super) media: MediaStore,
-    /// Where files are kept as they were before they were mended.
+    /// Where copies of files from before a fix are kept.
     pub(super) data_dir: Option<PathBuf>,
     wire: Wire,
     connections: Semaphore,
     known: tokio::sync::Mutex<Option<Known>>,
-    /// What calls under way will leave in their drafts.
+    /// What calls in progress will leave in their drafts.
     pending: Mutex<Vec<(DraftId, Evidence)>>,
     pub(super) accounts: Accounts,
-    /// Drafts that were there a moment ago.
+    /// Drafts that existed a moment ago.
     seen: Seen,
     /// The names that the server lists, by the tool that lists them.
     pub(super) listed: Listed,
@@ -53,7 +53,7 @@ struct Known {
     server: Result<Arc<Server>, Error>,
 }
 
-/// What came of a call.
+/// The result of a call.
 pub(crate) struct Answered {
     /// Our reply.
     pub reply: Value,
@@ -61,14 +61,14 @@ pub(crate) struct Answered {
     pub output: Option<Value>,
 }
 
-/// What is asked, once it is known how.
+/// One request to the server.
 pub(super) struct Ask<'a> {
     pub method: Method,
     pub path: &'a str,
     pub body: Option<&'a Object>,
     /// The body is in our own dialect.
     pub strict: bool,
-    /// It changes nothing on the server, so that it may be sent again after a lost answer.
+    /// It changes nothing on the server, so it may be sent again after a lost answer.
     pub only_reads: bool,
     pub until: Instant,
 }
@@ -100,7 +100,7 @@ impl Remote {
         }
     }
 
-    /// Which server it is; asked once, and again after a while.
+    /// Which server it is; the answer is cached for `known_s`, a failure for `absent_s`.
     pub(crate) async fn server(&self, journal: &Arc<Journal>) -> Result<Arc<Server>> {
         let mut known = self.known.lock().await;
         let api = &self.manifest.api;
@@ -123,31 +123,31 @@ impl Remote {
         server
     }
 
-    /// Refuses a server of another edition than was asked for: its names and ids are those of another app.
+    /// Refuses a server whose edition is not the requested one: its names and ids are those of the other app.
     pub(crate) fn of_asked_edition(&self, server: &Server) -> Result<()> {
         match self.asked.filter(|asked| *asked != server.edition) {
             None => Ok(()),
             Some(asked) => Err(Error::conflict(format!(
-                "{} makes drafts for {}, and `--edition {}` was asked for",
+                "{} makes drafts for {}, but `--edition {}` was requested",
                 self.base,
                 server.edition.app(),
                 asked.name()
             ))
             .at_shell(format!(
-                "leave `--edition` out to follow the server, or give the address of a server for {}, or use \
-                 `--backend embedded`",
+                "omit `--edition` to use the server's edition, or give the address of a server for {}, or use \
+                `--backend embedded`",
                 asked.app()
             ))),
         }
     }
 
-    /// Refuses a server whose names and ids are not those of a draft of this edition.
+    /// Refuses a server that does not have the names and ids of this edition.
     pub(super) fn of_edition(&self, server: &Server, edition: Edition) -> Result<()> {
         if server.edition == edition {
             return Ok(());
         }
         Err(Error::conflict(format!(
-            "{} makes drafts for {}, and the draft is for {}",
+            "{} makes drafts for {}, but the draft is for {}",
             self.base,
             server.edition.app(),
             edition.app()
@@ -155,7 +155,7 @@ impl Remote {
         .hint("give the address of a server for that app, or use `to: \"embedded\"`"))
     }
 
-    /// Whether it answers now: looked at again if the last look is older than `age`.
+    /// Whether it answers now; probes again if the last probe is older than `age`.
     pub(crate) async fn answers(&self, journal: &Arc<Journal>, age: Duration) -> Result<()> {
         let known = self.known.lock().await;
         let is_old = known.as_ref().is_none_or(|known| known.at.elapsed() >= age);
@@ -166,7 +166,7 @@ impl Remote {
         self.server(journal).await.map(|_| ())
     }
 
-    /// What was known of the server may hold no longer: a call did not get through.
+    /// Discards what is known about the server, because a call did not reach it.
     pub(crate) async fn doubt(&self) {
         *self.known.lock().await = None;
         self.seen.forget();
@@ -191,14 +191,14 @@ impl Remote {
         let masks = match ask(Method::GET, "/get_mask_types").await {
             Ok((508, _)) => {
                 return Err(Error::invalid(format!(
-                    "{} is this process itself, and calls would go in a circle",
+                    "{} is the address of this process itself: calls would be forwarded in a loop",
                     self.base
                 ))
                 .at_shell("give the address of the CapCut API server with `--api-url`"));
             }
             Ok((status @ (401 | 403), body)) => {
                 let what = format!(
-                    "{} wants a key: `GET /get_mask_types` was answered {status} with {}",
+                    "{} requires a key: `GET /get_mask_types` was answered {status} with {}",
                     self.base,
                     envelope::looks_like(&body)
                 );
@@ -209,7 +209,7 @@ impl Remote {
             Ok(answer) => answer,
             Err(failure) => {
                 let mut error = failure.error;
-                // If no server listens there, the path that was asked for does not help the reader.
+                // If no server listens there, the requested path does not help the reader.
                 if error.kind == Kind::Unsent {
                     error.message = error.message.replacen("/get_mask_types", "", 1);
                 }
@@ -249,8 +249,8 @@ impl Remote {
         })
     }
 
-    /// Carries a call out there, unless it is known that it would do nothing. `leaves` is what the request says
-    /// of itself.
+    /// Runs a call on the server, unless it is known to have no effect there. `leaves` is what the request would
+    /// add to the draft.
     pub(crate) async fn call(
         &self,
         request: &dyn Request,
@@ -270,9 +270,9 @@ impl Remote {
             request.only_here()?;
         }
         if matches!(leaves, Leaves::Keyframes(_)) {
-            Box::pin(self.refuse_vain(request, leaves, &server, journal)).await?;
+            Box::pin(self.refuse_dropped_keyframes(request, leaves, &server, journal)).await?;
         }
-        // The uncommon ways are boxed, here and below: every call would carry room for them.
+        // Uncommon paths are boxed, here and below, so that they do not enlarge the future of every call.
         if !request.names().is_empty() {
             Box::pin(self.refuse_unknown_names(request, &server, until)).await?;
         }
@@ -283,7 +283,7 @@ impl Remote {
         if let Some(draft) = request.draft()
             && is_edit
             && server.dialect.recreates_drafts()
-            && !self.seen.lately(draft)
+            && !self.seen.is_recent(draft)
         {
             Box::pin(self.refuse_lost(draft, journal, until)).await?;
         }
@@ -292,7 +292,7 @@ impl Remote {
         } else {
             request.to_api(server.edition)
         };
-        // A server of our own dialect reads subtitle files itself.
+        // In our own dialect the server reads subtitle files itself.
         let mut notes = Vec::new();
         if !strict && let Some(file) = request.text_file() {
             let converted = Box::pin(self.converted(&file, &request.call().caller)).await?;
@@ -321,7 +321,7 @@ impl Remote {
             }
         };
         let mut opened = if let Some(status) = &route.status {
-            let saving = self.save_as_wanted(&ask, status, request, &server, journal, progress);
+            let saving = self.save_with_options(&ask, status, request, &server, journal, progress);
             Box::pin(saving).await?
         } else {
             let mut opened = self
@@ -345,12 +345,12 @@ impl Remote {
             && !server.dialect.is_truthful()
             && let Some(output) = opened.output.as_object_mut()
         {
-            // What the server says of folders was looked at: what is there stands beside it.
+            // The folders that the server named were checked; the ones that exist are next to the output.
             output.retain(|name, _| name != "folder" && name != "zip");
         }
         dialect::join(&mut opened);
         let mut reply = request.reply_from_api(opened.output).map_err(|error| {
-            let what = format!("{} answered in a shape that is not known", self.place(path));
+            let what = format!("the answer from {} has an unknown format", self.place(path));
             let lost = Failure::lost(Error::new(Kind::Unavailable, what).source(error));
             with_next_step(&ask, lost)
         })?;
@@ -358,7 +358,7 @@ impl Remote {
         Ok(Answered { reply, output })
     }
 
-    /// The `output` of a list, which needs no more than its route.
+    /// The `output` of a list tool, given its route.
     pub(crate) async fn list(&self, path: &str, until: Instant) -> Result<Value, Failure> {
         self.output(&Ask {
             method: Method::GET,
@@ -371,12 +371,13 @@ impl Remote {
         .await
     }
 
-    /// The draft's document as the server has it, without making it look at media again.
+    /// The draft's document as the server has it; does not make the server read media again.
     pub(crate) async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
         self.document(draft, false, until).await
     }
 
-    /// The draft's document; `refreshed` once the server has looked at its media, which takes it as long as a save.
+    /// The draft's document. With `refreshed` the server reads the draft's media first, which takes as long as a
+    /// save.
     pub(super) async fn document(
         &self,
         draft: &DraftId,
@@ -401,7 +402,10 @@ impl Remote {
             _ => None,
         };
         script.filter(Value::is_object).ok_or_else(|| {
-            let what = format!("{} gave a document that cannot be read", self.place(path));
+            let what = format!(
+                "{} returned a document that cannot be read",
+                self.place(path)
+            );
             Failure::refused(Error::new(Kind::Unavailable, what))
         })
     }
@@ -416,8 +420,8 @@ impl Remote {
         opened.map_err(|failure| with_next_step(ask, failure))
     }
 
-    /// An unknown draft is no error to the server: it makes another one and says so with its id only. The ids that
-    /// a server makes are looked at here, before anything else sees them.
+    /// Checks the draft id in an answer. An unknown draft is not an error for the server: it makes another draft
+    /// and only the new id shows it. Ids from the server are validated here, before any other code uses them.
     fn same_draft(
         &self,
         sent: Option<&DraftId>,
@@ -434,21 +438,21 @@ impl Remote {
             let error = Error::new(
                 Kind::Unavailable,
                 format!(
-                    "{} gave a draft id that is not a plain name: {:?}",
+                    "{} returned a draft id that is not a plain name: {:?}",
                     self.place(path),
                     envelope::excerpt(got)
                 ),
             );
             return Err(Failure::refused(error.hint(
-                "ids are letters, digits, `_`, `-` and `.`; nothing of this was kept here",
+                "draft ids may contain letters, digits, `_`, `-` and `.`; nothing was recorded in the journal",
             )));
         }
         let Some(sent) = sent else {
             return Ok(());
         };
         let error = Error::not_found(format!(
-            "draft {sent} is unknown to {}: it was restarted or forgot it; \
-             it put this into a new draft, {got}, which is otherwise empty",
+            "draft {sent} is unknown to {}: the server restarted or lost the draft; \
+            it applied this call to a new, empty draft, {got}",
             self.place(path)
         ));
         Err(Failure {
@@ -468,7 +472,7 @@ impl Remote {
     /// A draft that the server no longer has.
     pub(crate) fn loss(&self, draft: &DraftId) -> Failure {
         let error = Error::not_found(format!(
-            "draft {draft} is lost: {} was restarted or forgot it",
+            "draft {draft} is lost: {} restarted or lost the draft",
             self.base
         ));
         Failure {
@@ -477,14 +481,16 @@ impl Remote {
         }
     }
 
-    /// Sends one request and reads the answer whole, within the limits.
+    /// Sends one request and reads the whole answer, within the limits.
     async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
         let place = self.place(ask.path);
         let _connection = self.connections.acquire().await.map_err(|error| {
             Error::internal("the connections to the API were closed").source(error)
         })?;
         let body = ask.body.map(serde_json::to_vec).transpose();
-        let body = body.map_err(|error| Error::internal("no JSON").source(error))?;
+        let body = body.map_err(|error| {
+            Error::internal("the request cannot be written as JSON").source(error)
+        })?;
         let api = &self.manifest.api;
         let limit = self.manifest.limits.response_bytes;
         let message = Message {
@@ -517,8 +523,8 @@ impl Remote {
             let what = format!("{place} did not answer in time");
             Err(Failure::lost(Error::new(Kind::Timeout, what)))
         });
-        // The connection goes back to the pool in a task of its own: after that the next call uses it, instead of
-        // opening one more.
+        // A separate task returns the connection to the pool. Yield, so that the next call reuses it instead of
+        // opening another one.
         tokio::task::yield_now().await;
         answer.map_err(|failure| with_next_step(ask, failure))
     }
@@ -527,7 +533,7 @@ impl Remote {
         format!("{}{path}", self.base)
     }
 
-    /// Announces what a call will leave in its draft, until the guard is dropped.
+    /// Announces what a call will leave in its draft. The announcement ends when the guard is dropped.
     pub(crate) fn announce(self: &Arc<Self>, draft: &DraftId, evidence: Evidence) -> Announced {
         let mark = (draft.clone(), evidence);
         self.pending().push(mark.clone());
@@ -537,7 +543,7 @@ impl Remote {
         }
     }
 
-    /// How many calls under way will leave the same in the draft.
+    /// How many calls in progress will leave the same in the draft.
     pub(crate) fn announced(&self, draft: &DraftId, evidence: &Evidence) -> usize {
         let pending = self.pending();
         pending
@@ -551,12 +557,12 @@ impl Remote {
     }
 }
 
-pub(super) const LOST_DRAFT: &str = "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here; \
-     `--recover auto` does so by itself";
-/// What servers say of ids that they do not know, where they say anything: CapCutAPI, and CapCutAPI 1.1.0.
+pub(super) const LOST_DRAFT: &str = "`recover_draft` recreates it from the journal, on the server or, with `to: \"embedded\"`, in the engine; \
+`--recover auto` does this automatically";
+/// The error texts for unknown ids of CapCutAPI and of CapCutAPI 1.1.0.
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
 
-/// Says in a reply what was changed in what the server was sent.
+/// Adds notes to a reply about what was changed before the call was sent.
 fn add_notes(reply: &mut Value, notes: Vec<String>) {
     if notes.is_empty() {
         return;
@@ -571,19 +577,19 @@ fn add_notes(reply: &mut Value, notes: Vec<String>) {
 
 fn says_unknown(failure: &Failure, draft: &DraftId) -> bool {
     let said = &failure.error.message;
-    // The FastAPI variant of VectCutAPI says the id and nothing else.
+    // The FastAPI variant of VectCutAPI answers with the id and nothing else.
     let only_the_id = || said.ends_with(&format!(": {draft}"));
     failure.reached == Reached::Answered
         && (NO_SUCH_DRAFT.iter().any(|text| said.contains(text)) || only_the_id())
 }
 
-/// Says what to do after a lost answer, where nothing better is said.
+/// Adds a hint for a lost answer, unless the error has one.
 fn with_next_step(ask: &Ask<'_>, mut failure: Failure) -> Failure {
     if failure.reached == Reached::Lost && failure.error.hint.is_none() {
         failure.error = failure.error.hint(if ask.only_reads {
-            "nothing was changed: call again; `health_check` says how the server is"
+            "nothing was changed: call again; `health_check` reports the server's state"
         } else {
-            "look at the draft before you call again: it may have been carried out"
+            "check the draft before you call again: the call may have been applied"
         });
     }
     failure
@@ -604,11 +610,11 @@ impl Drop for Announced {
     }
 }
 
-/// The way out where no server answers.
+/// What to do if no server answers.
 pub(super) const START_ONE: &str =
-    "start the API, or `capcut-mcp engine` in its place, or use `--backend embedded`";
+    "start the API server, or start `capcut-mcp engine` instead, or use `--backend embedded`";
 
-/// Why there is no answer, and whether the request had left.
+/// The failure for a missing answer; it says whether the request was sent.
 fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
     match why {
         Unanswered::Nobody(cause) => Failure::unsent(
@@ -620,12 +626,12 @@ fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
         Unanswered::Broken(cause) => Failure::lost(
             Error::new(
                 Kind::Unavailable,
-                format!("{place} closed the connection without an answer ({cause})"),
+                format!("{place} closed the connection before it answered ({cause})"),
             )
             .with_origin(Origin::Connection),
         ),
         Unanswered::Halfway(bytes, cause) => {
-            let what = format!("{place} broke off its answer after {bytes} bytes");
+            let what = format!("the answer from {place} broke off after {bytes} bytes");
             let error = Error::new(Kind::Unavailable, what).source(cause);
             Failure::lost(error.with_origin(Origin::Connection))
         }
@@ -633,7 +639,7 @@ fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
             let what = format!("{place} answered with more than {limit} bytes");
             Failure::lost(
                 Error::new(Kind::Unavailable, what)
-                    .hint("`limits.response_bytes` in `tools.toml` sets how much is read")
+                    .hint("`limits.response_bytes` in `tools.toml` sets the limit")
                     .with_origin(Origin::Api),
             )
         }

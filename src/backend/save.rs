@@ -1,5 +1,5 @@
-//! What a saved draft of a server is worth: it says success whatever happened, so the task is asked
-//! after, and the files are looked at where they can be reached.
+//! Checks a server's saved draft: servers report success even if a save failed, so the status of the task is
+//! polled, and the files are checked if this machine can reach them.
 
 mod after;
 
@@ -29,25 +29,25 @@ use crate::tools::{Object, Request};
 use crate::units::Micros;
 use after::After;
 
-/// Files looked at side by side.
-const AT_ONCE: usize = 8;
-/// How many faults one error names.
+/// How many files are checked concurrently.
+const CONCURRENT_CHECKS: usize = 8;
+/// How many problems one error lists.
 const NAMED: usize = 20;
-/// How often a saved draft is looked at until a server that saves in a queue has written it.
+/// How often a saved draft is read until a server with a save queue has written it.
 const SETTLES: usize = 20;
 
-/// What a status says of the work.
+/// What a server reports about a save task.
 #[derive(Debug)]
 struct Status {
     state: String,
     message: String,
     progress: f64,
     total: Option<f64>,
-    /// Where the draft is, on servers that say so.
+    /// Where the draft is, if the server says so.
     url: String,
 }
 
-/// A draft's document, and what it has.
+/// A draft's document and its parsed contents.
 struct Document {
     script: Value,
     contents: Contents,
@@ -60,12 +60,12 @@ impl Document {
     }
 }
 
-/// Where a save went, as far as the server says so.
+/// Where the server says that it saved.
 #[derive(Default)]
 struct Stated {
     folder: Option<PathBuf>,
     zip: Option<PathBuf>,
-    /// A path that is not one of this machine, or cannot be seen from here.
+    /// A path of another machine, or one that this process cannot access.
     elsewhere: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Stated {
             if path.is_dir() {
                 stated.folder.get_or_insert_with(|| path.to_owned());
             } else if path.is_file() && path.extension().is_some_and(|ending| ending == "zip") {
-                // CapCutAPI 1.1.0 names the archive, which lies beside the folder.
+                // CapCutAPI 1.1.0 names the archive, which is next to the folder.
                 let folder = path.with_extension("");
                 if folder.is_dir() {
                     stated.folder.get_or_insert(folder);
@@ -101,7 +101,7 @@ impl Stated {
 }
 
 impl Status {
-    /// Of a server that answers when it is done, and says no more.
+    /// The status for a server that answers only after the save is complete and has no status for it.
     fn unknown() -> Self {
         Self {
             state: "completed".into(),
@@ -114,8 +114,8 @@ impl Status {
 }
 
 impl Remote {
-    /// Saves, and does afterwards what the server does not do.
-    pub(super) async fn save_as_wanted(
+    /// Saves, then applies the requested options that the server does not support.
+    pub(super) async fn save_with_options(
         &self,
         ask: &Ask<'_>,
         status_path: &str,
@@ -152,9 +152,9 @@ impl Remote {
         let mut opened = saving.await?;
         if let Some(after) = after {
             let script = self
-                .insist(ask.until, || self.script(draft, ask.until))
+                .retry_read(ask.until, || self.script(draft, ask.until))
                 .await?;
-            after.carry_out(self, server, script, &mut opened).await?;
+            after.apply(self, server, script, &mut opened).await?;
         } else if let Some(name) = name
             && request.call().caller.manner.is_strict()
             && let Some(Value::Array(notes)) = opened.beside.get_mut("notes")
@@ -164,12 +164,13 @@ impl Remote {
         Ok(opened)
     }
 
-    /// Saves, and gives the server's answer with what was found out beside it. The draft is compared twice: before,
-    /// the server's document with the journal; afterwards the saved document with the server's. Unless it `is_all`,
-    /// the draft is saved once more from what the server wrote, and only that save is mended and reported.
+    /// Saves, and returns the server's answer together with what was found. The draft is compared twice: before
+    /// the save, the server's document with the journal; after it, the saved document with the server's. Unless
+    /// `is_all`, the draft is saved a second time from the server's files, and only that save is fixed and
+    /// reported.
     #[expect(
         clippy::too_many_arguments,
-        reason = "all that a call has, and whether more follows"
+        reason = "all parts of a call, and whether a second save follows"
     )]
     pub(super) async fn save(
         &self,
@@ -220,7 +221,7 @@ impl Remote {
             .await?;
         let stated = Stated::of(output, &status);
 
-        // A server that saves in a queue may still tell of the save before this one.
+        // A server with a save queue may still report the previous save.
         let is_queued = task.is_some();
         let mut looks = 0;
         let copy = loop {
@@ -256,7 +257,7 @@ impl Remote {
             notes.push(self.not_seen(&stated, materials.is_empty()));
             (look_at_sources(&materials, &media).await, None)
         };
-        // Acknowledged in the API's dialect, in which a server drops them where no clip is.
+        // Keyframes that were acknowledged in the API's dialect: servers drop those at a time without a clip.
         let mut dropped = Vec::new();
         match (&copy, saved) {
             (Some(_), Some(saved)) => {
@@ -274,7 +275,7 @@ impl Remote {
             (Some(copy), None) => {
                 let folder = copy.folder.display();
                 notes.push(format!(
-                    "{folder} has no document that can be read, so what is on its tracks was not checked"
+                    "{folder} does not have a readable document, so its tracks were not checked"
                 ));
             }
             (None, _) => {}
@@ -283,16 +284,16 @@ impl Remote {
         if !faults.is_empty() {
             let list = listed(faults);
             let what = format!(
-                "{} says that draft {draft} was saved, but it is not whole:\n- {list}",
+                "{} reports that draft {draft} was saved, but it is incomplete:\n- {list}",
                 self.base
             );
             return Err(Failure::refused(Error::media(what).hint(
-                "mend these sources, then save again; or `recover_draft` with `to: \"embedded\"`",
+                "fix these sources, then save again; or use `recover_draft` with `to: \"embedded\"`",
             )));
         }
         if !dropped.is_empty() {
             notes.push(format!(
-                "the server dropped keyframes, as it does where no clip is:\n- {}",
+                "the server dropped keyframes at times without a clip:\n- {}",
                 listed(dropped)
             ));
         }
@@ -304,25 +305,28 @@ impl Remote {
             && server.dialect != Dialect::VectCut
         {
             notes.push(format!(
-                "`auto_deploy` was not carried out: {} does not know it",
+                "`auto_deploy` was ignored: {} does not support it",
                 server.dialect.name()
             ));
         }
         let elsewhere = wanted.filter(|wanted| {
-            let lies_there = |folder: &PathBuf| folder.starts_with(wanted);
-            !folder.as_ref().is_some_and(lies_there)
+            let is_there = |folder: &PathBuf| folder.starts_with(wanted);
+            !folder.as_ref().is_some_and(is_there)
         });
         if let Some(wanted) = elsewhere
             && is_all
             && !server.dialect.saves_into_draft_folder()
         {
             notes.push(format!(
-                "this server does not write into {wanted:?}: the folder {draft} has to be moved there from where the server keeps it"
+                "this server does not write into {wanted:?}: move the folder {draft} there from where the server keeps it"
             ));
         }
         if let Some(folder) = folder.as_ref().filter(|_| is_all) {
             let stays = elsewhere.is_none();
-            notes.extend(self.judge(folder.clone(), server.edition, stays).await);
+            notes.extend(
+                self.check_saved(folder.clone(), server.edition, stays)
+                    .await,
+            );
         }
         let mut added = Object::new();
         if before.is_some() || folder.is_some() {
@@ -346,7 +350,7 @@ impl Remote {
         Ok(opened)
     }
 
-    /// Sends the save, and reports meanwhile how far the server is.
+    /// Sends the save, and reports the server's progress until it answers.
     async fn posted(
         &self,
         ask: &Ask<'_>,
@@ -371,7 +375,7 @@ impl Remote {
         }
     }
 
-    /// Whether the saved files are likely to be seen from here.
+    /// Whether this process can probably access the saved files.
     fn may_be_seen(&self, wanted: Option<&str>, server: &Server) -> bool {
         let own = !self.manifest.api.drafts_folder.is_empty();
         match wanted {
@@ -380,9 +384,9 @@ impl Remote {
         }
     }
 
-    /// The one question before a save: whether the server still has all that was acknowledged. Where the saved
-    /// files will not be seen, or lengths are unknown, the server is made to look at its media first, because
-    /// only then does its document show what it cannot read and what it crowds out.
+    /// Checks before a save that the server still has everything that was acknowledged. If the saved files will
+    /// not be accessible, or if lengths are unknown, the server must read its media first: only then does its
+    /// document show which files it cannot read and which overlapping segments it drops.
     async fn before(
         &self,
         draft: &DraftId,
@@ -394,13 +398,13 @@ impl Remote {
         let known = self.with_account(journal, draft, |account| {
             (account.has_media(), account.has_open_ends())
         });
-        // Of a draft that is not in the journal it is not known.
+        // For a draft that is not in the journal this is not known.
         let (media, open_ends) = known.await.unwrap_or((true, false));
         let refreshed = media && (open_ends || !may_be_seen);
         let asked = match self.document(draft, refreshed, until).await {
             Err(failure) if failure.reached == Reached::Never => return Err(failure),
             Err(failure) if failure.reached != Reached::Forgotten => {
-                self.insist(until, || self.document(draft, refreshed, until))
+                self.retry_read(until, || self.document(draft, refreshed, until))
                     .await
             }
             ended => ended,
@@ -410,7 +414,7 @@ impl Remote {
             Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
             Err(failure) => {
                 notes.push(format!(
-                    "what the server has was not checked before the save: {}",
+                    "the server's draft was not checked before the save: {}",
                     failure.error.message
                 ));
                 return Ok(None);
@@ -418,7 +422,7 @@ impl Remote {
         };
         let Some(document) = Document::of(script) else {
             notes.push(
-                "what the server has was not checked before the save: its document has no tracks"
+                "the server's draft was not checked before the save: its document has no tracks"
                     .into(),
             );
             return Ok(None);
@@ -430,14 +434,14 @@ impl Remote {
         match compared.await {
             Ok(compared) => compared?,
             Err(error) => notes.push(format!(
-                "what the server has was not checked against the journal: {}",
+                "the server's draft was not compared with the journal: {}",
                 error.message
             )),
         }
         Ok(Some(document))
     }
 
-    /// The saved draft, of all places where it may be the one that was just written and is as it should be.
+    /// The saved draft: of all folders where it may be, one that was just written and is correct comes first.
     async fn copy(
         &self,
         draft: &DraftId,
@@ -453,7 +457,7 @@ impl Remote {
         let mut places: Vec<(PathBuf, bool)> = Vec::new();
         places.extend(stated.folder.clone().map(|folder| (folder, true)));
         places.extend(wanted.map(|wanted| (below(wanted), into_wanted)));
-        // What lies in the server's own folder is an old save if this one went elsewhere.
+        // If this save was written elsewhere, the server's own folder contains an older one.
         let went_elsewhere = wanted.is_some() && into_wanted;
         if !own.is_empty() && !went_elsewhere {
             places.push((below(own), true));
@@ -471,7 +475,7 @@ impl Remote {
                 }
             }
         }
-        // One that was not written now may be of an earlier save into another folder.
+        // A copy that was not just written may be from an earlier save into another folder.
         copies.retain(|copy| {
             copy.is_fresh || (copy.expected && wanted.is_none()) || (copy.expected && into_wanted)
         });
@@ -480,34 +484,34 @@ impl Remote {
         copies.into_iter().next()
     }
 
-    /// The server said success, and what it wrote is not what it had.
+    /// The error for a server that reported success although the files differ from its draft.
     fn not_saved(&self, draft: &DraftId, copy: &SavedCopy) -> Failure {
         let folder = copy.folder.display();
         let list = listed(copy.differences.clone());
         let (what, hint) = if copy.is_fresh {
             (
                 format!(
-                    "{} says that draft {draft} was saved, but {folder} lacks what the server had:\n- {list}",
+                    "{} reports that draft {draft} was saved, but {folder} lacks parts of the server's draft:\n- {list}",
                     self.base
                 ),
-                "clips whose length was not given are dropped where they overlap: give each its `end` in a new draft; \
-                 or save again",
+                "the server drops clips that overlap if their length was not given: give each clip its `end` in a new \
+                draft; or save again",
             )
         } else {
             (
                 format!(
-                    "{} says that draft {draft} was saved, but nothing was written: {folder} still holds an earlier \
-                     save, which differs:\n- {list}",
+                    "{} reports that draft {draft} was saved, but nothing was written: {folder} still contains an earlier \
+                    save, which differs:\n- {list}",
                     self.base
                 ),
-                "a server with a save queue may skip a draft that it saved before: save again after a restart of the \
-                 server, or use `recover_draft` with `to: \"embedded\"`",
+                "a server with a save queue may skip a draft that it saved before: restart the server and save again, \
+                or use `recover_draft` with `to: \"embedded\"`",
             )
         };
         Failure::refused(Error::new(Kind::Unavailable, what).hint(hint))
     }
 
-    /// What is said where the saved files cannot be seen.
+    /// The note for saved files that this process cannot access.
     fn not_seen(&self, stated: &Stated, no_media: bool) -> String {
         let said = stated.elsewhere.as_ref().map_or_else(String::new, |path| {
             format!(
@@ -518,16 +522,16 @@ impl Remote {
         let sources = if no_media {
             ""
         } else {
-            "; only the sources of its media were"
+            "; only the sources of its media were checked"
         };
         format!(
-            "what {} wrote cannot be seen from here, so the saved draft was not checked{said}{sources}; \
-             `api.drafts_folder` in `tools.toml` says where the server keeps saved drafts",
+            "this machine cannot access the files that {} wrote, so the saved draft was not checked{said}{sources}; \
+            set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts",
             self.base
         )
     }
 
-    /// Waits until the server has ended the work, and tells how it ended.
+    /// Waits until the server has finished the save, and returns the final status.
     async fn finished(
         &self,
         path: &str,
@@ -543,7 +547,7 @@ impl Remote {
             error: Error::new(
                 failure.error.kind,
                 format!(
-                    "{} took the save of draft {draft}, but does not say what came of it",
+                    "{} accepted the save of draft {draft}, but its result is unknown",
                     self.base
                 ),
             )
@@ -552,9 +556,11 @@ impl Remote {
             ..failure
         };
         loop {
-            let status = self.insist(until, || self.status(path, task, until)).await;
+            let status = self
+                .retry_read(until, || self.status(path, task, until))
+                .await;
             let status = match status {
-                // The save was answered when it was done, and there is nothing to ask after.
+                // The server answered after the save was complete and has no status for it.
                 Err(failure) if failure.error.kind == Kind::NotFound && named_task.is_none() => {
                     return Ok(Status::unknown());
                 }
@@ -569,7 +575,7 @@ impl Remote {
                         envelope::shown(&status.message)
                     );
                     let error = Error::new(Kind::Unavailable, what)
-                        .hint("the server's own log says more; save again");
+                        .hint("see the server's log for details, then save again");
                     return Err(self.known_loss(Some(draft), Failure::refused(error)));
                 }
                 _ if Instant::now() + every >= until => {
@@ -592,9 +598,9 @@ impl Remote {
         }
     }
 
-    /// Asks again, as the policy for what broke off says, when there was no answer or none of use: reading
-    /// twice does no harm, and the save is done.
-    async fn insist<T, F: Future<Output = Result<T, Failure>>>(
+    /// Repeats a request, according to the `transient` retry policy, if it got no usable answer. This is safe: the
+    /// request only reads, and the save is complete.
+    async fn retry_read<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         until: Instant,
         ask: impl Fn() -> F,
@@ -612,7 +618,7 @@ impl Remote {
                     ) && tries < policy.tries
                         && Instant::now() + pause < until =>
                 {
-                    tracing::info!("asking again: {}", failure.error.message);
+                    tracing::info!("retrying: {}", failure.error.message);
                     tokio::time::sleep(pause).await;
                 }
                 ended => return ended,
@@ -651,7 +657,7 @@ impl Remote {
         })
     }
 
-    /// Whether each material's file is there and is what it claims to be; and how large they are.
+    /// Checks that each material's file exists and has the expected type; also returns the total size in bytes.
     async fn look_at_files(
         &self,
         folder: &Path,
@@ -664,7 +670,7 @@ impl Remote {
             .map(|material| self.look_at_file(folder, material, media))
             .collect();
         let looked: Vec<Result<Whole, String>> = futures::stream::iter(looks)
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_CHECKS)
             .collect()
             .await;
         let (mut faults, mut bytes) = (Vec::new(), 0);
@@ -696,7 +702,7 @@ impl Remote {
             Ok(_) => return Err(format!("{shown}: the file is empty")),
             Err(_) => return Err(format!("{shown}: the file is missing")),
         };
-        // The server wrote it where `tools.toml` says; this is read for every caller.
+        // The file is in a folder that `tools.toml` names, so it is read with the user's rights for every caller.
         let ours = self.media.of(&Caller::user());
         let facts = match ours.whole(&path).await {
             Ok(facts) => facts,
@@ -708,16 +714,17 @@ impl Remote {
         let Some(lasts) = material.lacks(&facts) else {
             return Ok(Whole { bytes, note: None });
         };
-        // Not every format tells its end, and not every server measures it: the source knows.
+        // Not every format shows a truncated file, and not every server measures it: compare the size with the
+        // source.
         let at_source = media.facts(&material.source).await;
         match at_source.ok().and_then(|facts| facts.bytes) {
             Some(all) if all > bytes => Err(format!(
-                "{shown}: the file lasts {lasts}, for it has {bytes} of {all} bytes"
+                "{shown}: the file lasts {lasts}, because it has {bytes} of {all} bytes"
             )),
             _ => Ok(Whole {
                 bytes,
                 note: Some(format!(
-                    "{shown} lasts {lasts}, and the draft shows it to {}: the rest is empty",
+                    "{shown} lasts {lasts}, but the draft uses it up to {}: the rest is empty",
                     material.shown_to
                 )),
             }),
@@ -725,30 +732,30 @@ impl Remote {
     }
 }
 
-/// What is said of a draft that has a name, where it could not be given to the saved folder.
+/// The note for a named draft whose saved folder could not be given the name.
 fn unnamed(server: &Server, draft: &DraftId, name: &str) -> String {
     format!(
-        "the saved folder is named {draft} and not {name:?}: {} names it so, and it cannot be reached from here to be named \
-         otherwise; `api.drafts_folder` in `tools.toml` says where the server keeps saved drafts",
+        "the saved folder is named {draft}, not {name:?}: {} names folders by draft id, and this machine cannot access the \
+        folder to rename it; set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts",
         server.dialect.name()
     )
 }
 
-/// What is wrong with the sources, where the files cannot be seen.
+/// The problems of the sources, for saved files that this process cannot access.
 async fn look_at_sources(materials: &[Material], media: &Media) -> Vec<String> {
     let looks: Vec<_> = materials
         .iter()
         .map(|material| look_at_source(material, media))
         .collect();
     let looked: Vec<Option<String>> = futures::stream::iter(looks)
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENT_CHECKS)
         .collect()
         .await;
     looked.into_iter().flatten().collect()
 }
 
-/// Whether the server could read the material (it notes a length of 0 where it could not), and
-/// whether its source can be read from here.
+/// Whether the server could read the material (if not, it records a length of 0), and whether this machine can read
+/// the source.
 async fn look_at_source(material: &Material, media: &Media) -> Option<String> {
     let shown = material.shown();
     if material.duration == Micros::ZERO {
@@ -760,7 +767,7 @@ async fn look_at_source(material: &Material, media: &Media) -> Option<String> {
     match media.facts(&material.source).await {
         Ok(facts) if material.fits(&facts) => None,
         Ok(_) => Some(format!("{shown}: it has no {}", material.kind)),
-        // What this machine cannot reach the server may.
+        // The server may reach sources that this machine cannot.
         Err(error)
             if matches!(
                 error.kind,
@@ -793,15 +800,15 @@ fn listed(faults: Vec<String>) -> String {
     list.join("\n- ")
 }
 
-/// A saved draft that is seen from here.
+/// A saved draft that this process can access.
 struct SavedCopy {
     folder: PathBuf,
     document: Option<Document>,
-    /// It lies where the server writes.
+    /// It is where the server writes.
     expected: bool,
     /// It was written since the save began.
     is_fresh: bool,
-    /// From what the server had.
+    /// Differences from the server's draft.
     differences: Vec<String>,
 }
 
@@ -811,7 +818,7 @@ impl SavedCopy {
     /// File systems round times, some to two seconds.
     const ROUNDING: Duration = Duration::from_secs(2);
 
-    /// A draft's folder with its newest document, of `limit` bytes at most.
+    /// A draft's folder with its newest document of at most `limit` bytes.
     fn read(folder: PathBuf, expected: bool, began: SystemTime, limit: u64) -> Option<Self> {
         if !folder.is_dir() {
             return None;
@@ -838,10 +845,10 @@ impl SavedCopy {
     }
 }
 
-/// A file that is there to its end.
+/// A complete file.
 struct Whole {
     bytes: u64,
-    /// What is odd about it all the same.
+    /// A note on something unusual about it.
     note: Option<String>,
 }
 
@@ -852,9 +859,9 @@ struct Material {
     kind: &'static str,
     name: String,
     source: String,
-    /// As the server measured it at its source.
+    /// The length that the server measured at the source.
     duration: Micros,
-    /// How far into it segments go.
+    /// The latest position in the file that a segment uses.
     shown_to: Micros,
 }
 
@@ -871,14 +878,14 @@ impl Material {
         }
     }
 
-    /// How long the file lasts, if that is less than was measured and is shown.
+    /// How long the file lasts, if that is less than the part that was measured and is used.
     fn lacks(&self, facts: &Facts) -> Option<Micros> {
         let said = self.duration.min(self.shown_to);
         facts.lasts_less(said).filter(|_| self.kind != "image")
     }
 }
 
-/// The materials with their lengths and uses as a saved document has them: the server learned them for it.
+/// The materials with the lengths and uses of the saved document: the server measures them when it saves.
 fn measured(mut all: Vec<Material>, saved: &Value) -> Vec<Material> {
     let saved = materials(saved);
     for material in &mut all {
@@ -891,7 +898,7 @@ fn measured(mut all: Vec<Material>, saved: &Value) -> Vec<Material> {
     all
 }
 
-/// The materials that segments use; the reference server never removes one that none uses.
+/// The materials that segments use; the reference server never removes unused ones.
 fn materials(script: &Value) -> Vec<Material> {
     let list = |name: &str| {
         script["materials"][name]
@@ -946,7 +953,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_materials_that_are_used_are_looked_at() {
+    fn materials_lists_only_those_that_segments_use() {
         let script = json!({
             "materials": {
                 "videos": [

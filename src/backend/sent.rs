@@ -1,4 +1,4 @@
-//! How a server was sent a call that is in the journal, and the same call again.
+//! The dialect in which a call of the journal was sent to a server, and how to repeat the call.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::journal::Record;
 use crate::tools::{self, Object, Request};
 
-/// What the journal keeps of a call to a server: it was in our dialect, unless it says otherwise.
+/// What the journal keeps about a call to a server. Default: the call was in our dialect.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Sent {
     #[serde(default)]
@@ -22,15 +22,15 @@ impl Sent {
     }
 }
 
-/// The dialect in which a server was sent a call that is in the journal.
+/// The dialect in which a call of the journal was sent to a server.
 pub(crate) fn manner(record: &Record) -> Manner {
     let found = record.found.as_deref();
     let sent = found.and_then(|found| serde_json::from_str::<Sent>(found).ok());
     sent.unwrap_or_default().manner
 }
 
-/// A call in the journal with these arguments, so that it means on a server, or on the engine, what it meant when it
-/// was accepted.
+/// The request that repeats a call of the journal with these arguments, on a server or on the engine, with the
+/// meaning that the call had when it was accepted.
 pub(crate) fn again(
     record: &Record,
     mut arguments: Object,
@@ -40,7 +40,7 @@ pub(crate) fn again(
     let tool = &record.tool;
     let spec = tools::routed(tool).ok_or_else(|| {
         Error::not_found(format!(
-            "the journal has a call of `{tool}`, which is not a tool"
+            "the journal contains a call of `{tool}`, which is not a tool"
         ))
     })?;
     if manner(record) == Manner::Api {

@@ -1,4 +1,4 @@
-//! Calls that a server would answer with success and not carry out: they are refused before they are sent.
+//! Refuses calls that a server would acknowledge but not apply, before they are sent.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,15 +20,16 @@ use crate::manifest;
 use crate::tools::lists;
 use crate::tools::{CatalogName, Converted, Manner, Request, TextFile, TextSource};
 
-/// A server that makes lost drafts again is asked for a draft before a call, unless a call on it succeeded this
-/// lately: no server starts again faster.
-const LATELY: Duration = Duration::from_secs(1);
-/// Drafts that are remembered as seen.
+/// For a server that recreates lost drafts, the draft is queried before a call, unless a call on it succeeded
+/// within this time: no server restarts faster.
+const RECENT: Duration = Duration::from_secs(1);
+/// How many recently seen drafts are remembered.
 const REMEMBERED: usize = 4096;
 
 impl Remote {
-    /// Refuses keyframes that this server, or any, does not keep.
-    pub(super) async fn refuse_vain(
+    /// Refuses keyframes that this server does not keep, and keyframes at a time without a clip, which no server
+    /// keeps.
+    pub(super) async fn refuse_dropped_keyframes(
         &self,
         request: &dyn Request,
         leaves: &Leaves,
@@ -43,13 +44,14 @@ impl Remote {
         }
         if !server.dialect.keeps_keyframes() {
             return Err(Error::conflict(format!(
-                "{} at {} acknowledges keyframes and keeps none: nothing was sent",
+                "{} at {} acknowledges keyframes but does not keep them: nothing was sent",
                 server.dialect.name(),
                 self.base
             ))
             .at_shell("use another server, or make the draft with `--backend embedded`"));
         }
-        // In the API's dialect a keyframe may come before its clip: what has none at the save is told then.
+        // In the API's dialect a keyframe may come before its clip. The save reports keyframes that still have no
+        // clip.
         if request.call().caller.manner == Manner::Api {
             return Ok(());
         }
@@ -65,7 +67,7 @@ impl Remote {
         };
         let hint = "give the `track_name` of a clip, and a time on the timeline that is inside it";
         Err(if stretches.is_empty() {
-            let what = format!("`track_name`: no clip was put on a track {track:?}");
+            let what = format!("`track_name`: track {track:?} has no clips");
             Error::not_found(what).hint(hint)
         } else {
             let what = format!(
@@ -76,8 +78,8 @@ impl Remote {
         })
     }
 
-    /// Refuses names that the server does not have, which it may ignore in silence. A caller over HTTP gets what the
-    /// server does.
+    /// Refuses names that the server does not have: it may ignore them silently. For callers in the API's dialect
+    /// nothing is checked; they get the server's own behaviour.
     pub(super) async fn refuse_unknown_names(
         &self,
         request: &dyn Request,
@@ -95,7 +97,7 @@ impl Remote {
                 Ok(entry) => catalog::newer(server.edition, entry),
                 Err(error) => error,
             };
-            // A server that is newer than our tables is asked itself.
+            // A server that is newer than our tables may have the name: ask it.
             if !server.dialect.names_are_ours() && self.may_have(&named, until).await {
                 continue;
             }
@@ -111,7 +113,7 @@ impl Remote {
         Err(first)
     }
 
-    /// Whether the server lists the name, or cannot be asked.
+    /// Whether the server lists the name, or its list is not available.
     async fn may_have(&self, named: &CatalogName<'_>, until: Instant) -> bool {
         let tools: HashSet<&str> = named
             .kinds
@@ -127,7 +129,7 @@ impl Remote {
         false
     }
 
-    /// The names in one of the server's lists, which are kept as long as the lists are.
+    /// The names in one of the server's lists, cached for as long as the list itself (`cache_s`).
     async fn names(&self, tool: &'static str, until: Instant) -> Option<Arc<HashSet<String>>> {
         let route = self.manifest.route(tool).ok()?;
         let keep = manifest::seconds(route.cache_s.unwrap_or_default());
@@ -146,7 +148,7 @@ impl Remote {
         Some(names)
     }
 
-    /// Refuses a call on a draft that the server lost, where it would not say so.
+    /// Refuses a call on a draft that the server lost, for servers that would not report this.
     pub(super) async fn refuse_lost(
         &self,
         draft: &DraftId,
@@ -159,7 +161,7 @@ impl Remote {
             Err(failure) if matches!(failure.reached, Reached::Forgotten | Reached::Never) => {
                 return Err(failure);
             }
-            // What cannot be asked now is compared before the save.
+            // The comparison before the save catches what cannot be checked now.
             Err(_) => return Ok(()),
         };
         let Some(contents) = Contents::of(&script) else {
@@ -174,7 +176,7 @@ impl Remote {
         }
     }
 
-    /// A text as the server reads it.
+    /// A text file, converted to what the server can read.
     pub(super) async fn converted(
         &self,
         file: &TextFile<'_>,
@@ -189,7 +191,7 @@ impl Remote {
             } => match self.media.of(caller).text(source, *max_bytes).await {
                 Ok(bytes) => (file.convert)(&bytes, caller),
                 Err(error) if *is_needed => Err(error),
-                // The server may get at it.
+                // The server may be able to read it.
                 Err(_) => return Ok(Converted::default()),
             },
         };
@@ -197,14 +199,14 @@ impl Remote {
     }
 }
 
-/// When calls on drafts succeeded last.
+/// When the last call on each draft succeeded.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<HashMap<DraftId, Instant>>);
 
 impl Seen {
-    pub(super) fn lately(&self, draft: &DraftId) -> bool {
+    pub(super) fn is_recent(&self, draft: &DraftId) -> bool {
         let seen = self.lock();
-        seen.get(draft).is_some_and(|at| at.elapsed() < LATELY)
+        seen.get(draft).is_some_and(|at| at.elapsed() < RECENT)
     }
 
     pub(super) fn now(&self, draft: &DraftId) {
@@ -215,7 +217,7 @@ impl Seen {
         seen.insert(draft.clone(), Instant::now());
     }
 
-    /// The server did not answer, and may be another one now.
+    /// Called when the server did not answer: a different server may listen there now.
     pub(super) fn forget(&self) {
         self.lock().clear();
     }

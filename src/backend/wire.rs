@@ -1,4 +1,4 @@
-//! The connections to one API server.
+//! The HTTP connections to one API server.
 
 use std::mem;
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use crate::manifest::{self, Api};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")));
-/// Says who sends, so that a listener of the same program can tell its own requests.
+/// Identifies the sending process, so that a listener of the same process recognises its own requests.
 const SENDER: HeaderName = HeaderName::from_static("x-capcut-mcp-sender");
 
-/// Who sends requests: the servers' side of one program, and its listener.
+/// The random id of this process as a sender of requests; its listener has the same one.
 #[derive(Clone)]
 pub(crate) struct Sender(HeaderValue);
 
@@ -26,7 +26,7 @@ impl Sender {
         Self(HeaderValue::from(fastrand::u64(..)))
     }
 
-    /// Whether a request with these headers comes from here: what forwards to itself never ends.
+    /// Whether this process sent the request with these headers: forwarding to itself would be an endless loop.
     pub(crate) fn sent(&self, headers: &HeaderMap) -> bool {
         headers.get(SENDER) == Some(&self.0)
     }
@@ -34,7 +34,7 @@ impl Sender {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What is sent.
+/// One request.
 pub(super) struct Message<'a> {
     pub method: Method,
     pub path: &'a str,
@@ -44,7 +44,7 @@ pub(super) struct Message<'a> {
     pub strict: bool,
 }
 
-/// What came back, whole.
+/// A complete answer.
 pub(super) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -53,26 +53,26 @@ pub(super) struct Reply {
 
 /// Why there is no reply.
 pub(super) enum Unanswered {
-    /// Nobody listens there, or the connection was closed before the request was written: nothing was sent.
+    /// No server listens there, or the connection was closed before the request was written: nothing was sent.
     Nobody(String),
-    /// It is our own fault; nothing was sent.
+    /// The request could not be built; nothing was sent.
     Ours(Error),
-    /// It broke off before an answer, and the request may have arrived.
+    /// The connection broke off before an answer; the request may have arrived.
     Broken(String),
-    /// The answer broke off after so many bytes.
+    /// The answer broke off after this number of bytes.
     Halfway(usize, String),
-    /// The answer is longer than it may be.
+    /// The answer exceeds the size limit.
     TooLong,
 }
 
-/// The way to one server; nothing is opened before it is used.
+/// The client for one server; it is created on first use.
 pub(super) struct Wire {
     sender: Sender,
     way: OnceLock<Way>,
 }
 
 struct Way {
-    /// What goes with every request; the first of them are what the server wants, and secret.
+    /// Headers of every request. The first `secrets` of them are the configured ones, whose values are secret.
     headers: Vec<(HeaderName, HeaderValue)>,
     secrets: usize,
     client: reqwest::Client,
@@ -87,7 +87,7 @@ impl Wire {
         }
     }
 
-    /// Sends to `base` and reads the answer, of `limit` bytes at most.
+    /// Sends a request to `base` and reads the answer, at most `limit` bytes.
     pub(super) async fn send(
         &self,
         base: &str,
@@ -117,9 +117,10 @@ impl Way {
         let mut headers = api.headers.values()?;
         let secrets = headers.len();
         headers.push((SENDER, sender.0.clone()));
-        let wrong = |error: String| Error::invalid(format!("`{base}` is no address: {error}"));
+        let wrong =
+            |error: String| Error::invalid(format!("`{base}` is not a valid address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
-        // Whoever comes first installs it; it is the same one everywhere.
+        // Fails if another thread installed it already; it is the same provider everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder();
         let mut patience = api.connect_timeout_s;
@@ -128,7 +129,8 @@ impl Way {
             patience = api.loopback_connect_timeout_s;
         }
         if url.scheme() == "http" {
-            // The certificates of the system are megabytes, and redirects are not followed.
+            // Plain HTTP needs no certificates, as redirects are not followed. Loading those of the system takes
+            // megabytes.
             client = client.tls_certs_only([]);
         }
         let client = client
@@ -138,7 +140,9 @@ impl Way {
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
+            .map_err(|error| {
+                Error::internal("the HTTP client could not be created").source(error)
+            })?;
         Ok(Self {
             headers,
             secrets,
@@ -167,7 +171,7 @@ impl Way {
             if error.is_connect() || never_left(&error) {
                 Unanswered::Nobody(cause)
             } else if error.is_builder() {
-                let what = "a request could not be made";
+                let what = "the request could not be built";
                 Unanswered::Ours(Error::internal(what).source(error.without_url()))
             } else {
                 Unanswered::Broken(cause)
@@ -177,7 +181,7 @@ impl Way {
     }
 }
 
-/// Whether hyper gave the request up before it wrote anything of it: only then does it say "canceled".
+/// Whether hyper gave up the request before it wrote any of it: only then is the error "canceled".
 fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
@@ -185,13 +189,13 @@ fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
         .any(hyper::Error::is_canceled)
 }
 
-/// Answers up to this size may come into an error or a log, and are looked through for what was sent.
+/// Answers up to this size can be quoted in errors and logs, so secrets that were sent are removed from them.
 const ECHO: usize = 64 << 10;
 
-/// Takes the values of these headers out of an answer, which may repeat what it was sent.
+/// Replaces the values of these headers in an answer: a server may echo what it received.
 fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
     for (_, value) in headers {
-        // A scheme such as `Bearer` is no secret.
+        // A scheme such as `Bearer` is not a secret.
         let words = value.as_bytes().split(|byte| *byte == b' ');
         for word in words.filter(|word| word.len() >= 6) {
             while let Some(at) = body.windows(word.len()).position(|part| part == word) {
@@ -201,7 +205,7 @@ fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
     }
 }
 
-/// Reads the answer to its end.
+/// Reads the whole answer.
 async fn whole(mut reply: reqwest::Response, limit: u64) -> Result<Reply, Unanswered> {
     let mut body = Vec::new();
     loop {
@@ -221,19 +225,19 @@ async fn whole(mut reply: reqwest::Response, limit: u64) -> Result<Reply, Unansw
     })
 }
 
-/// The innermost cause, which is the one that says something.
+/// The innermost cause: the outer ones only say that sending failed.
 fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
     if std::ptr::addr_eq(cause, error) {
-        return "it broke off".into();
+        return "the connection broke off".into();
     }
     cause.to_string()
 }
 
-/// An address of this machine: never by way of a proxy, and quick to say that nobody is there.
+/// Whether the address is one of this machine: no proxy is used for it, and the connect timeout is short.
 pub(crate) fn is_loopback(base: &str) -> bool {
     let Ok(url) = Url::parse(base) else {
         return false;
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_connection_is_used_again() {
+    async fn calls_reuse_one_connection() {
         let (base, counts) = server();
         let api = Manifest::built_in().api;
         let wire = Wire::new(Sender::new());
@@ -305,7 +309,7 @@ mod tests {
         assert_eq!(counts.load(Ordering::SeqCst), 1);
     }
 
-    /// Accepts one connection, reads as much as it is told to, and closes it.
+    /// Accepts one connection, reads the given number of bytes, and closes it.
     fn closes_after(bytes: usize) -> (SocketAddr, thread::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_of_which_a_part_was_sent_may_have_arrived() {
+    async fn a_partly_sent_request_counts_as_possibly_received() {
         let (address, _closing) = closes_after(10);
         let wire = Wire::new(Sender::new());
         let (base, api) = (format!("http://{address}"), Manifest::built_in().api);
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_tells_whether_the_request_left() {
+    async fn errors_show_whether_the_request_was_sent() {
         for (read, unsent) in [(0, true), (10, false)] {
             let (address, closing) = closes_after(read);
             let stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_from_other_hosts() {
+    fn is_loopback_accepts_only_addresses_of_this_machine() {
         for base in [
             "http://127.0.0.1:9000",
             "http://localhost",

@@ -711,7 +711,7 @@ async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
     }
     let error = app.test("add_text", text(drafts[0].as_str(), 0)).await;
     let error = error.unwrap_err();
-    assert!(error.to_string().contains("lives on as"), "{error}");
+    assert!(error.to_string().contains("continues as"), "{error}");
     app.test("add_text", text(drafts[50].as_str(), 0))
         .await
         .unwrap();
@@ -797,11 +797,11 @@ async fn a_draft_that_moved_takes_no_edits_where_it_was() {
     let error = other.test("add_text", text(&draft, 2)).await.unwrap_err();
     let new = reply["draft_id"].as_str().unwrap();
     assert!(
-        error.to_string().contains(&format!("lives on as {new}")),
+        error.to_string().contains(&format!("continues as {new}")),
         "{error}"
     );
     let error = app.test("add_text", text(&draft, 2)).await.unwrap_err();
-    assert!(error.to_string().contains("lives on as"), "{error}");
+    assert!(error.to_string().contains("continues as"), "{error}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What every store has to do, checked on each of them; and what its tests are written with.
+//! The contract tests that run against every store, and helpers for tests of stores.
 
 use std::collections::HashSet;
 
@@ -65,7 +65,7 @@ pub(super) async fn sequences(journal: &Journal, draft: &DraftId) -> Vec<u64> {
     records.iter().map(|record| record.sequence).collect()
 }
 
-/// Adds `call(sequence)` of the engine at its place.
+/// Adds `call(sequence)` of the engine at its sequence.
 pub(super) async fn add(journal: &Journal, draft: &DraftId, sequence: u64) -> Result<Appended> {
     let at = At::Sequence(sequence);
     journal.append(ENGINE, draft, &call(sequence), at).await
@@ -81,7 +81,7 @@ pub(super) fn check_error<T: Debug>(result: Result<T>, kind: Kind, parts: &[&str
     }
 }
 
-/// A store, as each of several processes opens it.
+/// A store that several processes open.
 struct Shared {
     folder: Option<TempDir>,
     memory: Arc<Journal>,
@@ -104,7 +104,7 @@ fn stores() -> [Shared; 2] {
 }
 
 #[tokio::test]
-async fn what_was_appended_is_read_back_as_it_was() {
+async fn appended_calls_are_read_back_unchanged() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;
@@ -127,7 +127,7 @@ async fn what_was_appended_is_read_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_draft_is_found_with_its_calls_and_times() {
+async fn find_returns_a_draft_with_its_calls_and_times() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;
@@ -162,7 +162,7 @@ async fn an_id_is_created_once_per_origin() {
         journal.create(&draft(ENGINE, 1), &first).await.unwrap();
         let again = journal.create(&draft(ENGINE, 1), &call(0)).await;
         check_error(again, Kind::Conflict, &[id(1).as_str(), "create_draft"]);
-        // The same call again is no second draft.
+        // Repeating the same call does not create a second draft.
         journal.create(&draft(ENGINE, 1), &first).await.unwrap();
         assert_eq!(sequences(&*journal, &id(1)).await, [0]);
         let other = call(0);
@@ -177,14 +177,14 @@ async fn an_id_is_created_once_per_origin() {
 }
 
 #[tokio::test]
-async fn a_taken_sequence_is_a_conflict_and_keeps_what_is_there() {
+async fn a_taken_sequence_is_a_conflict_and_keeps_the_first_call() {
     for store in stores() {
         let (first, second) = (store.open(), store.open());
         fill(&*first, 1).await;
         assert_eq!(add(&*first, &id(1), 1).await.unwrap(), Appended::Done(1));
         let late = add(&*second, &id(1), 1).await.unwrap();
         assert_eq!(late, Appended::Conflict);
-        // The later one sees at once what it missed, and goes on after it.
+        // The second one immediately sees the call that it missed, and continues after it.
         assert_eq!(second.last_sequence(ENGINE, &id(1)).await.unwrap(), Some(1));
         let next = add(&*second, &id(1), 2).await.unwrap();
         assert_eq!(next, Appended::Done(2));
@@ -193,7 +193,7 @@ async fn a_taken_sequence_is_a_conflict_and_keeps_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_sent_again_is_entered_once() {
+async fn a_call_that_is_sent_twice_is_added_once() {
     for store in stores() {
         let (first, second) = (store.open(), store.open());
         fill(&*first, 1).await;
@@ -211,7 +211,7 @@ async fn a_call_that_is_sent_again_is_entered_once() {
 }
 
 #[tokio::test]
-async fn a_gap_is_refused() {
+async fn append_refuses_a_gap_in_the_sequence() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;
@@ -222,7 +222,7 @@ async fn a_gap_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unknown_draft_is_refused_and_no_other_is_named() {
+async fn an_unknown_draft_is_refused_without_naming_other_drafts() {
     for store in stores() {
         let journal = store.open();
         let result = add(&*journal, &id(9), 1).await;
@@ -244,7 +244,7 @@ async fn an_unknown_draft_is_refused_and_no_other_is_named() {
 }
 
 #[tokio::test]
-async fn a_name_given_for_an_id_finds_the_draft() {
+async fn near_finds_drafts_by_name_and_by_similar_id() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 20).await;
@@ -257,7 +257,7 @@ async fn a_name_given_for_an_id_finds_the_draft() {
 }
 
 #[tokio::test]
-async fn the_list_has_the_latest_first_and_is_searched_by_name_and_id() {
+async fn list_shows_the_latest_first_and_searches_names_and_ids() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 12).await;
@@ -294,7 +294,7 @@ async fn the_list_has_the_latest_first_and_is_searched_by_name_and_id() {
 }
 
 #[tokio::test]
-async fn a_draft_in_the_trash_takes_no_calls_until_it_is_restored() {
+async fn a_draft_in_the_trash_refuses_calls_until_it_is_restored() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 2).await;
@@ -318,7 +318,7 @@ async fn a_draft_in_the_trash_takes_no_calls_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn emptying_the_trash_removes_only_what_has_been_there_long_enough() {
+async fn empty_trash_removes_only_drafts_of_the_given_age() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 3).await;
@@ -331,14 +331,14 @@ async fn emptying_the_trash_removes_only_what_has_been_there_long_enough() {
         assert_eq!(journal.find(&id(1)).await.unwrap(), None);
         assert_eq!(journal.records(ENGINE, &id(1), 0).await.unwrap(), []);
         assert_eq!(sequences(&*journal, &id(3)).await, [0]);
-        // A new draft does not inherit what is gone.
+        // A new draft with the same id does not inherit removed calls.
         journal.create(&draft(ENGINE, 2), &call(0)).await.unwrap();
         assert_eq!(sequences(&*journal, &id(2)).await, [0]);
     }
 }
 
 #[tokio::test]
-async fn where_a_draft_was_saved_or_moved_is_remembered() {
+async fn saved_and_moved_locations_are_recorded() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;
@@ -346,7 +346,7 @@ async fn where_a_draft_was_saved_or_moved_is_remembered() {
         saved.unwrap();
         let _ = add(&*journal, &id(1), 1).await.unwrap();
         let to = id(8);
-        // What was acknowledged since is not left behind, and it moves once.
+        // It does not move if calls were added since, and it moves only once.
         for (last, moves) in [(0, false), (1, true), (1, false)] {
             let moved = journal
                 .set_moved((ENGINE, &id(1)), last, (SERVER, &to))
@@ -359,13 +359,13 @@ async fn where_a_draft_was_saved_or_moved_is_remembered() {
         assert!(row.modified_ms > record(0).at_ms);
         for at in [At::Sequence(2), At::End] {
             let refused = journal.append(ENGINE, &id(1), &call(2), at).await;
-            check_error(refused, Kind::NotFound, &["lives on as", id(8).as_str()]);
+            check_error(refused, Kind::NotFound, &["continues as", id(8).as_str()]);
         }
     }
 }
 
 #[tokio::test]
-async fn internal_records_are_part_of_a_draft_and_not_counted_as_calls() {
+async fn internal_records_belong_to_a_draft_but_are_not_counted_as_calls() {
     for store in stores() {
         let journal = store.open();
         fill(&*journal, 1).await;
@@ -391,7 +391,7 @@ async fn internal_records_are_part_of_a_draft_and_not_counted_as_calls() {
 }
 
 #[tokio::test]
-async fn a_journal_has_an_id_that_all_its_processes_see() {
+async fn all_processes_see_the_same_journal_id() {
     let ids = stores().map(|store| async move {
         let (one, other) = (store.open(), store.open());
         let id = one.id().await.unwrap();
@@ -403,7 +403,7 @@ async fn a_journal_has_an_id_that_all_its_processes_see() {
 }
 
 #[tokio::test]
-async fn a_lease_has_one_holder_until_it_is_released_or_over() {
+async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
     const LONG: Duration = Duration::from_hours(1);
     for store in stores() {
         let (one, other) = (store.open(), store.open());
@@ -416,12 +416,12 @@ async fn a_lease_has_one_holder_until_it_is_released_or_over() {
         assert!(!other.lease("a", second, LONG).await.unwrap());
         one.release("a", first).await.unwrap();
         assert!(other.lease("a", second, Duration::ZERO).await.unwrap());
-        assert!(one.lease("a", first, LONG).await.unwrap(), "it was over");
+        assert!(one.lease("a", first, LONG).await.unwrap(), "it had expired");
     }
 }
 
 #[tokio::test]
-async fn a_job_is_seen_by_other_processes() {
+async fn jobs_are_visible_to_other_processes() {
     for store in stores() {
         let (journal, other) = (store.open(), store.open());
         let job = |finished| Job {
@@ -447,9 +447,9 @@ async fn a_job_is_seen_by_other_processes() {
     }
 }
 
-/// Each on its own connection, as processes have them, and with two tasks on each.
+/// Each has its own connection, like a process, and two tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn processes_that_append_at_once_lose_and_double_nothing() {
+async fn concurrent_appends_lose_and_duplicate_nothing() {
     const PROCESSES: u64 = 3;
     const TASKS: u64 = 2;
     const CALLS: u64 = 60;
@@ -465,7 +465,7 @@ async fn processes_that_append_at_once_lose_and_double_nothing() {
                         arguments: json!([process, task, number]).to_string(),
                         ..call(0)
                     };
-                    // One draft as the engine appends: at its own sequence, again on conflict.
+                    // One draft as the engine appends: at a known sequence, with a retry on conflict.
                     loop {
                         let last = journal
                             .last_sequence(ENGINE, &id(1))
@@ -479,7 +479,7 @@ async fn processes_that_append_at_once_lose_and_double_nothing() {
                             Appended::Already(_) => panic!("it was sent once"),
                         }
                     }
-                    // And one as answers of a server are added: at the end.
+                    // And one as calls to a server are appended: at the end.
                     let marked = NewRecord {
                         call: Uuid::new_v4(),
                         ..marked
@@ -502,7 +502,7 @@ async fn processes_that_append_at_once_lose_and_double_nothing() {
                 .map(|record| record.arguments.to_string())
                 .collect();
             assert_eq!(marks.len(), records.len(), "each call once");
-            // Calls of one task stand in the order in which they were made.
+            // Calls of one task are in the order in which they were made.
             let mine: Vec<u64> = records
                 .iter()
                 .filter(|record| record.arguments[0] == 0 && record.arguments[1] == 0)
@@ -513,9 +513,9 @@ async fn processes_that_append_at_once_lose_and_double_nothing() {
     }
 }
 
-/// Those that come at once are answered one by one, also where some of them cannot be entered.
+/// Concurrent calls each get their own answer, even if some of them are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn calls_that_come_together_are_answered_one_by_one() {
+async fn concurrent_calls_get_their_own_answers() {
     const DRAFTS: u32 = 40;
     for store in stores() {
         let journal = store.open();
@@ -523,7 +523,7 @@ async fn calls_that_come_together_are_answered_one_by_one() {
             let journal = Arc::clone(&journal);
             tokio::spawn(async move { journal.create(&draft(ENGINE, number), &call(0)).await })
         };
-        // All of them twice: of two with one id one is entered.
+        // All of them twice: of two drafts with the same id, one is created.
         let created = join_all((1..=DRAFTS).chain(1..=DRAFTS).map(create)).await;
         let refused = created
             .iter()

@@ -1,4 +1,4 @@
-//! A journal in memory, for tests: the shortest thing that keeps the contract.
+//! A journal in memory, for tests: the simplest implementation of the contract.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, beyond,
-    changed, now_ms, there_already,
+    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store,
+    already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ impl Tables {
             .find(|found| found.row.id == *draft && found.row.origin == origin)
     }
 
-    /// Changes every draft of this id, and of this origin if one is given; how many.
+    /// Changes every draft with this id, and this origin if one is given; returns their number.
     fn change(
         &mut self,
         origin: Option<&str>,
@@ -105,7 +105,7 @@ impl Store for Memory {
             if there.calls.first().map(|(call, _)| *call) == Some(record.call) {
                 return Ok(());
             }
-            return Err(there_already(&draft.origin, &draft.id));
+            return Err(already_exists(&draft.origin, &draft.id));
         }
         let mut made = Draft {
             row: DraftRow {
@@ -139,7 +139,7 @@ impl Store for Memory {
         let calls = (self as &dyn Store).refused(origin, draft).await?;
         let mut tables = self.lock();
         let Some(found) = tables.at(origin, draft) else {
-            return Err(Error::internal("the draft was removed meanwhile"));
+            return Err(Error::internal("the draft was removed in the meantime"));
         };
         let there = found
             .calls

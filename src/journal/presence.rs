@@ -1,5 +1,5 @@
-//! Which processes are still there: whoever has something that others ask about holds a lock on a file of its
-//! own, and the system takes the lock away when the process ends, however it ends.
+//! Shows which processes are still running: a process that other processes need to check locks its own file, and
+//! the operating system releases the lock when the process ends, even after a crash.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use super::Journal;
 use crate::regular_file::{self, Links};
 
-/// A file that is so young may be about to be locked by its maker.
+/// A newer file is not removed, because its creator may be about to lock it.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// This process as others that use the journal see it, from when it first has something that they may ask about.
+/// Makes this process visible to others that use the journal. The lock file is created on first use.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    /// Where the processes are to be seen; none where the journal is no file.
+    /// The folder of the lock files; `None` if the journal is not a file.
     dir: Option<PathBuf>,
     own: OnceLock<Option<Presence>>,
 }
@@ -30,19 +30,21 @@ impl Runner {
         }
     }
 
-    /// The name that this process is seen by; empty where it cannot be seen.
+    /// The name of this process's lock file; empty if it could not be created.
     pub(crate) fn name(&self) -> &str {
         let own = self.own.get_or_init(|| {
             Presence::new(self.dir.as_deref()?)
                 .inspect_err(|error| {
-                    tracing::warn!("jobs of this process look interrupted to others: {error}");
+                    tracing::warn!(
+                        "other processes will see jobs of this process as interrupted: {error}"
+                    );
                 })
                 .ok()
         });
         own.as_ref().map_or("", |presence| &presence.name)
     }
 
-    /// Whether the process of that name is still there.
+    /// Whether the process with this name is still running.
     pub(crate) fn is_there(&self, name: &str) -> bool {
         self.dir.as_deref().is_some_and(|dir| is_there(dir, name))
     }
@@ -56,7 +58,7 @@ struct Presence {
 }
 
 impl Presence {
-    /// Makes and locks a file in `dir`, and removes the files there of those that are gone.
+    /// Creates and locks a file in `dir`, and removes the files of processes that have ended.
     fn new(dir: &Path) -> io::Result<Self> {
         regular_file::create_own_folder(dir)?;
         sweep(dir);
@@ -76,7 +78,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        // What stays is swept by the next one.
+        // If this fails, the next process removes the file.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -86,7 +88,7 @@ fn is_there(dir: &Path, name: &str) -> bool {
 }
 
 fn is_locked(path: &Path) -> bool {
-    // Shared, so that two who look do not take each other for the owner.
+    // A shared lock, so that two processes that check do not mistake each other for the owner.
     regular_file::open(path, Links::Refuse)
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_there_until_it_is_dropped() {
+    fn a_process_is_visible_until_its_presence_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let presence = Presence::new(dir.path()).unwrap();
         let name = presence.name.clone();
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_left_is_swept_and_the_living_stay() {
+    fn files_of_ended_processes_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let living = Presence::new(dir.path()).unwrap();
         let left = dir.path().join("left");

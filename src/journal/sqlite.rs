@@ -1,8 +1,8 @@
-//! The journal in an SQLite file, which any number of processes may use.
+//! The journal in an SQLite file, which any number of processes may use at the same time.
 //!
-//! A lone append and a look at one draft take microseconds and are done at once, on the thread that asks. Whatever
-//! takes longer or finds the file in use goes to threads of the journal's own, where waiting stops nobody else:
-//! writing to one that enters what has come meanwhile in one transaction, reading to the blocking pool.
+//! A single append and a query of one draft take microseconds and run immediately, on the caller's thread. Work
+//! that takes longer or finds the file locked runs on other threads, where waiting does not block callers: writes
+//! on the journal's own thread, which adds all waiting calls in one transaction, and reads on the blocking pool.
 
 mod file;
 mod rows;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, SyncMode,
-    beyond, changed, now_ms, there_already,
+    already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -30,19 +30,19 @@ use crate::error::{Error, Result};
 use file::{File, Open};
 use writer::{Entry, Writer};
 
-/// How long another process may hold the file before a call fails. Writing takes microseconds; only a process that
-/// was stopped, or emptying a large trash, holds it for long.
+/// How long another process may lock the file before a call fails. Writing takes microseconds; only a suspended
+/// process or emptying a large trash locks the file for longer.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Making one does no I/O: the file is opened by the first use.
+/// Creating one does no I/O: the file is opened on first use.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     shared: Arc<Shared>,
     writer: Writer,
 }
 
-/// What the journal's threads share. There is a connection for writing and one for reading: a writer that waits for
-/// another process keeps no reader waiting.
+/// What the journal's threads share. Writing and reading have separate connections, so that a writer that waits for
+/// another process does not block readers.
 #[derive(Debug)]
 struct Shared {
     file: File,
@@ -54,8 +54,8 @@ struct Shared {
 type Slot = Mutex<Option<Open>>;
 
 impl Shared {
-    /// Does `work` if that takes no waiting; `None` if it does, or if the file has to be opened first.
-    fn at_once<T>(
+    /// Runs `work` if this is possible without waiting and without opening the file; otherwise returns `None`.
+    fn without_waiting<T>(
         &self,
         slot: &Slot,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
@@ -71,17 +71,17 @@ impl Shared {
         }
         match work(&mut current.connection) {
             Err(error) if is_busy(&error) => None,
-            // What was just written is not in the files: it is entered again.
+            // What was just written is not in the files: the caller writes it again.
             Ok(_) if current.fault_after(&self.file).is_some() => None,
             done => {
-                current.relieve(&self.file);
+                current.move_log_if_long(&self.file);
                 Some(done.map_err(|error| self.file.explain(error)))
             }
         }
     }
 
-    /// Does `work`, opening the file first if need be; waits for `patience` while another process holds it. If the
-    /// files are exchanged meanwhile the work is done once more: it must bear that.
+    /// Runs `work`, after opening the file if necessary; waits up to `patience` while another process locks it. If
+    /// the files are replaced during this, `work` runs a second time, so it must be repeatable.
     fn attempt<T>(
         &self,
         slot: &Slot,
@@ -94,14 +94,14 @@ impl Shared {
             if let Some(current) = &mut *open
                 && let Some(fault) = current.fault(&self.file)
             {
-                let healed = current.heal(fault);
+                let repaired = current.repair(fault);
                 *open = None;
                 self.close_idle();
-                if !healed {
+                if !repaired {
                     return Err(file::tampered(&self.file, fault));
                 }
                 tracing::warn!(
-                    "the journal {} lost its `-wal` file; nothing is missing",
+                    "the `-wal` file of the journal {} was removed; no calls were lost",
                     self.file
                 );
             }
@@ -118,12 +118,13 @@ impl Shared {
                 again = true;
                 continue;
             }
-            current.relieve(&self.file);
+            current.move_log_if_long(&self.file);
             return Ok(done.and_then(|done| reset.map(|()| done)));
         }
     }
 
-    /// Closes the connections that are not in use: only when all are closed does SQLite read the log anew.
+    /// Closes the connections that are not in use: SQLite reads the log again only after all connections were
+    /// closed.
     fn close_idle(&self) {
         for slot in [&self.writing, &self.reading] {
             if let Ok(mut open) = slot.try_lock() {
@@ -132,7 +133,7 @@ impl Shared {
         }
     }
 
-    /// As [`Shared::attempt`] with the usual patience.
+    /// Like [`Shared::attempt`], waiting up to [`BUSY`].
     fn wait<T>(
         &self,
         slot: &Slot,
@@ -144,7 +145,7 @@ impl Shared {
 }
 
 fn lock(slot: &Slot) -> MutexGuard<'_, Option<Open>> {
-    // A panic while the lock was held has rolled its transaction back: the connection is sound.
+    // A panic while the lock was held rolled back the transaction: the connection is still usable.
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -156,7 +157,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 impl Drop for Sqlite {
-    /// The end of a process: everything is written, and a copy of the file alone is whole.
+    /// When the process exits, everything is written, and a copy of the file alone is complete.
     fn drop(&mut self) {
         self.writer.end();
         if let Some(current) = &mut *lock(&self.shared.writing) {
@@ -166,7 +167,7 @@ impl Drop for Sqlite {
 }
 
 impl Sqlite {
-    /// In the file `path`; without one, every use fails with the way out.
+    /// The journal in the file `path`; without a path, every use fails with a hint.
     pub(super) fn new(path: Option<PathBuf>, sync: SyncMode) -> Self {
         let shared = Arc::new(Shared {
             file: File::new(path, sync),
@@ -179,21 +180,21 @@ impl Sqlite {
         }
     }
 
-    /// A short look at the file: at once, if nothing is in the way.
+    /// Runs a short query: immediately if possible, otherwise on the blocking pool.
     async fn look<T: Send + 'static>(
         &self,
         look: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let seen = self
             .shared
-            .at_once(&self.shared.reading, |connection| look(connection));
+            .without_waiting(&self.shared.reading, |connection| look(connection));
         match seen {
             Some(seen) => seen,
             None => self.read(move |connection| look(connection)).await,
         }
     }
 
-    /// Reads what may be long.
+    /// Runs a query that may take long, on the blocking pool.
     async fn read<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -202,11 +203,11 @@ impl Sqlite {
         let work = move || shared.wait(&shared.reading, |connection| read(connection));
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
-            Err(error) => Err(Error::internal("the journal was not read to the end").source(error)),
+            Err(error) => Err(Error::internal("reading the journal was interrupted").source(error)),
         }
     }
 
-    /// Writes what is not a call: rare, and never urgent.
+    /// Writes something other than a call, which is rare and not urgent.
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -214,7 +215,7 @@ impl Sqlite {
         self.writer.run(write).await
     }
 
-    /// Changes a draft that there has to be.
+    /// Changes a draft; an error if it does not exist.
     async fn change(
         &self,
         draft: &DraftId,
@@ -224,19 +225,20 @@ impl Sqlite {
         changed(rows, draft)
     }
 
-    /// Enters it at once where that takes no waiting; `None` within if there was no place for it.
-    fn enter_at_once(
+    /// Adds a call if this is possible without waiting, otherwise `None`. The inner `None` means that it was not
+    /// accepted.
+    fn enter_without_waiting(
         &self,
         enter: impl FnOnce(&mut Connection) -> rusqlite::Result<Option<Appended>>,
     ) -> Option<Result<Option<Appended>>> {
-        // A commit that waits for the disk waits for milliseconds.
+        // In this mode a commit waits for the disk, which takes milliseconds.
         if self.shared.file.sync == SyncMode::Full || self.writer.is_crowded() {
             return None;
         }
-        self.shared.at_once(&self.shared.writing, enter)
+        self.shared.without_waiting(&self.shared.writing, enter)
     }
 
-    /// Why a call got no place at `at`.
+    /// Why a call was not accepted at `at`; `None` if it should be tried again.
     async fn not_appended(
         &self,
         origin: &str,
@@ -246,7 +248,7 @@ impl Sqlite {
     ) -> Result<Option<Appended>> {
         let calls = (self as &dyn Store).refused(origin, draft).await?;
         let At::Sequence(sequence) = at else {
-            // The draft takes calls again: somebody took it out of the trash meanwhile.
+            // The draft accepts calls again: it was restored from the trash in the meantime.
             return Ok(None);
         };
         if sequence >= calls {
@@ -270,7 +272,7 @@ impl Store for Sqlite {
         self.shared.file.path.as_deref()
     }
 
-    /// The file's own id, and which of its copies this is.
+    /// The id in the file with the inode of the file, so that copies of the file have different ids.
     async fn id(&self) -> Result<String> {
         let id = self.look(rows::journal_id).await?;
         Ok(match self.shared.file.inode() {
@@ -291,7 +293,7 @@ impl Store for Sqlite {
 
     async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()> {
         let entered =
-            self.enter_at_once(|connection| rows::create_alone(connection, draft, record));
+            self.enter_without_waiting(|connection| rows::create_alone(connection, draft, record));
         let entered = match entered {
             Some(entered) => entered?,
             None => {
@@ -309,7 +311,7 @@ impl Store for Sqlite {
         if first == Some(record.call) {
             return Ok(());
         }
-        Err(there_already(&draft.origin, &draft.id))
+        Err(already_exists(&draft.origin, &draft.id))
     }
 
     async fn append(
@@ -320,8 +322,9 @@ impl Store for Sqlite {
         at: At,
     ) -> Result<Appended> {
         loop {
-            let entered = self
-                .enter_at_once(|connection| rows::insert(connection, origin, draft, record, at));
+            let entered = self.enter_without_waiting(|connection| {
+                rows::insert(connection, origin, draft, record, at)
+            });
             let entered = match entered {
                 Some(entered) => entered?,
                 None => {
@@ -392,7 +395,7 @@ impl Store for Sqlite {
         let (at, id, folder) = (origin.to_owned(), draft.clone(), folder.to_owned());
         let back_to = self.shared.file.synchronous();
         self.change(draft, move |connection| {
-            // A commit under FULL waits for the log, and all earlier commits are in the log.
+            // A commit with FULL waits until the log is on the disk, and all earlier commits are in the log.
             connection.pragma_update(None, "synchronous", "FULL")?;
             let changed = rows::set_saved(connection, &at, &id, &folder, now_ms());
             connection.pragma_update(None, "synchronous", back_to)?;

@@ -94,7 +94,7 @@ pub(super) struct Keyframe {
     pub time_offset: Number,
 }
 
-/// A material of any list: each has only some of the fields.
+/// A material of any list; each list uses only some of the fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Material<'a> {
@@ -105,9 +105,9 @@ pub(super) struct Material<'a> {
     pub duration: Number,
     pub width: Number,
     pub height: Number,
-    /// Of sound and most others.
+    /// The name in audio and most other lists.
     pub name: Text<'a>,
-    /// Of pictures, which have no `name`.
+    /// The name of videos and images, which have no `name`.
     #[serde(rename = "material_name")]
     pub picture_name: Text<'a>,
     pub local_material_id: Text<'a>,
@@ -145,7 +145,7 @@ impl<'a, 'de: 'a> Shape<'de> for Materials<'a> {
     }
 }
 
-/// The document of a file, or why it is none.
+/// Parses the document of a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Document<'_>, serde_json::Error> {
     serde_json::from_slice(bytes)
 }
@@ -185,7 +185,7 @@ pub(super) struct Draft<'a> {
     pub materials: Materials<'a>,
 }
 
-/// A material, and the list it stands in.
+/// A material and the list that contains it.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'d> {
     pub list: &'d str,
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
             .unwrap_or_default()
     }
 
-    /// The materials that segments show.
+    /// The ids of the materials that segments use.
     pub(crate) fn shown(&self) -> HashSet<&str> {
         self.document
             .tracks

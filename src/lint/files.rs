@@ -1,4 +1,4 @@
-//! The files of a draft: which are there, which can be read, and whether they agree.
+//! Checks the files of a draft: which exist, which can be read, and whether they have the same content.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::document::{self, Document};
 use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
 use super::paths::file_name;
 
-/// Checks the files, and gives the document that counts.
+/// Checks the files, and returns the document that takes precedence.
 pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Document<'a>> {
     readable(folder, report);
     let mut truth = None;
@@ -26,8 +26,8 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Docum
             Warning,
             "open-in-app",
             LOCKED,
-            "the draft is open in the app, which will write over what others change",
-            "close the draft in the app (if the app is closed already, it ended badly: delete the file)",
+            "the draft is open in the app, which will overwrite changes by other programs",
+            "close the draft in the app (if the app is not running, it crashed: delete the file)",
         );
     }
     if let Some((file, _)) = &truth {
@@ -41,7 +41,7 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Docum
             Error,
             "no-document",
             ROOTS.join(", "),
-            "there is no document that can be read: the draft has no timeline",
+            "no document can be read: the draft has no timeline",
             "restore the copy that the app keeps (`draft_content.json.bak`), or save the draft again",
         );
     }
@@ -56,13 +56,13 @@ fn readable(folder: &Folder, report: &mut Report) {
                 if file.name == META { Info } else { Error },
                 "encrypted",
                 &file.name,
-                "is encrypted: JianYing since 6.0 saves drafts so that only the app itself can read them, and they are not decrypted here",
-                "go on with it in the app; a draft that was made here can be saved again under another name",
+                "is encrypted: JianYing 6.0 and newer versions encrypt the drafts that they save, and only the app can read them",
+                "continue in the app; a draft that was made with capcut-mcp can be saved again with another name",
             ),
             Content::Empty | Content::Other
                 if ROOTS.contains(&file_name(&file.name)) || file.name == PROJECT =>
             {
-                broken(file, "it does not begin with `{`", report);
+                broken(file, "it does not start with `{`", report);
             }
             Content::Json | Content::Empty | Content::Other => {}
         }
@@ -75,8 +75,8 @@ fn readable(folder: &Folder, report: &mut Report) {
             Error,
             "meta-unreadable",
             META,
-            "is no JSON object: the app does not list the draft",
-            "writes it anew",
+            "is not a JSON object: the app does not list the draft",
+            "writes a new one",
         );
     }
 }
@@ -93,13 +93,13 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
         if is_mirrored(truth, file) {
             continue;
         }
-        let how = format!("makes it what the newest, `{}`, is", truth.name);
+        let how = format!("replaces it with the newest file, `{}`", truth.name);
         if file_name(&file.name) == TEMPLATE {
             report.fixable(
                 Error,
                 "mirror-stale",
                 &file.name,
-                format!("is not what `{}` is; some versions of the app read it first, and show an old or empty draft", truth.name),
+                format!("differs from `{}`; some versions of the app read it first, and show an old or empty draft", truth.name),
                 &how,
             );
         } else if same_document(truth, file) {
@@ -108,7 +108,7 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
                 "mirror-differs",
                 &file.name,
                 format!(
-                    "says what `{}` says, but not in the same bytes, as the app writes both",
+                    "has the same content as `{}`, but not the same bytes; the app writes identical files",
                     truth.name
                 ),
                 &how,
@@ -119,7 +119,7 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
                 "mirror-differs",
                 &file.name,
                 format!(
-                    "is not what `{}` is: some versions of the app read the one, some the other",
+                    "differs from `{}`: some versions of the app read one file, some the other",
                     truth.name
                 ),
                 &how,
@@ -128,7 +128,7 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
     }
 }
 
-/// Whether a file is the mirror that it should be: of one in `Timelines` the app writes the same bytes.
+/// Whether a file matches the document; for files in `Timelines` the bytes must be equal, as the app writes them.
 pub(super) fn is_mirrored(truth: &File, mirror: &File) -> bool {
     if truth.is_nested() || mirror.is_nested() {
         truth.json() == mirror.json()
@@ -137,12 +137,12 @@ pub(super) fn is_mirrored(truth: &File, mirror: &File) -> bool {
     }
 }
 
-/// Whether two files say the same, be they written in one line or in many.
+/// Whether two files have the same JSON content, regardless of formatting.
 fn same_document(one: &File, other: &File) -> bool {
     if one.json() == other.json() {
         return true;
     }
-    // Nothing that differs by much more than white space can say the same.
+    // Files whose sizes differ by more than whitespace explains cannot have the same content.
     let size = |file: &File| file.bytes.len();
     if size(one) > 4 * size(other) || size(other) > 4 * size(one) {
         return false;
@@ -161,8 +161,8 @@ fn leftovers(folder: &Folder, report: &mut Report) {
             Info,
             "leftovers",
             there.join(", "),
-            "an earlier state of the draft is kept here",
-            "nothing has to be done: the app goes back to it when it cannot read the draft; but JianYing 11.4 and newer also go back to `.backup` when another program changed the draft, which has to move it away",
+            "the app keeps an earlier state of the draft here",
+            "no action is needed: the app restores it if it cannot read the draft. However, JianYing 11.4 and newer also restore `.backup` if another program changed the draft, so such a program must move it away",
         );
     }
     if !folder.path.join("draft_cover.jpg").is_file() {
@@ -170,8 +170,8 @@ fn leftovers(folder: &Folder, report: &mut Report) {
             Info,
             "cover-missing",
             "draft_cover.jpg",
-            "there is no cover: the app's list shows the draft without a picture",
-            "the app makes one when the draft is next saved in it",
+            "the cover is missing: the app's list shows the draft without a picture",
+            "the app creates a cover when it next saves the draft",
         );
     }
 }

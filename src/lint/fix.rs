@@ -1,5 +1,5 @@
-//! Mends what can be mended safely: nothing that was seen or heard before is lost, every file that changes is
-//! kept, and a second run finds nothing more to do.
+//! Fixes what can be fixed safely: no visible or audible content is lost, the original of every changed file is
+//! kept, and a second run changes nothing.
 
 mod document;
 mod meta;
@@ -28,25 +28,25 @@ use crate::regular_file;
 use crate::units::{Edition, Micros};
 use timelines::Written;
 
-/// How often the result is looked at again: what is mended may show what was hidden behind it.
+/// Maximum number of rounds: a fix may reveal a problem that was hidden before.
 const ROUNDS: usize = 4;
 
-/// What was mended.
+/// The result of a fix.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Fixed {
-    /// The files that changed, by their path in the draft's folder.
+    /// The changed files, by their path in the draft's folder.
     pub changed: Vec<String>,
-    /// The problems that are left.
+    /// The remaining problems.
     pub left: Vec<Problem>,
-    /// Where the files are as they were, if any changed.
+    /// Where the original files are, if any changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<PathBuf>,
-    /// What could not be done, and why.
+    /// What could not be fixed, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// Mends the draft in `folder`.
+/// Fixes the draft in `folder`.
 pub(crate) fn fix(folder: &Path, options: &Options) -> Result<Fixed> {
     let mut folder = Folder::open(folder)?;
     refuse(&folder)?;
@@ -75,20 +75,20 @@ fn refuse(folder: &Folder) -> Result<()> {
     let name = folder.path.display();
     if fs::symlink_metadata(folder.path.join(LOCKED)).is_ok() {
         return Err(Error::conflict(format!("{name} is open in the app (`{LOCKED}`)"))
-            .hint("close the draft in the app; if the app is closed already, it ended badly: delete the file"));
+            .hint("close the draft in the app; if the app is not running, it crashed: delete the file"));
     }
     let encrypted = folder.files.iter().find(|file| {
         file.content() == Content::Encrypted && ROOTS.iter().any(|root| file.name.ends_with(root))
     });
     if let Some(file) = encrypted {
         return Err(Error::conflict(format!("{name}: `{}` is encrypted", file.name)).hint(
-            "JianYing since 6.0 saves drafts so that only the app itself can read them: go on with it in the app",
+            "JianYing 6.0 and newer versions encrypt the drafts that they save, and only the app can read them: continue in the app",
         ));
     }
     Ok(())
 }
 
-/// Removes what was left by a run that was killed while it wrote a file.
+/// Removes temporary files of an earlier run that was killed while it wrote a file.
 fn clear(folder: &Folder) {
     let own = [ROOTS[0], ROOTS[1], META, TEMPLATE, PROJECT, marker::FILE];
     let names = own
@@ -108,13 +108,13 @@ struct Work {
     notes: Vec<String>,
 }
 
-/// What is known of the draft that is mended.
+/// What is known about the draft to fix.
 struct Patient<'a> {
     folder: &'a Folder,
     codes: HashSet<&'static str>,
     profile: Profile,
     media: Vec<Medium>,
-    /// The files that get another ending: from, to, in the draft's folder.
+    /// Files of the draft that get another extension: from, to.
     renames: HashMap<PathBuf, PathBuf>,
     /// Microseconds since 1970.
     now: i64,
@@ -125,7 +125,7 @@ impl Patient<'_> {
         self.codes.contains(code)
     }
 
-    /// The new name of a file of the draft, in its folder.
+    /// The new path of a file, relative to the draft's folder.
     fn inside(&self, file: &Path) -> String {
         let file = self.renames.get(file).map_or(file, PathBuf::as_path);
         self.folder.shown(file)
@@ -160,13 +160,13 @@ impl Work {
         };
         self.rename(&mut patient)?;
         let mut value: Value = serde_json::from_slice(file.json()).map_err(|error| {
-            // Reading for the checks passes over what is not needed, such as half of a surrogate pair.
+            // The checks skip values that they do not need, so they accept e.g. half of a surrogate pair.
             Error::conflict(format!(
-                "`{}` cannot be mended: something in it would be lost when it is written again",
+                "`{}` cannot be fixed: it contains a value that would be lost when the file is rewritten",
                 file.name
             ))
             .source(error)
-            .hint("nothing was changed: save the draft again in the app, or correct that place by hand")
+            .hint("nothing was changed: save the draft again in the app, or correct this position manually")
         })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
         let bin = meta::mend(&patient, &mut meta, draft.end());
@@ -190,7 +190,7 @@ impl Work {
         self.register(&patient, &meta, meta_changed, draft.end())
     }
 
-    /// Files whose names lie get the right ending; the documents follow in the same round.
+    /// Gives files with a wrong extension the right one; the documents are updated in the same round.
     fn rename(&mut self, patient: &mut Patient<'_>) -> Result<()> {
         if !patient.has("media-misnamed") {
             return Ok(());
@@ -229,7 +229,7 @@ impl Work {
         is_mended: bool,
     ) -> Result<()> {
         let folder = patient.folder;
-        // The folder of the main timeline may have got another name.
+        // The folder of the main timeline may have been renamed.
         let name_now = |name: &str| match &folder.main_timeline {
             Some(main) => name.replacen(&timeline_folder(main), &written.timeline.folder(), 1),
             None => name.to_owned(),
@@ -245,15 +245,15 @@ impl Work {
                 self.write(folder, root, written.bytes)?;
             }
         }
-        // The newest file counts, so it is written last.
+        // The newest file takes precedence, so it is written last.
         if is_mended {
             self.write(folder, &name_now(&file.name), written.bytes)?;
         }
         Ok(())
     }
 
-    /// Moves the states that the app keeps to where the files are as they were: this version would go back to
-    /// them when it sees that the draft changed.
+    /// Moves the earlier states that the app keeps into the backup folder: this version of the app would restore
+    /// them when it detects that the draft was changed.
     fn put_app_backup_away(&mut self, folder: &Folder) -> Result<()> {
         let from = folder.path.join(BACKUP);
         if from.is_symlink() || !from.is_dir() {
@@ -264,7 +264,7 @@ impl Work {
         fs::remove_dir_all(&from).map_err(|error| unwritable(&from, error))?;
         self.note_change(BACKUP);
         self.notes.push(format!(
-            "`{BACKUP}` was moved to {}: the app would have gone back to the state in it",
+            "`{BACKUP}` was moved to {}: otherwise the app would restore the earlier state in it",
             to.display()
         ));
         Ok(())
@@ -287,7 +287,7 @@ impl Work {
         }
         if let Some(name) = registry::running(patient.profile.edition) {
             self.notes.push(format!(
-                "{name} is running and would write over its list of drafts: close it and run this again to put the draft there"
+                "{name} is running and would overwrite its list of drafts: close it and run this again to add the draft to the list"
             ));
             return Ok(());
         }
@@ -316,7 +316,7 @@ impl Work {
         match registry::register(&entry) {
             Ok(true) => self.note_change(&format!("../{}", registry::FILE)),
             Ok(false) => {}
-            // The list is the app's; without it the draft is as good.
+            // The list belongs to the app, and the draft is usable without an entry.
             Err(error) => self.notes.push(error.to_string()),
         }
         Ok(())
@@ -328,7 +328,7 @@ impl Work {
         let before = marker::read(&path).unwrap_or_default();
         registry::write(&path, bytes)?;
         self.note_change(name);
-        // What we mended ourselves may still be replaced by the next save.
+        // Record our own change, so that the next save may still replace the file.
         Marker::rewritten(&folder.path, name, &before, bytes)
     }
 
@@ -351,10 +351,10 @@ impl Work {
     }
 }
 
-/// How many backups of drafts of one name are kept.
+/// How many backups are kept of drafts with the same name.
 const MOST_BACKUPS: usize = 20;
 
-/// Makes room for another backup of a draft of this name.
+/// Deletes the oldest backups of drafts with this name, so that one more can be added.
 fn prune(backups: &Path, name: &str) {
     let mut all: Vec<(Vec<u64>, PathBuf)> = fs::read_dir(backups)
         .into_iter()
@@ -362,7 +362,7 @@ fn prune(backups: &Path, name: &str) {
         .flatten()
         .filter_map(|entry| {
             let own = entry.file_name().into_string().ok()?;
-            // The second, and a number where one second has several.
+            // The time in seconds, and a number if there are several in one second.
             let when = own.strip_prefix(name)?.strip_prefix('-')?.split('-');
             let when: Vec<u64> = when.map(str::parse).collect::<Result<_, _>>().ok()?;
             (when.len() <= 2
@@ -378,7 +378,7 @@ fn prune(backups: &Path, name: &str) {
     }
 }
 
-/// The files as they were before.
+/// The backup of the original files.
 struct Backup {
     folder: PathBuf,
     draft: PathBuf,
@@ -407,7 +407,7 @@ impl Backup {
         }
     }
 
-    /// Copies a file before it changes for the first time.
+    /// Copies a file before its first change.
     fn keep(&mut self, from: &Path, name: &str) -> Result<()> {
         if self.kept.iter().any(|kept| kept == name) {
             return Ok(());
@@ -420,29 +420,29 @@ impl Backup {
                 .and_then(|()| fs::copy(from, &to))
                 .map_err(|error| unwritable(&to, error))?;
         }
-        self.tell()
+        self.write_index()
     }
 
     fn renamed(&mut self, from: String, to: String) -> Result<()> {
         self.renamed.push([from, to]);
-        self.tell()
+        self.write_index()
     }
 
-    /// What is needed to go back.
-    fn tell(&mut self) -> Result<()> {
+    /// Writes `backup.json`, which describes how to restore the files.
+    fn write_index(&mut self) -> Result<()> {
         let to = self.folder.join("backup.json");
-        let told = json!({
+        let index = json!({
             "draft": self.draft, "files": self.kept, "renamed": self.renamed,
             "to_go_back": "rename the files back, and copy the others into the draft's folder",
         });
         regular_file::create_own_folder(&self.folder)
             .map_err(|error| unwritable(&self.folder, error))?;
         self.made = true;
-        registry::write(&to, told.to_string().as_bytes())
+        registry::write(&to, index.to_string().as_bytes())
     }
 }
 
-/// Copies a folder with everything in it, except for links.
+/// Copies a folder with all of its content, except for links.
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -463,7 +463,7 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
         Kind::Conflict,
         format!("{} cannot be written", path.display()),
     )
-    .hint("check the folder's permissions and the free space")
+    .hint("check the folder's permissions and the free disk space")
     .source(error)
 }
 
@@ -474,7 +474,8 @@ fn now() -> i64 {
     since.as_micros() as i64
 }
 
-/// What the draft is to be written for: what the app here writes itself, or what its own markers say.
+/// The profile for the fixed draft: that of its own markers if they are current, otherwise that of the drafts that
+/// the app saves here, otherwise a built-in one.
 fn profile(folder: &Folder, draft: &Draft<'_>, options: &Options) -> Profile {
     let document = &draft.document;
     let platform = document.last_modified_platform.get();
@@ -499,7 +500,7 @@ fn profile(folder: &Folder, draft: &Draft<'_>, options: &Options) -> Profile {
         )
 }
 
-/// The system that the draft is for: this one, if the app exists on it; else its paths tell.
+/// The operating system of the draft: this one, if the app exists for it; otherwise it is derived from the paths.
 fn system(folder: &Folder, draft: &Draft<'_>) -> AppOs {
     if cfg!(windows) {
         return AppOs::Windows;
@@ -511,7 +512,7 @@ fn system(folder: &Folder, draft: &Draft<'_>) -> AppOs {
         .into_iter()
         .flat_map(|list| draft.materials.list(list))
         .map(|(_, material)| material.path.str());
-    let told = Some(folder.told()).filter(|_| !folder.is_template());
+    let told = Some(folder.stated_path()).filter(|_| !folder.is_template());
     for path in paths.chain(told) {
         if is_windows(path) {
             return AppOs::Windows;

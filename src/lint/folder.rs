@@ -1,4 +1,4 @@
-//! A draft folder as it lies on disk: its documents, which of them counts, and its media.
+//! A draft folder on disk: its documents, which of them takes precedence, and its media.
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -20,20 +20,20 @@ use crate::engine::timelines::folder as timeline_folder;
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 
-/// The root documents, in the order in which they count when equally new.
+/// The root documents; if they are equally new, the first one takes precedence.
 pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
-/// The mirror that some versions of the app are said to prefer.
+/// A copy of the document that some versions of the app reportedly prefer.
 pub(super) const TEMPLATE: &str = "template-2.tmp";
 pub(super) const META: &str = "draft_meta_info.json";
-/// Earlier states of the draft, which the app keeps.
+/// The folder in which the app keeps earlier states of the draft.
 pub(super) const BACKUP: &str = ".backup";
-/// The app's sign that a draft is open in it.
+/// The file with which the app marks a draft that is open in it.
 pub(super) const LOCKED: &str = ".locked";
 
-/// How many files of a draft are looked at when one is searched by its name.
+/// Maximum number of a draft's files to search when a file is looked up by name.
 const MOST_FILES: usize = 50_000;
 
-/// What a file holds, as far as its first bytes tell.
+/// What a file contains, according to its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Json,
@@ -52,7 +52,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// The bytes without a mark of their order.
+    /// The bytes without a byte order mark.
     pub(crate) fn json(&self) -> &[u8] {
         self.bytes
             .strip_prefix(b"\xef\xbb\xbf")
@@ -63,25 +63,25 @@ impl File {
         content(self.json())
     }
 
-    /// It is the document of a timeline, not of the draft's own folder.
+    /// Whether it is a document in a subfolder, such as that of a timeline.
     pub(crate) fn is_nested(&self) -> bool {
         self.name.contains('/')
     }
 }
 
-/// A draft folder that was read.
+/// A draft folder and its documents.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub path: PathBuf,
-    /// The documents that are there.
+    /// The existing documents.
     pub files: Vec<File>,
-    /// What `draft_meta_info.json` says, where it can be read.
+    /// The content of `draft_meta_info.json`, if it can be read.
     pub meta: Option<Value>,
-    /// `Timelines/project.json`, where it can be read.
+    /// The content of `Timelines/project.json`, if it can be read.
     pub project: Option<Value>,
-    /// The main timeline that it names.
+    /// The id of the main timeline, from `project`.
     pub main_timeline: Option<String>,
-    /// What this program noted when it saved the draft here.
+    /// What this program recorded when it saved the draft here.
     pub marker: Option<Marker>,
     media: OnceCell<HashMap<String, PathBuf>>,
 }
@@ -89,9 +89,9 @@ pub(super) struct Folder {
 /// Where a media file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the draft's folder, and the path leads there.
+    /// In the draft's folder, at its path.
     Inside(PathBuf),
-    /// In the draft's folder, but the path leads elsewhere.
+    /// In the draft's folder, but not at its path.
     Moved(PathBuf),
     /// At its path, outside the draft's folder.
     Outside(PathBuf),
@@ -103,7 +103,7 @@ pub(super) enum Place {
 impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(Error::not_found(format!("there is no folder {}", path.display()))
+            return Err(Error::not_found(format!("the folder {} does not exist", path.display()))
                 .hint("name the draft's own folder, the one with `draft_content.json` or `draft_info.json`"));
         }
         let path = path
@@ -130,7 +130,7 @@ impl Folder {
         }
         if files.iter().all(|file| file.name == PROJECT) {
             let hint = match nearest(&path) {
-                Some(draft) => format!("do you mean {}?", draft.display()),
+                Some(draft) => format!("did you mean {}?", draft.display()),
                 None => "name the draft's own folder, the one with `draft_content.json` or `draft_info.json`".to_owned(),
             };
             return Err(
@@ -153,8 +153,8 @@ impl Folder {
         self.files.iter().find(|file| file.name == name)
     }
 
-    /// The files that should hold the draft, the one that counts first: the newest, for the files of one save
-    /// differ by moments only, and whoever edits one of them makes it the newest.
+    /// The readable documents, by precedence: the newest comes first, because an edited file is newer than the
+    /// others, while the times of files from one save differ by less than two seconds.
     pub(crate) fn candidates(&self) -> Vec<&File> {
         let mut all: Vec<_> = self
             .files
@@ -173,7 +173,7 @@ impl Folder {
         all
     }
 
-    /// The files that must hold the same as the document.
+    /// The files that must have the same content as the document.
     pub(crate) fn mirrors<'a>(&'a self, document: &'a str) -> impl Iterator<Item = &'a File> {
         self.files
             .iter()
@@ -186,38 +186,38 @@ impl Folder {
         name.to_string_lossy().into_owned()
     }
 
-    /// A text of `draft_meta_info.json`, or nothing.
+    /// A text field of `draft_meta_info.json`, or an empty text.
     pub(crate) fn meta_text(&self, key: &str) -> &str {
         let value = self.meta.as_ref().and_then(|meta| meta[key].as_str());
         value.unwrap_or_default()
     }
 
-    /// Where the draft's own files say that it is.
-    pub(crate) fn told(&self) -> &str {
+    /// The folder of the draft according to its own files.
+    pub(crate) fn stated_path(&self) -> &str {
         self.meta_text("draft_fold_path")
     }
 
-    /// The draft carries the identity that the reference server's template gives to everybody's.
+    /// Whether the draft has the id of the reference server's template, which all of the server's drafts share.
     pub(crate) fn is_template(&self) -> bool {
         TEMPLATE_DRAFTS
             .iter()
             .any(|id| id.eq_ignore_ascii_case(self.meta_text("draft_id")))
     }
 
-    /// The draft was written for a place on another machine, where alone its paths can be checked.
+    /// Whether the draft was written for a location on another machine; its paths can be checked only there.
     pub(crate) fn is_for_another_machine(&self) -> bool {
-        let told = self.told();
+        let told = self.stated_path();
         let is_elsewhere =
             self.is_saved_for_elsewhere() && !told.is_empty() && !same(told, &self.path);
         !self.is_template() && (is_foreign(told) || is_elsewhere)
     }
 
-    /// This program saved the draft here to be copied to another place.
+    /// Whether this program saved the draft to be copied to another location.
     pub(crate) fn is_saved_for_elsewhere(&self) -> bool {
         self.marker.as_ref().is_some_and(|marker| marker.elsewhere)
     }
 
-    /// Where the file is that a document calls `path`, or, without a path, `name`.
+    /// Locates the file with this `path` in a document or, if the path is empty, with this `name`.
     pub(crate) fn locate(&self, path: &str, name: &str) -> Place {
         let text = plain(path);
         let inside = |rest: &str| Some(self.path.join(rest)).filter(|file| file.is_file());
@@ -231,7 +231,7 @@ impl Folder {
         if let Some(file) = own.and_then(inside) {
             return Place::Inside(file);
         }
-        let told = plain(self.told());
+        let told = plain(self.stated_path());
         if let Some(file) = below(&text, &told).and_then(inside) {
             return if self.is_for_another_machine() || same(&told, &self.path) {
                 Place::Inside(file)
@@ -243,7 +243,7 @@ impl Folder {
         if local.is_absolute() && !is_foreign(path) && local.is_file() {
             return Place::Outside(local.to_owned());
         }
-        // What a person reads of a file may be anything; it helps only where there is nothing else.
+        // A display name can be anything, so it is used only if there is no path.
         let name = if text.is_empty() {
             file_name(name)
         } else {
@@ -259,7 +259,7 @@ impl Folder {
         }
     }
 
-    /// Every file of the draft that may be media, by its name in lower case.
+    /// All files of the draft that may be media, by their names in lower case.
     fn media(&self) -> &HashMap<String, PathBuf> {
         self.media.get_or_init(|| {
             let mut found = HashMap::new();
@@ -289,20 +289,20 @@ impl Folder {
         })
     }
 
-    /// A file of the draft as it is called inside it.
+    /// The path of a file relative to the draft's folder.
     pub(crate) fn shown(&self, file: &Path) -> String {
         let inside = file.strip_prefix(&self.path).unwrap_or(file);
         inside.to_string_lossy().replace('\\', "/")
     }
 }
 
-/// The draft ids in the reference server's templates, of CapCut and of JianYing.
+/// The draft ids in the reference server's templates for CapCut and JianYing.
 const TEMPLATE_DRAFTS: [&str; 2] = [
     "989869B1-B560-489C-9C6F-4B444F24BF36",
     "EC6E4680-CEF1-408B-8BA9-5E13124C61D2",
 ];
 
-/// Files of the app's own, which are not media.
+/// Whether a file belongs to the app and is not media.
 fn is_own(name: &str) -> bool {
     matches!(
         Path::new(name)
@@ -312,18 +312,18 @@ fn is_own(name: &str) -> bool {
     ) || name == "draft_cover.jpg"
 }
 
-/// A document of the draft in `folder`, `None` if it has none of that name. One that is there and cannot be
-/// read is an error: the draft would be judged by what is left.
+/// Reads a document of the draft in `folder`; `None` if there is no such file. An existing file that cannot be
+/// read is an error: otherwise only the remaining files would be checked.
 fn read(folder: &Path, name: &str) -> Result<Option<File>> {
     let path = folder.join(name);
     let attempt = || -> io::Result<File> {
         let file = regular_file::open(&path, Links::Refuse)?;
-        // `Timelines` and its folders may be links, too.
+        // `Timelines` and its folders may be links as well.
         let real = path.parent().map(Path::canonicalize).transpose()?;
         if !real.is_none_or(|real| without_verbatim(real).starts_with(folder)) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "reached through a symbolic link that leads out of the draft",
+                "behind a symbolic link that points outside the draft",
             ));
         }
         let modified = file.metadata()?.modified();
@@ -331,7 +331,7 @@ fn read(folder: &Path, name: &str) -> Result<Option<File>> {
         if values(&bytes) > VALUES {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
-                format!("holds more than {VALUES} values"),
+                format!("contains more than {VALUES} values"),
             ));
         }
         Ok(File {
@@ -353,16 +353,17 @@ fn read(folder: &Path, name: &str) -> Result<Option<File>> {
         Err(error) => Err(
             Error::conflict(format!("{} cannot be read", path.display()))
                 .source(error)
-                .hint("a draft's documents are regular files of at most 256 MiB that you may read"),
+                .hint("a draft's documents must be readable regular files of at most 256 MiB"),
         ),
     }
 }
 
-/// JSON values that a document may hold. Each takes up to 72 bytes once it is read. A draft has about one value in 20
-/// bytes, so this is a document of 120 MB, ten times what 3,000 segments need.
+/// Maximum number of JSON values in a document. Each takes up to 72 bytes in memory. A draft has about one value
+/// per 20 bytes, so the limit is a document of about 120 MB, ten times the size of a draft with 3,000 segments.
 const VALUES: usize = 6_000_000;
 
-/// At least as many as there are JSON values in the document; 0 for one that is too short to hold too many.
+/// An upper bound for the number of JSON values in the document; 0 if the document is too short to exceed the
+/// limit.
 fn values(document: &[u8]) -> usize {
     if document.len() < VALUES {
         return 0;
@@ -371,7 +372,7 @@ fn values(document: &[u8]) -> usize {
     document.iter().filter(begins_value).count()
 }
 
-/// The newest draft below a folder that is none itself.
+/// The newest draft in the subfolders of a folder that is not a draft itself.
 fn nearest(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder)
         .ok()?
@@ -385,7 +386,7 @@ fn nearest(folder: &Path) -> Option<PathBuf> {
         })
 }
 
-/// Cipher text of JianYing is one long word of base64, or bytes that are no text.
+/// Detects the content of a file. JianYing's encrypted files are one long base64 text, or bytes that are not text.
 fn content(bytes: &[u8]) -> Content {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => Content::Empty,
@@ -407,7 +408,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cipher_text_is_told_from_json_from_text_and_from_nothing() {
+    fn content_distinguishes_encrypted_files_from_json_text_and_empty_files() {
         assert_eq!(content(b" {\"a\":1}"), Content::Json);
         assert_eq!(
             content(b"r3fKa8Zt0hRkQmV5c29tZXRoaW5n=="),

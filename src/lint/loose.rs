@@ -1,6 +1,6 @@
-//! JSON of which nothing is promised: a field may be missing, null or of another type, and reading goes on.
+//! Tolerant parsing of JSON: a field may be missing, null or of another type without an error.
 //!
-//! Large drafts are read straight into the few fields that matter; nothing is built for the rest.
+//! Large drafts are parsed directly into the few fields that matter; nothing is allocated for the rest.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A value as it was found.
+/// A value, if it has the expected type, or what was found instead.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Loose<T> {
     #[default]
@@ -28,7 +28,7 @@ impl<T> Loose<T> {
         }
     }
 
-    /// It is there and says something, whatever its type.
+    /// Whether the value exists and is not null, regardless of its type.
     pub(crate) fn says_something(&self) -> bool {
         matches!(self, Self::Is(_) | Self::Other)
     }
@@ -38,7 +38,7 @@ impl<T> Loose<T> {
     }
 }
 
-/// What a value of the right type is made of. By default a value of any type is of another one.
+/// Builds a value from JSON of the expected type. The default methods accept no type.
 pub(super) trait Shape<'de>: Sized {
     fn text(_: Cow<'de, str>) -> Option<Self> {
         None
@@ -68,7 +68,7 @@ pub(super) type Number = Loose<f64>;
 pub(super) type List<T> = Loose<Vec<Loose<T>>>;
 
 impl Text<'_> {
-    /// The text, or nothing where there is none.
+    /// The text, or an empty text if there is none.
     pub(crate) fn str(&self) -> &str {
         self.get().map_or("", AsRef::as_ref)
     }
@@ -79,7 +79,7 @@ impl Number {
         self.get().copied()
     }
 
-    /// As a whole number, 0 where there is none. Sums of some hundred such numbers are numbers still.
+    /// As an integer; 0 if there is none. It is limited so that sums of some hundred such numbers do not overflow.
     pub(crate) fn whole(&self) -> i64 {
         const MOST: f64 = 1e16;
         self.value().unwrap_or_default().clamp(-MOST, MOST) as i64
@@ -87,7 +87,7 @@ impl Number {
 }
 
 impl<T> List<T> {
-    /// The elements of the right type, with their places.
+    /// The elements of the right type, with their indexes.
     pub(crate) fn each(&self) -> impl Iterator<Item = (usize, &T)> {
         self.get()
             .into_iter()
@@ -115,7 +115,7 @@ impl Shape<'_> for bool {
     }
 }
 
-/// Any object, of which nothing is needed but that it is there.
+/// Any object; only its existence matters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Object;
 
@@ -136,7 +136,7 @@ impl<'de, T: Shape<'de>> Shape<'de> for Vec<Loose<T>> {
     }
 }
 
-/// Structs whose fields are all loose, and so read from any object.
+/// Implements [`Shape`] for structs whose fields are all [`Loose`], so that they can be read from any object.
 macro_rules! objects {
     ($($name:ident $(<$life:lifetime>)?),*) => {$(
         impl<'de $(: $life, $life)?> Shape<'de> for $name $(<$life>)?

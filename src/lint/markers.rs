@@ -1,4 +1,5 @@
-//! What the app knows its own drafts by: versions, platforms, identity, and the parts of a document.
+//! Checks the markers by which the app recognises its own drafts: versions, platforms, ids, and the parts of a
+//! document.
 
 use super::Severity::{Error, Info, Warning};
 use super::document::{Document, Platform};
@@ -15,7 +16,7 @@ pub(super) const TEMPLATE_DOCUMENT: &str = "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B
 /// The number in `version` of every draft since JianYing 3.3.
 const VERSION: i64 = 360_000;
 
-const HOW: &str = "writes the markers of the newest draft that the app saved here, else those of a built-in profile";
+const HOW: &str = "writes the markers of the newest draft that the app saved here, or those of a built-in profile if there is none";
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     let document = &context.draft.document;
@@ -25,7 +26,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Error,
             "markers-missing",
             missing.join(", "),
-            "what the app knows its own drafts by is missing: it speaks of an unusual path, or refuses the draft",
+            "markers by which the app recognises its own drafts are missing: it reports an unusual path, or refuses the draft",
             HOW,
         );
     } else if let Some(why) = stale(document) {
@@ -44,7 +45,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     roots(context, report);
 }
 
-/// Which app on which system finds its document.
+/// Checks that the document has the name that the app on each operating system expects.
 fn roots(context: &Context<'_>, report: &mut Report) {
     let document = &context.draft.document;
     let Some(missing) = ROOTS
@@ -61,7 +62,7 @@ fn roots(context: &Context<'_>, report: &mut Report) {
             "document-missing",
             missing,
             what,
-            "writes it like the other",
+            "writes a copy of the other one",
         );
     } else if saved_by_app(document) {
         report.add(
@@ -69,7 +70,7 @@ fn roots(context: &Context<'_>, report: &mut Report) {
             "document-missing",
             missing,
             what,
-            "the app on the other system writes it itself",
+            "no action is needed: the app on the other system writes it",
         );
     } else {
         report.fixable(
@@ -77,7 +78,7 @@ fn roots(context: &Context<'_>, report: &mut Report) {
             "document-missing",
             missing,
             what,
-            "writes it like the other",
+            "writes a copy of the other one",
         );
     }
 }
@@ -92,19 +93,19 @@ impl Platform<'_> {
     }
 }
 
-/// The profile of the version that a document says it is of.
+/// The profile for the app version that a document names.
 pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
     let platform = document.last_modified_platform.get()?;
     let edition = edition_of(platform.app_source.str())?;
     Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
 }
 
-/// Whether the app that the document says it is of leaves out what has its default value.
+/// Whether the app version that the document names omits default values.
 pub(super) fn leaves_defaults_out(document: &Document<'_>) -> bool {
     profile(document).is_some_and(|profile| profile.leaves_defaults_out())
 }
 
-/// The system that a document says it is of.
+/// The operating system that a document names.
 pub(super) fn os(document: &Document<'_>) -> Option<AppOs> {
     document.last_modified_platform.get()?.os.str().parse().ok()
 }
@@ -120,8 +121,8 @@ fn identity(context: &Context<'_>, report: &mut Report) {
             Info,
             "template-device",
             "platform.device_id",
-            "made-up ids of a machine stand here, the same in every draft of the reference server",
-            "empties them",
+            "the machine ids are made up and the same in every draft of the reference server",
+            "clears them",
         );
     }
     let id = document.id.str();
@@ -130,8 +131,8 @@ fn identity(context: &Context<'_>, report: &mut Report) {
             Warning,
             "shared-id",
             "id",
-            "every draft of the reference server has this same id: the app may take them for one",
-            "gives the draft an id of its own",
+            "every draft of the reference server has this id: the app may treat them as one draft",
+            "gives the draft a new id",
         );
     } else if id.is_empty() {
         report.fixable(
@@ -139,22 +140,22 @@ fn identity(context: &Context<'_>, report: &mut Report) {
             "id-missing",
             "id",
             "the document has no id",
-            "gives it one",
+            "adds an id",
         );
     }
 }
 
 fn structure(context: &Context<'_>, report: &mut Report) {
     let document = &context.draft.document;
-    // What is missing has its default value, 30.
+    // A missing frame rate has its default value, 30.
     let is_usable = document.fps.value().is_some_and(|fps| fps > 0.0);
     if !is_usable && !document.fps.is_missing() {
         report.fixable(
             Error,
             "fps",
             "fps",
-            "there is no frame rate",
-            "writes 30 frames a second",
+            "the frame rate is not a positive number",
+            "sets 30 frames per second",
         );
     }
     let size = document.canvas_config.get();
@@ -197,19 +198,19 @@ fn structure(context: &Context<'_>, report: &mut Report) {
             Warning,
             "parts-missing",
             missing.join(", "),
-            "parts of the document that every draft of the app has are missing",
+            "parts that every draft of the app contains are missing",
             "adds them with neutral values",
         );
     }
     let end = context.draft.end();
-    let told = Micros(document.duration.whole());
-    if end.0.saturating_sub(told.0).saturating_abs() > frame(document) {
+    let stated = Micros(document.duration.whole());
+    if end.0.saturating_sub(stated.0).saturating_abs() > frame(document) {
         report.fixable(
             Warning,
             "duration",
             "duration",
-            format!("it says {told}, the last segment ends at {end}"),
-            "writes the end of the last segment",
+            format!("it is {stated}, but the last segment ends at {end}"),
+            "sets it to the end of the last segment",
         );
     }
 }
@@ -224,7 +225,7 @@ pub(super) fn frame(document: &Document<'_>) -> i64 {
     (1e6 / fps) as i64
 }
 
-/// The markers without which no version opens a draft.
+/// The missing markers of those that every app version requires.
 fn missing(document: &Document<'_>) -> Vec<&'static str> {
     let mut missing = Vec::new();
     if document.version.whole() < VERSION {
@@ -248,23 +249,23 @@ fn missing(document: &Document<'_>) -> Vec<&'static str> {
     missing
 }
 
-/// Why the markers look older than the app that they name.
+/// The reason why the markers look older than the app version that they name.
 fn stale(document: &Document<'_>) -> Option<String> {
     let platform = document.last_modified_platform.get()?;
     let edition = edition_of(platform.app_source.str())?;
     let version = platform.app_version.str();
     let scheme = document.new_version.str();
     let expected = scheme_of(edition, version)?;
-    // Between two known versions the number is a guess, and it moves by about four a version.
+    // Between two known versions the number is an estimate; it grows by about four per version.
     (parts(scheme)?[0] + 4 < expected).then(|| {
         format!(
-            "{} {version} writes {expected}.0.0 or more here, not {scheme}: newer versions take the draft for a foreign one",
+            "{} {version} writes {expected}.0.0 or more here, not {scheme}: newer versions treat the draft as foreign",
             edition.app()
         )
     })
 }
 
-/// Why the markers are not of the app that shall open the draft.
+/// The reason why the markers do not match the app that should open the draft.
 fn other_app(folder: &Folder, document: &Document<'_>, wanted: Option<Edition>) -> Option<String> {
     let written = edition_of(document.last_modified_platform.get()?.app_source.str())?;
     let wanted = wanted.or_else(|| edition_of_folder(folder))?;
@@ -277,15 +278,15 @@ fn other_app(folder: &Folder, document: &Document<'_>, wanted: Option<Edition>) 
     })
 }
 
-/// The app that the draft is for, as far as its folder tells.
+/// The app that the draft is for, if its folder shows this.
 pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
     let here = folder.path.to_string_lossy().into_owned();
-    [plain(&here), plain(folder.told())]
+    [plain(&here), plain(folder.stated_path())]
         .into_iter()
         .find_map(|path| Edition::of_path(&path))
 }
 
-/// Whether the app itself saved the draft: no other program knows a machine's ids.
+/// Whether the app itself saved the draft: no other program writes real machine ids.
 pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
     document
         .last_modified_platform
@@ -295,7 +296,7 @@ pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
         })
 }
 
-/// The markers say less, or older things, than the app that they name would.
+/// Whether markers are missing or older than the app version that they name.
 pub(super) fn are_stale(document: &Document<'_>) -> bool {
     !missing(document).is_empty() || stale(document).is_some()
 }

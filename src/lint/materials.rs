@@ -1,4 +1,4 @@
-//! What is wrong with materials: their ids, texts and masks.
+//! Checks materials: their ids, texts and masks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,10 +10,11 @@ use super::markers;
 use super::{Context, Report};
 use crate::draft::finished::text::{is_contiguous, utf16_len};
 
-/// The least that an app of any version fills in for a picture; with less it ignores parts of it.
+/// The lowest value that any version of the app writes for a video or photo; with a lower one the app ignores
+/// effects.
 pub(super) const LEAST_CHECK_FLAG: i64 = 63_487;
 
-/// The lists of masks, old and new: a mask may stand in both.
+/// The lists of masks of older and newer versions: a mask may be in both.
 pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
@@ -30,10 +31,10 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
                 "check-flag",
                 format!("materials.videos[{index}].check_flag"),
                 format!(
-                    "with {} the app ignores masks, blending and the like on this clip",
+                    "with {} the app ignores masks, blending and similar effects on this clip",
                     flag.whole()
                 ),
-                "writes the value of the app",
+                "sets the value that the app uses",
             );
         }
     }
@@ -42,8 +43,10 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Warning,
             "mask-list",
             format!("materials.{from}"),
-            format!("this version of the app looks for masks in `{to}` only: these are not seen"),
-            &format!("puts them into `{to}` as well"),
+            format!(
+                "this version of the app reads masks only from `{to}`: these masks are not visible"
+            ),
+            &format!("copies them to `{to}`"),
         );
     }
 }
@@ -55,14 +58,14 @@ fn ids(context: &Context<'_>, report: &mut Report) {
             let id = material.id.str();
             let place = || format!("materials.{list}[{index}].id");
             if id.is_empty() {
-                // Some lists, such as those of time marks, hold things without ids.
+                // Some lists, such as those of time marks, contain objects without ids.
                 if matches!(&**list, "videos" | "audios" | "texts" | "stickers") {
                     report.add(
                         Error,
                         "id-missing",
                         place(),
                         "the material has no id",
-                        "save the draft again from the program that made it",
+                        "save the draft again with the program that made it",
                     );
                 }
                 continue;
@@ -74,8 +77,8 @@ fn ids(context: &Context<'_>, report: &mut Report) {
                     if other == list { Warning } else { Error },
                     "duplicate-id",
                     place(),
-                    format!("another material of `{other}` has the id {id} too"),
-                    "removes the second one where both say the same, else save the draft again from the program that made it",
+                    format!("another material of `{other}` has the same id {id}"),
+                    "removes the second one if both are equal; otherwise save the draft again with the program that made it",
                 );
                 if let Some(problem) = report.problems.last_mut() {
                     problem.fixable = other == list;
@@ -88,7 +91,7 @@ fn ids(context: &Context<'_>, report: &mut Report) {
 fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
     let place = format!("materials.texts[{index}].content");
     let content = text.content.str();
-    // The tag markup of versions before JSON.
+    // Older versions write tag markup instead of JSON.
     if content.trim_start().starts_with('<') {
         return;
     }
@@ -97,7 +100,7 @@ fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
             Error,
             "text-content",
             place,
-            "the text's content is no JSON",
+            "the text's content is not JSON",
             "write the text again in the app",
         );
         return;
@@ -121,16 +124,16 @@ fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
             "text-ranges",
             place,
             format!(
-                "the styles do not cover the text from 0 to {} in the app's units (UTF-16; they end at {})",
+                "the styles must cover the text from 0 to {} UTF-16 code units, but they end at {}",
                 utf16_len(words),
-                end.map_or_else(|| "nothing".to_owned(), |end| end.to_string()),
+                end.map_or_else(|| "an unknown position".to_owned(), |end| end.to_string()),
             ),
-            "counts them anew",
+            "recalculates the ranges",
         );
     }
 }
 
-/// Lists of masks whose masks the app looks for in another: from, to.
+/// Lists with masks that the app reads only from another list: from, to.
 fn misplaced_masks(context: &Context<'_>) -> Vec<(&'static str, &'static str)> {
     let Some(profile) = markers::profile(&context.draft.document) else {
         return Vec::new();

@@ -1,4 +1,5 @@
-//! What is wrong with the files that a draft shows: whether they are there, and are what they are called.
+//! Checks the media files of a draft: whether they exist, and whether their content matches their use and
+//! extension.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::{Context, Report};
 use crate::media::{Facts, Format};
 use crate::units::Micros;
 
-/// A material of a file of the user's, and where that file is.
+/// A material that uses a file, and the location of the file.
 #[derive(Debug)]
 pub(super) struct Medium {
     /// `videos` or `audios`.
@@ -20,11 +21,11 @@ pub(super) struct Medium {
     pub index: usize,
     /// `video`, `photo`, `extract_music`, …
     pub kind: String,
-    /// Its path as the document has it.
+    /// Its path in the document.
     pub path: String,
-    /// As the app shows it.
+    /// Its name in the app.
     pub name: String,
-    /// Its entry in the list of media.
+    /// The id of its entry in the list of media.
     pub link: String,
     pub width: i64,
     pub height: i64,
@@ -32,11 +33,11 @@ pub(super) struct Medium {
     pub place: Place,
 }
 
-/// Checks the media files, and gives what the list of media must have.
+/// Checks the media files, and returns the media that must be in the list of media.
 pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
     let shown = context.draft.shown();
     let mut places: HashMap<&str, (Place, Option<Look>)> = HashMap::new();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     let mut media = Vec::new();
     for list in ["videos", "audios"] {
         for (index, material) in context.draft.materials.list(list) {
@@ -59,8 +60,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
                 is_shown: shown.contains(material.id.str()),
             };
             sizes(&at, material, report);
-            // Many clips of one file have one fault.
-            if path.is_empty() || told.insert((path, list)) {
+            // A problem of a file is reported once, even if several materials use the file.
+            if path.is_empty() || reported.insert((path, list)) {
                 at.place(context.folder, path, name, &place, report);
                 if let (Some(file), Some(look)) = (place.file(), &look) {
                     let is_inside = matches!(place, Place::Inside(_) | Place::Moved(_));
@@ -94,7 +95,7 @@ fn looked_at(folder: &Folder, path: &str, name: &str) -> (Place, Option<Look>) {
 }
 
 impl Place {
-    /// The file, where it is on this machine.
+    /// The file, if it is on this machine.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         match self {
             Self::Inside(file) | Self::Moved(file) | Self::Outside(file) => Some(file),
@@ -103,7 +104,7 @@ impl Place {
     }
 }
 
-/// Sounds and pictures of the app's own library have no file here.
+/// Whether a material needs a local file: items of the app's own library do not.
 pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
     !material.path.str().is_empty()
         || match list {
@@ -112,7 +113,7 @@ pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
         }
 }
 
-/// What the file of a material is called.
+/// The file name of a material.
 fn name<'a>(list: &str, material: &'a Material<'a>) -> &'a str {
     let name = match list {
         "videos" => material.picture_name.str(),
@@ -133,8 +134,8 @@ fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
             "media-length",
             at.field("duration"),
             "the material has no length: the app shows it as lost",
-            "save the draft again where the file can be read, or replace the clip in the app",
-        );
+            "save the draft again on a machine that can read the file, or replace the clip in the app",
+            );
     }
     let sides = [&material.width, &material.height];
     if at.list == "videos" && sides.iter().any(|side| side.whole() <= 0) {
@@ -143,7 +144,7 @@ fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
             "media-size",
             at.field("width"),
             "the material has no width or height: the app cannot place it",
-            "save the draft again where the file can be read, or replace the clip in the app",
+            "save the draft again on a machine that can read the file, or replace the clip in the app",
         );
     }
 }
@@ -151,7 +152,7 @@ fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
 struct At {
     list: &'static str,
     index: usize,
-    /// A segment shows it.
+    /// Whether a segment uses it.
     is_shown: bool,
 }
 
@@ -169,31 +170,31 @@ impl At {
                 "media-moved",
                 place_of,
                 if path.is_empty() {
-                    format!("there is no path, though the file is in the draft: {}", folder.shown(file))
+                    format!("the path is missing, but the file is in the draft: {}", folder.shown(file))
                 } else {
-                    format!("\"{path}\" leads nowhere here, though the file is in the draft: {}", folder.shown(file))
+                    format!("\"{path}\" does not exist on this machine, but the file is in the draft: {}", folder.shown(file))
                 },
-                "writes the path of the file in the draft",
+                "sets the path of the file in the draft",
             ),
             Place::Outside(_) => report.add(
                 Info,
                 "media-outside",
                 place_of,
                 format!("\"{path}\" is outside the draft: on macOS the app may not be allowed to read it, and it is lost when the file moves"),
-                "save the draft from here, which copies media into it",
+                "save the draft with capcut-mcp, which copies media into it",
             ),
             Place::Elsewhere => report.add(
                 Info,
                 "media-elsewhere",
                 place_of,
-                format!("\"{path}\" is on the machine that the draft was written for, and cannot be looked at from here"),
-                "check the draft there",
+                format!("\"{path}\" is on the machine that the draft was saved for, and cannot be checked here"),
+                "check the draft on that machine",
             ),
             Place::Nowhere => {
                 let what = if path.is_empty() {
-                    format!("there is no path, and no file \"{name}\" in the draft")
+                    format!("the path is missing, and there is no file \"{name}\" in the draft")
                 } else if is_foreign(path) {
-                    format!("\"{path}\" is a path of another system, and the draft has no file \"{}\"", file_name(path))
+                    format!("\"{path}\" is a path of another operating system, and there is no file \"{}\" in the draft", file_name(path))
                 } else {
                     format!("there is no file \"{path}\"")
                 };
@@ -228,7 +229,7 @@ impl At {
                 return;
             }
             Look::NotMedia(what) => {
-                let what = format!("{shown} cannot be shown as {claim}: {what}");
+                let what = format!("{shown} cannot be used as {claim}: {what}");
                 report.add(Error, "media-kind", place_of, what, again);
                 return;
             }
@@ -239,24 +240,25 @@ impl At {
         };
         let format = sniff::name(facts.format);
         if !fits(self.list, facts) {
-            let what = format!("{shown} is {format}, which cannot be shown as {claim}");
+            let what = format!("{shown} is {format}, which cannot be used as {claim}");
             report.add(Error, "media-kind", place_of, what, again);
             return;
         }
         self.length(shown, material, facts, report);
         if !is_named_rightly(file, facts.format) {
-            let what = format!("{shown} is {format}, whatever its name says");
+            let what = format!("{shown} is {format}, but its extension is that of another format");
             if is_inside && better_name(file, facts.format).is_some() {
-                let how = "gives it the right ending";
+                let how = "gives it the right extension";
                 report.fixable(Warning, "media-misnamed", place_of, what, how);
             } else {
-                let way_out = "give the file the right ending, and replace the clip in the app";
+                let way_out = "give the file the right extension, and replace the clip in the app";
                 report.add(Warning, "media-misnamed", place_of, what, way_out);
             }
         }
     }
 
-    /// A file that lasts less than its material: another one, or one whose format does not tell that it is cut off.
+    /// Reports a file that is shorter than its material: it was replaced, or it is truncated in a format that does
+    /// not show this.
     fn length(&self, shown: &str, material: &Material<'_>, facts: &Facts, report: &mut Report) {
         let said = Micros(material.duration.whole());
         if matches!(material.kind.str(), "photo" | "gif") {
@@ -270,14 +272,14 @@ impl At {
             "media-shorter",
             self.field("duration"),
             format!(
-                "{shown} lasts {lasts}, and the material {said}: what is shown of the rest is lost"
+                "{shown} lasts {lasts}, but the material {said}: clips that use the rest lose it"
             ),
             "replace it with the right file, or save the draft again",
         );
     }
 }
 
-/// Whether the file can be what the material says; the app takes a moving picture for either.
+/// Whether the file has what the material needs; for videos and photos the app accepts moving and still pictures.
 fn fits(list: &str, facts: &Facts) -> bool {
     match list {
         "audios" => facts.has_audio,
@@ -287,13 +289,13 @@ fn fits(list: &str, facts: &Facts) -> bool {
 
 fn claim(list: &str, kind: &str) -> &'static str {
     match (list, kind) {
-        ("audios", _) => "sound",
+        ("audios", _) => "audio",
         (_, "photo") => "a picture",
         _ => "video",
     }
 }
 
-/// Whether a file's name has an ending of its format.
+/// Whether a file has an extension of its format.
 pub(crate) fn is_named_rightly(file: &Path, format: Format) -> bool {
     let ending = file
         .extension()
@@ -303,7 +305,7 @@ pub(crate) fn is_named_rightly(file: &Path, format: Format) -> bool {
     sniff::endings(format).contains(&&*ending)
 }
 
-/// The same file with the right ending, unless something has that name already.
+/// The path with the right extension, unless that path already exists.
 pub(super) fn better_name(file: &Path, format: Format) -> Option<PathBuf> {
     let better = file.with_extension(format.extension());
     (!better.exists()).then_some(better)

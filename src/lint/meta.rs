@@ -1,4 +1,4 @@
-//! What is wrong around a draft: its name, its paths, the list of media, the app's list of drafts.
+//! Checks a draft's metadata: its name, its paths, the list of media, and its entry in the app's list of drafts.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
                 "meta-missing",
                 META,
                 "is missing: the app does not list the draft, or shows its media as lost",
-                "writes it",
+                "creates it",
             );
         }
         registration(folder, report);
@@ -32,28 +32,28 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
     let is_portable = is_portable(folder, media);
     identity(folder, meta, is_portable, report);
     let end = context.draft.end();
-    let told = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
-    if told.0.abs_diff(end.0) > 40_000 {
+    let stated = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
+    if stated.0.abs_diff(end.0) > 40_000 {
         report.fixable(
             Info,
             "meta-duration",
             at("tm_duration"),
-            format!("it says {told}, the last segment ends at {end}"),
-            "writes the end of the last segment",
+            format!("it is {stated}, but the last segment ends at {end}"),
+            "sets it to the end of the last segment",
         );
     }
     bin(folder, meta, media, report);
-    // What is to be copied to another place is not opened from here.
+    // A draft that will be copied elsewhere is not opened from this folder.
     if !(is_portable && folder.marker.is_some()) {
         registration(folder, report);
     }
 }
 
-/// The draft names no place at all: neither its own nor that of a file. It can be put anywhere, and the app
-/// fills in where it is.
+/// Whether the draft contains no absolute paths, neither of itself nor of a file. It can be copied anywhere, and
+/// the app fills in the paths.
 pub(super) fn is_portable(folder: &Folder, media: &[Medium]) -> bool {
     folder.meta.is_some()
-        && folder.told().is_empty()
+        && folder.stated_path().is_empty()
         && folder.meta_text("draft_root_path").is_empty()
         && media.iter().all(|medium| {
             let path = plain(&medium.path);
@@ -72,8 +72,8 @@ fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Repor
             Warning,
             "shared-id",
             at("draft_id"),
-            "every draft of the reference server has this same id: the app takes them for one",
-            "gives the draft an id of its own",
+            "every draft of the reference server has this id: the app treats them as one draft",
+            "gives the draft a new id",
         );
     } else if text("draft_id").is_empty() {
         report.fixable(
@@ -81,19 +81,19 @@ fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Repor
             "id-missing",
             at("draft_id"),
             "the draft has no id",
-            "gives it one",
+            "adds an id",
         );
     }
     if folder.is_for_another_machine() {
         let name = folder.name();
-        let told = folder.told();
+        let told = folder.stated_path();
         if !folder.is_saved_for_elsewhere() {
             report.add(
                 Info,
                 "for-another-system",
                 at("draft_fold_path"),
-                format!("the draft is written for \"{told}\""),
-                format!("copy the folder \"{name}\" there"),
+                format!("the draft was saved for \"{told}\""),
+                format!("copy the folder \"{name}\" to this location"),
             );
         }
         if file_name(&plain(told)) != name {
@@ -116,34 +116,34 @@ fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Repor
     let told = text("draft_fold_path");
     if !is_portable && !same(told, &folder.path) {
         let whose = if is_foreign(told) {
-            "of another machine"
+            "a path of another machine"
         } else {
-            "elsewhere"
+            "another folder"
         };
-        let what = format!("it says \"{told}\", which is {whose}");
+        let what = format!("it is \"{told}\", which is {whose}");
         wrong(
             "draft_fold_path",
             what,
             "draft-path",
-            "writes where the draft is",
+            "sets the current folder",
         );
     }
     let root = folder.path.parent().unwrap_or(Path::new("/"));
     if !is_portable && !same(text("draft_root_path"), root) {
         let what = format!(
-            "it says \"{}\", but the draft is elsewhere",
+            "it is \"{}\", but the draft is in another folder",
             text("draft_root_path")
         );
         wrong(
             "draft_root_path",
             what,
             "draft-path",
-            "writes where the draft is",
+            "sets the current folder",
         );
     }
     if text("draft_name") != folder.name() {
         let what = format!(
-            "it says \"{}\", but the folder is named \"{}\"; the app may rename the folder",
+            "it is \"{}\", but the folder is named \"{}\"; the app may rename the folder",
             text("draft_name"),
             folder.name()
         );
@@ -151,7 +151,7 @@ fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Repor
             "draft_name",
             what,
             "draft-name",
-            "writes the name of the folder",
+            "sets the name of the folder",
         );
     }
 }
@@ -163,11 +163,11 @@ pub(super) fn entries(meta: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|group| list(&group["value"]))
 }
 
-/// A path in the one form in which those of timeline, list and folder can be compared.
+/// A path in a normal form, so that paths of the timeline, the list of media and the folder can be compared.
 pub(super) fn in_draft(folder: &Folder, path: &str) -> String {
     let text = plain(path);
     let here = registry::app_path(&folder.path);
-    let told = plain(folder.told());
+    let told = plain(folder.stated_path());
     for start in [TOKEN, ".", &here, &told] {
         if let Some(rest) = below(&text, start) {
             return format!("./{rest}");
@@ -192,27 +192,27 @@ fn bin(folder: &Folder, meta: &Value, media: &[Medium], report: &mut Report) {
         })
         .collect();
     let paths: HashSet<&str> = by_id.values().map(String::as_str).collect();
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for medium in media.iter().filter(|medium| medium.place != Place::Nowhere) {
         let path = bin_path(folder, medium);
         let is_listed = paths.contains(&*path);
         if !is_listed {
-            if told.insert(path) {
+            if reported.insert(path) {
                 report.fixable(
                     Warning,
                     "media-unlisted",
                     at("draft_materials"),
                     format!("\"{}\" is not in the list of media: CapCut 9 and JianYing 11 on macOS show it as lost", medium.name),
-                    "puts it there",
-                );
+                    "adds it",
+                    );
             }
         } else if !by_id.contains_key(&*medium.link) {
             report.fixable(
                 Warning,
                 "media-unlinked",
                 format!("materials.{}[{}].local_material_id", medium.list, medium.index),
-                "it leads to no entry of the list of media: CapCut 9.3 and JianYing since 5.9 may show the clip as missing",
-                "writes the entry's id",
+                "it does not match an entry of the list of media: CapCut 9.3 and JianYing 5.9 and newer may show the clip as missing",
+                "sets it to the entry's id",
             );
         }
     }
@@ -231,8 +231,8 @@ fn registration(folder: &Folder, report: &mut Report) {
             Warning,
             "unregistered",
             place,
-            "the app's list of drafts does not have this one: some versions do not show it",
-            "puts it there; the app must not run meanwhile",
+            "the draft is not in the app's list of drafts: some versions do not show it",
+            "adds it; the app must not be running",
         ),
         Ok(Some(entry)) => {
             let file = file_name(entry["draft_json_file"].as_str().unwrap_or_default());
@@ -241,8 +241,8 @@ fn registration(folder: &Folder, report: &mut Report) {
                     Warning,
                     "registered-wrongly",
                     place,
-                    format!("the app's list of drafts says that this one is in `{file}`, which is not there"),
-                    "writes the file",
+                    format!("the app's list of drafts names `{file}` for this draft, but the file does not exist"),
+                    "corrects the entry",
                 );
             }
         }

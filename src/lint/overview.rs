@@ -1,4 +1,4 @@
-//! What a draft folder holds, in short: for lists of drafts, whichever program wrote them.
+//! A summary of a draft folder, for lists of drafts from any program.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,17 +9,17 @@ use serde_json::Value;
 use super::folder::{Content, Folder, ROOTS};
 use crate::error::{Error, Result};
 
-/// Tracks, media and texts that are listed, at most.
+/// Maximum number of tracks, of media and of texts in a summary.
 const LISTED: usize = 500;
-/// Characters of a name or text that are shown, at most.
+/// Maximum number of characters of a name or text.
 const SHOWN: usize = 200;
 
-/// A draft folder in short.
+/// The summary of a draft folder.
 #[derive(Debug, Serialize)]
 pub(crate) struct Overview {
     pub name: String,
     pub path: PathBuf,
-    /// Canvas in pixels; 0 where the document does not say.
+    /// Canvas size in pixels; 0 if the document does not say.
     pub width: f64,
     pub height: f64,
     /// Seconds.
@@ -28,7 +28,7 @@ pub(crate) struct Overview {
     pub tracks: Vec<TrackOverview>,
     /// Names of the media files.
     pub media: Vec<String>,
-    /// What the texts say.
+    /// The content of the texts.
     pub texts: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct TrackOverview {
     pub segments: usize,
 }
 
-/// A draft folder in a list.
+/// A draft folder as an entry of a list.
 #[derive(Debug, Serialize)]
 pub(crate) struct Entry {
     pub name: String,
@@ -64,7 +64,7 @@ pub(crate) fn entry(folder: &Path) -> Option<Entry> {
     })
 }
 
-/// Reads a draft folder. An error if it is none, or its document cannot be read.
+/// Reads a draft folder. An error if it is not a draft folder, or if its document cannot be read.
 pub(crate) fn overview(folder: &Path) -> Result<Overview> {
     let folder = Folder::open(folder)?;
     let is_encrypted = |file: &super::folder::File| file.content() == Content::Encrypted;
@@ -76,10 +76,10 @@ pub(crate) fn overview(folder: &Path) -> Result<Overview> {
             let path = folder.path.display();
             if folder.files.iter().any(is_encrypted) {
                 return Error::conflict(format!("the draft in {path} is encrypted by the app"))
-                    .hint("newer JianYing encrypts the drafts that it saves; they cannot be read");
+                    .hint("JianYing 6.0 and newer versions encrypt the drafts that they save; only the app can read them");
             }
             Error::conflict(format!("the document of the draft in {path} is not JSON"))
-                .hint("`validate_draft` says what is wrong with it")
+                .hint("use `validate_draft` to find its problems")
         })?;
     let texts = document["materials"]["texts"].as_array();
     let words = |text: &Value| {
@@ -108,7 +108,7 @@ pub(crate) fn overview(folder: &Path) -> Result<Overview> {
         width: number(&document["canvas_config"]["width"]),
         height: number(&document["canvas_config"]["height"]),
         duration: number(&document["duration"]) / 1e6,
-        // Newer JianYing leaves out what is the default.
+        // Newer JianYing versions omit default values.
         fps: document["fps"].as_f64().unwrap_or(30.0),
         tracks: tracks
             .take(LISTED)

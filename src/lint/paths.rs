@@ -1,21 +1,21 @@
-//! Paths as drafts have them: of this machine or another, inside the draft or elsewhere.
+//! Paths in drafts: of this or another machine, inside or outside the draft.
 
 use std::path::{Path, PathBuf};
 
-/// What stands in paths of the timeline for the draft's own folder, in all versions of the app.
+/// The placeholder for the draft's own folder in paths of the timeline; it is the same in all versions of the app.
 pub(crate) const TOKEN: &str = "##_draftpath_placeholder_0E685133-18CE-45ED-8CB8-2904A212EC80_##";
 
-/// A path with `/` only and none at its end.
+/// The path with `/` as the only separator, and without trailing separators.
 pub(crate) fn plain(path: &str) -> String {
     path.replace('\\', "/").trim_end_matches('/').to_owned()
 }
 
-/// Whether a path in a document means this path of this machine.
+/// Whether a path in a document is the same as this path of this machine.
 pub(crate) fn same(told: &str, path: &Path) -> bool {
     plain(told) == plain(&path.to_string_lossy())
 }
 
-/// Windows answers `\\?\C:\…` for a path without links; the app does not know that form.
+/// Removes `\\?\`: Windows returns canonical paths as `\\?\C:\…`, a form that the app does not know.
 pub(crate) fn without_verbatim(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|path| path.strip_prefix(r"\\?\")) {
         Some(plain) if plain.as_bytes().get(1) == Some(&b':') => PathBuf::from(plain),
@@ -23,7 +23,7 @@ pub(crate) fn without_verbatim(path: PathBuf) -> PathBuf {
     }
 }
 
-/// `C:\…`, `C:/…`, `\\server\share`, or that as the app writes it, `//server/share`.
+/// Whether it is a Windows path: `C:\…`, `C:/…`, `\\server\share`, or `//server/share` as the app writes it.
 pub(crate) fn is_windows(path: &str) -> bool {
     let bytes = path.as_bytes();
     path.starts_with("\\\\")
@@ -34,12 +34,12 @@ pub(crate) fn is_windows(path: &str) -> bool {
             && matches!(bytes[2], b'/' | b'\\'))
 }
 
-/// A path that can only be of another system than this one.
+/// Whether a path can only belong to another operating system.
 pub(crate) fn is_foreign(path: &str) -> bool {
     if cfg!(windows) {
         path.starts_with('/') && !path.starts_with("//")
     } else {
-        // Only macOS has its users there.
+        // Only macOS has user folders there.
         is_windows(path)
             || (path.starts_with("/Users/")
                 && !cfg!(target_os = "macos")
@@ -47,7 +47,7 @@ pub(crate) fn is_foreign(path: &str) -> bool {
     }
 }
 
-/// The part of `path` below `folder`, both as documents write them.
+/// The part of `path` inside `folder`, both in the notation of documents.
 pub(crate) fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     if folder.is_empty() {
         return None;
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_below_a_folder_is_found_whole_parts_only_and_never_upwards() {
+    fn below_matches_whole_components_and_rejects_parent_components() {
         assert_eq!(below("/d/one/a.mp4", "/d/one"), Some("a.mp4"));
         assert_eq!(below("/d/one-more/a.mp4", "/d/one"), None);
         assert_eq!(below("./../x", "."), None);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_windows_are_known_by_drive_or_server() {
+    fn windows_paths_are_recognised_by_drive_or_server() {
         assert!(is_windows(r"C:\Users\me") && is_windows("d:/x") && is_windows(r"\\nas\media"));
         assert!(is_windows("//nas/media") && is_foreign("//nas/media") != cfg!(windows));
         assert!(!is_windows("/home/c:/x") && !is_windows("c:x"));

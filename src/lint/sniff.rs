@@ -1,21 +1,21 @@
-//! What a media file is, and what such a file may be called.
+//! Detects the format of a media file, and lists the file extensions of each format.
 
 use std::fs;
 use std::path::Path;
 
 use crate::media::{self, Facts, Format};
 
-/// What a look at a file shows.
+/// The result of reading a file.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    /// It cannot be read, and why.
+    /// It cannot be read; the reason.
     Unreadable(String),
     Empty,
-    /// A web page, text: what it is.
+    /// It is something else, such as a web page or text; what it is.
     NotMedia(String),
-    /// Cut off or broken: what is wrong.
+    /// It is truncated or damaged; the reason.
     Damaged(String),
-    /// Of a format that is not known here, and so not judged.
+    /// Its format is unknown, so it is not checked.
     Unknown,
     Media(Facts),
 }
@@ -29,11 +29,11 @@ impl Look {
     }
 }
 
-/// Looks at all of a file, which messages call `shown`.
+/// Reads a whole file; messages name it `shown`.
 pub(super) fn look(file: &Path, shown: &str) -> Look {
     match fs::metadata(file) {
         Err(error) => return Look::Unreadable(format!("{shown} cannot be read: {error}")),
-        // A pipe would never end.
+        // Reading a pipe could block.
         Ok(metadata) if !metadata.is_file() => {
             return Look::Unreadable(format!("{shown} is not a regular file"));
         }
@@ -49,7 +49,7 @@ pub(super) fn look(file: &Path, shown: &str) -> Look {
     }
 }
 
-/// As messages call it.
+/// The format's name in messages.
 pub(super) fn name(format: Format) -> &'static str {
     match format {
         Format::Mp4 => "MPEG-4",
@@ -58,7 +58,7 @@ pub(super) fn name(format: Format) -> &'static str {
         Format::Mkv => "Matroska",
         Format::Mp3 => "MP3",
         Format::Wav => "WAV",
-        Format::M4a => "MPEG-4 sound",
+        Format::M4a => "MPEG-4 audio",
         Format::Aac => "AAC",
         Format::Flac => "FLAC",
         Format::Ogg | Format::Opus => "Ogg",
@@ -74,7 +74,7 @@ pub(super) fn name(format: Format) -> &'static str {
         Format::Flv => "Flash video",
         Format::Wmv => "Windows Media",
         Format::Mpg => "MPEG",
-        Format::Wma => "Windows Media sound",
+        Format::Wma => "Windows Media Audio",
         Format::Mxf => "MXF",
         Format::Nut => "NUT",
         Format::Dv => "DV",
@@ -93,7 +93,7 @@ pub(super) fn name(format: Format) -> &'static str {
     }
 }
 
-/// The endings that such a file may have.
+/// The file extensions of a format.
 pub(super) fn endings(format: Format) -> &'static [&'static str] {
     match format {
         Format::Mp4 => &["mp4", "mov", "m4v", "m4a", "qt", "3gp", "3g2"],

@@ -1,4 +1,4 @@
-//! Each check fires on its fault and not on a clean draft, and what is fixable is fixed for good.
+//! Each check reports its problem and nothing for a clean draft, and fixable problems are fixed permanently.
 
 mod faults;
 mod folders;
@@ -14,7 +14,7 @@ use super::paths::TOKEN;
 use super::{Options, Problem, fix, lint};
 use crate::engine::timelines;
 
-/// A draft in a drafts folder of its own.
+/// A draft in its own drafts folder.
 struct Made {
     root: TempDir,
     document: Value,
@@ -24,7 +24,7 @@ struct Made {
 const NAME: &str = "旅行 trip";
 
 impl Made {
-    /// A draft with which nothing is wrong: two clips, a picture, sound and a text.
+    /// A draft without problems: two clips, a picture, audio and a text.
     fn clean() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         let platform = json!({
@@ -121,7 +121,7 @@ impl Made {
         made
     }
 
-    /// The id of the clean draft, which its main timeline has.
+    /// The id of the clean draft and of its main timeline.
     fn timeline(&self) -> String {
         "0F3C9F5B-6F0F-4C2B-9D0B-2A2C5C0C9F11".to_owned()
     }
@@ -158,7 +158,7 @@ impl Made {
         fs::write(file, bytes).expect("a file");
     }
 
-    /// Of a file there is but the half.
+    /// Truncates a file to half of its length.
     fn cut(&self, name: &str) {
         let bytes = fs::read(self.folder().join(name)).expect("a file");
         self.put(name, &bytes[..bytes.len() / 2]);
@@ -188,13 +188,13 @@ impl Made {
     }
 }
 
-/// One of the files that the examples are made of; the clip lasts 4 s.
+/// One of the example media files; the clip lasts 4 s.
 fn example(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media");
     fs::read(folder.join(name)).expect(name)
 }
 
-/// Silence of that many seconds.
+/// Silence of the given number of seconds.
 fn wav(seconds: u32) -> Vec<u8> {
     const RATE: u32 = 8000;
     let bytes = RATE * seconds;
@@ -213,7 +213,7 @@ fn codes(problems: &[Problem]) -> Vec<&'static str> {
     problems.iter().map(|problem| problem.code).collect()
 }
 
-/// Every file below a folder with its content.
+/// All files below a folder, with their content.
 fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -230,11 +230,11 @@ fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Mends a draft twice and gives what the first run said.
+/// Fixes a draft twice, checks that the second run changes nothing, and returns the result of the first.
 fn fix_twice(folder: &Path, options: &Options) -> super::Fixed {
-    let first = fix(folder, options).expect("a draft that can be mended");
+    let first = fix(folder, options).expect("a draft that can be fixed");
     let after = snapshot(folder);
-    let second = fix(folder, options).expect("a draft that can be mended");
+    let second = fix(folder, options).expect("a draft that can be fixed");
     assert_eq!(
         second.changed,
         Vec::<String>::new(),

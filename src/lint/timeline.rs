@@ -1,4 +1,4 @@
-//! What is wrong on the timeline: tracks, segments and keyframes.
+//! Checks the timeline: tracks, segments and keyframes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ const KNOWN_TRACKS: &[&str] = &[
     "video", "audio", "text", "sticker", "effect", "filter", "adjust",
 ];
 
-/// Where in the document something stands; written out only for what is wrong.
+/// The position of a segment in the document; formatted only for problems.
 #[derive(Clone, Copy)]
 struct At {
     track: usize,
@@ -59,7 +59,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Info,
             "off-grid",
             "tracks",
-            format!("{off} of {all} segments begin or end between two frames"),
+            format!("{off} of {all} segments start or end between two frames"),
             "the app moves them to the nearest frame when it opens the draft",
         );
     }
@@ -72,7 +72,7 @@ struct Check<'a, 'r> {
     frame: i64,
     saved_by_app: bool,
     leaves_defaults_out: bool,
-    /// How bad a reference is that leads nowhere.
+    /// The severity of a reference to a missing material.
     dangling: Severity,
     off_grid: (usize, usize),
     report: &'r mut Report,
@@ -86,8 +86,8 @@ impl<'a> Check<'a, '_> {
                 Warning,
                 "track-type",
                 format!("tracks[{index}].type"),
-                format!("no track of type \"{kind}\" is known"),
-                format!("one of {}", KNOWN_TRACKS.join(", ")),
+                format!("the track type \"{kind}\" is unknown"),
+                format!("use one of {}", KNOWN_TRACKS.join(", ")),
             );
         }
         if track.name.get().is_none() && !(self.leaves_defaults_out && track.name.is_missing()) {
@@ -96,7 +96,7 @@ impl<'a> Check<'a, '_> {
                 "track-name",
                 format!("tracks[{index}].name"),
                 "the track has no name; some programs cannot read the draft",
-                "writes an empty one",
+                "adds an empty name",
             );
         }
         self.unique(track.id.str(), || format!("tracks[{index}].id"));
@@ -116,21 +116,21 @@ impl<'a> Check<'a, '_> {
                 Error,
                 "id-missing",
                 place(),
-                "there is no id",
-                "gives it one",
+                "the id is missing",
+                "adds an id",
             );
         } else if !self.ids.insert(id) {
             self.report.fixable(
                 Error,
                 "duplicate-id",
                 place(),
-                format!("the id {id} is there twice"),
-                "gives the second one an id of its own",
+                format!("the id {id} is used twice"),
+                "gives the second one a new id",
             );
         }
     }
 
-    /// Order, overlaps and gaps of a track.
+    /// Checks the order, overlaps and gaps of a track.
     fn order(&mut self, index: usize, track: &Track<'_>, closes_gaps: bool) {
         let ranges: Vec<(usize, Range)> = track
             .segments
@@ -144,12 +144,12 @@ impl<'a> Check<'a, '_> {
                 Warning,
                 "unsorted",
                 format!("tracks[{index}].segments"),
-                "the segments are not in the order of their times; the app lays out its main track by this order",
+                "the segments are not sorted by time; the app lays out its main track in this order",
                 "sorts them",
             );
         }
         let place = |number: usize| format!("tracks[{index}].segments[{number}]");
-        // A long segment may overlap more than its neighbour.
+        // A long segment may overlap more than the next one.
         let mut last: Option<(usize, Micros)> = None;
         for (number, range) in sorted {
             let (before, end) = last.unwrap_or((number, Micros::ZERO));
@@ -169,8 +169,8 @@ impl<'a> Check<'a, '_> {
                     Warning,
                     "main-track-gap",
                     place(number),
-                    format!("there is nothing before it from {end} to {}: the app closes gaps on its main track, and everything behind comes earlier", range.start),
-                    "put the clips on a track above an empty main track, or switch the main track's magnet off (`config.maintrack_adsorb`)",
+                    format!("there is a gap before it from {end} to {}: the app closes gaps on its main track, and all later clips move forward", range.start),
+                    "put the clips on a track above an empty main track, or turn off the main track's magnet (`config.maintrack_adsorb`)",
                 );
             }
             if last.is_none_or(|(_, end)| range.end() > end) {
@@ -242,8 +242,8 @@ impl<'a> Check<'a, '_> {
                 Warning,
                 "audio-clip",
                 at.field("clip"),
-                "sound has a place in the picture; the app writes null here",
-                "writes null",
+                "an audio segment has a picture position (`clip`); the app writes null here",
+                "sets it to null",
             );
         }
         self.speed(kind, segment, material, at);
@@ -253,13 +253,13 @@ impl<'a> Check<'a, '_> {
     fn speed(&mut self, kind: &str, segment: &Segment<'_>, material: Option<Found<'_>>, at: At) {
         let Some(speed) = speed(&segment.speed).filter(|speed| *speed > 0.0) else {
             let speed = segment.speed.value();
-            let told = speed.map_or("missing".to_owned(), |speed| speed.to_string());
+            let shown = speed.map_or("missing".to_owned(), |speed| speed.to_string());
             self.report.fixable(
                 Warning,
                 "speed",
                 at.field("speed"),
-                format!("the speed is {told}"),
-                "writes the speed that the times imply",
+                format!("the speed is {shown}"),
+                "sets the speed that follows from the times",
             );
             return;
         };
@@ -282,11 +282,11 @@ impl<'a> Check<'a, '_> {
                     "speed-material",
                     at.field(&format!("extra_material_refs[{number}]")),
                     format!(
-                        "materials.speeds[{}] has the speed {}, the segment {speed}",
+                        "materials.speeds[{}] has the speed {}, but the segment has {speed}",
                         found.index,
                         own.map_or("null".to_owned(), |own| own.to_string())
                     ),
-                    "writes the segment's speed into it",
+                    "sets it to the segment's speed",
                 );
             }
         }
@@ -305,7 +305,7 @@ impl<'a> Check<'a, '_> {
                 "speed-times",
                 at.field("source_timerange"),
                 format!(
-                    "{} of material in {} is not speed {speed}",
+                    "{} of material in {} does not match the speed {speed}",
                     source.duration, target.duration
                 ),
                 "set the speed again in the app",
@@ -321,7 +321,10 @@ impl<'a> Check<'a, '_> {
                 Error,
                 "beyond-media",
                 at.field("source_timerange"),
-                format!("it reads from {}, before its file begins", source.start),
+                format!(
+                    "it plays from {}, before the start of its file",
+                    source.start
+                ),
                 "shorten the segment",
             );
         } else if !is_endless && length > 0 && source.end().0 > length + self.frame {
@@ -329,7 +332,7 @@ impl<'a> Check<'a, '_> {
                 Error,
                 "beyond-media",
                 at.field("source_timerange"),
-                format!("it reads to {}, its file ends at {}: the app then plays from the start of the file", source.end(), Micros(length)),
+                format!("it plays to {}, but its file ends at {}: the app then plays from the start of the file", source.end(), Micros(length)),
                 "shorten the segment, or start it earlier in the file",
             );
         }
@@ -353,7 +356,7 @@ impl<'a> Check<'a, '_> {
                     "keyframe-order",
                     at.field(&format!("common_keyframes[{number}]")),
                     format!(
-                        "the keyframes of {} are not in the order of their times",
+                        "the keyframes of {} are not sorted by time",
                         list.property_type.str()
                     ),
                     "sorts them",
@@ -370,7 +373,7 @@ impl<'a> Check<'a, '_> {
             return;
         }
         let what = format!(
-            "the keyframes lie from {} to {}, the clip shows its material from {} to {}",
+            "the keyframes are at {} to {}, but the clip uses its material from {} to {}",
             Micros(first),
             Micros(last),
             clock.start,
@@ -382,22 +385,22 @@ impl<'a> Check<'a, '_> {
                 Warning,
                 "keyframe-clock",
                 place,
-                format!("{what}: they count from the start of the clip, but the app counts from the start of the file, and the motion is not seen"),
-                "counts them from the start of the file",
+                format!("{what}: their times are relative to the start of the clip, but the app expects times relative to the start of the file, so the motion is not visible"),
+                "makes them relative to the start of the file",
             );
         } else {
             self.report.add(
                 Info,
                 "keyframe-outside",
                 place,
-                format!("{what}: those outside are not seen"),
-                "the app leaves such keyframes when a clip is cut; move them in the app if they are missed",
+                format!("{what}: those outside are not visible"),
+                "the app keeps such keyframes when a clip is cut; move them in the app if you need them",
             );
         }
     }
 }
 
-/// A speed that is missing is the default, 1.
+/// The speed; a missing speed has its default, 1.
 fn speed(speed: &Number) -> Option<f64> {
     if speed.is_missing() {
         Some(1.0)
@@ -406,8 +409,8 @@ fn speed(speed: &Number) -> Option<f64> {
     }
 }
 
-/// Whether keyframes were written on the clock of their segment: all of them are within its length, and some
-/// before the part of the file that it shows.
+/// Whether keyframe times are relative to the start of the segment: all of them are within its length, and some are
+/// before the part of the file that it uses.
 pub(super) fn on_segment_clock(
     source: Option<Range>,
     target: Range,

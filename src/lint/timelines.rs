@@ -1,4 +1,4 @@
-//! What is wrong with the folder `Timelines`: newer versions of the apps read the draft from it alone.
+//! Checks the folder `Timelines`: newer versions of the apps read the draft only from it.
 
 use super::Severity::{Error, Warning};
 use super::folder::{Folder, PROJECT, ROOTS};
@@ -8,8 +8,8 @@ use crate::draft::finished::list;
 use crate::engine::profile::Profile;
 use crate::engine::timelines::{FOLDER, folder as folder_of};
 
-/// Since this scheme (CapCut 8.9, JianYing 10.9) drafts without the folder are reported not to open; before, the
-/// app builds it.
+/// From this scheme on (CapCut 8.9, JianYing 10.9), drafts without the folder reportedly do not open; older
+/// versions create the folder.
 const NEEDED: u32 = 175;
 
 pub(super) fn check(context: &Context<'_>, report: &mut Report) {
@@ -23,8 +23,8 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Error,
             "timeline-missing",
             PROJECT,
-            "does not say which timeline is the main one",
-            "writes it for the document's own timeline",
+            "does not name the main timeline",
+            "creates it for the document's own timeline",
         );
         return;
     };
@@ -36,7 +36,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Warning,
             "timeline-id",
             "id",
-            format!("the document's id is not that of the main timeline, {main}"),
+            format!("the document's id differs from that of the main timeline, {main}"),
             "gives the document the id of the main timeline",
         );
     }
@@ -45,13 +45,13 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
             Warning,
             "timeline-id",
             format!("{PROJECT}: timelines"),
-            format!("the list does not have the main timeline, {main}"),
-            "puts it there",
+            format!("the list does not contain the main timeline, {main}"),
+            "adds it",
         );
     }
 }
 
-/// The list of timelines has the one with this id.
+/// Whether the list of timelines contains this id.
 pub(super) fn is_listed(folder: &Folder, id: &str) -> bool {
     let project = folder.project.as_ref();
     project.is_some_and(|project| {
@@ -69,7 +69,7 @@ fn missing(context: &Context<'_>, report: &mut Report) {
         return;
     };
     let is_needed = profile.scheme() >= NEEDED;
-    // What these versions saved themselves they also open.
+    // These versions open the drafts that they saved themselves.
     if !is_needed && markers::saved_by_app(document) {
         return;
     }
@@ -82,12 +82,12 @@ fn missing(context: &Context<'_>, report: &mut Report) {
             profile.edition.app(),
             profile.app_version,
             if is_needed {
-                ", and is reported to list a draft without it but not to open it"
+                ", and reportedly lists a draft without it but does not open it"
             } else {
                 ""
             }
         ),
-        "writes it from the document",
+        "creates it from the document",
     );
 }
 
@@ -102,7 +102,7 @@ fn documents(context: &Context<'_>, main: &str, report: &mut Report) {
             Error,
             "timeline-missing",
             place,
-            "holds no document, but `Timelines/project.json` names it as the main timeline: newer versions of the app read only what is there",
+            "contains no document, but `Timelines/project.json` names it as the main timeline: newer versions of the app read only this folder",
             "writes the document there",
         );
         return;
@@ -114,7 +114,7 @@ fn documents(context: &Context<'_>, main: &str, report: &mut Report) {
             "timeline-missing",
             format!("{place}/{first}"),
             "is missing: the app on the draft's system reads it first",
-            "writes it like the other",
+            "writes a copy of the other one",
         );
     }
 }

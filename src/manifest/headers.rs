@@ -1,4 +1,4 @@
-//! `api.headers`: what a server wants with every request, such as a key. The values are never shown.
+//! `api.headers`: headers that a server requires in every request, such as a key. The values are never shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::secrets;
 use crate::settings::environment;
 
-/// Headers as the file has them: `${NAME}` in a value stands for an environment variable.
+/// Headers as written in the file: `${NAME}` in a value stands for an environment variable.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Headers(BTreeMap<String, String>);
@@ -21,7 +21,7 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// What the client itself sets: with another value the request would be another one.
+/// Headers that the HTTP client sets itself; a different value would break the request.
 const OWN: [&str; 7] = [
     "host",
     "content-length",
@@ -33,17 +33,19 @@ const OWN: [&str; 7] = [
 ];
 
 impl Headers {
-    /// What is wrong with a header, by its name; the value is not shown.
+    /// The problems of each header, by its name; the value is not shown.
     pub(super) fn faults(&self) -> Vec<(String, &'static str)> {
         let fault = |name: &str, value: &str| {
             if HeaderName::try_from(name).is_err() {
-                Some("is not a header name: letters, digits and `-`, such as \"X-API-Key\"")
+                Some("is not a header name: use letters, digits and `-`, such as \"X-API-Key\"")
             } else if OWN.contains(&name.to_ascii_lowercase().as_str()) {
                 Some("is set by this program itself")
             } else if parts(value).is_none() {
-                Some("has `${` without a variable's name and `}`: \"${CAPCUT_API_KEY}\"")
+                Some(
+                    "has `${` without a variable name or without `}`: write it as \"${CAPCUT_API_KEY}\"",
+                )
             } else if HeaderValue::try_from(value).is_err() {
-                Some("has a value with characters that no header may have")
+                Some("has a value with characters that are not allowed in headers")
             } else {
                 None
             }
@@ -54,7 +56,7 @@ impl Headers {
             .collect()
     }
 
-    /// The headers with the variables of this process in their values.
+    /// The headers, with environment variables replaced by their values.
     pub(crate) fn values(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
         self.with(&|name| environment(name)?.into_string().ok())
     }
@@ -74,14 +76,14 @@ impl Headers {
                         let found = variable(variable_name).filter(|found| !found.is_empty());
                         value.push_str(&found.ok_or_else(|| {
                             Error::invalid(format!("{place}: `{variable_name}` is not set"))
-                                .hint("set this environment variable to what the server wants")
+                                .hint("set this environment variable to the value that the server requires")
                         })?);
                     }
                 }
             }
             let invalid = || Error::invalid(format!("{place} is not a header that can be sent"));
             let key = HeaderName::try_from(name.as_str()).map_err(|_| invalid())?;
-            // A server may repeat it in an answer, and that in an error.
+            // A server may repeat it in an answer, which may then be quoted in an error.
             secrets::know(value.trim());
             let mut value = HeaderValue::try_from(value.trim()).map_err(|_| invalid())?;
             value.set_sensitive(true);
@@ -96,7 +98,7 @@ enum Part<'a> {
     Variable(&'a str),
 }
 
-/// Text and variables in turn; `None` where a `${` has no name or no end.
+/// Text and variables in turn; `None` if a `${` has no valid name or no `}`.
 fn parts(value: &str) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = value;
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn values_hold_variables_and_a_missing_one_is_named_without_its_neighbours() {
+    fn values_contain_variables_and_the_error_for_a_missing_one_hides_the_rest_of_the_value() {
         let variable = |name: &str| (name == "KEY").then(|| "s3cret\n".to_owned());
         let two = headers(&[("Authorization", "Bearer ${KEY}"), ("X-Plain", "a$b")]);
         let values = two.with(&variable).unwrap();
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused_by_its_name() {
+    fn invalid_headers_are_refused() {
         for (name, value) in [
             ("X Key", "a"),
             ("", "a"),

@@ -1,21 +1,21 @@
-//! Metrics read back from their text form, for people: what each tool did, and how long it took.
+//! Parses metrics from their text format, to show them to people: calls of each tool and their durations.
 
 use std::collections::BTreeMap;
 
 use super::{ACTIVE, BREAKER, DURATION, ERRORS, REQUESTS, RETRIES};
 use crate::error::{Error, Result};
 
-/// What the counters of one process said at one moment.
+/// The counters of one process at one moment.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Snapshot {
     pub tools: BTreeMap<String, Tool>,
-    /// Calls that have their slot, by lane.
+    /// Calls that hold a slot, by lane.
     pub lanes: BTreeMap<String, u64>,
     /// The state of each backend's breaker, by its name.
     pub breakers: BTreeMap<String, &'static str>,
 }
 
-/// All calls of one tool, whatever the backend.
+/// All calls of one tool, on all backends.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Tool {
     pub calls: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Tool {
     pub errors: BTreeMap<String, u64>,
     pub retries: u64,
     pub seconds: f64,
-    /// How many calls took at most so many seconds, by the bound; the last has none.
+    /// Upper bounds in seconds with the number of calls that took at most as long; the last bound is infinite.
     buckets: Vec<(f64, u64)>,
 }
 
@@ -32,8 +32,8 @@ impl Tool {
         self.errors.values().sum()
     }
 
-    /// The time within which this part of the calls ended, interpolated within its bucket as Prometheus
-    /// does it; the highest bound if it lies beyond, nothing without calls.
+    /// The time in seconds within which this fraction of the calls ended, interpolated within its bucket as
+    /// Prometheus does; the highest finite bound if it is beyond that, `None` if there are no calls.
     pub(crate) fn quantile(&self, part: f64) -> Option<f64> {
         let total = self.buckets.last()?.1;
         if total == 0 {
@@ -56,7 +56,7 @@ impl Tool {
 }
 
 impl Snapshot {
-    /// Reads Prometheus' text form; series of others are passed over.
+    /// Parses the Prometheus text format; other series are skipped.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut snapshot = Self::default();
         for (number, line) in text.lines().enumerate() {
@@ -65,7 +65,7 @@ impl Snapshot {
             }
             let sample = Sample::parse(line).ok_or_else(|| {
                 Error::invalid(format!(
-                    "line {} is not in Prometheus' text form: {line:?}",
+                    "line {} is not in the Prometheus text format: {line:?}",
                     number + 1
                 ))
             })?;
@@ -113,7 +113,7 @@ impl Snapshot {
     }
 }
 
-/// One line of the text form.
+/// One line of the text format.
 struct Sample<'a> {
     name: &'a str,
     labels: BTreeMap<&'a str, String>,
@@ -139,7 +139,7 @@ impl<'a> Sample<'a> {
                 rest = after;
             }
         }
-        // A time may follow the value.
+        // A timestamp may follow the value.
         let value = rest.split_whitespace().next()?.parse().ok()?;
         (!name.is_empty()).then_some(Self {
             name,
@@ -172,7 +172,7 @@ mod tests {
     use crate::metrics::{BreakerState, Metrics, OK};
 
     #[test]
-    fn what_was_counted_is_read_back() {
+    fn rendered_metrics_are_parsed_back() {
         let metrics = Metrics::new();
         for _ in 0..3 {
             metrics.begin("add_text", "draft").end(OK);
@@ -185,7 +185,7 @@ mod tests {
         drop(metrics.active("draft"));
         let _active = metrics.active("query");
         let running = metrics.begin("query_script", "query");
-        let snapshot = Snapshot::parse(&metrics.render()).expect("our own text");
+        let snapshot = Snapshot::parse(&metrics.render()).expect("our own output is valid");
         running.end(OK);
         let tool = &snapshot.tools["add_text"];
         assert_eq!((tool.calls, tool.failed(), tool.retries), (4, 1, 1));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_prometheus() {
+    fn quantiles_match_prometheus() {
         let tool = Tool {
             buckets: vec![(0.1, 10), (0.5, 30), (1.0, 40), (f64::INFINITY, 50)],
             ..Tool::default()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_unquoted_and_what_is_no_metric_is_refused() {
+    fn labels_are_unquoted_and_other_text_is_refused() {
         let sample = Sample::parse(r#"x{a="1,}\"\\",b=""} 2.5e3 1700000000"#).expect("a sample");
         assert_eq!(sample.name, "x");
         assert_eq!(sample.labels["a"], r#"1,}"\"#);
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(sample.value, 2500.0);
         let text = "# HELP x y\n\nup 1\nprocess_start_time_seconds 1.7e9\n";
         assert_eq!(
-            Snapshot::parse(text).expect("others' series are fine"),
+            Snapshot::parse(text).expect("other series are skipped"),
             Snapshot::default()
         );
         let error = Snapshot::parse("up 1\n<html>").expect_err("not metrics");

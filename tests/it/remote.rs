@@ -361,7 +361,7 @@ fn what_a_server_saved_is_checked_and_mended_where_it_can_be_reached() {
         .unwrap();
     let told = notes(&reply);
     assert!(
-        told.contains("mended: ") && told.contains("as the server wrote them"),
+        told.contains("fixed: ") && told.contains("the server's original files"),
         "{told}"
     );
     let folder = drafts.path().join(DRAFT);
@@ -384,7 +384,7 @@ fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_pl
     let untouched = |reply: &Value| {
         let told = notes(reply);
         assert!(
-            told.contains("problems:") && !told.contains("mended: "),
+            told.contains("problems:") && !told.contains("fixed: "),
             "{told}"
         );
         let folder = drafts.path().join(DRAFT);
@@ -399,7 +399,7 @@ fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_pl
     let save = json!({ "draft_id": DRAFT, "draft_folder": elsewhere });
     let told = untouched(&home.call("save_draft", &save).unwrap());
     assert!(
-        told.contains("moved there") && told.contains("once the folder is in its place"),
+        told.contains("move the folder") && told.contains("after you move the folder"),
         "{told}"
     );
 }
@@ -448,7 +448,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
             error.contains("`recover_draft`") && error.contains("lost"),
             "{error}"
         );
-        let forgotten = error.contains("restarted or forgot it");
+        let forgotten = error.contains("restarted or lost the draft");
         assert_eq!(forgotten, restarted, "{error}");
         let auto = ["--recover", "auto"];
         let reply = home.call_with(&auto, "add_text", &text(draft, 4)).unwrap();
@@ -470,7 +470,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
         assert_eq!(texts.sum::<usize>(), 4);
         let (_, error) = home.call("query_script", &query).unwrap_err();
         assert!(
-            error.contains("lives on as"),
+            error.contains("continues as"),
             "not followed unasked: {error}"
         );
     }
@@ -498,7 +498,7 @@ fn ports_are_tried_in_their_order() {
         assert!(
             servers[1]["caveats"]
                 .to_string()
-                .contains("nobody who they are")
+                .contains("without authentication")
         );
     }
 }
@@ -677,7 +677,7 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
     // Without one it is told that one is wanted, and how.
     let doctor = home.run(&["doctor", "--json"]);
     assert!(
-        doctor.stdout.contains("wants a key") && doctor.stdout.contains("CAPCUT_API_KEY"),
+        doctor.stdout.contains("requires a key") && doctor.stdout.contains("CAPCUT_API_KEY"),
         "{doctor:?}"
     );
     let (code, told) = home
@@ -718,7 +718,11 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
                 "{shown:?}"
             );
         }
-        assert_eq!(doctor.stdout.contains("wants a key"), !right, "{doctor:?}");
+        assert_eq!(
+            doctor.stdout.contains("requires a key"),
+            !right,
+            "{doctor:?}"
+        );
     }
     let config = home.file("tools.toml", "[api.headers]\nHost = \"elsewhere\"\n");
     home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
@@ -751,7 +755,7 @@ fn a_name_that_a_draft_got_when_it_was_made_is_that_of_its_folder_or_said_not_to
         .unwrap();
     let told = notes(&reply);
     assert!(
-        told.contains("and not \"Summer trip\"") && told.contains("api.drafts_folder"),
+        told.contains("not \"Summer trip\"") && told.contains("api.drafts_folder"),
         "{told}"
     );
 }

@@ -1,6 +1,6 @@
-//! What a call wants of a save and no server does: carried out here on what the server wrote, or refused before it.
+//! Save options that no server supports: they are applied here to the saved draft, or refused before the save.
 //!
-//! The draft is saved once more from the server's document and the server's files, as the engine saves its own.
+//! The draft is saved a second time, from the server's document and files, in the same way as the engine's drafts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,14 +25,14 @@ use crate::error::{Error, Result};
 use crate::tools::save_draft::SaveDraft;
 use crate::tools::{Object, Request};
 
-/// What is to be done after the server's save.
+/// The options to apply after the server's save.
 pub(crate) struct After {
     wish: SaveWish,
     draft: DraftId,
     request: SaveRequest,
 }
 
-/// The arguments that no server knows, and whether they say something.
+/// The arguments that no server knows, in the order of [`given`].
 const OWN: [&str; 9] = [
     "name",
     "zip",
@@ -46,7 +46,7 @@ const OWN: [&str; 9] = [
 ];
 
 impl After {
-    /// What a save wants besides the server's own work; an error where that cannot be done.
+    /// The options that the server does not apply itself; an error if they cannot be applied here.
     pub(crate) fn new(
         remote: &Remote,
         server: &Server,
@@ -59,9 +59,9 @@ impl After {
         let wish = save.wish()?;
         let given = given(&wish);
         let caller = &request.call().caller;
-        // A name that the draft got when it was made is given where that can be done; what this call asks for must be.
+        // The draft's own name is applied if possible; options of this call must be applied or refused.
         let is_asked = !given.is_empty();
-        // The API's dialect does not have them.
+        // The API's dialect does not have these options.
         let nothing = !(is_asked || draft_name.is_some()) || !caller.manner.is_strict();
         let (Some(draft), false) = (request.draft(), nothing) else {
             return Ok(None);
@@ -72,20 +72,21 @@ impl After {
             }
             let list = given.join("`, `");
             return Err(Error::invalid(format!(
-                "`{list}`: {} at {} does not do this, and the folder where it keeps saved drafts cannot be reached from here",
+                "`{list}`: {} at {} does not support this, and this machine cannot access the folder where the server keeps \
+                saved drafts",
                 server.dialect.name(),
                 crate::media::shown(&remote.base),
             ))
             .hint(
-                "if this machine can reach that folder, set `api.drafts_folder` in `tools.toml` to it; else leave this out, or \
-                 move the draft to the engine with `recover_draft` and `to: \"embedded\"`, and save it there",
+                "if this machine can access that folder, set `api.drafts_folder` in `tools.toml` to it; otherwise omit the option, \
+                or move the draft to the engine with `recover_draft` and `to: \"embedded\"`, and save it there",
             ));
         };
         if wish.while_running == WhileRunning::Refuse
             && let Some(process) = registry::running(server.edition)
         {
             return Err(Error::conflict(format!(
-                "{} is running ({process}) and would write over its list of drafts",
+                "{} is running ({process}) and would overwrite its list of drafts",
                 server.edition.app()
             ))
             .hint("quit the app and save again, or save without asking for this check"));
@@ -109,10 +110,10 @@ impl After {
         let ours = Marker::read(&to).is_some_and(|marker| marker.draft == draft.as_str());
         if to.exists() && !is_servers && !ours && !request.terms.overwrite {
             return Err(Error::conflict(format!(
-                "there is another draft at {}",
+                "another draft exists at {}",
                 to.display()
             ))
-            .hint("save under another `name`, or with `overwrite`: then the other one is kept as a backup"));
+            .hint("save with another `name`, or with `overwrite`: the other draft is then kept as a backup"));
         }
         Ok(Some(Self {
             wish,
@@ -121,8 +122,8 @@ impl After {
         }))
     }
 
-    /// Saves from what the server wrote, and tells so in its answer.
-    pub(crate) async fn carry_out(
+    /// Saves a second time from the server's files, and updates the answer.
+    pub(crate) async fn apply(
         self,
         remote: &Remote,
         server: &Server,
@@ -140,13 +141,14 @@ impl After {
                 return Ok(());
             }
             return Err(Error::conflict(format!(
-                "{} saved draft {}, but its folder is not where it was looked for: `{given}` could not be carried out",
+                "{} saved draft {}, but its folder was not found: `{given}` could not be applied",
                 remote.base, self.draft
             ))
-            .hint("`api.drafts_folder` in `tools.toml` says where the server keeps saved drafts")
+            .hint("set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts")
             .into());
         };
-        // Out of the way, as the draft may get the same name; hidden from the app.
+        // Move the server's folder away, as the second save may use its name. The leading dot hides it from the
+        // app.
         let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
         let moved = fs::rename(&folder, &aside);
         moved.map_err(|error| Failure::from(package::unwritable(&folder, error)))?;
@@ -156,7 +158,7 @@ impl After {
             edition: server.edition,
             working: script.to_string(),
         };
-        // The files are those that the server was allowed to have, in a folder that this machine's user named.
+        // The server was allowed to read these files, and they are in a folder that the user configured.
         let media = remote.media.of(&Caller::user());
         let saved =
             package::save_document(subject, &self.request, &media, &Arc::default(), &|_| ()).await;
@@ -168,7 +170,7 @@ impl After {
             }
         };
         let beside = &mut opened.beside;
-        // What was found out about the server's own save.
+        // Keep the notes on the server's own save.
         let mut notes: Vec<String> = match beside.remove("notes") {
             Some(Value::Array(notes)) => notes
                 .iter()
@@ -179,7 +181,7 @@ impl After {
         notes.extend(saved.notes);
         if let Err(error) = fs::remove_dir_all(&aside) {
             notes.push(format!(
-                "{}, which the server wrote, could not be removed: {error}",
+                "the server's folder {} could not be removed: {error}",
                 aside.display()
             ));
         }
@@ -195,7 +197,7 @@ impl After {
     }
 }
 
-/// What is sent to a server: without what only this program knows, and with a folder that means the same there.
+/// The body for a server: without the options that only this program knows, and with an absolute `draft_folder`.
 pub(crate) fn sent(body: &Object, caller: &Caller) -> Object {
     let mut sent = body.clone();
     if !caller.manner.is_strict() {
@@ -211,13 +213,13 @@ pub(crate) fn sent(body: &Object, caller: &Caller) -> Object {
     sent
 }
 
-/// Whether a path is none of any system's whole ones.
+/// Whether a path is not absolute on any operating system.
 fn is_relative(path: &str) -> bool {
     let is_drive = path.as_bytes().get(1) == Some(&b':');
     !path.is_empty() && !path.starts_with(['/', '\\', '~']) && !is_drive
 }
 
-/// The options of a wish that say something, by name.
+/// The names of the options that the wish sets.
 fn given(wish: &SaveWish) -> Vec<&'static str> {
     let is_given = [
         wish.name.is_some(),
@@ -237,7 +239,7 @@ fn given(wish: &SaveWish) -> Vec<&'static str> {
         .collect()
 }
 
-/// Where the server's saved folder will be, as far as this machine can reach it.
+/// The folder into which the server will save, if this machine can access it.
 fn root(remote: &Remote, server: &Server, wanted: Option<&str>) -> Option<PathBuf> {
     let wanted = wanted.filter(|_| server.dialect.saves_into_draft_folder());
     let own = Some(remote.manifest.api.drafts_folder.as_str());
@@ -291,7 +293,7 @@ fn save_request(
     })
 }
 
-/// Makes the materials of a server's document come from the files that it saved.
+/// Points the materials of a server's document to the files that the server saved.
 fn take_files(script: &mut Value, folder: &Path) {
     for (list, kind) in [("videos", "video"), ("audios", "audio")] {
         let materials = &mut script["materials"];
@@ -304,7 +306,7 @@ fn take_files(script: &mut Value, folder: &Path) {
             let names = ["material_name", "name"].iter();
             let file = names
                 .filter_map(|key| material[*key].as_str())
-                // A name leads nowhere else.
+                // Only plain file names: a path could point outside the folder.
                 .filter(|name| {
                     Path::new(name)
                         .file_name()
@@ -324,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_folder_is_sent_whole_and_our_own_options_are_not_sent() {
+    fn sent_makes_the_folder_absolute_and_omits_our_own_options() {
         let body = json!({ "draft_id": "d", "draft_folder": "drafts", "name": "n", "zip": true });
         let body = body.as_object().unwrap();
         let strict = sent(body, &Caller::user());
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_taken_by_name_from_the_servers_folder_only() {
+    fn take_files_uses_only_files_inside_the_servers_folder() {
         let folder = tempfile::tempdir().unwrap();
         let assets = folder.path().join("assets/video");
         fs::create_dir_all(&assets).unwrap();

@@ -1,4 +1,4 @@
-//! The journal's file: opening it, noticing that it was exchanged, and saying what is wrong with it.
+//! The journal's file: opens it, detects that it was replaced, and explains its errors.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,38 +12,39 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
 use crate::{regular_file, settings};
 
-/// Rows after which what is in the log is moved to the file: well before the log is so long that SQLite moves it itself.
+/// Number of written rows after which the log is moved to the file: well before the log reaches the length at which
+/// SQLite moves it itself.
 const MOVED_AFTER: u64 = 1_000;
 
-/// What SQLite's log begins with, and each page in it.
+/// The sizes in bytes of the header of SQLite's log and of the header of each page in it.
 const LOG_HEAD: u64 = 32;
 const FRAME_HEAD: u64 = 24;
 
-/// Where the journal is, and what a commit waits for.
+/// The path of the journal, and its sync mode.
 #[derive(Debug)]
 pub(super) struct File {
-    /// None: there is no folder for it.
+    /// `None` if there is no folder for it.
     pub path: Option<PathBuf>,
     pub sync: SyncMode,
 }
 
-/// A connection, and which files it is to.
+/// A connection, and the files to which it is connected.
 #[derive(Debug)]
 pub(super) struct Open {
     pub connection: Connection,
     seen: Seen,
-    /// Bytes of a page.
+    /// The size of a page in bytes.
     page: u64,
-    /// Rows that had been written when the log was last moved to the file.
+    /// How many rows had been written when the log was last moved to the file.
     moved: u64,
 }
 
-/// What the paths led to when they were opened. A file that was deleted can still be written to, and would never be
-/// read again.
+/// The files behind the paths when they were opened. Without this check, calls could be written to a deleted file
+/// and would never be read again.
 #[derive(Debug)]
 struct Seen {
     file: Option<Identity>,
-    /// It never gets shorter.
+    /// The file never becomes shorter.
     bytes: u64,
     log: Option<Identity>,
 }
@@ -52,7 +53,7 @@ struct Seen {
 #[derive(Debug, PartialEq, Eq)]
 struct Identity(u64, u64);
 
-/// What was done to the files while they were in use.
+/// A change of the files from outside while they were in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The file was moved, deleted or replaced.
@@ -86,14 +87,17 @@ impl File {
             regular_file::create_own_folder(dir).map_err(|error| {
                 Error::new(
                     Kind::Unavailable,
-                    format!("the folder for drafts, {}, cannot be made", dir.display()),
+                    format!(
+                        "the folder for drafts, {}, cannot be created",
+                        dir.display()
+                    ),
                 )
-                .at_shell("name a folder that can be written to with `--data-dir`")
+                .at_shell("name a writable folder with `--data-dir`")
                 .source(error)
                 .lasting()
             })?;
         }
-        close_to_others(path);
+        restrict_access(path);
         let mut connection = Connection::open(path).map_err(|error| self.explain(error))?;
         let version = self
             .prepare(&mut connection)
@@ -116,12 +120,12 @@ impl File {
         })
     }
 
-    /// The inode of the file, where the system has such: a copy of the file has another.
+    /// The inode of the file, on systems that have inodes: a copy of the file has a different one.
     pub(super) fn inode(&self) -> Option<u64> {
         self.path.as_deref().and_then(identity).map(|found| found.1)
     }
 
-    /// Sets the connection up and gives the version the file has then; a newer file is left as it is.
+    /// Sets up the connection and returns the resulting version of the file; a newer file is not changed.
     fn prepare(&self, connection: &mut Connection) -> rusqlite::Result<usize> {
         connection.busy_timeout(BUSY)?;
         let version = schema::version(connection)?;
@@ -129,19 +133,20 @@ impl File {
             return Ok(version);
         }
         use_log(connection)?;
+        // `fullfsync`: on macOS, `fsync` alone does not flush the cache of the disk.
         connection.execute_batch(
             "PRAGMA fullfsync = ON;
              PRAGMA wal_autocheckpoint = 8000;
              PRAGMA journal_size_limit = 16777216;",
         )?;
         connection.pragma_update(None, "synchronous", self.synchronous())?;
-        // What is in the log is as safe as what is in the file, and moving it takes time at the exit.
+        // The log is as durable as the file, and moving it when the connection closes would delay the exit.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         schema::migrate(connection, schema::STEPS)?;
         schema::version(connection)
     }
 
-    /// An error of SQLite's as our user can act on it.
+    /// An SQLite error with a hint for the user.
     pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         let code = error.sqlite_error_code();
         let hint = match code {
@@ -149,20 +154,18 @@ impl File {
                 return damaged(self, "").source(error);
             }
             Some(ErrorCode::DiskFull) => {
-                "the disk is full: make room, then send the call again; nothing of it was kept"
+                "the disk is full: free some space, then send the call again; nothing was recorded"
             }
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 "make the file and its folder writable, or name another folder with `--data-dir`"
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "another process holds it: send the call again, or end that process"
+                "another process has locked the file: send the call again, or stop that process"
             }
             Some(ErrorCode::SystemIoFailure) => {
-                "the disk reports an error or is full: look at it, then send the call again"
+                "the disk reports an error or is full: check it, then send the call again"
             }
-            _ => {
-                "nothing of the call was kept: send it again; `capcut-mcp doctor` looks the file over"
-            }
+            _ => "the call was not recorded: send it again; `capcut-mcp doctor` checks the file",
         };
         let lasting = matches!(
             code,
@@ -180,7 +183,7 @@ impl std::fmt::Display for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.path {
             Some(path) => path.display().fmt(f),
-            None => f.write_str("without a folder"),
+            None => f.write_str("(no folder)"),
         }
     }
 }
@@ -193,34 +196,34 @@ pub(super) fn damaged(file: &File, what: &str) -> Error {
     };
     Error::new(
         Kind::Unavailable,
-        format!("the journal {file} is damaged or is no journal{what}"),
+        format!("the journal {file} is damaged or is not a journal{what}"),
     )
     .hint(
-        "move it and the `-wal` and `-shm` files beside it away, and capcut-mcp starts a new one; \
-         saved drafts do not need it",
+        "move it away, together with its `-wal` and `-shm` files: capcut-mcp then starts a new journal; \
+        saved drafts do not need the old one",
     )
     .lasting()
 }
 
-/// What the user has to know of a fault after which the file was opened again.
+/// The error for a change from outside, after which the file was opened again.
 pub(super) fn tampered(file: &File, fault: Fault) -> Error {
     let what = match fault {
         Fault::Replaced => "was moved, deleted or replaced while it was in use",
-        Fault::Cut => {
-            "was shortened while it was in use: calls that were acknowledged may be missing"
-        }
+        Fault::Cut => "was shortened while it was in use: acknowledged calls may be missing",
         Fault::LogReplaced => {
-            "lost its `-wal` file while it was in use: calls that were acknowledged may be missing"
+            "lost its `-wal` file while it was in use: acknowledged calls may be missing"
         }
         Fault::LogCut => {
-            "had its `-wal` file shortened while it was in use: calls that were acknowledged may be missing"
+            "has a `-wal` file that was shortened while it was in use: acknowledged calls may be missing"
         }
     };
     let hint = match fault {
-        Fault::Replaced => "put it back, or send the call again to go on with what is there now",
+        Fault::Replaced => {
+            "restore the file, or send the call again to continue with the current file"
+        }
         Fault::Cut | Fault::LogReplaced | Fault::LogCut => {
-            "put back what is missing from a copy, or look at the draft and send the call again to go on with what is \
-             there; if this stays, end every capcut-mcp that uses the file"
+            "restore the file from a backup, or check the draft and send the call again to continue with the current \
+            file; if this error persists, stop every capcut-mcp process that uses the file"
         }
     };
     Error::new(Kind::Unavailable, format!("the journal {file} {what}")).hint(hint)
@@ -230,30 +233,31 @@ fn newer(path: &Path, version: usize) -> Error {
     Error::new(
         Kind::Unavailable,
         format!(
-            "the journal {} is of version {version}, and this capcut-mcp knows up to {}",
+            "the journal {} has version {version}, but this capcut-mcp supports versions up to {}",
             path.display(),
             schema::STEPS.len()
         ),
     )
-    .at_shell("use the newer capcut-mcp that wrote it, or name another folder with `--data-dir`")
+    .at_shell(
+        "use the newer capcut-mcp that wrote the file, or name another folder with `--data-dir`",
+    )
     .lasting()
 }
 
 impl Open {
-    /// What is wrong with the files, looked for before they are used: what is in them then is there to stay.
+    /// Checks the files before they are used.
     pub(super) fn fault(&mut self, file: &File) -> Option<Fault> {
         let fault = self.fault_after(file);
         let Some(path) = file.path.as_deref().filter(|_| fault.is_none()) else {
             return fault;
         };
-        // How long the log has to be is known to all processes by way of the `-shm` file.
+        // All processes know from the `-shm` file how long the log must be.
         let frames = checkpoint(&self.connection, "NOOP").ok()?.frames;
         let least = LOG_HEAD + frames * (FRAME_HEAD + self.page);
         (frames > 0 && length(&beside(path, "-wal")) < least).then_some(Fault::LogCut)
     }
 
-    /// What is wrong with the files, looked for after something was written: had they been exchanged before, it would
-    /// be lost.
+    /// Checks the files after a write: if they had been replaced before it, the write would be lost.
     pub(super) fn fault_after(&mut self, file: &File) -> Option<Fault> {
         let path = file.path.as_deref()?;
         let bytes = length(path);
@@ -267,14 +271,14 @@ impl Open {
         (identity(&beside(path, "-wal")) != self.seen.log).then_some(Fault::LogReplaced)
     }
 
-    /// Undoes the fault, if nothing is lost by it: a log that was deleted is still open here, and can be moved to the
-    /// file.
-    pub(super) fn heal(&self, fault: Fault) -> bool {
+    /// Repairs the fault if this is possible without loss: a deleted log is still open in this process and can be
+    /// moved to the file.
+    pub(super) fn repair(&self, fault: Fault) -> bool {
         let moved = || checkpoint(&self.connection, "TRUNCATE").is_ok_and(|done| !done.busy);
         fault == Fault::LogReplaced && moved()
     }
 
-    /// Moves the log to the file, so that a copy of the file alone is whole.
+    /// Moves the log to the file, so that a copy of the file alone is complete.
     pub(super) fn finish(&mut self, file: &File) {
         if self.fault(file).is_some() {
             return;
@@ -288,9 +292,9 @@ impl Open {
         }
     }
 
-    /// Has what many calls left in the log moved to the file by a thread of its own: the call that fills the log
+    /// After many writes, moves the log to the file on a separate thread: otherwise the call that fills the log
     /// would have to wait for the disk.
-    pub(super) fn relieve(&mut self, file: &File) {
+    pub(super) fn move_log_if_long(&mut self, file: &File) {
         let Some(path) = &file.path else { return };
         let written = self.connection.total_changes();
         if written - self.moved < MOVED_AFTER {
@@ -304,12 +308,14 @@ impl Open {
             }
         });
         if let Err(error) = moving {
-            tracing::debug!("no thread moves the journal's log to its file: {error}");
+            tracing::debug!(
+                "no thread could be started to move the journal's log to its file: {error}"
+            );
         }
     }
 }
 
-/// Moves what nobody needs in the log any more. Where that fails, SQLite does it when the log is full.
+/// Moves the pages that no reader needs in the log any more. If this fails, SQLite does it when the log is full.
 fn move_log(path: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -317,22 +323,23 @@ fn move_log(path: &Path) -> rusqlite::Result<()> {
     checkpoint(&connection, "PASSIVE").map(drop)
 }
 
-/// The log as a checkpoint found it.
+/// The state of the log according to a checkpoint.
 struct Log {
-    /// Another process kept it from being carried out.
+    /// Another process prevented the checkpoint.
     busy: bool,
     /// Pages in the log.
     frames: u64,
-    /// How many of them are in the file.
+    /// How many of them have been moved to the file.
     moved: u64,
 }
 
-/// Moves pages from the log to the file: all that nobody needs in the log (`PASSIVE`), all (`TRUNCATE`), none (`NOOP`).
+/// Moves pages from the log to the file: those that no reader needs in the log (`PASSIVE`), all (`TRUNCATE`), or
+/// none (`NOOP`).
 fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
     connection
         .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
         .query_row([], |row| {
-            // -1 where there is no log.
+            // -1 if there is no log.
             let pages = |column| -> rusqlite::Result<u64> {
                 Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
             };
@@ -344,8 +351,8 @@ fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
         })
 }
 
-/// Switches the file to write-ahead logging. While another process is at the same switch SQLite
-/// refuses at once, without its busy timeout.
+/// Switches the file to write-ahead logging. While another process does the same, SQLite fails immediately and
+/// ignores its busy timeout, so this retries.
 fn use_log(connection: &Connection) -> rusqlite::Result<()> {
     let start = Instant::now();
     loop {
@@ -361,17 +368,17 @@ fn use_log(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// The file that SQLite keeps beside the journal.
+/// The path of a file that SQLite keeps next to the journal.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Makes the file for its owner only, and takes from others what earlier versions left open. SQLite makes the files
-/// beside it as it finds this one.
-fn close_to_others(path: &Path) {
-    // It is never opened if it is there: closing it would take the locks of other connections of this process away.
+/// Creates the file with access for the owner only, and restricts files that earlier versions left readable. SQLite
+/// gives its other files the permissions of this one.
+fn restrict_access(path: &Path) {
+    // An existing file is not opened here: closing it would release the locks of this process's other connections.
     let mut options = std::fs::File::options();
     let made = regular_file::owner_only(options.write(true).create_new(true)).open(path);
     if let Some(folder) = path.parent() {
@@ -396,7 +403,7 @@ fn identity(path: &Path) -> Option<Identity> {
     Some(Identity(metadata.dev(), metadata.ino()))
 }
 
-/// Windows does not let anybody delete or replace a file that is open.
+/// Not needed on Windows, which does not allow an open file to be deleted or replaced.
 #[cfg(not(unix))]
 fn identity(_path: &Path) -> Option<Identity> {
     None

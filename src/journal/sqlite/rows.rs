@@ -1,4 +1,4 @@
-//! The statements: each is one look at the tables or one change of them.
+//! The SQL statements: each function is one query or one change.
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
@@ -17,8 +17,8 @@ macro_rules! last {
     };
 }
 
-/// A draft's row. How many calls there are and when the last came is looked up, not kept, so that adding a call
-/// writes nothing but the call.
+/// The columns of a draft. The number of calls and the time of the last one are queried, not stored, so that
+/// adding a call writes nothing else.
 const COLUMNS: &str = concat!(
     "origin, id, name, edition, reason, created_ms, max(changed_ms, ",
     last!("at_ms"),
@@ -30,8 +30,8 @@ const COLUMNS: &str = concat!(
 
 const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 
-/// Adds a call to the draft ?1 of ?2, in one statement and so all or nothing. Where the draft is unknown, in the trash
-/// or elsewhere, or has no such place for it, its place is refused.
+/// Adds a call to the draft ?1 of origin ?2, in one statement and so atomically. If the draft is unknown, in the
+/// trash or moved, or if the position is not free, the key violates the check or is null, and the insert fails.
 macro_rules! insert_at {
     ($place:expr) => {
         concat!(
@@ -48,7 +48,7 @@ macro_rules! insert_at {
     };
 }
 
-/// Adds a draft with its first call, within a transaction of the caller's, if its id is free.
+/// Adds a draft with its first call, inside the caller's transaction, if its id is free.
 pub(super) fn create(
     transaction: &Connection,
     draft: &NewDraft,
@@ -78,14 +78,14 @@ pub(super) fn create(
         record,
         At::Sequence(0),
     )?;
-    // Never half a draft.
+    // A draft without its first call must not be stored.
     entered
         .map(Some)
         .ok_or(rusqlite::Error::StatementChangedRows(0))
 }
 
-/// As [`create`], in a transaction of its own. It takes the write lock at once: a transaction that reads first and
-/// then finds that it is too late to write cannot be waited for.
+/// Like [`create`], in its own transaction. It takes the write lock at the start: if a transaction reads first and
+/// another process writes before it does, SQLite fails without waiting.
 pub(super) fn create_alone(
     connection: &mut Connection,
     draft: &NewDraft,
@@ -97,7 +97,7 @@ pub(super) fn create_alone(
     Ok(entered)
 }
 
-/// Adds a call, if there is a place for it; one that is to go to the end and is there already is not added again.
+/// Adds a call, if its position is free. With [`At::End`], a call that was already added is not added again.
 pub(super) fn insert(
     connection: &Connection,
     origin: &str,
@@ -119,7 +119,7 @@ pub(super) fn insert(
     let (sql, sequence) = match at {
         At::Sequence(sequence) => (THERE, signed(sequence)),
         At::End => {
-            if let Some(sequence) = lately(connection, origin, draft, record.call)? {
+            if let Some(sequence) = recent_sequence(connection, origin, draft, record.call)? {
                 return Ok(Some(Appended::Already(sequence)));
             }
             (LAST, 0)
@@ -148,9 +148,9 @@ pub(super) fn insert(
     }
 }
 
-/// The sequence of a call if it is one of the last: an index of all ids would make every call dearer, and whoever
-/// enters a call again does so soon.
-fn lately(
+/// The sequence of a call if it is one of the last 33. Retries follow soon, so an index of all ids, which would
+/// slow down every insert, is not needed.
+fn recent_sequence(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
@@ -170,7 +170,7 @@ fn lately(
         .optional()
 }
 
-/// The id of the call at this place; none if there is no call, or it was entered by a version that gave no ids.
+/// The id of the call at this sequence; none if there is no call, or if it was added by a version without ids.
 pub(super) fn call_at(
     connection: &Connection,
     origin: &str,
@@ -245,7 +245,7 @@ pub(super) fn find_at(
         .optional()
 }
 
-/// `wanted` is in lower case.
+/// `wanted` must be lower case.
 pub(super) fn list(
     connection: &Connection,
     include_deleted: bool,
@@ -312,7 +312,7 @@ pub(super) fn journal_id(connection: &Connection) -> rusqlite::Result<String> {
         .query_row([], |row| row.get(0))
 }
 
-/// Whether `holder` has the lease then: it was free, over, or its own.
+/// Acquires the lease if it is free, expired or held by `holder`; returns whether `holder` has it now.
 pub(super) fn lease(
     connection: &Connection,
     key: &str,
@@ -356,7 +356,7 @@ pub(super) fn restore(connection: &Connection, draft: &DraftId) -> rusqlite::Res
     )
 }
 
-/// Removes the drafts that were in the trash at `until_ms`. Their room in the file is used again.
+/// Removes the drafts that were in the trash at `until_ms`. SQLite reuses their space in the file.
 pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlite::Result<u64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute(
@@ -374,7 +374,7 @@ pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlit
     Ok(gone as u64)
 }
 
-/// Enters a job or its new state; when one ends, removes those that ended before `keep_from_ms`.
+/// Adds a job or updates its state. If it is finished, also removes jobs that finished before `keep_from_ms`.
 pub(super) fn job_put(
     connection: &Connection,
     job: &Job,
@@ -439,12 +439,12 @@ fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {
     })
 }
 
-/// SQLite's integers are signed, and a place has 32 bits for the sequence; no draft has as many calls.
+/// SQLite's integers are signed, and the key has 32 bits for the sequence; no draft has that many calls.
 fn signed(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
-/// A row of `calls`, its JSON not parsed yet.
+/// A row of `calls` with unparsed JSON.
 pub(super) struct Stored {
     pub sequence: u64,
     tool: String,

@@ -1,8 +1,8 @@
-//! The tables, and how an older file gets them.
+//! The tables, and the migration of older files.
 
 use rusqlite::Connection;
 
-/// Step `n` takes a file from version `n` to `n + 1`. Steps are only ever added.
+/// Step `n` migrates a file from version `n` to `n + 1`. Steps are only added, never changed.
 pub(super) const STEPS: &[&str] = &[
     TABLES,
     CALLS_BY_PLACE,
@@ -50,8 +50,8 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// A call's draft and sequence in one number: a table of numbered rows keeps all rows in its leaves, and what comes
-/// at the end of it only writes the last one.
+/// Combines a call's draft and sequence in one integer key: such a table keeps all rows in its leaves, and an
+/// append at its end writes only the last leaf.
 const CALLS_BY_PLACE: &str = "
     ALTER TABLE calls RENAME TO calls_by_draft;
     CREATE TABLE calls (
@@ -71,24 +71,24 @@ const CALLS_BY_PLACE: &str = "
     DROP TABLE calls_by_draft;
 ";
 
-/// What identifies a call: 16 bytes.
+/// The UUID of a call: 16 bytes.
 const CALL_IDS: &str = "ALTER TABLE calls ADD COLUMN call BLOB";
 
-/// Records that no call of a user made. Earlier versions entered them as calls of the tools that caused them. The
-/// index is of these few only, so that the calls of a user are counted as the rest.
+/// Marks records that are not user calls. Earlier versions stored them as calls of the tools that caused them. The
+/// index contains only these few, so that user calls can be counted by subtraction.
 const INTERNAL: &str = "
     ALTER TABLE calls ADD COLUMN internal INTEGER NOT NULL DEFAULT 0;
     UPDATE calls SET internal = 1 WHERE tool IN ('save_draft', 'query_script');
     CREATE INDEX internal_calls ON calls (place) WHERE internal;
 ";
 
-/// What tells this journal from one at the same path on another machine.
+/// An id that distinguishes this journal from one at the same path on another machine.
 const JOURNAL_ID: &str = "
     CREATE TABLE journal (id TEXT NOT NULL);
     INSERT INTO journal VALUES (lower(hex(randomblob(16))));
 ";
 
-/// What only one process may do at a time.
+/// Leases for work that only one process may do at a time.
 const LEASES: &str = "
     CREATE TABLE leases (
         key      TEXT PRIMARY KEY,
@@ -99,12 +99,12 @@ const LEASES: &str = "
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    // A negative version was never written by us: as a huge one it is refused as newer.
+    // This program never writes a negative version: it becomes a huge one and is refused as newer.
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-/// Takes the steps that are missing, all or none. Of two processes that come at once the second finds
-/// nothing left to do.
+/// Applies the missing steps, all or none. If two processes start at the same time, the second one finds nothing to
+/// do.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if version(connection)? >= steps.len() {
         return Ok(());

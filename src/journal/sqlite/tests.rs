@@ -1,4 +1,4 @@
-//! The file: opening, exchanging, damaging and locking it, and several connections as several processes have them.
+//! Tests of the file: opening, replacing, damaging and locking it, and several connections as in several processes.
 
 use std::fs;
 use std::time::Instant;
@@ -27,13 +27,13 @@ fn with_sync(dir: &TempDir, sync: SyncMode) -> Sqlite {
 }
 
 impl Sqlite {
-    /// Works on the connection that writes.
+    /// Runs `work` on the connection for writing.
     fn with<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> T {
         self.shared.wait(&self.shared.writing, work).unwrap()
     }
 }
 
-/// Another process that holds the file for writing, until it is dropped.
+/// Another process that locks the file for writing, until it is dropped.
 fn holding(dir: &TempDir) -> Connection {
     let other = Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -41,7 +41,7 @@ fn holding(dir: &TempDir) -> Connection {
 }
 
 #[tokio::test]
-async fn making_a_journal_touches_no_disk() {
+async fn creating_a_journal_does_no_io() {
     let dir = folder();
     let path = dir.path().join("deep/below/journal.db");
     let journal = Sqlite::new(Some(path.clone()), SyncMode::Normal);
@@ -51,7 +51,7 @@ async fn making_a_journal_touches_no_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_may_make_the_file_at_once() {
+async fn concurrent_processes_can_create_the_file() {
     for _ in 0..5 {
         let dir = folder();
         let made = (1..=6).map(|number| {
@@ -65,9 +65,10 @@ async fn many_may_make_the_file_at_once() {
     }
 }
 
-/// What waits for another process waits elsewhere: the only thread of this runtime goes on, and so do readers.
+/// Waiting for another process happens on another thread: the only thread of this runtime continues, and so do
+/// readers.
 #[tokio::test]
-async fn a_file_that_is_held_stops_neither_the_thread_nor_readers() {
+async fn a_locked_file_blocks_neither_the_runtime_nor_readers() {
     let dir = folder();
     let journal = Arc::new(at(&dir));
     fill(&*journal, 2).await;
@@ -99,7 +100,7 @@ async fn a_file_that_is_held_stops_neither_the_thread_nor_readers() {
 }
 
 #[tokio::test]
-async fn a_file_that_stays_held_is_an_error_after_a_while_and_nothing_is_kept() {
+async fn a_file_that_stays_locked_fails_the_call_and_records_nothing() {
     let dir = folder();
     let journal = Arc::new(at(&dir));
     fill(&*journal, 3).await;
@@ -110,7 +111,7 @@ async fn a_file_that_stays_held_is_an_error_after_a_while_and_nothing_is_kept() 
         tokio::spawn(async move { add(&*journal, &id(number), 1).await })
     });
     for append in join_all(appends).await {
-        let parts = ["journal.db", "another process holds it"];
+        let parts = ["journal.db", "another process has locked the file"];
         check_error(append.unwrap(), Kind::Unavailable, &parts);
     }
     assert!(started.elapsed() >= BUSY);
@@ -122,7 +123,7 @@ async fn a_file_that_stays_held_is_an_error_after_a_while_and_nothing_is_kept() 
 }
 
 #[tokio::test]
-async fn a_call_is_entered_although_its_caller_has_gone() {
+async fn a_call_is_recorded_even_if_its_caller_no_longer_waits() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 1).await;
@@ -134,13 +135,13 @@ async fn a_call_is_entered_although_its_caller_has_gone() {
         assert!(appended.now_or_never().is_none());
     }
     drop(other);
-    // The end of the process waits for what is still to be written.
+    // Dropping the journal waits for pending writes.
     drop(journal);
     assert_eq!(sequences(&at(&dir), &id(1)).await.len(), 41);
 }
 
 #[tokio::test]
-async fn a_save_makes_the_log_safe_and_what_follows_is_as_quick_as_before() {
+async fn set_saved_restores_the_sync_mode() {
     for (sync, synchronous) in [(SyncMode::Normal, 1), (SyncMode::Full, 2)] {
         let dir = folder();
         let journal = with_sync(&dir, sync);
@@ -155,7 +156,7 @@ async fn a_save_makes_the_log_safe_and_what_follows_is_as_quick_as_before() {
 }
 
 #[tokio::test]
-async fn the_outcome_of_a_job_is_kept_for_a_week_and_an_unfinished_one_for_good() {
+async fn finished_jobs_are_kept_for_a_week_and_unfinished_ones_permanently() {
     let dir = folder();
     let journal = at(&dir);
     let job = |id: &str, finished| Job {
@@ -214,7 +215,7 @@ async fn an_older_file_is_migrated_with_its_calls() {
         assert_eq!(appended, Appended::Done(sequence));
         let last = journal.records(ENGINE, &key, sequence).await.unwrap();
         assert_eq!(last, [record(sequence)]);
-        // A call without an id of its own is never taken for another.
+        // A call without an id is never mistaken for another.
         let taken = add(&journal, &key, sequence - 1).await.unwrap();
         assert_eq!(taken, Appended::Conflict);
     }
@@ -226,7 +227,7 @@ async fn an_older_file_is_migrated_with_its_calls() {
 }
 
 #[test]
-fn a_step_that_fails_leaves_the_file_as_it_was() {
+fn a_failed_migration_step_changes_nothing() {
     let mut connection = Connection::open_in_memory().unwrap();
     schema::migrate(&mut connection, &schema::STEPS[..1]).unwrap();
     let steps = [
@@ -256,7 +257,7 @@ async fn a_file_without_a_version_gets_the_tables() {
 }
 
 #[tokio::test]
-async fn a_newer_file_is_refused_and_not_touched() {
+async fn a_newer_file_is_refused_and_not_changed() {
     let dir = folder();
     let path = dir.path().join("journal.db");
     for version in [7, -1] {
@@ -278,7 +279,7 @@ async fn a_newer_file_is_refused_and_not_touched() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_journal_is_refused_and_not_touched() {
+async fn a_file_that_is_not_a_journal_is_refused_and_not_changed() {
     let dir = folder();
     let path = dir.path().join("journal.db");
     let text = "this is not a database, but it is longer than a header. ".repeat(40);
@@ -292,7 +293,7 @@ async fn a_file_that_is_no_journal_is_refused_and_not_touched() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_and_never_an_empty_answer() {
+async fn a_damaged_file_is_an_error_and_not_an_empty_answer() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 200).await;
@@ -315,7 +316,7 @@ async fn a_damaged_file_is_an_error_and_never_an_empty_answer() {
 }
 
 #[tokio::test]
-async fn a_record_whose_json_is_damaged_is_named() {
+async fn the_error_names_a_record_with_damaged_json() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 1).await;
@@ -327,7 +328,7 @@ async fn a_record_whose_json_is_damaged_is_named() {
     );
 }
 
-/// SQLite reports its own limit as it reports a full disk.
+/// Simulates a full disk: SQLite reports its own page limit in the same way.
 fn leave_pages(journal: &Sqlite, pages: i64) {
     journal.with(|connection| {
         let now: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
@@ -336,7 +337,7 @@ fn leave_pages(journal: &Sqlite, pages: i64) {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_the_call_and_keeps_what_was_acknowledged() {
+async fn a_full_disk_fails_the_call_and_keeps_acknowledged_calls() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 1).await;
@@ -357,13 +358,13 @@ async fn a_full_disk_fails_the_call_and_keeps_what_was_acknowledged() {
     );
     let expected: Vec<u64> = (0..=acknowledged).collect();
     assert_eq!(sequences(&at(&dir), &id(1)).await, expected);
-    // With room again, the same call goes through.
+    // With free space, the same call succeeds.
     leave_pages(&journal, 1_000_000);
     let again = add(&journal, &id(1), acknowledged + 1).await;
     assert_eq!(again.unwrap(), Appended::Done(acknowledged + 1));
 }
 
-/// Where a transaction cannot be written, all that are in it are told, and nothing of it is there.
+/// If a transaction cannot be written, all of its calls fail, and none of them is recorded.
 #[tokio::test]
 async fn calls_that_are_written_together_fail_together() {
     const DRAFTS: u32 = 8;
@@ -373,7 +374,7 @@ async fn calls_that_are_written_together_fail_together() {
     leave_pages(&journal, 8);
     let mut acknowledged = vec![0; DRAFTS as usize];
     let failed = loop {
-        // They come while another process holds the file, and so are written together.
+        // They arrive while another process locks the file, so they are written together.
         let other = holding(&dir);
         let calls: Vec<_> = acknowledged
             .iter()
@@ -416,7 +417,7 @@ async fn calls_that_are_written_together_fail_together() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_an_error_with_the_way_out() {
+async fn a_folder_that_cannot_be_created_is_an_error_with_a_hint() {
     let dir = folder();
     fs::write(dir.path().join("file"), "").unwrap();
     let path = dir.path().join("file/below/journal.db");
@@ -437,7 +438,7 @@ async fn a_folder_that_cannot_be_made_is_an_error_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_an_error_with_the_way_out() {
+async fn a_file_that_cannot_be_opened_is_an_error_with_a_hint() {
     let dir = folder();
     fs::create_dir(dir.path().join("journal.db")).unwrap();
     check_error(
@@ -449,7 +450,7 @@ async fn a_file_that_cannot_be_opened_is_an_error_with_the_way_out() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_journal_taken_away_is_noticed_before_anything_is_lost() {
+async fn a_moved_journal_is_detected_before_calls_are_lost() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 1).await;
@@ -463,7 +464,7 @@ async fn a_journal_taken_away_is_noticed_before_anything_is_lost() {
         Kind::Unavailable,
         &["journal.db", "moved"],
     );
-    // From then on it is what is there now.
+    // After that, the current file is used.
     check_error(
         add(&journal, &id(1), 1).await,
         Kind::NotFound,
@@ -473,10 +474,10 @@ async fn a_journal_taken_away_is_noticed_before_anything_is_lost() {
     assert_eq!(sequences(&kept, &id(1)).await, [0]);
 }
 
-/// The log deleted, shortened or emptied, and the file emptied, at any time: nothing is acknowledged that is lost.
+/// The log is deleted, shortened or emptied, or the file is emptied: no acknowledged call is lost.
 #[cfg(unix)]
 #[tokio::test]
-async fn nothing_is_acknowledged_that_the_files_do_not_have() {
+async fn acknowledged_calls_survive_damage_to_the_files() {
     let cut = |path: &Path, bytes: u64| {
         let file = fs::File::options().write(true).open(path).unwrap();
         file.set_len(bytes).unwrap();
@@ -507,7 +508,7 @@ async fn nothing_is_acknowledged_that_the_files_do_not_have() {
                 fs::write(&log, "").unwrap();
             }
         }
-        // What an acknowledgement says after it is true, whether or not the first call hears of the attack.
+        // Later acknowledgements are true, whether or not the first call reports the damage.
         let mut acknowledged = Vec::new();
         for _ in 0..6 {
             let call = call(9);
@@ -531,7 +532,7 @@ async fn nothing_is_acknowledged_that_the_files_do_not_have() {
                 "attack {attack}: {acknowledged:?} in {found:?}"
             );
         }
-        // A log that was only deleted is still open, and nothing of it is lost.
+        // A log that was only deleted is still open, so nothing is lost.
         if attack == 0 || attack == 5 {
             assert_eq!(acknowledged.len(), 6, "attack {attack}");
             assert_eq!(sequences(&again, &id(1)).await.len(), 12);
@@ -540,7 +541,7 @@ async fn nothing_is_acknowledged_that_the_files_do_not_have() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_file_alone_is_whole_after_a_clean_end() {
+async fn a_copy_of_the_file_alone_is_complete_after_a_clean_exit() {
     let dir = folder();
     let journal = at(&dir);
     fill(&journal, 3).await;
@@ -554,7 +555,7 @@ async fn a_copy_of_the_file_alone_is_whole_after_a_clean_end() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_file_is_another_journal() {
+async fn a_copy_of_the_file_has_another_journal_id() {
     let dir = folder();
     let journal = at(&dir);
     let id = journal.id().await.unwrap();
@@ -568,7 +569,7 @@ async fn a_copy_of_the_file_is_another_journal() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_folder_and_what_is_in_it_belong_to_their_owner_alone() {
+async fn the_folder_and_its_files_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let open = |path: &Path, mode| {
@@ -579,7 +580,7 @@ async fn the_folder_and_what_is_in_it_belong_to_their_owner_alone() {
     let journal = || Sqlite::new(Some(data.join("journal.db")), SyncMode::Normal);
     let files = ["journal.db", "journal.db-wal", "journal.db-shm"].map(|name| data.join(name));
     fill(&journal(), 1).await;
-    // As earlier versions left them.
+    // Open the permissions as earlier versions left them.
     for round in 0..2 {
         assert_eq!(mode(&data), 0o700, "round {round}");
         for file in files.iter().filter(|file| file.exists()) {
@@ -592,7 +593,7 @@ async fn the_folder_and_what_is_in_it_belong_to_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn records_that_a_save_left_in_earlier_versions_are_internal() {
+async fn save_records_of_earlier_versions_become_internal() {
     let dir = folder();
     let mut connection = Connection::open(dir.path().join("journal.db")).unwrap();
     schema::migrate(&mut connection, &schema::STEPS[..2]).unwrap();

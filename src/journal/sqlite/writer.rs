@@ -1,5 +1,5 @@
-//! The thread that writes what cannot be written at once. What comes while it writes is entered in the next
-//! transaction together: a transaction costs more than what is written in it.
+//! The thread for writes that cannot run immediately. Calls that arrive while it writes are added together in the
+//! next transaction: a transaction costs more than the rows that it writes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -14,10 +14,10 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Appended, At, NewDraft, NewRecord};
 
-/// How many calls one transaction takes at most, so that the first is not kept waiting for long.
+/// Maximum number of calls in one transaction, so that the first does not wait long.
 const TOGETHER: usize = 512;
 
-/// The way to the thread, which is started when it is first needed.
+/// The handle of the thread, which is started on first use.
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -39,17 +39,17 @@ enum Work {
 struct Waiting {
     entry: Entry,
     since: Instant,
-    tell: oneshot::Sender<Result<Option<Appended>>>,
+    answer: oneshot::Sender<Result<Option<Appended>>>,
 }
 
-/// What is to be entered. It is entered also when the caller has gone: what it tells of has happened.
+/// What to add to the journal. It is added even if the caller no longer waits, because the call was executed.
 pub(super) enum Entry {
     Draft(NewDraft, NewRecord),
     Call(String, DraftId, NewRecord, At),
 }
 
 impl Entry {
-    /// None: there was no place for it.
+    /// `None` if it was not accepted.
     fn enter(&self, connection: &Connection) -> rusqlite::Result<Option<Appended>> {
         match self {
             Self::Draft(draft, record) => rows::create(connection, draft, record),
@@ -69,40 +69,44 @@ impl Writer {
         }
     }
 
-    /// Whether the last calls came together, so that the next had better wait for others.
+    /// Whether the last calls arrived together, so that the next call should use this thread.
     pub(super) fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Relaxed)
     }
 
-    /// Enters it together with what others enter; `None` if there was no place for it.
+    /// Adds an entry, together with those of other callers; `None` if it was not accepted.
     pub(super) async fn enter(&self, entry: Entry) -> Result<Option<Appended>> {
-        let (tell, told) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let since = Instant::now();
-        self.send(Work::Enter(Box::new(Waiting { entry, since, tell })))?;
-        told.await.unwrap_or_else(|_| Err(broken_off()))
+        self.send(Work::Enter(Box::new(Waiting {
+            entry,
+            since,
+            answer,
+        })))?;
+        answered.await.unwrap_or_else(|_| Err(broken_off()))
     }
 
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (tell, told) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let since = Instant::now();
         self.send(Work::Other(Box::new(move |shared| {
             let patience = BUSY.saturating_sub(since.elapsed());
             let done = shared
                 .attempt(&shared.writing, patience, work)
                 .and_then(|done| done.map_err(|error| shared.file.explain(error)));
-            // A caller that has gone finds the outcome in the journal.
-            let _ = tell.send(done);
+            // If the caller no longer waits, the outcome is in the journal.
+            let _ = answer.send(done);
         })))?;
-        told.await.unwrap_or_else(|_| Err(broken_off()))
+        answered.await.unwrap_or_else(|_| Err(broken_off()))
     }
 
     fn send(&self, work: Work) -> Result<()> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let work = match &*thread {
-            // It ends only by a panic; then there has to be another.
+            // The thread ends only by a panic; then a new one is needed.
             Some(running) => match running.queue.send(work) {
                 Ok(()) => return Ok(()),
                 Err(mpsc::SendError(work)) => work,
@@ -115,15 +119,18 @@ impl Writer {
             .name("journal".into())
             .spawn(move || write_all(&shared, &crowded, &received))
             .map_err(|error| {
-                Error::new(Kind::Unavailable, "the journal gets no thread to write on")
-                    .hint("end other programs or raise the limit of processes, then send the call again")
-                    .source(error)
+                Error::new(
+                    Kind::Unavailable,
+                    "no thread could be started to write the journal",
+                )
+                .hint("stop other programs or raise the process limit, then send the call again")
+                .source(error)
             })?;
         let running = thread.insert(Thread { queue, ends });
         running
             .queue
             .send(work)
-            .map_err(|_| Error::internal("the journal's thread ended at once"))
+            .map_err(|_| Error::internal("the journal's thread ended immediately"))
     }
 
     /// Waits until everything is written.
@@ -132,15 +139,15 @@ impl Writer {
         let thread = thread.unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Thread { queue, ends }) = thread {
             drop(queue);
-            // An error means that it panicked, and has ended as well.
+            // An error means that the thread panicked, so it has ended as well.
             let _ = ends.join();
         }
     }
 }
 
 fn broken_off() -> Error {
-    Error::internal("the journal was not written to the end")
-        .hint("look at the draft before you call again")
+    Error::internal("writing the journal was interrupted")
+        .hint("check the draft before you call again")
 }
 
 fn write_all(shared: &Shared, crowded: &AtomicBool, queue: &mpsc::Receiver<Work>) {
@@ -173,7 +180,8 @@ fn write_all(shared: &Shared, crowded: &AtomicBool, queue: &mpsc::Receiver<Work>
     }
 }
 
-/// Enters all of them or nothing. While another process holds the file, each waits for as long as a call waits.
+/// Adds all of them or none. While another process locks the file, each call waits up to [`BUSY`] from its own
+/// start.
 fn enter(shared: &Shared, mut waiting: Vec<Waiting>) {
     while !waiting.is_empty() {
         let oldest = waiting.iter().map(|waiting| waiting.since.elapsed()).max();
@@ -197,7 +205,7 @@ fn enter(shared: &Shared, mut waiting: Vec<Waiting>) {
         let (error, is_held) = match entered {
             Ok(Ok(entered)) => {
                 for (waiting, entered) in waiting.into_iter().zip(entered) {
-                    let _ = waiting.tell.send(Ok(entered));
+                    let _ = waiting.answer.send(Ok(entered));
                 }
                 return;
             }
@@ -211,7 +219,7 @@ fn enter(shared: &Shared, mut waiting: Vec<Waiting>) {
             .into_iter()
             .partition(|waiting| !is_held || waiting.since.elapsed() >= BUSY);
         for waiting in over {
-            let _ = waiting.tell.send(Err(error.again()));
+            let _ = waiting.answer.send(Err(error.again()));
         }
         waiting = left;
     }

@@ -1,4 +1,4 @@
-//! Mends the document: markers, identity, references, order, clocks, and where media are.
+//! Fixes the document: markers, ids, references, order, keyframe times, and paths of media.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,12 +18,12 @@ use crate::lint::paths::{TOKEN, file_name};
 use crate::lint::timeline::on_segment_clock;
 use crate::units::Range;
 
-/// A new id, as the app writes them.
+/// A new id in the app's format.
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string().to_uppercase()
 }
 
-/// Mends `document`, and says whether anything changed.
+/// Fixes `document`, and returns whether anything changed.
 pub(super) fn mend(patient: &Patient<'_>, document: &mut Value, bin: &Bin) -> bool {
     let mut mender = Mender {
         patient,
@@ -51,8 +51,8 @@ impl Mender<'_> {
         }
     }
 
-    /// The markers are replaced, and with them the version that the draft is for.
-    fn is_marked_anew(&self) -> bool {
+    /// Whether the markers are replaced, and with them the app version that the draft is for.
+    fn replaces_markers(&self) -> bool {
         ["markers-missing", "markers-stale", "markers-of-other-app"]
             .iter()
             .any(|code| self.patient.has(code))
@@ -60,14 +60,14 @@ impl Mender<'_> {
 
     fn root(&mut self, document: &mut Value) {
         let profile = &self.patient.profile;
-        if self.is_marked_anew() {
+        if self.replaces_markers() {
             let platform = Value::Object(profile.platform.clone());
             self.set(document, "version", json!(profile.version));
             self.set(document, "new_version", json!(profile.new_version));
             self.set(document, "platform", platform.clone());
             self.set(document, "last_modified_platform", platform);
         }
-        if self.is_marked_anew() || self.patient.has("parts-missing") {
+        if self.replaces_markers() || self.patient.has("parts-missing") {
             let shapes = Shapes::of_scheme(profile.scheme());
             let wanted = shapes.neutral("root").iter().chain(&profile.root_extra);
             for (key, neutral) in wanted {
@@ -100,7 +100,7 @@ impl Mender<'_> {
     }
 
     fn masks(&mut self, document: &mut Value) {
-        if !self.is_marked_anew() && !self.patient.has("mask-list") {
+        if !self.replaces_markers() && !self.patient.has("mask-list") {
             return;
         }
         for to in self.patient.profile.masks().names() {
@@ -133,7 +133,7 @@ impl Mender<'_> {
         }
     }
 
-    /// Paths that lead to the files, and links to the list of media.
+    /// Corrects the paths of media files and the links to the list of media.
     fn media(&mut self, document: &mut Value, bin: &Bin) {
         for medium in &self.patient.media {
             let material = &mut document["materials"][medium.list][medium.index];
@@ -247,7 +247,7 @@ impl Mender<'_> {
             .filter_map(|material| Some(material["id"].as_str()?.to_owned()))
             .collect();
         let mut ids = HashSet::new();
-        // Taken out, so that the speeds can change meanwhile.
+        // Taken out of the document, so that its speeds can be changed in the loop.
         let mut tracks = document["tracks"].take();
         for track in tracks.as_array_mut().into_iter().flatten() {
             if !track.is_object() {
@@ -307,7 +307,7 @@ impl Mender<'_> {
         speeds: &HashMap<String, usize>,
         document: &mut Value,
     ) {
-        // What is missing has its default value, 1.
+        // A missing speed has its default value, 1.
         let is_right = |speed: Option<&Value>| {
             speed.is_none_or(|speed| speed.as_f64().is_some_and(|speed| speed > 0.0))
         };

@@ -1,4 +1,4 @@
-//! Mends `draft_meta_info.json`: identity, name, paths, and the list of media.
+//! Fixes `draft_meta_info.json`: id, name, paths, and the list of media.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,10 +15,10 @@ use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
 use crate::lint::paths::file_name;
 use crate::units::Micros;
 
-/// How long a picture is in the list of media.
+/// The duration of a still image in the list of media, in microseconds.
 const STILL: i64 = 5_000_000;
 
-/// The file of a draft that has none.
+/// The content for a draft without this file.
 pub(super) fn empty() -> Value {
     Value::Object(shape("meta").clone())
 }
@@ -40,14 +40,14 @@ pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin 
     if !folder.is_for_another_machine() {
         let root = folder.path.parent().unwrap_or(&folder.path);
         let mut right = vec![("draft_name", folder.name())];
-        // A draft that names no place goes anywhere, and names none afterwards.
+        // A portable draft contains no absolute paths and stays portable.
         if !is_portable(folder, &patient.media) {
             right.push(("draft_fold_path", app_path(&folder.path)));
             right.push(("draft_root_path", app_path(root)));
         }
         for (key, value) in right {
             let told = meta[key].as_str().unwrap_or_default();
-            // Another way to write the same path is as good.
+            // Other notations of the same path are accepted.
             if told.replace('\\', "/").trim_end_matches('/') != value {
                 meta[key] = json!(value);
             }
@@ -77,7 +77,7 @@ fn groups(meta: &mut Value) -> &mut Vec<Value> {
         meta["draft_materials"] = shape("meta")["draft_materials"].clone();
     }
     let groups = &mut meta["draft_materials"];
-    groups.as_array_mut().expect("it was made a list just now")
+    groups.as_array_mut().expect("it is a list: see above")
 }
 
 fn follow_renames(patient: &Patient<'_>, meta: &mut Value) {
@@ -110,7 +110,7 @@ fn follow_renames(patient: &Patient<'_>, meta: &mut Value) {
     }
 }
 
-/// Puts every medium into the list that is not there, and gives the ids of all.
+/// Adds missing media to the list, and returns the ids of all media.
 fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
     let folder = patient.folder;
     let mut by_id: HashMap<String, String> = HashMap::new();
@@ -135,7 +135,7 @@ fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
             _ => bin_path(folder, medium),
         };
         let id = if let Some(id) = by_path.get(&path) {
-            // A link that leads to some entry is left, as the app wrote it so.
+            // A link to an existing entry is kept, because the app wrote it.
             Some(&medium.link)
                 .filter(|link| by_id.contains_key(*link))
                 .unwrap_or(id)

@@ -1,4 +1,5 @@
-//! Mends the folder `Timelines`: the folder of the main timeline has the document's id and the document's bytes.
+//! Fixes the folder `Timelines`: the folder of the main timeline gets the document's id as its name and a copy of
+//! the document.
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +16,16 @@ use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 
 const COVER: &str = "draft_cover.jpg";
 
-/// The document as it will be in the draft's own folder.
+/// The document that will be written to the draft's folder.
 pub(super) struct Written<'a> {
     pub timeline: Timeline<'a>,
     pub bytes: &'a [u8],
-    /// Under both names, not only under the one that the app on the draft's system reads.
+    /// Write it with both names, not only the one that the app on the draft's system reads.
     pub both: bool,
 }
 
 impl Work {
-    /// Gives the folder of the main timeline the document's id, before its files are written.
+    /// Renames the folder of the main timeline to the document's id, before its files are written.
     pub(super) fn rename_timeline(&mut self, patient: &Patient<'_>, id: &str) -> Result<()> {
         let folder = patient.folder;
         let (Some(main), Some(project)) = (&folder.main_timeline, &folder.project) else {
@@ -57,7 +58,7 @@ impl Work {
         Ok(())
     }
 
-    /// Writes what is missing in the folder.
+    /// Writes the missing files of the folder.
     pub(super) fn complete_timelines(
         &mut self,
         patient: &Patient<'_>,
@@ -75,7 +76,7 @@ impl Work {
             if path.is_symlink() {
                 return Err(
                     Error::conflict(format!("{} is a symbolic link", path.display()))
-                        .hint("put the folder itself there"),
+                        .hint("replace the link with the folder itself"),
                 );
             }
         }
@@ -113,7 +114,7 @@ impl Work {
                 self.create(&folder.path, &place)?;
                 self.write(folder, &nested, written.bytes)?;
             }
-            // Some versions read the mirror first, so it is the document wherever it is.
+            // Some versions read the mirror first, so every mirror must be the same as the document.
             if is_new && !ROOTS.contains(&name) && !is_there(name) {
                 self.write(folder, name, written.bytes)?;
             }

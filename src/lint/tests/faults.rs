@@ -1,14 +1,14 @@
-//! One fault at a time.
+//! One problem at a time.
 
 use serde_json::{Value, json};
 
 use super::super::Severity;
 use super::*;
 
-/// How a draft is spoiled.
+/// Adds a problem to a clean draft.
 type Spoil = fn(&mut Made);
 
-/// The code that a fault must show as, whether it can be mended, and the fault.
+/// The code of a problem, whether it is fixable, and how to cause it.
 const FAULTS: &[(&str, bool, Spoil)] = &[
     ("markers-missing", true, |made| {
         drop(made.root_object().remove("new_version"))
@@ -32,7 +32,7 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
         made.document["id"] = json!("91E08AC5-22FB-47e2-9AA0-7DC300FAEA2B")
     }),
     ("shared-id", true, |made| {
-        // As the newer reference server writes it: the folder of the timeline has the shared id, too.
+        // As the newer reference server writes it: the folder of the timeline has the shared id as well.
         made.document["id"] = json!("91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B");
         made.move_timeline("91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B");
     }),
@@ -315,18 +315,18 @@ impl Made {
 }
 
 #[test]
-fn nothing_is_wrong_with_a_clean_draft() {
+fn a_clean_draft_has_no_problems() {
     let made = Made::clean();
     made.write();
     assert_eq!(made.lint(), Vec::new());
     let before = snapshot(made.root.path());
     let fixed = fix(&made.folder(), &made.options()).unwrap();
     assert!(fixed.changed.is_empty() && fixed.backup.is_none() && fixed.left.is_empty());
-    assert_eq!(snapshot(made.root.path()), before, "nothing is touched");
+    assert_eq!(snapshot(made.root.path()), before, "nothing is changed");
 }
 
 #[test]
-fn every_fault_is_found_and_what_is_said_to_be_fixable_is_fixed_for_good() {
+fn every_problem_is_found_and_fixable_ones_are_fixed_permanently() {
     for (number, (code, fixable, spoil)) in FAULTS.iter().enumerate() {
         let fault = format!("{code} (fault {number})");
         let mut made = Made::clean();
@@ -351,7 +351,7 @@ fn every_fault_is_found_and_what_is_said_to_be_fixable_is_fixed_for_good() {
         let fixed = fix_twice(&made.folder(), &made.options());
         assert!(
             fixed.left.iter().all(|problem| !problem.fixable),
-            "{fault}: not all is mended: {:#?}",
+            "{fault}: fixable problems remain: {:#?}",
             fixed.left
         );
         let is_left = codes(&fixed.left).contains(code);
@@ -375,8 +375,8 @@ fn every_fault_is_found_and_what_is_said_to_be_fixable_is_fixed_for_good() {
 }
 
 #[test]
-fn every_code_of_a_problem_has_its_fault() {
-    // What needs more than one fault in one draft is tested beside.
+fn every_problem_code_has_a_test() {
+    // Problems that need a special draft are tested in `folders.rs`.
     const BESIDE: &[&str] = &[
         "encrypted",
         "unreadable",
@@ -411,7 +411,7 @@ fn every_code_of_a_problem_has_its_fault() {
             };
             assert!(
                 BESIDE.contains(&code) || FAULTS.iter().any(|(known, ..)| *known == code),
-                "no test makes the fault `{code}`"
+                "no test causes the problem `{code}`"
             );
         }
     }

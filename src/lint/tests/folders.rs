@@ -1,4 +1,4 @@
-//! Whole folders: mirrors, timelines, encrypted and open drafts, those of other programs.
+//! Tests with whole folders: mirrors, timelines, encrypted and open drafts, drafts of other programs.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ fn set_age(file: &Path, seconds: u64) {
 }
 
 #[test]
-fn a_document_of_too_many_values_is_refused_before_it_is_parsed() {
+fn a_document_with_too_many_values_is_refused_before_it_is_parsed() {
     let made = Made::clean();
     made.write();
     made.put(
@@ -38,7 +38,7 @@ fn a_document_of_too_many_values_is_refused_before_it_is_parsed() {
 }
 
 #[test]
-fn of_two_documents_that_differ_the_newer_one_counts() {
+fn the_newest_of_several_different_documents_takes_precedence() {
     let made = Made::clean();
     made.write();
     let mut edited = made.document.clone();
@@ -71,11 +71,11 @@ fn of_two_documents_that_differ_the_newer_one_counts() {
         &fs::read(fixed.backup.unwrap().join("draft_content.json")).unwrap(),
     )
     .unwrap();
-    assert_eq!(old, made.document, "what it was is kept");
+    assert_eq!(old, made.document, "the original is kept");
 }
 
 #[test]
-fn the_main_timeline_has_the_bytes_of_the_document() {
+fn the_main_timeline_gets_the_bytes_of_the_document() {
     let made = Made::clean();
     made.write();
     let nested = format!("Timelines/{}/draft_info.json", made.timeline());
@@ -92,14 +92,14 @@ fn the_main_timeline_has_the_bytes_of_the_document() {
     set_age(&made.folder().join(&nested), 60);
     let problems = made.lint();
     assert_eq!(codes(&problems), ["mirror-differs"]);
-    assert_eq!(problems[0].severity, Severity::Warning, "it says the same");
+    assert_eq!(problems[0].severity, Severity::Warning, "same content");
     assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
     let root = fs::read(made.folder().join("draft_info.json")).unwrap();
     assert_eq!(fs::read(made.folder().join(&nested)).unwrap(), root);
 }
 
 #[test]
-fn an_id_that_is_replaced_is_replaced_in_the_timelines_too() {
+fn a_replaced_id_is_replaced_in_the_timelines_too() {
     let mut made = Made::clean();
     let shared_id = "91E08AC5-22FB-47E2-9AA0-7DC300FAEA2B";
     made.document["id"] = json!(shared_id);
@@ -128,7 +128,7 @@ fn an_id_that_is_replaced_is_replaced_in_the_timelines_too() {
 }
 
 #[test]
-fn timelines_that_are_written_are_whole() {
+fn missing_timelines_are_written_completely() {
     let made = Made::clean();
     fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
     fs::remove_file(made.folder().join("timeline_layout.json")).unwrap();
@@ -159,7 +159,7 @@ fn timelines_that_are_written_are_whole() {
 }
 
 #[test]
-fn older_drafts_and_those_that_the_app_saved_before_8_9_need_no_timelines() {
+fn older_drafts_and_drafts_that_the_app_saved_before_8_9_need_no_timelines() {
     for (version, scheme, device) in [
         ("6.7.0", "140.0.0", ""),
         ("8.5.0-beta4", "167.0.0", "9e107d9d372bb6826bd81d3542a419d6"),
@@ -175,7 +175,7 @@ fn older_drafts_and_those_that_the_app_saved_before_8_9_need_no_timelines() {
 }
 
 #[test]
-fn states_that_the_app_would_go_back_to_are_moved_away_from_a_draft_that_is_mended() {
+fn fix_moves_away_backups_that_the_app_would_restore() {
     for (version, scheme, is_moved) in [("11.4.2", "185.0.0", true), ("10.6.0", "169.0.0", false)] {
         let mut made = Made::clean();
         made.document["new_version"] = json!(scheme);
@@ -204,7 +204,7 @@ fn states_that_the_app_would_go_back_to_are_moved_away_from_a_draft_that_is_mend
 }
 
 #[test]
-fn what_newer_jianying_leaves_out_has_its_default() {
+fn values_that_newer_jianying_omits_have_their_defaults() {
     let mut made = Made::clean();
     let platform = &mut made.document["last_modified_platform"];
     platform["app_source"] = json!("lv");
@@ -237,7 +237,7 @@ fn what_newer_jianying_leaves_out_has_its_default() {
     made.write();
     assert_eq!(made.lint(), []);
 
-    // What is mended beside it leaves them out as well.
+    // A fix of another problem does not add the omitted values.
     made.document["tracks"][3]["segments"][0]["extra_material_refs"] = json!(["nothing"]);
     made.write();
     let problems = made.lint();
@@ -245,7 +245,7 @@ fn what_newer_jianying_leaves_out_has_its_default() {
     assert_eq!(
         problems[0].severity,
         Severity::Error,
-        "the app ends at opening"
+        "the app crashes when it opens the draft"
     );
     assert!(fix_twice(&made.folder(), &made.options()).left.is_empty());
     made.document["tracks"][3]["segments"][0]["extra_material_refs"] = json!([]);
@@ -253,7 +253,7 @@ fn what_newer_jianying_leaves_out_has_its_default() {
 }
 
 #[test]
-fn a_draft_that_names_no_place_is_sound_and_names_none_after_it_is_mended() {
+fn a_portable_draft_has_no_problems_and_stays_portable_after_a_fix() {
     let mut made = Made::clean();
     made.meta["draft_fold_path"] = json!("");
     made.meta["draft_root_path"] = json!("");
@@ -273,14 +273,14 @@ fn a_draft_that_names_no_place_is_sound_and_names_none_after_it_is_mended() {
         );
     }
 
-    // With a path of its own it is a draft of some place.
+    // With an absolute path it is not portable.
     made.document["materials"]["videos"][0]["path"] = json!(made.folder().join("assets/a.mp4"));
     made.write();
     assert!(codes(&made.lint()).contains(&"draft-path"));
 }
 
 #[test]
-fn a_draft_saved_here_for_a_place_on_another_machine_keeps_that_place() {
+fn a_draft_saved_for_another_machine_keeps_its_paths() {
     let mut made = Made::clean();
     made.meta["draft_fold_path"] = json!(format!("/mnt/other machine/{NAME}"));
     made.meta["draft_root_path"] = json!("/mnt/other machine");
@@ -300,10 +300,9 @@ fn a_draft_saved_here_for_a_place_on_another_machine_keeps_that_place() {
     assert_eq!(made.read("draft_meta_info.json"), made.meta);
 }
 
-/// A document is the same to the last bit after it was read and written: the order of keys, what is not known
-/// here, and numbers.
+/// A rewritten document keeps everything else exactly: the order of keys, unknown fields, and numbers.
 #[test]
-fn what_is_mended_keeps_everything_else_to_the_last_bit() {
+fn fix_keeps_the_rest_of_the_document_bit_for_bit() {
     let odd = r#"{"z":0.6363961030678928,"a":[0.00800000037997961,1e-7,-0.0,5e-324,1.7976931348623157e+308],"m":{"big":18446744073709551615,"low":-9223372036854775808,"float":0.30000000000000004,"whole":1.0},"b":0.1,"text":"a/b\u0001😀"}"#;
     let mut made = Made::clean();
     made.write();
@@ -326,7 +325,7 @@ fn what_is_mended_keeps_everything_else_to_the_last_bit() {
 }
 
 #[test]
-fn documents_of_the_apps_survive_reading_and_writing() {
+fn documents_of_the_apps_are_unchanged_after_reading_and_writing() {
     let Some(drafts) = golden::app_drafts() else {
         return;
     };
@@ -385,7 +384,7 @@ fn numbers(json: &str) -> Vec<u64> {
 }
 
 #[test]
-fn a_document_is_missing_where_the_app_of_its_system_looks_first() {
+fn the_document_that_the_app_reads_first_is_reported_if_missing() {
     let made = Made::clean();
     made.write();
     fs::remove_file(made.folder().join("draft_content.json")).unwrap();
@@ -403,7 +402,7 @@ fn a_document_is_missing_where_the_app_of_its_system_looks_first() {
     assert_eq!(
         codes(&problems),
         ["document-missing"],
-        "CapCut on Windows saves only the one"
+        "CapCut on Windows saves only one of the two"
     );
     assert_eq!(
         (problems[0].severity, problems[0].fixable),
@@ -417,7 +416,7 @@ fn a_document_is_missing_where_the_app_of_its_system_looks_first() {
 }
 
 #[test]
-fn an_encrypted_draft_is_explained_and_left_alone() {
+fn an_encrypted_draft_is_reported_and_not_changed() {
     let made = Made::clean();
     made.write();
     fs::remove_dir_all(made.folder().join("Timelines")).unwrap();
@@ -448,7 +447,7 @@ fn an_encrypted_draft_is_explained_and_left_alone() {
 }
 
 #[test]
-fn a_draft_that_is_open_in_the_app_is_not_mended() {
+fn fix_refuses_a_draft_that_is_open_in_the_app() {
     let mut made = Made::clean();
     made.document["duration"] = json!(1);
     made.write();
@@ -462,7 +461,7 @@ fn a_draft_that_is_open_in_the_app_is_not_mended() {
 }
 
 #[test]
-fn a_broken_document_is_told_and_its_whole_twin_counts() {
+fn a_broken_document_is_reported_and_replaced_by_its_intact_copy() {
     let made = Made::clean();
     made.write();
     let text = made.document.to_string();
@@ -485,7 +484,7 @@ fn a_broken_document_is_told_and_its_whole_twin_counts() {
 }
 
 #[test]
-fn what_is_no_draft_is_refused_and_the_draft_in_it_named() {
+fn a_folder_that_is_not_a_draft_is_refused_with_the_name_of_the_draft_inside_it() {
     let made = Made::clean();
     made.write();
     let error = lint(made.root.path(), &made.options()).unwrap_err();
@@ -496,7 +495,7 @@ fn what_is_no_draft_is_refused_and_the_draft_in_it_named() {
 }
 
 #[test]
-fn markers_of_the_other_app_are_told_by_folder_or_by_request() {
+fn markers_of_the_other_app_are_replaced_for_the_requested_edition() {
     let made = Made::clean();
     made.write();
     let options = Options {
@@ -513,7 +512,7 @@ fn markers_of_the_other_app_are_told_by_folder_or_by_request() {
 }
 
 #[test]
-fn markers_come_from_the_newest_draft_of_the_app_but_never_its_machine() {
+fn markers_are_copied_from_the_newest_draft_of_the_app_without_its_machine_ids() {
     let mut made = Made::clean();
     made.root_object_remove("new_version");
     made.write();
@@ -545,7 +544,7 @@ fn markers_come_from_the_newest_draft_of_the_app_but_never_its_machine() {
 }
 
 #[test]
-fn a_draft_for_another_machine_keeps_its_paths_and_is_checked_as_far_as_it_goes() {
+fn a_draft_for_another_machine_is_checked_and_keeps_its_paths() {
     let mut made = Made::clean();
     made.meta["draft_fold_path"] = json!(format!("D:/CapCut Drafts/{NAME}"));
     made.meta["draft_root_path"] = json!("D:/CapCut Drafts");
@@ -565,7 +564,7 @@ fn a_draft_for_another_machine_keeps_its_paths_and_is_checked_as_far_as_it_goes(
 }
 
 #[test]
-fn a_list_that_names_a_missing_document_is_put_right() {
+fn a_list_entry_that_names_a_missing_document_is_corrected() {
     let mut made = Made::clean();
     made.document["last_modified_platform"]["os"] = json!("mac");
     made.write();
@@ -583,7 +582,7 @@ fn a_list_that_names_a_missing_document_is_put_right() {
     assert_eq!(
         codes(&made.lint()),
         ["registry"],
-        "a list that cannot be read is the app's own affair"
+        "an unreadable list is not changed"
     );
     assert!(
         fix_twice(&made.folder(), &made.options())
@@ -593,7 +592,7 @@ fn a_list_that_names_a_missing_document_is_put_right() {
 }
 
 #[test]
-fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
+fn a_file_with_a_wrong_extension_is_renamed_in_the_draft_and_in_its_lists() {
     let mut made = Made::clean();
     made.put("assets/b.png", example("picture.jpg"));
     made.document["materials"]["videos"][1]["material_name"] = json!("b.png");
@@ -607,10 +606,10 @@ fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
     let entries = &made.read("draft_meta_info.json")["draft_materials"][0]["value"];
     assert_eq!(entries[1]["file_Path"], "./assets/b.jpg");
     assert_eq!(entries.as_array().unwrap().len(), 3, "no second entry");
-    let told = fs::read_to_string(fixed.backup.unwrap().join("backup.json")).unwrap();
-    assert!(told.contains("assets/b.png"), "{told}");
+    let index = fs::read_to_string(fixed.backup.unwrap().join("backup.json")).unwrap();
+    assert!(index.contains("assets/b.png"), "{index}");
 
-    // Not where another file has that name.
+    // The file is not renamed if another file has the new name.
     let made = Made::clean();
     made.put("assets/b.png", example("picture.jpg"));
     made.put("assets/b.jpg", "another");
@@ -622,7 +621,7 @@ fn a_file_gets_its_right_ending_in_the_draft_and_in_its_lists() {
 }
 
 #[test]
-fn keyframes_are_moved_to_the_clock_of_the_file_with_the_speed() {
+fn keyframe_times_are_converted_to_file_times_with_the_speed() {
     let mut made = Made::clean();
     let segment = &mut made.document["tracks"][0]["segments"][0];
     segment["speed"] = json!(1.5);
@@ -642,7 +641,7 @@ fn keyframes_are_moved_to_the_clock_of_the_file_with_the_speed() {
 }
 
 #[test]
-fn emoji_count_as_two_in_ranges_that_are_mended() {
+fn fixed_text_ranges_count_emoji_as_two_units() {
     let mut made = Made::clean();
     let content = json!({"text": "😀 go", "styles": [{"range": [0, 1], "size": 9}, {"range": [1, 4], "size": 5}]});
     made.document["materials"]["texts"][0]["content"] = json!(content.to_string());
@@ -655,7 +654,7 @@ fn emoji_count_as_two_in_ranges_that_are_mended() {
 }
 
 #[test]
-fn what_is_no_object_is_mended_without_a_panic() {
+fn fix_does_not_panic_on_values_that_are_not_objects() {
     for styles in [json!(["x"]), json!([[0, 1]]), json!([{"range": [0, 1]}, 7])] {
         let mut made = Made::clean();
         let content = json!({"text": "words", "styles": styles});
@@ -671,7 +670,7 @@ fn what_is_no_object_is_mended_without_a_panic() {
 }
 
 #[test]
-fn any_json_is_judged_without_a_panic() {
+fn lint_and_fix_do_not_panic_on_any_json() {
     let made = Made::clean();
     for document in [
         "{}",
@@ -699,7 +698,7 @@ impl Made {
 }
 
 #[test]
-fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
+fn the_reference_draft_has_only_known_problems() {
     let reference = golden::folder().join("capcut-9.1");
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("ref_tok");
@@ -724,7 +723,7 @@ fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
     let problems = lint(&folder, &options).unwrap();
     let mut found = codes(&problems);
     found.dedup();
-    // The clip is a second shorter than the one that the draft was made of.
+    // The clip is one second shorter than the one with which the draft was made.
     assert_eq!(
         found,
         [
@@ -740,7 +739,7 @@ fn the_reference_draft_lacks_only_what_was_left_out_of_it() {
     assert_eq!(codes(&fixed.left), ["media-shorter", "cover-missing"]);
 }
 
-/// Writes a recorded folder out, with the media that the server served.
+/// Writes a recorded folder to disk, with its media.
 fn write_recorded(recorded: &Value, root: &Path, media: &Path) -> PathBuf {
     let folder = root.join("dfd_cat_1");
     let put = |name: &str, bytes: &[u8]| {
@@ -781,7 +780,7 @@ fn write_recorded(recorded: &Value, root: &Path, media: &Path) -> PathBuf {
 }
 
 #[test]
-fn recorded_folders_of_the_reference_server_lack_what_is_known_and_are_mended() {
+fn recorded_folders_of_the_reference_server_have_known_problems_and_are_fixed() {
     let mut count = 0;
     for (name, recorded) in golden::recordings(golden::Part::Saved) {
         count += 1;
@@ -854,7 +853,7 @@ fn recorded_folders_of_the_reference_server_lack_what_is_known_and_are_mended() 
 
 #[cfg(unix)]
 #[test]
-fn documents_that_are_links_pipes_or_devices_are_refused_by_name() {
+fn documents_that_are_links_pipes_or_devices_are_refused() {
     use std::os::unix::fs::symlink;
     for name in [
         "draft_content.json",
@@ -892,7 +891,7 @@ fn documents_that_are_links_pipes_or_devices_are_refused_by_name() {
 
 #[cfg(unix)]
 #[test]
-fn timelines_that_lead_out_of_the_draft_are_refused() {
+fn a_timelines_link_that_points_outside_the_draft_is_refused() {
     let made = Made::clean();
     made.write();
     let elsewhere = made.root.path().join("elsewhere");
@@ -906,12 +905,12 @@ fn timelines_that_lead_out_of_the_draft_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_written_again_is_refused_and_nothing_changes() {
+fn fix_refuses_documents_with_values_that_cannot_be_rewritten() {
     for value in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999"] {
         let made = Made::clean();
         made.write();
         let mut document = made.document.clone();
-        // Something that is mended, beside what cannot be kept.
+        // A fixable problem, together with a value that cannot be kept.
         document["tracks"].as_array_mut().unwrap().reverse();
         document["duration"] = json!(1);
         let text = document
