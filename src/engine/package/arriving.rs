@@ -1,11 +1,11 @@
-//! How far the files of a save are, byte by byte.
+//! The progress of a save's files, in bytes.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Progress;
 use crate::progress::{Bytes, Pace};
 
-/// What has arrived of each file.
+/// The received bytes of each file.
 pub(super) struct Arriving {
     files: Mutex<Vec<File>>,
     pace: Pace,
@@ -27,7 +27,7 @@ impl Arriving {
         }
     }
 
-    /// How far all are after this, if it is time to tell.
+    /// Updates a file; returns the total progress if it is time to report it.
     pub(crate) fn bytes(&self, index: usize, done: u64, of: Option<u64>) -> Option<Progress> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files[index] = File {
@@ -52,7 +52,7 @@ fn told(files: &[File]) -> Progress {
         let of = file.of.filter(|of| *of > 0)?;
         Some((file.done as f64 / of as f64).min(1.0))
     });
-    // Of how many bytes is known once every file has said its size.
+    // The total is known once the size of every file is known.
     let all_known = files.iter().all(|file| file.begun && file.of.is_some());
     Progress {
         files_done,
