@@ -29,7 +29,7 @@ pub(crate) fn recordings(part: Part) -> Vec<(String, Value)> {
         Part::Saved => "saved.jsonl",
         Part::Catalog => "catalog.jsonl",
     };
-    let archive = File::open(folder().join("recorded.zip")).expect("the recordings");
+    let archive = File::open(folder().join("recorded.zip")).expect("the recordings exist");
     let mut archive = zip::ZipArchive::new(archive).expect("an archive");
     let lines = BufReader::new(archive.by_name(name).expect(name)).lines();
     lines

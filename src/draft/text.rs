@@ -9,7 +9,10 @@ use crate::draft::material::{Animations, TextEffect};
 use crate::draft::segment::Clip;
 
 /// A text on the canvas.
-#[expect(clippy::struct_field_names, reason = "a text has a text")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the words of a text are its text"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Text {
     #[serde(skip)]

@@ -56,7 +56,10 @@ pub(crate) struct Used {
     pub given: Micros,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde requires"
+)]
 fn is_zero(time: &Micros) -> bool {
     *time == Micros::ZERO
 }
@@ -86,7 +89,10 @@ pub(crate) struct Cue {
     pub look: Option<Box<Text>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde requires"
+)]
 fn is_not_numbered(number: &u64) -> bool {
     *number == 0
 }

@@ -232,7 +232,8 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
     .source(error)
 }
 
-/// Held while the list changes; other processes of this program wait for it. Removes temporary files of killed processes.
+/// Held while the list changes; other processes of this program wait for it. Removes temporary files of killed
+/// processes.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
     let file = open_lock(&path)?;

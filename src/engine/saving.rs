@@ -600,7 +600,8 @@ impl Engine {
         }
     }
 
-    /// Checks again the files that could not be read when they were placed, and returns notes on those that can be read now.
+    /// Checks again the files that could not be read when they were placed, and returns notes on those that can
+    /// be read now.
     pub(crate) async fn learn(&self, draft: &DraftId, call: &Call) -> Result<Vec<String>> {
         let unread: Vec<(MediaKind, String)> = self
             .read(draft, |draft| {

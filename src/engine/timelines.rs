@@ -107,7 +107,7 @@ impl<'a> Timeline<'a> {
     pub(crate) fn companions(&self) -> Vec<(&'static str, Vec<u8>)> {
         static NEUTRAL: LazyLock<Map<String, Value>> = LazyLock::new(|| {
             serde_json::from_str(include_str!("timelines/companions.json"))
-                .expect("a test parses this very file")
+                .expect("a test parses this file")
         });
         let mut all: Vec<_> = NEUTRAL
             .iter()

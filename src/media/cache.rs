@@ -149,7 +149,7 @@ impl Cache {
         self.remember(key);
         kept.note.confirmed = SystemTime::now();
         if let Err(error) = self.write_note(key, &kept.note) {
-            tracing::debug!(%error, "a kept file cannot be noted");
+            tracing::debug!(%error, "the note of a cached file cannot be written");
         }
     }
 
@@ -165,7 +165,7 @@ impl Cache {
     /// Caches a fetched file. Errors are only logged: the file is then fetched again the next time.
     pub(super) fn keep(&self, key: &Key, content: impl Read, validators: Validators) {
         if let Err(error) = self.try_to_keep(key, content, validators) {
-            tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not kept");
+            tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not cached");
         }
     }
 

@@ -127,7 +127,7 @@ async fn downloaded(
     (known, limits): (Option<&Validators>, &Limits),
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<(Option<Fetched>, Option<Validators>)> {
-    let (file, path) = beside(to)?;
+    let (file, path) = temporary_for(to)?;
     let mut file = tokio::fs::File::from_std(file);
     let brought = http
         .download((url, &shown), known, &mut file, progress)
@@ -156,7 +156,7 @@ async fn given(
 ) -> Result<Fetched> {
     let (link, to) = (limits.hard_links, to.to_owned());
     let fetched = cancellable(limits, move |guard| {
-        let (mut file, path) = beside(&to)?;
+        let (mut file, path) = temporary_for(&to)?;
         if !link || !is_linked(&kept.path, &path) {
             kept.copy_to(&mut file).map_err(|error| {
                 Error::media(format!("the cached copy of {shown} cannot be read")).source(error)
@@ -193,7 +193,7 @@ pub(super) async fn copy(
     // All steps in one blocking task: switching threads for each step takes longer than the steps.
     let turn = copying.acquire().await;
     let fetched = cancellable(limits, move |guard| {
-        let (empty, path) = beside(&to)?;
+        let (empty, path) = temporary_for(&to)?;
         drop(empty);
         brought(&from, &path, link)?;
         // The time for copying does not count.
@@ -226,7 +226,7 @@ fn brought(from: &Path, path: &Path, link: bool) -> Result<()> {
 }
 
 /// A new file next to `to`, which is removed unless it is renamed.
-fn beside(to: &Path) -> Result<(std::fs::File, TempPath)> {
+fn temporary_for(to: &Path) -> Result<(std::fs::File, TempPath)> {
     let folder = to
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

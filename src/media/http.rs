@@ -611,7 +611,7 @@ impl Tries {
             .max(asked.min(LONGEST_WAIT))
             .mul_f64(1.0 + fastrand::f64() / 2.0);
         self.wait = self.wait.saturating_mul(4);
-        tracing::info!(error = %failed.error.message, ?pause, "media is asked for again");
+        tracing::info!(error = %failed.error.message, ?pause, "a media request is retried");
         tokio::time::sleep(pause).await;
         Ok(())
     }

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_refused_with_a_way_out() {
+    fn invalid_sources_are_refused() {
         for source in [
             "",
             "  ",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_never_hold_queries_or_passwords() {
+    fn messages_never_contain_queries_or_passwords() {
         for (source, expected) in [
             ("https://me:pw@h:8/a.mp4?token=1#x", "https://h:8/a.mp4"),
             ("https://h/a@b.mp4", "https://h/a@b.mp4"),

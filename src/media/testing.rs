@@ -220,7 +220,8 @@ async fn versioned(
     Ok(true)
 }
 
-/// The first request gets 95 % of the file, then the connection closes. `way` selects the response to the next one.
+/// The first request gets 95 % of the file, then the connection closes. `way` selects the response to the next
+/// one.
 async fn breaking(
     stream: &mut TcpStream,
     way: &str,
@@ -457,6 +458,6 @@ async fn answer(
             .await?;
             Ok(true)
         }
-        _ => panic!("no way {way}"),
+        _ => panic!("unknown behaviour {way}"),
     }
 }

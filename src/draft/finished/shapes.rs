@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 static NEWEST: LazyLock<HashMap<String, Map<String, Value>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file")
+    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this file")
 });
 
 /// By object path, such as `video.matting`: the scheme of each key that older schemes lack.
 static SINCE: LazyLock<HashMap<String, HashMap<String, u32>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("since.json")).expect("a test parses this very file")
+    serde_json::from_str(include_str!("since.json")).expect("a test parses this file")
 });
 
 /// All kinds of objects as the apps of one scheme write them.
@@ -129,7 +129,8 @@ impl Shape {
 
 /// `value` as compact JSON.
 pub(super) fn write_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    serde_json::to_writer(out, value).expect("keys are text, and memory takes everything");
+    serde_json::to_writer(out, value)
+        .expect("keys are strings, and writing to memory does not fail");
 }
 
 fn entry(out: &mut Vec<u8>, key: &str, value: &Value) {

@@ -139,7 +139,7 @@ pub(super) fn finish(own: &mut Filled<'_>) {
     }
     content["styles"] = Value::Array(styles);
     // Faster than `Display`.
-    let content = serde_json::to_string(&content).expect("keys are text");
+    let content = serde_json::to_string(&content).expect("keys are strings");
     own.set("content", content);
 }
 

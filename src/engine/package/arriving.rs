@@ -36,17 +36,17 @@ impl Arriving {
             done,
             of,
         };
-        self.pace.is_due().then(|| told(&files))
+        self.pace.is_due().then(|| progress_of(&files))
     }
 
     pub(crate) fn ended(&self, index: usize) -> Progress {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files[index].ended = true;
-        told(&files)
+        progress_of(&files)
     }
 }
 
-fn told(files: &[File]) -> Progress {
+fn progress_of(files: &[File]) -> Progress {
     let files_done = files.iter().filter(|file| file.ended).count() as u64;
     let part = files.iter().filter(|file| !file.ended).filter_map(|file| {
         let of = file.of.filter(|of| *of > 0)?;

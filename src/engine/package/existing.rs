@@ -59,7 +59,8 @@ pub(super) struct Existing {
     pub changed: Vec<String>,
     /// Whether it is kept as a backup.
     pub keep: bool,
-    /// An earlier version did not record what it wrote: the folder counts as unchanged if it equals what is written now.
+    /// An earlier version did not record what it wrote: the folder counts as unchanged if it equals what is
+    /// written now.
     unknown: bool,
     /// The documents as they were when their content was checked.
     seen: BTreeMap<String, Stamp>,

@@ -159,7 +159,8 @@ pub(super) async fn fetch_all(
     Err(unfetched(failures, needed.len()))
 }
 
-/// The media that a save could not fetch, by source: attached as the cause of the error, whose message lists the same.
+/// The media that a save could not fetch, by source: attached as the cause of the error, whose message lists
+/// the same.
 #[derive(Debug)]
 pub(crate) struct Unfetched(pub Vec<(String, Error)>);
 

@@ -134,7 +134,7 @@ fn is_linked(file: &File, path: &Path) -> bool {
 #[derive(Debug)]
 struct Reserved {
     folder: PathBuf,
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is held"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "holds the lock"))]
     name: Exclusive,
 }
 
@@ -671,7 +671,7 @@ mod tests {
     }
 
     #[test]
-    fn another_draft_of_the_same_name_is_replaced_only_with_overwrite_and_kept() {
+    fn another_draft_of_the_same_name_is_replaced_only_with_overwrite_and_backed_up() {
         let drafts = tempfile::tempdir().unwrap();
         save(drafts.path(), "a", "one", false).unwrap();
         let error = save(drafts.path(), "b", "two", false).unwrap_err();

@@ -756,7 +756,7 @@ async fn media_in_the_drafts_own_folder_stay_where_they_are() {
 }
 
 #[tokio::test]
-async fn an_edited_draft_is_replaced_only_with_overwrite_and_kept() {
+async fn an_edited_draft_is_replaced_only_with_overwrite_and_backed_up() {
     let sources = Sources::new();
     let edits: [(&str, &dyn Fn(&Path)); 6] = [
         ("draft_content.json", &|folder| {
@@ -860,7 +860,7 @@ async fn a_draft_that_is_open_in_the_app_is_not_replaced() {
 }
 
 #[tokio::test]
-async fn a_foreign_zip_file_is_replaced_only_with_overwrite_and_kept() {
+async fn a_foreign_zip_file_is_replaced_only_with_overwrite_and_backed_up() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let mut request = request(drafts.path(), "capcut-win");

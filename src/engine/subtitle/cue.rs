@@ -78,7 +78,8 @@ impl Letters {
 pub(crate) struct Place {
     /// `-1`, `0` or `1` on each axis: left, centre, right and bottom, centre, top.
     pub anchor: Option<(i8, i8)>,
-    /// The position of the anchor as fractions of the canvas from its upper left corner; an undefined axis follows from the anchor.
+    /// The position of the anchor as fractions of the canvas from its upper left corner; an undefined axis
+    /// follows from the anchor.
     pub point: (Option<f64>, Option<f64>),
     /// Width of the text box as a fraction of the canvas width.
     pub width: Option<f64>,
@@ -189,7 +190,8 @@ impl Notes {
         Some(self.list.len() - 1)
     }
 
-    /// One line per note. Without `numbers`, only the count of cues: for callers that must not see what is in a file.
+    /// One line per note. Without `numbers`, only the count of cues: for callers that must not see what is in a
+    /// file.
     pub(crate) fn lines(&self, numbers: bool) -> Vec<String> {
         let mut lines: Vec<String> = self.list.iter().map(|note| note.line(numbers)).collect();
         if self.more > 0 {

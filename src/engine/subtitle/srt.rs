@@ -105,7 +105,8 @@ pub(super) fn blocks<'a>(
     Ok(blocks)
 }
 
-/// Whether most cues, or the first one and half of all, have their number before their times: then a number there is not text.
+/// Whether most cues, or the first one and half of all, have their number before their times: then a number
+/// there is not text.
 fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: bool) -> bool {
     let (mut all, mut labelled) = (0, 0);
     for at in times {

@@ -240,7 +240,8 @@ fn recorded_calls_return_the_recorded_captions() {
             if step["response"]["success"] == true {
                 let offset = step["request"]["time_offset"].as_f64().unwrap_or_default();
                 let offset = Micros::from_seconds_truncated(offset);
-                // Behaviour of the API that is not reproduced: a line break for `/n`, and cues that end before they start.
+                // Behaviour of the API that is not reproduced: a line break for `/n`, and cues that end before
+                // they start.
                 match read {
                     Ok(cues) if !srt.contains("/n") || srt.starts_with("http") => {
                         ours.extend(
@@ -718,7 +719,7 @@ fn cue_numbers_are_distinguished_from_numbers_in_the_text() {
 }
 
 #[test]
-fn cues_before_the_beginning_are_cut_or_left_out() {
+fn cues_before_0_s_are_cut_or_left_out() {
     let text = "1\n00:00:00,0 --> 00:00:01,0\na\n\n2\n00:00:02,0 --> 00:00:04,0\nb\n\n3\n00:00:05,0 --> 00:00:06,0\nc\n";
     assert_eq!(
         notes(text, -3.0),

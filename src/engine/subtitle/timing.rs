@@ -1,4 +1,5 @@
-//! Timing of cues: moves them by an offset, cuts short overlaps, and puts other overlapping cues on additional tracks.
+//! Timing of cues: moves them by an offset, cuts short overlaps, and puts other overlapping cues on additional
+//! tracks.
 
 use std::collections::HashSet;
 

@@ -45,7 +45,8 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     Ok(cues)
 }
 
-/// The lines of the cues, and the styles that style sheets define for classes, tags and (with an empty name) all text.
+/// The lines of the cues, and the styles that style sheets define for classes, tags and (with an empty name)
+/// all text.
 fn sections<'a>(
     lines: &[Line<'a>],
     notes: &mut Notes,

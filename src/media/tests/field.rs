@@ -62,7 +62,7 @@ fn of_frames(count: u64) -> i64 {
 }
 
 #[tokio::test]
-async fn the_bit_rate_of_an_mp3_may_change_anywhere() {
+async fn lengths_are_exact_if_the_bit_rate_of_an_mp3_changes() {
     last(
         "a.mp3",
         [frames(128, 2100), frames(32, 2100)].concat(),
