@@ -182,7 +182,7 @@ impl Contents {
         let counts = || evidence.starts.iter().map(|&start| count(start));
         match (counts().min(), counts().max()) {
             (Some(least), Some(most)) if least == most => Found::Times(least),
-            // Captions with the same start cannot be told apart.
+            // Captions with the same start cannot be distinguished.
             (Some(least), Some(_)) if least > 0 => Found::Times(least),
             _ => Found::Part,
         }

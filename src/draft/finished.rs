@@ -234,8 +234,8 @@ fn root<'a>(
     root
 }
 
-/// Moves the lowest video track to the front, which the app takes for its main track, and returns whether its
-/// segments are contiguous from time 0.
+/// Moves the lowest video track to the first position, where the app expects its main track, and returns
+/// whether its segments are contiguous from time 0.
 fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
     let lowest = tracks
         .iter()

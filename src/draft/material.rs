@@ -112,7 +112,7 @@ pub(crate) struct Transition {
     pub duration: Micros,
 }
 
-/// Limits a picture to a part of it.
+/// Shows only a part of a picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mask {
     #[serde(skip)]

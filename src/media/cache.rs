@@ -144,7 +144,7 @@ impl Cache {
             .filter(|note| Path::new(&note.file).file_name() == Some(note.file.as_ref()))
     }
 
-    /// Notes that the server confirmed the entry.
+    /// Records that the server confirmed the entry.
     pub(super) fn confirm(&self, key: &Key, kept: &mut Kept) {
         self.remember(key);
         kept.note.confirmed = SystemTime::now();

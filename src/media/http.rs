@@ -32,8 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How many clients are kept, one per kind of access.
 const MOST_CLIENTS: usize = 16;
 
-/// The HTTP clients, one per access: a connection that one caller opened must not serve a caller who may not
-/// open it.
+/// The HTTP clients, one per access: a connection that one caller opened must not serve a caller without access
+/// to that host.
 #[derive(Default)]
 pub(super) struct Clients(Mutex<Vec<Http>>);
 
@@ -135,7 +135,7 @@ impl Validators {
         })
     }
 
-    /// Whether a server can be asked if the source has changed.
+    /// Whether a server can be asked whether the source has changed.
     pub(super) fn are_there(&self) -> bool {
         self.etag.is_some() || self.modified.is_some()
     }
@@ -189,7 +189,7 @@ impl Http {
         })
     }
 
-    /// Refuses an address that this caller may not fetch, as far as that is known without a request.
+    /// Refuses an address that this caller may not fetch, if that can be decided without a request.
     pub(super) async fn may_ask(&self, url: &Url, shown: &str) -> Result<()> {
         self.access.url(url, shown)?;
         let host = url.host_str().unwrap_or_default();

@@ -189,7 +189,7 @@ impl<'a> Companions<'_, 'a> {
         }
     }
 
-    /// Fits an animation into its segment, whose length rounding may have changed.
+    /// Fits an animation into its segment, whose length may have changed by rounding.
     fn animation(&self, given: &Value) -> Value {
         let mut own = given.as_object().cloned().unwrap_or_default();
         let micros = |key: &str| given[key].as_i64().unwrap_or_default();

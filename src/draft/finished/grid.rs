@@ -35,7 +35,7 @@ impl Grid {
     }
 
     /// The time after this many frames, rounded down as in all drafts that the apps saved (0 of 35,000 times
-    /// are rounded up): CapCut 9.1 on Windows takes a time that is rounded up for the next frame.
+    /// are rounded up): CapCut 9.1 on Windows treats a time that is rounded up as the next frame.
     pub(crate) fn time_at(self, frames: f64) -> Micros {
         // Adds 0.001 µs: floating point may give slightly less than a whole number.
         Micros((frames * 1e6 / self.fps + 1e-3).floor() as i64)

@@ -163,7 +163,7 @@ fn opacity(own: &mut Filled<'_>, styles: &mut [Value]) {
     }
 }
 
-/// The app also names the type of fill of a stroke or shadow.
+/// Adds the fill type of a stroke or shadow, as the app writes it.
 fn solid(content: &mut Value) {
     if let Some(content) = content.as_object_mut()
         && content.contains_key("solid")

@@ -383,7 +383,7 @@ pub(super) fn put(old: &Path, new: &Path, shared: bool) -> io::Result<()> {
         metadata.modified(),
         fs::File::options().write(true).open(new),
     ) {
-        // Lets a copy be told apart from later changes.
+        // Distinguishes a copy from later changes.
         let _ = file.set_modified(modified);
     }
     fs::set_permissions(new, metadata.permissions())

@@ -27,7 +27,7 @@ const TEMPORARY: &str = ".capcut-mcp-tmp-";
 pub(crate) const BACKUPS: &str = ".capcut-mcp-backup";
 /// Maximum number of backups per name.
 const MOST_BACKUPS: usize = 10;
-/// Maximum number suffix for drafts of the same name.
+/// The largest number that is added to the names of drafts with the same name.
 const MOST_NUMBERS: u32 = 10_000;
 
 /// A temporary name in the drafts folder. Its file or folder is removed when it is dropped.

@@ -62,7 +62,7 @@ struct Track {
 }
 
 impl Track {
-    /// Notes a fragment from `start` to `end`.
+    /// Records a fragment from `start` to `end`.
     fn reaches(&mut self, start: u64, end: u64) {
         let (last, first) = self.fragments.unwrap_or((end, start));
         self.fragments = Some((last.max(end), first.min(start)));
@@ -449,7 +449,7 @@ fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
                     image.size = size;
                 }
             }
-            // Encoders work in blocks. For other sizes, this is the part that is shown.
+            // Encoders work in blocks: if the size is not a multiple of a block, this is the part that is shown.
             b"clap" if own.is_some() && is_own(index) => {
                 let part = |at| number(at).checked_div(number(at + 4));
                 shown = part(0).zip(part(8));

@@ -328,7 +328,7 @@ fn element(reader: &mut Reader, at: u64) -> Probe<Option<Element>> {
     }))
 }
 
-/// A number whose leading zero bits give its length, with or without that mark.
+/// A number whose leading zero bits give its length in bytes; `drop_mark` removes the bit that ends them.
 fn vint(bytes: &[u8], drop_mark: bool) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
     let length = first.leading_zeros() as usize + 1;

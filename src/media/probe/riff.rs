@@ -29,7 +29,7 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
                 let format = reader.bytes(body, 16)?;
                 rate = u32_le(&format, 4).unwrap_or(0);
                 bytes_per_second = u32_le(&format, 8).unwrap_or(0);
-                // Only for PCM is a block one point in time.
+                // Only in uncompressed formats is a block one point in time.
                 if let (Some(1 | 3 | 0xfffe), Some(block @ 1..)) =
                     (u16_le(&format, 0), u16_le(&format, 12))
                 {
