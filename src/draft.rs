@@ -1,7 +1,7 @@
 //! The draft as a plain value: tracks, segments, materials; no I/O, clock or randomness.
 //!
-//! It holds what was meant, compactly; two writers make documents of it: [`working`] writes what the
-//! reference API would answer, `finished` what the app itself would save.
+//! It stores the content of the draft compactly. Two writers turn it into documents: [`working`] writes what
+//! the reference API would return, `finished` what the app itself would save.
 
 pub(crate) mod evidence;
 pub(crate) mod finished;
@@ -23,9 +23,9 @@ use crate::units::{Edition, Micros};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Draft {
     pub id: DraftId,
-    /// The app whose names and ids it uses.
+    /// The app whose effect names and ids it uses.
     pub edition: Edition,
-    /// The name shown in the app; the id without one.
+    /// The name shown in the app. Default: the id.
     pub name: Option<Box<str>>,
     /// A note kept with the draft.
     pub note: Option<Box<str>>,
@@ -33,13 +33,13 @@ pub(crate) struct Draft {
     pub width: f64,
     /// Canvas height in pixels.
     pub height: f64,
-    /// In the order in which they were made.
+    /// In order of creation.
     pub tracks: Vec<Track>,
-    /// Every media file once, in the order of first use.
+    /// Each media file once, in order of first use.
     pub media: Vec<Media>,
-    /// The sequence of the next call.
+    /// The sequence number of the next call.
     pub sequence: u64,
-    /// How many segments were ever made: the next one's [`Segment::order`].
+    /// Number of segments created so far; the next segment's [`Segment::order`].
     pub made: u32,
 }
 
@@ -54,7 +54,7 @@ impl Draft {
             .max(Micros::ZERO)
     }
 
-    /// The track of this name, whatever its kind.
+    /// The index of the track with this name, of any kind.
     pub(crate) fn track(&self, name: &str) -> Option<usize> {
         self.tracks.iter().position(|track| &*track.name == name)
     }
@@ -68,7 +68,7 @@ impl Draft {
         self.media.iter().find(|media| media.id == id)
     }
 
-    /// All segments in the order in which they were made.
+    /// All segments in order of creation.
     pub(crate) fn segments(&self) -> Vec<(&Track, &Segment)> {
         let mut all: Vec<(&Track, &Segment)> = self
             .tracks
@@ -79,12 +79,12 @@ impl Draft {
         all
     }
 
-    /// How many segments there are.
+    /// The number of segments.
     pub(crate) fn len(&self) -> usize {
         self.tracks.iter().map(|track| track.segments().len()).sum()
     }
 
-    /// The tracks from back to front; those at one height in the order in which they were made.
+    /// The tracks from back to front; tracks at the same height in order of creation.
     pub(crate) fn stacked(&self) -> Vec<&Track> {
         let mut tracks: Vec<&Track> = self.tracks.iter().collect();
         tracks.sort_by(|a, b| a.render_index.total_cmp(&b.render_index));

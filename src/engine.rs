@@ -1,7 +1,7 @@
-//! The engine: create, edit, read and save drafts. A draft changes in `Engine::edit` and nowhere else.
+//! The engine: create, edit, read and save drafts. Drafts change only in `Engine::edit`.
 //!
-//! Drafts are held in memory and kept in the journal: a draft is the fold of its calls, so one that is not in
-//! memory, or to which another process added something, is read from there.
+//! Drafts are held in memory and kept in the journal. A draft is the fold of its calls: a draft that is not in
+//! memory, or that another process changed, is read from the journal.
 
 pub(crate) mod edit;
 mod held;
@@ -42,33 +42,33 @@ use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
 
-/// What is written into every record; a newer engine folds older records the older way.
+/// The engine version in every record. A newer engine folds older records as their version did.
 const VERSION: u32 = 1;
 
-/// What stands in the journal in the place of a tool where calls were taken back.
+/// The tool name in journal records that take calls back.
 const TAKE_BACK: &str = "take_back";
 
-/// How often an edit is tried anew when another process was faster.
+/// Maximum attempts of an edit that conflicts with other processes.
 const TRIES: usize = 64;
 
-/// The site that links to drafts lead to with the reference API, unless it is configured.
+/// The default site for links to drafts, as in the reference API.
 pub(crate) const DRAFT_DOMAIN: &str = "https://www.install-ai-guider.top";
 
-/// What links to drafts at that site begin with.
+/// The prefix of links to drafts at a site.
 pub(crate) fn link_at(site: &str) -> String {
     format!("{}/draft/downloader", site.trim_end_matches('/'))
 }
 
-/// What the engine is told besides.
+/// Further settings of the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The site and path that links to drafts begin with.
+    /// The prefix of links to drafts: site and path.
     pub link: String,
-    /// Where drafts are saved that no app on this machine would find.
+    /// Where drafts are saved if no app on this machine would find them.
     pub data_dir: Option<PathBuf>,
-    /// Where CapCut may keep its drafts.
+    /// Possible drafts folders of CapCut.
     pub capcut_dirs: Vec<PathBuf>,
-    /// Where JianYing may keep its drafts.
+    /// Possible drafts folders of JianYing.
     pub jianying_dirs: Vec<PathBuf>,
 }
 
@@ -83,7 +83,7 @@ impl Options {
     }
 }
 
-/// Drafts, and what is needed to make and save them.
+/// The drafts, and what is needed to create and save them.
 pub(crate) struct Engine {
     edition: Edition,
     media: MediaStore,
@@ -91,12 +91,12 @@ pub(crate) struct Engine {
     options: Options,
     drafts: Drafts,
     saves: Saves,
-    /// Who saves, for other processes.
+    /// This process as other processes see it.
     runner: Arc<Runner>,
     covers: Arc<Covers>,
 }
 
-/// A draft to be made.
+/// A draft to be created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NewDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ pub(crate) struct NewDraft {
     pub edition: Edition,
 }
 
-/// The draft that a call is for: one that exists, or one that the call makes.
+/// The draft that a call is for: an existing one, or one that the call creates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     pub draft: Option<&'a DraftId>,
@@ -121,7 +121,7 @@ pub(crate) struct Target<'a> {
     pub height: f64,
 }
 
-/// What a call needs to know of its draft before it can be carried out.
+/// What a call needs to know about its draft before it is applied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Canvas {
     pub width: f64,
@@ -129,7 +129,7 @@ pub(crate) struct Canvas {
     pub edition: Edition,
 }
 
-/// What the journal keeps of a call, so that it can be carried out again.
+/// What the journal stores of a call, so that it can be applied again.
 #[derive(Debug, Serialize, Deserialize)]
 struct Found {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ struct Found {
 }
 
 impl Engine {
-    /// Does no I/O.
+    /// Creates an engine. Does no I/O.
     pub(crate) fn new(
         edition: Edition,
         media: MediaStore,
@@ -158,7 +158,7 @@ impl Engine {
         }
     }
 
-    /// An engine for another app's new drafts, with the same journal.
+    /// An engine with the same journal whose new drafts are for another app.
     pub(crate) fn for_edition(self: &Arc<Self>, edition: Edition) -> Arc<Self> {
         if edition == self.edition {
             return Arc::clone(self);
@@ -167,7 +167,7 @@ impl Engine {
         Arc::new(Self::new(edition, media, journal, self.options.clone()))
     }
 
-    /// The app that new drafts are for, and whose names are listed.
+    /// The app that new drafts are for, and whose effects are listed.
     pub(crate) fn edition(&self) -> Edition {
         self.edition
     }
@@ -177,28 +177,28 @@ impl Engine {
         self.media.of(caller)
     }
 
-    /// This process as others see it.
+    /// This process as other processes see it.
     pub(crate) fn runner(&self) -> Arc<Runner> {
         Arc::clone(&self.runner)
     }
 
-    /// The link that the API answers with a draft.
+    /// The link to a draft that the API returns.
     pub(crate) fn link(&self, draft: &DraftId) -> String {
         let flag = u8::from(self.edition == Edition::Capcut);
         format!("{}?draft_id={draft}&is_capcut={flag}", self.options.link)
     }
 
-    /// The link that `generate_draft_url` makes. The name of its parameter is missing, as in the API.
+    /// The link that `generate_draft_url` returns. The name of its parameter is missing, as in the API.
     pub(crate) fn download_link(&self, draft: &DraftId) -> String {
         format!("{}?={draft}", self.options.link)
     }
 
-    /// Makes an empty draft.
+    /// Creates an empty draft.
     pub(crate) async fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
         self.create_as(&new_id(), new, call).await
     }
 
-    /// Makes an empty draft under an id that the caller chose; an error if it is not one that can be used, or is taken.
+    /// Creates an empty draft with an id of the caller's choice; an error if the id is invalid or exists.
     pub(crate) async fn create_as(
         &self,
         id: &DraftId,
@@ -220,10 +220,10 @@ impl Engine {
         Ok(placed.draft_id)
     }
 
-    /// Canvas and edition of the draft that a call is for; an unknown draft is told before anything slow.
+    /// Canvas and edition of the draft that a call is for. Reports an unknown draft before any slow work.
     pub(crate) async fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
         if let Some(id) = target.draft {
-            // None of it ever changes, so what other processes added need not be read.
+            // These values never change, so edits of other processes need not be read.
             let held = self.hold(id).await?;
             let draft = held.lock();
             return Ok(Canvas {
@@ -240,8 +240,8 @@ impl Engine {
         })
     }
 
-    /// Carries an edit out: checked first, then in the journal, then in the draft. What fails changes nothing,
-    /// and a draft that it would have been the first edit of is not made.
+    /// Applies an edit: checks it, appends it to the journal, then changes the draft. A failed edit changes
+    /// nothing; if it would have created the draft, the draft is not created.
     pub(crate) async fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
         let Some(id) = target.draft else {
             let new = NewDraft {
@@ -258,7 +258,7 @@ impl Engine {
             return self.open(new_id(), found, call).await;
         };
         let held = self.hold(id).await?;
-        // In the order in which they came.
+        // Edits of a draft run in the order of their arrival.
         let _turn = held.turn().await;
         let found = Found {
             create: None,
@@ -267,7 +267,7 @@ impl Engine {
         for _ in 0..TRIES {
             let (prepared, placed, record, sequence) = match self.prepare(&held, &found, call) {
                 Ok(prepared) => prepared,
-                // Perhaps another process made what is missing.
+                // Another process may have added what is missing.
                 Err(error) => {
                     if self.catch_up(&held).await? {
                         continue;
@@ -279,7 +279,7 @@ impl Engine {
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     let mut draft = held.lock();
-                    // A reader that caught up meanwhile has carried it out, from the journal.
+                    // A reader that caught up in the meantime may have applied it from the journal.
                     if draft.sequence == sequence {
                         prepared.commit(&mut draft);
                         draft.sequence += 1;
@@ -301,7 +301,7 @@ impl Engine {
         Err(changing(id))
     }
 
-    /// What an edit would do, its record, and the place of that in the journal.
+    /// The prepared edit, its record, and the record's sequence number.
     fn prepare(
         &self,
         held: &Held,
@@ -310,7 +310,7 @@ impl Engine {
     ) -> Result<(Prepared, Placed, NewRecord, u64)> {
         let draft = held.lock();
         let Some(edit) = &found.edit else {
-            return Err(Error::internal("there is nothing to edit"));
+            return Err(Error::internal("the call has no edit"));
         };
         let prepared = edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence))?;
         let placed = reply(&draft.id, None, &prepared.outcome);
@@ -321,7 +321,7 @@ impl Engine {
         Ok((prepared, placed, record, draft.sequence))
     }
 
-    /// Looks at a draft as it stands, with what other processes added.
+    /// Reads the current draft, including edits of other processes.
     pub(crate) async fn read<T>(&self, id: &DraftId, read: impl FnOnce(&Draft) -> T) -> Result<T> {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
@@ -329,8 +329,8 @@ impl Engine {
         Ok(read(&draft))
     }
 
-    /// The working document. With `refresh` everything is as it is; without, over HTTP, what was not refreshed
-    /// yet is as it was asked for, as the API has it.
+    /// The working document. With `refresh`, or for strict callers, everything is current. Otherwise, files and
+    /// lengths that were not refreshed yet are as requested, as in the API.
     pub(crate) async fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
@@ -348,10 +348,10 @@ impl Engine {
         }))
     }
 
-    /// A new draft, with its first edit if there is one: both are one record.
+    /// Creates a draft, with its first edit if there is one, as one record.
     async fn open(&self, id: DraftId, found: Found, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
-            return Err(Error::internal("a draft is made of nothing"));
+            return Err(Error::internal("a new draft has no parameters"));
         };
         check_canvas(new.width, new.height)?;
         let mut draft = empty(&id, new);
@@ -392,7 +392,7 @@ impl Engine {
         Ok(self.drafts.insert(draft, refreshed))
     }
 
-    /// A draft from its calls.
+    /// Builds a draft from its calls.
     async fn fold(&self, id: &DraftId) -> Result<Draft> {
         if self.journal.last_sequence(ENGINE, id).await?.is_none() {
             return Err(match self.journal.find(id).await? {
@@ -411,7 +411,7 @@ impl Engine {
         aside(|| fold(id, &founds, &taken_back(&founds)))
     }
 
-    /// What the calls of a draft found out, from a sequence on.
+    /// The stored data of a draft's calls, from a sequence number on.
     async fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<Found>> {
         self.journal
             .records(ENGINE, id, from)
@@ -421,8 +421,8 @@ impl Engine {
             .collect()
     }
 
-    /// Takes calls of a draft back: it is then as if they had never been made. Fails and changes nothing if one of
-    /// the other calls needs them.
+    /// Takes calls of a draft back, as if they had never been made. Fails and changes nothing if other calls
+    /// depend on them.
     pub(crate) async fn take_back(
         &self,
         id: &DraftId,
@@ -449,7 +449,7 @@ impl Engine {
             without.extend(&calls);
             let mut draft = fold(id, &founds, &without).map_err(|error| {
                 Error::conflict(format!(
-                    "calls of draft {id} cannot be taken back, as others need them: {}",
+                    "calls of draft {id} cannot be taken back, as other calls depend on them: {}",
                     error.message
                 ))
             })?;
@@ -482,7 +482,7 @@ impl Engine {
         Err(changing(id))
     }
 
-    /// Carries out what other processes added; whether there was anything.
+    /// Applies what other processes added; returns whether there was anything.
     async fn catch_up(&self, held: &Held) -> Result<bool> {
         let (id, sequence) = {
             let draft = held.lock();
@@ -500,7 +500,7 @@ impl Engine {
             return Ok(false);
         }
         if last + 1 < sequence {
-            // The journal was put back from a copy: it is what counts.
+            // The journal was restored from a copy and takes precedence.
             let folded = self.fold(&id).await?;
             let mut draft = held.lock();
             if draft.sequence == sequence {
@@ -520,7 +520,7 @@ impl Engine {
         aside(|| {
             let mut draft = held.lock();
             for (found, place) in founds.iter().zip(sequence..) {
-                // What an edit or another reader carried out meanwhile is there already.
+                // An edit or another reader may have applied a call in the meantime.
                 if place == draft.sequence {
                     apply(&mut draft, found)?;
                 }
@@ -530,7 +530,7 @@ impl Engine {
     }
 }
 
-/// Work that takes milliseconds: other calls go on meanwhile, where there is a thread for it.
+/// Runs work that takes milliseconds; on a multi-thread runtime, other calls continue.
 fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
@@ -538,22 +538,21 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// A draft from its calls, some of them passed over.
+/// Builds a draft from its calls, skipping those in `without`.
 fn fold(id: &DraftId, founds: &[Found], without: &BTreeSet<u64>) -> Result<Draft> {
     let Some((first, rest)) = founds.split_first() else {
         return Err(Error::internal(format!(
             "the journal has no calls of draft {id}"
         )));
     };
-    let new = first
-        .create
-        .as_ref()
-        .ok_or_else(|| Error::internal(format!("the first call of draft {id} does not make it")))?;
+    let new = first.create.as_ref().ok_or_else(|| {
+        Error::internal(format!("the first call of draft {id} does not create it"))
+    })?;
     let mut draft = empty(id, new);
     draft.sequence = 0;
     for found in std::iter::once(first).chain(rest) {
         if without.contains(&draft.sequence) {
-            // Its place stays, as the ids of the others are made of theirs.
+            // Its sequence number stays used, as the ids of other calls depend on theirs.
             draft.sequence += 1;
         } else {
             apply(&mut draft, found)?;
@@ -562,7 +561,7 @@ fn fold(id: &DraftId, founds: &[Found], without: &BTreeSet<u64>) -> Result<Draft
     Ok(draft)
 }
 
-/// The calls that later ones have taken back.
+/// The calls that later calls have taken back.
 fn taken_back(founds: &[Found]) -> BTreeSet<u64> {
     founds
         .iter()
@@ -575,8 +574,8 @@ fn taken_back(founds: &[Found]) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The calls of its user that a draft is made of: without those that were taken back, and without what is internal,
-/// such as what a save found out.
+/// The user's calls that make up a draft: without those that were taken back, and without internal ones, such
+/// as lengths learned during a save.
 pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
     let mut gone: BTreeSet<u64> = BTreeSet::new();
     for record in records.iter().filter(|record| takes_back(record)) {
@@ -590,7 +589,7 @@ pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
         .collect()
 }
 
-/// Whether it takes earlier calls back.
+/// Whether a record takes earlier calls back.
 pub(crate) fn takes_back(record: &Record) -> bool {
     record.tool == TAKE_BACK
 }
@@ -598,7 +597,7 @@ pub(crate) fn takes_back(record: &Record) -> bool {
 fn changing(id: &DraftId) -> Error {
     Error::new(
         Kind::Busy,
-        format!("draft {id} is being changed by other processes all the time"),
+        format!("draft {id} keeps being changed by other processes"),
     )
     .hint("try again")
 }
@@ -635,7 +634,7 @@ fn check_canvas(width: f64, height: f64) -> Result<()> {
     for (name, value) in [("width", width), ("height", height)] {
         if !(value.is_finite() && (1.0..=65_536.0).contains(&value)) {
             let value = if value.is_nan() {
-                "what was given".to_owned()
+                "the value".to_owned()
             } else {
                 value.to_string()
             };
@@ -662,7 +661,7 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
         return Err(Error::new(
             Kind::Unavailable,
             format!(
-                "draft {id} was edited by a newer capcut-mcp: call {} is of engine version {}, and this capcut-mcp knows up to {VERSION}",
+                "draft {id} was edited by a newer capcut-mcp: call {} has engine version {}, but this capcut-mcp supports versions up to {VERSION}",
                 record.sequence, record.engine_version
             ),
         )
@@ -677,7 +676,7 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
     };
     serde_json::from_str(found).map_err(|error| {
         Error::internal(format!(
-            "call {} of draft {id}, which engine version {} wrote, cannot be read by version {VERSION}",
+            "call {} of draft {id}, written by engine version {}, cannot be read by version {VERSION}",
             record.sequence, record.engine_version
         ))
         .source(error)

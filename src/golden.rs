@@ -1,4 +1,4 @@
-//! Recordings of the reference API that the tests compare with; `tests/golden/README.md` describes them.
+//! Recordings of the reference API for comparison in tests; `tests/golden/README.md` describes them.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -9,11 +9,11 @@ use serde_json::Value;
 /// A file of recordings in `tests/golden/recorded.zip`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
-    /// Requests with their answers and the document of the draft at the end.
+    /// Requests with their responses and the final document of the draft.
     Cases,
     /// Folders that the API's `save_draft` wrote.
     Saved,
-    /// The answers of the list endpoints, and the enumerations behind them with all ids.
+    /// The responses of the list endpoints, and the enumerations behind them with all ids.
     Catalog,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn recordings(part: Part) -> Vec<(String, Value)> {
         Part::Saved => "saved.jsonl",
         Part::Catalog => "catalog.jsonl",
     };
-    let archive = File::open(folder().join("recorded.zip")).expect("the recordings");
+    let archive = File::open(folder().join("recorded.zip")).expect("the recordings exist");
     let mut archive = zip::ZipArchive::new(archive).expect("an archive");
     let lines = BufReader::new(archive.by_name(name).expect(name)).lines();
     lines
@@ -41,13 +41,13 @@ pub(crate) fn recordings(part: Part) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The folder of the media that the recorded calls name.
+/// The folder of the media that the recorded calls use.
 pub(crate) fn media() -> PathBuf {
     folder().join("media")
 }
 
-/// The folders of drafts that the apps saved, by their names. They are not part of the repository, as not all of
-/// their licences are settled.
+/// The folders of drafts that the apps saved. They are not part of the repository, as not all of their licences
+/// are settled.
 pub(crate) fn app_drafts() -> Option<Vec<PathBuf>> {
     let shared = std::env::var("CAPCUT_SHARED")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());

@@ -1,8 +1,8 @@
-//! What is known of a media source, and fetching it.
+//! Media sources: probing what they are, and fetching them.
 //!
-//! [`Media::facts`] asks each source once, however many calls want it at the same time, and
-//! remembers the answer. [`Media::fetch`] brings a source to a place on disk, whole or not at all.
-//! Reading the formats is left to `probe`, the transport to `http`, what may be read to the [`Caller`].
+//! [`Media::facts`] probes each source once, even if several calls request it at the same time, and remembers
+//! the result. [`Media::fetch`] stores a source at a path on disk, completely or not at all. Reading the
+//! formats is left to `probe`, transport to `http`, and access control to the [`Caller`].
 
 mod cache;
 mod fetch;
@@ -42,36 +42,36 @@ use probe::{Depth, Fault};
 use reader::{FileOrigin, Guard, Reader};
 use source::Source;
 
-/// What a media file is and how long and large its picture and sound are.
+/// The type, length and size of a media file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a plain fact of the file"
 )]
 pub(crate) struct Facts {
-    /// What the content is, whatever the name says.
+    /// The format of the content, independent of the name.
     pub format: Format,
-    /// A picture that does not move.
+    /// A still picture.
     pub is_still: bool,
     /// Pixels of the picture as it is shown, after rotation; 0 when there is none.
     pub width: u32,
     /// Pixels of the picture as it is shown, after rotation; 0 when there is none.
     pub height: u32,
-    /// The video stream's length, else the file's; zero for a still.
+    /// The length of the video stream, or else of the file; zero for a still picture.
     pub duration: Micros,
-    /// The first audio stream's length, else the file's; absent without sound.
+    /// The length of the first audio stream, or else of the file; `None` if there is no audio.
     pub audio_duration: Option<Micros>,
-    /// There is a moving picture; cover art does not count.
+    /// There is a video stream; cover art does not count.
     pub has_video: bool,
-    /// There is sound.
+    /// There is audio.
     pub has_audio: bool,
-    /// There is a picture in the tags of an audio file.
+    /// The tags of an audio file contain a picture.
     pub cover_art: bool,
-    /// The size of the whole file, where it is known.
+    /// The size of the whole file, if known.
     pub bytes: Option<u64>,
 }
 
-/// The formats that are told apart by their content.
+/// The formats that are recognised by their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
@@ -117,19 +117,19 @@ pub(crate) enum Format {
 }
 
 impl Facts {
-    /// Whether there is anything to be seen in it, cover art aside.
+    /// Whether it contains a picture or video, apart from cover art.
     pub(crate) fn has_picture(&self) -> bool {
         self.has_video || self.is_still || self.format == Format::Gif
     }
 
-    /// Whether it is a picture that moves, which is shown over and over for as long as it is wanted.
+    /// Whether it is an animated picture, which loops for the length of its segment.
     pub(crate) fn is_moving_picture(&self) -> bool {
         let is_animated = matches!(self.format, Format::Webp | Format::Avif) && self.has_video;
         self.format == Format::Gif || is_animated
     }
 
-    /// How long the longer of picture and sound lasts, where that is clearly less than `said`: programs that measure
-    /// one file differ a little. A still has no length.
+    /// The length of the longer of picture and sound, if that is clearly less than `said`: programs that
+    /// measure the same file differ slightly. A still picture has no length.
     pub(crate) fn lasts_less(&self, said: Micros) -> Option<Micros> {
         let tolerance = Micros((said.0 / 50).max(300_000));
         let lasts = self.duration.max(self.audio_duration.unwrap_or_default());
@@ -138,7 +138,7 @@ impl Facts {
 }
 
 impl Format {
-    /// The usual ending of a file name, without the dot.
+    /// The usual file name extension, without the dot.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Mp4 => "mp4",
@@ -184,21 +184,20 @@ impl Format {
     }
 }
 
-/// What [`Media::fetch`] brought.
+/// The result of [`Media::fetch`].
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
-    /// The size of the file that now lies there.
+    /// The size of the stored file.
     pub bytes: u64,
-    /// What that file is, read from the disk.
+    /// The facts of that file, read from the disk.
     pub facts: Facts,
 }
 
-/// How many files are copied at the same time: more are no faster, and leave nothing of the machine to whatever
-/// else a save does meanwhile.
+/// How many files are copied at the same time: more are not faster, and would slow down other parts of a save.
 const COPIES: usize = 2;
 
-/// Media as they are known to this process: cheap to clone, and every clone shares one memory of what was asked.
-/// Nothing is read but for a caller.
+/// The media known to this process: cheap to clone; all clones share one cache of results. Reading requires a
+/// caller.
 #[derive(Clone)]
 pub(crate) struct MediaStore {
     inner: Arc<Inner>,
@@ -221,8 +220,8 @@ struct Inner {
 }
 
 impl MediaStore {
-    /// Touches neither disk nor network: HTTP clients are made at their first use. What is fetched is kept in the folder
-    /// `data`, if there is one.
+    /// Does not access disk or network: HTTP clients are created on first use. Fetched files are cached in the
+    /// folder `data`, if there is one.
     pub(crate) fn new(limits: Limits, data: Option<&Path>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -246,13 +245,13 @@ impl MediaStore {
 }
 
 impl Media {
-    /// What `source` is. Callers at the same time share one probe; a success is remembered for an
-    /// hour (a file's as long as its size and time of change stay), a failure is not.
+    /// Probes `source`. Concurrent callers share one probe. A success is remembered for one hour (for a file,
+    /// as long as its size and modification time stay the same), a failure is not.
     pub(crate) async fn facts(&self, source: &str) -> Result<Arc<Facts>> {
         self.ask(source, None).await
     }
 
-    /// As [`Media::facts`], and counts the bytes that come from the web for it.
+    /// As [`Media::facts`], and counts the bytes downloaded for it.
     pub(crate) async fn facts_counting(
         &self,
         source: &str,
@@ -286,7 +285,7 @@ impl Media {
             }
             Source::Http(url) => {
                 let http = self.http.counting(arrived);
-                // Whoever may not fetch a source does not learn what others were given of it.
+                // A caller that may not fetch a source must not see the facts that others fetched.
                 let key = format!("{}\0{url}", self.access.fetch_key());
                 self.inner
                     .flights
@@ -298,7 +297,7 @@ impl Media {
         }
     }
 
-    /// What a file of this machine is, after a look at all of it: an error also where it is cut off.
+    /// Probes a whole file on this machine; truncated files are errors too.
     pub(crate) async fn whole(&self, file: &Path) -> Result<Facts> {
         let shown = file.display().to_string();
         let file = LocalFile::open(&self.access, file, &shown).await?;
@@ -308,8 +307,8 @@ impl Media {
         .await
     }
 
-    /// Brings `source` to `to`, under a temporary name beside it until it is known to be whole
-    /// media. `progress` hears the bytes so far and, where known, of how many.
+    /// Stores `source` at `to`, using a temporary name next to it until it is known to be complete media.
+    /// `progress` receives the bytes so far and, if known, the total.
     pub(crate) async fn fetch(
         &self,
         source: &str,
@@ -329,7 +328,7 @@ impl Media {
         }
     }
 
-    /// Refuses a source that this caller may not read, without reading it: for those that a server will fetch.
+    /// Refuses a source that this caller may not read, without reading it: for sources that a server will fetch.
     pub(crate) async fn may_read(&self, source: &str) -> Result<()> {
         let shown = shown(source);
         match Source::parse(source) {
@@ -339,7 +338,7 @@ impl Media {
         }
     }
 
-    /// Where `source` lies, if it is a file of this machine that may be read.
+    /// The path of `source`, if it is a readable file on this machine.
     pub(crate) async fn here(&self, source: &str) -> Option<PathBuf> {
         let Ok(Source::File(path)) = Source::parse(source) else {
             return None;
@@ -353,7 +352,7 @@ impl Media {
         self.inner.limits.hard_links
     }
 
-    /// Whether nothing but this machine is asked for it; also of what names nothing.
+    /// Whether reading it needs no network; also true for invalid sources.
     pub(crate) fn is_here(source: &str) -> bool {
         !matches!(Source::parse(source), Ok(Source::Http(_)))
     }
@@ -364,7 +363,7 @@ impl Media {
         match Source::parse(source)? {
             Source::File(path) => {
                 let file = LocalFile::open(&self.access, &path, &shown).await?;
-                // The path has no links any more: one that is there now was put there after the check.
+                // The path has been resolved: a link found there now was created after the check.
                 let read = tokio::task::spawn_blocking(move || {
                     regular_file::read(&file.path, max_bytes, Links::Refuse)
                 });
@@ -379,9 +378,9 @@ impl Media {
     }
 }
 
-/// A file of this machine that exists and may be read.
+/// A file on this machine that exists and may be read.
 struct LocalFile {
-    /// Without links and dots: what was checked is what is opened.
+    /// Canonical: the file that was checked is the file that is opened.
     path: PathBuf,
     bytes: u64,
     modified: Option<SystemTime>,
@@ -397,11 +396,10 @@ impl LocalFile {
             .await
             .map_err(|error| unreadable(shown, error))?;
         if metadata.is_dir() {
-            return Err(
-                Error::media(format!("{shown} is a folder")).hint("name one file inside it")
-            );
+            return Err(Error::media(format!("{shown} is a folder"))
+                .hint("give the path of a file inside it"));
         }
-        // A pipe or a device would block or never end.
+        // Reading a pipe or a device could block or never end.
         if !metadata.is_file() {
             return Err(Error::media(format!("{shown} is not a regular file")));
         }
@@ -416,7 +414,7 @@ impl LocalFile {
     }
 }
 
-/// What a file of this disk is.
+/// Probes a file on this disk.
 fn probed(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts> {
     read(path, shown, guard, depth).map_err(|fault| fault.into_error(shown))
 }
@@ -427,20 +425,20 @@ fn read(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts, F
     probe::read(&mut reader, Some(path), depth)
 }
 
-/// What a look at a file of this disk shows.
+/// The result of checking a file on this disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Look {
-    /// Media, and whole as far as its format tells.
+    /// Media, and complete as far as its format allows a check.
     Media(Facts),
-    /// Cut off or broken media: what is wrong.
+    /// Truncated or broken media: what is wrong.
     Damaged(String),
-    /// A web page, text, nothing: what it is.
+    /// A web page, text or an empty file: what it is.
     NotMedia(String),
-    /// Of a format that is not known here.
+    /// An unknown format.
     Unknown,
 }
 
-/// Looks at all of a file, which messages call `shown`. This waits for the disk.
+/// Checks a whole file, which messages call `shown`. Blocks on the disk.
 pub(crate) fn look(path: &Path, shown: &str) -> Result<Look> {
     let guard = Guard::new(&Limits::default(), CancellationToken::new());
     match read(path, shown, guard, Depth::Whole) {
@@ -454,7 +452,7 @@ pub(crate) fn look(path: &Path, shown: &str) -> Result<Look> {
     }
 }
 
-/// Runs `work` on a thread of its own; dropping the future ends the reading.
+/// Runs `work` on its own thread; dropping the future stops the reading.
 async fn cancellable<T: Send + 'static>(
     limits: &Limits,
     work: impl FnOnce(Guard) -> Result<T> + Send + 'static,
@@ -470,11 +468,11 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Error::internal("reading media broke down").source(error)),
+        Err(error) => Err(Error::internal("reading media panicked").source(error)),
     }
 }
 
-/// Why a file or folder may not or cannot be read.
+/// The error for a file or folder that is not allowed or not possible to read.
 pub(crate) fn unread_error(shown: &str, unread: Unread) -> Error {
     match unread {
         Unread::Failed(error) => unreadable(shown, error),

@@ -1,7 +1,7 @@
 //! A picture of the timeline as SVG: tracks, clips with names and times, transitions, keyframes, captions.
 //!
-//! It is drawn from the document that `query_script` answers, so that a draft kept by a server is shown like one
-//! of our own. [`png`] makes pixels of it.
+//! It is drawn from the document that `query_script` returns, so drafts on a server and drafts of this program
+//! look the same. [`png`] renders it to pixels.
 
 pub(crate) mod png;
 
@@ -22,7 +22,7 @@ const CLIP: f64 = 38.0;
 const PALE: &str = "#8b93a3";
 const BRIGHT: &str = "#f2f4f8";
 
-/// Fonts of the usual systems, Latin first; what shows the picture falls back to any font that has the character.
+/// Fonts of common systems, Latin first; the viewer falls back to any font that has the character.
 const FONTS: &str = "Inter, Helvetica, Arial, 'Segoe UI', 'DejaVu Sans', 'Noto Sans', sans-serif";
 
 /// A drawn timeline.
@@ -30,13 +30,13 @@ const FONTS: &str = "Inter, Helvetica, Arial, 'Segoe UI', 'DejaVu Sans', 'Noto S
 pub(crate) struct Picture {
     pub svg: String,
     pub tracks: usize,
-    /// Those that are drawn.
+    /// The number of clips that are drawn.
     pub clips: usize,
     /// The length of the draft in seconds.
     pub duration_s: f64,
 }
 
-/// Draws the document, or what of it lies in these seconds.
+/// Draws the document, or the part of it within `window` (seconds).
 pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> Picture {
     let tracks = tracks(script);
     let ends = tracks.iter().flat_map(|track| segments(track)).map(end_of);
@@ -78,7 +78,7 @@ pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> P
     }
 }
 
-/// The tracks that hold something: the topmost of the picture first, as in the app, sound below.
+/// The tracks that are not empty: topmost video first, as in the app, sound last.
 fn tracks(script: &Value) -> Vec<&Value> {
     let tracks = script["tracks"].as_array().into_iter().flatten();
     let mut tracks: Vec<&Value> = tracks
@@ -104,10 +104,10 @@ fn end_of(segment: &Value) -> f64 {
     start_of(segment) + seconds(&segment["target_timerange"]["duration"])
 }
 
-/// What materials are called, by id.
+/// The labels of materials, by id.
 struct Names {
     labels: HashMap<String, String>,
-    /// With their length in seconds.
+    /// With their lengths in seconds.
     transitions: HashMap<String, (String, f64)>,
 }
 
@@ -159,7 +159,7 @@ impl Names {
     }
 }
 
-/// The file's name in a path or URL, without what may be a key.
+/// The file name of a path or URL, without the query, which may contain a secret.
 fn last_part(text: &str) -> Option<String> {
     let text = text.split(['?', '#']).next()?;
     let name = text.rsplit(['/', '\\']).find(|part| !part.is_empty())?;
@@ -168,21 +168,21 @@ fn last_part(text: &str) -> Option<String> {
 
 struct Drawing {
     svg: String,
-    /// Pixels a second.
+    /// Pixels per second.
     scale: f64,
-    /// The seconds that are drawn.
+    /// The range that is drawn, in seconds.
     window: Range<f64>,
     names: Names,
 }
 
 impl Drawing {
-    /// Where a moment is, in pixels.
+    /// The horizontal position of a time, in pixels.
     fn x(&self, second: f64) -> f64 {
         let second = second.clamp(self.window.start, self.window.end);
         LEFT + (second - self.window.start) * self.scale
     }
 
-    /// Draws a track, and tells how many clips of it are seen.
+    /// Draws a track and returns the number of its visible clips.
     fn track(&mut self, track: &Value, y: f64) -> usize {
         let kind = track["type"].as_str().unwrap_or("?");
         let name = track["name"].as_str().filter(|name| !name.is_empty());
@@ -203,7 +203,7 @@ impl Drawing {
         for segment in &seen {
             self.clip(kind, segment, y, &marks);
         }
-        // After all clips, as each lies over the next one's beginning.
+        // After all clips, as each mark overlaps the start of the next clip.
         for mark in &marks {
             self.transition(mark, y);
         }
@@ -214,7 +214,7 @@ impl Drawing {
         let (start, end) = (start_of(segment), end_of(segment));
         let x = self.x(start);
         let width = (self.x(end) - x).max(2.0);
-        // Words stand between the marks of transitions.
+        // Text is placed between the transition marks.
         let free = free(x..x + width, marks);
         let label = segment["material_id"].as_str();
         let label = label.and_then(|id| self.names.labels.get(id)).cloned();
@@ -334,18 +334,18 @@ impl Drawing {
     }
 }
 
-/// The mark of a transition, in pixels from the left.
+/// A transition mark; positions in pixels from the left.
 struct Mark {
     name: String,
     /// In seconds.
     length: f64,
     left: f64,
     right: f64,
-    /// Where the clip begins whose end it is at.
+    /// The start of the clip that it belongs to.
     clip: f64,
 }
 
-/// What the marks leave of a clip for its words.
+/// The part of a clip that the marks leave free for text.
 fn free(clip: Range<f64>, marks: &[Mark]) -> Range<f64> {
     let middle = |mark: &Mark| f64::midpoint(mark.left, mark.right);
     let mut free = clip.clone();
@@ -374,7 +374,7 @@ fn colour(kind: &str) -> &'static str {
     }
 }
 
-/// As much of the words as fits into `width` pixels; wide scripts take a whole em a character.
+/// Cuts the text to `width` pixels; characters of wide scripts are one em wide.
 fn fit(words: &str, width: f64, size: f64) -> String {
     let of = |character: char| match character as u32 {
         ..0x1100 => size * 0.6,
@@ -436,7 +436,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn every_clip_is_drawn_with_its_name_and_times() {
+    fn clips_are_drawn_with_their_name_and_times() {
         let script = json!({
         "canvas_config": {"width": 1080, "height": 1920}, "duration": 6_000_000,
         "materials": {
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_a_transition_covers_no_words() {
+    fn transition_marks_cover_no_text() {
         let clip = |material: &str, start: i64, transition: &str| {
             json!({"material_id": material, "extra_material_refs": [transition],
                 "target_timerange": {"start": start * 1_000_000, "duration": 3_000_000}})
@@ -498,7 +498,7 @@ mod tests {
             assert_eq!(marks.len(), 2, "{svg}");
             let mut checked = 0;
             for text in svg.split("<text x=\"").skip(1) {
-                let (x, rest) = text.split_once('"').expect("a place");
+                let (x, rest) = text.split_once('"').expect("a position");
                 let words = rest.split_once('>').expect("words").1;
                 let words = words.split('<').next().expect("words");
                 if !words.contains("-long") && !words.contains(" – ") {
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_drawn_larger_and_only_what_lies_in_it() {
+    fn a_window_is_enlarged_and_shows_only_its_clips() {
         let clip = |start: i64| json!({"target_timerange": {"start": start * 1_000_000, "duration": 2_000_000}});
         let script = json!({"tracks": [
             {"type": "text", "segments": (0..50).map(|n| clip(2 * n)).collect::<Vec<_>>()}]});
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topmost_track_stands_first_and_sound_last() {
+    fn tracks_are_listed_from_top_to_bottom_with_sound_last() {
         let track = |kind: &str, name: &str, render_index: i64| {
             let target = json!({"start": 0, "duration": 1_000_000});
             json!({"type": kind, "name": name, "segments": [{"target_timerange": target, "render_index": render_index}]})
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_xml_does_not_allow_are_drawn_as_spaces() {
+    fn characters_not_allowed_in_xml_become_spaces() {
         let odd = "a\u{fffe}b\u{ffff}c\u{0}d\u{1b}e\u{85}f\u{1fffe}";
         let segment = json!({ "material_id": "m", "target_timerange": { "start": 0, "duration": 9_000_000 } });
         let draft = json!({
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_draft_and_odd_values_are_drawn_too() {
+    fn empty_drafts_and_invalid_values_are_drawn() {
         assert!(
             draw("x", &json!({}), None)
                 .svg

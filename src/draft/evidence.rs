@@ -1,4 +1,4 @@
-//! What a call leaves in a draft's document, so that the document shows afterwards whether it was applied.
+//! What a call leaves in a draft's document, used to find out afterwards whether it was applied.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use crate::units::Micros;
 
-/// What a tool's call leaves in its draft's document. Every tool says so in its own file.
+/// What a tool's call leaves in its draft's document. Each tool defines this in its own file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Leaves {
     /// It changes nothing in a draft.
     Nothing,
-    /// It changes something that the document does not show, or shows somewhere unknown here.
+    /// It changes something that cannot be found in the document.
     Unseen,
     Segments(Placement),
     Keyframes(Keyframes),
 }
 
-/// Segments, with their ends as far as they are known from the call.
+/// Segments, with those ends that follow from the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
     pub evidence: Evidence,
-    /// In the order of the starts; `None` where the length of a file decides.
+    /// One per start; `None` if it depends on the length of a file.
     pub ends: Vec<Option<Micros>>,
 }
 
-/// The places that a call fills: on one track nothing can overlap, so a place identifies the call.
+/// The positions that a call fills. Segments of a track cannot overlap, so a position identifies the call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Evidence {
     pub track: String,
@@ -42,17 +42,17 @@ pub(crate) struct Keyframes {
     pub times: Vec<Micros>,
 }
 
-/// How much of a call a document has.
+/// How much of a call's result a document contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Whole, this many times.
+    /// All of it, this many times.
     Times(usize),
-    /// Some of it.
+    /// A part of it.
     Part,
 }
 
 impl Leaves {
-    /// One segment. Without a track's name it is not known where it goes.
+    /// One segment. Without a track name its position is unknown.
     pub(crate) fn segment(
         track: Option<&str>,
         start: Micros,
@@ -81,7 +81,7 @@ impl Leaves {
         }
     }
 
-    /// What identifies the call in a document, where something does.
+    /// What identifies the call in a document, if anything does.
     pub(crate) fn evidence(&self) -> Option<&Evidence> {
         match self {
             Self::Segments(placement) => Some(&placement.evidence),
@@ -97,7 +97,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// A segment as a document has it.
+/// A segment of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     start: Micros,
@@ -107,7 +107,7 @@ struct Seen {
     keyframes: Vec<Micros>,
 }
 
-/// What a draft's document has on each track.
+/// The contents of each track of a draft's document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
     tracks: BTreeMap<String, Vec<Seen>>,
@@ -163,7 +163,7 @@ impl Contents {
         Some(contents)
     }
 
-    /// How often it has what a call leaves.
+    /// How often the document contains the result of a call.
     pub(crate) fn find(&self, evidence: &Evidence) -> Found {
         let seen = self.track(&evidence.track);
         let count = |start: Micros| {
@@ -171,7 +171,7 @@ impl Contents {
             seen[first..]
                 .iter()
                 .take_while(|seen| seen.start == start)
-                // A server may forget where a file came from: CapCutAPI 1.1.0 does once it has fetched it.
+                // A server may drop a file's URL: CapCutAPI 1.1.0 does so once it has fetched the file.
                 .filter(|seen| {
                     evidence.source.is_none()
                         || seen.source.is_none()
@@ -182,13 +182,13 @@ impl Contents {
         let counts = || evidence.starts.iter().map(|&start| count(start));
         match (counts().min(), counts().max()) {
             (Some(least), Some(most)) if least == most => Found::Times(least),
-            // Captions that start together are counted for each other.
+            // Captions with the same start cannot be distinguished.
             (Some(least), Some(_)) if least > 0 => Found::Times(least),
             _ => Found::Part,
         }
     }
 
-    /// Whether something else is where a call put its first segment that is missing.
+    /// Whether another segment occupies the position of one of the call's segments.
     pub(crate) fn covers(&self, evidence: &Evidence) -> bool {
         let seen = self.track(&evidence.track);
         evidence.starts.iter().any(|&start| {
@@ -201,7 +201,7 @@ impl Contents {
         })
     }
 
-    /// The keyframes of these that it lacks.
+    /// The times of the expected keyframes that are missing.
     pub(crate) fn lacks<'a>(&self, wanted: &'a Keyframes) -> impl Iterator<Item = Micros> + 'a {
         let there: Vec<Micros> = self
             .track(&wanted.track)
@@ -212,7 +212,7 @@ impl Contents {
         times.filter(move |time| !there.contains(time))
     }
 
-    /// How many segments each track has that has any.
+    /// The number of segments of each track that is not empty.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         self.tracks
             .iter()
@@ -221,8 +221,8 @@ impl Contents {
             .collect()
     }
 
-    /// What a copy of this document lacks or has otherwise. A copy is made before or after lengths are known
-    /// and sources are renamed, so only places, texts and media are compared.
+    /// What a copy of this document lacks or has differently. Lengths may be measured and sources renamed
+    /// between copies, so only positions, texts and media are compared.
     pub(crate) fn differences(&self, copy: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         let starts = |contents: &Self, track: &str| -> Vec<Micros> {
@@ -280,7 +280,7 @@ mod tests {
         let script = json!({
             "materials": {
                 "videos": [{ "id": "m", "remote_url": "http://h/a", "material_name": "a.mp4" }],
-                "texts": [{ "id": "t" }, { "id": "u" }, { "id": "of no segment" }],
+                "texts": [{ "id": "t" }, { "id": "u" }, { "id": "unused" }],
             },
             "tracks": [
                 { "name": "video_main", "segments": [{
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_on_a_track_identifies_the_call() {
+    fn a_position_on_a_track_identifies_the_call() {
         let find = |track, start, source| contents().find(&evidence(track, &[start], Some(source)));
         assert_eq!(find("video_main", 2.0, "http://h/a"), Found::Times(1));
         assert_eq!(find("video_main", 3.0, "http://h/a"), Found::Times(0));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn captions_are_there_whole_or_in_part() {
+    fn captions_are_found_complete_or_in_part() {
         let find = |starts: &[f64]| contents().find(&evidence("subtitle", starts, None));
         assert_eq!(find(&[1.5, 3.5]), Found::Times(1));
         assert_eq!(find(&[1.0, 3.0]), Found::Times(0));
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_lies_in_the_way_explains_one_that_is_missing() {
+    fn a_segment_in_the_same_position_explains_a_missing_one() {
         let covers =
             |start| contents().covers(&evidence("video_main", &[start], Some("http://h/b")));
         assert!(covers(2.0) && covers(4.9));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn keyframes_are_looked_for_on_the_timeline() {
+    fn keyframes_are_compared_by_timeline_time() {
         let wanted = Keyframes {
             track: "video_main".into(),
             times: [2.5, 9.0].map(Micros::from_seconds).to_vec(),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_lacks_what_is_not_in_it() {
+    fn differences_list_what_a_copy_lacks() {
         let whole = contents();
         assert_eq!(whole.differences(&whole), Vec::<String>::new());
         let mut copy = whole.clone();

@@ -1,10 +1,10 @@
 //! The finished document: what the app itself would write for a draft.
 //!
-//! It is made from the working document, which is what the reference API would answer to
-//! `query_script`. There every object has only the keys that its library knows, references dangle,
-//! and keyframes run on a clock that the app does not have; here every object is complete, nothing
-//! dangles, times fall on frames, and everything that a segment of the app has beside its material
-//! is there. What is learnt of the format stands in `docs/app-versions.md`.
+//! It is made from the working document, which is what the reference API would return for `query_script`.
+//! There, objects have only the keys that the API's library knows, references dangle, and keyframes use a clock
+//! that the app does not have. Here, every object is complete, all references resolve, times fall on frames,
+//! and each segment has all the additional materials of the app. `docs/app-versions.md` describes what is known
+//! about the format.
 
 mod companions;
 pub(crate) mod grid;
@@ -23,17 +23,17 @@ use grid::{Grid, Place, Wanted};
 use shapes::{Filled, Shapes, close, write_json};
 use side_by_side::side_by_side;
 
-/// How long the app says that a picture is.
+/// The length that the app writes for a picture.
 pub(crate) const STILL: Micros = Micros(10_800_000_000);
 
-/// What tells the app that a document is one of its own.
+/// What makes the app recognise a document as its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Markers<'a> {
     pub document_id: String,
     pub name: &'a str,
     pub version: i64,
     pub new_version: &'a str,
-    /// The number that `new_version` begins with: which keys there are.
+    /// The number that `new_version` begins with; it decides which keys exist.
     pub scheme: u32,
     pub platform: &'a Map<String, Value>,
     pub root_extra: &'a Map<String, Value>,
@@ -42,24 +42,24 @@ pub(crate) struct Markers<'a> {
     pub video_check_flag: i64,
 }
 
-/// A media file as the document names it.
+/// A media file as the document refers to it.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
-    /// As it is written into `path`.
+    /// The value of `path`.
     pub path: String,
-    /// The name that people see.
+    /// The name shown in the app.
     pub name: String,
     /// The id of its entry in the media bin.
     pub bin_id: String,
     pub content: Content,
     pub width: u32,
     pub height: u32,
-    /// Zero for a picture, and where it could not be found out.
+    /// Zero for a picture, and if it is unknown.
     pub duration: Micros,
     pub has_audio: bool,
 }
 
-/// What is in a media file, whatever its name says.
+/// The type of a media file's content, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Video,
@@ -68,7 +68,7 @@ pub(crate) enum Content {
     Sound,
 }
 
-/// A media file that a working document asks for.
+/// A media file that a working document needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needed {
     /// `videos` or `audios`.
@@ -77,11 +77,11 @@ pub(crate) struct Needed {
     /// The URL or path that was given.
     pub source: String,
     pub is_picture: bool,
-    /// The first place where it is used, for messages.
+    /// The first position where it is used, for messages.
     pub place: String,
 }
 
-/// The media that segments of `working` use, each once, in the order of the tracks.
+/// The media that segments of `working` use, each once, in track order.
 pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     let index = Index::new(working);
     let mut seen = HashSet::new();
@@ -118,16 +118,16 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     needed
 }
 
-/// A finished document, and what has to be said about it.
+/// A finished document, and notes about it.
 #[derive(Debug)]
 pub(crate) struct Finished<'a> {
     pub document: Document<'a>,
     pub duration: Micros,
-    /// What is not as it was asked for.
+    /// What differs from the request.
     pub notes: Vec<String>,
 }
 
-/// A document that is complete when it is written out.
+/// A document whose objects are completed while it is written.
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
     root: Filled<'a>,
@@ -152,7 +152,7 @@ struct Segment<'a> {
 /// The lists of `materials` that are not empty.
 type Lists<'a> = HashMap<String, Vec<Filled<'a>>>;
 
-/// Makes the finished document of `working`. `files` has the files of [`needed`] by list and id.
+/// Makes the finished document of `working`. `files` maps list and id to the files of [`needed`].
 pub(crate) fn finish<'a>(
     working: &'a Value,
     markers: &Markers<'a>,
@@ -171,7 +171,7 @@ pub(crate) fn finish<'a>(
         .iter()
         .map(|track| finishing.track(track, &mut gathered))
         .collect();
-    // Programs that render drafts fail on an empty track, which the reference API always puts first.
+    // The reference API always writes an empty first track, on which programs that render drafts fail.
     tracks.retain(|track| !track.segments.is_empty());
     let is_closed = main_track_first(&mut tracks);
     order(&mut tracks);
@@ -234,8 +234,8 @@ fn root<'a>(
     root
 }
 
-/// Puts the lowest track of pictures first, which the app takes for its main track, and says whether its
-/// segments follow one another from the very start.
+/// Moves the lowest video track to the first position, where the app expects its main track, and returns
+/// whether its segments are contiguous from time 0.
 fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
     let lowest = tracks
         .iter()
@@ -254,7 +254,7 @@ fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
     is_closed
 }
 
-/// Says the order of the tracks wherever a version of the app may look for it.
+/// Writes the order of the tracks to every key where some version of the app looks for it.
 fn order(tracks: &mut [Track<'_>]) {
     let mut pictures = 0;
     let mut bands = HashMap::from([("effect", 11_000), ("filter", 11_000), ("adjust", 11_000)]);
@@ -290,7 +290,7 @@ fn order(tracks: &mut [Track<'_>]) {
     }
 }
 
-/// What a document is made with.
+/// The inputs for finishing a document.
 struct Finishing<'a, 'f> {
     index: Index<'a>,
     markers: &'f Markers<'a>,
@@ -299,11 +299,11 @@ struct Finishing<'a, 'f> {
     grid: Grid,
 }
 
-/// What segments bring along besides themselves.
+/// What finishing segments produces in addition to the segments.
 #[derive(Default)]
 struct Gathered<'a> {
     lists: Lists<'a>,
-    /// The ids of what is in the lists.
+    /// The ids of the materials in the lists.
     used: HashSet<String>,
     notes: Vec<String>,
 }
@@ -320,7 +320,7 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Adds what later segments brought: of what both have, the first counts.
+    /// Adds what later segments produced. If both have a material, the first is kept.
     fn add(&mut self, later: Self) {
         for (list, materials) in later.lists {
             let new = materials.into_iter().filter(|material| {
@@ -335,7 +335,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// A segment with its material.
+/// A segment with its material and file.
 struct Found<'a, 'f> {
     segment: &'a Value,
     list: &'a str,
@@ -345,7 +345,7 @@ struct Found<'a, 'f> {
 }
 
 impl<'a, 'f> Finishing<'a, 'f> {
-    /// Programs that measure one file differ by less.
+    /// Programs that measure the same file differ by less than this.
     const NEARLY: Micros = Micros(100_000);
 
     fn track(&self, track: &'a Value, gathered: &mut Gathered<'a>) -> Track<'a> {
@@ -355,7 +355,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         found.sort_by_key(|found| found.wanted.target.start);
         let wanted: Vec<_> = found.iter().map(|found| found.wanted).collect();
         let places = grid::place(self.grid, &wanted);
-        // The reference API puts the tracks of subtitles, and nothing else, at this height.
+        // The reference API uses this height for subtitle tracks only.
         let captions = kind == "text"
             && found
                 .first()
@@ -387,7 +387,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         Track { own, segments }
     }
 
-    /// The segments of a track that can be shown.
+    /// The segments of a track that can be shown; notes describe the others.
     fn found(
         &self,
         track: &'a Value,
@@ -428,7 +428,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 .filter(|length| *length > Micros::ZERO)
                 .or_else(|| material["duration"].as_i64().map(Micros))
                 .filter(|length| *length > Micros::ZERO && !is_still);
-            // What was to last to the end of its file was placed by the length that was known then.
+            // A segment meant to last to the end of its file was placed using the length known at that time.
             let noted = material["duration"].as_i64().map(Micros);
             if let (Some(length), Some(noted)) = (length, noted)
                 && noted > Micros::ZERO
@@ -436,7 +436,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 && length > noted + Micros((noted.0 / 50).max(Self::NEARLY.0))
             {
                 notes.push(format!(
-                    "track \"{name}\": the segment at {} shows its file to {noted}, which was taken for the end when it was added; the file lasts {length}",
+                    "track \"{name}\": the segment at {} uses its file up to {noted}, which was the known length when it was added; the file lasts {length}",
                     target.start
                 ));
             }
@@ -528,7 +528,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         }
     }
 
-    /// Puts the segment's material into its list, unless another segment already did.
+    /// Adds the segment's material to its list, unless another segment already did.
     fn material(&self, found: &Found<'a, 'f>, captions: bool, gathered: &mut Gathered<'a>) {
         let id = found.material["id"].as_str().unwrap_or_default();
         let list = found.list;
@@ -561,11 +561,11 @@ impl<'a, 'f> Finishing<'a, 'f> {
         gathered.put(list, own);
     }
 
-    /// Keyframes on frames and on the clock of the app: the material's for video and sound, the segment's for
-    /// the rest.
+    /// Keyframes on frames and on the app's clock: the material's for video and audio, the segment's for the
+    /// rest.
     fn keyframes(&self, kind: &str, given: &Value, place: &Place, speed: f64) -> Value {
-        // Two apps' drafts show this clock; on the segment's, as the reference API has it, the motion of any
-        // trimmed or retimed clip comes at the wrong time.
+        // Drafts of two apps use this clock. With the segment's clock, as the reference API has it, the motion
+        // of any trimmed or retimed clip comes at the wrong time.
         let first = place.source.map(|source| self.grid.frame(source.start));
         let time = |frame: i64| match first {
             Some(first) => self.grid.time_at(first as f64 + frame as f64 * speed),
@@ -586,7 +586,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 let all: Vec<_> = all
                     .iter()
                     .map(|keyframe| {
-                        // Of two in one frame the later one comes a frame later: a jump stays one.
+                        // Of two in one frame, the later one moves to the next frame: a jump stays a jump.
                         let frame = self.grid.frame(Micros(offset(keyframe))).max(next);
                         next = frame + 1;
                         let mut own = keyframe.as_object().cloned().unwrap_or_default();
@@ -640,7 +640,7 @@ fn sound(audio: &mut Filled<'_>, file: Option<&File>) {
     }
 }
 
-/// Position and size with every number as the app writes it.
+/// Position and size, with every number as a float, as the app writes them.
 fn write_clip(out: &mut Vec<u8>, given: &Value, neutral: &Value) {
     let known = neutral.as_object().into_iter().flatten();
     let others = given.as_object().into_iter().flatten();
@@ -685,7 +685,7 @@ fn write_uniform_scale(out: &mut Vec<u8>, segment: &Value) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Where a working document has which material.
+/// The materials of a working document by id.
 pub(crate) struct Index<'a> {
     by_id: HashMap<&'a str, (&'a str, &'a Value)>,
 }
@@ -715,7 +715,7 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The list at a key, whatever else the value may be.
+/// The list at a key, if the value is an object that has one.
 pub(crate) fn list_mut<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Vec<Value>> {
     value.get_mut(key)?.as_array_mut()
 }
@@ -730,7 +730,7 @@ pub(crate) fn range(value: &Value) -> Range {
     Range::new(Micros(micros("start")), Micros(micros("duration")))
 }
 
-/// An id that follows from what it is for, in the form of the app's.
+/// An id derived from `parts`, in the format of the app's ids.
 pub(crate) fn made_id(parts: &[&str]) -> String {
     uuid::Uuid::new_v3(&uuid::Uuid::NAMESPACE_OID, parts.join("\0").as_bytes())
         .to_string()
@@ -760,7 +760,7 @@ impl Document<'_> {
 }
 
 impl Document<'_> {
-    /// Those lists that the app knows in its order, empty ones too, then others by their names.
+    /// Writes the app's lists in its order, including empty ones, then other lists by name.
     fn write_lists(&self, out: &mut Vec<u8>) {
         let known = self.shapes.neutral("root")["materials"]
             .as_object()

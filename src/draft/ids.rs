@@ -1,4 +1,4 @@
-//! Ids of drafts, and of everything in them.
+//! Ids of drafts and of their contents.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use sha2::{Digest, Sha256};
 pub(crate) struct DraftId(pub String);
 
 impl DraftId {
-    /// An id in the form of the reference API's.
+    /// An id in the format of the reference API's.
     pub(crate) fn make(unix_seconds: u64, random: u32) -> Self {
         Self(format!("dfd_cat_{unix_seconds}_{random:08x}"))
     }
 
-    /// An id that a server made. It names folders and stands in messages, so that it may be letters, digits,
-    /// `_`, `-` and `.` only, and not begin with a dot.
+    /// An id from a server. As it names folders and appears in messages, only letters, digits, `_`, `-` and `.`
+    /// are allowed, and no leading dot.
     pub(crate) fn of_server(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         let fits = (1..=Self::MAX_BYTES).contains(&text.len());
@@ -28,12 +28,12 @@ impl DraftId {
         is_name.then(|| Self(text.to_owned()))
     }
 
-    /// Whether it has the form of ids that are made here.
+    /// Whether it has the format of ids that this program makes.
     pub(crate) fn looks_made(&self) -> bool {
         self.0.starts_with("dfd_")
     }
 
-    /// What file systems take as a name.
+    /// Within the limit of file systems for a name (255 bytes).
     const MAX_BYTES: usize = 200;
 
     pub(crate) fn as_str(&self) -> &str {
@@ -47,12 +47,12 @@ impl fmt::Display for DraftId {
     }
 }
 
-/// The id of a thing in a draft, written as 32 lower-case hex digits.
+/// The id of an object in a draft, written as 32 lower-case hex digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Id(pub u128);
 
 impl Id {
-    /// The id that follows from a file's name, as the API derives it: UUID version 3 in the DNS namespace.
+    /// The id of a file name, as the API derives it: UUID version 3 in the DNS namespace.
     pub(crate) fn of_name(name: &str) -> Self {
         Self(uuid::Uuid::new_v3(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()).as_u128())
     }
@@ -76,7 +76,7 @@ impl Serialize for Id {
     }
 }
 
-/// Ids that follow from the draft and the sequence of the call: folding the same calls gives the same ids.
+/// Ids derived from the draft and the sequence number of the call: folding the same calls gives the same ids.
 pub(crate) struct Ids {
     seed: Sha256,
     counter: u32,
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_id_looks_like_the_apis() {
+    fn a_draft_id_has_the_format_of_the_api() {
         let id = DraftId::make(1_750_000_000, 0xBEEF);
         assert_eq!(id.as_str(), "dfd_cat_1750000000_0000beef");
         assert_eq!(
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_a_server_is_a_plain_name() {
+    fn a_server_id_must_be_a_plain_name() {
         for good in ["dfd_cat_1750000000_0000beef", "我的草稿-1", "a.b"] {
             assert_eq!(DraftId::of_server(good), Some(DraftId(good.into())));
         }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_follow_from_draft_and_sequence() {
+    fn ids_are_derived_from_draft_and_sequence() {
         let ids = |draft: &str, sequence| {
             let mut ids = Ids::new(&DraftId(draft.into()), sequence);
             [ids.next_id(), ids.next_id()]
@@ -154,7 +154,7 @@ mod tests {
         assert_ne!(first, second);
         assert_ne!(first, ids("a", 2)[0]);
         assert_ne!(first, ids("b", 1)[0]);
-        // Drafts on disk hold ids made like this: they must come out the same in every version.
+        // Drafts on disk contain such ids, so every version must derive the same ones.
         assert_eq!(first.to_string(), "2a0977eac4f44bf39f09b2e9f2d7d933");
     }
 

@@ -1,11 +1,11 @@
-//! Keyframes, and the properties that they move.
+//! Keyframes, and the properties that they animate.
 
 use serde::{Deserialize, Serialize};
 
 use crate::draft::ids::Id;
 use crate::units::Micros;
 
-/// What a keyframe moves, under the API's name.
+/// The property that a keyframe animates, by its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Property {
@@ -54,7 +54,7 @@ impl Property {
         }
     }
 
-    /// The name in documents. A uniform scale is written as the horizontal one.
+    /// The name in documents. A uniform scale is written as the horizontal scale.
     pub(crate) fn document_name(self) -> &'static str {
         match self {
             Self::PositionX => "KFTypePositionX",
@@ -71,7 +71,7 @@ impl Property {
     }
 }
 
-/// The keyframes of one property, sorted by time; of those at one time, the later added comes later.
+/// The keyframes of one property, sorted by time, then by order of addition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Keyframes {
     pub id: Id,
@@ -79,13 +79,13 @@ pub(crate) struct Keyframes {
     pub points: Vec<Keyframe>,
 }
 
-/// A value at a time, counted from the start of the segment.
+/// A value at a time relative to the start of the segment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Keyframe {
     pub id: Id,
     pub offset: Micros,
     pub value: f64,
-    /// The sequence of the call that set it.
+    /// The sequence number of the call that set it.
     pub call: u64,
 }
 

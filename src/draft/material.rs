@@ -1,4 +1,4 @@
-//! What segments are made of: media files, transitions, masks, animations, effects.
+//! The materials of segments: media files, transitions, masks, animations, effects.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,23 +6,23 @@ use sha2::{Digest, Sha256};
 use crate::draft::ids::Id;
 use crate::units::Micros;
 
-/// A media file, once per draft however often it is used.
+/// A media file; each file is listed once per draft.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Media {
-    /// Follows from the source: the same file has the same id in every draft.
+    /// Derived from the source: the same file has the same id in every draft.
     pub id: Id,
     pub kind: MediaKind,
-    /// URL or path, as it was given.
+    /// URL or path, as given.
     pub source: Box<str>,
-    /// The file's name in a draft: a digest of the source, with an ending that says the kind.
+    /// The file's name in a draft: a digest of the source, with an extension for the kind.
     pub name: Box<str>,
-    /// The app's drafts folder that was named with it, for the path in the working document.
+    /// The app's drafts folder that the call gave, for the path in the working document.
     pub folder: Option<Box<str>>,
-    /// What is known of the file.
+    /// What is known about the file.
     pub known: Known,
-    /// Its length as the call gave it; zero where it did not.
+    /// Its length as given in the call; zero if it gave none.
     pub given: Micros,
-    /// The first segment that played it has an audio effect.
+    /// Whether the first segment that used it has an audio effect.
     pub has_effect: bool,
 }
 
@@ -35,10 +35,10 @@ pub(crate) enum MediaKind {
     Audio,
 }
 
-/// How large and long a media file is.
+/// The size and length of a media file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
-    /// Pixels; of a file that could not be read, those that the API assumes.
+    /// Pixels; for a file that could not be read, the values that the API assumes.
     pub width: u32,
     /// Pixels.
     pub height: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Known {
     pub read: bool,
 }
 
-/// The length that a picture is given, as it lasts as long as one likes.
+/// The length that documents give for a picture, which has none of its own.
 pub(crate) const PHOTO_DURATION: Micros = Micros(10_800_000_000);
 
 impl MediaKind {
@@ -69,7 +69,7 @@ impl MediaKind {
         }
     }
 
-    /// The file's name in the working document. Its ending tells the kind, not the format.
+    /// The file's name in the working document. Its extension follows from the kind, not the format.
     pub(crate) fn file_name(self, source: &str) -> String {
         use std::fmt::Write as _;
         let mut name = format!("{}_", self.folder());
@@ -98,7 +98,7 @@ impl Media {
     }
 }
 
-/// From one segment of a track to the next.
+/// A transition from one segment of a track to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Transition {
     #[serde(skip)]
@@ -107,12 +107,12 @@ pub(crate) struct Transition {
     pub name: Box<str>,
     pub effect_id: Box<str>,
     pub resource_id: Box<str>,
-    /// Both segments are seen meanwhile.
+    /// Both segments are visible during the transition.
     pub is_overlap: bool,
     pub duration: Micros,
 }
 
-/// Shows a part of a picture only.
+/// Shows only a part of a picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mask {
     #[serde(skip)]
@@ -129,9 +129,9 @@ pub(crate) struct Mask {
     pub center_y: f64,
     /// From 0 to 1.
     pub feather: f64,
-    /// As a part of the canvas height.
+    /// As a fraction of the canvas height.
     pub height: f64,
-    /// As a part of the canvas width.
+    /// As a fraction of the canvas width.
     pub width: f64,
     pub invert: bool,
     /// Degrees.
@@ -140,7 +140,7 @@ pub(crate) struct Mask {
     pub round_corner: f64,
 }
 
-/// Fills the canvas behind a picture with itself, blurred.
+/// Fills the canvas behind a picture with a blurred copy of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Blur {
     #[serde(skip)]
@@ -149,7 +149,7 @@ pub(crate) struct Blur {
     pub strength: f64,
 }
 
-/// How a segment comes, goes or moves.
+/// The animations of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Animations {
     #[serde(skip)]
@@ -157,7 +157,7 @@ pub(crate) struct Animations {
     pub list: Vec<Animation>,
 }
 
-/// One movement of a segment.
+/// One animation of a segment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Animation {
     pub phase: Phase,
@@ -170,7 +170,7 @@ pub(crate) struct Animation {
     pub duration: Micros,
 }
 
-/// When in the life of a segment an animation plays.
+/// The part of a segment during which an animation plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Phase {
@@ -178,7 +178,7 @@ pub(crate) enum Phase {
     Out,
     /// The whole segment.
     Group,
-    /// Texts: over and over between entrance and exit.
+    /// Texts only: repeats between entrance and exit.
     Loop,
 }
 
@@ -194,7 +194,7 @@ impl Phase {
     }
 }
 
-/// A setting of an effect, in the unit of the draft.
+/// A setting of an effect, in the draft's units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     pub name: Box<str>,
@@ -204,7 +204,7 @@ pub(crate) struct Setting {
     pub value: f64,
 }
 
-/// Changes a voice or a sound.
+/// An effect on a voice or sound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AudioEffect {
     #[serde(skip)]
@@ -217,7 +217,7 @@ pub(crate) struct AudioEffect {
     pub settings: Vec<Setting>,
 }
 
-/// Lets a sound swell at its start and fade at its end.
+/// Fades a sound in at its start and out at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fade {
     #[serde(skip)]
@@ -226,7 +226,7 @@ pub(crate) struct Fade {
     pub fade_out: Micros,
 }
 
-/// Lies over everything below it.
+/// An effect on everything below it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VideoEffect {
     #[serde(skip)]
@@ -235,7 +235,7 @@ pub(crate) struct VideoEffect {
     pub name: Box<str>,
     pub effect_id: Box<str>,
     pub resource_id: Box<str>,
-    /// Works on faces.
+    /// Applies to faces.
     pub is_character: bool,
     pub settings: Vec<Setting>,
 }

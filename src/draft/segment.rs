@@ -1,4 +1,4 @@
-//! Segments: where they are, what they show, and how.
+//! Segments: their time range, content and appearance.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,18 +10,18 @@ use crate::draft::material::{
 use crate::draft::text::Text;
 use crate::units::{Micros, Range};
 
-/// A stretch of a track with something in it.
+/// A time range of a track with its content.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Segment {
     pub id: Id,
-    /// Its place among all segments of the draft, in the order of making.
+    /// Its position among all segments of the draft, in order of creation.
     pub order: u32,
-    /// Where it is on the timeline.
+    /// The range on the timeline.
     pub target: Range,
     pub content: Content,
     /// One list per property, in the order of first use.
     pub keyframes: Vec<Keyframes>,
-    /// The sequence of the call that set a keyframe on one scale alone.
+    /// The sequence number of the call that set a keyframe on one of the two scales only.
     pub apart_since: Option<u64>,
 }
 
@@ -36,27 +36,27 @@ pub(crate) enum Content {
     Effect(Box<VideoEffect>),
 }
 
-/// A video or a picture.
+/// A video or a still picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Picture {
     /// The [`Media`](crate::draft::material::Media).
     #[serde(skip)]
     pub media: Id,
-    /// Which part of the file.
+    /// The part of the file that is used.
     pub source: Range,
-    /// Lengths in file and timeline as the call asked for them, where the file made them others.
+    /// Lengths in the file and on the timeline as the call requested them, if the file required others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<(Micros, Micros)>,
     #[serde(skip)]
     pub speed_id: Id,
-    /// None for pictures that do not move.
+    /// `None` for still pictures.
     pub speed: Option<f64>,
     pub volume: f64,
     #[serde(default, skip_serializing_if = "Clip::is_plain")]
     pub clip: Clip,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub animations: Option<Animations>,
-    /// Towards the next segment of the track.
+    /// The transition to the next segment of the track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<Transition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,9 +71,9 @@ pub(crate) struct Sound {
     /// The [`Media`](crate::draft::material::Media).
     #[serde(skip)]
     pub media: Id,
-    /// Which part of the file.
+    /// The part of the file that is used.
     pub source: Range,
-    /// Lengths in file and timeline as the call asked for them, where the file made them others.
+    /// Lengths in the file and on the timeline as the call requested them, if the file required others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<(Micros, Micros)>,
     #[serde(skip)]
@@ -94,7 +94,7 @@ pub(crate) struct Sticker {
     pub clip: Clip,
 }
 
-/// Where on the canvas, how large and how turned.
+/// Position, scale, rotation, flips and opacity on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Clip {
     pub alpha: f64,
@@ -108,7 +108,7 @@ pub(crate) struct Clip {
     pub transform_x: f64,
     /// Offset of the centre in half canvas heights: -1 is the lower edge, 1 the upper.
     pub transform_y: f64,
-    /// Both scales are set as one; keyframes on one of them end that.
+    /// Both scales change together, until a keyframe sets one of them alone.
     #[serde(default = "yes")]
     pub uniform: bool,
 }
@@ -134,14 +134,14 @@ impl Default for Clip {
 }
 
 impl Clip {
-    /// As it is where nothing is asked for.
+    /// Whether all values are the defaults.
     pub(crate) fn is_plain(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl Content {
-    /// Gives everything in it an id, in a fixed order.
+    /// Assigns ids to all its parts, in a fixed order.
     pub(crate) fn assign(&mut self, ids: &mut Ids) {
         match self {
             Self::Picture(picture) => {
@@ -174,7 +174,7 @@ impl Content {
         }
     }
 
-    /// The id of the material that the segment names.
+    /// The id of the material that the segment refers to.
     pub(crate) fn material(&self) -> Id {
         match self {
             Self::Picture(picture) => picture.media,
@@ -214,7 +214,7 @@ impl Content {
 }
 
 impl Segment {
-    /// Takes away the keyframes of this call and of those after it.
+    /// Removes the keyframes set by this call and later ones.
     pub(crate) fn without_keyframes_since(&mut self, call: u64) {
         for list in &mut self.keyframes {
             list.points.retain(|point| point.call < call);
@@ -227,7 +227,7 @@ impl Segment {
         }
     }
 
-    /// Gives it the lengths that were asked for, whatever its file is.
+    /// Restores the lengths that the call requested, ignoring its file.
     pub(crate) fn as_asked(&mut self) {
         let (source, asked) = match &mut self.content {
             Content::Picture(picture) => (&mut picture.source, picture.asked),
@@ -240,7 +240,7 @@ impl Segment {
         }
     }
 
-    /// Ends it earlier, and the part of the file that it shows with it.
+    /// Shortens it to `length`, and the part of the file that it uses in proportion.
     pub(crate) fn cut(&mut self, length: Micros) {
         let part = if self.target.duration.0 > 0 {
             length.0 as f64 / self.target.duration.0 as f64
@@ -261,7 +261,7 @@ impl Segment {
         self.target.start <= time && time <= self.target.end()
     }
 
-    /// Whether the app moves this property of such a segment.
+    /// Whether the app can animate this property for this type of segment.
     pub(crate) fn can_move(&self, property: Property) -> bool {
         match self.content {
             Content::Picture(_) | Content::Text(_) | Content::Sticker(_) => true,
@@ -270,7 +270,7 @@ impl Segment {
         }
     }
 
-    /// Sets a keyframe. One on both scales has no effect where they were set apart before.
+    /// Sets a keyframe. A keyframe on both scales has no effect if they were separated before.
     pub(crate) fn set_keyframe(&mut self, property: Property, keyframe: Keyframe, list_id: Id) {
         if let Some(clip) = self.content.clip_mut() {
             match property {

@@ -1,4 +1,4 @@
-//! Texts: the words, and how each part of them looks.
+//! Texts: the words, and the style of each part.
 
 use std::ops::Not;
 
@@ -9,26 +9,29 @@ use crate::draft::material::{Animations, TextEffect};
 use crate::draft::segment::Clip;
 
 /// A text on the canvas.
-#[expect(clippy::struct_field_names, reason = "a text has a text")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the words of a text are its text"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Text {
     #[serde(skip)]
     pub id: Id,
     pub text: Box<str>,
-    /// One style after the other.
+    /// Contiguous, in text order.
     pub styles: Vec<Style>,
-    /// Fonts of the parts that were styled apart; with any such part the text throws no shadow in `styles`.
+    /// Fonts of the parts with their own style. If there is any such part, `styles` has no shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_fonts: Option<Vec<Font>>,
     #[serde(default, skip_serializing_if = "Not::not")]
     pub vertical: bool,
-    /// Width of the text box in pixels, where it is fixed.
+    /// Width of the text box in pixels, if it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_width: Option<i64>,
-    /// Height of the text box in pixels, where it is fixed.
+    /// Height of the text box in pixels, if it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_height: Option<i64>,
-    /// How lines of different length stand to each other; centred where nothing is said.
+    /// Alignment of the lines. Default: centred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<Align>,
     /// The text as a whole has an outline.
@@ -61,7 +64,7 @@ impl Text {
     }
 }
 
-/// Where lines that are shorter than others stand.
+/// Alignment of lines; centred text has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Align {
@@ -70,7 +73,7 @@ pub(crate) enum Align {
 }
 
 impl Align {
-    /// `-1`: left, `1`: right; in the middle otherwise.
+    /// `-1`: left, `1`: right, others: centred.
     pub(crate) fn of(side: i8) -> Option<Self> {
         match side {
             -1 => Some(Self::Left),
@@ -80,13 +83,13 @@ impl Align {
     }
 }
 
-/// How a part of a text looks.
+/// The style of a part of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Style {
-    /// First character and the one after the last, in Unicode code points.
+    /// First character and end (exclusive), in Unicode code points.
     pub range: (u32, u32),
     pub size: f64,
-    /// Red, green, blue, from 0 to 1.
+    /// The text colour.
     pub color: Rgb,
     pub alpha: f64,
     #[serde(default, skip_serializing_if = "Not::not")]
@@ -106,7 +109,7 @@ pub(crate) struct Style {
 pub(crate) struct Rgb(pub u8, pub u8, pub u8);
 
 impl Rgb {
-    /// From 0 to 1 each, as documents have them.
+    /// Each from 0 to 1, as in documents.
     pub(crate) fn parts(self) -> [f64; 3] {
         [self.0, self.1, self.2].map(|part| f64::from(part) / 255.0)
     }
@@ -132,7 +135,7 @@ pub(crate) struct Font {
 /// A box behind the text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Background {
-    /// In the numbers of the document: 0 or 2.
+    /// The value in the document: 0 or 2.
     pub style: u8,
     pub color: Box<str>,
     pub alpha: f64,
@@ -151,7 +154,7 @@ pub(crate) struct Shadow {
     pub alpha: f64,
     /// Degrees.
     pub angle: f64,
-    /// As it was given.
+    /// As given in the request.
     pub color: Box<str>,
     pub rgb: Rgb,
     pub distance: f64,

@@ -1,4 +1,4 @@
-//! Tracks, their kinds and their render order; a track keeps its segments free of overlaps.
+//! Tracks, their kinds and their render order. The segments of a track do not overlap.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The name in documents, and of a track that was given none.
+    /// The name in documents, and the default name of a track.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Video => "video",
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// The height at which new tracks of the kind begin.
+    /// The render index of the first track of this kind.
     pub(crate) fn base(self) -> f64 {
         match self {
             Self::Video | Self::Audio => 0.0,
@@ -48,11 +48,11 @@ pub(crate) struct Track {
     /// Unique in the draft, over all kinds.
     pub name: Box<str>,
     pub kind: Kind,
-    /// Higher is in front.
+    /// Tracks with a higher index are in front.
     pub render_index: f64,
-    /// In the order in which they were added.
+    /// In order of addition.
     segments: Vec<Segment>,
-    /// Places in `segments`, by start and end.
+    /// Indexes into `segments`, sorted by start and end.
     by_time: Vec<u32>,
 }
 
@@ -68,17 +68,17 @@ impl Track {
         }
     }
 
-    /// In the order in which they were added.
+    /// In order of addition.
     pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// A segment to put keyframes on; its place in time stays.
+    /// A segment to set keyframes on. Its time range must not change.
     pub(crate) fn segment_mut(&mut self, place: usize) -> &mut Segment {
         &mut self.segments[place]
     }
 
-    /// In the order of time.
+    /// In chronological order.
     pub(crate) fn in_time(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.by_time
             .iter()
@@ -93,8 +93,8 @@ impl Track {
             .max()
     }
 
-    /// The segment that is in the way of one at `range`. As none overlap, the last one that starts
-    /// before the end of `range` is the only one that can be.
+    /// The segment that overlaps `range`. As none overlap each other, only the last one that starts before the
+    /// end of `range` can.
     pub(crate) fn in_the_way(&self, range: Range) -> Option<&Segment> {
         let after = self
             .by_time
@@ -103,13 +103,13 @@ impl Track {
         last.target.overlaps(range).then_some(last)
     }
 
-    /// The place in [`Track::segments`] of the segment that covers a time, bounds included: where several do, of the one
-    /// that was added first.
+    /// The index in [`Track::segments`] of the segment that covers a time, bounds included. If several do, the
+    /// one that was added first.
     pub(crate) fn covering(&self, time: Micros) -> Option<usize> {
         let started = self
             .by_time
             .partition_point(|&place| self.segments[place as usize].target.start <= time);
-        // As none overlap, their ends are in order too.
+        // As none overlap, their ends are sorted too.
         let covering = self.by_time[..started].iter().rev();
         covering
             .map(|&place| place as usize)
@@ -117,7 +117,7 @@ impl Track {
             .min()
     }
 
-    /// The first place from `range.start` on where `range.duration` is free.
+    /// The earliest start from `range.start` on where `range.duration` is free.
     pub(crate) fn free_after(&self, range: Range) -> Micros {
         let mut start = range.start;
         let first = self
@@ -133,7 +133,7 @@ impl Track {
         start
     }
 
-    /// Adds a segment whose place was found free.
+    /// Adds a segment whose range is known to be free.
     pub(crate) fn push(&mut self, segment: Segment) {
         let key = (segment.target.start, segment.target.end());
         let at = self.by_time.partition_point(|&place| {
@@ -144,7 +144,7 @@ impl Track {
         self.segments.push(segment);
     }
 
-    /// Gives segments their lengths anew; each ends where the next one begins at the latest.
+    /// Recomputes the lengths of the segments; each ends at the start of the next one at the latest.
     pub(crate) fn fit(&mut self, mut length: impl FnMut(&mut Segment)) {
         for place in (0..self.by_time.len()).rev() {
             let next = self

@@ -1,7 +1,7 @@
-//! The working document: exactly what the reference API answers to `query_script`.
+//! The working document: exactly what the reference API returns for `query_script`.
 //!
-//! Everything constant is in `template.json`, where `"@name"` stands for what a draft has of its own. Text is
-//! written straight away, as documents of thousands of segments are asked for again and again.
+//! Constant parts are in `template.json`, where `"@name"` is a placeholder for a part of the draft. JSON text
+//! is written directly, as documents with thousands of segments are requested repeatedly.
 
 use std::fmt::Write as _;
 
@@ -19,13 +19,12 @@ use crate::units::{Edition, Range};
 
 const TEMPLATE: &str = include_str!("template.json");
 
-/// How much of a draft the API would have looked at: files and lengths are as they were asked for until its
-/// first refresh.
+/// How much of a draft the API has refreshed. Until a refresh, files and lengths are as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refreshed {
     pub media: usize,
     pub segments: u32,
-    /// The sequence of the first call after it.
+    /// The sequence number of the first call after the refresh.
     pub call: u64,
 }
 
@@ -34,7 +33,7 @@ pub(crate) fn write(draft: &Draft) -> String {
     write_document(draft)
 }
 
-/// The document as the API would have it that did not refresh it since.
+/// The document as the API would return it without a refresh since then.
 pub(crate) fn write_unrefreshed(draft: &Draft, refreshed: Refreshed) -> String {
     let is_new = draft.media.len() > refreshed.media
         || draft.made > refreshed.segments
@@ -240,7 +239,7 @@ fn write_audio(out: &mut String, draft: &Draft, media: &Media) {
     out.push_str(r#","query":"","request_id":"","resource_id":"","search_id":"","source_from":"","source_platform":0,"team_id":"","text_id":"","tone_category_id":"","tone_category_name":"","tone_effect_id":"","tone_effect_name":"","tone_platform":"","tone_second_category_id":"","tone_second_category_name":"","tone_speaker":"","tone_type":"","type":"extract_music","video_id":"","wave_points":[]}"#);
 }
 
-/// Where the file would be below the drafts folder that was named, in the manner of its system.
+/// The file's path below the given drafts folder, in the syntax of that folder's system.
 fn path(draft: &Draft, media: &Media) -> String {
     let Some(folder) = media.folder.as_deref().filter(|folder| !folder.is_empty()) else {
         return String::new();
@@ -275,7 +274,7 @@ fn path(draft: &Draft, media: &Media) -> String {
     }
 }
 
-/// A letter, a colon and a backslash.
+/// Whether it begins with a letter, a colon and a backslash.
 fn is_windows(folder: &str) -> bool {
     matches!(folder.as_bytes(), [letter, b':', b'\\', ..] if letter.is_ascii_alphabetic())
 }
@@ -637,7 +636,7 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
     out.push('}');
 }
 
-/// The API names a speed in texts and stickers that it does not define.
+/// In texts and stickers, the API refers to a speed that it does not define.
 fn undefined_speed(segment: &Segment) -> Id {
     Id(segment.id.0 ^ 0xffff)
 }
@@ -727,12 +726,12 @@ fn optional(out: &mut String, value: Option<f64>) {
     }
 }
 
-/// With a fraction, as the API writes most numbers.
+/// Writes a number with a fraction (`1.0`), as the API writes most numbers.
 fn float(out: &mut String, value: f64) {
     let _ = write!(out, "{value:?}");
 }
 
-/// Without a fraction where there is none.
+/// Writes a whole number without a fraction.
 fn number(out: &mut String, value: f64) {
     let _ = write!(out, "{value}");
 }
@@ -750,7 +749,7 @@ mod tests {
     use crate::draft::material::Known;
 
     #[test]
-    fn paths_follow_the_system_of_the_folder() {
+    fn paths_use_the_syntax_of_the_folders_system() {
         let check = |folder, expected: &str| {
             let mut draft = crate::draft::tests::empty();
             draft.id = crate::draft::ids::DraftId("d".into());
@@ -771,7 +770,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_draft_is_written_as_the_template_has_it() {
+    fn an_empty_draft_is_written_from_the_template() {
         let document: serde_json::Value =
             serde_json::from_str(&write(&crate::draft::tests::empty())).unwrap();
         assert_eq!(document["canvas_config"]["width"], 1080);

@@ -1,5 +1,5 @@
-//! Edits: what a call does to a draft, with everything found out beforehand. The journal keeps them; carrying
-//! one out again needs neither files nor network and gives the same draft and ids.
+//! Edits: the changes of a call to a draft, with all external facts resolved. The journal stores them; applying
+//! one again needs no files or network and gives the same draft and ids.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -24,11 +24,11 @@ pub(crate) enum Edit {
     Place(Box<Place>),
     Captions(Box<Captions>),
     Keyframes(Points),
-    /// Lengths and sizes that were not known when the files were placed.
+    /// Lengths and sizes that were unknown when the files were placed.
     Learn(Vec<Learnt>),
-    /// The drafts folder that the paths of all files begin with.
+    /// The drafts folder for the paths of all files.
     Folder(String),
-    /// The calls of these sequences are passed over from now on, as if they had never been made.
+    /// The calls with these sequence numbers are skipped from now on, as if they had never been made.
     TakeBack(BTreeSet<u64>),
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct Place {
     pub track: Choice,
     pub target: Range,
     pub content: Content,
-    /// The file it shows or plays.
+    /// The file that it shows or plays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<Used>,
 }
 
-/// A media file as a call names it.
+/// A media file as given in a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Used {
     pub kind: MediaKind,
@@ -51,24 +51,27 @@ pub(crate) struct Used {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     pub known: Known,
-    /// Its length as the call gave it.
+    /// Its length as given in the call.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub given: Micros,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde requires"
+)]
 fn is_zero(time: &Micros) -> bool {
     *time == Micros::ZERO
 }
 
-/// Texts, one after the other.
+/// Several texts with times.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Captions {
     pub track: Choice,
-    /// The look of those that have none of their own: a text without words.
+    /// The look of cues without their own look: a text without words.
     pub look: Text,
     pub cues: Vec<Cue>,
-    /// Captions that overlap those before them, a track each.
+    /// Captions that overlap earlier ones; one track per list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<Vec<Cue>>,
 }
@@ -78,25 +81,28 @@ pub(crate) struct Captions {
 pub(crate) struct Cue {
     pub range: Range,
     pub text: String,
-    /// As in its file.
+    /// The number in its file; 0 if it has none.
     #[serde(default, skip_serializing_if = "is_not_numbered")]
     pub number: u64,
-    /// Its own look, without words; of its styles each has its part of them.
+    /// Its own look, without words; each of its styles covers a part of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Box<Text>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde requires"
+)]
 fn is_not_numbered(number: &u64) -> bool {
     *number == 0
 }
 
-/// The name of a further track for captions of `track`; the second is 2.
+/// The name of an additional track for captions of `track`; the second track has number 2.
 fn further_track(track: &str, number: usize) -> String {
     format!("{track} {number}")
 }
 
-/// Whether captions that were meant for `track` may be on this one.
+/// Whether track `name` may contain captions that were added to `track`.
 pub(crate) fn is_track_of_captions(track: &str, name: &str) -> bool {
     name == track
         || name
@@ -120,7 +126,7 @@ pub(crate) struct Point {
     pub value: f64,
 }
 
-/// What was found out about a file later.
+/// Facts about a file that were learned later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Learnt {
     pub kind: MediaKind,
@@ -137,17 +143,17 @@ pub(crate) struct Outcome {
     pub segment: Option<Id>,
     /// From the start of the first new segment to the end of the last.
     pub range: Option<Range>,
-    /// How many captions or keyframes.
+    /// The number of captions or keyframes.
     pub count: Option<u64>,
     pub notes: Vec<String>,
 }
 
-/// An edit that was found possible, with its ids. [`Prepared::commit`] cannot fail.
+/// An edit that was checked, with its ids. [`Prepared::commit`] cannot fail.
 pub(crate) struct Prepared {
     new_tracks: Vec<Track>,
     /// The track of the keyframes.
     track: usize,
-    /// New segments by track, those in `new_tracks` counted on.
+    /// New segments by track index; indexes of `new_tracks` follow those of the draft.
     segments: Vec<(usize, Vec<Segment>)>,
     media: Option<Media>,
     keyframes: Vec<(usize, Property, Keyframe, Id)>,
@@ -157,7 +163,7 @@ pub(crate) struct Prepared {
 }
 
 impl Edit {
-    /// Checks the edit against the draft as it is, and makes everything that it adds.
+    /// Checks the edit against the current draft, and creates everything that it adds.
     pub(crate) fn prepare(&self, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
         match self {
             Self::Place(place) => prepare_place(place, draft, ids),
@@ -174,7 +180,7 @@ impl Edit {
                 folder: Some(folder.clone()),
                 ..Prepared::nothing()
             }),
-            // What it does is done when the draft is folded.
+            // Its effect takes place when the draft is folded.
             Self::TakeBack(_) => Ok(Prepared::nothing()),
         }
     }
@@ -194,7 +200,7 @@ impl Prepared {
         }
     }
 
-    /// Carries the edit out.
+    /// Applies the edit.
     pub(crate) fn commit(self, draft: &mut Draft) {
         draft.tracks.extend(self.new_tracks);
         draft.media.extend(self.media);
@@ -221,7 +227,7 @@ impl Prepared {
     }
 }
 
-/// A track for the call, and what the draft lacks for it.
+/// The track for the call, and the new tracks that it requires.
 fn open(choice: &Choice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, usize, String)> {
     let mut new = Vec::new();
     let chosen = timeline::choose(draft, choice)?;
@@ -233,7 +239,7 @@ fn open(choice: &Choice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, us
             choice.kind,
             choice.kind.base(),
         ));
-        // The first video track is where this call goes.
+        // This call uses the first video track itself.
         if matches!(&chosen, Chosen::New(track) if track == name) {
             return Ok((new, draft.tracks.len(), name.to_owned()));
         }
@@ -272,7 +278,7 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
             }
             _ => {}
         }
-        // The first use of a file says how it is kept.
+        // The first use of a file defines its entry.
         media = draft.media(file.id).is_none().then_some(file);
     }
     let id = ids.next_id();
@@ -311,11 +317,11 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     if let Some((earlier, later)) = timeline::overlap_among(&ranges) {
         let (a, b) = (ranges[earlier], ranges[later]);
         return Err(Error::conflict(format!(
-            "New segment overlaps with existing segment [start: {}, end: {}]: cue {} ({} to {}) begins before cue {} ({} to {}) ends",
+            "New segment overlaps with existing segment [start: {}, end: {}]: cue {} ({} to {}) starts before cue {} ({} to {}) ends",
             b.start.0, b.end().0, number(later, &captions.cues[later]), b.start, b.end(),
             number(earlier, &captions.cues[earlier]), a.start, a.end(),
         ))
-        .hint("give the cues times that do not overlap, or add the second part with another `track_name`"));
+        .hint("give the cues times that do not overlap, or add the overlapping cues with another `track_name`"));
     }
     let mut prepared = Prepared {
         new_tracks,
@@ -333,7 +339,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
         prepared.segments.push((track, segments));
         let numbers = subtitle::numbered(cues.iter().map(|cue| cue.number));
         notes.push(format!(
-            "{numbers}: on track `{name}`, because others are shown at the same time"
+            "{numbers}: on track `{name}`, because other cues are shown at the same time"
         ));
     }
     let all = || {
@@ -356,7 +362,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     Ok(prepared)
 }
 
-/// A track for captions that overlap those of track `name`: the next of its names that is free for them.
+/// The track for captions that overlap those on track `name`: the first numbered track that is free for them.
 fn further(
     captions: &Captions,
     cues: &[Cue],
@@ -446,13 +452,13 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
         let segment = &track.segments()[place];
         if !segment.can_move(point.property) {
             return Err(Error::invalid(format!(
-                "`property_type`: \"{}\" cannot be moved on track `{}`, which is {} {} track",
+                "`property_type`: \"{}\" cannot be animated on track `{}`, which is {} {} track",
                 point.property.name(),
                 track.name,
                 article(track.kind.name()),
                 track.kind.name(),
             ))
-            .hint("volume moves on audio; everything else on video, text and sticker tracks"));
+            .hint("audio tracks can animate `volume` only; video, text and sticker tracks can animate all properties"));
         }
         let is_apart =
             apart.contains(&place) || segment.content.clip().is_some_and(|clip| !clip.uniform);
@@ -461,7 +467,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
                 apart.insert(place);
             }
             Property::UniformScale if is_apart => notes.push(format!(
-                "`uniform_scale` at {} was left out: the segment has keyframes on `scale_x` or `scale_y` already",
+                "`uniform_scale` at {} was ignored: the segment already has keyframes on `scale_x` or `scale_y`",
                 point.time
             )),
             _ => {}
@@ -499,7 +505,7 @@ fn article(word: &str) -> &'static str {
     }
 }
 
-/// Gives files their real sizes, and the segments that show them their real lengths.
+/// Sets the real sizes of files, and the resulting lengths of their segments.
 fn learn(draft: &mut Draft, learnt: &[(Id, Known)]) {
     let find = |id: Id| {
         learnt

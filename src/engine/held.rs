@@ -1,4 +1,4 @@
-//! The drafts in memory: those used last, and not too many segments of them.
+//! The drafts in memory: the most recently used ones, up to a total number of segments.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,13 +8,13 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::working::Refreshed;
 
-/// How many drafts are held; the rest is in the journal.
+/// Maximum number of drafts in memory; others are only in the journal.
 const MAX_DRAFTS: usize = 10_000;
 
-/// How many segments all of them may have together; about half a kilobyte each.
+/// Maximum number of segments of all drafts together; about half a kilobyte each.
 const MAX_SEGMENTS: usize = 100_000;
 
-/// A draft in memory. Its lock is never held across an `await`; a turn is.
+/// A draft in memory. Its lock is never held across an `await`; its turn is.
 pub(crate) struct Held {
     draft: Mutex<Draft>,
     turns: tokio::sync::Mutex<()>,
@@ -24,20 +24,20 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// What a refresh of the API would have looked at.
+    /// What the API would have refreshed.
     pub(crate) fn refreshed(&self) -> MutexGuard<'_, Refreshed> {
         self.refreshed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Edits of the draft take turns, in the order in which they ask.
+    /// Edits of the draft take turns, in order of arrival.
     pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turns.lock().await
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
-        // A draft changes in one step that cannot panic half way.
+        // A draft changes in one step that cannot panic halfway.
         self.draft.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,7 +64,7 @@ impl Drafts {
         Some(held)
     }
 
-    /// Holds a draft; if somebody else held it meanwhile, theirs counts.
+    /// Adds a draft; if it was added in the meantime, that one is kept.
     pub(crate) fn insert(&self, draft: Draft, refreshed: Refreshed) -> Arc<Held> {
         let segments = draft.len();
         let id = draft.id.clone();
@@ -86,7 +86,7 @@ impl Drafts {
         held
     }
 
-    /// Takes note of how many segments a draft has now.
+    /// Updates the number of segments of a draft.
     pub(crate) fn grew(&self, held: &Held, segments: usize) {
         let before = held.segments.swap(segments, Ordering::Relaxed);
         let all = self
@@ -112,7 +112,7 @@ impl Drafts {
             });
     }
 
-    /// Lets go of the drafts that were not used for longest, a tenth at a time; those at work stay.
+    /// Removes the least recently used drafts, a tenth at a time; drafts in use stay.
     fn make_room(&self, map: &mut HashMap<DraftId, Arc<Held>>) {
         let is_full =
             |len: usize| len > MAX_DRAFTS || self.segments.load(Ordering::Relaxed) > MAX_SEGMENTS;

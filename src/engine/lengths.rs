@@ -1,4 +1,4 @@
-//! How long a clip is: what was asked for, against what is known of its file.
+//! The length of a clip: the requested length, limited by what is known about its file.
 
 use crate::caller::{Caller, Manner};
 use crate::draft::material::{Known, MediaKind};
@@ -8,41 +8,41 @@ use crate::error::{Error, Kind, Result};
 use crate::media::Facts;
 use crate::units::{Micros, Range};
 
-/// What the API takes for the size of a picture that it cannot read.
+/// The size that the API assumes for a picture that it cannot read.
 const ASSUMED: (u32, u32) = (1920, 1080);
 
-/// What a call says of a clip.
+/// What a call requests for a clip.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
-    /// Where in the file it starts, in seconds.
+    /// Start in the file, in seconds.
     pub start: f64,
-    /// Where in the file it ends; none or 0: where the file ends.
+    /// End in the file, in seconds. Default, and for 0: the end of the file.
     pub end: Option<f64>,
     pub target_start: f64,
     pub speed: f64,
 }
 
-/// Where a clip is, and what had to be adjusted.
+/// The ranges of a clip, and what had to be adjusted.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fitted {
     pub source: Range,
     pub target: Range,
-    /// Lengths in file and timeline as they were asked for, where the file made them others.
+    /// Lengths in the file and on the timeline as requested, if the file required others.
     pub asked: Option<(Micros, Micros)>,
     pub note: Option<String>,
 }
 
-/// The file as it is, or as it has to be assumed; with a note in the latter case.
+/// The facts of a file, measured or assumed; with a note if assumed.
 pub(crate) struct Looked {
     pub known: Known,
-    /// None: the length cannot be found out now.
+    /// `None`: the length is unknown.
     pub length: Option<Micros>,
     pub note: Option<String>,
 }
 
 impl Engine {
-    /// Looks at a media file. Strict callers hear of a file that is of no use; over HTTP the call goes on, and
-    /// the save fails. An unreachable host is let pass when the call says how long the clip is.
+    /// Checks a media file. For strict callers an unusable file is an error. Over HTTP the call succeeds, and
+    /// the save fails. An unreachable host is accepted if the call gives the length of the clip.
     pub(crate) async fn look(
         &self,
         argument: &str,
@@ -52,7 +52,7 @@ impl Engine {
         caller: &Caller,
     ) -> Result<Looked> {
         let facts = self.media(caller).facts(source).await;
-        // A picture that is used as a video has a size all the same.
+        // A still picture used as a video still has a size.
         let seen = facts
             .as_ref()
             .ok()
@@ -95,11 +95,11 @@ impl Engine {
         let may_pass = if caller.manner == Manner::Strict {
             unreachable && has_length
         } else {
-            // What may not be read at all is refused to everybody.
+            // Access that is not allowed is refused to all callers.
             error.kind != Kind::InvalidArgument
         };
         if may_pass {
-            return Ok(assumed(format!("not looked at yet: {}", error.message)));
+            return Ok(assumed(format!("not checked yet: {}", error.message)));
         }
         crate::engine::parts::of(argument, Err(error))
     }
@@ -123,13 +123,13 @@ fn usable(kind: MediaKind, facts: &Facts) -> std::result::Result<Micros, String>
     }
 }
 
-/// Fits a clip to its file: all of the rest where no end is given, cut where the end is beyond the file.
+/// Fits a clip to its file: up to the end of the file if no end is given; shortened if the end is beyond the file.
 pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Result<Fitted> {
     let start = seconds("start", wish.start)?;
     let target_start = seconds("target_start", wish.target_start)?;
     if !(wish.speed.is_finite() && wish.speed > 0.0) {
         return Err(Error::invalid(format!(
-            "`speed` is {}, and must be more than 0",
+            "`speed` is {}, but must be greater than 0",
             wish.speed
         )));
     }
@@ -138,9 +138,11 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
         && start_at >= length
     {
         return Err(Error::invalid(format!(
-            "`start` is {start_at}, and the file ends at {length}"
+            "`start` is {start_at}, but the file ends at {length}"
         ))
-        .hint("`start` is a place in the file; where the clip stands on the timeline is `target_start`"));
+        .hint(
+            "`start` is a position in the file; `target_start` is the position on the timeline",
+        ));
     }
     let at = Micros::from_seconds(target_start);
     let to_end = |length: Micros| {
@@ -156,7 +158,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
     let wanted_target = target_of.duration(end - start, wanted.duration, wish.speed);
     let asked = Some((wanted.duration, wanted_target));
     if start_at == Micros::ZERO && wanted.end() <= Micros::ZERO || end == 0.0 {
-        // Nobody said where it ends.
+        // The call gives no end.
         let (source, target) = match length {
             Some(length) => to_end(length),
             None => (
@@ -184,7 +186,7 @@ pub(crate) fn fit(wish: Wish, length: Option<Micros>, target_of: TargetOf) -> Re
                 target,
                 asked,
                 note: Some(format!(
-                    "`end` was {end} s and the file ends at {length}: the clip was cut to it"
+                    "`end` is {end} s, but the file ends at {length}: the clip was shortened to fit"
                 )),
             })
         }
@@ -213,7 +215,7 @@ impl TargetOf {
     }
 }
 
-/// The stretch from `start` to `end` on the timeline.
+/// The range from `start` to `end` on the timeline.
 pub(crate) fn span(start: f64, end: f64) -> Result<Range> {
     let (start, end) = (seconds("start", start)?, seconds("end", end)?);
     let range = Range::new(

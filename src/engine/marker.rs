@@ -1,7 +1,7 @@
-//! What a saved draft folder says of itself: that it is ours, of which draft, and what we wrote.
+//! The marker of a saved draft folder: which draft it contains and which files we wrote.
 //!
-//! It decides two questions when a draft is saved again: which files are ours to replace, and whether
-//! anything has changed them since.
+//! When a draft is saved again, it decides which files may be replaced and whether they have been changed
+//! since.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links, SMALL_BYTES};
 
-/// The file in a draft folder; the app leaves it alone.
+/// The marker file in a draft folder; the app ignores it.
 pub(crate) const FILE: &str = ".capcut-mcp.json";
 
-/// How many zip files are remembered: the one that was written, and the one before, in case the process is
-/// killed between noting the new one and putting it in its place.
+/// How many zip files are remembered: the current one and the one before, in case the process is killed between
+/// noting the new file and moving it to its final path.
 const ZIPS: usize = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,49 +27,49 @@ const ZIPS: usize = 2;
 pub(crate) struct Marker {
     /// The draft that was saved here.
     pub draft: String,
-    /// SHA-256 of the timeline as it was written; empty where an earlier version did not note it.
+    /// SHA-256 of the timeline as written; empty if an earlier version did not record it.
     pub document: String,
-    /// It was saved here to be copied to another place, for which its paths are.
+    /// The draft was saved to be copied to another machine; its paths are for that machine.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
     /// The run of a plan that saved it.
     #[serde(flatten)]
     pub origin: Origin,
-    /// Every file that we wrote, by its path in the folder. Empty where an earlier version did not note them.
+    /// Every file that we wrote, by its path in the folder; empty if an earlier version did not record them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, Written>,
-    /// The zip files that were written beside the folder, the last one first.
+    /// The zip files written next to the folder, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub zips: Vec<Stamp>,
 }
 
-/// Which plan a save belongs to, for saves that are the end of one.
+/// The plan that a save belongs to, if any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Origin {
-    /// Tells the plan from every other: its file and place there, or its content.
+    /// Identifies the plan: by its file and position in it, or by its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// The batch that it was carried out in.
+    /// The batch that it was run in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
 }
 
-/// A file as we left it.
+/// A file as we wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Written {
     /// SHA-256 of a document.
     Hash(String),
-    /// A media file, which would take long to read.
+    /// A media file: identified by size and time, as hashing would take long.
     Media(Stamp),
 }
 
-/// What tells a file from a later state of it without reading it.
+/// Detects changes of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     pub bytes: u64,
-    /// Microseconds since 1970. Absent for a hard link to the user's file, which changes with that.
+    /// Microseconds since 1970. `None` for a hard link to the user's file, which changes with that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified_us: Option<i64>,
 }
@@ -95,7 +95,7 @@ impl Stamp {
         }
     }
 
-    /// Of a hard link to a file of the user.
+    /// The stamp of a hard link to a file of the user.
     pub(crate) fn shared(self) -> Self {
         Self {
             modified_us: None,
@@ -103,7 +103,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the file is as it was stamped.
+    /// Whether the file is unchanged since it was stamped.
     pub(crate) fn is_of(&self, path: &Path) -> bool {
         Self::of(path).is_ok_and(|now| self.modified_us.is_none() || *self == now)
     }
@@ -118,26 +118,26 @@ impl Marker {
         }
     }
 
-    /// The marker of a draft folder, `None` where it is not ours.
+    /// The marker of a draft folder; `None` if the folder is not ours.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let bytes = regular_file::read(&folder.join(FILE), SMALL_BYTES, Links::Refuse).ok()?;
         let marker: Self = serde_json::from_slice(&bytes).ok()?;
         Some(marker).filter(|marker| !marker.draft.is_empty())
     }
 
-    /// Writes it as a whole: the folder may be one that is in use.
+    /// Replaces the marker file atomically: the folder may be in use.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let bytes = serde_json::to_vec(self)
-            .map_err(|error| Error::internal("a marker could not be written out").source(error))?;
+            .map_err(|error| Error::internal("a marker could not be serialized").source(error))?;
         crate::engine::registry::write(&folder.join(FILE), &bytes)
     }
 
-    /// Whether `document` is as we wrote it: nobody edited the draft since.
+    /// Whether `document` is as we wrote it: the draft has not been edited since.
     pub(crate) fn wrote(&self, document: &[u8]) -> bool {
         self.document == hash(document)
     }
 
-    /// Notes the documents, by their content; many of them have the same bytes.
+    /// Records the documents by their hashes; several of them have the same bytes.
     pub(crate) fn note_documents<'a>(
         &mut self,
         documents: impl IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -153,8 +153,8 @@ impl Marker {
         }
     }
 
-    /// Notes that a document of ours was changed by us, such as by `lint --fix`. What had been changed by
-    /// somebody else before stays changed.
+    /// Records that we changed a document of ours, such as with `lint --fix`. If it had been changed by others
+    /// before, it still counts as changed.
     pub(crate) fn rewritten(folder: &Path, name: &str, before: &[u8], after: &[u8]) -> Result<()> {
         let Some(mut marker) = Self::read(folder) else {
             return Ok(());
@@ -172,7 +172,7 @@ impl Marker {
         marker.write(folder)
     }
 
-    /// Remembers a zip file that is about to take its place.
+    /// Records a zip file that is about to be moved to its final path.
     pub(crate) fn note_zip(&mut self, zip: Stamp) {
         self.zips.insert(0, zip);
         self.zips.truncate(ZIPS);
@@ -183,7 +183,7 @@ impl Marker {
         self.zips.iter().any(|zip| zip.is_of(file))
     }
 
-    /// The files that are not as we wrote them.
+    /// The files that have been changed since we wrote them.
     pub(crate) fn changed(&self, folder: &Path) -> Vec<String> {
         let mut hashes = Hashes::default();
         let mut changed = Vec::new();
@@ -210,7 +210,7 @@ impl Marker {
     }
 }
 
-/// Hashes of files; copies of one document lie beside each other and are hashed once.
+/// Hashes of files; copies of the same document are hashed once.
 #[derive(Default)]
 struct Hashes {
     known: HashMap<u64, Vec<(Vec<u8>, String)>>,

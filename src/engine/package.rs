@@ -1,8 +1,8 @@
 //! A draft as a folder on disk, with all its media.
 //!
-//! Everything is written into a temporary folder beside the place where it shall be, which is then
-//! renamed as a whole: whatever happens, there is the old draft or the new one. Media that cannot be
-//! had fail the save, all of them in one message.
+//! Everything is written into a temporary folder next to the final path, which is then renamed as a whole: in
+//! any case there is either the old or the new draft. If media are not available, the save fails with one
+//! message that lists all of them.
 
 mod arriving;
 pub(crate) mod cover;
@@ -42,21 +42,21 @@ use home::Home;
 use staging::{Kept, Staging};
 pub(crate) use staging::{prune_backups, prune_made};
 
-/// How and where a draft is saved.
+/// How and where to save a draft.
 #[derive(Clone, Debug)]
 pub(crate) struct SaveRequest {
-    /// The folder of drafts on this machine that the draft's folder is made in.
+    /// The drafts folder on this machine in which the draft's folder is created.
     pub drafts: PathBuf,
-    /// The draft's name in the app, and its folder's.
+    /// The name of the draft in the app, and of its folder.
     pub name: String,
     pub profile: Profile,
     /// The machine where the draft will be opened, if that is not this one.
     pub target: Option<Target>,
     /// What may be replaced.
     pub terms: Terms,
-    /// One file with everything beside the folder.
+    /// Also write a zip file with everything next to the folder.
     pub zip: bool,
-    /// What to do while the app runs, which keeps its list of drafts in memory.
+    /// What to do if the app is running, as it keeps its list of drafts in memory.
     pub while_running: WhileRunning,
 }
 
@@ -64,49 +64,49 @@ pub(crate) struct SaveRequest {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub os: AppOs,
-    /// Its folder of drafts, without which the draft can be put anywhere.
+    /// Its drafts folder. `None`: the draft can be placed in any folder.
     pub folder: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WhileRunning {
-    /// Save and say what to do.
+    /// Save, with a note on what to do.
     #[default]
     Warn,
     Refuse,
 }
 
-/// What was saved.
+/// The result of a save.
 #[derive(Debug)]
 pub(crate) struct Saved {
     pub folder: PathBuf,
-    /// The file with everything, if one was asked for and could be written.
+    /// The zip file, if it was requested and could be written.
     pub zip: Option<PathBuf>,
-    /// Why it could not: the draft itself is saved.
+    /// Why the zip file could not be written; the draft itself is saved.
     pub unzipped: Option<Error>,
-    /// How many media files are in it.
+    /// The number of media files.
     pub files: u64,
     /// Their size.
     pub bytes: u64,
-    /// The app's list of drafts has it.
+    /// Whether the draft is in the app's list of drafts.
     pub registered: bool,
-    /// What is not as it was asked for, and what to do next.
+    /// What differs from the request, and what to do next.
     pub notes: Vec<String>,
 }
 
-/// How far a save is.
+/// The progress of a save.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Progress {
     pub files_done: u64,
     pub files: u64,
-    /// What has come of the files that are not done, each as a part of 1.
+    /// The sum of the completed fractions of unfinished files.
     pub part: f64,
-    /// Of all files that were begun.
+    /// Bytes of all files that were started.
     pub bytes: Bytes,
     pub message: String,
 }
 
-/// Saves `draft` as it is now.
+/// Saves the current state of `draft`.
 pub(crate) async fn save(
     draft: &Draft,
     request: &SaveRequest,
@@ -122,12 +122,12 @@ pub(crate) async fn save(
     save_document(subject, request, media, covers, progress).await
 }
 
-/// What is saved: a draft's working document.
+/// What is saved: the working document of a draft.
 pub(crate) struct Subject {
     pub id: String,
     /// The edition whose names and ids are in it.
     pub edition: Edition,
-    /// As `query_script` answers it.
+    /// The document as returned by `query_script`.
     pub working: String,
 }
 
@@ -148,25 +148,25 @@ pub(crate) async fn save_document(
     let mut notes = Vec::new();
     if wanted != request.name.trim() {
         notes.push(format!(
-            "the folder and the draft are named \"{wanted}\", as \"{}\" is not possible on every system",
+            "the folder and the draft are named \"{wanted}\", as \"{}\" is not a valid name on every system",
             request.name
         ));
     }
     if edition != request.profile.edition {
         notes.push(format!(
-            "the draft was made with the names of {}, and {} may lack its effects: their ids differ between the two",
+            "the draft uses effects of {}, which {} may lack: their ids differ between the apps",
             edition.app(),
             request.profile.edition.app()
         ));
     }
-    // A wrong target is told before anything is written.
+    // Report a wrong target before anything is written.
     Home::new(request, &wanted)?;
     let looked_for = (request.target.is_none() && registry::is_drafts_folder(&request.drafts))
         .then_some(request.profile.edition);
     let running = blocking(move || Ok(looked_for.and_then(registry::running)));
     let parsed = blocking(move || {
         serde_json::from_str::<Value>(&working).map_err(|error| {
-            Error::internal("the working document of the draft is no JSON").source(error)
+            Error::internal("the working document of the draft is not valid JSON").source(error)
         })
     });
     let (drafts, zip) = (request.drafts.clone(), request.zip);
@@ -174,7 +174,7 @@ pub(crate) async fn save_document(
         draft: id.clone(),
         ..request.terms.clone()
     };
-    // The draft that is there is read meanwhile, to see whether somebody changed it.
+    // Reads the existing draft in parallel, to check whether it was changed.
     let begun = blocking(move || {
         staging::clean(&drafts);
         Staging::begin(&drafts, &wanted, zip, terms)
@@ -187,7 +187,7 @@ pub(crate) async fn save_document(
             "{} is running ({process}) and would write over its list of drafts",
             request.profile.edition.app()
         ))
-        .hint("quit the app and save again, or save without asking for this check"));
+        .hint("quit the app and save again, or save without this check"));
     }
     let name = staging.name.clone();
     let home = Home::new(request, &name)?;
@@ -219,7 +219,7 @@ pub(crate) async fn save_document(
             name,
             home,
             profile: match request.target {
-                // What leaves this machine tells nothing about it.
+                // A draft for another machine must not contain data of this one.
                 Some(_) => request.profile.clone().portable(),
                 None => request.profile.clone(),
             },
@@ -252,8 +252,8 @@ pub(crate) async fn save_document(
     blocking(move || job.finish(staging, documents, marker)).await
 }
 
-/// Makes the cover while the media come in, as a frame of a video takes its time: of the file where it lies, if
-/// that is on this machine, else once it `arrived`.
+/// Creates the cover while the media are fetched, as extracting a video frame takes time. Uses the source file
+/// if it is on this machine, else the fetched file once it has `arrived`.
 async fn covered(
     (cover, covers): (Cover, &Arc<Covers>),
     shown: Option<&Needed>,
@@ -280,7 +280,7 @@ async fn covered(
     .await
 }
 
-/// Everything that is left to do once the media are there; it all waits for the disk.
+/// The work after the media are fetched; all of it blocks on the disk.
 struct Job {
     id: String,
     name: String,
@@ -289,7 +289,7 @@ struct Job {
     request: SaveRequest,
     working: Value,
     fetched: Vec<Medium>,
-    /// Of all media.
+    /// The size of all media.
     bytes: u64,
     /// Media may be hard links to the user's files.
     links: bool,
@@ -300,11 +300,11 @@ struct Job {
 }
 
 impl Job {
-    /// Writes the documents and gives them, with what the folder will say of itself.
+    /// Writes the documents and returns them, with the marker of the folder.
     fn written(&self, staging: &Staging) -> Result<(Documents, Marker)> {
         let (documents, document) = self.documents(&self.profile, &self.home);
         let marker = std::thread::scope(|scope| {
-            // Of a long draft it is a lot to free, which goes on while the files go to the disk.
+            // Freeing the document of a long draft takes time, so it runs while the files are written.
             scope.spawn(move || drop(document));
             let marker = scope.spawn(|| self.marker(staging, &documents));
             documents.write(&staging.path)?;
@@ -331,8 +331,8 @@ impl Job {
         marker
     }
 
-    /// Marks the folder, once everything of ours is in it. Last of all files, as a document that is younger than its
-    /// marker was changed by the app.
+    /// Writes the marker, once all our files are in the folder. It is the last file, as a document that is
+    /// newer than its marker was changed by the app.
     fn mark(&self, staging: &Staging, marker: &mut Marker) -> Result<()> {
         for medium in self.fetched.iter().filter(|medium| !medium.is_own) {
             let path = staging.path.join(&medium.inside);
@@ -352,7 +352,7 @@ impl Job {
         marker.write(&staging.path)
     }
 
-    /// Frees what is not needed any more, which nobody waits for.
+    /// Frees what is no longer needed, in the background.
     fn free(&mut self) {
         if !self.request.zip {
             let working = std::mem::take(&mut self.working);
@@ -405,7 +405,7 @@ impl Job {
         })
     }
 
-    /// Packs the draft that was saved in `folder` into a file beside it.
+    /// Packs the draft saved in `folder` into a zip file next to it.
     fn zip(
         &mut self,
         folder: &Path,
@@ -414,21 +414,21 @@ impl Job {
     ) -> Result<PathBuf> {
         let place = match &self.request.target {
             Some(_) => self.home.clone(),
-            // Beside a folder for this machine, a file for any other.
+            // The folder is for this machine, the zip file for any machine.
             None => Home::anywhere(),
         };
         let profile = self.profile.clone().portable();
         let (portable, _) = self.documents(&profile, &place);
         let to = self.request.drafts.join(format!("{}.zip", self.name));
-        // Picture and sound may be of one file.
+        // A video and an audio material may share one file.
         let media: BTreeSet<&str> = self.fetched.iter().map(|medium| &*medium.inside).collect();
         let packed = install::pack(folder, &self.name, &portable, &media, &self.profile, &to)?;
-        // Noted first: of a save that is killed in between, the next one knows either file.
+        // Recorded first: if the save is killed in between, the next save recognises both files.
         marker.note_zip(packed.stamp()?);
         marker.write(folder)?;
         if let Some(kept) = packed.place(&to, before, self.request.terms.overwrite)? {
             self.notes.push(format!(
-                "the file {} that was there is kept in {}",
+                "the previous file {} is kept in {}",
                 to.display(),
                 kept.display()
             ));
@@ -436,7 +436,7 @@ impl Job {
         Ok(to)
     }
 
-    /// The documents, and the one that they were made of.
+    /// The documents, and the finished document that they were made from.
     fn documents<'a>(&'a self, profile: &'a Profile, home: &Home) -> (Documents, Document<'a>) {
         let files: HashMap<_, _> = self
             .fetched
@@ -527,7 +527,7 @@ impl Job {
             }
         } else if let Some(process) = &self.running {
             format!(
-                "{app} is running ({process}) and writes its list of drafts when it ends: quit it and start it again; if the draft is not shown then, save it once more while {app} is closed"
+                "{app} is running ({process}) and writes its list of drafts when it quits: quit and restart it; if the draft is not shown then, save it again while {app} is closed"
             )
         } else if registered {
             format!(
@@ -536,7 +536,7 @@ impl Job {
             )
         } else {
             format!(
-                "{} is no drafts folder of {app}: copy the folder \"{}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
+                "{} is not a drafts folder of {app}: copy the folder \"{}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
                 folder.parent().unwrap_or(folder).display(),
                 self.name
             )
@@ -550,12 +550,12 @@ fn said_of(kept: &Kept) -> String {
         String::new()
     } else {
         format!(
-            ", and had been edited since it was saved ({})",
+            "; it had been edited since it was saved ({})",
             existing::listed(&kept.changed)
         )
     };
     format!(
-        "the draft of that name that was there is kept in {}{edited}",
+        "the previous draft with this name is kept in {}{edited}",
         kept.folder.display()
     )
 }
@@ -591,7 +591,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Error::internal("saving broke down").source(error)),
+        Err(error) => Err(Error::internal("saving panicked").source(error)),
     }
 }
 

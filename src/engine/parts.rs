@@ -1,6 +1,6 @@
-//! What names and numbers of a request become in a draft: transitions, masks, animations, effects, letters.
+//! Converts names and numbers of a request to parts of a draft: transitions, masks, animations, effects, fonts.
 //!
-//! Every error begins with the argument that it is about.
+//! Each error begins with the argument it refers to.
 
 use crate::catalog::{self, Entry, Kind};
 use crate::draft::material::{
@@ -11,7 +11,7 @@ use crate::engine::Canvas;
 use crate::error::{Error, Result};
 use crate::units::{Edition, Micros};
 
-/// Puts the name of an argument before an error that is about its value.
+/// Prefixes an error with the name of its argument.
 pub(crate) fn of<T>(argument: &str, result: Result<T>) -> Result<T> {
     result.map_err(|mut error| {
         error.message = format!("`{argument}`: {}", error.message);
@@ -19,30 +19,30 @@ pub(crate) fn of<T>(argument: &str, result: Result<T>) -> Result<T> {
     })
 }
 
-/// A number that is a number: JSON has no others, but people send them.
+/// A finite number: JSON has no others, but clients send them.
 pub(crate) fn finite(argument: &str, value: f64) -> Result<f64> {
     if value.is_finite() && value.abs() <= 1e12 {
         Ok(value)
     } else {
         Err(Error::invalid(format!(
-            "`{argument}`: {value} is not a usable number"
+            "`{argument}`: {value} is not a number from -1e12 to 1e12"
         )))
     }
 }
 
-/// Seconds that are not negative and less than a year.
+/// Seconds from 0 to one year.
 pub(crate) fn seconds(argument: &str, value: f64) -> Result<f64> {
     if (0.0..=31_536_000.0).contains(&value) {
         return Ok(value);
     }
     Err(Error::invalid(if value < 0.0 {
-        format!("`{argument}` is {value} s, which is before the beginning")
+        format!("`{argument}` is {value} s, but must be 0 or more")
     } else {
-        format!("`{argument}`: {value} is not a usable number of seconds")
+        format!("`{argument}`: {value} is not a number of seconds from 0 to 31536000 (a year)")
     }))
 }
 
-/// A part from 0 to 1.
+/// A fraction from 0 to 1.
 pub(crate) fn part(argument: &str, value: f64) -> Result<f64> {
     if (0.0..=1.0).contains(&value) {
         Ok(value)
@@ -53,7 +53,7 @@ pub(crate) fn part(argument: &str, value: f64) -> Result<f64> {
     }
 }
 
-/// A colour in the ways that the API takes: `#RRGGBB`, `RRGGBB`, `#RGB`.
+/// A colour in the formats that the API accepts: `#RRGGBB`, `RRGGBB`, `#RGB`.
 pub(crate) fn rgb(argument: &str, text: &str) -> Result<Rgb> {
     let digits = text.trim_start_matches('#');
     let digits: String = if digits.chars().count() == 3 {
@@ -84,7 +84,7 @@ pub(crate) fn font(edition: Edition, argument: &str, name: &str) -> Result<Font>
     })
 }
 
-/// A transition by name; falsy is none.
+/// A transition by name; `None` for no name or an empty one.
 pub(crate) fn transition(
     edition: Edition,
     name: Option<&str>,
@@ -116,7 +116,7 @@ pub(crate) struct MaskWish<'a> {
     pub center_x: f64,
     /// Pixels from the middle of the canvas.
     pub center_y: f64,
-    /// As a part of the canvas height.
+    /// As a fraction of the canvas height.
     pub size: f64,
     pub rotation: f64,
     pub feather: f64,
@@ -146,10 +146,10 @@ pub(crate) fn mask(canvas: Canvas, wish: MaskWish<'_>) -> Result<Option<Mask>> {
     ] {
         if let (Some(value), false) = (value, is_rectangle) {
             return Err(Error::invalid(format!(
-                "`{argument}` is {value}, which only a rectangle can have, not `{}`",
+                "`{argument}` is {value}, but only a rectangle can have it, not `{}`",
                 entry.key
             ))
-            .hint("leave it out, or choose the rectangle as `mask_type`"));
+            .hint("omit it, or choose the rectangle as `mask_type`"));
         }
     }
     let width = match wish.rect_width {
@@ -189,7 +189,7 @@ pub(crate) fn blur(level: Option<f64>) -> Result<Option<Blur>> {
     }
 }
 
-/// An animation by name, still without its place.
+/// An animation by name; its start and duration are not set yet.
 pub(crate) fn animation(
     edition: Edition,
     argument: &str,
@@ -211,7 +211,7 @@ pub(crate) fn animation(
     ))
 }
 
-/// The settings of an effect, each from 0 to 100; missing ones are the effect's own.
+/// The settings of an effect, each from 0 to 100. Default: the effect's own value.
 fn settings(argument: &str, entry: &Entry, values: &[Option<f64>]) -> Result<Vec<Setting>> {
     let mut settings = Vec::with_capacity(entry.params.len());
     for (index, param) in entry.params.iter().enumerate() {
@@ -222,7 +222,7 @@ fn settings(argument: &str, entry: &Entry, values: &[Option<f64>]) -> Result<Vec
             }
             Some(value) => {
                 return Err(Error::invalid(format!(
-                    "`{argument}[{index}]`: Invalid parameter value {value:.6} for \"{}\", which goes from 0 to 100",
+                    "`{argument}[{index}]`: Invalid parameter value {value:.6} for \"{}\", which ranges from 0 to 100",
                     param.name
                 )));
             }
@@ -238,7 +238,7 @@ fn settings(argument: &str, entry: &Entry, values: &[Option<f64>]) -> Result<Vec
     Ok(settings)
 }
 
-/// A voice or sound effect by name; falsy is none.
+/// A voice or sound effect by name; `None` for no name or an empty one.
 pub(crate) fn audio_effect(
     edition: Edition,
     name: Option<&str>,
@@ -253,7 +253,7 @@ pub(crate) fn audio_effect(
     )?;
     if values.len() > entry.params.len() {
         return Err(Error::invalid(format!(
-            "`effect_params`: \"{}\" has {} parameters, and {} were given",
+            "`effect_params`: \"{}\" has {} parameters, but {} were given",
             entry.display,
             entry.params.len(),
             values.len()
@@ -277,7 +277,7 @@ pub(crate) fn audio_effect(
     }))
 }
 
-/// A video effect by name, over everything or on faces.
+/// A video effect by name, on the whole picture or on faces.
 pub(crate) fn video_effect(
     edition: Edition,
     category: &str,
@@ -289,7 +289,7 @@ pub(crate) fn video_effect(
         "character" => Kind::CharacterEffect,
         other => {
             return Err(Error::invalid(format!(
-                "`effect_category`: Unknown {other} effect type: it is \"scene\" or \"character\""
+                "`effect_category`: Unknown {other} effect type: use \"scene\" or \"character\""
             )));
         }
     };

@@ -1,9 +1,8 @@
-//! Which app, in which version and on which system, a draft is written for.
+//! The app, version and system that a draft is written for.
 //!
-//! An app tells by a few markers whether a draft is its own; with stale ones it speaks of an
-//! "unusual path". They are learnt from the newest draft that the app itself saved on this machine
-//! ([`Profile::learn`]); without one, a built-in profile stands in. `docs/app-versions.md` tells what
-//! each of them rests on.
+//! An app recognises its own drafts by a few markers; with outdated ones it reports an "unusual path". They are
+//! learned from the newest draft that the app itself saved on this machine ([`Profile::learn`]); otherwise, a
+//! built-in profile is used. `docs/app-versions.md` gives the source of each marker.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 use crate::units::Edition;
 
-/// The number that stands in `version` of every draft since JianYing 3.3.
+/// The value of `version` in every draft since JianYing 3.3.
 const FORMAT: i64 = 360_000;
 
-/// How many of the newest drafts are looked at for one that the app saved.
+/// How many of the newest drafts are searched for one that the app saved.
 const LOOKED_AT: usize = 24;
 
 /// The system that the app runs on.
@@ -33,7 +32,7 @@ pub(crate) enum AppOs {
 }
 
 impl AppOs {
-    /// `windows` or `macos`, as `target_os` says it.
+    /// `windows` or `macos`, as in `target_os`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Windows => "windows",
@@ -41,7 +40,7 @@ impl AppOs {
         }
     }
 
-    /// As the app writes it into `platform`.
+    /// The app's value for `os` in `platform`.
     fn marker(self) -> &'static str {
         match self {
             Self::Windows => "windows",
@@ -58,21 +57,21 @@ impl std::str::FromStr for AppOs {
             "windows" | "win" => Ok(Self::Windows),
             "macos" | "mac" | "darwin" => Ok(Self::Macos),
             _ => Err(Error::invalid(format!(
-                "`target_os`: \"{text}\" is not a system of the apps"
+                "`target_os`: \"{text}\" is not a system that the apps run on"
             ))
-            .hint("`windows` or `macos`")),
+            .hint("use `windows` or `macos`")),
         }
     }
 }
 
-/// In which lists of `materials` a mask stands.
+/// The lists of `materials` that contain masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaskLists {
     /// `masks`: CapCut before 5.8, JianYing before 5.9.5 and 6.0.
     Old,
     /// `common_mask`: CapCut since 5.8, JianYing since 9.6.
     New,
-    /// JianYing 5.9.5, and 6.1 to 9.5, of which no sample is known.
+    /// JianYing 5.9.5, and 6.1 to 9.5, for which no sample is known.
     Both,
 }
 
@@ -86,7 +85,7 @@ impl MaskLists {
     }
 }
 
-/// What a draft is written for.
+/// The app that a draft is written for, with its markers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Profile {
     pub edition: Edition,
@@ -96,36 +95,36 @@ pub(crate) struct Profile {
     pub version: i64,
     /// The number of the draft's scheme, such as `179.0.0`.
     pub new_version: String,
-    /// The root document's `platform`, as an app of this version fills it.
+    /// The root document's `platform`, as written by an app of this version.
     pub platform: Map<String, Value>,
-    /// Keys of the root document that the user's app writes and the built-in set lacks.
+    /// Keys of the root document that the user's app writes but the built-in set lacks.
     pub root_extra: Map<String, Value>,
     pub origin: Origin,
 }
 
-/// Where a profile comes from.
+/// The source of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     BuiltIn,
-    /// The version was named, and its markers are those of the nearest known one below it.
+    /// The version was given; the markers are those of the nearest known version that is not newer.
     Named,
     /// Read from this draft, which the app saved.
     Learnt(PathBuf),
 }
 
-/// How certain the scheme number of a version is.
+/// The evidence for the scheme number of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
     /// Seen in a draft that the app saved.
     Saved,
-    /// Reported in public.
+    /// Reported publicly.
     Reported,
-    /// JianYing M.m writes the number of CapCut (M-2).m, as far as both are known.
+    /// JianYing M.m writes the number of CapCut (M-2).m, in all cases where both are known.
     Implied,
 }
 use Ground::{Implied, Reported, Saved};
 
-/// Known versions: the app's, the number of its scheme, and what that rests on; oldest first.
+/// Known versions: app version, scheme number and evidence; oldest first.
 type Known = &'static [(&'static str, u32, Ground)];
 const CAPCUT: Known = &[
     ("3.8.0", 109, Saved),
@@ -167,7 +166,7 @@ const JIANYING: Known = &[
     ("11.5.0", 187, Reported),
 ];
 
-/// The oldest version that drafts are written for: before it, texts were stored in another way.
+/// The oldest supported version: older versions store texts differently.
 fn oldest(edition: Edition) -> &'static str {
     match edition {
         Edition::Capcut => "3.8.0",
@@ -175,14 +174,13 @@ fn oldest(edition: Edition) -> &'static str {
     }
 }
 
-/// The version of the built-in profile: the newest with a complete sample (CapCut), and the
-/// newest whose markers are known (JianYing).
+/// The version of the built-in profile: the newest with a complete sample (CapCut), or with known markers
+/// (JianYing).
 const CAPCUT_DEFAULT: &str = "9.1.0";
 const JIANYING_DEFAULT: &str = "10.6.0";
 
-/// The profiles that can be named, with what they stand for. The last three are the names of the
-/// newer reference server; the legacy ones carry the markers of the Python libraries whose drafts
-/// are known to open in many versions.
+/// The profiles that can be selected by name. The last three are the names of the newer reference server; the
+/// legacy ones carry the markers of the Python libraries, whose drafts are known to open in many versions.
 const NAMED: &[(&str, Edition, Option<AppOs>, &str)] = &[
     (
         "capcut-win",
@@ -214,7 +212,7 @@ const NAMED: &[(&str, Edition, Option<AppOs>, &str)] = &[
 ];
 
 impl Profile {
-    /// The profile for an edition and a system about which nothing else is known.
+    /// The built-in profile for an edition and a system.
     pub(crate) fn built_in(edition: Edition, os: AppOs) -> Self {
         let version = match edition {
             Edition::Capcut => CAPCUT_DEFAULT,
@@ -224,14 +222,14 @@ impl Profile {
         Self::with_markers(edition, os, version, scheme, Origin::BuiltIn)
     }
 
-    /// The profile of that name; `os` decides where the name does not.
+    /// The profile with this name; `os` applies if the name does not define one.
     pub(crate) fn named(name: &str, os: AppOs) -> Result<Self> {
         let Some((_, edition, own_os, version)) = NAMED.iter().find(|(known, ..)| *known == name)
         else {
             let names: Vec<_> = NAMED.iter().map(|(name, ..)| format!("`{name}`")).collect();
             return Err(
                 Error::invalid(format!("`draft_profile`: there is no profile \"{name}\""))
-                    .hint(format!("one of {}", names.join(", "))),
+                    .hint(format!("use one of {}", names.join(", "))),
             );
         };
         let mut profile = Self::for_version(*edition, own_os.unwrap_or(os), version)?;
@@ -239,14 +237,14 @@ impl Profile {
         Ok(profile)
     }
 
-    /// The profile for a version of the app: markers are never newer than the app, since an older
-    /// draft is upgraded at opening and a newer one refused.
+    /// The profile for a version of the app. Its markers are never newer than the app: the app upgrades older
+    /// drafts on opening, but refuses newer ones.
     pub(crate) fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
         let Some(wanted) = parts(app_version) else {
             return Err(Error::invalid(format!(
                 "`app_version`: \"{app_version}\" is not a version"
             ))
-            .hint("such as `9.1.0` or `8.5.0-beta4`, as the app's About window shows it"));
+            .hint("use a version such as `9.1.0` or `8.5.0-beta4`, as shown in the app's About window"));
         };
         let oldest = oldest(edition);
         let is_written = parts(oldest).is_some_and(|oldest| oldest <= wanted);
@@ -259,10 +257,10 @@ impl Profile {
                 Origin::Named,
             )),
             None => Err(Error::invalid(format!(
-                "`app_version`: {} {app_version} is older than the drafts that can be written",
+                "`app_version`: {} {app_version} is older than the oldest supported version",
                 edition.app()
             ))
-            .hint(format!("{} {oldest} or newer", edition.app()))),
+            .hint(format!("use {} {oldest} or newer", edition.app()))),
         }
     }
 
@@ -291,9 +289,9 @@ impl Profile {
         }
     }
 
-    /// The profile of the newest draft in `drafts` that the app of this edition saved itself, in
-    /// plain JSON. Drafts of ours that the app never opened do not count, nor do those of other
-    /// tools; encrypted ones cannot be read and are passed over.
+    /// The profile from the newest draft in `drafts` that the app of this edition saved itself, as plain JSON.
+    /// Drafts of this program that the app never opened and drafts of other tools are ignored; encrypted drafts
+    /// cannot be read and are skipped.
     pub(crate) fn learn(drafts: &Path, edition: Edition) -> Option<Self> {
         let mut documents: Vec<(SystemTime, PathBuf)> = fs::read_dir(drafts)
             .ok()?
@@ -310,7 +308,7 @@ impl Profile {
             .find_map(|(_, path)| learn_from(&path, edition))
     }
 
-    /// The number of the draft's scheme, which grows with the versions of both apps alike.
+    /// The draft's scheme number, which increases with the versions of both apps.
     pub(crate) fn scheme(&self) -> u32 {
         parts(&self.new_version).map_or(0, |parts| parts[0])
     }
@@ -331,27 +329,27 @@ impl Profile {
         }
     }
 
-    /// The app keeps its timelines in `Timelines`, and newer versions do not open a draft without it.
+    /// Whether the app stores timelines in `Timelines`; newer versions do not open a draft without it.
     pub(crate) fn has_timelines(&self) -> bool {
         self.is_at_least(Edition::Capcut, &[7, 7]) || self.is_at_least(Edition::Jianying, &[10])
     }
 
-    /// The app goes back to the state in `.backup` when something else changed the draft.
+    /// Whether the app restores the state in `.backup` after another program changed the draft.
     pub(crate) fn restores_backup(&self) -> bool {
         self.is_at_least(Edition::Jianying, &[11, 4])
     }
 
-    /// The app ends while it opens a draft in which a reference leads nowhere.
+    /// Whether the app quits when it opens a draft with a dangling reference.
     pub(crate) fn needs_references(&self) -> bool {
         self.is_at_least(Edition::Jianying, &[11, 4])
     }
 
-    /// The app leaves out of its documents what has its default value.
+    /// Whether the app omits default values from its documents.
     pub(crate) fn leaves_defaults_out(&self) -> bool {
         self.is_at_least(Edition::Jianying, &[11, 5])
     }
 
-    /// `check_flag` of a picture's material: it gates what the app reads of it.
+    /// `check_flag` of a video material: it controls which parts of the material the app reads.
     pub(crate) fn video_check_flag(&self) -> i64 {
         let version = parts(&self.app_version).unwrap_or_default();
         match self.edition {
@@ -361,7 +359,7 @@ impl Profile {
         }
     }
 
-    /// The file that the app reads first, which depends on the system alone.
+    /// The file that the app reads first; it depends only on the system.
     pub(crate) fn primary_file(&self) -> &'static str {
         match self.os {
             AppOs::Macos => "draft_info.json",
@@ -369,7 +367,7 @@ impl Profile {
         }
     }
 
-    /// The same without anything that tells one machine from another.
+    /// The same profile without data that identifies a machine.
     #[must_use]
     pub(crate) fn portable(mut self) -> Self {
         for (key, value) in &mut self.platform {
@@ -381,7 +379,7 @@ impl Profile {
     }
 }
 
-/// What in `platform` belongs to one machine.
+/// The keys of `platform` that identify a machine.
 const DEVICE: &[&str] = &["device_id", "hard_disk_id", "mac_address", "os_version"];
 
 /// `app_id` and `app_source` in `platform`.
@@ -399,7 +397,7 @@ pub(crate) fn edition_of(app_source: &str) -> Option<Edition> {
         .find(|edition| app(*edition).1 == app_source)
 }
 
-/// The number that a version writes into `new_version`: that of the newest known one that is not newer.
+/// The scheme number of a version: that of the newest known version that is not newer.
 pub(crate) fn scheme_of(edition: Edition, app_version: &str) -> Option<u32> {
     let wanted = parts(app_version)?;
     let known = match edition {
@@ -413,8 +411,8 @@ pub(crate) fn scheme_of(edition: Edition, app_version: &str) -> Option<u32> {
         .map(|(_, scheme, _)| *scheme)
 }
 
-/// The numbers of a version without zeros at the end; `None` if it is not one. What marks a beta, as in
-/// `8.5.0-beta4`, does not count.
+/// The numbers of a version without trailing zeros; `None` if it is not a version. A beta suffix, as in
+/// `8.5.0-beta4`, is ignored.
 pub(crate) fn parts(version: &str) -> Option<Vec<u32>> {
     let (numbers, beta) = version.split_once('-').unwrap_or((version, "beta"));
     let is_beta = beta.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -429,15 +427,15 @@ pub(crate) fn parts(version: &str) -> Option<Vec<u32>> {
     Some(numbers)
 }
 
-/// What the reference server's template says of its author's machine. The first of them alone is what CapCut
-/// itself writes on some Macs.
+/// The machine ids in the reference server's template. CapCut itself writes the first of them on some Macs, so
+/// all three must match.
 const TEMPLATE_MACHINE: [(&str, &str); 3] = [
     ("device_id", "c4ca4238a0b923820dcc509a6f75849b"),
     ("hard_disk_id", "307563e0192a94465c0e927fbc482942"),
     ("mac_address", "c3371f2d4fb02791c067ce44d8fb4ed5"),
 ];
 
-/// Whether a `platform`, read by `field`, is that of the reference server's template.
+/// Whether a `platform`, read by `field`, has the machine ids of the reference server's template.
 pub(crate) fn is_template_machine<'p>(field: impl Fn(&str) -> &'p str) -> bool {
     TEMPLATE_MACHINE
         .iter()
@@ -448,7 +446,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     let folder = document.parent()?;
     let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     let marker = Marker::read(folder);
-    // Ours are known by their age without being read: the marker is written last.
+    // Our unchanged drafts are recognised by age, without reading them: the marker is written last.
     if marker.is_some() && modified(document)? <= modified(&folder.join(marker::FILE))? {
         return None;
     }
@@ -467,7 +465,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    // No generator knows a machine's ids: where they stand, the app has saved.
+    // Generators do not know a machine's ids: if there are any, the app saved the draft.
     if text("device_id").is_empty()
         || is_template_machine(text)
         || edition_of(text("app_source")) != Some(edition)
@@ -507,7 +505,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
     })
 }
 
-/// A value of the same shape that says nothing: a key may be needed, its content belongs to another draft.
+/// A neutral value of the same type: the key may be needed, but its content belongs to another draft.
 fn neutral(value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
@@ -548,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_are_learnt_from_a_draft_that_the_app_saved() {
+    fn markers_are_learned_from_a_draft_that_the_app_saved() {
         let drafts = tempfile::tempdir().unwrap();
         put(drafts.path(), "app", &saved_by_the_app().to_string());
         let profile = Profile::learn(drafts.path(), Edition::Capcut).unwrap();
@@ -559,14 +557,14 @@ mod tests {
         assert_eq!(
             profile.root_extra["brand_new"],
             json!({"list": [], "deep": {"name": ""}}),
-            "a new key comes along, its content does not"
+            "a new key is copied, its content is not"
         );
         assert!(!profile.root_extra.contains_key("config"));
         assert!(Profile::learn(drafts.path(), Edition::Jianying).is_none());
     }
 
     #[test]
-    fn a_portable_profile_names_no_machine() {
+    fn a_portable_profile_does_not_identify_a_machine() {
         let drafts = tempfile::tempdir().unwrap();
         put(drafts.path(), "app", &saved_by_the_app().to_string());
         let profile = Profile::learn(drafts.path(), Edition::Capcut).unwrap();
@@ -578,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn drafts_of_tools_encrypted_and_broken_ones_teach_nothing() {
+    fn drafts_of_tools_and_unreadable_drafts_are_not_learned_from() {
         let drafts = tempfile::tempdir().unwrap();
         let mut tool = saved_by_the_app();
         tool["last_modified_platform"]["device_id"] = json!("");
@@ -598,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_between_two_known_ones_takes_the_older_markers() {
+    fn a_version_between_two_known_ones_uses_the_older_markers() {
         let check = |edition, version, expected: &str| {
             let profile = Profile::for_version(edition, AppOs::Macos, version).unwrap();
             assert_eq!(profile.new_version, expected, "{version}");
@@ -655,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_id_of_the_template_alone_is_of_a_real_machine() {
+    fn the_first_template_id_alone_counts_as_a_real_machine() {
         let drafts = tempfile::tempdir().unwrap();
         let mut app = saved_by_the_app();
         app["last_modified_platform"]["device_id"] = json!(TEMPLATE_MACHINE[0].1);
@@ -664,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn known_versions_are_in_order_and_their_numbers_never_fall() {
+    fn known_versions_and_their_scheme_numbers_are_sorted() {
         for known in [CAPCUT, JIANYING] {
             assert!(known.is_sorted_by_key(|(version, ..)| parts(version).unwrap()));
             assert!(known.is_sorted_by_key(|(_, scheme, _)| *scheme));
@@ -672,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn timelines_are_kept_apart_since_capcut_7_7_and_jianying_10() {
+    fn the_timelines_folder_exists_since_capcut_7_7_and_jianying_10() {
         let check = |edition, version, expected| {
             let profile = Profile::for_version(edition, AppOs::Windows, version).unwrap();
             assert_eq!(profile.has_timelines(), expected, "{version}");
@@ -698,7 +696,7 @@ mod tests {
     }
 
     #[test]
-    fn every_named_profile_has_the_markers_that_an_app_asks_for() {
+    fn every_named_profile_has_all_required_markers() {
         for (name, edition, ..) in NAMED {
             let profile = Profile::named(name, AppOs::Windows).unwrap();
             assert_eq!(profile.edition, *edition);
@@ -711,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_flags_and_the_first_file_follow_the_version() {
+    fn masks_flags_and_the_primary_file_depend_on_the_version() {
         let check = |name: &str, os, masks, flag, file| {
             let profile = Profile::named(name, os).unwrap();
             assert_eq!(profile.masks(), masks, "{name}");

@@ -1,7 +1,7 @@
-//! The app's own drafts folder: where it is, the list of drafts in it, and whether the app runs.
+//! The app's own drafts folder: its path, its list of drafts, and whether the app is running.
 //!
-//! The list (`root_meta_info.json`) belongs to the app, which keeps it in memory and writes it when
-//! it ends. So it is changed under a lock, with a backup, as a whole, and only as far as needed.
+//! The list (`root_meta_info.json`) belongs to the app, which keeps it in memory and writes it when it quits.
+//! So it is changed under a lock, with a backup, atomically, and only where needed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -21,13 +21,13 @@ use crate::units::{Edition, Micros};
 pub(crate) const FILE: &str = "root_meta_info.json";
 const BACKUP: &str = "root_meta_info.json.capcut-mcp.bak";
 const LOCK: &str = ".capcut-mcp.lock";
-/// How long the list's lock is waited for: a change takes milliseconds.
+/// Timeout for the list's lock: a change takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How the names of files begin that are being written.
+/// The prefix of temporary files.
 pub(crate) const TEMPORARY: &str = ".capcut-mcp-";
 
-/// The folder where the app of this machine keeps its drafts: `defaults` are where it is if the
-/// user did not move it (see `Settings::drafts_dirs`), and the list there says whether they did.
+/// The drafts folder of the app on this machine. `defaults` are its locations unless the user moved it (see
+/// `Settings::drafts_dirs`); the list there shows whether they did.
 pub(crate) fn find(defaults: &[PathBuf]) -> Option<PathBuf> {
     let default = defaults.iter().find(|folder| folder.is_dir())?;
     let moved = read(&default.join(FILE)).ok().flatten().and_then(|list| {
@@ -41,7 +41,7 @@ pub(crate) fn find(defaults: &[PathBuf]) -> Option<PathBuf> {
     Some(moved.unwrap_or_else(|| default.clone()))
 }
 
-/// Whether `folder` is one where an app looks for drafts.
+/// Whether `folder` is a drafts folder of an app.
 pub(crate) fn is_drafts_folder(folder: &Path) -> bool {
     folder.join(FILE).is_file()
         || folder
@@ -49,7 +49,7 @@ pub(crate) fn is_drafts_folder(folder: &Path) -> bool {
             .is_some_and(|name| name == "com.lveditor.draft")
 }
 
-/// What the list says of a draft.
+/// The list's data about a draft.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<'a> {
     pub name: &'a str,
@@ -65,8 +65,7 @@ pub(crate) struct Entry<'a> {
     pub now: i64,
 }
 
-/// Puts a draft into the list of its folder, or brings its entry there up to date. Says whether the
-/// list changed.
+/// Adds a draft to the list of its folder, or updates its entry. Returns whether the list changed.
 pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
     let folder = without_verbatim(entry.folder.to_owned());
     let Some(root) = folder.parent() else {
@@ -79,7 +78,7 @@ pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
         .clone()
         .unwrap_or_else(|| json!({"all_draft_store": [], "draft_ids": 0}));
     if !list.is_object() {
-        return Err(unreadable(&path, "it is no object"));
+        return Err(unreadable(&path, "it is not a JSON object"));
     }
     if list.get("root_path").is_none_or(Value::is_null) {
         list["root_path"] = json!(app_path(root));
@@ -163,8 +162,8 @@ fn own(entry: &Entry<'_>, folder: &Path, root: &Path) -> Map<String, Value> {
     own.as_object().cloned().unwrap_or_default()
 }
 
-/// An entry with the keys of the newest one, so that it looks to this version of the app like its
-/// own; what that one says of its draft (clouds, templates, other ids) is not taken over.
+/// An entry with the keys of the newest one, so that it looks to this version of the app like its own entries.
+/// The values of the newest entry (cloud, template and other ids) are not copied.
 fn modelled(model: Option<&Value>, own: Map<String, Value>) -> Value {
     let mut entry = shape("registry_entry").clone();
     for (key, value) in model.and_then(Value::as_object).into_iter().flatten() {
@@ -181,7 +180,7 @@ fn modelled(model: Option<&Value>, own: Map<String, Value>) -> Value {
             entry.insert(key.clone(), neutral);
         }
     }
-    // Keys that this version does not write may mean something else to it.
+    // Remove keys that this version does not write, as they may mean something else to it.
     if let Some(model) = model.and_then(Value::as_object) {
         entry.retain(|key, _| model.contains_key(key) || own.contains_key(key));
     }
@@ -206,9 +205,9 @@ fn read(path: &Path) -> Result<Option<Value>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     match serde_json::from_slice::<Value>(bytes) {
         Ok(list) if list.is_object() => Ok(Some(list)),
-        Ok(_) => Err(unreadable(path, "it is no object")),
+        Ok(_) => Err(unreadable(path, "it is not a JSON object")),
         Err(error) => {
-            Err(unreadable(path, "it is no JSON (newer JianYing encrypts it)").source(error))
+            Err(unreadable(path, "it is not JSON (newer JianYing encrypts it)").source(error))
         }
     }
 }
@@ -218,7 +217,7 @@ fn unreadable(path: &Path, why: &str) -> Error {
         Kind::Conflict,
         format!("the app's list of drafts {}: {why}", path.display()),
     )
-    .hint("it is left as it is; start the app again, which looks through the folder by itself in most versions")
+    .hint("the list was not changed; restart the app: most versions scan the folder for drafts")
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Error {
@@ -233,7 +232,8 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
     .source(error)
 }
 
-/// Held while the list changes; other processes of ours wait for it. What one left that was killed is removed.
+/// Held while the list changes; other processes of this program wait for it. Removes temporary files of killed
+/// processes.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
     let file = open_lock(&path)?;
@@ -254,7 +254,7 @@ fn lock(root: &Path) -> Result<File> {
                         PATIENCE.as_secs()
                     ),
                 )
-                .hint("end that process and save once more"));
+                .hint("end that process and save again"));
             }
         }
     }
@@ -262,7 +262,7 @@ fn lock(root: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Opens the lock without changing what is there, and never through a link or a pipe.
+/// Opens the lock file without changing it, and never through a link or a pipe.
 fn open_lock(path: &Path) -> Result<File> {
     regular_file::open_own(path).map_err(|error| {
         Error::new(
@@ -272,28 +272,28 @@ fn open_lock(path: &Path) -> Result<File> {
                 path.display()
             ),
         )
-        .hint("remove what has that name and save once more; the program makes the file itself")
+        .hint("remove the file, link or pipe with that name and save again; this program creates the file itself")
         .source(error)
     })
 }
 
-/// Who holds the lock of a folder of drafts now, if anybody does.
+/// The process that holds the lock of a drafts folder, if any.
 pub(crate) fn holder(root: &Path) -> Option<String> {
     let path = root.join(LOCK);
     let file = regular_file::open(&path, Links::Refuse).ok()?;
-    // Shared, so that two who look do not take each other for the holder.
+    // Shared, so that two checks do not take each other for the holder.
     if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
         return None;
     }
     Some(process_holding(&file).unwrap_or_else(|| "another process".to_owned()))
 }
 
-/// The process that holds a lock on a file, where the system says so.
+/// The process that holds a lock on a file, if the system reports it.
 #[cfg(target_os = "linux")]
 fn process_holding(file: &File) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let inode = file.metadata().ok()?.ino().to_string();
-    // `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`; those that wait have `->` in the second place.
+    // `1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF`; waiting processes have `->` as the second field.
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let process = locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -309,7 +309,7 @@ fn process_holding(_file: &File) -> Option<String> {
     None
 }
 
-/// Removes the temporary files of `names` that processes left which were killed while they wrote them.
+/// Removes temporary files for `names` that killed processes left behind.
 pub(crate) fn clear(folder: &Path, names: &[&str]) {
     let left: Vec<String> = names
         .iter()
@@ -320,7 +320,7 @@ pub(crate) fn clear(folder: &Path, names: &[&str]) {
         let name = name.to_string_lossy();
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         if is_file && left.iter().any(|left| name.starts_with(left)) {
-            // Its writer holds it until it has its name.
+            // Its writer holds a lock until it is renamed.
             let is_held = regular_file::open(&entry.path(), Links::Refuse)
                 .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
             if !is_held {
@@ -330,13 +330,13 @@ pub(crate) fn clear(folder: &Path, names: &[&str]) {
     }
 }
 
-/// How the names begin under which a file is written.
+/// The prefix of temporary names for a file.
 fn temporary(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!("{TEMPORARY}{name}.")
 }
 
-/// Replaces a file as a whole.
+/// Replaces a file atomically.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -365,22 +365,22 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// A temporary file for `path` that [`clear`] leaves alone.
+/// A temporary file for `path` that [`clear`] does not remove.
 fn held(path: &Path, folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     loop {
         let file = tempfile::Builder::new()
             .prefix(&temporary(path))
             .tempfile_in(folder)?;
-        // A file system without locks has no other process to wait for.
+        // Fails on file systems without locks, where no other process can wait.
         let _ = file.as_file().try_lock();
-        // It may have been cleared away before it was locked.
+        // It may have been removed before it was locked.
         if file.path().exists() {
             return Ok(file);
         }
     }
 }
 
-/// The name of a running process that is the app, as far as this system tells.
+/// The name of the app's process if it is running and the system lists it.
 pub(crate) fn running(edition: Edition) -> Option<String> {
     processes().into_iter().find(|name| is_app(name, edition))
 }
@@ -396,7 +396,7 @@ fn is_app(process: &str, edition: Edition) -> bool {
     names.contains(&name)
 }
 
-/// The names of all processes, empty where the system does not tell.
+/// The names of all processes; empty if the system does not list them.
 fn processes() -> Vec<String> {
     if cfg!(target_os = "linux") {
         fs::read_dir("/proc")
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_is_put_at_the_front_with_the_keys_of_the_newest_entry() {
+    fn a_draft_is_listed_first_with_the_keys_of_the_newest_entry() {
         let root = tempfile::tempdir().unwrap();
         let theirs = json!({
             "all_draft_store": [
@@ -466,7 +466,7 @@ mod tests {
         let after = list(root.path());
         let ours = &after["all_draft_store"][0];
         assert_eq!(ours["draft_name"], "我的 draft");
-        assert_eq!(ours["brand_new"], "", "the key, not its value");
+        assert_eq!(ours["brand_new"], "", "the key without its value");
         assert_eq!(ours["flagged"], false);
         assert_eq!(ours["tm_draft_cloud_user_id"], -1);
         assert!(ours.get("old_key").is_none());
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn registering_twice_changes_nothing_more() {
+    fn registering_twice_does_not_change_the_list_again() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a");
         assert!(register(&entry(&folder, "a")).unwrap());
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_is_left_as_it_is() {
+    fn an_unreadable_list_is_not_changed() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join(FILE), "r3fKa8Zt0hRkQ==").unwrap();
         let folder = root.path().join("a");
@@ -511,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_another_shape_is_refused_and_left_as_it_is() {
+    fn a_list_of_another_structure_is_refused_and_not_changed() {
         let root = tempfile::tempdir().unwrap();
         for shape in ["[]", "5", "{}", r#"{"all_draft_store": {}}"#] {
             fs::write(root.path().join(FILE), shape).unwrap();
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_are_all_in_the_list() {
+    fn concurrent_registrations_are_all_in_the_list() {
         let root = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for number in 0..8 {
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_drafts_folder_goes_before_the_default_one() {
+    fn a_moved_drafts_folder_takes_precedence_over_the_default() {
         let home = tempfile::tempdir().unwrap();
         let (default, moved) = (
             home.path().join("default"),
@@ -556,7 +556,7 @@ mod tests {
         assert_eq!(find(&defaults), Some(default.clone()));
         let told = json!({"all_draft_store": [], "root_path": moved});
         fs::write(default.join(FILE), told.to_string()).unwrap();
-        assert_eq!(find(&defaults), Some(default.clone()), "it is not there");
+        assert_eq!(find(&defaults), Some(default.clone()), "it does not exist");
         fs::create_dir(&moved).unwrap();
         assert_eq!(find(&defaults), Some(moved.clone()));
         let told = json!({"all_draft_store": [{"draft_root_path": moved, "tm_draft_modified": 3}], "root_path": ""});
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apps_are_known_by_their_process() {
+    fn the_apps_are_recognised_by_process_name() {
         for (process, edition, expected) in [
             ("CapCut.exe", Edition::Capcut, true),
             (

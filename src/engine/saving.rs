@@ -1,4 +1,4 @@
-//! What became of saves, for `query_draft_status`.
+//! Saving drafts, and the progress of saves for `query_draft_status`.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -25,26 +25,26 @@ use crate::progress::Bytes;
 use crate::settings::Os;
 use crate::units::Edition;
 
-/// How many saves are remembered.
+/// Maximum number of saves whose progress is remembered.
 const MAX_SAVES: usize = 1000;
 
-/// How often other processes are told how far a save is.
+/// How often the progress of a save is published to other processes.
 const TOLD_EVERY: Duration = Duration::from_millis(250);
 
-/// How far a save is.
+/// The progress of a save.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub state: State,
-    /// The step, or what went wrong.
+    /// The current step, or the error.
     pub message: String,
     /// From 0 to 100.
     pub percent: u64,
     pub files_done: u64,
     pub files: u64,
-    /// As `percent`, with what has come of files that are not done.
+    /// As `percent`, including parts of unfinished files.
     #[serde(skip)]
     pub exact: f64,
-    /// Of the files, where any had to be fetched.
+    /// Bytes of the files, if any had to be fetched.
     #[serde(skip)]
     pub bytes: Option<Bytes>,
 }
@@ -73,12 +73,12 @@ pub(crate) struct Saves {
     last: Mutex<Last>,
 }
 
-/// A save at a time per draft: two would write the same folder.
+/// Allows one save at a time per draft: two would write the same folder.
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
 struct Last {
-    /// Drafts that are about to be saved for a plan.
+    /// The plans of drafts that are about to be saved.
     origins: HashMap<DraftId, Origin>,
     gates: HashMap<DraftId, Gate>,
     by_draft: HashMap<DraftId, Progress>,
@@ -113,7 +113,7 @@ impl Saves {
 
     fn gate(&self, draft: &DraftId) -> Gate {
         let mut last = self.lock();
-        // Those that nobody waits at are made again when they are needed.
+        // Unused gates are removed, and recreated when needed.
         last.gates.retain(|_, gate| Arc::strong_count(gate) > 1);
         last.gates.entry(draft.clone()).or_default().clone()
     }
@@ -133,7 +133,7 @@ struct Journalled {
     begun: i64,
 }
 
-/// What the journal keeps of a draft's last save.
+/// What the journal stores about a draft's last save.
 #[derive(Debug, Serialize, Deserialize)]
 struct LastSave {
     begun: i64,
@@ -151,7 +151,7 @@ impl LastSave {
         Ok(row.and_then(|row| serde_json::from_str(&row.state).ok()))
     }
 
-    /// A save whose process is gone is not told as going on.
+    /// A running save whose process has ended is reported as failed.
     fn seen(mut self, runner: &Runner) -> Progress {
         if self.progress.state == State::Processing && !runner.is_there(&self.runner) {
             self.progress.state = State::Failed;
@@ -163,10 +163,10 @@ impl LastSave {
 }
 
 impl Journalled {
-    /// Of two processes that save a draft at once, the journal has the save that began later.
+    /// If two processes save a draft at the same time, the journal keeps the save that began later.
     async fn put(&self, progress: &Progress) {
         if let Err(error) = self.try_put(progress).await {
-            tracing::warn!(draft = %self.draft, %error, "other processes are not told how far the save is");
+            tracing::warn!(draft = %self.draft, %error, "the progress of the save could not be published to other processes");
         }
     }
 
@@ -187,7 +187,7 @@ impl Journalled {
             kind: "save".to_owned(),
             draft: Some(self.draft.clone()),
             state,
-            // Such rows are removed when they are old, also those of saves that were interrupted.
+            // Lets old rows be removed, including those of interrupted saves.
             finished: true,
             pid: std::process::id(),
             updated_ms: 0,
@@ -195,7 +195,7 @@ impl Journalled {
         self.journal.job_put(&row).await
     }
 
-    /// Writes how far the save is, again and again.
+    /// Publishes the progress of the save periodically.
     async fn follow(&self, saves: &Saves) -> Infallible {
         let mut told = saves.get(&self.draft);
         loop {
@@ -209,7 +209,7 @@ impl Journalled {
     }
 }
 
-/// A save under way: one that is dropped before its end was cancelled, and is not told as going on.
+/// A running save: if it is dropped before its end, it was cancelled and is reported as failed.
 struct Unfinished<'a> {
     saves: &'a Saves,
     save: Option<Journalled>,
@@ -226,7 +226,7 @@ impl Drop for Unfinished<'_> {
                 ..last
             };
             self.saves.set(&save.draft, progress.clone());
-            // Where the process ends before this is written, others see that from its absence.
+            // If the process ends before this is written, others notice that the process is gone.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move { save.put(&progress).await });
             }
@@ -234,19 +234,19 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// How and where a call wants a draft saved.
+/// How and where a call requests a draft to be saved.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options of a call")]
 pub(crate) struct SaveWish {
     /// A drafts folder, of this machine or of another.
     pub folder: Option<String>,
-    /// Without a folder it stays with this program, and does not go to the app.
+    /// If no folder is given, the draft is saved in this program's own folder, not the app's.
     pub own_folder: bool,
-    /// None: the draft's own.
+    /// Default: the draft's own name.
     pub name: Option<String>,
     pub target_os: Option<AppOs>,
     pub target_folder: Option<String>,
-    /// It leaves this machine, wherever to.
+    /// The draft is for an unknown other machine.
     pub portable: bool,
     pub profile: Option<String>,
     pub app_version: Option<String>,
@@ -255,7 +255,7 @@ pub(crate) struct SaveWish {
     pub while_running: WhileRunning,
 }
 
-/// Where the folder is made, and which machine's paths are written into it.
+/// Where the folder is created, and the machine whose paths are written into it.
 struct Place {
     drafts: PathBuf,
     target: Option<package::Target>,
@@ -263,7 +263,7 @@ struct Place {
 }
 
 impl Engine {
-    /// Saves a draft as a folder that the app opens, and remembers what became of it.
+    /// Saves a draft as a folder that the app can open, and records the progress and the result.
     pub(crate) async fn save(
         &self,
         id: &DraftId,
@@ -272,7 +272,7 @@ impl Engine {
         listener: &(dyn Fn(&Progress) + Send + Sync),
     ) -> Result<Saved> {
         let folder = crate::args::folder(wish.folder.as_deref())?;
-        // A draft that is not known has no save to tell of.
+        // An unknown draft must not get an entry for a save.
         self.read(id, |_| ()).await?;
         let gate = self.saves.gate(id);
         let _alone = gate.lock().await;
@@ -425,7 +425,7 @@ impl Engine {
                 .await?
             }
         };
-        // The reference API saves under the id, so that its clients look for that, unless they say otherwise.
+        // The reference API names the folder after the id, and its clients look for that, unless they give a name.
         let own = draft.name.as_deref();
         let own = own.filter(|_| caller.manner == Manner::Strict);
         let name = wish.name.as_deref().or(own);
@@ -452,7 +452,7 @@ impl Engine {
         Ok(row.and_then(|row| row.saved_to).map(PathBuf::from))
     }
 
-    /// Notes which plan a draft is made of, before it is saved for it.
+    /// Records the plan of a draft before the draft is saved.
     pub(crate) fn made_of(&self, draft: &DraftId, origin: Origin) {
         self.saves.made_of(draft, origin);
     }
@@ -464,7 +464,7 @@ impl Engine {
         folder: Option<&str>,
         caller: &Caller,
     ) -> Result<Place> {
-        // A caller of the API may name the folder of any machine.
+        // A caller of the API may give the folder of any machine.
         if let Some(folder) = folder.filter(|_| caller.manner == Manner::Strict) {
             check_parent(folder)?;
         }
@@ -537,7 +537,7 @@ impl Engine {
         }
         let drafts = self.own_folder()?;
         let note = format!(
-            "{} was not found on this machine: the draft is in {}, to be moved to where the app keeps its drafts; `draft_folder` says where that is",
+            "{} was not found on this machine: the draft is in {}: move it to the app's drafts folder, or save with that folder as `draft_folder`",
             edition.app(),
             drafts.display()
         );
@@ -551,7 +551,6 @@ impl Engine {
         })
     }
 
-    /// The folder for drafts that no app here would find.
     /// Whether an app on this machine keeps its drafts in this folder.
     pub(crate) fn is_apps_folder(&self, folder: &Path) -> bool {
         let apps = [&self.options.capcut_dirs, &self.options.jianying_dirs];
@@ -559,6 +558,7 @@ impl Engine {
         found.any(|drafts| drafts == folder)
     }
 
+    /// The folder for drafts that no app on this machine would find.
     fn own_folder(&self) -> Result<PathBuf> {
         let data = self
             .options
@@ -568,15 +568,14 @@ impl Engine {
         Ok(data.join("drafts"))
     }
 
-    /// How far the last save of a draft is, or how it ended. What another process saves or saved is known from the
-    /// journal.
+    /// The progress or result of a draft's last save. Saves of other processes are known from the journal.
     pub(crate) async fn progress(&self, draft: &DraftId) -> Result<Progress> {
         let own = self.saves.get(draft);
         if let Some(own) = own.as_ref().filter(|own| own.state == State::Processing) {
             return Ok(own.clone());
         }
         let last = LastSave::read(&*self.journal, draft).await?;
-        // One of this process is known better from its memory.
+        // For a save of this process, the memory is more current.
         let own = own.filter(|_| {
             let runner = last.as_ref().map(|last| &*last.runner);
             runner.is_none_or(|runner| runner == self.runner.name())
@@ -597,11 +596,12 @@ impl Engine {
             _ => Err(Error::not_found(format!(
                 "Task with ID {draft} not found. Please check if the task ID is correct."
             ))
-            .hint("`save_draft` starts one; its id is the draft's")),
+            .hint("`save_draft` starts a task; its id is the draft's id")),
         }
     }
 
-    /// Looks again for the files that could not be read when they were placed, and tells what it found.
+    /// Checks again the files that could not be read when they were placed, and returns notes on those that can
+    /// be read now.
     pub(crate) async fn learn(&self, draft: &DraftId, call: &Call) -> Result<Vec<String>> {
         let unread: Vec<(MediaKind, String)> = self
             .read(draft, |draft| {
@@ -614,7 +614,7 @@ impl Engine {
         if unread.is_empty() {
             return Ok(Vec::new());
         }
-        // What may still not be read is no reason to stop; the save says what it lacks.
+        // A file that still cannot be read does not stop the save here; the save reports it.
         let caller = &call.caller.in_manner(Manner::Api);
         let looks = unread.iter().map(|(kind, source)| async move {
             let looked = self.look("media", source, *kind, true, caller).await.ok()?;
@@ -646,7 +646,7 @@ impl Engine {
     }
 }
 
-/// Whether a folder is one of this machine that this caller may have drafts saved into.
+/// Whether a folder is on this machine and this caller may save drafts into it.
 fn may_write(folder: &Path, caller: &Caller) -> bool {
     folder.is_absolute()
         && (folder.is_dir() || folder.parent().is_some_and(Path::is_dir))
@@ -655,13 +655,13 @@ fn may_write(folder: &Path, caller: &Caller) -> bool {
 
 fn unwritten(folder: &str, drafts: &Path) -> String {
     format!(
-        "`draft_folder`: {folder} is not a folder that may be written here (a server's `--allow-dir` names those): the draft is in {}",
+        "`draft_folder`: {folder} is not a folder that this program may write to (a server allows folders with `--allow-dir`): the draft is in {}",
         drafts.display()
     )
 }
 
-/// A folder of this machine is made, but not those above it: they may be missing by mistake, or be on a disk that is
-/// not there. What is clearly a folder of another machine passes.
+/// The folder itself is created, but not its parents: they may be missing by mistake, or be on a disk that is
+/// not mounted. A folder that clearly belongs to another machine is accepted.
 fn check_parent(folder: &str) -> Result<()> {
     let path = Path::new(folder);
     let exists = path.is_dir() || path.parent().is_none_or(Path::is_dir);
@@ -675,14 +675,14 @@ fn check_parent(folder: &str) -> Result<()> {
         .last()
         .unwrap_or(path);
     Err(Error::invalid(format!(
-        "`draft_folder`: {folder} cannot be made, as {} does not exist",
+        "`draft_folder`: {folder} cannot be created, as {} does not exist",
         above.display()
     ))
-    .hint("make that folder or correct the path; for a draft that will be opened on another machine give its folder as `target_folder`"))
+    .hint("create that folder or correct the path; for a draft to be opened on another machine, give its folder as `target_folder`"))
 }
 
-/// Whether a path is written as on another system than `here`. Neither app runs on Linux, where the home folders of
-/// macOS and its disks do not exist.
+/// Whether a path has the syntax of another system than `here`. Neither app runs on Linux, where the home
+/// folders and volumes of macOS do not exist.
 fn is_elsewhere(folder: &str, here: Os) -> bool {
     let is_windows = os_of_folder(folder) == AppOs::Windows;
     match here {
@@ -692,7 +692,7 @@ fn is_elsewhere(folder: &str, here: Os) -> bool {
     }
 }
 
-/// The system that a draft saved for this machine is for.
+/// The system of drafts that are saved for this machine.
 pub(crate) fn own_os() -> AppOs {
     if cfg!(windows) {
         AppOs::Windows
@@ -701,7 +701,7 @@ pub(crate) fn own_os() -> AppOs {
     }
 }
 
-/// Drive letters and backslashes are Windows.
+/// Drive letters and backslashes mean Windows.
 pub(crate) fn os_of_folder(folder: &str) -> AppOs {
     let drive = matches!(folder.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     if drive || folder.contains('\\') {

@@ -1,7 +1,8 @@
-//! Captions from SRT, WebVTT and ASS text. What is read is text already: fetching is left to others.
+//! Captions from SRT, WebVTT and ASS text. The input is text; fetching files is left to others.
 //!
-//! [`parse`] takes what people and programs really write, [`parse_as_api`] what the CapCut API takes, in its way,
-//! and the rest like [`parse`]. Both name a broken cue by its number and line, and say what they changed.
+//! [`parse`] accepts what people and programs actually write. [`parse_as_api`] accepts what the CapCut API
+//! accepts, in its way, and otherwise falls back to [`parse`]. Both report a broken cue by its number and line,
+//! and note what they changed.
 
 mod ass;
 mod cue;
@@ -22,10 +23,10 @@ pub(crate) use cue::{Cue, Notes, numbered};
 pub(crate) use look::{CallLook, Gives};
 pub(crate) use timing::Laid;
 
-/// The most that a subtitle file may hold.
+/// Maximum size of a subtitle file.
 pub(crate) const MAX_BYTES: u64 = 16 << 20;
 
-/// A line of the text, without the space around it.
+/// A line of the text, trimmed.
 #[derive(Clone, Copy, Debug)]
 struct Line<'a> {
     /// From 1.
@@ -33,17 +34,17 @@ struct Line<'a> {
     text: &'a str,
 }
 
-/// Subtitles that were read.
+/// Parsed subtitles.
 #[derive(Debug)]
 pub(crate) struct Subtitles {
     pub cues: Vec<Cue>,
     pub notes: Notes,
-    /// Read as the API reads them, which does not divide cues that overlap.
+    /// Parsed as in the API, which does not split overlapping cues.
     is_as_api: bool,
 }
 
-/// The captions of SRT, WebVTT or ASS text, whichever it is; an error if there is none. Captions without text are
-/// left out.
+/// The captions of SRT, WebVTT or ASS text; the format is detected. An error if there are none. Captions
+/// without text are left out.
 pub(crate) fn parse(text: &str) -> Result<Subtitles> {
     let text = text.trim_start_matches('\u{feff}');
     let lines = lines(text);
@@ -78,8 +79,8 @@ pub(crate) fn parse(text: &str) -> Result<Subtitles> {
     })
 }
 
-/// The captions as the CapCut API reads them, empty ones included. What it cannot read is read by [`parse`];
-/// when that fails too, the message is the API's.
+/// The captions as the CapCut API reads them, including empty ones. If it cannot read the text, [`parse`] is
+/// used; if that fails too, the message is the API's.
 pub(crate) fn parse_as_api(text: &str) -> Result<Subtitles> {
     let mut notes = Notes::default();
     let strict = match srt::parse_strictly(&lines(text), &mut notes) {
@@ -98,14 +99,14 @@ pub(crate) fn parse_as_api(text: &str) -> Result<Subtitles> {
     })
 }
 
-/// The text of a file, and what is to be said of its encoding.
+/// The text of a file, and a note on its encoding.
 pub(crate) fn decode(bytes: &[u8]) -> (String, Option<String>) {
     let decoded = encoding::decode(bytes);
     let note = decoded.note();
     (decoded.text, note)
 }
 
-/// The text of a file as the API has it: what is not Unicode is lost, which is said.
+/// The text of a file as the API reads it: characters in other encodings are lost, and a note says so.
 pub(crate) fn decode_as_api(bytes: &[u8]) -> (String, Option<String>) {
     let decoded = encoding::decode(bytes);
     if !decoded.guessed {
@@ -114,13 +115,13 @@ pub(crate) fn decode_as_api(bytes: &[u8]) -> (String, Option<String>) {
     }
     let name = decoded.encoding;
     let note = format!(
-        "the file is not UTF-8 (probably {name}): its letters are shown as \u{fffd}; save it as UTF-8"
+        "the file is not UTF-8 (probably {name}): its non-ASCII characters are shown as \u{fffd}; save it as UTF-8"
     );
     (String::from_utf8_lossy(bytes).into_owned(), Some(note))
 }
 
 impl Subtitles {
-    /// Adds what was said of their file.
+    /// Adds a note on the file.
     pub(crate) fn with(mut self, note: Option<String>) -> Self {
         if let Some(note) = note {
             let mut notes = Notes::default();
@@ -131,7 +132,7 @@ impl Subtitles {
         self
     }
 
-    /// Moves them by `offset`, and puts those that overlap on further lanes.
+    /// Moves the cues by `offset`, and puts overlapping cues on additional lanes.
     pub(crate) fn laid(mut self, offset: Micros) -> Result<Laid> {
         let cues = timing::moved(self.cues, offset, &mut self.notes)?;
         let lanes = if self.is_as_api {
@@ -152,21 +153,21 @@ impl Laid {
         timing::lines_below(&self.lanes)
     }
 
-    /// The captions on one track.
+    /// The captions on a single track.
     pub(crate) fn joined(&self) -> Vec<(Range, String)> {
         timing::joined(&self.lanes)
     }
 }
 
-/// What an API is sent that reads SRT strictly, without letters of its own.
+/// Subtitles for an API that reads SRT strictly and without styles.
 #[derive(Debug)]
 pub(crate) struct ForApi {
-    /// None: what there is can be sent as it is.
+    /// `None`: the original text can be sent unchanged.
     pub srt: Option<String>,
     pub notes: Notes,
 }
 
-/// Subtitles as an API reads them that adds `offset` to their times.
+/// Converts subtitles for an API that adds `offset` to their times.
 pub(crate) fn for_api(text: &str, encoding: Option<String>, offset: Micros) -> Result<ForApi> {
     let is_plain = encoding.is_none();
     let mut subtitles = parse(text)?.with(encoding);
@@ -179,14 +180,14 @@ pub(crate) fn for_api(text: &str, encoding: Option<String>, offset: Micros) -> R
     for cue in styled {
         subtitles.notes.of_cue(
             cue,
-            "bold, italic, colours and places of the file were left out, which the server does not take",
+            "bold, italic, colours and positions of the file were left out, as the server does not support them",
         );
     }
     let mut laid = subtitles.laid(offset)?;
     for cue in laid.lanes.iter().skip(1).flatten() {
         laid.notes.of_cue(
             cue.number,
-            "overlaps another and is shown in one caption with it meanwhile",
+            "overlaps another cue; both are shown in one caption",
         );
     }
     let captions: Vec<(Range, String)> = laid
@@ -210,8 +211,8 @@ pub(crate) fn for_api(text: &str, encoding: Option<String>, offset: Micros) -> R
     })
 }
 
-/// Text that came in an argument and not from a file: the two characters `\n` stand for a line break,
-/// as clients write it that escape twice. ASS has its own meaning for them.
+/// Text from an argument, not a file: the two characters `\n` are read as a line break, as sent by clients that
+/// escape twice. In ASS they have their own meaning.
 pub(crate) fn inline(text: &str) -> Cow<'_, str> {
     if !text.contains("\\n") || (text.contains('\n') && ass::is_ass(&lines(text))) {
         return Cow::Borrowed(text);
@@ -219,7 +220,7 @@ pub(crate) fn inline(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("\\r\\n", "\n").replace("\\n", "\n"))
 }
 
-/// The lines of a text, at every boundary that the API knows.
+/// Splits a text at all line boundaries that the API recognises.
 fn lines(text: &str) -> Vec<Line<'_>> {
     let boundary = |c| {
         matches!(
@@ -252,26 +253,26 @@ fn lines(text: &str) -> Vec<Line<'_>> {
     lines
 }
 
-/// What is wrong with subtitles that were fetched, without their words and numbers: whoever names an address must
-/// not be shown what it answers.
+/// The error for subtitles that were fetched, without their words and numbers: a caller that gives an address
+/// must not see the content of its response.
 pub(crate) fn without_content(error: &Error) -> Error {
     if error.message.starts_with(srt::NOTHING) {
         return Error::invalid(srt::NOTHING).hint(srt::HOW);
     }
-    // Every message names the line before it quotes anything.
+    // Every message names the line before any quote.
     let line = error.message.split("line ").nth(1).map(|rest| {
         let end = rest.find(|char: char| !char.is_ascii_digit());
         &rest[..end.unwrap_or(rest.len())]
     });
     let place = match line {
-        Some(line) if !line.is_empty() => format!("line {line} of it is"),
-        _ => "it is".to_owned(),
+        Some(line) if !line.is_empty() => format!("line {line} of the file is"),
+        _ => "the file is".to_owned(),
     };
-    Error::invalid(format!("{place} not as in SRT, WebVTT or ASS"))
-        .hint("`srt` also takes the subtitles themselves; then the error quotes the line")
+    Error::invalid(format!("{place} not valid SRT, WebVTT or ASS"))
+        .hint("pass the text of the subtitles as `srt`; then the error quotes the line")
 }
 
-/// A fault in a cue: its number, the line, what is wrong.
+/// The error for a cue: its number, the line, and what is wrong.
 fn broken(cue: u64, line: usize, what: impl std::fmt::Display) -> Error {
     Error::invalid(format!("cue {cue}, line {line}: {what}"))
 }
@@ -284,7 +285,7 @@ fn expected_times(cue: u64, line: Line<'_>) -> Error {
     broken(cue, line.number, found)
 }
 
-/// Where a cue is, if it has a length; else it is left out.
+/// The range of a cue; `None` with a note if it has no length.
 fn left_out(cue: u64, start: Micros, end: Micros, notes: &mut Notes) -> Option<Range> {
     if end > start {
         return Some(Range::new(start, end - start));
@@ -300,7 +301,7 @@ fn left_out(cue: u64, start: Micros, end: Micros, notes: &mut Notes) -> Option<R
     None
 }
 
-/// As much of a line as fits into a message.
+/// The start of a line, shortened for a message.
 fn excerpt(text: &str) -> &str {
     match text.char_indices().nth(60) {
         Some((end, _)) => &text[..end],

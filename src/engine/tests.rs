@@ -1,4 +1,4 @@
-//! What holds of drafts whatever the calls: no overlaps, sorted keyframes, the same calls give the same draft.
+//! Properties of drafts for any calls: no overlaps, sorted keyframes, the same calls give the same draft.
 
 use std::sync::Arc;
 
@@ -172,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn drafts_hold_together_whatever_the_calls(edits in prop::collection::vec(edits(), 0..40)) {
+    fn drafts_are_consistent_after_any_calls(edits in prop::collection::vec(edits(), 0..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let journal = journal::in_memory();
         let live = engine(&journal);
@@ -196,7 +196,7 @@ proptest! {
                 prop_assert!(list.points.is_sorted_by_key(|point| point.offset));
             }
         }
-        // Another process has nothing but the journal.
+        // Another process has only the journal.
         let folded = runtime.block_on(engine(&journal).read(&id, Draft::clone)).unwrap();
         prop_assert_eq!(working::write(&folded), working::write(&draft));
         prop_assert_eq!(folded, draft);
@@ -206,9 +206,9 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// A draft is as if the calls had never been made, in every process; or it is unchanged where others need them.
+    /// In every process, a draft is as if the calls had never been made; or unchanged if other calls need them.
     #[test]
-    fn calls_that_are_taken_back_leave_nothing(
+    fn calls_taken_back_leave_no_trace(
         edits in prop::collection::vec((edits(), any::<bool>()), 1..20),
         more in edits(),
     ) {
@@ -248,7 +248,7 @@ proptest! {
             }
             Err(_) => prop_assert_eq!(&runtime.block_on(live.read(&id, Draft::clone)).unwrap(), &before),
         }
-        // It goes on in every process, with the same ids.
+        // Edits continue in every process, with the same ids.
         let _ = runtime.block_on(other.edit(target, &call(), more));
         let folded = runtime.block_on(engine(&journal).read(&id, Draft::clone)).unwrap();
         prop_assert_eq!(&runtime.block_on(live.read(&id, Draft::clone)).unwrap(), &folded);
@@ -256,9 +256,9 @@ proptest! {
     }
 }
 
-/// Each has a connection of its own, and they edit at the same time.
+/// Each process has its own connection, and both edit at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_that_edit_one_draft_lose_nothing() {
+async fn two_processes_editing_one_draft_lose_no_edits() {
     let folder = tempfile::tempdir().unwrap();
     let engines = [(); 2].map(|()| {
         let journal = journal::at(folder.path(), SyncMode::Normal);
@@ -303,9 +303,9 @@ async fn two_processes_that_edit_one_draft_lose_nothing() {
     assert_eq!(other.read(&id, Draft::clone).await.unwrap(), draft);
 }
 
-/// A record that a newer engine wrote may mean what this one does not know.
+/// A record of a newer engine may contain something that this one does not know.
 #[tokio::test]
-async fn a_draft_that_a_newer_engine_edited_is_refused() {
+async fn a_draft_edited_by_a_newer_engine_is_refused() {
     let journal = journal::in_memory();
     let engine = engine(&journal);
     let new = NewDraft {
@@ -343,9 +343,9 @@ async fn a_first_call_that_fails_leaves_no_draft() {
     assert!(journal.list(true, 10, None).await.unwrap().is_empty());
 }
 
-/// Many drafts at once share transactions; whoever looks at a draft meanwhile has no edit twice or too early.
+/// Concurrent edits of many drafts share transactions; readers must not see an edit twice or too early.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn edits_of_many_drafts_at_once_are_each_there_once() {
+async fn concurrent_edits_of_many_drafts_are_applied_once() {
     const DRAFTS: usize = 12;
     const EDITS: u8 = 30;
     let folder = tempfile::tempdir().unwrap();
@@ -401,7 +401,11 @@ async fn edits_of_many_drafts_at_once_are_each_there_once() {
         assert_eq!(live.len(), usize::from(EDITS));
         segments.sort();
         segments.dedup();
-        assert_eq!(segments.len(), usize::from(EDITS), "each has its own id");
+        assert_eq!(
+            segments.len(),
+            usize::from(EDITS),
+            "each segment has its own id"
+        );
         let folded = self::engine(&journal)
             .read(&id, Draft::clone)
             .await

@@ -1,4 +1,4 @@
-//! Placing: choose a track or make one, refuse overlaps, find what is at a time.
+//! Placement: chooses or creates a track, refuses overlaps, finds the segment at a time.
 
 use std::ops::Not;
 
@@ -10,20 +10,20 @@ use crate::draft::track::{Kind, Track};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
-/// Which track a call wants.
+/// The track that a call requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Choice {
-    /// None: the only one of its kind.
+    /// `None`: the only track of its kind.
     pub name: Option<String>,
     pub kind: Kind,
-    /// The height of the track if it is made.
+    /// The render index of the track if it is created.
     pub render_index: f64,
-    /// Without a name: a track that is named after its kind is made, if there is none of the kind yet.
+    /// If there is no name and no track of the kind, a track named after its kind is created.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub may_make_unnamed: bool,
 }
 
-/// The track it gets.
+/// The track for the call.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Chosen {
     Existing(usize),
@@ -47,7 +47,7 @@ pub(crate) fn choose(draft: &Draft, choice: &Choice) -> Result<Chosen> {
         plural(track.kind),
         plural(choice.kind)
     ))
-    .hint("give another `track_name`: a track is made for a name that is new"))
+    .hint("give another `track_name`: a new name creates a new track"))
 }
 
 fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
@@ -59,15 +59,17 @@ fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
             Ok(Chosen::New(choice.kind.name().to_owned()))
         }
         ([index], false) if choice.kind == Kind::Text => Ok(Chosen::Existing(*index)),
-        _ => Err(
-            Error::invalid("`track_name` is null, and it is not clear which track is meant").hint(
-                format!("give a name, or leave `track_name` out; {}", names(draft)),
-            ),
-        ),
+        _ => Err(Error::invalid(
+            "`track_name` is null, and the track cannot be determined without it",
+        )
+        .hint(format!(
+            "give a name, or omit `track_name`; {}",
+            names(draft)
+        ))),
     }
 }
 
-/// The API gives every draft with pictures an empty first track.
+/// The API adds an empty first track to every draft with videos or pictures.
 pub(crate) fn lacks_first_video_track(draft: &Draft, kind: Kind) -> bool {
     kind == Kind::Video
         && draft.tracks_of(kind).next().is_none()
@@ -103,14 +105,14 @@ fn plural(kind: Kind) -> &'static str {
     }
 }
 
-/// Refuses a place that is taken, with both segments and the free place after them.
+/// Refuses an occupied range; the error names both ranges and the next free start.
 pub(crate) fn check_free(track: &Track, range: Range) -> Result<()> {
     let Some(taken) = track.in_the_way(range) else {
         return Ok(());
     };
     let (name, taken) = (&track.name, taken.target);
     Err(Error::conflict(format!(
-        "New segment overlaps with existing segment [start: {}, end: {}]: {} to {} was wanted, and track `{name}` is taken from {} to {}",
+        "New segment overlaps with existing segment [start: {}, end: {}]: {} to {} was requested, but track `{name}` is occupied from {} to {}",
         range.start.0,
         range.end().0,
         range.start,
@@ -143,7 +145,7 @@ pub(crate) fn overlap_among(ranges: &[Range]) -> Option<(usize, usize)> {
     None
 }
 
-/// The place in the track of the first segment, by order of adding, that covers a time.
+/// The index in the track of the segment that covers a time; the first added if there are several.
 pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
     track.covering(time).ok_or_else(|| {
         let mut taken: Vec<String> = track
@@ -155,7 +157,7 @@ pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
             taken.push("…".to_owned());
         }
         let error = Error::invalid(format!(
-            "`time`: there is nothing on track `{}` at {time}",
+            "`time`: there is no segment on track `{}` at {time}",
             track.name
         ));
         if taken.is_empty() {
@@ -166,8 +168,8 @@ pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
     })
 }
 
-/// Gives a segment its length now that the length of its file is known: to the end of the file where it
-/// was not known or went beyond; a start beyond the file stays.
+/// Updates the length of a segment now that the length of its file is known: to the end of the file if the
+/// length was unknown or exceeded it. A start beyond the end of the file is kept.
 pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
     let (source, speed) = match &mut segment.content {
         Content::Picture(picture) if picture.speed.is_some() => {
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_when_nothing_overlaps_it() {
+    fn a_range_is_free_if_nothing_overlaps_it() {
         let check = |taken: &[(i64, i64)], (start, end): (i64, i64), free: bool| {
             let track = track(taken);
             let wanted = range(start, end);
@@ -224,7 +226,7 @@ mod tests {
                 free,
                 "{taken:?} {start} {end}"
             );
-            // The same by comparing with each.
+            // The same result by comparing with each segment.
             let plain = taken.iter().all(|&(a, b)| !range(a, b).overlaps(wanted));
             assert_eq!(plain, free, "{taken:?} {start} {end}");
         };
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_is_told_with_the_free_place_after_it() {
+    fn an_overlap_error_names_the_next_free_start() {
         let error = check_free(
             &track(&[(0, 3_000_000), (4_000_000, 6_000_000)]),
             range(2_000_000, 5_000_000),
@@ -249,14 +251,14 @@ mod tests {
         .unwrap_err()
         .to_string();
         assert!(
-            error.contains("2 s to 5 s was wanted, and track `t` is taken from 4 s to 6 s"),
+            error.contains("2 s to 5 s was requested, but track `t` is occupied from 4 s to 6 s"),
             "{error}"
         );
         assert!(error.contains("it fits at 6 s"), "{error}");
     }
 
     #[test]
-    fn cues_that_overlap_are_found_in_any_order() {
+    fn overlaps_are_found_in_any_order() {
         assert_eq!(overlap_among(&[range(4, 6), range(0, 5)]), Some((1, 0)));
         assert_eq!(overlap_among(&[range(4, 6), range(0, 4)]), None);
         assert_eq!(overlap_among(&[]), None);

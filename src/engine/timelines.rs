@@ -1,7 +1,7 @@
-//! The folder `Timelines`, in which newer versions of the apps keep the timelines of a draft.
+//! The folder `Timelines`, in which newer app versions store the timelines of a draft.
 //!
-//! Where it is there, the app reads the document in it and ignores the one in the draft's own folder; the
-//! newest versions do not open a draft without it. Its files are those that CapCut 8.1 and 8.9.1 write.
+//! If it exists, the app reads the document in it and ignores the one in the draft's own folder; the newest
+//! versions do not open a draft without it. The files match those that CapCut 8.1 and 8.9.1 write.
 
 use std::sync::LazyLock;
 
@@ -11,18 +11,18 @@ use crate::draft::finished::made_id;
 use crate::draft::finished::shapes::{Filled, Shapes};
 
 pub(crate) const FOLDER: &str = "Timelines";
-/// Which timelines there are, and which is the main one.
+/// The list of timelines, and which is the main one.
 pub(crate) const PROJECT: &str = "Timelines/project.json";
-/// Which timelines the app shows side by side.
+/// The timelines that the app shows next to each other.
 pub(crate) const LAYOUT: &str = "timeline_layout.json";
-/// The documents that hold a timeline, in the draft's own folder and in that of its timeline.
+/// The documents that contain a timeline, in the draft's own folder and in that of its timeline.
 pub(crate) const DOCUMENTS: [&str; 3] = ["draft_content.json", "draft_info.json", "template-2.tmp"];
 
-/// What the app calls the first timeline.
+/// The app's name for the first timeline.
 const NAME: &str = "Timeline 01";
 
-/// Since this scheme the project has an id of its own; before, it had that of the main timeline (both seen in
-/// drafts that CapCut saved: 8.1 and 8.9.1).
+/// Since this scheme, the project has its own id; before, it had the id of the main timeline (both seen in
+/// drafts saved by CapCut: 8.1 and 8.9.1).
 const OWN_PROJECT_ID: u32 = 175;
 
 /// The only timeline of a draft.
@@ -38,7 +38,7 @@ pub(crate) struct Timeline<'a> {
 }
 
 impl<'a> Timeline<'a> {
-    /// That of a document.
+    /// The timeline of a document.
     pub(crate) fn of(document: &'a Value, scheme: u32, now: i64) -> Self {
         Self {
             id: document["id"].as_str().unwrap_or_default(),
@@ -51,7 +51,7 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// The folder of the timeline in the draft's.
+    /// The timeline's folder within the draft's folder.
     pub(crate) fn folder(&self) -> String {
         folder(self.id)
     }
@@ -78,7 +78,7 @@ impl<'a> Timeline<'a> {
         })
     }
 
-    /// As it stands in the project's list of timelines.
+    /// Its entry in the project's list of timelines.
     pub(crate) fn entry(&self) -> Value {
         json!({
             "create_time": self.now,
@@ -102,12 +102,12 @@ impl<'a> Timeline<'a> {
         })
     }
 
-    /// The other files that the app has both in the draft's folder and in that of the timeline, with nothing in
-    /// them, by their names there.
+    /// The other files that the app stores both in the draft's folder and in the timeline's folder, with
+    /// neutral content, by name.
     pub(crate) fn companions(&self) -> Vec<(&'static str, Vec<u8>)> {
         static NEUTRAL: LazyLock<Map<String, Value>> = LazyLock::new(|| {
             serde_json::from_str(include_str!("timelines/companions.json"))
-                .expect("a test parses this very file")
+                .expect("a test parses this file")
         });
         let mut all: Vec<_> = NEUTRAL
             .iter()
@@ -118,7 +118,7 @@ impl<'a> Timeline<'a> {
         all
     }
 
-    /// The document with nothing in it that the app makes first.
+    /// The empty document that the app creates first.
     fn template(&self) -> Vec<u8> {
         let mut root = Filled::new(Shapes::of_scheme(self.scheme), "root");
         root.set("id", made_id(&[self.id, "template"]));
@@ -132,12 +132,12 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// The folder of the timeline with that id in the draft's.
+/// The folder of the timeline with this id within the draft's folder.
 pub(crate) fn folder(id: &str) -> String {
     format!("{FOLDER}/{id}")
 }
 
-/// Puts one timeline's id in the place of another's in a project or a layout.
+/// Replaces a timeline's id in a project or layout.
 pub(crate) fn rename(value: &mut Value, from: &str, to: &str) {
     match value {
         Value::String(text) if text == from => to.clone_into(text),
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_project_has_the_main_timelines_id_until_capcut_8_8_and_one_of_its_own_after() {
+    fn the_project_has_its_own_id_since_scheme_175() {
         let timeline = |scheme| Timeline {
             id: "A",
             scheme,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_companion_can_be_read() {
+    fn every_companion_is_valid_json() {
         let document = json!({"id": "A"});
         let timeline = Timeline::of(&document, 179, 7);
         let all = timeline.companions();

@@ -1,9 +1,9 @@
-//! Media that were fetched from the web, kept on disk for a while: the drafts of all processes share them.
+//! A cache on disk of media fetched from the web, shared by the drafts of all processes.
 //!
-//! An entry is a file and a note beside it. Both are named by a hash of the address and of what its caller may fetch, so
-//! that no address is shown and nothing is given to those who could not have fetched it. The note comes last and names
-//! the file, its size and the time it was written: without a note, or with another size or time, there is no entry. A
-//! file in use has a shared lock, and only what can be locked alone is removed.
+//! An entry is a file and a note. Both are named by a hash of the address and the caller's access, so that no
+//! address is visible and no entry is returned to a caller that could not have fetched it. The note is written
+//! last and contains the file's name, size and modification time: without a matching note there is no entry. A
+//! file in use has a shared lock; only files that can be locked exclusively are removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ use super::http::Validators;
 use crate::caller::Access;
 use crate::regular_file::{self, Links};
 
-/// For so long a source that was just confirmed is not asked after again: all drafts of a batch use one answer.
+/// How long a confirmation from the server is used: all drafts of a batch share one.
 const FRESH: Duration = Duration::from_mins(1);
 const NOTE: &str = "json";
 const MEDIA: &str = "media";
@@ -31,12 +31,12 @@ pub(super) struct Cache {
     folder: PathBuf,
     most_bytes: u64,
     age: Duration,
-    /// When this process last heard that an entry is still what its server has.
+    /// When the server last confirmed an entry to this process.
     confirmed: Mutex<HashMap<Key, Instant>>,
     turns: Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// Names an entry.
+/// The key of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(String);
 
@@ -44,14 +44,14 @@ pub(super) struct Key(String);
 struct Note {
     file: String,
     bytes: u64,
-    /// When the file was written: another time means that something else wrote to it.
+    /// When the file was written: a different time means that another program changed it.
     written: Option<SystemTime>,
-    /// When a server last said that this is what it has.
+    /// When the server last confirmed that the file is current.
     confirmed: SystemTime,
     validators: Validators,
 }
 
-/// An entry in use: it is not removed meanwhile.
+/// An entry in use, which is not removed.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub path: PathBuf,
@@ -79,7 +79,7 @@ pub(crate) struct Removed {
 }
 
 impl Cache {
-    /// Where fetched media are kept; none if they are not.
+    /// The cache; `None` if it is disabled.
     pub(super) fn new(data: Option<&Path>, limits: &Limits) -> Option<Self> {
         Some(Self {
             folder: folder(data.filter(|_| limits.cache_bytes > 0)?),
@@ -101,7 +101,7 @@ impl Cache {
             .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
     }
 
-    /// Held while an entry is fetched, so that those who want it too wait for it.
+    /// Held while an entry is fetched, so that other requests for it wait.
     pub(super) fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
@@ -121,7 +121,7 @@ impl Cache {
         confirmed.get(key).is_some_and(|at| at.elapsed() < FRESH)
     }
 
-    /// The entry, if it is whole and not too old.
+    /// The entry, if it is complete and not too old.
     pub(super) fn find(&self, key: &Key) -> Option<Kept> {
         let note = self.note(key)?;
         let path = self.folder.join(&note.file);
@@ -137,19 +137,19 @@ impl Cache {
         let note = self.folder.join(&key.0).with_extension(NOTE);
         let note = regular_file::read(&note, 64 << 10, Links::Refuse).ok()?;
         let note: Note = serde_json::from_slice(&note).ok()?;
-        // A name of ours, and not a path.
+        // A file name of this cache, not a path.
         note.file
             .starts_with(&key.0)
             .then_some(note)
             .filter(|note| Path::new(&note.file).file_name() == Some(note.file.as_ref()))
     }
 
-    /// The server said that this is still what it has.
+    /// Records that the server confirmed the entry.
     pub(super) fn confirm(&self, key: &Key, kept: &mut Kept) {
         self.remember(key);
         kept.note.confirmed = SystemTime::now();
         if let Err(error) = self.write_note(key, &kept.note) {
-            tracing::debug!(%error, "a kept file cannot be noted");
+            tracing::debug!(%error, "the note of a cached file cannot be written");
         }
     }
 
@@ -162,10 +162,10 @@ impl Cache {
         confirmed.insert(key.clone(), Instant::now());
     }
 
-    /// Keeps what was fetched. Where that fails it is fetched again the next time, which is no reason to fail.
+    /// Caches a fetched file. Errors are only logged: the file is then fetched again the next time.
     pub(super) fn keep(&self, key: &Key, content: impl Read, validators: Validators) {
         if let Err(error) = self.try_to_keep(key, content, validators) {
-            tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not kept");
+            tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not cached");
         }
     }
 
@@ -179,12 +179,12 @@ impl Cache {
         if bytes > self.most_bytes {
             return Ok(());
         }
-        // Whole before it is named.
+        // Complete before it gets its name.
         part.as_file().sync_all()?;
         let written = part.as_file().metadata()?.modified().ok();
         let before = self.note(key);
         let file = format!("{}-{:08x}.{MEDIA}", key.0, fastrand::u32(..));
-        // Locked before it has a name, so that it is not removed before its note is there.
+        // Locked before it gets its name, so that it is not removed before its note exists.
         part.as_file().lock_shared()?;
         let part = part.persist(self.folder.join(&file))?;
         let note = Note {
@@ -204,7 +204,7 @@ impl Cache {
         Ok(())
     }
 
-    /// A nameless file, for the owner only.
+    /// A temporary file, readable by the owner only.
     fn part(&self) -> io::Result<tempfile::NamedTempFile> {
         let suffix = format!(".{PART}");
         tempfile::Builder::new()
@@ -219,7 +219,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes what is too old or too much.
+    /// Removes entries that are too old or exceed the size limit.
     fn shrink(&self) {
         prune(&self.folder, self.age, self.most_bytes);
     }
@@ -254,9 +254,9 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
                 let since = note.as_ref().map_or(written, |note| note.confirmed);
                 entries.push((since, path, note, there.len()));
             }
-            // Of a process that was killed; a download that goes on writes to its file.
+            // Left by a killed process; a running download keeps writing to its file.
             Some(PART) if ago(written) >= FRESH.max(age) => removed.file(&path, there.len()),
-            // A note whose file is gone.
+            // A note whose file was removed.
             Some(NOTE) if ago(written) >= FRESH => {
                 let note = regular_file::read(&path, 64 << 10, Links::Refuse).ok();
                 let note = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
@@ -270,7 +270,7 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
     entries.sort_by_key(|(since, ..)| *since);
     let mut all: u64 = entries.iter().map(|(.., bytes)| bytes).sum();
     for (since, path, note, bytes) in entries {
-        // One that was replaced while it was in use is of no use any more.
+        // A file that was replaced while it was in use.
         let is_replaced = note.is_none() && ago(since) >= FRESH;
         if !(is_replaced || ago(since) >= age || all > most_bytes) || !remove_unused(&path) {
             continue;
@@ -298,7 +298,7 @@ fn note_path(media: &Path) -> PathBuf {
     media.with_file_name(format!("{key}.{NOTE}"))
 }
 
-/// Whether the file is gone: one that is in use stays.
+/// Removes a file unless it is in use; returns whether it was removed.
 fn remove_unused(path: &Path) -> bool {
     let Ok(file) = regular_file::open(path, Links::Refuse) else {
         return false;

@@ -1,5 +1,5 @@
-//! Brings a source to its place: under a temporary name beside it until it is known to be whole. What comes from the web
-//! is kept, and asked for again only if it is not what its server has any more.
+//! Fetches a source to a path, with a temporary name next to it until it is known to be complete. Downloads are
+//! cached, and downloaded again only if they changed on the server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::reader::Guard;
 use super::{Facts, Fetched, Inner, Limits, LocalFile, blocking, cancellable, probed};
 use crate::error::{Error, Result};
 
-/// What lies at `url`: of the copy that is kept, if it is still the same, else asked of its server.
+/// Probes `url`: the cached copy if it is still current, else the server.
 pub(super) async fn facts(
     http: &Http,
     url: Url,
@@ -49,7 +49,7 @@ pub(super) async fn facts(
     Ok(facts)
 }
 
-/// Whether what is kept is still what the server has, as it said a moment ago or says now.
+/// Whether the cached copy is current: the server confirmed it recently, or confirms it now.
 async fn is_current(
     http: &Http,
     (url, shown): (&Url, &str),
@@ -58,7 +58,7 @@ async fn is_current(
     kept: &mut Kept,
 ) -> Result<bool> {
     if cache.is_fresh(key) {
-        // What this caller may fetch can have changed, and so can the address of the host.
+        // The caller's access and the host's address may have changed.
         http.may_ask(url, shown).await?;
         return Ok(true);
     }
@@ -83,10 +83,10 @@ pub(super) async fn download(
     let Some(cache) = &inner.cache else {
         let (brought, _) =
             downloaded(http, (url, shown), to, (None, &inner.limits), progress).await?;
-        return brought.ok_or_else(|| Error::internal("nothing came of a download"));
+        return brought.ok_or_else(|| Error::internal("a download returned no file"));
     };
     let key = Cache::key(http.access(), url);
-    // Others that want it too wait here, and then find it.
+    // Other downloads of the same source wait here, and then find the cached copy.
     let turn = cache.turn(&key);
     let _turn = turn.lock().await;
     let mut kept = cache.find(&key);
@@ -100,7 +100,7 @@ pub(super) async fn download(
         downloaded(http, source, to, (known.as_ref(), &inner.limits), progress).await?;
     let Some(fetched) = brought else {
         let Some(mut kept) = kept else {
-            return Err(Error::internal("nothing came of a download"));
+            return Err(Error::internal("a download returned no file"));
         };
         cache.confirm(&key, &mut kept);
         return given(kept, to, shown, &inner.limits, progress).await;
@@ -119,7 +119,7 @@ pub(super) async fn download(
     Ok(fetched)
 }
 
-/// What a download brought, with what is to be kept with it; nothing if it is still what was known.
+/// The downloaded file with its validators; `None` if the source has not changed.
 async fn downloaded(
     http: &Http,
     (url, shown): (&Url, String),
@@ -127,7 +127,7 @@ async fn downloaded(
     (known, limits): (Option<&Validators>, &Limits),
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<(Option<Fetched>, Option<Validators>)> {
-    let (file, path) = beside(to)?;
+    let (file, path) = temporary_for(to)?;
     let mut file = tokio::fs::File::from_std(file);
     let brought = http
         .download((url, &shown), known, &mut file, progress)
@@ -135,7 +135,7 @@ async fn downloaded(
     let Brought::New(validators) = brought else {
         return Ok((None, None));
     };
-    // Nobody else has it.
+    // This is the only copy.
     file.sync_all()
         .await
         .map_err(|error| unwritable(to, error))?;
@@ -145,8 +145,8 @@ async fn downloaded(
     Ok((Some(fetched), validators))
 }
 
-/// Brings what is kept to its place: as a link if that is wanted and possible, else as a copy, which shares the blocks
-/// where the file system can.
+/// Stores the cached copy at its target: as a link if requested and possible, else as a copy, which shares
+/// blocks if the file system supports it.
 async fn given(
     mut kept: Kept,
     to: &Path,
@@ -156,10 +156,10 @@ async fn given(
 ) -> Result<Fetched> {
     let (link, to) = (limits.hard_links, to.to_owned());
     let fetched = cancellable(limits, move |guard| {
-        let (mut file, path) = beside(&to)?;
+        let (mut file, path) = temporary_for(&to)?;
         if !link || !is_linked(&kept.path, &path) {
             kept.copy_to(&mut file).map_err(|error| {
-                Error::media(format!("the kept copy of {shown} cannot be read")).source(error)
+                Error::media(format!("the cached copy of {shown} cannot be read")).source(error)
             })?;
         }
         drop(file);
@@ -170,7 +170,7 @@ async fn given(
     Ok(fetched)
 }
 
-/// Puts a link in the place of an empty file, which stays where that is not possible.
+/// Replaces an empty file with a link; the file remains if that fails.
 fn is_linked(from: &Path, path: &Path) -> bool {
     let link = path.with_extension("link");
     std::fs::hard_link(from, &link).is_ok() && std::fs::rename(&link, path).is_ok()
@@ -190,13 +190,13 @@ pub(super) async fn copy(
     let bytes = file.bytes;
     progress(0, Some(bytes));
     let (from, link, to) = (file.path, limits.hard_links, to.to_owned());
-    // In one go: a way to another thread and back for each step takes longer than the steps.
+    // All steps in one blocking task: switching threads for each step takes longer than the steps.
     let turn = copying.acquire().await;
     let fetched = cancellable(limits, move |guard| {
-        let (empty, path) = beside(&to)?;
+        let (empty, path) = temporary_for(&to)?;
         drop(empty);
         brought(&from, &path, link)?;
-        // Copying took what it took.
+        // The time for copying does not count.
         finish(path, &to, &shown, guard.restarted())
     })
     .await?;
@@ -205,17 +205,17 @@ pub(super) async fn copy(
     Ok(fetched)
 }
 
-/// Puts the file in the place of an empty one: as a link if that is wanted and possible, else as a copy. A copy is
-/// not waited for until it is on the disk, as `cp` does not: where the power fails before, its source is still
-/// there to save the draft from again.
+/// Replaces an empty file with the source: as a link if requested and possible, else as a copy. A copy is not
+/// synced to the disk, as with `cp`: after a power failure the source still exists, and the draft can be saved
+/// again.
 fn brought(from: &Path, path: &Path, link: bool) -> Result<()> {
-    // The name is free for a moment only. A link cannot take the place of a file, and ext4 writes a copy that takes
-    // the place of one to the disk at once.
+    // The name is free only for a moment. A link cannot replace a file, and ext4 immediately flushes a copy
+    // that replaces one.
     std::fs::remove_file(path).map_err(|error| unwritable(path, error))?;
     if link && std::fs::hard_link(from, path).is_ok() {
         return Ok(());
     }
-    // `reflink` shares the blocks until one of the two files is written to (btrfs, XFS, bcachefs, APFS, ReFS).
+    // A reflink shares the blocks until one of the two files is changed (btrfs, XFS, bcachefs, APFS, ReFS).
     if reflink_copy::reflink(from, path).is_ok() {
         return Ok(());
     }
@@ -225,15 +225,15 @@ fn brought(from: &Path, path: &Path, link: bool) -> Result<()> {
     Ok(())
 }
 
-/// A new file beside `to`, which goes away unless it is moved there.
-fn beside(to: &Path) -> Result<(std::fs::File, TempPath)> {
+/// A new file next to `to`, which is removed unless it is renamed.
+fn temporary_for(to: &Path) -> Result<(std::fs::File, TempPath)> {
     let folder = to
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".part");
-    // As any other file that is made here, not for the user alone.
+    // Readable by others, like any other file that this program creates.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder
@@ -242,7 +242,7 @@ fn beside(to: &Path) -> Result<(std::fs::File, TempPath)> {
     Ok(file.into_parts())
 }
 
-/// Looks whether it is whole, and gives it its name.
+/// Checks that it is complete, and renames it to its final name.
 fn finish(path: TempPath, to: &Path, shown: &str, guard: Guard) -> Result<Fetched> {
     let mut facts = probed(&path, shown, guard, Depth::Whole)?;
     let bytes = std::fs::metadata(&path)
@@ -251,7 +251,7 @@ fn finish(path: TempPath, to: &Path, shown: &str, guard: Guard) -> Result<Fetche
     let temporary = path.to_path_buf();
     path.persist(to)
         .map_err(|error| unwritable(to, error.error))?;
-    // Two links to one file: renaming one to the other leaves both.
+    // If both are links to one file, renaming one to the other keeps both.
     std::fs::remove_file(temporary).ok();
     facts.bytes = Some(bytes);
     Ok(Fetched { bytes, facts })

@@ -1,4 +1,4 @@
-//! One question at a time per source, and a memory of the answers.
+//! One probe at a time per source, and a cache of results.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,16 +11,16 @@ use super::Facts;
 use crate::error::{Error, Result};
 
 const REMEMBERED: Duration = Duration::from_hours(1);
-/// So that a long-lived server does not grow with every source it ever saw.
+/// Limits the memory of a long-running server.
 const MOST: usize = 10_000;
-/// Questions after which those that were given up are looked for.
+/// The number of running probes above which abandoned ones are removed.
 const ASKING: usize = 1_000;
 
 type Answer = Result<Arc<Facts>, Arc<Error>>;
 type Question = BoxFuture<'static, Answer>;
 
 pub(super) struct Flights {
-    /// Weak: when every caller has given up, so does the question.
+    /// Weak: when all callers have given up, the probe is dropped.
     asking: Mutex<HashMap<String, WeakShared<Question>>>,
     known: Cache<String, (Arc<Facts>, Instant)>,
 }
@@ -35,7 +35,7 @@ impl Default for Flights {
 }
 
 impl Flights {
-    /// The answer to `key`, from memory, from whoever is asking already, or by asking.
+    /// The answer for `key`: from the cache, from a running probe, or from a new one.
     pub(crate) async fn get<F>(
         &self,
         key: String,
@@ -57,7 +57,7 @@ impl Flights {
     where
         F: Future<Output = Result<Facts>> + Send + 'static,
     {
-        // What was just answered is known before it is no longer asked.
+        // A result is cached before its probe is removed, so one of the two is always found.
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((facts, since)) = self.known.get(key)
             && since.elapsed() < REMEMBERED
@@ -82,7 +82,7 @@ impl Flights {
 
     fn settle(&self, key: String, answer: &Answer) {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        // A question that was asked again in the meantime is not this one's to remove.
+        // Do not remove a newer probe that was started in the meantime.
         if let Some(question) = asking.get(&key)
             && question
                 .upgrade()

@@ -1,5 +1,5 @@
-//! Requests for media: only to what may be read, after redirects, tried again where that helps, and
-//! not slower than allowed. What is read of the answers to find out what they are: [`remote`].
+//! HTTP requests for media: checked against the caller's access, also after redirects; retried where that
+//! helps; and aborted if they are too slow. [`remote`] probes web sources.
 
 mod dead;
 mod remote;
@@ -26,14 +26,14 @@ use crate::error::{Error, Kind, Origin, Result};
 use dead::DeadHosts;
 pub(super) use remote::facts;
 
-/// The longest that a server's `Retry-After` is kept to: callers wait for this.
+/// The maximum wait for a server's `Retry-After`, as callers are waiting.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// More kinds of access than there are clients kept for.
+/// How many clients are kept, one per kind of access.
 const MOST_CLIENTS: usize = 16;
 
-/// The HTTP clients, one for each access: a connection that one caller had opened must not serve another who may not
-/// open it.
+/// The HTTP clients, one per access: a connection that one caller opened must not serve a caller without access
+/// to that host.
 #[derive(Default)]
 pub(super) struct Clients(Mutex<Vec<Http>>);
 
@@ -59,25 +59,25 @@ impl Clients {
     }
 }
 
-/// The client of one access, made at its first use; clones share it.
+/// The client of one access, created on first use; clones share it.
 #[derive(Clone)]
 pub(super) struct Http {
     limits: Limits,
     access: Arc<Access>,
     clients: Arc<OnceLock<Result<Pair>>>,
     dead: Arc<DeadHosts>,
-    /// Where the bytes of bodies are counted.
+    /// Counts the bytes of bodies.
     arrived: Option<Arc<AtomicU64>>,
 }
 
 struct Pair {
-    /// With the system's proxy, if there is one.
+    /// Uses the system's proxy, if there is one.
     outside: Client,
-    /// Without: for this machine, and wherever addresses have to be checked before connecting.
+    /// Uses no proxy: for this machine, and if addresses must be checked before connecting.
     direct: Client,
 }
 
-/// A try that failed, and when another makes sense.
+/// A failed attempt, and the wait before the next one, if it makes sense.
 struct Failed {
     error: Error,
     again: Option<Duration>,
@@ -102,16 +102,16 @@ impl From<Error> for Failed {
     }
 }
 
-/// What is asked for.
+/// What is requested.
 #[derive(Clone, Copy)]
 pub(super) enum Want<'a> {
     All,
     Part(&'a Part<'a>),
-    /// All of it, unless it is still what these say.
+    /// The whole file, unless it still matches these validators.
     Unless(&'a Validators),
 }
 
-/// What a server says of the version of a source that it gave.
+/// The version of a source as the server states it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Validators {
     etag: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct Validators {
 }
 
 impl Validators {
-    /// None where the server does not want its answer to be kept.
+    /// `None` if the server forbids caching its response.
     fn of(response: &Response) -> Option<Self> {
         let text = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
@@ -135,30 +135,30 @@ impl Validators {
         })
     }
 
-    /// Whether a server can be asked if the source is still the same.
+    /// Whether a server can be asked whether the source has changed.
     pub(super) fn are_there(&self) -> bool {
         self.etag.is_some() || self.modified.is_some()
     }
 }
 
-/// What a download brought.
+/// The result of a download.
 pub(super) enum Brought {
-    /// All of it; with what is to be kept with it, if it may be kept.
+    /// The whole file, with its validators if it may be cached.
     New(Option<Validators>),
-    /// Nothing, as it is still what was known.
+    /// Nothing, as the source has not changed.
     Unchanged,
 }
 
-/// Bytes of a source: from one on, and of a source that is still the same.
+/// A byte range of a source, requested only if the source has not changed.
 pub(super) struct Part<'a> {
     pub from: u64,
-    /// None: all that follows.
+    /// `None`: to the end.
     pub count: Option<u64>,
     pub validator: Option<&'a HeaderValue>,
 }
 
 impl Http {
-    /// The same client, whose bytes are counted there.
+    /// The same client, which counts its bytes in `arrived`.
     pub(crate) fn counting(&self, arrived: Option<Arc<AtomicU64>>) -> Self {
         Self {
             arrived,
@@ -189,13 +189,13 @@ impl Http {
         })
     }
 
-    /// Refuses an address that this caller may not fetch, as far as that shows without asking there.
+    /// Refuses an address that this caller may not fetch, if that can be decided without a request.
     pub(super) async fn may_ask(&self, url: &Url, shown: &str) -> Result<()> {
         self.access.url(url, shown)?;
         let host = url.host_str().unwrap_or_default();
         let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0));
         let Ok(Ok(found)) = tokio::time::timeout(self.limits.connect_timeout(), found).await else {
-            // A name that is not known here has no address to be refused; the server says what it makes of it.
+            // An unresolved name has no address to refuse; the server that fetches it reports the error.
             return Ok(());
         };
         if self.access.addresses(host, found).is_empty() {
@@ -204,8 +204,8 @@ impl Http {
         Ok(())
     }
 
-    /// The answer to a request for all or a part of `url`, after redirects: its status is 200, 206, or 416 where there
-    /// is nothing; 304 where nothing changed. A host that refuses parts or conditions is asked for all of it.
+    /// The response to a request for all or a part of `url`, after redirects: its status is 200, 206, 304 (not
+    /// modified), or 416 for an empty file. If a host refuses parts or conditions, the whole file is requested.
     async fn send(&self, url: &Url, shown: &str, want: Want<'_>) -> Result<Response, Failed> {
         let mut url = url.clone();
         let mut want = want;
@@ -253,7 +253,7 @@ impl Http {
                 Ok(Err(error)) => {
                     let is_host = error.is_connect() || error.is_timeout();
                     let mut failed = self.unsent(error, &url, shown);
-                    // One look is enough: who waits for the answer has other things to do.
+                    // No retry: the caller is waiting, and another attempt would take as long.
                     if is_host {
                         self.dead.add(&url, shown, asked, &failed.error);
                         failed.again = None;
@@ -264,7 +264,7 @@ impl Http {
                     let mut late = timed_out(shown, "no answer", within);
                     if within < self.limits.answer_timeout_s {
                         late = late.hint(format!(
-                            "where a host takes longer to make its answer, set `limits.media.first_answer_s` in `tools.toml` higher than {within}"
+                            "if the host needs more time to answer, set `limits.media.first_answer_s` in `tools.toml` to more than {within}"
                         ));
                     }
                     self.dead.add(&url, shown, asked, &late);
@@ -305,7 +305,7 @@ impl Http {
             "{shown}: more than {} redirects",
             self.limits.redirects
         ))
-        .hint("open it in a browser and copy the address it ends at")
+        .hint("open it in a browser and use the final address")
         .into())
     }
 
@@ -332,7 +332,7 @@ impl Http {
         let text = if error.is_connect() {
             format!("{shown}: no connection to {host}")
         } else {
-            format!("{shown}: {host} broke off before it answered")
+            format!("{shown}: {host} closed the connection before it answered")
         };
         Failed::for_now(Error::new(Kind::Unsent, text).source(innermost(&error)))
     }
@@ -344,7 +344,7 @@ impl Http {
         }
     }
 
-    /// A whole small body.
+    /// Downloads a small file into memory.
     pub(crate) async fn bytes(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>> {
         let mut tries = self.tries();
         loop {
@@ -368,7 +368,7 @@ impl Http {
         Ok(bytes)
     }
 
-    /// A part of exactly the length asked for, of a source of `bytes` bytes.
+    /// A part of exactly the requested length, of a source of `bytes` bytes.
     async fn part(&self, url: &Url, shown: &str, part: &Part<'_>, bytes: u64) -> Result<Vec<u8>> {
         let mut tries = self.tries();
         loop {
@@ -414,7 +414,7 @@ impl Http {
         Ok(bytes)
     }
 
-    /// Whether the source is still what `known` says of it.
+    /// Whether the source still matches `known`.
     pub(super) async fn is_unchanged(
         &self,
         url: &Url,
@@ -430,8 +430,8 @@ impl Http {
         }
     }
 
-    /// Downloads into `file`, which is empty, unless the source is still what is `known`. What breaks off is taken up
-    /// where it ended, if the server can say that the source is still the same; otherwise it starts again.
+    /// Downloads into `file`, which is empty, unless the source still matches `known`. An interrupted download
+    /// is resumed if the server can confirm that the source has not changed; otherwise it starts again.
     pub(super) async fn download(
         &self,
         (url, shown): (&Url, &str),
@@ -454,7 +454,7 @@ impl Http {
                 Ok(true) => return Ok(Brought::New(download.keep)),
                 Err(failed) => failed,
             };
-            // Twice at the same byte: the server has no more than this.
+            // Interrupted twice at the same byte: the server does not have more.
             if download.bytes > 0
                 && failed.error.kind == Kind::Unsent
                 && broke_at.replace(download.bytes) == Some(download.bytes)
@@ -465,7 +465,7 @@ impl Http {
         }
     }
 
-    /// Whether there is something new.
+    /// Returns whether the source is new.
     async fn download_once(
         &self,
         (url, shown): (&Url, &str),
@@ -489,7 +489,7 @@ impl Http {
                 response
             }
         };
-        // What a try that failed left behind the bytes that are counted.
+        // Discard what a failed attempt wrote after the counted bytes.
         file.seek(SeekFrom::Start(download.bytes))
             .await
             .map_err(on_disk)?;
@@ -517,7 +517,7 @@ impl Http {
         }
         file.flush().await.map_err(on_disk)?;
         match total {
-            // A server may give less of a part than was asked for.
+            // A server may return less than the requested part.
             Some(total) if download.bytes < total => {
                 Err(Failed::for_now(cut_off(shown, download.bytes, Some(total))))
             }
@@ -525,7 +525,7 @@ impl Http {
         }
     }
 
-    /// The answer that goes on where a download ended; none if all of it has to be asked for.
+    /// The response that continues an interrupted download; `None` if the whole file must be requested.
     async fn rest(
         &self,
         url: &Url,
@@ -551,7 +551,7 @@ impl Http {
                 download.total = Some(total);
                 Ok(Some(response))
             }
-            // Another source by now, or a server that gives no parts: this is all of it.
+            // The source has changed, or the server does not support ranges: this is the whole file.
             (StatusCode::OK, _) => {
                 *download = Download::of(&response);
                 Ok(Some(response))
@@ -561,18 +561,18 @@ impl Http {
     }
 }
 
-/// What is there of a file that is being downloaded.
+/// The state of a download.
 #[derive(Default)]
 struct Download {
     bytes: u64,
-    /// Of the whole file, where the server said it.
+    /// The size of the whole file, if the server gave it.
     total: Option<u64>,
     validator: Option<HeaderValue>,
     keep: Option<Validators>,
 }
 
 impl Download {
-    /// Nothing yet of what this answer brings.
+    /// The state before the body of this response.
     fn of(response: &Response) -> Self {
         Self {
             bytes: 0,
@@ -583,7 +583,7 @@ impl Download {
     }
 }
 
-/// What makes a later request fail if the source has changed. A weak tag promises nothing about bytes.
+/// The validator for later range requests. A weak tag does not guarantee equal bytes.
 fn validator(response: &Response) -> Option<HeaderValue> {
     let headers = response.headers();
     let strong = headers
@@ -592,33 +592,33 @@ fn validator(response: &Response) -> Option<HeaderValue> {
     strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
-/// How often something is still tried, and after which pause.
+/// The remaining attempts, and the pause before the next one.
 struct Tries {
     left: u32,
     wait: Duration,
 }
 
 impl Tries {
-    /// Waits before another try; gives the failure back where none makes sense.
+    /// Waits before the next attempt; returns the error if none is left or useful.
     async fn after(&mut self, failed: Failed) -> Result<()> {
         let Some(asked) = failed.again.filter(|_| self.left > 0) else {
             return Err(failed.error);
         };
         self.left -= 1;
-        // Up to a half more, so that many callers do not come back together.
+        // Up to 50 % more, so that many callers do not retry at the same moment.
         let pause = self
             .wait
             .max(asked.min(LONGEST_WAIT))
             .mul_f64(1.0 + fastrand::f64() / 2.0);
         self.wait = self.wait.saturating_mul(4);
-        tracing::info!(error = %failed.error.message, ?pause, "media is asked for again");
+        tracing::info!(error = %failed.error.message, ?pause, "a media request is retried");
         tokio::time::sleep(pause).await;
         Ok(())
     }
 }
 
 fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
-    // Whoever comes first installs it; it is the same one everywhere.
+    // The first call installs it; an error means that it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         Client::builder()
@@ -627,15 +627,15 @@ fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
             .redirect(reqwest::redirect::Policy::none())
             .dns_resolver(Arc::new(Resolver(Arc::clone(access))))
     };
-    let failed = |error| Error::internal("no HTTP client could be made").source(error);
+    let failed = |error| Error::internal("cannot create an HTTP client").source(error);
     Ok(Pair {
         outside: builder().build().map_err(failed)?,
         direct: builder().no_proxy().build().map_err(failed)?,
     })
 }
 
-/// Looks names up and keeps to the addresses that may be asked. The connection then goes to just
-/// these, so that a name cannot change its meaning in between.
+/// Resolves names and keeps only the allowed addresses. The connection uses exactly these, so that a name
+/// cannot change its address in between (DNS rebinding).
 struct Resolver(Arc<Access>);
 
 #[derive(Debug)]
@@ -664,8 +664,8 @@ impl Resolve for Resolver {
     }
 }
 
-/// Whether a host that answers a request for a part like this may answer one for all of it otherwise. 403 is common
-/// for addresses whose signature does not cover `Range`.
+/// Whether a host that answers a range request with this status may accept a request for the whole file. 403 is
+/// common for addresses whose signature does not cover `Range`.
 fn may_refuse_parts(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
@@ -673,7 +673,7 @@ fn may_refuse_parts(status: StatusCode) -> bool {
     )
 }
 
-/// A status that is no success, as an error.
+/// The error for a status that is not a success.
 fn refused(response: &Response, shown: &str) -> Failed {
     let status = response.status();
     let error = |kind| Error::new(kind, format!("{shown}: HTTP {status}"));
@@ -684,7 +684,7 @@ fn refused(response: &Response, shown: &str) -> Failed {
         .map_or(Duration::ZERO, Duration::from_secs);
     let hint = match status.as_u16() {
         401 | 403 => {
-            "the server does not give it to us: make it public, or use an address with its access key in it"
+            "the server denies access: make the file public, or use an address that contains an access key"
         }
         404 | 410 => "check the address in a browser",
         _ => "try again later",
@@ -708,17 +708,17 @@ fn refused(response: &Response, shown: &str) -> Failed {
     }
 }
 
-/// An answer that has all of it.
+/// Checks that a response has the whole file.
 fn whole(response: Response, shown: &str) -> Result<Response> {
     match response.status() {
         StatusCode::OK => Ok(response),
         status => Err(Error::media(format!(
-            "{shown}: HTTP {status} to a request for all of it"
+            "{shown}: HTTP {status} in reply to a request for the whole file"
         ))),
     }
 }
 
-/// The cause at the bottom: what lies between says "error sending request" and the like.
+/// The innermost cause: those above it say "error sending request" or similar.
 fn innermost(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -729,12 +729,12 @@ fn innermost(error: &reqwest::Error) -> String {
     text
 }
 
-/// A body as it arrives, and not slower than allowed.
+/// A body as it arrives, with a minimum speed.
 struct Body {
     response: Response,
     shown: String,
     total: Option<u64>,
-    /// Of the file, before this body.
+    /// Bytes of the file before this body.
     before: u64,
     bytes: u64,
     least: u64,
@@ -763,7 +763,7 @@ impl Body {
         }
     }
 
-    /// This is the rest of a file of `total` bytes, of which `before` are there.
+    /// Marks this as the rest of a file of `total` bytes, of which `before` have arrived.
     fn resumed(&mut self, before: u64, total: Option<u64>) {
         self.before = before;
         self.total = total;
@@ -802,7 +802,7 @@ impl Body {
         Error::new(
             Kind::Timeout,
             format!(
-                "{}: only {} bytes came in {} s",
+                "{}: only {} bytes arrived in {} s",
                 self.shown,
                 self.bytes - self.bytes_then,
                 self.window.as_secs()
@@ -824,7 +824,7 @@ fn cut_off(shown: &str, bytes: u64, total: Option<u64>) -> Error {
     )
 }
 
-/// The first byte and the whole length that a part belongs to; no first byte where there is none.
+/// The first byte of a part and the length of the whole file; the first byte is 0 if there is no range.
 fn total(response: &Response) -> Option<(u64, u64)> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.strip_prefix("bytes")?.trim_start().split_once('/')?;

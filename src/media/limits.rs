@@ -1,43 +1,43 @@
-//! How long and how much is waited for and read.
+//! Timeouts and size limits for reading media.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds on everything that waits or reads; each may be set in `tools.toml`.
+/// Limits for everything that waits or reads; each can be set in `tools.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
-    /// Seconds for a connection to a host, TLS included.
+    /// Seconds to connect to a host, including TLS.
     pub connect_timeout_s: u64,
-    /// Seconds from a request to the first line of its answer.
+    /// Seconds from a request to the first line of the response.
     pub answer_timeout_s: u64,
-    /// Seconds from a request to the first line of its answer, for a host that has not answered yet.
+    /// Seconds from a request to the first line of the response, for a host that has not responded before.
     pub first_answer_s: u64,
-    /// Seconds for which a host that could not be reached is not asked again.
+    /// Seconds before a host that could not be reached is contacted again.
     pub dead_host_s: u64,
-    /// Seconds for all of finding out what a source is.
+    /// Seconds to identify a source.
     pub probe_timeout_s: u64,
-    /// Bytes of a file that is fetched, at most.
+    /// Maximum bytes of a fetched file.
     pub max_bytes: u64,
-    /// Bytes that are read to find out what a source is, where the server gives no ranges.
+    /// Maximum bytes read to identify a source if its server does not support ranges.
     pub max_probe_bytes: u64,
-    /// Bytes per second below which a download is given up.
+    /// Bytes per second below which a download is aborted.
     pub min_bytes_per_s: u64,
     /// Seconds over which that speed is measured.
     pub min_speed_window_s: u64,
-    /// Redirects that are followed, at most.
+    /// Maximum number of redirects.
     pub redirects: usize,
-    /// How often a request is sent when there was no connection, a 5xx or 429, or a short body.
+    /// Maximum attempts of a request that fails with no connection, a 5xx or 429, or a short body.
     pub tries: u32,
-    /// Milliseconds before the second try; four times as many before each further one.
+    /// Milliseconds before the second attempt; multiplied by four before each further one.
     pub retry_wait_ms: u64,
-    /// Local files are hard-linked where the file system can, instead of copied: writing to the source then changes
-    /// the draft, and the other way round.
+    /// Hard-links local files, where the file system supports it, instead of copying them: writing to the
+    /// source then changes the draft, and vice versa.
     pub hard_links: bool,
-    /// Bytes of fetched media that are kept on disk, at most; 0: none are kept.
+    /// Maximum bytes of fetched media that are cached on disk; 0 disables the cache.
     pub cache_bytes: u64,
-    /// Seconds after which a fetched file that was not asked after any more is fetched again.
+    /// Seconds since its last confirmation after which a cached file is fetched again.
     pub cache_age_s: u64,
 }
 

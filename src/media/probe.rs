@@ -1,8 +1,8 @@
-//! Tells what a file is from its content: one reader per family of formats, `ffprobe` for the rest.
+//! Identifies a file by its content: one reader per family of formats, `ffprobe` for the rest.
 //!
-//! The readers are our own: the crates that were tried stop at milliseconds where a draft counts
-//! microseconds, ask for memory as the file says, panic on broken tables, or read far more than
-//! headers. They take nothing on trust: what is read is bounded by the file, the time and a count.
+//! We have our own readers because the crates that were tried round to milliseconds where a draft needs
+//! microseconds, allocate as much memory as the file claims, panic on broken tables, or read far more than
+//! headers. Our readers trust nothing: all reading is limited by the file's size, the deadline and a count.
 
 mod bmff;
 mod ffprobe;
@@ -20,29 +20,29 @@ use super::{Facts, Format};
 use crate::error::Error;
 use crate::units::Micros;
 
-/// How closely to look.
+/// How much of a file to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// What is needed to place it; as few reads as possible.
+    /// Only what is needed to place it, with as few reads as possible.
     Facts,
-    /// Also that its end is there.
+    /// Also whether its end is there.
     Whole,
 }
 
 /// Why there are no facts.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The bytes could not be had.
+    /// The bytes could not be read.
     Read(Error),
-    /// It is a file of this kind, but a broken one: `(what, why)`.
+    /// A broken file of this kind: `(what, why)`.
     Broken(&'static str, String),
-    /// The file ends before what it says it has: `(what, bytes there, bytes needed)`.
+    /// The file is shorter than it states: `(what, bytes there, bytes needed)`.
     Cut(&'static str, u64, u64),
-    /// Something else, or nothing.
+    /// Not media, or empty.
     NotMedia(String),
-    /// None of the formats known here.
+    /// An unknown format.
     Unknown(String),
-    /// A format, with its article, that `ffprobe` alone reads, which is not installed.
+    /// A format, with its article, that requires `ffprobe`, which is not installed.
     NeedsFfprobe(&'static str),
 }
 
@@ -71,22 +71,22 @@ impl Fault {
             ))
             .hint("fetch or export it again"),
             Self::NeedsFfprobe(what) => Error::media(format!(
-                "{shown} is {what} file, and reading those needs `ffprobe`, which is not installed here"
+                "{shown} is {what} file, and reading it requires `ffprobe`, which is not installed"
             ))
-            .hint("install FFmpeg, which brings `ffprobe`, or convert the file: a video to MP4, sound to MP3 or WAV, a picture to PNG or JPEG"),
+            .hint("install FFmpeg, which includes `ffprobe`, or convert the file: a video to MP4, sound to MP3 or WAV, a picture to PNG or JPEG"),
             Self::NotMedia(what) | Self::Unknown(what) => {
                 Error::media(format!("{shown} is not media: {what}"))
             }
         }
     }
 
-    /// Whether another reader may know better.
+    /// Whether another reader cannot help.
     fn is_final(&self) -> bool {
         matches!(self, Self::Read(_))
     }
 }
 
-/// What `reader` holds. `path` is where it lies on this disk, if it does: `ffprobe` reads files only.
+/// Probes `reader`. `path` is its path on this disk, if it has one, as `ffprobe` reads files only.
 pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Probe<Facts> {
     let head = reader.bytes(0, 4096)?;
     if head.is_empty() {
@@ -121,7 +121,7 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
     Ok(facts)
 }
 
-/// Why nothing here reads a file that begins like this; `ffprobe` may, if the file is on this disk.
+/// The reason that a file with this beginning cannot be read. `ffprobe` is tried if the file is on this disk.
 fn unknown(head: &[u8], is_here: bool) -> Fault {
     let is_asked = is_here && ffprobe::is_installed();
     match needs_ffprobe(head) {
@@ -130,10 +130,10 @@ fn unknown(head: &[u8], is_here: bool) -> Fault {
         }
         Some(what) => Fault::NeedsFfprobe(what),
         None if is_asked => {
-            Fault::Unknown("its first bytes are of no known format, and ffprobe does not know them".to_owned())
+            Fault::Unknown("its first bytes match no known format, and ffprobe does not recognise it".to_owned())
         }
         None => Fault::Unknown(
-            "its first bytes are of no format that is known without `ffprobe`, which is not installed".to_owned(),
+            "its first bytes match no format that is supported without `ffprobe`, which is not installed".to_owned(),
         ),
     }
 }
@@ -141,7 +141,7 @@ fn unknown(head: &[u8], is_here: bool) -> Fault {
 /// A format that only `ffprobe` reads, with its article.
 fn needs_ffprobe(head: &[u8]) -> Option<&'static str> {
     let at = |from: usize, bytes: &[u8]| head.get(from..from + bytes.len()) == Some(bytes);
-    // Packets of 188 bytes, in some files each with 4 bytes of its own before it.
+    // Packets of 188 bytes, in some files with 4 additional bytes before each.
     let packets = |first: usize, size: usize| [0, 1].iter().all(|n| at(first + n * size, b"G"));
     Some(match head {
         _ if at(0, b"RIFF") && at(8, b"AVI ") => "an AVI",
@@ -167,7 +167,7 @@ fn needs_ffprobe(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Whether `ffprobe` could know more than the readers here, so that fetching the file is worth it.
+/// Whether `ffprobe` may recognise the file, so that fetching it is worthwhile.
 pub(super) fn may_be_media(head: &[u8]) -> bool {
     family(head).is_none() && text_kind(head).is_none() && ffprobe::is_installed()
 }
@@ -213,11 +213,11 @@ fn family(head: &[u8]) -> Option<Family> {
     })
 }
 
-/// What text it is, if it is text.
+/// The kind of text, if it is text.
 fn text_kind(head: &[u8]) -> Option<&'static str> {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // A character may be cut in two at the end of what was read.
+        // The read may end in the middle of a character.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
         }
@@ -234,7 +234,7 @@ fn text_kind(head: &[u8]) -> Option<&'static str> {
         if start.starts_with("<!doctype html") || start.starts_with("<html") {
             "it is an HTML page"
         } else if start.starts_with("<svg") || start.contains("<svg ") {
-            "it is an SVG drawing, which has to be turned into a PNG first"
+            "it is an SVG drawing: convert it to PNG first"
         } else if start.starts_with('{') || start.starts_with('[') {
             "it is JSON"
         } else if start.starts_with("#extm3u") {
@@ -245,7 +245,7 @@ fn text_kind(head: &[u8]) -> Option<&'static str> {
     )
 }
 
-/// What an audio file is.
+/// The facts of an audio file.
 fn sound(format: Format, duration: Micros, cover_art: bool) -> Facts {
     Facts {
         format,
@@ -261,7 +261,7 @@ fn sound(format: Format, duration: Micros, cover_art: bool) -> Facts {
     }
 }
 
-/// What a picture is: moving if it has a length.
+/// The facts of a picture; it is animated if it has a length.
 fn picture(
     what: &'static str,
     format: Format,
@@ -295,8 +295,8 @@ fn size(what: &'static str, width: u64, height: u64) -> Probe<(u32, u32)> {
     }
 }
 
-/// `count` units of which `per_second` make a second, as microseconds. The reference API takes the
-/// six decimals that ffprobe prints, times a million, cut off; drafts have to agree with it.
+/// `count` units, of which `per_second` make a second, as microseconds. The reference API multiplies the six
+/// decimals that ffprobe prints by a million and truncates; drafts must match it.
 fn micros(count: u64, per_second: u64) -> Micros {
     if per_second == 0 {
         return Micros::ZERO;

@@ -1,4 +1,4 @@
-//! Random reads over whatever holds the bytes, through a cache of blocks, within time.
+//! Random reads from any origin, through a cache of blocks, with a deadline.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -12,29 +12,29 @@ use super::{Limits, timed_out};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 
-/// Small enough for a header, large enough that most headers are one request.
+/// Small, but large enough that most headers need one request.
 pub(super) const BLOCK: usize = 64 << 10;
 /// Blocks kept: 16 MiB.
 const KEPT: usize = 256;
-/// Blocks read at once while going straight through a remote file: 1 MiB.
+/// Maximum blocks per request when reading a remote file sequentially: 1 MiB.
 const MOST_AHEAD: usize = 16;
 
-/// Whatever holds the bytes.
+/// A source of bytes.
 pub(super) trait Origin: Send {
-    /// The whole length, where it is known already.
+    /// The whole length, if it is already known.
     fn len(&self) -> Option<u64>;
 
-    /// The whole length, found out by reading on if need be.
+    /// The whole length; reads to the end if necessary.
     fn measure(&mut self) -> Result<u64>;
 
-    /// Fills `buffer` from `offset` on; less only at the end.
+    /// Fills `buffer` from `offset` on; partially only at the end.
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
 
-    /// Reading here costs no request.
+    /// Whether reading needs no request.
     fn is_near(&self) -> bool;
 }
 
-/// When reading has to end.
+/// A deadline and a cancellation token for reading.
 #[derive(Clone)]
 pub(super) struct Guard {
     pub deadline: Instant,
@@ -51,7 +51,7 @@ impl Guard {
         }
     }
 
-    /// With all of its time from now on.
+    /// The same guard with its whole time from now on.
     pub(crate) fn restarted(self) -> Self {
         Self {
             deadline: Instant::now() + Duration::from_secs(self.seconds),
@@ -61,10 +61,7 @@ impl Guard {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
-            return Err(Error::new(
-                Kind::Cancelled,
-                "nobody waits for this any more",
-            ));
+            return Err(Error::new(Kind::Cancelled, "cancelled"));
         }
         if Instant::now() >= self.deadline {
             return Err(self.late());
@@ -73,7 +70,7 @@ impl Guard {
     }
 
     pub(crate) fn late(&self) -> Error {
-        timed_out("media", "what it is could not be found out", self.seconds)
+        timed_out("media", "it could not be identified", self.seconds)
     }
 }
 
@@ -82,11 +79,11 @@ pub(super) struct Reader {
     origin: Box<dyn Origin>,
     blocks: HashMap<u64, Vec<u8>>,
     order: VecDeque<u64>,
-    /// The block after the last one read, and how many to read at once if it is wanted next.
+    /// The block after the last one read, and how many to read together if it is requested next.
     next: u64,
     ahead: usize,
     guard: Guard,
-    /// Reads so far: time is looked at now and then, also while everything is in memory.
+    /// Reads so far: the deadline is checked regularly, even if all reads are served from memory.
     reads: u32,
 }
 
@@ -103,7 +100,7 @@ impl Reader {
         }
     }
 
-    /// Puts in what came with the first answer.
+    /// Adds the bytes of the first response.
     pub(crate) fn first(&mut self, bytes: &[u8]) {
         self.keep(0, bytes);
         self.next = (bytes.len() / BLOCK) as u64;
@@ -189,7 +186,7 @@ impl Reader {
     }
 }
 
-/// A file of this disk.
+/// A file on this disk.
 pub(super) struct FileOrigin {
     file: File,
     bytes: u64,

@@ -1,4 +1,4 @@
-//! The three ways to name a media file: a web address, a `file://` address, an absolute path.
+//! The three kinds of media source: a web address, a `file://` address, an absolute path.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(super) enum Source {
     File(PathBuf),
 }
 
-/// Bytes of a web address: signed ones have some thousand.
+/// Maximum bytes of a web address: signed ones have some thousand.
 const LONGEST: usize = 16 << 10;
 
 impl Source {
@@ -26,7 +26,7 @@ impl Source {
         }
         if text.contains('\0') {
             return Err(Error::invalid(format!(
-                "{} has a NUL character in it",
+                "{} contains a NUL character",
                 shown(text)
             )));
         }
@@ -36,10 +36,10 @@ impl Source {
         }
         if is_windows_path(text) {
             return Err(Error::invalid(format!(
-                "{} is a path of a Windows machine, and this is not one",
+                "{} is a Windows path, and this machine does not run Windows",
                 shown(text)
             ))
-            .hint("give a path of this machine, or an http(s) address"));
+            .hint("give a path on this machine, or an http(s) address"));
         }
         match scheme(text).as_deref() {
             Some("http" | "https") => http(text),
@@ -57,27 +57,30 @@ impl Source {
 fn http(text: &str) -> Result<Source> {
     if text.len() > LONGEST {
         return Err(Error::invalid(format!(
-            "{} is {} bytes long, which no server takes (at most {LONGEST})",
+            "{} is {} bytes long; the limit is {LONGEST} bytes",
             shown(text),
             text.len()
         )));
     }
-    // Parsing encodes spaces and what is not ASCII as browsers do.
+    // Parsing encodes spaces and non-ASCII characters as browsers do.
     let url = Url::parse(text).map_err(|error| {
-        Error::invalid(format!("{} is not a usable address", shown(text))).source(error)
+        Error::invalid(format!("{} is not a valid address", shown(text))).source(error)
     })?;
     Ok(Source::Http(url))
 }
 
 fn file(text: &str) -> Result<Source> {
     let bad = || {
-        Error::invalid(format!("{} names no file of this machine", shown(text)))
-            .hint("write it as file:///absolute/path")
+        Error::invalid(format!(
+            "{} is not the address of a file on this machine",
+            shown(text)
+        ))
+        .hint("write it as file:///absolute/path")
     };
     let url = Url::parse(text).map_err(|error| bad().source(error))?;
     let raw = &text["file:".len()..];
     let raw = raw.strip_prefix("//").unwrap_or(raw);
-    // Many write `file://` before a path without encoding it: then `#`, `?` and `%` are its own.
+    // Many callers put `file://` before a path without encoding it; `#`, `?` and `%` are then part of the path.
     if raw.contains(['#', '?', '%']) && Path::new(raw).is_absolute() {
         let plain = PathBuf::from(raw);
         if plain.exists() {
@@ -87,7 +90,7 @@ fn file(text: &str) -> Result<Source> {
     let path = url.to_file_path().map_err(|()| bad())?;
     if path.to_string_lossy().contains('\0') {
         return Err(Error::invalid(format!(
-            "{} has a NUL character in it",
+            "{} contains a NUL character",
             shown(text)
         )));
     }
@@ -98,7 +101,7 @@ fn relative(text: &str) -> Error {
     Error::invalid(format!("{} is not an absolute path", shown(text))).hint(
         match std::env::current_dir() {
             Ok(folder) if folder.join(text).is_file() => {
-                format!("do you mean {}?", folder.join(text).display())
+                format!("did you mean {}?", folder.join(text).display())
             }
             _ => "give an http(s) or file:// address, or an absolute path".to_owned(),
         },
@@ -115,7 +118,7 @@ fn is_windows_path(text: &str) -> bool {
             && matches!(bytes[2], b'\\' | b'/'))
 }
 
-/// The part before `:`, in lower case, where it can be one: of two letters or more.
+/// The scheme before `:`, in lower case; it has at least two characters.
 fn scheme(text: &str) -> Option<String> {
     let (scheme, _) = text.split_once(':')?;
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -125,8 +128,8 @@ fn scheme(text: &str) -> Option<String> {
     .then(|| scheme.to_ascii_lowercase())
 }
 
-/// A source as messages and logs name it: an address without query, fragment and user, and not
-/// longer than can be read.
+/// A source as shown in messages and logs: an address without query, fragment and user, shortened to 300
+/// characters.
 pub(crate) fn shown(source: &str) -> String {
     let text = source.trim();
     let mut text = match scheme(text).as_deref() {
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_refused_with_a_way_out() {
+    fn invalid_sources_are_refused() {
         for source in [
             "",
             "  ",
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_never_hold_queries_or_passwords() {
+    fn messages_never_contain_queries_or_passwords() {
         for (source, expected) in [
             ("https://me:pw@h:8/a.mp4?token=1#x", "https://h:8/a.mp4"),
             ("https://h/a@b.mp4", "https://h/a@b.mp4"),

@@ -1,4 +1,4 @@
-//! For the tests of media: files made by `ffmpeg`, and a media server with every fault.
+//! Helpers for media tests: files made by `ffmpeg`, and a media server with every kind of failure.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ pub(super) fn has_ffmpeg() -> bool {
             .is_ok_and(|output| output.status.success())
     });
     if !found {
-        eprintln!("skipped: no ffmpeg and ffprobe");
+        eprintln!("SKIPPED: ffmpeg and ffprobe are not installed");
     }
     found
 }
 
-/// Runs `ffmpeg` with these words, the last one being the file to make.
+/// Runs `ffmpeg` with these arguments, the last of which is the file to create.
 pub(super) fn ffmpeg(folder: &Path, words: &str) -> PathBuf {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-y"])
@@ -43,7 +43,7 @@ pub(super) fn ffmpeg(folder: &Path, words: &str) -> PathBuf {
     folder.join(words.split_whitespace().last().unwrap())
 }
 
-/// What the probe makes of bytes in memory.
+/// Probes bytes in memory.
 pub(super) fn probe_bytes(bytes: &[u8], depth: probe::Depth) -> Result<super::Facts, probe::Fault> {
     let guard = Guard::new(
         &Limits::default(),
@@ -56,7 +56,7 @@ pub(super) fn probe_bytes(bytes: &[u8], depth: probe::Depth) -> Result<super::Fa
     )
 }
 
-/// How the server treats a path: the first part of it, before the file's name.
+/// A media server. The first part of a path, before the file name, selects its behaviour.
 #[derive(Clone, Default)]
 pub(super) struct Server {
     state: Arc<State>,
@@ -174,7 +174,7 @@ async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// Parts, and answers to those who know the file already.
+/// Range and conditional requests.
 async fn versioned(
     stream: &mut TcpStream,
     way: &str,
@@ -220,7 +220,8 @@ async fn versioned(
     Ok(true)
 }
 
-/// The first request gets 95 % of the file, then the connection ends. `way` says what the host makes of the next.
+/// The first request gets 95 % of the file, then the connection closes. `way` selects the response to the next
+/// one.
 async fn breaking(
     stream: &mut TcpStream,
     way: &str,
@@ -244,7 +245,7 @@ async fn breaking(
             return Ok(true);
         }
         Some((from, to)) if way != "-ignores" && same => {
-            // A part that is shorter than what was asked for.
+            // A part that is shorter than requested.
             let to = if way == "-pieces" { from + 1999 } else { to };
             let total = if way == "-lies" { full + 1 } else { full };
             let part = &file[from..full.min(to.saturating_add(1))];
@@ -262,7 +263,7 @@ async fn breaking(
     Ok(number != 1)
 }
 
-/// Answers one request; whether the connection goes on.
+/// Answers one request; returns whether the connection stays open.
 async fn answer(
     state: &State,
     stream: &mut TcpStream,
@@ -298,7 +299,7 @@ async fn answer(
                 return Ok(true);
             }
             let part = &file[from..full.min(to + 1)];
-            // One that changes has one byte more with each request.
+            // With each request, the file has one more byte.
             let total = if way == "changing" {
                 full as u64 + number
             } else {
@@ -351,7 +352,7 @@ async fn answer(
             .await?;
             Ok(number != 1)
         }
-        // A length that is told too small, and kept to.
+        // A stated length that is too small, and a body of that length.
         "short-length" => {
             let half = full / 2;
             say(
@@ -369,7 +370,7 @@ async fn answer(
             .await?;
             Ok(false)
         }
-        // A few bytes, then nothing more while the connection stays.
+        // A few bytes, then nothing more while the connection stays open.
         "stalls" => {
             say(
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
@@ -408,7 +409,7 @@ async fn answer(
             say(status("429 Slow down"), &[]).await?;
             Ok(true)
         }
-        // What a request for a part gets; one for all of it gets all.
+        // Refuses range requests with this status; a request for the whole file succeeds.
         "part-400" | "part-403" | "part-405" | "part-416" | "part-501" if range.is_none() => {
             say(
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {full}\r\n\r\n"),
@@ -447,7 +448,7 @@ async fn answer(
             .await?;
             Ok(true)
         }
-        // Wherever the file says.
+        // Redirects to the address in the file.
         "elsewhere" => {
             let to = String::from_utf8_lossy(&file).into_owned();
             say(
@@ -457,6 +458,6 @@ async fn answer(
             .await?;
             Ok(true)
         }
-        _ => panic!("no way {way}"),
+        _ => panic!("unknown behaviour {way}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What media look like to whoever asks, and how fetching fails.
+//! Facts of media, and errors of fetching.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ fn media() -> Media {
     MediaStore::new(Limits::default(), None).of(&Caller::user())
 }
 
-/// The reference API's own measurements, to the microsecond.
+/// Compares with the reference API's measurements, to the microsecond.
 #[tokio::test]
 async fn facts_agree_with_the_reference() {
     let folder = golden::media();

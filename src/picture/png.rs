@@ -1,4 +1,4 @@
-//! Pixels of a drawn timeline, with the fonts of the system.
+//! Renders a drawn timeline to a PNG, with the system's fonts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,20 +13,20 @@ use unicode_script::{Script, UnicodeScript};
 
 use crate::error::{Error, Result};
 
-/// The longer side at most: what models read without making it smaller.
+/// The longer side in pixels, at most: models read this size without downscaling it.
 const LONGEST: f32 = 1568.0;
 
-/// Stands for what no font has.
+/// Replaces letters that no font has.
 const BOX: char = '□';
 
-/// The pixels, and what of the words they do not show.
+/// The PNG, and notes on what it does not show.
 #[derive(Debug)]
 pub(crate) struct Png {
     pub bytes: Vec<u8>,
     pub notes: Vec<String>,
 }
 
-/// Draws with the fonts of the system.
+/// Renders with the system's fonts.
 pub(crate) fn render(svg: &str) -> Result<Png> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let fonts = FONTS.get_or_init(|| Arc::new(system()));
@@ -36,7 +36,7 @@ pub(crate) fn render(svg: &str) -> Result<Png> {
 fn render_with(svg: &str, fonts: &Arc<Database>) -> Result<Png> {
     let svg = single_emoji(svg);
     let missing = missing(&svg, fonts);
-    // One character that no font has would keep the renderer from looking for those after it.
+    // A character that no font has would stop the renderer from finding fonts for the characters after it.
     let svg: Cow<str> = if missing.is_empty() {
         svg
     } else {
@@ -59,7 +59,7 @@ fn render_with(svg: &str, fonts: &Arc<Database>) -> Result<Png> {
         ..Options::default()
     };
     let tree = Tree::from_str(&svg, &options)
-        .map_err(|error| Error::internal("the picture is no SVG").source(error))?;
+        .map_err(|error| Error::internal("the picture is not valid SVG").source(error))?;
     let size = tree.size();
     let scale = (LONGEST / size.width().max(size.height())).min(1.0);
     let pixels = |length: f32| (length * scale).round().max(1.0) as u32;
@@ -75,22 +75,20 @@ fn render_with(svg: &str, fonts: &Arc<Database>) -> Result<Png> {
         .map_err(|error| Error::internal("the picture cannot be written as PNG").source(error))?;
     let mut notes = Vec::new();
     if fonts.is_empty() {
-        notes.push(
-            "there is no font on this machine: the PNG has no words, but the SVG has them".into(),
-        );
+        notes.push("this machine has no fonts: the PNG shows no text; the SVG contains it".into());
     } else if !missing.is_empty() {
-        notes.push(told(&missing));
+        notes.push(missing_note(&missing));
     }
     if scale < 0.6 {
         notes.push(format!(
-            "the PNG is made smaller, to {:.0} %: the SVG has all details",
+            "the PNG is scaled down to {:.0} %; the SVG has all details",
             scale * 100.0
         ));
     }
     Ok(Png { bytes, notes })
 }
 
-/// All fonts of the system, the plainest first: that is the order in which one is looked for that has a character.
+/// All fonts of the system, the plainest first: a font for a character is searched for in this order.
 fn system() -> Database {
     let mut found = Database::new();
     found.load_system_fonts();
@@ -112,7 +110,7 @@ fn system() -> Database {
     fonts
 }
 
-/// The characters of the picture that no font has.
+/// The visible characters of the picture that no font has.
 fn missing(svg: &str, fonts: &Database) -> BTreeSet<char> {
     let mut missing: BTreeSet<char> = svg
         .chars()
@@ -132,8 +130,8 @@ fn missing(svg: &str, fonts: &Database) -> BTreeSet<char> {
     missing
 }
 
-/// What is missing, by script.
-fn told(missing: &BTreeSet<char>) -> String {
+/// The note on missing characters, by script.
+fn missing_note(missing: &BTreeSet<char>) -> String {
     let mut scripts: BTreeMap<&str, String> = BTreeMap::new();
     for character in missing {
         let name = if is_symbol(*character) {
@@ -153,22 +151,23 @@ fn told(missing: &BTreeSet<char>) -> String {
         .map(|(name, some)| format!("{name} ({some})"))
         .collect();
     let (instead, font) = if missing.iter().copied().all(is_symbol) {
-        ("leaves them out", "Noto Emoji")
+        ("omits them", "Noto Emoji")
     } else {
         (
-            "leaves out symbols and has boxes in the places of letters",
+            "omits symbols and shows boxes instead of letters",
             "Noto Sans CJK",
         )
     };
     format!(
-        "no font on this machine has these characters, so the PNG {instead}: {}; the SVG is right where such a font \
-         is; install one here, such as {font}, and draw again",
+        "no font on this machine has these characters, so the PNG {instead}: {}; the SVG displays correctly where such a font \
+         is installed; install one here, such as {font}, and draw again",
         scripts.join(", ")
     )
 }
 
-/// The picture with one emoji in the place of each sequence: fonts rarely have whole sequences, and their parts would
-/// be drawn one by one. The first of joined emoji stays, without its skin colour; a flag is drawn as its two letters.
+/// Replaces each emoji sequence with one emoji: fonts rarely have whole sequences, and their parts would be
+/// drawn one by one. Of joined emoji the first remains, without its skin tone; a flag is drawn as its two
+/// letters.
 fn single_emoji(svg: &str) -> Cow<'_, str> {
     const JOINER: char = '\u{200d}';
     let is_in_sequence = |c: char| {
@@ -201,7 +200,7 @@ fn single_emoji(svg: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Whether a character is a picture, as far as sequences are made of it.
+/// Whether a character is an emoji that may be part of a sequence.
 fn is_emoji(character: char) -> bool {
     matches!(character as u32, 0x203C..=0x2049 | 0x2190..=0x2BFF | 0x3030 | 0x303D | 0x3297 | 0x3299 | 0x1F000..=0x1FAFF)
 }
@@ -213,7 +212,7 @@ fn is_symbol(character: char) -> bool {
     )
 }
 
-/// Whether a character is more than a hint to its neighbours.
+/// Whether a character is visible, not a control or formatting character.
 fn is_seen(character: char) -> bool {
     let is_hint = matches!(character as u32, 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xE0000..=0xE01EF);
     !is_hint && !character.is_control() && !character.is_whitespace()
@@ -236,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn without_fonts_the_picture_says_that_it_has_no_words() {
+    fn without_fonts_a_note_says_that_the_text_is_missing() {
         let png = render_with(&words("Hello"), &Arc::default()).unwrap();
         assert_eq!(coloured(&png.bytes), 0);
         assert!(png.notes[0].contains("no font"), "{:?}", png.notes);
     }
 
     #[test]
-    fn words_are_drawn_in_a_font_of_the_system_whatever_was_asked_for() {
+    fn text_in_an_unknown_font_is_drawn_in_a_system_font() {
         let fonts = system();
         if fonts.is_empty() {
             eprintln!("SKIPPED: no fonts on this machine");
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_of_emoji_is_drawn_as_its_first() {
+    fn an_emoji_sequence_is_drawn_as_its_first_emoji() {
         for (words, expected) in [
             (
                 "a \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} b",
@@ -280,33 +279,29 @@ mod tests {
     }
 
     #[test]
-    fn emoji_that_no_font_has_are_left_out() {
+    fn emoji_missing_from_all_fonts_are_omitted() {
         let fonts = system();
         if fonts.is_empty() {
             eprintln!("SKIPPED: no fonts on this machine");
             return;
         }
         let fonts = Arc::new(fonts);
-        // No font has this character; with a box in its place the picture would be another.
+        // No font has this character; a box instead of it would change the picture.
         let without = render_with(&words("ab"), &fonts).unwrap();
         let with = render_with(&words("a\u{FFF00}b"), &fonts).unwrap();
         assert_eq!(with.bytes, without.bytes);
-        assert!(
-            with.notes[0].contains("leaves them out"),
-            "{:?}",
-            with.notes
-        );
+        assert!(with.notes[0].contains("omits them"), "{:?}", with.notes);
     }
 
     #[test]
-    fn what_no_font_has_is_said_by_script() {
+    fn missing_characters_are_noted_by_script() {
         let fonts = system();
         if fonts.is_empty() {
             eprintln!("SKIPPED: no fonts on this machine");
             return;
         }
         let fonts = Arc::new(fonts);
-        // No font has a private character; a hint to the one before is never seen.
+        // No font has a private-use character; a joiner is never visible.
         let png = render_with(&words("a\u{FFF00}\u{200d}b"), &fonts).unwrap();
         assert!(coloured(&png.bytes) > 100);
         assert_eq!(png.notes.len(), 1, "{:?}", png.notes);
@@ -315,12 +310,12 @@ mod tests {
             "{:?}",
             png.notes
         );
-        let note = told(&"你好世界早安سلام".chars().collect());
+        let note = missing_note(&"你好世界早安سلام".chars().collect());
         assert!(note.contains("Arabic (اسلم), Han (世你好安早…)"), "{note}");
     }
 
     #[test]
-    fn a_large_picture_is_made_small_enough_for_a_model() {
+    fn a_large_picture_is_scaled_down_for_models() {
         let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1200\" height=\"6000\"><rect width=\"9\" height=\"9\"/></svg>";
         let png = render_with(svg, &Arc::default()).unwrap();
         let image = image::load_from_memory(&png.bytes).unwrap();

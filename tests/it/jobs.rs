@@ -569,7 +569,7 @@ fn a_host_that_does_not_answer_is_not_asked_again_at_once() {
         .call("add_audio", second)
         .expect("its length is given");
     let notes = placed["notes"].to_string();
-    assert!(notes.contains("(asked "), "{notes}");
+    assert!(notes.contains("(tried "), "{notes}");
     assert_eq!(silent.asked().len(), 1, "asked once");
     // Nor does the save wait for it.
     let error = client

@@ -1,7 +1,7 @@
-//! The materials that a segment has beside its own: speed, canvas, animations and their like.
+//! The additional materials of a segment: speed, canvas, animations and others.
 //!
-//! The app finds them by category, whatever their order; they are written as it writes them, and
-//! those that it would add at opening are there from the start.
+//! The app finds them by category, in any order. They are written in the app's order, and those that it would
+//! add on opening are included from the start.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::shapes::{Filled, Shapes};
 use super::{Gathered, Index, list, made_id};
 use crate::units::Micros;
 
-/// Whether a segment has a companion without being given one.
+/// Whether a segment gets a companion that it was not given.
 #[derive(Clone, Copy)]
 enum Need {
     Always,
@@ -21,7 +21,7 @@ enum Need {
 }
 use Need::{Always, Given, Since};
 
-/// What kinds of segment have, in the order of the app.
+/// The companions of each kind of segment, in the app's order.
 const VIDEO: &[(&str, Need)] = &[
     ("speeds", Always),
     ("placeholder_infos", Since(131)),
@@ -78,8 +78,8 @@ pub(super) struct Companions<'i, 'a> {
 }
 
 impl<'a> Companions<'_, 'a> {
-    /// Gathers the companions of segment `id` and gives back their ids. References that
-    /// lead nowhere are dropped.
+    /// Gathers the companions of segment `id` and returns their ids. Drops references to materials that do not
+    /// exist.
     pub(crate) fn complete(
         &self,
         kind: &str,
@@ -102,7 +102,7 @@ impl<'a> Companions<'_, 'a> {
             };
             if order.iter().any(|(name, _)| *name == list) {
                 given.entry(list).or_default().push(material);
-            // A speed on something that has no clock is a leftover of the libraries.
+            // The libraries also write a speed for content without a clock; drop it.
             } else if list != "speeds" {
                 others.push((list, material));
             }
@@ -146,7 +146,7 @@ impl<'a> Companions<'_, 'a> {
         ids: &mut Vec<Value>,
     ) {
         let id = own.get("id").clone();
-        // Two segments may share one, as they may share a file.
+        // Two segments may share a material, as they may share a file.
         let is_first = gathered.is_first(id.as_str().unwrap_or_default());
         ids.push(id);
         if !is_first {
@@ -171,7 +171,7 @@ impl<'a> Companions<'_, 'a> {
         gathered.put(name, own);
     }
 
-    /// Puts a mask into each list where apps look for it.
+    /// Adds a mask to each list in which the apps look for it.
     fn mask(&self, material: &'a Value, gathered: &mut Gathered<'a>, ids: &mut Vec<Value>) {
         let id = &material["id"];
         ids.push(id.clone());
@@ -189,7 +189,7 @@ impl<'a> Companions<'_, 'a> {
         }
     }
 
-    /// An animation inside the segment, whose length may have changed by part of a frame.
+    /// Fits an animation into its segment, whose length may have changed by rounding.
     fn animation(&self, given: &Value) -> Value {
         let mut own = given.as_object().cloned().unwrap_or_default();
         let micros = |key: &str| given[key].as_i64().unwrap_or_default();
@@ -215,7 +215,7 @@ impl<'a> Companions<'_, 'a> {
     }
 }
 
-/// The settings of an effect have three keys in the app's drafts; the libraries add the bounds of each.
+/// In the app's drafts, the settings of an effect have three keys; the libraries also write the bounds of each.
 pub(super) fn adjust_params(effect: &mut Filled<'_>) {
     let params: Vec<_> = list(effect.get("adjust_params"))
         .iter()

@@ -1,4 +1,4 @@
-//! The frame grid of a timeline, and the places of a track's segments on it.
+//! The frame grid of a timeline, and the positions of a track's segments on it.
 
 use crate::units::{Micros, Range};
 
@@ -34,10 +34,10 @@ impl Grid {
         self.time_at(frame as f64)
     }
 
-    /// When that many frames have passed, rounded down as in all drafts that the apps saved (0 of 35,000 times
-    /// are rounded up): CapCut 9.1 on Windows takes one that is rounded up for the next frame.
+    /// The time after this many frames, rounded down as in all drafts that the apps saved (0 of 35,000 times
+    /// are rounded up): CapCut 9.1 on Windows treats a time that is rounded up as the next frame.
     pub(crate) fn time_at(self, frames: f64) -> Micros {
-        // A thousandth, as a whole number may come out a little less.
+        // Adds 0.001 µs: floating point may give slightly less than a whole number.
         Micros((frames * 1e6 / self.fps + 1e-3).floor() as i64)
     }
 
@@ -50,30 +50,30 @@ impl Grid {
     }
 }
 
-/// A segment's place before it is moved onto the grid.
+/// A segment's position before it is aligned to the grid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub target: Range,
-    /// Where in the material it begins; `None` for what has no material clock.
+    /// Its start in the material; `None` if the material has no clock.
     pub source: Option<Micros>,
     pub speed: f64,
-    /// The material's length; `None` where it has no end, as with a picture.
+    /// The material's length; `None` if it has no end, such as a picture.
     pub media: Option<Micros>,
 }
 
-/// A segment's place on the grid.
+/// A segment's position on the grid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Place {
     pub target: Range,
     pub source: Option<Range>,
-    /// The media is shorter than what was asked for by more than a frame: the segment was cut.
+    /// The segment was cut: the media is shorter than requested by more than a frame.
     pub cut: bool,
 }
 
-/// Puts a track's segments, in order of their start, onto the grid.
+/// Aligns a track's segments, sorted by start, to the grid.
 ///
-/// Neighbours that touch still touch: both edges are rounded, not the length. Nothing gets shorter
-/// than a frame, and nothing comes to overlap that did not before.
+/// Neighbours that touch still touch: both edges are rounded, not the length. No segment becomes shorter than a
+/// frame, and no overlap is introduced.
 pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
     let mut places = Vec::with_capacity(wanted.len());
     let mut end_before = (i64::MIN, Micros(i64::MIN));
@@ -103,7 +103,7 @@ pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
     places
 }
 
-/// The stretch of the material that fills the frames `start..end`, and the frame where it ends.
+/// The part of the material that fills the frames `start..end`, and the frame where it ends.
 fn source_range(
     grid: Grid,
     segment: &Wanted,
@@ -120,22 +120,23 @@ fn source_range(
         return (Range::new(grid.time(first), stretch(end)), end);
     };
     let beyond = |first: i64, end: i64| (grid.time(first) + stretch(end) - media).0;
-    // Rounding up may ask for the part of a frame that the file does not have. The app then plays
-    // from the start of the file, so take the stretch a little earlier rather than too late.
+    // Rounding up may require a part of a frame that the file does not have. The app then plays from the start
+    // of the file, so the part is taken slightly earlier.
     let frame = grid.time(1).0;
     if beyond(first, end) > 1 && beyond(first, end) <= 2 * frame {
         let back = (beyond(first, end) as f64 / frame as f64).ceil() as i64;
         first = (first - back).max(0);
     }
-    // A neighbour right behind keeps its cut: at the start of the file, where nothing can be taken
-    // earlier, part of a frame beyond the end does no harm. Everything else ends with the file.
+    // If the next segment follows directly, the cut between them stays: at the start of the file the part
+    // cannot be taken earlier, and a fraction of a frame beyond the end does no harm. All other segments end
+    // with the file.
     let allowed = if touches && first == 0 { frame } else { 1 };
     if beyond(first, end) > allowed {
         let fits = (media - grid.time(first)).0.max(0) as f64 / segment.speed;
         end = grid
             .frame_before(grid.time(start) + Micros(fits as i64))
             .clamp(start + 1, end);
-        // A frame of the timeline at a high speed may be more than the file has left.
+        // At a high speed, one timeline frame may need more than the rest of the file.
         let last = grid.frame_before(media - Micros(1)).max(0);
         first = first.min(last);
         let left = (media - grid.time(first)).max(Micros(1));
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn times_fall_on_frames_as_the_app_rounds_them() {
+    fn times_are_rounded_to_frames_as_in_the_app() {
         let grid = Grid::new(30.0);
         assert_eq!(grid.snap(Micros(1_000_001)), Micros(1_000_000));
         assert_eq!(grid.snap(Micros(1_020_000)), Micros(1_033_333));
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_at_the_end_of_the_file_is_taken_a_frame_earlier() {
+    fn a_part_at_the_end_of_the_file_starts_a_frame_earlier() {
         let places = place(
             Grid::new(30.0),
             &[wanted(0, 2_990_000, 2_000_000, 1.0, 4_990_000)],
@@ -217,16 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_longer_than_its_media_is_cut_and_says_so() {
+    fn a_segment_longer_than_its_media_is_cut_and_marked() {
         let places = place(Grid::new(30.0), &[wanted(0, 9_000_000, 0, 2.0, 4_000_000)]);
         assert_eq!(places[0].target.duration, Micros(2_000_000));
         assert!(places[0].cut);
     }
 
     proptest! {
-        /// What `lint` asks of a segment: within its file, and as long as its speed says, each to within a frame.
+        /// What `lint` requires of a segment: it lies within its file, and its length matches its speed, both
+        /// to within a frame.
         #[test]
-        fn every_speed_gives_lengths_that_agree(
+        fn lengths_agree_at_every_speed(
             speed in prop_oneof![(-3.0f64..3.0).prop_map(|power| 10f64.powf(power)), Just(100.0), Just(3.0), Just(1.0 / 3.0)],
             media in 1i64..5_000_000,
             (from, part) in (0.0f64..1.0, 0.0f64..=1.0),
@@ -247,7 +249,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_overlaps_and_everything_is_on_the_grid(
+        fn placed_segments_are_on_the_grid_without_overlaps(
             steps in proptest::collection::vec((0i64..200_000, 1i64..3_000_000, 0i64..5_000_000, 0.1f64..8.0), 1..40),
             fps in prop_oneof![Just(24.0), Just(25.0), Just(30.0), Just(60.0)],
         ) {
@@ -266,7 +268,7 @@ mod tests {
                 let source = place.source.unwrap();
                 let speed = wanted[index].speed;
                 let exact = (place.target.duration.0 as f64 * speed).round() as i64;
-                // The file may not have enough for the shortest segment there is.
+                // The file may be too short even for the shortest segment.
                 let is_shortest = place.target.duration <= grid.time(1) + Micros(1);
                 prop_assert!(source.duration.0 == exact || source.duration.0 < exact && is_shortest);
                 if let Some(next) = places.get(index + 1) {

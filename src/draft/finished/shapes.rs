@@ -1,9 +1,9 @@
 //! The complete field sets of the objects in a draft, with neutral values.
 //!
-//! `shapes.json` holds which keys CapCut 9.1 writes for each kind of object. The kinds of which no
-//! sample of that version is known (transitions, stickers, effects, masks) hold those of older ones.
-//! `since.json` holds the number of the scheme (`new_version`) since which apps write a key, where that
-//! is not the oldest one that drafts are written for; it was read off drafts that the apps saved.
+//! `shapes.json` lists the keys that CapCut 9.1 writes for each kind of object. Kinds without a known sample of
+//! that version (transitions, stickers, effects, masks) have the keys of older versions. `since.json` lists the
+//! scheme number (from `new_version`) since which the apps write a key, if that is newer than the oldest scheme
+//! that drafts are written for; the numbers come from drafts that the apps saved.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 static NEWEST: LazyLock<HashMap<String, Map<String, Value>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this very file")
+    serde_json::from_str(include_str!("shapes.json")).expect("a test parses this file")
 });
 
-/// By the path of an object, such as `video.matting`: the scheme of each key that not all have.
+/// By object path, such as `video.matting`: the scheme of each key that older schemes lack.
 static SINCE: LazyLock<HashMap<String, HashMap<String, u32>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("since.json")).expect("a test parses this very file")
+    serde_json::from_str(include_str!("since.json")).expect("a test parses this file")
 });
 
 /// All kinds of objects as the apps of one scheme write them.
@@ -26,13 +26,13 @@ static SINCE: LazyLock<HashMap<String, HashMap<String, u32>>> = LazyLock::new(||
 pub(crate) struct Shapes(HashMap<String, Shape>);
 
 impl Shapes {
-    /// Those of the drafts whose `new_version` begins with this number.
+    /// The shapes for drafts whose `new_version` begins with this number.
     pub(crate) fn of_scheme(scheme: u32) -> &'static Self {
         static MADE: Mutex<BTreeMap<u32, &'static Shapes>> = Mutex::new(BTreeMap::new());
         let changes = SINCE.values().flat_map(HashMap::values).copied();
         let last_change = changes.filter(|since| *since <= scheme).max();
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        // There are as many as `since.json` has numbers, so they may stay.
+        // At most one entry per number in `since.json`, so leaking them is fine.
         made.entry(last_change.unwrap_or_default())
             .or_insert_with(|| Box::leak(Box::new(Self::new(scheme))))
     }
@@ -53,7 +53,7 @@ impl Shapes {
     fn of(&self, kind: &str) -> &Shape {
         self.0
             .get(kind)
-            .expect("only kinds of `shapes.json` are asked for, and tests ask for each")
+            .expect("callers only use kinds of `shapes.json`, and tests cover each")
     }
 
     /// The keys and neutral values of a kind of object.
@@ -61,7 +61,7 @@ impl Shapes {
         &self.of(kind).neutral
     }
 
-    /// `own` filled up to its kind.
+    /// `own`, completed with the neutral values of its kind.
     pub(crate) fn fill(&self, kind: &str, mut own: Map<String, Value>) -> Value {
         let mut all = self.neutral(kind).clone();
         all.append(&mut own);
@@ -69,7 +69,7 @@ impl Shapes {
     }
 }
 
-/// The object at `path` without the keys that `scheme` does not have yet.
+/// The object at `path` without the keys that are newer than `scheme`.
 fn as_of(scheme: u32, path: &str, newest: &Map<String, Value>) -> Map<String, Value> {
     let since = SINCE.get(path);
     let is_known = |key: &String| {
@@ -89,13 +89,13 @@ fn as_of(scheme: u32, path: &str, newest: &Map<String, Value>) -> Map<String, Va
         .collect()
 }
 
-/// The keys of a kind of object in their order.
+/// The keys of a kind of object, in order.
 #[derive(Debug)]
 struct Shape {
     neutral: Map<String, Value>,
-    /// Where each key stands.
+    /// The position of each key.
     positions: HashMap<String, usize>,
-    /// All of it as `"key":value,"key":value,`, and where each entry begins, and the last one ends.
+    /// The whole shape as `"key":value,"key":value,`, the start of each entry, and the end of the last.
     text: Vec<u8>,
     starts: Vec<usize>,
     /// Keys that only newer schemes have.
@@ -121,7 +121,7 @@ impl Shape {
         }
     }
 
-    /// The neutral entries of these positions, each with a comma after it.
+    /// The neutral entries at these positions, each followed by a comma.
     fn entries(&self, positions: Range<usize>) -> &[u8] {
         &self.text[self.starts[positions.start]..self.starts[positions.end]]
     }
@@ -129,7 +129,8 @@ impl Shape {
 
 /// `value` as compact JSON.
 pub(super) fn write_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    serde_json::to_writer(out, value).expect("keys are text, and memory takes everything");
+    serde_json::to_writer(out, value)
+        .expect("keys are strings, and writing to memory does not fail");
 }
 
 fn entry(out: &mut Vec<u8>, key: &str, value: &Value) {
@@ -143,7 +144,7 @@ fn entry_with(out: &mut Vec<u8>, key: &str, write: &dyn Fn(&mut Vec<u8>)) {
     out.push(b',');
 }
 
-/// Ends the list or object whose last entry may have a comma after it.
+/// Closes a list or object, replacing a trailing comma.
 pub(super) fn close(out: &mut Vec<u8>, bracket: u8) {
     match out.last_mut() {
         Some(last) if *last == b',' => *last = bracket,
@@ -156,21 +157,21 @@ pub(crate) fn shape(kind: &str) -> &'static Map<String, Value> {
     Shapes::newest().neutral(kind)
 }
 
-/// An object of a kind: what the working document gives, the values that are set in place of those, and the
-/// neutral ones for the rest. It is put together while it is written out: cloning a hundred values for each
-/// text is what saving would wait for.
+/// An object of a kind: the values of the working document, overridden by own values, with the neutral ones for
+/// the rest. They are merged while the object is written: cloning a hundred values per text would dominate the
+/// time of a save.
 #[derive(Clone, Debug)]
 pub(crate) struct Filled<'a> {
     shape: &'static Shape,
     given: Option<&'a Map<String, Value>>,
-    /// A given key that is left out.
+    /// A given key that is omitted.
     without: &'static str,
     own: Vec<(&'static str, Value)>,
-    /// Own values that are JSON already, which costs less than a tree of them.
+    /// Own values that are already JSON, which is cheaper than a tree.
     written: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// What stands at a key that holds more objects of a shape.
+/// A key that holds further objects of a shape, and the function that writes them.
 pub(crate) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
 
 enum Part<'w> {
@@ -190,7 +191,7 @@ impl<'a> Filled<'a> {
         }
     }
 
-    /// What is `given`, filled up.
+    /// The `given` object, completed.
     pub(crate) fn of(
         shapes: &'static Shapes,
         kind: &str,
@@ -209,7 +210,7 @@ impl<'a> Filled<'a> {
         }
     }
 
-    /// What the object's scheme does not have yet is left out.
+    /// Sets a value; ignored if the object's scheme does not have the key yet.
     pub(crate) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
         if self.shape.newer.contains(key) {
             return;
@@ -221,7 +222,7 @@ impl<'a> Filled<'a> {
         }
     }
 
-    /// As [`Filled::set`], with a key of the shape that is set once, and a value that nobody asks for.
+    /// As [`Filled::set`], for a key of the shape that is set once and never read with [`Filled::get`].
     pub(super) fn set_written(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
         let mut json = Vec::new();
         write(&mut json);
@@ -238,9 +239,9 @@ impl<'a> Filled<'a> {
             .unwrap_or(&Value::Null)
     }
 
-    /// Writes it in the order of the app, then what the app's version does not know.
+    /// Writes the keys in the app's order, then those that the shape does not have.
     pub(crate) fn write(&self, out: &mut Vec<u8>, nested: &[Nested<'_>]) {
-        // Looked up by the few own keys, not by the many of the shape, whose text is there already.
+        // Iterates over the few own keys; the neutral entries are already serialized.
         let mut parts: Vec<Option<Part<'_>>> = Vec::new();
         parts.resize_with(self.shape.neutral.len(), || None);
         let mut others: Vec<(&str, &Value)> = Vec::new();
@@ -283,7 +284,7 @@ impl<'a> Filled<'a> {
     }
 }
 
-/// `own` filled up to its kind in the newest scheme.
+/// `own`, completed with the neutral values of its kind in the newest scheme.
 pub(crate) fn fill(kind: &str, own: Map<String, Value>) -> Value {
     Shapes::newest().fill(kind, own)
 }
@@ -300,7 +301,7 @@ mod tests {
         if let Ok(bytes) = std::fs::read(&path) {
             return Some(serde_json::from_slice(&bytes).unwrap());
         }
-        eprintln!("skipped: no {path}");
+        eprintln!("SKIPPED: no {path}");
         None
     }
 
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_written_whole_and_keeps_what_the_shape_does_not_know() {
+    fn an_object_is_written_whole_and_keeps_unknown_keys() {
         let given = json!({"id": "x", "speed": 2.0, "hidden": 3, "new_key": 1, "mode": 1});
         let mut filled = Filled::of(Shapes::newest(), "speed", given.as_object()).without("hidden");
         filled.set("mode", 0);
@@ -392,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_alone_is_written_as_it_is() {
+    fn a_shape_without_own_values_is_written_unchanged() {
         for scheme in [0, 131, 167, 179] {
             let shapes = Shapes::of_scheme(scheme);
             for kind in NEWEST.keys() {
@@ -430,10 +431,9 @@ mod tests {
         assert!(!String::from_utf8(written).unwrap().contains("sub_type"));
     }
 
-    /// The keys of what the apps saved, by the scheme: no object has one that is not known to be of its scheme
-    /// or an older one.
+    /// Checks the drafts that the apps saved: no object has a key that is newer than its document's scheme.
     #[test]
-    fn drafts_of_the_apps_agree_with_what_is_known_of_their_scheme() {
+    fn drafts_of_the_apps_match_their_scheme() {
         let Some(folders) = crate::golden::app_drafts() else {
             return;
         };
@@ -448,7 +448,7 @@ mod tests {
             let shapes = Shapes::of_scheme(number.unwrap().parse().unwrap());
             let check = |kind: &str, object: &Value| {
                 for key in shapes.neutral(kind).keys() {
-                    // An app that was updated may have left what the older one wrote.
+                    // After an app update, objects of the older version may remain.
                     let is_seen = object.get(key).is_some() || kind == "text" || kind == "audio";
                     let is_mask_list = kind == "root" && key == "materials";
                     assert!(is_seen || is_mask_list, "{name}: {kind}.{key}");

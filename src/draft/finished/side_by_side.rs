@@ -1,12 +1,12 @@
-//! Work on long lists by several processors.
+//! Processes long lists on several processors.
 
 use std::num::NonZero;
 use std::thread;
 
-/// Fewer than so many are done sooner than a thread is started.
+/// Fewer items than this take less time than starting a thread.
 const WORTH_A_THREAD: usize = 64;
 
-/// What `work` makes of the parts of `all`, in their order; together they are `all`.
+/// Splits `all` into consecutive parts, runs `work` on them in parallel, and returns the results in order.
 pub(super) fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let most = all.len() / WORTH_A_THREAD;
     let count = match most {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_are_all_in_order() {
+    fn parts_are_complete_and_in_order() {
         for count in [0, 1, 63, 64, 128, 1000, 1001] {
             let all: Vec<usize> = (0..count).collect();
             let parts = side_by_side(&all, <[usize]>::to_vec);

@@ -1,4 +1,4 @@
-//! The finished document: its shape, its frames, and what it refers to.
+//! The finished document: its keys, its frames, and its references.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +29,7 @@ fn finished(working: &Value) -> (Value, Vec<String>) {
     (serde_json::from_slice(&written).unwrap(), finished.notes)
 }
 
-/// Every working document in a recording, however deep, as value or as text.
+/// Every working document in a recording at any depth, as a value or as text.
 fn documents(value: &Value, found: &mut Vec<Value>) {
     match value {
         Value::Object(object) => {
@@ -48,7 +48,7 @@ fn documents(value: &Value, found: &mut Vec<Value>) {
     }
 }
 
-/// What must hold for every finished document.
+/// Checks what every finished document must satisfy.
 fn check(name: &str, working: &Value) {
     let (done, notes) = finished(working);
     assert_eq!(done.as_object().unwrap().len(), 36, "{name}");
@@ -105,7 +105,7 @@ fn check(name: &str, working: &Value) {
             for id in list(&segment["extra_material_refs"]) {
                 assert!(
                     ids.contains(id.as_str().unwrap()),
-                    "{name}: {id} leads nowhere"
+                    "{name}: {id} refers to nothing"
                 );
             }
             let target = range(&segment["target_timerange"]);
@@ -141,7 +141,7 @@ fn check(name: &str, working: &Value) {
 }
 
 #[test]
-fn every_recorded_draft_becomes_a_sound_document() {
+fn every_recorded_draft_becomes_a_valid_document() {
     let mut count = 0;
     for (name, recording) in golden::recordings(golden::Part::Cases) {
         let mut found = Vec::new();
@@ -220,8 +220,8 @@ fn no_track_is_empty_and_gaps_on_the_main_track_survive() {
 }
 
 #[test]
-fn what_is_saved_stands_on_frames_rounded_down_and_touches_as_before() {
-    // Frames 11, 22, 44 of 30 a second, as the reference API rounds them.
+fn saved_times_are_rounded_down_to_frames_and_neighbours_still_touch() {
+    // Frames 11, 22, 44 at 30 frames per second, as the reference API rounds them.
     let mut track = video_track("clips", &[0, 1]);
     let segments = list_mut(&mut track, "segments").unwrap();
     for (segment, (start, duration)) in segments
@@ -255,13 +255,13 @@ fn what_is_saved_stands_on_frames_rounded_down_and_touches_as_before() {
             .map(|keyframe| keyframe["time_offset"].as_i64().unwrap())
             .collect()
     };
-    // From frame 2 of the file: frames 0, 1, 2 and 11 of the clip, no two in one.
+    // From frame 2 of the file: frames 0, 1, 2 and 11 of the clip, one keyframe each.
     assert_eq!(times(&segments[0]), [66_666, 100_000, 133_333, 433_333]);
     assert_eq!(times(&segments[1]), [66_666, 133_333, 200_000, 800_000]);
 }
 
 #[test]
-fn only_pictures_are_adjusted_and_effects_have_the_keys_of_their_version() {
+fn only_video_segments_enable_adjustments_and_keys_match_the_version() {
     let mut effect = video_track("effects", &[0]);
     effect["type"] = json!("effect");
     effect["segments"][0]["material_id"] = json!("e");
@@ -327,13 +327,13 @@ fn only_pictures_are_adjusted_and_effects_have_the_keys_of_their_version() {
 }
 
 #[test]
-fn a_document_is_the_same_each_time() {
+fn finishing_is_deterministic() {
     let working = with_tracks(&[video_track("clips", &[1, 3])]);
     assert_eq!(finished(&working), finished(&working));
 }
 
 #[test]
-fn a_long_track_that_is_finished_in_parts_has_each_material_once_and_in_order() {
+fn a_track_finished_in_parallel_has_each_material_once_and_in_order() {
     let starts: Vec<i64> = (0..1000).collect();
     let mut track = video_track("clips", &starts);
     for segment in list_mut(&mut track, "segments").unwrap() {

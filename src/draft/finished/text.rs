@@ -1,15 +1,15 @@
-//! The content of a text: styles counted in UTF-16 units, one after the other from 0 to the end.
+//! The content of a text: contiguous styles from 0 to the end, counted in UTF-16 units.
 
 use serde_json::{Map, Value, json};
 
 use super::shapes::Filled;
 
-/// In which units a document counts the characters of a text.
+/// The units in which a document counts the characters of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Units {
-    /// As the reference API and the Python libraries do: an emoji is one.
+    /// As the reference API and the Python libraries do: an emoji counts as one.
     CodePoints,
-    /// As the app does: an emoji is two.
+    /// As the app does: an emoji counts as two.
     Utf16,
 }
 
@@ -18,8 +18,9 @@ pub(crate) fn utf16_len(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The styles of `text` in UTF-16 units, contiguous from 0 to its end. Where two overlap the later
-/// one counts; a gap belongs to the style before it, one at the start to the first. What is no object is no style.
+/// The styles of `text` in UTF-16 units, contiguous from 0 to its end. Where two overlap, the later one
+/// applies. A gap takes the style before it; a gap at the start takes the first. Values that are not objects
+/// are ignored.
 pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Value> {
     let styles: Vec<&Map<String, Value>> = styles.iter().filter_map(Value::as_object).collect();
     let length = utf16_len(text);
@@ -72,7 +73,7 @@ pub(crate) fn contiguous(text: &str, styles: &[Value], units: Units) -> Vec<Valu
         .collect()
 }
 
-/// Whether styles already are as the app writes them.
+/// Whether the styles are already contiguous, as the app writes them.
 pub(crate) fn is_contiguous(text: &str, styles: &[Value]) -> bool {
     let mut at = 0;
     for style in styles {
@@ -87,11 +88,11 @@ pub(crate) fn is_contiguous(text: &str, styles: &[Value]) -> bool {
     styles.is_empty() || at == utf16_len(text) as u64
 }
 
-/// How much bold letters are thickened.
+/// The `bold_width` that the app writes for bold text.
 const BOLD_WIDTH: f64 = 0.008;
 
-/// Makes the content of a text's material as the app writes it, and repeats the values of the first style
-/// beside it, from where the app's panels read them.
+/// Rewrites the content of a text material as the app writes it, and copies the values of the first style to
+/// the keys next to it, where the app's panels read them.
 pub(super) fn finish(own: &mut Filled<'_>) {
     for key in ["fixed_width", "fixed_height"] {
         if let Some(pixels) = own.get(key).as_f64() {
@@ -137,13 +138,13 @@ pub(super) fn finish(own: &mut Filled<'_>) {
         mirror(own, first);
     }
     content["styles"] = Value::Array(styles);
-    // Faster than by way of `Display`.
-    let content = serde_json::to_string(&content).expect("keys are text");
+    // Faster than `Display`.
+    let content = serde_json::to_string(&content).expect("keys are strings");
     own.set("content", content);
 }
 
-/// The opacity slider of the app is `global_alpha`, which also fades borders and backgrounds; so a
-/// text that has neither, and one opacity throughout, gets it there.
+/// The app's opacity slider is `global_alpha`, which also fades borders and backgrounds. A text that has
+/// neither, and one opacity throughout, has its opacity moved there.
 fn opacity(own: &mut Filled<'_>, styles: &mut [Value]) {
     let alpha = |style: &Value| style["fill"]["content"]["solid"]["alpha"].as_f64();
     let Some(first) = styles.first().and_then(alpha) else {
@@ -162,7 +163,7 @@ fn opacity(own: &mut Filled<'_>, styles: &mut [Value]) {
     }
 }
 
-/// What fills a stroke or a shadow is named by its kind.
+/// Adds the fill type of a stroke or shadow, as the app writes it.
 fn solid(content: &mut Value) {
     if let Some(content) = content.as_object_mut()
         && content.contains_key("solid")
@@ -212,7 +213,7 @@ fn mirror(own: &mut Filled<'_>, style: &Value) {
     }
 }
 
-/// `#rrggbb` of three numbers from 0 to 1.
+/// `#rrggbb` from three numbers from 0 to 1.
 fn hex(color: &Value) -> Option<String> {
     let parts = color.as_array()?;
     let part = |index: usize| {
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emoji_counts_two_as_in_the_app() {
+    fn an_emoji_counts_as_two_utf16_units() {
         let got = ranges("😀中😀", &[[0, 1], [1, 3]], Units::CodePoints);
         assert_eq!(got, [(json!([0, 2]), 0), (json!([2, 5]), 1)]);
         let got = ranges("😀中😀", &[[0, 2], [2, 5]], Units::Utf16);
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_overlaps_and_ends_beyond_the_text_become_one_row_of_styles() {
+    fn gaps_overlaps_and_excess_ranges_become_contiguous_styles() {
         let check = |given: &[[usize; 2]], expected: &[(Value, i64)]| {
             assert_eq!(ranges("abcdef", given, Units::CodePoints), expected);
         };
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_style_is_repeated_beside_the_content() {
+    fn the_first_style_is_copied_next_to_the_content() {
         let given = text(1.0, 15);
         let done = done(&given);
         assert_eq!(done.get("text_color"), "#ff0080");
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opacity_of_a_plain_text_is_where_the_app_has_its_slider() {
+    fn the_opacity_of_a_plain_text_becomes_global_alpha() {
         let alpha = |done: &Filled<'_>| {
             let content: Value =
                 serde_json::from_str(done.get("content").as_str().unwrap()).unwrap();
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_a_text_say_what_it_is() {
+    fn text_flags_follow_from_its_styles() {
         let style =
             |range: [u32; 2], bold: bool| json!({"range": range, "size": 8.0, "bold": bold});
         let check = |styles: Value, bold_width: f64, is_rich: bool| {

@@ -1,11 +1,11 @@
-//! How far the files of a save are, byte by byte.
+//! The progress of a save's files, in bytes.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Progress;
 use crate::progress::{Bytes, Pace};
 
-/// What has arrived of each file.
+/// The received bytes of each file.
 pub(super) struct Arriving {
     files: Mutex<Vec<File>>,
     pace: Pace,
@@ -27,7 +27,7 @@ impl Arriving {
         }
     }
 
-    /// How far all are after this, if it is time to tell.
+    /// Updates a file; returns the total progress if it is time to report it.
     pub(crate) fn bytes(&self, index: usize, done: u64, of: Option<u64>) -> Option<Progress> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files[index] = File {
@@ -36,23 +36,23 @@ impl Arriving {
             done,
             of,
         };
-        self.pace.is_due().then(|| told(&files))
+        self.pace.is_due().then(|| progress_of(&files))
     }
 
     pub(crate) fn ended(&self, index: usize) -> Progress {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files[index].ended = true;
-        told(&files)
+        progress_of(&files)
     }
 }
 
-fn told(files: &[File]) -> Progress {
+fn progress_of(files: &[File]) -> Progress {
     let files_done = files.iter().filter(|file| file.ended).count() as u64;
     let part = files.iter().filter(|file| !file.ended).filter_map(|file| {
         let of = file.of.filter(|of| *of > 0)?;
         Some((file.done as f64 / of as f64).min(1.0))
     });
-    // Of how many bytes is known once every file has said its size.
+    // The total is known once the size of every file is known.
     let all_known = files.iter().all(|file| file.begun && file.of.is_some());
     Progress {
         files_done,

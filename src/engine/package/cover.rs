@@ -1,4 +1,4 @@
-//! The picture by which the app shows a draft in its list.
+//! The cover picture that the app shows for a draft in its list.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,15 +22,15 @@ pub(crate) const FILE: &str = "draft_cover.jpg";
 const SIDE: u32 = 640;
 /// How long `ffmpeg` may take for one frame.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Larger pictures are not worth the memory.
+/// Maximum side of source pictures, to limit memory.
 const MAX_PIXELS: u32 = 12_000;
 
-/// A cover that is still to be made: of the first picture or video on the timeline, else drawn.
+/// A cover to be created: from the first picture or video on the timeline, else drawn.
 #[derive(Debug)]
 pub(super) struct Cover {
     /// The canvas.
     size: (f64, f64),
-    /// Which of the media is seen first, and where in its file that is.
+    /// The index of the first visible medium, and the position in its file.
     first: Option<(usize, Micros)>,
 }
 
@@ -43,14 +43,14 @@ impl Cover {
         }
     }
 
-    /// Which of the media it is made of, if not drawn.
+    /// The index of the medium that it shows, unless it is drawn.
     pub(super) fn shows(&self) -> Option<usize> {
         self.first.map(|(index, _)| index)
     }
 
-    /// Writes it into `folder`, of the file that it shows, if that can be had.
+    /// Writes the cover into `folder`, from `file` if that is available.
     pub(super) fn write(&self, folder: &Path, file: Option<(&Path, Content)>, covers: &Covers) {
-        // A draft without a cover is a draft all the same.
+        // Errors are ignored: a draft works without a cover.
         if let Some(bytes) = self.made(file, covers) {
             let _ = fs::write(folder.join(FILE), bytes);
         }
@@ -79,12 +79,12 @@ impl Cover {
     }
 }
 
-/// The last cover that was made of a file. A draft is saved again while it is worked on, and making the cover of a
-/// video takes as long as copying it.
+/// The last cover created from a file. A draft is saved repeatedly during work, and creating the cover of a
+/// video takes as long as copying the video.
 #[derive(Debug, Default)]
 pub(crate) struct Covers(Mutex<Option<(Shown, Vec<u8>)>>);
 
-/// What a cover shows: a place in a file as it was then, on a canvas.
+/// What a cover shows: a position in a file of a certain state, on a canvas.
 #[derive(Debug, PartialEq)]
 struct Shown {
     file: PathBuf,
@@ -119,13 +119,13 @@ impl Covers {
     }
 }
 
-/// A drawn cover, for drafts of which nothing else is known.
+/// A drawn cover, for drafts without pictures.
 #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
 pub(crate) fn plain(width: f64, height: f64) -> Option<Vec<u8>> {
     jpeg(&drawn((width, height)))
 }
 
-/// What is seen first, and where in its file that is.
+/// The index of the first visible medium, and the position in its file.
 fn first(working: &Value, needed: &[Needed]) -> Option<(usize, Micros)> {
     let videos = needed.iter().enumerate();
     let videos: HashMap<&str, usize> = videos
@@ -157,7 +157,7 @@ fn picture(file: &Path) -> Option<DynamicImage> {
     reader.decode().ok()
 }
 
-/// A frame of a video as a cover, [`fitted`] by `ffmpeg`, where that is installed.
+/// A frame of a video as a cover, scaled as in [`fitted`] by `ffmpeg`, if installed.
 fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     let (width, height) = scaled(size);
     let start = format!("{:.3}", at.seconds());
@@ -165,7 +165,7 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     let mut child = ffmpeg::reading("ffmpeg", &options, file)
         .args(["-an", "-sn", "-dn", "-frames:v", "1", "-vf"])
         .arg(format!(
-            // Padded as RGB: sides of any length, which those of halved colours cannot have.
+            // Pad as RGB, which allows odd sizes; formats with subsampled colours do not.
             "scale={width}:{height}:force_original_aspect_ratio=decrease,format=rgb24,\
              pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black,setsar=1,format=yuvj420p"
         ))
@@ -188,7 +188,7 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     (reader.into_dimensions().ok() == Some((width, height))).then_some(bytes)
 }
 
-/// The picture in the shape of the canvas, on black, as the app shows its first frame.
+/// The picture with the aspect ratio of the canvas, on black, as the app shows its first frame.
 fn fitted(picture: &DynamicImage, size: (f64, f64)) -> RgbImage {
     let (width, height) = scaled(size);
     let small = picture.thumbnail(width, height).to_rgb8();
@@ -198,7 +198,7 @@ fn fitted(picture: &DynamicImage, size: (f64, f64)) -> RgbImage {
     cover
 }
 
-/// A plain picture in the shape of the canvas: a dark ground with a film strip.
+/// A plain picture with the aspect ratio of the canvas: a film strip on a dark background.
 fn drawn(size: (f64, f64)) -> RgbImage {
     let (width, height) = scaled(size);
     RgbImage::from_fn(width, height, |x, y| {
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cover_has_the_shape_of_the_canvas() {
+    fn a_cover_has_the_aspect_ratio_of_the_canvas() {
         for (width, height, expected) in [
             (1080.0, 1920.0, (360, 640)),
             (1920.0, 1080.0, (640, 360)),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cover_is_made_again_when_its_file_or_its_canvas_changed() {
+    fn a_cover_is_recreated_when_its_file_or_canvas_changed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("picture.png");
         let colour = |colour: [u8; 3], modified: SystemTime| {
@@ -283,7 +283,7 @@ mod tests {
         colour([255, 0, 0], then);
         assert!(shown(wide).1 > 200);
         colour([0, 0, 0], then);
-        assert!(shown(wide).1 > 200, "the same file, as far as one can tell");
+        assert!(shown(wide).1 > 200, "the same file by size and time");
         assert_eq!(shown((1080.0, 1080.0)), (640, 0), "another canvas");
         colour([255, 0, 0], then);
         assert!(shown(wide).1 > 200);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_a_video_fills_a_canvas_of_any_shape() {
+    fn a_video_frame_fits_a_canvas_of_any_size() {
         if !has_ffmpeg() {
             return;
         }
@@ -309,13 +309,13 @@ mod tests {
     fn has_ffmpeg() -> bool {
         let found = Command::new("ffmpeg").arg("-version").output().is_ok();
         if !found {
-            eprintln!("skipped: ffmpeg is not installed");
+            eprintln!("SKIPPED: ffmpeg is not installed");
         }
         found
     }
 
     #[test]
-    fn a_list_of_other_files_or_addresses_is_not_followed() {
+    fn playlists_are_not_followed() {
         if !has_ffmpeg() {
             return;
         }
@@ -351,8 +351,8 @@ mod tests {
                 assert!(made.is_none(), "followed: {list}");
             }
         }
-        assert!(server.accept().is_err(), "an address was asked");
-        // Names that FFmpeg itself gives a meaning are names.
+        assert!(server.accept().is_err(), "an address was requested");
+        // Names with a special meaning for FFmpeg are file names.
         for name in ["clip%03d.mp4", "concat:clip.mp4", "http:clip.mp4", "-i.mp4"] {
             let file = folder.path().join(name);
             fs::copy(&clip, &file).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_shown_whole_on_black() {
+    fn a_picture_is_shown_completely_on_black() {
         let red = DynamicImage::ImageRgb8(RgbImage::from_pixel(200, 100, Rgb([255, 0, 0])));
         let cover = fitted(&red, (1080.0, 1920.0));
         assert_eq!(cover.get_pixel(180, 320), &Rgb([255, 0, 0]));

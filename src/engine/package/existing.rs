@@ -1,4 +1,4 @@
-//! What is at the place where a draft will be saved: whether it may be replaced, and what of it stays.
+//! What exists at the path where a draft will be saved: whether it may be replaced, and what is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,12 +9,12 @@ use crate::engine::marker::{self, Marker, Origin, Stamp, Written};
 use crate::engine::{registry, timelines};
 use crate::error::{Error, Result};
 
-/// The app's sign that a draft is open in it.
+/// The file by which the app marks an open draft.
 const LOCKED: &str = ".locked";
 
 pub(super) const TIMELINES: [&str; 2] = ["draft_content.json", "draft_info.json"];
 
-/// Documents that earlier versions wrote without noting them.
+/// Documents that earlier versions wrote without recording them.
 const DOCUMENTS: [&str; 7] = [
     "draft_content.json",
     "draft_info.json",
@@ -25,8 +25,8 @@ const DOCUMENTS: [&str; 7] = [
     super::cover::FILE,
 ];
 
-/// What the app keeps of a draft's documents besides them. Beside a new document they would be stale, and some
-/// versions of the app go by them.
+/// Copies of a draft's documents that the app keeps. Next to a new document they would be outdated, and some
+/// versions of the app use them.
 const COPIES: [&str; 7] = [
     "Timelines",
     ".backup",
@@ -37,46 +37,47 @@ const COPIES: [&str; 7] = [
     "draft_info.json.bak",
 ];
 
-/// What a save wants to put into its place, and on what terms.
+/// What a save writes, and what it may replace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
     pub draft: String,
     pub origin: Origin,
-    /// What is not ours, or was changed since, may be replaced; it is kept as a backup.
+    /// Files that are not ours, or were changed since, may be replaced; they are kept as a backup.
     pub overwrite: bool,
-    /// Where the journal says that the draft was saved.
+    /// Where the draft was last saved, according to the journal.
     pub saved_to: Option<PathBuf>,
 }
 
 /// A folder that may be replaced.
 #[derive(Debug)]
 pub(super) struct Existing {
-    /// Without links.
+    /// The canonical path.
     pub folder: PathBuf,
-    /// What it says of itself, if it is ours.
+    /// Its marker, if the folder is ours.
     pub marker: Option<Marker>,
-    /// What somebody else changed in it since we wrote it.
+    /// The files that were changed since we wrote them.
     pub changed: Vec<String>,
-    /// It is kept as a backup.
+    /// Whether it is kept as a backup.
     pub keep: bool,
-    /// An earlier version did not note what it wrote: it is unchanged if it equals what is written now.
+    /// An earlier version did not record what it wrote: the folder counts as unchanged if it equals what is
+    /// written now.
     unknown: bool,
-    /// The documents as they were when their content was looked at.
+    /// The documents as they were when their content was checked.
     seen: BTreeMap<String, Stamp>,
 }
 
-/// Whether a place can be taken.
+/// Whether a path can be used.
 #[derive(Debug)]
 pub(super) enum Place {
     Free,
-    /// Of this draft, or to be overwritten.
+    /// A folder of this draft, or one that may be overwritten.
     Replaceable(Box<Existing>),
-    /// Another draft is there, or something else.
+    /// There is another draft, or something else.
     Taken,
 }
 
 impl Place {
-    /// Looks at `to`. What is ours and was changed since is an error, unless it may be overwritten.
+    /// Checks `to`. A folder of ours that was changed since is an error, unless it may be overwritten.
     pub(super) fn look(to: &Path, terms: &Terms) -> Result<Self> {
         let there = match fs::symlink_metadata(to) {
             Ok(there) => there,
@@ -85,7 +86,7 @@ impl Place {
         };
         let marker = Some(to).filter(|_| there.is_dir()).and_then(|to| {
             Marker::read(to).or_else(|| {
-                // Before there were markers.
+                // Saved by a version without markers.
                 let saved = terms.saved_to.as_deref() == Some(to);
                 (saved && is_unmarked(to)).then(|| Marker {
                     draft: terms.draft.clone(),
@@ -105,7 +106,7 @@ impl Place {
             let marker = marker.unwrap_or_default();
             return Existing::ours(to, marker, terms).map(|ours| Self::Replaceable(Box::new(ours)));
         }
-        // What another draft of the same batch has just saved is never meant.
+        // A draft of the same batch must never be replaced.
         if !terms.overwrite || sibling {
             return Ok(Self::Taken);
         }
@@ -160,7 +161,7 @@ impl Existing {
             .filter(has_copy)
             .filter(|name| !below(name))
             .collect();
-        // Timelines that the app made of the draft: it goes by them from then on.
+        // Timelines that the app created from the draft: it uses them from then on.
         let nested = walk(&to.join(timelines::FOLDER)).unwrap_or_default();
         for file in nested {
             let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
@@ -185,7 +186,7 @@ impl Existing {
         })
     }
 
-    /// Whether nothing of ours changed in `folder`, which was at this place, since it was looked at.
+    /// Whether none of our files in `folder`, which was at this path, changed since the check.
     pub(super) fn is_as_seen(&self, folder: &Path) -> bool {
         let documents = self
             .seen
@@ -200,7 +201,7 @@ impl Existing {
             })
     }
 
-    /// Whether it has to equal what is written now to count as unchanged, and does not.
+    /// Whether it must equal what is written now to count as unchanged, but does not.
     pub(super) fn differs_from(&self, new: &Path) -> bool {
         self.unknown
             && TIMELINES.iter().any(|name| {
@@ -212,7 +213,7 @@ impl Existing {
             })
     }
 
-    /// The files in it that are not ours: what stays. None where it is another draft.
+    /// The files in it that are not ours and are kept. Empty if it is another draft.
     pub(super) fn foreign(&self) -> io::Result<Vec<PathBuf>> {
         let Some(marker) = &self.marker else {
             return Ok(Vec::new());
@@ -228,7 +229,7 @@ impl Existing {
     }
 }
 
-/// The media of a draft that an earlier version saved: those in its media bin.
+/// The media of a draft saved by an earlier version: those in its media bin.
 fn media_of(folder: &Path) -> Vec<PathBuf> {
     let meta = marker::read(&folder.join("draft_meta_info.json")).unwrap_or_default();
     let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap_or_default();
@@ -240,7 +241,7 @@ fn media_of(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A draft folder without a marker, even one that cannot be read.
+/// Whether a draft folder has no marker file, not even an unreadable one.
 fn is_unmarked(folder: &Path) -> bool {
     fs::symlink_metadata(folder.join(marker::FILE))
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
@@ -250,13 +251,13 @@ fn is_copy(file: &Path) -> bool {
     COPIES.iter().any(|copy| file.starts_with(copy))
 }
 
-/// Whether a file is one of ours that has not got its name yet.
+/// Whether a file is a temporary file of this program.
 fn is_temporary(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default();
     name.to_string_lossy().starts_with(registry::TEMPORARY)
 }
 
-/// The covers of a draft, by their path in its folder: its own and those of its timelines.
+/// The covers of a draft and its timelines, by their paths in its folder.
 pub(super) fn covers(folder: &Path) -> Vec<String> {
     let timelines = Path::new(timelines::FOLDER);
     let nested = walk(&folder.join(timelines)).unwrap_or_default();
@@ -270,22 +271,22 @@ pub(super) fn covers(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Fails if the draft is open in the app, which would write over what is saved.
+/// Fails if the draft is open in the app, which would overwrite the saved files.
 pub(crate) fn refuse_open(folder: &Path) -> Result<()> {
     if fs::symlink_metadata(folder.join(LOCKED)).is_err() {
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "the draft {} is open in the app, which would write over what is saved (its file `{LOCKED}` is there)",
+        "the draft {} is open in the app, which would overwrite the saved files (the file `{LOCKED}` exists)",
         folder.display()
     ))
     .hint(format!(
-        "close the draft in the app and save again, or save under another `name`; if the app does not run, it left \
+        "close the draft in the app and save again, or save under another `name`; if the app is not running, it left \
          `{LOCKED}` behind: remove that file"
     )))
 }
 
-/// The error of a draft that was changed since it was saved.
+/// The error for a draft that was changed since it was saved.
 pub(super) fn edited(folder: &Path, changed: &[String]) -> Error {
     Error::conflict(format!(
         "the draft in {} was changed since it was saved ({}), for instance in the app",
@@ -298,7 +299,7 @@ pub(super) fn edited(folder: &Path, changed: &[String]) -> Error {
     .at_shell("give `compose` the option `--overwrite`")
 }
 
-/// The first few of some files.
+/// Lists the first few of some files.
 pub(super) fn listed(files: &[String]) -> String {
     const NAMED: usize = 4;
     let mut text = files[..files.len().min(NAMED)].join(", ");
@@ -308,7 +309,7 @@ pub(super) fn listed(files: &[String]) -> String {
     text
 }
 
-/// All files below a folder, links and pipes among them, and the folders that are empty. Links are not followed.
+/// All files below a folder, including links and pipes, and all empty folders. Links are not followed.
 pub(super) fn walk(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
@@ -332,8 +333,9 @@ pub(super) fn walk(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Puts what is not ours into the new folder as well. With `shared`, as the same files, because the old folder will
-/// go; else as copies. Says what could not be taken over because the new draft has a file of that name.
+/// Adds files that are not ours to the new folder: with `shared` as hard links, because the old folder will be
+/// removed, else as copies. Returns those that could not be added because the new draft has a file with that
+/// name.
 pub(super) fn carry_over(
     from: &Path,
     to: &Path,
@@ -356,13 +358,13 @@ pub(super) fn carry_over(
     Ok(in_the_way)
 }
 
-/// Puts a file at another place, too, with its time of change: shared, or as a copy.
+/// Adds a file at another path, with its modification time: as a hard link, or as a copy.
 pub(super) fn put(old: &Path, new: &Path, shared: bool) -> io::Result<()> {
     if let Some(folder) = new.parent() {
         fs::create_dir_all(folder)?;
     }
     let metadata = fs::symlink_metadata(old)?;
-    // Links and pipes cannot be copied, and have nothing in them to change.
+    // Links and pipes cannot be copied, and have no content to change.
     if (shared || !metadata.is_file()) && fs::hard_link(old, new).is_ok() {
         return Ok(());
     }
@@ -373,7 +375,7 @@ pub(super) fn put(old: &Path, new: &Path, shared: bool) -> io::Result<()> {
         ));
     }
     if reflink_copy::reflink(old, new).is_err() {
-        // Never over a file that is there: it may be this one under another name.
+        // Never overwrite an existing file: it may be the same file under another name.
         let mut file = fs::File::create_new(new)?;
         io::copy(&mut fs::File::open(old)?, &mut file)?;
     }
@@ -381,13 +383,13 @@ pub(super) fn put(old: &Path, new: &Path, shared: bool) -> io::Result<()> {
         metadata.modified(),
         fs::File::options().write(true).open(new),
     ) {
-        // Tells a copy from what came later.
+        // Distinguishes a copy from later changes.
         let _ = file.set_modified(modified);
     }
     fs::set_permissions(new, metadata.permissions())
 }
 
-/// Whether two paths are one file, or a file and its copy by [`put`].
+/// Whether two paths are the same file, or a file and its copy by [`put`].
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let [Ok(one), Ok(other)] = [one, other].map(fs::symlink_metadata) else {
         return false;

@@ -1,4 +1,4 @@
-//! Brings the media of a draft into its folder: all of them, or an error that names each that cannot be had.
+//! Fetches the media of a draft into its folder: all of them, or an error that lists each missing one.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::lint::is_named_rightly;
 use crate::media::{Facts, Media, shown};
 use crate::units::Micros;
 
-/// How many media files are fetched at the same time.
+/// Maximum media files that are fetched at the same time.
 const AT_ONCE: usize = 8;
 
-/// A media file that lies in the draft's folder.
+/// A media file in the draft's folder.
 #[derive(Clone, Debug)]
 pub(super) struct Medium {
     pub list: &'static str,
@@ -29,7 +29,7 @@ pub(super) struct Medium {
     /// `assets/video/clip.mp4`
     pub inside: String,
     pub bytes: u64,
-    /// It lies there already, and is the user's or the app's.
+    /// The file was already there and belongs to the user or the app.
     pub is_own: bool,
     facts: Facts,
 }
@@ -76,7 +76,7 @@ impl Medium {
     }
 }
 
-/// What a file is among the materials of `list`.
+/// The content type of a file among the materials of `list`.
 pub(super) fn content(list: &str, facts: &Facts) -> Content {
     match facts {
         facts if facts.is_moving_picture() => Content::MovingPicture,
@@ -88,8 +88,8 @@ pub(super) fn content(list: &str, facts: &Facts) -> Content {
     }
 }
 
-/// Brings all media into the folder, or says of every one why it cannot be had. `first` hears where the one of that
-/// number is, when it is there; it comes before the others.
+/// Fetches all media into the folder, or returns an error with the reason for each missing one. `first` gives a
+/// medium that is fetched before the others, and receives its path when it is there.
 pub(super) async fn fetch_all(
     (needed, longest_name): (&[Needed], usize),
     first: Option<(usize, oneshot::Sender<(PathBuf, Content)>)>,
@@ -133,7 +133,7 @@ pub(super) async fn fetch_all(
                 None => fetch_one(needed, (kind, stem), folder, media, &heard).await,
             };
             if let (Some(tell), Ok(medium)) = (tell, &result) {
-                // Whoever no longer listens does not need it.
+                // If the receiver was dropped, the path is not needed.
                 let _ = tell.send((folder.join(&medium.inside), medium.content()));
             }
             progress(arriving.ended(index));
@@ -159,7 +159,8 @@ pub(super) async fn fetch_all(
     Err(unfetched(failures, needed.len()))
 }
 
-/// The media that a save could not have, by source: the cause of its error, which says the same for people.
+/// The media that a save could not fetch, by source: attached as the cause of the error, whose message lists
+/// the same.
 #[derive(Debug)]
 pub(crate) struct Unfetched(pub Vec<(String, Error)>);
 
@@ -186,7 +187,7 @@ fn unfetched(failures: Vec<(&Needed, Error)>, all: usize) -> Error {
             )
         })
         .collect();
-    // One dead file makes trying again pointless; a network that is down does not.
+    // One invalid file makes retrying pointless; a network failure does not.
     let kind = failures
         .iter()
         .map(|(_, error)| error.kind)
@@ -195,14 +196,12 @@ fn unfetched(failures: Vec<(&Needed, Error)>, all: usize) -> Error {
     Error::new(
         kind,
         format!(
-            "nothing was saved, as {} of {all} media files cannot be had:\n{}",
+            "nothing was saved: {} of {all} media files are not available:\n{}",
             failures.len(),
             rows.join("\n")
         ),
     )
-    .hint(
-        "put these files where they can be reached, or make the draft with others, and save again",
-    )
+    .hint("make these files available or use others in the draft, then save again")
     .source(Unfetched(
         failures
             .into_iter()
@@ -243,14 +242,14 @@ async fn fetch_one(
 
 fn check_usable(needed: &Needed, facts: &Facts) -> Result<()> {
     match needed.list {
-        "audios" if !facts.has_audio => Err(Error::media("there is no sound in it")),
-        "videos" if !facts.has_picture() => Err(Error::media("there is no picture in it")),
+        "audios" if !facts.has_audio => Err(Error::media("it contains no sound")),
+        "videos" if !facts.has_picture() => Err(Error::media("it contains no picture")),
         _ => Ok(()),
     }
 }
 
-/// Which sources lie in the draft's own folder, and where there: those stay where they are, or the draft could not be
-/// saved once more. One whose name does not say what it is gets a copy of a better name besides.
+/// The sources in the draft's own folder, by their path there: they stay where they are, as otherwise the draft
+/// could not be saved again. A file whose name does not match its format also gets a copy with a correct name.
 async fn own_media(needed: &[Needed], staging: &Staging, media: &Media) -> Vec<Option<PathBuf>> {
     let Some(folder) = staging.own_folder() else {
         return vec![None; needed.len()];

@@ -1,4 +1,4 @@
-//! The files of a draft's folder besides its media.
+//! The files of a draft's folder other than its media.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -18,10 +18,10 @@ use super::unwritable;
 
 const META: &str = "draft_meta_info.json";
 const COVER: &str = "draft_cover.jpg";
-/// The folder of some of a timeline's companions.
+/// The folder of some companion files of a timeline.
 const ATTACHMENTS: &str = "common_attachment";
 
-/// How long the media bin says that a picture is.
+/// The length that the media bin gives for a picture.
 const PICTURE: Micros = Micros(5_000_000);
 
 /// A file in the media bin.
@@ -38,7 +38,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// As it stands in `draft_materials`.
+    /// Its entry in `draft_materials`.
     pub(crate) fn value(&self, now: i64) -> Value {
         let (kind, duration, roughcut) = match self.content {
             Content::Picture | Content::MovingPicture => {
@@ -67,14 +67,14 @@ impl Entry {
             "height": if is_sound { 0 } else { self.height },
             "create_time": now / 1_000_000,
             "import_time": now / 1_000_000,
-            // In microseconds, whatever its name says.
+            // In microseconds, despite its name.
             "import_time_ms": now,
         });
         fill("bin_entry", own.as_object().cloned().unwrap_or_default())
     }
 }
 
-/// What `draft_meta_info.json` is made of.
+/// The data for `draft_meta_info.json`.
 pub(crate) struct Meta<'a> {
     pub id: &'a str,
     pub name: &'a str,
@@ -122,15 +122,15 @@ pub(crate) struct Documents {
     pub now: i64,
     pub duration: Micros,
     pub notes: Vec<String>,
-    /// In drafts of versions that keep their timelines apart.
+    /// For app versions that store timelines in their own folder.
     pub timelines: Option<Timelines>,
     store: Value,
 }
 
-/// What is in `Timelines` besides the document.
+/// The contents of `Timelines` other than the document.
 #[derive(Debug)]
 pub(crate) struct Timelines {
-    /// The folder of the only timeline in the draft's.
+    /// The folder of the only timeline within the draft's folder.
     pub folder: String,
     project: Value,
     layout: Value,
@@ -150,7 +150,7 @@ impl Timelines {
 
 impl Documents {
     pub(crate) fn new(document: &Document<'_>, entries: &[Entry]) -> Self {
-        // A thousand texts are some megabytes: growing there step by step costs as much as writing them.
+        // A thousand texts take some megabytes: growing the buffer step by step costs as much as writing them.
         let mut timeline = Vec::with_capacity(1 << 20);
         document.write(&mut timeline);
         Self {
@@ -165,7 +165,7 @@ impl Documents {
         }
     }
 
-    /// Names and contents.
+    /// The names and contents of all documents.
     pub(crate) fn all(&self) -> Vec<(String, Cow<'_, [u8]>)> {
         let platform = match self.os {
             AppOs::Windows => "windows",
@@ -196,7 +196,7 @@ impl Documents {
         ];
         if let Some(timelines) = &self.timelines {
             let folder = &timelines.folder;
-            // Older versions have no `template-2.tmp` here: one that is not written with the rest is read instead.
+            // Older versions do not write `template-2.tmp` here, but an outdated one would be read instead.
             all.push((
                 timelines::DOCUMENTS[2].to_owned(),
                 Cow::Borrowed(&*self.timeline),
@@ -214,7 +214,7 @@ impl Documents {
         all
     }
 
-    /// The cover stands in the folder of the timeline as well; it is made beside the documents.
+    /// Copies the cover, which is created separately, to the folder of the timeline.
     pub(crate) fn write_cover(&self, draft: &Path) -> Result<()> {
         let cover = draft.join(COVER);
         match &self.timelines {
@@ -227,7 +227,7 @@ impl Documents {
         }
     }
 
-    /// Writes them; those that the draft cannot do without are on the disk afterwards.
+    /// Writes the documents; the essential ones are synced to the disk.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let is_needed = |name: &str| {
             let file = name.rsplit('/').next().unwrap_or(name);
@@ -277,7 +277,7 @@ fn written(value: &Value) -> Cow<'static, [u8]> {
     Cow::Owned(value.to_string().into_bytes())
 }
 
-/// The folders of the media bin: all files lie at its top.
+/// The folders of the media bin: all files are at the top level.
 fn virtual_store(entries: &[Entry]) -> Value {
     let children: Vec<_> = entries
         .iter()
@@ -307,7 +307,7 @@ fn virtual_store(entries: &[Entry]) -> Value {
     })
 }
 
-/// What a folder holds is on the disk, as far as the system has a way to say so.
+/// Syncs the entries of a folder to the disk, if the system supports it.
 pub(crate) fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());

@@ -1,9 +1,9 @@
-//! What the draft's folder is called in its own documents.
+//! The path of the draft's folder in its own documents.
 //!
-//! Media are named by their whole path: the token for the draft's own folder stands in drafts of the
-//! app too, but only for what the app itself put there, independent readers do not resolve it, and a
-//! sticker with such a path was seen to show nothing. The token is for drafts whose place on the
-//! other machine is not known, where it is the only path that can be right.
+//! Media are referenced by their full paths. Drafts of the app also contain a token for the draft's own folder,
+//! but only for files of the app itself; independent readers do not resolve it, and a sticker with such a path
+//! was seen to show nothing. So the token is only used if the path on the other machine is unknown, where it is
+//! the only path that can be correct.
 
 use super::{SaveRequest, Target, name};
 use crate::engine::profile::AppOs;
@@ -11,22 +11,22 @@ use crate::engine::registry;
 use crate::error::Result;
 use crate::lint::paths::TOKEN;
 
-/// The longest path that programs on Windows open unless they ask for longer ones: 260 with the NUL at its end.
+/// The longest path that programs on Windows open by default: 260 characters including the NUL.
 const MOST: usize = 259;
-/// What is assumed for the folder of drafts where it is not known: the usual one, of a user with a name of 20 letters.
+/// The assumed length of an unknown drafts folder: the usual one, for a user name of 20 characters.
 const USUAL: usize =
     "C:/Users/12345678901234567890/AppData/Local/JianyingPro/User Data/Projects/com.lveditor.draft/".len();
-/// The draft's own files are below `Timelines`, in a folder that is named by an id.
+/// The longest path of the draft's own files: below `Timelines`, in a folder named by an id.
 const OWN: usize = "/Timelines/01234567-0123-0123-0123-0123456789AB/draft_content.json.bak".len();
-/// Shorter names do not say what the file is.
+/// Shorter names would not identify the file.
 const SHORT: usize = 12;
 
-/// The folder as the machine knows it on which the draft will be opened.
+/// The draft's folder as seen by the machine that will open the draft.
 #[derive(Clone, Debug)]
 pub(super) struct Home {
     pub folder: String,
     pub root: String,
-    /// What stands before `/assets/…` in the timeline.
+    /// The prefix of `/assets/…` in the timeline.
     pub media: String,
 }
 
@@ -60,8 +60,8 @@ impl Home {
         }
     }
 
-    /// How long the names of media in it may be, in UTF-16 units, so that Windows opens them by their whole path; with a
-    /// note where that is too little for a name, or for the draft's own files.
+    /// The maximum length of media names, in UTF-16 units, for which Windows can open their full paths; with a
+    /// note if that is too short for a name, or for the draft's own files.
     pub(super) fn longest_name(
         &self,
         request: &SaveRequest,
@@ -83,7 +83,7 @@ impl Home {
         let longest = left("/assets/video/.webp".len()).unwrap_or(0);
         let note = (longest < SHORT || left(OWN).is_none()).then(|| {
             format!(
-                "paths in this draft have more than {MOST} letters on Windows, and the app may not open them: give the draft a shorter name or put it into a folder with a shorter path (this one has {folder} letters with the name of the draft)"
+                "paths in this draft have more than {MOST} characters on Windows, and the app may not open them: give the draft a shorter name or put it into a folder with a shorter path (this one has {folder} characters including the name of the draft)"
             )
         });
         (longest.clamp(SHORT, name::LONGEST), note)

@@ -1,4 +1,4 @@
-//! One file with a whole draft, and a note on how to install it.
+//! A zip file with a whole draft and a note on how to install it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,8 +16,8 @@ use crate::engine::profile::{AppOs, Profile};
 use crate::error::Result;
 use crate::units::Edition;
 
-/// Packs the draft in `folder` with `documents` in place of those that lie there, and with its `media`, into a file
-/// beside `to` that is moved there afterwards.
+/// Packs the draft in `folder` into a temporary file next to `to`: with `documents` instead of those in the
+/// folder, and with its `media`. The file is renamed to `to` afterwards.
 pub(super) fn pack(
     folder: &Path,
     name: &str,
@@ -52,7 +52,7 @@ fn write(
     profile: &Profile,
 ) -> io::Result<()> {
     let mut zip = ZipWriter::new(output);
-    // Pictures and sound do not get smaller, texts do.
+    // Pictures and sound are already compressed; documents are not.
     let stored = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .large_file(true);
@@ -75,7 +75,7 @@ fn write(
     zip.finish()?.flush()
 }
 
-/// A zip file that has not got its name yet.
+/// A zip file that still has a temporary name.
 pub(super) struct Packed {
     claim: Claim,
 }
@@ -85,8 +85,8 @@ impl Packed {
         Stamp::of(&self.claim.path).map_err(|error| unwritable(&self.claim.path, error))
     }
 
-    /// Gives it its name. What has that name is replaced if it is the zip file that was written before, else it goes
-    /// to the backups if it may be overwritten; says where it is then.
+    /// Renames it to its final path. An existing file is replaced if it is the zip file of the previous save;
+    /// otherwise it is moved to the backups if `overwrite` allows it. Returns the path of the backup.
     pub(super) fn place(
         self,
         to: &Path,
@@ -109,8 +109,8 @@ impl Packed {
     }
 }
 
-/// A file that, once a write has failed, remembers why and only pretends to go on: `ZipWriter` completes its file when
-/// it is dropped, and prints what that fails with.
+/// A file that records the first failed write and then only pretends to continue: `ZipWriter` completes its
+/// file when it is dropped, and would print an error.
 pub(super) struct Output<'a, W> {
     file: W,
     failed: &'a mut Option<io::Error>,
@@ -128,7 +128,7 @@ impl<'a, W> Output<'a, W> {
         }
     }
 
-    /// Passes the failure on, so that the work ends.
+    /// Records the error and passes it on, so that the work stops.
     fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| {
             let kind = error.kind();

@@ -1,4 +1,4 @@
-//! Names of folders and files that are possible on every system.
+//! Names of folders and files that are valid on every system.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use crate::draft::finished::Needed;
 use crate::engine::profile::AppOs;
 use crate::error::{Error, Result};
 
-/// The longest name, in bytes: file systems allow 255, and paths of the app's caches come behind it.
+/// Maximum length of a name in bytes: file systems allow 255, and the app appends to names for its caches.
 pub(super) const LONGEST: usize = 120;
 
-/// Names that Windows keeps for devices, whatever their ending.
+/// Names that Windows reserves for devices, with any extension.
 const RESERVED: &[&str] = &[
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
     "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// A folder's name that is as near to `name` as every system allows.
+/// The folder name closest to `name` that is valid on every system.
 pub(crate) fn folder(name: &str) -> String {
     safe(name, "draft")
 }
@@ -35,7 +35,7 @@ fn safe(name: &str, otherwise: &str) -> String {
         .find(|end| safe.is_char_boundary(*end))
         .unwrap_or_default();
     safe.truncate(cut);
-    // Windows drops dots and spaces at the end, and a dot at the start hides a folder.
+    // Windows removes trailing dots and spaces, and a leading dot hides a folder.
     let trimmed = safe.trim_matches(|c: char| c == '.' || c.is_whitespace());
     let stem = trimmed.split('.').next().unwrap_or_default().trim_end();
     if trimmed.is_empty() {
@@ -47,8 +47,8 @@ fn safe(name: &str, otherwise: &str) -> String {
     }
 }
 
-/// Characters that show nothing, end lines or change the direction of what follows: a name with them reads as
-/// another one. Those that join letters and emoji (U+200C, U+200D) and choose their form are part of words.
+/// Characters that are invisible, end lines or change the text direction: they disguise a name. Those that join
+/// letters and emoji (U+200C, U+200D) or select their form are part of words.
 fn is_invisible(c: char) -> bool {
     matches!(
         u32::from(c),
@@ -64,7 +64,7 @@ fn is_invisible(c: char) -> bool {
     ) || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// The same name with a number, as people number copies.
+/// The same name with a number, like a copy: `Trip (2)`.
 pub(super) fn numbered(name: &str, number: u32) -> String {
     let suffix = format!(" ({number})");
     let mut end = name.len().min(LONGEST - suffix.len());
@@ -74,8 +74,8 @@ pub(super) fn numbered(name: &str, number: u32) -> String {
     format!("{}{suffix}", name[..end].trim_end())
 }
 
-/// For each file its folder in `assets` and its name without ending, of at most `longest` UTF-16 units, each once, and
-/// none that one of the files that are `there` already has.
+/// For each file its folder in `assets` and its name without extension, of at most `longest` UTF-16 units. All
+/// names are unique, also among the files in `there`.
 pub(super) fn of_media(
     needed: &[Needed],
     there: &[PathBuf],
@@ -105,7 +105,7 @@ pub(super) fn of_media(
             };
             let mut stem = base.clone();
             let mut number = 2;
-            // Two names that differ in case only are one on Windows and macOS.
+            // Names that differ only in case are equal on Windows and macOS.
             while !taken.insert((kind, stem.to_lowercase())) {
                 stem = format!("{base}-{number}");
                 number += 1;
@@ -115,12 +115,12 @@ pub(super) fn of_media(
         .collect()
 }
 
-/// What Windows counts as the length of a path.
+/// The length of a path as Windows counts it.
 pub(super) fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The start of a name, of at most `most` UTF-16 units.
+/// The start of a name, at most `most` UTF-16 units long.
 fn within(name: &str, most: usize) -> String {
     let mut used = 0;
     let start: String = name
@@ -135,7 +135,7 @@ fn within(name: &str, most: usize) -> String {
         .to_owned()
 }
 
-/// The last part of a URL or path without its ending.
+/// The last part of a URL or path without its extension.
 fn stem(source: &str, otherwise: &str) -> String {
     let is_url = source.contains("://");
     let path = if is_url {
@@ -156,7 +156,7 @@ fn stem(source: &str, otherwise: &str) -> String {
     safe(stem, otherwise)
 }
 
-/// With `%20` and the like as the characters that they stand for.
+/// Decodes percent-encoding such as `%20`.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -178,7 +178,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A drafts folder of another machine as the app there writes it.
+/// A drafts folder of another machine in the form that the app there writes.
 pub(crate) fn target_folder(os: AppOs, folder: &str) -> Result<String> {
     let folder = folder.trim();
     let plain = match os {
@@ -203,7 +203,7 @@ pub(crate) fn target_folder(os: AppOs, folder: &str) -> Result<String> {
             "`target_folder`: \"{folder}\" is not an absolute path of a folder on {}",
             os.name()
         ))
-        .hint(format!("such as {example}")));
+        .hint(format!("give a path such as {example}")));
     }
     let root = if drive { &plain[..3] } else { "/" };
     let trimmed = plain.trim_end_matches('/');
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_has_a_name_that_every_system_allows() {
+    fn folder_names_are_valid_on_every_system() {
         for (name, expected) in [
             ("Summer trip", "Summer trip"),
             ("我的视频 😀", "我的视频 😀"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn media_are_named_after_their_source_each_once() {
+    fn media_get_unique_names_after_their_source() {
         let needed = |list, source: &str, is_picture| Needed {
             list,
             id: source.to_owned(),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn media_names_are_as_short_as_is_asked() {
+    fn media_names_respect_the_maximum_length() {
         let source = format!("/home/me/{}.mp4", "a视😀".repeat(30));
         let needed = |id: &str| Needed {
             list: "videos",
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_machine_is_written_as_its_app_writes_it() {
+    fn target_folders_are_normalised_as_in_the_app() {
         for (os, given, expected) in [
             (AppOs::Windows, r"D:\CapCut Drafts\", "D:/CapCut Drafts"),
             (AppOs::Windows, "C:/用户/草稿", "C:/用户/草稿"),

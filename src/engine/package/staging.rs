@@ -1,11 +1,11 @@
-//! The temporary folder that becomes the draft's folder, and what is left of those that did not.
+//! The temporary folder that becomes the draft's folder, and the cleanup of abandoned ones.
 //!
-//! Each has a lock file beside it that its process holds; the system frees it when the process dies,
-//! however that happens. Once the folder is complete, its lock file has the name that it shall get. What
-//! nobody holds is put in its place if it was complete, and removed if not.
+//! Each has a lock file next to it that its process holds; the system releases it when the process ends in any
+//! way. Once the folder is complete, its lock file contains the final name. Folders without a holder are moved
+//! to their final path if they are complete, and removed if not.
 //!
-//! Of the draft that is replaced only those files are removed that we wrote. What the user or the app
-//! put there is in the new folder before the two change places.
+//! When a draft is replaced, only the files that we wrote are removed. Files of the user or the app are in the
+//! new folder before the two are swapped.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -23,14 +23,14 @@ use crate::media::Removed;
 use crate::regular_file::{self, Links};
 
 const TEMPORARY: &str = ".capcut-mcp-tmp-";
-/// Where drafts go whose place another one took; the app does not look into it.
+/// The folder for replaced drafts; the app ignores it.
 pub(crate) const BACKUPS: &str = ".capcut-mcp-backup";
-/// How many backups of each name are kept.
+/// Maximum number of backups per name.
 const MOST_BACKUPS: usize = 10;
-/// How many drafts of one name are told apart by a number.
+/// The largest number that is added to the names of drafts with the same name.
 const MOST_NUMBERS: u32 = 10_000;
 
-/// A name in the folder of drafts for something that is being made. What is there when it is dropped, is gone.
+/// A temporary name in the drafts folder. Its file or folder is removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Claim {
     /// For a file or a folder.
@@ -53,7 +53,7 @@ impl Claim {
                 Err(error) => return Err(unwritable(&lock_path, error)),
             };
             lock.lock().map_err(|error| unwritable(&lock_path, error))?;
-            // Someone who cleans up may have taken the file before it was locked.
+            // A cleanup may have removed the file before it was locked.
             if lock_path.exists() {
                 return Ok(Self { path, lock });
             }
@@ -73,7 +73,7 @@ fn lock_of(path: &Path) -> PathBuf {
     path.with_extension("lock")
 }
 
-/// Where the draft waits, meanwhile, that is replaced.
+/// The temporary path of the draft that is replaced.
 fn old_of(path: &Path) -> PathBuf {
     path.with_extension("old")
 }
@@ -84,7 +84,7 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// A name in the folder of drafts that only one save has at a time, of all processes.
+/// A name in the drafts folder that only one save of all processes holds at a time.
 #[derive(Debug)]
 struct Exclusive {
     path: PathBuf,
@@ -92,14 +92,14 @@ struct Exclusive {
 }
 
 impl Exclusive {
-    /// None while another process holds the lock. The system frees the lock of a process that was killed.
+    /// `None` while another process holds the lock. The system releases the lock of a killed process.
     fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
         let path = lock_of(&drafts.join(format!("{TEMPORARY}{name}")));
         loop {
             let lock = regular_file::open_own(&path).map_err(|error| unwritable(&path, error))?;
             match lock.try_lock() {
                 Ok(()) if is_linked(&lock, &path) => return Ok(Some(Self { path, _lock: lock })),
-                // Its last owner removed it between the opening and the locking.
+                // Its last owner removed the file between opening and locking.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(unwritable(&path, error)),
@@ -110,7 +110,7 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        // Removed while it is locked, so that no other process can lock a file that is about to be removed.
+        // Remove it while it is locked, so that no other process locks a file that is about to be removed.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -130,16 +130,16 @@ fn is_linked(file: &File, path: &Path) -> bool {
     }
 }
 
-/// The folder that a save is about to put in place: of drafts with one name each gets its own.
+/// A reserved folder name for a save: drafts with the same name get different folders.
 #[derive(Debug)]
 struct Reserved {
     folder: PathBuf,
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is held"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "holds the lock"))]
     name: Exclusive,
 }
 
 impl Reserved {
-    /// None while another save has the name. Names that differ in case only are one on Windows and macOS.
+    /// `None` while another save holds the name. Names that differ only in case are equal on Windows and macOS.
     fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
         let folder = drafts.join(name);
         let hash = marker::hash(name.to_lowercase().as_bytes());
@@ -148,16 +148,16 @@ impl Reserved {
     }
 }
 
-/// How long another save's search for its place is waited for: it reads a few documents.
+/// Timeout for another save's search for its folder, which reads a few documents.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(10);
 
-/// One save at a time looks for its place: a place is reserved while it is looked at, and another save would take its
-/// own folder for somebody else's.
+/// Only one save at a time searches for its folder: a name is reserved during the check, and another save would
+/// consider its own folder occupied.
 fn search(drafts: &Path) -> Result<Option<Exclusive>> {
     let until = Instant::now() + SEARCH_PATIENCE;
     loop {
         let searching = Exclusive::new(drafts, "search")?;
-        // Of one that does not end, the worst is a number that was not needed.
+        // If a search does not end, the worst result is an unnecessary number in the name.
         if searching.is_some() || Instant::now() > until {
             return Ok(searching);
         }
@@ -165,34 +165,34 @@ fn search(drafts: &Path) -> Result<Option<Exclusive>> {
     }
 }
 
-/// A folder that is being filled. Dropped before [`Staging::finish`], it is gone.
+/// A folder that is being filled. If dropped before [`Staging::finish`], it is removed.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub path: PathBuf,
-    /// The name that the draft's folder gets.
+    /// The name of the draft's final folder.
     pub name: String,
-    /// The draft is not the first of its name.
+    /// A note if the draft is not the first with its name.
     pub note: Option<String>,
     to: Reserved,
     claim: Claim,
     terms: Terms,
-    /// What is replaced.
+    /// The folder that is replaced.
     existing: Option<Existing>,
-    /// Files of the folder that is replaced which are not ours, when it was looked at.
+    /// Files of the replaced folder that are not ours, at the time of the check.
     foreign: Vec<PathBuf>,
 }
 
-/// A draft that made room for another one.
+/// A replaced draft that is kept as a backup.
 #[derive(Debug, PartialEq)]
 pub(super) struct Kept {
     pub folder: PathBuf,
-    /// What had been changed in it since it was saved.
+    /// The files that had been changed since it was saved.
     pub changed: Vec<String>,
 }
 
 impl Staging {
-    /// Finds the draft's place: `name`, or for the draft of a plan the next number that is free. `zip` is the name of
-    /// a zip file that will lie beside it.
+    /// Finds the folder of the draft: `name`, or for the draft of a plan the next free number. With `zip`, a
+    /// zip file will be written next to it.
     pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {
         make(drafts)?;
         let numbered = terms.origin.plan.is_some();
@@ -244,7 +244,10 @@ impl Staging {
                 foreign,
             });
         }
-        Err(taken(&drafts.join(name), "there are too many drafts at"))
+        Err(taken(
+            &drafts.join(name),
+            "there are too many drafts with the name of",
+        ))
     }
 
     /// The draft's own folder, if it was saved before.
@@ -254,12 +257,12 @@ impl Staging {
         Some(&ours.folder)
     }
 
-    /// Files that stay in the draft's folder, which is replaced.
+    /// Files of the replaced folder that are kept.
     pub(super) fn foreign(&self) -> &[PathBuf] {
         &self.foreign
     }
 
-    /// Puts files of the folder that is replaced into the new one.
+    /// Adds files of the replaced folder to the new one.
     pub(super) async fn keep(&self, files: BTreeSet<PathBuf>) -> Result<()> {
         let Some(existing) = self.existing.as_ref().filter(|_| !files.is_empty()) else {
             return Ok(());
@@ -276,24 +279,26 @@ impl Staging {
         .await
     }
 
-    /// The marker of the folder that is replaced, if that is the same draft's or plan's.
+    /// The marker of the replaced folder, if it belongs to the same draft or plan.
     pub(super) fn marker_before(&self) -> Option<&Marker> {
         self.existing.as_ref()?.marker.as_ref()
     }
 
-    /// Where the draft will be.
+    /// The final path of the draft.
     pub(super) fn path_of_draft(&self) -> PathBuf {
         self.to.folder.clone()
     }
 
-    /// Puts the folder in its place, and says where what was there is kept, if it is.
+    /// Moves the folder to its final path, and returns the backup of the previous one, if it is kept.
     pub(super) fn finish(mut self) -> Result<Option<Kept>> {
         sync_folder(&self.path);
         let to = self.path_of_draft();
         let kept = match (fs::symlink_metadata(&to), self.existing.take()) {
             (Ok(_), Some(existing)) => self.replace(existing)?,
-            (Ok(_), None) => return Err(taken(&to, "another draft was put meanwhile at")),
-            // Whoever took it away has it.
+            (Ok(_), None) => {
+                return Err(taken(&to, "during the save, another draft was created at"));
+            }
+            // The previous folder was moved away in the meantime.
             (Err(_), _) => {
                 fs::rename(&self.path, &to).map_err(|error| unwritable(&to, error))?;
                 None
@@ -312,7 +317,7 @@ impl Staging {
         if !existing.is_as_seen(to) {
             changed.push("during the save".to_owned());
         } else if existing.differs_from(&self.path) {
-            changed.push("its documents are not what the journal has".to_owned());
+            changed.push("its documents differ from the journal".to_owned());
         }
         if !changed.is_empty() && !self.terms.overwrite {
             return Err(existing::edited(to, &changed));
@@ -322,7 +327,7 @@ impl Staging {
         let in_the_way = existing::carry_over(to, &self.path, &foreign, !keep)
             .map_err(|error| unwritable(&self.path, error))?;
         keep |= !in_the_way.is_empty();
-        // From here on whoever finds the two folders can put the new one in its place.
+        // From here on, a cleanup that finds the two folders can complete the replacement.
         let complete = || {
             let mut lock = &self.claim.lock;
             lock.write_all(self.name.as_bytes())?;
@@ -340,7 +345,7 @@ impl Staging {
             )
         })?;
         if let Err(error) = fs::rename(&self.path, to) {
-            // Back to how it was; if something else has taken the place by now, to the backups.
+            // Restore the previous state; if the path is occupied by now, move the folder to the backups.
             if fs::rename(&aside, to).is_err() && !keep {
                 let _ = put_away(&aside, to);
             }
@@ -374,7 +379,7 @@ fn taken(to: &Path, what: &str) -> Error {
 
 fn unreadable(folder: &Path, error: io::Error) -> Error {
     Error::conflict(format!(
-        "{} holds files of the app or of yours that cannot be taken over",
+        "{} contains files of yours or of the app that cannot be kept",
         folder.display()
     ))
     .hint("move them out of the draft's folder, or save under another `name`")
@@ -388,14 +393,14 @@ pub(super) fn may_replace_zip(zip: &Path, ours: Option<&Marker>, overwrite: bool
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "there is a file {}, which was not written for this draft or was changed since",
+        "the file {} exists, and was not written for this draft or has been changed since",
         zip.display()
     ))
-    .hint("move it away, save under another `name`, or save with `overwrite`: then it is kept as a backup"))
+    .hint("move the file away, save under another `name`, or save with `overwrite`: then it is kept as a backup"))
 }
 
-/// Removes the folder of a draft that was replaced by the one in `to`: what we wrote, and what the new folder has as
-/// well. What came late is put there. What is left, if anything, goes to the backups.
+/// Removes the folder of a draft that was replaced by the one in `to`: our files, and those that the new folder
+/// also has. Files that arrived late are moved to `to`. Anything left is moved to the backups.
 fn discard(old: &Path, to: &Path, marker: &Marker) -> Result<Option<PathBuf>> {
     for path in marker.paths() {
         let _ = fs::remove_file(old.join(path));
@@ -418,7 +423,7 @@ fn discard(old: &Path, to: &Path, marker: &Marker) -> Result<Option<PathBuf>> {
     put_away(old, to).map(Some)
 }
 
-/// Removes the folders below that hold nothing, and the folder itself then.
+/// Removes empty folders below `folder`, and then the folder itself if it is empty.
 fn remove_empty(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -428,7 +433,7 @@ fn remove_empty(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Moves something to the backups of the draft at `to`.
+/// Moves a file or folder to the backups of the draft at `to`.
 fn put_away(from: &Path, to: &Path) -> Result<PathBuf> {
     let backup = backup_of(to)?;
     fs::rename(from, &backup).map_err(|error| unwritable(&backup, error))?;
@@ -436,12 +441,12 @@ fn put_away(from: &Path, to: &Path) -> Result<PathBuf> {
     Ok(backup)
 }
 
-/// Moves what has a name that another takes to the backups.
+/// Moves a file or folder to the backups, to free its name.
 pub(super) fn back_up(path: &Path) -> Result<PathBuf> {
     put_away(path, path)
 }
 
-/// A free place among the backups.
+/// A free path in the backups.
 fn backup_of(path: &Path) -> Result<PathBuf> {
     let backups = path.parent().unwrap_or(Path::new(".")).join(BACKUPS);
     make(&backups)?;
@@ -456,7 +461,7 @@ fn backup_of(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Keeps the newest backups of what is at `path`, and removes the others.
+/// Keeps the newest backups of `path`, and removes the others.
 fn prune(path: &Path) {
     let backups = path.parent().unwrap_or(Path::new(".")).join(BACKUPS);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -477,7 +482,7 @@ fn prune(path: &Path) {
     }
 }
 
-/// Removes the backups in a folder of drafts that were made longer than `age` ago.
+/// Removes backups older than `age` from a drafts folder.
 pub(crate) fn prune_backups(drafts: &Path, age: Duration) -> Removed {
     prune_made(&drafts.join(BACKUPS), age, |name| {
         let stamp: i64 = name.rsplit_once(' ')?.1.parse().ok()?;
@@ -485,8 +490,8 @@ pub(crate) fn prune_backups(drafts: &Path, age: Duration) -> Removed {
     })
 }
 
-/// Removes from a folder what was made longer than `age` ago, in microseconds since 1970 as its name says; what has a name
-/// of another kind stays. Links are not followed.
+/// Removes entries of a folder that were created longer than `age` ago. `made` gives the time from the entry's
+/// name, in microseconds since 1970; entries with other names are kept. Links are not followed.
 pub(crate) fn prune_made(
     folder: &Path,
     age: Duration,
@@ -514,7 +519,7 @@ pub(crate) fn prune_made(
     removed
 }
 
-/// How many files there are at or below a path, and their bytes.
+/// The number and bytes of the files at or below a path.
 fn size(path: &Path) -> (u64, u64) {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => fs::read_dir(path)
@@ -530,7 +535,7 @@ fn size(path: &Path) -> (u64, u64) {
     }
 }
 
-/// Finishes or removes what processes left that ended in the middle of a save.
+/// Completes or removes what processes left that ended during a save.
 pub(super) fn clean(drafts: &Path) {
     let entries = fs::read_dir(drafts).into_iter().flatten().flatten();
     let left: BTreeSet<PathBuf> = entries
@@ -540,15 +545,15 @@ pub(super) fn clean(drafts: &Path) {
     if left.is_empty() {
         return;
     }
-    // A name that is looked at here would seem taken to a save that looks for its place.
+    // A name that is checked here would look occupied to a save that searches for its folder.
     let _searching = search(drafts);
     for path in left {
         let lock_path = lock_of(&path);
         let mut name = String::new();
-        // Kept until its file is gone.
+        // Held until its file is removed.
         let mut lock = regular_file::open(&lock_path, Links::Refuse).ok();
         if let Some(lock) = &mut lock {
-            // Held by a process that is still at it.
+            // Held by a running save.
             if lock.try_lock().is_err() {
                 continue;
             }
@@ -559,7 +564,7 @@ pub(super) fn clean(drafts: &Path) {
     }
 }
 
-/// Of what a killed process left, the new draft gets its place if it is complete, else the old one its own again.
+/// After a killed process: moves the new draft to its path if it is complete, else restores the old one.
 fn settle(path: &Path, drafts: &Path, name: &str) {
     let old = old_of(path);
     let to = drafts.join(super::name::folder(name));
@@ -575,7 +580,7 @@ fn settle(path: &Path, drafts: &Path, name: &str) {
     if fs::symlink_metadata(&old).is_err() {
         return;
     }
-    // The files of the user in it have their place in the new folder already, if there is one.
+    // The user's files are already in the new folder, if there is one.
     let _ = match Marker::read(&old) {
         Some(marker) if !name.is_empty() => discard(&old, &to, &marker),
         _ => discard(&old, &to, &Marker::default()),
@@ -630,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_app_changes_during_a_save_is_kept() {
+    fn changes_by_the_app_during_a_save_are_kept() {
         for overwrite in [false, true] {
             let drafts = tempfile::tempdir().unwrap();
             save(drafts.path(), "a", "one", false).unwrap();
@@ -653,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_come_during_a_save_stay() {
+    fn files_added_during_a_save_are_kept() {
         let drafts = tempfile::tempdir().unwrap();
         save(drafts.path(), "a", "one", false).unwrap();
         let staging = begin(drafts.path(), "trip", "a", false).unwrap();
@@ -666,12 +671,16 @@ mod tests {
     }
 
     #[test]
-    fn another_draft_of_that_name_is_replaced_only_when_asked_and_kept() {
+    fn another_draft_of_the_same_name_is_replaced_only_with_overwrite_and_backed_up() {
         let drafts = tempfile::tempdir().unwrap();
         save(drafts.path(), "a", "one", false).unwrap();
         let error = save(drafts.path(), "b", "two", false).unwrap_err();
         assert!(error.to_string().contains("another draft"), "{error}");
-        assert_eq!(names(drafts.path()), ["trip"], "nothing half-written stays");
+        assert_eq!(
+            names(drafts.path()),
+            ["trip"],
+            "no incomplete folder remains"
+        );
         let kept = save(drafts.path(), "b", "two", true).unwrap().unwrap();
         assert_eq!(
             fs::read_to_string(kept.join("draft_info.json")).unwrap(),
@@ -680,17 +689,17 @@ mod tests {
     }
 
     #[test]
-    fn a_save_that_is_given_up_leaves_nothing() {
+    fn a_dropped_save_leaves_no_files() {
         let drafts = tempfile::tempdir().unwrap();
         drop(begin(drafts.path(), "trip", "a", false).unwrap());
         assert!(names(drafts.path()).is_empty());
     }
 
     #[test]
-    fn what_a_killed_process_left_is_finished_or_removed_and_what_a_living_one_holds_stays() {
+    fn cleanup_completes_or_removes_abandoned_saves_and_keeps_running_ones() {
         let drafts = tempfile::tempdir().unwrap();
         let living = begin(drafts.path(), "living", "l", false).unwrap();
-        // A killed process frees its lock and removes nothing.
+        // A killed process releases its lock and removes nothing.
         let killed = |name: &str, complete: bool| {
             let staging = begin(drafts.path(), name, "k", false).unwrap();
             fill(&staging, "whole");
@@ -707,9 +716,9 @@ mod tests {
         let done = killed("done", true);
         fs::rename(&done, drafts.path().join("done")).unwrap();
         fs::create_dir(old_of(&done)).unwrap();
-        // A file of the user that is in neither new folder.
+        // A file of the user that is not in the new folder.
         fs::write(old_of(&done).join("mine.txt"), "mine").unwrap();
-        // The new one did not reach the disk, but the old one had made room for it.
+        // The new folder did not reach the disk, but the old one had been moved away.
         let lost = killed("lost", true);
         fs::rename(&lost, old_of(&lost)).unwrap();
         for left in ["0", "name-0", "search"] {

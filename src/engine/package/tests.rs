@@ -1,4 +1,4 @@
-//! Draft folders: what is written, what is refused, what is left when something fails.
+//! Draft folders: what is written, what is refused, and what remains after a failure.
 
 use std::collections::HashSet;
 use std::io::Cursor;
@@ -13,7 +13,7 @@ use crate::lint::paths::TOKEN;
 use crate::lint::{self, Severity};
 use crate::media::{Limits, MediaStore};
 
-/// Media in a folder: a clip of 4 s, a picture, a sound of 3 s.
+/// Media in a folder: a 4 s clip, a picture, a 3 s sound.
 struct Sources {
     folder: tempfile::TempDir,
 }
@@ -96,7 +96,7 @@ fn text(id: &str, words: &str) -> Value {
            "line_max_width": 0.82, "typesetting": 0, "fixed_width": -1, "fixed_height": -1})
 }
 
-/// A working document in the form of the reference API, with one of everything, out of order.
+/// A working document as from the reference API, with one object of every kind, unordered.
 fn working(sources: &Sources) -> Value {
     let range = |start: i64, duration: i64| json!({"start": start, "duration": duration});
     let track = |id: &str, kind: &str, name: &str, segments: Value| {
@@ -218,7 +218,7 @@ fn drafts_folder() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
+async fn lint_finds_no_problems_in_saved_drafts_of_any_profile() {
     let sources = Sources::new();
     for profile in [
         "capcut-win",
@@ -240,9 +240,9 @@ async fn our_own_check_finds_nothing_in_a_saved_draft_of_any_profile() {
     }
 }
 
-/// Where independent readers find drafts to read: `tests/external/` runs this test first.
+/// Writes drafts for independent readers: `tests/external/` runs this test first.
 #[tokio::test]
-async fn drafts_for_independent_readers_are_written_where_they_are_asked_for() {
+async fn drafts_for_independent_readers_are_written() {
     let sources = Sources::new();
     let given = std::env::var_os("CAPCUT_TEST_DRAFT_OUT").map(PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
@@ -319,12 +319,12 @@ async fn every_object_of_a_saved_draft_has_all_keys_of_its_kind() {
     }
     assert!(
         checked.len() == 20,
-        "not every kind is in the draft: {checked:?}"
+        "the draft does not contain every kind: {checked:?}"
     );
 }
 
 #[tokio::test]
-async fn the_document_is_what_the_app_would_write() {
+async fn the_document_matches_the_app() {
     let sources = Sources::new();
     let drafts = drafts_folder();
     let saved = save_it(&working(&sources), &request(drafts.path(), "capcut-mac"))
@@ -348,7 +348,7 @@ async fn the_document_is_what_the_app_would_write() {
     assert_eq!(
         clips[0]["target_timerange"],
         json!({"start": 0, "duration": 2_000_000}),
-        "sorted, on the frames"
+        "sorted, on frames"
     );
     assert_eq!(
         clips[1]["target_timerange"]["start"], 2_000_000,
@@ -402,7 +402,7 @@ async fn the_document_is_what_the_app_would_write() {
 }
 
 #[tokio::test]
-async fn every_segment_has_what_the_app_would_add_at_opening() {
+async fn every_segment_has_the_materials_that_the_app_would_add() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let saved = save_it(&working(&sources), &request(drafts.path(), "capcut-win"))
@@ -458,7 +458,7 @@ async fn every_segment_has_what_the_app_would_add_at_opening() {
 }
 
 #[tokio::test]
-async fn all_media_that_cannot_be_had_are_named_and_nothing_stays() {
+async fn all_missing_media_are_listed_and_nothing_is_saved() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let mut working = working(&sources);
@@ -495,13 +495,13 @@ async fn a_sound_in_place_of_a_picture_is_refused() {
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("there is no picture in it"),
+        error.to_string().contains("it contains no picture"),
         "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this_one() {
+async fn a_draft_for_another_machine_has_only_that_machines_paths() {
     let sources = Sources::new();
     for (os, folder, root) in [
         (AppOs::Windows, r"D:\CapCut 草稿\", "D:/CapCut 草稿"),
@@ -547,7 +547,7 @@ async fn a_draft_for_another_machine_has_that_machines_paths_and_nothing_of_this
 }
 
 #[tokio::test]
-async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
+async fn a_zip_file_contains_everything_and_works_in_any_folder() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let mut request = request(drafts.path(), "capcut-win");
@@ -592,7 +592,7 @@ async fn a_zip_holds_everything_for_a_place_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn saving_again_gives_the_same_draft_and_one_entry_in_the_list() {
+async fn saving_again_writes_the_same_draft_and_keeps_one_list_entry() {
     let sources = Sources::new();
     let drafts = drafts_folder();
     let request = request(drafts.path(), "capcut-win");
@@ -606,7 +606,7 @@ async fn saving_again_gives_the_same_draft_and_one_entry_in_the_list() {
     assert_eq!(list["all_draft_store"][0]["draft_name"], "My 草稿 draft");
 }
 
-/// Prints how long a draft of a thousand segments takes; `cargo test --release -- --nocapture`.
+/// Prints the time for a draft with a thousand segments; `cargo test --release -- --nocapture`.
 #[tokio::test]
 async fn a_thousand_segments_are_saved_and_checked() {
     let sources = Sources::new();
@@ -658,7 +658,7 @@ fn plain(sources: &Sources, clip: &str) -> Value {
 }
 
 #[tokio::test]
-async fn files_of_the_user_and_the_app_stay_when_a_draft_is_saved_again() {
+async fn saving_again_keeps_files_of_the_user_and_the_app() {
     let sources = Sources::new();
     let drafts = drafts_folder();
     let request = request(drafts.path(), "capcut-win");
@@ -674,7 +674,7 @@ async fn files_of_the_user_and_the_app_stay_when_a_draft_is_saved_again() {
     fs::create_dir_all(first.folder.join("a/b/empty")).unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc/hosts", first.folder.join("link")).unwrap();
-    // Of two clips of one name the second would get the name of the user's file.
+    // Of two clips with the same name, the second would get the name of the user's file.
     let again = sources.folder.path().join("more");
     fs::create_dir(&again).unwrap();
     fs::copy(
@@ -733,7 +733,7 @@ async fn media_in_the_drafts_own_folder_stay_where_they_are() {
     let bytes = fs::read(&own).unwrap();
     let ours = first.folder.join("assets/audio/sound.wav");
     let mut working = plain(&sources, &own.to_string_lossy());
-    // A file that we wrote ourselves, as a source now.
+    // A file that we wrote ourselves, now used as a source.
     working["materials"]["audios"][0]["remote_url"] = json!(ours);
     for _ in 0..3 {
         let saved = save_it(&working, &request).await.unwrap();
@@ -745,7 +745,7 @@ async fn media_in_the_drafts_own_folder_stay_where_they_are() {
         let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, []);
     }
-    // No longer used, what is the user's stays, and what is ours goes.
+    // When no longer used, the user's file stays, and ours is removed.
     let saved = save_it(
         &plain(&sources, &sources.path("clip \u{4e00}.mp4")),
         &request,
@@ -756,7 +756,7 @@ async fn media_in_the_drafts_own_folder_stay_where_they_are() {
 }
 
 #[tokio::test]
-async fn a_draft_that_was_edited_since_is_replaced_only_when_asked_and_kept() {
+async fn an_edited_draft_is_replaced_only_with_overwrite_and_backed_up() {
     let sources = Sources::new();
     let edits: [(&str, &dyn Fn(&Path)); 6] = [
         ("draft_content.json", &|folder| {
@@ -808,16 +808,16 @@ async fn a_draft_that_was_edited_since_is_replaced_only_when_asked_and_kept() {
         assert_eq!(fs::read(saved.folder.join("notes.txt")).unwrap(), b"mine");
         assert!(
             !saved.folder.join("Timelines/1").exists(),
-            "it is the app's of the other draft"
+            "it belongs to the other draft"
         );
-        // The new one is as we wrote it.
+        // The new draft is unchanged since we wrote it.
         request.terms.overwrite = false;
         save_it(&working(&sources), &request).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_folder_of_an_earlier_version_is_replaced_if_its_documents_are_what_was_written() {
+async fn a_folder_of_an_earlier_version_is_replaced_if_its_documents_are_unchanged() {
     let sources = Sources::new();
     for (with_hash, edited) in [(true, false), (true, true), (false, false), (false, true)] {
         let drafts = drafts_folder();
@@ -860,7 +860,7 @@ async fn a_draft_that_is_open_in_the_app_is_not_replaced() {
 }
 
 #[tokio::test]
-async fn a_zip_file_that_is_not_this_drafts_is_replaced_only_when_asked_and_kept() {
+async fn a_foreign_zip_file_is_replaced_only_with_overwrite_and_backed_up() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let mut request = request(drafts.path(), "capcut-win");
@@ -881,7 +881,7 @@ async fn a_zip_file_that_is_not_this_drafts_is_replaced_only_when_asked_and_kept
     let backup = fs::read_dir(drafts.path().join(staging::BACKUPS)).unwrap();
     let backup = backup.map(|entry| entry.unwrap().path()).next().unwrap();
     assert_eq!(fs::read(backup).unwrap(), b"of the user");
-    // Ours is replaced without a word, unless somebody changed it.
+    // Our zip file is replaced silently, unless it was changed.
     request.terms.overwrite = false;
     for _ in 0..3 {
         save_it(&working(&sources), &request).await.unwrap();
@@ -889,7 +889,7 @@ async fn a_zip_file_that_is_not_this_drafts_is_replaced_only_when_asked_and_kept
     fs::write(&zip, "changed").unwrap();
     save_it(&working(&sources), &request).await.unwrap_err();
     assert_eq!(fs::read(&zip).unwrap(), b"changed");
-    // Another draft of this name does not take it either.
+    // Another draft with this name does not replace it either.
     fs::remove_dir_all(saved.folder).unwrap();
     save_it(&working(&sources), &request).await.unwrap_err();
     assert_eq!(fs::read(&zip).unwrap(), b"changed");
@@ -936,7 +936,7 @@ async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
     is(save("d2", "one", None, false).await, "Trip", true);
     is(save("d3", "two", None, false).await, "Trip (3)", false);
     is(save("d4", "two", None, false).await, "Trip (3)", true);
-    // Drafts of one batch never replace each other; run again, each finds its own.
+    // Drafts of one batch never replace each other; in the next run, each finds its own.
     is(save("d5", "row 1", Some("b1"), true).await, "Trip", true);
     is(
         save("d6", "row 2", Some("b1"), true).await,
@@ -949,7 +949,7 @@ async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
         true,
     );
     is(save("d8", "row 1", Some("b2"), false).await, "Trip", true);
-    // Edited, the draft of the same plan needs `overwrite`.
+    // After an edit, replacing the draft of the same plan requires `overwrite`.
     fs::write(drafts.path().join("Trip/draft_info.json"), "{}").unwrap();
     let error = save("d9", "row 1", None, false).await.unwrap_err();
     assert!(error.to_string().contains("changed since"), "{error}");
@@ -957,7 +957,7 @@ async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
 }
 
 #[tokio::test]
-async fn drafts_of_one_name_that_are_saved_at_once_all_get_a_folder() {
+async fn concurrent_saves_of_drafts_with_one_name_all_get_a_folder() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
@@ -979,7 +979,7 @@ async fn drafts_of_one_name_that_are_saved_at_once_all_get_a_folder() {
 }
 
 #[tokio::test]
-async fn a_bounded_number_of_backups_is_kept() {
+async fn the_number_of_backups_is_limited() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
     let mut request = request(drafts.path(), "capcut-win");
@@ -1022,7 +1022,7 @@ async fn a_bounded_number_of_backups_is_kept() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn pipes_and_links_in_the_drafts_folder_stop_no_save() {
+async fn pipes_and_links_in_the_drafts_folder_do_not_block_a_save() {
     let sources = Sources::new();
     let drafts = drafts_folder();
     let pipe = |path: PathBuf| {
@@ -1036,12 +1036,12 @@ async fn pipes_and_links_in_the_drafts_folder_stop_no_save() {
     pipe(saved.folder.join("a pipe"));
     let saved = save_it(&working(&sources), &request).await.unwrap();
     assert!(fs::symlink_metadata(saved.folder.join("a pipe")).is_ok());
-    // A document that is a pipe was changed.
+    // A document that became a pipe counts as changed.
     fs::remove_file(saved.folder.join("draft_info.json")).unwrap();
     pipe(saved.folder.join("draft_info.json"));
     let error = save_it(&working(&sources), &request).await.unwrap_err();
     assert!(error.to_string().contains("draft_info.json"), "{error}");
-    // A pipe as the draft.
+    // A pipe instead of the draft's folder.
     let other = SaveRequest {
         name: "pipe".to_owned(),
         ..request.clone()
@@ -1078,7 +1078,7 @@ async fn pipes_and_links_in_the_drafts_folder_stop_no_save() {
 }
 
 #[test]
-fn a_zip_file_that_cannot_be_written_ends_quietly() {
+fn a_failed_zip_file_does_not_panic_or_print() {
     use std::io::{Seek as _, Write as _};
     struct Full;
     impl std::io::Write for Full {
@@ -1098,7 +1098,7 @@ fn a_zip_file_that_cannot_be_written_ends_quietly() {
     let mut output = install::Output::new(Full, &mut failed);
     let first = output.write(b"some").unwrap_err();
     assert_eq!(first.kind(), std::io::ErrorKind::StorageFull);
-    // What ends the file when it is dropped has nothing to complain about.
+    // The writes that complete the file on drop must succeed.
     output.write_all(b"more").unwrap();
     assert_eq!(output.stream_position().unwrap(), 4);
     output.rewind().unwrap();
@@ -1108,7 +1108,7 @@ fn a_zip_file_that_cannot_be_written_ends_quietly() {
 }
 
 #[tokio::test]
-async fn lengths_that_turn_out_wrong_at_the_save_are_told() {
+async fn notes_report_lengths_that_differ_at_the_save() {
     let sources = Sources::new();
     // The clip lasts 4 s, the sound 3 s.
     for (noted, told) in [

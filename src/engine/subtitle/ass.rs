@@ -1,4 +1,4 @@
-//! ASS and SSA: a `Dialogue:` line per caption, with named styles.
+//! ASS and SSA: one `Dialogue:` line per caption, with named styles.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::time::time;
 use super::{Line, broken, excerpt, left_out};
 use crate::error::Result;
 
-/// The columns where no `Format:` line says otherwise.
+/// The columns if there is no `Format:` line.
 const COLUMNS: [&str; 10] = [
     "layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text",
 ];
@@ -47,7 +47,7 @@ struct Style {
     has_box: bool,
 }
 
-/// Names of columns, and the cells of a line in their order.
+/// The column names, in order.
 struct Columns(Vec<String>);
 
 pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
@@ -64,7 +64,7 @@ pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
     told.unwrap_or(false)
 }
 
-/// The captions in order of time.
+/// The captions, sorted by start.
 pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     let (script, styles) = script(lines, notes);
     let mut columns = Columns::of(&COLUMNS);
@@ -93,7 +93,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
             };
             let (start, end) = (read("start", 1)?, read("end", 2)?);
             let style = columns.cell(&cells, "style").unwrap_or_default().trim();
-            // Old files mark the default with a star.
+            // Old files mark the default style with a star.
             let style = styles.get(style.trim_start_matches('*'));
             let style = style.or_else(|| styles.get("Default"));
             let text = if cells.len() == columns.0.len() {
@@ -165,7 +165,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     Ok(cues)
 }
 
-/// The size of the canvas that places are given on, and the styles by name.
+/// The size of the canvas for positions, and the styles by name.
 fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Style>) {
     let mut script = Script::default();
     let mut styles = HashMap::new();
@@ -197,7 +197,7 @@ fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Sty
             );
         }
     }
-    // One side says the other, as players have it.
+    // As in players, a missing side follows from the other one.
     match (width, height) {
         (Some(width), Some(height)) => (script.width, script.height) = (width, height),
         (Some(width), None) => (script.width, script.height) = (width, width * 0.75),
@@ -221,7 +221,7 @@ impl Style {
             .unwrap_or(18.0);
         let has_box = number("borderstyle") == Some(3.0);
         let outline = number("outline").filter(|_| !has_box);
-        // SSA has no colour of its own for the outline.
+        // SSA has no separate colour for the outline.
         let edge = if is_old {
             "backcolour"
         } else {
@@ -265,7 +265,7 @@ impl Columns {
         )
     }
 
-    /// The last column may have commas.
+    /// Splits a line into cells; the last cell may contain commas.
     fn cells<'a>(&self, line: &'a str) -> Vec<&'a str> {
         line.splitn(self.0.len().max(1), ',').collect()
     }

@@ -1,5 +1,5 @@
-//! The cue model that every reader fills: times, words, how parts of them look, where they stand; and what was
-//! changed or left out on the way.
+//! The cue model that every reader fills: times, text, style and position; and notes on what was changed or
+//! left out.
 
 use crate::draft::text::Rgb;
 use crate::units::Range;
@@ -7,14 +7,14 @@ use crate::units::Range;
 /// One caption.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cue {
-    /// As the file numbers it, or counted from 1.
+    /// The number in the file, or counted from 1.
     pub number: u64,
     pub range: Range,
-    /// Without markup; lines divided by `\n`.
+    /// Without markup; lines separated by `\n`.
     pub text: String,
-    /// What a style of the file says of the whole caption; the arguments of a call go before it.
+    /// The file's style for the whole caption; arguments of a call take precedence.
     pub style: Letters,
-    /// Parts with marked letters, in order; the rest is as the whole.
+    /// Parts with their own style, in order; the rest has the style of the whole.
     pub parts: Vec<Part>,
     pub place: Place,
 }
@@ -24,13 +24,13 @@ impl Cue {
         self.text.split('\n').count()
     }
 
-    /// Whether anything of it is not told by its words and times.
+    /// Whether it has anything beyond text and times.
     pub(super) fn has_look(&self) -> bool {
         !self.parts.is_empty() || !self.style.is_plain() || self.place != Place::default()
     }
 }
 
-/// Characters `from` to before `to` that are marked.
+/// Characters `from` to `to` (exclusive) with their own style.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Part {
     pub from: u32,
@@ -38,7 +38,7 @@ pub(crate) struct Part {
     pub letters: Letters,
 }
 
-/// How letters look, as far as it is said.
+/// The style of letters; `None` where the file does not define it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Letters {
     pub bold: Option<bool>,
@@ -58,7 +58,7 @@ impl Letters {
         *self == Self::default()
     }
 
-    /// These, and those of `below` where these say nothing.
+    /// This style, completed with `below` where it is undefined.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
             bold: self.bold.or(below.bold),
@@ -73,39 +73,40 @@ impl Letters {
     }
 }
 
-/// Where a caption stands, as far as it is said.
+/// The position of a caption; `None` where the file does not define it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Place {
     /// `-1`, `0` or `1` on each axis: left, centre, right and bottom, centre, top.
     pub anchor: Option<(i8, i8)>,
-    /// Where the anchor is, in parts of the canvas from its upper left corner; an axis may be left to the anchor.
+    /// The position of the anchor as fractions of the canvas from its upper left corner; an undefined axis
+    /// follows from the anchor.
     pub point: (Option<f64>, Option<f64>),
-    /// Width of the text box in parts of the canvas.
+    /// Width of the text box as a fraction of the canvas width.
     pub width: Option<f64>,
-    /// Lines begin, are centred or end: `-1`, `0` or `1`.
+    /// Alignment of lines: `-1` start, `0` centre, `1` end.
     pub align: Option<i8>,
     pub vertical: bool,
 }
 
-/// What notes of cues that are not shown begin with.
+/// The prefix of notes on cues that are not shown.
 const LEFT_OUT: &str = "left out, because ";
-/// Cues of which something is told by their numbers.
+/// Maximum cue numbers per note.
 const NUMBERS: usize = 5;
-/// Notes of one file.
+/// Maximum notes per file.
 const NOTES: usize = 20;
 
 /// What was changed or left out, and in which cues.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     list: Vec<Note>,
-    /// Notes for which there was no room.
+    /// The number of notes beyond the limit.
     more: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Note {
     what: String,
-    /// The first of them.
+    /// The first cue numbers.
     cues: Vec<u64>,
     last: Option<u64>,
     count: usize,
@@ -123,12 +124,12 @@ impl Note {
 }
 
 impl Notes {
-    /// Something of the whole file.
+    /// Adds a note on the whole file.
     pub(crate) fn of_file(&mut self, what: impl Into<String>) {
         self.enter(what.into());
     }
 
-    /// Something of one cue.
+    /// Adds a note on one cue.
     pub(crate) fn of_cue(&mut self, cue: u64, what: impl AsRef<str>) {
         let what = what.as_ref();
         let place = match self.list.iter().position(|note| note.what == what) {
@@ -165,7 +166,7 @@ impl Notes {
         self.more += other.more;
     }
 
-    /// Which cues were left out, and why.
+    /// Lists the cues that were left out, and why.
     pub(super) fn left_out(&self) -> String {
         let notes = self
             .list
@@ -189,7 +190,8 @@ impl Notes {
         Some(self.list.len() - 1)
     }
 
-    /// A line each. Without `numbers` only how many cues: for callers that must not learn what is in a file.
+    /// One line per note. Without `numbers`, only the count of cues: for callers that must not see what is in a
+    /// file.
     pub(crate) fn lines(&self, numbers: bool) -> Vec<String> {
         let mut lines: Vec<String> = self.list.iter().map(|note| note.line(numbers)).collect();
         if self.more > 0 {
@@ -210,7 +212,7 @@ fn listed(cues: &[u64], count: usize) -> String {
     }
 }
 
-/// The cues of these numbers, as notes name them.
+/// Lists cue numbers as in notes.
 pub(crate) fn numbered(cues: impl Iterator<Item = u64>) -> String {
     let mut first = Vec::new();
     let mut count = 0;
@@ -223,15 +225,15 @@ pub(crate) fn numbered(cues: impl Iterator<Item = u64>) -> String {
     listed(&first, count)
 }
 
-/// What a cue says with its letters, as it is put together: spaces at the ends of lines are dropped.
+/// Builds the text of a cue with its styles; drops spaces at the ends of lines.
 #[derive(Debug, Default)]
 pub(super) struct Marked {
     text: String,
     count: u32,
     parts: Vec<Part>,
-    /// Of what is added now.
+    /// The style of the text that is added next.
     pub letters: Letters,
-    /// Space that is kept if more follows on the line.
+    /// Spaces that are kept only if more text follows on the line.
     spaces: Vec<(char, Letters)>,
     breaks: u32,
 }
@@ -281,7 +283,7 @@ impl Marked {
         }
     }
 
-    /// The text and its marked parts.
+    /// The text and its styled parts.
     pub(super) fn finish(self) -> (String, Vec<Part>) {
         (self.text, self.parts)
     }

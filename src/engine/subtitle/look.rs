@@ -1,10 +1,10 @@
-//! How a cue looks on a canvas: the look that a call asks for, with what the file says where the call says nothing.
+//! The look of a cue on a canvas: as requested by the call, completed from the file.
 
 use super::cue::{Cue, Letters};
 use crate::draft::segment::Clip;
 use crate::draft::text::{Align, Rgb, Stroke, Style, Text};
 
-/// The look that a call gives all its captions, and which parts of it the call gave itself.
+/// The look that a call gives all its captions, and which parts of it were given explicitly.
 pub(crate) struct CallLook<'a> {
     pub look: &'a Text,
     /// Width and height in pixels.
@@ -12,7 +12,7 @@ pub(crate) struct CallLook<'a> {
     pub gives: Gives,
 }
 
-/// What a call says of all captions; styles of the file do not change it, marked words do.
+/// What a call sets explicitly for all captions. Styles of the file do not override it; inline markup does.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument")]
 pub(crate) struct Gives {
@@ -25,15 +25,15 @@ pub(crate) struct Gives {
     pub place: bool,
 }
 
-/// Height of a line in parts of the letters' size, and of letters of size 1 in parts of the shorter side.
+/// Line height relative to the font size; height of font size 1 relative to the shorter side.
 const LINE: f64 = 1.25;
 const SIZE: f64 = 0.01;
-/// A wide letter is as wide as it is high, others half.
+/// Wide letters are as wide as high; others have half that width.
 const NARROW: f64 = 0.5;
 
 impl CallLook<'_> {
-    /// The look of one caption, if it is another than that of all. `below` is how many lines of other captions
-    /// stand where it would stand.
+    /// The look of one caption, if it differs from the common look. `below` is the number of lines of other
+    /// captions that are already shown at its position.
     pub(crate) fn of(&self, cue: &Cue, below: usize) -> Option<Text> {
         if below == 0 && !cue.has_look() {
             return None;
@@ -53,7 +53,7 @@ impl CallLook<'_> {
         (look != *self.look).then_some(look)
     }
 
-    /// The style of the file without what the call gives.
+    /// The file's style without what the call sets.
     fn kept(&self, style: Letters) -> Letters {
         let gives = self.gives;
         Letters {
@@ -92,7 +92,7 @@ impl CallLook<'_> {
         }
     }
 
-    /// The styles of the parts and of what lies between them.
+    /// The styles of the parts and of the text between them.
     fn parts(&self, cue: &Cue, base: &Style) -> Vec<Style> {
         let count = cue.text.chars().count() as u32;
         let mut styles: Vec<Style> = Vec::new();
@@ -160,7 +160,7 @@ impl CallLook<'_> {
         }
     }
 
-    /// About how wide and high a caption is, in half canvases.
+    /// The approximate width and height of a caption, in half canvases.
     fn extent(&self, cue: &Cue, size: f64, clip: &Clip) -> (f64, f64) {
         let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
         let letter = size * SIZE * width.min(height);
@@ -177,7 +177,7 @@ impl CallLook<'_> {
         )
     }
 
-    /// How far a caption is moved away from others in its place, towards the middle of the canvas.
+    /// How far a caption is moved towards the middle of the canvas to avoid others at its position.
     fn raised(&self, clip: &Clip, below: usize, size: f64) -> f64 {
         let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
         let line = 2.0 * size * SIZE * width.min(height) * LINE * clip.scale_y / height;
@@ -186,5 +186,5 @@ impl CallLook<'_> {
     }
 }
 
-/// How far left and right captions are from the middle, as with `position`.
+/// The distance of left and right captions from the middle, as with `position`.
 const EDGE_X: f64 = 0.6;

@@ -13,21 +13,21 @@ pub(super) struct Plain {
     pub place: Place,
 }
 
-/// What a text is read with.
+/// The context for reading a text.
 pub(super) struct Reader<'a> {
     /// The number of its cue, for the notes.
     pub cue: u64,
     pub notes: &'a mut Notes,
-    /// Letters of classes and tags that a style sheet gives.
+    /// The styles that a style sheet defines for classes and tags.
     pub classes: &'a HashMap<String, Letters>,
 }
 
 pub(super) const STYLE_LEFT: &str =
     "fonts, sizes and spacing of the file were left out: use `font` and `font_size`";
 
-/// Tags that hold others open, at most.
+/// Maximum depth of nested tags.
 const DEPTH: usize = 64;
-/// Tags of HTML and WebVTT, which are no words.
+/// Tags of HTML and WebVTT, which are not text.
 const TAGS: [&str; 24] = [
     "b", "i", "u", "s", "c", "v", "em", "strong", "strike", "del", "ins", "font", "span", "p",
     "div", "lang", "ruby", "rt", "rp", "rb", "big", "small", "sub", "sup",
@@ -35,12 +35,12 @@ const TAGS: [&str; 24] = [
 
 struct Open<'a> {
     name: &'a str,
-    /// As the letters were before it.
+    /// The style before the tag.
     before: Letters,
 }
 
 impl Reader<'_> {
-    /// SRT or WebVTT: tags, references, and in SRT override blocks.
+    /// Reads SRT or WebVTT text: tags, references, and in SRT override blocks.
     pub(super) fn tagged(&mut self, text: &str, is_vtt: bool) -> Plain {
         let mut marked = Marked::default();
         let mut place = Place::default();
@@ -50,7 +50,7 @@ impl Reader<'_> {
             self.words(&rest[..at], is_vtt, &mut marked);
             rest = &rest[at..];
             if rest.starts_with('{') {
-                // Up to the next brace of either kind, so that many of them are not searched again and again.
+                // Up to the next brace of either kind, so that text with many braces is not scanned repeatedly.
                 let end = rest[1..].find(['{', '}']).map(|end| end + 1);
                 match end.filter(|end| !is_vtt && rest[*end..].starts_with('}')) {
                     Some(end) if is_override(&rest[1..end]) => {
@@ -127,7 +127,7 @@ impl Reader<'_> {
         } else if tag.is(&["u", "ins"]) {
             own.underline = Some(true);
         } else if tag.is(&["s", "strike", "del"]) {
-            self.note("struck-out text is shown without the line");
+            self.note("strikethrough was left out");
         } else if tag.is(&["v"]) {
             self.note("names of voices were left out");
         } else if tag.is(&["rt"]) {
@@ -137,9 +137,9 @@ impl Reader<'_> {
             self.attributes(tag, &mut own);
         } else if tag.is(&["c", "lang", "p", "div", "ruby", "rb"]) {
         } else if tag.is(&["rp"]) {
-            // Brackets for readers that know no ruby text: ours are written already.
+            // Brackets for readers without ruby support: ours are already written.
         } else {
-            self.note("tags that a text cannot have were left out");
+            self.note("unsupported tags were left out");
         }
         if let Some(letters) = self.classes.get(&tag.name.to_ascii_lowercase()) {
             own = own.over(*letters);
@@ -152,7 +152,7 @@ impl Reader<'_> {
                     None if class.starts_with("bg_") => {
                         self.note("backgrounds of words were left out");
                     }
-                    // A class that nothing gives a look.
+                    // A class without a style.
                     None => {}
                 },
             }
@@ -174,7 +174,7 @@ impl Reader<'_> {
                         own.color = Some(color);
                         own.alpha = alpha.or(own.alpha);
                     }
-                    None => self.note("colours that are not known were left out"),
+                    None => self.note("unknown colours were left out"),
                 },
                 "style" => {
                     let (letters, rest) = declarations(value);
@@ -193,7 +193,7 @@ impl Reader<'_> {
         self.notes.of_cue(self.cue, what);
     }
 
-    /// The text of an ASS dialogue.
+    /// Reads the text of an ASS dialogue.
     pub(super) fn dialogue(&mut self, text: &str, script: &Script) -> Plain {
         let mut marked = Marked::default();
         let mut place = Place::default();
@@ -236,7 +236,7 @@ impl Reader<'_> {
         Plain { text, parts, place }
     }
 
-    /// Carries the tags of a block out; gives the scale of the drawing that `\p` begins or, with 0, ends.
+    /// Applies the tags of a block; returns the scale of the drawing that `\p` begins or, with 0, ends.
     fn overrides(
         &mut self,
         block: &str,
@@ -255,12 +255,12 @@ impl Reader<'_> {
             return None;
         }
         let mut tags = block.split('\\');
-        // What stands before the first tag is a comment.
+        // Text before the first tag is a comment.
         tags.next();
         let mut skipped = 0_usize;
         for tag in tags {
             let tag = tag.trim();
-            // Inside `\t(…)` tags say how the text changes.
+            // Tags inside `\t(…)` describe an animation.
             if skipped > 0 {
                 skipped =
                     (skipped + tag.matches('(').count()).saturating_sub(tag.matches(')').count());
@@ -308,12 +308,12 @@ impl Reader<'_> {
                         place.point = (Some(x / script.width), Some(y / script.height));
                     }
                     if name == "move" {
-                        self.note("movements were left out: the text stays where it begins");
+                        self.note("movements were left out: the text stays at its start position");
                     }
                 }
                 "r" => *letters = Letters::default(),
                 _ if name.starts_with('r') && name.len() > 1 => {
-                    // A style's name may follow at once.
+                    // The name of a style may follow directly.
                     *letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
                 }
                 "p" => drawing = value.parse().ok(),
@@ -329,23 +329,23 @@ impl Reader<'_> {
                     self.note("fades were left out: use `add_text` with an animation")
                 }
                 "clip" | "iclip" => self.note("clippings were left out"),
-                "s" => self.note("struck-out text is shown without the line"),
+                "s" => self.note("strikethrough was left out"),
                 "fn" | "fs" | "fsp" | "fscx" | "fscy" | "fe" => self.note(STYLE_LEFT),
                 _ if name.starts_with("fn") => self.note(STYLE_LEFT),
                 "q" | "" => {}
-                _ => self.note("shadows, blurs, rotations and the like were left out"),
+                _ => self.note("shadows, blurs, rotations and similar effects were left out"),
             }
         }
         drawing
     }
 }
 
-/// What the overrides of an ASS file are measured with.
+/// The units for the overrides of an ASS file.
 #[derive(Debug)]
 pub(super) struct Script {
     pub width: f64,
     pub height: f64,
-    /// Of the style of the dialogue.
+    /// The font size of the dialogue's style.
     pub font_size: f64,
     pub styles: HashMap<String, Letters>,
 }
@@ -361,13 +361,13 @@ impl Default for Script {
     }
 }
 
-/// Width of an outline as requests have it, 0 to 100, of which 100 is a fifth of the letters' size.
+/// Width of an outline in the unit of requests, 0 to 100, where 100 is a fifth of the font size.
 pub(super) fn outline_width(pixels: f64, font_size: f64) -> f64 {
     let width = pixels / font_size.max(1.0) * 500.0;
     (width * 10.0).round().clamp(0.0, 1000.0) / 10.0
 }
 
-/// Whether a block in braces of an SRT file is no text.
+/// Whether a block in braces in an SRT file is an override, not text.
 fn is_override(block: &str) -> bool {
     block.starts_with('\\') || short_form(block).is_some()
 }
@@ -394,7 +394,7 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// As on the keys of a number pad.
+/// The alignment of a key on the numeric keypad.
 pub(super) fn numpad(key: f64) -> Option<(i8, i8)> {
     let key = key as i64;
     (1..=9)
@@ -403,7 +403,7 @@ pub(super) fn numpad(key: f64) -> Option<(i8, i8)> {
         .map(|(x, y)| (x as i8, y as i8))
 }
 
-/// As SSA counts: 1 to 3 below, 5 to 7 above, 9 to 11 in the middle.
+/// The alignment in SSA: 1 to 3 bottom, 5 to 7 top, 9 to 11 middle.
 pub(super) fn old_alignment(number: f64) -> Option<(i8, i8)> {
     let number = number as i64;
     let x = match number % 4 {
@@ -421,7 +421,7 @@ pub(super) fn old_alignment(number: f64) -> Option<(i8, i8)> {
     (number > 0).then_some((x, y))
 }
 
-/// `&HAABBGGRR&`, or the same as a whole number; and its opacity.
+/// Parses `&HAABBGGRR&`, or the same as a decimal number, to a colour and its opacity.
 pub(super) fn ass_color(text: &str) -> Option<(Rgb, f64)> {
     let bare = text.trim().trim_matches(['&', '(', ')']);
     let value = match bare.strip_prefix(['H', 'h']) {
@@ -442,7 +442,7 @@ fn opacity(transparent: u8) -> f64 {
     (f64::from(255 - transparent) / 255.0 * 1000.0).round() / 1000.0
 }
 
-/// A colour of HTML or CSS, and its opacity where it has one.
+/// A colour of HTML or CSS, and its opacity if it has one.
 pub(super) fn color(text: &str) -> Option<(Rgb, Option<f64>)> {
     let text = text.trim().trim_matches(['"', '\'']).trim();
     if text.starts_with("&H") || text.starts_with("&h") {
@@ -456,7 +456,7 @@ pub(super) fn color(text: &str) -> Option<(Rgb, Option<f64>)> {
     Some((Rgb(red, green, blue), alpha))
 }
 
-/// The colours of WebVTT that are classes.
+/// The colours that WebVTT defines as classes.
 fn class_color(class: &str) -> Option<Rgb> {
     let known = [
         "white", "lime", "cyan", "red", "yellow", "magenta", "blue", "black",
@@ -468,7 +468,7 @@ fn class_color(class: &str) -> Option<Rgb> {
         .map(|(color, _)| color)
 }
 
-/// The letters of CSS declarations, and whether there are others that could show.
+/// The style of CSS declarations, and whether there are other, unsupported ones.
 pub(super) fn declarations(text: &str) -> (Letters, bool) {
     let mut letters = Letters::default();
     let mut rest = false;
@@ -506,7 +506,7 @@ pub(super) fn declarations(text: &str) -> (Letters, bool) {
 struct Tag<'a> {
     /// Without classes.
     name: &'a str,
-    /// What follows the name's first point.
+    /// The text after the first dot of the name.
     classes: &'a str,
     annotation: &'a str,
     closes: bool,
@@ -516,7 +516,7 @@ struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// The tag at the beginning of a text; none if there is another `<` before its end.
+    /// The tag at the start of a text; `None` if there is another `<` before its end.
     fn read(text: &'a str) -> Option<Self> {
         let inner = &text[1..];
         let end = inner.find(['<', '>'])?;
@@ -568,7 +568,7 @@ impl<'a> Tag<'a> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_known = self.is(&TAGS) || self.is(&["br"]);
-        // Tags of others: with attributes, or closed within what follows at once.
+        // Unknown tags: with attributes, or closed shortly afterwards.
         let is_other = || {
             let near = &rest[self.bytes..];
             let limit = near
@@ -582,7 +582,7 @@ impl<'a> Tag<'a> {
         is_name && (is_known || is_other())
     }
 
-    /// Names and values, with or without quotes.
+    /// Attribute names and values, with or without quotes.
     fn attributes(&self) -> Vec<(&'a str, &'a str)> {
         let mut found = Vec::new();
         let mut rest = self.annotation;
@@ -606,9 +606,9 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// The character references of a text that is no HTML: those that end with `;`.
+/// Decodes the character references of a text that is not HTML: only those that end with `;`.
 fn references(text: &str) -> String {
-    /// The longest that HTML has.
+    /// The longest reference in HTML.
     const LONGEST: usize = 33;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! SRT: blocks of a number, a line of times, and text; as the API reads them, and with the faults that files have.
+//! SRT: blocks of a number, a line of times, and text; read as in the API, or with the usual errors of files.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,18 +10,18 @@ use super::{Line, broken, excerpt, expected_times, left_out};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
-/// A cue as its block says it: in WebVTT and SRT alike.
+/// A cue as written in its block, in WebVTT and SRT.
 pub(super) struct Block<'a> {
     pub number: u64,
     pub start: Micros,
     pub end: Micros,
-    /// What follows the times on their line.
+    /// The text after the times on their line.
     pub settings: &'a str,
     pub text: String,
 }
 
-/// SRT with the usual faults: missing or wrong numbers, missing or additional blank lines, other marks in times,
-/// missing hours, settings after the times.
+/// SRT with the usual errors: missing or wrong numbers, missing or additional blank lines, other separators in
+/// times, missing hours, settings after the times.
 pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     let classes = HashMap::new();
     let blocks = blocks(lines, false, notes)?;
@@ -34,7 +34,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
         }
         .tagged(&block.text, false);
         if block.settings.split_whitespace().any(is_box) {
-            notes.of_cue(block.number, "the place after its times was left out");
+            notes.of_cue(block.number, "the position after its times was left out");
         }
         if let Some(range) = left_out(block.number, block.start, block.end, notes) {
             cues.push(Cue {
@@ -50,7 +50,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     Ok(cues)
 }
 
-/// `X1:100`: a box in pixels of a picture whose size is not said.
+/// `X1:100`: a box in pixels of a picture of unknown size.
 fn is_box(setting: &str) -> bool {
     setting.len() > 3 && setting.as_bytes()[2] == b':' && setting.starts_with(['X', 'Y'])
 }
@@ -105,7 +105,8 @@ pub(super) fn blocks<'a>(
     Ok(blocks)
 }
 
-/// Whether most cues have their number before their times, or the first and half of them: then a number there is no text.
+/// Whether most cues, or the first one and half of all, have their number before their times: then a number
+/// there is not text.
 fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: bool) -> bool {
     let (mut all, mut labelled) = (0, 0);
     for at in times {
@@ -119,7 +120,7 @@ fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: boo
     2 * labelled > all || (first && 2 * labelled == all)
 }
 
-/// The number before the first times. What else stands there is left out; a cue there without times is refused.
+/// The number before the first times. Other text there is left out; a cue without times there is an error.
 fn head(lines: &[Line<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>> {
     let filled: Vec<&Line<'_>> = lines.iter().filter(|line| !line.text.is_empty()).collect();
     let Some(last) = filled.last() else {
@@ -136,14 +137,14 @@ fn head(lines: &[Line<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>>
     }
     if filled.len() > usize::from(label.is_some()) {
         notes.of_file(format!(
-            "what stands before the first cue (line {}) was left out",
+            "the text before the first cue (line {}) was left out",
             filled[0].number
         ));
     }
     Ok(label)
 }
 
-/// The lines of cue `cue` up to the next cue's number or name, and its number.
+/// The lines of cue `cue` up to the next cue's number or name, and that number.
 fn without_label<'l, 'a>(
     body: &'l [Line<'a>],
     cue: u64,
@@ -170,7 +171,7 @@ fn without_label<'l, 'a>(
     }
 }
 
-/// The text of cue `cue`; the next number among it tells of a cue that has no times.
+/// The text of cue `cue`; if it contains the next number, that cue has no times.
 fn text_before_orphan(body: &[Line<'_>], cue: u64) -> Result<String> {
     for (at, line) in body.iter().enumerate().skip(1) {
         let is_next = body[at - 1].text.is_empty() && index(line.text) == cue.checked_add(1);
@@ -193,8 +194,8 @@ fn joined(body: &[Line<'_>]) -> String {
     filled.collect::<Vec<_>>().join("\n")
 }
 
-/// SRT as the API reads it: text with its tags. What it does not read at all is the error, with its message where that
-/// is a message. A cue that does not end after it starts, which it would store, is left out.
+/// SRT as the API reads it: text with its tags. A text that it cannot read is an error, with its message if it
+/// has a readable one. A cue that does not end after its start is left out; the API would store it.
 pub(super) fn parse_strictly(
     lines: &[Line<'_>],
     notes: &mut Notes,
@@ -238,7 +239,7 @@ pub(super) fn parse_strictly(
     Ok(cues)
 }
 
-/// `h:m:s,ms --> h:m:s,ms` and nothing else.
+/// Parses exactly `h:m:s,ms --> h:m:s,ms`.
 fn strict_times(text: &str) -> Option<(Micros, Micros)> {
     let strict = |text: &str| {
         let (clock, millis) = text.split_once(',')?;
@@ -251,7 +252,7 @@ fn strict_times(text: &str) -> Option<(Micros, Micros)> {
     Some((strict(from)?, strict(to)?))
 }
 
-/// Captions as the API's strict parser reads them back.
+/// Writes captions so that the API's strict parser can read them.
 pub(super) fn written<'a>(captions: impl Iterator<Item = (Range, &'a str)>) -> String {
     let mut text = String::new();
     for (index, (range, words)) in captions.enumerate() {
@@ -277,7 +278,7 @@ fn clock(time: Micros) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02},{:03}", ms % 1000)
 }
 
-/// What a text without any cue looks like, for people.
+/// Describes what a text without any cue looks like.
 pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
     let filled = lines
         .iter()
@@ -300,7 +301,7 @@ pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
         time.is_some_and(|(clock, _)| time_of_lyrics(clock))
     };
     if filled.clone().take(50).any(is_lrc) {
-        return Some("LRC, the format of lyrics, which has no ends of lines");
+        return Some("LRC, a lyrics format without end times");
     }
     if starts("{\"") || starts("[{") || starts("{ \"") || first == "{" || first == "[" {
         return Some("JSON");
@@ -310,7 +311,7 @@ pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
         inner.is_some_and(|(frame, rest)| whole(frame).is_some() && rest.starts_with('{'))
     };
     if is_frames(first) {
-        return Some("MicroDVD, which counts frames");
+        return Some("MicroDVD, which uses frame numbers");
     }
     let is_pair = |text: &str| {
         let pair = text.split_once(',');
@@ -320,14 +321,14 @@ pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
         .clone()
         .take(50)
         .any(is_pair)
-        .then_some("SBV of YouTube")
+        .then_some("SBV, a format of YouTube")
 }
 
 fn time_of_lyrics(clock: &str) -> bool {
     clock.len() <= 12 && time(clock).is_some()
 }
 
-/// A text without any cue.
+/// The error for a text without any cue.
 pub(super) fn nothing_found(lines: &[Line<'_>]) -> Error {
     let mut filled = lines.iter().filter(|line| !line.text.is_empty());
     let Some(first) = filled.next() else {
@@ -337,7 +338,7 @@ pub(super) fn nothing_found(lines: &[Line<'_>]) -> Error {
         Some(what) => Error::invalid(format!("{NOTHING}: it looks like {what}")),
         None => {
             let number = first.number;
-            // A number alone is a cue that has lost the rest.
+            // A number alone is the start of an incomplete cue.
             match index(first.text) {
                 Some(cue) => match filled.next() {
                     Some(second) => expected_times(cue, *second),
@@ -353,7 +354,7 @@ pub(super) fn nothing_found(lines: &[Line<'_>]) -> Error {
     .hint(HOW)
 }
 
-/// What is said of a text without any cue.
+/// The message for a text without any cue.
 pub(super) const NOTHING: &str = "no cue was found";
 pub(super) const HOW: &str =
     "give SRT (a line `00:00:01,000 --> 00:00:02,500`, then the text), WebVTT or ASS";

@@ -1,4 +1,4 @@
-//! Files as people and programs write them.
+//! Subtitle files as people and programs write them.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn refused(text: &str, message: &str) {
 const TWO: [(i64, i64, &str); 2] = [(0, 1000, "First\nline"), (1500, 2750, "Second")];
 
 #[test]
-fn srt_is_read_with_its_usual_faults() {
+fn srt_with_the_usual_errors_is_read() {
     let good = "1\n00:00:00,000 --> 00:00:01,000\nFirst\nline\n\n2\n00:00:01,500 --> 00:00:02,750\n<i>Second</i>\n";
     check(good, &TWO);
     check(&good.replace('\n', "\r\n"), &TWO);
@@ -59,7 +59,7 @@ fn srt_is_read_with_its_usual_faults() {
 }
 
 #[test]
-fn a_number_may_be_text() {
+fn a_number_can_be_text() {
     check(
         "1\n00:00:00,0 --> 00:00:01,0\n42\n\n2\n00:00:01,0 --> 00:00:02,0\n1\n2\n\n3\n00:00:02,0 --> 00:00:03,0\nx",
         &[(0, 1000, "42"), (1000, 2000, "1\n2"), (2000, 3000, "x")],
@@ -84,7 +84,7 @@ fn digits_after_a_comma_are_milliseconds_and_after_a_point_decimals() {
 }
 
 #[test]
-fn webvtt_is_read_without_what_is_not_text() {
+fn webvtt_comments_and_styles_are_not_text() {
     check(
         "WEBVTT - title\nKind: captions\n\nNOTE a comment\nover two lines\n\nSTYLE\n::cue { color: red }\n\nintro\n\
          00:01.000 --> 00:02.500 line:0 position:50%\n<v Ann>Hello <c.loud>you</c> &amp; <b>me</b>\n\n\
@@ -98,7 +98,7 @@ fn webvtt_is_read_without_what_is_not_text() {
 }
 
 #[test]
-fn ass_is_read_in_order_without_tags_and_drawings() {
+fn ass_is_sorted_by_time_without_tags_and_drawings() {
     let head = "[Script Info]\nTitle: x\n\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Arial\n\n[Events]\n";
     let lines = "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n\
          Dialogue: 0,0:00:02.00,0:00:03.50,Default,,0,0,0,,{\\pos(1,2)\\b1}Second, with\\Ncomma{\\b0}\n\
@@ -122,7 +122,7 @@ fn ass_is_read_in_order_without_tags_and_drawings() {
 }
 
 #[test]
-fn a_broken_cue_is_named_by_its_number_and_line() {
+fn errors_name_the_number_and_line_of_a_broken_cue() {
     refused("hello", "no cue was found: line 1 is \"hello\"");
     refused(
         "1\nnot a time\nx",
@@ -143,7 +143,7 @@ fn a_broken_cue_is_named_by_its_number_and_line() {
 }
 
 #[test]
-fn the_api_reads_what_it_read_and_more() {
+fn parse_as_api_reads_all_that_the_api_reads_and_more() {
     let empty = "1\n00:00:00,000 --> 00:00:01,000\n\n2\n00:00:01,000 --> 00:00:02,000\nx";
     let texts: Vec<String> = parse_as_api(empty)
         .unwrap()
@@ -184,7 +184,7 @@ fn the_api_reads_what_it_read_and_more() {
 }
 
 #[test]
-fn no_text_is_too_odd_to_be_read_or_refused() {
+fn odd_texts_are_read_or_refused_without_panic() {
     for text in [
         "-->",
         ":-->:",
@@ -204,7 +204,7 @@ fn no_text_is_too_odd_to_be_read_or_refused() {
     assert_eq!(parse(&long).unwrap().cues.len(), 20_000);
 }
 
-/// The text that a recorded call names, as the engine would have it; none for what it would not find.
+/// The text of a recorded call, as the engine would read it; `None` if it would not find it.
 fn recorded_text(srt: &str) -> Option<String> {
     let file = srt
         .strip_prefix("http://127.0.0.1:9180/")
@@ -219,7 +219,7 @@ fn recorded_text(srt: &str) -> Option<String> {
 }
 
 #[test]
-fn recorded_calls_give_the_recorded_captions() {
+fn recorded_calls_return_the_recorded_captions() {
     let (mut accepted, mut errors) = (0, 0);
     for (name, case) in golden::recordings(golden::Part::Cases) {
         let steps: Vec<&Value> = case["steps"]
@@ -240,7 +240,8 @@ fn recorded_calls_give_the_recorded_captions() {
             if step["response"]["success"] == true {
                 let offset = step["request"]["time_offset"].as_f64().unwrap_or_default();
                 let offset = Micros::from_seconds_truncated(offset);
-                // Faults that are not kept: a line break for `/n`, and cues that end before they start.
+                // Behaviour of the API that is not reproduced: a line break for `/n`, and cues that end before
+                // they start.
                 match read {
                     Ok(cues) if !srt.contains("/n") || srt.starts_with("http") => {
                         ours.extend(
@@ -292,7 +293,7 @@ fn recorded_calls_give_the_recorded_captions() {
     assert!(accepted >= 40 && errors >= 2, "{accepted} {errors}");
 }
 
-/// The example files of kinds that people send.
+/// The example files as people send them.
 fn field(name: &str) -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field/");
     std::fs::read(format!("{path}{name}")).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -302,7 +303,7 @@ fn read(text: &str) -> Subtitles {
     parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// Everything that is said of a text, wherever its cues are moved to.
+/// All notes on a text after its cues are moved.
 fn notes(text: &str, offset: f64) -> Vec<String> {
     let laid = read(text).laid(Micros::from_seconds(offset)).unwrap();
     laid.notes.lines(true)
@@ -318,7 +319,7 @@ fn files_in_old_encodings_are_decoded() {
         let (text, note) = decode(&field(name));
         assert_eq!(read(&text).cues[0].text, said, "{name}");
         assert!(note.unwrap().contains("not UTF-8"), "{name}");
-        // The API has lost them, and says so.
+        // The API loses the characters, and a note says so.
         let (text, note) = decode_as_api(&field(name));
         assert!(
             parse_as_api(&text).unwrap().cues[0]
@@ -330,7 +331,7 @@ fn files_in_old_encodings_are_decoded() {
 }
 
 #[test]
-fn a_cue_without_length_is_left_out_and_named() {
+fn a_cue_without_length_is_left_out_with_a_note() {
     let zero = ["cue 2: left out, because it ends when it starts"];
     let file = String::from_utf8(field("04-zero-cue.srt")).unwrap();
     check(&file, &[(0, 1000, "one"), (1000, 2000, "three")]);
@@ -385,7 +386,7 @@ fn lanes(text: &str) -> Vec<Vec<(i64, i64, String)>> {
 }
 
 #[test]
-fn a_small_overlap_is_cut_and_others_go_on_further_lanes() {
+fn small_overlaps_are_cut_and_others_use_additional_lanes() {
     let small = String::from_utf8(field("05-overlap-1ms.srt")).unwrap();
     assert_eq!(
         lanes(&small),
@@ -393,7 +394,7 @@ fn a_small_overlap_is_cut_and_others_go_on_further_lanes() {
     );
     assert_eq!(
         notes(&small, 0.0),
-        ["cue 1: cut by up to 0.1 s, because the next one starts before it ends"]
+        ["cue 1: cut by up to 0.1 s, because the next cue starts before it ends"]
     );
     let rolling = String::from_utf8(field("05-rolling.vtt")).unwrap();
     assert_eq!(
@@ -424,7 +425,7 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
          3\n00:00:13,559 --> 00:00:16,080\nsecond line\n\n"
     );
     assert!(sent.notes.lines(true)[0].starts_with("cue 2: overlaps another"));
-    // What an API reads by itself is sent as it is.
+    // A text that the API can read is sent unchanged.
     let plain = "1\n00:00:00,000 --> 00:00:01,000\na\n";
     assert!(for_api(plain, None, Micros::ZERO).unwrap().srt.is_none());
     let tags = String::from_utf8(field("06-tags.srt")).unwrap();
@@ -433,7 +434,7 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
     assert!(sent.notes.lines(true)[0].starts_with("cues 1, 2 and 3: bold"));
 }
 
-/// What is said of the letters of a text's first cue: which part, and how.
+/// The styles of a text's first cue: the range and the style of each part.
 fn parts(text: &str) -> (String, Vec<(u32, u32, String)>) {
     let cue = read(text).cues.remove(0);
     let told = |part: &cue::Part| {
@@ -467,7 +468,7 @@ fn srt_of(text: &str) -> String {
 }
 
 #[test]
-fn tags_in_srt_become_letters_and_words_stay() {
+fn tags_in_srt_become_styles_and_text_stays() {
     let tagged = |text: &str, plain: &str, expected: &[(u32, u32, &str)]| {
         let (said, found) = parts(&srt_of(text));
         let found: Vec<(u32, u32, &str)> = found
@@ -546,7 +547,7 @@ fn all_character_references_are_decoded() {
 }
 
 #[test]
-fn settings_and_tags_of_webvtt_are_taken() {
+fn settings_and_tags_of_webvtt_are_applied() {
     let vtt = "WEBVTT\n\nSTYLE\n::cue(.loud) { color: #ff8800; font-weight: bold }\n::cue(b) { text-decoration: underline }\n\n\
          REGION\nid:a\n\n00:00.000 --> 00:01.000 line:0 position:10% align:start size:40%\n\
          <v Ann><c.loud>a</c> <c.yellow>b</c> <b>c</b> <00:00:00.500>d <ruby>漢<rt>kan</rt></ruby>\n";
@@ -569,7 +570,7 @@ fn settings_and_tags_of_webvtt_are_taken() {
 }
 
 #[test]
-fn styles_and_overrides_of_ass_are_taken() {
+fn styles_and_overrides_of_ass_are_applied() {
     let ass = "[Script Info]\nPlayResX: 1920\nPlayResY: 1080\n[V4+ Styles]\n\
         Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n\
         Style: Default,Arial,50,&H0000FFFF,&H000000FF,&H00FF0000,&H00000000,-1,0,0,0,100,100,0,0,1,2,2,2,10,10,10,1\n\
@@ -634,7 +635,7 @@ fn styles_and_overrides_of_ass_are_taken() {
 }
 
 #[test]
-fn old_styles_of_ssa_are_taken() {
+fn styles_of_ssa_are_applied() {
     let ssa = "[Script Info]\n[V4 Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, TertiaryColour, BackColour, Bold, Italic, BorderStyle, Outline, Shadow, Alignment\n\
         Style: Default,Arial,20,65535,0,0,255,-1,0,1,2,0,6\n[Events]\nFormat: Marked, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n\
         Dialogue: Marked=0,0:00:00.00,0:00:01.00,*Default,,0,0,0,,x\n";
@@ -691,12 +692,12 @@ fn times_are_read_as_people_write_them() {
 }
 
 #[test]
-fn numbers_of_cues_are_told_from_numbers_in_the_text() {
+fn cue_numbers_are_distinguished_from_numbers_in_the_text() {
     let file = String::from_utf8(field("21-number-line.srt")).unwrap();
     check(&file, &[(0, 1000, "First\n42"), (1000, 2000, "b")]);
     let t = |number: u32| format!("00:00:0{number},000 --> 00:00:0{},000", number + 1);
     let (a, b, c) = (t(0), t(1), t(2));
-    // A cue of a number alone, before one whose number is missing.
+    // A cue whose text is a number, before a cue whose number is missing.
     check(
         &format!("1\n{a}\nx\n\n2\n{b}\n42\n\n{c}\ny\n"),
         &[(0, 1000, "x"), (1000, 2000, "42"), (2000, 3000, "y")],
@@ -718,13 +719,13 @@ fn numbers_of_cues_are_told_from_numbers_in_the_text() {
 }
 
 #[test]
-fn cues_before_the_beginning_are_cut_or_left_out() {
+fn cues_before_0_s_are_cut_or_left_out() {
     let text = "1\n00:00:00,0 --> 00:00:01,0\na\n\n2\n00:00:02,0 --> 00:00:04,0\nb\n\n3\n00:00:05,0 --> 00:00:06,0\nc\n";
     assert_eq!(
         notes(text, -3.0),
         [
-            "cue 1: left out, because it ends before the beginning",
-            "cue 2: cut, because it starts before the beginning"
+            "cue 1: left out, because it ends before 0 s",
+            "cue 2: cut, because it starts before 0 s"
         ]
     );
     let laid = read(text).laid(Micros::from_seconds(-3.0)).unwrap();
@@ -735,7 +736,7 @@ fn cues_before_the_beginning_are_cut_or_left_out() {
         error.message.contains("`time_offset`") && error.message.contains("cue 1"),
         "{error}"
     );
-    // What a server is sent, which adds the offset itself.
+    // The text for a server that adds the offset itself.
     let sent = for_api(text, None, Micros::from_seconds(-3.0)).unwrap();
     assert!(
         sent.srt
@@ -749,7 +750,7 @@ fn cues_before_the_beginning_are_cut_or_left_out() {
 }
 
 #[test]
-fn a_text_without_cues_says_what_it_looks_like() {
+fn the_error_for_a_text_without_cues_says_what_it_looks_like() {
     let lrc = String::from_utf8(field("09-lrc-as.vtt")).unwrap();
     for (text, part) in [
         (lrc.as_str(), "LRC"),
@@ -798,7 +799,7 @@ mod any_text {
 
     proptest! {
         #[test]
-        fn is_read_or_refused_and_what_is_read_can_be_laid(text in pieces(), offset in -5.0..5.0) {
+        fn texts_are_read_or_refused_and_read_texts_can_be_laid_out(text in pieces(), offset in -5.0..5.0) {
             let offset = Micros::from_seconds(offset);
             let text = inline(&text);
             drop(for_api(&text, None, offset));
@@ -821,9 +822,9 @@ mod any_text {
     }
 }
 
-/// What would take minutes if its time grew with the square of the length.
+/// Texts that would take minutes if the time were quadratic in their length.
 #[test]
-fn long_odd_texts_are_read_in_one_go() {
+fn long_odd_texts_are_read_in_linear_time() {
     let many = 50_000;
     let start = "1\n00:00:00,000 --> 00:00:01,000\n";
     for piece in [

@@ -1,18 +1,18 @@
-//! Times as files write them, and the line of two times that begins a cue.
+//! Times as written in files, and the line with two times that begins a cue.
 
 use crate::units::Micros;
 
-/// What stands between two times, the right way first.
+/// The separators between two times, the standard one first.
 const ARROWS: [&str; 8] = ["-->", "--&gt;", "—&gt;", "-&gt;", "—>", "–>", "->", "→"];
 
-/// What a line is for the times of a cue.
+/// The result of reading a line as times of a cue.
 pub(super) enum Times<'a> {
     None,
     Broken,
     FromTo(Micros, Micros, &'a str),
 }
 
-/// Reads a line of times; what follows them are settings, such as `line:0` or `X1:0`.
+/// Reads a line of times; the rest of the line is settings, such as `line:0` or `X1:0`.
 pub(super) fn times(text: &str) -> Times<'_> {
     let found = ARROWS
         .iter()
@@ -24,12 +24,12 @@ pub(super) fn times(text: &str) -> Times<'_> {
     if let (Some(start), Some(end)) = (scan(from.trim_end_matches(['-', ' '])), scan(to))
         && start.rest.trim().is_empty()
         && (end.rest.is_empty() || end.rest.starts_with(char::is_whitespace))
-        // "6:30 -> 7:45" is text.
+        // "6:30 -> 7:45" counts as text.
         && (is_strong || (start.is_exact && end.is_exact))
     {
         return Times::FromTo(start.time, end.time, end.rest.trim());
     }
-    // Text may have an arrow too, but then it does not begin like a time.
+    // Text may contain an arrow too, but then it does not begin like a time.
     let like_time = is_strong
         && from.contains([':', '：'])
         && from.trim_start().starts_with(|c| digit(c).is_some());
@@ -40,7 +40,7 @@ pub(super) fn times(text: &str) -> Times<'_> {
     }
 }
 
-/// A time by itself.
+/// Parses a single time.
 pub(super) fn time(text: &str) -> Option<Micros> {
     scan(text)
         .filter(|found| found.rest.trim().is_empty())
@@ -49,14 +49,14 @@ pub(super) fn time(text: &str) -> Option<Micros> {
 
 struct Scanned<'a> {
     time: Micros,
-    /// Hours or a fraction are there.
+    /// It has hours or a fraction.
     is_exact: bool,
     rest: &'a str,
 }
 
-/// A time of two or three parts and a fraction at the beginning of a text. After a comma the digits are milliseconds,
-/// as the API takes them (`,4` is 4 ms); after a point they are decimals (`.4` is 400 ms), and after a third colon too.
-/// Full-width characters, and blanks between the parts, are taken for what they stand for.
+/// A time of two or three parts and a fraction at the beginning of a text. Digits after a comma are
+/// milliseconds, as in the API (`,4` is 4 ms); after a dot or a third colon they are decimals (`.4` is 400 ms).
+/// Full-width characters, and blanks between the parts, are accepted.
 fn scan(text: &str) -> Option<Scanned<'_>> {
     let text = text.trim_start();
     let positive = text.strip_prefix(['-', '−']);
@@ -78,7 +78,7 @@ fn scan(text: &str) -> Option<Scanned<'_>> {
             break;
         }
     }
-    // A blank in the place of the comma: `00:00:01 520`.
+    // A blank instead of the comma: `00:00:01 520`.
     if fraction.is_none()
         && parts.len() == 3
         && let Some((number, next)) = digits(rest)
@@ -116,7 +116,7 @@ fn scan(text: &str) -> Option<Scanned<'_>> {
     })
 }
 
-/// `:`, `,` or `.`, whatever its width, and what follows it.
+/// `:`, `,` or `.` of any width, and the rest of the text.
 fn mark(text: &str) -> Option<(char, &str)> {
     let text = text.trim_start();
     let mut chars = text.chars();
@@ -129,7 +129,7 @@ fn mark(text: &str) -> Option<(char, &str)> {
     Some((mark, chars.as_str()))
 }
 
-/// Digits at the beginning, after blanks, and what follows them.
+/// Digits at the beginning, after blanks, and the rest of the text.
 fn digits(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text.find(|c| digit(c).is_none()).unwrap_or(text.len());
@@ -153,13 +153,13 @@ fn digit(c: char) -> Option<u32> {
     }
 }
 
-/// What may stand around the number of a cue.
+/// Text that is allowed around the number of a cue.
 const BEFORE: [&str; 9] = [
     "第", "no.", "nr.", "no", "№", "cue", "subtitle", "字幕", "#",
 ];
 const AFTER: &str = ".。:：、)）]】|个個条條句行段话話号號幕번番件节節";
 
-/// The number of a cue: `7`, and `7.`, `#7`, `[7]`, `7个`, `第7条`.
+/// Parses the number of a cue: `7`, and also `7.`, `#7`, `[7]`, `7个`, `第7条`.
 pub(super) fn index(text: &str) -> Option<u64> {
     let number = |text: &str| whole(text).and_then(|number| number.try_into().ok());
     if text.len() > 32 {

@@ -1,4 +1,5 @@
-//! Where cues stand on the timeline: moved by an offset, cut where they hardly overlap, else on further tracks.
+//! Timing of cues: moves them by an offset, cuts short overlaps, and puts other overlapping cues on additional
+//! tracks.
 
 use std::collections::HashSet;
 
@@ -8,29 +9,29 @@ use crate::units::{Micros, Range};
 
 /// An overlap up to this length is not visible, so it is cut.
 const SMALL: Micros = Micros(100_000);
-/// Captions at one time; a text on more tracks cannot be read.
+/// Maximum captions at the same time; more cannot be read.
 const LANES: usize = 8;
 
-/// Cues that do not overlap, lane by lane; the first has the most.
+/// Cues by lane, without overlaps within a lane; the first lane has the most.
 #[derive(Debug)]
 pub(crate) struct Laid {
     pub lanes: Vec<Vec<Cue>>,
     pub notes: Notes,
 }
 
-/// Moves cues by `offset`; what is before the beginning of the draft is cut or left out.
+/// Moves cues by `offset`; what would be before 0 s is cut or left out.
 pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result<Vec<Cue>> {
     let mut first_gone: Option<(u64, Range)> = None;
     let mut moved = Vec::with_capacity(cues.len());
     for mut cue in cues {
         let (start, end) = (cue.range.start + offset, cue.range.end() + offset);
         if end <= Micros::ZERO {
-            notes.of_cue(cue.number, "left out, because it ends before the beginning");
+            notes.of_cue(cue.number, "left out, because it ends before 0 s");
             first_gone = first_gone.or(Some((cue.number, Range::new(start, end - start))));
             continue;
         }
         if start < Micros::ZERO {
-            notes.of_cue(cue.number, "cut, because it starts before the beginning");
+            notes.of_cue(cue.number, "cut, because it starts before 0 s");
         }
         let start = start.max(Micros::ZERO);
         cue.range = Range::new(start, end - start);
@@ -38,16 +39,16 @@ pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result
     }
     match first_gone {
         Some((cue, range)) if moved.is_empty() => Err(Error::invalid(format!(
-            "`time_offset`: every cue would end before the beginning: cue {cue} would be at {} to {}",
+            "`time_offset`: every cue would end before 0 s: cue {cue} would be at {} to {}",
             range.start,
             range.end()
         ))
-        .hint("give an offset, in seconds, with which the cues come after 0")),
+        .hint("give an offset in seconds with which the cues are after 0 s")),
         _ => Ok(moved),
     }
 }
 
-/// Divides cues so that nothing overlaps on a lane.
+/// Distributes cues to lanes so that no cues overlap on a lane.
 pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
     cues.sort_by_key(|cue| cue.range.start);
     let mut seen = HashSet::new();
@@ -56,7 +57,7 @@ pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
         if !is_new {
             notes.of_cue(
                 cue.number,
-                "left out, because the same text is shown at the same time already",
+                "left out, because the same text is already shown at the same time",
             );
         }
         is_new
@@ -69,7 +70,7 @@ pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
             cue.range.duration = next - cue.range.start;
             notes.of_cue(
                 cue.number,
-                "cut by up to 0.1 s, because the next one starts before it ends",
+                "cut by up to 0.1 s, because the next cue starts before it ends",
             );
         }
     }
@@ -84,14 +85,14 @@ pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
             None if lanes.len() < LANES => lanes.push(vec![cue]),
             None => notes.of_cue(
                 cue.number,
-                format!("left out, because {LANES} others are shown at the same time"),
+                format!("left out, because {LANES} other cues are shown at the same time"),
             ),
         }
     }
     lanes
 }
 
-/// For each cue of each lane, how many lines of the lanes before it are shown in its place at its time.
+/// For each cue of each lane, the number of lines of earlier lanes that are shown at its position and time.
 pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
     let mut below: Vec<Vec<usize>> = Vec::with_capacity(lanes.len());
     for (number, lane) in lanes.iter().enumerate() {
@@ -120,7 +121,7 @@ pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
     below
 }
 
-/// Cues of all lanes on one track: those of one time are joined, the lines of the first lane last.
+/// The cues of all lanes on one track: cues at the same time are joined, with the lines of the first lane last.
 pub(super) fn joined(lanes: &[Vec<Cue>]) -> Vec<(Range, String)> {
     if let [lane] = lanes {
         return lane
@@ -134,7 +135,7 @@ pub(super) fn joined(lanes: &[Vec<Cue>]) -> Vec<(Range, String)> {
         .collect();
     times.sort_unstable();
     times.dedup();
-    // Where each lane is.
+    // The current position in each lane.
     let mut at = vec![0; lanes.len()];
     let mut joined = Vec::new();
     for pair in times.windows(2) {

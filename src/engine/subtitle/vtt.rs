@@ -1,4 +1,4 @@
-//! WebVTT: the blocks of SRT, and comments, style sheets, regions, settings of cues.
+//! WebVTT: blocks as in SRT, with comments, style sheets, regions and cue settings.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::time::{Times, times};
 use super::{Line, left_out};
 use crate::error::Result;
 
-/// Height of a line in parts of the canvas, for places that are counted in lines.
+/// Height of a line as a fraction of the canvas, for positions in lines.
 const LINE_HEIGHT: f64 = 0.0533;
 
 pub(super) fn is_vtt(lines: &[Line<'_>]) -> bool {
@@ -45,14 +45,15 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     Ok(cues)
 }
 
-/// The lines of the cues, and the letters that style sheets give to classes, tags and (under the empty name) all.
+/// The lines of the cues, and the styles that style sheets define for classes, tags and (with an empty name)
+/// all text.
 fn sections<'a>(
     lines: &[Line<'a>],
     notes: &mut Notes,
 ) -> (Vec<Line<'a>>, HashMap<String, Letters>) {
     let mut body: Vec<Line<'a>> = Vec::with_capacity(lines.len());
     let mut sheet = String::new();
-    // The header goes on until a blank line, as do comments and styles.
+    // The header ends at a blank line, as do comments and styles.
     let mut skipping = true;
     let mut in_sheet = false;
     let mut after_blank = false;
@@ -81,7 +82,7 @@ fn sections<'a>(
     (body, rules(&sheet, notes))
 }
 
-/// The rules of style sheets, as far as they are about letters.
+/// The rules of style sheets that concern letters.
 fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, Letters> {
     let mut found: HashMap<String, Letters> = HashMap::new();
     let mut is_whole = true;
@@ -101,7 +102,7 @@ fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, Letters> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
             if is_plain {
-                // `c.loud` is the class alone.
+                // `c.loud` means the class `.loud`.
                 let key = name.strip_prefix('c').filter(|rest| rest.starts_with('.'));
                 let known = found.entry(key.unwrap_or(&name).to_owned()).or_default();
                 *known = letters.over(*known);
@@ -112,13 +113,13 @@ fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, Letters> {
     }
     if !is_whole {
         notes.of_file(
-            "a part of the style sheet was left out: colour, bold, italic and underline are taken",
+            "a part of the style sheet was left out: only colour, bold, italic and underline are supported",
         );
     }
     found
 }
 
-/// Where the settings of a cue put it.
+/// Applies the settings of a cue to its position.
 fn place(settings: &str, place: &mut Place, cue: u64, notes: &mut Notes) {
     let mut anchor = (0, -1);
     let mut is_told = false;

@@ -1,4 +1,4 @@
-//! Hosts that could not be reached: for a while they are not asked again, as each try takes as long as the last.
+//! Hosts that could not be reached: they are skipped for a while, as each attempt takes as long as the last.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,17 +8,17 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind};
 
-/// Failures that took less are not remembered: a refused connection may be accepted a moment later.
+/// Faster failures are not remembered: a refused connection may be accepted a moment later.
 const SLOW: Duration = Duration::from_secs(1);
-/// For so long a host that answered is taken for one that will.
+/// How long a host counts as responsive after a response.
 const ALIVE: Duration = Duration::from_mins(10);
-/// So that a long-lived server does not grow with every host it ever asked.
+/// Limits the memory of a long-running server.
 const MOST: usize = 1000;
 
 #[derive(Debug, Default)]
 pub(super) struct DeadHosts {
     by_host: Mutex<HashMap<String, Dead>>,
-    /// When hosts last answered: those are slow, not dead.
+    /// The last response of each host: such hosts may be slow, but are not dead.
     answered: Mutex<HashMap<String, Instant>>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct DeadHosts {
 struct Dead {
     since: Instant,
     kind: Kind,
-    /// What was wrong, without the source that was asked for.
+    /// The error, without the requested source.
     what: String,
 }
 
@@ -47,7 +47,7 @@ impl DeadHosts {
         at.is_some_and(|at| at.elapsed() < ALIVE)
     }
 
-    /// Remembers a host that was not reached, if finding that out has taken long.
+    /// Remembers a host that could not be reached, if the attempt took long.
     pub(super) fn add(&self, url: &Url, shown: &str, asked: Instant, error: &Error) {
         if asked.elapsed() < SLOW {
             return;
@@ -78,7 +78,7 @@ impl DeadHosts {
         );
     }
 
-    /// The error for a host that was not reached within the last `remembered`.
+    /// The error for a host that could not be reached within the last `remembered`.
     pub(super) fn error(&self, url: &Url, shown: &str, remembered: Duration) -> Option<Error> {
         let mut by_host = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
         let host = host(url);
@@ -90,10 +90,10 @@ impl DeadHosts {
         }
         let error = Error::new(
             dead.kind,
-            format!("{shown}: {} (asked {} s ago)", dead.what, ago.as_secs()),
+            format!("{shown}: {} (tried {} s ago)", dead.what, ago.as_secs()),
         );
         Some(error.hint(format!(
-            "{} is asked again in {} s; check the address and whether the host runs",
+            "{} is tried again in {} s; check the address and whether the host is running",
             url.host_str().unwrap_or_default(),
             (remembered - ago).as_secs() + 1
         )))
@@ -125,7 +125,7 @@ mod tests {
         hosts.add(&one, "a", long_ago, &late);
         let error = hosts.error(&same, "b", minute).unwrap();
         assert_eq!(error.kind, Kind::Timeout);
-        assert_eq!(error.message, "b: no answer within 2 s (asked 0 s ago)");
+        assert_eq!(error.message, "b: no answer within 2 s (tried 0 s ago)");
         assert!(hosts.error(&url("http://h:81/"), "c", minute).is_none());
         assert!(hosts.error(&one, "a", Duration::ZERO).is_none());
         assert!(hosts.error(&one, "a", minute).is_none(), "it was forgotten");

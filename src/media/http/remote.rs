@@ -1,4 +1,4 @@
-//! What a source on the web is: by parts where its server gives them, else from the stream.
+//! Probes a web source: with range requests if its server supports them, else from the stream.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,10 +15,10 @@ use crate::media::probe::{self, Depth};
 use crate::media::reader::{BLOCK, Guard, Origin, Reader, read_at};
 use crate::media::{Facts, Limits, blocking, timed_out, too_large};
 
-/// A whole small file that came with the first answer, if it may be kept.
+/// A whole small file from the first response, if it may be cached.
 pub(in crate::media) type Came = Option<(Vec<u8>, Validators)>;
 
-/// What lies at `url`.
+/// Probes the file at `url`.
 pub(in crate::media) async fn facts(
     http: &Http,
     url: Url,
@@ -28,13 +28,7 @@ pub(in crate::media) async fn facts(
     let cancel = CancellationToken::new();
     let _ends_with_the_future = cancel.clone().drop_guard();
     let guard = Guard::new(limits, cancel);
-    let late = || {
-        timed_out(
-            &shown,
-            "what it is could not be found out",
-            limits.probe_timeout_s,
-        )
-    };
+    let late = || timed_out(&shown, "it could not be identified", limits.probe_timeout_s);
     let opened = tokio::time::timeout_at(guard.deadline.into(), open(http, &url, &shown, &guard));
     let asked = Instant::now();
     let (mut reader, keep) = opened.await.map_err(|_| {
@@ -47,7 +41,7 @@ pub(in crate::media) async fn facts(
     let answer = blocking(move || {
         let head = reader.bytes(0, 4096)?;
         if probe::may_be_media(&head) {
-            // Only as a file of this disk can anything else look at it.
+            // `ffprobe` needs a file on this disk.
             let mut file = tempfile::NamedTempFile::new().map_err(scratch)?;
             let bytes = reader.measure()?;
             if bytes > most {
@@ -90,9 +84,9 @@ fn scratch(error: std::io::Error) -> Error {
     let folder = std::env::temp_dir();
     Error::new(
         Kind::Unavailable,
-        format!("no temporary file can be written in {}", folder.display()),
+        format!("cannot write a temporary file in {}", folder.display()),
     )
-    .hint("make that folder, free some space there, or name another one in the environment: `TMPDIR`, on Windows `TMP`")
+    .hint("create that folder, free some space there, or set another folder in the environment variable `TMPDIR` (on Windows `TMP`)")
     .source(error)
 }
 
@@ -136,7 +130,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
             return Ok((reader, keep));
         }
         (StatusCode::OK, _) => {}
-        // Ranges that cannot be relied on: all of it, then.
+        // The ranges are not reliable: request the whole file.
         _ => response = whole(http.send(url, shown, Want::All).await?, shown)?,
     }
     if response.content_length() == Some(0) {
@@ -147,7 +141,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
     Ok((Reader::new(Box::new(origin), guard.clone()), keep))
 }
 
-/// What a thread that reads needs in order to ask.
+/// What a reading thread needs to send requests.
 struct Asker {
     http: Http,
     shown: String,
@@ -165,12 +159,12 @@ fn asker(http: &Http, shown: &str, guard: &Guard) -> Asker {
 }
 
 impl Asker {
-    /// Waits on a thread for blocking work; ends with the deadline or when nobody waits any more.
+    /// Blocks the thread until `work` is done, the deadline passes, or the probe is cancelled.
     fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.guard.check()?;
         self.handle.block_on(async {
             tokio::select! {
-                () = self.guard.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "nobody waits for this any more")),
+                () = self.guard.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "cancelled")),
                 () = tokio::time::sleep_until(self.guard.deadline.into()) => Err(self.guard.late()),
                 result = work => result,
             }
@@ -178,10 +172,10 @@ impl Asker {
     }
 }
 
-/// A source whose server gives parts.
+/// A source whose server supports range requests.
 struct Ranged {
     asker: Asker,
-    /// Where redirects led.
+    /// The address after redirects.
     url: Url,
     bytes: u64,
     validator: Option<HeaderValue>,
@@ -219,10 +213,10 @@ impl Origin for Ranged {
     }
 }
 
-/// A source that comes only as a whole: as much of it as was needed so far, in a nameless file.
+/// A source without range requests: the part that was needed so far, in an anonymous file.
 struct Streamed {
     asker: Asker,
-    /// Absent once it has ended.
+    /// `None` once it has ended.
     body: Option<Body>,
     file: File,
     arrived: u64,
@@ -256,7 +250,7 @@ impl Streamed {
             self.arrived += chunk.len() as u64;
             if self.arrived > most {
                 return Err(Error::media(format!(
-                    "{}: its server gives no parts, and what it is does not show in the first {most} bytes",
+                    "{}: its server does not support range requests, and it could not be identified by its first {most} bytes",
                     self.asker.shown
                 )));
             }

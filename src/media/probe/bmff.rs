@@ -1,4 +1,4 @@
-//! MP4, MOV, M4A and their fragments, and the still pictures of the same make (HEIC, AVIF).
+//! MP4, MOV, M4A and their fragments, and still pictures in the same container (HEIC, AVIF).
 
 use super::wire::{u16_be, u32_be, u64_be};
 use super::{Depth, Fault, Probe, Reader, micros, no_sound_or_picture, picture, size};
@@ -6,11 +6,11 @@ use crate::media::{Facts, Format};
 use crate::units::Micros;
 
 const WHAT: &str = "MP4";
-/// Boxes that are looked at within one box before a file is taken for a broken one.
+/// The number of boxes within one box after which a file is considered broken.
 const MOST_BOXES: usize = 100_000;
 const MOST_TRACKS: usize = 1000;
 
-/// A box: where its content lies.
+/// A box and the position of its content.
 struct Part {
     kind: [u8; 4],
     body: u64,
@@ -32,15 +32,15 @@ struct Movie {
     tracks: Vec<Track>,
     found: bool,
     fragmented: bool,
-    /// Of the fragments together, where the header says.
+    /// The total of all fragments, if the header has it.
     fragments_duration: u64,
-    /// By track id: the length of a sample unless its fragment says otherwise.
+    /// By track id: the default length of a sample; fragments may override it.
     defaults: Vec<(u64, u64)>,
-    /// Of all segments that indexes of no known track list, in units and units per second.
+    /// Length of all indexed segments of unknown tracks, in units and units per second.
     indexed: Option<(u64, u64)>,
-    /// Where the segments end that indexes list.
+    /// The end of the segments listed in indexes.
     indexed_to: u64,
-    /// Not all fragments were read, as the header says how long they are.
+    /// Not all fragments were read, as the header has their length.
     skipped: bool,
     cover_art: bool,
 }
@@ -51,18 +51,18 @@ struct Track {
     handler: [u8; 4],
     timescale: u64,
     duration: u64,
-    /// Sum over the table of sample lengths.
+    /// Sum of the table of sample lengths.
     samples: u64,
-    /// Sum over the edit list, in units of the movie.
+    /// Sum of the edit list, in units of the movie.
     edits: u64,
     size: (u64, u64),
     turned: bool,
-    /// Where the last fragment ends, and where the first began.
+    /// The end of the last fragment, and the start of the first.
     fragments: Option<(u64, u64)>,
 }
 
 impl Track {
-    /// There is a fragment from `start` to `end`.
+    /// Records a fragment from `start` to `end`.
     fn reaches(&mut self, start: u64, end: u64) {
         let (last, first) = self.fragments.unwrap_or((end, start));
         self.fragments = Some((last.max(end), first.min(start)));
@@ -124,8 +124,8 @@ fn is_image(movie: &Movie) -> bool {
     !movie.found && movie.image.as_ref().is_some_and(|image| image.size.0 > 0)
 }
 
-/// The box at the file's top level that begins at `at`. What follows complete media and is no box
-/// is left alone: players do not read it either.
+/// The box at the file's top level that begins at `at`. Trailing data that is not a box is ignored once the
+/// media is complete, as in players.
 fn top(reader: &mut Reader, at: u64, complete: bool) -> Probe<Option<Part>> {
     let head = reader.bytes(at, 16)?;
     if head.len() < 8 {
@@ -160,7 +160,7 @@ fn top(reader: &mut Reader, at: u64, complete: bool) -> Probe<Option<Part>> {
     }))
 }
 
-/// The size a box claims, header included, and that of the header.
+/// The size of a box as stated, including its header, and the size of the header.
 fn lengths(head: &[u8]) -> (u64, u64) {
     match u32_be(head, 0) {
         Some(1) => (u64_be(head, 8).unwrap_or(u64::MAX).max(1), 16),
@@ -198,7 +198,7 @@ fn each(
         if part.end < part.body || part.end > end {
             return Err(Fault::Broken(
                 WHAT,
-                format!("the box at byte {at} is larger than what it lies in"),
+                format!("the box at byte {at} is larger than its parent"),
             ));
         }
         visit(reader, &part)?;
@@ -208,11 +208,11 @@ fn each(
 }
 
 fn endless() -> Fault {
-    Fault::Broken(WHAT, "it has boxes without an end".to_owned())
+    Fault::Broken(WHAT, "it has too many boxes".to_owned())
 }
 
 impl Part {
-    /// The start of its content.
+    /// Reads up to `most` bytes from the start of its content.
     fn read(&self, reader: &mut Reader, most: usize) -> Probe<Vec<u8>> {
         let count = usize::try_from(self.end - self.body).map_or(most, |count| count.min(most));
         Ok(reader.bytes(self.body, count)?)
@@ -257,7 +257,7 @@ fn movie_header(reader: &mut Reader, moov: &Part, movie: &mut Movie) -> Probe<()
     })
 }
 
-/// A number of 32 bits, or of 64 in boxes of version 1; one that says "unknown" is 0.
+/// A 32-bit number, or a 64-bit one in boxes of version 1; 0 if it means "unknown".
 fn sized(bytes: &[u8], at: usize, long: bool) -> u64 {
     let unknown = if long { u64::MAX } else { u64::from(u32::MAX) };
     let value = if long {
@@ -268,14 +268,14 @@ fn sized(bytes: &[u8], at: usize, long: bool) -> u64 {
     value.filter(|value| *value != unknown).unwrap_or(0)
 }
 
-/// Units per second and length, as `mvhd` and `mdhd` have them.
+/// Units per second and length from `mvhd` or `mdhd`.
 fn times(bytes: &[u8]) -> (u64, u64) {
     let long = bytes.first() == Some(&1);
     let at = if long { 20 } else { 12 };
     (u32_be(bytes, at).unwrap_or(0), sized(bytes, at + 4, long))
 }
 
-/// Whether the matrix at `at` turns the picture by a quarter.
+/// Whether the matrix at `at` rotates the picture by 90° or 270°.
 fn turned(bytes: &[u8], at: usize) -> bool {
     let entry = |index: usize| u32_be(bytes, at + 4 * index).unwrap_or(0);
     entry(0) == 0 && entry(4) == 0 && entry(1) != 0 && entry(3) != 0
@@ -290,7 +290,7 @@ fn trak(reader: &mut Reader, part: &Part, track: &mut Track) -> Probe<()> {
                 track.id = u32_be(&bytes, if long { 20 } else { 12 }).unwrap_or(0);
                 let matrix = if long { 52 } else { 40 };
                 track.turned = turned(&bytes, matrix);
-                // Only until the sample description says it: this one is scaled.
+                // Only until the sample description gives the size: this one is scaled.
                 let pixels = |at| u32_be(&bytes, at).unwrap_or(0) >> 16;
                 if track.size == (0, 0) {
                     track.size = (pixels(matrix + 36), pixels(matrix + 40));
@@ -382,7 +382,7 @@ fn sample_lengths(reader: &mut Reader, part: &Part) -> Probe<u64> {
     Ok(sum)
 }
 
-/// iTunes' place for a cover: `meta/ilst/covr`.
+/// Whether there is a cover where iTunes stores it: `meta/ilst/covr`.
 fn has_cover(reader: &mut Reader, udta: &Part) -> Probe<bool> {
     let mut found = false;
     each(reader, udta.body, udta.end, &mut |reader, part| {
@@ -403,14 +403,14 @@ fn has_cover(reader: &mut Reader, udta: &Part) -> Probe<bool> {
     Ok(found)
 }
 
-/// QuickTime's `meta` has no version and flags, everyone else's has.
+/// QuickTime's `meta` has no version and flags; in all other files it has them.
 fn meta_body(reader: &mut Reader, part: &Part) -> Probe<u64> {
     let plain = part.read(reader, 8)?.get(4..) == Some(b"hdlr");
     Ok(if plain { part.body } else { part.body + 4 })
 }
 
-/// A picture's properties: those of the main picture where the file says which these are; else the largest size, as
-/// the other ones are its tiles and thumbnails.
+/// The properties of a picture: those of the main picture if the file identifies them; otherwise the largest
+/// size, as smaller ones belong to tiles and thumbnails.
 fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
     let mut properties = Vec::new();
     let mut main = None;
@@ -449,7 +449,7 @@ fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
                     image.size = size;
                 }
             }
-            // Coders work in blocks: of a size that is not a multiple of theirs this is the part that is shown.
+            // Encoders work in blocks: if the size is not a multiple of a block, this is the part that is shown.
             b"clap" if own.is_some() && is_own(index) => {
                 let part = |at| number(at).checked_div(number(at + 4));
                 shown = part(0).zip(part(8));
@@ -478,7 +478,7 @@ fn wide(bytes: &[u8], at: usize, is_wide: bool) -> Option<u64> {
     }
 }
 
-/// The numbers of the properties that `ipma` says an item has, counted from 1.
+/// The numbers of an item's properties according to `ipma`, counted from 1.
 fn associated(table: &[u8], item: u64) -> Option<Vec<usize>> {
     let wide_ids = *table.first()? > 0;
     let wide_numbers = *table.get(3)? & 1 != 0;
@@ -491,7 +491,7 @@ fn associated(table: &[u8], item: u64) -> Option<Vec<usize>> {
         let size = if wide_numbers { 2 } else { 1 };
         let numbers = table.get(at..at + count * size)?;
         if id == item {
-            // The first bit says whether a reader has to understand the property.
+            // The first bit marks a property that readers must understand.
             let number = |bytes: &[u8]| match *bytes {
                 [high, low] => usize::from(high & 0x7f) << 8 | usize::from(low),
                 _ => usize::from(bytes[0] & 0x7f),
@@ -503,7 +503,7 @@ fn associated(table: &[u8], item: u64) -> Option<Vec<usize>> {
     None
 }
 
-/// An index of segments: of the whole file at its front, or of one segment before each.
+/// An index of segments: of the whole file at its start, or of one segment before each segment.
 fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<()> {
     let bytes = part.read(reader, 1 << 20)?;
     let long = bytes.first() == Some(&1);
@@ -518,7 +518,7 @@ fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<(
     let entries = bytes.get(at + 4..).unwrap_or_default();
     let (mut length, mut size) = (0, 0);
     for entry in entries.chunks_exact(12).take(count as usize) {
-        // The first bit says that it is a further index.
+        // The first bit marks a reference to a further index.
         size += u32_be(entry, 0).unwrap_or(0) & 0x7fff_ffff;
         length += u32_be(entry, 4).unwrap_or(0);
     }
@@ -544,7 +544,7 @@ fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<(
     Ok(())
 }
 
-/// Where the last fragment begins, as a table at the end of the file says (`mfra`, whose size is in its last bytes).
+/// The start of the last fragment from the table at the end of the file (`mfra`, whose size is in its last bytes).
 fn last_fragment(reader: &mut Reader) -> Probe<Option<u64>> {
     let Some(there) = reader.len() else {
         return Ok(None);
@@ -557,7 +557,7 @@ fn last_fragment(reader: &mut Reader) -> Probe<Option<u64>> {
     if reader.bytes(at, 8)?.get(4..) != Some(b"mfra") {
         return Ok(None);
     }
-    // Of each track the last one: the first of these, so that none is passed over.
+    // The earliest of the tracks' last fragments, so that no track misses its own.
     let mut last = None;
     each(reader, at + 8, there, &mut |reader, part| {
         if &part.kind == b"tfra" {
@@ -617,7 +617,7 @@ fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
     })
 }
 
-/// The length of the samples of one run.
+/// The total length of the samples of one run.
 fn run(reader: &mut Reader, part: &Part, default: u64) -> Probe<u64> {
     let head = part.read(reader, 8)?;
     let (Some(flags), Some(count)) = (u32_be(&head, 0), u32_be(&head, 4)) else {
@@ -674,7 +674,7 @@ impl Movie {
                 }
                 _ => Err(Fault::Broken(
                     WHAT,
-                    "its index (`moov`) is missing, so it was never finished or is cut off"
+                    "its index (`moov`) is missing: the recording was not finished, or the file is cut off"
                         .to_owned(),
                 )),
             };
@@ -698,12 +698,12 @@ impl Movie {
         };
         let duration = self.length(main);
         if duration == Micros::ZERO {
-            return Err(Fault::Broken(WHAT, "it has no length".to_owned()));
+            return Err(Fault::Broken(WHAT, "its length is missing or 0".to_owned()));
         }
         Ok(Facts {
             format: match (&self.brand, video) {
                 (b"qt  ", _) => Format::Mov,
-                // A picture that moves.
+                // An animated picture.
                 (b"avis", Some(_)) => Format::Avif,
                 (_, Some(_)) => Format::Mp4,
                 (_, None) => Format::M4a,
@@ -731,7 +731,7 @@ impl Movie {
         micros(self.fragments_duration.max(self.duration), self.timescale)
     }
 
-    /// The shortest of what header, samples and edits say, as ffmpeg counts it.
+    /// The shortest of the lengths from header, samples and edits, as in ffmpeg.
     fn own_length(&self, track: &Track) -> Micros {
         let edits = match self.timescale {
             0 => 0,
@@ -749,7 +749,7 @@ impl Movie {
             .filter(|length| *length > 0)
             .min();
         match shortest {
-            // In a file of fragments the header speaks of what is not in them.
+            // In a fragmented file, the header describes only samples outside the fragments.
             Some(length) if !self.fragmented || track.samples > 0 => {
                 micros(length, track.timescale)
             }

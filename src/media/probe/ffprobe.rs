@@ -1,4 +1,4 @@
-//! `ffprobe`, where it is installed, for files of this disk that nothing here can read.
+//! `ffprobe`, if installed, for files on this disk that the built-in readers do not support.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::media::{Facts, Format, ffmpeg};
 use crate::regular_file;
 use crate::units::Micros;
 
-/// What is read of its answer; a file of many streams has a long one.
+/// Limit for its output in bytes; a file with many streams has a long one.
 const MOST_BYTES: u64 = 4 << 20;
 
 #[derive(Deserialize)]
@@ -57,7 +57,7 @@ struct Container {
     duration: Option<String>,
 }
 
-/// Looked for once: an installation while we run is found at the next start.
+/// Checked once: an installation during the run is found at the next start.
 pub(super) fn is_installed() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -71,7 +71,7 @@ pub(super) fn is_installed() -> bool {
     })
 }
 
-/// What `ffprobe` makes of the file; nothing if it is not installed, too slow, or knows no better.
+/// The facts from `ffprobe`; `None` if it is not installed, too slow, or cannot read the file.
 pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
     if !is_installed() {
         return None;
@@ -86,7 +86,7 @@ pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
     ];
     let mut child = ffmpeg::reading("ffprobe", &options, path).spawn().ok()?;
     let mut stdout = child.stdout.take()?;
-    // A thread takes the answer, so that a full pipe cannot hold up the child.
+    // A thread reads the output, so that a full pipe cannot block the child.
     let answer = std::thread::spawn(move || regular_file::read_all(&mut stdout, MOST_BYTES));
     let status = wait(&mut child, guard);
     let answer = answer.join().ok()?.ok();
@@ -96,7 +96,7 @@ pub(super) fn read(path: &Path, guard: &Guard) -> Option<Facts> {
     facts(&serde_json::from_slice(&answer?).ok()?)
 }
 
-/// Whether it ended well; killed when time is up.
+/// Whether it succeeded; kills it at the deadline.
 fn wait(child: &mut std::process::Child, guard: &Guard) -> Option<bool> {
     let mut pause = Duration::from_millis(2);
     loop {
@@ -129,7 +129,7 @@ fn facts(answer: &Answer) -> Option<Facts> {
     let length = |stream: &Stream| decimals(seconds(&stream.duration).or(whole).unwrap_or(0.0));
     let name = answer.format.format_name.as_str();
     let is_still = name.ends_with("_pipe") && audio.is_none();
-    // What has no length cannot be placed.
+    // A file without a length cannot be placed on a timeline.
     if !is_still && length(main) == Micros::ZERO {
         return None;
     }

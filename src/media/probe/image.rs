@@ -1,11 +1,11 @@
-//! PNG, JPEG, GIF and BMP: the size, which way up, and that the end is there.
+//! PNG, JPEG, GIF and BMP: size, orientation, and whether the end is there.
 
 use super::wire::{u16_be, u16_le, u32_be, u32_le};
 use super::{Depth, Fault, Probe, Reader, picture};
 use crate::media::{Facts, Format};
 use crate::units::Micros;
 
-/// Chunks, segments or blocks that are looked at before a file is taken for a broken one.
+/// The number of chunks, segments or blocks after which a file is considered broken.
 const MOST_PARTS: usize = 4_000_000;
 
 pub(super) fn png(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
@@ -78,7 +78,7 @@ pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
                 }
                 at += 2 + length.max(2);
                 if size.is_some() && depth == Depth::Facts && (turned || past_exif(*marker)) {
-                    // Orientation comes before the frame in every writer known.
+                    // All known writers put the orientation before the frame.
                     let (width, height) = size.unwrap_or_default();
                     let (width, height) = if turned {
                         (height, width)
@@ -92,15 +92,15 @@ pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
             _ => return Err(Fault::Broken(WHAT, format!("no marker at byte {at}"))),
         }
     }
-    Err(Fault::Broken(WHAT, "it has no picture".to_owned()))
+    Err(Fault::Broken(WHAT, "it contains no picture".to_owned()))
 }
 
-/// A frame header: what comes after it no longer says which way up the picture is.
+/// A frame header: the orientation cannot come after it.
 fn past_exif(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf)
 }
 
-/// Goes from a scan to the end of the picture: data, further tables and scans, the end marker.
+/// Reads from a scan to the end of the picture: data, further tables and scans, the end marker.
 fn jpeg_end(reader: &mut Reader, scan: u64) -> Probe<()> {
     const STEP: usize = 32 << 10;
     let mut at = scan;
@@ -148,7 +148,7 @@ fn orientation(tiff: &[u8]) -> Option<u64> {
         .and_then(|entry| short(tiff, entry + 8))
 }
 
-/// A GIF is read to its end: only the sum over its pictures is its length.
+/// A GIF is read to its end: its length is the sum of its frame delays.
 pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
     const WHAT: &str = "GIF";
     let head = reader.bytes(0, 13)?;
@@ -168,7 +168,7 @@ pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
         match block.as_slice() {
             [0x3b, ..] => {
                 if pictures == 0 {
-                    return Err(Fault::Broken(WHAT, "it has no picture".to_owned()));
+                    return Err(Fault::Broken(WHAT, "it contains no picture".to_owned()));
                 }
                 let duration = if pictures > 1 {
                     super::micros(hundredths, 100)
@@ -184,7 +184,7 @@ pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
             [0x21, _, ..] => at = sub_blocks(reader, at + 2)?,
             [0x2c, _, _, _, _, _, _, _, _, flags] => {
                 pictures += 1;
-                // As ffmpeg and browsers do: a delay this short is meant as none.
+                // As in ffmpeg and browsers: a delay below 2 counts as 10 (hundredths of a second).
                 hundredths += if delay < 2 { 10 } else { delay };
                 delay = 0;
                 at = sub_blocks(reader, at + 11 + color_table(*flags))?;
@@ -204,7 +204,7 @@ fn color_table(flags: u8) -> u64 {
     }
 }
 
-/// The place after a chain of blocks that each begin with their length.
+/// The position after a chain of blocks that each begin with their length.
 fn sub_blocks(reader: &mut Reader, mut at: u64) -> Probe<u64> {
     for _ in 0..MOST_PARTS {
         match reader.bytes(at, 1)?.first() {
@@ -230,17 +230,17 @@ pub(super) fn bmp(reader: &mut Reader) -> Probe<Facts> {
     if header < 40 {
         return Err(Fault::Broken(
             WHAT,
-            format!("its header has {header} bytes"),
+            format!("its header has {header} bytes and needs 40"),
         ));
     }
     if let Some(there) = reader.len().filter(|there| *there < bytes) {
         return Err(Fault::Cut(WHAT, there, bytes));
     }
-    // A negative height means that the rows go downwards.
+    // A negative height means that rows are stored from top to bottom.
     let height = u64::from((height as u32).cast_signed().unsigned_abs());
     picture(WHAT, Format::Bmp, width, height, Micros::ZERO)
 }
 
 fn too_many(what: &'static str) -> Fault {
-    Fault::Broken(what, "it goes on without an end".to_owned())
+    Fault::Broken(what, "it has too many parts".to_owned())
 }

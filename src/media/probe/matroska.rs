@@ -32,7 +32,7 @@ const BLOCK: u64 = 0xa1;
 struct Element {
     id: u64,
     body: u64,
-    /// Absent for one that goes on until the next of its kind.
+    /// `None` for an element of unknown length, which extends to the next of its kind.
     end: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ struct Track {
     kind: u64,
     size: (u64, u64),
     turned: bool,
-    /// Nanoseconds of a frame.
+    /// Nanoseconds per frame.
     frame: u64,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
                 Ok(())
             })?,
             (TRACKS, Some(end)) => tracks = Some(read_tracks(reader, part.body, end)?),
-            // Everything that is needed comes before the media, unless a writer was odd.
+            // Everything that is needed comes before the media, in files of all usual writers.
             (CLUSTER, end) if tracks.is_some() || end.is_none() => break,
             _ => {}
         }
@@ -104,9 +104,9 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
         };
         at = end;
     }
-    let tracks = tracks.ok_or_else(|| broken("it does not say what is in it"))?;
+    let tracks = tracks.ok_or_else(|| broken("it has no list of tracks"))?;
     let duration = match duration.filter(|duration| *duration > 0.0) {
-        // ffmpeg cuts to whole microseconds here.
+        // ffmpeg truncates to whole microseconds here.
         Some(units) => decimals((units * scale as f64 / 1000.0).trunc() / 1e6),
         None => live_length(reader, at, scale, &tracks)?,
     };
@@ -120,7 +120,7 @@ fn facts(webm: bool, duration: Micros, tracks: &[Track]) -> Probe<Facts> {
         return Err(no_sound_or_picture());
     }
     if duration == Micros::ZERO {
-        return Err(broken("it has no length"));
+        return Err(broken("its length is missing or 0"));
     }
     let (width, height) = match video {
         Some(track) if track.turned => size(WHAT, track.size.1, track.size.0)?,
@@ -180,7 +180,7 @@ fn read_tracks(reader: &mut Reader, from: u64, end: u64) -> Probe<Vec<Track>> {
     Ok(tracks)
 }
 
-/// The length of a recording whose header was never completed: the end of the last block.
+/// The length of a recording whose header was not completed: the end of the last block.
 fn live_length(reader: &mut Reader, media: u64, scale: u64, tracks: &[Track]) -> Probe<Micros> {
     const TAIL: u64 = 4 << 20;
     let bytes = reader.measure()?;
@@ -211,8 +211,8 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-/// The latest time in the cluster at `at`. Its blocks follow each other whether its length is known
-/// or not; anything else ends it.
+/// Finds the latest time in the cluster at `at`. Its blocks follow each other, whether its length is known or
+/// not; any other element ends it.
 fn cluster(
     reader: &mut Reader,
     at: u64,
@@ -243,7 +243,7 @@ fn cluster(
                 }
                 Ok(())
             })?,
-            // Void, CRC, position, size of the one before.
+            // Void, CRC, position, size of the previous cluster.
             0xec | 0xbf | 0xa7 | 0xab => {}
             _ => break,
         }
@@ -294,22 +294,22 @@ fn each(
             return Err(Fault::Cut(WHAT, reader.measure()?, end));
         };
         let Some(part_end) = part.end.filter(|part_end| *part_end <= end) else {
-            return Err(broken("an element is larger than what it lies in"));
+            return Err(broken("an element is larger than its parent"));
         };
         visit(reader, &part)?;
         at = part_end;
     }
-    Err(broken("it has elements without an end"))
+    Err(broken("it has too many elements"))
 }
 
-/// The element at `at`; none where the file ends.
+/// The element at `at`; `None` at the end of the file.
 fn element(reader: &mut Reader, at: u64) -> Probe<Option<Element>> {
     let head = reader.bytes(at, 12)?;
     let Some((id, id_length)) = vint(&head, false) else {
         return if head.len() < 12 {
             Ok(None)
         } else {
-            Err(broken("an element has no name"))
+            Err(broken("an element has no valid id"))
         };
     };
     let Some((size, size_length)) = vint(head.get(id_length..).unwrap_or_default(), true) else {
@@ -328,7 +328,7 @@ fn element(reader: &mut Reader, at: u64) -> Probe<Option<Element>> {
     }))
 }
 
-/// A number that says its own length by its leading zero bits, with or without that mark.
+/// A number whose leading zero bits give its length in bytes; `drop_mark` removes the bit that ends them.
 fn vint(bytes: &[u8], drop_mark: bool) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
     let length = first.leading_zeros() as usize + 1;

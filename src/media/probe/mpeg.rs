@@ -1,4 +1,4 @@
-//! MP3 and AAC as plain streams of frames, and FLAC.
+//! MP3 and AAC as plain frame streams, and FLAC.
 
 use std::time::Instant;
 
@@ -7,26 +7,26 @@ use super::{Depth, Fault, Probe, Reader, micros, sound};
 use crate::media::{Facts, Format};
 use crate::units::Micros;
 
-/// How far to look for the first frame after the tags.
+/// Bytes after the tags in which the first frame is searched.
 const SEARCH: usize = 64 << 10;
-/// Remote files of up to this size are counted frame by frame, like those of this disk. 8 minutes at 128 kbit/s.
+/// Remote files up to this size are counted frame by frame, like local files: 8 minutes at 128 kbit/s.
 const COUNTED: u64 = 8 << 20;
-/// Of larger ones this much, and this many places in the rest, show whether the bit rate is constant.
+/// In larger files, this many bytes and this many positions in the rest show whether the bit rate is constant.
 const SAMPLED: u64 = 512 << 10;
 const PLACES: u64 = 16;
 
 struct Frame {
     format: Format,
-    /// 0: of this one only.
+    /// 0: unknown, as in AAC.
     kilobits: u64,
     bytes: u64,
     samples: u64,
     rate: u64,
-    /// Where the table of a file of varying rate lies in its first frame.
+    /// Position in the first frame of the table for a variable bit rate.
     table: usize,
 }
 
-/// Whether two frames follow each other here.
+/// Whether two consecutive frames begin here.
 pub(super) fn starts_audio(head: &[u8]) -> bool {
     frame(head).is_some_and(|first| {
         head.get(first.bytes as usize..)
@@ -48,16 +48,16 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     let Some(offset) = found else {
         let cut = head.len() < SEARCH;
         return Err(if cut && start > 0 {
-            Fault::Broken("MP3", "there is no sound after its tags".to_owned())
+            Fault::Broken("MP3", "it has no sound after its tags".to_owned())
         } else {
-            Fault::Unknown("it has no frames of sound".to_owned())
+            Fault::Unknown("it has no audio frames".to_owned())
         });
     };
     let start = start + offset as u64;
     let head = &head[offset..];
     // Found above.
     let Some(first) = frame(head) else {
-        return Err(Fault::Unknown("it has no frames of sound".to_owned()));
+        return Err(Fault::Unknown("it has no audio frames".to_owned()));
     };
     let what = if first.format == Format::Mp3 {
         "MP3"
@@ -69,7 +69,7 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
         if start + bytes > there {
             return Err(Fault::Cut(what, there, start + bytes));
         }
-        // Sound behind what the table speaks of: files that were joined, and the table is that of the first.
+        // Sound after the part that the table describes: joined files, with the table of the first one.
         if next_sound(reader, start + bytes, &first)?.is_none() {
             return Ok(sound(
                 first.format,
@@ -82,7 +82,7 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     Ok(sound(first.format, duration, cover_art))
 }
 
-/// The place after ID3v2 tags, and whether there is a picture in them.
+/// The position after ID3v2 tags, and whether they contain a picture.
 fn tags(reader: &mut Reader) -> Probe<(u64, bool)> {
     let mut at = 0;
     let mut cover_art = false;
@@ -207,14 +207,14 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
     })
 }
 
-/// Whether a frame holds a table instead of sound.
+/// Whether a frame contains a table instead of sound.
 fn is_table(first: &Frame, frame: &[u8]) -> bool {
     let at = |from: usize| frame.get(from..from.saturating_add(4));
     first.format == Format::Mp3
         && (at(36) == Some(b"VBRI") || matches!(at(first.table), Some(b"Xing" | b"Info")))
 }
 
-/// How many frames and bytes a Xing, Info or VBRI table in the first frame says there are.
+/// The numbers of frames and bytes from a Xing, Info or VBRI table in the first frame.
 fn table(first: &Frame, head: &[u8]) -> Option<(u64, u64)> {
     let frame = head.get(..first.bytes as usize)?;
     if !is_table(first, frame) {
@@ -234,9 +234,9 @@ fn table(first: &Frame, head: &[u8]) -> Option<(u64, u64)> {
 #[derive(Default)]
 struct Counted {
     at: u64,
-    /// By samples per second: joined files may differ.
+    /// By sample rate: joined files may differ.
     samples: Vec<(u64, u64)>,
-    /// All frames had the same bit rate.
+    /// The bit rate of the last frame.
     kilobits: Option<u64>,
     varies: bool,
 }
@@ -257,7 +257,7 @@ impl Counted {
         self.kilobits = Some(frame.kilobits);
     }
 
-    /// The length if all of `whole` bytes are like the `counted` ones.
+    /// The length if all `whole` bytes are like the `counted` ones.
     fn duration(&self, whole: u64, counted: u64) -> Micros {
         let all = self.samples.iter().map(|(rate, samples)| {
             let samples = u128::from(*samples) * u128::from(whole) / u128::from(counted.max(1));
@@ -267,8 +267,8 @@ impl Counted {
     }
 }
 
-/// The length by counting frames. Of a large remote file whose bit rate is constant only a part is counted; of one
-/// whose bit rate varies as much as half of the time allows.
+/// The length by counting frames. In a large remote file with a constant bit rate, only a part is counted; with
+/// a variable bit rate, as much as half of the remaining time allows.
 fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
     let bytes = reader.measure()?;
     let mut counted = Counted {
@@ -290,12 +290,12 @@ fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
         counted.duration(1, 1)
     };
     if duration == Micros::ZERO {
-        return Err(Fault::Broken("MP3", "it has no whole frame".to_owned()));
+        return Err(Fault::Broken("MP3", "it has no complete frame".to_owned()));
     }
     Ok(duration)
 }
 
-/// Counts from where counting ended to `most`, at most to `bytes`, the end of the file.
+/// Continues counting up to `most`, and at most to `bytes`, the end of the file.
 fn walk(
     reader: &mut Reader,
     counted: &mut Counted,
@@ -313,7 +313,7 @@ fn walk(
             _ => None,
         };
         match next {
-            // A frame that is cut short at the end is not played.
+            // A truncated frame at the end is not played.
             Some(next) if at + next.bytes > bytes => break,
             Some(next) => {
                 if !is_table(&next, &head) {
@@ -337,13 +337,13 @@ fn is_like(samples: &[(u64, u64)], next: &Frame) -> bool {
     samples.iter().any(|(rate, _)| *rate == next.rate)
 }
 
-/// Whether another frame of the same kind comes right behind this one.
+/// Whether another frame of the same kind follows directly.
 fn is_followed(reader: &mut Reader, at: u64, frame: &Frame) -> Probe<bool> {
     let next = self::frame(&reader.bytes(at + frame.bytes, 8)?);
     Ok(next.is_some_and(|next| next.rate == frame.rate && next.format == frame.format))
 }
 
-/// Whether the rest, as far as a few places in it show, has the bit rate of what was counted.
+/// Whether samples of the rest have the same bit rate as the counted part.
 fn is_constant(reader: &mut Reader, counted: &Counted, bytes: u64) -> Probe<bool> {
     if counted.varies {
         return Ok(false);
@@ -364,7 +364,7 @@ fn is_constant(reader: &mut Reader, counted: &Counted, bytes: u64) -> Probe<bool
     Ok(true)
 }
 
-/// Where frames begin again, at `from` or behind the tags and whatever else is there.
+/// The next position with audio frames, at `from` or after tags and other data.
 fn next_sound(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64>> {
     let mut at = from;
     for _ in 0..16 {
@@ -373,7 +373,7 @@ fn next_sound(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64
             [b'T', b'A', b'G', ..] => 128,
             [b'I', b'D', b'3', ..] => 10 + syncsafe(&head, 6).unwrap_or(0),
             _ if head.starts_with(b"APETAGEX") => {
-                // A footer has its items before it, a header behind it.
+                // The items come before a footer and after a header.
                 let is_header = head.get(23).is_some_and(|flags| flags & 0x20 != 0);
                 32 + u32_le(&head, 12).filter(|_| is_header).unwrap_or(0)
             }
@@ -403,10 +403,7 @@ fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -
     let rate = high >> 12;
     let total = (high & 0xf) << 32 | low;
     if rate == 0 {
-        return Err(Fault::Broken(
-            WHAT,
-            "it does not say how fast it is".to_owned(),
-        ));
+        return Err(Fault::Broken(WHAT, "its sample rate is missing".to_owned()));
     }
     let mut at = start + 4;
     for _ in 0..1000 {
@@ -428,7 +425,7 @@ fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -
     }
     let end = flac_end(reader, at, block)?;
     match (total, end) {
-        (0, None) => Err(Fault::Broken(WHAT, "it has no sound in it".to_owned())),
+        (0, None) => Err(Fault::Broken(WHAT, "it contains no sound".to_owned())),
         (0, Some(end)) => Ok(sound(Format::Flac, micros(end, rate), cover_art)),
         (total, Some(end)) if end >= total => {
             Ok(sound(Format::Flac, micros(total, rate), cover_art))
@@ -461,7 +458,7 @@ fn flac_end(reader: &mut Reader, start: u64, block: u64) -> Probe<Option<u64>> {
     }
 }
 
-/// The sample at which the frame with this header ends; the header has a checksum.
+/// The sample at which the frame with this header ends; the header's checksum must match.
 fn flac_frame(bytes: &[u8], block: u64) -> Option<u64> {
     let [0xff, second @ (0xf8 | 0xf9), third, _, first, ..] = *bytes else {
         return None;

@@ -1,11 +1,11 @@
-//! Ogg: Vorbis, Opus, FLAC and Speex. The length is the last page's position.
+//! Ogg: Vorbis, Opus, FLAC and Speex. The length is the position of the last page.
 
 use super::wire::{u16_be, u32_be, u32_le, u64_le};
 use super::{Fault, Probe, Reader, micros, sound};
 use crate::media::{Facts, Format};
 
 const WHAT: &str = "Ogg";
-/// The largest page there can be.
+/// The maximum size of a page.
 const PAGE: usize = 27 + 255 + 255 * 255;
 
 struct Stream {
@@ -31,16 +31,13 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
             return Ok(sound(stream.format, duration, cover_art));
         }
         if from == 0 || span > 8 << 20 {
-            return Err(Fault::Broken(
-                WHAT,
-                "it does not say how long it is".to_owned(),
-            ));
+            return Err(Fault::Broken(WHAT, "it has no length".to_owned()));
         }
         span *= 4;
     }
 }
 
-/// The first stream of sound among the pages that open one.
+/// The first audio stream among the pages that begin a stream.
 fn stream(head: &[u8]) -> Probe<Stream> {
     let mut at = 0;
     while let Some(page) = head.get(at..).filter(|page| page.starts_with(b"OggS")) {
@@ -58,10 +55,10 @@ fn stream(head: &[u8]) -> Probe<Stream> {
                     format,
                     rate,
                 })
-                .ok_or_else(|| Fault::Broken(WHAT, "it does not say how fast it is".to_owned()))
+                .ok_or_else(|| Fault::Broken(WHAT, "its sample rate is missing".to_owned()))
         };
         if packet.starts_with(b"OpusHead") {
-            // Opus counts in 48 kHz whatever it holds.
+            // Opus positions always use 48 kHz.
             return rate(Some(48_000), Format::Opus);
         } else if packet.starts_with(b"\x01vorbis") {
             return rate(u32_le(packet, 12), Format::Ogg);
@@ -79,7 +76,7 @@ fn stream(head: &[u8]) -> Probe<Stream> {
         at += length;
     }
     Err(Fault::Unknown(
-        "it is an Ogg file without sound known here".to_owned(),
+        "it is an Ogg file without a supported audio stream".to_owned(),
     ))
 }
 
@@ -95,7 +92,7 @@ fn page_length(page: &[u8]) -> Option<usize> {
     )
 }
 
-/// The position of the stream's last page in the file's tail, and that this page is all there.
+/// The position of the stream's last page in the file's tail; an error if that page is incomplete.
 fn last_position(tail: &[u8], serial: u64, bytes: u64) -> Probe<Option<u64>> {
     let mut last = None;
     let mut at = 0;
@@ -109,7 +106,7 @@ fn last_position(tail: &[u8], serial: u64, bytes: u64) -> Probe<Option<u64>> {
                 let place = bytes - page.len() as u64;
                 return Err(Fault::Cut(WHAT, bytes, place + needed as u64));
             }
-            // All ones: no packet ends on this page.
+            // All bits set: no packet ends on this page.
             last = u64_le(page, 6)
                 .filter(|position| *position != u64::MAX)
                 .or(last);

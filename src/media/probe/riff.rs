@@ -1,4 +1,4 @@
-//! WAV and WebP: chunks with lengths, little-endian.
+//! WAV and WebP: chunks with little-endian lengths.
 
 use super::wire::{u16_le, u24_le, u32_le, u64_le};
 use super::{Fault, Probe, Reader, micros, picture, sound};
@@ -6,8 +6,8 @@ use crate::media::{Facts, Format};
 use crate::units::Micros;
 
 const MOST_CHUNKS: usize = 200_000;
-/// Writers that cannot go back, such as services that stream speech, write 0 or a number close to the largest one, with
-/// or without sign, for a length that they do not know.
+/// Writers that cannot seek back, such as services that stream speech, write 0 or a number close to the
+/// maximum, signed or unsigned, for an unknown length.
 const UNKNOWN: u64 = 0x7fff_0000;
 
 pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
@@ -29,16 +29,16 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
                 let format = reader.bytes(body, 16)?;
                 rate = u32_le(&format, 4).unwrap_or(0);
                 bytes_per_second = u32_le(&format, 8).unwrap_or(0);
-                // Only for plain samples is a block one moment of sound.
+                // Only in uncompressed formats is a block one point in time.
                 if let (Some(1 | 3 | 0xfffe), Some(block @ 1..)) =
                     (u16_le(&format, 0), u16_le(&format, 12))
                 {
                     frame = Some(block);
                 }
             }
-            // RF64: the lengths that do not fit into 32 bits.
+            // RF64: lengths that do not fit into 32 bits.
             b"ds64" => long_data = u64_le(&reader.bytes(body, 16)?, 8),
-            // How many moments there are, for codecs whose blocks hold several.
+            // The number of samples, for codecs whose blocks contain several.
             b"fact" => samples = u32_le(&reader.bytes(body, 4)?, 0).unwrap_or(0),
             b"data" => {
                 let length = match long_data.filter(|_| length == 0xffff_ffff) {
@@ -56,7 +56,7 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
                     None => micros(length, bytes_per_second),
                 };
                 if duration == Micros::ZERO {
-                    return Err(Fault::Broken(WHAT, "it has no sound in it".to_owned()));
+                    return Err(Fault::Broken(WHAT, "it contains no sound".to_owned()));
                 }
                 return Ok(sound(Format::Wav, duration, false));
             }
@@ -64,18 +64,19 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
         }
         at = body + length + length % 2;
     }
-    Err(Fault::Broken(WHAT, "it has no data".to_owned()))
+    Err(Fault::Broken(WHAT, "it has no `data` chunk".to_owned()))
 }
 
-/// The length of the sound at `body`, for which the file says `said`: that, or all that is there where the number
-/// stands for "unknown".
+/// The length of the sound at `body`: `said` as in the file, or everything up to the end if that number means
+/// "unknown".
 fn data_length(reader: &mut Reader, body: u64, said: u64) -> Probe<u64> {
     let riff = u32_le(&reader.bytes(4, 4)?, 0).unwrap_or(0);
     let is_unknown = match said {
-        // All there is to an empty file; more is there in one that was streamed.
+        // Correct for an empty file; a streamed file has more data.
         0 => Some(riff + 8) != reader.len(),
         UNKNOWN.. => true,
-        // The whole is unknown, or smaller than its part: then the length of the part is no better known.
+        // If the length of the whole is unknown or smaller than this part, the length of the part is not
+        // reliable either.
         _ => riff == 0 || riff >= UNKNOWN || riff + 8 < body + said,
     };
     if !is_unknown {
@@ -98,7 +99,7 @@ pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {
     if let Some(there) = reader.len().filter(|there| *there < 8 + length) {
         return Err(Fault::Cut(WHAT, there, 8 + length));
     }
-    let broken = || Fault::Broken(WHAT, "it has no picture".to_owned());
+    let broken = || Fault::Broken(WHAT, "it contains no picture".to_owned());
     match &head[12..16] {
         b"VP8 " => {
             let width = u16_le(&head, 26).ok_or_else(broken)? & 0x3fff;
@@ -125,7 +126,7 @@ pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {
     }
 }
 
-/// The sum over the pictures of an animation.
+/// The sum of the frame durations of an animation.
 fn webp_length(reader: &mut Reader, end: u64) -> Probe<Micros> {
     let mut at = 12;
     let mut milliseconds = 0;

@@ -1,4 +1,4 @@
-//! Numbers out of bytes; absent where the bytes end.
+//! Numbers from bytes; `None` beyond the end.
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
@@ -33,7 +33,7 @@ pub(super) fn u64_le(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
-/// Seven bits of each of four bytes, as ID3 writes lengths.
+/// A number with seven bits per byte in four bytes, as ID3 writes lengths.
 pub(super) fn syncsafe(bytes: &[u8], at: usize) -> Option<u64> {
     let parts: [u8; 4] = array(bytes, at)?;
     Some(

@@ -1,4 +1,4 @@
-//! Files as other programs and services write them: what their headers say is not what is in them.
+//! Files from other programs and services whose headers do not match their content.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn field(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-/// The length of the same bytes on this disk, and over HTTP in each way that servers have.
+/// The length of the same bytes on this disk, and over HTTP in each way that servers deliver them.
 async fn lengths(name: &str, bytes: Vec<u8>) -> Vec<Micros> {
     let mut tasks = JoinSet::new();
     let server = Server::start(&mut tasks).await;
@@ -35,7 +35,7 @@ async fn lengths(name: &str, bytes: Vec<u8>) -> Vec<Micros> {
     lengths
 }
 
-/// Each to within the rounding of a microsecond.
+/// Checks each length to within the rounding of a microsecond.
 async fn last(name: &str, bytes: Vec<u8>, expected: i64) {
     let lengths = lengths(name, bytes).await;
     let near = |length: &Micros| (length.0 - expected).abs() <= 1;
@@ -62,7 +62,7 @@ fn of_frames(count: u64) -> i64 {
 }
 
 #[tokio::test]
-async fn the_bit_rate_of_an_mp3_may_change_anywhere() {
+async fn lengths_are_exact_if_the_bit_rate_of_an_mp3_changes() {
     last(
         "a.mp3",
         [frames(128, 2100), frames(32, 2100)].concat(),
@@ -77,14 +77,14 @@ async fn the_bit_rate_of_an_mp3_may_change_anywhere() {
     .await;
     let short = [frames(128, 3000), frames(32, 50), frames(128, 3000)].concat();
     last("c.mp3", short, of_frames(6050)).await;
-    // Larger than what is always counted.
+    // Larger than the size up to which all frames are counted.
     let large = [frames(128, 12_000), frames(32, 40_000)].concat();
     assert!(large.len() > 9_000_000);
     last("d.mp3", large, of_frames(52_000)).await;
 }
 
 #[tokio::test]
-async fn a_large_mp3_of_one_bit_rate_is_not_fetched_to_be_measured() {
+async fn a_large_constant_bit_rate_mp3_is_measured_without_fetching_it() {
     let mut tasks = JoinSet::new();
     let server = Server::start(&mut tasks).await;
     server.add("a.mp3", frames(128, 60_000));
@@ -95,8 +95,8 @@ async fn a_large_mp3_of_one_bit_rate_is_not_fetched_to_be_measured() {
 }
 
 #[tokio::test]
-async fn all_of_joined_mp3_files_count() {
-    // Each part has an `Info` frame that speaks of this part only: 23 frames of 576 samples at 24 kHz.
+async fn all_parts_of_joined_mp3_files_count() {
+    // Each part has an `Info` frame that describes this part only: 23 frames of 576 samples at 24 kHz.
     last("single.mp3", field("01-single.mp3"), 552_000).await;
     last("joined.mp3", field("01-joined.mp3"), 3 * 552_000).await;
     // With the tags of each part between them.
@@ -110,7 +110,7 @@ async fn all_of_joined_mp3_files_count() {
     for between in [&id3v1, &id3v2, &ape, &[&*ape, &*id3v1, &*id3v2].concat()] {
         let joined = [&*single, between, &*single, between].concat();
         last("tagged.mp3", joined, 2 * 552_000).await;
-        // Behind the only part they change nothing.
+        // After the only part they change nothing.
         last("one.mp3", [&*single, &**between].concat(), 552_000).await;
     }
     // Of different rates: 23 × 576 samples at 24 kHz, 100 × 1,152 at 44.1 kHz.
@@ -129,7 +129,7 @@ fn wave(riff: u32, data: u32, seconds: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_wave_of_unknown_length_is_as_long_as_what_is_there() {
+async fn a_wave_of_unknown_length_extends_to_the_end_of_the_file() {
     last("field.wav", field("02-wav-7fffffff.wav"), 500_000).await;
     for (riff, data) in [
         (0x7fff_ffff, 0x7fff_ffff),
@@ -151,12 +151,12 @@ async fn a_wave_of_unknown_length_is_as_long_as_what_is_there() {
         )
         .await;
     }
-    // Longer than what is read at first.
+    // Longer than the first read.
     last("long.wav", wave(0x7fff_ffff, 0x7fff_ffff, 600), 600_000_000).await;
 }
 
 #[test]
-fn a_wave_that_is_cut_off_or_empty_is_not_taken_for_one_of_unknown_length() {
+fn a_truncated_or_empty_wave_is_not_treated_as_unknown_length() {
     let whole = wave(36 + 16_000, 16_000, 1);
     assert!(matches!(
         probe_bytes(&whole, Depth::Whole),
@@ -188,14 +188,11 @@ async fn every_segment_of_a_fragmented_file_counts() {
     ] {
         let words = format!("{source} {coded} -movflags {flags} {name}");
         let bytes = std::fs::read(ffmpeg(folder.path(), &words)).unwrap();
-        assert!(
-            bytes.len() > 200_000,
-            "{name}: more than what is read at first"
-        );
+        assert!(bytes.len() > 200_000, "{name}: larger than the first read");
         let lengths = lengths(name, bytes).await;
         for length in &lengths {
             let difference = (length.0 - lengths[0].0).abs();
-            // An index says when pictures are shown, fragments when they are decoded.
+            // An index has display times, fragments have decoding times.
             assert!(
                 difference <= 80_000 && length.0 > 11_900_000,
                 "{name}: {lengths:?}"
@@ -205,7 +202,7 @@ async fn every_segment_of_a_fragmented_file_counts() {
 }
 
 #[tokio::test]
-async fn the_last_fragment_is_found_without_a_look_at_each() {
+async fn the_last_fragment_is_found_without_reading_all_fragments() {
     if !has_ffmpeg() {
         return;
     }
@@ -225,12 +222,12 @@ async fn the_last_fragment_is_found_without_a_look_at_each() {
 }
 
 #[test]
-fn a_picture_of_odd_size_has_the_size_that_is_shown() {
+fn a_picture_of_odd_size_has_its_display_size() {
     let odd = field("20-odd.heic");
     let facts = probe_bytes(&odd, Depth::Whole).unwrap();
     assert_eq!((facts.width, facts.height), (301, 201));
     let at = |kind: &[u8]| odd.windows(4).position(|bytes| bytes == kind).unwrap();
-    // Only the properties of the picture itself count: here it has none but its size.
+    // Only the properties of the picture itself count: here it has only its size.
     let mut other = odd.clone();
     let table = at(b"ipma");
     other[table + 14] = 1;
@@ -241,7 +238,7 @@ fn a_picture_of_odd_size_has_the_size_that_is_shown() {
     other[table + 15] = other[table + 15 + size];
     let facts = probe_bytes(&other, Depth::Facts).unwrap();
     assert_eq!((facts.width, facts.height), (302, 202));
-    // A cut that is larger than the picture, or divides by nothing.
+    // A crop that is larger than the picture, or divides by zero.
     for (offset, value) in [(4, 0xffff), (8, 0)] {
         let mut broken = odd.clone();
         let from = at(b"clap") + offset;
@@ -252,7 +249,7 @@ fn a_picture_of_odd_size_has_the_size_that_is_shown() {
 }
 
 #[test]
-fn a_webp_that_moves_is_a_moving_picture() {
+fn an_animated_webp_is_a_moving_picture() {
     let facts = probe_bytes(&field("10-anim.webp"), Depth::Whole).unwrap();
     assert!(
         facts.is_moving_picture() && facts.has_picture(),
@@ -262,7 +259,7 @@ fn a_webp_that_moves_is_a_moving_picture() {
 }
 
 #[tokio::test]
-async fn what_ffprobe_can_read_is_taken_under_its_own_name() {
+async fn formats_read_by_ffprobe_keep_their_own_format_name() {
     if !has_ffmpeg() {
         return;
     }
@@ -309,11 +306,11 @@ async fn what_ffprobe_can_read_is_taken_under_its_own_name() {
         let to = folder.path().join("copy");
         let source = path.to_str().unwrap();
         media().fetch(source, &to, &|_, _| {}).await.expect(ending);
-        // Without ffprobe, which reads files of this disk only.
+        // Without ffprobe, which only reads files on this disk.
         match probe_bytes(&bytes, Depth::Facts) {
             Err(fault @ Fault::NeedsFfprobe(_)) => {
                 let error = fault.into_error("a.bin").to_string();
-                assert!(error.contains("reading those needs `ffprobe`"), "{error}");
+                assert!(error.contains("reading it requires `ffprobe`"), "{error}");
             }
             other => panic!("{ending}: {other:?}"),
         }
@@ -339,7 +336,7 @@ async fn what_ffprobe_can_read_is_taken_under_its_own_name() {
 }
 
 #[tokio::test]
-async fn every_file_is_as_long_over_http_as_on_this_disk() {
+async fn files_have_the_same_length_over_http_as_on_disk() {
     for (name, bytes) in formats::all_files() {
         let mut tasks = JoinSet::new();
         let server = Server::start(&mut tasks).await;

@@ -1,4 +1,4 @@
-//! Every format against `ffprobe`, and broken files of every format.
+//! Compares every format with `ffprobe`, and checks broken files of every format.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::golden;
 const VIDEO: &str = "-f lavfi -i testsrc=size=128x72:rate=30:duration=2.2";
 const SOUND: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2.3";
 
-/// File names and how `ffmpeg` makes them.
+/// File names, and the `ffmpeg` arguments that create them.
 fn recipes() -> Vec<(&'static str, String)> {
     let both = format!("{VIDEO} {SOUND}");
     let h264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac";
@@ -176,7 +176,7 @@ fn reference(path: &Path) -> Reference {
 
 type Files = BTreeMap<&'static str, Vec<u8>>;
 
-/// The files of [`recipes`], made once for all tests.
+/// The files of [`recipes`], created once for all tests.
 fn made() -> Option<&'static Files> {
     static MADE: LazyLock<Option<Files>> = LazyLock::new(|| {
         if !has_ffmpeg() {
@@ -216,11 +216,11 @@ async fn every_format_agrees_with_ffprobe() {
                 wrong.push(format!("{name}: {what} is {ours}, ffprobe says {theirs}"));
             }
         };
-        // ffprobe guesses these from the bit rate, or counts the encoder's lead-in.
+        // ffprobe estimates these from the bit rate, or includes the encoder delay.
         let within = match *name {
             "plain.aac" => 0.2,
             "bare_cbr.mp3" => 0.06,
-            // ffprobe takes the length of its first segments for that of the sound.
+            // ffprobe uses the length of the first segments for the sound.
             "dash.mp4" => 0.3,
             _ => 1.5e-6,
         };
@@ -263,7 +263,7 @@ async fn every_format_agrees_with_ffprobe() {
 }
 
 #[tokio::test]
-async fn sizes_are_as_shown_after_rotation() {
+async fn sizes_take_rotation_into_account() {
     if !has_ffmpeg() {
         return;
     }
@@ -324,7 +324,7 @@ async fn sizes_are_as_shown_after_rotation() {
 }
 
 #[tokio::test]
-async fn lengths_that_headers_do_not_tell_are_found() {
+async fn lengths_missing_in_headers_are_found() {
     if !has_ffmpeg() {
         return;
     }
@@ -332,7 +332,7 @@ async fn lengths_that_headers_do_not_tell_are_found() {
     let make = |words: &str| ffmpeg(folder.path(), words);
     let noise = "-f lavfi -i anoisesrc=duration=5:sample_rate=44100:seed=1";
     for (path, seconds, within) in [
-        // As a browser's recorder writes it, to where it cannot go back.
+        // As a browser's recorder writes it, to a stream that cannot seek back.
         (
             make(&format!(
                 "{VIDEO} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -f webm -live 1 live.webm"
@@ -361,7 +361,7 @@ async fn lengths_that_headers_do_not_tell_are_found() {
             path.display()
         );
     }
-    // A FLAC whose writer could not go back has no count of samples.
+    // A FLAC whose writer could not seek back has no sample count.
     let mut flac = std::fs::read(folder.path().join("pipe.flac")).unwrap();
     flac[21] &= 0xf0;
     flac[22..26].fill(0);
@@ -379,7 +379,7 @@ async fn lengths_that_headers_do_not_tell_are_found() {
 }
 
 #[tokio::test]
-async fn covers_are_no_video() {
+async fn cover_art_does_not_count_as_video() {
     if !has_ffmpeg() {
         return;
     }
@@ -402,7 +402,7 @@ async fn covers_are_no_video() {
     }
 }
 
-/// Files to break: those of the recordings, and those that `ffmpeg` makes.
+/// Files to break: those of the recordings, and those made by `ffmpeg`.
 pub(super) fn all_files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(golden::media()).unwrap() {
@@ -417,10 +417,10 @@ pub(super) fn all_files() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_file_without_its_end_is_refused() {
+fn a_truncated_file_is_refused() {
     let mut checked = 0;
     for (name, bytes) in all_files() {
-        // Formats without a count or an end to go by, and what ffprobe alone reads.
+        // Formats without a count or an end marker, and those that only ffprobe reads.
         if probe_bytes(&bytes, Depth::Whole).is_err()
             || ["bare_cbr.mp3", "plain.aac"].contains(&name.as_str())
         {
@@ -433,7 +433,7 @@ fn a_file_without_its_end_is_refused() {
         ] {
             if let Ok(facts) = probe_bytes(&bytes[..keep], Depth::Whole) {
                 panic!(
-                    "{keep} of {} bytes of {name} pass for {facts:?}",
+                    "{keep} of {} bytes of {name} are accepted as {facts:?}",
                     bytes.len()
                 );
             }
@@ -454,7 +454,7 @@ fn broken_files_of_every_format_neither_panic_nor_hang() {
             match round % 5 {
                 0 => broken.truncate(random.usize(..=bytes.len())),
                 1 if !bytes.is_empty() => {
-                    // A length or a count that is as large as can be.
+                    // A length or count with the largest possible value.
                     let at = random.usize(..head);
                     let end = (at + 1 + random.usize(..8)).min(broken.len());
                     broken[at..end].fill([0, 0x7f, 0x80, 0xff][random.usize(..4)]);
@@ -492,7 +492,7 @@ fn broken_files_of_every_format_neither_panic_nor_hang() {
 }
 
 #[test]
-fn noise_behind_every_known_beginning_is_survived() {
+fn noise_after_every_known_signature_does_not_panic() {
     let mut random = fastrand::Rng::with_seed(11);
     let beginnings: [&[u8]; 12] = [
         b"\0\0\0\x08ftyp\0\0\x40\0moov\0\0\x20\0trak",
@@ -548,7 +548,7 @@ fn facts_are_written_and_read_back() {
 }
 
 #[tokio::test]
-async fn what_only_ffprobe_knows_is_also_read_from_the_web() {
+async fn formats_that_need_ffprobe_are_also_read_from_the_web() {
     let Some(files) = made() else { return };
     let mut tasks = tokio::task::JoinSet::new();
     let server = Server::start(&mut tasks).await;

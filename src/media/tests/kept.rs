@@ -1,4 +1,4 @@
-//! Fetched media that are kept on disk, and who may have them.
+//! Fetched media cached on disk, and access to them.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ impl Kept {
         }
     }
 
-    /// As another process has it: without a memory of its own.
+    /// A store as in another process, with an empty memory.
     fn store(&self) -> MediaStore {
         MediaStore::new(self.limits.clone(), Some(self.data.path()))
     }
@@ -42,7 +42,7 @@ impl Kept {
         self.out.path().join("out.wav")
     }
 
-    /// What a draft does: a look, and a fetch when it is saved.
+    /// What a draft does: it probes, and fetches on save.
     async fn draft(&self, media: &Media, url: &str) -> Vec<u8> {
         media.facts(url).await.unwrap();
         media.fetch(url, &self.to(), &|_, _| {}).await.unwrap();
@@ -68,9 +68,9 @@ impl Kept {
 }
 
 #[tokio::test]
-async fn a_batch_fetches_once_and_the_next_draft_asks_whether_it_changed() {
+async fn a_batch_fetches_once_and_the_next_draft_revalidates() {
     for (way, name, first) in [
-        // A look and a fetch; of a small file the look brings all.
+        // A probe and a fetch; the probe of a small file returns all of it.
         ("tagged", "a.wav", 2),
         ("dated", "a.wav", 2),
         ("tagged", "small.wav", 1),
@@ -100,12 +100,12 @@ async fn a_batch_fetches_once_and_the_next_draft_asks_whether_it_changed() {
             assert!(kept.server.asked("if-none-match").pop().unwrap().is_some());
         }
         assert_eq!(kept.draft(&next, &url).await, bytes);
-        assert_eq!(kept.server.requests(), first + 1, "asked a moment ago");
+        assert_eq!(kept.server.requests(), first + 1, "confirmed a moment ago");
     }
 }
 
 #[tokio::test]
-async fn what_changed_on_the_server_is_fetched_again() {
+async fn a_source_that_changed_on_the_server_is_fetched_again() {
     for way in ["tagged", "dated", "ranges"] {
         let kept = Kept::new().await;
         let url = kept.server.url(way, "a.wav");
@@ -118,8 +118,12 @@ async fn what_changed_on_the_server_is_fetched_again() {
             kept.draft(&kept.store().of(&Caller::user()), &url).await,
             wave(80_001)
         );
-        assert_eq!(kept.media_files().len(), 1, "{way}: the old one is gone");
-        // A server that does not want it kept.
+        assert_eq!(
+            kept.media_files().len(),
+            1,
+            "{way}: the old file is removed"
+        );
+        // A server that forbids caching.
         let unkept = kept.server.url("unkept", "a.wav");
         kept.draft(&kept.store().of(&Caller::user()), &unkept).await;
         assert_eq!(kept.media_files().len(), 1, "{way}");
@@ -127,7 +131,7 @@ async fn what_changed_on_the_server_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_for_its_owner_and_names_no_address() {
+async fn cached_files_are_private_and_do_not_show_addresses() {
     let kept = Kept::new().await;
     let url = format!("{}?token=secret", kept.server.url("tagged", "a.wav"));
     kept.draft(&kept.store().of(&Caller::user()), &url).await;
@@ -148,7 +152,7 @@ async fn what_is_kept_is_for_its_owner_and_names_no_address() {
 }
 
 #[tokio::test]
-async fn nothing_kept_is_given_to_those_who_may_not_fetch_it() {
+async fn cached_files_are_refused_to_callers_who_may_not_fetch_them() {
     let kept = Kept::new().await;
     kept.server
         .add("to", kept.server.url("tagged", "a.wav").into_bytes());
@@ -176,7 +180,7 @@ async fn nothing_kept_is_given_to_those_who_may_not_fetch_it() {
 }
 
 #[tokio::test]
-async fn a_draft_and_what_is_kept_change_independently() {
+async fn a_draft_and_its_cached_file_change_independently() {
     for hard_links in [false, true] {
         let mut kept = Kept::new().await;
         kept.limits.hard_links = hard_links;
@@ -190,7 +194,7 @@ async fn a_draft_and_what_is_kept_change_independently() {
             let links = std::fs::metadata(&kept.media_files()[0]).unwrap().nlink();
             assert_eq!(links, if hard_links { 2 } else { 1 });
         }
-        // What was written to by something else is not given any more, even through a link.
+        // A file that another program changed is not used any more, even through a link.
         let file = kept.media_files().remove(0);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[1000] = 99;
@@ -200,7 +204,7 @@ async fn a_draft_and_what_is_kept_change_independently() {
 }
 
 #[tokio::test]
-async fn no_part_of_a_file_is_taken_for_the_whole() {
+async fn damaged_cache_entries_are_fetched_again() {
     let kept = Kept::new().await;
     let url = kept.server.url("tagged", "a.wav");
     kept.draft(&kept.store().of(&Caller::user()), &url).await;
@@ -216,7 +220,7 @@ async fn no_part_of_a_file_is_taken_for_the_whole() {
         match damage {
             0 => cut(&file, &media),
             1 => cut(&note, &text),
-            // The note leads elsewhere.
+            // The note points outside the cache.
             _ => std::fs::write(
                 &note,
                 String::from_utf8_lossy(&text).replace(".media", "/../x"),
@@ -231,7 +235,7 @@ async fn no_part_of_a_file_is_taken_for_the_whole() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_bounded_in_bytes_and_age() {
+async fn the_cache_is_limited_in_bytes_and_age() {
     let mut kept = Kept::new().await;
     kept.limits.cache_bytes = 400_000;
     for name in ["1.wav", "2.wav", "3.wav", "4.wav"] {
@@ -252,7 +256,7 @@ async fn what_is_kept_is_bounded_in_bytes_and_age() {
     assert_eq!(
         kept.media_files().len(),
         2,
-        "larger than all that may be kept"
+        "larger than the limit of the cache"
     );
     kept.limits.cache_age_s = 0;
     let asked = kept.server.requests();
@@ -273,11 +277,11 @@ async fn what_is_kept_is_bounded_in_bytes_and_age() {
             &other.server.url("tagged", "a.wav"),
         )
         .await;
-    assert!(other.files().is_empty(), "nothing is kept");
+    assert!(other.files().is_empty(), "nothing is cached");
 }
 
 #[tokio::test]
-async fn what_is_in_use_is_not_removed() {
+async fn cached_files_in_use_are_not_removed() {
     let kept = Kept::new().await;
     let url = kept.server.url("tagged", "a.wav");
     kept.draft(&kept.store().of(&Caller::user()), &url).await;
@@ -308,12 +312,12 @@ async fn what_is_in_use_is_not_removed() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_dead_is_given_up_soon_and_one_that_is_slow_is_not() {
+async fn a_dead_host_times_out_sooner_than_a_slow_one() {
     let mut kept = Kept::new().await;
     kept.limits.first_answer_s = 1;
     kept.limits.answer_timeout_s = 3;
     let media = kept.store().of(&Caller::user());
-    // One that answered a moment ago has more time.
+    // A host that answered a moment ago has more time.
     media
         .facts(&kept.server.url("ranges", "a.wav"))
         .await
@@ -329,12 +333,12 @@ async fn a_host_that_is_dead_is_given_up_soon_and_one_that_is_slow_is_not() {
     assert!(start.elapsed().as_secs() >= 4);
     let asked = kept.server.requests();
     let error = media.fetch(&url, &kept.to(), &|_, _| {}).await.unwrap_err();
-    assert!(error.message.contains("(asked "), "{error}");
-    assert_eq!(kept.server.requests(), asked, "not asked again");
+    assert!(error.message.contains("(tried "), "{error}");
+    assert_eq!(kept.server.requests(), asked, "no further request");
 }
 
 #[test]
-fn by_default_a_dead_host_costs_five_seconds_a_minute() {
+fn default_limits_spend_five_seconds_a_minute_on_a_dead_host() {
     let limits = Limits::default();
     assert_eq!(
         (

@@ -1,4 +1,4 @@
-//! Over HTTP, with every fault a server can have.
+//! Media over HTTP, with every kind of server failure.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(super) fn quick() -> Limits {
     }
 }
 
-/// A sound of this many samples: media that the tests can make of any size.
+/// A sound of this many samples: media of any size.
 pub(super) fn wave(samples: u32) -> Vec<u8> {
     let bytes = samples * 2;
     let mut wave = b"RIFF".to_vec();
@@ -42,7 +42,7 @@ struct Web {
     folder: tempfile::TempDir,
 }
 
-/// A client on this machine, and one elsewhere.
+/// A client on this machine, and one on another machine.
 pub(super) fn local() -> Caller {
     Caller::client(Manner::Api, From::Here, &Arc::default())
 }
@@ -94,7 +94,7 @@ impl Web {
 }
 
 #[tokio::test]
-async fn every_way_to_serve_a_file_gives_its_facts_and_the_file() {
+async fn every_way_of_serving_a_file_works_for_probe_and_fetch() {
     let web = Web::new().await;
     for way in [
         "ranges",
@@ -139,7 +139,7 @@ async fn every_way_to_serve_a_file_gives_its_facts_and_the_file() {
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_goes_on_where_it_ended() {
+async fn an_interrupted_download_is_resumed() {
     let rest = Some(format!("bytes={}-", 160_044 * 95 / 100));
     for (way, validator) in [
         ("breaks", "\"1\""),
@@ -156,21 +156,21 @@ async fn a_download_that_breaks_goes_on_where_it_ended() {
         let asked = web.server.asked("if-range");
         assert_eq!(asked, [None, Some(validator.to_owned())], "{way}");
         let steps = steps.into_inner().unwrap();
-        assert!(steps.is_sorted(), "{way}: progress goes back: {steps:?}");
+        assert!(steps.is_sorted(), "{way}: progress decreases: {steps:?}");
         assert!(steps.iter().all(|(_, total)| *total == Some(160_044)));
     }
 }
 
 #[tokio::test]
-async fn a_download_starts_again_where_it_cannot_be_the_same_source() {
+async fn a_download_restarts_if_the_source_may_have_changed() {
     for (way, requests) in [
-        // The answer to `If-Range` is all of the new source.
+        // The response to `If-Range` is the whole new source.
         ("breaks-changes", 2),
         ("breaks-ignores", 2),
-        // Nothing says that it is the same, so no part is asked for.
+        // Nothing shows that the source is the same, so no part is requested.
         ("breaks-unmarked", 2),
         ("breaks-weak", 2),
-        // Another length; and a host that refuses parts.
+        // A different length; and a host that refuses parts.
         ("breaks-lies", 3),
         ("breaks-forbids", 3),
     ] {
@@ -185,7 +185,7 @@ async fn a_download_starts_again_where_it_cannot_be_the_same_source() {
 }
 
 #[tokio::test]
-async fn a_download_is_whole_only_at_its_length() {
+async fn a_download_continues_until_it_has_its_full_length() {
     let limits = Limits {
         tries: 10,
         ..quick()
@@ -195,12 +195,12 @@ async fn a_download_is_whole_only_at_its_length() {
     let url = web.server.url("breaks-pieces", "a.wav");
     web.media.fetch(&url, &to, &|_, _| {}).await.unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), wave(80_000));
-    // 8,003 bytes are left, and come in parts of at most 2,000.
+    // 8,003 bytes are left, and arrive in parts of at most 2,000.
     assert_eq!(web.server.requests(), 6);
 }
 
 #[tokio::test]
-async fn a_host_that_refuses_parts_is_asked_for_all_of_it() {
+async fn a_host_that_refuses_range_requests_gets_a_request_for_the_whole_file() {
     for way in ["part-400", "part-403", "part-405", "part-416", "part-501"] {
         let web = Web::new().await;
         let facts = web.facts(way, "a.wav").await.expect(way);
@@ -210,7 +210,7 @@ async fn a_host_that_refuses_parts_is_asked_for_all_of_it() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_server_has_its_kind() {
+async fn every_server_failure_has_its_error_kind() {
     for (way, kind, word) in [
         ("403", Kind::Media, "403"),
         ("410", Kind::Media, "410"),
@@ -218,7 +218,7 @@ async fn every_fault_of_a_server_has_its_kind() {
         ("503", Kind::Busy, "503"),
         ("loop", Kind::Media, "redirects"),
         ("silent", Kind::Timeout, "no answer within 1 s"),
-        ("closes", Kind::Unsent, "broke off"),
+        ("closes", Kind::Unsent, "closed the connection"),
     ] {
         let web = Web::new().await;
         for error in [
@@ -237,7 +237,7 @@ async fn every_fault_of_a_server_has_its_kind() {
             );
         }
     }
-    // What only shows while the body comes.
+    // Failures that only show while the body arrives.
     for (way, kind, word) in [
         ("half", Kind::Media, "cut off"),
         ("short-length", Kind::Media, "cut off"),
@@ -252,7 +252,7 @@ async fn every_fault_of_a_server_has_its_kind() {
 }
 
 #[tokio::test]
-async fn tries_are_bounded_and_definite_answers_are_not_asked_again() {
+async fn retries_are_limited_and_definite_responses_are_not_retried() {
     for (way, name, requests) in [
         ("500", "a.wav", 3),
         ("closes", "a.wav", 3),
@@ -263,7 +263,7 @@ async fn tries_are_bounded_and_definite_answers_are_not_asked_again() {
     ] {
         let web = Web::new().await;
         let error = web.facts(way, name).await.unwrap_err();
-        // A client may try once more by itself on a connection that was kept.
+        // The HTTP client itself may retry once on a kept connection.
         assert!(
             (requests..=requests + 1).contains(&web.server.requests()),
             "{way}: {} {error}",
@@ -273,7 +273,7 @@ async fn tries_are_bounded_and_definite_answers_are_not_asked_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_media_is_named() {
+async fn errors_for_non_media_say_what_it_is() {
     let web = Web::new().await;
     web.server
         .add("page", b"<!DOCTYPE html><html>sign in</html>".to_vec())
@@ -325,14 +325,14 @@ async fn queries_and_passwords_stay_out_of_messages() {
 }
 
 #[tokio::test]
-async fn names_may_hold_anything() {
+async fn names_may_contain_any_characters() {
     let web = Web::new().await;
     web.server
         .add("%E8%A7%86%E9%A2%91%20%E4%B8%80.wav", wave(8000));
     for name in ["视频 一.wav", "%E8%A7%86%E9%A2%91%20%E4%B8%80.wav"] {
         assert!(web.facts("ranges", name).await.is_ok(), "{name}");
     }
-    // One address, however it was written.
+    // Both spellings are one address.
     assert_eq!(web.server.requests(), 1);
 }
 
@@ -367,9 +367,9 @@ async fn a_large_remote_file_takes_few_requests() {
 }
 
 #[tokio::test]
-async fn a_source_that_changes_while_it_is_read_is_noticed() {
+async fn a_source_that_changes_while_it_is_read_is_an_error() {
     let web = Web::new().await;
-    // The size comes from the front, the end is far away.
+    // The size is at the start, the end is far away.
     let mut bytes = b"\0\0\0\x10ftypisom\0\0\0\0\0\x04\0\x08mdat".to_vec();
     bytes.resize(24 + 0x0004_0000, 0);
     web.server.add("m", bytes);
@@ -403,7 +403,7 @@ async fn fifty_callers_share_one_probe() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_does_not_take_the_others_along() {
+async fn a_cancelled_caller_does_not_cancel_the_others() {
     let web = Web::new().await;
     let url = web.server.url("late", "a.wav");
     let first = tokio::spawn({
@@ -424,7 +424,7 @@ async fn a_caller_that_leaves_does_not_take_the_others_along() {
 }
 
 #[tokio::test]
-async fn no_network_caller_reaches_what_is_not_public() {
+async fn network_callers_cannot_reach_private_addresses() {
     let web = Web::with(quick(), local()).await;
     for to in [
         "http://169.254.169.254/latest/meta-data/",
@@ -455,7 +455,7 @@ async fn no_network_caller_reaches_what_is_not_public() {
         web.media.facts("/etc/passwd").await.unwrap_err().kind,
         Kind::InvalidArgument
     );
-    // A name is judged by where it leads, which for this one is here.
+    // A name is judged by its address, which is this machine.
     let address = web
         .server
         .url("ranges", "a.wav")
@@ -464,7 +464,7 @@ async fn no_network_caller_reaches_what_is_not_public() {
 }
 
 #[tokio::test]
-async fn what_one_caller_fetched_is_not_told_to_another_who_may_not() {
+async fn facts_fetched_by_one_caller_are_hidden_from_callers_without_access() {
     let mut tasks = JoinSet::new();
     let server = Server::start(&mut tasks).await;
     server.add("a.wav", wave(80_000));
@@ -491,7 +491,7 @@ async fn what_one_caller_fetched_is_not_told_to_another_who_may_not() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_inside_is_refused_when_it_is_looked_up() {
+async fn a_name_that_resolves_to_a_private_address_is_refused() {
     use std::net::{IpAddr, SocketAddr};
     let caller = local();
     let inside = SocketAddr::new(IpAddr::from([10, 0, 0, 7]), 80);
@@ -509,9 +509,9 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_looked_up() {
 }
 
 #[tokio::test]
-async fn an_unreachable_host_is_told_from_a_missing_file() {
+async fn an_unreachable_host_and_a_missing_file_have_different_errors() {
     let media = MediaStore::new(quick(), None).of(&Caller::user());
-    // Systems hand out no ports that low, so nobody listens there.
+    // Systems do not assign ports that low, so nothing listens there.
     let error = media
         .facts("http://127.0.0.1:1/a.mp4?k=1")
         .await
@@ -526,7 +526,7 @@ async fn an_unreachable_host_is_told_from_a_missing_file() {
 }
 
 #[tokio::test]
-async fn limits_of_size_hold() {
+async fn size_limits_are_enforced() {
     let web = Web::with(
         Limits {
             max_bytes: 100_000,
@@ -559,7 +559,7 @@ async fn limits_of_size_hold() {
 }
 
 #[tokio::test]
-async fn a_probe_ends_in_time() {
+async fn a_probe_times_out() {
     let web = Web::with(
         Limits {
             probe_timeout_s: 1,
@@ -587,7 +587,7 @@ async fn a_probe_ends_in_time() {
 }
 
 #[tokio::test]
-async fn progress_reaches_the_size() {
+async fn progress_ends_at_the_file_size() {
     let web = Web::new().await;
     let seen = Mutex::new(Vec::new());
     let to = web.folder.path().join("a.wav");
@@ -611,7 +611,7 @@ async fn progress_reaches_the_size() {
 }
 
 #[tokio::test]
-async fn local_files_are_linked_or_copied_whole() {
+async fn local_files_are_linked_or_copied_completely() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("视 频.wav");
     let to = folder.path().join("out/x.mp3");
@@ -648,7 +648,7 @@ async fn local_files_are_linked_or_copied_whole() {
         }
         std::fs::remove_file(&to).unwrap();
     }
-    // Cut off, gone, a folder: nothing of it arrives.
+    // A truncated file, a missing file, a folder: nothing is stored.
     let media = MediaStore::new(quick(), None).of(&Caller::user());
     std::fs::write(&from, &wave(8000)[..9000]).unwrap();
     for source in [
@@ -671,7 +671,7 @@ async fn local_files_are_linked_or_copied_whole() {
 }
 
 #[tokio::test]
-async fn a_changed_file_is_read_again() {
+async fn a_changed_file_is_probed_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wav");
     let media = media();
@@ -683,7 +683,7 @@ async fn a_changed_file_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_dropped_download_leaves_nothing() {
+async fn a_dropped_download_leaves_no_file() {
     let web = Web::new().await;
     let to = web.folder.path().join("out");
     let url = web.server.url("stalls", "a.wav");
@@ -694,7 +694,7 @@ async fn a_dropped_download_leaves_nothing() {
         tokio::pin!(fetch);
         while *started.lock().unwrap() == 0 {
             tokio::select! {
-                _ = &mut fetch => panic!("it ended"),
+                _ = &mut fetch => panic!("the fetch ended"),
                 () = tokio::task::yield_now() => {}
             }
         }
