@@ -23,11 +23,13 @@ mod apps;
 mod files;
 mod kept;
 mod limits;
+mod trial;
 
 /// Tells what is set up and what is missing; exit code 1 when drafts cannot be made.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp doctor
+  capcut-mcp doctor --test                                also make, save, check and delete a small draft
   capcut-mcp doctor --api-url http://192.168.1.20:9000    is that server one of ours?
   capcut-mcp doctor --limits                              also how long and how much is allowed
   capcut-mcp doctor --empty-trash                         forget deleted drafts for good
@@ -44,6 +46,9 @@ pub(super) struct Doctor {
     /// Also the limits of calls, clients and media, as `tools.toml` sets them.
     #[arg(long)]
     limits: bool,
+    /// Also makes, saves, checks and deletes a small draft.
+    #[arg(long)]
+    test: bool,
     /// Forgets for good what `delete_draft` put in the trash; folders that were saved stay.
     #[arg(long)]
     empty_trash: bool,
@@ -144,6 +149,9 @@ impl Doctor {
                 findings.push(kept::trash(&app.journal, forgotten).await);
                 if self.prune {
                     findings.extend(kept::prune(&app, age));
+                }
+                if self.test {
+                    findings.push(trial::test(&app).await);
                 }
                 if self.limits {
                     findings.extend(limits::limits(&app.manifest));

@@ -103,10 +103,10 @@ impl Init {
                 files.push((folder.join(media.path), media.content.to_vec()));
             }
         }
-        samples::write_all(&files)?;
         let mut out = String::new();
-        for (path, _) in &files {
-            let _ = writeln!(out, "wrote {}", path.display());
+        for (path, is_new) in samples::write_all(&files)? {
+            let what = if is_new { "wrote" } else { "kept " };
+            let _ = writeln!(out, "{what} {}", path.display());
         }
         let plan = quoted(&file);
         if self.kind == Video::Batch {

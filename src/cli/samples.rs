@@ -29,12 +29,14 @@ pub(super) const KARAOKE: Sample = sample!("karaoke.yaml");
 pub(super) const BATCH: Sample = sample!("batch.yaml");
 pub(super) const BATCH_TABLE: Sample = sample!("batch.csv");
 
+pub(super) const PICTURE: Sample = sample!("media/picture.jpg");
+
 const MEDIA: [Sample; 6] = [
     sample!("media/captions.srt"),
     sample!("media/clip.mp4"),
     sample!("media/logo.png"),
     sample!("media/music.mp3"),
-    sample!("media/picture.jpg"),
+    PICTURE,
     sample!("media/voice.mp3"),
 ];
 
@@ -49,6 +51,12 @@ impl Sample {
             .into_iter()
             .filter(move |media| self.text().contains(media.path))
     }
+}
+
+/// Makes a folder and those above it.
+pub(super) fn folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path)
+        .map_err(|e| Error::invalid(format!("{} cannot be made", path.display())).source(e))
 }
 
 /// Writes a file that is not there yet. One with the same content stays as it is; with any other it is an error.
@@ -92,14 +100,18 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to write any of the files if one of them has other content.
-pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
-    for (path, content) in files {
-        if path.symlink_metadata().is_ok() && !is_same(path, content) {
-            write(path, content)?;
-        }
+/// Writes files that are not there yet, and says of each whether it is new; nothing is written if one of them is there with
+/// other content.
+pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<Vec<(&Path, bool)>> {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let known: Vec<bool> = files.iter().map(|(path, _)| is_there(path)).collect();
+    for ((path, content), _) in files.iter().zip(&known).filter(|(_, known)| **known) {
+        write(path, content)?;
     }
-    files
-        .iter()
-        .try_for_each(|(path, content)| write(path, content))
+    let mut written = Vec::new();
+    for ((path, content), known) in files.iter().zip(known) {
+        write(path, content)?;
+        written.push((path.as_path(), !known));
+    }
+    Ok(written)
 }

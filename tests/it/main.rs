@@ -28,6 +28,7 @@ mod runs;
 mod save;
 mod saves;
 mod secrets;
+mod start;
 mod stdio;
 mod subtitles;
 mod support;
