@@ -233,7 +233,8 @@ fn natural(name: &str) -> Vec<(u64, String)> {
         let number = rest[..digits].parse().unwrap_or(u64::MAX);
         let words = rest[digits..].find(|c: char| c.is_ascii_digit());
         let end = words.map_or(rest.len(), |at| digits + at);
-        let number = if digits == 0 { 0 } else { number };
+        // Words come after numbers.
+        let number = if digits == 0 { u64::MAX } else { number };
         parts.push((number, rest[digits..end].to_lowercase()));
         rest = &rest[end..];
     }
