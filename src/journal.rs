@@ -244,7 +244,7 @@ impl DraftRow {
                 .hint("take it out with `delete_draft` and `restore: true`, or make a new one"));
         }
         if let Some((_, to)) = &self.moved_to {
-            return Err(Error::not_found(format!("draft {id} lives on as {to}"))
+            return Err(Error::not_found(format!("draft {id} continues as {to}"))
                 .hint(format!("use `draft_id` {:?}", to.as_str())));
         }
         Ok(())

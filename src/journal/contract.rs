@@ -359,7 +359,7 @@ async fn where_a_draft_was_saved_or_moved_is_remembered() {
         assert!(row.modified_ms > record(0).at_ms);
         for at in [At::Sequence(2), At::End] {
             let refused = journal.append(ENGINE, &id(1), &call(2), at).await;
-            check_error(refused, Kind::NotFound, &["lives on as", id(8).as_str()]);
+            check_error(refused, Kind::NotFound, &["continues as", id(8).as_str()]);
         }
     }
 }

@@ -301,7 +301,11 @@ fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut 
     };
     let complete = reply["status"] == "complete";
     assert_eq!(complete, rows.iter().all(|row| is_ok(&row)), "{reply}");
-    told.recovered += usize::from(report["notes"].to_string().contains("made again as"));
+    told.recovered += usize::from(
+        report["notes"]
+            .to_string()
+            .contains("was lost by its server"),
+    );
     if report["backend"] == "embedded" {
         told.here += 1;
         let saved = report["folder"].as_str().expect("a folder");

@@ -254,7 +254,10 @@ fn a_draft_that_the_server_forgot_is_made_again_as_the_script_made_it() {
         reply["output"]["draft_id"], "dfd_cat_1700000000_00000001",
         "{reply}"
     );
-    assert!(reply["notes"].to_string().contains("made again"), "{reply}");
+    assert!(
+        reply["notes"].to_string().contains("recreated as"),
+        "{reply}"
+    );
     let effects: Vec<Value> = server
         .asked()
         .iter()

@@ -277,7 +277,7 @@ fn a_server_that_never_answers_is_not_waited_for_for_ever() {
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(code, 4, "{text}");
     assert!(
-        text.contains("did not answer in time") && text.contains("may still be at it"),
+        text.contains("did not answer in time") && text.contains("may still be processing it"),
         "{text}"
     );
     assert_eq!(server.count("/add_text"), 1);
@@ -461,7 +461,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
         let query = json!({ "draft_id": draft });
         let reply = home.call_with(&auto, "query_script", &query).unwrap();
         assert!(
-            reply["notes"].to_string().contains("lives on as"),
+            reply["notes"].to_string().contains("continues as"),
             "{reply}"
         );
         let script: Value = serde_json::from_str(reply["script"].as_str().unwrap()).unwrap();
@@ -470,7 +470,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
         assert_eq!(texts.sum::<usize>(), 4);
         let (_, error) = home.call("query_script", &query).unwrap_err();
         assert!(
-            error.contains("lives on as"),
+            error.contains("continues as"),
             "not followed unasked: {error}"
         );
     }
@@ -624,7 +624,7 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
 }
 
 #[test]
-fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
+fn a_server_that_is_not_a_capcut_api_is_described_in_the_error() {
     let others = [
         (
             Answer::new(200, "text/html", "<html><title>Grafana</title>"),
@@ -951,7 +951,7 @@ fn an_edit_that_the_server_has_and_the_journal_has_not_is_said_to_be_so() {
         let sent = server.count("/add_text") - before;
         for said in &said {
             let is_there =
-                said.contains("was carried out on draft") && said.contains("do not send it again");
+                said.contains("was applied to draft") && said.contains("do not send it again");
             assert!(is_there, "{how}: {said}");
             assert!(!said.contains("nothing"), "{how}: {said}");
         }
@@ -986,7 +986,7 @@ fn an_edit_that_is_too_large_for_the_journal_is_there_on_the_server() {
     let said = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(server.count("/add_text"), 1, "{said}");
     assert!(
-        said.contains("was carried out on draft") && said.contains("do not send it again"),
+        said.contains("was applied to draft") && said.contains("do not send it again"),
         "{said}"
     );
 }
