@@ -209,7 +209,7 @@ impl Api {
             },
         };
         log_refusal(&head, &path, &answer);
-        admitted.told(answer, asked, allow)
+        admitted.with_cors_headers(answer, asked, allow)
     }
 
     async fn routed(
@@ -351,15 +351,15 @@ impl Api {
         };
         let api = Arc::clone(self);
         let work = async move {
-            let answer = api.carry_out(spec, arguments, from, manner).await;
+            let answer = api.run_call(spec, arguments, from, manner).await;
             drop(permit);
             answer
         };
         let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
-        let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        let first_poll = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         // Only a call that has to wait gets its own task; most calls finish in the first poll, and a task would
         // slow them down.
-        let done = match at_once {
+        let done = match first_poll {
             Poll::Ready(done) => done.ok(),
             Poll::Pending => tokio::spawn(work).await.ok().and_then(Result::ok),
         };
@@ -375,7 +375,7 @@ impl Api {
         })
     }
 
-    async fn carry_out(
+    async fn run_call(
         &self,
         spec: &'static Spec,
         arguments: Result<Object>,

@@ -182,12 +182,12 @@ impl Server {
             ..Context::of(&caller)
         };
         let run = self.app.answer(request, context_of_call);
-        Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
+        Some(Box::pin(report_progress(run, told, token, &context.peer)).await)
     }
 }
 
 /// Waits for the result and reports steps until then; a step that is not further than the last one is dropped.
-async fn tell_progress(
+async fn report_progress(
     run: impl Future<Output = Result<Value>>,
     mut told: watch::Receiver<Option<Step>>,
     token: ProgressToken,
@@ -513,7 +513,7 @@ mod tests {
                 Ok(json!({}))
             };
             let token = context.meta.get_progress_token().expect("a token");
-            let reply = tell_progress(run, told, token, &context.peer).await;
+            let reply = report_progress(run, told, token, &context.peer).await;
             Ok(success(reply.expect("a reply"), |reply| reply).into())
         }
     }

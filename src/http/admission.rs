@@ -204,7 +204,7 @@ impl Refusal {
 impl Admitted {
     /// Adds the CORS headers with which the browser lets the page read the answer; `methods` are those of the
     /// route.
-    pub(crate) fn told<B>(
+    pub(crate) fn with_cors_headers<B>(
         &self,
         mut answer: hyper::Response<B>,
         asked: Asked,

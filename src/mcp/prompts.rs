@@ -283,7 +283,7 @@ mod tests {
             "product_ad",
             &arguments(json!({ "musik": "a", "media": "b" })),
         )
-        .expect_err("faults");
+        .expect_err("problems");
         assert_eq!(
             error.message,
             "`musik`: `product_ad` has no such argument\n`product` is missing: The product and its audience"

@@ -928,7 +928,7 @@ mod tests {
     async fn notifications_get_no_answer() {
         let input = [
             initialize().as_str(),
-            "{\"jsonrpc\":\"2.0\",\"method\":\"nobody/knows\"}\n",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"unknown/method\"}\n",
             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":{}}}\n",
             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":[1]}\n",
             "{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n\n \t \n",

@@ -694,7 +694,7 @@ fn a_failed_read_only_call_may_be_repeated_immediately() {
                 over_http,
             ];
             for said in said {
-                let misleads = ["may have been", "look at the draft"];
+                let misleads = ["may have been", "look at the draft", "check the draft"];
                 assert!(
                     !misleads.iter().any(|words| said.contains(words)),
                     "{tool}, {broken:?}: {said}"

@@ -105,6 +105,6 @@ fn a_shell_receives_the_files_and_can_preview_a_part() {
     let (code, told) = call("preview_draft", beyond).unwrap_err();
     assert_eq!(code, 2);
     assert!(told.contains("50 s") && told.contains("42 s"), "{told}");
-    let nobody = json!({ "draft_id": "dfd_cat_1_0" });
-    assert_eq!(call("preview_draft", nobody).unwrap_err().0, 2);
+    let unknown = json!({ "draft_id": "dfd_cat_1_0" });
+    assert_eq!(call("preview_draft", unknown).unwrap_err().0, 2);
 }

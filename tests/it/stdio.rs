@@ -132,7 +132,7 @@ fn all_problems_of_a_call_are_reported_in_one_result() {
             "add_text",
             json!({ "txt": "a", "start": "soon", "border_alpha": 7 }),
         )
-        .expect_err("faults");
+        .expect_err("problems");
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
         "`start` is \"soon\", which is not a number (0 or more)",

@@ -177,7 +177,7 @@ fn the_metrics_listener_refuses_foreign_hosts_and_pages() {
     let home = Home::new();
     let served = home.engine(&["--metrics", "0"]);
     let mut metrics = None;
-    support::until("metrics are told", || {
+    support::until("the metrics address is printed", || {
         metrics = served.said.address("metrics are told at ");
         metrics.is_some()
     });
