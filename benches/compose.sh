@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the server and measures whole videos against an API of known latency (Linux; some minutes to build).
-# PROFILE=release builds faster than what is shipped. Exits with 1 when a bound is missed.
+# Builds the server and measures whole videos against an API with a known latency (Linux; the build takes some minutes).
+# PROFILE=release builds faster than the profile of releases (dist). Exits with 1 when a bound is missed.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here"

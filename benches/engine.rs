@@ -1,9 +1,9 @@
 //! The engine against the reference server: `cargo bench --bench engine`. Exits with 1 when a bound is missed.
 //!
-//! The figures of the reference were measured on a machine of two cores as well, with the load generator on
-//! the same machine and as many clients.
+//! The figures of the reference were measured on a machine that also has two cores, with the load generator on
+//! the same machine and the same number of clients.
 
-#![expect(clippy::print_stdout, reason = "the figures are for whoever runs it")]
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Requests a second of the reference with one client, and with eight.
+/// Requests per second of the reference with one client, and with eight.
 const REFERENCE_CREATE: [f64; 2] = [413.0, 703.0];
 const REFERENCE_ADD: [f64; 2] = [395.0, 769.0];
-/// Seconds in which the reference saves 50 videos from a local host.
+/// The time that the reference takes to save 50 videos from a local host, in seconds.
 const REFERENCE_SAVE_S: f64 = 11.2;
 
 const CLIENTS: [usize; 2] = [1, 8];
@@ -62,7 +62,7 @@ impl Report {
     }
 }
 
-/// `capcut-mcp engine` with a data directory of its own.
+/// `capcut-mcp engine` with its own data directory.
 struct Engine {
     child: Child,
     address: String,
@@ -98,7 +98,7 @@ impl Engine {
         Client::new(&self.address)
     }
 
-    /// Resident memory now, in bytes.
+    /// The current resident memory, in bytes.
     fn memory(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("Linux");
@@ -120,7 +120,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// One connection that is kept open, with as little of HTTP as the engine needs.
+/// A connection that is kept open, with only the parts of HTTP that the engine needs.
 struct Client {
     stream: BufReader<TcpStream>,
 }
@@ -134,7 +134,7 @@ impl Client {
         }
     }
 
-    /// The body of the answer.
+    /// Posts a request; returns the body of the answer.
     fn post(&mut self, path: &str, body: &str) -> Vec<u8> {
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -148,7 +148,7 @@ impl Client {
         answer
     }
 
-    /// The `output` of a call that succeeds.
+    /// Runs a call that must succeed; returns its `output`.
     fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let answer = self.post(&format!("/{tool}"), &arguments.to_string());
         let mut answer: Value = serde_json::from_slice(&answer).expect("JSON");
@@ -162,7 +162,7 @@ impl Client {
     }
 }
 
-/// Reads the head of a request or answer: the length of the body, and the first line.
+/// Reads the head of a request or answer; returns the length of the body and the first line.
 fn head(stream: &mut impl BufRead) -> Option<(usize, String)> {
     let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
     stream.read_line(&mut first).ok().filter(|read| *read > 0)?;
@@ -225,7 +225,7 @@ fn throughput(report: &mut Report, home: &Path) {
     }
 }
 
-/// Makes so many calls, a thousand on each draft.
+/// Makes this number of calls, a thousand on each draft.
 fn call_on(engine: &Engine, tool: &str, calls: usize) {
     let mut client = engine.client();
     let path = format!("/{tool}");
@@ -240,7 +240,7 @@ fn call_on(engine: &Engine, tool: &str, calls: usize) {
     }
 }
 
-/// Arguments that do for `add_text` and, where nothing but a canvas is looked at, for `create_draft`.
+/// Arguments for `add_text`; `create_draft` accepts them too, because it ignores unknown fields.
 fn text_at(draft: &str, index: usize) -> String {
     format!(
         "{{\"draft_id\":\"{draft}\",\"text\":\"a\",\"start\":{index},\"end\":{}}}",
@@ -256,9 +256,8 @@ fn in_process(report: &mut Report, home: &Path) {
         .expect("a runtime");
     let door = capcut_mcp::door::Door::open(&home.join("in-process")).expect("an engine");
     runtime.block_on(async {
-        let call = async |tool: &str, arguments: Value| {
-            door.call(tool, arguments).await.expect("carried out")
-        };
+        let call =
+            async |tool: &str, arguments: Value| door.call(tool, arguments).await.expect("a reply");
         let start = Instant::now();
         for _ in 0..CALLS {
             call("create_draft", json!({})).await;
@@ -311,9 +310,9 @@ fn queries(report: &mut Report, home: &Path) {
         }
     }
     let growth = figures[2] / figures[0] / 3.0;
-    let what = "query_script: a segment of 3,000 against one of 1,000";
+    let what = "query_script: time per segment, 3,000 against 1,000";
     report.at_most(what, growth, 1.5, "x");
-    // In turn, so that both meet the same machine.
+    // Alternating, so that both run under the same conditions.
     let fresh = client.draft();
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for index in 0..500 {
@@ -356,14 +355,14 @@ fn save(report: &mut Report, home: &Path) {
             assert!(saved.is_object(), "{saved}");
         }));
         let media = fs::read_dir(&folder).expect("the folder").flatten().count();
-        assert_eq!(media, 1, "one draft is there");
+        assert_eq!(media, 1, "one draft");
     }
     assert!(asked.load(Ordering::Relaxed) >= VIDEOS * times.len());
     let what = format!("save of {VIDEOS} videos: times the reference");
     report.at_least(&what, REFERENCE_SAVE_S / median(times), 20.0, "x");
 }
 
-/// A host that gives the same bytes for every path, whole or in part.
+/// A host that returns the same bytes for every path, with range support.
 fn serve(bytes: Vec<u8>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = listener.local_addr().expect("an address").to_string();
@@ -400,7 +399,7 @@ fn serve(bytes: Vec<u8>) -> (String, Arc<AtomicUsize>) {
     (host, asked)
 }
 
-/// The part that the next request asks for, `None` within for all of it; `None` when no request comes.
+/// The range that the next request asks for: `None` if there is no request, `Some(None)` for the whole file.
 #[expect(
     clippy::option_option,
     reason = "there may be no request, or one without a range"

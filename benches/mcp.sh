@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the server as it is shipped and the baseline, and measures both in one run (Linux; some minutes to build).
+# Builds the server as it is released and the baseline, and measures both in one run (Linux; the build takes some minutes).
 # Exits with 1 when a bound is missed.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,4 +1,5 @@
-//! Measures saving and checking drafts with the executable: `bash benches/save.sh`. Exits with 1 when a bound is missed.
+//! Measures saving and linting drafts with the executable: `bash benches/save.sh`. Exits with 1 when a bound is
+//! missed.
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
@@ -37,7 +38,7 @@ impl Bounds {
     }
 }
 
-/// The fastest of the rounds in milliseconds: whatever else runs on the machine only adds to it.
+/// The fastest of the rounds in milliseconds: other programs on the machine only add time.
 fn best(mut run: impl FnMut(usize) -> Duration) -> f64 {
     let times = (0..ROUNDS).map(|round| run(round).as_secs_f64() * 1e3);
     times.fold(f64::INFINITY, f64::min)
@@ -103,7 +104,7 @@ impl Server {
         self.call("create_draft", &json!({ "name": name }))["draft_id"].clone()
     }
 
-    /// A draft with so many captions of a second each.
+    /// A draft with this number of captions of one second each.
     fn captions(&mut self, name: &str, count: usize) -> Value {
         let time = |s: usize| format!("{:02}:{:02}:{:02},000", s / 3600, s / 60 % 60, s % 60);
         let captions: Vec<_> = (0..count)
@@ -122,7 +123,7 @@ impl Server {
         draft
     }
 
-    /// Saves under a new name, and tells how long that took.
+    /// Saves under a new name; returns how long that took.
     fn save(&mut self, draft: &Value, drafts: &Path, name: &str) -> Duration {
         let arguments = json!({ "draft_id": draft, "draft_folder": drafts, "name": name });
         let started = Instant::now();
@@ -156,7 +157,7 @@ fn texts(work: &Path, bounds: &mut Bounds) {
     let first = best(|round| server.save(&draft, &drafts, &format!("new {round}")));
     bounds.check("save 1,000 segments without media", first, 60.0, "ms");
     let again = best(|_| server.save(&draft, &drafts, "new 0"));
-    bounds.check("the same over the draft saved before", again, 60.0, "ms");
+    bounds.check("the same, replacing the saved draft", again, 60.0, "ms");
 }
 
 fn videos(work: &Path, bounds: &mut Bounds) {
@@ -164,7 +165,7 @@ fn videos(work: &Path, bounds: &mut Bounds) {
     let clip = clip.expect("the clip of the examples");
     let sources = work.join("sources");
     fs::create_dir(&sources).expect("a folder");
-    // A box that says nothing makes a large video of a small one; no two are the same.
+    // A padding box makes a large video of a small one; each video has different content.
     for number in 0..VIDEOS {
         let mut bytes = clip.clone();
         let length = VIDEO_BYTES - clip.len();
@@ -189,14 +190,14 @@ fn videos(work: &Path, bounds: &mut Bounds) {
         let mut draft = Value::Null;
         let (mut copy, mut again) = (f64::INFINITY, f64::INFINITY);
         let first = best(|round| {
-            // Of each draft another video comes first, whose frame becomes the cover.
+            // Each draft starts with another video, whose frame becomes the cover.
             draft = server.draft("videos");
             for number in 0..VIDEOS {
                 let file = sources.join(format!("{}.mp4", (number + round) % VIDEOS));
                 let clip = json!({ "draft_id": draft, "video_url": file, "start": 0, "end": 1, "target_start": number });
                 server.call("add_video", &clip);
             }
-            // In turns, so that all meet the same machine.
+            // Alternating, so that all run under the same conditions.
             copy = copy.min(copied(&sources, &work.join("copy")).as_secs_f64() * 1e3);
             let mut save = |name: String| {
                 let taken = server.save(&draft, &drafts, &name);
@@ -211,13 +212,13 @@ fn videos(work: &Path, bounds: &mut Bounds) {
             "        {first:.0} ms, saved again {again:.0} ms, `cp` of {} MiB {copy:.0} ms",
             (VIDEOS * VIDEO_BYTES) >> 20
         );
-        let what = format!("50 local videos, {what}, in times of `cp`");
+        let what = format!("50 local videos, {what}, relative to `cp`");
         bounds.check(&what, first / copy, 1.3, "x");
         bounds.check(&format!("{what}, saved again"), again / copy, 1.3, "x");
     }
 }
 
-/// How long `cp` takes. Neither it nor saving waits until media are on the disk.
+/// How long `cp` takes. Like saving, it does not wait until the media are written to the disk.
 fn copied(from: &Path, to: &Path) -> Duration {
     let started = Instant::now();
     let done = Command::new("cp").arg("-r").arg(from).arg(to).status();
@@ -241,11 +242,11 @@ fn lint(work: &Path, bounds: &mut Bounds) {
             .stdout(Stdio::null())
             .status();
         let taken = started.elapsed();
-        assert!(done.expect("lint").success(), "the draft is clean");
+        assert!(done.expect("lint").success(), "the draft has no problems");
         taken
     });
     bounds.check(
-        "`lint` of 3,000 segments, start of the process included",
+        "`lint` of 3,000 segments, including process start",
         taken,
         100.0,
         "ms",

@@ -3,24 +3,24 @@
 
     python3 scripts/catalogs.py [--capcut-cli DIR] [--pyjianyingdraft DIR]
 
-The names come from two packages that anyone can install:
+The names come from two public packages:
 
-* npm `capcut-cli` 0.23.0 (MIT): what the CapCut API knows, both editions, with ids;
+* npm `capcut-cli` 0.23.0 (MIT): the names that the CapCut API knows, for both editions, with ids;
 * PyPI `pyjianyingdraft` 0.3.1 (Apache-2.0): parameters of JianYing's effects, and further JianYing names,
   which are marked `m` ("more": the CapCut API does not know them).
 
-Each is fetched with `npm pack` or `pip download`, unless the folder of an unpacked copy is given.
+Each is downloaded with `npm pack` or `pip download`, unless the folder of an unpacked copy is given.
 
-What neither has (parameters of CapCut's effects, voices, some parameters of JianYing's) was recorded from the
-API: `catalog.jsonl` in `tests/golden/recorded.zip`.
+Data that neither package has (parameters of CapCut's effects, voices, some parameters of JianYing's effects) was
+recorded from the API: `catalog.jsonl` in `tests/golden/recorded.zip`.
 
 A table has one line per name, columns separated by tabs, empty columns at the end left out:
 
     key  display  resource_id  effect_id  duration_ms  flags  params  also  resource_type  aspect_ratio
 
-`display` and `effect_id` are empty where they equal `key` and `resource_id`. `flags`: `o` a transition in which both
-clips are seen, `v` for paying users, `m` more. `params`: `name default[ min max];…`, 0 to 1 unless said
-otherwise, `~` standing for `effects_adjust_`. `also`: names of the same resource in the other
+`display` and `effect_id` are empty where they equal `key` and `resource_id`. `flags`: `o` a transition that shows both
+clips, `v` for paying users, `m` more. `params`: `name default[ min max];…`, 0 to 1 if no range is given;
+`~` stands for `effects_adjust_`. `also`: names of the same resource in the other
 edition, and of renamed ones, separated by `|`. `recorded.tsv` has `kind` and `edition` before these; a line without
 `resource_id` only adds the parameters of a name that another table has.
 
@@ -67,9 +67,9 @@ KINDS = {
     "filter": ("filters", "filter_meta", "filters"),
 }
 ONLY = {"voice_filter": "capcut", "voice_character": "capcut", "audio_scene": "jianying", "tone": "jianying"}
-# One list for both editions. The further names are JianYing's all the same.
+# One list for both editions. The additional names still come from JianYing.
 SHARED = ["font", "filter"]
-# All of pyjianyingdraft's names of these kinds are names that the API knows.
+# The API knows all of pyjianyingdraft's names of these kinds.
 KNOWN_FROM_PYJY = ["tone", "speech_to_song"]
 
 
@@ -121,7 +121,7 @@ def from_recording(row):
 
 
 def from_pyjy(folder, module):
-    """The names of one module, read without running it."""
+    """Reads the names of one module without running it."""
     tree = ast.parse((folder / "pyJianYingDraft" / "metadata" / f"{module}.py").read_text("utf-8"))
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
@@ -144,12 +144,12 @@ def from_pyjy(folder, module):
 
 
 def plain(name):
-    """The name as it is compared: `normalised` in `src/catalog.rs` does the same."""
+    """The form in which names are compared; same as `normalised` in `src/catalog.rs`."""
     return "".join(c for c in name.lower() if not c.isspace() and c not in "_-")
 
 
 def add_more(known, others):
-    """Adds what only pyjianyingdraft has, and takes its parameters and its new names of known resources."""
+    """Adds the entries that only pyjianyingdraft has, and its parameters and new names for known resources."""
     keys = {plain(e["key"]): e for e in known}
     resources = {}
     for e in known:
@@ -160,7 +160,7 @@ def add_more(known, others):
         if same_name and same_name["resource_id"] == other["resource_id"]:
             same_name["params"] = other["params"]
         elif same_name:
-            pass  # The resource was changed under its name; the API's entry stands.
+            pass  # The name now refers to another resource; the API's entry is kept.
         elif same_resource:
             same_resource["also"].append(other["key"])
         else:
@@ -172,7 +172,7 @@ def add_more(known, others):
 
 
 def link(capcut, jianying):
-    """Names the same resource, or the same file, by its name in the other edition."""
+    """Adds to each entry the names that the same resource, or the same file, has in the other edition."""
     for mine, theirs in [(capcut, jianying), (jianying, capcut)]:
         resources, files = {}, {}
         for e in theirs:
@@ -180,7 +180,7 @@ def link(capcut, jianying):
             files.setdefault(e["md5"], []).append(e)
         for e in mine:
             same = resources.get(e["resource_id"], [])
-            # Files that many share tell nothing.
+            # A file that several resources share identifies none of them.
             if not same and e["md5"] and len({o["resource_id"] for o in files.get(e["md5"], [])}) == 1:
                 same = files[e["md5"]]
             names = [plain(n) for n in [e["key"], e["display"], *e["also"]]]
@@ -235,7 +235,7 @@ def recorded_lines(tables):
                 if any(known[f] != row[f] for f in fields):
                     sys.exit(f"{path}: {row['key']} is {row}, the package has {known}")
                 if known["params"] != row["params"]:
-                    # A single dash: no parameters, although the package has some.
+                    # A single dash means that there are no parameters, although the package has some.
                     yield "\t".join([kind, edition, row["key"], "", "", "", "", "", params_text(row["params"]) or "-"])
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Makes build/order.txt: the functions that servers execute, by name, hottest first.
+"""Makes build/order.txt: the names of the functions that servers execute, most executed first.
 
-    python3 scripts/order.py        some minutes; Linux on x86-64, with valgrind
+    python3 scripts/order.py        (takes some minutes; needs Linux on x86-64 and valgrind)
 
-Builds the executable as it is shipped, with its symbols left in it, and counts what it executes: forwarding to an
-API, the embedded engine, and the engine over HTTP. build.rs has the linker put these functions side by side.
+Builds the executable as it is released, but with symbols, and counts the instructions of each function in three
+scenarios: forwarding to an API, the embedded engine, and the engine over HTTP. build.rs makes the linker place these
+functions next to each other.
 """
 
 import http.server
@@ -42,19 +43,19 @@ def main():
             names += [name for name in ranked if name in known and name not in names]
             print(f"{scenario.__name__}: {len(executed)} functions, {len(names)} in the list")
     LIST.write_text("".join(name + "\n" for name in names))
-    # The one with symbols is not to be taken for the one that is shipped.
+    # The executable with symbols must not be mistaken for a release.
     EXECUTABLE.unlink()
 
 
 def costs(path):
-    """Instructions of each function itself, by name."""
+    """The instructions of each function, without those of its callees, by name."""
     names, found, current, called = {}, {}, None, False
     for line in path.read_text().split("\n"):
         function = re.match(r"fn=\((\d+)\)(?: (.*))?", line)
         if function:
             number, name = function.groups()
             if name:
-                # A number at the end tells recursions apart.
+                # A number at the end marks a level of recursion.
                 names[number] = re.sub(r"'\d+$", "", name)
             current = names.get(number)
         elif other := re.match(r"cfn=\((\d+)\) (.*)", line):
@@ -69,7 +70,7 @@ def costs(path):
 
 
 class Client:
-    """A client of a server over its standard input and output."""
+    """A client of a server over stdin and stdout."""
 
     def __init__(self, command, home, *arguments, **environment):
         home.mkdir()
@@ -106,7 +107,7 @@ class Client:
 
 
 class Api(http.server.BaseHTTPRequestHandler):
-    """A CapCut API that says yes."""
+    """A CapCut API that answers every call with success."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,4 +1,4 @@
-//! How a call is carried out: its turn on its draft, a slot in its lane, the breaker, the backend, again.
+//! Runs calls: the turn on the draft, a slot in a lane, the circuit breaker, the backend, retries, the journal.
 
 pub(crate) mod breaker;
 pub(crate) mod call_log;
@@ -54,19 +54,19 @@ use routing::Home;
 pub(crate) use crate::backend::Backend;
 pub(crate) use crate::progress::{Progress, Step};
 
-/// Who calls, and what the caller brings along besides the request.
+/// The caller, and what accompanies the request.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub caller: Caller,
     pub cancel: CancellationToken,
     pub progress: Option<Progress>,
-    /// What the call has cost so far.
+    /// How often the call was sent so far, and the time that took.
     pub cost: Option<Arc<Cost>>,
-    /// Where a server's own answer is put, for callers who are to get it as it is.
+    /// Where a server's `output` is put, for callers that pass it on unchanged.
     pub output: Option<Arc<Output>>,
 }
 
-/// The `output` of the server that carried a call out; empty where the engine did.
+/// The `output` of the server that ran a call; empty if the engine ran it.
 #[derive(Default)]
 pub(crate) struct Output(Mutex<Option<Value>>);
 
@@ -81,7 +81,7 @@ impl Output {
 }
 
 impl Context {
-    /// A call of this caller without cancellation or progress.
+    /// A context for a call of this caller without cancellation or progress.
     pub(crate) fn of(caller: &Caller) -> Self {
         Self {
             caller: caller.clone(),
@@ -93,7 +93,7 @@ impl Context {
     }
 }
 
-/// How often a call was sent, and how long that took without the waits before.
+/// How often a call was sent, and how long that took, without waiting times.
 #[derive(Default)]
 pub(crate) struct Cost {
     tries: AtomicUsize,
@@ -110,20 +110,20 @@ impl Cost {
     }
 }
 
-/// A call that is carried out here, whatever the backend: what such a request is, as [`Any`](std::any::Any).
+/// A call that runs in this process on any backend; such a request is found in [`Any`](std::any::Any).
 pub(crate) trait Here: Send + Sync {
     fn draft(&self) -> Option<&DraftId>;
     fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
 }
 
-/// Everything that a running process needs; nothing is opened before it is used.
+/// Everything that a running process needs; files and connections are opened on first use.
 pub(crate) struct App {
     pub settings: Settings,
     pub manifest: Arc<Manifest>,
     pub engine: Arc<Engine>,
     pub media: MediaStore,
     pub journal: Arc<Journal>,
-    /// Work that outlives a client's patience.
+    /// Calls that take longer than a client waits.
     pub jobs: jobs::Jobs,
     pub servers: Servers,
     pub lanes: lanes::Lanes,
@@ -135,17 +135,17 @@ pub(crate) struct App {
     lists: ledger::Lists,
 }
 
-/// A call that may be tried more than once.
+/// A call that may be sent more than once.
 struct Attempt<'a> {
     request: &'a dyn Request,
     route: &'a Route,
     backend: &'a Backend,
     context: &'a Context,
-    /// What it leaves in its draft.
+    /// What the call adds to its draft.
     leaves: &'a Leaves,
     /// See [`Failure::since`].
     since: Option<NonZeroU64>,
-    /// The end of its time, once it has had its first slot.
+    /// The deadline of the call, set when it gets its first slot.
     until: Option<Instant>,
 }
 
@@ -170,12 +170,12 @@ impl App {
         )))
     }
 
-    /// How long both branches of a plan are waited for.
+    /// How long the work on both branches of a plan may take.
     pub(crate) fn sync_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.manifest.sync.timeout_s)
     }
 
-    /// `embedded` or `remote`: who keeps the draft.
+    /// The backend that keeps the draft: `embedded` or `remote`.
     pub(crate) async fn backend_of(&self, draft: &DraftId) -> Result<&'static str> {
         match self.journal.find(draft).await? {
             Some(row) if row.origin == ENGINE => Ok("embedded"),
@@ -209,7 +209,7 @@ impl App {
         }
     }
 
-    /// Carries a call out and gives its reply.
+    /// Runs a call and returns its reply.
     pub(crate) async fn run(
         self: &Arc<Self>,
         request: Box<dyn Request>,
@@ -218,8 +218,8 @@ impl App {
         self.bounded(request, context, None).await
     }
 
-    /// As [`App::run`], on the backend named, whoever keeps the draft: for moving drafts. (In a box, for a
-    /// call may have to move its draft before it is carried out.)
+    /// Like [`App::run`], but on the given backend instead of the draft's own: for moving drafts. Boxed, because
+    /// the future is recursive: a call may have to move its draft before it runs.
     pub(crate) fn run_on(
         self: &Arc<Self>,
         backend: Backend,
@@ -239,7 +239,7 @@ impl App {
         let cost = Arc::clone(context.cost.get_or_insert_default());
         let spec = request.spec();
         let tells = request.tells_when_cancelled();
-        // Boxed, because what is awaited here is moved several times, and by callers again.
+        // Boxed, because this large future is moved several times here and by callers.
         let work = Box::pin(self.carry_out(request, context, home));
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
@@ -249,7 +249,7 @@ impl App {
         }
     }
 
-    /// An unknown draft's error with the ids most like it, for those who may know them.
+    /// Adds the most similar ids to the error for an unknown draft, if the caller may see other drafts.
     async fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
         let Some(named) = named.filter(|_| error.kind == Kind::NotFound) else {
             return error;
@@ -266,7 +266,7 @@ impl App {
         }
     }
 
-    /// Counts and logs a call, whether it ends or is dropped on the way.
+    /// Counts and logs a call, also if it is dropped before it ends.
     async fn carry_out(
         self: &Arc<Self>,
         request: Box<dyn Request>,
@@ -274,7 +274,7 @@ impl App {
         home: Option<Home>,
     ) -> Result<Value> {
         self.pulse.call();
-        // In boxes, as all that few calls need.
+        // Boxed, like everything that few calls need: otherwise every call's future would contain it.
         let (request, unnamed) = match Box::pin(self.by_name(request.as_ref())).await {
             Ok(Some(by_name)) => (by_name, Ok(())),
             Ok(None) => (request, Ok(())),
@@ -296,7 +296,7 @@ impl App {
                 each_note_once(&mut reply);
                 Ok(reply)
             }
-            // In a box: every call would carry room for it.
+            // Boxed: otherwise every call's future would contain it.
             Err(error) => {
                 let named = self.with_nearest(error, request.draft(), &context.caller);
                 Err(Box::pin(named).await)
@@ -345,7 +345,8 @@ impl App {
         }
     }
 
-    /// A call where its draft is; where that is lost or moves meanwhile, in its stead.
+    /// Runs a call where its draft is. If the draft is lost or moves meanwhile, runs it on the draft that
+    /// replaces it.
     async fn at_home(
         self: &Arc<Self>,
         home: Home,
@@ -361,7 +362,7 @@ impl App {
         let Backend::Remote(remote) = &home.backend else {
             return Err(failure.error);
         };
-        // The server that would have made the draft is gone, and nothing was done: choose again, once.
+        // The server that would have made the draft is gone and nothing was done: choose a backend again, once.
         if request.draft().is_none()
             && self.settings.backend == BackendChoice::Auto
             && (failure.reached == Reached::Never
@@ -370,7 +371,7 @@ impl App {
             remote.doubt().await;
             let home = self.home(request).await?;
             running.on(home.backend.name());
-            // The uncommon ways are boxed: every call would carry room for them.
+            // Rare paths are boxed: otherwise every call's future would contain them.
             let ended = Box::pin(self.at(&home, request, route, context)).await;
             return ended.map_err(|failure| failure.error);
         }
@@ -390,7 +391,7 @@ impl App {
         let home = self.home(about).await?;
         running.on(home.backend.name());
         let ended = match Box::pin(self.at(&home, about, route, context)).await {
-            // Another call had it made again while this one waited for its turn.
+            // Another call recovered the draft while this one waited for its turn.
             Err(failure)
                 if failure.reached == Reached::Forgotten && self.has_moved(about).await? =>
             {
@@ -401,7 +402,7 @@ impl App {
         redirected.tell(ended)
     }
 
-    /// The call on the draft that its draft lives on as.
+    /// Runs the call on the draft that replaced its draft.
     async fn moved_on(
         self: &Arc<Self>,
         request: &dyn Request,
@@ -422,7 +423,7 @@ impl App {
         }
     }
 
-    /// One call on its backend, from its turn to the journal.
+    /// Runs one call on its backend, from its turn to its entry in the journal.
     async fn at(
         self: &Arc<Self>,
         home: &Home,
@@ -506,7 +507,7 @@ impl App {
         Ok(reply)
     }
 
-    /// Tries until it is done or there is no use in trying.
+    /// Retries until the call succeeds or another try would not help.
     async fn tries(&self, attempt: &mut Attempt<'_>, home: &Home) -> Result<Value, Failure> {
         let mut tries = 0;
         loop {
@@ -526,7 +527,7 @@ impl App {
                 let looking = self.look_up(remote, attempt.request, attempt.leaves, &failure);
                 match Box::pin(looking).await? {
                     Lookup::Applied(reply) => return Ok(reply),
-                    // Nothing was done, so it is as if it had never been sent.
+                    // The call was not applied, so a retry is as safe as if it had never been sent.
                     Lookup::NotApplied => kind = Kind::Unsent,
                     Lookup::NoDraft => {}
                 }
@@ -552,13 +553,13 @@ impl App {
             let wait = wait.filter(|wait| left.is_none_or(|left| *wait < left));
             let Some(wait) = wait.filter(|_| !home.may_choose_again(attempt.request, &failure))
             else {
-                return Err(told_tries(failure, tries));
+                return Err(with_tries(failure, tries));
             };
             tracing::info!(
                 tool = attempt.request.spec().name,
                 tries,
                 wait_ms = wait.as_millis() as u64,
-                "trying again: {}",
+                "retrying: {}",
                 failure.error.message
             );
             self.metrics
@@ -640,7 +641,8 @@ impl App {
         }
     }
 
-    /// Refuses media that a client of a listener may not read: a server would fetch them in its stead.
+    /// Refuses media that a client of a listener is not allowed to read: otherwise a server would fetch them for
+    /// it.
     async fn check_sources(&self, request: &dyn Request) -> Result<()> {
         let call = request.call();
         if call.caller.access.is_open() {
@@ -651,7 +653,7 @@ impl App {
             let Some(source) = value.as_str().filter(|source| !source.is_empty()) else {
                 continue;
             };
-            // Subtitles may stand in the argument themselves.
+            // Subtitles can be given as the text itself.
             let is_elsewhere = || Path::new(source).is_absolute() || source.contains("://");
             let is_source = name.ends_with("_url") || (name == "srt" && is_elsewhere());
             if is_source && let Err(mut error) = media.may_read(source).await {
@@ -673,7 +675,10 @@ impl App {
             .as_any()
             .downcast_ref::<Box<dyn Here>>()
             .ok_or_else(|| {
-                Error::internal(format!("`{}` is not carried out here", request.spec().name))
+                Error::internal(format!(
+                    "`{}` does not run in this process",
+                    request.spec().name
+                ))
             })?;
         let work = here.run(self, context);
         match tokio::time::timeout(timeout, work).await {
@@ -682,7 +687,7 @@ impl App {
         }
     }
 
-    /// Waits in a queue, but not for ever.
+    /// Waits in a queue, up to `limits.queue_wait_s`.
     async fn queued<T>(&self, wait: impl Future<Output = T>, what: &str) -> Result<T> {
         let limit = manifest::seconds(self.manifest.limits.queue_wait_s);
         tokio::time::timeout(limit, wait).await.map_err(|_| {
@@ -696,7 +701,7 @@ impl App {
         })
     }
 
-    /// Whether calls may go to a server, without counting one.
+    /// Whether the breaker admits calls to a server; does not count a call.
     fn admits(&self, remote: &Remote) -> Result<()> {
         match self.position(remote) {
             Position::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
@@ -704,7 +709,7 @@ impl App {
         }
     }
 
-    /// The metrics as they are now; breakers move with time, so they are asked.
+    /// The metrics in their current state. Breakers change with time, so their state is read now.
     pub(crate) fn metrics_text(&self) -> String {
         let now = Instant::now();
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -730,7 +735,7 @@ impl App {
     async fn trial<'a>(&'a self, remote: &'a Remote, until: Instant) -> Result<Trial<'a>> {
         let admit = |breaker: &mut Breaker| breaker.admit(Instant::now());
         let mut admitted = self.with_breaker(remote, admit);
-        // Boxed, because every call would carry room for it.
+        // Boxed: otherwise every call's future would contain it.
         if admitted.is_err() && Box::pin(self.is_back(remote, until)).await {
             admitted = self.with_breaker(remote, admit);
         }
@@ -757,7 +762,7 @@ fn lane_name(route: &Route) -> &'static str {
     route.lane.map_or(metrics::NO_LANE, LaneName::name)
 }
 
-/// A try that is under way: its time counts however it ends.
+/// Measures a try: its time counts whether it succeeds, fails or is dropped.
 struct Busy<'a>(&'a Cost, Instant);
 
 impl<'a> Busy<'a> {
@@ -774,7 +779,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// A call that the breaker let go; whoever drops it without a verdict has learnt nothing.
+/// A call that the breaker admitted. If it is dropped without a verdict, the breaker learns nothing.
 struct Trial<'a> {
     app: &'a App,
     remote: &'a Remote,
@@ -801,7 +806,7 @@ impl Drop for Trial<'_> {
     }
 }
 
-/// What a failure says of the server's health: a refusal is an answer.
+/// The server's health as shown by a failure: a refusal counts as an answer.
 fn verdict(failure: &Failure) -> Verdict {
     let is_away = matches!(failure.reached, Reached::Never | Reached::Lost);
     match failure.error.kind {
@@ -823,19 +828,15 @@ fn open_breaker(remote: &Remote, wait_s: f64) -> Error {
 fn timed_out(spec: &Spec, limit: Duration) -> Error {
     Error::new(
         Kind::Timeout,
-        format!(
-            "`{}` was not done within {} s",
-            spec.name,
-            limit.as_secs_f64()
-        ),
+        format!("`{}` timed out after {} s", spec.name, limit.as_secs_f64()),
     )
     .hint(format!(
-        "`tools.{}.timeout_s` in `tools.toml` sets how long it may take",
+        "`tools.{}.timeout_s` in `tools.toml` sets this limit",
         spec.name
     ))
 }
 
-fn told_tries(mut failure: Failure, tries: u32) -> Failure {
+fn with_tries(mut failure: Failure, tries: u32) -> Failure {
     if tries > 1 {
         failure.error.message = format!("{} (tried {tries} times)", failure.error.message);
     }
@@ -845,15 +846,15 @@ fn told_tries(mut failure: Failure, tries: u32) -> Failure {
 fn cancelled(spec: &Spec, tries: usize) -> Error {
     let error = Error::new(Kind::Cancelled, format!("`{}` was cancelled", spec.name));
     if tries == 0 {
-        return error.hint("nothing was done");
+        return error.hint("nothing was changed");
     }
     if spec.hints.read_only {
         return error;
     }
-    error.hint("it was under way: it may have been carried out, so look at the draft before you call again")
+    error.hint("it was running and may have been applied: check the draft before you call again")
 }
 
-/// Several steps of a call may note the same.
+/// Several steps of a call can add the same note.
 fn each_note_once(reply: &mut Value) {
     let Some(Value::Array(notes)) = reply.get_mut("notes") else {
         return;
@@ -867,7 +868,7 @@ fn each_note_once(reply: &mut Value) {
     *notes = known;
 }
 
-/// Says who carried it out, in replies that have room for it.
+/// Adds the backend, and why it was chosen, to replies that have these fields.
 fn sign(spec: &Spec, reply: &mut Value, home: &Home) {
     let Some(properties) = spec.output().get("properties") else {
         return;
@@ -887,7 +888,7 @@ fn sign(spec: &Spec, reply: &mut Value, home: &Home) {
     }
 }
 
-/// A bug of ours ends one call, not the process.
+/// A panic (a bug in this program) ends one call, not the process.
 fn panicked(hints: Hints, panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
@@ -896,13 +897,11 @@ fn panicked(hints: Hints, panic: &(dyn Any + Send)) -> Error {
         .unwrap_or_default();
     tracing::error!("a call panicked: {text}");
     if hints.read_only {
-        return Error::internal("a fault of capcut-mcp's own stopped this call")
+        return Error::internal("an internal error in capcut-mcp stopped this call")
             .hint(format!("nothing was changed; report this: {text}"));
     }
-    Error::internal(
-        "a fault of capcut-mcp's own stopped this call; it may or may not have been carried out",
-    )
-    .hint(format!(
-        "look at the draft before you call again, and report this: {text}"
-    ))
+    Error::internal("an internal error in capcut-mcp stopped this call; it may have been applied")
+        .hint(format!(
+            "check the draft before you call again, and report this: {text}"
+        ))
 }

@@ -1,7 +1,7 @@
-//! The engine as an HTTP server: one route per tool, from the list, in the manner of the reference API.
+//! The HTTP server: one route per tool, from the tool list, in the dialect of the reference API.
 //!
-//! Which calls there are and what they do is the tools' matter; this module knows the shell around them:
-//! routing, bodies, the envelope, and the manners of a listener that anyone may talk to.
+//! What each call does is defined in `tools`. This module handles routing, bodies, the envelope, and the
+//! protection of a listener that any program or web page can reach.
 
 mod admission;
 mod answer;
@@ -50,46 +50,46 @@ pub(crate) use listener::{Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 
-/// Calls that are carried out at once; more are told to come back.
+/// Calls that run at the same time; further calls are answered 503 with `Retry-After`.
 const CALLS: usize = 512;
 const CONNECTIONS: Connections = Connections {
     most: 4096,
     head: Duration::from_mins(1),
 };
-/// What is under way when the server is told to stop has so long to end.
+/// How long calls that are under way may take after the server is told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(10);
 
-/// Carries a decoded call out.
+/// Runs a decoded call.
 pub(crate) type Run =
     Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Done>> + Send + Sync>;
 
-/// What a call came to.
+/// The result of a call.
 pub(crate) struct Done {
     pub reply: Value,
-    /// The `output` of the server that carried it out, which is passed on as it is.
+    /// The `output` of the server that ran the call, which is passed on unchanged.
     pub output: Option<Value>,
 }
 
-/// What `GET /health` answers, and whether calls can be carried out.
+/// The reply to `GET /health`, and whether calls can be run.
 pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Send + Sync>;
 
-/// Makes the link to a draft that answers hold.
+/// Makes the link to a draft that answers contain.
 pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
-/// The API: its routes and what stands behind them.
+/// The API: its routes and what they need to answer.
 pub(crate) struct Api {
     routes: HashMap<String, Route>,
     run: Run,
     health: Health,
-    /// Told of calls whose arguments are refused, which are never run.
+    /// Called with each call whose arguments are refused; such a call never runs.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
-    /// What this program itself sends comes back from no server.
+    /// Recognises requests that this process sent itself: they are answered 508 (loop detected).
     own: Option<Sender>,
     link: Link,
-    /// What the endpoints of newer sources are carried out by.
+    /// Runs the endpoints of newer sources. `None` in tests: those paths answer 404.
     app: Option<Arc<App>>,
     admission: Admission,
-    /// Clients on this machine, and all others.
+    /// Clients on this machine (`here`) and all others (`network`).
     here: Caller,
     network: Caller,
     calls: Arc<Semaphore>,
@@ -98,13 +98,13 @@ pub(crate) struct Api {
 
 #[derive(Clone, Copy)]
 struct Route {
-    /// `None`: the server's own health.
+    /// `None`: the health of this server.
     spec: Option<&'static Spec>,
     get: bool,
 }
 
 impl Api {
-    /// The API of a process, whichever backend carries its calls out.
+    /// The API of a process, for any backend.
     pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
         let engine = Arc::clone(&app.engine);
         let asked = Arc::clone(app);
@@ -141,7 +141,8 @@ impl Api {
     }
 
     fn new(health: Health, link: Link, run: Run) -> Self {
-        // Where a user's own file sends calls to is a matter of calling, not of answering.
+        // The paths are the built-in ones: a user's manifest changes where calls are sent, not what is served
+        // here.
         let manifest = Manifest::built_in();
         let mut routes = HashMap::new();
         for spec in &ROUTED {
@@ -192,7 +193,7 @@ impl Api {
             Some(Route { get: false, .. }) => "OPTIONS, POST",
             None => newer.map_or("OPTIONS", |(_, endpoint)| endpoint.allow()),
         };
-        // The body is read even where nobody wants it, so that the connection can go on after it.
+        // The body is read even if the request is refused, because the connection is used for further requests.
         let body = self.receiver.receive(body).await;
         if self.own.as_ref().is_some_and(|own| own.sent(&head.headers)) {
             return answer::page(StatusCode::LOOP_DETECTED);
@@ -208,7 +209,7 @@ impl Api {
             },
         };
         log_refusal(&head, &path, &answer);
-        admitted.told(answer, asked, allow)
+        admitted.with_cors_headers(answer, asked, allow)
     }
 
     async fn routed(
@@ -291,7 +292,8 @@ impl Api {
         answer
     }
 
-    /// The arguments in a body, with what is wrong with those that are `known`; the page for what is not a body of the API.
+    /// The arguments of a body, or the problems with arguments that are `known`. `Err`: the page for a body that
+    /// the API does not accept.
     fn decoded<'a>(
         &'a self,
         headers: &HeaderMap,
@@ -312,7 +314,7 @@ impl Api {
             for_values = self.receiver.for_values(values);
             if for_values.is_none() {
                 return Err(Box::new(answer::busy(
-                    "other large bodies take all the memory that this server has for them; try again in a moment",
+                    "all memory for large request bodies is in use; try again in a moment",
                 )));
             }
         }
@@ -335,8 +337,8 @@ impl Api {
         }
     }
 
-    /// Carries a call out: as with the API, a client that goes away does not undo it, and what goes wrong in it
-    /// ends nothing else. The permit tells a stopping server that it still runs.
+    /// Runs a call. As with the API, the call completes even if the client disconnects, and a panic in it affects
+    /// no other call. The permit counts the call as running while the server stops.
     async fn call(
         self: &Arc<Self>,
         spec: &'static Spec,
@@ -349,30 +351,31 @@ impl Api {
         };
         let api = Arc::clone(self);
         let work = async move {
-            let answer = api.carry_out(spec, arguments, from, manner).await;
+            let answer = api.run_call(spec, arguments, from, manner).await;
             drop(permit);
             answer
         };
         let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
-        let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
-        // What has to wait goes on in a task of its own; for the others one would only cost.
-        let done = match at_once {
+        let first_poll = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        // Only a call that has to wait gets its own task; most calls finish in the first poll, and a task would
+        // slow them down.
+        let done = match first_poll {
             Poll::Ready(done) => done.ok(),
             Poll::Pending => tokio::spawn(work).await.ok().and_then(Result::ok),
         };
         done.unwrap_or_else(|| {
-            let error = Error::internal("a fault of capcut-mcp's own stopped this call");
+            let error = Error::internal("an internal error in capcut-mcp stopped this call");
             let error = error.hint(if spec.hints.read_only {
                 "nothing was changed; report this"
             } else {
-                "look at the draft before you call again, and report this"
+                "check the draft before you call again, and report this"
             });
             tracing::error!(tool = spec.name, "{}", error.cause());
             failed(&spec.texts, &error, None)
         })
     }
 
-    async fn carry_out(
+    async fn run_call(
         &self,
         spec: &'static Spec,
         arguments: Result<Object>,
@@ -380,7 +383,7 @@ impl Api {
         manner: Manner,
     ) -> Answer {
         let caller = self.caller(from);
-        // Other processes of ours are told what is wrong in our own words.
+        // Other capcut-mcp processes receive the error text of this program, not the wording of the API.
         let texts = match manner {
             Manner::Strict => &Texts::NONE,
             Manner::Api => &spec.texts,
@@ -416,13 +419,13 @@ impl Api {
     }
 }
 
-/// Logs a request that was refused before it became a call; calls log themselves.
+/// Logs a request that was refused before it became a call; calls write their own log lines.
 fn log_refusal(head: &Parts, path: &str, answer: &Answer) {
     let status = answer.status();
     if status.as_u16() < 400 || answer.headers().contains_key(envelope::KIND_HEADER) {
         return;
     }
-    // What this server answers for itself, not for a call.
+    // The health endpoint reports on this server and is not a call.
     if path == "health" {
         return;
     }
@@ -438,7 +441,7 @@ fn log_refusal(head: &Parts, path: &str, answer: &Answer) {
 fn failed(texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
     let said = error.source.as_deref();
     let text = match said.and_then(<dyn std::error::Error + Send + Sync>::downcast_ref) {
-        // A server said it, in the words that its clients know.
+        // The error text comes from a server, in the wording that its clients know.
         Some(Words(words)) => words.clone(),
         None => texts::failure(texts, error, draft.map(DraftId::as_str)),
     };
@@ -447,24 +450,24 @@ fn failed(texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
     } else {
         answer::failure(&text)
     };
-    // The body is the API's to the letter; what else there is to say stands in the head.
+    // The body is exactly the API's; the kind of error is in a header.
     let kind = HeaderValue::from_static(error.kind.name());
     answer.headers_mut().insert(envelope::KIND_HEADER, kind);
     answer
 }
 
-/// Lists are given whole: the API has no pages.
+/// Lists are returned whole: the API has no pages.
 fn whole_list() -> Object {
     Object::from_iter([("limit".to_owned(), u64::MAX.into())])
 }
 
-/// Whether the tool has an argument of this name; asked only when something is wrong with it.
+/// Whether the tool has an argument of this name; called only for arguments with a problem.
 fn knows(spec: &Spec, name: &str) -> bool {
     let properties = spec.input().get("properties");
     properties.is_some_and(|properties| properties.get(name).is_some())
 }
 
-/// The path without the slashes before it, percent codes resolved.
+/// The path without leading slashes, with percent codes decoded.
 fn resolved(path: &str) -> Cow<'_, str> {
     let path = if path.contains('%') {
         Cow::Owned(decoded(path))
@@ -493,13 +496,13 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a body says, and the memory that is reserved for it as long as it is in use.
+/// The arguments of a body, and the memory that is reserved for it while it is in use.
 struct Decoded<'a> {
     arguments: Result<Object>,
     memory: [Option<SemaphorePermit<'a>>; 2],
 }
 
-/// The body, or the page for one that did not arrive.
+/// The body, or the page for a body that did not arrive.
 fn received(
     body: Result<receive::Received<'_>, Unreceived>,
 ) -> Result<receive::Received<'_>, Box<Answer>> {
@@ -514,11 +517,11 @@ fn received(
 
 fn busy() -> Answer {
     answer::busy(&format!(
-        "{CALLS} calls are under way, which is as many as this server takes; try again in a moment"
+        "{CALLS} calls are under way, which is the limit of this server; try again in a moment"
     ))
 }
 
-/// `application/json` or `application/*+json`, whatever the case and the parameters.
+/// `application/json` or `application/*+json`, in any case and with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
         return false;
@@ -528,7 +531,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// Serves until `stop`; then takes nothing new and gives what is under way a little time.
+/// Serves until `stop`. Then accepts no new connections and gives running calls up to [`LAST_CALLS`].
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
@@ -551,11 +554,11 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Futur
     }
     let ended = async {
         closed.await;
-        // Also those whose clients have gone.
+        // This includes calls whose clients have disconnected.
         let _ = api.calls.acquire_many(CALLS as u32).await;
     };
     if tokio::time::timeout(LAST_CALLS, ended).await.is_err() {
         let left = CALLS - api.calls.available_permits();
-        tracing::warn!("stopped; {left} calls were cut off");
+        tracing::warn!("stopped; {left} calls were cancelled");
     }
 }

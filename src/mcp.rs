@@ -1,7 +1,7 @@
-//! The MCP server: list, call; drafts to read and ways to start; over stdin and stdout.
+//! The MCP server over stdin and stdout: tools, draft resources and prompts.
 //!
-//! Both eras of the protocol are served by one process. What a tool does, [`crate::exec`] knows; here
-//! calls are taken in, and replies and errors given the shape that clients understand.
+//! One process serves both generations of the protocol (with and without `initialize`). [`crate::exec`] runs the
+//! tools; this module decodes calls and puts replies and errors into the form that clients expect.
 
 #[cfg(test)]
 mod messages;
@@ -45,17 +45,17 @@ use crate::settings::ToolChoice;
 use crate::tools::{Caller, Object, Spec};
 use transport::{Lines, Manners};
 
-/// Requests under way at once; what comes after waits unread.
+/// Requests under way at the same time; further input stays unread until one ends.
 const IN_FLIGHT: usize = 1024;
 
-/// How long clients may keep what does not change while the server runs.
+/// How long clients may cache what does not change while the server runs.
 const UNCHANGING_MS: u64 = 3_600_000;
 
-/// What a model is told of the server before it sees the tools.
+/// The instructions that a model reads before it sees the tools.
 const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts. Call create_draft first and pass its draft_id to every add_* call; \
      save_draft at the end writes the draft folder that the app opens. Times are seconds on the timeline. Media are http(s) URLs or local paths. \
-     Positions (transform_x, transform_y) count in half canvases from the centre, y upwards. Clips on one track must not overlap: \
-     give another track_name for what is shown at the same time. An error says what to change; correct the call and send it again.";
+     Positions (transform_x, transform_y) are in half canvases from the centre, with y pointing up. Clips on one track must not overlap: \
+     use another track_name for items that are shown at the same time. An error says what to change; correct the call and send it again.";
 
 /// Serves MCP on stdin and stdout until the client closes them.
 pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
@@ -68,7 +68,7 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     let (input, output) = stdio::open();
     let lines = Lines::new(input, output, manners, broken.clone());
     let served = serve_on(Server::new(Arc::clone(&app), tools), lines, broken).await;
-    // Work that was answered `running` goes on without its client, but not for ever.
+    // Work that was answered `running` continues without its client, but within a time limit.
     app.jobs.leave();
     let limit = Duration::from_secs_f64(app.manifest.limits.after_client_s);
     if tokio::time::timeout(limit, app.jobs.drain()).await.is_err() {
@@ -77,7 +77,7 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
     served
 }
 
-/// Longer than any call may take.
+/// A time longer than any call may take.
 fn longest_call(manifest: &Manifest) -> Duration {
     let lanes = [
         &manifest.lanes.audio,
@@ -106,21 +106,21 @@ where
                 .map_err(|e| Error::internal("the server stopped").source(e))?;
             Ok(())
         }
-        // A client that goes before it said anything, or that only asked who is there.
+        // A client that disconnects before it sends anything, or after requests that need no `initialize`.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
             Ok(())
         }
-        Err(error) => {
-            Err(Error::new(Kind::Unavailable, "the client could not be greeted").source(error))
-        }
+        Err(error) => Err(
+            Error::new(Kind::Unavailable, "the connection could not be initialized").source(error),
+        ),
     }
 }
 
-/// The server as `rmcp` sees it.
+/// The server as `rmcp` uses it.
 struct Server {
     app: Arc<App>,
     choice: ToolChoice,
-    /// Made when first asked for: the schemas cost more than all the rest of the greeting.
+    /// Built on first use: the schemas cost more than the rest of `initialize`.
     tools: OnceLock<Vec<Tool>>,
 }
 
@@ -142,7 +142,7 @@ impl Server {
         })
     }
 
-    /// Decodes and carries out; `None` when the tool does not exist.
+    /// Decodes and runs a call; `None` if the tool does not exist.
     async fn call(
         &self,
         name: &str,
@@ -150,11 +150,11 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Option<Result<Value>> {
         let Some(spec) = local::find(name) else {
-            let what = "there is no tool of this name";
+            let what = "there is no tool with this name";
             call_log::refused(name, &Error::not_found(what), false);
             return None;
         };
-        // Whoever started this process speaks over its stdin.
+        // The process that started this one writes to its stdin, so the caller is the user.
         let caller = Caller::user();
         let request = match spec.decode(arguments, &caller) {
             Ok(request) => request,
@@ -172,7 +172,7 @@ impl Server {
             };
             return Some(self.app.answer(request, context).await);
         };
-        // Of steps that come faster than they can be told only the latest is.
+        // If steps arrive faster than they can be sent, only the latest is sent.
         let (steps, told) = watch::channel(None);
         let context_of_call = Context {
             cancel,
@@ -182,12 +182,12 @@ impl Server {
             ..Context::of(&caller)
         };
         let run = self.app.answer(request, context_of_call);
-        Some(Box::pin(tell_progress(run, told, token, &context.peer)).await)
+        Some(Box::pin(report_progress(run, told, token, &context.peer)).await)
     }
 }
 
-/// Waits for the result and tells of steps until then, each further than the one before.
-async fn tell_progress(
+/// Waits for the result and reports steps until then; a step that is not further than the last one is dropped.
+async fn report_progress(
     run: impl Future<Output = Result<Value>>,
     mut told: watch::Receiver<Option<Step>>,
     token: ProgressToken,
@@ -213,7 +213,7 @@ async fn tell_progress(
                 let mut progress = ProgressNotificationParam::new(token.clone(), step.done);
                 progress.total = step.total;
                 progress.message = Some(step.message).filter(|message| !message.is_empty());
-                // A client that is gone is noticed elsewhere.
+                // A client that is gone is detected by the transport.
                 let _ = peer.notify_progress(progress).await;
             }
         }
@@ -272,7 +272,7 @@ impl ServerHandler for Server {
             Ok(Some(Err(error))) => failure(&error),
             Ok(None) => return Err(unknown_tool(&request.name)),
             Err(_) => failure(&Error::internal(format!(
-                "`{}` failed through a bug of ours; the other calls go on",
+                "`{}` failed because of an internal error; other calls are not affected",
                 request.name
             ))),
         };
@@ -348,7 +348,7 @@ impl ServerHandler for Server {
         }
     }
 
-    // Requests whose parameters could not be read arrive here too.
+    // Known requests with invalid parameters arrive here too.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -370,7 +370,7 @@ impl ServerHandler for Server {
                 "resources/read" => ": `uri` is text",
                 _ => "",
             };
-            let message = format!("the parameters of `{method}` have the wrong shape{wanted}");
+            let message = format!("the parameters of `{method}` have the wrong form{wanted}");
             ErrorData::invalid_params(message, None)
         } else {
             let message = format!("there is no method `{}`", shortened(&method));
@@ -379,7 +379,7 @@ impl ServerHandler for Server {
     }
 }
 
-/// The API's lists of all names of a kind. Clients see them on request only: a search serves better.
+/// The API's lists of all names of a kind. Clients see them only on request: a search serves models better.
 fn is_long_list(spec: &Spec) -> bool {
     spec.routed && spec.name.starts_with("get_") && spec.name.ends_with("_types")
 }
@@ -398,13 +398,13 @@ fn tool(spec: &'static Spec) -> Tool {
         .with_annotations(annotations)
 }
 
-/// Structured, and the same as text for clients that know nothing else.
+/// Structured content, and the same as text for clients that read only text.
 fn success(mut reply: Value, shorten: impl FnOnce(Value) -> Value) -> CallToolResult {
     if let Value::Object(members) = &mut reply {
-        // Schemas promise values, not nulls.
+        // Output schemas declare values that may be absent, not null.
         members.retain(|_, value| !value.is_null());
     }
-    // Faster than by way of `Display`.
+    // Faster than `Display`.
     let mut text = serde_json::to_string(&reply).unwrap_or_default();
     if text.len() > proportion::MOST {
         reply = shorten(reply);
@@ -415,7 +415,7 @@ fn success(mut reply: Value, shorten: impl FnOnce(Value) -> Value) -> CallToolRe
     result
 }
 
-/// The picture in a reply, if the tool's replies have one.
+/// The picture in a reply, if the replies of this tool have one.
 async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
     let Some(path) = local::find(tool).and_then(|spec| reply.get(spec.picture?)?.as_str()) else {
         return Ok(None);
@@ -430,7 +430,7 @@ async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
     Ok(Some(ContentBlock::image(data, "image/png")))
 }
 
-/// Text only: clients check structured content against the schema of success.
+/// Text only: clients check structured content against the output schema of a success.
 fn failure(error: &Error) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(error.for_client())])
 }
@@ -454,7 +454,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_success_is_structured_and_the_same_as_text() {
+    fn a_success_is_sent_as_structured_content_and_as_text() {
         let result = success(
             json!({ "draft_id": "d", "reason": null, "count": 0 }),
             |reply| reply,
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_text_only_with_the_hint() {
+    fn a_failure_is_sent_as_text_with_its_hint() {
         let result = failure(&Error::invalid("`a` is 1").hint("send 2"));
         let result = serde_json::to_value(result).expect("JSON");
         assert_eq!(result["content"][0]["text"], "`a` is 1\nhint: send 2");
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_tool_is_answered_with_the_nearest() {
+    fn an_unknown_tool_error_suggests_the_nearest_name() {
         let error = unknown_tool("add_vidoe");
         assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
         assert_eq!(
@@ -491,7 +491,7 @@ mod tests {
         assert_eq!(unknown_tool("zzz").message, "there is no tool `zzz`");
     }
 
-    /// Tells of steps as a tool would, over a real connection.
+    /// Reports steps as a tool would, over a real connection.
     struct Steps;
 
     impl ServerHandler for Steps {
@@ -513,13 +513,13 @@ mod tests {
                 Ok(json!({}))
             };
             let token = context.meta.get_progress_token().expect("a token");
-            let reply = tell_progress(run, told, token, &context.peer).await;
+            let reply = report_progress(run, told, token, &context.peer).await;
             Ok(success(reply.expect("a reply"), |reply| reply).into())
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_only_rises_and_ends_with_the_result() {
+    async fn progress_only_increases_and_stops_at_the_result() {
         let (theirs, mut ours) = tokio::io::duplex(1 << 16);
         let (out, mut answers) = tokio::io::duplex(1 << 16);
         let manners = Manners {

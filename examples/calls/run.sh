@@ -1,6 +1,6 @@
 #!/bin/sh
 # The basic workflow as single calls, from the repository's root: create → video → title → effect → save.
-# Each call is a process of its own; the draft waits in the data folder between them.
+# Each call is a separate process; between calls, the draft is kept in the data folder.
 set -eu
 CAPCUT=${CAPCUT:-capcut-mcp}
 calls=examples/calls

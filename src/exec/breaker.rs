@@ -1,10 +1,11 @@
-//! When to stop calling a backend, and when to try it again. Time is an argument.
+//! The circuit breaker: when to stop calling a backend, and when to try it again. The current time is an
+//! argument.
 
 use std::time::{Duration, Instant};
 
 use crate::manifest;
 
-/// What one backend's calls came to lately.
+/// The recent results of one backend's calls.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: manifest::Breaker,
@@ -18,18 +19,18 @@ enum State {
     },
     Open {
         until: Instant,
-        /// Since when, if the server was away: if it answers, calls may try it at once. One that answers with errors would
-        /// answer that question too.
+        /// Set if the server was unreachable, with the time: as soon as it answers, calls may try it. A server
+        /// that answers with errors would pass that check too.
         away: Option<Instant>,
     },
-    /// A few calls may try.
+    /// A few calls may try the backend.
     HalfOpen {
         under_way: u32,
         good: u32,
     },
 }
 
-/// For reports: the numbers are those that dashboards for such bridges know.
+/// The state for reports; the numbers are those that dashboards of such bridges use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
     Closed = 0,
@@ -47,16 +48,16 @@ impl Position {
     }
 }
 
-/// How a call ended, as far as the backend's health goes.
+/// What the end of a call says about the backend's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It answered, if only to refuse.
+    /// The backend answered, possibly with a refusal.
     Good,
-    /// It failed on the call, or took too long.
+    /// The call failed at the backend, or timed out.
     Bad,
-    /// It could not be reached, or closed the connection.
+    /// The backend was unreachable or closed the connection.
     Away,
-    /// The call was given up: nothing was learnt.
+    /// The call was abandoned: nothing was learnt.
     Unknown,
 }
 
@@ -68,7 +69,7 @@ impl Breaker {
         }
     }
 
-    /// Lets a call go, or says how long none may.
+    /// Admits a call, or returns how long calls are paused.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         if let State::Open { until, .. } = self.state {
             if now < until {
@@ -88,7 +89,7 @@ impl Breaker {
         Ok(())
     }
 
-    /// The backend was seen to answer again: a few calls may try it at once.
+    /// The backend was seen to answer again: a few calls may try it immediately.
     pub(crate) fn came_back(&mut self) {
         if let State::Open { .. } = self.state {
             self.state = State::HalfOpen {
@@ -98,7 +99,7 @@ impl Breaker {
         }
     }
 
-    /// Since when it is open because the server was away.
+    /// The time since when the breaker is open because the server was unreachable.
     pub(crate) fn away_since(&self) -> Option<Instant> {
         match self.state {
             State::Open { away, .. } => away,
@@ -106,7 +107,7 @@ impl Breaker {
         }
     }
 
-    /// Takes note of how an admitted call ended. True if it opened the breaker.
+    /// Records how an admitted call ended. Returns true if that opened the breaker.
     pub(crate) fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
         let opened = State::Open {
             until: now + manifest::seconds(self.settings.cool_down_s),
@@ -135,7 +136,7 @@ impl Breaker {
             (State::HalfOpen { under_way, .. }, Verdict::Unknown) => {
                 *under_way = under_way.saturating_sub(1);
             }
-            // A call that was let go before it opened.
+            // The call was admitted before the breaker opened.
             (State::Open { .. }, _) | (State::Closed { .. }, Verdict::Unknown) => {}
         }
         false
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_so_many_failures_in_a_row() {
+    fn opens_after_consecutive_failures() {
         let (mut breaker, now) = breaker();
         fail(&mut breaker, 2, now);
         breaker.admit(now).unwrap();
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_calls_try_it_and_close_it() {
+    fn successful_trial_calls_close_it() {
         let (mut breaker, now) = breaker();
         fail(&mut breaker, 3, now);
         let later = now + COOL_DOWN;
@@ -198,7 +199,7 @@ mod tests {
         breaker.admit(later).unwrap();
         assert!(
             breaker.admit(later).is_err(),
-            "no more than the trial calls at once"
+            "only the trial calls at the same time"
         );
         breaker.record(Verdict::Good, later);
         assert_eq!(breaker.position(later), Position::HalfOpen);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_came_back_is_tried_before_its_time() {
+    fn a_backend_that_is_back_is_tried_before_the_pause_ends() {
         let (mut breaker, now) = breaker();
         breaker.came_back();
         assert_eq!(breaker.position(now), Position::Closed);
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_a_server_that_was_away_from_one_that_fails() {
+    fn distinguishes_an_unreachable_server_from_a_failing_one() {
         for (last, away) in [(Verdict::Away, true), (Verdict::Bad, false)] {
             let (mut breaker, now) = breaker();
             fail(&mut breaker, 2, now);
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_fails_opens_it_again() {
+    fn a_failed_trial_call_opens_it_again() {
         let (mut breaker, now) = breaker();
         fail(&mut breaker, 3, now);
         let later = now + COOL_DOWN;
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_was_given_up_frees_its_place() {
+    fn an_abandoned_trial_call_frees_its_slot() {
         let (mut breaker, now) = breaker();
         fail(&mut breaker, 3, now);
         let later = now + COOL_DOWN;

@@ -1,4 +1,4 @@
-//! The log's line for each call: written when the call ends, whichever way it came in.
+//! Writes one log line per call, when the call ends, for all transports.
 //!
 //! Failures begin with a word that monitoring searches for: `Connection`, `timeout`, `API Error` or `Authentication`.
 
@@ -13,17 +13,17 @@ use crate::error::{Error, Kind, Origin, Result, shortened};
 use crate::manifest::Route;
 use crate::metrics::{self, NO_BACKEND, NO_LANE, Running};
 
-/// The target of these lines, for filters.
+/// The log target of these lines, for filters.
 pub(crate) const TARGET: &str = "capcut_mcp::calls";
 
-/// A call under way. It is counted and logged when it ends, also when it is dropped on the way.
+/// A call under way. It is counted and logged when it ends, also if it is dropped before.
 pub(super) struct UnderWay<'a> {
     /// `None` once it has ended.
     running: Option<Running<'a>>,
     tool: &'static str,
     draft: Option<&'a DraftId>,
     cost: Option<&'a Cost>,
-    /// It came in as a call of the CapCut API: its failure is one of that API.
+    /// The call came in through the CapCut API: its failures are labelled as failures of that API.
     of_api: bool,
     backend: &'static str,
     since: Instant,
@@ -48,7 +48,7 @@ impl<'a> UnderWay<'a> {
         }
     }
 
-    /// It is known who carries the call out: `embedded`, `remote` or [`metrics::LOCAL`].
+    /// The backend is now known: `embedded`, `remote` or [`metrics::LOCAL`].
     pub(super) fn on(&mut self, backend: &'static str) {
         self.backend = backend;
         if let Some(running) = &mut self.running {
@@ -69,7 +69,7 @@ impl<'a> UnderWay<'a> {
         let line = Line {
             tool: self.tool,
             draft: self.draft.map(DraftId::as_str).or_else(made),
-            // What needs no backend is carried out once.
+            // Local tools need no backend and run once.
             tries: if self.backend == metrics::LOCAL {
                 1
             } else {
@@ -89,7 +89,7 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if self.running.is_some() {
             let error = if std::thread::panicking() {
-                Error::internal("a fault of capcut-mcp's own stopped it")
+                Error::internal("an internal error in capcut-mcp stopped it")
             } else {
                 Error::new(Kind::Cancelled, "cancelled")
             };
@@ -98,7 +98,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// A call that was refused before it began.
+/// Logs a call that was refused before it ran.
 pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
     let line = Line {
         tool: &shortened(tool),
@@ -110,7 +110,7 @@ pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
     line.failed(error, of_api);
 }
 
-/// A call of an endpoint of a listener that is not a tool.
+/// Logs a call of a listener endpoint that is not a tool.
 pub(crate) fn of_endpoint(name: &str, duration: Duration, error: Option<&Error>) {
     let line = Line {
         tool: name,
@@ -126,7 +126,7 @@ pub(crate) fn of_endpoint(name: &str, duration: Duration, error: Option<&Error>)
 }
 
 impl App {
-    /// A call whose arguments were refused, so that it never began.
+    /// Counts and logs a call whose arguments were refused, so that it never ran.
     pub(crate) fn refused(&self, tool: &'static str, error: &Error, of_api: bool) {
         let lane = self.manifest.route(tool).map_or(NO_LANE, lane_name);
         self.metrics.begin(tool, lane).end(error.kind.name());
@@ -142,7 +142,7 @@ struct Line<'a> {
     duration: Duration,
 }
 
-/// A name as a field's value: quoted if it could be taken for further fields.
+/// A name as the value of a log field: quoted if it could be read as further fields.
 struct Name<'a>(&'a str);
 
 impl fmt::Display for Name<'_> {
@@ -156,7 +156,7 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// The same fields at a level that is known when this is compiled, as `tracing` wants it.
+/// Writes the same fields at a given level, which `tracing` requires at compile time.
 macro_rules! write_line {
     ($level:ident, $line:expr, $status:expr, $($message:tt)+) => {
         tracing::event!(
@@ -188,12 +188,12 @@ impl Line<'_> {
     }
 }
 
-/// To the microsecond.
+/// With microsecond precision.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// What monitoring finds the failure by.
+/// The words by which monitoring finds the failure.
 fn label(error: &Error, of_api: bool) -> &'static str {
     match (error.origin, error.kind) {
         (Some(Origin::Authentication), _) => "Authentication failed: ",
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_begins_with_the_word_that_it_is_searched_by() {
+    fn each_failure_begins_with_its_search_word() {
         let of = |kind| Error::new(kind, "x");
         for (error, of_api, expected) in [
             (of(Kind::Unsent), false, "Connection failed: "),

@@ -1,7 +1,8 @@
-//! Work that outlives a client's patience: started, waited for a while, asked after by id, cancelled.
+//! Jobs: work that takes longer than a client waits. A job is started, waited for, looked up by its id,
+//! cancelled.
 //!
-//! Every job stands in the journal from its start, so that a restart finds it again: what was running then is
-//! reported as interrupted, with what is needed to take it up again.
+//! Every job is in the journal from its start, so that it is found again after a restart: a job whose process has
+//! ended is reported as interrupted, with the request needed to resume it.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -25,38 +26,38 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Journal, Runner};
 use crate::tools::{Hints, Request};
 
-/// What the ids of jobs begin with.
+/// The prefix of job ids.
 pub(crate) const PREFIX: &str = "job_";
 
 /// How many finished jobs stay in memory; older ones are read from the journal.
 const REMEMBERED: usize = 32;
 
-/// How long a job that is to stop may take to put its things in order.
+/// How long a job that was asked to stop may take to clean up.
 pub(crate) const UNDONE: Duration = Duration::from_secs(5);
 
-/// How often a job looks whether another process wants it to stop, and how often a job of another process is asked
-/// after.
+/// How often a job checks whether another process asks it to stop, and how often the state of another process's
+/// job is read.
 const LOOKED_EVERY: Duration = Duration::from_millis(250);
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Status {
     Running,
-    /// It ended, and its result tells how.
+    /// It ended, and its result says how.
     Done,
     Failed,
     Cancelled,
-    /// The process that ran it ended before it did.
+    /// The process that ran the job ended before the job did.
     Interrupted,
 }
 
-/// What is known of a job.
+/// The stored state of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub status: Status,
-    /// What was asked for, enough to take it up again.
+    /// The request, complete enough to resume the job.
     pub request: Box<RawValue>,
     pub draft_id: Option<DraftId>,
     pub done: f64,
@@ -67,16 +68,16 @@ pub(crate) struct State {
     /// The name of the error's kind.
     #[serde(default)]
     pub error_kind: Option<String>,
-    /// What kind of work it is.
+    /// The name of the tool that the job runs.
     #[serde(default)]
     pub kind: String,
-    /// The presence of the process that runs it; empty where it has none.
+    /// The presence id of the process that runs it; empty if it has none.
     #[serde(default)]
     runner: String,
 }
 
 impl State {
-    /// Why it failed, as the error that it was.
+    /// Why the job failed, as an error.
     pub(crate) fn failure(&self) -> Option<Error> {
         let text = self.error.as_deref()?;
         let kind = Kind::ALL
@@ -100,22 +101,22 @@ impl State {
     }
 }
 
-/// A job's handle for the work itself: it tells how far it is, and hears when it shall stop.
+/// A job's handle for the work itself: it reports progress, and signals when the job must stop.
 #[derive(Clone)]
 pub(crate) struct Handle {
     id: String,
     kind: &'static str,
     state: watch::Sender<State>,
     journal: Arc<Journal>,
-    /// Held while the state is written to the journal: what is written last is the newest.
+    /// Held while the state is written to the journal, so that the last write is the newest state.
     keeping: Arc<tokio::sync::Mutex<()>>,
     pub cancel: CancellationToken,
-    /// Fires when the client has gone: what is under way is ended, but not tried again.
+    /// Cancelled when the client has disconnected: the current step is finished, but not tried again.
     pub left: CancellationToken,
 }
 
 impl Handle {
-    /// What the job's own calls bring along: its token, and who hears of their steps besides the job.
+    /// The context for the job's own calls: its cancellation token, and who else receives their progress.
     pub(crate) fn context(&self, caller: Caller, progress: Option<Progress>) -> Context {
         let told = self.clone();
         Context {
@@ -135,12 +136,12 @@ impl Handle {
             state.done = step.done;
             state.total = step.total;
             state.message.clone_from(&step.message);
-            // It is there for whoever looks; those who wait for the end are not woken.
+            // The step is stored for readers; tasks that wait for the end are not woken.
             false
         });
     }
 
-    /// The draft is known from now on, also after a restart.
+    /// Sets the draft of the job, also for readers after a restart.
     pub(crate) fn draft(&self, draft: &DraftId) {
         self.state
             .send_modify(|state| state.draft_id = Some(draft.clone()));
@@ -152,7 +153,7 @@ impl Handle {
         });
     }
 
-    /// Kept before it is told: who hears of the end may end the process.
+    /// The end is written to the journal before it is published: who waits for it may end the process.
     async fn end(&self, outcome: Result<Value>) {
         let _keeping = self.keeping.lock().await;
         let mut state = self.state.borrow().clone();
@@ -167,7 +168,8 @@ impl Handle {
         self.state.send_replace(state);
     }
 
-    /// Writes the job's progress into the journal for other processes, and stops the job when one of them asks for that.
+    /// Writes the job's progress into the journal for other processes, and stops the job when one of them asks
+    /// for it.
     async fn answer_others(&self) {
         let mut kept = 0.0;
         loop {
@@ -191,12 +193,12 @@ impl Handle {
 
     async fn keep(&self, state: &State) {
         if let Err(error) = put(&self.journal, &self.id, self.kind, state).await {
-            tracing::warn!(job = self.id, %error, "the job's state could not be kept");
+            tracing::warn!(job = self.id, %error, "the job's state could not be stored");
         }
     }
 }
 
-/// Under this name the journal keeps the request to stop a job.
+/// The journal key of the request to stop a job.
 fn stop_key(id: &str) -> String {
     format!("stop_{id}")
 }
@@ -222,10 +224,10 @@ struct Job {
     cancel: CancellationToken,
 }
 
-/// What jobs run on, on a thread of its own, so that a long one leaves those alone that clients are answered on.
+/// The runtime of the jobs, on its own thread: a long job does not delay the threads that answer clients.
 static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
 
-/// Made when the first job starts.
+/// Creates the runtime when the first job starts.
 fn thread() -> Option<tokio::runtime::Handle> {
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if runtime.is_none() {
@@ -234,14 +236,14 @@ fn thread() -> Option<tokio::runtime::Handle> {
             .thread_name("jobs")
             .enable_all()
             .build()
-            .inspect_err(|error| tracing::warn!("jobs get no thread of their own: {error}"))
+            .inspect_err(|error| tracing::warn!("jobs have no separate thread: {error}"))
             .ok();
     }
     runtime.as_ref().map(|runtime| runtime.handle().clone())
 }
 
-/// Drops the jobs that still run, at the end of the process: others see them interrupted. Waits up to `time` for
-/// what cannot be interrupted, such as removing what a save has not completed.
+/// Drops the jobs that still run, at the end of the process: other processes see them as interrupted. Waits up to
+/// `time` for work that cannot be interrupted, such as removing the files of an incomplete save.
 pub(crate) fn shut_down(time: Duration) {
     let runtime = RUNTIME
         .lock()
@@ -252,7 +254,7 @@ pub(crate) fn shut_down(time: Duration) {
     }
 }
 
-/// All jobs of this process; dropping it ends them.
+/// All jobs of this process; dropping it stops them.
 pub(crate) struct Jobs {
     journal: Arc<Journal>,
     known: Mutex<HashMap<String, Arc<Job>>>,
@@ -272,7 +274,7 @@ impl Jobs {
         }
     }
 
-    /// Starts `work`, which is told its handle. The job is in the journal before this returns.
+    /// Starts `work`, which receives its handle. The job is in the journal before this returns.
     pub(crate) async fn start<F, W>(
         &self,
         kind: &'static str,
@@ -331,7 +333,7 @@ impl Jobs {
         let work = async move {
             let outcome = tokio::select! {
                 outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
-                () = handle.answer_others() => Ok(Err(Error::internal("a job was not waited for"))),
+                () = handle.answer_others() => Ok(Err(Error::internal("a job ended without a result"))),
             };
             let outcome = outcome.unwrap_or_else(|panic| Err(panicked(Hints::ADD, panic.as_ref())));
             handle.end(outcome).await;
@@ -343,14 +345,14 @@ impl Jobs {
         Ok(id)
     }
 
-    /// The job's state, after at most `wait` if it still runs, here or in another process.
+    /// The job's state, after at most `wait` if it still runs, in this process or another one.
     pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<State> {
         let Some(job) = self.job(id) else {
             return self.wait_elsewhere(id, wait).await;
         };
         let mut state = job.state.clone();
         let ended = state.wait_for(|state| state.status != Status::Running);
-        // Whether it ended or not, its state is told.
+        // The state is returned whether the job has ended or not.
         let _ended = tokio::time::timeout(wait, ended).await;
         let state = job.state.borrow().clone();
         Ok(state)
@@ -368,14 +370,15 @@ impl Jobs {
         }
     }
 
-    /// Stops the job when it is cancelled.
+    /// The token that cancels the job.
     pub(crate) fn token(&self, id: &str) -> CancellationToken {
         self.job(id)
             .map(|job| job.cancel.clone())
             .unwrap_or_default()
     }
 
-    /// Asks the job to stop, also one of another process; what it had done by then is in its state afterwards.
+    /// Asks the job to stop, also if another process runs it; the returned state contains what it had done by
+    /// then.
     pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
         match self.job(id) {
             Some(job) => job.cancel.cancel(),
@@ -403,21 +406,21 @@ impl Jobs {
         Ok(state)
     }
 
-    /// Stops everything that runs, all of it at once.
+    /// Stops all running jobs, all within one time limit.
     pub(crate) async fn cancel_all(&self) {
         for (id, _) in self.running() {
             self.token(&id).cancel();
         }
-        // What takes longer is ended by the end of the process.
+        // Jobs that take longer end with the process.
         let _ended = tokio::time::timeout(UNDONE, self.drain()).await;
     }
 
-    /// The client has gone: jobs go on, but nothing is tried again for it.
+    /// The client has disconnected: jobs continue, but their calls are not tried again.
     pub(crate) fn leave(&self) {
         self.left.cancel();
     }
 
-    /// Waits for everything that runs; for the end of the process.
+    /// Waits for all running jobs, before the process ends.
     pub(crate) async fn drain(&self) {
         loop {
             let states: Vec<_> = {
@@ -432,7 +435,7 @@ impl Jobs {
                 return;
             }
             for mut state in states {
-                // An error means that it is gone, which is an end too.
+                // An error means that the job's task is gone, so it has ended.
                 let _ended = state
                     .wait_for(|state| state.status != Status::Running)
                     .await;
@@ -440,7 +443,7 @@ impl Jobs {
         }
     }
 
-    /// Ids and kinds of what runs now.
+    /// Ids and kinds of the running jobs.
     pub(crate) fn running(&self) -> Vec<(String, &'static str)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
@@ -458,14 +461,14 @@ impl Jobs {
             .cloned()
     }
 
-    /// A job of an earlier process, or of another one.
+    /// The stored state of a job that this process does not run.
     async fn remembered(&self, id: &str) -> Result<State> {
-        // The same table has other things under names of another form.
+        // The same table holds other rows, such as stop requests, under ids with other prefixes.
         let row = self.journal.job_get(id).await?;
         let row = row.filter(|_| id.starts_with(PREFIX)).ok_or_else(|| {
             let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
             Error::not_found(format!("no job {id:?} is known")).hint(if running.is_empty() {
-                "no job is running; `list_drafts` tells what was made".to_owned()
+                "no job is running; `list_drafts` lists the existing drafts".to_owned()
             } else {
                 format!("running jobs: {}", running.join(", "))
             })
@@ -480,14 +483,15 @@ impl Jobs {
 }
 
 impl App {
-    /// As [`App::run`], for clients that wait only so long: what takes longer becomes a job, which they are told of.
+    /// Like [`App::run`], but for clients that wait only up to a limit: a call that takes longer continues as a
+    /// job, and the reply says so.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Box<dyn Request>,
         context: Context,
     ) -> Result<Value> {
         match request.patience() {
-            // A job is rare: calls need not have the room for one.
+            // Jobs are rare; boxed so that every call's future does not contain one.
             Some(patience) => Box::pin(self.answer_within(patience, request, context)).await,
             None => self.run(request, context).await,
         }
@@ -512,7 +516,8 @@ impl App {
             app.run(request, context).await
         };
         let id = self.jobs.start(name, &asked, work).await?;
-        // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
+        // If the client drops this call, the job is cancelled. Once the client has the job's id, the job
+        // continues.
         let given_up = self.jobs.token(&id).drop_guard();
         let state = tokio::select! {
             biased;
@@ -527,7 +532,7 @@ impl App {
             json!({
                 "status": "running",
                 "job_id": id,
-                "notes": ["it goes on: ask `job_status` with the `job_id`, or stop it with `cancel_job`"],
+                "notes": ["still running: call `job_status` with this `job_id` for the result, or `cancel_job` to stop it"],
             })
         }))
     }
@@ -549,7 +554,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_is_waited_for_and_found_again() {
+    async fn a_finished_job_is_found_again_by_id() {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({"a": 1}), async |_| Ok(json!({"b": 2})))
@@ -567,7 +572,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn patience_ends_before_the_work_and_cancelling_ends_it() {
+    async fn a_job_outlasts_a_short_wait_and_stops_when_cancelled() {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({}), async |handle: Handle| {
@@ -586,7 +591,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ran_when_its_process_ended_is_interrupted() {
+    async fn a_job_whose_process_ended_is_interrupted() {
         let journal = journal::in_memory();
         let jobs = of(journal.clone());
         let (begun, has_begun) = tokio::sync::oneshot::channel();
@@ -613,7 +618,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_of_another_process_runs_until_that_is_gone() {
+    async fn a_job_of_another_process_runs_until_that_process_ends() {
         let dir = tempfile::tempdir().unwrap();
         let jobs = of(journal::at(dir.path(), SyncMode::Normal));
         let other = of(journal::at(dir.path(), SyncMode::Normal));
@@ -629,7 +634,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_of_another_process_is_cancelled_and_waited_for() {
+    async fn a_job_of_another_process_can_be_cancelled() {
         let dir = tempfile::tempdir().unwrap();
         let jobs = of(journal::at(dir.path(), SyncMode::Normal));
         let other = of(journal::at(dir.path(), SyncMode::Normal));
@@ -646,7 +651,7 @@ mod tests {
             })
             .await
             .unwrap();
-        // How far it is comes to be known there too.
+        // The other process can read the progress.
         while other
             .wait(&id, Duration::ZERO)
             .await
@@ -672,7 +677,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_does_not_stop_is_not_called_stopped() {
+    async fn a_job_that_does_not_stop_is_reported_as_running() {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({}), |_| std::future::pending())
@@ -688,7 +693,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_jobs_are_stopped_at_once_within_one_limit() {
+    async fn all_jobs_are_stopped_within_one_time_limit() {
         let jobs = jobs();
         let (stopped, mut order) = tokio::sync::mpsc::unbounded_channel();
         for slow in [true, true, true, false, false] {
@@ -707,14 +712,14 @@ mod tests {
         let begun = tokio::time::Instant::now();
         jobs.cancel_all().await;
         assert!(begun.elapsed() < 2 * UNDONE, "{:?}", begun.elapsed());
-        // Those that do not end have not kept the others from hearing of it.
+        // Jobs that do not stop have not kept the others from being cancelled.
         for _ in 0..5 {
             order.recv().await.unwrap();
         }
     }
 
     #[tokio::test]
-    async fn a_job_that_panics_has_failed_and_holds_nobody_up() {
+    async fn a_job_that_panics_fails_and_ends_the_wait() {
         let jobs = jobs();
         let id = jobs
             .start("test", &json!({}), async |_| panic!("oh no"))
@@ -727,7 +732,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_job_is_refused() {
+    async fn an_unknown_job_is_not_found() {
         assert_eq!(
             jobs().wait("job_x", Duration::ZERO).await.unwrap_err().kind,
             Kind::NotFound

@@ -1,4 +1,4 @@
-//! How many may go: a lane is so many slots, and so many places to wait for one.
+//! Concurrency limits: each lane has a number of slots and a bounded queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ struct Track {
     waiting: AtomicUsize,
 }
 
-/// How a lane is used just now.
+/// The current use of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Use {
     pub lane: LaneName,
@@ -27,11 +27,11 @@ pub(crate) struct Use {
     pub slots: usize,
 }
 
-/// Whether a caller waits however many are before it.
+/// Whether a call waits regardless of the length of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     Waits,
-    /// Is told `busy` when the places to wait are taken.
+    /// Fails with `busy` if the queue is full.
     Places,
 }
 
@@ -48,7 +48,7 @@ impl Lanes {
         }))
     }
 
-    /// A slot, freed when it is dropped. Those who wait get one in the order they came.
+    /// Gets a slot, which is freed when the permit is dropped. Waiting calls get slots in the order of arrival.
     pub(crate) async fn enter(
         &self,
         lane: LaneName,
@@ -68,7 +68,7 @@ impl Lanes {
             .map_err(|error| Error::internal("a lane was closed").source(error))
     }
 
-    /// How the lanes are used, for reports.
+    /// The current use of all lanes, for reports.
     pub(crate) fn in_use(&self) -> [Use; 4] {
         LaneName::ALL.map(|lane| {
             let track = self.track(lane);
@@ -88,7 +88,7 @@ impl Lanes {
     }
 }
 
-/// A place in the queue, left when it is dropped.
+/// A place in the queue, given up when it is dropped.
 struct Place<'a> {
     waiting: &'a AtomicUsize,
     before: usize,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lane_lets_so_many_go_and_so_many_wait() {
+    async fn a_lane_limits_running_and_waiting_calls() {
         let lanes = lanes();
         let enter = |patience| lanes.enter(LaneName::Audio, patience);
         let first = enter(Patience::Places).await.unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_waiting_leaves_the_queue() {
+    async fn a_call_that_stops_waiting_leaves_the_queue() {
         let lanes = lanes();
         let _slots = [
             lanes.enter(LaneName::Audio, Patience::Waits).await.unwrap(),

@@ -1,5 +1,5 @@
-//! What is written down of a server's drafts, and how that tells after a lost answer whether a call was
-//! carried out. (The engine writes its own down.)
+//! The journal's records of a server's drafts, and how they show after a lost answer whether a call was applied.
+//! (The engine writes its own records.)
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -19,26 +19,26 @@ use crate::journal::{At, ENGINE, NewDraft, NewRecord, Record};
 use crate::manifest;
 use crate::tools::{Request, Spec};
 
-/// A server may be at it still although its connection is gone.
+/// The server may still be processing a call although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
 
-/// A call that adds to a draft, so that twice is two. What is idempotent, as a save, is no part of what a
-/// draft is made of.
+/// Whether the call adds to a draft, so that applying it twice would add twice. Idempotent calls, such as a save,
+/// are not part of what a draft is made of.
 pub(super) fn is_edit(spec: &Spec) -> bool {
     spec.routed && !spec.hints.read_only && !spec.hints.idempotent
 }
 
-/// What is known after an answer was lost.
+/// What a look at the draft shows after an answer was lost.
 pub(super) enum Lookup {
-    /// It was carried out; this is the reply that was lost, made up from what is there.
+    /// The call was applied; this is a substitute for the lost reply, built from the draft's document.
     Applied(Value),
     NotApplied,
-    /// It was about no draft that anybody knows.
+    /// The call names no known draft.
     NoDraft,
 }
 
 impl App {
-    /// Looks whether an edit whose answer was lost was carried out; an error if that cannot be told.
+    /// Checks whether an edit whose answer was lost was applied; an error if that cannot be determined.
     pub(super) async fn look_up(
         &self,
         remote: &Remote,
@@ -52,14 +52,14 @@ impl App {
         let name = request.spec().name;
         let unclear = |why: &str| {
             let what = format!(
-                "it is not known whether `{name}` was carried out on draft {draft}: {}; {why}",
+                "it is not known whether `{name}` was applied to draft {draft}: {}; {why}",
                 failure.error.message
             );
             let error = Error::new(failure.error.kind, what);
-            Failure::lost(error.hint("look at the draft with `query_script` before you call again"))
+            Failure::lost(error.hint("check the draft with `query_script` before you call again"))
         };
         let Some(evidence) = leaves.evidence() else {
-            return Err(unclear("what it does is not seen in the draft's document"));
+            return Err(unclear("its effect is not visible in the draft's document"));
         };
         let before = match failure.since {
             Some(since) => self.times_until(draft, evidence, since).await?,
@@ -76,7 +76,7 @@ impl App {
             let script = match remote.script(draft, self.look_until()).await {
                 Ok(script) => script,
                 Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
-                Err(_) => return Err(unclear("the server does not answer any more")),
+                Err(_) => return Err(unclear("the server no longer answers")),
             };
             let Some(contents) = Contents::of(&script) else {
                 return Err(unclear("the server's document has no tracks"));
@@ -85,24 +85,24 @@ impl App {
                 Found::Times(times) if times > before => {
                     if times - before < remote.announced(draft, evidence) {
                         return Err(unclear(
-                            "other calls put the same in the same place meanwhile",
+                            "other calls added the same item at the same position meanwhile",
                         ));
                     }
                     let output = json!({ "draft_id": draft, "draft_url": "" });
                     let mut reply = request.reply_from_api(output)?;
                     note(
                         &mut reply,
-                        "the server's answer was lost; the draft was looked at, and it is there",
+                        "the server's answer was lost, but the draft contains the result of the call",
                     );
                     return Ok(Lookup::Applied(reply));
                 }
                 Found::Times(_) => {}
-                Found::Part => return Err(unclear("a part of it is there")),
+                Found::Part => return Err(unclear("the draft contains only a part of it")),
             }
         }
         if failure.error.kind == Kind::Timeout {
             return Err(unclear(
-                "it is not there yet, but the server may still be at it",
+                "it is not in the draft yet, but the server may still be processing it",
             ));
         }
         Ok(Lookup::NotApplied)
@@ -122,7 +122,7 @@ impl App {
         NonZeroU64::new(last + 1)
     }
 
-    /// How often the engine's calls before `since` left this in a draft.
+    /// How many of the engine's calls before `since` left this evidence in a draft.
     async fn times_until(
         &self,
         draft: &DraftId,
@@ -140,12 +140,13 @@ impl App {
         Ok(earlier.filter(is_same).count())
     }
 
-    /// The end of a look at a draft that begins now.
+    /// The deadline for reading a draft's document, starting now.
     pub(super) fn look_until(&self) -> Instant {
         Instant::now() + manifest::seconds(self.manifest.limits.look_timeout_s)
     }
 
-    /// A server that forgot the draft looks for tracks in an empty one, and blames the track.
+    /// A server that forgot the draft looks for tracks in an empty one and reports a missing track. In that case,
+    /// this returns the loss of the draft instead.
     pub(super) async fn blamed(
         &self,
         home: &Home,
@@ -167,7 +168,7 @@ impl App {
         }
     }
 
-    /// Writes an acknowledged call to a server into the journal, before the client hears of it.
+    /// Writes a call that a server acknowledged into the journal, before the client receives the reply.
     pub(super) async fn enter(
         &self,
         remote: &Remote,
@@ -214,13 +215,13 @@ impl App {
         Ok(())
     }
 
-    /// A server's list that was asked for lately.
+    /// A server's list from the cache, if it is not older than `cache_s`.
     pub(super) fn fresh_list(&self, key: &str, cache_s: f64) -> Option<Arc<Value>> {
         let (at, output) = self.lists.get(key)?;
         (at.elapsed() < manifest::seconds(cache_s)).then_some(output)
     }
 
-    /// Asks a server for a list of names and keeps it.
+    /// Asks a server for a list of names and caches it.
     pub(super) async fn ask_list(
         &self,
         remote: &Remote,
@@ -235,7 +236,7 @@ impl App {
         Ok(reply)
     }
 
-    /// An old list, which is better than none.
+    /// An outdated list, which is better than none.
     pub(super) fn old_list(
         &self,
         key: &str,
@@ -248,7 +249,7 @@ impl App {
         };
         tracing::warn!(
             list = key,
-            "an old list is given: {}",
+            "an outdated list is used: {}",
             failure.error.message
         );
         let mut reply = list_reply(request, &output, context)?;
@@ -261,8 +262,8 @@ impl App {
     }
 }
 
-/// What is said of a call that a server carried out and the journal did not take. The journal's own words are of a
-/// call that was not carried out.
+/// The error for a call that a server applied but the journal could not record. The journal's own error text is
+/// about calls that were not applied.
 pub(super) fn not_recorded(
     remote: &Remote,
     request: &dyn Request,
@@ -281,10 +282,10 @@ pub(super) fn not_recorded(
     let (what, hint) = match request.draft() {
         Some(draft) => (
             format!(
-                "`{name}` was carried out on draft {draft} at {base}, but it could not be recorded here: {cause}"
+                "`{name}` was applied to draft {draft} at {base}, but it could not be recorded here: {cause}"
             ),
-            "do not send it again: the server has it. `recover_draft` would leave it out. Make the data folder \
-             writable (`capcut-mcp doctor` says what is wrong with it) before you go on",
+            "do not send it again: the server has applied it, but `recover_draft` would leave it out. Make the data folder \
+             writable (`capcut-mcp doctor` says what is wrong with it) before you continue",
         ),
         None => {
             let made = reply["draft_id"].as_str().unwrap_or_default();
@@ -293,7 +294,7 @@ pub(super) fn not_recorded(
                     "`{name}` made draft {made} at {base}, but it could not be recorded here: {cause}"
                 ),
                 "do not send it again: the server has that draft. Make the data folder writable (`capcut-mcp doctor` \
-                 says what is wrong with it), then go on with that `draft_id`; `recover_draft` cannot make it again",
+                 says what is wrong with it), then continue with that `draft_id`; `recover_draft` cannot recreate it",
             )
         }
     };
@@ -304,12 +305,12 @@ pub(super) fn not_recorded(
     })
 }
 
-/// Lists are kept by server and path.
+/// Lists are cached by server and path.
 pub(super) fn list_key(remote: &Remote, path: &str) -> String {
     format!("{}{path}", remote.base)
 }
 
-/// The reply that a server's list makes.
+/// The reply for a server's list.
 pub(super) fn list_reply(request: &dyn Request, list: &Value, context: &Context) -> Result<Value> {
     if let Some(kept) = &context.output {
         kept.put(list.clone());
@@ -327,7 +328,7 @@ pub(super) fn note(reply: &mut Value, text: &str) {
     }
 }
 
-/// The lists that servers gave, by address.
+/// The lists that servers returned, by address.
 #[derive(Default)]
 pub(super) struct Lists(Mutex<HashMap<String, (Instant, Arc<Value>)>>);
 
@@ -355,7 +356,7 @@ mod tests {
     use crate::tools::Caller;
 
     #[tokio::test]
-    async fn a_call_that_was_carried_out_and_not_recorded_is_not_to_be_sent_again() {
+    async fn an_applied_call_that_was_not_recorded_asks_not_to_be_sent_again() {
         let app = app(Some("http://127.0.0.1:9"), BackendChoice::Remote, |_| {});
         let remote = app.servers.at("http://127.0.0.1:9");
         let told = |tool: &str, arguments: Value, mut reply: Value| {
@@ -373,7 +374,7 @@ mod tests {
             .0
             .unwrap_err();
         assert!(
-            said.contains("was carried out on draft d at http://127.0.0.1:9"),
+            said.contains("was applied to draft d at http://127.0.0.1:9"),
             "{said}"
         );
         assert!(

@@ -1,13 +1,13 @@
-//! A timer that is due before those of calls, as long as calls come.
+//! A timer that expires before those of calls, active while calls arrive.
 //!
-//! Whoever sets a timer that is due before all others wakes the runtime's driver, which costs two system
-//! calls: a tenth of a forwarded call. Under this one no call's time limit is the first.
+//! Setting a timer that expires before all others wakes the runtime's driver, which costs two system calls: a
+//! tenth of the time of a forwarded call. While this timer runs, the time limit of a call is never the earliest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Below the time limits of calls; with nothing to do it stops after one more.
+/// Shorter than the time limits of calls. Without new calls, the timer stops after the next expiry.
 const BEAT: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_beats_while_calls_come_and_a_little_longer() {
+    async fn the_timer_runs_while_calls_arrive_and_a_little_longer() {
         let pulse = Pulse::default();
         let beating = || pulse.0.beating.load(Ordering::Relaxed);
         for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! Drafts made again from their journal: because a server lost one, or to move one between a server and
-//! the engine. With `--recover auto` calls to a lost draft do this by themselves and go on in the new one.
+//! Recreates drafts from their journal: because a server lost one, or to move one between a server and the
+//! engine. With `--recover auto`, calls to a lost draft do this by themselves and continue in the new draft.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,37 +25,37 @@ use crate::settings::{BackendChoice, Recover};
 use crate::tools::{self, Manner, Object, Request, Turn};
 use crate::units::Edition;
 
-/// A server may be restarted again while a draft is made again on it, and a draft may move while it is looked for.
+/// A server may restart while a draft is recreated on it, and a draft may move while it is looked up.
 const TRIES: usize = 3;
-/// A draft that was lost so often is better looked at by somebody.
+/// A limit against endless chains: a draft that was lost this often needs attention from a person.
 const MOVES: usize = 100;
-/// Between two looks whether a server is back.
+/// The first pause between two checks whether a server is back.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A draft that was made again.
+/// A recreated draft.
 pub(crate) struct Recovered {
     pub draft: DraftId,
-    /// `embedded` or `remote`: who keeps it.
+    /// The backend that keeps it: `embedded` or `remote`.
     pub backend: &'static str,
-    /// How many calls were carried out again.
+    /// How many calls were replayed.
     pub calls: usize,
     /// Segments on each track.
     pub segments: BTreeMap<String, usize>,
     pub notes: Vec<String>,
 }
 
-/// A call that is about a draft which lives on elsewhere.
+/// A call about a draft that was replaced by another one.
 pub(super) struct Redirected {
     pub request: Box<dyn Request>,
     was: DraftId,
     to: DraftId,
-    /// What was done to get there.
+    /// The note or error text about the change of drafts.
     told: String,
 }
 
 impl Redirected {
-    /// Says in the reply, or in the error, that another draft was meant.
+    /// Says in the reply, or in the error, that the call was about another draft.
     pub(super) fn tell(self, ended: Result<Value>) -> Result<Value> {
         match ended {
             Ok(mut reply) => {
@@ -74,14 +74,14 @@ impl Redirected {
 }
 
 impl App {
-    /// The draft that a draft lives on as, where that is followed.
+    /// The draft that replaced this one, if `--recover` follows replacements; otherwise the draft itself.
     pub(crate) async fn current(&self, draft: &DraftId) -> Result<DraftId> {
         let mut current = draft.clone();
         if self.settings.recover == Recover::Ask {
             return Ok(current);
         }
         for _ in 0..MOVES {
-            // Who keeps it is known only of drafts that have not moved.
+            // The cache of homes contains only drafts that have not moved.
             if self.homes.knows(&current) {
                 break;
             }
@@ -98,7 +98,7 @@ impl App {
         Ok(current)
     }
 
-    /// Where the call goes, and the call on the draft that its draft lives on as, if that is another.
+    /// The backend of a call. If its draft was replaced: also the call on the replacement.
     pub(super) async fn placed(&self, request: &dyn Request) -> Result<(Option<Redirected>, Home)> {
         let mut looks = 0;
         loop {
@@ -109,7 +109,7 @@ impl App {
                 .map_or(request, |redirected| redirected.request.as_ref());
             match self.home(about).await {
                 Ok(home) => return Ok((redirected, home)),
-                // It moved between the two looks.
+                // The draft moved between the two lookups.
                 Err(_) if looks < TRIES && self.has_moved(about).await? => {}
                 Err(error) => return Err(error),
             }
@@ -131,12 +131,12 @@ impl App {
         if to == *was {
             return Ok(None);
         }
-        let told = format!("draft {was} lives on as {to}: use that from now on");
+        let told = format!("draft {was} continues as {to}: use that id from now on");
         redirect(request, was, to, told).map(Some)
     }
 
-    /// Makes the draft of a call again, if it is lost and that is wanted, and gives the call on the new one. A server
-    /// that was only away is waited for.
+    /// Recreates the draft of a call if it is lost and `--recover auto` allows it, and returns the call on the
+    /// new draft. Waits for a server that was only away for a moment.
     pub(super) async fn recovered(
         self: &Arc<Self>,
         request: &dyn Request,
@@ -149,12 +149,13 @@ impl App {
         };
         let wanted = self.settings.recover == Recover::Auto && request.turn() != Turn::Free;
         if !wanted {
-            return Err(with_way_out(was, failure));
+            return Err(with_recovery_hint(was, failure));
         }
-        // Another call had it made again while this one waited or looked: what was not acknowledged is not in the new one.
+        // Another call recreated the draft while this one waited or looked; what was not acknowledged is not in
+        // the new draft.
         let moved = self.current(was).await?;
         if moved != *was {
-            let told = format!("draft {was} lives on as {moved}: use that from now on");
+            let told = format!("draft {was} continues as {moved}: use that id from now on");
             return Ok(Next::Call(redirect(request, was, moved, told)?));
         }
         let paused = self.is_paused(remote, &failure);
@@ -171,27 +172,27 @@ impl App {
                     }
                 }
                 let told = format!(
-                    "{} had been away and the draft is still there: the call was sent again",
+                    "{} was unreachable for a moment and still has the draft: the call was sent again",
                     remote.base
                 );
                 return Ok(Next::Call(redirect(request, was, was.clone(), told)?));
             }
-            Seen::Unclear => return Err(with_way_out(was, failure)),
+            Seen::Unclear => return Err(with_recovery_hint(was, failure)),
         }
-        // Another process may have made it again already.
+        // Another process may have recreated it already.
         self.forget(was);
         tracing::warn!(
             draft = was.as_str(),
-            "made again: {}",
+            "recreating a lost draft: {}",
             failure.error.message
         );
         let limit = manifest::seconds(self.manifest.limits.recover_timeout_s);
-        let made = match tokio::time::timeout(limit, self.made_again(was, context)).await {
+        let made = match tokio::time::timeout(limit, self.replacement(was, context)).await {
             Ok(made) => made,
             Err(_) => Err(Error::new(
                 Kind::Timeout,
                 format!(
-                    "it was not done within {} s (`limits.recover_timeout_s`)",
+                    "timed out after {} s (`limits.recover_timeout_s`)",
                     limit.as_secs_f64()
                 ),
             )),
@@ -199,7 +200,7 @@ impl App {
         let (to, told) = made.map_err(|why| Failure {
             error: Error {
                 message: format!(
-                    "{}; it could not be made again: {}",
+                    "{}; the draft could not be recreated: {}",
                     failure.error.message, why.message
                 ),
                 ..failure.error
@@ -209,7 +210,7 @@ impl App {
         Ok(Next::Call(redirect(request, was, to, told)?))
     }
 
-    /// The state of the draft on its server: forgotten (or the server is unreachable), back, or unknown.
+    /// The state of the draft on its server: gone (the server forgot it or is unreachable), back, or unclear.
     async fn seen(
         &self,
         remote: &Remote,
@@ -241,10 +242,11 @@ impl App {
         by_us && self.position(remote) != Position::Closed
     }
 
-    /// Waits, within limits, until the server answers; then calls may go there at once, whatever failed before.
+    /// Waits, within limits, until the server answers; then calls may be sent immediately, regardless of earlier
+    /// failures.
     async fn answers_again(&self, remote: &Remote, failure: &Failure, paused: bool) -> Result<()> {
-        // A call that was tried for as long as its retry rule says has waited already, and so has one that was held back.
-        // One whose server closed the connection is not tried again by that rule.
+        // A call that used up its retries has waited already, and so has one that the breaker held back. A call
+        // whose server closed the connection is not retried, so it waits here.
         let has_waited = paused || failure.error.kind == Kind::Unsent;
         let limit = if has_waited {
             0.0
@@ -260,7 +262,7 @@ impl App {
                     self.with_breaker(remote, Breaker::came_back);
                     return Ok(());
                 }
-                // A server that is going down, or coming up, may take a connection and close it.
+                // A server that is stopping or starting may accept a connection and close it.
                 Err(error) if may_pass(error.kind) && Instant::now() + pause < until => {
                     tokio::time::sleep(pause).await;
                 }
@@ -270,7 +272,8 @@ impl App {
         }
     }
 
-    /// Whether a server answers again that was away when its breaker opened. It is waited for as long as that was lately.
+    /// Whether a server that was unreachable when its breaker opened answers again. Waits up to
+    /// `limits.server_wait_s` from that moment.
     pub(super) async fn is_back(&self, remote: &Remote, until: Instant) -> bool {
         let Some(since) = self.with_breaker(remote, |breaker| breaker.away_since()) else {
             return false;
@@ -286,8 +289,9 @@ impl App {
         true
     }
 
-    /// The draft that takes the place of a lost one, made by the first call that gets here; and the note for the reply.
-    async fn made_again(
+    /// The draft that replaces a lost one, recreated by the first call that gets here, and the note for the
+    /// reply.
+    async fn replacement(
         self: &Arc<Self>,
         was: &DraftId,
         context: &Context,
@@ -297,15 +301,15 @@ impl App {
             tries += 1;
             let moved = self.current(was).await?;
             if moved != *was {
-                let told = format!("draft {was} lives on as {moved}: use that from now on");
+                let told = format!("draft {was} continues as {moved}: use that id from now on");
                 return Ok((moved, told));
             }
             match self.recover(was, BackendChoice::Auto, context).await {
                 Ok(made) => {
                     let segments: usize = made.segments.values().sum();
                     let mut told = format!(
-                        "draft {was} was lost by its server and made again as {} ({}), of {}, \
-                         {}, nothing of them missing: use the new id from now on",
+                        "draft {was} was lost by its server and recreated as {} ({}) from {}, \
+                         with {}; nothing is missing: use the new id from now on",
                         made.draft,
                         made.backend,
                         counted(made.calls, "acknowledged call"),
@@ -319,30 +323,31 @@ impl App {
                 // Another call was first.
                 Err(_) if self.current(was).await? != *was => {}
                 Err(error) if tries == TRIES || !may_pass(error.kind) => return Err(error),
-                Err(error) => tracing::warn!(draft = was.as_str(), "once more: {error}"),
+                Err(error) => tracing::warn!(draft = was.as_str(), "retrying: {error}"),
             }
         }
     }
 
-    /// Makes a draft again from its journal, compares it with what was acknowledged, and remembers that the
-    /// old one lives on there.
+    /// Recreates a draft from its journal, compares it with the acknowledged calls, and records in the journal
+    /// that the new draft replaces the old one.
     pub(crate) async fn recover(
         self: &Arc<Self>,
         was: &DraftId,
         to: BackendChoice,
         context: &Context,
     ) -> Result<Recovered> {
-        // Calls under way are in the journal before it is read, and later ones see where the draft went.
+        // The turn makes sure that running calls are in the journal before it is read, and that later ones see
+        // the move.
         let turn = self.turns.take(was, Turn::Alone);
         let _turn = self.queued(turn, "its turn on the draft").await?;
         let lease = Lease::of(was);
         lease.take(self).await?;
-        let made = lease.kept(self, self.made_anew(was, to, context)).await;
+        let made = lease.kept(self, self.recreate(was, to, context)).await;
         lease.release(self).await;
         made
     }
 
-    async fn made_anew(
+    async fn recreate(
         self: &Arc<Self>,
         was: &DraftId,
         to: BackendChoice,
@@ -357,10 +362,11 @@ impl App {
         let mut records = standing(all);
         if records.first().is_none_or(|first| first.tool == ADOPTED) {
             return Err(Error::conflict(format!(
-                "draft {was} cannot be made again: it was made elsewhere, and the journal lacks its beginning"
+                "draft {was} cannot be recreated: it was created elsewhere, and the journal lacks its first calls"
             )));
         }
-        // Its names and ids are those of its own edition, whatever this process makes otherwise.
+        // The names and ids in its calls are those of the draft's own edition, not of the edition of this
+        // process.
         let edition = self.edition_of(&row).await;
         let backend = match to {
             BackendChoice::Embedded => Backend::Embedded(self.engine.for_edition(edition)),
@@ -381,7 +387,7 @@ impl App {
         let Some(made) = replay.made.clone() else {
             return Err(replayed
                 .err()
-                .unwrap_or_else(|| Error::internal("no draft was made")));
+                .unwrap_or_else(|| Error::internal("the replay created no draft")));
         };
         let ended = match replayed {
             Ok(()) => {
@@ -408,7 +414,7 @@ impl App {
         })
     }
 
-    /// The edition of a draft; of a server's draft of which that was not written down, the server's.
+    /// The edition of a draft; if none is recorded for a draft on a server, the server's edition.
     async fn edition_of(&self, row: &DraftRow) -> Edition {
         if let Ok(edition) = row.edition.parse() {
             return edition;
@@ -420,8 +426,8 @@ impl App {
         server.map_or(self.settings.edition, |server| server.edition)
     }
 
-    /// Compares the new draft with what was acknowledged and moves the old one to it. Calls that another process
-    /// entered meanwhile are carried out too: what is acknowledged is in one draft, never in two.
+    /// Compares the new draft with the acknowledged calls and moves the old draft to it. Calls that another
+    /// process recorded meanwhile are replayed too, so that every acknowledged call is in exactly one draft.
     async fn settled(
         &self,
         replay: &mut Replay<'_>,
@@ -452,7 +458,7 @@ impl App {
                 return Err(Error::new(
                     Kind::Busy,
                     format!(
-                        "calls of draft {} were taken back while it was made again",
+                        "calls of draft {} were undone while it was recreated",
                         row.id
                     ),
                 )
@@ -464,7 +470,7 @@ impl App {
         }
     }
 
-    /// How the new draft differs from the old one, if that can be read still. This never tries twice.
+    /// How the new draft differs from the old one, if the old one can still be read. Does not retry.
     async fn differs(&self, row: &DraftRow, new: &BTreeMap<String, usize>) -> Option<String> {
         let script = if row.origin == ENGINE {
             serde_json::from_str(&self.engine.script(&row.id, false, true).await.ok()?).ok()?
@@ -473,18 +479,21 @@ impl App {
             remote.script(&row.id, self.look_until()).await.ok()?
         };
         let old = Contents::of(&script)?.counts();
-        (old != *new).then(|| format!("the old draft has other segments on its tracks: {old:?}"))
+        (old != *new).then(|| {
+            format!("the old draft has different numbers of segments on its tracks: {old:?}")
+        })
     }
 }
 
-/// The server of the draft is unreachable: a server that was stopped has lost its drafts.
-fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
+/// The server of the draft is unreachable. A server that was stopped has lost its drafts, so this adds how to
+/// recover.
+fn with_recovery_hint(draft: &DraftId, failure: Failure) -> Failure {
     if failure.reached != Reached::Never {
         return failure;
     }
     let hint = format!(
-        "a server that was stopped has lost draft {draft}: `recover_draft` makes it again from the journal, \
-         with `to: \"embedded\"` here; `--recover auto` does so by itself"
+        "a server that was stopped has lost draft {draft}: `recover_draft` recreates it from the journal, \
+         with `to: \"embedded\"` on the engine of this process; `--recover auto` does this automatically"
     );
     Failure {
         error: failure.error.hint(hint),
@@ -492,23 +501,23 @@ fn with_way_out(draft: &DraftId, failure: Failure) -> Failure {
     }
 }
 
-/// What was seen of a draft after a call to it failed.
+/// The state of a draft after a call to it failed.
 enum Seen {
-    /// The server does not have it, or is not there.
+    /// The server does not have it, or is unreachable.
     Gone,
     /// The server answers and has it.
     Back,
     Unclear,
 }
 
-/// How a call goes on whose draft was looked after.
+/// How a failed call continues after its draft was checked.
 pub(super) enum Next {
     Call(Redirected),
-    /// It had been carried out, and only its answer was lost.
+    /// The call had been applied, and only its answer was lost.
     Done(Value),
 }
 
-/// What may go better the next time.
+/// Whether the failure may disappear on a later try.
 fn may_pass(kind: Kind) -> bool {
     matches!(
         kind,
@@ -531,7 +540,7 @@ fn redirect(request: &dyn Request, was: &DraftId, to: DraftId, told: String) -> 
     })
 }
 
-/// Calls that are carried out again.
+/// Replays calls on a new draft.
 struct Replay<'a> {
     app: &'a Arc<App>,
     backend: Backend,
@@ -543,7 +552,8 @@ struct Replay<'a> {
 impl Replay<'_> {
     async fn all(&mut self, records: &[Record]) -> Result<()> {
         let on_engine = matches!(self.backend, Backend::Embedded(_));
-        // In the API's dialect keyframes wait for their clips until the draft is saved.
+        // In the API's dialect, keyframes wait for their clips until the draft is saved, so they are replayed
+        // last.
         let waits = |record: &Record| {
             on_engine
                 && manner(record) == Manner::Api
@@ -573,7 +583,10 @@ impl Replay<'_> {
             match self.one(&keyframe).await {
                 Ok(_) => {}
                 Err(error) if matches!(error.kind, Kind::InvalidArgument | Kind::NotFound) => {
-                    let note = format!("a keyframe was left out, as servers do: {}", error.message);
+                    let note = format!(
+                        "a keyframe was left out, as API servers do: {}",
+                        error.message
+                    );
                     self.notes.push(note);
                 }
                 Err(error) => return Err(error),
@@ -618,7 +631,7 @@ impl Replay<'_> {
         })
     }
 
-    /// Whether all that was acknowledged is in the new draft; and what it has on each track.
+    /// Checks that everything acknowledged is in the new draft, and returns the number of segments on each track.
     async fn compare(
         &self,
         made: &DraftId,
@@ -630,7 +643,7 @@ impl Replay<'_> {
         for (number, record) in records.iter().enumerate() {
             match backend::leaves(record) {
                 Some(Leaves::Segments(placed)) => *wanted.entry(placed.evidence).or_default() += 1,
-                // The first call may only have made the draft.
+                // The first call may only have created the draft.
                 _ => unseen += usize::from(number > 0),
             }
         }
@@ -642,7 +655,7 @@ impl Replay<'_> {
             return Err(Error::new(
                 Kind::Unavailable,
                 format!(
-                    "{missing} of {} acknowledged calls left nothing in the new draft",
+                    "{missing} of {} acknowledged calls are not in the new draft",
                     records.len()
                 ),
             ));
@@ -650,13 +663,13 @@ impl Replay<'_> {
         let mut notes = Vec::new();
         if unseen > 0 {
             notes.push(format!(
-                "{unseen} calls were carried out again, but cannot be seen in the document: keyframes, subtitles from files"
+                "{unseen} calls were replayed, but their effect cannot be checked in the document: keyframes, subtitles from files"
             ));
         }
         Ok((contents.counts(), notes))
     }
 
-    /// Nothing half-made stays, where it can be helped.
+    /// Deletes an incomplete draft, if possible.
     async fn given_up(&self, made: &DraftId, error: Error) -> Error {
         if let Err(error) = self.app.journal.delete(made).await {
             tracing::warn!("{made} could not be deleted: {error}");
@@ -665,7 +678,7 @@ impl Replay<'_> {
             Backend::Embedded(_) => error,
             Backend::Remote(remote) => Error {
                 message: format!(
-                    "{}; the incomplete draft {made} is left at {}",
+                    "{}; the incomplete draft {made} remains at {}",
                     error.message, remote.base
                 ),
                 ..error
@@ -674,7 +687,7 @@ impl Replay<'_> {
     }
 }
 
-/// The keyframes of a call as calls of their own.
+/// The keyframes of a call as one call each.
 fn singles(record: &Record) -> Vec<Record> {
     const LISTS: [(&str, &str); 3] = [
         ("property_types", "property_type"),
@@ -701,7 +714,7 @@ fn singles(record: &Record) -> Vec<Record> {
 fn refuse_moved(row: &DraftRow) -> Result<()> {
     match &row.moved_to {
         Some((_, to)) => Err(Error::conflict(format!(
-            "draft {} was recovered already, as {to}",
+            "draft {} was already recovered as {to}",
             row.id
         ))
         .hint(format!("use `draft_id` {:?}", to.as_str()))),
@@ -709,16 +722,16 @@ fn refuse_moved(row: &DraftRow) -> Result<()> {
     }
 }
 
-/// The right to make a draft again, which one process has at a time.
+/// The exclusive right to recreate a draft, held by one process at a time.
 struct Lease {
     key: String,
     holder: Uuid,
 }
 
 impl Lease {
-    /// How long it lasts after the process that has it has ended without giving it up.
+    /// How long the lease lasts if its process ends without releasing it.
     const LASTS: Duration = Duration::from_secs(10);
-    /// How often others look whether it is free.
+    /// How often waiting processes check whether it is free.
     const LOOK_EVERY: Duration = Duration::from_millis(100);
 
     fn of(draft: &DraftId) -> Self {
@@ -728,7 +741,7 @@ impl Lease {
         }
     }
 
-    /// Waits until the lease is free. Whether the draft was made again meanwhile is for the caller to look.
+    /// Waits until the lease is free. The caller must check whether the draft was recreated meanwhile.
     async fn take(&self, app: &App) -> Result<()> {
         while !app
             .journal
@@ -740,26 +753,26 @@ impl Lease {
         Ok(())
     }
 
-    /// Does `work` and keeps the lease meanwhile.
+    /// Runs `work` and renews the lease meanwhile.
     async fn kept<T>(&self, app: &App, work: impl Future<Output = Result<T>>) -> Result<T> {
         let keep = async {
             loop {
                 tokio::time::sleep(Self::LASTS / 4).await;
-                // Where it cannot be kept now it is tried again; `set_moved` lets only one end.
+                // If the renewal fails, the next one tries again; `set_moved` lets only one recovery succeed.
                 if let Err(error) = app.journal.lease(&self.key, self.holder, Self::LASTS).await {
-                    tracing::debug!("{}: the lease was not kept: {error}", self.key);
+                    tracing::debug!("{}: the lease could not be renewed: {error}", self.key);
                 }
             }
         };
         tokio::select! {
             done = work => done,
-            () = keep => Err(Error::internal("a lease is kept without end")),
+            () = keep => Err(Error::internal("the renewal of a lease ended")),
         }
     }
 
     async fn release(&self, app: &App) {
         if let Err(error) = app.journal.release(&self.key, self.holder).await {
-            tracing::debug!("{}: the lease was not given up: {error}", self.key);
+            tracing::debug!("{}: the lease could not be released: {error}", self.key);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! When to try again, and after how long: plain functions, without clocks.
+//! When to retry, and after how long: pure functions without clocks.
 
 use std::time::Duration;
 
 use crate::error::Kind;
 use crate::manifest::{self, Backoff, Policies, Policy, Retry};
 
-/// How long to wait before the next try; `None` if there is none. `tries` counts those that were made,
-/// `random` is from 0 to 1.
+/// How long to wait before the next try; `None` if there is none. `tries` is the number of tries so far, `random`
+/// is from 0 to 1.
 pub(crate) fn wait(
     policies: &Policies,
     retry: Retry,
@@ -27,25 +27,25 @@ pub(crate) fn wait(
         return None;
     }
     let own = pause(policy, tries, random);
-    // A server that says when knows better, within reason.
+    // The server's `Retry-After` overrides our own wait, up to the longest wait.
     let longest = manifest::seconds(policy.longest_wait_s);
     Some(failure.after.map_or(own, |after| after.min(longest)))
 }
 
-/// What a try came to.
+/// The result of a failed try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed {
     pub kind: Kind,
-    /// The server said it, not a lane or breaker of ours.
+    /// The server returned the error, not a lane or breaker of this process.
     pub by_server: bool,
-    /// When the server wants to be asked again.
+    /// When the server asks to be called again.
     pub after: Option<Duration>,
-    /// It stays until the user has done something.
+    /// The failure persists until the user does something.
     pub lasting: bool,
 }
 
 impl Failed {
-    /// The name of the policy that [`wait`] goes by, for reports.
+    /// The name of the policy that [`wait`] uses, for reports.
     pub(crate) fn class(self) -> &'static str {
         match self.kind {
             Kind::Busy => "busy",
@@ -55,8 +55,8 @@ impl Failed {
     }
 }
 
-/// The wait after the given number of tries. With jitter it is drawn from its upper half, so that
-/// callers that failed together do not come back together.
+/// The wait after the given number of tries. Jitter picks it from the upper half, so that callers that failed
+/// together do not retry together.
 fn pause(policy: Policy, tries: u32, random: f64) -> Duration {
     let step = tries.saturating_sub(1);
     let growth = match policy.backoff {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_is_sent_again_only_when_it_was_never_sent() {
+    fn an_edit_is_retried_only_if_it_was_never_sent() {
         assert_eq!(after(Retry::Unsent, Kind::Unsent, 1), Some(1.0));
         for kind in [
             Kind::Unavailable,
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_carried_out_twice_is_tried_again_when_it_broke_off() {
+    fn an_idempotent_call_is_retried_after_a_broken_connection() {
         assert_eq!(after(Retry::Transient, Kind::Unavailable, 1), Some(2.0));
         assert_eq!(after(Retry::Transient, Kind::Timeout, 2), Some(4.0));
         assert_eq!(after(Retry::Transient, Kind::Timeout, 3), None);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_until_the_user_acts_is_not_tried_again() {
+    fn a_lasting_failure_is_not_retried() {
         let failed = Failed {
             kind: Kind::Unavailable,
             by_server: false,
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn never_is_never() {
+    fn a_call_marked_never_is_not_retried() {
         for kind in [Kind::Unsent, Kind::Busy, Kind::Timeout] {
             assert_eq!(after(Retry::Never, kind, 1), None);
         }
     }
 
     #[test]
-    fn waits_grow_to_their_limit_and_end() {
+    fn waits_grow_to_their_limit_and_stop() {
         let waits: Vec<_> = (1..=5)
             .map(|tries| after(Retry::Unsent, Kind::Unsent, tries))
             .collect();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_from_the_upper_half() {
+    fn jitter_picks_from_the_upper_half() {
         let failed = Failed {
             kind: Kind::Unsent,
             by_server: true,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_when_within_reason_and_our_own_fullness_is_not_tried_again() {
+    fn retry_after_is_limited_and_a_full_lane_is_not_retried() {
         let policies = Manifest::built_in().retry;
         let mut failed = Failed {
             kind: Kind::Busy,

@@ -1,5 +1,4 @@
-//! Who keeps a draft, so that its calls go there: the journal knows, and of ids that it lacks the API
-//! is asked.
+//! Finds the backend that keeps a draft: in the journal, or by asking the API about ids that the journal lacks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,34 +15,35 @@ use crate::settings::BackendChoice;
 use crate::tools::{Request, Turn};
 use crate::units::Edition;
 
-/// Drafts whose keepers are remembered.
+/// The number of drafts whose backends are cached.
 const REMEMBERED: usize = 4096;
-/// The tool that the journal names for drafts that were there before it heard of them.
+/// The tool name of journal records for drafts that existed on a server before this journal knew them.
 pub(crate) const ADOPTED: &str = "adopted";
 
-/// Where a call goes.
+/// The backend of a call.
 #[derive(Clone)]
 pub(super) struct Home {
     pub backend: Backend,
-    /// Why, where it was chosen now.
+    /// Why this backend was chosen, if it was chosen for this call.
     pub reason: Option<String>,
     auto: bool,
-    /// Draft and server are meant as they are, whatever the journal says of them.
+    /// Draft and server are fixed, regardless of the journal.
     pub moving: bool,
 }
 
 impl Home {
-    /// A draft that is made again elsewhere.
+    /// The home of a draft that is recreated elsewhere.
     pub(crate) fn moving(backend: Backend) -> Self {
         Self {
             backend,
-            reason: Some("made again from the journal".into()),
+            reason: Some("recreated from the journal".into()),
             auto: false,
             moving: true,
         }
     }
 
-    /// A call without a draft that did not get through need not wait for this server.
+    /// Whether a call without a draft that did not get through may choose another backend instead of waiting for
+    /// this server.
     pub(crate) fn may_choose_again(&self, request: &dyn Request, failure: &Failure) -> bool {
         self.auto
             && request.draft().is_none()
@@ -52,10 +52,10 @@ impl Home {
     }
 }
 
-/// The keepers of drafts, by id: an origin as in the journal.
+/// A cache of the drafts' origins, as in the journal, by draft id.
 pub(super) struct Homes {
     origins: Cache<DraftId, String>,
-    /// How often something was forgotten.
+    /// How many times an entry was removed.
     forgotten: Mutex<u64>,
 }
 
@@ -68,13 +68,13 @@ impl Default for Homes {
     }
 }
 
-/// When a keeper was asked for in vain; what is then looked up elsewhere holds unless something was
-/// forgotten meanwhile.
+/// The state of the cache when a lookup missed: the result of a slower lookup is stored only if nothing was
+/// removed since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked(u64);
 
 impl Homes {
-    /// Held while something is learnt or forgotten.
+    /// Locked while an entry is stored or removed.
     fn lock(&self) -> MutexGuard<'_, u64> {
         self.forgotten
             .lock()
@@ -90,12 +90,12 @@ impl Homes {
         self.origins.get(draft).ok_or(Asked(*forgotten))
     }
 
-    /// The keeper of a new draft.
+    /// Stores the origin of a new draft.
     pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
         self.origins.insert(draft.clone(), origin.to_owned());
     }
 
-    /// A keeper that was looked up.
+    /// Stores an origin that was looked up.
     fn learn(&self, draft: &DraftId, origin: &str, asked: Asked) {
         let forgotten = self.lock();
         if *forgotten == asked.0 {
@@ -111,12 +111,12 @@ impl Homes {
 }
 
 impl App {
-    /// Where the call goes.
+    /// The backend of a call.
     pub(super) async fn home(&self, request: &dyn Request) -> Result<Home> {
         let Some(draft) = request.draft() else {
             return self.home_of(None).await;
         };
-        // Over HTTP an id may be that of a task, which the server gave it and only the server knows.
+        // Over HTTP an id may be that of a task, which only the server that issued it knows.
         let may_be_a_task =
             !request.call().caller.manner.is_strict() && request.turn() == Turn::Free;
         let wanted = self.settings.backend;
@@ -130,7 +130,7 @@ impl App {
         self.home_of(Some(draft)).await
     }
 
-    /// Who keeps the draft, or would keep a new one.
+    /// The backend that keeps the draft, or would keep a new one.
     pub(crate) async fn keeper(&self, draft: Option<&DraftId>) -> Result<Backend> {
         Ok(self.home_of(draft).await?.backend)
     }
@@ -140,7 +140,7 @@ impl App {
         let Some(draft) = draft else {
             return Box::pin(self.home_of_new()).await;
         };
-        // The engine has its own manners for ids that it does not know.
+        // The engine itself decides what to do with unknown ids.
         if wanted == BackendChoice::Embedded {
             return Ok(Home {
                 backend: Backend::Embedded(Arc::clone(&self.engine)),
@@ -177,7 +177,7 @@ impl App {
             }
             if remote {
                 return Err(Error::conflict(format!(
-                    "draft {draft} is the engine's, and `--backend remote` allows only a server"
+                    "draft {draft} is on the embedded engine, and `--backend remote` allows only a server"
                 ))
                 .hint("move it with `recover_draft` and `to: \"remote\"`")
                 .at_shell("use `--backend auto`"));
@@ -194,7 +194,7 @@ impl App {
         })
     }
 
-    /// The server, if it is an engine that keeps its drafts in this journal.
+    /// The server, if it is an engine that keeps its drafts in the same journal.
     async fn with_same_journal(&self) -> Option<Arc<Remote>> {
         let remote = self.servers.first(&self.journal).await.ok()?;
         let server = remote.server(&self.journal).await.ok()?;
@@ -211,12 +211,12 @@ impl App {
         })
     }
 
-    /// Where a new draft would go.
+    /// The backend for a new draft.
     pub(crate) async fn choose(&self) -> Result<Choice> {
         self.choose_for(None).await
     }
 
-    /// Where a draft of this edition would go that is made again; `None`: where a new one would.
+    /// The backend for recreating a draft of this edition; `None`: the backend for a new draft.
     pub(super) async fn choose_for(&self, edition: Option<Edition>) -> Result<Choice> {
         let admits = |remote: &Remote| self.admits(remote);
         let wanted = self.settings.backend;
@@ -227,7 +227,7 @@ impl App {
             .await
     }
 
-    /// The edition whose names are of use: the one that was asked for, else that of the server that new drafts go to.
+    /// The edition whose names apply: the requested one, otherwise that of the server for new drafts.
     pub(crate) async fn edition(&self) -> Edition {
         let own = self.settings.edition;
         if self.settings.asked_edition.is_some() || self.settings.backend == BackendChoice::Embedded
@@ -241,7 +241,7 @@ impl App {
         server.map_or(own, |server| server.edition)
     }
 
-    /// A draft that the journal lacks: the API's if it knows it.
+    /// Finds a draft that the journal lacks: the API's, if it knows the id.
     async fn adopt(&self, draft: &DraftId, asked: Asked) -> Result<Home> {
         let Ok(remote) = self.servers.first(&self.journal).await else {
             return Err(journal::unknown(draft));
@@ -260,7 +260,7 @@ impl App {
                 id: draft.clone(),
                 name: String::new(),
                 edition: server.edition.name().into(),
-                reason: "the server had it already".into(),
+                reason: "the draft already existed on the server".into(),
             };
             let record = NewRecord {
                 call: Uuid::new_v4(),
@@ -274,7 +274,7 @@ impl App {
             };
             match self.journal.create(&row, &record).await {
                 Ok(()) => {}
-                // Another call adopted it at the same time.
+                // Another call adopted the draft at the same time.
                 Err(error) if error.kind == Kind::Conflict => {}
                 Err(error) => return Err(error),
             }
@@ -283,8 +283,8 @@ impl App {
         self.home_at(&remote.base, draft).await
     }
 
-    /// Whether the draft still is where it was when the call came: it may have moved while the call waited, or another
-    /// process may have deleted it.
+    /// Checks that the draft is still where it was when the call arrived: it may have moved while the call
+    /// waited, or another process may have deleted it.
     pub(super) async fn still_there(
         &self,
         remote: &Remote,
@@ -292,7 +292,7 @@ impl App {
     ) -> Result<(), Failure> {
         if self.homes.knows(draft) {
             match self.journal.last_sequence(&remote.base, draft).await {
-                // What the journal does not tell does not keep the call from the server.
+                // If the journal cannot answer, the call is still sent to the server.
                 Ok(Some(_)) | Err(_) => return Ok(()),
                 Ok(None) => {}
             }
@@ -303,7 +303,7 @@ impl App {
         row.takes_calls().map_err(|error| {
             let failure = Failure::refused(error);
             if row.deleted_ms.is_some() {
-                // It is not lost, and is not made again.
+                // A deleted draft is not lost and must not be recreated.
                 self.forget(draft);
                 return failure;
             }
@@ -314,7 +314,7 @@ impl App {
         })
     }
 
-    /// What is remembered of a draft holds no longer.
+    /// Removes what is cached about a draft.
     pub(crate) fn forget(&self, draft: &DraftId) {
         self.turns.forget(draft);
         self.homes.forget(draft);
@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keeper_looked_up_before_the_draft_moved_is_not_kept() {
+    fn a_lookup_from_before_the_draft_moved_is_not_cached() {
         let homes = Homes::default();
         let draft = DraftId("d".into());
         let asked = homes.get(&draft).unwrap_err();

@@ -1,4 +1,5 @@
-//! What of a call depends on its draft: the draft itself where it was named, the names of its edition, and defaults.
+//! Resolves what a call takes from its draft: the draft id if a name was given, names of the draft's edition,
+//! defaults.
 
 use serde_json::{Value, json};
 
@@ -11,11 +12,11 @@ use crate::error::{Error, Result};
 use crate::tools::Request;
 use crate::units::Edition;
 
-/// Drafts with one name that are looked at, and listed.
+/// The maximum number of drafts with the same name that are listed.
 const NAMESAKES: usize = 50;
 
 impl App {
-    /// The call on the draft of that name, where the journal has no draft of that id.
+    /// The call with the draft's id, if it names the draft and the journal has no draft with that id.
     pub(super) async fn by_name(&self, request: &dyn Request) -> Result<Option<Box<dyn Request>>> {
         let call = request.call();
         let Some(named) = request.draft() else {
@@ -45,7 +46,7 @@ impl App {
                     ids.len(),
                     ids.join(", ")
                 ))
-                .hint("give the id of one of them; the last changed comes first"));
+                .hint("use the id of one of them; the most recently changed is listed first"));
             }
         };
         let mut arguments = call.arguments.clone();
@@ -59,7 +60,7 @@ impl App {
         Ok(Some(request))
     }
 
-    /// The call with the names and defaults of its draft's edition, where it has any.
+    /// The call with the names and defaults of its draft's edition, if it has any.
     pub(super) async fn in_edition(
         &self,
         request: &dyn Request,
@@ -71,7 +72,8 @@ impl App {
         }
     }
 
-    /// The edition of the draft that the call is for. None where the draft is not known: that is told where it is needed.
+    /// The edition of the draft that the call is for. `None` if the draft is not known: a later step reports
+    /// that.
     async fn edition_for(&self, request: &dyn Request, home: &Home) -> Result<Option<Edition>> {
         match &home.backend {
             Backend::Embedded(engine) => {
@@ -95,14 +97,14 @@ impl App {
                     && !server.takes_strict
                 {
                     return Err(Error::conflict(format!(
-                        "`edition` is {:?}, and the server makes drafts for {}",
+                        "`edition` is {:?}, but the server makes drafts for {}",
                         wanted.name(),
                         server.edition.app()
                     ))
                     .hint("leave `edition` out")
                     .at_shell("make the draft here, with `--backend embedded`"));
                 }
-                // Only an engine of ours has drafts of both editions.
+                // Only a server that is a capcut-mcp engine has drafts of both editions.
                 let draft = request.draft().filter(|_| server.takes_strict);
                 let row = match draft {
                     Some(draft) => self.journal.find(draft).await?,

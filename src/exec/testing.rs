@@ -1,6 +1,6 @@
-//! A CapCut API server for tests that behaves and misbehaves as the reference server does: it forgets,
-//! lies about saves, makes drafts of unknown ids, loses segments when two calls open one track, and
-//! breaks connections before and after it has done what was asked.
+//! A CapCut API server for tests that behaves, and misbehaves, as the reference server does: it forgets drafts,
+//! reports false results of saves, creates drafts for unknown ids, loses segments when two calls open one track,
+//! and breaks connections before and after it has applied a call.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,17 +26,17 @@ use crate::tools::Caller;
 pub(crate) enum Fault {
     #[default]
     None,
-    /// The connection is closed before anything was done.
+    /// The connection is closed before anything is done.
     DropBefore,
-    /// It is carried out, and the connection closed without an answer.
+    /// The call is applied, and the connection closed without an answer.
     DropAfter,
-    /// It is carried out, and half of the answer sent.
+    /// The call is applied, and half of the answer is sent.
     Truncate,
     /// This is answered instead: status, a header line or nothing, body.
     Say(u16, &'static str, String),
-    /// It is carried out and never answered.
+    /// The call is applied and never answered.
     Silence,
-    /// The server is restarted, and carries it out then.
+    /// The server restarts, then applies the call.
     Restart,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct State {
     drafts: Mutex<HashMap<String, Value>>,
     /// The status that a save ends with, and its message.
     pub save_status: Mutex<Option<(&'static str, &'static str)>>,
-    /// Requests by path.
+    /// The paths of all requests.
     pub asked: Mutex<Vec<String>>,
     pub open: AtomicUsize,
     pub most: AtomicUsize,
@@ -86,7 +86,7 @@ impl Api {
         Self::start(|_, _| Fault::None).await
     }
 
-    /// How often that path was asked.
+    /// The number of requests to a path.
     pub(crate) fn count(&self, path: &str) -> usize {
         self.state
             .asked
@@ -105,7 +105,7 @@ impl Api {
         self.task.abort();
     }
 
-    /// The starts of the segments on a track, in seconds.
+    /// The start times of the segments on a track, in seconds.
     pub(crate) fn starts(&self, draft: &str, track: &str) -> Vec<f64> {
         let drafts = self.state.drafts.lock().unwrap();
         let mut starts: Vec<f64> = drafts[draft]["tracks"]
@@ -120,7 +120,7 @@ impl Api {
         starts
     }
 
-    /// A process that was told of this server, with short waits.
+    /// A process that is configured with this server, with short waits.
     pub(crate) fn app(&self, backend: BackendChoice) -> Arc<App> {
         app(Some(&self.url), backend, |_| {})
     }
@@ -149,7 +149,7 @@ pub(crate) fn app_with(given: Given, tune: impl FnOnce(&mut Manifest)) -> Arc<Ap
     app_on(journal::in_memory(), given, tune)
 }
 
-/// A process with this journal.
+/// A process that uses this journal.
 pub(crate) fn app_on(
     journal: Arc<Journal>,
     given: Given,
@@ -196,7 +196,7 @@ impl App {
     }
 }
 
-/// A connection as the server counts it: until the end of its answer leaves.
+/// A connection as the server counts it: until the end of its answer has been sent.
 struct Place<'a>(&'a State);
 
 impl<'a> Place<'a> {
@@ -287,7 +287,7 @@ async fn read(stream: &mut TcpStream) -> Option<(String, Value)> {
     }
 }
 
-/// What a server that was restarted meanwhile answers: nothing.
+/// The answer of a server that restarted meanwhile: nothing.
 const DIED: (u16, Value) = (0, Value::Null);
 
 fn success(output: &Value) -> (u16, Value) {
@@ -352,7 +352,7 @@ impl State {
         id
     }
 
-    /// Looks for the track, in a new draft if this one is not known, as the reference server does.
+    /// Looks for the track, in a new draft if the id is not known, as the reference server does.
     fn keyframe(&self, id: String, body: &Value) -> (u16, Value) {
         let known = self.drafts.lock().unwrap().contains_key(&id);
         let id = if known { id } else { self.make() };
@@ -365,8 +365,8 @@ impl State {
         failure(&format!("Error: Track named {track} does not exist"))
     }
 
-    /// Adds a segment, with the reference server's race: a track that is missing when the call begins is
-    /// made, and replaces one that was made meanwhile.
+    /// Adds a segment, with the reference server's race: a track that is missing when the call begins is created,
+    /// and replaces one that was created meanwhile.
     async fn add(&self, path: &str, id: String, body: &Value) -> (u16, Value) {
         let known = self.drafts.lock().unwrap().contains_key(&id);
         let id = if known { id } else { self.make() };

@@ -17,7 +17,7 @@ async fn create(app: &Arc<App>) -> String {
     reply["draft_id"].as_str().unwrap().to_owned()
 }
 
-/// Two processes with one journal, each with a connection and an engine of its own.
+/// Two processes with one journal, each with its own connection and engine.
 fn two(api: &Api, folder: &TempDir, recover: Recover) -> [Arc<App>; 2] {
     [(); 2].map(|()| {
         let given = Given {
@@ -46,7 +46,7 @@ fn text(draft: &str, start: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_draft_lives_with_the_backend_that_made_it() {
+async fn a_draft_stays_on_the_backend_that_created_it() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let reply = app
@@ -63,7 +63,7 @@ async fn a_draft_lives_with_the_backend_that_made_it() {
     );
     assert!(
         reply.get("draft_url").is_none(),
-        "a link that leads nowhere: {reply}"
+        "a link to a page that does not exist: {reply}"
     );
     let draft = DraftId(reply["draft_id"].as_str().unwrap().into());
     app.test("add_text", text(draft.as_str(), 1)).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_call_is_one_request() {
 }
 
 #[tokio::test]
-async fn without_a_server_the_engine_makes_drafts_and_says_why() {
+async fn without_a_server_the_engine_creates_drafts_and_says_why() {
     let app = app(Some("http://127.0.0.1:1"), BackendChoice::Auto, |_| {});
     let reply = app.test("create_draft", json!({})).await.unwrap();
     assert_eq!(reply["backend"], "embedded");
@@ -105,7 +105,7 @@ async fn without_a_server_the_engine_makes_drafts_and_says_why() {
 }
 
 #[tokio::test]
-async fn only_a_server_means_only_a_server() {
+async fn backend_remote_never_uses_the_engine() {
     let app = app(Some("http://127.0.0.1:1"), BackendChoice::Remote, |_| {});
     let error = app.test("create_draft", json!({})).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unsent, "{error}");
@@ -113,7 +113,7 @@ async fn only_a_server_means_only_a_server() {
 }
 
 #[tokio::test]
-async fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
+async fn a_server_that_is_not_a_capcut_api_is_described_in_the_error() {
     let api = Api::start(|_, _| Fault::Say(404, "", PAGE.into())).await;
     let reply = api
         .app(BackendChoice::Auto)
@@ -137,7 +137,7 @@ async fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
 }
 
 #[tokio::test]
-async fn the_engine_takes_over_new_drafts_when_the_server_dies() {
+async fn new_drafts_go_to_the_engine_when_the_server_dies() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
@@ -149,12 +149,12 @@ async fn the_engine_takes_over_new_drafts_when_the_server_dies() {
     assert_eq!(
         error.kind,
         Kind::Unsent,
-        "its drafts stay its drafts: {error}"
+        "existing drafts stay on the server: {error}"
     );
 }
 
 #[tokio::test]
-async fn an_id_that_the_journal_lacks_is_asked_of_the_server() {
+async fn an_id_missing_from_the_journal_is_looked_up_on_the_server() {
     let api = Api::sound().await;
     let draft = create(&api.app(BackendChoice::Auto)).await;
     let app = api.app(BackendChoice::Auto);
@@ -175,7 +175,7 @@ async fn an_id_that_the_journal_lacks_is_asked_of_the_server() {
     assert_eq!(error.kind, Kind::NotFound);
     assert!(
         error.to_string().contains(&draft),
-        "near ids are named: {error}"
+        "similar ids are suggested: {error}"
     );
     assert_eq!(api.count("/add_text"), 1);
 }
@@ -197,7 +197,7 @@ async fn a_reply_about_another_draft_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn edits_whose_answers_are_lost_are_in_the_draft_once() {
+async fn edits_with_lost_answers_are_applied_once() {
     const EDITS: u32 = 1000;
     let api = Api::start(|path, number| match (path, number % 7) {
         ("/add_text", 2) => Fault::DropAfter,
@@ -227,7 +227,7 @@ async fn edits_whose_answers_are_lost_are_in_the_draft_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_told_is_said_and_not_repeated() {
+async fn an_unknown_outcome_is_reported_and_not_retried() {
     let api = Api::start(|path, _| match path {
         "/add_video_keyframe" => Fault::DropAfter,
         "/add_text" => Fault::Silence,
@@ -251,7 +251,7 @@ async fn what_cannot_be_told_is_said_and_not_repeated() {
         "{error}"
     );
     assert_eq!(api.count("/add_video_keyframe"), 1);
-    // It was carried out although nothing was answered, and is found.
+    // The call was applied although no answer came, and its result is found in the draft.
     let reply = app.test("add_text", text(&draft, 3)).await.unwrap();
     assert!(
         reply["notes"][0].as_str().unwrap().contains("lost"),
@@ -261,7 +261,7 @@ async fn what_cannot_be_told_is_said_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_still_at_it_is_not_asked_twice() {
+async fn a_call_that_the_server_may_still_process_is_not_resent() {
     let api = Api::sound().await;
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
         manifest.lanes.draft.timeout_s = 0.2;
@@ -270,12 +270,15 @@ async fn a_server_that_is_still_at_it_is_not_asked_twice() {
     api.state.delay_ms.store(2000, Ordering::SeqCst);
     let error = app.test("add_text", text(&draft, 0)).await.unwrap_err();
     assert_eq!(error.kind, Kind::Timeout);
-    assert!(error.to_string().contains("may still be at it"), "{error}");
+    assert!(
+        error.to_string().contains("may still be processing it"),
+        "{error}"
+    );
     assert_eq!(api.count("/add_text"), 1);
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again_and_a_failing_one_not() {
+async fn a_busy_server_is_retried_but_a_failing_one_is_not() {
     let api = Api::start(|path, number| match (path, number) {
         ("/add_text", 1) => Fault::Say(429, "Retry-After: 0\r\n", String::new()),
         ("/add_text", 2) => Fault::Say(503, "", PAGE.into()),
@@ -299,7 +302,7 @@ async fn a_busy_server_is_asked_again_and_a_failing_one_not() {
     assert_eq!(
         api.count("/query_script"),
         3,
-        "what only reads may be carried out twice"
+        "a call that only reads is retried"
     );
 }
 
@@ -332,7 +335,7 @@ async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
 }
 
 #[tokio::test]
-async fn a_save_is_worth_what_its_status_says() {
+async fn a_save_fails_if_its_status_says_so() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
@@ -348,7 +351,7 @@ async fn a_save_is_worth_what_its_status_says() {
 }
 
 #[tokio::test]
-async fn a_save_with_media_that_is_not_there_is_no_success() {
+async fn a_save_with_missing_media_fails() {
     let api = Api::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
@@ -380,7 +383,7 @@ async fn a_save_with_media_that_is_not_there_is_no_success() {
 }
 
 #[tokio::test]
-async fn lists_are_asked_for_once_and_old_ones_are_better_than_none() {
+async fn lists_are_cached_and_outdated_ones_used_if_the_server_is_gone() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Remote);
     for _ in 0..3 {
@@ -406,7 +409,7 @@ async fn lists_are_asked_for_once_and_old_ones_are_better_than_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_segment_is_lost_in_the_servers_race() {
+async fn no_segment_is_lost_to_the_race_of_the_server() {
     let api = Api::sound().await;
     api.state.delay_ms.store(3, Ordering::SeqCst);
     let app = api.app(BackendChoice::Auto);
@@ -429,12 +432,12 @@ async fn no_segment_is_lost_in_the_servers_race() {
     }
     assert!(
         api.state.most.load(Ordering::SeqCst) <= 8,
-        "connections at once"
+        "connections at the same time"
     );
 }
 
 #[tokio::test]
-async fn a_cancelled_call_ends_at_once_and_says_what_may_have_been_done() {
+async fn a_cancelled_call_ends_immediately_and_says_what_may_have_been_applied() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
@@ -454,15 +457,15 @@ async fn a_cancelled_call_ends_at_once_and_says_what_may_have_been_done() {
         cancel.cancel();
         Instant::now()
     });
-    // The server takes ten.
+    // The server takes 10 s.
     assert!(took.elapsed() < Duration::from_secs(5));
     let error = ended.unwrap_err();
     assert_eq!(error.kind, Kind::Cancelled);
     assert!(
-        error.to_string().contains("may have been carried out"),
+        error.to_string().contains("may have been applied"),
         "{error}"
     );
-    // The draft's line goes on without it.
+    // The next call on the draft can run.
     api.state.delay_ms.store(0, Ordering::SeqCst);
     app.test("add_text", text(&draft, 5)).await.unwrap();
 }
@@ -493,7 +496,7 @@ async fn a_deleted_draft_takes_no_calls_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_long_is_not_read() {
+async fn an_answer_over_the_limit_is_refused() {
     let api = Api::start(|path, _| match path {
         "/query_script" => Fault::Say(200, "", "x".repeat(100_000)),
         _ => Fault::None,
@@ -514,7 +517,7 @@ async fn an_answer_that_is_too_long_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_draft_that_its_server_lost_is_made_again_there_and_here() {
+async fn a_lost_draft_is_recreated_on_the_server_or_the_engine() {
     for to in ["remote", "embedded"] {
         let api = Api::sound().await;
         let app = api.app(BackendChoice::Auto);
@@ -540,12 +543,12 @@ async fn a_draft_that_its_server_lost_is_made_again_there_and_here() {
         let error = app.test("add_text", text(&draft, 9)).await.unwrap_err();
         assert!(
             error.to_string().contains(new),
-            "the new id is named: {error}"
+            "the error names the new id: {error}"
         );
     }
 }
 
-/// A process that makes lost drafts again by itself.
+/// A process with `--recover auto`.
 fn auto(api: &Api, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
     app_with(
         Given {
@@ -558,7 +561,7 @@ fn auto(api: &Api, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
 }
 
 #[tokio::test]
-async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wanted() {
+async fn recover_auto_recreates_a_forgotten_draft() {
     let api = Api::sound().await;
     let app = auto(&api, |_| {});
     let draft = create(&app).await;
@@ -574,11 +577,11 @@ async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wante
     }
     let expected = [0.0, 1.0, 2.0, 3.0, 4.0, 9.0];
     assert_eq!(api.starts(&new, "text_main"), expected);
-    // The old id leads to the new draft, whatever is asked, as often as it is lost.
+    // The old id leads to the new draft, for all tools and however often the draft is lost.
     let reply = app.test("add_text", text(&draft, 10)).await.unwrap();
     assert_eq!(reply["draft_id"], json!(new));
     assert!(
-        reply["notes"][0].as_str().unwrap().contains("lives on as"),
+        reply["notes"][0].as_str().unwrap().contains("continues as"),
         "{reply}"
     );
     api.restart();
@@ -587,14 +590,17 @@ async fn a_draft_that_its_server_forgot_is_made_again_by_itself_if_that_is_wante
         ("save_draft", json!({ "draft_id": draft })),
     ] {
         let reply = app.test(tool, arguments).await.unwrap();
-        assert!(reply["notes"].to_string().contains("lives on"), "{reply}");
+        assert!(
+            reply["notes"].to_string().contains("continues as"),
+            "{reply}"
+        );
     }
     let last = app.current(&DraftId(draft)).await.unwrap();
     assert_eq!(api.starts(last.as_str(), "text_main").len(), 7);
 }
 
 #[tokio::test]
-async fn what_another_process_made_again_is_gone_on_with() {
+async fn a_draft_recreated_by_another_process_is_continued() {
     let api = Api::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let [app, other] = two(&api, &folder, Recover::Auto);
@@ -608,9 +614,9 @@ async fn what_another_process_made_again_is_gone_on_with() {
     assert_eq!(api.starts(new.as_str(), "text_main"), [0.0, 1.0, 2.0]);
 }
 
-/// Whatever the processes do at once: one draft is made again, and everything that was acknowledged is in it.
+/// Whatever the processes do at the same time: one draft is recreated, and it contains everything acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_processes_make_a_lost_draft_again_once() {
+async fn several_processes_recreate_a_lost_draft_once() {
     for round in 0..5 {
         let api = Api::start(|path, number| match (path, number) {
             ("/add_text", 8) => Fault::Restart,
@@ -639,7 +645,7 @@ async fn several_processes_make_a_lost_draft_again_once() {
 }
 
 #[tokio::test]
-async fn a_draft_of_the_engine_that_was_saved_is_made_again_from_the_calls_of_its_user() {
+async fn a_saved_engine_draft_is_recreated_from_the_calls_of_its_user() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Embedded);
     let folder = tempfile::tempdir().unwrap();
@@ -655,7 +661,10 @@ async fn a_draft_of_the_engine_that_was_saved_is_made_again_from_the_calls_of_it
     let records = app.journal.records(ENGINE, &id, 0).await.unwrap();
     assert!(records.iter().any(|record| record.internal));
     let row = app.journal.find(&id).await.unwrap().unwrap();
-    assert_eq!(row.calls, 4, "a save is no call that made the draft");
+    assert_eq!(
+        row.calls, 4,
+        "a save is not one of the calls that make up the draft"
+    );
     let recover = json!({ "draft_id": draft, "to": "embedded" });
     let reply = app.test("recover_draft", recover).await.unwrap();
     let new = DraftId(reply["draft_id"].as_str().unwrap().into());
@@ -697,7 +706,7 @@ async fn a_draft_that_another_process_deleted_takes_no_calls() {
 }
 
 #[tokio::test]
-async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
+async fn a_long_chain_of_moves_is_followed_up_to_a_limit() {
     let api = Api::sound().await;
     let app = auto(&api, |_| {});
     let mut drafts = Vec::new();
@@ -718,7 +727,7 @@ async fn a_draft_that_moved_without_end_is_not_followed_without_end() {
 }
 
 #[tokio::test]
-async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
+async fn recover_auto_moves_a_draft_to_the_engine_when_its_server_dies() {
     for failures in [100, 2] {
         let api = Api::sound().await;
         let app = auto(&api, |manifest| manifest.breaker.failures = failures);
@@ -734,7 +743,7 @@ async fn a_draft_whose_server_died_goes_on_here_if_that_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
+async fn parallel_calls_to_a_lost_draft_recreate_it_once_and_lose_nothing() {
     for round in 0..10 {
         let api = Api::start(|path, number| match (path, number) {
             ("/add_text", 10) => Fault::Restart,
@@ -765,7 +774,7 @@ async fn many_calls_to_a_lost_draft_make_it_again_once_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_again_is_lost_and_both_is_said() {
+async fn a_draft_that_cannot_be_recreated_is_reported_with_both_reasons() {
     let api = Api::sound().await;
     let draft = create(&api.app(BackendChoice::Auto)).await;
     let app = auto(&api, |_| {});
@@ -776,21 +785,21 @@ async fn what_cannot_be_made_again_is_lost_and_both_is_said() {
     assert_eq!(error.kind, Kind::NotFound, "{said}");
     for part in [
         "is unknown to",
-        "could not be made again",
-        "lacks its beginning",
+        "could not be recreated",
+        "lacks its first calls",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
 
 #[tokio::test]
-async fn a_draft_that_moved_takes_no_edits_where_it_was() {
+async fn a_moved_draft_refuses_edits_under_its_old_id() {
     let api = Api::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let [app, other] = two(&api, &folder, Recover::Ask);
     let draft = create(&app).await;
     app.test("add_text", text(&draft, 0)).await.unwrap();
-    // It knows where the draft was.
+    // This process has cached where the draft was.
     other.test("add_text", text(&draft, 1)).await.unwrap();
     let moved = json!({ "draft_id": draft, "to": "embedded" });
     let reply = app.test("recover_draft", moved).await.unwrap();
@@ -805,7 +814,7 @@ async fn a_draft_that_moved_takes_no_edits_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_server_that_forgot_the_draft_is_not_believed_about_its_tracks() {
+async fn a_missing_track_on_a_forgotten_draft_is_reported_as_a_lost_draft() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
@@ -849,11 +858,11 @@ async fn a_draft_moves_from_the_engine_to_a_server() {
 }
 
 #[tokio::test]
-async fn a_recovery_that_fails_leaves_nothing_here() {
+async fn a_failed_recovery_leaves_no_draft_on_the_engine() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
-    // The fake server takes any name, the engine does not.
+    // The test server accepts any font, the engine does not.
     let mut arguments = text(&draft, 0);
     arguments["font"] = json!("No Such Font");
     let request = local::find("add_text").unwrap();
@@ -878,7 +887,7 @@ async fn a_recovery_that_fails_leaves_nothing_here() {
     assert_eq!(drafts["drafts"].as_array().unwrap().len(), 1, "{drafts}");
 }
 
-/// What every backend must do.
+/// Calls with the results that every backend must return.
 async fn contract(app: &Arc<App>) -> Vec<Value> {
     let mut seen = Vec::new();
     let created = app
@@ -943,7 +952,7 @@ async fn contract(app: &Arc<App>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn both_backends_keep_the_same_contract() {
+async fn both_backends_return_the_same_results() {
     let embedded = app(None, BackendChoice::Embedded, |_| {});
     let other = app(None, BackendChoice::Embedded, |_| {});
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -974,7 +983,7 @@ async fn both_backends_keep_the_same_contract() {
 }
 
 #[tokio::test]
-async fn the_nearest_ids_are_told_to_the_user_and_to_no_client() {
+async fn similar_ids_are_suggested_to_the_user_but_not_to_clients() {
     let app = app(None, BackendChoice::Embedded, |_| {});
     let draft = create(&app).await;
     let typo = format!("{draft}0");
@@ -998,7 +1007,7 @@ async fn the_nearest_ids_are_told_to_the_user_and_to_no_client() {
 }
 
 #[tokio::test]
-async fn a_server_fetches_nothing_for_a_client_that_may_not() {
+async fn a_server_fetches_no_media_that_its_client_may_not_read() {
     let api = Api::sound().await;
     let app = api.app(BackendChoice::Remote);
     let draft = create(&app).await;
@@ -1022,7 +1031,7 @@ async fn a_server_fetches_nothing_for_a_client_that_may_not() {
 }
 
 #[test]
-fn a_note_that_comes_twice_is_told_once() {
+fn duplicate_notes_are_removed() {
     let mut reply = json!({ "notes": ["a", "b", "a", "b", "c"] });
     super::each_note_once(&mut reply);
     assert_eq!(reply, json!({ "notes": ["a", "b", "c"] }));

@@ -1,9 +1,8 @@
-//! Who may go: on each draft calls get their turns in the order they came, and side by side where that
-//! cannot change the draft.
+//! Turns: on each draft, calls run in order of arrival, and in parallel where that cannot change the result.
 //!
-//! The reference server loses segments when two calls create one track at once, or while a draft's first
-//! video or image call is under way. So the call that opens a track has it (and, for pictures, all of the
-//! draft's video tracks) for itself.
+//! The reference server loses segments if two calls create the same track at the same time, or while a draft's
+//! first video or image call is running. So the call that opens a track runs alone on it (and, for pictures,
+//! alone on all of the draft's video tracks).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::draft::ids::DraftId;
 use crate::tools::{Group, Turn};
 
-/// Drafts whose open tracks are remembered while nothing happens on them.
+/// The number of idle drafts whose open tracks are remembered.
 const REMEMBERED: usize = 1024;
 
 #[derive(Clone)]
@@ -53,11 +52,11 @@ struct Line {
 struct Entry {
     ticket: u64,
     turn: Turn,
-    /// Still waiting for its turn.
+    /// The signal to run; taken when the turn comes.
     go: Option<oneshot::Sender<()>>,
 }
 
-/// A turn, or the wait for one; whoever drops it lets the next ones go.
+/// A turn, or the wait for one; dropping it lets the next calls run.
 pub(crate) struct Held {
     turns: Turns,
     draft: DraftId,
@@ -65,7 +64,7 @@ pub(crate) struct Held {
 }
 
 impl Turns {
-    /// Takes a place in the draft's line at once, and gives the turn when it has come.
+    /// Joins the draft's queue immediately, and returns when the turn comes.
     pub(crate) async fn take(&self, draft: &DraftId, turn: Turn) -> Option<Held> {
         if turn == Turn::Free {
             return None;
@@ -95,7 +94,7 @@ impl Turns {
                 },
             )
         };
-        // The sender stays in the line until it is used or this call leaves it.
+        // The sender stays in the queue until it is used or this call leaves the queue.
         let _ = wait.await;
         Some(held)
     }
@@ -104,7 +103,7 @@ impl Turns {
         self.drafts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was known of the draft's tracks holds no longer.
+    /// Removes what was remembered about the draft's tracks.
     pub(crate) fn forget(&self, draft: &DraftId) {
         let mut lines = self.lock();
         lines.idle.remove(draft);
@@ -148,7 +147,7 @@ impl Drop for Held {
 }
 
 impl Line {
-    /// Lets all go whom no earlier call holds back.
+    /// Lets all calls run that no earlier call holds back.
     fn advance(&mut self) {
         let mut earlier = Earlier::default();
         for Entry { turn, go, .. } in &mut self.entries {
@@ -163,7 +162,7 @@ impl Line {
                 && !earlier.holds_back(turn, opens)
                 && let Some(go) = go.take()
             {
-                // Who no longer listens is about to leave the line.
+                // Sending fails if the receiver was dropped; its entry will be removed.
                 let _ = go.send(());
             }
             earlier.add(turn, opens);
@@ -171,7 +170,7 @@ impl Line {
     }
 }
 
-/// What the calls before one are at. They are few: a list is searched faster than a name is hashed.
+/// What the earlier calls are doing. They are few: searching a list is faster than hashing a name.
 #[derive(Default)]
 struct Earlier<'a> {
     any: bool,
@@ -221,7 +220,7 @@ impl<'a> Earlier<'a> {
                     .find(|(name, _)| name == track)
                     .is_some_and(|(_, exclusive)| *exclusive || *dependent || opens);
                 let in_group = match group {
-                    // The server makes a video track of its own before the first one that was asked for.
+                    // The server creates its own video track before the first requested one.
                     Group::Visual => {
                         self.opening.contains(group) || (opens && self.groups.contains(group))
                     }
@@ -278,7 +277,7 @@ mod tests {
     }
 
     impl Test {
-        /// Asks, and gives the turn if it has come at once.
+        /// Asks for a turn; returns it if it comes immediately.
         fn ask(&self, turn: Turn) -> Result<Held, Waiting<'_>> {
             let mut wait: Waiting<'_> = Box::pin(self.turns.take(&self.draft, turn));
             match (&mut wait).now_or_never() {
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_call_that_opens_a_track_goes_alone_then_all_go() {
+    fn the_call_that_opens_a_track_runs_alone_and_later_ones_in_parallel() {
         let test = test();
         let opening = test.ask(on(Group::Audio, "a")).ok().unwrap();
         let mut second = test.ask(on(Group::Audio, "a")).err().unwrap();
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn after_an_opening_that_failed_the_next_one_opens() {
+    fn after_a_failed_opening_the_next_call_opens_the_track() {
         let test = test();
         let opening = test.ask(on(Group::Audio, "a")).ok().unwrap();
         let mut second = test.ask(on(Group::Audio, "a")).err().unwrap();
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn audio_and_pictures_open_side_by_side_but_pictures_not_among_themselves() {
+    fn audio_and_picture_tracks_open_in_parallel_but_two_picture_tracks_do_not() {
         let test = test();
         let _audio = test.ask(on(Group::Audio, "a")).ok().unwrap();
         let image = test.ask(on(Group::Visual, "i")).ok().unwrap();
@@ -340,14 +339,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_track_whatever_the_group() {
+    fn a_track_name_is_one_track_in_all_groups() {
         let test = test();
         let _audio = test.ask(on(Group::Audio, "x")).ok().unwrap();
         assert!(test.ask(on(Group::Other, "x")).is_err());
     }
 
     #[test]
-    fn what_depends_on_the_one_before_waits_for_it_and_holds_back_its_track() {
+    fn a_dependent_call_waits_for_the_one_before_and_holds_back_its_track() {
         let test = test();
         test.open(Group::Audio, "a");
         test.open(Group::Audio, "b");
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_save_waits_for_all_before_it_and_holds_back_all_after_it() {
+    fn a_save_waits_for_earlier_calls_and_holds_back_later_ones() {
         let test = test();
         test.open(Group::Audio, "a");
         let first = test.ask(on(Group::Audio, "a")).ok().unwrap();
@@ -377,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_leaves_the_line() {
+    fn a_call_that_stops_waiting_leaves_the_line() {
         let test = test();
         let first = test.ask(Turn::Alone).ok().unwrap();
         let second = test.ask(Turn::Alone).err().unwrap();

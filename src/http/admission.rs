@@ -1,8 +1,8 @@
-//! Which requests a listener takes, and where their clients are.
+//! Decides which requests a listener accepts, and whether a client is on this machine.
 //!
-//! A web page can make a browser send requests to this machine: across sites, and with DNS rebinding under the page's
-//! own name. So a request names the server by a name that cannot be rebound or that was allowed, and a page that
-//! sends one comes from such a name too.
+//! A web page can make a browser send requests to this machine: cross-site, or under the page's own name by DNS
+//! rebinding. So the host that a request names must be one that cannot be rebound, or one that was allowed. The
+//! same is required of the origin of a page that sends a request.
 
 use std::net::IpAddr;
 
@@ -18,27 +18,27 @@ use super::answer::{self, Answer};
 use crate::caller::From;
 use crate::envelope;
 
-/// What containers of Docker call the machine that they run on.
+/// The name that Docker containers use for their host machine.
 const DOCKER_HOST: &str = "host.docker.internal";
 
 /// The names by which a listener may be addressed and the sites whose pages may use it.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// Host names in lower case, without a dot at the end.
+    /// Host names in lower case, without a trailing dot.
     names: Vec<String>,
     /// Origins as browsers write them.
     origins: Vec<String>,
 }
 
-/// A request that is taken.
+/// An accepted request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
     pub from: From,
-    /// The page that sent it, if one did; its browser has to be told that it may.
+    /// The origin of the page that sent the request, if a page did. The answer must allow it for the browser.
     origin: Option<HeaderValue>,
 }
 
-/// Why a request is not taken.
+/// Why a request is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -46,11 +46,12 @@ pub(crate) struct Refusal {
 }
 
 impl Admission {
-    /// For a machine of this name, and with what was allowed by options.
+    /// For the machine with this name, and for the hosts and origins that options allow.
     pub(crate) fn new(machine: Option<&str>, hosts: &[String], origins: &[String]) -> Self {
         let mut names = vec![DOCKER_HOST.to_owned()];
         if let Some(machine) = machine.map(plain).filter(|it| !it.is_empty()) {
-            // `NAME.local` is how others on the same network find it; no DNS server has such names.
+            // `NAME.local` (mDNS) is how others on the same network find this machine; no DNS server has such
+            // names.
             let first = machine.split('.').next().unwrap_or_default().to_owned();
             names.extend([format!("{first}.local"), first, machine]);
         }
@@ -61,7 +62,7 @@ impl Admission {
         }
     }
 
-    /// Takes a request of a client at `peer`, or says why not.
+    /// Accepts a request of a client at `peer`, or says why not.
     pub(crate) fn admit<B>(&self, head: &Request<B>, peer: IpAddr) -> Result<Admitted, Refusal> {
         self.checked(head, peer)
             .inspect_err(|refusal| refusal.log(peer))
@@ -75,7 +76,7 @@ impl Admission {
             return Err(Refusal {
                 status: StatusCode::MISDIRECTED_REQUEST,
                 error: format!(
-                    "this server is not known as {:?}: if it may be called that, start it with `--public-host {}`",
+                    "this server does not answer for the host {:?}: to allow this host name, start it with `--public-host {}`",
                     host.shown(),
                     host.shown()
                 ),
@@ -98,7 +99,7 @@ impl Admission {
         }
     }
 
-    /// The page that sent the request, if one did and it may.
+    /// The origin of the page that sent the request, if a page did and it is allowed.
     fn origin(
         &self,
         headers: &HeaderMap,
@@ -118,7 +119,7 @@ impl Admission {
                 .or_else(|| text.strip_prefix("https://"))
                 .and_then(|authority| Host::read(authority).ok());
             let may = |page: &Host| match page {
-                // Any site can be served from an address, so it has to be this server's own.
+                // Any site can be served from an IP address, so an address must be loopback or this server's own.
                 Host::Address(_) => page.is_loopback() || Some(page) == host,
                 Host::Name(_) => self.knows(page),
             };
@@ -130,17 +131,17 @@ impl Admission {
         Err(Refusal {
             status: StatusCode::FORBIDDEN,
             error: if shown.is_empty() || shown == "null" {
-                "pages without an origin of their own (`Origin: null`), such as files and sandboxed frames, may not call this server: serve the page from a site and start the server with `--allow-origin URL`".to_owned()
+                "pages without their own origin (`Origin: null`), such as local files and sandboxed frames, cannot call this server: serve the page from a site and start the server with `--allow-origin URL`".to_owned()
             } else {
                 format!(
-                    "pages of {shown} may not call this server: if they should, start it with `--allow-origin {shown}`"
+                    "pages of {shown} are not allowed to call this server: to allow them, start it with `--allow-origin {shown}`"
                 )
             },
         })
     }
 }
 
-/// An origin as browsers write it: scheme, host, and the port where it is not the scheme's own.
+/// An origin as browsers write it: scheme, host, and the port unless it is the scheme's default.
 pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
     let bad = || format!("{text:?} is not an origin, such as https://app.example.com");
     let url = Url::parse(text.trim()).map_err(|_| bad())?;
@@ -148,7 +149,7 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
     if !url.has_host() || !is_bare {
         return Err(bad());
     }
-    // Only web schemes have origins of their own to this library; those of browser extensions are the same text.
+    // The `url` library knows origins only for web schemes; those of browser extensions are compared as text.
     let origin = url.origin();
     if origin.is_tuple() {
         return Ok(origin.ascii_serialization());
@@ -156,11 +157,13 @@ pub(crate) fn parse_origin(text: &str) -> Result<String, String> {
     Ok(text.trim().trim_end_matches('/').to_owned())
 }
 
-/// A host name that may be allowed: without scheme and port.
+/// A host name to allow, without scheme and port.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     match Host::read(text.trim()) {
         Ok(Host::Name(name)) if !text.contains(':') => Ok(name),
-        Ok(Host::Address(_)) => Err(format!("{text:?} is an address; those need no option")),
+        Ok(Host::Address(_)) => Err(format!(
+            "{text:?} is an IP address; addresses need no option"
+        )),
         _ => Err(format!(
             "{text:?} is not a host name, such as videos.example.com (without scheme and port)"
         )),
@@ -187,7 +190,8 @@ impl Refusal {
         answer::refusal(self.status, &self.error)
     }
 
-    /// Logs it with the word that monitoring finds it by: a page that may not call is one that is not let in.
+    /// Logs the refusal with the word that monitoring looks for; a page that is not allowed counts as an
+    /// authentication failure.
     fn log(&self, peer: IpAddr) {
         let what = match self.status {
             StatusCode::FORBIDDEN => "Authentication failed",
@@ -198,8 +202,9 @@ impl Refusal {
 }
 
 impl Admitted {
-    /// Tells the page's browser that the page may read the answer; `methods` are those of the route.
-    pub(crate) fn told<B>(
+    /// Adds the CORS headers with which the browser lets the page read the answer; `methods` are those of the
+    /// route.
+    pub(crate) fn with_cors_headers<B>(
         &self,
         mut answer: hyper::Response<B>,
         asked: Asked,
@@ -227,7 +232,7 @@ impl Admitted {
     }
 }
 
-/// What a browser asks before it lets a page send a request.
+/// What a browser asks in a preflight before it lets a page send a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
     is_preflight: bool,
@@ -245,7 +250,7 @@ impl Asked {
 
 const PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// Whether a header is one that proxies add: its request may come from anywhere.
+/// Whether proxies add this header: such a request can come from anywhere.
 fn is_of_proxies(name: &HeaderName) -> bool {
     *name == FORWARDED
         || *name == VIA
@@ -253,7 +258,7 @@ fn is_of_proxies(name: &HeaderName) -> bool {
         || name.as_str() == "x-real-ip"
 }
 
-/// The host that a request names: in its target, if that is a whole address, and in its `Host` header.
+/// The host that a request names: in its target, if that is an absolute URL, and in its `Host` header.
 fn named<B>(head: &Request<B>) -> Result<Option<Host>, Refusal> {
     let mut hosts = head.headers().get_all(HOST).iter();
     let first = hosts.next();
@@ -268,7 +273,7 @@ fn named<B>(head: &Request<B>) -> Result<Option<Host>, Refusal> {
             Some(Host::read(text).map_err(|()| {
                 let shown: String = text.chars().take(200).collect();
                 Refusal::malformed(format!(
-                    "the `Host` header is not a host with or without a port: {shown:?}"
+                    "the `Host` header is neither a host nor a host with a port: {shown:?}"
                 ))
             })?)
         }
@@ -282,8 +287,9 @@ fn named<B>(head: &Request<B>) -> Result<Option<Host>, Refusal> {
     let Some(authority) = head.uri().authority() else {
         return Ok(header);
     };
-    let target = Host::read(authority.as_str())
-        .map_err(|()| Refusal::malformed("the request's target names no usable host".to_owned()))?;
+    let target = Host::read(authority.as_str()).map_err(|()| {
+        Refusal::malformed("the request's target does not name a valid host".to_owned())
+    })?;
     match header {
         Some(header) if header != target => Err(Refusal::malformed(
             "the request's target and its `Host` header name different hosts".to_owned(),
@@ -296,7 +302,7 @@ fn named<B>(head: &Request<B>) -> Result<Option<Host>, Refusal> {
 #[derive(Debug, PartialEq, Eq)]
 enum Host {
     Address(IpAddr),
-    /// In lower case, without a dot at the end.
+    /// In lower case, without a trailing dot.
     Name(String),
 }
 
@@ -348,7 +354,7 @@ impl Host {
     }
 }
 
-/// A name as names are compared: in lower case, without the dot that ends a full one.
+/// A name in the form in which names are compared: lower case, without a trailing dot.
 fn plain(name: &str) -> String {
     let name = name.trim().to_ascii_lowercase();
     name.strip_suffix('.').unwrap_or(&name).to_owned()
@@ -388,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_one_of_this_machine_or_one_that_was_allowed() {
+    fn admits_hosts_of_this_machine_and_allowed_hosts() {
         for (host, expected) in [
             ("localhost", Ok(From::Here)),
             ("LocalHost:9000", Ok(From::Here)),
@@ -438,14 +444,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_host_is_one_of_the_network() {
+    fn a_request_without_a_host_counts_as_from_the_network() {
         let head = head("/health", Version::HTTP_10, &[]);
         let admitted = admission().admit(&head, LOOPBACK).expect("HTTP/1.0");
         assert_eq!(admitted.from, From::Network);
     }
 
     #[test]
-    fn a_whole_address_as_the_target_is_checked_too() {
+    fn an_absolute_url_as_target_is_checked_against_the_host_header() {
         let check = |target: &str, host: &str| {
             let head = head(target, Version::HTTP_11, &[("Host", host)]);
             let admitted = admission().admit(&head, LOOPBACK);
@@ -461,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_on_this_machine_without_a_proxy_is_here() {
+    fn only_local_clients_without_a_proxy_count_as_local() {
         let from = |peer: IpAddr, extra: &[(&str, &str)]| {
             let headers = [&[("Host", "localhost")], extra].concat();
             let head = head("/x", Version::HTTP_11, &headers);
@@ -492,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_one_of_this_machine_or_of_a_site_that_was_allowed() {
+    fn admits_pages_of_this_machine_and_of_allowed_sites() {
         for (host, origin, may) in [
             ("localhost:9000", "http://localhost:3000", true),
             ("localhost:9000", "http://127.0.0.1:8080", true),
@@ -549,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_names_and_origins() {
+    fn public_host_takes_names_and_allow_origin_takes_origins() {
         assert_eq!(
             parse_name("Videos.Example.com.").as_deref(),
             Ok("videos.example.com")

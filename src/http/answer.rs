@@ -1,4 +1,4 @@
-//! What goes back: the reference API's envelope in its exact form, and the HTML pages of its HTTP shell.
+//! Answers: the reference API's envelope in its exact form, and the HTML error pages of its web framework.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use crate::tools::Spec;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Longer texts in a reply are documents: the output itself, which needs no second look.
+/// Longer texts in a reply are documents. They are already in `output` and are not repeated next to it.
 const LONGEST_NOTE: usize = 16 << 10;
 
-/// The envelope of a success: the API's `output`, and beside it what else our reply tells.
+/// The envelope of a success: the API's `output`, with the other fields of our reply next to it.
 pub(super) fn success(
     spec: &Spec,
     done: Done,
@@ -51,25 +51,25 @@ pub(super) fn success(
         ("output", &*output),
         ("success", &success),
     ]);
-    // A document within is most of the answer; its quotes take two bytes each.
+    // Most of the answer is a document as text, in which each quote is escaped and takes two bytes.
     let room = output
         .as_str()
         .map_or(0, |text| text.len() + text.len() / 4);
     Ok(answer(StatusCode::OK, JSON, ascii(&envelope, room)))
 }
 
-/// The envelope of a success with nothing beside `output`.
+/// The envelope of a success with only `output`.
 pub(super) fn output(output: Value) -> Answer {
     let envelope = json!({ "error": "", "output": output, "success": true });
     json(StatusCode::OK, envelope)
 }
 
-/// The envelope of a failure, which is HTTP 200 with the API.
+/// The envelope of a failure; the API answers failures with HTTP 200.
 pub(super) fn failure(error: &str) -> Answer {
     json(StatusCode::OK, failed(error))
 }
 
-/// Too much at once: the same call may succeed in a moment.
+/// Too many calls at the same time: the same call may succeed in a moment.
 pub(super) fn busy(error: &str) -> Answer {
     let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, failed(error));
     let headers = answer.headers_mut();
@@ -77,7 +77,7 @@ pub(super) fn busy(error: &str) -> Answer {
     answer
 }
 
-/// The body is larger than anything that is of use.
+/// The body is larger than any call needs.
 pub(super) fn too_large(limit: usize) -> Answer {
     let error = if limit.is_multiple_of(1 << 20) {
         format!("the body is larger than {} MiB", limit >> 20)
@@ -87,13 +87,13 @@ pub(super) fn too_large(limit: usize) -> Answer {
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
 }
 
-/// The body is made of more values than any call has use for.
+/// The body has more values than any call needs.
 pub(super) fn too_many_values(limit: usize) -> Answer {
-    let error = format!("the body has more than {limit} values, which no call takes");
+    let error = format!("the body has more than {limit} JSON values, which is the limit");
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(&error))
 }
 
-/// A request that is not taken, whatever it asks for.
+/// A request that is refused before its path is looked at.
 pub(super) fn refusal(status: StatusCode, error: &str) -> Answer {
     json(status, failed(error))
 }
@@ -102,7 +102,7 @@ fn failed(error: &str) -> Value {
     json!({ "error": error, "output": "", "success": false })
 }
 
-/// JSON as the API writes it: keys sorted, no spaces, ASCII only, a newline at the end.
+/// JSON as the API writes it: keys sorted, no spaces, ASCII only, a trailing newline.
 pub(super) fn json(status: StatusCode, mut value: Value) -> Answer {
     value.sort_all_objects();
     answer(status, JSON, ascii(&value, 0))
@@ -119,7 +119,7 @@ fn ascii(value: &impl Serialize, room: usize) -> Bytes {
     text.into()
 }
 
-/// Nothing to tell but what may be asked.
+/// The answer to `OPTIONS`: an empty body and the allowed methods.
 pub(super) fn options(allow: &'static str) -> Answer {
     let mut answer = answer(StatusCode::OK, HTML, Bytes::new());
     answer
@@ -128,7 +128,7 @@ pub(super) fn options(allow: &'static str) -> Answer {
     answer
 }
 
-/// The page of a wrong method.
+/// The page for a method that is not allowed.
 pub(super) fn not_allowed(allow: &'static str) -> Answer {
     let mut answer = page(StatusCode::METHOD_NOT_ALLOWED);
     answer
@@ -184,7 +184,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer
     answer
 }
 
-/// Compact JSON in which everything but printable ASCII is escaped.
+/// Compact JSON in which everything except printable ASCII is escaped.
 struct Ascii;
 
 impl Formatter for Ascii {

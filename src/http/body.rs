@@ -1,8 +1,8 @@
-//! The body of a request as the reference API reads it: any Unicode encoding, the last of duplicate keys,
-//! `NaN` and `Infinity`, halves of surrogate pairs.
+//! Reads request bodies as the reference API does: any Unicode encoding, the last of duplicate keys, `NaN` and
+//! `Infinity`, halves of surrogate pairs.
 //!
-//! What JSON proper has no value for is kept out of the arguments and noted as a [`Fault`], so that the
-//! call can be refused by the name of the field, while a field that nobody reads does no harm.
+//! Values that standard JSON does not have are kept out of the arguments and noted as a [`Fault`]. The call is
+//! then refused with the name of the field, while a field that no tool reads does no harm.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,36 +12,36 @@ use serde_json::Value;
 use crate::args::Object;
 use crate::error::{Error, Result};
 
-/// The API gives up on anything deeper.
+/// The API fails on deeper nesting.
 const MAX_DEPTH: usize = 950;
-/// No argument is nested deeper; deeper values could not be read back from the journal.
+/// No argument is nested more deeply, and deeper values could not be read back from the journal.
 const KEPT_DEPTH: usize = 64;
-/// No call has use for more values: each takes many times its text in memory.
+/// No call needs more values; in memory each takes many times the size of its text.
 pub(super) const MAX_VALUES: usize = 200_000;
-/// The API reads no longer integers.
+/// The API does not read longer integers.
 const MAX_INTEGER_DIGITS: usize = 4300;
 
-/// A body that is no JSON object.
+/// A body that is not a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// It is no JSON.
+    /// It is not JSON.
     Malformed,
-    /// It is JSON, but no object.
+    /// It is JSON, but not an object.
     NotAnObject,
     TooDeep,
 }
 
-/// The arguments, and what in them could not be kept.
+/// The arguments, and the values in them that could not be kept.
 #[derive(Debug)]
 pub(super) struct Body {
     arguments: Object,
     faults: Vec<Fault>,
 }
 
-/// A value that is null or mended in the arguments, because it can stand in no draft.
+/// A value that is null or replaced in the arguments, because no draft can contain it.
 #[derive(Debug)]
 struct Fault {
-    /// From the innermost place to the name of the field.
+    /// From the innermost key or index to the name of the field.
     path: Vec<Place>,
     what: What,
 }
@@ -63,7 +63,7 @@ enum What {
 impl Body {
     /// Reads the bytes of a body.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        // Nearly every body is plain JSON; what that reader refuses the lenient one looks at.
+        // Nearly every body is standard JSON, which `serde_json` reads faster; the lenient reader gets the rest.
         if let Ok(arguments) = serde_json::from_slice::<Object>(bytes)
             && arguments
                 .values()
@@ -90,7 +90,7 @@ impl Body {
         })
     }
 
-    /// The arguments, if nothing is wrong with those that the tool knows.
+    /// The arguments, or the problems with arguments that the tool knows.
     pub(super) fn arguments(mut self, known: impl Fn(&str) -> bool) -> Result<Object> {
         let mut told = Vec::new();
         for fault in &self.faults {
@@ -120,10 +120,10 @@ impl fmt::Display for Fault {
             }
         }
         match self.what {
-            What::Number(name) => write!(f, "` is {name}, where a finite number is wanted"),
-            What::HugeNumber => f.write_str("` is a number too large for any use"),
+            What::Number(name) => write!(f, "` is {name}, where a finite number is expected"),
+            What::HugeNumber => f.write_str("` is a number that is too large"),
             What::Surrogate => {
-                f.write_str("` holds half of a surrogate pair, which is not a character")
+                f.write_str("` contains half of a surrogate pair, which is not a character")
             }
             What::Deep => write!(f, "` is nested more than {KEPT_DEPTH} levels deep"),
         }
@@ -138,7 +138,7 @@ fn within(value: &Value, depth: usize) -> bool {
     }
 }
 
-/// How many values a body has, at most: all that is in lists and objects ends at a comma or a bracket.
+/// An upper bound for the number of values in a body: each value in a list or object ends at a comma or bracket.
 pub(super) fn values(bytes: &[u8]) -> usize {
     let Some(text) = decode(bytes) else { return 0 };
     let (mut count, mut in_string, mut escaped) = (1, false, false);
@@ -154,7 +154,7 @@ pub(super) fn values(bytes: &[u8]) -> usize {
     count
 }
 
-/// The text as UTF-8 in which halves of surrogate pairs stand as three bytes each; `None` if it is no text.
+/// The text as UTF-8 in which halves of surrogate pairs are three bytes each; `None` if it is not text.
 fn decode(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let zero = |at: usize| bytes.get(at) == Some(&0);
     match bytes {
@@ -163,7 +163,8 @@ fn decode(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         [0xFE, 0xFF, rest @ ..] => utf_16(rest, u16::from_be_bytes),
         [0xFF, 0xFE, rest @ ..] => utf_16(rest, u16::from_le_bytes),
         [0xEF, 0xBB, 0xBF, rest @ ..] => utf_8(rest),
-        // Without a mark the zeros of the first characters, which are ASCII in JSON, tell.
+        // Without a byte order mark, the zero bytes around the first characters (ASCII in JSON) show the
+        // encoding.
         [0, 0, _, _, ..] => utf_32(bytes, u32::from_be_bytes),
         [0, _, _, _, ..] | [0, _] => utf_16(bytes, u16::from_be_bytes),
         [_, 0, _, _, ..] if zero(2) && zero(3) => utf_32(bytes, u32::from_le_bytes),
@@ -256,7 +257,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Steps over this text, if it is next.
+    /// Consumes this text if it comes next.
     fn take(&mut self, text: &str) -> bool {
         let next = self.bytes[self.at..].starts_with(text.as_bytes());
         if next {
@@ -317,7 +318,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Steps over a list or object that is too deep to be kept, without using the stack.
+    /// Consumes a list or object that is too deep to be kept, without recursion.
     fn skip(&mut self, depth: usize) -> Read<()> {
         let before = self.faults.len();
         let mut open = Vec::new();
@@ -360,7 +361,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The name of a field and its colon; whether no half of a surrogate pair was in it.
+    /// Reads the name of a field and its colon; `false` if the name contains half of a surrogate pair.
     fn key(&mut self) -> Read<(String, bool)> {
         self.space();
         let key = self.string()?;
@@ -414,7 +415,7 @@ impl Reader<'_> {
                 fault.path.push(Place::Key(key.clone()));
             }
             if fields.contains_key(&key) {
-                // The last value counts, and so do only its faults.
+                // The last value of a duplicate key counts, so only its problems are kept.
                 let mut number = 0;
                 self.faults.retain(|fault| {
                     number += 1;
@@ -434,7 +435,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in quotes, and whether no half of a surrogate pair was in it.
+    /// Reads a text in quotes; `false` if it contains half of a surrogate pair.
     fn string(&mut self) -> Read<(String, bool)> {
         if !self.take("\"") {
             return Err(Unreadable::Malformed);
@@ -483,7 +484,7 @@ impl Reader<'_> {
                         push(text, char::from_u32(code).ok_or(Unreadable::Malformed)?);
                         return Ok(());
                     }
-                    // The second is no partner of the first; it is read by itself.
+                    // The second escape does not complete the pair; it is read separately.
                     self.at = after;
                 }
                 match char::from_u32(code) {
@@ -585,7 +586,7 @@ mod tests {
         body.arguments(known).expect_err(text).message
     }
 
-    /// What the lenient reader says, whatever the strict one would.
+    /// The result of the lenient reader alone, without the `serde_json` path.
     fn lenient(text: &str) -> Read<Value> {
         let mut reader = Reader {
             bytes: text.as_bytes(),
@@ -596,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn every_unicode_encoding_is_read_with_and_without_a_mark() {
+    fn every_unicode_encoding_is_read_with_and_without_a_byte_order_mark() {
         let text = "{\"text\":\"你好 😀\"}";
         let wanted = json!({"text": "你好 😀"});
         let wide =
@@ -621,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed() {
+    fn malformed_json_is_refused() {
         let bodies: &[&[u8]] = &[
             b"",
             b" ",
@@ -672,12 +673,12 @@ mod tests {
         let body = Body::read(digits(4300).as_bytes()).expect("the API reads it");
         let arguments = body
             .arguments(|name| name != "unused")
-            .expect("nobody needs it");
+            .expect("no tool reads it");
         assert!(arguments.is_empty());
     }
 
     #[test]
-    fn json_that_is_no_object_is_told_from_malformed() {
+    fn json_other_than_an_object_is_distinguished_from_malformed_json() {
         for body in [
             "null",
             "[]",
@@ -693,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_and_what_is_deeper_than_any_argument_is_refused_by_name() {
+    fn depth_is_limited_and_arguments_that_are_too_deep_are_refused_by_name() {
         let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(read(nested(KEPT_DEPTH - 1).as_bytes()).is_object());
         for depth in [KEPT_DEPTH, 126, 127, 128, 129, MAX_DEPTH - 1] {
@@ -706,7 +707,7 @@ mod tests {
             let body = Body::read(nested(depth).as_bytes()).expect("JSON");
             assert!(
                 body.arguments(|_| false)
-                    .expect("nobody reads it")
+                    .expect("no tool reads it")
                     .is_empty()
             );
         }
@@ -722,19 +723,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_no_draft_can_hold_are_refused_by_name() {
+    fn non_finite_and_huge_numbers_are_refused_by_name() {
         let check = |text: &str, message: &str| assert_eq!(refused(text), message, "{text}");
         check(
             r#"{"text":"x","start":NaN}"#,
-            "`start` is NaN, where a finite number is wanted",
+            "`start` is NaN, where a finite number is expected",
         );
         check(
             r#"{"a":{"b":[1,-Infinity]}}"#,
-            "`a.b[1]` is -Infinity, where a finite number is wanted",
+            "`a.b[1]` is -Infinity, where a finite number is expected",
         );
         check(
             r#"{"a":Infinity,"b":1e400}"#,
-            "`a` is Infinity, where a finite number is wanted; `b` is a number too large for any use",
+            "`a` is Infinity, where a finite number is expected; `b` is a number that is too large",
         );
     }
 
@@ -743,7 +744,7 @@ mod tests {
         let check = |text: &str, place: &str| {
             let error = refused(text);
             let wanted =
-                format!("`{place}` holds half of a surrogate pair, which is not a character");
+                format!("`{place}` contains half of a surrogate pair, which is not a character");
             assert_eq!(error, wanted, "{text}");
         };
         check(r#"{"text":"\ud800"}"#, "text");
@@ -769,8 +770,8 @@ mod tests {
     }
 
     #[test]
-    fn whole_surrogate_pairs_are_characters() {
-        // The NaN sends it to the lenient reader.
+    fn complete_surrogate_pairs_are_characters() {
+        // The NaN makes the lenient reader read this body.
         let body = Body::read(br#"{"text":"\ud83d\ude00 \u4f60\/\b\f\n\r\t\"\\","x":NaN}"#);
         let arguments = body
             .expect("JSON")
@@ -783,7 +784,7 @@ mod tests {
     }
 
     #[test]
-    fn of_duplicate_keys_the_last_counts_and_so_do_its_faults() {
+    fn the_last_duplicate_key_counts_and_so_do_its_problems() {
         assert_eq!(read(br#"{"width":1,"width":2}"#), json!({"width": 2}));
         assert_eq!(
             read(br#"{"a":NaN,"b":{"a":1},"a":2}"#),
@@ -794,7 +795,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_nobody_reads_do_no_harm() {
+    fn invalid_values_in_unknown_fields_are_ignored() {
         let body = Body::read(br#"{"text":"x","note":NaN,"\ud800":1,"deep":{"a":"\udfff"}}"#);
         let arguments = body
             .expect("JSON")
@@ -817,12 +818,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
+        fn random_bytes_cause_no_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
             let _ = Body::read(&bytes).map(|body| body.arguments(known));
         }
 
         #[test]
-        fn nothing_that_looks_like_json_makes_it_panic(text in r#"\{("[a-z]{0,2}(\\\\u[d][8-f]00)?":[\[\{\]\}0-9eE.,:NaInfity"-]{0,12},?){0,3}\}?"#) {
+        fn almost_valid_json_causes_no_panic(text in r#"\{("[a-z]{0,2}(\\\\u[d][8-f]00)?":[\[\{\]\}0-9eE.,:NaInfity"-]{0,12},?){0,3}\}?"#) {
             let strict = serde_json::from_str::<Object>(&text).ok();
             let lenient = lenient(&text).ok();
             if let Some(strict) = strict {

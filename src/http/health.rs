@@ -1,4 +1,4 @@
-//! `GET /health`: for orchestrators, and for other processes of ours, which recognise an engine by it.
+//! `GET /health`: for orchestrators, and for other capcut-mcp processes, which recognise an engine by the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,11 @@ use crate::exec::App;
 use crate::local::health_check;
 use crate::settings::BackendChoice;
 
-/// How long the answer waits for the journal's id, which is left out after that.
+/// How long the answer waits for the journal's id; after that, the id is left out.
 const JOURNAL_ID: Duration = Duration::from_secs(1);
 
-/// The answer, and whether calls can be carried out. In front of a server it says which one that is and how it is.
+/// The answer, and whether calls can be run. In front of a server, the answer also names that server and its
+/// state.
 pub(super) async fn health(app: &Arc<App>) -> (bool, Value) {
     let backend = app.settings.backend;
     let id = tokio::time::timeout(JOURNAL_ID, app.journal.id()).await;

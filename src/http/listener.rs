@@ -1,4 +1,4 @@
-//! Accepting connections: bounded below what the system allows, the longest idle closed first.
+//! Accepts connections: fewer than the system allows; the one that has been idle longest is closed first.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,30 +17,31 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-/// Descriptors that are left to files, media and other servers, at least; otherwise a quarter of all.
+/// File descriptors reserved for files, media and other servers: this many or a quarter of all, whichever is
+/// more.
 const RESERVED: u64 = 64;
-/// A body that has been on its way for less is not given up for another connection.
+/// A connection whose body has been arriving for less than this is not closed in favour of another.
 const BODY_GRACE: Duration = Duration::from_secs(2);
-/// When all connections are carrying out calls, a new one waits and looks again after this.
+/// If all connections are running calls, a new one waits for this time before it checks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How a listener treats its connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connections {
-    /// At once, if the system allows that many.
+    /// Open connections at the same time, if the system allows that many.
     pub most: usize,
-    /// For the head of a request, the wait for it on an idle connection included.
+    /// Time for the head of a request, including the wait for it on an idle connection.
     pub head: Duration,
 }
 
-/// A request with what is known of its connection.
+/// A request with the state of its connection.
 pub(crate) struct Received {
     pub request: Request<Incoming>,
     pub peer: IpAddr,
     pub activity: Activity,
 }
 
-/// What a connection is doing, which decides whether it may be closed for another.
+/// What a connection is doing, which decides whether it may be closed in favour of another.
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<Connection>);
 
@@ -51,7 +52,7 @@ const WORKING: u8 = 2;
 struct Connection {
     state: AtomicU8,
     since: Mutex<Instant>,
-    /// Ends the connection, unless it has begun to work.
+    /// Closes the connection unless a call has started on it.
     closed: Notify,
 }
 
@@ -65,7 +66,7 @@ impl Connection {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it may be closed for another, and how readily: the first of these first.
+    /// Whether the connection may be closed in favour of another, and its rank: the smallest is closed first.
     fn idle(&self) -> Option<(u8, Instant)> {
         let (state, since) = (self.state.load(Ordering::Acquire), self.since());
         let is_idle = match state {
@@ -78,7 +79,7 @@ impl Connection {
 }
 
 impl Activity {
-    /// The request is there: its connection stays until it is answered.
+    /// The request has arrived: its connection stays open until it is answered.
     pub(crate) fn works(&self) {
         self.0.enter(WORKING);
     }
@@ -107,7 +108,7 @@ impl Open {
         open.1.remove(&number);
     }
 
-    /// Has the connection closed that has been idle for longest; whether there is one.
+    /// Closes the connection that has been idle longest. Returns whether there was one.
     fn close_one(&self) -> bool {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |it: &&Arc<Connection>| it.idle().is_some();
@@ -119,7 +120,7 @@ impl Open {
     }
 }
 
-/// As many connections as leave enough descriptors to everything else.
+/// The number of connections that leaves enough descriptors for everything else.
 fn most(wanted: usize) -> usize {
     let Some(descriptors) = descriptors() else {
         return wanted;
@@ -128,7 +129,7 @@ fn most(wanted: usize) -> usize {
     wanted.min(usize::try_from(left).unwrap_or(wanted)).max(1)
 }
 
-/// A place for one more connection; an idle one is closed for it.
+/// Waits for a slot for one more connection and closes an idle connection for it.
 async fn place(
     places: &Arc<Semaphore>,
     open: &Open,
@@ -139,12 +140,12 @@ async fn place(
             return place;
         }
         open.close_one();
-        // The place is free as soon as the task of a connection has ended.
+        // The slot is free as soon as the task of the closed connection has ended.
         let _ = tokio::time::timeout(LOOK_AGAIN, tasks.join_next()).await;
     }
 }
 
-/// How many descriptors the system gives this process, if that is limited.
+/// The system's limit of file descriptors for this process, if there is one.
 #[cfg(unix)]
 fn descriptors() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
@@ -155,7 +156,7 @@ fn descriptors() -> Option<u64> {
     None
 }
 
-/// Serves until `stop`, then takes no new connections and waits for the requests that are under way.
+/// Serves until `stop`, then accepts no new connections and waits for requests that are under way.
 pub(crate) async fn accept<S, F, B>(
     listener: TcpListener,
     connections: Connections,
@@ -187,7 +188,8 @@ where
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("no connection could be accepted: {error}");
-                // Without descriptors it fails again at once: an idle connection makes room.
+                // Without free descriptors, the next accept would fail immediately: closing an idle connection
+                // frees one.
                 open.close_one();
                 tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
@@ -225,14 +227,14 @@ where
                 tokio::select! {
                     biased;
                     ended = &mut served => break ended,
-                    // A request may have come since it was found idle.
+                    // A request may have arrived since the connection was found idle.
                     () = connection.closed.notified() => if connection.idle().is_some() {
                         break Ok(());
                     },
                 }
             };
             if let Err(error) = ended {
-                tracing::debug!("a connection broke: {error}");
+                tracing::debug!("a connection failed: {error}");
             }
             open.remove(number);
             drop(place);

@@ -1,5 +1,6 @@
-//! Endpoints that newer sources of the CapCut API have and the recorded one has not: `/get_duration`, `/list_projects` and
-//! `/read_project`. Their requests are as in the public sources; `docs/compatibility.md` says what was read and what is ours.
+//! Endpoints of newer sources of the CapCut API that the recorded version does not have: `/get_duration`,
+//! `/list_projects` and `/read_project`. Their requests are as in the public sources; `docs/compatibility.md`
+//! lists which parts come from those sources and which are our own.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::media;
 use crate::tools::Texts;
 use crate::units::Edition;
 
-/// Draft folders in a list, at most.
+/// The maximum number of draft folders in a list.
 const LISTED: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is also asked with GET and no body.
+    /// Whether the endpoint also takes GET without a body.
     pub(super) fn takes_get(self) -> bool {
         self == Self::ListProjects
     }
@@ -141,7 +142,7 @@ async fn readable(app: &App, caller: &Caller) -> Result<Vec<PathBuf>> {
     }
     if folders.is_empty() {
         return Err(
-            Error::invalid("there is no folder of drafts that this server may show")
+            Error::invalid("there is no drafts folder that this server may read")
                 .hint("start it with `--allow-dir` and the app's drafts folder"),
         );
     }
@@ -186,7 +187,7 @@ async fn read_project(app: &App, arguments: &Object, caller: &Caller) -> Result<
         let mut found = found.filter(|folder| is_name && lint::entry(folder).is_some());
         found.next().ok_or_else(|| {
             Error::not_found(format!("there is no project {project:?}"))
-                .hint("`/list_projects` names those that there are")
+                .hint("`/list_projects` lists the existing projects")
         })?
     };
     let overview = blocking(move || lint::overview(&folder)).await?;
@@ -198,5 +199,5 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Error::internal("reading the drafts broke off").source(error))?
+        .map_err(|error| Error::internal("reading the drafts failed").source(error))?
 }

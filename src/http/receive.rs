@@ -1,4 +1,4 @@
-//! Receiving bodies, bounded in bytes, in time and in the memory that all of them take together.
+//! Receives bodies, with limits in bytes, in time and in the memory that all bodies take together.
 
 use std::time::Duration;
 
@@ -9,28 +9,29 @@ use tokio::time::timeout;
 
 use crate::manifest::{self, Limits};
 
-/// What is too large is still read to so many times the limit, so that the client hears why.
+/// A body that is too large is read up to this multiple of the limit, because a client that is still sending
+/// would not read the error.
 const UNREAD: usize = 4;
-/// A body beyond this counts towards the memory of all.
+/// Bodies larger than this count towards the shared memory limit.
 pub(super) const LARGE: usize = 64 << 10;
-/// Memory for large bodies and what is read from them: those that find none wait.
+/// Memory for large bodies and the values read from them; bodies that find none free wait.
 const MEMORY: usize = 160 << 20;
 /// The unit in which memory is counted.
 const UNIT: usize = 1 << 10;
-/// What a value of JSON takes, with its share of the list or object that it is in.
+/// Memory per JSON value, including its share of the list or object that it is in.
 const VALUE: usize = 96;
 
 pub(super) struct Receiver {
     memory: Semaphore,
-    /// The largest body.
+    /// The largest body, in bytes.
     most: usize,
-    /// From one piece of a body to the next.
+    /// The maximum time between two pieces of a body.
     pause: Duration,
-    /// For a whole body.
+    /// The maximum time for a whole body.
     whole: Duration,
 }
 
-/// A body, and the memory that is reserved for it as long as it is in use.
+/// A body, and the memory that is reserved for it while it is in use.
 #[derive(Debug)]
 pub(super) struct Received<'a> {
     pub bytes: Bytes,
@@ -39,10 +40,10 @@ pub(super) struct Received<'a> {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreceived {
-    /// The most that is read.
+    /// The limit in bytes.
     TooLarge(usize),
     TooSlow,
-    /// The connection ended, or the body is not what its headers say.
+    /// The connection ended, or the body does not match its headers.
     Broken,
 }
 
@@ -75,7 +76,7 @@ impl Receiver {
         &self,
         mut body: B,
     ) -> Result<Received<'_>, Unreceived> {
-        // A small body comes in one piece, which is kept as it is.
+        // A small body arrives in one piece, which is kept without a copy.
         let mut first = Bytes::new();
         let mut rest = Vec::new();
         let mut count = 0;
@@ -90,7 +91,7 @@ impl Receiver {
                 continue;
             }
             if count > LARGE && memory.is_none() {
-                // At once for all of it: two bodies that each have half would wait for each other.
+                // The memory is reserved in one step: two bodies that each hold half would wait for each other.
                 let hint = body.size_hint();
                 let all = hint.exact().map_or(self.most, |left| {
                     count.saturating_add(usize::try_from(left).unwrap_or(self.most))
@@ -118,7 +119,7 @@ impl Receiver {
         })
     }
 
-    /// Memory for as many values of JSON; none where other bodies have it.
+    /// Memory for this number of JSON values; `None` if other bodies are using it.
     pub(super) fn for_values(&self, values: usize) -> Option<SemaphorePermit<'_>> {
         let wanted = units(values.saturating_mul(VALUE));
         self.memory.try_acquire_many(wanted).ok()
@@ -134,7 +135,7 @@ impl Receiver {
                 Err(_) => return Err(Unreceived::TooSlow),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err(Unreceived::Broken),
-                // Trailers say nothing that is wanted here.
+                // Trailers contain nothing that a call uses.
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
@@ -145,7 +146,7 @@ impl Receiver {
     }
 }
 
-/// So many bytes in units, but never more than there are in all.
+/// Bytes in memory units, but never more than exist in total.
 fn units(bytes: usize) -> u32 {
     bytes.div_ceil(UNIT).min(MEMORY / UNIT) as u32
 }
@@ -177,14 +178,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pieces_are_joined_in_their_order() {
+    async fn body_pieces_are_joined_in_order() {
         let pieces = ["{\"a\"", ":", "", "1}"].into_iter().map(Bytes::from);
         let body = received(&receiver(), pieces).await;
         assert_eq!(body.expect("a body"), "{\"a\":1}");
     }
 
     #[tokio::test]
-    async fn what_is_too_large_is_refused_whatever_its_pieces() {
+    async fn a_body_that_is_too_large_is_refused_for_any_piece_size() {
         let receiver = receiver();
         let mebibyte = Bytes::from(vec![b' '; 1 << 20]);
         let pieces = |count| std::iter::repeat_n(mebibyte.clone(), count);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_come_is_given_up() {
+    async fn a_body_that_does_not_arrive_times_out() {
         let receiver = Receiver {
             pause: Duration::from_millis(5),
             ..receiver()

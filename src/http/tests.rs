@@ -1,4 +1,4 @@
-//! The shell over a socket, with tools that answer as the arguments tell them.
+//! Tests of the HTTP server over a socket, with tools whose answers are controlled by the arguments.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::tools::ROUTED;
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 
-/// What the server of these tests was asked, and its way to stop.
+/// A server for these tests: the calls that it received, and how to stop it.
 struct Server {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -23,10 +23,10 @@ struct Server {
     slow: Arc<Semaphore>,
 }
 
-/// Replies as the tools do, or as the `text` says.
+/// Replies as the tools do, or as the `text` argument says.
 async fn reply(arguments: Object, list: bool, slow: &Semaphore) -> Result<Value> {
     match arguments.get("text").and_then(Value::as_str) {
-        Some("panic") => panic!("as it was told"),
+        Some("panic") => panic!("as the test requested"),
         Some("fail") => Err(Error::conflict("no room").hint("another track")),
         Some("busy") => Err(Error::new(Kind::Busy, "the lane is full")),
         Some("slow") => {
@@ -180,7 +180,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_success_has_the_envelope_of_the_api_and_beside_it_what_is_ours() {
+async fn a_success_has_the_envelope_of_the_api_and_our_extra_fields() {
     let server = Server::start().await;
     let got = server.post("/add_text", r#"{"text":"x"}"#).await;
     assert_eq!(got.status, 200);
@@ -206,7 +206,7 @@ async fn a_success_has_the_envelope_of_the_api_and_beside_it_what_is_ours() {
 }
 
 #[tokio::test]
-async fn the_shell_answers_as_the_api_does() {
+async fn paths_methods_and_bodies_are_answered_as_the_api_does() {
     const JSON: Option<&str> = Some("application/json");
     let server = Server::start().await;
     let cases: &[(&str, &str, Option<&str>, &str, u16)] = &[
@@ -316,7 +316,7 @@ async fn the_shell_answers_as_the_api_does() {
                 "{case}: {page}"
             );
         }
-        // Whatever came before, a call works.
+        // A call works after any of these requests.
         assert_eq!(
             server.post("/create_draft", "{}").await.json()["success"],
             true,
@@ -341,7 +341,7 @@ async fn every_routed_tool_has_a_route() {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_answer_in_the_words_of_the_api() {
+async fn a_failure_is_reported_in_the_words_of_the_api() {
     let server = Server::start().await;
     let check = async |body: &str, error: &str| {
         let got = server.post("/add_text", body).await;
@@ -358,23 +358,23 @@ async fn a_failure_is_an_answer_in_the_words_of_the_api() {
     check(r#"{"text":"fail"}"#, &around("no room; another track")).await;
     check(
         r#"{"text":"x","start":NaN}"#,
-        &around("`start` is NaN, where a finite number is wanted"),
+        &around("`start` is NaN, where a finite number is expected"),
     )
     .await;
     check(
         r#"{"text":"\ud83d"}"#,
-        &around("`text` holds half of a surrogate pair, which is not a character"),
+        &around("`text` contains half of a surrogate pair, which is not a character"),
     )
     .await;
     assert_eq!(server.carried_out.load(Ordering::SeqCst), 1);
     let got = server
-        .post("/add_text", r#"{"text":"x","nobody_reads_this":NaN}"#)
+        .post("/add_text", r#"{"text":"x","unknown_field":NaN}"#)
         .await;
     assert_eq!(got.json()["success"], true);
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_and_the_server_lives_on() {
+async fn a_panic_is_answered_and_the_server_continues() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     client
@@ -388,7 +388,7 @@ async fn a_panic_is_answered_and_the_server_lives_on() {
     let got = client.got(false).await;
     assert_eq!(got.status, 200);
     assert!(
-        got.error().contains("a fault of capcut-mcp's own"),
+        got.error().contains("an internal error in capcut-mcp"),
         "{got:?}"
     );
     client
@@ -403,7 +403,7 @@ async fn a_panic_is_answered_and_the_server_lives_on() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_is_told_to_come_back() {
+async fn calls_over_the_limit_get_503_with_retry_after() {
     let server = Server::start().await;
     let got = server.post("/add_text", r#"{"text":"busy"}"#).await;
     assert_eq!(got.status, 503);
@@ -423,7 +423,7 @@ async fn what_is_too_much_is_told_to_come_back() {
             .await;
         waiting.push(client);
     }
-    // All are under way once one more is refused.
+    // All are running as soon as one more call is refused.
     loop {
         let got = server.post("/add_text", r#"{"text":"x"}"#).await;
         if got.status == 503 {
@@ -444,7 +444,7 @@ async fn what_is_too_much_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_connection_serves_many_calls_however_their_bodies_come() {
+async fn a_connection_serves_many_calls_with_any_framing_of_bodies() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     for _ in 0..3 {
@@ -463,7 +463,7 @@ async fn a_connection_serves_many_calls_however_their_bodies_come() {
         client.raw(chunked.as_bytes()).await;
         client.raw(b"9\r\nidth\":720\r\n1\r\n}\r\n0\r\n\r\n").await;
         assert_eq!(client.got(false).await.json()["success"], true);
-        // Two at once are answered in their order.
+        // Two requests sent together are answered in order.
         client
             .send("POST", "/add_text", Some("application/json"), b"{}")
             .await;
@@ -476,7 +476,7 @@ async fn a_connection_serves_many_calls_however_their_bodies_come() {
 }
 
 #[tokio::test]
-async fn a_body_may_be_large_but_not_endless() {
+async fn a_body_over_64_mib_is_refused() {
     let server = Server::start().await;
     let text = "好".repeat(1 << 20);
     let got = server
@@ -489,7 +489,7 @@ async fn a_body_may_be_large_but_not_endless() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_undo_its_call() {
+async fn a_call_completes_after_its_client_disconnects() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     client
@@ -500,7 +500,7 @@ async fn a_client_that_goes_away_does_not_undo_its_call() {
             br#"{"text":"slow"}"#,
         )
         .await;
-    // The next request on the connection is not looked at before the first is answered.
+    // The next request on the connection is not read before the first is answered.
     server.post("/create_draft", "{}").await;
     drop(client);
     server.post("/create_draft", "{}").await;
@@ -511,7 +511,7 @@ async fn a_client_that_goes_away_does_not_undo_its_call() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_what_is_under_way_end() {
+async fn stopping_lets_running_calls_finish() {
     let mut server = Server::start().await;
     let mut idle = server.connect().await;
     idle.send("POST", "/create_draft", Some("application/json"), b"{}")
@@ -533,7 +533,7 @@ async fn a_stop_lets_what_is_under_way_end() {
         .expect("not yet stopped")
         .send(())
         .expect("it serves");
-    // An idle connection is closed at once.
+    // An idle connection is closed immediately.
     assert_eq!(idle.stream.read(&mut [0]).await.expect("closed"), 0);
     server.slow.add_permits(1);
     assert_eq!(client.got(false).await.json()["success"], true);
@@ -542,7 +542,7 @@ async fn a_stop_lets_what_is_under_way_end() {
 }
 
 #[tokio::test]
-async fn health_tells_who_answers() {
+async fn health_reports_ok() {
     let server = Server::start().await;
     let got = server.ask("GET", "/health", None, b"").await;
     let wanted = json!({ "status": "ok" });

@@ -1,5 +1,5 @@
-//! Failures in the words that scripts written for the reference API compare with. The words of each tool
-//! are its own ([`Texts`]); here they are put together.
+//! Error texts in the wording that scripts for the reference API compare with. Each tool has its own words
+//! ([`Texts`]); this module puts them together.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::args::{Object, is_truthy};
 use crate::error::{Error, Kind};
 use crate::tools::Texts;
 
-/// Bytes of an error, at most.
+/// The maximum length of an error, in bytes.
 const LONGEST: usize = 8000;
 
-/// The API's sentence when something that is needed is not there.
+/// The API's sentence for a missing required argument.
 pub(super) fn missing(texts: &Texts, arguments: &Object) -> Option<&'static str> {
     let absent = |name: &&str| !arguments.get(*name).is_some_and(is_truthy);
     let null = |name: &&str| arguments.get(*name).is_some_and(Value::is_null);
@@ -20,7 +20,7 @@ pub(super) fn missing(texts: &Texts, arguments: &Object) -> Option<&'static str>
     missing.then_some(texts.missing)
 }
 
-/// The text of a failure, `id` being the draft that the call was about.
+/// The text of a failure; `id` is the draft that the call was about.
 pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String {
     if let Some(id) = id
         && error.kind == Kind::NotFound
@@ -37,7 +37,7 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
         .replace(".\nhint: ", ". ")
         .replace("\nhint: ", "; ");
     let told = shortened(&told);
-    // A sentence that ends does not need to end twice.
+    // Avoids a double full stop between our sentence and the text after it.
     let told = if texts.after.starts_with('.') {
         told.trim_end_matches('.')
     } else {
@@ -46,7 +46,7 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
     format!("{}{told}{}", texts.before, texts.after)
 }
 
-/// Without the middle of what is too long to be read; an argument of a megabyte may be quoted in it.
+/// Cuts the middle out of a long text; an error may quote an argument of a megabyte.
 fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST {
         return Cow::Borrowed(text);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_missed_in_the_words_of_the_api() {
+    fn missing_arguments_are_reported_in_the_words_of_the_api() {
         let check = |tool: &str, arguments: Value, expected: Option<&str>| {
             let object = arguments.as_object().expect("an object");
             assert_eq!(missing(texts(tool), object), expected, "{tool} {arguments}");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stands_between_the_words_of_the_api() {
+    fn a_failure_is_wrapped_in_the_words_of_the_api() {
         let error = Error::conflict("`end` is too early").hint("give a later one.");
         assert_eq!(
             failure(texts("add_text"), &error, None),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_draft_is_told_in_the_words_of_the_api() {
+    fn an_unknown_draft_is_reported_in_the_words_of_the_api() {
         let error = Error::not_found("there is no draft \"dfd_1\"").hint("did you mean dfd_2?");
         assert_eq!(
             failure(texts("query_script"), &error, Some("dfd_1")),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_short_whatever_it_quotes() {
+    fn a_long_quote_in_an_error_is_shortened() {
         let long = "好".repeat(1 << 18);
         let error = Error::invalid(format!("{long} is not a name")).hint("another one");
         let text = failure(texts("add_video"), &error, None);

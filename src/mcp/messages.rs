@@ -1,4 +1,4 @@
-//! (tests only) Calls as weak models send them and mistakes of people, with what they are answered, in `tests/messages`.
+//! (tests only) Typical wrong calls of weak models and of people, with the expected answers in `tests/messages`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::tools::{Caller, Object};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// How an answer reaches whoever called.
+/// Where an answer is sent.
 #[derive(Clone, Copy)]
 enum To {
     Client,
     Shell,
 }
 
-/// The call of a line, with the draft and the folder of media in their places.
+/// The call of a line, with the draft id and the media folder filled in.
 fn call_of(line: &str, draft: &str) -> (String, Object) {
     let media = format!("{ROOT}/tests/golden/media");
     let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -110,25 +110,25 @@ async fn table(name: &str, to: To) {
     let known = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         known == text,
-        "{name}: the answers are others; `UPDATE=1 cargo test --lib` writes them\n{text}"
+        "{name}: the answers differ from the table; `UPDATE=1 cargo test --lib` rewrites it\n{text}"
     );
     if matches!(to, To::Client) {
         let told = text.lines().filter(|line| line.starts_with("    "));
         for line in told {
             assert!(
                 !line.contains("capcut-mcp ") && !line.contains("`--"),
-                "a shell command is told to a client: {line}"
+                "an answer to an MCP client names a shell command: {line}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn calls_of_weak_models_are_answered_as_the_table_says() {
+async fn wrong_calls_of_models_are_answered_as_recorded() {
     table("models", To::Client).await;
 }
 
 #[tokio::test]
-async fn mistakes_of_people_are_answered_as_the_table_says() {
+async fn wrong_calls_of_people_are_answered_as_recorded() {
     table("people", To::Shell).await;
 }

@@ -1,4 +1,4 @@
-//! Ways to start: what a person picks from a menu, and what the model is then told to do.
+//! Prompts: a person picks one from a menu, and the model receives its text.
 
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
@@ -19,7 +19,7 @@ struct Template {
 struct Argument {
     name: &'static str,
     description: &'static str,
-    /// What stands in the text without it; `None` when it must be given.
+    /// The value used in the text if the argument is missing; `None` if the argument is required.
     default: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ const PROMPTS: &[Template] = &[
             may("music", "URL or path of the music", "none"),
             may(
                 "captions",
-                "What to write on the pictures",
+                "Text to show on the pictures",
                 "one short caption for each picture",
             ),
             may("aspect_ratio", "9:16, 16:9 or 1:1", "9:16"),
@@ -68,7 +68,7 @@ const PROMPTS: &[Template] = &[
         title: "Product ad",
         description: "A short vertical ad: hook, benefits, call to action.",
         arguments: &[
-            must("product", "What is sold, and for whom"),
+            must("product", "The product and its audience"),
             must(
                 "media",
                 "URLs or paths of clips and pictures, separated by commas",
@@ -92,7 +92,7 @@ const PROMPTS: &[Template] = &[
             may("subtitles", "SRT text, URL or path", "none"),
         ],
         text: "Make a draft of a narrated clip.\nClip: {video}\nNarration: {narration}\nSubtitles: {subtitles}\n\n\
-               Steps: get_video_duration of the clip; create_draft in the clip's shape; add_video with its own sound at volume 0.2; \
+               Steps: get_video_duration of the clip; create_draft with the clip's aspect ratio; add_video with the clip's own sound at volume 0.2; \
                add_audio for the narration from 0; add_subtitle with the SRT if there is one; save_draft. Report the folder.",
     },
     Template {
@@ -193,7 +193,7 @@ pub(super) fn get(name: &str, arguments: &Object) -> Result<GetPromptResult> {
     Ok(GetPromptResult::new(messages).with_description(template.description))
 }
 
-/// Puts the values in; what stands in braces within a value stays as it is.
+/// Fills in the values; braces within a value are not replaced.
 fn fill(text: &str, values: &[(&str, String)]) -> String {
     let mut filled = String::new();
     let mut rest = text;
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_put_in_as_they_are() {
+    fn braces_within_values_are_not_replaced() {
         let given = arguments(json!({ "images": "{music}.png", "music": null }));
         let filled = text(&get("slideshow", &given).expect("a prompt"));
         assert!(
@@ -278,15 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_a_prompt_are_told() {
+    fn all_problems_of_a_prompt_are_reported_together() {
         let error = get(
             "product_ad",
             &arguments(json!({ "musik": "a", "media": "b" })),
         )
-        .expect_err("faults");
+        .expect_err("problems");
         assert_eq!(
             error.message,
-            "`musik`: `product_ad` has no such argument\n`product` is missing: What is sold, and for whom"
+            "`musik`: `product_ad` has no such argument\n`product` is missing: The product and its audience"
         );
         let error = get("slide_show", &Object::new()).expect_err("unknown");
         assert_eq!(

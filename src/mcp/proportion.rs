@@ -1,24 +1,24 @@
-//! Replies that fit into a conversation: of what is longer, a part and the way to the rest.
+//! Shortens replies that are too long for a conversation: a part is kept, and a note says how to get the rest.
 
 use serde_json::{Value, json};
 
 use crate::args::part;
 use crate::tools::{Object, Spec};
 
-/// Characters of a reply that did not ask for more.
+/// The maximum length of a reply in characters, unless the call asks for everything.
 pub(super) const MOST: usize = 60_000;
-/// What a shortened reply says besides.
+/// Characters reserved for the notes of a shortened reply.
 const SPARE: usize = 2_000;
-/// A text that is longer is worth dividing.
+/// Only texts and lists longer than this are cut.
 const LONG: usize = 8_000;
-/// Parts of a document that are listed.
+/// The maximum number of parts of a document that are listed.
 const PARTS: usize = 60;
 
-/// What a call asks for, as far as it counts here.
+/// The arguments of a call that affect the length of its reply.
 pub(super) struct Asked {
-    /// All of it, however long.
+    /// The whole reply, regardless of its length.
     all: bool,
-    /// The place of the first entry of a list.
+    /// The position of the first entry of a list.
     offset: u64,
 }
 
@@ -33,7 +33,7 @@ impl Asked {
     }
 }
 
-/// The reply, or as much of it as fits.
+/// The whole reply, or as much of it as fits.
 pub(super) fn shorten(reply: Value, asked: &Asked, spec: &Spec) -> Value {
     if asked.all || !is_long(&reply) {
         return reply;
@@ -51,7 +51,7 @@ pub(super) fn shorten(reply: Value, asked: &Asked, spec: &Spec) -> Value {
             Value::String(text) => match serde_json::from_str(text) {
                 Ok(document @ (Value::Object(_) | Value::Array(_))) => {
                     notes.push(format!(
-                        "`{name}` has {} characters: ask for a part of it with `path`, as `parts` lists them, or for all of it \
+                        "`{name}` has {} characters: ask for one of its `parts` with `path`, or for all of it \
                          with `path`: \"/\"",
                         text.chars().count()
                     ));
@@ -64,7 +64,9 @@ pub(super) fn shorten(reply: Value, asked: &Asked, spec: &Spec) -> Value {
                         .max(text.len().saturating_sub(spare))
                         .min(text.len() - 1);
                     text.truncate(text.floor_char_boundary(kept));
-                    notes.push(format!("`{name}` is cut: it has {all} characters"));
+                    notes.push(format!(
+                        "`{name}` is cut; its full length is {all} characters"
+                    ));
                 }
             },
             Value::Array(list) => {
@@ -99,7 +101,7 @@ pub(super) fn shorten(reply: Value, asked: &Asked, spec: &Spec) -> Value {
     reply
 }
 
-/// How the rest is asked for.
+/// How to ask for the rest.
 fn rest(spec: &Spec, next: usize) -> String {
     let input = spec.input();
     let takes = |name: &str| {
@@ -108,7 +110,7 @@ fn rest(spec: &Spec, next: usize) -> String {
             .is_some_and(|known| known.get(name).is_some())
     };
     if takes("offset") {
-        return format!(": the others come with `offset`: {next}");
+        return format!(": continue with `offset`: {next}");
     }
     let narrower: Vec<String> = ["query", "kind", "limit"]
         .into_iter()
@@ -116,14 +118,14 @@ fn rest(spec: &Spec, next: usize) -> String {
         .map(|name| format!("`{name}`"))
         .collect();
     match (narrower.is_empty(), takes("detail")) {
-        (false, _) => format!(": narrow it down with {}", narrower.join(" or ")),
-        (true, true) => ": `detail`: \"all\" gives them all".to_owned(),
+        (false, _) => format!(": narrow the list with {}", narrower.join(" or ")),
+        (true, true) => ": `detail`: \"all\" returns all of them".to_owned(),
         (true, false) => String::new(),
     }
 }
 
 fn size(value: &Value) -> usize {
-    // Faster than counting characters, and never less.
+    // An upper bound that is faster than counting characters.
     serde_json::to_string(value).map_or(0, |text| text.len())
 }
 
@@ -132,7 +134,7 @@ fn is_long(value: &Value) -> bool {
     text.len() > MOST && text.chars().count() > MOST
 }
 
-/// The list or text of a reply that takes most, itself or within an object.
+/// The path of the longest list or text in a reply, at the top or within an object.
 fn longest(reply: &Value) -> Option<String> {
     let mut found: Option<(usize, String)> = None;
     let mut look = |size: usize, path: String| {
@@ -164,8 +166,8 @@ fn is_divisible(value: &Value) -> bool {
     }
 }
 
-/// Takes entries out of a list until so many characters are gone: first those that say of themselves that they are
-/// right, from the end. How many are left.
+/// Removes entries from a list until `spare` characters are gone: first, from the end, those whose status is a
+/// success. Returns how many entries are left.
 fn cut(list: &mut Vec<Value>, spare: usize) -> usize {
     let is_right = |entry: &Value| matches!(entry["status"].as_str(), Some("complete" | "ok"));
     let mut spare = spare;
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_document_is_told_by_its_parts_unless_all_is_asked_for() {
+    fn a_long_document_is_replaced_by_its_parts_unless_all_is_requested() {
         let script =
             json!({ "tracks": vec!["é".repeat(99); 1000], "fps": 30, "materials": { "a/b": 1 } })
                 .to_string();
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_cut_with_the_way_to_the_rest() {
+    fn a_long_list_is_cut_with_a_note_on_how_to_continue() {
         let names: Vec<Value> = (0..2_000)
             .map(|n| json!({ "name": format!("{n:0>60}") }))
             .collect();
@@ -275,12 +277,12 @@ mod tests {
             short["notes"][0]
                 .as_str()
                 .unwrap()
-                .contains("narrow it down with `query` or `kind`")
+                .contains("narrow the list with `query` or `kind`")
         );
     }
 
     #[test]
-    fn of_a_long_report_the_failures_stay() {
+    fn a_cut_report_keeps_its_failures() {
         let line = |n: usize| {
             let status = if n.is_multiple_of(100) {
                 "failed"

@@ -1,28 +1,28 @@
-//! The ids of a message that cannot be read as JSON: found while the bytes pass, so that the error names
-//! the request that it answers.
+//! Finds the request ids in a message that is not valid JSON, byte by byte as it arrives, so that the error can
+//! name the request that it answers.
 
 use rmcp::model::RequestId;
 
 /// Longer keys are not `id`, and longer values are not worth repeating.
 const MOST: usize = 256;
 
-/// Ids of one line that are answered: more than that are not calls that wait for an answer.
+/// The maximum number of ids of one line that are answered; a line with more does not contain real calls.
 const IDS: usize = 1024;
 
-/// Looks for the member `id` of the outermost objects, piece by piece: of the message, of each in a batch, and of each of
-/// several on one line.
+/// Looks for the member `id` of the outermost objects, piece by piece: of the message, of each message in a
+/// batch, and of each of several messages on one line.
 #[derive(Debug, Default)]
 pub(super) struct IdFinder {
     depth: usize,
-    /// The depth of the members of a message: below a list it is one more.
+    /// The depth of a message's members: one deeper inside a batch.
     members: usize,
     in_string: bool,
     escaped: bool,
-    /// The text of a message's object that was read last: a key, if a colon follows.
+    /// The last string read in a message's object: a key if a colon follows.
     text: Vec<u8>,
-    /// What stands after `"id":`, up to where it ends.
+    /// The text after `"id":`, up to the end of the value.
     value: Option<Vec<u8>>,
-    /// The id of the object that is being read. Of several the last counts, as JSON readers have it.
+    /// The id of the current object. If there are several, the last one counts, as for JSON readers.
     current: Option<RequestId>,
     found: Vec<RequestId>,
     loose: Loose,
@@ -42,8 +42,8 @@ impl IdFinder {
         }
     }
 
-    /// The ids that were whole. Where the braces or quotes of the line are not in order, the only one that stands
-    /// anywhere in it.
+    /// The ids that were complete. If the line's braces or quotes are unbalanced: the only id anywhere in it, if
+    /// there is exactly one.
     pub(super) fn found(mut self) -> Vec<RequestId> {
         self.end_object();
         if self.found.is_empty() {
@@ -95,7 +95,7 @@ impl IdFinder {
         self.depth > 0 && self.depth == self.members
     }
 
-    /// Whether the key is `id`, also where its letters are escaped.
+    /// Whether the key is `id`, possibly with escaped letters.
     fn is_id(&self) -> bool {
         self.text == br#""id""#
             || (self.text.contains(&b'\\')
@@ -135,14 +135,15 @@ impl IdFinder {
     }
 }
 
-/// Looks for `"id": …` wherever it stands: a quote or a brace that is missing hides it from a reader of JSON.
+/// Looks for `"id": …` at any position: a missing quote or brace hides it from a reader that tracks the
+/// structure.
 #[derive(Debug, Default)]
 struct Loose {
     last_four: [u8; 4],
     state: Seen,
     value: Vec<u8>,
     ids: Vec<RequestId>,
-    /// The last byte that is not blank. A line that was cut off says nothing of how deep its ids stand.
+    /// The last byte that is not a blank. In a line that was cut off, the depth of its ids is unknown.
     last: u8,
 }
 
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_found_on_both_sides_of_what_cannot_be_read() {
+    fn ids_are_found_before_and_after_the_invalid_part() {
         for (message, ids) in [
             (r#"{"id":7,"params":{"t":"\ud83d"}}"#, vec![number(7)]),
             (
@@ -236,14 +237,14 @@ mod tests {
             (r#"{"params":{"a":NaN},"id":-4}"#, vec![number(-4)]),
             (r#"{"\u0069d":7,"a":NaN}"#, vec![number(7)]),
             (r#"{"id":1,"id":2,"a":NaN}"#, vec![number(2)]),
-            // Several messages on one line, each of which waits for its answer.
+            // Several messages on one line, each of which needs its own answer.
             (
                 r#"[{"id":1,"a":NaN},{"params":{"id":9},"id":"b"}]"#,
                 vec![number(1), text("b")],
             ),
             (r#"{"id":1} {"id":2}"#, vec![number(1), number(2)]),
             (r#"{"id":1}garbage"#, vec![number(1)]),
-            // Braces and quotes that are not in order.
+            // Unbalanced braces and quotes.
             (r#"{"params":{"a":"x},"id":7}"#, vec![number(7)]),
             (r#"{"params":{"a":{"b":1},"id":"z"}"#, vec![text("z")]),
             (r#"{"params":"a":1}},"id":7}"#, vec![number(7)]),

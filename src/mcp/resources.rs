@@ -1,4 +1,4 @@
-//! Drafts to read, as `draft://ID`, and the schema of plans.
+//! Resources: drafts as `draft://ID`, and the schema of plans.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::printable::counted;
 
 const SCHEME: &str = "draft://";
 
-/// Every key of a plan; the tools show the common ones.
+/// The schema with every key of a plan; the tool schemas show only the common ones.
 const PLAN_SCHEMA: &str = "schema://plan";
 
-/// As many drafts as a person looks through; older ones are still read by their id.
+/// The number of drafts that are listed; older ones can still be read by their id.
 const LISTED: usize = 100;
 
 /// The drafts that changed last.
@@ -57,7 +57,7 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
-/// The document of a draft, wherever the draft lives.
+/// The document of a draft on any backend.
 pub(super) async fn read(
     app: &Arc<App>,
     uri: &str,

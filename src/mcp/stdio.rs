@@ -1,4 +1,4 @@
-//! stdin and stdout, without a thread between them and the server where the system allows it.
+//! stdin and stdout as async streams, without an extra thread where the system allows it.
 
 use std::io;
 use std::pin::Pin;
@@ -9,22 +9,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-/// stdin as the client gave it.
+/// stdin as the client provides it.
 pub(super) enum Input {
-    /// Pipes, or whatever else in a thread of its own.
+    /// A pipe, or anything else, read on its own thread.
     Pipe(StdioReader),
     #[cfg(unix)]
     Socket(UnixStream),
 }
 
-/// stdout as the client gave it.
+/// stdout as the client provides it.
 pub(super) enum Output {
     Pipe(StdioWriter),
     #[cfg(unix)]
     Socket(UnixStream),
 }
 
-/// Takes stdin and stdout. Clients written for Node give UNIX sockets, the others pipes.
+/// Opens stdin and stdout. Clients written for Node provide UNIX sockets, others pipes.
 pub(super) fn open() -> (Input, Output) {
     #[cfg(unix)]
     if let (Ok(input), Ok(output)) = (socket(&io::stdin()), socket(&io::stdout())) {
@@ -37,7 +37,7 @@ pub(super) fn open() -> (Input, Output) {
 #[cfg(unix)]
 fn socket(stream: &impl std::os::fd::AsFd) -> io::Result<UnixStream> {
     let stream = std::os::unix::net::UnixStream::from(stream.as_fd().try_clone_to_owned()?);
-    // Fails on anything that is not a socket, before it is touched.
+    // Fails on anything that is not a socket, before its mode is changed.
     stream.local_addr()?;
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)

@@ -1,5 +1,5 @@
-//! JSON-RPC by lines, with manners: bounded work in flight, answers before the end of input ends it,
-//! and nothing that a client can send stops it.
+//! JSON-RPC over lines, made robust: work under way is bounded, the end of input waits for outstanding answers,
+//! and no input from a client can stop the server.
 
 use std::collections::HashSet;
 use std::io;
@@ -26,17 +26,17 @@ use super::request_id::IdFinder;
 type Incoming = RxJsonRpcMessage<RoleServer>;
 type Outgoing = TxJsonRpcMessage<RoleServer>;
 
-/// A read buffer that has grown beyond this is given back when it is empty.
+/// A read buffer that has grown beyond this is released when it is empty.
 const KEPT_BUFFER: usize = 64 << 10;
 
-/// How the transport treats its client.
+/// The limits of the transport.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manners {
-    /// Requests that may be under way; beyond it, nothing more is read.
+    /// The number of requests that may be under way; beyond it, nothing more is read.
     pub in_flight: usize,
-    /// A longer line is refused; no call comes near it.
+    /// A longer line is refused, in bytes; no call needs as many.
     pub longest_line: usize,
-    /// How long the answers under way are awaited after the end of input.
+    /// How long outstanding answers may take after the end of input.
     pub grace: Duration,
 }
 
@@ -44,39 +44,40 @@ pub(super) struct Manners {
 pub(super) struct Lines<R, W> {
     read: R,
     buffer: BytesMut,
-    /// How much of the buffer was searched for a line's end.
+    /// How much of the buffer has been searched for the end of a line.
     searched: usize,
-    /// Within a line that is too long, of which only the id is looked for.
+    /// Set while reading a line that is too long: only its id is looked for.
     skipped: Option<IdFinder>,
     ended: bool,
     /// When to stop waiting for answers after the end of input.
     deadline: Option<Instant>,
-    /// Whether `initialize` came, or a request of a protocol without it. Notifications before would end the service.
+    /// Whether `initialize` has arrived, or a request of a protocol version without it. An earlier notification
+    /// would make the SDK stop the service.
     started: bool,
     manners: Manners,
     out: Arc<Out<W>>,
 }
 
-/// The writing half, shared with the answers on their way.
+/// The writing half, shared with the answers that are being sent.
 struct Out<W> {
-    /// Whole lines that wait to be written. Whoever gets the writer writes them all.
+    /// Complete lines that wait to be written. The task that gets the writer writes them all.
     waiting: Mutex<Vec<u8>>,
     writer: tokio::sync::Mutex<Writer<W>>,
     under_way: Mutex<HashSet<RequestId>>,
     answered: Notify,
-    /// Cancelled when nobody reads the answers any more.
+    /// Cancelled when the client no longer reads answers.
     broken: CancellationToken,
 }
 
 struct Writer<W> {
     write: W,
-    /// What is being written; stays here when the writing task is dropped halfway.
+    /// The bytes being written; kept here if the writing task is dropped halfway.
     lines: Vec<u8>,
     written: usize,
 }
 
 impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
-    /// `broken` is cancelled when the writer fails: then no answer reaches anybody.
+    /// `broken` is cancelled when the writer fails, because then no answer can be delivered.
     pub(super) fn new(read: R, write: W, manners: Manners, broken: CancellationToken) -> Self {
         Self {
             read,
@@ -101,7 +102,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         }
     }
 
-    /// What a message in the buffer asks the service for, if anything.
+    /// Handles a message in the buffer; returns it if the service has to see it.
     fn accept(&mut self, message: Incoming) -> Option<Incoming> {
         match &message {
             JsonRpcMessage::Request(request) => {
@@ -117,10 +118,11 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
                 }
                 let is_new = self.out.under_way().insert(request.id.clone());
                 if !is_new {
-                    // Two answers could not be told apart, and of two calls with one id only one would be answered.
+                    // The client could not tell two answers apart, and `rmcp` would answer only one of two calls
+                    // with the same id.
                     let error = ErrorData::invalid_request(
                         format!(
-                            "a request with the id {} is under way: give each request an id of its own",
+                            "a request with the id {} is under way: give each request its own id",
                             request.id
                         ),
                         None,
@@ -145,7 +147,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         Some(message)
     }
 
-    /// Answers a line that is no message: each request whose id can be read in it, or else the line.
+    /// Answers a line that is not a message: once for each request id found in it, or once for the whole line.
     fn refuse(&self, ids: &[RequestId], error: &ErrorData) {
         for id in ids {
             let refused = Outgoing::error(error.clone(), Some(id.clone()));
@@ -156,7 +158,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         }
     }
 
-    /// The next line in the buffer, without its end; the last one needs none.
+    /// The next line in the buffer, without its end; the last line may lack a line end.
     fn next_line(&mut self) -> Option<Line> {
         let newline = self.buffer[self.searched..]
             .iter()
@@ -217,7 +219,7 @@ impl<W> Out<W> {
         self.answered.notify_waiters();
     }
 
-    /// Puts a message behind those that wait.
+    /// Appends a message to the waiting ones.
     fn queue(&self, message: &Outgoing) -> io::Result<()> {
         let mut waiting = self.waiting();
         let before = waiting.len();
@@ -231,7 +233,7 @@ impl<W> Out<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Out<W> {
-    /// Writes all that waits. May be dropped anywhere: the next one goes on from there.
+    /// Writes all waiting lines. Can be dropped at any await: the next flush continues where it stopped.
     async fn flush(&self) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
         let result = writer.write_all_of(|lines| {
@@ -296,7 +298,7 @@ where
         }
     }
 
-    // The service drops this future whenever something else happens; all that was read stays in `self`.
+    // The service drops this future whenever another event arrives; everything that was read stays in `self`.
     async fn receive(&mut self) -> Option<Incoming> {
         loop {
             if self.out.broken.is_cancelled() {
@@ -325,7 +327,7 @@ where
                     }
                     Read::Nothing => {}
                     Read::Refused(ids, error) => {
-                        tracing::warn!("a message is refused: {}", error.message);
+                        tracing::warn!("message refused: {}", error.message);
                         self.refuse(&ids, &error);
                     }
                 }
@@ -361,7 +363,7 @@ where
 }
 
 impl<R, W> Lines<R, W> {
-    /// After the end of input: the answers under way, then the end.
+    /// After the end of input: waits for the outstanding answers, then ends.
     async fn end(&mut self) -> Option<Incoming> {
         let grace = self.manners.grace;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + grace);
@@ -384,18 +386,18 @@ impl<R, W> Lines<R, W> {
 
 enum Read {
     Message(Box<Incoming>),
-    /// An empty line, or a notification that is not known here.
+    /// An empty line, or a notification that this server does not know.
     Nothing,
-    /// No message; with the ids of the requests in it. Without one the answer has none, as MCP's schema
-    /// wants it, where JSON-RPC has `null`.
+    /// Not a message, with the request ids found in it. Without an id, the answer has none: MCP's schema requires
+    /// that, where JSON-RPC has `null`.
     Refused(Vec<RequestId>, ErrorData),
 }
 
-/// What a request is to a connection that is not initialized.
+/// What a request means on a connection that is not initialized.
 enum Opening {
-    /// `initialize`, or a request that brings along what `initialize` would have said.
+    /// `initialize`, or a request that carries the information of `initialize` in its metadata.
     Starts,
-    /// A question that may come before.
+    /// A request that is allowed before `initialize`.
     Asks,
     TooEarly,
 }
@@ -409,7 +411,7 @@ impl Opening {
                 let meta = request.get_meta();
                 match meta.protocol_version() {
                     None => Self::TooEarly,
-                    // What of this is missing or not known here, the SDK says.
+                    // Missing keys and unknown versions are reported by the SDK.
                     Some(version)
                         if meta.missing_required_keys(&version).is_empty()
                             && ProtocolVersion::KNOWN_VERSIONS.contains(&version) =>
@@ -423,7 +425,7 @@ impl Opening {
     }
 }
 
-/// A tool call, which nearly every line is, read without trying all other messages first.
+/// A tool call. Nearly every line is one, so it is read without trying all other messages first.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Call {
@@ -466,7 +468,7 @@ fn read(line: &[u8]) -> Read {
     }
     match serde_json::from_slice::<Value>(line) {
         Ok(Value::Object(members)) => match members.get("id") {
-            // Notifications get no answer, whatever they are.
+            // Notifications get no answer, not even an error.
             None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
             id => {
                 let id = id.and_then(read_id);
@@ -482,7 +484,7 @@ fn read(line: &[u8]) -> Read {
                 .filter(|message| message.get("method").is_some())
                 .filter_map(|message| read_id(message.get("id")?))
                 .collect(),
-            invalid("batches are not supported: send each message on a line of its own"),
+            invalid("batches are not supported: send each message on its own line"),
         ),
         Ok(_) => Read::Refused(Vec::new(), invalid("it is not a JSON object")),
         Err(error) => Read::Refused(
@@ -496,12 +498,12 @@ fn read_id(id: &Value) -> Option<RequestId> {
     serde_json::from_value(id.clone()).ok()
 }
 
-/// The first line of a client, to be copied.
+/// A first line that clients can copy.
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"my-client","version":"1.0"}}}"#;
 
 fn not_initialized() -> ErrorData {
     let message = format!(
-        "send `initialize` first; this line does it, and then this request can be sent again: {INITIALIZE}"
+        "send `initialize` first and then this request again; a line to initialize with: {INITIALIZE}"
     );
     ErrorData::invalid_request(message, None)
 }
@@ -512,7 +514,7 @@ fn invalid(why: &str) -> ErrorData {
 
 fn too_long(most: usize) -> ErrorData {
     invalid(&format!(
-        "it is longer than {most} bytes (`limits.message_bytes`): send less text at once, or the path of a file"
+        "it is longer than {most} bytes (`limits.message_bytes`): send less text, or the path of a file"
     ))
 }
 
@@ -528,7 +530,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers calls after the time that their tool's name says, and counts those under way.
+    /// Answers each call after the number of milliseconds in the tool's name, and counts the calls under way.
     #[derive(Clone, Default)]
     struct Waiter {
         now: Arc<AtomicUsize>,
@@ -584,7 +586,7 @@ mod tests {
         format!("{message}\n")
     }
 
-    /// Sends everything at once, closes, and gives what was answered until the server ended.
+    /// Sends all input together, closes it, and returns the answers that arrive until the server ends.
     async fn talk(waiter: Waiter, input: impl AsRef<[u8]>) -> Vec<Value> {
         let (theirs, mut ours) = tokio::io::duplex(1 << 20);
         let (out_theirs, mut out_ours) = tokio::io::duplex(1 << 20);
@@ -598,7 +600,7 @@ mod tests {
         serving.await.expect("no panic");
         answers
             .lines()
-            .map(|line| serde_json::from_str(line).expect("one JSON message a line"))
+            .map(|line| serde_json::from_str(line).expect("one JSON message per line"))
             .collect()
     }
 
@@ -617,7 +619,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_whose_id_is_under_way_is_refused_and_not_carried_out() {
+    async fn a_second_request_with_an_id_under_way_is_refused() {
         let waiter = Waiter::default();
         let most = waiter.most.clone();
         let input = initialize() + &call(7, 1000).repeat(20) + &call(8, 1000);
@@ -633,7 +635,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_id_that_was_answered_may_be_used_again() {
+    async fn an_answered_id_can_be_reused() {
         let (theirs, mut ours) = tokio::io::duplex(1 << 20);
         let (out_theirs, out_ours) = tokio::io::duplex(1 << 20);
         let broken = CancellationToken::new();
@@ -650,7 +652,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_under_way_at_the_end_of_input_are_still_given() {
+    async fn outstanding_answers_are_sent_after_the_end_of_input() {
         let input = initialize() + &call(1, 20_000) + &call(2, 10);
         let answers = talk(Waiter::default(), input.trim_end()).await;
         assert_eq!(ids(&answers), [json!("start"), json!(2), json!(1)]);
@@ -685,7 +687,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn line_ends_byte_order_marks_and_blank_lines_do_not_matter() {
+    async fn line_ends_byte_order_marks_and_blank_lines_are_accepted() {
         let notification = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
         let input = format!(
             "\n\r\n{notification}\u{feff}{}\r\n  \n{}",
@@ -697,7 +699,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_a_message_is_refused_and_the_rest_goes_on() {
+    async fn invalid_lines_are_refused_and_later_ones_answered() {
         const INVALID: i64 = -32600;
         const NOT_JSON: i64 = -32700;
         let long = "x".repeat(MANNERS.longest_line + 1);
@@ -774,7 +776,7 @@ mod tests {
                 assert_eq!(errors[0]["id"], id, "{shown}: {}", errors[0]);
                 assert_eq!(errors[0]["jsonrpc"], "2.0");
             };
-            // Before the greeting, between calls, and as the last line without an end.
+            // Before `initialize`, between calls, and as the last line without a line end.
             let greeting = initialize();
             let input = [
                 &line[..],
@@ -792,7 +794,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_request_of_a_line_with_several_is_answered() {
+    async fn every_request_on_a_shared_line_is_answered() {
         let (one, two) = (call(1, 1), call(2, 1));
         let (one, two) = (one.trim_end(), two.trim_end());
         let result = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
@@ -809,7 +811,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_before_initialize_is_told_the_line_to_send_first() {
+    async fn an_early_request_is_answered_with_an_initialize_line_to_send() {
         let list = line(&json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/list" }));
         let other = line(&json!({ "jsonrpc": "2.0", "id": "o", "method": "no/such" }));
         let ping = line(&json!({ "jsonrpc": "2.0", "id": 4, "method": "ping" }));
@@ -829,7 +831,7 @@ mod tests {
             let at = message.find('{').expect("a line");
             line_to_send = format!("{}\n", &message[at..]);
         }
-        // As it says: that line, then the same request again.
+        // As the message says: that line, then the same request again.
         let answers = talk(Waiter::default(), early + &line_to_send + &call(7, 1)).await;
         let [.., greeting, done] = &answers[..] else {
             panic!("{answers:?}");
@@ -838,8 +840,8 @@ mod tests {
         assert!(done["result"].is_object() && done["id"] == 7, "{done}");
     }
 
-    /// A call with this id, spoilt in a place that leaves the id as it is.
-    fn spoilt(id: &Value, random: &mut fastrand::Rng) -> Vec<u8> {
+    /// A call with this id, damaged at a position that leaves the id intact.
+    fn damaged(id: &Value, random: &mut fastrand::Rng) -> Vec<u8> {
         const VALUES: [&[u8]; 18] = [
             br#""\ud83d""#,
             br#""hi \ude00 there""#,
@@ -869,7 +871,7 @@ mod tests {
         };
         let arguments = [b"{\"a\":", &*value, b",\"b\":[true,null,\"x\"]}"].concat();
         value = [b"{\"name\":\"1\",\"arguments\":", &*arguments, b"}"].concat();
-        // A byte less or another one, so that quotes and braces may be out of order.
+        // A byte removed or replaced, so that quotes and braces may be unbalanced.
         let mutations = random.usize(..3);
         for _ in 0..mutations {
             let at = random.usize(..value.len());
@@ -895,7 +897,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_thousand_spoilt_lines_are_each_answered_for_their_id() {
+    async fn ten_thousand_damaged_lines_are_answered_by_id() {
         const LINES: i64 = 10_000;
         const AT_ONCE: usize = 500;
         let mut random = fastrand::Rng::with_seed(13);
@@ -909,7 +911,7 @@ mod tests {
                 } else {
                     json!(number)
                 };
-                let line = spoilt(&id, &mut random);
+                let line = damaged(&id, &mut random);
                 input.extend_from_slice(&line);
                 input.push(b'\n');
                 sent.push((id, line));
@@ -923,10 +925,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_wants_no_answer_gets_none() {
+    async fn notifications_get_no_answer() {
         let input = [
             initialize().as_str(),
-            "{\"jsonrpc\":\"2.0\",\"method\":\"nobody/knows\"}\n",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"unknown/method\"}\n",
             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":{}}}\n",
             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":[1]}\n",
             "{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n\n \t \n",
@@ -938,7 +940,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_no_longer_cancels_what_is_under_way() {
+    async fn a_client_that_stops_reading_cancels_its_calls() {
         let waiter = Waiter::default();
         let (theirs, mut ours) = tokio::io::duplex(1 << 16);
         let (out_theirs, out_ours) = tokio::io::duplex(1 << 16);
@@ -958,7 +960,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tool_call_reads_as_the_sdk_reads_it() {
+    async fn a_tool_call_is_read_as_the_sdk_reads_it() {
         for message in [
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "a" } }),
             json!({ "jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": { "name": "a", "arguments": { "b": [1, null] } } }),

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Checks saved drafts with readers that know nothing of this program.
+"""Checks saved drafts with independent readers.
 
     CAPCUT_TEST_DRAFT_OUT=/tmp/out cargo test --lib drafts_for_independent_readers
     tests/external/check_drafts.py /tmp/out target/debug/capcut-mcp examples
 
-makes the drafts of all plans in `examples` for each profile in /tmp/out, and the first draft of each plan for other
-machines as well: without a place, for a named place, and as a zip that is unpacked. Then it checks each draft that is
-there: the readers and the linters find nothing wrong with it, and each gives back the segments, times and texts that
-the program told before it saved (`working/NAME.json` beside the draft). Without the last two arguments only what is
-there is checked.
+This makes the drafts of all plans in `examples` for each profile in /tmp/out, and the first draft of each plan also for
+other machines: portable, for a given folder, and as a zip that is unpacked. Then it checks each draft: the readers and
+linters must find no problem, and must read the segments, times and texts that the program reported before the save
+(`working/NAME.json` next to the draft). Without the last two arguments, only existing drafts are checked.
 
-needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0` (`CAPCUT_CLI` names its
-`capcut`).
+Needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0` (`CAPCUT_CLI` sets
+the path of its `capcut`).
 """
 
 import json
@@ -24,7 +23,7 @@ import zipfile
 
 FRAME = 1_000_000 / 30
 
-# Each with its edition and whether its versions of the app keep a draft's timelines apart.
+# For each profile: its edition, and whether these versions of the app store timelines in separate files.
 PROFILES = {
     "capcut-win": ("capcut", True),
     "capcut-mac": ("capcut", True),
@@ -35,12 +34,12 @@ PROFILES = {
     "jianying_pro_10": ("jianying", True),
 }
 
-# Where drafts for another machine are put there.
+# The folders for drafts on other machines.
 PLACES = {"windows": "D:/My Drafts", "macos": "/Users/someone/My Drafts"}
 
 TOKEN = "##_draftpath_placeholder_0E685133-18CE-45ED-8CB8-2904A212EC80_##"
 
-# What the examples name that JianYing has under another name.
+# Names in the examples that differ in JianYing.
 IN_JIANYING = {"Fly_In": "渐显", "Circle": "圆形"}
 
 
@@ -74,7 +73,7 @@ def compare(name, ours, theirs, tolerance):
 
 
 def read_with(module, drafts, name, document):
-    """What the library makes of the draft, dumped again, is the draft."""
+    """Checks that the library reads the draft and writes the same draft."""
     script = module.DraftFolder(str(drafts)).load_template(name)
     dumped = json.loads(script.dumps())
     label = f"{drafts.name}/{name}: {module.__name__}"
@@ -103,7 +102,7 @@ def run_cli(*arguments):
 
 
 def make(executable, examples, out):
-    """Drafts by all plans of the examples, for each profile."""
+    """Makes drafts of all example plans, for each profile."""
     plans = sorted(path for ending in ("yaml", "toml", "json") for path in examples.glob(f"*.{ending}"))
     for profile, (edition, _) in PROFILES.items():
         copy = out / ".plans" / edition
@@ -134,7 +133,7 @@ def make(executable, examples, out):
 
 
 def make_for_others(command, profile, report, drafts):
-    """The same draft for other machines, each time in a folder beside `drafts`."""
+    """Saves the same draft for other machines, each time in a folder next to `drafts`."""
     variants = [("zip", ["zip=true"])]
     for system, place in PLACES.items():
         if profile.endswith("-win") and system == "macos" or profile.endswith("-mac") and system == "windows":
@@ -149,7 +148,7 @@ def make_for_others(command, profile, report, drafts):
         saved = run([*command, "call", "save_draft", f"draft_id={report['draft_id']}", f"draft_folder={saved_into}", f"draft_profile={profile}",
                      "name=for another machine", *arguments])
         if saved.returncode != 0:
-            fail(f"{beside.name}: save_draft answers {saved.returncode}: {saved.stdout[-800:]}{saved.stderr[-800:]}")
+            fail(f"{beside.name}: save_draft exits with {saved.returncode}: {saved.stdout[-800:]}{saved.stderr[-800:]}")
             continue
         for packed in saved_into.glob("*.zip"):
             with zipfile.ZipFile(packed) as archive:
@@ -160,14 +159,14 @@ def make_for_others(command, profile, report, drafts):
                 shutil.copy(working, beside / "working" / f"{folder.name}.json")
                 for text in (path.read_bytes() for path in folder.rglob("*.json")):
                     if str(drafts.parent).encode() in text:
-                        fail(f"{beside.name}: a path of this machine is in it")
+                        fail(f"{beside.name}: it contains a path of this machine")
 
 
 def check_timelines(label, folder, document, expected):
-    """The main timeline has the bytes of the draft's own document, and its id."""
+    """Checks that the main timeline has the same bytes and id as the draft's document."""
     project = folder / "Timelines" / "project.json"
     if project.is_file() != expected:
-        fail(f"{label}: {project} is there: {project.is_file()}")
+        fail(f"{label}: {project} exists: {project.is_file()}")
     if not expected or not project.is_file():
         return
     main = json.loads(project.read_bytes())["main_timeline_id"]
@@ -181,7 +180,7 @@ def check_timelines(label, folder, document, expected):
 
 
 def check_times(label, document):
-    """Every boundary is a frame, rounded down, and no track is empty."""
+    """Checks that every boundary is the start of a frame, rounded down, and that no track is empty."""
     fps = document["fps"]
     for track in document["tracks"]:
         if not track["segments"]:
@@ -213,27 +212,27 @@ def check(drafts, folder, modules, executable, sources):
             if not path.is_file() or path.stat().st_size == 0:
                 fail(f"{label}: no file {path}")
             elif sources and path.read_bytes() not in sources:
-                fail(f"{label}: {path} is not the file that it was")
+                fail(f"{label}: {path} differs from its source")
     if executable:
         done = run([executable, "lint", folder, "--json", "--data-dir", drafts.parent / ".data"])
         problems = json.loads(done.stdout)["problems"] if done.stdout else done.stderr
         if done.returncode != 0 or problems:
-            fail(f"{label}: our own lint answers {done.returncode}: {problems}")
+            fail(f"{label}: our own lint exits with {done.returncode}: {problems}")
     for module in modules:
         read_with(module, drafts, folder.name, document)
     code, report = run_cli("diagnose", str(folder))
     if report.get("ok") is not True or report.get("diverged") is not False or report.get("media_registration"):
-        fail(f"{label}: capcut diagnose answers {code}: {json.dumps(report)[:1500]}")
+        fail(f"{label}: capcut diagnose exits with {code}: {json.dumps(report)[:1500]}")
     paths = ["--no-check-paths"] if variant else []
     code, report = run_cli("lint", str(folder), "--no-probe", *paths)
     issues = report.get("issues")
-    # It looks for the masks of JianYing in a list of another name than the app's own drafts have.
+    # capcut-cli expects the masks of JianYing in a list with another name than in the app's own drafts.
     known = [i for i in issues or [] if i.get("code") == "mask-field-mismatch" and drafts.name.startswith("jianying")]
     if code != 0 or issues is None or len(issues) != len(known):
-        fail(f"{label}: capcut lint answers {code}: {json.dumps(report)[:1500]}")
+        fail(f"{label}: capcut lint exits with {code}: {json.dumps(report)[:1500]}")
     working = drafts / "working" / f"{folder.name}.json"
     if not working.is_file():
-        fail(f"{label}: nothing tells what it was before it was saved")
+        fail(f"{label}: there is no document from before the save")
     else:
         compare(f"{label}: working document", segments(document), segments(json.loads(working.read_bytes())), FRAME)
 
@@ -257,12 +256,12 @@ def main():
             profile = drafts.name.split(" ")[0]
             counts[profile] = counts.get(profile, 0) + 1
     made = {profile: counts.get(profile, 0) for profile in PROFILES}
-    # The tests leave one draft more of each profile of one system.
+    # The tests make one additional draft for each profile of a single system.
     made = {profile: count - ("-" in profile) for profile, count in made.items()}
     others = {profile: count for profile, count in counts.items() if "@" in profile}
     if executable and (len(set(made.values())) != 1 or min(made.values()) < 15 or len(others) != 4 * 3 + 3 * 5 or len(set(others.values())) != 1):
         fail(f"not every plan has a draft for each profile: {counts}")
-    print(f"{counts} drafts checked, {fail.count} faults")
+    print(f"{counts} drafts checked, {fail.count} problems")
     return 0 if counts and not fail.count else 1
 
 

@@ -1,7 +1,7 @@
-"""The official Python client of MCP against the executable: client.py EXECUTABLE CLIP
+"""Tests the executable with the official Python client of MCP: client.py EXECUTABLE CLIP
 
 Makes a draft with the embedded engine over stdio: every tool is listed with an output schema, a draft is created,
-filled and queried, wrong arguments come back as readable errors, and sixty-four calls run at once.
+filled and queried, wrong arguments are answered with readable errors, and 64 calls run in parallel.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def main(executable, clip):
 async def call(session, name, arguments):
     result = await session.call_tool(name, arguments)
     assert not result.is_error, f"{name}: {result.content}"
-    # The client has checked it against the output schema; the text is the same JSON.
+    # The client has validated it against the output schema; the text is the same JSON.
     assert json.loads(result.content[0].text) == result.structured_content, name
     return result.structured_content
 
@@ -61,7 +61,7 @@ async def talk(session, clip):
     await call(session, "query_script", {"draft_id": draft})
     seen = await session.call_tool("preview_draft", {"draft_id": draft})
     assert not seen.is_error, seen.content
-    # A note would say which script no font has.
+    # A note would name a script that no font supports.
     assert "notes" not in seen.structured_content, seen.structured_content
     picture = seen.content[1]
     assert (picture.type, picture.mime_type) == ("image", "image/png"), picture
@@ -85,7 +85,7 @@ async def talk(session, clip):
         *[call(session, "create_draft", {"name": f"Draft {n}"}) for n in range(64)]
     )
     assert len({made["draft_id"] for made in drafts}) == 64
-    print(f"MCP {hello.protocol_version}: {len(tools)} tools listed, 64 calls at once")
+    print(f"MCP {hello.protocol_version}: {len(tools)} tools listed, 64 calls in parallel")
 
 
 asyncio.run(main(*sys.argv[1:]))

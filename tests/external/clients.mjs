@@ -1,5 +1,5 @@
-// Starts the server as each configuration in examples/clients says, with the official TypeScript SDK, on which
-// Claude Desktop, Cursor, VS Code and the like are built, and makes a draft.
+// Starts the server with each configuration in examples/clients and makes a draft, using the official TypeScript SDK,
+// on which Claude Desktop, Cursor, VS Code and similar clients are built.
 // Usage: node clients.mjs EXECUTABLE CONFIGURATION...
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,7 +19,7 @@ for (const file of files) {
     throw new Error(`${file} does not start capcut-mcp`);
   }
   const home = mkdtempSync(join(tmpdir(), "capcut-mcp-client-"));
-  // Where the configuration names an API or folder of another machine, it is this machine's that is used.
+  // APIs and folders of other machines in the configuration are replaced by those of this machine.
   const env = { ...process.env, ...entry.env, HOME: home, CAPCUT_MCP_DATA_DIR: home };
   if (env.CAPCUT_API_URL) {
     env.CAPCUT_API_URL = "http://127.0.0.1:9";

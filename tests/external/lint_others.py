@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Checks `capcut-mcp lint` with drafts that other programs make.
+"""Tests `capcut-mcp lint` with drafts of other programs.
 
     tests/external/lint_others.py target/debug/capcut-mcp examples/media
 
-pyCapCut, pyJianYingDraft and `capcut compile` make a draft each, and `tests/golden` has folders that the reference server
-wrote. Our lint must find what each is known to lack and
-nothing that it does not; `--fix` must mend it so that the second run changes nothing; the libraries must still read
-the same segments and texts; `capcut lint` must not find more in it than before, and no warning that is not its own.
+pyCapCut, pyJianYingDraft and `capcut compile` make one draft each, and `tests/golden` has folders that the reference
+server wrote. `capcut-mcp lint` must find the known problems of each draft. `--fix` must fix them, and a second run must
+change nothing. The libraries must still read the same segments and texts. `capcut lint` must not find more than before.
 
-needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0` (`CAPCUT_CLI` names
-its `capcut`).
+Needs `pip install pyjianyingdraft==0.3.1 pycapcut==0.0.4` and `npm install capcut-cli@0.23.0` (`CAPCUT_CLI` sets
+the path of its `capcut`).
 """
 
 import json
@@ -82,7 +81,7 @@ def recordings():
 
 
 def with_recording(recorded, media, folder):
-    """The folder that the server wrote, with the media that it was given."""
+    """Writes the folder as the server wrote it, with the media that the server received."""
     by_size = {file.stat().st_size: file for file in media.iterdir() if file.is_file()}
     for entry in recorded["tree"]:
         to = folder / entry["path"]
@@ -95,7 +94,7 @@ def with_recording(recorded, media, folder):
             to.write_text(content, encoding="utf-8")
         elif entry["kind"] == "file" and entry["path"].startswith("assets/"):
             to.parent.mkdir(parents=True, exist_ok=True)
-            # The server converts images.
+            # The server converts images, so their sizes match no source.
             source = by_size.get(entry["size"])
             to.write_bytes(source.read_bytes() if source else b"\x89PNG\r\n\x1a\n")
 
@@ -108,7 +107,7 @@ def document(folder):
 
 
 def rows(draft):
-    """Type, times and words of every segment."""
+    """Type, times and text of every segment."""
     texts = {text["id"]: json.loads(text["content"])["text"] for text in draft["materials"]["texts"]}
     return sorted(
         (
@@ -158,7 +157,7 @@ def check(executable, drafts, name, lacks, readers):
     assert code == 0, f"{name}: capcut lint gives {code}"
     code, theirs = capcut("diagnose", folder)
     assert theirs["ok"] and not theirs.get("diverged") and not theirs.get("media_registration"), f"{name}: {theirs}"
-    print(f"{name}: {len(found)} kinds of problems found, {len(fixed['changed'])} files mended, readers agree")
+    print(f"{name}: {len(found)} kinds of problems found, {len(fixed['changed'])} files fixed, readers agree")
 
 
 def main():
@@ -185,7 +184,7 @@ def main():
             check(executable, drafts, name, lacks, readers)
     finally:
         shutil.rmtree(work)
-    print("lint agrees with the readers of others")
+    print("lint agrees with third-party readers")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The monitoring examples and the metrics of a running server, checked by Prometheus' own promtool:
 #   tests/external/monitoring.sh EXECUTABLE
-# Needs curl, Python 3 and promtool (Debian: the package `prometheus`); without promtool it says so and passes.
+# Needs curl, Python 3 and promtool (Debian: the package `prometheus`). Without promtool it prints SKIPPED and passes.
 set -euo pipefail
 executable=$(realpath "$1")
 cd "$(dirname "$0")/../../examples/monitoring"
@@ -21,7 +21,7 @@ promtool check config prometheus.yml
 promtool check rules alerts.yml
 promtool test rules alerts.test.yml
 
-# The dashboard's queries, as rules, with its variables filled in.
+# The dashboard's queries as rules, with the variables replaced.
 python3 - dashboard.json >"$work/dashboard.yml" <<'END'
 import json, sys
 board = json.load(open(sys.argv[1]))
@@ -54,4 +54,4 @@ curl -sf "http://$(address 'metrics are told at')/metrics" >"$work/metrics"
 grep -q '^mcp_bridge_requests_total{.*tool="create_draft"} 1$' "$work/metrics"
 grep -q '^mcp_bridge_errors_total{.*tool="query_script"} 1$' "$work/metrics"
 promtool check metrics <"$work/metrics"
-echo "metrics, rules, dashboard and configuration: as promtool wants them"
+echo "metrics, rules, dashboard and configuration: accepted by promtool"

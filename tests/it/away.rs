@@ -1,4 +1,4 @@
-//! Servers that are away for a moment in the middle of a run.
+//! Servers that are unreachable for a moment in the middle of a run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Asked, Delivery, Home, Ran, Server, until};
 
-/// A server that keeps pictures in drafts, by id, and hangs up on everybody while it is going down.
+/// A server that keeps pictures in drafts, by id, and resets all connections while it is shutting down.
 #[derive(Default)]
 struct Keeper {
     drafts: Mutex<BTreeMap<String, Vec<Value>>>,
@@ -85,10 +85,10 @@ fn document(pictures: &[Value]) -> Value {
         "tracks": [{ "name": "video_main", "type": "video", "segments": segments }] })
 }
 
-/// The server hangs up in the middle of a plan, refuses connections for a second and is there again, with its drafts or
-/// without them.
+/// The server closes connections in the middle of a plan, refuses connections for a second and is back, with or
+/// without its drafts.
 #[test]
-fn a_run_goes_on_when_its_server_was_away_for_a_moment() {
+fn a_run_continues_after_its_server_was_briefly_unreachable() {
     const PICTURES: u64 = 30;
     for forgets in [true, false] {
         let keeper = Arc::new(Keeper::default());
@@ -110,12 +110,12 @@ fn a_run_goes_on_when_its_server_was_away_for_a_moment() {
                     "--json",
                 ])
             });
-            until("some pictures are there", || {
+            until("some pictures were added", || {
                 server.count("/add_image") >= 8
             });
             keeper.going_down.store(true, Ordering::SeqCst);
             let asked = server.asked().len();
-            until("the run meets the end of the server", || {
+            until("the run notices that the server is down", || {
                 server.asked().len() > asked + 3
             });
             server.refuse(true);
@@ -137,7 +137,7 @@ fn a_run_goes_on_when_its_server_was_away_for_a_moment() {
     }
 }
 
-/// A home whose calls are tried once, and whose breaker opens after two failures.
+/// A home whose calls are tried only once, and whose breaker opens after two failures.
 fn impatient(keeper: &Arc<Keeper>, server_wait_s: f64) -> (Home, Server) {
     let answering = Arc::clone(keeper);
     let server = Server::start(move |asked| answering.answer(asked));
@@ -156,9 +156,9 @@ fn picture(draft: &Value, start: u32) -> Value {
     json!({ "draft_id": draft, "image_url": url, "start": start, "end": start + 1 })
 }
 
-/// With `--recover ask`, which is the default.
+/// With `--recover ask`, the default.
 #[test]
-fn paused_calls_go_on_when_a_server_that_was_away_answers_again() {
+fn paused_calls_continue_when_the_server_answers_again() {
     let keeper = Arc::new(Keeper::default());
     for server_wait_s in [20.0, 0.1] {
         let waits = server_wait_s > 1.0;
@@ -168,7 +168,7 @@ fn paused_calls_go_on_when_a_server_that_was_away_answers_again() {
         server.refuse(true);
         for start in 0..2 {
             let error = client.call("add_image", picture(&draft, start));
-            error.expect_err("nobody listens");
+            error.expect_err("the server is down");
         }
         if !waits {
             let error = client.call("add_image", picture(&draft, 2)).unwrap_err();
@@ -181,9 +181,9 @@ fn paused_calls_go_on_when_a_server_that_was_away_answers_again() {
             });
             if waits {
                 let added = client.call("add_image", picture(&draft, 3));
-                added.expect("the server is waited for");
+                added.expect("the call waits for the server");
             } else {
-                until("the server is asked again", || {
+                until("the server is called again", || {
                     client.call("add_image", picture(&draft, 3)).is_ok()
                 });
             }
@@ -192,7 +192,7 @@ fn paused_calls_go_on_when_a_server_that_was_away_answers_again() {
     }
 }
 
-/// The report at the end of what `compose --json` tells.
+/// The report at the end of the output of `compose --json`.
 pub(crate) fn report(ran: &Ran) -> Value {
     let line = ran.stdout.lines().last().expect("a report");
     let mut told: Value = serde_json::from_str(line).expect("JSON");

@@ -1,4 +1,4 @@
-//! Many drafts from one template or many plans: reported line by line, gone on with where they stopped.
+//! Many drafts from one template or many plans: reported line by line, and continued after an interruption.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use crate::plans::remote;
 use crate::support::{Answer, Home, Server, media, until};
 
 #[test]
-fn a_batch_from_a_csv_goes_on_where_it_was_killed() {
+fn a_killed_csv_batch_continues_where_it_stopped() {
     let home = Home::embedded();
     home.file(
         "plan.yaml",
@@ -58,7 +58,7 @@ fn a_batch_from_a_csv_goes_on_where_it_was_killed() {
     );
 }
 
-/// Of each report line that counts: what became of the draft.
+/// The statuses in a report's lines for drafts.
 fn statuses(home: &Home, report: &str) -> Vec<String> {
     let text = std::fs::read_to_string(home.path().join(report)).expect("a report");
     let lines = text
@@ -71,7 +71,7 @@ fn statuses(home: &Home, report: &str) -> Vec<String> {
 }
 
 #[test]
-fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
+fn plans_are_read_from_stdin_lines_and_on_error_stop_ends_the_batch() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let picture =
@@ -119,7 +119,7 @@ fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
         (&summary["event"], &summary["complete"]),
         (&json!("summary"), &json!(2))
     );
-    // Every plan is looked at before the first is begun; the others are made all the same.
+    // All plans are checked before the first one starts; valid ones are made even if others are not.
     let wrong = format!("{good}\n{{\"texts\": [{{}}]}}\nnot JSON\n");
     let ran = home.run_with(&["compose", "-", "--report", "some.jsonl"], &wrong);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
@@ -127,7 +127,7 @@ fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
     let mut found = statuses(&home, "some.jsonl");
     found.sort();
     assert_eq!(found, ["complete", "failed", "failed"]);
-    // Where the first failure ends the batch, one that is known before is the first.
+    // With `--on-error stop`, a plan that is known to be invalid in advance counts as the first failure.
     let stop = [
         "compose",
         "-",
@@ -140,7 +140,7 @@ fn plans_come_as_lines_from_stdin_and_a_batch_stops_where_it_is_told_to() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
     assert_eq!(statuses(&home, "none.jsonl"), ["failed", "failed"]);
-    // Of nothing but wrong plans nothing is made.
+    // If all plans are invalid, nothing is made.
     let ran = home.run_with(&["compose", "-"], "{\"texts\": [{}]}\n[]\n");
     assert_eq!(ran.code, 2, "{}", ran.stdout);
 }
@@ -180,7 +180,7 @@ fn a_missing_file_fails_its_own_row_only() {
 }
 
 #[test]
-fn a_row_that_is_put_in_makes_one_draft() {
+fn an_inserted_row_adds_one_draft() {
     let home = Home::embedded();
     home.file("plan.yaml", "name: ${n}\ntexts: [{text: \"${n}\"}]\n");
     let line = "compose --template plan.yaml --inputs rows.csv --report out.jsonl --json";
@@ -204,7 +204,7 @@ fn a_row_that_is_put_in_makes_one_draft() {
 }
 
 #[test]
-fn a_batch_tries_again_and_takes_its_inputs_from_stdin() {
+fn a_batch_retries_and_reads_its_inputs_from_stdin() {
     let home = Home::embedded();
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let logo = std::fs::read(media("logo.png")).expect("the logo");
@@ -246,7 +246,7 @@ fn a_batch_tries_again_and_takes_its_inputs_from_stdin() {
 }
 
 #[test]
-fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
+fn a_batch_over_mcp_is_a_job_with_one_line_per_draft() {
     let (home, api) = remote(1);
     let mut client = home.connected();
     let template =
@@ -255,7 +255,7 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
         "compose_batch",
         json!({ "plans": [template, { "effects": [{ "effect_type": "Nope" }] }] }),
     );
-    let error = wrong.expect_err("two faults");
+    let error = wrong.expect_err("two problems");
     assert!(
         error.contains("plans[1]: effects[0].effect_type"),
         "{error}"
@@ -302,7 +302,7 @@ fn a_batch_over_mcp_is_a_job_with_a_line_for_each_draft() {
 }
 
 #[test]
-fn a_report_belongs_to_one_batch_at_a_time() {
+fn a_report_is_used_by_one_batch_at_a_time() {
     let (home, api) = remote(300);
     let line = "{\"texts\": [{\"text\": \"a\", \"start\": 0, \"end\": 1}], \"save\": false}\n";
     let plans = home.file("plans.jsonl", line.repeat(8));
@@ -310,7 +310,7 @@ fn a_report_belongs_to_one_batch_at_a_time() {
     let batch = ["compose", &plans, "--report", "out.jsonl", "--jobs", "1"];
     let mut first = home.command(&batch).spawn().expect("the batch starts");
     let report = home.path().join("out.jsonl");
-    until("the first has begun", || {
+    until("the first batch has started", || {
         std::fs::read_to_string(&report).is_ok_and(|text| text.contains("started"))
     });
     let second = home.run(&batch);
@@ -325,7 +325,7 @@ fn a_report_belongs_to_one_batch_at_a_time() {
     assert!(first.wait().expect("it ends").success());
     assert_eq!(statuses(&home, "out.jsonl"), ["complete"; 8]);
     assert_eq!(api.drafts(), 8);
-    // What is not a report stays as it is.
+    // A file that is not a report is not changed.
     let thesis = home.file("thesis.txt", "Chapter 1\n");
     let ran = home.run(&["compose", &plans, "--report", "thesis.txt"]);
     assert_eq!(ran.code, 2, "{}", ran.stdout);
@@ -342,7 +342,7 @@ fn a_report_belongs_to_one_batch_at_a_time() {
 }
 
 #[test]
-fn a_batch_is_not_tried_again_for_a_client_that_has_gone() {
+fn a_batch_is_not_retried_after_its_client_disconnected() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let mut client = home.connected();
@@ -350,7 +350,9 @@ fn a_batch_is_not_tried_again_for_a_client_that_has_gone() {
         json!({ "visuals": [{ "image_url": format!("{}/a.png", nothing.url), "duration": 1 }] });
     let wish = json!({ "plans": [plan], "retries": 20, "retry_delay_s": 3600 });
     let begun = client.call("compose_batch", wish).expect("begun");
-    until("it was tried once", || nothing.count("/a.png") > 0);
+    until("the media was requested once", || {
+        nothing.count("/a.png") > 0
+    });
     assert_eq!(client.end(), 0);
     let job = json!({ "job_id": begun["job_id"] });
     let told = home.call("job_status", &job).expect("remembered");
@@ -358,7 +360,7 @@ fn a_batch_is_not_tried_again_for_a_client_that_has_gone() {
 }
 
 #[test]
-fn jobs_of_a_client_that_has_gone_end_at_their_limit() {
+fn jobs_of_a_disconnected_client_end_at_their_limit() {
     let (mut home, _api) = remote(500);
     let config = home.file("own.toml", "[limits]\nafter_client_s = 0.2\n");
     home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());

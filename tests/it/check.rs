@@ -1,11 +1,11 @@
-//! Plans with faults: all of them are told, before anything is made.
+//! Plans with problems: all problems are reported before anything is made.
 
 use serde_json::{Value, json};
 
 use crate::plans::{compose, remote};
 use crate::support::{Home, media};
 
-/// Runs a plan that cannot be right; stderr must name every one of these, and nothing may have been made.
+/// Runs an invalid plan; stderr must contain all of these texts, and no draft may have been made.
 pub(crate) fn refused(home: &Home, plan: &Value, expected: &[&str]) {
     let (code, _, stderr) = compose(home, plan, &[]);
     assert_eq!(code, 2, "{stderr}");
@@ -17,7 +17,7 @@ pub(crate) fn refused(home: &Home, plan: &Value, expected: &[&str]) {
 }
 
 #[test]
-fn every_fault_of_a_plan_is_told_before_anything_is_made() {
+fn all_problems_of_a_plan_are_reported_before_anything_is_made() {
     let plan = json!({
         "aspect_ratio": "9x16y",
         "visuals": [
@@ -46,7 +46,7 @@ fn every_fault_of_a_plan_is_told_before_anything_is_made() {
 }
 
 #[test]
-fn names_that_no_catalog_has_are_told_with_the_nearest_on_both_backends() {
+fn unknown_names_are_reported_with_suggestions_on_both_backends() {
     let image = "http://127.0.0.1:9/i.png";
     let plan = json!({
         "visuals": [
@@ -81,7 +81,7 @@ fn names_that_no_catalog_has_are_told_with_the_nearest_on_both_backends() {
     let (home, api) = remote(1);
     refused(&home, &plan, &expected);
     assert_eq!(api.drafts(), 0);
-    // What is right is not told.
+    // Valid items are not reported.
     let (_, _, stderr) = compose(&home, &plan, &[]);
     assert!(
         !stderr.contains("visuals[1].transition") && !stderr.contains("intro_animation"),
@@ -90,7 +90,7 @@ fn names_that_no_catalog_has_are_told_with_the_nearest_on_both_backends() {
 }
 
 #[test]
-fn what_cannot_be_in_time_or_on_disk_is_told_before_anything_is_made() {
+fn invalid_times_and_files_are_reported_before_anything_is_made() {
     let home = Home::embedded();
     let text = home.file("notes.txt", "no picture");
     let broken = home.file("broken.srt", "1\n00:00:03,000 --> what\nx\n");
@@ -133,9 +133,9 @@ fn what_cannot_be_in_time_or_on_disk_is_told_before_anything_is_made() {
     );
 }
 
-/// Lengths are known only after the media were looked at, which is before anything is made.
+/// Lengths are known only after the media were inspected, which happens before anything is made.
 #[test]
-fn overlaps_that_follow_from_the_lengths_of_media_are_told_before_anything_is_made() {
+fn overlaps_from_media_lengths_are_reported_before_anything_is_made() {
     let plan = json!({ "visuals": [
         { "video_url": media("clip.mp4") },
         { "image_url": media("logo.png") },

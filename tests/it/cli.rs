@@ -13,7 +13,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 #[track_caller]
 fn fails(ran: &Ran, code: i32, parts: &[&str]) {
     assert_eq!(ran.code, code, "{ran:#?}");
-    assert_eq!(ran.stdout, "", "stdout is for results");
+    assert_eq!(ran.stdout, "", "only results go to stdout");
     for part in parts {
         assert!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
     }
@@ -21,7 +21,7 @@ fn fails(ran: &Ran, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn help_and_version_are_results_and_a_wrong_option_is_not() {
+fn help_and_version_go_to_stdout_and_option_errors_to_stderr() {
     let home = Home::new();
     let version = home.run(&["--version"]).success();
     assert_eq!(
@@ -71,7 +71,7 @@ fn calls_in_different_processes_work_on_the_same_draft() {
 }
 
 #[test]
-fn arguments_come_from_pairs_a_file_and_stdin_alike() {
+fn arguments_are_read_from_pairs_a_file_or_stdin() {
     let home = Home::new();
     home.file("size.json", r#"{"width": 640, "height": 360}"#);
     let from_file = home.run(&["call", "create_draft", "--json", "@size.json"]);
@@ -92,7 +92,7 @@ fn arguments_come_from_pairs_a_file_and_stdin_alike() {
 }
 
 #[test]
-fn a_path_is_relative_to_where_the_call_is_made() {
+fn a_path_is_relative_to_the_working_directory_of_the_call() {
     let home = Home::new();
     home.file("clip.mp4", fs::read(media("clip.mp4")).expect("the clip"));
     let draft = format!("draft_id={}", new_draft(&home));
@@ -114,7 +114,7 @@ fn new_draft(home: &Home) -> String {
 }
 
 #[test]
-fn the_exit_code_tells_what_failed() {
+fn the_exit_code_shows_the_kind_of_failure() {
     let home = Home::new();
     let faults = home.run(&["call", "add_text", "end=soon", "colour=red"]);
     fails(&faults, 2, &["`text`", "`end`", "\"soon\"", "`colour`"]);
@@ -158,7 +158,7 @@ fn the_exit_code_tells_what_failed() {
 }
 
 #[test]
-fn tools_are_listed_as_mcp_lists_them() {
+fn the_tools_command_lists_the_tools_of_mcp() {
     let home = Home::new();
     let shell = home.run(&["tools", "--json"]).success().json();
     let mut client = home.serve_with(&["serve", "--tools", "full"]);
@@ -189,7 +189,7 @@ fn tools_are_listed_as_mcp_lists_them() {
 }
 
 #[test]
-fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
+fn the_doctor_reports_problems_and_sets_the_exit_code() {
     let home = Home::new();
     let sound = home.run(&["doctor", "--json"]).success().json();
     assert_eq!(sound["ok"], json!(true));
@@ -219,7 +219,7 @@ fn the_doctor_tells_what_is_missing_and_says_so_with_its_exit_code() {
 }
 
 #[test]
-fn the_doctor_empties_the_trash_when_it_is_told_to() {
+fn the_doctor_empties_the_trash_on_request() {
     let home = Home::embedded();
     let make = || {
         let made = home.call("create_draft", &json!({})).expect("a draft");
@@ -247,8 +247,7 @@ fn the_doctor_empties_the_trash_when_it_is_told_to() {
     assert_eq!(trash, "1 draft");
     assert!(journal.contains("(1 draft), sound"), "{journal}");
     let restore = json!({ "draft_id": gone, "restore": true });
-    home.call("delete_draft", &restore)
-        .expect("taken out again");
+    home.call("delete_draft", &restore).expect("restored");
     home.call("delete_draft", &json!({ "draft_id": gone }))
         .expect("deleted again");
     assert_eq!(
@@ -259,10 +258,10 @@ fn the_doctor_empties_the_trash_when_it_is_told_to() {
     let (code, text) = home.call("delete_draft", &restore).expect_err("gone");
     assert!(code == 2 && text.contains("no draft"), "{code}: {text}");
     home.call("query_script", &json!({ "draft_id": kept }))
-        .expect("the other one stays");
+        .expect("the other draft is still there");
 }
 
-/// Each limit, `#` standing for a number that no other has.
+/// Each limit; every `#` is replaced by a different number.
 const LIMITS: &str = "
 [api]
 connections = #
@@ -300,7 +299,7 @@ save_draft = { timeout_s = #.0 }
 ";
 
 #[test]
-fn the_doctor_tells_every_limit_as_it_is_set() {
+fn the_doctor_shows_every_limit_as_configured() {
     const FIRST: usize = 701;
     let mut settings = String::new();
     for (number, part) in LIMITS.split('#').enumerate() {
@@ -341,7 +340,7 @@ fn the_doctor_recognises_our_own_engine() {
     assert!(ran.stdout.contains("capcut-mcp"), "{}", ran.stdout);
 }
 
-/// Completes each line in a real bash: what is offered for its last word.
+/// Completes each line in a real bash; returns the suggestions for its last word.
 fn bash_completes(home: &Home, lines: &[&str]) -> Option<Vec<Vec<String>>> {
     let script = home.run(&["completions", "bash"]).success().stdout;
     let mut text = format!("{script}\n");
@@ -405,7 +404,7 @@ fn bash_completes_commands_options_and_values() {
         ("capcut-mcp compose --over", &["--overwrite"]),
         ("capcut-mcp compose --template fi", &["first.yaml"]),
         ("capcut-mcp completions f", &["fish"]),
-        // Nothing of ours: bash offers the files itself.
+        // No suggestions from this program: bash completes file names itself.
         ("capcut-mcp compose fi", &[]),
     ];
     let lines = cases.map(|(line, _)| line);
@@ -424,17 +423,17 @@ fn bash_completes_commands_options_and_values() {
 }
 
 #[test]
-fn every_shell_knows_the_values_of_options_and_the_tools() {
+fn shell_completions_contain_option_values_and_tools() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = home.run(&["completions", shell]).success().stdout;
-        // Elvish and PowerShell get commands and options alone.
+        // Elvish and PowerShell complete only commands and options.
         if matches!(shell, "bash" | "zsh" | "fish") {
             for value in ["jianying", "embedded", "add_video_keyframe", "warning"] {
                 assert!(script.contains(value), "{value} for {shell}");
             }
         }
-        // Where the shell is installed it reads the script.
+        // If the shell is installed, it must accept the script.
         let file = home.file(&format!("script.{shell}"), &script);
         if matches!(shell, "bash" | "zsh" | "fish")
             && let Ok(read) = std::process::Command::new(shell)
@@ -448,7 +447,7 @@ fn every_shell_knows_the_values_of_options_and_the_tools() {
 }
 
 #[test]
-fn limits_are_told_on_request_only() {
+fn limits_are_shown_only_on_request() {
     let home = Home::embedded();
     let limits = |arguments: &[&str]| {
         let text = home
@@ -463,9 +462,9 @@ fn limits_are_told_on_request_only() {
 }
 
 #[test]
-fn a_run_says_once_that_the_built_in_engine_made_it_and_where_the_zip_is() {
+fn a_run_says_once_which_engine_was_used_and_where_the_zip_is() {
     let mut home = Home::new();
-    // No server that was named, and nothing that answers where one is looked for.
+    // No server is configured, and none answers at the default addresses.
     let config = home.file(
         "tools.toml",
         "[api]\nbase_urls = [\"http://127.0.0.1:1\"]\n",
@@ -507,7 +506,7 @@ fn a_run_says_once_that_the_built_in_engine_made_it_and_where_the_zip_is() {
     let link = json!({ "draft_id": made["draft_id"] });
     let link = home.call("generate_draft_url", &link).expect("a note");
     assert!(link.get("draft_url").is_none(), "{link}");
-    // A server that was named and is not there is told.
+    // A configured server that does not answer is named in the reason.
     home.api("http://127.0.0.1:1");
     let made = home.call("create_draft", &json!({})).expect("a draft");
     let reason = made["reason"].as_str().expect("a reason");
@@ -535,7 +534,7 @@ fn every_shell_gets_completions() {
 }
 
 #[test]
-fn nobody_reading_the_result_is_no_failure() {
+fn a_closed_stdout_is_not_a_failure() {
     let home = Home::new();
     let mut child = home
         .command(&["tools", "--json"])
@@ -561,7 +560,7 @@ fn logs_go_to_stderr_as_lines_or_as_json() {
     let ran = home.run(&line).success();
     ran.json();
     for line in ran.stderr.lines() {
-        let event: Value = serde_json::from_str(line).expect("a JSON object a line");
+        let event: Value = serde_json::from_str(line).expect("a JSON object per line");
         assert!(event["level"].is_string(), "{line}");
     }
     fails(
@@ -572,7 +571,7 @@ fn logs_go_to_stderr_as_lines_or_as_json() {
 }
 
 #[test]
-fn the_readmes_first_command_makes_a_draft_and_tells_where() {
+fn the_first_command_of_the_readme_makes_a_draft_and_prints_its_folder() {
     let home = Home::new();
     let plan = Path::new(ROOT).join("examples/first-draft.yaml");
     let plan = plan.to_str().expect("a plain path");
@@ -648,7 +647,7 @@ fn shell(home: &Home, arguments: &[&str]) -> Command {
 
 #[cfg(unix)]
 #[test]
-fn installing_replaces_what_it_installed_and_nothing_else() {
+fn the_installer_replaces_only_its_own_file() {
     let home = Home::new();
     let folder = home.path().join("bin");
     let command = folder.join("capcut-mcp");
@@ -674,7 +673,8 @@ fn installing_replaces_what_it_installed_and_nothing_else() {
         names
     };
     let read = || fs::read_to_string(&command).expect("it is there");
-    // A newer executable replaces the installed one; a file whose name was once used on the way stays.
+    // A newer executable replaces the installed one. A file with the name of the installer's former temporary
+    // file is not changed.
     home.file("bin/capcut-mcp.new", "mine");
     install(1).success();
     install(2).success();
@@ -685,7 +685,8 @@ fn installing_replaces_what_it_installed_and_nothing_else() {
     );
     let beside = fs::read_to_string(folder.join("capcut-mcp.new")).expect("it stays");
     assert_eq!(beside, "mine");
-    // What was changed since, what somebody else put there, a link, also one that leads nowhere, and a folder stay.
+    // The installer does not replace a changed file, another program's file, a link (even a dangling one) or a
+    // folder.
     let refused = |what: &str| {
         let ran = install(3);
         assert_eq!(ran.code, 1, "{what}: {ran:?}");
@@ -712,7 +713,7 @@ fn installing_replaces_what_it_installed_and_nothing_else() {
     refused("a folder");
     assert_eq!(fs::read_dir(&command).expect("a folder").count(), 0);
     fs::remove_dir(&command).expect("removed");
-    // Without the record of what was installed it may be anything.
+    // Without the installer's record, the file could belong to anyone.
     install(3).success();
     assert!(read().contains("echo 3"));
     fs::remove_file(folder.join(".capcut-mcp.installed")).expect("removed");
@@ -723,7 +724,7 @@ fn installing_replaces_what_it_installed_and_nothing_else() {
 
 #[cfg(unix)]
 #[test]
-fn installing_twice_changes_nothing_the_second_time() {
+fn a_second_installation_changes_nothing() {
     let home = Home::new();
     let script = format!("{ROOT}/install.sh");
     let install = || {
@@ -751,7 +752,7 @@ fn installing_twice_changes_nothing_the_second_time() {
     );
     assert_eq!(tree(), before);
 
-    // What it prints for a client is a configuration that starts the installed executable.
+    // The client configuration that the script prints starts the installed executable.
     let start = second.stdout.find("  {\n").expect("a configuration");
     let end = start + second.stdout[start..].find("\n  }\n").expect("its end") + 4;
     let configuration: Value = serde_json::from_str(&second.stdout[start..end]).expect("JSON");

@@ -1,4 +1,5 @@
-//! Whole videos from plans, on both backends: the same draft whatever the timing, nothing lost, every item told.
+//! Whole videos from plans, on both backends: the same draft regardless of timing, nothing lost, every item
+//! reported.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use crate::racy::{BadSave, Manners, Racy};
 use crate::support::{Answer, Asked, Home, Served, Server, media, media_server};
 
 #[test]
-fn a_server_that_loses_segments_under_careless_calls_loses_none_of_ours() {
+fn no_segment_is_lost_on_a_server_that_loses_segments_of_parallel_calls() {
     let (home, api) = remote(4);
     let mut client = home.connected();
     let mut first: Option<BTreeMap<String, Vec<(i64, i64, String)>>> = None;
@@ -32,11 +33,11 @@ fn a_server_that_loses_segments_under_careless_calls_loses_none_of_ours() {
     }
     assert!(
         api.most[0].load(Ordering::SeqCst) <= 3,
-        "the audio lane has 3 places"
+        "the audio lane has 3 slots"
     );
     assert!(
         api.most[1].load(Ordering::SeqCst) <= 5,
-        "the visual lane has 5 places"
+        "the visual lane has 5 slots"
     );
     assert!(api.server.most_connections() <= 8);
 }
@@ -59,7 +60,7 @@ fn the_engine_gives_the_same_draft_for_the_same_plan() {
             )
             .expect("the script");
         let text = reply["script"].as_str().expect("a document").to_owned();
-        // Ids are derived from the draft, and differ with it.
+        // Ids are derived from the draft's id and differ between drafts.
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut out = String::new();
         for part in text.split('"') {
@@ -101,7 +102,7 @@ fn the_engine_gives_the_same_draft_for_the_same_plan() {
 }
 
 #[test]
-fn a_failed_item_is_told_and_the_rest_goes_on() {
+fn a_failed_item_is_reported_and_the_others_are_made() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let plan = json!({
@@ -136,7 +137,7 @@ fn a_failed_item_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
-fn an_abort_leaves_nothing_behind_on_the_engine() {
+fn an_aborted_run_leaves_no_draft_on_the_engine() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let plan = json!({
@@ -207,7 +208,7 @@ fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
             .map(fade_of)
             .collect()
     };
-    // The sound as a whole fades: its first turn in, its last one out.
+    // The looped sound fades as a whole: its first repetition fades in, its last one out.
     let voice = on("voice");
     assert_eq!(voice, [Some((500_000, 0)), None, Some((0, 1_250_000))]);
     assert_eq!(
@@ -244,7 +245,7 @@ fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
     assert_eq!(api.server.count("/add_audio"), 0);
 }
 
-/// Over HTTP they are fields that the API does not know.
+/// Over HTTP, fades are fields that the API does not know.
 #[test]
 fn fades_are_ignored_over_http() {
     let home = Home::new();
@@ -268,7 +269,7 @@ fn fades_are_ignored_over_http() {
     );
 }
 
-/// A plan on a server that does with each call what `misbehave` says; and what came of it.
+/// Runs a plan on a server that handles each call as `misbehave` says; returns the server and the result.
 fn composed_on(
     misbehave: impl Fn(&Asked, &dyn Fn(Option<BadSave>) -> Answer) -> Answer + Send + Sync + 'static,
     plan: &Value,
@@ -293,7 +294,7 @@ fn composed_on(
 }
 
 #[test]
-fn a_segment_that_was_acknowledged_and_is_not_there_has_failed() {
+fn an_acknowledged_segment_that_is_missing_counts_as_failed() {
     let lying = AtomicUsize::new(0);
     let made = composed_on(
         move |asked, carry_out| {
@@ -305,7 +306,7 @@ fn a_segment_that_was_acknowledged_and_is_not_there_has_failed() {
         },
         &plan(12),
     );
-    let reply = made.expect("the rest is there");
+    let reply = made.expect("the other items were added");
     assert_eq!(reply["status"], "partial", "{reply}");
     let rows = reply["report"]["items"].as_array().expect("rows");
     let failed: Vec<&Value> = rows
@@ -319,7 +320,7 @@ fn a_segment_that_was_acknowledged_and_is_not_there_has_failed() {
 }
 
 #[test]
-fn a_segment_that_nobody_asked_for_is_told() {
+fn an_unexpected_segment_is_reported() {
     let made = composed_on(
         |asked, carry_out| {
             let answer = carry_out(None);
@@ -340,7 +341,7 @@ fn a_segment_that_nobody_asked_for_is_told() {
         },
         &plan(4),
     );
-    let reply = made.expect("all is there");
+    let reply = made.expect("everything was added");
     let notes = reply["report"]["notes"].to_string();
     assert!(
         notes.contains("text_main") && notes.contains("has 3 segments, of which this run knows 2"),
@@ -349,7 +350,7 @@ fn a_segment_that_nobody_asked_for_is_told() {
 }
 
 #[test]
-fn a_save_that_is_not_whole_is_told_with_the_file() {
+fn an_incomplete_save_is_reported_with_the_file() {
     let media = media_server();
     let address = |name: &str| format!("{}/range/{name}", media.url);
     let video = json!({
@@ -359,7 +360,7 @@ fn a_save_that_is_not_whole_is_told_with_the_file() {
     let sound = json!({ "audio": [{ "audio_url": address("music.mp3"), "end": 2 }] });
     for plan in [&video, &image, &sound] {
         assert_eq!(
-            composed_on(|_, carry_out| carry_out(None), plan).expect("a sound server")["status"],
+            composed_on(|_, carry_out| carry_out(None), plan).expect("a server without problems")["status"],
             "complete"
         );
     }
@@ -379,14 +380,14 @@ fn a_save_that_is_not_whole_is_told_with_the_file() {
             move |asked, carry_out| carry_out((asked.path == "/save_draft").then_some(bad)),
             plan,
         )
-        .expect_err("not whole");
+        .expect_err("an incomplete save");
         for word in words {
             assert!(error.contains(word), "{bad:?}: {error}");
         }
     }
 }
 
-/// The examples are run on our own engine, here and over HTTP as a server.
+/// The examples run on the engine, in this process and over HTTP as a server.
 #[test]
 fn every_example_makes_a_complete_draft_on_both_backends() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

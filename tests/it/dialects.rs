@@ -1,4 +1,4 @@
-//! Servers that speak the CapCut API with faults of their own, and what is said and done about them.
+//! Servers that speak variants of the CapCut API with their own problems, and how the program reacts to them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,31 +8,34 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Asked, Delivery, Home, Server, media};
 
-/// How long every media file is to these servers, once they look at it.
+/// The length of every media file on these servers, once they have inspected it, in microseconds.
 const LENGTH: i64 = 2_000_000;
 
-/// What a server does otherwise than the reference server.
+/// How a server differs from the reference server.
 #[derive(Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the differences are independent"
+)]
 struct Ways {
-    /// An unknown draft is made again, empty, under the id that was sent.
+    /// An unknown draft is recreated, empty, under the id that was sent.
     recreates: bool,
-    /// A draft that was saved once is not saved again, and its status is that of the first save.
+    /// A draft that was saved once is not saved again, and its status remains that of the first save.
     saves_once: bool,
-    /// What `GET /` answers.
+    /// The answer to `GET /`.
     root: Option<Value>,
-    /// What `GET /health` answers.
+    /// The answer to `GET /health`.
     health: Option<Value>,
-    /// What `GET /openapi.json` answers.
+    /// The answer to `GET /openapi.json`.
     openapi: Option<Value>,
-    /// Its previews are there, as in newer versions.
+    /// It has the preview endpoints of newer versions.
     previews: bool,
-    /// Names of JianYing.
+    /// It uses the names of JianYing.
     jianying: bool,
-    /// Where it keeps saved drafts, unless it writes into the folder that is named.
+    /// Where it keeps saved drafts, unless it writes into the folder that the call names.
     own: PathBuf,
     into_named: bool,
-    /// It answers a save with the path that it wrote.
+    /// It answers a save with the path of the folder.
     tells_path: bool,
     /// Saves and statuses have no envelope.
     bare: bool,
@@ -43,13 +46,13 @@ struct Segment {
     start: i64,
     length: Option<i64>,
     url: Option<String>,
-    /// Where keyframes are, on the timeline.
+    /// The times of keyframes on the timeline.
     keyframes: Vec<i64>,
 }
 
 #[derive(Default)]
 struct Memory {
-    /// Keyframes that wait for the next look at the draft: draft, track, time.
+    /// Keyframes that wait until the draft is inspected next: draft, track, time.
     pending: Vec<(String, String, i64)>,
     drafts: HashMap<String, BTreeMap<String, Vec<Segment>>>,
     saved: Vec<String>,
@@ -192,7 +195,7 @@ impl Memory {
         id
     }
 
-    /// Learns how long files are, and drops what then overlaps what was there before.
+    /// Measures the files, and drops segments that now overlap earlier ones.
     fn refresh(&mut self, id: &str) {
         for segments in self
             .drafts
@@ -308,7 +311,8 @@ fn write(folder: &Path, script: &Value) {
     std::fs::write(folder.join("draft_info.json"), script.to_string()).unwrap();
 }
 
-/// A home that knows where the server keeps its drafts, if it can see that; and a draft there.
+/// A home that is configured with the server's drafts folder, if it can see that folder; and a draft on the
+/// server.
 fn with_draft(relative: &Relative, sees: Option<&Path>) -> (Home, String) {
     let mut home = Home::new();
     home.api(&relative.server.url);
@@ -334,7 +338,7 @@ fn save(draft: &str) -> Value {
 }
 
 #[test]
-fn clips_that_a_server_drops_when_it_learns_their_length_are_no_success() {
+fn clips_that_a_server_drops_after_measuring_them_are_failures() {
     for sees in [true, false] {
         let own = tempfile::tempdir().unwrap();
         let relative = Relative::start(Ways {
@@ -362,9 +366,9 @@ fn clips_that_a_server_drops_when_it_learns_their_length_are_no_success() {
     }
 }
 
-/// Lengths that are given may still not be those that the server keeps.
+/// Given lengths may differ from those that the server keeps.
 #[test]
-fn a_saved_draft_that_lacks_what_the_server_had_is_no_success() {
+fn a_saved_draft_that_lacks_segments_is_a_failure() {
     let own = tempfile::tempdir().unwrap();
     let folder = own.path().to_owned();
     let relative = Relative::start(Ways {
@@ -383,12 +387,12 @@ fn a_saved_draft_that_lacks_what_the_server_had_is_no_success() {
     assert_eq!(
         relative.server.count("/query_script"),
         1,
-        "one question a save"
+        "one query per save"
     );
 }
 
 #[test]
-fn a_server_that_skips_the_second_save_is_no_success() {
+fn a_skipped_second_save_is_a_failure() {
     let own = tempfile::tempdir().unwrap();
     let relative = Relative::start(Ways {
         own: own.path().into(),
@@ -405,7 +409,7 @@ fn a_server_that_skips_the_second_save_is_no_success() {
 }
 
 #[test]
-fn a_save_that_cannot_be_seen_says_that_it_was_not_checked() {
+fn an_unreachable_save_is_reported_as_unchecked() {
     let own = tempfile::tempdir().unwrap();
     let relative = Relative::start(Ways {
         own: own.path().into(),
@@ -421,7 +425,7 @@ fn a_save_that_cannot_be_seen_says_that_it_was_not_checked() {
     assert_eq!(reply["folder"], Value::Null, "{reply}");
 }
 
-/// An old save in the server's own folder is not taken for the one that went elsewhere.
+/// An earlier save in the server's own folder is not mistaken for the one that went to another folder.
 #[test]
 fn the_folder_in_the_reply_is_the_one_that_was_written() {
     let (own, named) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -454,12 +458,12 @@ fn the_folder_in_the_reply_is_the_one_that_was_written() {
 }
 
 #[test]
-fn a_draft_that_a_server_made_again_empty_is_recovered_or_refused() {
+fn a_draft_that_a_server_recreated_empty_is_recovered_or_refused() {
     let own = tempfile::tempdir().unwrap();
     let fork = Some(
         json!({ "success": true, "output": { "message": "CapCutAPI", "version": "1.1.0" }, "error": "" }),
     );
-    // By a server that is known for it, and by one that is not.
+    // With a server that is known to recreate drafts, and with one that is not.
     for root in [fork, None] {
         for recover in ["ask", "auto"] {
             let bare = root.is_some();
@@ -485,7 +489,7 @@ fn a_draft_that_a_server_made_again_empty_is_recovered_or_refused() {
                 assert!(code == 2 && said.contains("recover_draft"), "{said}");
                 assert!(
                     added.is_ok() != bare,
-                    "found at the first call of a server that is known for it"
+                    "detected at the first call to a server that is known for it"
                 );
                 continue;
             }
@@ -502,7 +506,7 @@ fn a_draft_that_a_server_made_again_empty_is_recovered_or_refused() {
 }
 
 #[test]
-fn the_edition_of_a_server_is_followed_and_one_that_was_asked_for_is_kept() {
+fn the_edition_of_the_server_is_used_unless_one_is_requested() {
     let relative = Relative::start(Ways {
         jianying: true,
         ..Ways::default()
@@ -512,7 +516,7 @@ fn the_edition_of_a_server_is_followed_and_one_that_was_asked_for_is_kept() {
         .call("search_catalog", &json!({ "query": "fade" }))
         .unwrap();
     assert_eq!(found["edition"], "jianying", "{found}");
-    // A name of CapCut is written as this server knows it, and one that it lacks is refused.
+    // A name of CapCut is sent in this server's spelling; a name that this server lacks is refused.
     let image = |intro: &str| json!({ "draft_id": draft, "image_url": media("logo.png"), "intro_animation": intro });
     let (code, said) = home
         .call("add_image", &image("No Such Animation"))
@@ -579,7 +583,7 @@ fn keyframes_that_a_server_would_drop_are_refused() {
 }
 
 #[test]
-fn subtitles_go_to_servers_as_srt_with_a_font() {
+fn subtitles_are_sent_to_servers_as_srt_with_a_font() {
     let relative = Relative::start(Ways::default());
     let (home, draft) = with_draft(&relative, None);
     let vtt = "WEBVTT\n\n00:01.000 --> 00:02.500\nhello\n";
@@ -600,7 +604,7 @@ fn subtitles_go_to_servers_as_srt_with_a_font() {
 }
 
 #[test]
-fn an_id_that_is_no_plain_name_is_refused_and_not_kept() {
+fn an_id_that_is_not_a_plain_name_is_refused_and_not_stored() {
     for id in ["../../../../tmp/evil", "a\u{1b}[31m", "a\0b"] {
         let server = Server::start(move |asked| match asked.path.as_str() {
             "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }])),
@@ -619,7 +623,7 @@ fn an_id_that_is_no_plain_name_is_refused_and_not_kept() {
 }
 
 #[test]
-fn the_status_of_a_save_is_read_in_each_shape() {
+fn the_status_of_a_save_is_read_in_each_form() {
     let own = tempfile::tempdir().unwrap();
     for bare in [true, false] {
         let relative = Relative::start(Ways {
@@ -637,9 +641,10 @@ fn the_status_of_a_save_is_read_in_each_shape() {
     }
 }
 
-/// Nothing that only reads is said to have been carried out perhaps: by MCP, on the command line, through a front.
+/// The error for a call that only reads never says that it may have been applied: by MCP, on the command line,
+/// through a front.
 #[test]
-fn a_call_that_only_reads_and_fails_may_be_repeated_at_once() {
+fn a_failed_read_only_call_may_be_repeated_immediately() {
     let is_broken = Arc::new(Mutex::new(None));
     let shared: Arc<Mutex<Option<Answer>>> = Arc::clone(&is_broken);
     let memory: Mutex<Memory> = Mutex::default();
@@ -757,7 +762,7 @@ fn the_edition_chooses_between_two_servers() {
 }
 
 #[test]
-fn a_draft_of_a_jianying_server_is_one_of_jianying_on_the_engine_too() {
+fn a_draft_of_a_jianying_server_stays_jianying_on_the_engine() {
     let relative = Relative::start(Ways {
         jianying: true,
         ..Ways::default()
@@ -780,7 +785,7 @@ fn a_draft_of_a_jianying_server_is_one_of_jianying_on_the_engine_too() {
     let folder = Path::new(saved["folder"].as_str().unwrap());
     let content = std::fs::read_to_string(folder.join("draft_content.json"));
     assert!(content.unwrap().contains("渐显"), "{saved}");
-    // The other way: only a server of that app may have it.
+    // In the other direction, only a server of that app can take the draft.
     let other = Relative::start(Ways::default());
     let options = ["--api-url", other.server.url.as_str()];
     let back = json!({ "draft_id": moved, "to": "remote" });
@@ -793,9 +798,10 @@ fn a_draft_of_a_jianying_server_is_one_of_jianying_on_the_engine_too() {
     );
 }
 
-/// In the API's dialect a keyframe may come before its clip, and one that gets none is dropped: the save says so.
+/// In the API's dialect a keyframe may come before its clip. A keyframe that gets no clip is dropped, and the
+/// save says so.
 #[test]
-fn keyframes_of_scripts_wait_for_their_clips_and_those_without_one_are_told_of() {
+fn keyframes_of_scripts_wait_for_their_clips_and_unused_ones_are_reported() {
     let own = tempfile::tempdir().unwrap();
     let relative = Relative::start(Ways {
         own: own.path().into(),
@@ -827,7 +833,7 @@ fn keyframes_of_scripts_wait_for_their_clips_and_those_without_one_are_told_of()
         "{saved}"
     );
     assert!(notes.contains("`auto_deploy` was ignored"), "{saved}");
-    // The engine does with them what the server did.
+    // The engine treats these keyframes as the server did.
     let moved = home
         .call(
             "recover_draft",
@@ -840,7 +846,7 @@ fn keyframes_of_scripts_wait_for_their_clips_and_those_without_one_are_told_of()
     let count = script.as_str().unwrap().matches("time_offset").count();
     assert_eq!(count, 2, "{script}");
 
-    // A server that keeps none would be told a lie of success for each.
+    // On a server that keeps no keyframes, each call would be a false success.
     let fork = Relative::start(Ways {
         root: Some(json!({ "message": "CapCutAPI", "version": "1.1.0" })),
         ..Ways::default()
@@ -854,9 +860,9 @@ fn keyframes_of_scripts_wait_for_their_clips_and_those_without_one_are_told_of()
     assert!(said.contains("does not keep them"), "{said}");
 }
 
-/// CapCutAPI-Docker answers `/health`, saves in a queue and skips a draft that it saved lately.
+/// CapCutAPI-Docker answers `/health`, saves in a queue and skips a draft that it saved recently.
 #[test]
-fn the_docker_variant_is_known_by_its_health() {
+fn the_docker_variant_is_recognised_by_its_health() {
     let own = tempfile::tempdir().unwrap();
     let health = json!({
         "status": "healthy", "message": "CapCutAPI is running normally", "timestamp": "now", "version": "1.0.0",

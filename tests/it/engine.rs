@@ -1,5 +1,5 @@
-//! The embedded engine served over HTTP: `capcut-mcp engine`. What it does otherwise than the reference API, on
-//! purpose, is told in `docs/compatibility.md`; each of that has its test here.
+//! The embedded engine served over HTTP: `capcut-mcp engine`. Deliberate differences from the reference API are
+//! listed in `docs/compatibility.md`; each has its test here.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, Served, media};
 
-/// An engine that may read the small media, and a draft in it.
+/// An engine that may read the test media, with a draft.
 struct Bench {
     engine: Served,
     draft: Value,
@@ -33,7 +33,7 @@ impl Bench {
         }
     }
 
-    /// Posts to the bench's draft.
+    /// Posts to this draft.
     fn post(&self, path: &str, mut body: Value) -> Result<Value, String> {
         if body.get("draft_id").is_none() {
             body["draft_id"] = self.draft.clone();
@@ -46,7 +46,7 @@ impl Bench {
         serde_json::from_str(script.as_str().expect("text")).expect("JSON")
     }
 
-    /// The call fails with a text that holds all of `parts`, and the draft is as it was.
+    /// Checks that the call fails with a text that contains all of `parts`, and that the draft does not change.
     fn refused(&self, path: &str, body: &Value, parts: &[&str]) {
         let before = self.script();
         let told = self.post(path, body.clone()).expect_err(&body.to_string());
@@ -68,7 +68,7 @@ fn segments<'a>(script: &'a Value, track: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// Options of an engine against which recordings can be replayed.
+/// Options of an engine for replaying the recordings.
 pub(crate) fn for_recordings() -> Vec<String> {
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/media");
     [
@@ -81,7 +81,7 @@ pub(crate) fn for_recordings() -> Vec<String> {
     .into()
 }
 
-/// Fails unless the recorded cases pass there, but for those that differ on purpose.
+/// Fails unless the recorded cases pass, except for the listed deliberate differences.
 pub(crate) fn replay(url: &str, edition: &str) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let ran = Command::new("python3")
@@ -101,7 +101,7 @@ pub(crate) fn replay(url: &str, edition: &str) {
 }
 
 #[test]
-fn the_recorded_cases_pass_but_for_those_that_differ_on_purpose() {
+fn the_recorded_cases_pass_except_for_deliberate_differences() {
     for edition in ["capcut", "jianying"] {
         let home = Home::new();
         let mut options = for_recordings();
@@ -112,7 +112,7 @@ fn the_recorded_cases_pass_but_for_those_that_differ_on_purpose() {
 }
 
 #[test]
-fn the_lists_of_differences_stay_short_and_say_why() {
+fn the_lists_of_differences_are_short_and_give_reasons() {
     let lists = [
         include_str!("../golden/capcut.except"),
         include_str!("../golden/jianying.except"),
@@ -129,7 +129,7 @@ fn the_lists_of_differences_stay_short_and_say_why() {
 }
 
 #[test]
-fn an_unknown_draft_is_an_error_that_names_no_other() {
+fn the_error_for_an_unknown_draft_names_no_other_draft() {
     let home = Home::new();
     let bench = Bench::new(&home);
     let id = bench.draft.as_str().expect("an id");
@@ -152,7 +152,7 @@ fn an_unknown_draft_is_an_error_that_names_no_other() {
 }
 
 #[test]
-fn times_that_make_no_sense_are_refused_with_the_numbers() {
+fn invalid_times_are_refused_with_their_values() {
     let home = Home::new();
     let bench = Bench::new(&home);
     let video = |extra: Value| {
@@ -217,7 +217,7 @@ fn times_that_make_no_sense_are_refused_with_the_numbers() {
 }
 
 #[test]
-fn lengths_are_known_when_the_call_is_made() {
+fn media_lengths_are_measured_during_the_call() {
     let home = Home::new();
     let bench = Bench::new(&home);
     bench
@@ -339,7 +339,7 @@ fn a_failed_call_changes_nothing() {
     ] {
         bench.refused(path, &body, &[part]);
     }
-    // A first call that fails leaves no draft behind.
+    // A first call that fails leaves no draft.
     let before = bench
         .engine
         .output("/create_draft", &json!({}))
@@ -348,11 +348,11 @@ fn a_failed_call_changes_nothing() {
     bench
         .engine
         .output("/add_text", &json!({"text": "a", "color": "red"}))
-        .expect_err("no colour");
+        .expect_err("not a colour");
 }
 
 #[test]
-fn what_would_break_a_draft_is_refused() {
+fn values_that_would_break_a_draft_are_refused() {
     let home = Home::new();
     let bench = Bench::new(&home);
     for body in [
@@ -364,7 +364,7 @@ fn what_would_break_a_draft_is_refused() {
         bench
             .engine
             .output("/create_draft", &body)
-            .expect_err("no canvas");
+            .expect_err("not a canvas size");
     }
     for (path, body, part) in [
         (
@@ -381,7 +381,7 @@ fn what_would_break_a_draft_is_refused() {
     ] {
         bench.refused(path, &body, &[part]);
     }
-    // Numbers as text and nulls mean what they say where the reference would copy them into the draft.
+    // Numbers as text and nulls are interpreted, where the reference would copy them into the draft.
     bench
         .post(
             "/add_video",
@@ -415,7 +415,7 @@ fn names_are_found_in_any_spelling_and_language() {
 }
 
 #[test]
-fn effects_work_without_params_and_in_the_given_order() {
+fn effect_params_are_optional_and_keep_their_order() {
     let home = Home::new();
     let bench = Bench::new(&home);
     let body = |start, params: Value| {
@@ -449,7 +449,7 @@ fn effects_work_without_params_and_in_the_given_order() {
 }
 
 #[test]
-fn texts_may_have_what_the_reference_fails_at() {
+fn texts_accept_options_at_which_the_reference_fails() {
     let home = Home::new();
     let bench = Bench::new(&home);
     bench
@@ -478,7 +478,7 @@ fn texts_may_have_what_the_reference_fails_at() {
 }
 
 #[test]
-fn one_bad_call_does_not_make_a_draft_unusable() {
+fn a_draft_stays_usable_after_an_invalid_call() {
     let home = Home::new();
     let bench = Bench::new(&home);
     bench.refused(
@@ -491,7 +491,7 @@ fn one_bad_call_does_not_make_a_draft_unusable() {
             json!({"video_url": bench.clip, "end": 1, "target_start": at, "track_name": track});
         bench.post("/add_video", body).expect(track);
     }
-    // A text without a track makes no audio track.
+    // A text without a track name does not create an audio track.
     bench.refused(
         "/add_text",
         &json!({"text": "a", "track_name": null}),
@@ -503,7 +503,7 @@ fn one_bad_call_does_not_make_a_draft_unusable() {
 }
 
 #[test]
-fn keyframes_are_set_at_once_or_refused() {
+fn keyframes_are_applied_immediately_or_refused() {
     let home = Home::new();
     let bench = Bench::new(&home);
     bench
@@ -532,7 +532,7 @@ fn keyframes_are_set_at_once_or_refused() {
 }
 
 #[test]
-fn a_save_tells_the_truth() {
+fn a_save_reports_missing_files() {
     let home = Home::new();
     let bench = Bench::new(&home);
     let gone = media("clip.mp4")
@@ -588,7 +588,7 @@ fn parallel_calls_on_one_draft_lose_nothing() {
         }
     });
     assert_eq!(segments(&bench.script(), "text_main").len(), 32);
-    // Of those that want the same place, one gets it.
+    // Only one of several calls for the same position succeeds.
     let won: usize = std::thread::scope(|scope| {
         let calls: Vec<_> = (0..8)
             .map(|_| {

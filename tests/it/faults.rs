@@ -1,5 +1,5 @@
-//! Whole videos on a server that does everything wrong that such servers do, at random: what is reported complete is
-//! complete, every loss is reported, and the process lives on in the same memory.
+//! Whole videos on a server with every kind of failure that such servers show, at random. Whatever is reported
+//! complete is complete, every loss is reported, and the process survives without growing in memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::{Answer, Client, Delivery, Home, full, media_server};
 
 const PAGE: &str = "<!doctype html><title>502 Bad Gateway</title><h1>nginx</h1>";
 
-/// What goes wrong, how often among 10,000 calls.
+/// What goes wrong, and how often in 10,000 calls.
 const FAULTS: [(Fault, u64); 19] = [
     (Fault::Late, 400),
     (Fault::Refused, 25),
@@ -41,27 +41,27 @@ const FAULTS: [(Fault, u64); 19] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Late,
-    /// Nobody listens for a while; the drafts are kept.
+    /// Connections are refused for a while; the drafts are kept.
     Refused,
     ResetBefore,
     ResetAfter,
-    /// Not carried out.
+    /// The call is not applied.
     Failing(u16),
-    /// Carried out, and the gateway lost the answer.
+    /// The call is applied, and the gateway loses the answer.
     GatewayAfter,
-    /// Not carried out; with `Retry-After`.
+    /// The call is not applied; the answer has `Retry-After`.
     Busy(u16),
-    /// Carried out, and a page of HTML answered.
+    /// The call is applied, and an HTML page is answered.
     PageAfter,
     Truncated,
     SlowBody,
-    /// Carried out, and never answered.
+    /// The call is applied, and never answered.
     Silent,
-    /// Nobody listens for a while, and all drafts are forgotten.
+    /// Connections are refused for a while, and all drafts are forgotten.
     Restart,
     /// One draft is forgotten.
     Evict,
-    /// Says success. (Of saves only.)
+    /// The answer says success. (Only for saves.)
     BadSave(BadSave),
 }
 
@@ -135,7 +135,7 @@ impl Fault {
     }
 }
 
-/// The server, and how often each fault happened.
+/// The server, and how often each failure happened.
 struct Faulty {
     api: Arc<Racy>,
     happened: Arc<Mutex<BTreeMap<String, usize>>>,
@@ -185,7 +185,7 @@ impl Faulty {
     }
 }
 
-/// Three sizes of one video: sounds, pictures over three tracks, texts, captions.
+/// Three sizes of one video: sounds, pictures on three tracks, texts, captions.
 fn plan(size: usize, media: &str) -> Value {
     let address = |name: &str, n: usize| format!("{media}/range/{name}?n={n}");
     let pictures = 4 + 4 * size;
@@ -212,7 +212,7 @@ fn plan(size: usize, media: &str) -> Value {
     })
 }
 
-/// What the three plans are on a server without faults.
+/// The contents of the three plans on a server without failures.
 fn expected(media: &str) -> Vec<Content> {
     let sound = Racy::start(Manners {
         latency: Duration::ZERO,
@@ -261,7 +261,7 @@ query_script = { timeout_s = 2.0 }
 save_draft = { timeout_s = 4.0 }
 "#;
 
-/// What became of the drafts of one run.
+/// The results of the drafts of one run.
 #[derive(Debug, Default)]
 struct Told {
     complete: usize,
@@ -271,7 +271,7 @@ struct Told {
     here: usize,
 }
 
-/// Segments by track in a folder that the engine saved.
+/// The number of segments per track in a folder that the engine saved.
 fn segments_on_disk(folder: &Path) -> BTreeMap<String, usize> {
     let text = std::fs::read_to_string(folder.join("draft_content.json"))
         .or_else(|_| std::fs::read_to_string(folder.join("draft_info.json")))
@@ -287,7 +287,7 @@ fn segments_on_disk(folder: &Path) -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// Everything that was told of a draft, held against what there is.
+/// Compares everything reported about a draft with what exists.
 fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut Told) {
     let report = &reply["report"];
     let id = reply["draft_id"].as_str().expect("a draft");
@@ -301,7 +301,11 @@ fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut 
     };
     let complete = reply["status"] == "complete";
     assert_eq!(complete, rows.iter().all(|row| is_ok(&row)), "{reply}");
-    told.recovered += usize::from(report["notes"].to_string().contains("made again as"));
+    told.recovered += usize::from(
+        report["notes"]
+            .to_string()
+            .contains("was lost by its server"),
+    );
     if report["backend"] == "embedded" {
         told.here += 1;
         let saved = report["folder"].as_str().expect("a folder");
@@ -316,7 +320,8 @@ fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut 
         if complete {
             assert_eq!(&found, wanted, "{reply}");
         }
-        // What is there once may be there without having been told of, but what was told of is there.
+        // A segment may exist without being reported, but a reported segment must exist, and no segment may exist
+        // twice.
         for row in rows.iter().filter(is_ok) {
             let start = (row["start"].as_f64().expect("a start") * 1e6).round() as i64;
             let track = row["track"].as_str().expect("a track");
@@ -342,7 +347,7 @@ fn check(reply: &Value, wanted: &Content, api: &Racy, folder: &Path, told: &mut 
     }
 }
 
-/// Each file of a draft that was said to be saved is there, whole.
+/// Each file of a draft that was reported as saved exists and is complete.
 fn check_files(folder: &Path, content: &Content) {
     let sizes: Vec<u64> = ["clip.mp4", "logo.png", "music.mp3"]
         .iter()
@@ -383,7 +388,7 @@ fn memory(client: &Client) -> u64 {
     let pages = text
         .ok()
         .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-    pages.expect("the process lives") * 4096
+    pages.expect("the process is running") * 4096
 }
 
 fn run(drafts: usize, recover: &str, seed: u64) -> Told {
@@ -433,7 +438,7 @@ fn run(drafts: usize, recover: &str, seed: u64) -> Told {
             assert_ne!(
                 reply["status"],
                 "running",
-                "a run that never ends: {reply}\n{}",
+                "a run did not end: {reply}\n{}",
                 client.stderr()
             );
             check(reply, &wanted[size], &faulty.api, &folder, &mut told);
@@ -446,9 +451,9 @@ fn run(drafts: usize, recover: &str, seed: u64) -> Told {
     #[cfg(target_os = "linux")]
     {
         let late = memory(&client);
-        // Drafts that were made here stay in memory, and what each thread has freed.
+        // Drafts made in this process stay in memory, and so does memory that each thread has freed.
         let flat = late < early + early / 4 + (8 << 20);
-        // A few drafts tell little more than how large the process is once it is warm.
+        // With few drafts, the number shows only the size of the process after its start.
         assert!(
             late < 128 << 20 && (flat || drafts < 100),
             "{early} bytes grew to {late}"
@@ -461,7 +466,9 @@ fn run(drafts: usize, recover: &str, seed: u64) -> Told {
     }
     let happened = faulty.happened.lock().expect("not poisoned").clone();
     eprintln!("seed {seed}, {recover}: {told:?}\n{happened:?}");
-    client.call("list_drafts", json!({})).expect("it lives");
+    client
+        .call("list_drafts", json!({}))
+        .expect("it still answers");
     let said = client.stderr();
     assert!(!said.contains("panicked"), "{said}");
     assert_eq!(client.end(), 0);
@@ -483,7 +490,7 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn whatever_a_server_does_what_is_told_of_a_draft_is_true() {
+fn reports_about_drafts_are_true_on_a_failing_server() {
     let drafts = if full() { 200 } else { 24 };
     let told = run(drafts, "ask", seed());
     assert!(told.complete >= drafts / 10, "{told:?}");
@@ -491,7 +498,7 @@ fn whatever_a_server_does_what_is_told_of_a_draft_is_true() {
 }
 
 #[test]
-fn with_recover_auto_lost_drafts_are_completed_elsewhere() {
+fn lost_drafts_are_completed_elsewhere_with_recover_auto() {
     let drafts = if full() { 200 } else { 24 };
     let told = run(drafts, "auto", seed() + 1);
     assert!(told.complete >= drafts / 8, "{told:?}");

@@ -1,4 +1,4 @@
-//! Files that users' jobs failed on, each for its kind.
+//! Files of kinds on which users' jobs failed.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ fn field(name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-/// Adds to a new draft, saves it, has it checked, and gives its folder and document.
+/// Adds items to a new draft, saves and lints it; returns its folder and document.
 fn saved(home: &Home, calls: &[(&str, Value)], save: Value) -> (PathBuf, Value) {
     let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
     for (tool, arguments) in calls {
@@ -49,7 +49,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_picture_that_moves_is_shown_for_as_long_as_it_is_wanted() {
+fn an_animated_picture_is_shown_for_the_requested_time() {
     let home = Home::embedded();
     let picture = json!({ "image_url": field("10-anim.webp"), "start": 0, "end": 5 });
     let (_, document) = saved(&home, &[("add_image", picture)], json!({}));
@@ -59,7 +59,7 @@ fn a_picture_that_moves_is_shown_for_as_long_as_it_is_wanted() {
 }
 
 #[test]
-fn every_speed_gives_a_draft_without_faults() {
+fn every_speed_gives_a_valid_draft() {
     let home = Home::embedded();
     for speed in [100.0, 3.0, 0.1, 1.0 / 3.0, 7.77, 33.3, 0.013, 61.0] {
         let clip = json!({ "video_url": field("13-two-seconds.mp4"), "speed": speed });
@@ -74,7 +74,7 @@ fn every_speed_gives_a_draft_without_faults() {
 }
 
 #[test]
-fn files_keep_the_ending_of_what_they_are() {
+fn media_files_keep_the_extension_of_their_format() {
     let home = Home::embedded();
     let sound = json!({ "audio_url": field("18-sound.caf") });
     let clip = json!({ "video_url": field("19-clip.avi") });
@@ -84,7 +84,7 @@ fn files_keep_the_ending_of_what_they_are() {
 }
 
 #[test]
-fn a_format_that_needs_ffprobe_says_so_without_it() {
+fn a_format_that_needs_ffprobe_is_refused_with_that_reason() {
     let mut home = Home::embedded();
     home.set("PATH", "");
     let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
@@ -100,7 +100,7 @@ fn a_format_that_needs_ffprobe_says_so_without_it() {
 }
 
 #[test]
-fn windows_gets_paths_that_it_can_open() {
+fn paths_for_windows_are_short_enough() {
     let home = Home::embedded();
     let source = home
         .path()
@@ -124,7 +124,7 @@ fn windows_gets_paths_that_it_can_open() {
         assert!(path.len() < 260, "{}: {path}", path.len());
         assert!(file.starts_with("holiday"), "{file}");
     }
-    // Where nothing can be short enough, the reply says so.
+    // If no path can be short enough, the reply says so.
     let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
     let clip = json!({ "draft_id": draft, "video_url": source });
     home.call("add_video", &clip).unwrap();
@@ -139,7 +139,7 @@ fn windows_gets_paths_that_it_can_open() {
     );
 }
 
-/// The server is asked once for all drafts of a batch; the next one asks whether the file changed.
+/// The server is asked once for all drafts of a batch; the next batch asks whether the file has changed.
 #[test]
 fn a_source_is_fetched_once_for_all_drafts() {
     let home = Home::embedded();
@@ -169,7 +169,7 @@ fn a_source_is_fetched_once_for_all_drafts() {
     ]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let asked = server.asked().len();
-    assert!(asked <= 2, "a look and a fetch: {asked}");
+    assert!(asked <= 2, "one inspection and one download: {asked}");
     let next = home.file(
         "next.yaml",
         format!("name: next\nvisuals:\n  - video_url: {url}\n"),
@@ -180,7 +180,7 @@ fn a_source_is_fetched_once_for_all_drafts() {
 }
 
 #[test]
-fn doctor_prunes_what_is_old_and_ours() {
+fn doctor_prunes_only_old_files_of_this_program() {
     let home = Home::embedded();
     let draft = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
     let clip = json!({ "draft_id": draft, "video_url": field("13-two-seconds.mp4") });
@@ -196,7 +196,7 @@ fn doctor_prunes_what_is_old_and_ours() {
     let gone = home.call("create_draft", &json!({})).unwrap()["draft_id"].clone();
     home.call("delete_draft", &json!({ "draft_id": gone }))
         .unwrap();
-    home.file("data/media/0.media", "left by nobody");
+    home.file("data/media/0.media", "a leftover file");
     home.file("data/backups/mine-1700000000-2/draft_info.json", "{}");
     home.file("data/backups/mine/draft_info.json", "{}");
     let backups = home.data().join("drafts/.capcut-mcp-backup");
@@ -250,6 +250,6 @@ fn doctor_prunes_what_is_old_and_ours() {
     assert!(home.path().join("outside/clip.mp4").exists());
     assert!(
         home.data().join("drafts/mine").exists(),
-        "saved drafts stay"
+        "saved drafts are kept"
     );
 }

@@ -1,4 +1,4 @@
-//! `capcut-mcp engine --backend remote`: in front of a CapCut API server, for scripts that talk HTTP.
+//! `capcut-mcp engine --backend remote`: a front for a CapCut API server, for scripts that use HTTP.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Served, Server, htt
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 
-/// A server whose answers are its own in every field, and which forgets its drafts when it is told to.
+/// A server with its own answer for every route; it forgets its drafts on request.
 fn server() -> (Server, Arc<AtomicUsize>) {
     let restarts = Arc::new(AtomicUsize::new(0));
     let lives = Arc::clone(&restarts);
@@ -105,7 +105,7 @@ fn front(home: &Home, server: &Server, options: &[&str]) -> Served {
     home.engine(&line)
 }
 
-/// The whole answer through the front.
+/// The whole answer of the front.
 fn answer(front: &Served, method: &str, path: &str, body: &Value) -> Value {
     let (status, text) = match method {
         "GET" => front.get(path),
@@ -116,7 +116,7 @@ fn answer(front: &Served, method: &str, path: &str, body: &Value) -> Value {
 }
 
 #[test]
-fn every_route_answers_through_the_front_as_the_server_answers() {
+fn every_route_of_the_front_answers_as_the_server_does() {
     let (server, _) = server();
     let home = Home::new();
     let front = front(&home, &server, &[]);
@@ -136,7 +136,8 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
             "/add_text",
             json!({ "draft_id": DRAFT, "text": "a", "start": 0, "end": 1 }),
         ),
-        // While the server's document has all that was done: a save is compared with the journal.
+        // This comes while the server's document contains everything, because a save is compared with the
+        // journal.
         ("/save_draft", json!({ "draft_id": DRAFT })),
         (
             "/add_video",
@@ -158,7 +159,7 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
             "/add_sticker",
             json!({ "draft_id": DRAFT, "sticker_id": "7" }),
         ),
-        // The reference applies the last one first; a script that means it so gets it so.
+        // The reference applies the last parameter first; scripts that rely on it get the same result.
         (
             "/add_effect",
             json!({ "draft_id": DRAFT, "effect_type": "Own", "params": [10, null, 30] }),
@@ -172,7 +173,7 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
         ("/query_draft_status", json!({ "task_id": DRAFT })),
         ("/query_draft_status", json!({ "task_id": "task-7" })),
         ("/generate_draft_url", json!({ "draft_id": DRAFT })),
-        // Failures in the server's own words, and what is missing.
+        // Failures in the server's own words, and missing arguments.
         (
             "/add_text",
             json!({ "draft_id": DRAFT, "text": "bad", "start": 5, "end": 6 }),
@@ -189,7 +190,7 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
         let mut sent = asked.iter().filter(|asked| asked.path == path);
         assert!(
             sent.any(|sent| sent.json() == body),
-            "{path} {body}: sent as it came"
+            "{path} {body}: forwarded unchanged"
         );
         assert_eq!(sent.next_back().map(Asked::json), Some(body), "{path}");
     }
@@ -207,7 +208,7 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
         "/get_video_scene_effect_types",
         "/get_video_character_effect_types",
     ] {
-        // The second one is remembered.
+        // The second answer comes from the cache.
         for _ in 0..2 {
             let through = answer(&front, "GET", path, &Value::Null);
             assert_eq!(
@@ -224,7 +225,7 @@ fn every_route_answers_through_the_front_as_the_server_answers() {
 }
 
 #[test]
-fn the_recorded_cases_pass_through_a_front_as_they_do_without() {
+fn the_recorded_cases_pass_through_a_front() {
     let options = for_recordings();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let behind = Home::new();
@@ -236,7 +237,7 @@ fn the_recorded_cases_pass_through_a_front_as_they_do_without() {
 }
 
 #[test]
-fn a_draft_that_the_server_forgot_is_made_again_as_the_script_made_it() {
+fn a_forgotten_draft_is_recreated_as_the_script_made_it() {
     let (server, restarts) = server();
     let home = Home::new();
     let front = front(&home, &server, &["--recover", "auto"]);
@@ -254,7 +255,10 @@ fn a_draft_that_the_server_forgot_is_made_again_as_the_script_made_it() {
         reply["output"]["draft_id"], "dfd_cat_1700000000_00000001",
         "{reply}"
     );
-    assert!(reply["notes"].to_string().contains("made again"), "{reply}");
+    assert!(
+        reply["notes"].to_string().contains("recreated as"),
+        "{reply}"
+    );
     let effects: Vec<Value> = server
         .asked()
         .iter()
@@ -264,9 +268,9 @@ fn a_draft_that_the_server_forgot_is_made_again_as_the_script_made_it() {
     assert_eq!(
         effects,
         [json!([10, 20]), json!([10, 20])],
-        "in the order that the script gave"
+        "in the order of the script"
     );
-    // The script goes on with the id that it knows.
+    // The script continues with its own id.
     front.output("/add_text", &text(2)).expect("the same draft");
     front
         .output("/save_draft", &json!({ "draft_id": DRAFT }))
@@ -274,7 +278,7 @@ fn a_draft_that_the_server_forgot_is_made_again_as_the_script_made_it() {
 }
 
 #[test]
-fn without_recovery_a_lost_draft_is_an_error_and_no_new_draft_is_answered() {
+fn a_lost_draft_without_recovery_is_an_error() {
     let (server, restarts) = server();
     let home = Home::new();
     let front = front(&home, &server, &[]);
@@ -322,7 +326,7 @@ fn a_front_never_forwards_to_itself() {
             );
         }
     }
-    // Told apart even where the address gives nothing away, as behind a port that a container maps.
+    // The loop is detected even if the address does not reveal it, as behind a port that a container maps.
     let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", relay.local_addr().expect("bound"));
     let front = home.engine(&["--backend", "remote", "--api-url", &url]);
@@ -341,12 +345,12 @@ fn a_front_never_forwards_to_itself() {
     });
     let told = front
         .output("/create_draft", &json!({}))
-        .expect_err("a circle");
+        .expect_err("a loop");
     assert!(told.contains("this process itself"), "{told}");
 }
 
 #[test]
-fn with_auto_the_server_makes_the_drafts_while_it_answers_and_the_engine_otherwise() {
+fn backend_auto_uses_the_server_while_it_answers_and_otherwise_the_engine() {
     let (server, _) = server();
     let home = Home::new();
     let front = home.engine(&["--backend", "auto", "--api-url", &server.url]);
@@ -366,14 +370,14 @@ fn with_auto_the_server_makes_the_drafts_while_it_answers_and_the_engine_otherwi
 }
 
 #[test]
-fn the_engine_carries_calls_out_itself_unless_it_is_told_otherwise() {
+fn the_engine_command_uses_no_server_by_default() {
     let (server, _) = server();
     let mut home = Home::new();
     home.api(&server.url);
     let engine = home.engine(&[]);
     engine.output("/create_draft", &json!({})).expect("a draft");
-    assert_eq!(server.asked().len(), 0, "no server is asked");
-    // The environment stands in for the option, as everywhere.
+    assert_eq!(server.asked().len(), 0, "no request goes to a server");
+    // The environment variable works like the option.
     home.set("CAPCUT_MCP_BACKEND", "remote");
     let front = home.engine(&[]);
     let made = front.output("/create_draft", &json!({})).expect("a draft");
@@ -391,7 +395,7 @@ fn the_engine_carries_calls_out_itself_unless_it_is_told_otherwise() {
 }
 
 #[test]
-fn health_tells_which_server_stands_behind_and_how_it_is() {
+fn health_reports_the_server_behind_a_front_and_its_state() {
     let (server, _) = server();
     let home = Home::new();
     let front = front(&home, &server, &[]);
@@ -411,8 +415,8 @@ fn health_tells_which_server_stands_behind_and_how_it_is() {
         "{told}"
     );
     server.refuse(true);
-    // Connections that it had in its queue are reset.
-    until("nobody listens there any more", || {
+    // Connections in the server's accept queue are reset.
+    until("the server no longer listens", || {
         let (status, told) = health(&front);
         assert_eq!(
             (status, &told["status"]),
@@ -423,7 +427,7 @@ fn health_tells_which_server_stands_behind_and_how_it_is() {
             .to_string()
             .contains("no answer")
     });
-    // The engine alone says nothing of servers.
+    // An engine without servers does not list any.
     let mut alone = Home::new();
     alone.api(NOWHERE);
     let (status, told) = health(&alone.engine(&[]));
@@ -431,7 +435,7 @@ fn health_tells_which_server_stands_behind_and_how_it_is() {
 }
 
 #[test]
-fn a_draft_that_moves_from_a_server_to_the_engine_keeps_the_meaning_of_its_calls() {
+fn moving_a_draft_to_the_engine_keeps_the_effect_of_its_calls() {
     let (server, restarts) = server();
     let home = Home::new();
     let name = "Spectrum_Scan";
@@ -457,13 +461,13 @@ fn a_draft_that_moves_from_a_server_to_the_engine_keeps_the_meaning_of_its_calls
         .iter()
         .map(|param| param["value"].as_f64().unwrap())
         .collect();
-    // The server took the last one first.
+    // The server applied the last parameter first.
     assert!(values[0] > values[1], "{params}");
 }
 
-/// An engine over HTTP and `compose` as processes of their own, with one data folder and with two.
+/// An engine over HTTP and `compose` as separate processes, with one data folder and with two.
 #[test]
-fn a_plan_is_composed_through_our_own_engine_and_the_draft_keeps_its_name() {
+fn a_plan_composed_through_an_engine_keeps_the_draft_name() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let plan = examples.join("first-draft.yaml");
     for (same, backend) in [
@@ -503,10 +507,10 @@ fn a_plan_is_composed_through_our_own_engine_and_the_draft_keeps_its_name() {
     }
 }
 
-/// Over HTTP a script that speaks the API's dialect may not name a draft, nor be saved anywhere; nor does our own
-/// dialect open any folder.
+/// Over HTTP, a script in the API's dialect cannot name a draft or save it in any folder; this program's own
+/// dialect does not allow more folders either.
 #[test]
-fn our_own_dialect_over_http_opens_no_folder() {
+fn the_strict_dialect_over_http_opens_no_folder() {
     let home = Home::new();
     let engine = home.engine(&[]);
     let post = |path: &str, body: &Value| -> Value {
@@ -538,13 +542,14 @@ fn our_own_dialect_over_http_opens_no_folder() {
     );
 }
 
-/// The engine enters its calls in the journal that the caller reads as well: the call whose answer was lost is there too.
+/// The engine records its calls in the journal that the caller also reads, including the call whose answer was
+/// lost.
 #[test]
-fn a_lost_answer_of_an_engine_with_the_same_journal_is_found_and_not_repeated() {
+fn a_lost_answer_of_an_engine_with_the_same_journal_is_recovered() {
     let mut home = Home::new();
     let engine = home.engine(&[]);
     let url = engine.url.clone();
-    // How often what is lost: the answer, or the request.
+    // What is lost (`true`: the answer, `false`: the request), and how many times.
     let faults = Arc::new(Mutex::new((true, 0)));
     let shared = Arc::clone(&faults);
     let between = Server::start(move |asked| {
@@ -582,7 +587,9 @@ fn a_lost_answer_of_an_engine_with_the_same_journal_is_found_and_not_repeated() 
     for (start, arrives) in [(0, true), (1, false)] {
         *faults.lock().expect("not poisoned") = (arrives, 1);
         let before = between.count("/add_text");
-        let added = home.call("add_text", &text(start)).expect("it is there");
+        let added = home
+            .call("add_text", &text(start))
+            .expect("the lost call was found");
         let is_found = added["notes"]
             .to_string()
             .contains("the server's answer was lost");
@@ -590,9 +597,11 @@ fn a_lost_answer_of_an_engine_with_the_same_journal_is_found_and_not_repeated() 
         let sent = between.count("/add_text") - before;
         assert_eq!(sent, if arrives { 1 } else { 2 }, "{added}");
     }
-    // What is there already is not taken for a call that was refused.
+    // An existing segment is not mistaken for a call that was refused.
     *faults.lock().expect("not poisoned") = (true, 1);
-    let (_, said) = home.call("add_text", &text(0)).expect_err("it is taken");
+    let (_, said) = home
+        .call("add_text", &text(0))
+        .expect_err("the position is taken");
     assert!(said.contains("overlaps"), "{said}");
     let script = home
         .call("query_script", &json!({ "draft_id": draft }))

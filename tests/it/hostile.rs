@@ -1,4 +1,4 @@
-//! Input that is made to do harm: values of megabytes, files that never end, characters that command a terminal.
+//! Malicious input: values of several megabytes, files without an end, characters that control a terminal.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::{Answer, Home, Server};
 const MEGABYTE: usize = 1 << 20;
 
 #[test]
-fn values_of_megabytes_are_refused_in_few_words() {
+fn errors_about_values_of_megabytes_are_short() {
     let home = Home::embedded();
     let mut client = home.connected();
     let made = client.call("create_draft", json!({})).unwrap();
@@ -108,7 +108,7 @@ fn values_of_megabytes_are_refused_in_few_words() {
 }
 
 #[test]
-fn a_servers_long_error_is_told_in_few_words() {
+fn a_long_error_of_a_server_is_shortened() {
     let words = "no ".repeat(5 * MEGABYTE / 3);
     let server = Server::start(move |asked| match asked.path.as_str() {
         "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }])),
@@ -125,7 +125,7 @@ fn a_servers_long_error_is_told_in_few_words() {
 
 #[cfg(unix)]
 #[test]
-fn pipes_and_devices_are_refused_where_a_file_is_read_or_written() {
+fn pipes_and_devices_are_refused_as_files() {
     let home = Home::embedded();
     let pipe = home.path().join("pipe");
     assert!(
@@ -197,7 +197,7 @@ fn pipes_and_devices_are_refused_where_a_file_is_read_or_written() {
 }
 
 #[test]
-fn nothing_printed_commands_a_terminal() {
+fn output_contains_no_terminal_control_characters() {
     let home = Home::embedded();
     let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{202e}gpj\u{7f}\u{8}";
     let folder = home.path().join("drafts").join("trip\u{1b}[31m\u{202e}");

@@ -1,4 +1,4 @@
-//! The HTTP shell of `capcut-mcp engine`: bodies of every kind, connections, limits, and bad arguments.
+//! `capcut-mcp engine` over HTTP: all kinds of bodies, connections, limits, and invalid arguments.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,7 +26,7 @@ const POSTS: [&str; 13] = [
     "generate_draft_url",
 ];
 
-/// Posts these bytes as JSON: the status and the answer's body.
+/// Posts these bytes as JSON; returns the status and the body of the answer.
 fn post(served: &Served, path: &str, body: &[u8]) -> (u16, String) {
     let kind = [("Content-Type", "application/json")];
     http("POST", &format!("{}{path}", served.url), &kind, body)
@@ -39,7 +39,7 @@ fn draft(served: &Served) -> String {
     created["draft_id"].as_str().expect("its id").to_owned()
 }
 
-/// The draft's document.
+/// The document of the draft.
 fn script(served: &Served, draft: &str) -> Value {
     let request = json!({"draft_id": draft, "force_update": false});
     let output = served
@@ -49,7 +49,7 @@ fn script(served: &Served, draft: &str) -> Value {
 }
 
 #[test]
-fn after_every_malformed_body_the_next_call_works() {
+fn calls_work_after_every_malformed_body() {
     let home = Home::new();
     let served = home.engine(&[]);
     let deep = "[".repeat(100_000);
@@ -88,7 +88,7 @@ fn after_every_malformed_body_the_next_call_works() {
 }
 
 #[test]
-fn a_connection_stays_open_from_call_to_call() {
+fn a_connection_stays_open_between_calls() {
     let home = Home::new();
     let served = home.engine(&[]);
     let mut stream =
@@ -163,7 +163,7 @@ fn parallel_connections_lose_nothing() {
 }
 
 #[test]
-fn a_text_of_a_megabyte_is_kept_and_given_back() {
+fn a_text_of_a_megabyte_is_stored_and_returned() {
     let home = Home::new();
     let served = home.engine(&[]);
     let id = draft(&served);
@@ -179,7 +179,7 @@ fn a_text_of_a_megabyte_is_kept_and_given_back() {
     assert_eq!(content["text"].as_str(), Some(text.as_str()));
 }
 
-/// Every file and folder below, but not what the engine keeps as its own.
+/// All files and folders below `folder`, except the engine's own.
 fn listing(folder: &Path, own: &Path, found: &mut BTreeSet<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -192,7 +192,7 @@ fn listing(folder: &Path, own: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// What a tool needs at least, in a draft that has a video and a text.
+/// A minimal valid call of a tool, in a draft that has a video and a text.
 fn base(tool: &str, draft: &str, media: &str) -> Value {
     match tool {
         "create_draft" => json!({}),
@@ -212,8 +212,8 @@ fn base(tool: &str, draft: &str, media: &str) -> Value {
     }
 }
 
-/// Gives every argument of a tool every one of these values, and makes sure that its draft is whole after
-/// each argument. The number of calls.
+/// Calls a tool with each of these values for each argument, and checks after each argument that the draft is
+/// still valid. Returns the number of calls.
 fn every_argument(
     served: &Served,
     home: &Home,
@@ -227,7 +227,7 @@ fn every_argument(
     let properties = described["inputSchema"]["properties"]
         .as_object()
         .expect("properties");
-    // The API's own names, and what only the API takes.
+    // The API's own names, and arguments that only the API has.
     let own = |shown: &String| match (tool, shown.as_str()) {
         ("add_video" | "add_audio", "at") => Some("target_start".to_owned()),
         ("add_video_keyframe", "at") => Some("time".to_owned()),
@@ -268,7 +268,7 @@ fn every_argument(
                 "{shown}: {text}"
             );
             assert!(
-                !error.contains("fault of capcut-mcp's own"),
+                !error.contains("internal error in capcut-mcp"),
                 "{shown}: {error}"
             );
             if refused.contains(value) {
@@ -282,12 +282,12 @@ fn every_argument(
 }
 
 #[test]
-fn whatever_an_argument_is_the_answer_is_an_answer_and_the_next_call_works() {
+fn every_value_of_every_argument_is_answered_and_the_next_call_works() {
     let home = Home::new();
     let served = home.engine(&[]);
     let media = media_server();
     let long = format!("\"{}\"", "x".repeat(1 << 20));
-    // What no draft can hold is refused by the name of the field.
+    // Values that no draft can contain are refused with the name of the field.
     let refused = [
         "NaN",
         "Infinity",
@@ -348,7 +348,7 @@ fn whatever_an_argument_is_the_answer_is_an_answer_and_the_next_call_works() {
 }
 
 #[test]
-fn a_field_that_nobody_reads_may_hold_anything() {
+fn an_unknown_field_may_contain_any_value() {
     let home = Home::new();
     let served = home.engine(&[]);
     let body =
@@ -360,7 +360,7 @@ fn a_field_that_nobody_reads_may_hold_anything() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_the_way_out() {
+fn a_port_that_is_in_use_is_reported_with_a_hint() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
@@ -375,13 +375,15 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
 }
 
 #[test]
-fn it_says_where_it_listens_and_warns_when_others_can_reach_it() {
+fn the_address_is_printed_with_a_warning_if_others_can_reach_it() {
     let home = Home::new();
     let served = home.engine(&[]);
-    support::until("it says where", || served.stderr().contains(&served.url));
+    support::until("it prints its address", || {
+        served.stderr().contains(&served.url)
+    });
     assert!(!served.stderr().contains("sign in"), "{}", served.stderr());
     let open = home.engine(&["--host", "0.0.0.0", "--edition", "jianying"]);
-    support::until("it warns", || {
+    support::until("it prints a warning", || {
         open.stderr().contains("nobody is asked to sign in")
     });
     let (status, text) = open.get("/health");
@@ -392,7 +394,7 @@ fn it_says_where_it_listens_and_warns_when_others_can_reach_it() {
 }
 
 #[test]
-fn links_lead_where_they_were_told_to() {
+fn links_use_the_configured_domain() {
     let home = Home::new();
     let usual = home.engine(&["--edition", "jianying"]);
     let created = usual.output("/create_draft", &json!({})).expect("a draft");
@@ -414,7 +416,7 @@ fn links_lead_where_they_were_told_to() {
 
 #[cfg(unix)]
 #[test]
-fn it_ends_when_it_is_told_to() {
+fn signals_stop_the_engine_with_exit_code_0() {
     let home = Home::new();
     for signal in ["-TERM", "-INT"] {
         let mut served = home.engine(&[]);
@@ -432,7 +434,7 @@ fn it_ends_when_it_is_told_to() {
 }
 
 #[test]
-fn the_largest_body_is_what_the_settings_say() {
+fn the_largest_body_is_configurable() {
     let mut home = Home::new();
     let config = home.file("tools.toml", "[limits]\nrequest_bytes = 1000\n");
     home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, media};
 
-/// The words of a draft's texts, in their order.
+/// The texts of a draft, in order.
 fn words(home: &Home, draft: &Value) -> Vec<String> {
     let reply = home
         .call("query_script", &json!({ "draft_id": draft }))
@@ -60,7 +60,7 @@ fn plans_are_read_with_byte_order_marks_and_in_utf16() {
 }
 
 #[test]
-fn words_of_yaml_are_shown_as_they_are_written() {
+fn yaml_scalars_are_kept_as_written_in_texts() {
     let home = Home::embedded();
     home.file(
         "words.yaml",
@@ -71,7 +71,7 @@ fn words_of_yaml_are_shown_as_they_are_written() {
 }
 
 #[test]
-fn tables_of_spreadsheets_are_read_whatever_their_separator_and_encoding() {
+fn tables_are_read_with_any_separator_and_encoding() {
     let home = Home::embedded();
     home.file(
         "plan.yaml",
@@ -105,7 +105,7 @@ fn tables_of_spreadsheets_are_read_whatever_their_separator_and_encoding() {
 }
 
 #[test]
-fn faults_of_a_plan_are_told_at_once_with_their_lines() {
+fn all_problems_of_a_plan_are_reported_with_their_lines() {
     let home = Home::embedded();
     home.file(
         "wrong.yaml",
@@ -142,7 +142,7 @@ fn null_is_refused_in_plans_over_mcp() {
 }
 
 #[test]
-fn the_list_of_drafts_is_given_in_pages() {
+fn the_list_of_drafts_has_pages() {
     let home = Home::embedded();
     let mut client = home.connected();
     for n in 0..5 {
@@ -165,7 +165,7 @@ fn the_list_of_drafts_is_given_in_pages() {
 }
 
 #[test]
-fn placeholders_of_other_templates_are_refused_in_calls_and_plans() {
+fn unfilled_placeholders_are_refused_in_calls_and_plans() {
     let home = Home::embedded();
     let created = home.call("create_draft", &json!({ "name": "{{ $json.title }}" }));
     let (_, error) = created.expect_err("not filled");
@@ -182,7 +182,7 @@ fn placeholders_of_other_templates_are_refused_in_calls_and_plans() {
 }
 
 #[test]
-fn a_composed_draft_is_told_in_short_and_in_full() {
+fn a_composed_draft_is_reported_in_short_or_in_full() {
     let home = Home::embedded();
     let mut client = home.connected();
     let plan = json!({
@@ -221,7 +221,7 @@ fn a_composed_draft_is_told_in_short_and_in_full() {
 }
 
 #[test]
-fn a_long_document_is_given_in_parts_over_mcp() {
+fn a_long_document_is_returned_in_parts_over_mcp() {
     let home = Home::embedded();
     let mut client = home.connected();
     let texts: Vec<Value> = (0..60)
@@ -254,7 +254,7 @@ fn a_long_document_is_given_in_parts_over_mcp() {
     assert_eq!(part, whole["tracks"][0]["segments"][1]);
     let error = ask(Some("trakcs")).expect_err("no such key");
     assert!(error.contains("did you mean `tracks`?"), "{error}");
-    // A shell gets what it asks for.
+    // A shell receives the whole document.
     let shell = home
         .call("query_script", &json!({ "draft_id": draft }))
         .expect("all of it");

@@ -1,4 +1,4 @@
-//! Work that takes long: what is told meanwhile, what goes on without its client, what is stopped at once.
+//! Long work: progress reports, jobs that continue without their client, immediate cancellation.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Delivery, Home, PATIENCE, Server, media, until};
 
-/// Seconds of the sound below.
+/// The length of the test sound in seconds.
 const SECONDS: usize = 20;
 
 /// A quiet sound of almost 2 MB.
@@ -36,7 +36,7 @@ fn wav() -> Vec<u8> {
     wav
 }
 
-/// A clip with 2 MB of nothing before what tells its length.
+/// A clip with 2 MB of padding before the data that contains its length.
 fn mp4() -> Vec<u8> {
     let clip = std::fs::read(media("clip.mp4")).expect("the clip");
     let first = u32::from_be_bytes(clip[..4].try_into().expect("four bytes")) as usize;
@@ -49,18 +49,19 @@ fn mp4() -> Vec<u8> {
     mp4
 }
 
-/// A web server whose `/quick.wav` gives parts at once and all of it slowly, and whose `/slow.wav` and
-/// `/slow.mp4` give no parts and everything slowly. It tells when a client hung up in the middle.
+/// A web server. `/quick.wav` supports ranges and answers them immediately, but sends the whole file slowly.
+/// `/slow.wav` and `/slow.mp4` do not support ranges and send everything slowly. It reports when a client
+/// disconnects during a response.
 pub(crate) struct Slow {
     pub(crate) url: String,
     gone: Receiver<()>,
     pub(crate) begun: Receiver<()>,
-    /// Between two pieces, in milliseconds.
+    /// The pause between two pieces, in milliseconds.
     pause: Arc<AtomicU64>,
 }
 
 impl Slow {
-    /// One that holds every whole file at its first piece until it is released.
+    /// A server that stops after the first piece of each whole file until it is released.
     pub(crate) fn held() -> Self {
         Self::start(2 * PATIENCE)
     }
@@ -139,7 +140,7 @@ fn serve(
         stream.write_all(piece)?;
         let since = Instant::now();
         while since.elapsed() < Duration::from_millis(pause.load(Ordering::SeqCst)) {
-            // A client that hangs up is noticed at once.
+            // A client that disconnects is noticed immediately.
             stream.set_read_timeout(Some(Duration::from_millis(10)))?;
             match stream.read(&mut [0; 16]) {
                 Ok(_) => return Err(std::io::ErrorKind::ConnectionReset.into()),
@@ -155,7 +156,7 @@ fn serve(
     Ok(())
 }
 
-/// A draft with the sound in it, not saved yet.
+/// A draft that contains the sound and is not saved yet.
 fn draft_with_sound(client: &mut Client, url: &str) -> Value {
     let draft = client.call("create_draft", json!({})).expect("a draft")["draft_id"].clone();
     let sound = json!({ "draft_id": draft, "audio_url": format!("{url}/quick.wav") });
@@ -171,7 +172,7 @@ fn is_saved(report: &Value) {
 }
 
 #[test]
-fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
+fn a_long_save_continues_as_a_job() {
     let slow = Slow::start(Duration::from_millis(60));
     let home = Home::embedded();
     let mut client = home.connected();
@@ -183,7 +184,7 @@ fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
     let job = running["job_id"].clone();
     let told = client
         .call("job_status", json!({ "job_id": job }))
-        .expect("told");
+        .expect("a status");
     assert_eq!(told["status"], "running", "{told}");
     assert_eq!(told["draft_id"], draft);
     let done = client
@@ -191,7 +192,7 @@ fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
         .expect("done");
     assert_eq!(done["status"], "done", "{done}");
     is_saved(&done["report"]);
-    // A save that is done in time is answered as ever.
+    // A save that finishes in time is answered directly.
     let saved = client
         .call(
             "save_draft",
@@ -206,7 +207,7 @@ fn a_save_that_takes_longer_than_the_client_waits_goes_on_as_a_job() {
 }
 
 #[test]
-fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
+fn a_save_continues_after_its_client_disconnects_and_is_found_again() {
     let slow = Slow::start(Duration::from_millis(60));
     let home = Home::embedded();
     let mut client = home.connected();
@@ -220,7 +221,7 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
     let done = client.call("job_status", job).expect("remembered");
     assert_eq!(done["status"], "done", "{done}");
     is_saved(&done["report"]);
-    // What was killed meanwhile says so, and how to go on.
+    // A job whose process was killed reports that, and how to resume it.
     let running = client.call("save_draft", wish).expect("running");
     client.child.kill().expect("killed");
     client.wait();
@@ -242,7 +243,7 @@ fn a_save_goes_on_after_its_client_has_gone_and_is_found_again() {
 }
 
 #[test]
-fn a_shell_is_told_of_the_job_and_sees_it_end() {
+fn a_shell_receives_the_job_id_and_can_wait_for_the_job() {
     let slow = Slow::start(Duration::from_millis(40));
     let home = Home::embedded();
     let draft = home.call("create_draft", &json!({})).expect("a draft")["draft_id"].clone();
@@ -254,7 +255,7 @@ fn a_shell_is_told_of_the_job_and_sees_it_end() {
     assert_eq!(running["status"], "running", "{running}");
     let done = home
         .call("job_status", &json!({ "job_id": running["job_id"] }))
-        .expect("told");
+        .expect("a status");
     assert_eq!(done["status"], "done", "{done}");
     is_saved(&done["report"]);
 }
@@ -269,8 +270,12 @@ fn a_failed_save_keeps_its_kind_and_its_hint() {
     assert!(stderr.contains("dfd_cat_1_00000000"), "{stderr}");
 }
 
-/// Calls with a progress token; the answer and what was told until then: how far, of how much, in words.
-fn telling(client: &mut Client, tool: &str, arguments: &Value) -> (Value, Vec<(f64, f64, String)>) {
+/// Calls with a progress token; returns the answer and the progress reports before it: done, total, message.
+fn call_with_progress(
+    client: &mut Client,
+    tool: &str,
+    arguments: &Value,
+) -> (Value, Vec<(f64, f64, String)>) {
     let id = client.ask(
         "tools/call",
         json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "t" } }),
@@ -300,12 +305,13 @@ fn rises(steps: &[(f64, f64, String)]) {
 }
 
 #[test]
-fn bytes_are_told_while_a_save_fetches_them() {
+fn progress_in_bytes_is_reported_during_a_save() {
     let slow = Slow::start(Duration::from_millis(60));
     let home = Home::embedded();
     let mut client = home.connected();
     let draft = draft_with_sound(&mut client, &slow.url);
-    let (saved, steps) = telling(&mut client, "save_draft", &json!({ "draft_id": draft }));
+    let (saved, steps) =
+        call_with_progress(&mut client, "save_draft", &json!({ "draft_id": draft }));
     is_saved(&saved);
     rises(&steps);
     let bytes: Vec<_> = steps
@@ -320,13 +326,13 @@ fn bytes_are_told_while_a_save_fetches_them() {
 }
 
 #[test]
-fn bytes_are_told_while_a_plan_is_made() {
+fn progress_in_bytes_is_reported_while_a_plan_runs() {
     let slow = Slow::start(Duration::from_millis(60));
     let home = Home::embedded();
     let plan =
         json!({ "name": "Bytes", "audio": [{ "audio_url": format!("{}/slow.wav", slow.url) }] });
     let mut client = home.connected();
-    let (reply, steps) = telling(&mut client, "compose_draft", &json!({ "plan": plan }));
+    let (reply, steps) = call_with_progress(&mut client, "compose_draft", &json!({ "plan": plan }));
     assert_eq!(reply["status"], "complete", "{reply}");
     rises(&steps);
     assert!(
@@ -364,9 +370,9 @@ fn bytes_are_told_while_a_plan_is_made() {
     );
 }
 
-/// What is read of a source without parts, to know what it is, is told too.
+/// Progress is also reported while a source without range support is read to inspect it.
 #[test]
-fn bytes_are_told_while_media_are_looked_at() {
+fn progress_in_bytes_is_reported_while_media_are_inspected() {
     let slow = Slow::start(Duration::from_millis(60));
     let home = Home::embedded();
     let plan =
@@ -383,7 +389,7 @@ fn bytes_are_told_while_media_are_looked_at() {
     assert!(looked.len() >= 2, "{}\n{}", ran.stdout, ran.stderr);
 }
 
-/// A CapCut API whose save blocks until its status has been asked so often, which tells how far it is.
+/// A CapCut API whose save blocks until its status was queried `left` times; the status reports progress.
 fn blocking_api(left: &Arc<AtomicUsize>) -> Server {
     let left = Arc::clone(left);
     let told = AtomicU64::new(0);
@@ -439,14 +445,14 @@ fn blocking_api(left: &Arc<AtomicUsize>) -> Server {
 }
 
 #[test]
-fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
+fn the_progress_of_a_blocking_server_save_is_polled_and_relayed() {
     let left = Arc::new(AtomicUsize::new(4));
     let api = blocking_api(&left);
     let home = Home::remote(&api.url);
     let mut client = home.connected();
     let made = client.call("create_draft", json!({})).expect("made");
     let wish = json!({ "draft_id": made["draft_id"] });
-    let (saved, steps) = telling(&mut client, "save_draft", &wish);
+    let (saved, steps) = call_with_progress(&mut client, "save_draft", &wish);
     assert_eq!(saved["backend"], "remote", "{saved}");
     rises(&steps);
     let relayed = |steps: &[(f64, f64, String)]| {
@@ -463,10 +469,10 @@ fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
     let running = client.call("save_draft", wish).expect("running");
     assert_eq!(running["status"], "running", "{running}");
     let job = running["job_id"].clone();
-    until("it is told how far the server is", || {
+    until("the progress of the server is reported", || {
         let told = client
             .call("job_status", json!({ "job_id": job }))
-            .expect("told");
+            .expect("a status");
         assert_eq!(told["status"], "running", "{told}");
         let message = told["message"].as_str().expect("text");
         message.contains("Downloaded 1/2 files") && told["total"] == json!(100.0)
@@ -479,7 +485,7 @@ fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
 
     left.store(4, Ordering::SeqCst);
     let plan = json!({ "texts": [{ "text": "a", "start": 0, "end": 1 }] });
-    let (reply, steps) = telling(&mut client, "compose_draft", &json!({ "plan": plan }));
+    let (reply, steps) = call_with_progress(&mut client, "compose_draft", &json!({ "plan": plan }));
     assert_eq!(reply["status"], "complete", "{reply}");
     rises(&steps);
     assert!(relayed(&steps) >= 3, "{steps:?}");
@@ -490,13 +496,16 @@ fn a_save_that_blocks_in_the_server_is_asked_after_and_relayed() {
     assert!(
         sent.into_iter()
             .all(|asked| asked.json()["wait_s"].is_null()),
-        "it is ours alone"
+        "`wait_s` is not sent to the server"
     );
 }
 
-/// A download that is under way stops when the call is cancelled: the server, which sends nothing more, sees the
-/// client hang up although neither the process ends nor a limit is reached.
-fn lets_go(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> (Client, Value) {
+/// Checks that a running download stops when the call is cancelled: the server, which sends nothing more, sees
+/// the client disconnect although the process keeps running and no time limit is reached.
+fn cancel_stops_download(
+    tool: &str,
+    arguments: impl Fn(&mut Client, &str) -> Value,
+) -> (Client, Value) {
     let mut home = Home::embedded();
     let config = home.file(
         "own.toml",
@@ -511,7 +520,7 @@ fn lets_go(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> (Clien
     slow.begun
         .recv_timeout(PATIENCE)
         .expect("the download begins");
-    assert!(slow.gone.try_recv().is_err(), "the download goes on");
+    assert!(slow.gone.try_recv().is_err(), "the download continues");
     client.notify("notifications/cancelled", json!({ "requestId": id }));
     slow.gone
         .recv_timeout(PATIENCE / 2)
@@ -526,10 +535,10 @@ fn lets_go(tool: &str, arguments: impl Fn(&mut Client, &str) -> Value) -> (Clien
 fn a_download_stops_when_its_call_is_cancelled() {
     let save =
         |client: &mut Client, url: &str| json!({ "draft_id": draft_with_sound(client, url) });
-    let (mut client, wish) = lets_go("save_draft", save);
-    // The save is over, and is not told as going on.
+    let (mut client, wish) = cancel_stops_download("save_draft", save);
+    // The save has ended and is no longer reported as running.
     let asked = json!({ "task_id": wish["draft_id"] });
-    let status = client.call("query_draft_status", asked).expect("told");
+    let status = client.call("query_draft_status", asked).expect("a status");
     assert_eq!(status["status"], "failed", "{status}");
     assert!(
         status["message"].to_string().contains("cancelled"),
@@ -537,17 +546,17 @@ fn a_download_stops_when_its_call_is_cancelled() {
     );
     assert_eq!(client.end(), 0);
     let plan = |_: &mut Client, url: &str| json!({ "plan": { "audio": [{ "audio_url": format!("{url}/quick.wav") }] } });
-    assert_eq!(lets_go("compose_draft", plan).0.end(), 0);
+    assert_eq!(cancel_stops_download("compose_draft", plan).0.end(), 0);
     let video = |client: &mut Client, url: &str| {
         let made = client.call("create_draft", json!({})).expect("a draft");
         json!({ "draft_id": made["draft_id"], "video_url": format!("{url}/slow.mp4") })
     };
-    assert_eq!(lets_go("add_video", video).0.end(), 0);
+    assert_eq!(cancel_stops_download("add_video", video).0.end(), 0);
 }
 
-/// A host that takes long to fail is asked once, not by each call that needs it.
+/// A host that is slow to fail is asked once, not by each call that needs it.
 #[test]
-fn a_host_that_does_not_answer_is_not_asked_again_at_once() {
+fn a_host_that_does_not_answer_is_asked_only_once() {
     let mut home = Home::embedded();
     let config = home.file("own.toml", "[limits.media]\nprobe_timeout_s = 1\n");
     home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
@@ -571,7 +580,7 @@ fn a_host_that_does_not_answer_is_not_asked_again_at_once() {
     let notes = placed["notes"].to_string();
     assert!(notes.contains("(tried "), "{notes}");
     assert_eq!(silent.asked().len(), 1, "asked once");
-    // Nor does the save wait for it.
+    // The save does not wait for the host again either.
     let error = client
         .call("save_draft", json!({ "draft_id": first["draft_id"] }))
         .expect_err("two media are missing");

@@ -1,4 +1,4 @@
-//! The journal as processes share it: held, moved to its file, private, and the basis of one recovery.
+//! The journal shared by several processes: locked, copied, private, and used for a single recovery.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -27,13 +27,13 @@ fn segments(home: &Home, draft: &str) -> usize {
 }
 
 #[test]
-fn a_journal_that_another_process_holds_stops_neither_health_nor_other_drafts() {
+fn a_locked_journal_blocks_neither_health_nor_other_drafts() {
     let home = Home::new();
     let engine = home.engine(&[]);
     let draft = engine.output("/create_draft", &json!({})).expect("a draft");
     let draft = draft["draft_id"].as_str().expect("an id").to_owned();
     engine.output("/add_text", &text(&draft, 0)).expect("added");
-    // A draft's own calls wait for each other.
+    // Calls on the same draft wait for each other, so this uses another draft.
     let other = engine.output("/create_draft", &json!({})).expect("a draft");
     let holder = Connection::open(home.data().join("journal.db")).expect("the journal");
     holder.execute_batch("BEGIN IMMEDIATE").expect("held");
@@ -60,7 +60,7 @@ fn a_journal_that_another_process_holds_stops_neither_health_nor_other_drafts() 
 }
 
 #[test]
-fn several_processes_that_find_a_draft_lost_make_it_again_once() {
+fn several_processes_with_a_lost_draft_recreate_it_once() {
     let racy = Racy::start(Manners {
         latency: Duration::from_millis(5),
         steady: true,
@@ -96,7 +96,7 @@ fn several_processes_that_find_a_draft_lost_make_it_again_once() {
 }
 
 #[test]
-fn a_copy_of_the_journal_alone_is_whole_after_the_end() {
+fn a_copy_of_the_journal_file_is_complete_after_exit() {
     let home = Home::embedded();
     let draft = home.call("create_draft", &json!({})).expect("a draft");
     let draft = draft["draft_id"].as_str().expect("an id").to_owned();
@@ -110,14 +110,14 @@ fn a_copy_of_the_journal_alone_is_whole_after_the_end() {
 
 #[cfg(unix)]
 #[test]
-fn the_data_folder_belongs_to_its_owner_alone() {
+fn the_data_folder_is_private_to_its_owner() {
     use std::os::unix::fs::PermissionsExt as _;
     let others = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o077;
     let home = Home::embedded();
     std::fs::create_dir_all(home.data()).expect("a folder");
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(home.data(), open).expect("open");
-    // As earlier versions left it.
+    // A folder with the permissions that earlier versions used.
     std::fs::create_dir(home.data().join("previews")).expect("a folder");
     let draft = home.call("create_draft", &json!({})).expect("a draft");
     let shown = home.call("preview_draft", &json!({ "draft_id": draft["draft_id"] }));

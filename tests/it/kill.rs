@@ -1,4 +1,5 @@
-//! The process is killed at random instants of composing: what it had acknowledged is there afterwards, once.
+//! The process is killed at random moments of composing: everything it acknowledged exists afterwards, exactly
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -36,7 +37,7 @@ fn arguments((tool, track, start): Edit, draft: &str) -> Value {
     arguments
 }
 
-/// How often there is something at each start on each track.
+/// How many segments there are at each start on each track.
 fn places(script: &Value) -> BTreeMap<(String, u64), usize> {
     let mut places = BTreeMap::new();
     for track in script["tracks"].as_array().expect("tracks") {
@@ -53,15 +54,16 @@ fn places(script: &Value) -> BTreeMap<(String, u64), usize> {
     places
 }
 
-/// The draft as a new process tells of it.
-fn asked_anew(home: &Home, draft: &str) -> BTreeMap<(String, u64), usize> {
+/// The draft as a new process reads it.
+fn read_by_new_process(home: &Home, draft: &str) -> BTreeMap<(String, u64), usize> {
     let ask = json!({ "draft_id": draft, "force_update": false });
     let reply = home.call("query_script", &ask).expect("the draft is there");
     let script = reply["script"].as_str().expect("a document");
     places(&serde_json::from_str(script).expect("JSON"))
 }
 
-/// Kills a process to which everything was said at once; gives what it had acknowledged by then.
+/// Kills a process that has received all calls together; returns the draft and what had been acknowledged by
+/// then.
 fn killed(home: &Home, instant: Instant) -> (String, BTreeSet<(String, u64)>) {
     let mut client = home.connected();
     let made = client.call("create_draft", json!({})).expect("a draft");
@@ -73,11 +75,11 @@ fn killed(home: &Home, instant: Instant) -> (String, BTreeSet<(String, u64)>) {
         })
         .collect();
     let mut answered = Vec::new();
-    while answered.len() < instant.answers && hear(&mut client, &mut answered) {}
+    while answered.len() < instant.answers && next_answer(&mut client, &mut answered) {}
     thread::sleep(instant.then);
     client.child.kill().expect("killed");
     client.wait();
-    while hear(&mut client, &mut answered) {}
+    while next_answer(&mut client, &mut answered) {}
     let acknowledged = answered
         .into_iter()
         .map(|(id, result)| {
@@ -89,8 +91,8 @@ fn killed(home: &Home, instant: Instant) -> (String, BTreeSet<(String, u64)>) {
     (draft, acknowledged)
 }
 
-/// The next answer; false when there is none, or but a part of one: its writer is dead, and nobody heard it.
-fn hear(client: &mut Client, answered: &mut Vec<(u64, Value)>) -> bool {
+/// Reads the next answer; false if there is none or only part of one, because the process is dead.
+fn next_answer(client: &mut Client, answered: &mut Vec<(u64, Value)>) -> bool {
     let Some(line) = client.line() else {
         return false;
     };
@@ -116,8 +118,8 @@ fn check(places: &BTreeMap<(String, u64), usize>, acknowledged: &BTreeSet<(Strin
     }
 }
 
-/// Whoever was not answered asks again, and is told if it is there already.
-fn asked_again(home: &Home, draft: &str) {
+/// A client repeats all calls; those that were applied before are refused because of an overlap.
+fn repeat_all_calls(home: &Home, draft: &str) {
     let mut client = home.connected();
     for edit in edits() {
         if let Err(error) = client.call(edit.0, arguments(edit, draft)) {
@@ -131,7 +133,7 @@ fn rounds() -> u64 {
     if full() { 100 } else { 8 }
 }
 
-/// When a process is killed: after so many answers, and a moment later.
+/// The moment at which a process is killed: after a number of answers plus a short time.
 struct Instant {
     answers: usize,
     then: Duration,
@@ -145,8 +147,8 @@ fn instant(round: u64) -> Instant {
     }
 }
 
-/// Not all were killed before they had done anything, nor all after everything was done.
-fn in_the_middle(counts: &[usize]) {
+/// Enough processes were killed in the middle, neither before their first nor after their last acknowledged call.
+fn assert_killed_midway(counts: &[usize]) {
     let middle = counts
         .iter()
         .filter(|count| (1..EDITS as usize).contains(*count))
@@ -155,31 +157,31 @@ fn in_the_middle(counts: &[usize]) {
     assert!(are_enough(middle, counts.len()), "{counts:?}");
 }
 
-/// So few rounds as the short form has say little of where in its work a process is hit.
+/// The few rounds of the short form say little about the distribution of the moments.
 fn are_enough(hit: usize, rounds: usize) -> bool {
     if full() { hit * 3 >= rounds } else { hit > 0 }
 }
 
 #[test]
-fn what_the_engine_acknowledged_outlives_a_kill_once() {
+fn calls_acknowledged_by_the_engine_survive_a_kill_exactly_once() {
     let mut counts = Vec::new();
     for round in 0..rounds() {
         let home = Home::embedded();
         let (draft, acknowledged) = killed(&home, instant(round));
-        check(&asked_anew(&home, &draft), &acknowledged);
+        check(&read_by_new_process(&home, &draft), &acknowledged);
         counts.push(acknowledged.len());
         if round % 4 == 0 {
-            asked_again(&home, &draft);
-            let all = asked_anew(&home, &draft);
+            repeat_all_calls(&home, &draft);
+            let all = read_by_new_process(&home, &draft);
             check(&all, &acknowledged);
             assert_eq!(all.len(), EDITS as usize, "round {round}");
         }
     }
-    in_the_middle(&counts);
+    assert_killed_midway(&counts);
 }
 
 #[test]
-fn what_a_server_acknowledged_outlives_a_kill_once_even_where_the_server_dies_too() {
+fn calls_acknowledged_by_a_server_survive_a_kill_exactly_once_even_if_the_server_dies() {
     let mut counts = Vec::new();
     for round in 0..rounds() {
         let api = Racy::start(Manners {
@@ -190,27 +192,27 @@ fn what_a_server_acknowledged_outlives_a_kill_once_even_where_the_server_dies_to
         home.set("CAPCUT_MCP_RECOVER", "auto");
         let (draft, acknowledged) = killed(&home, instant(round));
         counts.push(acknowledged.len());
-        api.server.comes_to_rest();
-        check(&asked_anew(&home, &draft), &acknowledged);
+        api.server.wait_until_idle();
+        check(&read_by_new_process(&home, &draft), &acknowledged);
         match round % 4 {
             0 => {
-                asked_again(&home, &draft);
-                let all = asked_anew(&home, &draft);
+                repeat_all_calls(&home, &draft);
+                let all = read_by_new_process(&home, &draft);
                 check(&all, &acknowledged);
                 assert_eq!(all.len(), EDITS as usize, "round {round}");
             }
             1 => {
                 api.forget();
-                check(&asked_anew(&home, &draft), &acknowledged);
+                check(&read_by_new_process(&home, &draft), &acknowledged);
             }
             _ => {}
         }
     }
-    in_the_middle(&counts);
+    assert_killed_midway(&counts);
 }
 
-/// A whole video that was being made when the process died is taken up again.
-fn taken_up_again(home: &Home, server: &Server, after: Duration) -> (bool, Value) {
+/// Kills a process that makes a whole video, then resumes the job.
+fn killed_and_resumed(home: &Home, server: &Server, after: Duration) -> (bool, Value) {
     let items: Vec<Value> = edits().map(|edit| arguments(edit, "")).collect();
     let of = |tool: &str| -> Vec<Value> {
         let all = edits()
@@ -232,22 +234,22 @@ fn taken_up_again(home: &Home, server: &Server, after: Duration) -> (bool, Value
     thread::sleep(after);
     client.child.kill().expect("killed");
     client.wait();
-    server.comes_to_rest();
+    server.wait_until_idle();
     let mut client = home.connected();
     let job = running["job_id"].clone();
     let told = client
         .call("job_status", json!({ "job_id": job }))
-        .expect("told");
+        .expect("a status");
     if told["status"] == "complete" {
         return (false, told);
     }
     assert_eq!(told["status"], "interrupted", "{told}");
     let resumed = client.call("compose_draft", json!({ "resume": job }));
-    (true, resumed.expect("taken up again"))
+    (true, resumed.expect("resumed"))
 }
 
 #[test]
-fn a_video_that_was_being_made_is_completed_after_a_kill_nothing_twice() {
+fn a_video_is_completed_after_a_kill_without_duplicates() {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(4),
         steady: false,
@@ -258,14 +260,14 @@ fn a_video_that_was_being_made_is_completed_after_a_kill_nothing_twice() {
             let mut home = Home::new();
             home.api(&api.server.url).set("CAPCUT_MCP_BACKEND", backend);
             let after = Duration::from_micros(mix(round + 5) % longest_us);
-            let (in_the_middle, done) = taken_up_again(&home, &api.server, after);
+            let (in_the_middle, done) = killed_and_resumed(&home, &api.server, after);
             interrupted += usize::from(in_the_middle);
             assert_eq!(
                 done["status"], "complete",
                 "{backend}, round {round}: {done}"
             );
             let draft = done["draft_id"].as_str().expect("a draft");
-            let found = asked_anew(&home, draft);
+            let found = read_by_new_process(&home, draft);
             check(&found, &BTreeSet::new());
             assert_eq!(
                 found.len(),

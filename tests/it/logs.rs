@@ -1,4 +1,4 @@
-//! What the log says of calls: one line when each ends, whichever way it came in.
+//! The log of calls: one line when each call ends, for all transports.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Home, NOWHERE, Server, http, media, until};
 
-/// The words that public guides search logs for.
+/// The words that public guides tell users to search logs for.
 const SEARCHED: [&str; 4] = ["Connection", "timeout", "API Error", "Authentication"];
 
-/// The lines about calls, by tool.
+/// The lines about calls.
 fn calls(log: &str) -> Vec<&str> {
     log.lines().filter(|line| line.contains(" tool=")).collect()
 }
@@ -35,7 +35,7 @@ fn read(file: &Path) -> String {
     std::fs::read_to_string(file).expect("the log file")
 }
 
-/// A CapCut API that answers calls that add something with this.
+/// A CapCut API that gives this answer to calls that add something.
 fn api(answer: Answer) -> Server {
     Server::start(move |asked| match asked.path.as_str() {
         "/get_mask_types" => Answer::success(&json!([{ "name": "Circle" }])),
@@ -48,7 +48,7 @@ fn api(answer: Answer) -> Server {
 }
 
 #[test]
-fn each_call_over_stdio_leaves_one_line_when_it_ends() {
+fn each_call_over_stdio_writes_one_line_when_it_ends() {
     let home = Home::new();
     let mut client = home.serve_with(&["serve", "--backend", "embedded"]);
     client.initialize("2025-06-18");
@@ -102,7 +102,7 @@ fn each_call_over_stdio_leaves_one_line_when_it_ends() {
 }
 
 #[test]
-fn a_line_break_in_a_value_does_not_begin_another_line() {
+fn a_line_break_in_a_value_starts_no_new_line() {
     for format in ["plain", "json"] {
         let home = Home::new();
         let log = home.path().join("a.log");
@@ -141,7 +141,7 @@ fn a_line_break_in_a_value_does_not_begin_another_line() {
 }
 
 #[test]
-fn failures_are_found_by_the_words_of_the_guides() {
+fn failures_contain_the_search_words_of_guides() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent = format!("http://{}", silent.local_addr().expect("an address"));
     let refusing = |status| Answer::new(status, "application/json", "{}");
@@ -182,13 +182,13 @@ fn failures_are_found_by_the_words_of_the_guides() {
         for searched in SEARCHED {
             assert_eq!(line.contains(searched), searched == word, "{url}: {line}");
         }
-        // Successes are below this level.
+        // Successful calls are below this log level.
         assert_eq!(calls(&log).len(), 1, "{log}");
     }
 }
 
 #[test]
-fn calls_and_refusals_at_the_http_api_leave_a_line_each() {
+fn calls_and_refusals_over_http_write_one_line_each() {
     let home = Home::new();
     let engine = home.engine(&[]);
     let post = |path: &str, headers: &[(&str, &str)], body: &str| {
@@ -197,14 +197,14 @@ fn calls_and_refusals_at_the_http_api_leave_a_line_each() {
     };
     let json = [("Content-Type", "application/json")];
     assert_eq!(post("/create_draft", &json, "{}").0, 200);
-    // A create that is refused, an argument that is missing, and bodies that are none.
+    // A refused `create_draft`, a call with a missing argument, and invalid bodies.
     post("/create_draft", &json, r#"{"width":"wide"}"#);
     post("/add_text", &json, "{}");
     assert_eq!(post("/add_audio", &json, "{").0, 400);
     assert_eq!(post("/add_video", &[], "{}").0, 415);
     assert_eq!(post("/nowhere", &json, "{}").0, 404);
     let (status, _) = post("/add_image", &[json[0], ("Host", "evil.example")], "{}");
-    // Two names, of which one is not this server's.
+    // Two `Host` headers, one of which is not a name of this server.
     assert_eq!(status, 400);
     let page = ("Origin", "https://evil.example");
     assert_eq!(post("/add_image", &[json[0], page], "{}").0, 403);
@@ -243,11 +243,11 @@ fn calls_and_refusals_at_the_http_api_leave_a_line_each() {
 }
 
 #[test]
-fn commands_log_their_calls_to_the_file_and_on_request() {
+fn commands_log_calls_to_a_file_and_on_request() {
     let home = Home::embedded();
     let log = home.path().join("logs/calls.log");
     let file = log.to_str().expect("a path");
-    // The reply and the error are printed anyway.
+    // The reply and the error are printed in any case.
     let made = home
         .run(&["call", "create_draft", "--log-file", file])
         .success();
@@ -276,7 +276,7 @@ fn commands_log_their_calls_to_the_file_and_on_request() {
         .run(&["call", "create_draft", "--log", "WARNING"])
         .success();
     assert_eq!(asked.stderr, "");
-    // A plan: one line for each of its calls.
+    // A plan writes one line for each of its calls.
     let plan = home.file(
         "plan.yaml",
         "name: p\ntexts:\n  - { text: one, start: 0, end: 1 }\n  - { text: two, start: 1, end: 2 }\n",
@@ -294,7 +294,7 @@ fn commands_log_their_calls_to_the_file_and_on_request() {
 }
 
 #[test]
-fn jobs_leave_their_line_when_they_end() {
+fn jobs_write_one_line_when_they_end() {
     let home = Home::new();
     let mut client = home.serve_with(&["serve", "--backend", "embedded"]);
     client.initialize("2025-06-18");
@@ -316,7 +316,7 @@ fn jobs_leave_their_line_when_they_end() {
 }
 
 #[test]
-fn a_client_that_does_not_read_the_log_does_not_stop_its_server() {
+fn an_unread_log_does_not_block_the_server() {
     let home = Home::new();
     let mut child = home
         .command(&["serve", "--backend", "embedded", "--log", "trace"])
@@ -325,7 +325,7 @@ fn a_client_that_does_not_read_the_log_does_not_stop_its_server() {
         .expect("the executable starts");
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let stdout = child.stdout.take().expect("stdout is piped");
-    // More lines than a pipe holds, and nobody reads stderr.
+    // More lines than a pipe holds, while nothing reads stderr.
     let calls = 2_000;
     let writer = std::thread::spawn(move || {
         use std::io::Write as _;
@@ -351,7 +351,7 @@ fn a_client_that_does_not_read_the_log_does_not_stop_its_server() {
 }
 
 #[test]
-fn a_level_that_does_not_exist_is_refused_by_every_command() {
+fn an_unknown_log_level_is_refused_by_every_command() {
     let home = Home::embedded();
     for (level, expected) in [("loud", "levels are"), ("warnings", "`warning`")] {
         for command in [&["serve"][..], &["call", "create_draft"], &["doctor"]] {

@@ -1,4 +1,4 @@
-//! The executable as its users see it: over pipes, over HTTP and from a shell.
+//! Tests of the executable as users run it: over pipes, over HTTP and from a shell.
 
 mod away;
 mod batch;

@@ -1,4 +1,4 @@
-//! What is counted, told over HTTP and in the shell, and what the log does not tell.
+//! Metrics over HTTP and in the shell, and secrets that the log must not contain.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::racy::{Manners, Racy};
 use crate::support::{Client, Home, NOWHERE, Said, http, media, media_server, until};
 
-/// One line of the text form, read independently of the code under test.
+/// One line of the text format, parsed independently of the code under test.
 #[derive(Debug)]
 struct Sample {
     name: String,
@@ -28,7 +28,7 @@ impl Sample {
     }
 }
 
-/// Every line must be a comment or a sample of a family that was announced with its type.
+/// Every line must be a comment or a sample of a family whose type was declared before.
 fn parse(text: &str) -> Vec<Sample> {
     let mut types = BTreeMap::new();
     let mut samples = Vec::new();
@@ -82,7 +82,7 @@ fn scrape(address: &str) -> Vec<Sample> {
     parse(&text)
 }
 
-/// A server over pipes that tells its metrics at this address.
+/// A server over pipes with its metrics address.
 fn watched(home: &Home, options: &[&str]) -> (Client, String) {
     let mut line = vec!["serve", "--backend", "embedded", "--metrics", "0"];
     line.extend(options);
@@ -92,17 +92,17 @@ fn watched(home: &Home, options: &[&str]) -> (Client, String) {
     (client, address)
 }
 
-/// Where a process tells its metrics, as it says itself.
+/// The metrics address that a process prints.
 fn announced(said: &Said) -> String {
     let mut address = None;
-    until("it says where its metrics are", || {
+    until("the metrics address is printed", || {
         address = said.address("metrics are told at ");
         address.is_some()
     });
-    address.expect("it was said")
+    address.expect("an address")
 }
 
-/// A draft with a text, a failure of each kind that needs no server, and a query.
+/// A draft with texts, a failure of each kind that needs no server, and a query.
 fn some_calls(client: &mut Client) {
     let made = client.call("create_draft", json!({})).expect("a draft");
     let draft = made["draft_id"].as_str().expect("an id").to_owned();
@@ -124,7 +124,7 @@ fn some_calls(client: &mut Client) {
 }
 
 #[test]
-fn calls_over_mcp_show_up_with_their_labels() {
+fn calls_over_mcp_are_counted_with_their_labels() {
     let home = Home::new();
     let (mut client, address) = watched(&home, &[]);
     assert_eq!(
@@ -189,7 +189,7 @@ fn calls_over_mcp_show_up_with_their_labels() {
 }
 
 #[test]
-fn the_sums_of_histograms_counters_and_errors_agree() {
+fn histograms_counters_and_errors_agree() {
     let home = Home::new();
     let (mut client, address) = watched(&home, &[]);
     some_calls(&mut client);
@@ -216,7 +216,7 @@ fn the_sums_of_histograms_counters_and_errors_agree() {
         assert!(buckets.is_sorted_by(|a, b| a.1 <= b.1), "{buckets:?}");
         assert_eq!(buckets.last(), Some(&(f64::INFINITY, count.value)));
         let seconds = of("mcp_bridge_request_duration_seconds_sum");
-        // The least and the most that the buckets allow.
+        // The minimum and the maximum that the buckets allow.
         let (mut least, mut before, mut low) = (0.0, 0.0, 0.0);
         for (bound, upto) in &buckets {
             least += (upto - before) * low;
@@ -258,7 +258,7 @@ fn calls_over_http_are_counted_too() {
 }
 
 #[test]
-fn there_is_nothing_but_the_metrics_at_their_address() {
+fn the_metrics_address_serves_only_metrics() {
     let home = Home::new();
     let (client, address) = watched(&home, &[]);
     for (method, path) in [("GET", "/"), ("GET", "/metrics/x"), ("POST", "/metrics")] {
@@ -273,7 +273,7 @@ fn there_is_nothing_but_the_metrics_at_their_address() {
 }
 
 #[test]
-fn a_metrics_port_that_is_taken_stops_the_engine_and_not_a_client_of_serve() {
+fn a_metrics_port_in_use_stops_the_engine_but_not_serve() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -287,7 +287,7 @@ fn a_metrics_port_that_is_taken_stops_the_engine_and_not_a_client_of_serve() {
     let mut client = home.serve_with(&["serve", "--backend", "embedded", "--metrics", &address]);
     client.initialize("2025-06-18");
     client.call("create_draft", json!({})).expect("a draft");
-    until("the log says it", || {
+    until("the log contains the warning", || {
         let log = client.stderr();
         log.lines()
             .any(|line| line.contains("WARN") && line.contains("is taken"))
@@ -296,11 +296,11 @@ fn a_metrics_port_that_is_taken_stops_the_engine_and_not_a_client_of_serve() {
 }
 
 #[test]
-fn stats_and_all_documents_name_one_port_for_metrics() {
+fn stats_and_documents_name_the_same_metrics_port() {
     let home = Home::new();
     let usual = "127.0.0.1:9464";
     let gone = home.run(&["stats"]);
-    // Something may listen there on the machine of these tests; its address is what matters.
+    // Another process may listen there on the test machine; only the address matters.
     assert!(gone.code == 0 || gone.stderr.contains(usual), "{gone:?}");
     for line in [
         ["stats", "--help"],
@@ -313,7 +313,7 @@ fn stats_and_all_documents_name_one_port_for_metrics() {
 }
 
 #[test]
-fn stats_prints_what_a_running_server_did() {
+fn stats_prints_the_metrics_of_a_running_server() {
     let home = Home::new();
     let (mut client, address) = watched(&home, &[]);
     let url = format!("http://{address}");
@@ -336,7 +336,7 @@ fn stats_prints_what_a_running_server_did() {
 }
 
 #[test]
-fn retries_and_the_breaker_of_a_server_are_told() {
+fn retries_and_breaker_states_are_reported() {
     let api = Racy::start(Manners {
         latency: Duration::ZERO,
         steady: true,
@@ -400,7 +400,7 @@ fn retries_and_the_breaker_of_a_server_are_told() {
 }
 
 #[test]
-fn no_log_line_tells_a_secret_however_much_is_logged() {
+fn no_log_line_contains_a_secret_at_any_level() {
     let server = media_server();
     let clip = media("clip.mp4");
     let name = clip
@@ -447,7 +447,10 @@ fn no_log_line_tells_a_secret_however_much_is_logged() {
         let said = client.stderr();
         let kept = fs::read_to_string(&log).expect("a log file");
         for text in [&said, &kept] {
-            assert!(text.lines().count() > 20, "that is no trace: {text}");
+            assert!(
+                text.lines().count() > 20,
+                "the log level is not `trace`: {text}"
+            );
             let told: Vec<_> = text
                 .lines()
                 .filter(|line| line.contains("S3CRET"))
@@ -459,19 +462,25 @@ fn no_log_line_tells_a_secret_however_much_is_logged() {
                 }
             }
         }
-        assert!(kept.contains(&name), "the address itself is told:\n{kept}");
+        assert!(
+            kept.contains(&name),
+            "the address without its secrets is logged:\n{kept}"
+        );
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = fs::metadata(&log).expect("the file").permissions().mode();
-            assert_eq!(mode & 0o077, 0, "others may read the log");
+            assert_eq!(mode & 0o077, 0, "other users can read the log");
         }
     }
-    assert!(server.most_connections() > 0, "nobody asked the server");
+    assert!(
+        server.most_connections() > 0,
+        "no request reached the server"
+    );
 }
 
 #[test]
-fn a_log_file_that_cannot_be_written_is_told_at_the_start() {
+fn an_unwritable_log_file_is_reported_at_the_start() {
     let home = Home::new();
     let folder = home.path().to_str().expect("a path").to_owned();
     let ran = home.run(&["serve", "--log-file", &folder]);

@@ -1,5 +1,5 @@
-//! What the engine takes over HTTP beyond the recorded API: endpoints and arguments of its newer sources, values that the
-//! reference never looks at, and ids that callers choose.
+//! What the engine accepts over HTTP in addition to the recorded API: endpoints and arguments of newer sources,
+//! values that the reference never reads, and ids chosen by callers.
 
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ fn null_and_numeric_text_give_the_same_draft_as_the_default_and_the_number() {
 }
 
 #[test]
-fn a_new_draft_takes_null_and_text_for_its_size() {
+fn the_size_of_a_new_draft_may_be_null_or_text() {
     let home = Home::new();
     let served = home.engine(&[]);
     for (size, width, height) in [
@@ -106,7 +106,7 @@ fn a_new_draft_takes_null_and_text_for_its_size() {
 }
 
 #[test]
-fn a_caller_chooses_the_id_of_a_new_draft_once() {
+fn a_caller_can_choose_the_id_of_a_new_draft_once() {
     let home = Home::new();
     let served = home.engine(&[]);
     let mine = json!({ "draft_id": "my_draft_001" });
@@ -150,7 +150,7 @@ fn the_length_of_media_is_a_number_of_seconds() {
 }
 
 #[test]
-fn projects_are_listed_and_read_in_folders_that_were_allowed() {
+fn projects_are_listed_and_read_in_allowed_folders() {
     let home = Home::new();
     let drafts = home.data().join("drafts");
     std::fs::create_dir_all(&drafts).expect("a folder");
@@ -195,7 +195,7 @@ fn projects_are_listed_and_read_in_folders_that_were_allowed() {
 }
 
 #[test]
-fn a_filter_on_a_clip_is_refused_and_not_left_out() {
+fn a_filter_on_a_clip_is_refused_and_not_ignored() {
     let home = Home::new();
     let clip = media("clip.mp4");
     let folder = clip.parent().expect("a folder");
@@ -208,9 +208,10 @@ fn a_filter_on_a_clip_is_refused_and_not_left_out() {
     served.output("/add_video", &without).expect("a clip");
 }
 
-/// Newer sources save into the app's own folder unless `auto_deploy` is false, and there as well where another is named.
+/// Newer sources save into the app's own folder unless `auto_deploy` is false, and additionally into another
+/// folder if one is named.
 #[test]
-fn where_a_save_goes_follows_auto_deploy_or_the_answer_says_that_it_does_not() {
+fn auto_deploy_chooses_the_folder_of_a_save_or_the_answer_says_why_not() {
     let home = Home::new();
     let apps = home
         .path()

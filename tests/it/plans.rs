@@ -1,4 +1,4 @@
-//! What the tests of whole videos share.
+//! Helpers for the tests of whole videos.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::racy::{Manners, Racy};
 use crate::support::Home;
 
-/// Three sounds and `pictures` pictures whose lengths are given, over several tracks, and texts.
+/// Three sounds, `pictures` pictures with given lengths on several tracks, and texts.
 pub(crate) fn plan(pictures: usize) -> Value {
     let visuals: Vec<Value> = (0..pictures)
         .map(|n| {
@@ -28,7 +28,7 @@ pub(crate) fn plan(pictures: usize) -> Value {
     })
 }
 
-/// Makes a plan with the command line: exit code, report, and what was said.
+/// Runs a plan with the command line; returns the exit code, the report and stderr.
 pub(crate) fn compose(home: &Home, plan: &Value, options: &[&str]) -> (i32, Value, String) {
     let file = home.file("plan.json", plan.to_string());
     let file = file.to_string_lossy().into_owned();
@@ -40,7 +40,7 @@ pub(crate) fn compose(home: &Home, plan: &Value, options: &[&str]) -> (i32, Valu
     (ran.code, event["report"].clone(), ran.stderr)
 }
 
-/// A home with a server that takes up to so long for each call.
+/// A home with a server whose calls take up to `latency_ms`.
 pub(crate) fn remote(latency_ms: u64) -> (Home, Racy) {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(latency_ms),

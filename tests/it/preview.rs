@@ -1,4 +1,4 @@
-//! A picture of the timeline: over MCP and from a shell, of drafts kept here and by a server.
+//! Previews of the timeline, over MCP and from a shell, for drafts on the engine and on a server.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn fill(client: &mut Client) -> Value {
     draft
 }
 
-/// What a client is shown and a person finds.
+/// Checks the picture that a client receives and the files on disk.
 fn check(client: &mut Client) {
     client.initialize("2025-11-25");
     let draft = fill(client);
@@ -41,7 +41,7 @@ fn check(client: &mut Client) {
     let png = BASE64_STANDARD.decode(data).expect("base64");
     let shown = image::load_from_memory(&png).expect("a PNG");
     assert!(shown.width().max(shown.height()) <= 1568 && png.len() < 1 << 20);
-    // Something is drawn: the background, a clip, a caption.
+    // The picture is not empty: background, clip, caption.
     let pixels = shown.to_rgb8();
     for colour in [[0x16, 0x18, 0x1d], [0x2f, 0x6f, 0xed], [0xb4, 0x57, 0x2f]] {
         let count = pixels.pixels().filter(|pixel| pixel.0 == colour).count();
@@ -68,13 +68,13 @@ fn check(client: &mut Client) {
 }
 
 #[test]
-fn a_client_is_shown_the_timeline_of_a_draft_kept_here() {
+fn a_client_receives_a_preview_of_a_draft_on_the_engine() {
     let home = Home::new();
     check(&mut home.serve_with(&["serve", "--backend", "embedded"]));
 }
 
 #[test]
-fn a_client_is_shown_the_timeline_of_a_draft_kept_by_a_server() {
+fn a_client_receives_a_preview_of_a_draft_on_a_server() {
     let theirs = Home::new();
     let examples = media("clip.mp4");
     let folder = examples.parent().expect("a folder").display().to_string();
@@ -85,7 +85,7 @@ fn a_client_is_shown_the_timeline_of_a_draft_kept_by_a_server() {
 }
 
 #[test]
-fn a_shell_gets_the_files_and_a_part_is_drawn_by_itself() {
+fn a_shell_receives_the_files_and_can_preview_a_part() {
     let home = Home::new();
     let call =
         |tool: &str, arguments: Value| home.call_with(&["--backend", "embedded"], tool, &arguments);
@@ -105,6 +105,6 @@ fn a_shell_gets_the_files_and_a_part_is_drawn_by_itself() {
     let (code, told) = call("preview_draft", beyond).unwrap_err();
     assert_eq!(code, 2);
     assert!(told.contains("50 s") && told.contains("42 s"), "{told}");
-    let nobody = json!({ "draft_id": "dfd_cat_1_0" });
-    assert_eq!(call("preview_draft", nobody).unwrap_err().0, 2);
+    let unknown = json!({ "draft_id": "dfd_cat_1_0" });
+    assert_eq!(call("preview_draft", unknown).unwrap_err().0, 2);
 }

@@ -1,6 +1,6 @@
-//! A CapCut API that behaves as the reference server does, its race included: a track that is missing is made in
-//! two steps, so that of two calls that open it at once one loses its segment, acknowledged all the same. What is
-//! not in memory is nowhere, and a save says success whatever happened. Latencies are random.
+//! A CapCut API that behaves as the reference server does, including its race: a missing track is created in two
+//! steps, so that of two calls that open it at the same time one loses its segment although both are
+//! acknowledged. Drafts exist only in memory, and a save always says success. Latencies are random.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,32 +17,32 @@ use crate::support::{Answer, Asked, Delivery, Server, media};
 struct Track {
     name: String,
     kind: &'static str,
-    /// Start and length in microseconds, and what it is.
+    /// Start and length in microseconds, and the content.
     segments: Vec<(i64, i64, String)>,
 }
 
-/// What a draft holds: by track, sorted, without ids.
+/// The content of a draft: sorted segments by track, without ids.
 pub(crate) type Content = BTreeMap<String, Vec<(i64, i64, String)>>;
 
-/// What is wrong with a save, which says success all the same.
+/// What goes wrong with a save, which says success in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadSave {
     /// The task's status says that it failed.
     Fails,
     /// A file was not downloaded.
     FileMissing,
-    /// Of a file there is but the half.
+    /// Only half of a file was written.
     FileCut,
     /// A file is a web page.
     FileWrong,
 }
 
-/// How the server behaves.
+/// The latency of the server.
 #[derive(Clone, Copy)]
 pub(crate) struct Manners {
     /// The longest latency of a call.
     pub(crate) latency: Duration,
-    /// Whether every call takes just that long.
+    /// Whether every call takes exactly `latency`.
     pub(crate) steady: bool,
 }
 
@@ -51,9 +51,9 @@ pub(crate) struct Manners {
 pub(crate) struct Model {
     drafts: Mutex<HashMap<String, Vec<Track>>>,
     statuses: Mutex<HashMap<String, (&'static str, String)>>,
-    /// What was in a draft when it was saved last.
+    /// The content of each draft at its last save.
     saved: Mutex<HashMap<String, Content>>,
-    /// Counts restarts: a call that was under way then dies with the server.
+    /// Counts restarts: a call that is running during a restart dies with the server.
     life: AtomicUsize,
     made: AtomicU64,
     /// The drafts folder, if saves write files.
@@ -63,11 +63,11 @@ pub(crate) struct Model {
 pub(crate) struct Racy {
     pub(crate) server: Server,
     model: Arc<Model>,
-    /// The most calls under way at once, by lane: audio, pictures.
+    /// The maximum number of concurrent calls, by lane: audio, pictures.
     pub(crate) most: Arc<[AtomicUsize; 2]>,
-    /// Breaks every connection off from now on, before anything is done.
+    /// From now on, closes every connection before anything is done.
     pub(crate) down: Arc<AtomicBool>,
-    /// It answers each call with an error of its own.
+    /// Answers each call with HTTP 500.
     pub(crate) broken: Arc<AtomicBool>,
 }
 
@@ -76,8 +76,8 @@ impl Racy {
         Self::start_with(manners, None, |_, _, carry_out| carry_out(None))
     }
 
-    /// A server that keeps saved drafts in a folder and does with each call what `misbehave` says, which
-    /// may or may not carry it out.
+    /// A server that keeps saved drafts in a folder and handles each call as `misbehave` says, which may or may
+    /// not apply it.
     pub(crate) fn start_with(
         manners: Manners,
         folder: Option<&Path>,
@@ -137,17 +137,17 @@ impl Racy {
         }
     }
 
-    /// All drafts are forgotten, as by a restart.
+    /// Forgets all drafts, as a restart does.
     pub(crate) fn forget(&self) {
         self.model.restart();
     }
 
-    /// What a draft holds.
+    /// The content of a draft.
     pub(crate) fn draft(&self, id: &str) -> Content {
         content(&self.model.drafts()[id])
     }
 
-    /// What a draft held when it was saved last.
+    /// The content of a draft at its last save.
     pub(crate) fn saved(&self, id: &str) -> Option<Content> {
         self.model
             .saved
@@ -162,7 +162,7 @@ impl Racy {
     }
 }
 
-/// Scatters the bits of a number.
+/// Mixes the bits of a number (a hash).
 pub(crate) fn mix(number: u64) -> u64 {
     let mut mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -181,7 +181,7 @@ fn content(tracks: &[Track]) -> Content {
         .collect()
 }
 
-/// The connection of a call that was under way when the server was restarted.
+/// The answer of a call that was running when the server restarted.
 fn died() -> Answer {
     Answer::failure("").delivery(Delivery::Reset)
 }
@@ -198,7 +198,7 @@ impl Model {
         self.statuses.lock().expect("not poisoned").clear();
     }
 
-    /// One draft is forgotten for want of room.
+    /// Forgets one draft, as if memory ran out.
     pub(crate) fn evict(&self, roll: u64) {
         let mut drafts = self.drafts();
         let mut ids: Vec<String> = drafts.keys().cloned().collect();
@@ -217,8 +217,8 @@ impl Model {
         id
     }
 
-    /// Changes the tracks of a draft; `None` if the server was restarted since `life`. What is done to a
-    /// draft that was evicted meanwhile is done to nobody's.
+    /// Changes the tracks of a draft; `None` if the server was restarted since `life`. A change to a draft that
+    /// was evicted meanwhile has no effect.
     fn with<T>(
         &self,
         life: usize,
@@ -231,7 +231,7 @@ impl Model {
         }
         Some(match drafts.get_mut(id) {
             Some(tracks) => change(tracks),
-            None => change(&mut nobodys()),
+            None => change(&mut evicted_draft()),
         })
     }
 
@@ -360,7 +360,7 @@ impl Model {
             .get(&id)
             .map(|tracks| tracks.iter().all(|track| track.name != name))
         else {
-            // The reference makes another draft, silently, and puts it there.
+            // The reference silently creates another draft and adds the segment there.
             let other = self.make();
             let segment = (start, length, what);
             let placed = self.with(life, &other, |tracks| {
@@ -397,7 +397,7 @@ impl Model {
         if open {
             thread::sleep(pause);
             let opened = self.with(life, &id, |tracks| {
-                // The second creation replaces the first track with everything already in it.
+                // The second creation replaces the first track, including its segments.
                 tracks.retain(|track| track.name != name);
                 tracks.push(Track {
                     name: name.clone(),
@@ -412,7 +412,7 @@ impl Model {
         thread::sleep(pause);
         let placed = self.with(life, &id, |tracks| {
             let Some(track) = tracks.iter_mut().find(|track| track.name == name) else {
-                // An evicted draft takes it all the same.
+                // An evicted draft accepts the segment too.
                 return true;
             };
             let overlaps =
@@ -468,7 +468,7 @@ impl Model {
         Some(id)
     }
 
-    /// Says success whatever happens; what happened, the status and the files tell.
+    /// Always says success; the actual result is in the status and the files.
     fn save(&self, id: &str, bad: Option<BadSave>) -> Answer {
         let mut statuses = self.statuses.lock().expect("not poisoned");
         let Some(tracks) = self.drafts().get(id).cloned() else {
@@ -493,13 +493,13 @@ impl Model {
     }
 }
 
-/// The media file that an address such as `http://host/range/clip.mp4?n=1` means.
+/// The media file for an address such as `http://host/range/clip.mp4?n=1`.
 fn source(address: &str) -> &str {
     let path = address.split('?').next().unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// The name of a material's file, and the folder below `assets` that it is in.
+/// The file name of a material, and its folder below `assets`.
 fn file_of(kind: &str, what: &str) -> (&'static str, String) {
     let number = what.bytes().fold(0, |sum, byte| mix(sum ^ u64::from(byte)));
     match kind {
@@ -534,7 +534,7 @@ fn write_files(folder: &Path, tracks: &[Track], bad: Option<BadSave>) {
     }
 }
 
-fn nobodys() -> Vec<Track> {
+fn evicted_draft() -> Vec<Track> {
     Vec::new()
 }
 

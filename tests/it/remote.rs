@@ -1,4 +1,4 @@
-//! Forwarding to a CapCut API: recorded answers, and every shape of failure.
+//! Forwarding to a CapCut API: recorded answers, and every kind of failure.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media, medi
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
 
-/// Answers as the reference server does, except where `other` has something else to say.
+/// Answers as the reference server does, except where `other` returns an answer.
 fn reference(other: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
     Server::start(move |asked| other(asked).unwrap_or_else(|| recorded(asked)))
 }
@@ -36,7 +36,7 @@ fn recorded(asked: &Asked) -> Answer {
     }
 }
 
-/// What [`text`] leaves in a draft.
+/// The document of a draft with the text of [`text`].
 fn script_with_text() -> Value {
     json!({
         "tracks": [{ "name": "text_main", "segments": [{ "material_id": "t", "target_timerange": { "start": 0, "duration": 1_000_000 } }] }],
@@ -55,7 +55,7 @@ fn text() -> Value {
 }
 
 #[test]
-fn a_draft_is_made_and_saved_on_the_server() {
+fn a_draft_is_created_and_saved_on_the_server() {
     let server = reference(|asked| {
         (asked.path == "/query_script")
             .then(|| Answer::success(&json!(script_with_text().to_string())))
@@ -69,9 +69,9 @@ fn a_draft_is_made_and_saved_on_the_server() {
     );
     assert!(
         !reply.to_string().contains("install-ai-guider"),
-        "a link that leads nowhere: {reply}"
+        "a link to a page that does not exist: {reply}"
     );
-    // Another process, and the journal says where the draft is.
+    // Another process finds the draft through the journal.
     home.call("add_text", &text()).unwrap();
     let bodies: Vec<Value> = server
         .asked()
@@ -91,11 +91,11 @@ fn a_draft_is_made_and_saved_on_the_server() {
     assert_eq!(
         server.count("/query_draft_status"),
         1,
-        "a success is asked after"
+        "the status is queried after a success"
     );
 }
 
-/// What the server answers to `add_text`, the exit code, and words that the error has.
+/// Checks the exit code and the words of the error for this answer to `add_text`.
 fn check(answer: Answer, code: i32, words: &[&str]) {
     let server = reference(move |asked| (asked.path == "/add_text").then(|| answer.clone()));
     let home = home(&server);
@@ -113,7 +113,7 @@ fn check(answer: Answer, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn each_shape_of_failure_is_one_clear_error() {
+fn each_kind_of_failure_is_one_clear_error() {
     let overlap = "Error occurred while processing text: New segment overlaps with existing segment [start: 0, end: 1]. You can click the link below for help: ";
     check(
         Answer::failure(overlap),
@@ -141,7 +141,7 @@ fn each_shape_of_failure_is_one_clear_error() {
 }
 
 #[test]
-fn a_lost_answer_of_an_edit_is_looked_into() {
+fn a_lost_answer_of_an_edit_is_checked_in_the_draft() {
     let there = json!({
         "tracks": [{ "name": "text_main", "segments": [{ "material_id": "t", "target_timerange": { "start": 0, "duration": 1_000_000 } }] }],
         "materials": {},
@@ -166,13 +166,13 @@ fn a_lost_answer_of_an_edit_is_looked_into() {
         home.call("create_draft", &json!({})).unwrap();
         let reply = home.call("add_text", &text()).unwrap();
         assert!(reply["notes"].to_string().contains("lost"), "{reply}");
-        assert_eq!(server.count("/add_text"), 1, "it was there already");
+        assert_eq!(server.count("/add_text"), 1, "it was applied already");
     }
     assert_eq!(count, 6);
 }
 
 #[test]
-fn an_edit_that_is_not_there_is_sent_again() {
+fn an_edit_that_was_not_applied_is_sent_again() {
     let dropped = AtomicUsize::new(0);
     let server = reference(move |asked| {
         let first = asked.path == "/add_text" && dropped.fetch_add(1, Ordering::SeqCst) == 0;
@@ -215,7 +215,7 @@ fn a_save_that_failed_is_an_error_although_the_server_says_success() {
 }
 
 #[test]
-fn with_nothing_at_the_address_drafts_are_made_here_and_the_reply_says_so() {
+fn without_a_server_the_engine_makes_drafts_and_the_reply_says_so() {
     let mut home = Home::new();
     home.api(NOWHERE);
     let reply = home.call("create_draft", &json!({})).unwrap();
@@ -235,7 +235,7 @@ fn with_nothing_at_the_address_drafts_are_made_here_and_the_reply_says_so() {
 }
 
 #[test]
-fn what_answers_is_told_with_what_is_known_to_be_bad_about_it() {
+fn health_check_reports_the_server_and_its_caveats() {
     let fork = reference(|asked| {
         (asked.path == "/")
             .then(|| Answer::json(&json!({ "message": "CapCutAPI", "version": "1.1.0" })))
@@ -264,7 +264,7 @@ fn what_answers_is_told_with_what_is_known_to_be_bad_about_it() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_not_waited_for_for_ever() {
+fn a_server_that_never_answers_times_out() {
     let server = reference(|asked| {
         (asked.path == "/add_text").then(|| Answer::success(&json!({})).delivery(Delivery::Silence))
     });
@@ -277,14 +277,14 @@ fn a_server_that_never_answers_is_not_waited_for_for_ever() {
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(code, 4, "{text}");
     assert!(
-        text.contains("did not answer in time") && text.contains("may still be at it"),
+        text.contains("did not answer in time") && text.contains("may still be processing it"),
         "{text}"
     );
     assert_eq!(server.count("/add_text"), 1);
 }
 
 #[test]
-fn a_wrong_key_in_the_users_file_is_refused_with_its_place() {
+fn an_unknown_key_in_the_config_file_is_refused_with_its_position() {
     let mut home = Home::new();
     let config = home.file("mine.toml", "[lanes]\naudo = { slots = 1 }\n");
     home.set("CAPCUT_MCP_CONFIG", &config.display().to_string());
@@ -297,7 +297,8 @@ fn a_wrong_key_in_the_users_file_is_refused_with_its_place() {
     );
 }
 
-/// Writes a draft as the reference server does: its template's markers, media that no list has, no right paths.
+/// Writes a draft as the reference server does: its template's markers, media missing from the lists, wrong
+/// paths.
 fn write_as_the_server(folder: &Path) {
     let assets = folder.join("assets/video");
     std::fs::create_dir_all(&assets).unwrap();
@@ -318,12 +319,12 @@ fn write_as_the_server(folder: &Path) {
     std::fs::write(folder.join("draft_info.json"), document.to_string()).unwrap();
 }
 
-/// A server whose saved drafts lie in `drafts`, and a home that knows.
+/// A server that saves drafts in `drafts`, and a home that is configured with that folder.
 fn saving(drafts: &Path, settings: &str) -> (Server, Home) {
     saving_draft(drafts, settings, &json!({}))
 }
 
-/// The same, for a draft that is made so.
+/// The same, for a draft created with these arguments.
 fn saving_draft(drafts: &Path, settings: &str, draft: &Value) -> (Server, Home) {
     let folder = drafts.join(DRAFT);
     let written = folder.clone();
@@ -353,7 +354,7 @@ fn notes(reply: &Value) -> String {
 }
 
 #[test]
-fn what_a_server_saved_is_checked_and_mended_where_it_can_be_reached() {
+fn a_reachable_server_save_is_checked_and_fixed() {
     let drafts = tempfile::tempdir().unwrap();
     let (_server, home) = saving(drafts.path(), "");
     let reply = home
@@ -374,11 +375,11 @@ fn what_a_server_saved_is_checked_and_mended_where_it_can_be_reached() {
     assert!(document.contains("assets/video/video_1.mp4"), "{document}");
     assert!(folder.join("draft_meta_info.json").is_file());
     let code = home.run(&["lint", &folder.display().to_string()]).code;
-    assert_eq!(code, 0, "nothing is left to mend");
+    assert_eq!(code, 0, "nothing is left to fix");
 }
 
 #[test]
-fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_place() {
+fn a_server_save_is_only_reported_if_fixing_is_off_or_it_is_elsewhere() {
     let drafts = tempfile::tempdir().unwrap();
     let (_server, home) = saving(drafts.path(), "mend_saves = false\n");
     let untouched = |reply: &Value| {
@@ -405,7 +406,7 @@ fn what_a_server_saved_is_only_told_when_it_is_not_to_be_mended_or_not_in_its_pl
 }
 
 #[test]
-fn a_link_is_not_passed_on_as_if_it_led_anywhere() {
+fn a_link_that_does_not_work_is_not_passed_on() {
     let site = "https://www.install-ai-guider.top/draft/downloader";
     let server = reference(move |asked| {
         let link = json!({ "draft_url": format!("{site}?={DRAFT}") });
@@ -418,12 +419,12 @@ fn a_link_is_not_passed_on_as_if_it_led_anywhere() {
         .unwrap();
     let note = reply["notes"][0].as_str().unwrap();
     assert!(note.contains("nothing was uploaded"), "{reply}");
-    // The site belongs to others; it never got the draft.
+    // The site belongs to a third party, which never received the draft.
     assert!(!reply.to_string().contains(site), "{reply}");
 }
 
 #[test]
-fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
+fn a_draft_continues_after_its_server_restarted_or_disappeared() {
     let text = |draft: &Value, start: u32| json!({ "draft_id": draft, "text": "hello", "start": start, "end": start + 1 });
     for restarted in [true, false] {
         let server = Home::new();
@@ -440,7 +441,7 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
             home.call("add_text", &text(draft, start)).unwrap();
         }
         drop(engine);
-        // Another data folder: it remembers nothing.
+        // Another data folder has no record of the draft.
         let other = Home::new();
         let _engine = restarted.then(|| other.engine_at(port, &[]));
         let (_, error) = home.call("add_text", &text(draft, 3)).unwrap_err();
@@ -457,11 +458,11 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
         for part in [draft.as_str().unwrap(), backend, "4 acknowledged calls"] {
             assert!(note.contains(part), "{part}: {note}");
         }
-        // Another process, the old id.
+        // Another process uses the old id.
         let query = json!({ "draft_id": draft });
         let reply = home.call_with(&auto, "query_script", &query).unwrap();
         assert!(
-            reply["notes"].to_string().contains("lives on as"),
+            reply["notes"].to_string().contains("continues as"),
             "{reply}"
         );
         let script: Value = serde_json::from_str(reply["script"].as_str().unwrap()).unwrap();
@@ -471,14 +472,14 @@ fn a_draft_goes_on_where_its_server_was_restarted_or_is_gone() {
         let (_, error) = home.call("query_script", &query).unwrap_err();
         assert!(
             error.contains("continues as"),
-            "not followed unasked: {error}"
+            "not followed without `--recover auto`: {error}"
         );
     }
 }
 
-/// The port at which a server answers goes after one that does not, or answers something else.
+/// A port with a CapCut API is preferred to one that does not answer or answers something else.
 #[test]
-fn ports_are_tried_in_their_order() {
+fn ports_are_tried_in_order() {
     let api = reference(|_| None);
     let other = Server::start(|_| Answer::new(200, "text/html", "<html><title>Grafana</title>"));
     for (first, found) in [(NOWHERE, "refused"), (&other.url, "Grafana")] {
@@ -503,9 +504,9 @@ fn ports_are_tried_in_their_order() {
     }
 }
 
-/// The fork saves after its answer, at the top level, under an id of its own.
+/// The fork saves after its answer, without an envelope, under its own task id.
 #[test]
-fn a_save_that_goes_on_after_the_answer_is_followed_to_its_end() {
+fn a_save_that_continues_after_its_answer_is_followed_to_its_end() {
     let zip = tempfile::NamedTempFile::new().unwrap();
     let path = zip.path().display().to_string();
     for (last, fails) in [
@@ -553,9 +554,9 @@ fn a_save_that_goes_on_after_the_answer_is_followed_to_its_end() {
     }
 }
 
-/// The newer relative saves into the folder that is named, so that its files are looked at there.
+/// The newer version saves into the folder that is named, so its files are checked there.
 #[test]
-fn a_server_that_saves_into_the_folder_named_is_checked_there() {
+fn a_save_into_the_named_folder_is_checked_there() {
     let media = media_server();
     let script = json!({
         "materials": { "videos": [{
@@ -602,7 +603,7 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
         "{text}"
     );
     put("clip.mp4", "video/video_a.mp4");
-    // A whole file of its format, but not what is at the source.
+    // A valid file of its format, but not the file at the source.
     put("voice.mp3", "audio/audio_b.mp3");
     let (_, text) = home.call("save_draft", &save).unwrap_err();
     assert!(
@@ -611,7 +612,7 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
             && text.contains("has 9396 of 48501 bytes"),
         "{text}"
     );
-    // What is at the source, but shorter than the server measured.
+    // The file at the source, but shorter than the server measured.
     put("music.mp3", "audio/audio_b.mp3");
     let reply = home.call("save_draft", &save).unwrap();
     let told = notes(&reply);
@@ -624,7 +625,7 @@ fn a_server_that_saves_into_the_folder_named_is_checked_there() {
 }
 
 #[test]
-fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
+fn a_server_that_is_not_a_capcut_api_is_described_in_the_error() {
     let others = [
         (
             Answer::new(200, "text/html", "<html><title>Grafana</title>"),
@@ -656,9 +657,9 @@ fn what_is_no_capcut_api_is_refused_with_what_it_looks_like() {
     }
 }
 
-/// A server that wants a key; it repeats what it was sent, as some do.
+/// A server that requires a key; it repeats the key that it was sent, as some do.
 #[test]
-fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
+fn the_key_for_a_server_is_sent_and_never_shown() {
     const KEY: &str = "s3cret-0123456789";
     let server = reference(|asked| {
         let sent = asked
@@ -674,7 +675,7 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
         })
     });
     let mut home = home(&server);
-    // Without one it is told that one is wanted, and how.
+    // Without a key, the message says that one is required, and how to set it.
     let doctor = home.run(&["doctor", "--json"]);
     assert!(
         doctor.stdout.contains("requires a key") && doctor.stdout.contains("CAPCUT_API_KEY"),
@@ -697,7 +698,7 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
         told.contains("`MY_KEY` is not set") && told.contains("X-API-Key"),
         "{told}"
     );
-    // Neither a wrong key nor the right one is seen anywhere.
+    // Neither a wrong key nor the right one is shown anywhere.
     for (key, right) in [("wr0ng-9876543210", false), (KEY, true)] {
         home.set("MY_KEY", key);
         let line = [
@@ -734,7 +735,7 @@ fn a_server_that_wants_a_key_is_sent_one_that_is_shown_nowhere() {
 }
 
 #[test]
-fn a_name_that_a_draft_got_when_it_was_made_is_that_of_its_folder_or_said_not_to_be() {
+fn the_folder_has_the_name_of_the_draft_or_the_reply_says_why_not() {
     let drafts = tempfile::tempdir().unwrap();
     let named = json!({ "name": "Summer trip" });
     let (server, mut home) = saving_draft(drafts.path(), "", &named);
@@ -748,7 +749,7 @@ fn a_name_that_a_draft_got_when_it_was_made_is_that_of_its_folder_or_said_not_to
     let asked = server.asked();
     let sent = asked.iter().find(|asked| asked.path == "/save_draft");
     assert_eq!(sent.unwrap().json(), json!({ "draft_id": DRAFT }));
-    // Out of reach it keeps the name that the server gives it.
+    // If the folder cannot be reached, the draft keeps the name that the server gives it.
     home.set("CAPCUT_MCP_CONFIG", "");
     let reply = home
         .call("save_draft", &json!({ "draft_id": DRAFT }))
@@ -760,9 +761,9 @@ fn a_name_that_a_draft_got_when_it_was_made_is_that_of_its_folder_or_said_not_to
     );
 }
 
-/// Options that no server knows are carried out on what it saved.
+/// Options that no server supports are applied to the files that it saved.
 #[test]
-fn what_a_server_cannot_do_at_a_save_is_done_after_it() {
+fn unsupported_save_options_are_applied_after_the_save() {
     let drafts = tempfile::tempdir().unwrap();
     let (server, home) = saving(drafts.path(), "");
     let save = |mut options: Value| {
@@ -805,7 +806,7 @@ fn what_a_server_cannot_do_at_a_save_is_done_after_it() {
     assert_eq!(
         sent.json(),
         json!({ "draft_id": DRAFT }),
-        "the server is asked what it knows"
+        "the server receives only what it supports"
     );
     // The same draft again under its name, then for another machine and another version of the app.
     save(json!({ "name": "Summer trip" })).unwrap();
@@ -828,7 +829,7 @@ fn what_a_server_cannot_do_at_a_save_is_done_after_it() {
         document(&drafts.path().join("Old"))["platform"]["app_source"],
         "lv"
     );
-    // Another draft of that name stays, unless it may be replaced: then it is kept.
+    // Another draft of that name is not changed, unless it may be overwritten: then it is kept as a backup.
     std::fs::create_dir(drafts.path().join("Taken")).unwrap();
     std::fs::write(
         drafts.path().join("Taken/draft_content.json"),
@@ -852,7 +853,7 @@ fn what_a_server_cannot_do_at_a_save_is_done_after_it() {
 }
 
 #[test]
-fn what_a_server_cannot_do_is_refused_before_the_save_where_its_folder_is_out_of_reach() {
+fn unsupported_save_options_are_refused_if_the_folder_is_out_of_reach() {
     let server = reference(|_| None);
     let home = home(&server);
     home.call("create_draft", &json!({})).unwrap();
@@ -877,7 +878,7 @@ fn what_a_server_cannot_do_is_refused_before_the_save_where_its_folder_is_out_of
         );
     }
     assert_eq!(server.count("/save_draft"), 0);
-    // A folder means the same to a server that was started elsewhere.
+    // A folder that a server started in another directory would resolve differently.
     let arguments = json!({ "draft_id": DRAFT, "draft_folder": "drafts" });
     home.call("save_draft", &arguments).unwrap();
     let asked = server.asked();
@@ -901,7 +902,7 @@ fn what_a_server_cannot_do_is_refused_before_the_save_where_its_folder_is_out_of
     );
 }
 
-/// What can become of a journal while a process uses it.
+/// What can happen to a journal while a process uses it.
 const RUINS: [&str; 5] = ["held", "deleted", "cut", "garbage", "no folder"];
 
 fn ruin(home: &Home, how: &str) -> Option<rusqlite::Connection> {
@@ -936,7 +937,7 @@ fn ruin(home: &Home, how: &str) -> Option<rusqlite::Connection> {
 }
 
 #[test]
-fn an_edit_that_the_server_has_and_the_journal_has_not_is_said_to_be_so() {
+fn an_applied_edit_that_the_journal_lacks_is_reported() {
     for how in RUINS {
         let server = reference(|_| None);
         let home = Home::remote(&server.url);
@@ -955,7 +956,7 @@ fn an_edit_that_the_server_has_and_the_journal_has_not_is_said_to_be_so() {
         let sent = server.count("/add_text") - before;
         for said in &said {
             let is_there =
-                said.contains("was carried out on draft") && said.contains("do not send it again");
+                said.contains("was applied to draft") && said.contains("do not send it again");
             assert!(is_there, "{how}: {said}");
             assert!(!said.contains("nothing"), "{how}: {said}");
         }
@@ -963,14 +964,14 @@ fn an_edit_that_the_server_has_and_the_journal_has_not_is_said_to_be_so() {
     }
 }
 
-/// The journal may not grow: its disk is full, or the process may not write files that large.
+/// The journal cannot grow: its disk is full, or the process is not allowed to write files of that size.
 #[cfg(unix)]
 #[test]
-fn an_edit_that_is_too_large_for_the_journal_is_there_on_the_server() {
+fn an_edit_too_large_for_the_journal_is_reported_as_applied() {
     let server = reference(|_| None);
     let home = Home::remote(&server.url);
     home.call("create_draft", &json!({})).unwrap();
-    // More than the limit in blocks of 512 bytes as well as of 1024, and not too long for one argument.
+    // More than the limit in blocks of 512 bytes or of 1024, and not too long for one argument.
     let long = json!({ "draft_id": DRAFT, "text": "x".repeat(120_000), "start": 0, "end": 1 });
     let command = home.command(&["call", "add_text", "--json", &long.to_string()]);
     let mut limited = std::process::Command::new("sh");
@@ -990,13 +991,13 @@ fn an_edit_that_is_too_large_for_the_journal_is_there_on_the_server() {
     let said = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(server.count("/add_text"), 1, "{said}");
     assert!(
-        said.contains("was carried out on draft") && said.contains("do not send it again"),
+        said.contains("was applied to draft") && said.contains("do not send it again"),
         "{said}"
     );
 }
 
 #[test]
-fn a_plan_that_a_server_saved_where_it_cannot_be_seen_says_what_is_known() {
+fn a_plan_saved_at_an_unknown_folder_says_so() {
     let api = Racy::start(Manners {
         latency: Duration::ZERO,
         steady: false,

@@ -1,5 +1,5 @@
-//! Runs on a draft that exists: only what is there with everything that the plan sets is left as it is, and a run
-//! that is aborted takes back what it added.
+//! Runs on an existing draft: an existing item counts as done only if it matches the plan in every setting, and
+//! an aborted run removes what it added.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn every_kind(home: &Home) -> Value {
     })
 }
 
-/// The plan with another value at the place.
+/// The plan with another value at this path.
 fn with(plan: &Value, place: &str, value: Value) -> Value {
     let mut plan = plan.clone();
     let (parent, key) = place.rsplit_once('/').expect("a place");
@@ -135,7 +135,7 @@ fn resume_rejects_a_changed_item_of_every_kind() {
         );
         assert!(!error.contains("there already"), "{error}");
     }
-    // Several at once are all named.
+    // All changed items are named, not only the first.
     let both = with(
         &with(&plan, "/texts/0/text", json!("uno")),
         "/effects/0/effect_type",
@@ -157,7 +157,7 @@ fn resume_rejects_a_changed_item_of_every_kind() {
     );
     home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nfirst\n");
     assert_eq!(script(&mut client, &draft), before, "nothing was changed");
-    // The same plan, other spellings of the same values, and what was not there yet.
+    // The same plan, with other spellings of the same values and new items.
     let more = with(
         &with(&plan, "/texts/0/start", json!("0.0")),
         "/texts/0/vertical",
@@ -181,7 +181,7 @@ fn resume_rejects_a_changed_item_of_every_kind() {
 }
 
 #[test]
-fn resume_names_what_was_removed_and_what_was_moved() {
+fn resume_reports_removed_and_moved_items() {
     let home = Home::embedded();
     let mut client = home.connected();
     let plan = every_kind(&home);
@@ -205,7 +205,7 @@ fn resume_names_what_was_removed_and_what_was_moved() {
         notes.contains("texts[1] was added to the draft before texts[0]"),
         "{done}"
     );
-    // Without times of their own, pictures in another order are other pictures at those times.
+    // Without given times, pictures in another order are different pictures at those times.
     let mut turned = plan.clone();
     turned["visuals"]
         .as_array_mut()
@@ -213,7 +213,7 @@ fn resume_names_what_was_removed_and_what_was_moved() {
         .reverse();
     let error = resume(&mut client, &turned, &draft).expect_err("in another order");
     assert!(error.contains("visuals[0].image_url"), "{error}");
-    // A text that was added by hand is not taken for the plan's.
+    // A text that was added by hand is not mistaken for the plan's text.
     let by_hand = json!({ "draft_id": draft, "text": "by hand", "start": 5, "end": 6 });
     client.call("add_text", by_hand).expect("added");
     let mut more = plan.clone();
@@ -221,7 +221,7 @@ fn resume_names_what_was_removed_and_what_was_moved() {
         .as_array_mut()
         .expect("texts")
         .push(json!({ "text": "planned", "start": 5, "end": 6 }));
-    let error = resume(&mut client, &more, &draft).expect_err("another text is there");
+    let error = resume(&mut client, &more, &draft).expect_err("another text is at this position");
     assert!(
         error.contains("texts[2].text") && error.contains("by hand") && error.contains("planned"),
         "{error}"
@@ -252,7 +252,7 @@ fn resume_rejects_a_changed_item_on_a_server() {
         assert!(error.contains(&format!("{path}: ")), "{place}: {error}");
     }
     assert_eq!(api.server.count("/add_"), sent, "nothing was sent");
-    let done = resume(&mut client, &plan, &draft).expect("all is there");
+    let done = resume(&mut client, &plan, &draft).expect("everything is in the draft");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(api.server.count("/add_"), sent);
 }
@@ -271,7 +271,7 @@ fn failing(nothing: &Server) -> Value {
 }
 
 #[test]
-fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
+fn an_abort_undoes_only_what_the_run_added() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let mut client = home.connected();
@@ -287,7 +287,7 @@ fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
         "{error}"
     );
     assert_eq!(script(&mut client, &draft), before);
-    // Another process reads the same draft, and it goes on.
+    // Another process reads the same draft and can continue it.
     let mut other = home.connected();
     assert_eq!(script(&mut other, &draft), before);
     let mut good = failing(&nothing);
@@ -296,13 +296,13 @@ fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
     assert_eq!(done["report"]["totals"]["segments_in_draft"], 4, "{done}");
     let list = client.call("list_drafts", json!({})).expect("a list");
     assert_eq!(list["drafts"].as_array().map(Vec::len), Some(1), "{list}");
-    // What was taken back is not made again elsewhere.
+    // Undone calls are not replayed elsewhere.
     let moved = client
         .call(
             "recover_draft",
             json!({ "draft_id": draft, "to": "embedded" }),
         )
-        .expect("made again");
+        .expect("recreated");
     assert_eq!(
         script(&mut client, &moved["draft_id"])
             .matches("missing.png")
@@ -312,7 +312,7 @@ fn an_abort_takes_back_what_the_run_added_and_nothing_else() {
 }
 
 #[test]
-fn an_aborted_draft_of_the_run_itself_can_be_restored() {
+fn a_draft_created_by_an_aborted_run_can_be_restored() {
     let home = Home::embedded();
     let nothing = Server::empty();
     let (code, report, _) = compose(&home, &failing(&nothing), &[]);
@@ -337,7 +337,7 @@ fn an_aborted_draft_of_the_run_itself_can_be_restored() {
 }
 
 #[test]
-fn an_abort_on_a_server_names_what_is_left() {
+fn an_abort_on_a_server_reports_what_remains() {
     let api = Racy::start_with(
         Manners {
             latency: Duration::ZERO,
@@ -372,15 +372,15 @@ fn an_abort_on_a_server_names_what_is_left() {
     let list = client.call("list_drafts", json!({})).expect("a list");
     assert_eq!(
         list["drafts"][0]["draft_id"], draft,
-        "it is still there: {list}"
+        "the draft still exists: {list}"
     );
 }
 
 #[test]
-fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
+fn unreachable_media_fail_their_items_and_the_rest_is_saved() {
     let home = Home::embedded();
     let clip = std::fs::read(media("clip.mp4")).expect("the clip");
-    // It gives parts, so that it can be looked at, and breaks off when all of it is wanted.
+    // Range requests succeed, so the clip can be inspected, but a full download breaks off.
     let breaking = Server::start(move |asked| {
         let range = asked.headers.get("range").and_then(|range| {
             let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
@@ -430,7 +430,7 @@ fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
     };
     assert_eq!(status("audio[0]"), "failed");
     assert_eq!(status("visuals[1]"), "failed");
-    // With media that can be had, only these are added, in their places.
+    // With reachable media, only the failed items are added, at their positions.
     let mut mended = plan.clone();
     mended["visuals"][1]["video_url"] = json!(media("clip.mp4"));
     mended["audio"][0]["audio_url"] = json!(media("music.mp3"));
@@ -442,7 +442,7 @@ fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
         "{stderr}\n{report}"
     );
     assert_eq!(report["totals"]["segments_in_draft"], 4, "{report}");
-    // Unsaved, an item whose media were not seen stays, and is not counted as one that is known to be right.
+    // Without a save, an item whose media could not be inspected is kept, but not counted as verified.
     let unsaved = with(
         &json!({ "audio": plan["audio"], "texts": plan["texts"] }),
         "/save",
@@ -459,7 +459,7 @@ fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
         (&json!(1), &json!(1))
     );
     assert_eq!(report["items"][0]["status"], "unseen", "{report}");
-    // An abort leaves nothing of it.
+    // An abort leaves nothing of the draft.
     let (code, report, _) = compose(&home, &with(&plan, "/on_failure", json!("abort")), &[]);
     assert_eq!(
         (code, &report["outcome"]),
@@ -470,7 +470,7 @@ fn media_that_cannot_be_reached_fail_their_items_and_the_rest_is_saved() {
 }
 
 #[test]
-fn an_item_that_follows_one_of_unknown_length_is_not_put_in_its_place_on_a_server() {
+fn an_item_after_one_of_unknown_length_fails_on_a_server() {
     let (home, api) = remote(1);
     let mut client = home.connected();
     let plan = json!({
@@ -483,7 +483,7 @@ fn an_item_that_follows_one_of_unknown_length_is_not_put_in_its_place_on_a_serve
     });
     let reply = client
         .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
-        .expect("the others are made");
+        .expect("the other items are made");
     assert_eq!(reply["status"], "partial", "{reply}");
     let second = &reply["report"]["items"][1];
     assert_eq!(second["status"], "failed", "{reply}");

@@ -1,4 +1,4 @@
-//! Runs that take long: as jobs, cancelled, killed, and taken up again.
+//! Long runs: as jobs, cancelled, killed, and resumed.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use crate::plans::{compose, plan, remote};
 use crate::racy::{Manners, Racy};
 use crate::support::{Client, Home, until};
 
-/// A job that makes so many pictures on a server that takes so long for each call: the server, and who asked.
+/// Starts a job with this number of pictures on a server with this latency; returns the server, the home, the
+/// client and the job.
 fn begun(latency_ms: u64, pictures: usize) -> (Racy, Home, Client, Value) {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(latency_ms),
@@ -24,7 +25,7 @@ fn begun(latency_ms: u64, pictures: usize) -> (Racy, Home, Client, Value) {
 }
 
 #[test]
-fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
+fn a_resumed_run_adds_only_missing_items() {
     let (home, api) = remote(1);
     let mut client = home.connected();
     let whole = plan(12);
@@ -38,19 +39,19 @@ fn a_run_is_taken_up_again_and_only_what_is_missing_is_done() {
     let before = api.server.count("/add_");
     let done = client
         .call("compose_draft", json!({ "plan": whole, "resume": id }))
-        .expect("taken up again");
+        .expect("resumed");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["draft_id"], json!(id));
     assert_eq!(
         api.server.count("/add_") - before,
         7 + 2,
-        "only what was missing is sent"
+        "only missing items are sent"
     );
     assert_eq!(api.draft(&id).values().map(Vec::len).sum::<usize>(), 17);
 }
 
 #[test]
-fn a_server_that_forgot_the_draft_is_no_success() {
+fn resuming_a_draft_that_the_server_forgot_fails() {
     let (home, api) = remote(1);
     let mut client = home.connected();
     let begun = client
@@ -70,13 +71,13 @@ fn a_server_that_forgot_the_draft_is_no_success() {
 }
 
 #[test]
-fn long_work_is_answered_as_a_job_that_goes_on() {
+fn long_work_is_answered_as_a_running_job() {
     let (_api, home, mut client, running) = begun(300, 12);
     let job = running["job_id"].clone();
     client.call("list_drafts", json!({})).expect("a light call");
     let meanwhile = client
         .call("job_status", json!({ "job_id": job }))
-        .expect("told");
+        .expect("a status");
     assert_eq!(meanwhile["status"], "running", "{meanwhile}");
     let done = client
         .call("job_status", json!({ "job_id": job, "wait_s": 30 }))
@@ -84,7 +85,7 @@ fn long_work_is_answered_as_a_job_that_goes_on() {
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["report"]["totals"]["ok"], 17);
     assert_eq!(client.end(), 0);
-    // It is found again by another process.
+    // Another process finds the job.
     let mut client = home.connected();
     let again = client
         .call("job_status", json!({ "job_id": job }))
@@ -93,7 +94,7 @@ fn long_work_is_answered_as_a_job_that_goes_on() {
 }
 
 #[test]
-fn a_job_goes_on_after_its_client_has_gone() {
+fn a_job_continues_after_its_client_disconnects() {
     let (_api, home, client, running) = begun(80, 12);
     assert_eq!(client.end(), 0);
     let mut client = home.connected();
@@ -104,7 +105,7 @@ fn a_job_goes_on_after_its_client_has_gone() {
 }
 
 #[test]
-fn a_job_is_waited_for_and_cancelled_from_another_process() {
+fn another_process_can_wait_for_and_cancel_a_job() {
     let (_api, home, _client, running) = begun(50, 12);
     let done = home
         .call(
@@ -115,7 +116,7 @@ fn a_job_is_waited_for_and_cancelled_from_another_process() {
     assert_eq!(done["status"], "complete", "{done}");
 
     let (api, home, mut client, running) = begun(400, 400);
-    until("some of it is there", || api.server.count("/add_") >= 4);
+    until("some items were added", || api.server.count("/add_") >= 4);
     let job = json!({ "job_id": running["job_id"] });
     let told = home.call("cancel_job", &job).expect("cancelled");
     assert_eq!(told["status"], "cancelled", "{told}");
@@ -123,31 +124,31 @@ fn a_job_is_waited_for_and_cancelled_from_another_process() {
         told["report"]["totals"]["skipped"].as_u64() > Some(0),
         "{told}"
     );
-    let told = client.call("job_status", job).expect("told");
+    let told = client.call("job_status", job).expect("a status");
     assert_eq!(told["status"], "cancelled", "{told}");
-    api.server.comes_to_rest();
+    api.server.wait_until_idle();
     assert!(api.server.count("/add_") < 400, "it was really stopped");
 }
 
 #[test]
 fn a_killed_run_is_interrupted_and_resumable() {
     let (api, home, mut client, running) = begun(60, 12);
-    until("some of it is there", || api.server.count("/add_") >= 4);
+    until("some items were added", || api.server.count("/add_") >= 4);
     client.child.kill().expect("killed");
     client.wait();
     let mut client = home.connected();
     let told = client
         .call("job_status", json!({ "job_id": running["job_id"] }))
-        .expect("told");
+        .expect("a status");
     assert_eq!(told["status"], "interrupted", "{told}");
     let id = told["draft_id"].as_str().expect("a draft").to_owned();
-    until("what the server had in hand is done", || {
+    until("the server has finished its calls", || {
         let segments = api.draft(&id).values().map(Vec::len).sum::<usize>();
         segments == api.server.count("/add_")
     });
     let done = client
         .call("compose_draft", json!({ "resume": running["job_id"] }))
-        .expect("taken up again");
+        .expect("resumed");
     assert_eq!(done["status"], "complete", "{done}");
     let id = done["draft_id"].as_str().expect("a draft");
     assert_eq!(api.draft(id).values().map(Vec::len).sum::<usize>(), 17);
@@ -155,9 +156,9 @@ fn a_killed_run_is_interrupted_and_resumable() {
 }
 
 #[test]
-fn cancelling_stops_what_waits_and_tells_what_was_done() {
+fn cancelling_stops_waiting_calls_and_reports_what_was_done() {
     let (api, _home, mut client, running) = begun(400, 40);
-    until("some of it is there", || api.server.count("/add_") >= 4);
+    until("some items were added", || api.server.count("/add_") >= 4);
     let stopped = client
         .call("cancel_job", json!({ "job_id": running["job_id"] }))
         .expect("stopped");
@@ -174,7 +175,7 @@ fn cancelling_stops_what_waits_and_tells_what_was_done() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_stops_a_call_of_the_tool_and_tells_what_was_done_and_how_to_go_on() {
+fn ctrl_c_stops_a_tool_call_and_says_how_to_resume() {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(400),
         steady: true,
@@ -187,7 +188,7 @@ fn ctrl_c_stops_a_call_of_the_tool_and_tells_what_was_done_and_how_to_go_on() {
         .command(&["call", "compose_draft", "--json", &file])
         .spawn()
         .expect("it starts");
-    until("some of it is there", || api.server.count("/add_") >= 6);
+    until("some items were added", || api.server.count("/add_") >= 6);
     let sent = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
@@ -205,7 +206,7 @@ fn ctrl_c_stops_a_call_of_the_tool_and_tells_what_was_done_and_how_to_go_on() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_stops_a_run_and_tells_what_was_done() {
+fn ctrl_c_stops_a_run_and_reports_what_was_done() {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(400),
         steady: true,
@@ -216,7 +217,7 @@ fn ctrl_c_stops_a_run_and_tells_what_was_done() {
         .command(&["compose", &file.to_string_lossy(), "--json"])
         .spawn()
         .expect("it starts");
-    until("some of it is there", || api.server.count("/add_") >= 6);
+    until("some items were added", || api.server.count("/add_") >= 6);
     let sent = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
@@ -240,7 +241,7 @@ fn ctrl_c_stops_a_run_and_tells_what_was_done() {
 }
 
 #[test]
-fn both_branches_are_waited_for_only_so_long() {
+fn both_branches_are_waited_for_with_a_limit() {
     let api = Racy::start(Manners {
         latency: Duration::from_secs(2),
         steady: true,
@@ -264,15 +265,16 @@ fn both_branches_are_waited_for_only_so_long() {
     assert_eq!(late.len(), 3 + 4, "sounds and pictures: {report}");
     assert_eq!(
         report["totals"]["ok"], 2,
-        "the texts follow all the same: {report}"
+        "the texts are still added: {report}"
     );
     let phase = report["phases"]["fan_out_ms"].as_f64().expect("a time");
     assert!((390.0..1500.0).contains(&phase), "{phase}");
 }
 
-/// A server that is started again has forgotten its drafts: made again from the journal, the run goes on here.
+/// A restarted server has forgotten its drafts: the draft is recreated from the journal on the engine, where the
+/// run continues.
 #[test]
-fn a_run_goes_on_after_its_server_was_started_again() {
+fn a_run_continues_after_its_server_restarted() {
     let api = Racy::start(Manners {
         latency: Duration::from_millis(30),
         steady: true,
@@ -286,7 +288,7 @@ fn a_run_goes_on_after_its_server_was_started_again() {
     let job = client
         .call("compose_draft", json!({ "plan": whole, "wait_s": 0 }))
         .expect("running");
-    until("some of it is there", || api.server.count("/add_") >= 3);
+    until("some items were added", || api.server.count("/add_") >= 3);
     api.down.store(true, Ordering::SeqCst);
     api.forget();
     let broken = client
@@ -294,7 +296,7 @@ fn a_run_goes_on_after_its_server_was_started_again() {
             "job_status",
             json!({ "job_id": job["job_id"], "wait_s": 60 }),
         )
-        .expect("told");
+        .expect("a status");
     assert_ne!(broken["status"], "complete", "{broken}");
     let draft = broken["draft_id"].clone();
     assert!(
@@ -307,13 +309,13 @@ fn a_run_goes_on_after_its_server_was_started_again() {
             "recover_draft",
             json!({ "draft_id": draft, "to": "embedded" }),
         )
-        .expect("made again");
+        .expect("recreated");
     let done = client
         .call(
             "compose_draft",
             json!({ "plan": whole, "resume": moved["draft_id"] }),
         )
-        .expect("taken up again");
+        .expect("resumed");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["report"]["totals"]["segments_in_draft"], 9, "{done}");
 }
@@ -333,7 +335,7 @@ fn a_draft_that_another_process_deleted_is_not_edited_on_its_server() {
         "{error}"
     );
     assert_eq!(api.server.count("/add_text"), 1, "nothing was sent");
-    assert_eq!(api.drafts(), 1, "it is not taken for lost");
+    assert_eq!(api.drafts(), 1, "it does not count as lost");
     let back = json!({ "draft_id": made["draft_id"], "restore": true });
     home.call("delete_draft", &back).expect("restored");
     client.call("add_text", text(1)).expect("added");

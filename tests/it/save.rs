@@ -1,4 +1,4 @@
-//! Saved drafts: what leaves the machine, and crashes in the middle.
+//! Saved drafts: which data leaves the machine, and crashes during a save.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, media};
 
-/// What names the machine of a draft that the app saved.
+/// Values that identify the machine in a draft that the app saved.
 const IDS: [&str; 4] = [
     "device-0123",
     "disk-4567",
@@ -15,8 +15,8 @@ const IDS: [&str; 4] = [
     "26100.1742",
 ];
 
-/// A folder of drafts with one that the app saved itself.
-fn the_apps_folder(home: &mut Home) -> PathBuf {
+/// A drafts folder with one draft that the app saved itself.
+fn folder_of_the_app(home: &mut Home) -> PathBuf {
     let drafts = home.path().join("app drafts");
     let platform = json!({
         "app_id": 359_289, "app_source": "cc", "app_version": "9.3.0", "os": "windows", "device_id": IDS[0],
@@ -47,7 +47,7 @@ fn small_draft(home: &Home, name: &str) -> Value {
     draft
 }
 
-/// Every file below a folder.
+/// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
@@ -59,7 +59,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Those of the words that stand in some file of the folder.
+/// The words that occur in any file of the folder.
 fn named<'a>(folder: &Path, words: &[&'a str]) -> Vec<&'a str> {
     let all = files(folder);
     assert!(all.len() > 4, "{all:?}");
@@ -76,9 +76,9 @@ fn named<'a>(folder: &Path, words: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_draft_that_leaves_the_machine_names_neither_it_nor_its_folders() {
+fn a_draft_for_another_machine_does_not_identify_this_one() {
     let mut home = Home::new();
-    let drafts = the_apps_folder(&mut home);
+    let drafts = folder_of_the_app(&mut home);
     let here = home.path().display().to_string();
     let words: Vec<&str> = IDS.iter().copied().chain([here.as_str()]).collect();
     let draft = small_draft(&home, "trip");
@@ -91,12 +91,12 @@ fn a_draft_that_leaves_the_machine_names_neither_it_nor_its_folders() {
         PathBuf::from(reply["folder"].as_str().expect("a folder"))
     };
 
-    // In place, it is what the app on this machine writes itself.
+    // In the app's own folder, the draft contains what the app on this machine would write.
     let stays = saved(json!({}));
     assert!(stays.starts_with(&drafts));
     assert_eq!(named(&stays, &words), words);
     let content = fs::read_to_string(stays.join("draft_content.json")).unwrap();
-    assert!(content.contains("184.0.0"), "learnt from the app's draft");
+    assert!(content.contains("184.0.0"), "copied from the app's draft");
 
     let out = home.path().join("out");
     for leaves in [
@@ -119,14 +119,14 @@ fn a_draft_that_leaves_the_machine_names_neither_it_nor_its_folders() {
     assert_eq!(
         named(&zipped, &words),
         words,
-        "beside the folder for this machine"
+        "the folder next to the zip is for this machine"
     );
 }
 
 #[test]
-fn plans_are_saved_for_any_machine_and_for_a_version_when_the_shell_says_so() {
+fn plans_are_saved_for_other_machines_and_versions_with_options() {
     let mut home = Home::new();
-    the_apps_folder(&mut home);
+    folder_of_the_app(&mut home);
     let here = home.path().display().to_string();
     let words: Vec<&str> = IDS.iter().copied().chain([here.as_str()]).collect();
     let plan = json!({ "name": "ad", "texts": [{ "text": "Hello", "start": 0, "end": 2 }] });
@@ -159,7 +159,7 @@ fn plans_are_saved_for_any_machine_and_for_a_version_when_the_shell_says_so() {
     assert!(content.contains("\"7.9.0\"") && content.contains("\"155.0.0\""));
 }
 
-/// What a folder of drafts may hold besides drafts: the app's list, ours beside it, zips.
+/// What a drafts folder may contain besides drafts: the app's list, our files, zips.
 const BESIDE: [&str; 4] = [
     "root_meta_info.json",
     "root_meta_info.json.capcut-mcp.bak",
@@ -167,7 +167,7 @@ const BESIDE: [&str; 4] = [
     "trip.zip",
 ];
 
-/// How many texts a saved draft has; it must be whole.
+/// The number of texts in a saved draft; checks that it is complete.
 fn texts_of(folder: &Path, sources: &[Vec<u8>]) -> usize {
     let content = fs::read(folder.join("draft_content.json")).expect("the document");
     assert_eq!(
@@ -185,7 +185,7 @@ fn texts_of(folder: &Path, sources: &[Vec<u8>]) -> usize {
         assert!(file.starts_with(folder), "{}", file.display());
         assert!(
             fs::read(file).expect("the file") == *source,
-            "{} is not whole",
+            "{} is incomplete",
             file.display()
         );
     }
@@ -195,10 +195,10 @@ fn texts_of(folder: &Path, sources: &[Vec<u8>]) -> usize {
         .len()
 }
 
-/// Kills saves at random moments. `CAPCUT_TEST_KILLS` says how many, for longer runs.
+/// Kills saves at random moments. `CAPCUT_TEST_KILLS` sets their number for longer runs.
 #[cfg(unix)]
 #[test]
-fn a_save_may_be_killed_at_any_moment() {
+fn a_save_can_be_killed_at_any_moment() {
     let kills: u32 =
         std::env::var("CAPCUT_TEST_KILLS").map_or(24, |text| text.parse().expect("a number"));
     let home = Home::new();
@@ -211,7 +211,7 @@ fn a_save_may_be_killed_at_any_moment() {
     let mut sources = Vec::new();
     for number in 0..12 {
         let mut bytes = fs::read(media("clip.mp4")).unwrap();
-        // A box that says nothing makes each file another one.
+        // A padding box makes the content of each file different.
         bytes.extend([0, 0, 0, 9, b'f', b'r', b'e', b'e', number]);
         let file = home.file(&format!("{number}.mp4"), &bytes);
         let clip = json!({ "draft_id": draft, "video_url": file, "start": 0, "end": 1, "target_start": number });
@@ -280,7 +280,7 @@ fn a_save_may_be_killed_at_any_moment() {
             }
             saved = found;
         } else {
-            assert!(ended.is_none(), "it was acknowledged, and is gone");
+            assert!(ended.is_none(), "it was acknowledged but does not exist");
             between += 1;
         }
         if let Ok(zip) = fs::File::open(drafts.join("trip.zip")) {
@@ -289,12 +289,12 @@ fn a_save_may_be_killed_at_any_moment() {
         if round % 4 == 0 || !folder.exists() {
             let started = std::time::Instant::now();
             call(&home, "save_draft", save(false));
-            // Other tests come and go meanwhile.
+            // Other tests may slow this machine down meanwhile.
             longest = started.elapsed().mul_f64(1.2);
             assert_eq!(
                 texts_of(&folder, &sources),
                 texts,
-                "what was acknowledged is saved"
+                "acknowledged calls are saved"
             );
             saved = texts;
             assert_eq!(names(), ["trip"], "litter");
@@ -306,12 +306,12 @@ fn a_save_may_be_killed_at_any_moment() {
     );
     assert!(
         killed > 0 && early + between > 0 && late + litter > 0,
-        "the moments are not spread"
+        "the moments are not spread over the whole save"
     );
 }
 
 #[test]
-fn the_same_plan_again_replaces_its_untouched_draft_and_an_edited_one_only_when_asked() {
+fn a_repeated_plan_replaces_its_draft_but_an_edited_one_only_with_overwrite() {
     let home = Home::embedded();
     let plan = |name: &str, text: &str| {
         let plan = json!({ "name": "Trip", "texts": [{ "text": text, "start": 0, "end": 2 }] });
@@ -336,7 +336,7 @@ fn the_same_plan_again_replaces_its_untouched_draft_and_an_edited_one_only_when_
     };
     let (code, report) = compose(&first, &[]);
     assert_eq!((code, folder(&report).as_str()), (0, "Trip"), "{report}");
-    // Its text changed: the same plan.
+    // Only its text changed: it counts as the same plan.
     plan("a.json", "Hello again");
     let (code, report) = compose(&first, &[]);
     assert_eq!((code, folder(&report).as_str()), (0, "Trip"), "{report}");
@@ -350,7 +350,7 @@ fn the_same_plan_again_replaces_its_untouched_draft_and_an_edited_one_only_when_
             .unwrap()
             .contains("Hello again")
     );
-    // Another plan of that name.
+    // Another plan with the same name.
     let other = plan("b.json", "Other");
     for _ in 0..2 {
         let (code, report) = compose(&other, &[]);
@@ -375,7 +375,7 @@ fn the_same_plan_again_replaces_its_untouched_draft_and_an_edited_one_only_when_
 }
 
 #[test]
-fn rows_of_one_name_get_folders_of_their_own_and_find_them_again() {
+fn rows_with_the_same_name_get_separate_folders_and_reuse_them() {
     let home = Home::embedded();
     let template = json!({ "name": "Ad", "texts": [{ "text": "${words}", "start": 0, "end": 2 }] });
     let template = home
@@ -454,7 +454,7 @@ fn over_http_an_edited_draft_is_replaced_only_with_overwrite() {
 }
 
 #[test]
-fn a_drafts_folder_below_one_that_does_not_exist_is_an_error() {
+fn a_drafts_folder_in_a_missing_folder_is_an_error() {
     let home = Home::embedded();
     let draft = small_draft(&home, "trip");
     for more in [
@@ -474,7 +474,7 @@ fn a_drafts_folder_below_one_that_does_not_exist_is_an_error() {
         );
     }
     assert!(!home.data().join("drafts").exists());
-    // The last folder of the path is made.
+    // The last folder of the path is created.
     let reply = call(
         &home,
         "save_draft",
@@ -488,7 +488,7 @@ fn a_drafts_folder_below_one_that_does_not_exist_is_an_error() {
 
 #[cfg(unix)]
 #[test]
-fn a_list_of_drafts_that_another_process_holds_is_waited_for_a_while_and_its_holder_named() {
+fn a_locked_list_of_drafts_is_waited_for_and_its_holder_named() {
     let home = Home::embedded();
     let drafts = home.path().join("drafts");
     home.file(
@@ -522,7 +522,7 @@ fn a_list_of_drafts_that_another_process_holds_is_waited_for_a_while_and_its_hol
     assert_eq!(reply["registered"], true, "{reply}");
 }
 
-/// The executable with a limit on the size of the files that it writes, in blocks of 512 bytes.
+/// The executable with a limit for the size of the files that it writes, in blocks of 512 bytes.
 #[cfg(unix)]
 fn limited(home: &Home, blocks: u32, line: &[&str]) -> crate::support::Ran {
     let command = home.command(&[""; 0]);
@@ -544,7 +544,7 @@ fn limited(home: &Home, blocks: u32, line: &[&str]) -> crate::support::Ran {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_may_not_grow_is_an_error_that_says_what_was_saved() {
+fn a_file_size_limit_is_an_error_that_says_what_was_saved() {
     let home = Home::embedded();
     let mut clip = fs::read(media("clip.mp4")).unwrap();
     let length: u32 = 3 << 20;
@@ -559,7 +559,7 @@ fn a_file_that_may_not_grow_is_an_error_that_says_what_was_saved() {
     let drafts = home.path().join("drafts");
     let save =
         |zip: bool| json!({ "draft_id": draft, "draft_folder": drafts, "zip": zip }).to_string();
-    // `sh` of some systems counts blocks of 1024 bytes; half a file is too small by either.
+    // The `sh` of some systems counts blocks of 1024 bytes; half a file is too small with either.
     let ran = limited(
         &home,
         blocks / 4,
@@ -567,7 +567,7 @@ fn a_file_that_may_not_grow_is_an_error_that_says_what_was_saved() {
     );
     assert!(ran.code > 0 && ran.stderr.starts_with("error: "), "{ran:?}");
     assert!(!drafts.join("trip").exists());
-    // The clip fits, and the zip file of it and the documents does not.
+    // The clip fits, but the zip file of it and the documents does not.
     let unit = if limited(
         &home,
         blocks + 8,
@@ -602,7 +602,7 @@ fn a_file_that_may_not_grow_is_an_error_that_says_what_was_saved() {
 }
 
 #[test]
-fn files_that_a_killed_fix_left_are_removed_and_a_mended_draft_may_be_saved_again() {
+fn leftovers_of_a_killed_fix_are_removed_and_a_fixed_draft_can_be_saved_again() {
     let home = Home::embedded();
     let draft = small_draft(&home, "trip");
     let drafts = home.path().join("drafts");
@@ -627,7 +627,7 @@ fn files_that_a_killed_fix_left_are_removed_and_a_mended_draft_may_be_saved_agai
 }
 
 #[test]
-fn a_temporary_folder_that_is_gone_is_named() {
+fn a_missing_temporary_folder_is_named() {
     let mut home = Home::embedded();
     let gone = home.path().join("gone");
     home.set("TMPDIR", &gone.display().to_string());
@@ -643,7 +643,7 @@ fn a_temporary_folder_that_is_gone_is_named() {
     );
 }
 
-/// Numbers from 0 to 1 that differ with each run.
+/// Random numbers from 0 to 1, different in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -666,11 +666,11 @@ fn lint(home: &Home, folder: &Path, options: &[&str]) -> Value {
     home.run(&arguments).success().json()
 }
 
-/// A drafts folder of an app, into which drafts for other machines are saved all the same.
+/// A drafts folder of an app, into which drafts for other machines are saved.
 #[test]
-fn drafts_for_other_machines_are_clean_and_mending_them_adds_no_path_of_this_one() {
+fn drafts_for_other_machines_are_valid_and_fixing_them_adds_no_local_path() {
     let mut home = Home::embedded();
-    let drafts = the_apps_folder(&mut home);
+    let drafts = folder_of_the_app(&mut home);
     let draft = small_draft(&home, "any");
     let here = home.path().canonicalize().expect("the folder is there");
     let here = here.display().to_string();
@@ -684,7 +684,7 @@ fn drafts_for_other_machines_are_clean_and_mending_them_adds_no_path_of_this_one
             "macos",
             json!({ "target_os": "macos", "target_folder": "/Users/someone/Drafts" }),
         ),
-        // A place that could be one of this machine.
+        // A path that could also exist on this machine.
         (
             "alike",
             json!({ "target_os": "macos", "target_folder": "/mnt/other machine" }),
@@ -708,7 +708,7 @@ fn drafts_for_other_machines_are_clean_and_mending_them_adds_no_path_of_this_one
             drafts.join(name)
         };
         assert_eq!(lint(&home, &folder, &[])["problems"], json!([]), "{name}");
-        // A fault that `--fix` mends in each document.
+        // Adds a problem that `--fix` repairs to each document.
         for file in files(&folder) {
             let is_document = ["draft_content.json", "draft_info.json", "template-2.tmp"]
                 .iter()

@@ -1,4 +1,4 @@
-//! Saves that are ended early, and what other processes are told of a save.
+//! Saves that are stopped early, and what other processes see of a save.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::jobs::Slow;
 use crate::support::{Client, Home, PATIENCE, Ran, Served, http, until};
 
-/// A home whose saves wait for a slow server as long as it takes.
+/// A home whose saves wait for a slow server without a limit.
 fn patient() -> Home {
     let mut home = Home::embedded();
     let config = home.file(
@@ -33,7 +33,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A draft whose sound the server holds when it is saved, and the arguments that save it.
+/// A draft whose sound is held back by the server during the save, and the arguments that save it.
 fn draft(home: &Home, slow: &Slow) -> (Value, Value) {
     let made = home.call("create_draft", &json!({ "name": "trip" }));
     let draft = made.expect("a draft")["draft_id"].clone();
@@ -46,7 +46,7 @@ fn draft(home: &Home, slow: &Slow) -> (Value, Value) {
 fn plan_of(home: &Home, name: &str, slow: &Slow) -> Value {
     json!({
         "name": name,
-        // A file of its own: what another save fetches is shared.
+        // A separate address: a download of another save would be shared.
         "audio": [{ "audio_url": format!("{}/quick.wav?for=plan", slow.url) }],
         "save": { "draft_folder": drafts(home) },
     })
@@ -57,7 +57,7 @@ fn plan(home: &Home, file: &str, name: &str, slow: &Slow) -> String {
     home.file(file, plan.to_string()).display().to_string()
 }
 
-/// The save has begun to fetch, and its folder is there.
+/// Waits until the save is downloading and its folder exists.
 fn is_held(home: &Home, slow: &Slow) {
     slow.begun.recv_timeout(PATIENCE).expect("it is fetched");
     let temporary = |name: &String| name.starts_with(".capcut-mcp-tmp-");
@@ -72,7 +72,7 @@ fn terminate(child: &Child) {
 
 fn status(home: &Home, draft: &Value) -> Value {
     home.call("query_draft_status", &json!({ "task_id": draft }))
-        .expect("told")
+        .expect("a status")
 }
 
 #[track_caller]
@@ -91,7 +91,7 @@ fn is_saved(home: &Home, folder: &str) {
 
 #[cfg(unix)]
 #[test]
-fn a_call_that_is_told_to_end_leaves_nothing_half_made_and_may_be_made_again() {
+fn a_terminated_call_leaves_no_partial_save_and_can_be_repeated() {
     let (home, slow) = (patient(), Slow::held());
     let (draft, wish) = draft(&home, &slow);
     let line = ["call", "save_draft", "--json", &wish.to_string()];
@@ -114,7 +114,7 @@ fn a_call_that_is_told_to_end_leaves_nothing_half_made_and_may_be_made_again() {
 
 #[cfg(unix)]
 #[test]
-fn a_plan_that_is_told_to_end_leaves_nothing_half_made_and_is_resumed() {
+fn a_terminated_plan_leaves_no_partial_save_and_can_be_resumed() {
     let (home, slow) = (patient(), Slow::held());
     let plan = plan(&home, "plan.json", "trip", &slow);
     let child = home
@@ -139,7 +139,7 @@ fn a_plan_that_is_told_to_end_leaves_nothing_half_made_and_is_resumed() {
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_is_told_to_end_leaves_nothing_half_made_and_its_jobs_are_resumed() {
+fn a_terminated_server_leaves_no_partial_save_and_its_jobs_can_be_resumed() {
     let (home, slow) = (patient(), Slow::held());
     let (draft, mut wish) = draft(&home, &slow);
     wish["wait_s"] = json!(0);
@@ -160,7 +160,7 @@ fn a_server_that_is_told_to_end_leaves_nothing_half_made_and_its_jobs_are_resume
     );
     for job in [&saving["job_id"], &composing["job_id"]] {
         let told = home.call("job_status", &json!({ "job_id": job }));
-        assert_eq!(told.expect("told")["status"], "interrupted");
+        assert_eq!(told.expect("a status")["status"], "interrupted");
     }
     failed(&home, &draft, "interrupted");
     slow.release();
@@ -172,7 +172,7 @@ fn a_server_that_is_told_to_end_leaves_nothing_half_made_and_its_jobs_are_resume
 
 #[cfg(unix)]
 #[test]
-fn an_engine_that_is_told_to_end_leaves_nothing_half_made() {
+fn a_terminated_engine_leaves_no_partial_save() {
     let (home, slow) = (patient(), Slow::held());
     let (draft, wish) = draft(&home, &slow);
     let mut engine = home.engine(&["--allow-dir", &drafts(&home).to_string_lossy()]);
@@ -197,20 +197,20 @@ fn an_engine_that_is_told_to_end_leaves_nothing_half_made() {
     failed(&home, &draft, "interrupted");
 }
 
-/// What the three ways of asking say of a draft's save: MCP, command line, HTTP.
+/// The status of a draft's save over MCP, from the command line and over HTTP.
 fn asked(home: &Home, client: &mut Client, engine: &Served, draft: &Value) -> [Value; 3] {
     let arguments = json!({ "task_id": draft });
     let over_mcp = client.call("query_draft_status", arguments.clone());
     let over_http = engine.output("/query_draft_status", &arguments);
     [
-        over_mcp.expect("told"),
+        over_mcp.expect("a status"),
         status(home, draft),
-        over_http.expect("told"),
+        over_http.expect("a status"),
     ]
 }
 
 #[test]
-fn a_save_of_another_process_is_told_as_it_is() {
+fn the_status_of_another_process_s_save_is_correct() {
     let (home, slow) = (patient(), Slow::held());
     let (draft_id, mut wish) = draft(&home, &slow);
     wish["wait_s"] = json!(0);
@@ -218,8 +218,8 @@ fn a_save_of_another_process_is_told_as_it_is() {
     let (mut saving, mut asking) = (home.connected(), home.connected());
     let first = saving.call("save_draft", wish.clone()).expect("running");
     is_held(&home, &slow);
-    // The sound's first piece is a twentieth of it.
-    until("the progress is told", || {
+    // The first piece of the sound is a twentieth of it.
+    until("the progress is reported", || {
         let told = asked(&home, &mut asking, &engine, &draft_id);
         let is_fetching = |told: &Value| {
             assert_eq!(told["status"], "processing", "{told}");
@@ -229,13 +229,13 @@ fn a_save_of_another_process_is_told_as_it_is() {
     });
     home.call("cancel_job", &json!({ "job_id": first["job_id"] }))
         .expect("cancelled");
-    until("the end is told", || {
+    until("the end is reported", || {
         let told = asked(&home, &mut asking, &engine, &draft_id);
         told.iter().all(|told| {
             told["status"] == "failed" && told["message"].to_string().contains("cancelled")
         })
     });
-    // Begun again by the same process, and by the end of it interrupted.
+    // The same process starts it again, and is killed during the save.
     saving.call("save_draft", wish.clone()).expect("running");
     is_held(&home, &slow);
     for told in asked(&home, &mut asking, &engine, &draft_id) {
@@ -250,7 +250,7 @@ fn a_save_of_another_process_is_told_as_it_is() {
             "{told}"
         );
     }
-    // A process that saved it itself is told of the later save of another.
+    // A process that saved the draft itself also sees a later save by another process.
     slow.release();
     asking.call("save_draft", wish.clone()).expect("running");
     until("it is saved", || {
@@ -267,14 +267,14 @@ fn a_save_of_another_process_is_told_as_it_is() {
         "save_draft",
         &json!({ "draft_id": draft_id, "draft_folder": home.file("file", "") }),
     );
-    error.expect_err("a file is no folder");
+    error.expect_err("a file is not a folder");
     for told in asked(&home, &mut asking, &engine, &draft_id) {
         assert_eq!(told["status"], "failed", "{told}");
     }
 }
 
 #[test]
-fn plans_that_two_processes_save_under_one_name_at_once_get_folders_of_their_own() {
+fn plans_saved_under_one_name_by_two_processes_get_separate_folders() {
     let (home, held, free) = (patient(), Slow::held(), Slow::held());
     free.release();
     let first = plan(&home, "first.json", "trip", &held);
@@ -297,7 +297,7 @@ fn plans_that_two_processes_save_under_one_name_at_once_get_folders_of_their_own
 }
 
 #[test]
-fn a_name_that_another_process_is_saving_under_is_refused_to_a_draft_without_a_plan() {
+fn a_name_that_another_process_is_saving_is_refused_for_a_draft_without_a_plan() {
     let (home, slow) = (patient(), Slow::held());
     let (_, mut wish) = draft(&home, &slow);
     wish["wait_s"] = json!(0);
@@ -315,7 +315,7 @@ fn a_name_that_another_process_is_saving_under_is_refused_to_a_draft_without_a_p
         .expect_err("the name is taken");
     assert_eq!(code, 2, "{told}");
     assert!(told.contains("another save is writing"), "{told}");
-    // Once its process is gone, the name is free.
+    // The name is free as soon as that process has ended.
     client.child.kill().expect("killed");
     client.wait();
     home.call("save_draft", &wish).expect("saved");

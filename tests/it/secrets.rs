@@ -1,4 +1,4 @@
-//! Passwords, tokens and keys: in no error, log, report, list, label or saved draft.
+//! Passwords, tokens and keys appear in no error, log, report, list, label or saved draft.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::support::{Answer, Asked, Home, Server, http, media, until};
 
-/// Stands wherever something is secret.
+/// Used as the value of every secret.
 const SECRET: &str = "S3CRETvalue";
 
-/// A CapCut API that fails every edit with the request's own words, and makes drafts.
+/// A CapCut API that creates drafts, but answers every edit with an error that repeats the request.
 fn api() -> Server {
     Server::start(|asked: &Asked| {
         let path = asked.path.split('?').next().unwrap_or_default();
@@ -29,7 +29,7 @@ fn api() -> Server {
 }
 
 #[test]
-fn the_secrets_of_the_apis_address_are_sent_there_and_shown_nowhere() {
+fn secrets_in_the_api_url_are_sent_there_and_never_shown() {
     let server = api();
     let host = server.url.trim_start_matches("http://").to_owned();
     let given = format!("http://me:{SECRET}1@{host}/?key={SECRET}2&X-Amz-Signature={SECRET}3");
@@ -94,7 +94,7 @@ fn the_secrets_of_the_apis_address_are_sent_there_and_shown_nowhere() {
         health.contains(&server.url),
         "the address is still shown: {health}"
     );
-    // The server itself gets them.
+    // The server itself receives them.
     let asked = server.asked();
     let mut edits = asked
         .iter()
@@ -107,7 +107,7 @@ fn the_secrets_of_the_apis_address_are_sent_there_and_shown_nowhere() {
 }
 
 #[test]
-fn an_address_that_cannot_be_used_is_refused_without_its_secrets() {
+fn an_invalid_api_url_is_refused_without_showing_its_secrets() {
     for given in [
         "http:me:S3CRETvalue@127.0.0.1:9/x",
         "//me:S3CRETvalue@127.0.0.1:9",
@@ -135,7 +135,7 @@ fn an_address_that_cannot_be_used_is_refused_without_its_secrets() {
 }
 
 #[test]
-fn the_secrets_of_media_are_in_no_error_log_or_saved_draft() {
+fn secrets_in_media_urls_are_in_no_error_log_or_saved_draft() {
     let clip = fs::read(media("clip.mp4")).unwrap();
     let server = Server::start(move |asked: &Asked| match asked.path.split('?').next() {
         Some("/clip.mp4") => Answer::new(200, "video/mp4", clip.clone()),
@@ -155,7 +155,7 @@ fn the_secrets_of_media_are_in_no_error_log_or_saved_draft() {
         let created = call(&["create_draft", name]).success().json();
         format!("draft_id={}", created["draft_id"].as_str().unwrap())
     };
-    // What cannot be had fails the save of its draft.
+    // Media that cannot be downloaded make the save of their draft fail.
     let (id, other) = (draft("name=trip"), draft("name=other"));
     let mut shown = Vec::new();
     for (number, (url, works)) in [

@@ -1,4 +1,4 @@
-//! MCP over stdin and stdout: both eras, over pipes and over sockets.
+//! MCP over stdin and stdout: both protocol generations, over pipes and over sockets.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::support::{Answer, Client, Heard, Home, PATIENCE, Server};
 const EMBEDDED: &[&str] = &["serve", "--backend", "embedded"];
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-/// The same server over each kind of stream that clients give it.
+/// Runs the check with a server on each kind of stream that clients use.
 fn over_each_stream(home: &Home, arguments: &[&str], check: impl Fn(Client)) {
     check(home.serve_with(arguments));
     #[cfg(unix)]
@@ -23,7 +23,7 @@ fn over_each_stream(home: &Home, arguments: &[&str], check: impl Fn(Client)) {
 }
 
 #[test]
-fn each_legacy_revision_is_greeted_as_it_asks() {
+fn each_legacy_revision_is_initialized_as_requested() {
     let home = Home::new();
     for (asked, answered) in LEGACY.map(|v| (v, v)).into_iter().chain([
         ("2026-07-28", "2025-11-25"),
@@ -38,14 +38,17 @@ fn each_legacy_revision_is_greeted_as_it_asks() {
             let instructions = greeting["instructions"].as_str().expect("instructions");
             assert!(instructions.contains("create_draft"), "{instructions}");
             let tools = client.request("tools/list", json!({}));
-            assert!(tools["result"]["resultType"].is_null(), "not of this era");
+            assert!(
+                tools["result"]["resultType"].is_null(),
+                "not in this protocol generation"
+            );
             assert_eq!(client.end(), 0);
         });
     }
 }
 
 #[test]
-fn the_modern_era_needs_no_greeting() {
+fn the_stateless_protocol_needs_no_initialize() {
     let home = Home::new();
     over_each_stream(&home, EMBEDDED, |mut client| {
         let answer = client.request(
@@ -66,7 +69,7 @@ fn the_modern_era_needs_no_greeting() {
 }
 
 #[test]
-fn a_client_may_ask_who_is_there_and_then_choose_an_era() {
+fn a_client_can_discover_the_server_before_choosing_a_protocol() {
     let home = Home::new();
     over_each_stream(&home, EMBEDDED, |mut client| {
         let answer = client.request("server/discover", Client::modern(json!({})));
@@ -90,7 +93,7 @@ fn a_client_may_ask_who_is_there_and_then_choose_an_era() {
 }
 
 #[test]
-fn a_draft_is_made_and_read_over_each_stream() {
+fn a_draft_is_created_and_read_over_each_stream() {
     let home = Home::new();
     over_each_stream(&home, EMBEDDED, |mut client| {
         client.initialize("2025-11-25");
@@ -120,7 +123,7 @@ fn a_draft_is_made_and_read_over_each_stream() {
 }
 
 #[test]
-fn every_fault_of_a_call_is_told_at_once_as_a_result() {
+fn all_problems_of_a_call_are_reported_in_one_result() {
     let home = Home::new();
     let mut client = home.serve_with(EMBEDDED);
     client.initialize("2025-11-25");
@@ -129,7 +132,7 @@ fn every_fault_of_a_call_is_told_at_once_as_a_result() {
             "add_text",
             json!({ "txt": "a", "start": "soon", "border_alpha": 7 }),
         )
-        .expect_err("faults");
+        .expect_err("problems");
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
         "`start` is \"soon\", which is not a number (0 or more)",
@@ -141,7 +144,7 @@ fn every_fault_of_a_call_is_told_at_once_as_a_result() {
 }
 
 #[test]
-fn what_is_no_tool_no_method_or_no_request_is_a_protocol_error() {
+fn unknown_tools_and_methods_and_invalid_requests_are_protocol_errors() {
     let home = Home::new();
     let mut client = home.serve_with(EMBEDDED);
     client.initialize("2025-11-25");
@@ -194,7 +197,7 @@ fn the_list_of_tools_never_changes() {
     let first = list(home.serve_with(EMBEDDED));
     let again = list(home.serve_with(EMBEDDED));
     assert_eq!(first.to_string(), again.to_string());
-    // What a model reads, about ten thousand tokens for as long as the client runs: it must not grow.
+    // A model reads this, about ten thousand tokens, for as long as the client runs: it must not grow.
     let tools = first["tools"].as_array().expect("tools").iter();
     let read = tools.map(|tool| {
         let text = |key: &str| tool[key].as_str().expect("text").len();
@@ -204,7 +207,7 @@ fn the_list_of_tools_never_changes() {
     assert!(bytes <= 30 << 10, "{bytes} bytes");
 }
 
-/// Every tool as clients see it.
+/// All tools as clients see them.
 fn all_tools() -> Vec<Value> {
     let home = Home::new();
     let mut client = home.serve_with(&["serve", "--backend", "embedded", "--tools", "full"]);
@@ -217,7 +220,7 @@ fn all_tools() -> Vec<Value> {
 }
 
 #[test]
-fn tools_are_listed_as_their_snapshots_say() {
+fn listed_tools_match_their_snapshots() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas");
     let update = std::env::var_os("UPDATE").is_some();
     let tools = all_tools();
@@ -242,7 +245,7 @@ fn tools_are_listed_as_their_snapshots_say() {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();
         if !names.contains(&name) {
-            assert!(update, "{name} is a snapshot of no tool");
+            assert!(update, "{name} belongs to no tool");
             std::fs::remove_file(entry.path()).expect("removed");
         }
     }
@@ -250,7 +253,7 @@ fn tools_are_listed_as_their_snapshots_say() {
 }
 
 #[test]
-fn every_tool_says_what_clients_want_to_know() {
+fn every_tool_has_a_title_hints_and_schemas() {
     for tool in all_tools() {
         let name = tool["name"].as_str().expect("a name");
         let good = name.len() <= 48
@@ -274,7 +277,7 @@ fn every_tool_says_what_clients_want_to_know() {
             assert_eq!(tool[schema]["type"], "object", "{name}: {schema}");
             assert!(tool[schema]["properties"].is_object(), "{name}: {schema}");
         }
-        // Said only where a client might think of arguments by itself.
+        // `additionalProperties` is given only for tools without arguments, where a client might invent some.
         let none = tool["inputSchema"]["properties"] == json!({});
         let said = tool["inputSchema"].get("additionalProperties");
         assert_eq!(said.is_some(), none, "{name}");
@@ -282,7 +285,7 @@ fn every_tool_says_what_clients_want_to_know() {
 }
 
 #[test]
-fn the_long_lists_of_names_are_shown_on_request_only() {
+fn long_lists_of_names_are_listed_only_on_request() {
     let home = Home::new();
     let mut client = home.serve_with(EMBEDDED);
     client.initialize("2025-11-25");
@@ -299,7 +302,7 @@ fn the_long_lists_of_names_are_shown_on_request_only() {
         hidden.iter().all(|name| name.ends_with("_types")),
         "{hidden:?}"
     );
-    // Messages refer to them, so they can be called all the same.
+    // Messages refer to these tools, so they can still be called.
     assert!(client.call("get_mask_types", json!({})).is_ok());
 }
 
@@ -355,7 +358,7 @@ fn drafts_can_be_read_as_resources() {
     );
 }
 
-/// An API that needs this long for a list and is quick otherwise.
+/// An API that needs this long for a list and answers everything else immediately.
 fn slow_api(delay: Duration) -> Server {
     Server::start(move |asked| {
         if asked.path.starts_with("/get_") {
@@ -368,7 +371,7 @@ fn slow_api(delay: Duration) -> Server {
 const REMOTE: &[&str] = &["serve", "--backend", "remote"];
 
 #[test]
-fn what_is_under_way_when_the_client_leaves_is_still_answered() {
+fn calls_under_way_at_the_end_of_input_are_answered() {
     let api = slow_api(Duration::from_millis(700));
     let mut home = Home::new();
     home.api(&api.url);
@@ -385,7 +388,7 @@ fn what_is_under_way_when_the_client_leaves_is_still_answered() {
 }
 
 #[test]
-fn a_client_that_leaves_without_a_word_is_no_error() {
+fn a_client_that_leaves_without_a_request_is_not_an_error() {
     let home = Home::new();
     over_each_stream(&home, EMBEDDED, |mut client| {
         client.close();
@@ -396,7 +399,7 @@ fn a_client_that_leaves_without_a_word_is_no_error() {
 }
 
 #[test]
-fn an_idle_server_ends_at_once_when_its_client_leaves() {
+fn an_idle_server_ends_immediately_when_its_client_leaves() {
     let home = Home::new();
     over_each_stream(&home, EMBEDDED, |mut client| {
         client.initialize("2025-11-25");
@@ -404,7 +407,7 @@ fn an_idle_server_ends_at_once_when_its_client_leaves() {
         let start = Instant::now();
         client.close();
         assert_eq!(client.wait(), 0);
-        // A debug build on a busy machine; the benchmark measures.
+        // The limit is generous for a debug build on a busy machine; the benchmark measures the real time.
         assert!(
             start.elapsed() < Duration::from_secs(2),
             "{:?}",
@@ -414,7 +417,7 @@ fn an_idle_server_ends_at_once_when_its_client_leaves() {
 }
 
 #[test]
-fn the_last_line_needs_no_end_and_marks_and_line_ends_do_not_matter() {
+fn line_ends_and_byte_order_marks_are_optional() {
     let home = Home::new();
     let mut client = home.serve_with(EMBEDDED);
     let greeting = json!({
@@ -432,13 +435,13 @@ fn the_last_line_needs_no_end_and_marks_and_line_ends_do_not_matter() {
 }
 
 #[test]
-fn many_slow_calls_run_side_by_side() {
+fn slow_calls_run_in_parallel() {
     let api = slow_api(Duration::from_secs(1));
     let mut home = Home::new();
     home.api(&api.url);
     let mut client = home.serve_with(REMOTE);
     client.initialize("2025-11-25");
-    // Different lists: what is the same may be asked for once only.
+    // Different lists, because identical requests may be combined into one.
     let lists = [
         "get_font_types",
         "get_mask_types",
@@ -454,10 +457,10 @@ fn many_slow_calls_run_side_by_side() {
         assert_ne!(answer["result"]["isError"], true, "{answer}");
     }
     let at_once = api.most_connections();
-    assert!((4..=8).contains(&at_once), "{at_once} at once");
+    assert!((4..=8).contains(&at_once), "{at_once} at the same time");
 }
 
-/// An address that takes a request, never answers, and tells when the client hung up.
+/// An address that accepts a request, never answers, and reports when the client disconnects.
 fn silent_api() -> (String, mpsc::Receiver<Instant>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -476,7 +479,7 @@ fn silent_api() -> (String, mpsc::Receiver<Instant>) {
 }
 
 #[test]
-fn a_cancelled_call_lets_go_of_the_api_and_gets_no_answer() {
+fn a_cancelled_call_closes_its_connection_and_gets_no_answer() {
     let (url, gone) = silent_api();
     let mut home = Home::new();
     home.api(&url);
@@ -490,13 +493,15 @@ fn a_cancelled_call_lets_go_of_the_api_and_gets_no_answer() {
             "notifications/cancelled",
             json!({ "requestId": id, "reason": "enough" }),
         );
-        // Cancels that mean nothing do nothing.
+        // Cancellations of unknown or invalid requests have no effect.
         client.notify("notifications/cancelled", json!({ "requestId": 4711 }));
         client.notify("notifications/cancelled", json!({ "requestId": {} }));
-        let at = gone.recv_timeout(PATIENCE).expect("the API is let go");
+        let at = gone
+            .recv_timeout(PATIENCE)
+            .expect("the connection to the API is closed");
         assert!(at - start < Duration::from_secs(1), "{:?}", at - start);
         let ping = client.ask("ping", json!({}));
-        // The very next answer is the ping's.
+        // The next answer is the one to the ping.
         assert_eq!(client.message().expect("an answer")["id"], ping);
         assert!(matches!(
             client.hear(Duration::from_millis(200)),
@@ -507,7 +512,7 @@ fn a_cancelled_call_lets_go_of_the_api_and_gets_no_answer() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_answered_in_both_eras() {
+fn an_invalid_line_is_answered_in_both_protocols() {
     let home = Home::new();
     let long = "x".repeat(17 << 20);
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
@@ -558,14 +563,14 @@ fn a_line_that_cannot_be_read_is_answered_in_both_eras() {
             let list = client.request("tools/list", params);
             assert!(
                 list["result"]["tools"].is_array(),
-                "the server goes on: {list}"
+                "the server continues: {list}"
             );
             assert_eq!(client.end(), 0);
         });
     }
 }
 
-/// A small generator of the same sequence everywhere.
+/// A small random generator with the same sequence on every system.
 struct Dice(u64);
 
 impl Dice {
@@ -601,7 +606,7 @@ fn seeds() -> Vec<String> {
     .collect()
 }
 
-/// A line made of what clients send, broken in one way or another; without a line's end.
+/// A line that clients could send, damaged in one of several ways, without a line end.
 fn broken_line(dice: &mut Dice, seeds: &[String]) -> Vec<u8> {
     const TOKENS: [&str; 16] = [
         "null",
@@ -623,7 +628,7 @@ fn broken_line(dice: &mut Dice, seeds: &[String]) -> Vec<u8> {
     ];
     let mut line = seeds[dice.roll(seeds.len())].clone().into_bytes();
     match dice.roll(8) {
-        // As it is, so that the server also does its work meanwhile.
+        // Unchanged, so that the server also does real work.
         0 => {}
         1 => {
             for _ in 0..=dice.roll(8) {
@@ -649,7 +654,7 @@ fn broken_line(dice: &mut Dice, seeds: &[String]) -> Vec<u8> {
         }
         6 => line = (0..dice.roll(200)).map(|_| dice.roll(256) as u8).collect(),
         _ => {
-            // Another value in place of one of the message's own.
+            // Replaces one of the message's values.
             let mut message: Value = serde_json::from_slice(&line).expect("a seed");
             let token = TOKENS[dice.roll(8)];
             let value = serde_json::from_str(token).unwrap_or(Value::Null);
@@ -665,7 +670,7 @@ fn broken_line(dice: &mut Dice, seeds: &[String]) -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_broken_lines_are_answered_or_ignored_and_the_server_lives() {
+fn ten_thousand_damaged_lines_do_not_stop_the_server() {
     const LINES: usize = 10_000;
     let home = Home::new();
     let mut client = home.serve_with(EMBEDDED);
@@ -682,11 +687,11 @@ fn ten_thousand_broken_lines_are_answered_or_ignored_and_the_server_lives() {
         client
             .write(&bytes)
             .unwrap_or_else(|e| panic!("batch {batch}: {e}; {}", client.stderr()));
-        // The ping is answered, so the server has read the batch; every line up to it is a message.
+        // Once the ping is answered, the server has read the batch. Every line before it must be a message.
         let ping = format!("ping {batch}");
         client.send(&json!({ "jsonrpc": "2.0", "id": ping, "method": "ping" }));
         loop {
-            let message = client.message().expect("the server lives");
+            let message = client.message().expect("the server is running");
             assert_eq!(message["jsonrpc"], "2.0", "{message}");
             let known = ["result", "error", "method"]
                 .iter()
@@ -712,7 +717,7 @@ fn logs_never_reach_stdout() {
     client.call("create_draft", json!({})).expect("a draft");
     client
         .call("create_draft", json!({ "width": "x" }))
-        .expect_err("a fault");
+        .expect_err("an error");
     client.close();
     while let Some(message) = client.message() {
         assert_eq!(message["jsonrpc"], "2.0");
@@ -732,7 +737,7 @@ fn a_client_that_stops_reading_ends_the_server() {
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     let start = Instant::now();
-    // stdin stays open: it is the broken stdout that ends it.
+    // stdin stays open: the broken stdout ends the server.
     let _ = std::io::Write::write_all(&mut stdin, format!("{request}\n").as_bytes());
     while child.try_wait().expect("its state").is_none() {
         assert!(start.elapsed() < PATIENCE, "the server does not end");

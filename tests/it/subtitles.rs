@@ -1,5 +1,5 @@
-//! Subtitles of every kind that people send: in a draft of the engine, as MCP, the command line, HTTP and plans give
-//! them, and on a server.
+//! Subtitles of every kind that people send: on the engine, given by MCP, the command line, HTTP and plans, and
+//! on a server.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn field(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The captions of a document by track: start and end in milliseconds, words.
+/// The captions of a document by track: start and end in milliseconds, text.
 fn captions(script: &Value) -> Vec<(String, Vec<(i64, i64, String)>)> {
     let document: Value =
         serde_json::from_str(script["script"].as_str().expect("a document")).expect("JSON");
@@ -60,7 +60,7 @@ fn texts(script: &Value) -> Vec<Value> {
         .clone()
 }
 
-/// A draft with these subtitles: the reply, and the document.
+/// Adds these subtitles to a new draft; returns the reply and the document.
 fn added(home: &Home, arguments: &Value) -> (Value, Value) {
     let draft = home.call("create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     let mut call = arguments.clone();
@@ -83,7 +83,7 @@ fn notes(reply: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_example_file_makes_the_captions_that_it_means() {
+fn every_example_file_gives_the_expected_captions() {
     let home = Home::embedded();
     let one = |text: &str| vec![("subtitle", vec![(0, 1000, text.to_owned())])];
     let of = |cues: &[(i64, i64, &str)]| {
@@ -158,7 +158,7 @@ fn draft(home: &Home) -> Value {
 }
 
 #[test]
-fn captions_that_overlap_go_on_a_second_track_above_the_first() {
+fn overlapping_captions_go_on_a_second_track_above_the_first() {
     let home = Home::embedded();
     let (reply, script) = added(&home, &json!({ "srt": field("05-rolling.vtt") }));
     assert_eq!(
@@ -190,7 +190,8 @@ fn captions_that_overlap_go_on_a_second_track_above_the_first() {
             .unwrap()
     };
     assert!(height(1) > height(0) + 0.02, "{} {}", height(0), height(1));
-    // More of the same, later: on the same tracks. At the same time on a third one, if it has a name of its own.
+    // The same captions at a later time go on the same tracks. At the same time they are refused, with a hint to
+    // `track_name`. A named track gets its own second track.
     let same =
         json!({ "draft_id": reply["draft_id"], "srt": field("05-rolling.vtt"), "time_offset": 20 });
     let again = home.call("add_subtitle", &same).unwrap();
@@ -215,7 +216,7 @@ fn captions_that_overlap_go_on_a_second_track_above_the_first() {
 }
 
 #[test]
-fn marked_words_become_styles_and_places() {
+fn markup_becomes_styles_and_positions() {
     let home = Home::embedded();
     let mut client = home.connected();
     let made = client.call("create_draft", json!({})).expect("a draft");
@@ -247,7 +248,7 @@ fn marked_words_become_styles_and_places() {
 }
 
 #[test]
-fn styles_of_ass_are_the_look_where_the_call_says_nothing() {
+fn ass_styles_apply_unless_the_call_overrides_them() {
     let home = Home::embedded();
     let ass = "[V4+ Styles]\nStyle: D,Arial,20,&H0000FFFF,&H0,&H00FF0000,&H0,-1,0,0,0,100,100,0,0,1,2,0,7,0,0,0,1\n\
         [Events]\nDialogue: 0,0:00:00.00,0:00:01.00,D,,0,0,0,,one {\\c&H0000FF&}red\\Ntwo\n\
@@ -281,7 +282,7 @@ fn styles_of_ass_are_the_look_where_the_call_says_nothing() {
         (json!(-0.6), json!(0.8))
     );
     assert!(place(1)["y"].as_f64().unwrap().abs() < 0.1, "{}", place(1));
-    // What the call says goes before the style, and marked words before the call.
+    // The call's options override the style, and marked words override the call's options.
     let own = json!({ "srt": ass, "font_color": "#00FF00", "position": "bottom" });
     let (_, script) = added(&home, &own);
     let styles = content(&self::texts(&script)[0])["styles"].clone();
@@ -301,7 +302,7 @@ fn styles_of_ass_are_the_look_where_the_call_says_nothing() {
 }
 
 #[test]
-fn subtitles_in_which_nothing_is_found_are_refused() {
+fn subtitles_without_any_cue_are_refused() {
     let home = Home::embedded();
     let draft = draft(&home);
     for (srt, part) in [
@@ -326,7 +327,7 @@ fn subtitles_in_which_nothing_is_found_are_refused() {
 }
 
 #[test]
-fn captions_before_the_beginning_are_cut_or_left_out() {
+fn captions_before_the_start_are_cut_or_left_out() {
     let home = Home::embedded();
     let srt = "1\n00:00:00,000 --> 00:00:01,000\na\n\n2\n00:00:09,000 --> 00:00:12,000\nb\n";
     let (reply, script) = added(&home, &json!({ "srt": srt, "time_offset": -10 }));
@@ -345,7 +346,7 @@ fn captions_before_the_beginning_are_cut_or_left_out() {
 }
 
 #[test]
-fn over_http_broken_letters_are_told_beside_the_output() {
+fn encoding_problems_are_reported_over_http_next_to_the_output() {
     let home = Home::new();
     let folder = field("");
     let engine = home.engine(&["--allow-dir", folder.to_str().expect("a path")]);
@@ -362,7 +363,7 @@ fn over_http_broken_letters_are_told_beside_the_output() {
     assert!(notes(&answer)[0].contains("cue 2: left out"), "{answer}");
 }
 
-/// A server that takes every call.
+/// A server that accepts every call.
 fn server() -> Server {
     Server::start(|asked: &Asked| match asked.path.as_str() {
         "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }])),
@@ -374,7 +375,7 @@ fn server() -> Server {
 }
 
 #[test]
-fn a_server_gets_srt_that_it_reads_and_the_rest_is_told() {
+fn a_server_receives_readable_srt_and_changes_are_reported() {
     let server = server();
     let home = Home::remote(&server.url);
     let draft = draft(&home);
@@ -421,7 +422,7 @@ fn a_server_gets_srt_that_it_reads_and_the_rest_is_told() {
         srt.contains("00:00:01,000 --> 00:00:03,000") && told.contains("cue 1: cut"),
         "{srt} {told}"
     );
-    // What it reads by itself is left to it, and what only it can reach.
+    // Files that the server can read itself, and URLs that only the server can reach, are passed on unchanged.
     let plain = "1\n00:00:00,000 --> 00:00:01,000\nx\n";
     assert_eq!(sent(json!(plain), 0.0), (plain.to_owned(), String::new()));
     let file = home.file("plain.srt", plain);
@@ -450,7 +451,7 @@ fn a_server_gets_srt_that_it_reads_and_the_rest_is_told() {
 }
 
 #[test]
-fn plans_check_subtitles_tell_changes_and_resume() {
+fn plans_check_subtitles_report_changes_and_resume() {
     let home = Home::embedded();
     let plan = |name: &str| {
         json!({

@@ -1,4 +1,4 @@
-//! Running the executable in a home of its own, and the loopback servers that it meets there.
+//! Runs the executable in a separate home, with loopback servers.
 
 mod client;
 mod engine;
@@ -23,7 +23,7 @@ pub(crate) use server::{Answer, Asked, Delivery, Server};
 /// How long anything in these tests may take before it counts as hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Whether the long form of a test is wanted: hundreds of runs instead of a few.
+/// Whether to run the long form of a test: hundreds of runs instead of a few.
 pub(crate) fn full() -> bool {
     std::env::var_os("CAPCUT_TEST_FULL").is_some()
 }
@@ -31,7 +31,7 @@ pub(crate) fn full() -> bool {
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_capcut-mcp");
 
-/// A file of the small media that lie in `examples/media`.
+/// One of the small media files in `examples/media`.
 pub(crate) fn media(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("examples/media")
@@ -40,19 +40,22 @@ pub(crate) fn media(name: &str) -> PathBuf {
     path
 }
 
-/// An address at which nothing listens: systems hand out no ports that low.
+/// An address at which nothing listens: systems do not assign ports this low.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// Waits until `done` holds; panics with `what` when it never does.
+/// Waits until `done` returns true; panics with `what` if it never does.
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}: still not so");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{what}: not within {PATIENCE:?}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// What a process says on a stream, as far as it has come.
+/// The output of a process on a stream so far.
 #[derive(Clone)]
 pub(crate) struct Said(Arc<Mutex<String>>);
 
@@ -75,7 +78,7 @@ impl Said {
         self.0.lock().expect("not poisoned").clone()
     }
 
-    /// The loopback address that follows `words`, as `127.0.0.1:PORT`, once it was said whole.
+    /// The loopback address (`127.0.0.1:PORT`) that follows `words`, once it was printed completely.
     pub(crate) fn address(&self, words: &str) -> Option<String> {
         let text = self.text();
         let (_, rest) = text.split_once(words)?;

@@ -1,4 +1,4 @@
-//! Whom the listeners serve, and what their clients may read, fetch and write.
+//! Which clients the listeners serve, and what these clients may read, fetch and write.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, Answer, Home, Served, Server, http};
 
-/// Sends this text over a connection of its own: the status and what follows the head.
+/// Sends this text over a separate connection; returns the status and the rest of the answer.
 fn raw(address: &str, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream
@@ -16,7 +16,7 @@ fn raw(address: &str, request: &str) -> (u16, String) {
         .expect("a time limit");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
-    // A refused connection may be reset once its answer was sent.
+    // A refused connection may be reset after its answer was sent.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
@@ -28,7 +28,7 @@ fn address(served: &Served) -> &str {
     served.url.trim_start_matches("http://")
 }
 
-/// Posts JSON with these head lines and no others but what a body needs.
+/// Posts JSON with these head lines, plus only those that a body needs.
 fn post_with(served: &Served, path: &str, lines: &[&str], body: &Value) -> (u16, String) {
     let body = body.to_string();
     let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
@@ -55,7 +55,7 @@ fn drafts(home: &Home) -> usize {
 }
 
 #[test]
-fn requests_that_a_web_page_could_cause_are_refused_and_nothing_is_carried_out() {
+fn requests_that_a_web_page_could_cause_are_refused_without_effect() {
     let home = Home::new();
     let served = home.engine(&[]);
     let cases: [(&[&str], u16, &str); 9] = [
@@ -123,7 +123,7 @@ fn requests_that_a_web_page_could_cause_are_refused_and_nothing_is_carried_out()
 }
 
 #[test]
-fn names_and_sites_are_allowed_by_options() {
+fn options_allow_host_names_and_origins() {
     let home = Home::new();
     let served = home.engine(&[
         "--public-host",
@@ -173,11 +173,11 @@ fn names_and_sites_are_allowed_by_options() {
 }
 
 #[test]
-fn the_metrics_listener_refuses_foreign_names_and_pages_too() {
+fn the_metrics_listener_refuses_foreign_hosts_and_pages() {
     let home = Home::new();
     let served = home.engine(&["--metrics", "0"]);
     let mut metrics = None;
-    support::until("metrics are told", || {
+    support::until("the metrics address is printed", || {
         metrics = served.said.address("metrics are told at ");
         metrics.is_some()
     });
@@ -211,7 +211,7 @@ fn the_metrics_listener_refuses_foreign_names_and_pages_too() {
     }
 }
 
-/// How requests look that come over the network, by a proxy or under another name.
+/// Requests that come from the network, through a proxy or under another host name.
 const FROM_THE_NETWORK: [&[&str]; 5] = [
     &["Host: 192.168.1.20:9000"],
     &["Host: host.docker.internal"],
@@ -221,7 +221,7 @@ const FROM_THE_NETWORK: [&[&str]; 5] = [
 ];
 
 #[test]
-fn clients_of_the_network_reach_no_service_of_this_machine() {
+fn network_clients_reach_no_service_of_this_machine() {
     let home = Home::new();
     let secret = "1\n00:00:00,000 --> 00:00:01,000\nthe secret of a local service\n";
     let media = service(secret);
@@ -260,13 +260,13 @@ fn clients_of_the_network_reach_no_service_of_this_machine() {
     let body = json!({"draft_id": draft, "srt": addresses[0]});
     let local = served.output("/add_subtitle", &body);
     assert!(local.is_ok(), "{local:?}");
-    // What this machine's client was given is in no memory for others.
+    // Data fetched for a client on this machine is not in a cache for others.
     let (_, text) = post_with(&served, "/add_subtitle", FROM_THE_NETWORK[0], &body);
     assert_eq!(answer_of(&text)["success"], false, "{text}");
 }
 
 #[test]
-fn a_service_is_reached_from_the_network_once_it_is_named() {
+fn an_allowed_service_is_reachable_for_network_clients() {
     let home = Home::new();
     let media = service("1\n00:00:00,000 --> 00:00:01,000\nhello\n");
     let served = home.engine(&["--allow-host", "127.0.0.1"]);
@@ -281,7 +281,7 @@ fn a_service_is_reached_from_the_network_once_it_is_named() {
 }
 
 #[test]
-fn errors_hold_nothing_of_what_was_fetched() {
+fn errors_contain_nothing_of_fetched_content() {
     let home = Home::new();
     let served = home.engine(&[]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
@@ -316,7 +316,7 @@ fn errors_hold_nothing_of_what_was_fetched() {
 }
 
 #[test]
-fn no_id_of_another_draft_is_told_over_http() {
+fn errors_over_http_name_no_other_draft() {
     let home = Home::new();
     let served = home.engine(&[]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
@@ -343,7 +343,7 @@ fn no_id_of_another_draft_is_told_over_http() {
 }
 
 #[test]
-fn what_may_not_be_read_or_written_names_the_option_where_clients_look() {
+fn refused_reads_and_writes_name_the_option_in_the_answer() {
     let home = Home::new();
     let served = home.engine(&[]);
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
@@ -397,9 +397,9 @@ fn what_may_not_be_read_or_written_names_the_option_where_clients_look() {
     );
 }
 
-/// Bytes of memory that a process had at most, where the system tells.
+/// The peak memory of a process in bytes, if the system reports it.
 #[cfg(target_os = "linux")]
-fn most_memory(pid: u32) -> u64 {
+fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
@@ -437,9 +437,9 @@ fn bodies_of_many_values_take_little_memory() {
             });
         }
     });
-    let most = most_memory(served.child.id());
+    let most = peak_memory(served.child.id());
     assert!(most < 500 << 20, "{} MiB", most >> 20);
-    // What is long but of few values is taken.
+    // A long body with few values is accepted.
     let text = "x".repeat(8 << 20);
     let (status, _) = send(json!({"unknown": text}).to_string().as_bytes());
     assert_eq!(status, 200);
@@ -447,11 +447,11 @@ fn bodies_of_many_values_take_little_memory() {
 
 #[cfg(unix)]
 #[test]
-fn idle_connections_make_room_before_descriptors_run_out() {
+fn idle_connections_are_closed_before_descriptors_run_out() {
     let home = Home::new();
     let served = home.engine_with_files(128);
     let open = |_| TcpStream::connect(address(&served)).expect("it listens");
-    // One that waits for the end of its body is not idle, and those that came later are.
+    // A connection that is in the middle of a body is not idle, but later ones without a request are.
     let mut busy = open(0);
     let head = "POST /create_draft HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{";
     busy.write_all(head.as_bytes()).expect("sent");

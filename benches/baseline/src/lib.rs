@@ -1,4 +1,4 @@
-//! What the measurements share: a small API, a server under test, and the report.
+//! Shared parts of the measurements: a small API, a server under test, and the report.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The `output` of the answer to a path and a body; none: there is no such path.
+/// Returns the `output` for a path and a body; `None` if the path does not exist.
 type Answer = dyn Fn(&str, &[u8]) -> Option<String> + Send + Sync;
 
-/// A CapCut API as small as can be: it keeps connections open and answers every call in a thread of its connection.
+/// A minimal CapCut API: it keeps connections open and answers each one in its own thread.
 pub struct Api {
     pub requests: AtomicUsize,
     pub open: AtomicUsize,
-    /// The most connections that were open at once.
+    /// The maximum number of connections that were open at the same time.
     pub most: AtomicUsize,
     answer: Box<Answer>,
 }
@@ -93,16 +93,16 @@ impl Api {
     }
 }
 
-/// The CPUs of this machine: one for the server under test, the others for its client and the API. Left alone, the
-/// system wakes a process sometimes on the CPU of the one that waits for it and sometimes on another, which takes
-/// longer than all that is measured here.
+/// The CPUs of this machine: one for the server under test, the others for its client and the API. Otherwise the
+/// system wakes a process sometimes on the CPU of the process that waits for it and sometimes on another, and the
+/// difference is larger than everything that is measured here.
 pub struct Cpus {
     servers: CpuSet,
     others: CpuSet,
 }
 
 impl Cpus {
-    /// Keeps this thread, and the threads it makes from now on, to the CPUs that are not the server's.
+    /// Restricts this thread, and the threads that it starts from now on, to the CPUs of the client and the API.
     pub fn divide() -> Self {
         let all = sched_getaffinity(None).expect("Linux");
         let (mut servers, mut others) = (all, all);
@@ -116,7 +116,7 @@ impl Cpus {
         Self { servers, others }
     }
 
-    /// What `spawn` spawns stays on the server's CPU.
+    /// Runs `spawn` so that the process it starts stays on the server's CPU.
     pub fn server<T>(&self, spawn: impl FnOnce() -> T) -> T {
         sched_setaffinity(None, &self.servers).expect("a CPU");
         let spawned = spawn();
@@ -173,7 +173,7 @@ impl Server {
                     .stdin(OwnedFd::from(in_theirs))
                     .stdout(OwnedFd::from(out_theirs));
                 let child = command.spawn().expect("the server starts");
-                // The command holds the server's ends until it is gone.
+                // The command keeps the server's ends of the sockets open until it is dropped.
                 drop(command);
                 (child, Box::new(in_ours), Box::new(out_ours))
             }
@@ -227,7 +227,7 @@ impl Server {
             .sum()
     }
 
-    /// The most memory so far, in bytes.
+    /// The peak memory so far, in bytes.
     pub fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("Linux");
@@ -236,7 +236,7 @@ impl Server {
         number.expect("VmHWM") * 1024
     }
 
-    /// Closes stdin and waits; the time between.
+    /// Closes stdin and waits for the server to end; returns the time between.
     pub fn end(mut self) -> Duration {
         let start = Instant::now();
         self.stdin = None;
@@ -292,7 +292,7 @@ impl Report {
         );
     }
 
-    /// Ends the process with what was found.
+    /// Ends the process with the result.
     pub fn exit(&self) {
         if self.missed > 0 {
             println!("{} bounds are missed", self.missed);

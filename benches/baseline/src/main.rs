@@ -1,4 +1,4 @@
-//! A minimal MCP server: one constant tool, forwarded with a keep-alive client, and nothing else.
+//! A minimal MCP server: one constant tool, forwarded with a keep-alive client.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ impl Home {
         self.serve_with(&["serve"])
     }
 
-    /// The same, with the handshake done.
+    /// An MCP server over pipes, after `initialize`.
     pub(crate) fn connected(&self) -> Client {
         let mut client = self.serve();
         client.initialize("2025-11-25");
@@ -35,7 +35,7 @@ impl Home {
         Client::over_pipes(child)
     }
 
-    /// An MCP server over UNIX sockets, which is what clients written for Node give their servers.
+    /// An MCP server over UNIX sockets, which clients written for Node use for their servers.
     #[cfg(unix)]
     pub(crate) fn serve_over_sockets<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Client {
         use std::os::fd::OwnedFd;
@@ -54,7 +54,7 @@ impl Home {
     }
 }
 
-/// What a server's stdout had to say.
+/// The result of reading a server's stdout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Line(String),
@@ -108,7 +108,7 @@ impl Client {
         }
     }
 
-    /// Writes bytes as they are; an error means that the server is gone.
+    /// Writes bytes unchanged; an error means that the server is gone.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(bytes)?;
@@ -128,7 +128,7 @@ impl Client {
         self.send(&message);
     }
 
-    /// Sends a request and gives its id, without waiting.
+    /// Sends a request and returns its id, without waiting.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
@@ -138,7 +138,7 @@ impl Client {
         id
     }
 
-    /// The next line as it came; `None` when the server closed its stdout.
+    /// The next line; `None` if the server closed its stdout.
     pub(crate) fn line(&mut self) -> Option<String> {
         match self.hear(PATIENCE) {
             Heard::Line(line) => Some(line),
@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    /// What comes within this time.
+    /// What arrives on stdout within this time.
     pub(crate) fn hear(&mut self, time: Duration) -> Heard {
         match self.lines.recv_timeout(time) {
             Ok(line) => Heard::Line(line),
@@ -156,7 +156,7 @@ impl Client {
         }
     }
 
-    /// The next message, answers that were passed over by [`answer`](Self::answer) first.
+    /// The next message; messages that [`answer`](Self::answer) skipped come first.
     pub(crate) fn message(&mut self) -> Option<Value> {
         if let Some(message) = self.waiting.pop_front() {
             return Some(message);
@@ -166,7 +166,7 @@ impl Client {
         })
     }
 
-    /// The answer to the request with this id; other messages stay for later.
+    /// The answer to the request with this id; other messages are kept for later.
     pub(crate) fn answer(&mut self, id: u64) -> Value {
         let is_answer = |message: &Value| message["id"] == json!(id) && message["method"].is_null();
         if let Some(index) = self.waiting.iter().position(is_answer) {
@@ -193,7 +193,7 @@ impl Client {
         self.answer(id)
     }
 
-    /// The legacy handshake; gives the server's `result`.
+    /// The legacy handshake; returns the server's `result`.
     pub(crate) fn initialize(&mut self, version: &str) -> Value {
         let mut answer = self.request(
             "initialize",
@@ -243,7 +243,7 @@ impl Client {
         self.stdin = None;
     }
 
-    /// Waits for the server's end; gives its exit code.
+    /// Waits for the server to end; returns its exit code.
     pub(crate) fn wait(&mut self) -> i32 {
         let start = Instant::now();
         loop {
@@ -255,13 +255,13 @@ impl Client {
         }
     }
 
-    /// Ends the server by closing its stdin; gives its exit code.
+    /// Ends the server by closing its stdin; returns its exit code.
     pub(crate) fn end(mut self) -> i32 {
         self.close();
         self.wait()
     }
 
-    /// What the server wrote on stderr so far.
+    /// The stderr of the server so far.
     pub(crate) fn stderr(&self) -> String {
         self.said.text()
     }

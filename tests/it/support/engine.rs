@@ -13,7 +13,7 @@ impl Home {
         self.engine_at(0, arguments)
     }
 
-    /// The same on this port.
+    /// Like [`engine`](Self::engine), on this port.
     pub(crate) fn engine_at(&self, port: u16, arguments: &[&str]) -> Served {
         let number = port.to_string();
         let mut line = vec!["engine", "--port", &number];
@@ -21,7 +21,7 @@ impl Home {
         Self::served(self.command(&line))
     }
 
-    /// One that may have only so many files and connections open.
+    /// An engine that may only open this number of files and connections.
     #[cfg(unix)]
     pub(crate) fn engine_with_files(&self, files: u32) -> Served {
         let engine = self.command(&["engine", "--port", "0"]);
@@ -68,7 +68,7 @@ impl Home {
 
 /// A running `capcut-mcp engine`; killed when dropped.
 pub(crate) struct Served {
-    /// Its address, without a slash at the end.
+    /// Its address, without a trailing slash.
     pub(crate) url: String,
     pub(crate) child: Child,
     pub(crate) said: Said,
@@ -84,7 +84,7 @@ impl Served {
         port.expect("an address with a port")
     }
 
-    /// Posts a JSON body; the status and the answer's body.
+    /// Posts a JSON body; returns the status and the body of the answer.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, String) {
         http(
             "POST",
@@ -94,12 +94,12 @@ impl Served {
         )
     }
 
-    /// Gets a path; the status and the answer's body.
+    /// Gets a path; returns the status and the body of the answer.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         http("GET", &format!("{}{path}", self.url), &[], b"")
     }
 
-    /// Posts and opens the envelope: `output` of a success, `error` of a failure.
+    /// Posts and unpacks the envelope: `output` of a success, `error` of a failure.
     pub(crate) fn output(&self, path: &str, body: &Value) -> Result<Value, String> {
         let (status, text) = self.post(path, body);
         assert_eq!(status, 200, "{path}: {text}");
@@ -111,7 +111,7 @@ impl Served {
         }
     }
 
-    /// What it wrote on stderr so far.
+    /// Its stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.said.text()
     }

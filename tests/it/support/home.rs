@@ -1,4 +1,4 @@
-//! The executable in a home of its own.
+//! Runs the executable in a separate home.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use super::{EXECUTABLE, NOWHERE};
 
-/// A private home: data, configuration and cache of the executables started here; gone when dropped.
+/// A private home: data, configuration and cache of the executables started here; deleted when dropped.
 pub(crate) struct Home {
     folder: TempDir,
     variables: BTreeMap<String, String>,
 }
 
 impl Home {
-    /// An empty home in which nothing answers at the API's address.
+    /// An empty home in which no server answers at the API's address.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for name in ["config", "data", "cache", "tmp"] {
@@ -47,7 +47,7 @@ impl Home {
         home
     }
 
-    /// Where the executable keeps its journal: `--data-dir` of everything started here.
+    /// The folder of the journal: `--data-dir` of everything started here.
     pub(crate) fn data(&self) -> PathBuf {
         self.path().join("data")
     }
@@ -58,12 +58,12 @@ impl Home {
         self
     }
 
-    /// The API that everything started from now on finds.
+    /// Sets the address of the API for everything started from now on.
     pub(crate) fn api(&mut self, url: &str) -> &mut Self {
         self.set("CAPCUT_API_URL", url)
     }
 
-    /// A file in the home, and its path.
+    /// Writes a file in the home and returns its path.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         if let Some(parent) = path.parent() {
@@ -100,7 +100,7 @@ impl Home {
         self.run_with(arguments, "")
     }
 
-    /// Runs a command to its end with this on its stdin.
+    /// Runs a command to its end with this text on its stdin.
     pub(crate) fn run_with<A: AsRef<OsStr>>(&self, arguments: &[A], stdin: &str) -> Ran {
         let mut child = self
             .command(arguments)
@@ -115,12 +115,12 @@ impl Home {
         Ran::from(output)
     }
 
-    /// `capcut-mcp call` with JSON arguments: the reply, or what was printed on stderr with the exit code.
+    /// `capcut-mcp call` with JSON arguments; returns the reply, or the exit code and stderr.
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Result<Value, (i32, String)> {
         self.call_with(&[], tool, arguments)
     }
 
-    /// The same with options before the command, such as `["--backend", "embedded"]`.
+    /// Like [`call`](Self::call), with options before the command, such as `["--backend", "embedded"]`.
     pub(crate) fn call_with(
         &self,
         options: &[&str],
@@ -139,7 +139,7 @@ impl Home {
     }
 }
 
-/// What a finished command left.
+/// The exit code and output of a finished command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -171,7 +171,7 @@ impl Ran {
     }
 }
 
-/// The exit code; minus the signal's number when one ended it.
+/// The exit code, or minus the number of the signal that ended the process.
 pub(crate) fn code(status: ExitStatus) -> i32 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

@@ -1,4 +1,4 @@
-//! HTTP by hand, so that every byte that is sent is known.
+//! HTTP written by hand, so that every byte that is sent is known.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use super::PATIENCE;
 
-/// One HTTP request on a connection of its own; the status and the body as text.
+/// Sends one HTTP request over a separate connection; returns the status and the body as text.
 pub(crate) fn http(
     method: &str,
     url: &str,

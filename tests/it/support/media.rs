@@ -1,4 +1,4 @@
-//! A media server that serves each file in every manner, good and bad.
+//! A media server that serves each file in many ways, valid and invalid.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{Answer, Asked, Delivery, Server, media};
 
-/// A media server over the files of `examples/media`, one folder for each way of answering:
-/// `/range/NAME` with ranges, `/plain/NAME` without, `/unmeasured/NAME` without a length, `/truncated/NAME`
-/// cut in the middle, `/slow/NAME` in small pieces, `/redirect/NAME` by way of another address,
+/// A media server for the files of `examples/media`, with one path prefix for each way of answering:
+/// `/range/NAME` with ranges, `/plain/NAME` without ranges, `/unmeasured/NAME` without a length,
+/// `/truncated/NAME` cut in the middle, `/slow/NAME` in small pieces, `/redirect/NAME` through another address,
 /// `/empty/NAME`, `/html/NAME` a web page instead, `/reset/NAME`, `/silent/NAME`; anything else is a 404.
 pub(crate) fn media_server() -> Server {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media");
@@ -104,7 +104,7 @@ fn content_type(name: &str) -> &'static str {
 }
 
 #[test]
-fn the_media_server_answers_in_every_manner() {
+fn the_media_server_answers_in_every_way() {
     let server = media_server();
     let whole = std::fs::read(media("clip.mp4")).expect("the clip").len();
     let check = |path: &str, headers: &[(&str, &str)], status: u16, length: Option<usize>| {

@@ -1,4 +1,4 @@
-//! A loopback HTTP server that answers as it is told, and breaks off as real ones do.
+//! A loopback HTTP server with scripted answers that can fail as real servers do.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::until;
 
-/// A request as a loopback server got it.
+/// A request as a loopback server received it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -25,7 +25,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) delivery: Delivery,
-    /// Waited before anything is sent.
+    /// The delay before anything is sent.
     pub(crate) delay: Duration,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Delivery {
     Unmeasured,
     /// In pieces of this many bytes, with a pause after each.
     Slow(usize, Duration),
-    /// Nothing at all until the client has gone.
+    /// Nothing until the client disconnects.
     Silence,
     /// The connection is closed without an answer.
     Reset,
@@ -79,7 +79,7 @@ impl Answer {
         Self::json(&json!({ "error": "", "output": output, "success": true }))
     }
 
-    /// The envelope of a CapCut API around an error: HTTP 200 all the same.
+    /// The envelope of a CapCut API around an error, with HTTP 200.
     pub(crate) fn failure(error: &str) -> Self {
         Self::json(&json!({ "error": error, "output": "", "success": false }))
     }
@@ -99,7 +99,7 @@ type Handler = dyn Fn(&Asked) -> Answer + Send + Sync;
 
 /// A loopback HTTP server that closes each connection after its answer, as the reference API does.
 pub(crate) struct Server {
-    /// Its address, without a slash at the end.
+    /// Its address, without a trailing slash.
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
@@ -110,7 +110,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One that has nothing.
+    /// A server that answers everything with 404.
     pub(crate) fn empty() -> Self {
         Self::start(|_| Answer::new(404, "text/plain", "not here"))
     }
@@ -148,7 +148,7 @@ impl Server {
                 let (handler, log, open) =
                     (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&counted));
                 thread::spawn(move || {
-                    // A client that hangs up early is none of the server's concern.
+                    // A client that disconnects early is not an error of the server.
                     let _ = answer_one(&stream, &handler, &log);
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -165,21 +165,21 @@ impl Server {
         }
     }
 
-    /// Refuses connections from now on, as a server that is not there, or takes them again.
+    /// Refuses connections from now on, as if the server were down, or accepts them again.
     pub(crate) fn refuse(&self, whether: bool) {
         self.closed.store(whether, Ordering::SeqCst);
         if whether {
-            // Wakes the accepting thread, which then lets go of the port.
+            // Wakes the accepting thread, which then closes its port.
             let _ = TcpStream::connect(self.address);
         }
     }
 
-    /// Everything asked so far.
+    /// All requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("not poisoned").clone()
     }
 
-    /// How many requests went to paths that start so.
+    /// The number of requests to paths with this prefix.
     pub(crate) fn count(&self, path: &str) -> usize {
         let asked = self.asked.lock().expect("not poisoned");
         asked
@@ -188,16 +188,16 @@ impl Server {
             .count()
     }
 
-    /// Waits until it is done with what a client that is dead had asked for.
-    pub(crate) fn comes_to_rest(&self) {
-        // What was sent last may not have been accepted yet.
+    /// Waits until it has finished the requests of a client that is gone.
+    pub(crate) fn wait_until_idle(&self) {
+        // The last request may not have been accepted yet.
         thread::sleep(Duration::from_millis(30));
-        until("the server comes to rest", || {
+        until("the server is idle", || {
             self.open.load(Ordering::SeqCst) == 0
         });
     }
 
-    /// The most connections that were open at once.
+    /// The maximum number of connections that were open at the same time.
     pub(crate) fn most_connections(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
@@ -210,7 +210,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which then lets go of the port.
+        // Wakes the accepting thread, which then closes its port.
         let _ = TcpStream::connect(self.address);
     }
 }

@@ -1,4 +1,5 @@
-//! Measures whole videos against an API of known latency: `compose OURS`. Exits 1 when a bound is missed.
+//! Measures whole videos against an API with a known latency: `compose OURS`. Exits with 1 when a bound is
+//! missed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,23 +17,23 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 5;
-/// The API's latency where the schedule is what is measured.
+/// The API's latency for measuring the schedule.
 const SLOW: Duration = Duration::from_millis(200);
-/// And where the work per call is.
+/// The API's latency for measuring the work per call.
 const QUICK: Duration = Duration::from_millis(1);
-/// Create, open the tracks of sounds and pictures side by side, then 11 pictures in a lane of 5.
+/// Create the draft, open the tracks of sounds and pictures in parallel, then add 11 pictures in a lane of 5.
 const IDEAL_ROUNDS: f64 = 5.0;
 const PLANS: usize = 100;
 const QUEUED: usize = 1_000;
-/// Drafts side by side in the batch.
+/// The number of drafts that the batch makes in parallel.
 const SIDE_BY_SIDE: usize = 32;
 
-/// A CapCut API that keeps of each draft what stands where, and takes its time.
+/// A CapCut API that keeps the position of each segment and answers with a delay.
 #[derive(Default)]
 struct Drafts {
     latency_us: AtomicU64,
     drafts: Mutex<HashMap<String, Vec<(String, f64, f64)>>>,
-    /// Calls under way and the most of them: sounds, pictures.
+    /// The current and the maximum number of concurrent calls: sounds, pictures.
     now: [AtomicUsize; 2],
     most: [AtomicUsize; 2],
     /// When the last item was answered.
@@ -121,7 +122,7 @@ fn script(draft: &[(String, f64, f64)]) -> Value {
     json!({ "materials": {}, "tracks": tracks })
 }
 
-/// Items whose lengths are given, so that no medium is looked at.
+/// Items with given lengths, so that no media have to be inspected.
 fn plan(sounds: usize, pictures: usize, texts: usize) -> Value {
     json!({
         "audio": (0..sounds).map(|n| json!({ "audio_url": format!("http://127.0.0.1:9/{n}.mp3"), "end": 2 })).collect::<Vec<_>>(),
@@ -143,7 +144,7 @@ fn result(line: &str) -> Value {
     result.clone()
 }
 
-/// A server that has looked at the API already.
+/// A server that has contacted the API already.
 fn warm(ours: &Path, url: &str, home: &Path) -> Server {
     let arguments = ["serve", "--backend", "remote"];
     let mut server = Server::start(ours, &arguments, url, home, Streams::Pipes);
@@ -156,7 +157,7 @@ fn warm(ours: &Path, url: &str, home: &Path) -> Server {
     server
 }
 
-/// Milliseconds until a call that needs no API is answered.
+/// The time in milliseconds until a call that needs no API is answered.
 fn light(server: &mut Server) -> f64 {
     let start = Instant::now();
     call(server, "search_catalog", &json!({ "query": "fade" }));
@@ -203,23 +204,23 @@ fn schedule(report: &mut Report, ours: &Path, home: &Path) {
         ideal * 1.05,
     );
     println!(
-        "       verification, a phase of its own  {:>10.1} ms; all calls one after another {alone:.0} ms",
+        "       verification, a separate phase   {:>10.1} ms; all calls one after another {alone:.0} ms",
         median(&mut verified)
     );
     let most = |index: usize| drafts.most[index].load(Ordering::SeqCst) as f64;
-    report.bound("sounds at once, as the API sees it", "", most(0), 3.0);
-    report.bound("pictures at once", "", most(1), 5.0);
+    report.bound("concurrent sounds, seen by the API", "", most(0), 3.0);
+    report.bound("concurrent pictures", "", most(1), 5.0);
     report.bound(
         "connections",
         "",
         api.most.load(Ordering::SeqCst) as f64,
         8.0,
     );
-    report.bound("light calls meanwhile, the slowest", "ms", slowest, 20.0);
+    report.bound("slowest light call meanwhile", "ms", slowest, 20.0);
     server.end();
 }
 
-/// The same requests by a client that does nothing else: seconds.
+/// The time in seconds for the same requests by a client that does nothing else.
 fn bare(url: &str) -> f64 {
     let plan = plan(6, 10, 4);
     let items = [
@@ -251,7 +252,7 @@ fn bare(url: &str) -> f64 {
         };
         let start = Instant::now();
         let left = std::cell::Cell::new(PLANS);
-        // Eight at a time, as many as there are connections: a plan each, one call after another.
+        // Eight at a time, one per connection: each worker sends the calls of one plan in sequence.
         let workers = (0..8).map(|_| async {
             while left.get() > 0 {
                 left.set(left.get() - 1);
@@ -283,7 +284,7 @@ fn batch(report: &mut Report, ours: &Path, home: &Path) {
         let before = count();
         alone.push(bare(&url) * 1e3);
         let between = count();
-        // What was counted of the bare client is not ours.
+        // The maximum so far is that of the bare client.
         drafts.forget_most();
         let cpu_before = server.cpu();
         let start = Instant::now();
@@ -296,7 +297,7 @@ fn batch(report: &mut Report, ours: &Path, home: &Path) {
         assert_eq!(count() - between, between - before, "the same requests");
         cpu.push((server.cpu() - cpu_before) as f64 / 1e3 / (between - before) as f64);
     }
-    // The quickest of each: whatever else the machine does only adds.
+    // The fastest of each: other programs on the machine only add time.
     let least = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
     let (alone, composed) = (least(&alone), least(&composed));
     report.line(
@@ -312,8 +313,8 @@ fn batch(report: &mut Report, ours: &Path, home: &Path) {
         median(&mut cpu)
     );
     let most = |index: usize| drafts.most[index].load(Ordering::SeqCst) as f64;
-    report.bound("sounds at once, as the API sees it", "", most(0), 3.0);
-    report.bound("pictures at once", "", most(1), 5.0);
+    report.bound("concurrent sounds, seen by the API", "", most(0), 3.0);
+    report.bound("concurrent pictures", "", most(1), 5.0);
     server.end();
 }
 
@@ -336,7 +337,7 @@ fn queue(report: &mut Report, ours: &Path, home: &Path) {
         thread::sleep(Duration::from_millis(20));
     }
     report.bound("peak memory", "MB", server.peak() as f64 / 1e6, 200.0);
-    report.bound("light calls meanwhile, the slowest", "ms", slowest, 20.0);
+    report.bound("slowest light call meanwhile", "ms", slowest, 20.0);
     let stopped = call(
         &mut server,
         "cancel_job",

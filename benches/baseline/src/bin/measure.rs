@@ -1,4 +1,4 @@
-//! Measures our server beside the baseline, in one run: `measure OURS BASELINE`. Exits 1 when a bound is missed.
+//! Measures our server and the baseline in one run: `measure OURS BASELINE`. Exits with 1 when a bound is missed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const ROUNDS: usize = 15;
 const CALLS: usize = 1_000;
 const MANY: usize = 10_000;
 
-/// What is measured, each with the same server.
+/// The server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Bare,
@@ -44,7 +44,8 @@ impl Calls for Server {
         assert!(good, "no result: {}", String::from_utf8_lossy(line));
     }
 
-    /// Texts one after another, each journalled before it is answered; microseconds, median and 99th percentile.
+    /// Adds texts one after another, each recorded in the journal before it is answered; returns the median and
+    /// the 99th percentile in microseconds.
     fn edits(&mut self, draft: &str) -> (f64, f64) {
         let mut times: Vec<Duration> = (0..CALLS)
             .map(|index| {
@@ -120,7 +121,7 @@ fn main() {
     report.exit();
 }
 
-/// What all measurements need.
+/// What all measurements share.
 struct Bench {
     ours: PathBuf,
     baseline: PathBuf,
@@ -143,7 +144,7 @@ impl Bench {
     }
 }
 
-/// Makes the draft that is then asked about, and warms up.
+/// Creates the draft that the calls are about, and warms up.
 fn prepared(mut server: Server, makes_draft: bool) -> Server {
     server.ready();
     if makes_draft {
@@ -160,10 +161,10 @@ fn calls(report: &mut Report, bench: &Bench, streams: Streams) {
     let api = &bench.api;
     let mut figures: HashMap<(&str, Who), Vec<f64>> = HashMap::new();
     for _ in 0..ROUNDS {
-        // One after the other, so that both meet the same machine.
+        // One after the other, so that both run under the same conditions.
         for (who, program) in [(Who::Bare, &bench.baseline), (Who::Ours, &bench.ours)] {
             while api.open.load(Ordering::SeqCst) > 0 {
-                // Connections of the server before this one.
+                // Connections of the previous server may still be open.
                 thread::sleep(Duration::from_millis(1));
             }
             let server = bench.server(program, &[], &home, streams);
@@ -242,7 +243,7 @@ fn process(report: &mut Report, bench: &Bench) {
     let same = lists.windows(2).all(|pair| pair[0] == pair[1]);
     report.line(
         same,
-        &format!("tools/list, {} bytes, always the same", lists[0].len()),
+        &format!("tools/list, {} bytes, identical every time", lists[0].len()),
     );
 
     let server = bench.server(ours, &[], &home, Streams::Pipes);
@@ -256,7 +257,7 @@ fn process(report: &mut Report, bench: &Bench) {
         12.0,
     );
     server.end();
-    println!("-- edits, journalled before they are answered (no bound)");
+    println!("-- edits, in the journal before they are answered (no bound)");
     for backend in ["remote", "embedded"] {
         let arguments = ["serve", "--backend", backend];
         let mut server = bench.server(ours, &arguments, &home, Streams::Pipes);
