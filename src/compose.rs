@@ -247,16 +247,14 @@ async fn begin(
     })
 }
 
-/// The draft that one lives on as, after its server lost it.
+/// The draft that continues one that its server lost.
 async fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
     let current = app.current(draft).await.ok()?;
     (current != *draft).then_some(current)
 }
 
 fn lives_on(draft: &DraftId, current: &DraftId) -> String {
-    format!(
-        "draft {draft} was lost by its server and made again as {current}: use that from now on"
-    )
+    format!("draft {draft} was lost by its server and recreated as {current}: use that from now on")
 }
 
 async fn call(app: &Arc<App>, tool: &str, arguments: Object, context: &Context) -> Result<Value> {

@@ -333,7 +333,7 @@ pub(crate) async fn run(
             let job = AbortOnDropHandle::new(tokio::spawn(job.in_its_turn()));
             job.map(move |ended| {
                 ended.unwrap_or_else(|error| {
-                    let why = "a fault of capcut-mcp's own stopped this draft";
+                    let why = "an internal error in capcut-mcp stopped this draft";
                     broken.errors = vec![Error::internal(why).source(error).to_string()];
                     Ok(broken)
                 })

@@ -184,7 +184,7 @@ pub(crate) async fn save_document(
         && request.while_running == WhileRunning::Refuse
     {
         return Err(Error::conflict(format!(
-            "{} is running ({process}) and would write over its list of drafts",
+            "{} is running ({process}) and would overwrite its list of drafts",
             request.profile.edition.app()
         ))
         .hint("quit the app and save again, or save without this check"));

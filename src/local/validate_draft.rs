@@ -176,7 +176,7 @@ fn validate(folder: &Path, options: &lint::Options, fix: bool, offset: usize) ->
         None => (None, None, Vec::new()),
     };
     if more.is_some() {
-        notes.push(format!("the others come with `offset`: {}", offset + TOLD));
+        notes.push(format!("continue with `offset`: {}", offset + TOLD));
     }
     Ok(Validated {
         draft_folder: folder.to_string_lossy().into_owned(),
