@@ -1,5 +1,7 @@
 //! What must agree across the crate: layers, the list of tools and everything that stands beside it.
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -275,14 +277,8 @@ fn check_section(file: &str, mark: &str, expected: &str) {
 }
 
 #[test]
-fn the_readme_tells_the_tools_as_they_are() {
-    check_section("README.md", "tools", &cli::tools::tool_table());
-    check_section("README.md", "aliases", &cli::tools::alias_table());
-}
-
-#[test]
-fn the_readme_names_every_variable_and_only_those() {
-    let text = read(&Path::new(ROOT).join("README.md"));
+fn the_page_about_settings_names_every_variable_and_only_those() {
+    let text = read(&Path::new(ROOT).join("docs/settings.md"));
     let known: BTreeSet<_> = crate::settings::VARIABLES
         .iter()
         .map(|(name, _)| *name)
@@ -290,7 +286,7 @@ fn the_readme_names_every_variable_and_only_those() {
     for name in &known {
         assert!(
             text.contains(&format!("`{name}`")),
-            "the README lacks {name}"
+            "docs/settings.md lacks {name}"
         );
     }
     for (at, _) in text.match_indices("`CAPCUT_") {
@@ -300,7 +296,7 @@ fn the_readme_names_every_variable_and_only_those() {
             .collect();
         assert!(
             known.contains(name.as_str()),
-            "the README tells of {name}, which nothing reads"
+            "docs/settings.md names {name}, which nothing reads"
         );
     }
 }

@@ -165,6 +165,12 @@ pub(crate) fn accepts(arguments: &[&str]) -> bool {
     Cli::try_parse_from(line).is_ok()
 }
 
+/// The command line, for the documents.
+#[cfg(test)]
+pub(crate) fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Parses the arguments, runs the command and gives the exit code.
 pub fn run() -> ExitCode {
     let cli = match parse() {

@@ -1,4 +1,4 @@
-//! `tools`: the tools as text, as JSON, or as the README's tables.
+//! `tools`: the tools as text or as JSON.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -27,13 +27,10 @@ pub(super) struct Tools {
     #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: Option<String>,
     /// As JSON, in the shape of MCP's `tools/list`.
-    #[arg(long, conflicts_with = "readme")]
+    #[arg(long)]
     json: bool,
-    /// The tables of the README.
-    #[arg(long, conflicts_with = "tool")]
-    readme: bool,
     /// The JSON Schema of a plan for `compose`, for editors.
-    #[arg(long, conflicts_with_all = ["tool", "json", "readme"])]
+    #[arg(long, conflicts_with_all = ["tool", "json"])]
     plan_schema: bool,
 }
 
@@ -41,7 +38,6 @@ impl Tools {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let text = match &self.tool {
             None if self.plan_schema => format!("{:#}", plan_schema::schema()),
-            None if self.readme => format!("{}\n{}", tool_table(), alias_table()),
             None if self.json => {
                 let tools: Vec<_> = local::all().map(as_json).collect();
                 cli::json_text(&Value::Array(tools))
@@ -180,7 +176,8 @@ fn line(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a string takes every line");
 }
 
-/// The README's table of tools.
+/// The table of tools in the documents.
+#[cfg(test)]
 pub(crate) fn tool_table() -> String {
     let mut text = String::from("| tool | what it does |\n|---|---|\n");
     for spec in local::all() {
@@ -190,7 +187,8 @@ pub(crate) fn tool_table() -> String {
     text
 }
 
-/// The README's table of names and notations that are accepted besides the tools' own.
+/// The documents' table of names and notations that are accepted in addition to the tools' own.
+#[cfg(test)]
 pub(crate) fn alias_table() -> String {
     let mut rows: Vec<((String, String), Vec<&str>)> = Vec::new();
     for spec in local::all() {

@@ -1,0 +1,176 @@
+//! The generated parts of `docs`: they are compared with the code, and `UPDATE=1` writes them.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::check_section;
+use crate::cli::{self, tools};
+use crate::compose::schema;
+use crate::local;
+use crate::tools::Spec;
+
+/// A cell of a table.
+fn cell(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace('|', "\\|")
+}
+
+/// The type of a value in words, with its range or its choices.
+fn kind(schema: &Value) -> String {
+    if let Some(choices) = schema["enum"].as_array() {
+        let choices = choices.iter().filter(|choice| !choice.is_null());
+        let choices: Vec<String> = choices.map(|choice| format!("`{choice}`")).collect();
+        return choices.join(", ");
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(kinds) = schema[key].as_array() {
+            let mut kinds: Vec<String> = kinds.iter().map(kind).collect();
+            kinds.dedup();
+            return kinds.join(" or ");
+        }
+    }
+    let name = match &schema["type"] {
+        Value::Array(kinds) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|kind| *kind != "null")
+            .collect::<Vec<_>>()
+            .join(" or "),
+        Value::String(kind) => kind.clone(),
+        _ => "any".to_owned(),
+    };
+    let name = match (name.as_str(), &schema["items"]) {
+        ("array", Value::Object(_)) => format!("list of {}", kind(&schema["items"])),
+        ("array", _) => "list".to_owned(),
+        _ => name,
+    };
+    match (&schema["minimum"], &schema["maximum"]) {
+        (Value::Number(least), Value::Number(most)) => format!("{name}, {least} to {most}"),
+        (Value::Number(least), _) => format!("{name}, at least {least}"),
+        (_, Value::Number(most)) => format!("{name}, at most {most}"),
+        _ => name,
+    }
+}
+
+/// A row for each property: its name, its type, and what it means.
+fn properties(schema: &Value) -> String {
+    let Some(properties) = schema["properties"]
+        .as_object()
+        .filter(|all| !all.is_empty())
+    else {
+        return "No parameters.\n".to_owned();
+    };
+    let required = |name: &str| {
+        let required = schema["required"].as_array();
+        required.is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    let mut text = String::from("| name | type | meaning |\n|---|---|---|\n");
+    for (name, property) in properties {
+        let mut meaning = cell(property["description"].as_str().unwrap_or_default());
+        if required(name) {
+            meaning = format!("**Required.** {meaning}");
+        }
+        let says_default = meaning.to_lowercase().contains("default");
+        if let Some(default) = property.get("default").filter(|_| !says_default) {
+            let _ = write!(meaning, " Default: `{default}`.");
+        }
+        let _ = writeln!(text, "| `{name}` | {} | {meaning} |", cell(&kind(property)));
+    }
+    text
+}
+
+fn tool(spec: &Spec) -> String {
+    let mut text = format!("### {}\n\n{}\n\n", spec.name, spec.description().trim());
+    text.push_str(&properties(&Value::Object(spec.input().clone())));
+    text
+}
+
+#[test]
+fn the_page_about_tools_follows_the_code() {
+    check_section("docs/tools.md", "tools", &tools::tool_table());
+    check_section("docs/tools.md", "aliases", &tools::alias_table());
+    let all: Vec<String> = local::all().map(tool).collect();
+    check_section("docs/tools.md", "parameters", &all.join("\n"));
+}
+
+/// The keys of the plan itself, then those of the items of each section.
+fn plan_keys() -> String {
+    let schema = schema::schema();
+    let mut text = String::from("### The plan\n\n");
+    let mut top = schema.clone();
+    let sections: Vec<String> = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, property)| property["type"] == "array")
+        .map(|(name, _)| name.clone())
+        .collect();
+    for section in &sections {
+        top["properties"][section] = serde_json::json!({
+            "type": "array",
+            "items": { "type": "object" },
+            "description": format!("The items of the section, see `{section}` below."),
+        });
+    }
+    text.push_str(&properties(&top));
+    for section in &sections {
+        let items = &schema["properties"][section]["items"];
+        let kinds = match items["anyOf"].as_array() {
+            Some(kinds) => kinds.clone(),
+            None => vec![items.clone()],
+        };
+        for items in kinds {
+            let first = items["required"][0].as_str().unwrap_or_default();
+            let of = if section == "visuals" {
+                format!(" with `{first}`")
+            } else {
+                String::new()
+            };
+            let _ = write!(text, "\n### {section}{of}\n\n{}", properties(&items));
+        }
+    }
+    let save = schema["properties"]["save"]["anyOf"].as_array();
+    if let Some(save) = save.and_then(|kinds| kinds.iter().find(|kind| kind["type"] == "object")) {
+        let _ = write!(text, "\n### save\n\n{}", properties(save));
+    }
+    text
+}
+
+#[test]
+fn the_page_about_plans_follows_the_schema() {
+    check_section("docs/plans.md", "keys", &plan_keys());
+}
+
+fn command_line() -> String {
+    let mut command = cli::command().term_width(100);
+    command.build();
+    let help = |command: &mut clap::Command| {
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        format!("```text\n{}\n```\n", lines.join("\n").trim_end())
+    };
+    let mut text = format!("## capcut-mcp\n\n{}", help(&mut command));
+    for command in command.get_subcommands_mut() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        // The options of every command are shown once, above.
+        let mut own = command.clone();
+        let shared: Vec<String> = own
+            .get_arguments()
+            .filter(|argument| argument.is_global_set())
+            .map(|argument| argument.get_id().to_string())
+            .collect();
+        for id in shared {
+            own = own.mut_arg(id, |argument| argument.hide(true));
+        }
+        let _ = write!(text, "\n## {}\n\n{}", command.get_name(), help(&mut own));
+    }
+    text
+}
+
+#[test]
+fn the_page_about_the_command_line_follows_the_help() {
+    check_section("docs/command-line.md", "help", &command_line());
+}
