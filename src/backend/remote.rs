@@ -1,7 +1,9 @@
 //! A CapCut API server: how it is asked, and what its answers are worth.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -519,7 +521,7 @@ impl Remote {
         });
         // The connection goes back to the pool in a task of its own: after that the next call uses it, instead of
         // opening one more.
-        tokio::task::yield_now().await;
+        behind_others().await;
         answer.map_err(|failure| with_next_step(ask, failure))
     }
 
@@ -549,6 +551,19 @@ impl Remote {
     fn pending(&self) -> std::sync::MutexGuard<'_, Vec<(DraftId, Evidence)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets the tasks run that are ready to. `tokio::task::yield_now` looks at all sockets besides, which is a system call.
+async fn behind_others() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 pub(super) const LOST_DRAFT: &str = "`recover_draft` makes it again from the journal, there or with `to: \"embedded\"` here; \
