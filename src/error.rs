@@ -22,6 +22,19 @@ const LOOKED_AT: usize = 32 << 10;
 /// Faults that are listed one by one; a longer list is of no use to the reader.
 const FAULTS: usize = 500;
 
+/// How the API begins to say a failure: the source of the error, for callers in the API's dialect alone.
+#[derive(Debug)]
+pub(crate) struct ApiPhrase(pub String);
+
+/// Nothing: others are told by the error itself.
+impl fmt::Display for ApiPhrase {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for ApiPhrase {}
+
 /// What a failure means for whoever called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::args::{Object, is_truthy};
-use crate::error::{Error, Kind};
+use crate::error::{ApiPhrase, Error, Kind};
 use crate::tools::Texts;
 
 /// Bytes of an error, at most.
@@ -36,6 +36,10 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
         .to_string()
         .replace(".\nhint: ", ". ")
         .replace("\nhint: ", "; ");
+    let told = match error.source.as_deref().and_then(|said| said.downcast_ref()) {
+        Some(ApiPhrase(phrase)) => format!("{phrase}: {told}"),
+        None => told,
+    };
     let told = shortened(&told);
     // A sentence that ends does not need to end twice.
     let told = if texts.after.starts_with('.') {

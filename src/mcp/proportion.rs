@@ -275,7 +275,7 @@ mod tests {
             short["notes"][0]
                 .as_str()
                 .unwrap()
-                .contains("narrow it down with `query` or `kind`")
+                .contains("the others come with `offset`: ")
         );
     }
 
