@@ -279,7 +279,7 @@ fn each_tool_has_a_line_in_tools_toml() {
 }
 
 /// Compares what stands between two marks of a file with what should; writes it with `UPDATE=1`.
-fn check_section(file: &str, mark: &str, expected: &str) {
+pub(crate) fn check_section(file: &str, mark: &str, expected: &str) {
     let path = Path::new(ROOT).join(file);
     let text = read(&path);
     let open = format!("<!-- {mark} -->\n");
