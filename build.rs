@@ -13,7 +13,7 @@ const LIST: &str = "build/order.txt";
 fn main() {
     println!("cargo:rerun-if-changed={LIST}");
     // Of the profiles only that of the shipped executable is optimised for size.
-    if variable("OPT_LEVEL") == "s" && links_with_lld() {
+    if ["s", "z"].contains(&&*variable("OPT_LEVEL")) && links_with_lld() {
         let list = Path::new(&variable("CARGO_MANIFEST_DIR")).join(LIST);
         for argument in [
             format!("--symbol-ordering-file={}", list.display()),

@@ -116,7 +116,10 @@ esac
 
 cat <<END
 
-For Claude Desktop, Cursor and most other clients, add to their configuration:
+In a client:      $command connect claude-desktop
+                  (or claude-code, cursor, vscode, …: $command connect --list)
+
+Any other client takes this in its configuration:
 
   {
     "mcpServers": {
@@ -124,7 +127,5 @@ For Claude Desktop, Cursor and most other clients, add to their configuration:
     }
   }
 
-For Claude Code:  claude mcp add capcut -- $command serve
-Others:           examples/clients
 Next:             capcut-mcp doctor
 END

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::args::schema;
 use crate::cli;
 use crate::compose::layout;
 use crate::compose::plan::Plan;
@@ -230,6 +231,39 @@ fn each_tool_has_a_file_of_its_name() {
     );
 }
 
+/// Gemini refuses a whole list of tools for one object without `properties`.
+#[test]
+fn every_object_of_a_listed_schema_has_properties() {
+    fn look(place: &str, schema: &Value, lacking: &mut Vec<String>) -> usize {
+        let mut objects = 0;
+        if schema["type"] == "object" {
+            objects += 1;
+            match schema["properties"].as_object() {
+                None => lacking.push(place.to_owned()),
+                Some(properties) => {
+                    for (name, property) in properties {
+                        objects += look(&format!("{place}.{name}"), property, lacking);
+                    }
+                }
+            }
+        }
+        if schema["type"] == "array" {
+            objects += look(&format!("{place}[]"), &schema["items"], lacking);
+        }
+        objects
+    }
+    let mut lacking = Vec::new();
+    let mut objects = 0;
+    for spec in local::all() {
+        let input = Value::Object((*spec.shown_input()).clone());
+        let output = Value::Object((*schema::shown_output(spec.output())).clone());
+        objects += look(spec.name, &input, &mut lacking);
+        objects += look(&format!("{} output", spec.name), &output, &mut lacking);
+    }
+    assert!(lacking.is_empty(), "without `properties`: {lacking:#?}");
+    assert!(objects > 80, "only {objects} objects");
+}
+
 #[test]
 fn each_tool_has_a_line_in_tools_toml() {
     let text = read(&Path::new(ROOT).join("tools.toml"));
@@ -247,7 +281,7 @@ fn each_tool_has_a_line_in_tools_toml() {
 }
 
 /// Compares what stands between two marks of a file with what should; writes it with `UPDATE=1`.
-fn check_section(file: &str, mark: &str, expected: &str) {
+pub(crate) fn check_section(file: &str, mark: &str, expected: &str) {
     let path = Path::new(ROOT).join(file);
     let text = read(&path);
     let open = format!("<!-- {mark} -->\n");

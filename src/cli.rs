@@ -6,6 +6,7 @@
 mod call;
 mod completions;
 mod compose;
+mod connect;
 mod doctor;
 mod engine;
 mod init;
@@ -52,6 +53,7 @@ use logs::Calls;
     subcommand_required = false,
     after_help = "Examples:
   capcut-mcp quickstart                                a first draft from built-in media
+  capcut-mcp connect claude-desktop                    in an AI client (`connect --list` lists those)
   capcut-mcp doctor                                    what is set up and what is missing
   capcut-mcp compose examples/first-draft.yaml         a whole video from one file
   capcut-mcp call create_draft width=1080 height=1920  one tool from the shell
@@ -154,6 +156,8 @@ enum Command {
     Quickstart(quickstart::Quickstart),
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
+    Connect(connect::Connect),
+    Disconnect(connect::Disconnect),
     Stats(stats::Stats),
     Completions(completions::Completions),
 }
@@ -233,6 +237,8 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             let edition = options.edition;
             lint.run(&options.settings()?, edition)
         }
+        Command::Connect(connect) => connect.run(options),
+        Command::Disconnect(disconnect) => disconnect.run(),
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings())),
         Command::Stats(stats) => {
             options.settings()?;
@@ -472,15 +478,21 @@ fn parse_edition(text: &str) -> Result<Edition, String> {
 
 /// The error of a tool that there is not: what to do instead, or the nearest that exist.
 pub(crate) fn unknown_tool(name: &str) -> Error {
-    let unknown = unknown("tool", name, local::all().map(|spec| spec.name));
+    let listed = "`capcut-mcp tools` lists them";
+    let unknown = nearest("tool", name, local::all().map(|spec| spec.name), listed);
     match local::advice(name) {
         Some(advice) => unknown.hint(advice),
         None => unknown,
     }
 }
 
-/// The error of a name that is none, with the nearest that exist.
-fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> Error {
+/// The error of a name that does not exist, with the nearest that do and where all are listed.
+fn nearest(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'static str>,
+    listed: &str,
+) -> Error {
     let mut near: Vec<(f64, &str)> = known
         // Nothing near is much longer, and comparing takes as long as both texts multiplied.
         .filter(|_| name.len() <= 100)
@@ -494,12 +506,9 @@ fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) ->
         .map(|(_, other)| format!("`{other}`"))
         .collect();
     let hint = if near.is_empty() {
-        "`capcut-mcp tools` lists them".to_owned()
+        listed.to_owned()
     } else {
-        format!(
-            "did you mean {}? `capcut-mcp tools` lists them",
-            near.join(" or ")
-        )
+        format!("did you mean {}? {listed}", near.join(" or "))
     };
     Error::new(Kind::NotFound, format!("there is no {what} {name:?}")).hint(hint)
 }

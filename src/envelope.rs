@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::args::Object;
 use crate::backend::{Failure, Reached};
 use crate::error::{Error, Kind, Origin};
+use crate::units::Micros;
 
 /// An answer as it was received.
 #[derive(Clone, Debug)]
@@ -156,10 +157,22 @@ fn refused(answer: &Answer, place: &str) -> Failure {
     }
 }
 
+/// Converts positions that the API writes in microseconds: `[start: 0, end: 5000000]`.
+fn in_seconds(text: &str) -> String {
+    let read = || {
+        let (before, rest) = text.split_once("[start: ")?;
+        let (start, rest) = rest.split_once(", end: ")?;
+        let (end, after) = rest.split_once(']')?;
+        let (start, end) = (Micros(start.parse().ok()?), Micros(end.parse().ok()?));
+        Some(format!("{before}[{start} to {end}]{after}"))
+    };
+    read().unwrap_or_else(|| text.to_owned())
+}
+
 /// The error that a server's error text means; the texts are those of the reference server.
 fn said(place: &str, text: &str) -> Error {
     let words = Words(without_queries(text));
-    let text = shown(&words.0);
+    let text = in_seconds(&shown(&words.0));
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     if text.is_empty()
         || text.ends_with("processing video: .")

@@ -22,6 +22,20 @@ const LOOKED_AT: usize = 32 << 10;
 /// Maximum number of problems in a list; a longer list does not help the reader.
 const FAULTS: usize = 500;
 
+/// The words with which the API starts the text of this error: the source of the error, shown only to callers in the
+/// API's dialect.
+#[derive(Debug)]
+pub(crate) struct ApiPhrase(pub String);
+
+/// Nothing: other callers get the error's own text.
+impl fmt::Display for ApiPhrase {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for ApiPhrase {}
+
 /// What a failure means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {

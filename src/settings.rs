@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::units::Edition;
 
 /// The variables that are read, each with what it stands in for.
-#[cfg_attr(not(test), expect(dead_code, reason = "the README is held to it"))]
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (API_URL, "`--api-url`: where the CapCut API answers"),
     (DATA_DIR, "`--data-dir`: where drafts are kept"),
@@ -228,37 +227,49 @@ pub(crate) struct Defaults {
 
 /// The folders that each system has for such files; none if it does not tell where they are.
 pub(crate) fn defaults(os: Os, env: Env<'_>) -> Defaults {
+    let config = config_home(os, env);
     let (data, config) = match os {
-        Os::Linux => {
-            let xdg = |variable, otherwise: &[&str]| {
-                value(env, variable)
-                    .map(PathBuf::from)
-                    // The specification tells to ignore relative ones.
-                    .filter(|path| path.as_os_str().to_string_lossy().starts_with('/'))
-                    .or_else(|| Some(os.join(&home(os, env)?, otherwise)))
-            };
-            (
-                xdg("XDG_DATA_HOME", &[".local", "share"]).map(|dir| os.join(&dir, &[APP])),
-                xdg("XDG_CONFIG_HOME", &[".config"]).map(|dir| os.join(&dir, &[APP])),
-            )
-        }
+        Os::Linux => (
+            xdg(os, env, "XDG_DATA_HOME", &[".local", "share"]).map(|dir| os.join(&dir, &[APP])),
+            config.map(|dir| os.join(&dir, &[APP])),
+        ),
         Os::MacOs => {
-            let dir =
-                home(os, env).map(|home| os.join(&home, &["Library", "Application Support", APP]));
+            let dir = config.map(|dir| os.join(&dir, &[APP]));
             (dir.clone(), dir)
         }
         Os::Windows => (
             local_app_data(env).map(|dir| os.join(&dir, &[APP, "data"])),
-            value(env, "APPDATA")
-                .map(PathBuf::from)
-                .or_else(|| Some(os.join(&home(os, env)?, &["AppData", "Roaming"])))
-                .map(|dir| os.join(&dir, &[APP, "config"])),
+            config.map(|dir| os.join(&dir, &[APP, "config"])),
         ),
     };
     Defaults {
         data_dir: data,
         config_file: config.map(|dir| os.join(&dir, &["tools.toml"])),
     }
+}
+
+/// Where programs of this user keep their configuration.
+pub(crate) fn config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
+    match os {
+        Os::Linux => xdg_config_home(os, env),
+        Os::MacOs => Some(os.join(&home(os, env)?, &["Library", "Application Support"])),
+        Os::Windows => value(env, "APPDATA")
+            .map(PathBuf::from)
+            .or_else(|| Some(os.join(&home(os, env)?, &["AppData", "Roaming"]))),
+    }
+}
+
+/// The same for programs that keep to the XDG specification on every system.
+pub(crate) fn xdg_config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
+    xdg(os, env, "XDG_CONFIG_HOME", &[".config"])
+}
+
+fn xdg(os: Os, env: Env<'_>, variable: &str, otherwise: &[&str]) -> Option<PathBuf> {
+    value(env, variable)
+        .map(PathBuf::from)
+        // The specification says to ignore relative ones.
+        .filter(|path| os == Os::Windows || path.as_os_str().to_string_lossy().starts_with('/'))
+        .or_else(|| Some(os.join(&home(os, env)?, otherwise)))
 }
 
 /// Where the app of an edition keeps its drafts by default, likeliest first.
@@ -290,7 +301,8 @@ pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf
 
 const APP: &str = "capcut-mcp";
 
-fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
+/// The user's own folder.
+pub(crate) fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     let variable = match os {
         Os::Linux | Os::MacOs => "HOME",
         Os::Windows => "USERPROFILE",
@@ -298,7 +310,8 @@ fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     value(env, variable).map(PathBuf::from)
 }
 
-fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
+/// Where programs under Windows keep what belongs to this machine.
+pub(crate) fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
     value(env, "LOCALAPPDATA")
         .map(PathBuf::from)
         .or_else(|| Some(Os::Windows.join(&home(Os::Windows, env)?, &["AppData", "Local"])))
@@ -314,6 +327,17 @@ impl Os {
         } else {
             Self::Linux
         }
+    }
+
+    /// The folder of a file.
+    pub(crate) fn parent(self, path: &Path) -> PathBuf {
+        let separators: &[char] = match self {
+            Self::Linux | Self::MacOs => &['/'],
+            Self::Windows => &['/', '\\'],
+        };
+        let text = path.to_string_lossy();
+        text.rfind(separators)
+            .map_or_else(PathBuf::new, |at| text[..at.max(1)].into())
     }
 
     /// `base` and the names below it, with this system's separator.
@@ -419,7 +443,7 @@ pub(crate) fn machine_name() -> Option<String> {
 }
 
 /// A variable that holds something: set to nothing is as good as not set.
-fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
+pub(crate) fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
     env(variable).filter(|value| !value.is_empty())
 }
 

@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::lenient::{self, Checked};
 use crate::args::mend::{self, Comfort, Mended, Of};
@@ -455,6 +455,12 @@ impl Spec {
             }
             let mut output = (self.make_output)();
             output.shift_remove("description");
+            // Every reply may get notes on its way to the client.
+            if let Some(Value::Object(properties)) = output.get_mut("properties") {
+                properties
+                    .entry("notes")
+                    .or_insert_with(|| json!({ "type": "array", "items": { "type": "string" } }));
+            }
             Schemas {
                 description,
                 input: Arc::new(input),

@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use super::position::Position;
 use super::property::{self, decimal};
 use super::schema::whole;
-use crate::args::{Object, placeholder};
+use crate::args::{Object, is_truthy, placeholder};
 use crate::error::{Error, Result, shortened};
 
 mod letters;
@@ -45,6 +45,8 @@ pub(crate) enum Comfort {
     With(&'static str, &'static str, Preset),
     /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
     Advice(&'static str, &'static str),
+    /// What to do instead of giving one of these values: `(argument, values, advice)`.
+    ValueAdvice(&'static str, &'static [&'static str], &'static str),
 }
 
 /// A value that arguments are given.
@@ -89,7 +91,8 @@ impl Comfort {
             | Self::Position
             | Self::Default(..)
             | Self::With(..)
-            | Self::Advice(..) => &[],
+            | Self::Advice(..)
+            | Self::ValueAdvice(..) => &[],
         }
     }
 
@@ -105,6 +108,15 @@ impl Comfort {
 /// What is said of times in a file where there is no file, or none with times.
 pub(crate) const NO_FILE_TIMES: &str =
     "it has no times of its own: `at` and `duration` say when it is shown";
+
+/// How clips are faded and turned.
+pub(crate) const KEYFRAME_ALPHA: &str =
+    "set it with `add_video_keyframe`: `property_type` \"alpha\", `value` \"50%\"";
+pub(crate) const KEYFRAME_ROTATION: &str =
+    "set it with `add_video_keyframe`: `property_type` \"rotation\", `value` \"45deg\"";
+
+/// What cannot be said of a text that the app can do.
+pub(crate) const IN_THE_APP: &str = "it is not supported: set it in the app";
 
 /// Whose arguments they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +136,14 @@ pub(crate) struct Mended {
     pub notes: Vec<String>,
     /// The arguments that came by another name: `(sent, own)`.
     pub renamed: Vec<(&'static str, &'static str)>,
+    /// The names that schemas show of arguments that did not come by their own: `(shown, own)`.
+    pub shown: Vec<(&'static str, &'static str)>,
 }
 
 impl Mended {
-    /// An error about an argument speaks of it by the name that was sent.
+    /// An error about an argument speaks of it by the name that was sent, or by the one that schemas show.
     pub(crate) fn by_sent_names(&self, error: &mut Error) {
-        for (sent, own) in &self.renamed {
+        for (sent, own) in self.renamed.iter().chain(&self.shown) {
             let (own, sent) = (format!("`{own}`"), format!("`{sent}`"));
             for text in [Some(&mut error.message), error.hint.as_mut()]
                 .into_iter()
@@ -202,9 +216,61 @@ pub(crate) fn mend(
     if let Some(letters) = letters {
         letters.put(arguments);
     }
+    if of != Of::Record {
+        mending.without_effect(schema, arguments);
+    }
     let mended = mending.mended;
     mending.faults.into_result().map(|()| mended)
 }
+
+/// Arguments that do nothing unless one of the others is given.
+const NEEDED: [(&[&str], &[&str]); 9] = [
+    (&["transition_duration"], &["transition"]),
+    (
+        &[
+            "mask_center_x",
+            "mask_center_y",
+            "mask_size",
+            "mask_rotation",
+            "mask_feather",
+            "mask_invert",
+            "mask_rect_width",
+            "mask_round_corner",
+        ],
+        &["mask_type"],
+    ),
+    (
+        &["intro_duration", "intro_animation_duration"],
+        &["intro_animation", "animation"],
+    ),
+    (
+        &["outro_duration", "outro_animation_duration"],
+        &["outro_animation"],
+    ),
+    (&["combo_animation_duration"], &["combo_animation"]),
+    (&["effect_params"], &["effect_type"]),
+    (
+        &[
+            "shadow_alpha",
+            "shadow_angle",
+            "shadow_distance",
+            "shadow_smoothing",
+        ],
+        &["shadow_enabled"],
+    ),
+    (
+        &[
+            "background_style",
+            "background_round_radius",
+            "background_height",
+            "background_width",
+            "background_horizontal_offset",
+            "background_vertical_offset",
+        ],
+        &["background_color", "background_alpha"],
+    ),
+    (&["border_alpha"], &["border_width", "border_color"]),
+];
 
 /// Puts what people expect into the call, so that a server and a later replay get the same.
 fn defaults(comfort: Comfort, arguments: &mut Object) {
@@ -410,6 +476,13 @@ impl Mending<'_> {
     /// Other names become the tool's own.
     fn names(&mut self, schema: &Object, arguments: &mut Object) {
         for comfort in self.comfort {
+            if let Comfort::Shown(name, own) = *comfort
+                && !arguments.keys().any(|given| given == own)
+            {
+                self.mended.shown.push((name, own));
+            }
+        }
+        for comfort in self.comfort {
             let Some((alias, name)) = comfort.other_name() else {
                 continue;
             };
@@ -435,6 +508,40 @@ impl Mending<'_> {
                     self.mended.renamed.push((alias, name));
                 }
             }
+        }
+    }
+
+    /// Tells of arguments that change nothing in this call.
+    fn without_effect(&mut self, schema: &Object, arguments: &Object) {
+        for (given, needed) in NEEDED {
+            let has = |name: &&&str| arguments.get(**name).is_some_and(is_truthy);
+            let Some(first) = needed.iter().find(|name| of_schema(schema, name).is_some()) else {
+                continue;
+            };
+            if needed.iter().any(|name| has(&name)) {
+                continue;
+            }
+            for name in given.iter().filter(|name| arguments.contains_key(**name)) {
+                let note = format!("`{name}` has no effect without `{first}`");
+                self.mended.notes.push(note);
+            }
+        }
+        // The API makes a draft of this size where none is named.
+        if !self.comfort.contains(&Comfort::Size) || of_schema(schema, "draft_id").is_none() {
+            return;
+        }
+        let sides = ["width", "height"];
+        if sides.iter().any(|side| arguments.contains_key(*side)) {
+            let instead = if of_schema(schema, "scale_x").is_some() {
+                ": the size of what is added is `scale_x` and `scale_y`, or `position` as {x, y, width, height}"
+            } else if of_schema(schema, "font_size").is_some() {
+                ": the size of a text is `font_size`"
+            } else {
+                ""
+            };
+            self.mended.notes.push(format!(
+                "`width` and `height` have no effect here, because `create_draft` sets the canvas{instead}"
+            ));
         }
     }
 
@@ -604,9 +711,9 @@ impl Mending<'_> {
         if !path.is_empty() {
             return name;
         }
-        self.mended
-            .renamed
-            .iter()
+        let mended = &self.mended;
+        let mut names = mended.renamed.iter().chain(&mended.shown);
+        names
             .find(|(_, own)| *own == name)
             .map_or(name, |(alias, _)| alias)
     }
@@ -724,8 +831,19 @@ impl Mending<'_> {
             && !allowed.iter().any(|a| a == text)
         {
             let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
-            let near = nearest_value(text, allowed.iter().copied())
-                .map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+            let argument = place.to_string();
+            let advice = self.comfort.iter().find_map(|comfort| match *comfort {
+                Comfort::ValueAdvice(of, values, advice)
+                    if self.own_name(&argument) == of && values.contains(&bare(text).as_str()) =>
+                {
+                    Some(format!("; {advice}"))
+                }
+                _ => None,
+            });
+            let near = advice.unwrap_or_else(|| {
+                nearest_value(text, allowed.iter().copied())
+                    .map_or(String::new(), |near| format!("; did you mean \"{near}\"?"))
+            });
             self.faults.push(format!(
                 "`{place}` is {}; it can be {}{near}",
                 shown(&text.into()),
@@ -931,12 +1049,29 @@ fn one_of(schema: &Object, text: &mut String) {
     if allowed().any(|a| a == text) {
         return;
     }
-    let bare = |text: &str| text.trim().to_lowercase().replace([' ', '-'], "_");
     let wanted = bare(text);
-    if let Some(same) = allowed().find(|a| bare(a) == wanted) {
+    let meant = OTHER_WORDS
+        .iter()
+        .find(|(others, _)| others.contains(&wanted.as_str()))
+        .map_or(wanted.as_str(), |(_, word)| word);
+    if let Some(same) = allowed().find(|a| bare(a) == meant) {
         same.clone_into(text);
     }
 }
+
+fn bare(text: &str) -> String {
+    text.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+/// Other words for fixed values.
+const OTHER_WORDS: [(&[&str], &str); 6] = [
+    (&["win"], "windows"),
+    (&["mac", "darwin", "osx", "os_x"], "macos"),
+    (&["剪映"], "jianying"),
+    (&["local", "engine"], "embedded"),
+    (&["server"], "remote"),
+    (&["opacity"], "alpha"),
+];
 
 fn range(schema: &Object) -> Option<String> {
     let low = schema.get("minimum");

@@ -54,6 +54,18 @@ const TEXT_X: f64 = 0.6;
 const TEXT_Y: f64 = 0.8;
 
 impl Position {
+    /// The words, as schemas name them.
+    const WORDS: [&'static str; 9] = [
+        "center",
+        "top",
+        "bottom",
+        "left",
+        "right",
+        "top_left",
+        "top_right",
+        "bottom_left",
+        "bottom_right",
+    ];
     /// What the argument may be, for messages.
     pub(crate) const ALLOWED: &'static str = "\"center\", \"top\", \"bottom\", \"left\", \"right\", \"top_left\", \"top_right\", \
          \"bottom_left\", \"bottom_right\" or {x, y, width, height} in pixels";
@@ -285,7 +297,7 @@ impl JsonSchema for Position {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "enum": Self::WORDS })
     }
 }
 

@@ -11,8 +11,9 @@ use crate::draft::ids::DraftId;
 pub(crate) struct Placed {
     /// The draft it is in.
     pub draft_id: DraftId,
-    /// A new draft was made for it.
+    /// A new draft was made for it (HTTP only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub created: Option<bool>,
     /// The track.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::args::Object;
 use crate::args::mend::{Comfort, Times};
+use crate::args::property::json as json_number;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
@@ -42,7 +43,7 @@ pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Obje
     Arc::new(shown)
 }
 
-/// The properties by the names that people expect, with the length of what has a start and an end.
+/// The properties by the names that people expect; what has a start and an end is shown with its length.
 fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
     let shown = |own: &str| {
         comfort.iter().find_map(|comfort| match *comfort {
@@ -50,21 +51,18 @@ fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
             _ => None,
         })
     };
-    let has_span = comfort
-        .iter()
-        .any(|one| matches!(one, Comfort::Times(Times::Span { .. })));
+    let usual = comfort.iter().find_map(|one| match one {
+        Comfort::Times(Times::Span { seconds }) => Some(*seconds),
+        _ => None,
+    });
     let mut out = Object::new();
-    for (own, mut property) in properties {
-        let is_end = has_span && own == "end";
-        if is_end {
-            out.insert(
-                "duration".to_owned(),
-                json!({ "type": "number", "description": "Length, seconds.", "exclusiveMinimum": 0 }),
-            );
-            // It depends on the start.
-            if let Value::Object(property) = &mut property {
-                property.shift_remove("default");
-            }
+    for (own, property) in properties {
+        if let Some(seconds) = usual.filter(|_| own == "end") {
+            let length = json!({
+                "type": "number", "description": "Length, seconds.", "exclusiveMinimum": 0, "default": json_number(seconds),
+            });
+            out.insert("duration".to_owned(), length);
+            continue;
         }
         let name = shown(&own).map_or(own, str::to_owned);
         out.insert(name, property);
@@ -72,11 +70,15 @@ fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
     out
 }
 
-/// A switch that is not given is off.
+/// A switch that is not given is off, and an object is open.
 fn without_the_obvious(property: &mut Value) {
     let Some(property) = property.as_object_mut() else {
         return;
     };
+    // An object may have other members unless that is forbidden.
+    if property.get("additionalProperties") == Some(&Value::Bool(true)) {
+        property.shift_remove("additionalProperties");
+    }
     if property.get("default") == Some(&Value::Bool(false)) {
         property.shift_remove("default");
     }
@@ -88,15 +90,11 @@ fn without_the_obvious(property: &mut Value) {
     }
 }
 
-/// The schema of a reply as clients are shown it: what is always there, if anything is. The list of tools
-/// stands in the context of every conversation, and the rest a model reads in the reply itself.
+/// The schema of a reply as clients are shown it: every field, because some clients drop what is not declared. Which are
+/// always there is not said: the list of tools stands in the context of every conversation.
 pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
     let mut shown = (**schema).clone();
-    if let Some(Value::Array(required)) = shown.shift_remove("required")
-        && let Some(Value::Object(properties)) = shown.get_mut("properties")
-    {
-        properties.retain(|name, _| required.iter().any(|required| required == name));
-    }
+    shown.shift_remove("required");
     Arc::new(shown)
 }
 
@@ -104,7 +102,7 @@ pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
 enum Side {
     Input,
     Output,
-    /// Within an output: what is in a list or an object of a reply is read by its names.
+    /// Within an output: an object of a list or of a field is declared with members of any name.
     Inner,
 }
 
@@ -129,9 +127,6 @@ fn generate(of: fn(&mut SchemaGenerator) -> Schema, side: Side) -> Object {
     });
     let schema = of(&mut settings.into_generator()).to_value();
     let mut flat = flatten(schema, side).schema;
-    if !flat.contains_key("properties") {
-        flat.insert("properties".into(), json!({}));
-    }
     if side == Side::Input {
         flat.insert("additionalProperties".into(), false.into());
     }
@@ -166,7 +161,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
     let Value::Object(mut schema) = schema else {
         // `true` stands for any JSON; the replies and arguments that have it hold objects.
         return Flat {
-            schema: object([("type", "object".into())]),
+            schema: object([("type", "object".into()), ("properties", json!({}))]),
             nullable: false,
         };
     };
@@ -213,7 +208,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
             let items = flatten(items, side.inner());
             flat.insert("items".into(), Value::Object(items.schema));
         }
-        "object" if side != Side::Inner => flatten_object(&mut schema, &mut flat, side),
+        "object" => flatten_object(&mut schema, &mut flat, side),
         _ => {}
     }
     Flat {
@@ -223,11 +218,13 @@ fn flatten(schema: Value, side: Side) -> Flat {
 }
 
 fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
-    let Some(Value::Object(properties)) = schema.shift_remove("properties") else {
-        return;
+    // Some clients refuse a whole list for one object without `properties`; none stands for any.
+    let properties = match schema.shift_remove("properties") {
+        Some(Value::Object(properties)) if side != Side::Inner => properties,
+        _ => Map::new(),
     };
     let mut required: Vec<Value> = match schema.shift_remove("required") {
-        Some(Value::Array(names)) => names,
+        Some(Value::Array(names)) if side != Side::Inner => names,
         _ => Vec::new(),
     };
     let mut out = Map::new();
@@ -424,7 +421,7 @@ mod tests {
         let nothing = shown_input(&Arc::new(input::<Nothing>()), &[]);
         assert_eq!(nothing["additionalProperties"], false);
         let reply = shown_output(&Arc::new(output::<Everything>()));
-        assert!(reply["properties"].get("maybe").is_none());
+        assert_eq!(reply["properties"]["maybe"], json!({ "type": "integer" }));
         assert_eq!(reply["properties"]["count"], json!({ "type": "integer" }));
         assert!(reply.get("required").is_none());
     }
@@ -451,8 +448,8 @@ mod tests {
                     "point": point,
                     "points": { "type": "array", "items": point },
                     "names": { "type": "array", "items": { "type": "string" } },
-                    "any": { "type": "object" },
-                    "map": { "type": "object" },
+                    "any": { "type": "object", "properties": {} },
+                    "map": { "type": "object", "properties": {} },
                 },
                 "required": ["count", "points", "any", "map"],
                 "additionalProperties": false,
@@ -471,12 +468,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_a_reply_is_not_spelled_out() {
+    fn what_is_within_a_reply_may_have_any_fields() {
         let schema = Value::Object(output::<Everything>());
-        assert_eq!(schema["properties"]["point"], json!({ "type": "object" }));
+        let point = json!({ "type": "object", "properties": {} });
+        assert_eq!(schema["properties"]["point"], point);
         assert_eq!(
             schema["properties"]["points"],
-            json!({ "type": "array", "items": { "type": "object" } })
+            json!({ "type": "array", "items": point })
         );
         assert_eq!(schema["properties"]["number"], json!({ "type": "number" }));
     }

@@ -1,7 +1,9 @@
 //! A CapCut API server: sends calls to it and checks its answers.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -523,9 +525,9 @@ impl Remote {
             let what = format!("{place} did not answer in time");
             Err(Failure::lost(Error::new(Kind::Timeout, what)))
         });
-        // A separate task returns the connection to the pool. Yield, so that the next call reuses it instead of
-        // opening another one.
-        tokio::task::yield_now().await;
+        // A separate task returns the connection to the pool. Let it run first, so that the next call reuses the
+        // connection instead of opening another one.
+        behind_others().await;
         answer.map_err(|failure| with_next_step(ask, failure))
     }
 
@@ -557,8 +559,21 @@ impl Remote {
     }
 }
 
+/// Lets other ready tasks run. `tokio::task::yield_now` also polls all sockets, which is a system call.
+async fn behind_others() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 pub(super) const LOST_DRAFT: &str = "`recover_draft` recreates it from the journal, on the server or, with `to: \"embedded\"`, in the engine; \
-`--recover auto` does this automatically";
+     `--recover auto` does this automatically";
 /// The error texts for unknown ids of CapCutAPI and of CapCutAPI 1.1.0.
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
 

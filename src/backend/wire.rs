@@ -1,11 +1,15 @@
 //! The HTTP connections to one API server.
 
-use std::mem;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::Url;
 
 use crate::envelope;
@@ -72,11 +76,25 @@ pub(super) struct Wire {
 }
 
 struct Way {
-    /// Headers of every request. The first `secrets` of them are the configured ones, whose values are secret.
-    headers: Vec<(HeaderName, HeaderValue)>,
-    secrets: usize,
-    client: reqwest::Client,
-    base: Url,
+    /// Headers of every request.
+    headers: HeaderMap,
+    /// The values of the configured ones, which are secret.
+    secrets: Vec<HeaderValue>,
+    client: Client,
+}
+
+enum Client {
+    /// To this machine, without TLS, proxy or user: there, the extra work of `reqwest` takes as long as the request.
+    Direct {
+        client: legacy::Client<HttpConnector, Full<Bytes>>,
+        authority: Authority,
+        /// The parts of the address before and after the path of a request.
+        around: (String, String),
+    },
+    Any {
+        client: reqwest::Client,
+        base: Url,
+    },
 }
 
 impl Wire {
@@ -97,8 +115,8 @@ impl Wire {
     ) -> Result<Reply, Unanswered> {
         let way = self.way(base, api).map_err(Unanswered::Ours)?;
         let mut reply = way.send(message, limit).await?;
-        if way.secrets > 0 && reply.body.len() <= ECHO {
-            hide(&mut reply.body, &way.headers[..way.secrets]);
+        if reply.body.len() <= ECHO {
+            hide(&mut reply.body, &way.secrets);
         }
         Ok(reply)
     }
@@ -114,27 +132,117 @@ impl Wire {
 
 impl Way {
     fn new(base: &str, api: &Api, sender: &Sender) -> Result<Self> {
-        let mut headers = api.headers.values()?;
-        let secrets = headers.len();
-        headers.push((SENDER, sender.0.clone()));
+        let wanted = api.headers.values()?;
+        let secrets = wanted.iter().map(|(_, value)| value.clone()).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, JSON);
+        for (name, value) in wanted {
+            headers.append(name, value);
+        }
+        headers.entry(USER_AGENT).or_insert(AGENT);
+        headers.insert(SENDER, sender.0.clone());
         let wrong =
             |error: String| Error::invalid(format!("`{base}` is not a valid address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
+        let is_plain =
+            url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
+        let client = if is_plain && is_loopback(base) {
+            Client::direct(&url, api).map_err(|error| wrong(error.to_string()))?
+        } else {
+            Client::any(url, api)?
+        };
+        Ok(Self {
+            headers,
+            secrets,
+            client,
+        })
+    }
+
+    async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
+        let mut headers = self.headers.clone();
+        if message.strict {
+            headers.insert(
+                envelope::MANNER_HEADER,
+                HeaderValue::from_static(envelope::STRICT),
+            );
+        }
+        if message.body.is_some() {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        match &self.client {
+            Client::Direct {
+                client,
+                authority,
+                around: (before, after),
+            } => {
+                let path = format!("{before}{}{after}", message.path);
+                let mut request = Request::new(Full::from(message.body.unwrap_or_default()));
+                *request.method_mut() = message.method;
+                *request.uri_mut() = uri(authority, path).map_err(not_made)?;
+                *request.headers_mut() = headers;
+                let reply = client.request(request).await.map_err(|error| {
+                    let is_connect = error.is_connect();
+                    unanswered(&error, is_connect)
+                })?;
+                whole(reply, limit).await
+            }
+            Client::Any { client, base } => {
+                let mut url = base.clone();
+                let path = format!("{}{}", url.path().trim_end_matches('/'), message.path);
+                url.set_path(&path);
+                let mut request = client.request(message.method, url).headers(headers);
+                if let Some(body) = message.body {
+                    request = request.body(body);
+                }
+                let reply = request.send().await.map_err(|error| {
+                    if error.is_builder() {
+                        not_made(error.without_url())
+                    } else {
+                        unanswered(&error, error.is_connect())
+                    }
+                })?;
+                whole(Response::from(reply), limit).await
+            }
+        }
+    }
+}
+
+impl Client {
+    fn direct(url: &Url, api: &Api) -> Result<Self, hyper::http::Error> {
+        let authority = Authority::try_from(url.authority())?;
+        let after = url
+            .query()
+            .map_or(String::new(), |query| format!("?{query}"));
+        let patience = manifest::seconds(api.loopback_connect_timeout_s);
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(patience));
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(api.connections)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self::Direct {
+            client,
+            authority,
+            around: (url.path().trim_end_matches('/').to_owned(), after),
+        })
+    }
+
+    fn any(base: Url, api: &Api) -> Result<Self> {
         // Fails if another thread installed it already; it is the same provider everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder();
         let mut patience = api.connect_timeout_s;
-        if is_loopback(base) {
+        if is_loopback(base.as_str()) {
             client = client.no_proxy();
             patience = api.loopback_connect_timeout_s;
         }
-        if url.scheme() == "http" {
+        if base.scheme() == "http" {
             // Plain HTTP needs no certificates, as redirects are not followed. Loading those of the system takes
             // megabytes.
             client = client.tls_certs_only([]);
         }
         let client = client
-            .user_agent(AGENT)
             .connect_timeout(manifest::seconds(patience))
             .pool_max_idle_per_host(api.connections)
             .tcp_nodelay(true)
@@ -143,41 +251,29 @@ impl Way {
             .map_err(|error| {
                 Error::internal("the HTTP client could not be created").source(error)
             })?;
-        Ok(Self {
-            headers,
-            secrets,
-            client,
-            base: url,
-        })
+        Ok(Self::Any { client, base })
     }
+}
 
-    async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
-        let mut url = self.base.clone();
-        let path = format!("{}{}", url.path().trim_end_matches('/'), message.path);
-        url.set_path(&path);
-        let request = self.client.request(message.method, url);
-        let mut request = request.header(ACCEPT, JSON);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        if message.strict {
-            request = request.header(envelope::MANNER_HEADER, envelope::STRICT);
-        }
-        if let Some(body) = message.body {
-            request = request.header(CONTENT_TYPE, JSON).body(body);
-        }
-        let reply = request.send().await.map_err(|error| {
-            let cause = root(&error);
-            if error.is_connect() || never_left(&error) {
-                Unanswered::Nobody(cause)
-            } else if error.is_builder() {
-                let what = "the request could not be built";
-                Unanswered::Ours(Error::internal(what).source(error.without_url()))
-            } else {
-                Unanswered::Broken(cause)
-            }
-        })?;
-        whole(reply, limit).await
+fn uri(authority: &Authority, path: String) -> Result<Uri, hyper::http::Error> {
+    let mut parts = hyper::http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority.clone());
+    parts.path_and_query = Some(PathAndQuery::try_from(path)?);
+    Ok(Uri::from_parts(parts)?)
+}
+
+fn not_made(error: impl std::error::Error + Send + Sync + 'static) -> Unanswered {
+    Unanswered::Ours(Error::internal("the request could not be built").source(error))
+}
+
+/// Why a request has no answer.
+fn unanswered(error: &(dyn std::error::Error + 'static), is_connect: bool) -> Unanswered {
+    let cause = root(error);
+    if is_connect || never_left(error) {
+        Unanswered::Nobody(cause)
+    } else {
+        Unanswered::Broken(cause)
     }
 }
 
@@ -193,8 +289,8 @@ fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
 const ECHO: usize = 64 << 10;
 
 /// Replaces the values of these headers in an answer: a server may echo what it received.
-fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
-    for (_, value) in headers {
+fn hide(body: &mut Vec<u8>, secrets: &[HeaderValue]) {
+    for value in secrets {
         // A scheme such as `Bearer` is not a secret.
         let words = value.as_bytes().split(|byte| *byte == b' ');
         for word in words.filter(|word| word.len() >= 6) {
@@ -206,21 +302,26 @@ fn hide(body: &mut Vec<u8>, headers: &[(HeaderName, HeaderValue)]) {
 }
 
 /// Reads the whole answer.
-async fn whole(mut reply: reqwest::Response, limit: u64) -> Result<Reply, Unanswered> {
+async fn whole<B>(reply: Response<B>, limit: u64) -> Result<Reply, Unanswered>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    let (parts, mut incoming) = reply.into_parts();
     let mut body = Vec::new();
-    loop {
-        match reply.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) if body.len() as u64 + chunk.len() as u64 > limit => {
-                return Err(Unanswered::TooLong);
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Err(error) => return Err(Unanswered::Halfway(body.len(), root(&error))),
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| Unanswered::Halfway(body.len(), root(&error)))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        if body.len() as u64 + chunk.len() as u64 > limit {
+            return Err(Unanswered::TooLong);
         }
+        body.extend_from_slice(&chunk);
     }
     Ok(Reply {
-        status: reply.status(),
-        headers: mem::take(reply.headers_mut()),
+        status: parts.status,
+        headers: parts.headers,
         body,
     })
 }

@@ -1,6 +1,6 @@
 //! Finding a name that one does not know: parts of names, words, near spellings, English and Chinese.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::table::{self, Name, normalised, words};
@@ -40,11 +40,13 @@ const FILLERS: [&str; 14] = [
 ];
 /// Below this a name is none that was meant.
 const LEAST_SCORE: f64 = 0.3;
-/// Spelling is looked at only when fewer names than asked for contain what was asked.
+/// A name that has what was asked for in it.
 const GOOD_SCORE: f64 = 0.5;
+/// Spelling is looked at only where fewer names than these are good.
+const ENOUGH: usize = 20;
 
-/// The names nearest to a query, best first. An empty query finds the first of each list.
-pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition, limit: usize) -> Vec<Hit> {
+/// Every name that fits a query, best first. An empty query finds all.
+pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition) -> Vec<Hit> {
     let kinds: Vec<Kind> = match kind {
         Some(kind) => vec![kind],
         // A name that no tool takes is of no use.
@@ -60,17 +62,16 @@ pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition, limit: u
             .iter()
             .flat_map(|&kind| super::all(edition, kind))
             .map(|entry| Hit { entry, score: 0.0 })
-            .take(limit)
             .collect();
     }
     let mut hits = best(kinds, edition, |name| query.contained(name));
-    if hits.iter().filter(|hit| hit.score >= GOOD_SCORE).count() < limit {
+    if hits.iter().filter(|hit| hit.score >= GOOD_SCORE).count() < ENOUGH {
         hits.extend(best(kinds, edition, |name| query.spelled(name, true)));
     }
-    ranked(hits, limit)
+    ranked(hits)
 }
 
-/// The names nearest to one that does not exist, however far they are.
+/// The names nearest to one that does not exist. Far ones only where none is near.
 pub(super) fn nearest(
     edition: Edition,
     kinds: &[Kind],
@@ -84,14 +85,14 @@ pub(super) fn nearest(
     if kinds == [Kind::Font] {
         hits.extend(alike(&query.plain, edition));
     }
-    if hits.len() < limit {
+    if hits.iter().any(|hit| hit.score >= GOOD_SCORE) {
+        hits.retain(|hit| hit.score >= GOOD_SCORE);
+    } else if hits.len() < limit {
         let rest = kinds.iter().flat_map(|&kind| super::list(edition, kind));
         hits.extend(rest.take(limit * 2).map(|entry| Hit { entry, score: 0.0 }));
     }
-    ranked(hits, limit)
-        .into_iter()
-        .map(|hit| hit.entry)
-        .collect()
+    let ranked = ranked(hits).into_iter().map(|hit| hit.entry);
+    ranked.take(limit).collect()
 }
 
 /// Fonts that are usual elsewhere, and which of the apps' look like them; our own list.
@@ -228,21 +229,11 @@ fn best(kinds: &[Kind], edition: Edition, score: impl Fn(&Name) -> f64) -> Vec<H
 }
 
 /// Best first, each entry once; equal ones stay in the order of the lists.
-fn ranked(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
+fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut ranked: Vec<Hit> = Vec::new();
-    for hit in hits {
-        if ranked.len() == limit {
-            break;
-        }
-        if !ranked
-            .iter()
-            .any(|other| std::ptr::eq(other.entry, hit.entry))
-        {
-            ranked.push(hit);
-        }
-    }
-    ranked
+    let mut known: HashSet<*const Entry> = HashSet::new();
+    hits.retain(|hit| known.insert(hit.entry));
+    hits
 }
 
 struct Query {
@@ -365,7 +356,7 @@ fn similarity(query: &[char], text: &str, other: &str, near_only: bool) -> f64 {
     1.0 - strsim::osa_distance(text, other) as f64 / longest as f64
 }
 
-/// English to Chinese and back.
+/// For each word those that say the same: English, Chinese, and others of the same language.
 static DICTIONARY: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
     let mut dictionary: HashMap<_, Vec<_>> = HashMap::new();
     for line in WORDS.lines().filter(|line| !line.starts_with('#')) {
@@ -376,11 +367,16 @@ static DICTIONARY: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock
                 dictionary.entry(chinese).or_default().push(english);
             }
         }
+        for one in english.split('|') {
+            let others = english.split('|').filter(|other| *other != one);
+            dictionary.entry(one).or_default().extend(others);
+        }
     }
     dictionary
 });
 
 fn translations(word: &str) -> Vec<String> {
+    let mut beside = None;
     let known = DICTIONARY.get(word).or_else(|| {
         // `dissolv`, `fading`, `zooms`: the word that begins like it.
         let beginning = |other: &&&str| {
@@ -391,11 +387,13 @@ fn translations(word: &str) -> Vec<String> {
         };
         let mut near: Vec<_> = DICTIONARY.keys().filter(beginning).collect();
         near.sort_unstable();
-        near.first().and_then(|near| DICTIONARY.get(*near))
+        beside = near.first().map(|near| **near);
+        DICTIONARY.get(beside?)
     });
-    known
+    let others = known.into_iter().flatten().copied();
+    beside
         .into_iter()
-        .flatten()
+        .chain(others)
         .map(ToString::to_string)
         .collect()
 }
@@ -435,8 +433,9 @@ mod tests {
     use super::*;
 
     fn keys(query: &str, kind: Kind, edition: Edition) -> Vec<&'static str> {
-        search(query, Some(kind), edition, 10)
+        search(query, Some(kind), edition)
             .iter()
+            .take(10)
             .map(|hit| hit.entry.key)
             .collect()
     }
@@ -486,16 +485,61 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_query_lists_and_a_limit_is_kept() {
-        assert_eq!(search("", Some(Kind::Mask), Edition::Capcut, 100).len(), 9);
-        assert_eq!(search(" ", None, Edition::Jianying, 3).len(), 3);
-        assert_eq!(search("blur", None, Edition::Jianying, 7).len(), 7);
+    fn an_empty_query_lists_all() {
+        assert_eq!(search("", Some(Kind::Mask), Edition::Capcut).len(), 9);
+        assert!(search(" ", None, Edition::Jianying).len() > 1000);
+    }
+
+    /// What people call things, and one of the names that have to be suggested for it, in each edition.
+    #[test]
+    fn everyday_words_lead_to_names_of_the_edition() {
+        for (kind, word, capcut, jianying) in [
+            (Kind::Transition, "fade", "Mix", "叠化"),
+            (Kind::Transition, "fade", "Black_Fade", "闪黑"),
+            (Kind::Transition, "crossfade", "Mix", "叠化"),
+            (Kind::Transition, "cross dissolve", "Dissolve", "色彩溶解"),
+            (Kind::Transition, "zoom", "Twinkle_Zoom", "推近"),
+            (Kind::Transition, "slides", "Slide", "滑动"),
+            (Kind::Transition, "wipe", "Wipe_Right", "向右擦除"),
+            (Kind::Transition, "wipe left", "Wipe_Left", "向左擦除"),
+            (Kind::Transition, "blurry", "Blur", "模糊"),
+            (Kind::Transition, "glitches", "Glitch", "故障"),
+            (Kind::Transition, "shaking", "Shake_3", "抖动"),
+            (Kind::Transition, "spin", "Rotate_CW_II", "中心旋转"),
+            (Kind::Transition, "flashes", "Flash", "闪白"),
+            (Kind::Mask, "round", "Circle", "圆形"),
+            (Kind::Mask, "oval", "Circle", "圆形"),
+            (Kind::Mask, "love", "Heart", "爱心"),
+            (Kind::Mask, "star", "Stars", "星形"),
+            (Kind::Mask, "square", "Rectangle", "矩形"),
+            (Kind::Mask, "linear", "Split", "线性"),
+            (Kind::Mask, "mirror", "Filmstrip", "镜面"),
+        ] {
+            for (edition, expected) in [(Edition::Capcut, capcut), (Edition::Jianying, jianying)] {
+                let near = nearest(edition, &[kind], word, 5);
+                let keys: Vec<&str> = near.iter().map(|entry| entry.key).collect();
+                assert!(keys.contains(&expected), "{word} in {edition:?}: {keys:?}");
+                for key in keys {
+                    let found = crate::catalog::find_in(edition, &[kind], key);
+                    assert!(found.is_ok(), "{key} is not in {edition:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_only_spelled_alike_is_not_suggested_beside_what_is_meant() {
+        let near = nearest(Edition::Capcut, &[Kind::Transition], "fade", 5);
+        let keys: Vec<&str> = near.iter().map(|entry| entry.key).collect();
+        for far in ["Flame", "Curling_Wave", "Wave_Right", "Wave_Left"] {
+            assert!(!keys.contains(&far), "{keys:?}");
+        }
     }
 
     #[test]
     fn a_huge_query_costs_no_more_than_a_long_one() {
         let query = "模糊fade ".repeat(200_000);
-        assert!(search(&query, None, Edition::Jianying, 5).len() <= 5);
+        assert!(search(&query, None, Edition::Jianying).len() <= 10_000);
     }
 
     /// The limits hold in an optimised build; `cargo test --release` holds it to them.
@@ -505,7 +549,7 @@ mod tests {
             let queries = ["溶解", "disolve", "fade to black", "blr"];
             let started = Instant::now();
             for query in queries {
-                search(query, kind, Edition::Jianying, 10);
+                search(query, kind, Edition::Jianying);
             }
             started.elapsed().as_secs_f64() * 1e3 / queries.len() as f64
         };

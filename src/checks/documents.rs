@@ -82,7 +82,7 @@ fn properties(schema: &Value) -> String {
 
 fn tool(spec: &Spec) -> String {
     let mut text = format!("### {}\n\n{}\n\n", spec.name, spec.description().trim());
-    text.push_str(&properties(&Value::Object(spec.input().clone())));
+    text.push_str(&properties(&Value::Object(spec.input().as_ref().clone())));
     text
 }
 

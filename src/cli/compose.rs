@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
-use crate::compose::batch::{self, Entry, OnError, Options};
+use crate::compose::batch::{self, BatchReport, Entry, OnError, Options};
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::Outcome;
 use crate::compose::source::{Format, Places, Source};
@@ -233,9 +233,15 @@ impl Compose {
         .await;
         shown.clear();
         let lines = lines?;
-        let complete = lines.iter().filter(|line| line.is_complete()).count();
+        let BatchReport {
+            outcome,
+            complete,
+            drafts: lines,
+        } = BatchReport::new(lines);
         if self.json {
-            let event = json!({ "event": "summary", "complete": complete, "drafts": lines });
+            let event = json!({
+                "event": "summary", "outcome": outcome, "complete": complete, "drafts": lines,
+            });
             cli::print(&event.to_string())?;
         } else {
             text::batch(&lines, complete).print()?;

@@ -5,13 +5,12 @@
 mod discreet;
 mod levels;
 mod rotating;
+mod stderr;
 
-use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use clap::ValueEnum;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
@@ -26,9 +25,6 @@ use rotating::Rotating;
 
 /// What is logged unless told otherwise.
 const DEFAULT: &str = "info";
-
-/// Lines that wait for stderr. A client that does not read it must not stop the server: what does not fit is dropped.
-const WAITING_LINES: usize = 2048;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -46,9 +42,6 @@ pub(super) enum Calls {
     /// The command itself prints what became of its calls; the file still has their lines.
     Printed,
 }
-
-/// Writes to stderr what waits for it, when it is dropped.
-static STDERR: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
 /// The names of levels, for shells.
 pub(super) fn levels() -> Vec<&'static str> {
@@ -75,38 +68,25 @@ pub(super) fn start(
             })
         })
         .transpose()?;
-    let (stderr, guard) = stderr();
-    let stderr = lines(format, stderr);
+    let stderr = lines(format, stderr::start()?);
     let stderr = if levels.is_none() && calls == Calls::Printed {
         let others = filter_fn(|metadata| metadata.target() != call_log::TARGET);
         stderr.with_filter(others).boxed()
     } else {
         stderr
     };
-    let file = file.map(|file| lines(format, Mutex::new(Discreet(file))));
+    let file = file.map(|file| lines(format, Mutex::new(file)));
     tracing_subscriber::registry()
         .with(targets)
         .with(stderr)
         .with(file)
         .try_init()
-        .map_err(|e| Error::internal("logging is switched on already").source(e))?;
-    *STDERR.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
-    Ok(())
+        .map_err(|e| Error::internal("logging is switched on already").source(e))
 }
 
 /// Waits a moment for the lines that are not written yet.
 pub(super) fn flush() {
-    drop(STDERR.lock().unwrap_or_else(PoisonError::into_inner).take());
-}
-
-/// stderr on a thread of its own.
-fn stderr() -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(WAITING_LINES)
-        .thread_name("log")
-        // Flushed as soon as no line waits.
-        .finish(Discreet(io::BufWriter::new(io::stderr())))
+    stderr::end();
 }
 
 /// Lines of this format, written there.
@@ -114,10 +94,9 @@ fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-    for<'a> <W as MakeWriter<'a>>::Writer: Write,
 {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(Discreet(writer))
         .with_ansi(false);
     match format {
         Format::Plain => lines.with_target(false).boxed(),

@@ -20,7 +20,7 @@ use crate::settings::ToolChoice;
 #[command(after_help = "Examples:
   capcut-mcp serve --backend embedded          no CapCut API is asked, even if one runs
   capcut-mcp serve --tools full                also the long lists of effect names
-  claude mcp add capcut -- capcut-mcp serve    for Claude Code; `examples/clients` has the others")]
+  capcut-mcp connect claude-code               lets a client start it; `connect --list` lists clients")]
 pub(super) struct Serve {
     /// Which tools clients are shown: `default`, or `full` with the long lists of names.
     #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], parse_tools), hide_possible_values = true)]
@@ -31,17 +31,17 @@ pub(super) struct Serve {
     monitor: Monitor,
 }
 
-fn parse_tools(text: &str) -> Result<ToolChoice, String> {
+pub(super) fn parse_tools(text: &str) -> Result<ToolChoice, String> {
     text.parse()
 }
 
 /// What a person reads who started the server by hand.
 const BY_HAND: &str = r#"This is an MCP server: it waits for a client's messages on stdin, and stdin is a terminal.
-A client starts it by itself. For Claude Desktop, Cursor and most others add this to their configuration:
+A client starts it by itself: `COMMAND connect CLIENT` writes that into its configuration, and
+`COMMAND connect --list` lists the clients. For any other add this to its configuration:
 
   {"mcpServers": {"capcut": {"command": "COMMAND", "args": ["serve"]}}}
 
-For Claude Code: claude mcp add capcut -- COMMAND serve
 To make a draft right here, see `capcut-mcp --help`. Ctrl-D ends the server."#;
 
 impl Serve {
@@ -65,7 +65,10 @@ impl Serve {
 }
 
 fn by_hand(command: &str) -> String {
-    BY_HAND.replace("COMMAND", &command.replace('\\', "\\\\"))
+    let in_json = command.replace('\\', "\\\\");
+    BY_HAND
+        .replace("\"COMMAND\"", &format!("\"{in_json}\""))
+        .replace("COMMAND", command)
 }
 
 #[cfg(test)]

@@ -241,7 +241,10 @@ fn told(comfort: Comfort) -> Option<(String, String)> {
             "`text_styles` of the whole text",
         ),
         Comfort::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
-        Comfort::Default(..) | Comfort::With(..) | Comfort::Advice(..) => return None,
+        Comfort::Default(..)
+        | Comfort::With(..)
+        | Comfort::Advice(..)
+        | Comfort::ValueAdvice(..) => return None,
     };
     Some((accepted.to_owned(), meaning.to_owned()))
 }

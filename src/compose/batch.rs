@@ -121,6 +121,31 @@ pub(crate) struct Line {
     pub ms: f64,
 }
 
+/// What became of a batch: `complete`, `partial` where only some drafts are complete, `failed` where none is.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct BatchReport {
+    pub outcome: Outcome,
+    /// Drafts that have all that was asked for.
+    pub complete: usize,
+    pub drafts: Vec<Line>,
+}
+
+impl BatchReport {
+    pub(crate) fn new(drafts: Vec<Line>) -> Self {
+        let complete = drafts.iter().filter(|line| line.is_complete()).count();
+        let outcome = match complete {
+            complete if complete == drafts.len() => Outcome::Complete,
+            0 => Outcome::Failed,
+            _ => Outcome::Partial,
+        };
+        Self {
+            outcome,
+            complete,
+            drafts,
+        }
+    }
+}
+
 impl Line {
     fn new(index: usize, entry: &Entry, key: &Key, status: &str) -> Self {
         Self {

@@ -317,11 +317,12 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     if let Some((earlier, later)) = timeline::overlap_among(&ranges) {
         let (a, b) = (ranges[earlier], ranges[later]);
         return Err(Error::conflict(format!(
-            "New segment overlaps with existing segment [start: {}, end: {}]: cue {} ({} to {}) starts before cue {} ({} to {}) ends",
-            b.start.0, b.end().0, number(later, &captions.cues[later]), b.start, b.end(),
+            "cue {} ({} to {}) starts before cue {} ({} to {}) ends",
+            number(later, &captions.cues[later]), b.start, b.end(),
             number(earlier, &captions.cues[earlier]), a.start, a.end(),
         ))
-        .hint("give the cues times that do not overlap, or add the overlapping cues with another `track_name`"));
+        .hint("give the cues times that do not overlap, or add the overlapping cues with another `track_name`")
+        .source(timeline::overlaps(b)));
     }
     let mut prepared = Prepared {
         new_tracks,

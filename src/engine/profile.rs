@@ -211,6 +211,11 @@ const NAMED: &[(&str, Edition, Option<AppOs>, &str)] = &[
     ("jianying_pro_10", Edition::Jianying, None, "10.6.0"),
 ];
 
+/// The names that `draft_profile` takes.
+pub(crate) fn names() -> Vec<&'static str> {
+    NAMED.iter().map(|(name, ..)| *name).collect()
+}
+
 impl Profile {
     /// The built-in profile for an edition and a system.
     pub(crate) fn built_in(edition: Edition, os: AppOs) -> Self {

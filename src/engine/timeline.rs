@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::draft::Draft;
 use crate::draft::segment::{Content, Segment};
 use crate::draft::track::{Kind, Track};
-use crate::error::{Error, Result};
+use crate::error::{ApiPhrase, Error, Result};
 use crate::units::{Micros, Range};
 
 /// The track that a call requests.
@@ -112,9 +112,7 @@ pub(crate) fn check_free(track: &Track, range: Range) -> Result<()> {
     };
     let (name, taken) = (&track.name, taken.target);
     Err(Error::conflict(format!(
-        "New segment overlaps with existing segment [start: {}, end: {}]: {} to {} was requested, but track `{name}` is occupied from {} to {}",
-        range.start.0,
-        range.end().0,
+        "{} to {} was requested, but track `{name}` is occupied from {} to {}",
         range.start,
         range.end(),
         taken.start,
@@ -123,7 +121,17 @@ pub(crate) fn check_free(track: &Track, range: Range) -> Result<()> {
     .hint(format!(
         "it fits at {} on this track, or at its own time on another `track_name`",
         track.free_after(range)
-    )))
+    ))
+    .source(overlaps(range)))
+}
+
+/// How the API says that a place is taken, in its own microseconds.
+pub(crate) fn overlaps(range: Range) -> ApiPhrase {
+    ApiPhrase(format!(
+        "New segment overlaps with existing segment [start: {}, end: {}]",
+        range.start.0,
+        range.end().0
+    ))
 }
 
 /// Two ranges that overlap, the earlier first.
@@ -255,6 +263,7 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("it fits at 6 s"), "{error}");
+        assert!(!error.contains("000000"), "{error}");
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tracing::{Level, Metadata};
 
 use super::{App, Cost, lane_name};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Origin, Result, shortened};
 use crate::manifest::Route;
 use crate::metrics::{self, NO_BACKEND, NO_LANE, Running};
+use crate::secrets;
 
 /// The log target of these lines, for filters.
 pub(crate) const TARGET: &str = "capcut_mcp::calls";
@@ -142,16 +144,23 @@ struct Line<'a> {
     duration: Duration,
 }
 
-/// A name as the value of a log field: quoted if it could be read as further fields.
+/// Whether such a line cannot contain secrets: names in it are checked when they are written, and a successful call has no
+/// other text from outside.
+pub(crate) fn is_safe(event: &Metadata<'_>) -> bool {
+    event.target() == TARGET && *event.level() == Level::INFO
+}
+
+/// A name as the value of a log field: quoted if it could be read as further fields, and without secrets.
 struct Name<'a>(&'a str);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if !self.0.is_empty() && self.0.bytes().all(is_plain) {
-            f.write_str(self.0)
+        let name = secrets::without(self.0);
+        if !name.is_empty() && name.bytes().all(is_plain) {
+            f.write_str(&name)
         } else {
-            write!(f, "{:?}", self.0)
+            write!(f, "{name:?}")
         }
     }
 }
@@ -161,7 +170,7 @@ macro_rules! write_line {
     ($level:ident, $line:expr, $status:expr, $($message:tt)+) => {
         tracing::event!(
             target: TARGET,
-            tracing::Level::$level,
+            Level::$level,
             tool = %Name($line.tool),
             draft = $line.draft.map(|draft| tracing::field::display(Name(draft))),
             status = %$status,

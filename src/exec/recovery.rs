@@ -59,9 +59,7 @@ impl Redirected {
     pub(super) fn tell(self, ended: Result<Value>) -> Result<Value> {
         match ended {
             Ok(mut reply) => {
-                if self.request.spec().output()["properties"]["notes"].is_object() {
-                    note(&mut reply, &self.told);
-                }
+                note(&mut reply, &self.told);
                 Ok(reply)
             }
             Err(error) if self.was == self.to => Err(error),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::args::{Object, is_truthy};
-use crate::error::{Error, Kind};
+use crate::error::{ApiPhrase, Error, Kind};
 use crate::tools::Texts;
 
 /// The maximum length of an error, in bytes.
@@ -36,6 +36,10 @@ pub(super) fn failure(texts: &Texts, error: &Error, id: Option<&str>) -> String 
         .to_string()
         .replace(".\nhint: ", ". ")
         .replace("\nhint: ", "; ");
+    let told = match error.source.as_deref().and_then(|said| said.downcast_ref()) {
+        Some(ApiPhrase(phrase)) => format!("{phrase}: {told}"),
+        None => told,
+    };
     let told = shortened(&told);
     // Avoids a double full stop between our sentence and the text after it.
     let told = if texts.after.starts_with('.') {

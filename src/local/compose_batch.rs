@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::Comfort;
-use crate::compose::batch::{self, Entry, OnError, Options};
+use crate::compose::batch::{self, BatchReport, Entry, OnError, Options};
 use crate::compose::plan::Plan;
 use crate::compose::report::Detail;
 use crate::compose::source::{Places, Source};
@@ -19,23 +19,23 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::local::compose_draft::JobReply;
-use crate::tools::{Caller, Hints};
+use crate::local::compose_draft::{JobReply, placeholders};
+use crate::tools::{Caller, Hints, to_value};
 
 /// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeBatch {
     /// The plans, as `compose_draft` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "objects")]
+    #[schemars(schema_with = "many")]
     pub plans: Vec<Value>,
     /// One plan with `${name}` placeholders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "object")]
+    #[schemars(schema_with = "placeholders")]
     pub template: Option<Value>,
     /// The template's values, draft by draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "objects")]
+    #[schemars(schema_with = "many")]
     pub inputs: Vec<BTreeMap<String, Value>>,
     /// Replaces what has the name, with a backup.
     #[serde(default)]
@@ -65,12 +65,8 @@ fn five() -> f64 {
     5.0
 }
 
-fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "additionalProperties": true })
-}
-
-fn objects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "array", "items": { "type": "object", "additionalProperties": true } })
+fn many(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": placeholders(generator) })
 }
 
 impl ComposeBatch {
@@ -145,12 +141,7 @@ impl LocalTool for ComposeBatch {
                     );
                     return Err(Error::new(Kind::Cancelled, done));
                 }
-                let outcome = if complete == lines.len() {
-                    "complete"
-                } else {
-                    "partial"
-                };
-                Ok(json!({ "outcome": outcome, "complete": complete, "drafts": lines }))
+                to_value(&BatchReport::new(lines))
             })
             .await?;
         let state = app.jobs.wait(&id, Duration::ZERO).await?;

@@ -38,7 +38,7 @@ pub(crate) struct ComposeDraft {
     pub plan: Option<Object>,
     /// Values for the plan's `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "object")]
+    #[schemars(schema_with = "placeholders")]
     pub inputs: BTreeMap<String, Value>,
     /// Replaces what has the name, with a backup.
     #[serde(default)]
@@ -55,8 +55,10 @@ pub(crate) struct ComposeDraft {
     pub detail: Detail,
 }
 
-fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object" })
+/// Any names; the one that is shown is an example.
+pub(super) fn placeholders(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let name = serde_json::json!({ "type": "string" });
+    schemars::json_schema!({ "type": "object", "additionalProperties": true, "properties": { "name": name } })
 }
 
 /// How far the work is.
@@ -81,11 +83,11 @@ pub(crate) struct JobReply {
     pub message: String,
     /// What came of it: `items`, `totals`, `phases`, `folder`, `notes` of a composed draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "optional_object")]
+    #[schemars(schema_with = "report")]
     pub report: Option<Value>,
 }
 
-fn optional_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+fn report(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object" })
 }
 

@@ -17,12 +17,13 @@ use crate::units::Edition;
 /// Lists animations or transitions of one type, page by page.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GetAnimationTypes {
-    /// `intro`, `outro`, `combo`, `text_intro`, `text_outro`, `text_loop`, `transition` or another kind of
-    /// `search_catalog`.
+    /// The list.
     #[serde(default = "intro")]
+    #[schemars(extend("enum" = kinds()))]
     pub animation_type: String,
-    /// `capcut` or `jianying`; the drafts' without.
+    /// The app. Default: that of new drafts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["capcut", "jianying"]))]
     pub edition: Option<String>,
     /// Names to skip.
     #[serde(default)]
@@ -108,12 +109,17 @@ fn kind(name: &str) -> Result<Kind> {
         "outro" => Ok(Kind::VideoOutro),
         "combo" => Ok(Kind::VideoCombo),
         name => name.parse().map_err(|_| {
-            let mut names = vec!["intro", "outro", "combo"];
-            names.extend(Kind::ALL.map(Kind::name));
             Error::invalid(format!(
                 "`animation_type`: {name:?} is none: `{}`",
-                names.join("`, `")
+                kinds().join("`, `")
             ))
         }),
     }
+}
+
+/// The names of the lists: short ones for what most ask for.
+fn kinds() -> Vec<&'static str> {
+    let mut names = vec!["intro", "outro", "combo"];
+    names.extend(Kind::ALL.map(Kind::name));
+    names
 }

@@ -12,7 +12,7 @@ use crate::local::LocalTool;
 use crate::settings::BackendChoice;
 use crate::tools::Hints;
 
-/// Tells who carries calls out, a CapCut API server or the embedded engine, and how each does.
+/// Reports which backend handles calls, a server or the embedded engine, and its health.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HealthCheck {}
 

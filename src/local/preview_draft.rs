@@ -22,7 +22,7 @@ use crate::picture::{self, Picture, png};
 use crate::regular_file;
 use crate::tools::Hints;
 
-/// Draws the timeline with its clips, times, transitions and captions; gives the picture and its files.
+/// Draws the timeline with clips, transitions and captions as a picture.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PreviewDraft {
     /// The draft.

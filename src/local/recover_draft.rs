@@ -1,6 +1,5 @@
 //! `recover_draft`: a draft made again from its journal, on a server or in the engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -13,13 +12,14 @@ use crate::local::LocalTool;
 use crate::settings::BackendChoice;
 use crate::tools::Hints;
 
-/// Makes a lost draft again from the calls that were acknowledged, or moves one between server and engine.
+/// Makes a lost draft again from its acknowledged calls, or moves it between server and engine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RecoverDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// `remote` or `embedded`; chosen without.
+    /// Where it is made; chosen by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["remote", "embedded"]))]
     pub to: Option<String>,
 }
 
@@ -35,10 +35,18 @@ pub(crate) struct Recovered {
     /// How many calls were carried out again.
     pub calls: usize,
     /// Segments on each track of the new draft.
-    pub segments: BTreeMap<String, usize>,
+    pub segments: Vec<TrackSegments>,
     /// What to know of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// How many segments a track has.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct TrackSegments {
+    pub track: String,
+    pub count: usize,
 }
 
 impl LocalTool for RecoverDraft {
@@ -75,7 +83,11 @@ impl LocalTool for RecoverDraft {
             was: self.draft_id.clone(),
             backend: made.backend,
             calls: made.calls,
-            segments: made.segments,
+            segments: made
+                .segments
+                .into_iter()
+                .map(|(track, count)| TrackSegments { track, count })
+                .collect(),
             notes: made.notes,
         })
     }

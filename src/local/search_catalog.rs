@@ -13,8 +13,7 @@ use crate::local::LocalTool;
 use crate::tools::Hints;
 use crate::units::{Edition, Micros};
 
-/// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in English or Chinese;
-/// other tools take a hit's `name`.
+/// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in English or Chinese.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SearchCatalog {
     /// Words or part of a name. Default: the first names.
@@ -36,6 +35,9 @@ pub(crate) struct SearchCatalog {
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
+    /// Names to skip.
+    #[serde(default)]
+    pub offset: u32,
 }
 
 fn twenty() -> u32 {
@@ -47,7 +49,12 @@ fn twenty() -> u32 {
 pub(crate) struct Found {
     /// The app that knows these names.
     pub edition: &'static str,
+    /// How many names fit.
+    pub total: usize,
     pub hits: Vec<Named>,
+    /// The `offset` of the next names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<usize>,
 }
 
 /// A name, and what is known of it.
@@ -95,6 +102,31 @@ impl LocalTool for SearchCatalog {
         Comfort::Alias("keyword", "query"),
         Comfort::Alias("type", "kind"),
         Comfort::Alias("category", "kind"),
+        Comfort::ValueAdvice(
+            "kind",
+            &["filter", "filters", "lut"],
+            "no tool places filters: set them in the app; `scene_effect` has video effects",
+        ),
+        Comfort::ValueAdvice(
+            "kind",
+            &["effect", "effects", "video_effect"],
+            "did you mean \"scene_effect\" or \"character_effect\"?",
+        ),
+        Comfort::ValueAdvice(
+            "kind",
+            &["animation", "animations", "intro", "outro"],
+            "did you mean \"video_intro\", \"video_outro\", \"text_intro\" or \"text_outro\"?",
+        ),
+        Comfort::ValueAdvice(
+            "kind",
+            &["audio", "sound", "audio_effect", "voice", "sound_effect"],
+            "did you mean \"voice_filter\", \"voice_character\", \"audio_scene\" or \"tone\"?",
+        ),
+        Comfort::ValueAdvice(
+            "kind",
+            &["sticker", "stickers", "music"],
+            "the catalog has no stickers and no music; `sticker_id` is a number from the app or another draft",
+        ),
     ];
     type Reply = Found;
 
@@ -126,10 +158,18 @@ impl LocalTool for SearchCatalog {
             .map(str::parse)
             .transpose()
             .map_err(|fault: String| Error::invalid(format!("`kind`: {fault}")))?;
-        let hits = catalog::search(&self.query, kind, edition, self.limit as usize);
+        let all = catalog::search(&self.query, kind, edition);
+        let page = all.iter().skip(self.offset as usize);
+        let hits: Vec<Named> = page
+            .take(self.limit as usize)
+            .map(|hit| hit.entry.into())
+            .collect();
+        let end = self.offset as usize + hits.len();
         Ok(Found {
             edition: edition.name(),
-            hits: hits.into_iter().map(|hit| hit.entry.into()).collect(),
+            total: all.len(),
+            hits,
+            next_offset: (end < all.len()).then_some(end),
         })
     }
 }

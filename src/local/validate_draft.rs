@@ -17,7 +17,7 @@ use crate::tools::Hints;
 /// How many problems are told one by one.
 const TOLD: usize = 40;
 
-/// Checks a draft folder on disk, whoever made it; `fix` mends what is safe to mend, with a backup.
+/// Checks a draft folder on disk, whoever made it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
     /// The draft's folder, or its name in the app's.
@@ -26,7 +26,7 @@ pub(crate) struct ValidateDraft {
     /// Or a draft saved from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
-    /// Mends what can be mended safely.
+    /// Mends what is safe to mend, with a backup.
     #[serde(default)]
     pub fix: bool,
     /// Problems to pass over.

@@ -277,7 +277,7 @@ mod tests {
             short["notes"][0]
                 .as_str()
                 .unwrap()
-                .contains("narrow the list with `query` or `kind`")
+                .contains("continue with `offset`: ")
         );
     }
 

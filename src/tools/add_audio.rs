@@ -25,10 +25,10 @@ use crate::units::{Edition, Micros};
 
 /// Places music, speech or a sound on an audio track.
 ///
-/// Without an end or a length it runs to the end of the file, whose length is read now.
+/// Without an end it runs to the end of the file.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddAudio {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -38,7 +38,7 @@ pub(crate) struct AddAudio {
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub audio_url: String,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default, deserialize_with = "args::time")]
     #[schemars(with = "f64", range(min = 0))]
     pub target_start: f64,
@@ -49,7 +49,7 @@ pub(crate) struct AddAudio {
     /// End in the file, seconds; without: its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// Length taken from the file, seconds, instead of its end; `speed` divides it.
+    /// Length taken from the file, seconds; `speed` divides it.
     #[serde(
         default,
         deserialize_with = "args::optional_seconds",
@@ -76,7 +76,7 @@ pub(crate) struct AddAudio {
     #[serde(default, deserialize_with = "args::own_number")]
     #[schemars(with = "f64", range(min = 0))]
     pub fade_out: f64,
-    /// Voice or sound effect; names: `search_catalog` kinds voice_filter, audio_scene, tone, …
+    /// Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_type: Option<String>,
     /// Its parameters in order, each 0 to 100.
@@ -188,6 +188,16 @@ impl Tool for AddAudio {
         Comfort::Alias("start_time", "target_start"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("audio_effect", "effect_type"),
+        Comfort::Advice(
+            "loop",
+            "call it again where the sound ends; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
+        ),
+        Comfort::Advice(
+            "repeat",
+            "call it again where the sound ends; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
+        ),
+        Comfort::Advice("mute", "give `volume`: 0"),
+        Comfort::Advice("muted", "give `volume`: 0"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

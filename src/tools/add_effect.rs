@@ -26,7 +26,7 @@ use crate::units::{Edition, Micros};
 /// Lays a video effect over everything, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddEffect {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -34,7 +34,7 @@ pub(crate) struct AddEffect {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// Effect; names: `search_catalog` kind scene_effect or character_effect.
+    /// Effect; `search_catalog` kind scene_effect or character_effect.
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub effect_type: String,
@@ -42,7 +42,7 @@ pub(crate) struct AddEffect {
     #[serde(default = "scene")]
     #[schemars(extend("enum" = ["scene", "character"]))]
     pub effect_category: String,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,

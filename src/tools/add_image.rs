@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
+use crate::args::mend::{Comfort, KEYFRAME_ALPHA, KEYFRAME_ROTATION, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -26,7 +26,7 @@ use crate::units::{Edition, Micros, Range};
 /// Shows a picture on a video track, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddImage {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -36,7 +36,7 @@ pub(crate) struct AddImage {
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub image_url: String,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
@@ -50,11 +50,11 @@ pub(crate) struct AddImage {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Centre in half canvases: -1 left edge, 1 right edge.
+    /// Half canvases: -1 left edge, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre in half canvases: -1 bottom edge, 1 top edge.
+    /// Half canvases: -1 bottom edge, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -62,11 +62,11 @@ pub(crate) struct AddImage {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor; 1 fits the canvas.
+    /// Height factor.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
+    /// Or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -74,7 +74,7 @@ pub(crate) struct AddImage {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Entrance; names: `search_catalog` kind video_intro.
+    /// Entrance; `search_catalog` kind video_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
     /// Seconds; 0: the animation's own.
@@ -88,7 +88,7 @@ pub(crate) struct AddImage {
     #[serde(default = "default::some_half")]
     #[schemars(extend("deprecated" = true))]
     pub animation_duration: Option<f64>,
-    /// Exit; names: `search_catalog` kind video_outro.
+    /// Exit; `search_catalog` kind video_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
     /// Seconds; 0: the animation's own.
@@ -100,13 +100,13 @@ pub(crate) struct AddImage {
     /// Seconds; 0: the whole clip.
     #[serde(default = "default::half")]
     pub combo_animation_duration: f64,
-    /// To the next clip; names: `search_catalog` kind transition.
+    /// To the next clip; `search_catalog` kind transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
     /// Seconds.
     #[serde(default = "default::some_half")]
     pub transition_duration: Option<f64>,
-    /// Such as "Circle"; names: `search_catalog` kind mask.
+    /// Such as "Circle"; `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
     /// Centre, pixels right.
@@ -123,7 +123,6 @@ pub(crate) struct AddImage {
     pub mask_rotation: f64,
     /// Soft edge, 0 to 100.
     #[serde(default)]
-    #[schemars(range(min = 0, max = 100))]
     pub mask_feather: f64,
     /// Shows what is outside the mask.
     #[serde(default, deserialize_with = "args::truthy")]
@@ -303,6 +302,23 @@ impl Tool for AddImage {
         Comfort::Advice("source_end", NO_FILE_TIMES),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("transition_type", "transition"),
+        Comfort::Advice("opacity", KEYFRAME_ALPHA),
+        Comfort::Advice("alpha", KEYFRAME_ALPHA),
+        Comfort::Advice("rotation", KEYFRAME_ROTATION),
+        Comfort::Advice("rotate", KEYFRAME_ROTATION),
+        Comfort::Advice(
+            "filter",
+            "no tool places filters: set them in the app; `add_effect` places video effects",
+        ),
+        Comfort::Advice(
+            "effect_type",
+            "call `add_effect`, which lays an effect over everything",
+        ),
+        Comfort::Advice("loop", "call it again where the clip ends"),
+        Comfort::Advice(
+            "fit",
+            "`scale_x` and `scale_y` 1 fit it into the canvas; larger values fill and crop it",
+        ),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

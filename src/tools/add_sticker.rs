@@ -25,7 +25,7 @@ use crate::units::Micros;
 /// Shows a sticker, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSticker {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -37,7 +37,7 @@ pub(crate) struct AddSticker {
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub sticker_id: String,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
@@ -51,11 +51,11 @@ pub(crate) struct AddSticker {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Centre in half canvases: -1 left edge, 1 right edge.
+    /// Half canvases: -1 left edge, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre in half canvases: -1 bottom edge, 1 top edge.
+    /// Half canvases: -1 bottom edge, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -63,11 +63,11 @@ pub(crate) struct AddSticker {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor; 1 fits the canvas.
+    /// Height factor.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
+    /// Or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -131,6 +131,7 @@ impl Tool for AddSticker {
         Comfort::Size,
         Comfort::Position,
         Comfort::Alias("resource_id", "sticker_id"),
+        Comfort::Alias("opacity", "alpha"),
         Comfort::Times(Times::Span { seconds: 5.0 }),
         Comfort::Shown("at", "start"),
         Comfort::Alias("from", "start"),

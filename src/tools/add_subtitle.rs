@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, Preset};
+use crate::args::mend::{Comfort, IN_THE_APP, Preset};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -36,7 +36,7 @@ use crate::units::{Edition, Micros};
 )]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddSubtitle {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -53,9 +53,10 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Font; names: `search_catalog` kind font.
+    /// Font; `search_catalog` kind font.
+    // The default over MCP follows the edition.
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
     /// Size on the app's scale, 1 to 300.
     #[serde(default = "five", deserialize_with = "args::loose_five")]
@@ -103,11 +104,11 @@ pub(crate) struct AddSubtitle {
     #[serde(default)]
     #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
-    /// Centre in half canvases: -1 left edge, 1 right edge.
+    /// Half canvases: -1 left edge, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre in half canvases: -1 bottom edge, 1 top edge.
+    /// Half canvases: -1 bottom edge, 1 top.
     #[serde(default = "low", deserialize_with = "args::loose_low")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -115,7 +116,7 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor; 1 fits the canvas.
+    /// Height factor.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
@@ -123,7 +124,7 @@ pub(crate) struct AddSubtitle {
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub rotation: f64,
-    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
+    /// Or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -308,6 +309,12 @@ impl Tool for AddSubtitle {
         Comfort::Alias("at", "time_offset"),
         Comfort::Alias("font_type", "font"),
         Comfort::Alias("text_color", "font_color"),
+        Comfort::Alias("opacity", "alpha"),
+        Comfort::Advice("text_align", IN_THE_APP),
+        Comfort::Advice("align", IN_THE_APP),
+        Comfort::Advice("alignment", IN_THE_APP),
+        Comfort::Advice("line_spacing", IN_THE_APP),
+        Comfort::Advice("letter_spacing", IN_THE_APP),
         Comfort::Alias("color", "font_color"),
         Comfort::Alias("size", "font_size"),
     ];

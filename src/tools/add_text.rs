@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, NO_FILE_TIMES, Preset, Times};
+use crate::args::mend::{Comfort, IN_THE_APP, NO_FILE_TIMES, Preset, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -29,7 +29,7 @@ use crate::units::{Edition, Micros};
 /// For a second text at the same time name another `track_name`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddText {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -39,26 +39,26 @@ pub(crate) struct AddText {
     pub draft_id: Option<DraftId>,
     /// The words; `\n` breaks the line.
     pub text: String,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
     /// End on the timeline, seconds; or `duration`. Default: 5 s later.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new. What overlaps needs another one.
+    /// Track; made if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Centre in half canvases: -1 left edge, 1 right edge.
+    /// Half canvases: -1 left edge, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre in half canvases: -1 bottom edge, 1 top edge.
+    /// Half canvases: -1 bottom edge, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
+    /// Or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -66,9 +66,10 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Font; names: `search_catalog` kind font.
+    /// Font; `search_catalog` kind font.
+    // The default over MCP follows the edition.
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
     /// Colour: "#FFCC00", "red", "rgb(255, 204, 0)". Default: white.
     #[serde(
@@ -130,11 +131,9 @@ pub(crate) struct AddText {
     pub border_color: String,
     /// Opacity, 0 to 1.
     #[serde(default = "default::one")]
-    #[schemars(range(min = 0, max = 1))]
     pub border_alpha: f64,
     /// Opacity, 0 to 1; 0: none. With a colour: 1.
     #[serde(default)]
-    #[schemars(range(min = 0, max = 1))]
     pub background_alpha: f64,
     /// Colour.
     #[serde(default = "default::black")]
@@ -169,7 +168,7 @@ pub(crate) struct AddText {
     /// Direction, degrees.
     #[serde(default = "shadow_angle")]
     pub shadow_angle: f64,
-    /// Colour, #RRGGBB.
+    /// Colour.
     #[serde(default = "default::black")]
     pub shadow_color: String,
     /// Distance, 0 to 100.
@@ -178,13 +177,13 @@ pub(crate) struct AddText {
     /// Blur, 0 to 1.
     #[serde(default = "shadow_smoothing")]
     pub shadow_smoothing: f64,
-    /// Entrance; names: `search_catalog` kind text_intro.
+    /// Entrance; `search_catalog` kind text_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
     /// Seconds.
     #[serde(default = "default::some_half")]
     pub intro_duration: Option<f64>,
-    /// Exit; names: `search_catalog` kind text_outro.
+    /// Exit; `search_catalog` kind text_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
     /// Seconds.
@@ -287,10 +286,10 @@ pub(crate) struct TextStyle {
     /// Character after the last.
     #[serde(default)]
     pub end: i64,
-    /// Its letters.
+    // Its letters.
     #[serde(default)]
     pub style: Letters,
-    /// Its outline.
+    // Its outline.
     #[serde(default)]
     pub border: Border,
     /// Font by name.
@@ -608,6 +607,14 @@ impl Tool for AddText {
         Comfort::With("shadow_color", "shadow_enabled", Preset::On),
         Comfort::Alias("font_type", "font"),
         Comfort::Alias("text_color", "font_color"),
+        Comfort::Alias("opacity", "font_alpha"),
+        Comfort::Advice("rotation", IN_THE_APP),
+        Comfort::Advice("rotate", IN_THE_APP),
+        Comfort::Advice("text_align", IN_THE_APP),
+        Comfort::Advice("align", IN_THE_APP),
+        Comfort::Advice("alignment", IN_THE_APP),
+        Comfort::Advice("line_spacing", IN_THE_APP),
+        Comfort::Advice("letter_spacing", IN_THE_APP),
         Comfort::Alias("x", "transform_x"),
         Comfort::Alias("y", "transform_y"),
     ];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, Times};
+use crate::args::mend::{Comfort, KEYFRAME_ALPHA, KEYFRAME_ROTATION, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -25,10 +25,10 @@ use crate::units::{Edition, Micros};
 
 /// Places a video, whole or in part, on a video track.
 ///
-/// Without an end or a length it runs to the end of the file, whose length is read now.
+/// Without an end it runs to the end of the file.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideo {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -42,7 +42,7 @@ pub(crate) struct AddVideo {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub filter_type: Value,
-    /// Start on the timeline, seconds; also "1:30", "1500ms".
+    /// Start on the timeline: seconds or "1:30".
     #[serde(default, deserialize_with = "args::time")]
     #[schemars(with = "f64", range(min = 0))]
     pub target_start: f64,
@@ -53,7 +53,7 @@ pub(crate) struct AddVideo {
     /// End in the file, seconds; 0: its end.
     #[serde(default = "unknown")]
     pub end: Option<f64>,
-    /// Length taken from the file, seconds, instead of its end; `speed` divides it.
+    /// Length taken from the file, seconds; `speed` divides it.
     #[serde(
         default,
         deserialize_with = "args::optional_seconds",
@@ -75,11 +75,11 @@ pub(crate) struct AddVideo {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Centre in half canvases: -1 left edge, 1 right edge.
+    /// Half canvases: -1 left edge, 1 right.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Centre in half canvases: -1 bottom edge, 1 top edge.
+    /// Half canvases: -1 bottom edge, 1 top.
     #[serde(default, deserialize_with = "args::loose_zero")]
     #[schemars(with = "f64")]
     pub transform_y: f64,
@@ -87,11 +87,11 @@ pub(crate) struct AddVideo {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor; 1 fits the canvas.
+    /// Height factor.
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Instead: a word such as "top_left", or {x, y, width, height} in pixels.
+    /// Or {x, y, width, height} in pixels.
     #[serde(
         default,
         deserialize_with = "args::place",
@@ -99,13 +99,13 @@ pub(crate) struct AddVideo {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// To the next clip; names: `search_catalog` kind transition.
+    /// To the next clip; `search_catalog` kind transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
     /// Seconds.
     #[serde(default = "default::half")]
     pub transition_duration: f64,
-    /// Such as "Circle"; names: `search_catalog` kind mask.
+    /// Such as "Circle"; `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
     /// Centre, pixels right.
@@ -122,7 +122,6 @@ pub(crate) struct AddVideo {
     pub mask_rotation: f64,
     /// Soft edge, 0 to 100.
     #[serde(default)]
-    #[schemars(range(min = 0, max = 100))]
     pub mask_feather: f64,
     /// Shows what is outside the mask.
     #[serde(default, deserialize_with = "args::truthy")]
@@ -244,6 +243,37 @@ impl Tool for AddVideo {
         Comfort::Alias("start_time", "target_start"),
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("transition_type", "transition"),
+        Comfort::Advice("opacity", KEYFRAME_ALPHA),
+        Comfort::Advice("alpha", KEYFRAME_ALPHA),
+        Comfort::Advice("rotation", KEYFRAME_ROTATION),
+        Comfort::Advice("rotate", KEYFRAME_ROTATION),
+        Comfort::Advice(
+            "filter",
+            "no tool places filters: set them in the app; `add_effect` places video effects",
+        ),
+        Comfort::Advice(
+            "effect_type",
+            "call `add_effect`, which lays an effect over everything",
+        ),
+        Comfort::Advice("mute", "give `volume`: 0"),
+        Comfort::Advice("muted", "give `volume`: 0"),
+        Comfort::Advice(
+            "fade_in",
+            "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
+        ),
+        Comfort::Advice(
+            "fade_out",
+            "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
+        ),
+        Comfort::Advice(
+            "intro_animation",
+            "animations are for pictures (`add_image`) and texts (`add_text`)",
+        ),
+        Comfort::Advice("loop", "call it again where the clip ends"),
+        Comfort::Advice(
+            "fit",
+            "`scale_x` and `scale_y` 1 fit it into the canvas; larger values fill and crop it",
+        ),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

@@ -21,7 +21,7 @@ use crate::units::Micros;
 /// Moves a clip's property over time: one keyframe, or several by three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
-    /// Id from `create_draft`, or the draft's exact name.
+    /// Id or exact name.
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -35,10 +35,7 @@ pub(crate) struct AddVideoKeyframe {
     pub track_name: Option<String>,
     /// What changes.
     #[serde(default = "alpha")]
-    #[schemars(extend("enum" = [
-        "position_x", "position_y", "rotation", "scale_x", "scale_y", "uniform_scale", "alpha", "volume",
-        "saturation", "contrast", "brightness"
-    ]))]
+    #[schemars(extend("enum" = names()))]
     pub property_type: String,
     /// When on the timeline, seconds.
     #[serde(default)]
@@ -50,6 +47,7 @@ pub(crate) struct AddVideoKeyframe {
     pub value: Value,
     /// For several keyframes: a `property_type` each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("items" = serde_json::json!({ "type": "string", "enum": names() })))]
     pub property_types: Option<Vec<String>>,
     /// Their times, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +64,10 @@ pub(crate) struct AddVideoKeyframe {
 )]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
+}
+
+fn names() -> [&'static str; Property::ALL.len()] {
+    Property::ALL.map(Property::name)
 }
 
 fn alpha() -> String {

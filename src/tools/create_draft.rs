@@ -48,7 +48,7 @@ pub(crate) struct CreateDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub note: Option<String>,
-    /// The app that it is for: its names of effects, fonts and the like count.
+    /// The app that it is for, whose names it uses.
     #[serde(
         default,
         deserialize_with = "args::own_text",

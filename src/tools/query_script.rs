@@ -26,7 +26,7 @@ pub(crate) struct QueryScript {
     #[serde(default = "yes", deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub force_update: bool,
-    /// Part: `tracks[0].segments[0:10]` or `/materials/texts`; `/` is all, however large.
+    /// Part: `tracks[0].segments[0:10]`; `/` is all, however large.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -55,9 +55,21 @@ fn yes() -> bool {
 pub(crate) struct Script {
     /// The document as JSON text.
     pub script: String,
+    /// Of a document that is too long for a reply: what there is to ask for with `path`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// What was adjusted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// A part of a document.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Part {
+    pub path: String,
+    /// Such as `12 items`.
+    pub what: String,
+    pub characters: usize,
 }
 
 impl Tool for QueryScript {
@@ -99,7 +111,11 @@ impl Tool for QueryScript {
         let strict = engine::is_strict(call);
         let script = engine.script(draft, self.force_update, strict).await?;
         let script = if strict { self.part(script)? } else { script };
-        Ok(Script { script, notes })
+        Ok(Script {
+            script,
+            parts: Vec::new(),
+            notes,
+        })
     }
 
     /// A server gives the whole document.
@@ -118,6 +134,7 @@ impl Tool for QueryScript {
         match output {
             Value::String(script) => Ok(Script {
                 script,
+                parts: Vec::new(),
                 notes: Vec::new(),
             }),
             other => Err(Error::internal(format!(
@@ -129,9 +146,14 @@ impl Tool for QueryScript {
 
     /// The document is moved: it is megabytes.
     fn reply_value(reply: Script) -> Result<Value> {
-        let Script { script, notes } = reply;
+        let Script {
+            script,
+            parts,
+            notes,
+        } = reply;
         let mut value = to_value(&Script {
             script: String::new(),
+            parts,
             notes,
         })?;
         value["script"] = Value::String(script);

@@ -40,13 +40,13 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
-    /// For another machine: `windows` or `macos`.
+    /// For another machine.
     #[serde(
         default,
         deserialize_with = "args::own_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = ["windows", "macos"]))]
     pub target_os: Option<String>,
     /// The drafts folder there.
     #[serde(
@@ -68,13 +68,13 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub app_version: Option<String>,
-    /// Or a profile, e.g. `jianying_legacy`.
+    /// Or a profile.
     #[serde(
         default,
         deserialize_with = "args::own_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = crate::engine::profile::names()))]
     pub draft_profile: Option<String>,
     /// Replaces one of that name, with a backup.
     #[serde(default, deserialize_with = "args::truthy")]
@@ -232,6 +232,9 @@ impl SaveDraft {
     }
 }
 
+/// What is written, and what is not.
+const A_FOLDER: &str = "a draft folder is written, not a video file: export the video in the app; `zip` makes a zip file of the draft too";
+
 impl Tool for SaveDraft {
     const NAME: &'static str = "save_draft";
     const TITLE: &'static str = "Save draft";
@@ -245,6 +248,15 @@ impl Tool for SaveDraft {
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("title", "name"),
         Comfort::Alias("project_name", "name"),
+        Comfort::Advice("format", A_FOLDER),
+        Comfort::Advice("output_format", A_FOLDER),
+        Comfort::Advice("file_type", A_FOLDER),
+        Comfort::Advice("resolution", A_FOLDER),
+        Comfort::Advice("quality", A_FOLDER),
+        Comfort::Advice("bitrate", A_FOLDER),
+        Comfort::Advice("fps", A_FOLDER),
+        Comfort::Advice("codec", A_FOLDER),
+        Comfort::Advice("export", A_FOLDER),
     ];
     const TEXTS: Texts = Texts {
         required: &["draft_id"],

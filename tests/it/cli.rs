@@ -378,8 +378,20 @@ fn bash_completes(home: &Home, lines: &[&str]) -> Option<Vec<Vec<String>>> {
 fn bash_completes_commands_options_and_values() {
     let home = Home::new();
     home.file("first.yaml", "name: x\n");
-    let cases: [(&str, &[&str]); 17] = [
-        ("capcut-mcp co", &["compose", "completions"]),
+    let cases: [(&str, &[&str]); 19] = [
+        ("capcut-mcp co", &["compose", "connect", "completions"]),
+        (
+            "capcut-mcp connect c",
+            &[
+                "claude-desktop",
+                "claude-code",
+                "cursor",
+                "codex",
+                "copilot",
+                "cherry-studio",
+            ],
+        ),
+        ("capcut-mcp disconnect z", &["zed"]),
         (
             "capcut-mcp call add_vid",
             &["add_video", "add_video_keyframe"],

@@ -230,7 +230,10 @@ fn media_lengths_are_measured_during_the_call() {
     let answer: Value = serde_json::from_str(&text).expect("an envelope");
     assert_eq!(answer["success"], true, "{answer}");
     assert!(
-        answer["notes"][0].as_str().expect("a note").contains("cut"),
+        answer["notes"][0]
+            .as_str()
+            .expect("a note")
+            .contains("shortened"),
         "{answer}"
     );
     assert_eq!(

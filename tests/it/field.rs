@@ -134,7 +134,7 @@ fn paths_for_windows_are_short_enough() {
     });
     let saved = home.call("save_draft", &save).unwrap();
     assert!(
-        saved["notes"].to_string().contains("259 letters"),
+        saved["notes"].to_string().contains("259 characters"),
         "{saved}"
     );
 }

@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod cli;
 mod compose;
+mod connect;
 mod dialects;
 mod engine;
 mod faults;

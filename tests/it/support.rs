@@ -5,6 +5,7 @@ mod engine;
 mod home;
 mod http;
 mod media;
+mod schemas;
 mod server;
 
 use std::io::Read;

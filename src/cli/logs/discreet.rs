@@ -1,29 +1,64 @@
 //! Log lines without secrets, line breaks and control characters.
 //!
 //! The libraries in this process log what they handle, and addresses carry tokens. So lines are
-//! looked over where they leave, not where they are made.
+//! looked over where they leave, not where they are made. Only the line of a call that succeeded is not: it is what is
+//! logged most, and its few values are looked over where it is made.
 
 use std::io::{self, Write};
 
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::exec::call_log;
 use crate::printable::one_line;
 use crate::secrets;
 
-/// A writer that is given whole lines and passes them on without secrets.
-pub(super) struct Discreet<W>(pub W);
+/// Writers of whole lines that leave out what must not be shown.
+pub(super) struct Discreet<M>(pub M);
 
-impl<W: Write> Write for Discreet<W> {
+/// The writer of one line.
+pub(super) struct Line<W> {
+    writer: W,
+    /// It holds nothing that would have to be left out.
+    is_safe: bool,
+}
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Discreet<M> {
+    type Writer = Line<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line {
+            writer: self.0.make_writer(),
+            is_safe: false,
+        }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self::Writer {
+        Line {
+            writer: self.0.make_writer_for(event),
+            // Spans, which only `rmcp` opens, have no fields.
+            is_safe: call_log::is_safe(event),
+        }
+    }
+}
+
+impl<W: Write> Write for Line<W> {
     /// The formatter writes an event at once, so nothing is split between two calls, and only the last line end is
     /// its own: a value with line breaks must not look like further events.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_safe {
+            self.writer.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let line = format!("{}\n", one_line(&secrets::without(text)));
-        self.0.write_all(line.as_bytes())?;
+        self.writer.write_all(line.as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.writer.flush()
     }
 }
 
@@ -34,7 +69,10 @@ mod tests {
     #[test]
     fn an_event_with_line_breaks_is_one_line() {
         let mut written = Vec::new();
-        let mut writer = Discreet(&mut written);
+        let mut writer = Line {
+            writer: &mut written,
+            is_safe: false,
+        };
         writer
             .write_all(b"one\nERROR two\r\tthree\x1b[31m\n")
             .expect("memory");
@@ -49,7 +87,10 @@ mod tests {
         let address = "https://me:S3CRET@h/ä.mp4?a=\"S3CRET\"&token=S3CRET#S3CRET";
         let line = serde_json::json!({"message": format!("got {address:?}\u{9b}"), "url": address, "token": "S3CRET"});
         let mut written = Vec::new();
-        let mut writer = Discreet(&mut written);
+        let mut writer = Line {
+            writer: &mut written,
+            is_safe: false,
+        };
         writer
             .write_all(line.to_string().as_bytes())
             .expect("memory");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Home, PATIENCE, Said, code};
+use super::{Home, PATIENCE, Said, code, schemas};
 
 impl Home {
     /// An MCP server over pipes.
@@ -235,6 +235,7 @@ impl Client {
         }
         let said: Value = serde_json::from_str(text).expect("the text is the same JSON");
         assert_eq!(said, result["structuredContent"]);
+        schemas::check_reply(tool, &said);
         Ok(said)
     }
 

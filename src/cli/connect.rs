@@ -1,0 +1,768 @@
+//! `connect` and `disconnect`: write this server into the configuration of a client, and take it out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+use super::Options;
+use super::completions::named;
+use super::logs::Format as LogFormat;
+use crate::cli;
+use crate::error::{Error, Kind, Result};
+use crate::settings::{self, Os, Recover, ToolChoice, environment};
+use clients::{CLIENTS, Client};
+use document::Fault;
+use file::ClientFile;
+use server::{Server, Words};
+
+mod clients;
+mod document;
+mod file;
+mod json;
+mod server;
+mod start;
+mod tables;
+
+/// The name of the entry, unless `--name` says otherwise.
+const NAME: &str = "capcut";
+
+/// How often an edit begins again because the client wrote its file at the same time.
+const TRIES: usize = 3;
+
+/// Clients that keep their servers in a database or elsewhere: what to enter there is printed.
+const BY_HAND: [&str; 3] = ["cherry-studio", "dify", "json"];
+
+/// Connects a client: writes this server into its configuration, starts it as the client does and lists its tools.
+///
+/// What is in the file stays, comments included, and the file as it was is kept beside it. Options such as `--edition`
+/// and `--backend` become options of the entry. Run again it changes nothing; after this executable was moved or with
+/// other options it changes the entry that it wrote.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp connect claude-desktop
+  capcut-mcp connect cursor --edition jianying      drafts for JianYing
+  capcut-mcp connect vscode --print                 what would be written, and where; writes nothing
+  capcut-mcp connect claude-code --project .        for one project, in its .mcp.json
+  capcut-mcp connect --list                         each client: whether it is here and connected
+  capcut-mcp connect json                           the block for any other client")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(super) struct Connect {
+    /// claude-desktop, claude-code, cursor, vscode, windsurf, zed, lm-studio, gemini, codex, copilot or opencode; for
+    /// cherry-studio, dify (stdio plugins) and json it prints what to enter.
+    #[arg(value_name = "CLIENT", value_parser = named(names, |text| Ok(text.to_owned())), hide_possible_values = true, required_unless_present = "list")]
+    client: Option<String>,
+    /// Shows each client: whether it is on this machine, its file, and whether it is connected.
+    #[arg(long, conflicts_with_all = ["client", "print", "force", "project", "file"])]
+    list: bool,
+    /// The list as JSON.
+    #[arg(long, requires = "list")]
+    json: bool,
+    /// Shows what would be written, and writes nothing.
+    #[arg(long)]
+    print: bool,
+    /// Replaces an entry of the same name that starts something else.
+    #[arg(long)]
+    force: bool,
+    /// Which tools clients are shown: `default`, or `full` with the long lists of names.
+    #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], super::serve::parse_tools), hide_possible_values = true)]
+    tools: Option<ToolChoice>,
+    #[command(flatten)]
+    place: EntryPlace,
+}
+
+/// Takes this server out of a client's configuration.
+///
+/// Only the entry that `connect` wrote is removed, and the file as it was is kept beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  capcut-mcp disconnect cursor
+  capcut-mcp disconnect claude-code --project .     from the project's .mcp.json
+  capcut-mcp disconnect zed --print                 what would be removed; writes nothing")]
+pub(super) struct Disconnect {
+    /// The client, as for `connect`.
+    #[arg(value_name = "CLIENT", value_parser = named(file_names, |text| Ok(text.to_owned())), hide_possible_values = true)]
+    client: String,
+    /// Shows what would be removed, and writes nothing.
+    #[arg(long)]
+    print: bool,
+    #[command(flatten)]
+    place: EntryPlace,
+}
+
+/// Which entry of which file.
+#[derive(Debug, Args)]
+struct EntryPlace {
+    /// The name of the entry.
+    #[arg(long, value_name = "NAME", default_value = NAME, value_parser = parse_name)]
+    name: String,
+    /// The file of the project in this folder instead of the user's: for claude-code, cursor and vscode.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "file")]
+    project: Option<PathBuf>,
+    /// The client's file, if it is not where the client has it by default.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+fn file_names() -> Vec<&'static str> {
+    CLIENTS.iter().map(|client| client.name).collect()
+}
+
+fn names() -> Vec<&'static str> {
+    file_names().into_iter().chain(BY_HAND).collect()
+}
+
+/// Clients put the name before those of tools, where they allow only these characters.
+fn parse_name(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !text.is_empty() && text.len() <= 32 && text.chars().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has 1 to 32 letters, digits, `-` and `_`".to_owned())
+}
+
+/// What was asked for, by whatever spelling: `claude_desktop`, `LM Studio`, `vs-code`.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+enum Target {
+    File(&'static Client),
+    ByHand(&'static str),
+}
+
+fn target(named: &str) -> Result<Target> {
+    let wanted = plain(named);
+    if let Some(client) = CLIENTS.iter().find(|client| plain(client.name) == wanted) {
+        return Ok(Target::File(client));
+    }
+    if let Some(name) = BY_HAND.into_iter().find(|name| plain(name) == wanted) {
+        return Ok(Target::ByHand(name));
+    }
+    if wanted == "n8n" {
+        return Err(Error::invalid(
+            "n8n connects to MCP servers over HTTP only, and this version serves MCP on stdin and stdout",
+        )
+        .hint("it can be connected when `serve` also speaks HTTP; until then n8n's node `HTTP Request` can call the CapCut API of `capcut-mcp engine`"));
+    }
+    Err(cli::nearest(
+        "client",
+        named,
+        names().into_iter(),
+        "`capcut-mcp connect --list` lists them; `capcut-mcp connect json` prints the block for any other",
+    ))
+}
+
+impl EntryPlace {
+    fn path(&self, client: &Client) -> Result<PathBuf> {
+        let os = Os::current();
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| {
+                Error::invalid(format!("{} is not a path", path.display())).source(error)
+            })
+        };
+        if let Some(file) = &self.file {
+            return absolute(file);
+        }
+        if let Some(project) = &self.project {
+            let project = absolute(project)?;
+            if !project.is_dir() {
+                let project = project.display();
+                return Err(Error::not_found(format!(
+                    "`--project`: there is no folder {project}"
+                )));
+            }
+            return client.project_file(os, &project).ok_or_else(|| {
+                let all = CLIENTS.iter().filter(|client| client.has_project());
+                let all: Vec<_> = all.map(|client| client.name).collect();
+                Error::invalid(format!("`--project` is not for {}", client.name))
+                    .hint(format!("it is for {}", all.join(", ")))
+            });
+        }
+        client.file(os, &environment, &Path::exists).ok_or_else(|| {
+            Error::new(Kind::Unavailable, "this user has no home folder")
+                .hint(format!("name the file of {} with `--file`", client.title))
+        })
+    }
+}
+
+impl Connect {
+    pub(super) fn run(self, options: Options) -> anyhow::Result<ExitCode> {
+        let Some(named) = self.client.as_deref() else {
+            return list(self.json);
+        };
+        let target = target(named)?;
+        let mut words = words(&options);
+        if let Some(tools) = self.tools {
+            let name = match tools {
+                ToolChoice::Default => "default",
+                ToolChoice::Full => "full",
+            };
+            words.push(("--tools", name.to_owned()));
+        }
+        let data_dir = options
+            .settings()?
+            .data_dir()
+            .ok()
+            .map(text_of)
+            .transpose()?;
+        let command = text_of(&this_executable()?)?;
+        let server = Server::new(command, &words, data_dir.as_deref());
+        let client = match target {
+            Target::File(client) => client,
+            Target::ByHand(name) => {
+                if self.place.file.is_some() || self.place.project.is_some() {
+                    return Err(Error::invalid(format!(
+                        "for {name} nothing is written: it takes no `--file` or `--project`"
+                    ))
+                    .into());
+                }
+                return cli::print(&by_hand(name, &self.place.name, &server, &words)?);
+            }
+        };
+        let path = self.place.path(client)?;
+        let edit =
+            |file: &ClientFile| self.edit(client, file, &server, &words, data_dir.as_deref());
+        let mut file = ClientFile::read(&path)?;
+        let mut change = edit(&file)?;
+        cli::print(&self.shown(client, &file, &change)?)?;
+        for note in self.notes(client, &path, &file, &words) {
+            cli::say(&format!("note: {note}"));
+        }
+        if self.print {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut tries = 1;
+        let written = loop {
+            let Some(text) = &change.text else {
+                break format!(
+                    "\n{} is already connected; nothing was changed.",
+                    client.title
+                );
+            };
+            client.format.check(
+                (&file.text, text),
+                client.key,
+                &self.place.name,
+                Some(&change.entry),
+            )?;
+            match file.write(text) {
+                Ok(Some(backup)) => {
+                    break format!("\nConnected. The file as it was: {}", backup.display());
+                }
+                Ok(None) => break "\nConnected. The file is new.".to_owned(),
+                Err(error) if error.kind == Kind::Conflict && tries < TRIES => {
+                    tries += 1;
+                    file = ClientFile::read(&path)?;
+                    change = edit(&file)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        cli::print(&written)?;
+        let tools = self.check(client, &path)?;
+        cli::print(&format!(
+            "The server starts and offers {} tools: {}\n{}",
+            tools.len(),
+            tools.join(", "),
+            client.reload
+        ))
+    }
+
+    /// What becomes of a file.
+    fn edit(
+        &self,
+        client: &Client,
+        file: &ClientFile,
+        server: &Server,
+        words: &Words,
+        data_dir: Option<&str>,
+    ) -> Result<Change> {
+        let (format, key, name) = (client.format, client.key, self.place.name.as_str());
+        let at = |fault| faulty(file.path(), &fault);
+        let entries = format.entries(&file.text, key).map_err(at)?;
+        let fresh = server.entry(client.shape);
+        let Some(there) = entries.get(name) else {
+            let text = format.add(&file.text, key, name, &fresh).map_err(at)?;
+            return Ok(Change {
+                text: Some(text),
+                entry: fresh,
+            });
+        };
+        let known = Server::of(there, client.shape);
+        let text = match known.filter(Server::is_ours) {
+            _ if self.force => format.replace(&file.text, key, name, &fresh),
+            Some(own) => {
+                let updated = own
+                    .updated(&server.command, words, data_dir)
+                    .entry(client.shape);
+                let fields = server::fields(client.shape);
+                let mut entry = there.clone();
+                for field in fields {
+                    entry[field] = updated[field].clone();
+                }
+                if entry == *there {
+                    return Ok(Change { text: None, entry });
+                }
+                let text = format
+                    .update(&file.text, key, name, fields, &entry)
+                    .map_err(at)?;
+                return Ok(Change {
+                    text: Some(text),
+                    entry,
+                });
+            }
+            None => {
+                return Err(Error::conflict(format!(
+                    "{} has another server named `{name}` already: {}",
+                    file.path().display(),
+                    described(there, client)
+                ))
+                .hint("`--name OTHER` adds this one beside it, `--force` replaces it"));
+            }
+        };
+        let text = Some(text.map_err(at)?).filter(|_| fresh != *there);
+        Ok(Change { text, entry: fresh })
+    }
+
+    fn shown(&self, client: &Client, file: &ClientFile, change: &Change) -> Result<String> {
+        let block = client
+            .format
+            .block(client.key, &self.place.name, &without_values(&change.entry))
+            .map_err(|fault| faulty(file.path(), &fault))?;
+        let new = if file.exists() { "" } else { " (a new file)" };
+        let link = server::link(
+            client.name,
+            &self.place.name,
+            &Server::of(&change.entry, client.shape)
+                .unwrap_or_else(|| Server::new(String::new(), &Words::new(), None)),
+        );
+        let link = match link {
+            Some(link) if self.print => format!("\nThe same as a link: {link}\n"),
+            _ => String::new(),
+        };
+        Ok(format!(
+            "{}: {}{new}\n\n{block}{link}",
+            client.title,
+            file.path().display()
+        ))
+    }
+
+    /// What the user should know of, although nothing is wrong.
+    fn notes(&self, client: &Client, path: &Path, file: &ClientFile, words: &Words) -> Vec<String> {
+        let mut notes = Vec::new();
+        let is_usual = self.place.file.is_none() && self.place.project.is_none();
+        let os = Os::current();
+        if is_usual && !client.is_found(os, &environment, &Path::exists) {
+            notes.push(format!("{} was not found on this machine", client.title));
+        }
+        let others = client.files(os, &environment).into_iter();
+        let others = others.filter(|other| {
+            is_usual
+                && other != path
+                && os.parent(other) != os.parent(path)
+                && os.parent(other).exists()
+        });
+        for other in others {
+            notes.push(format!(
+                "{} may also read {}; `--file` writes that one",
+                client.title,
+                other.display()
+            ));
+        }
+        if let Ok(entries) = client.format.entries(&file.text, client.key) {
+            for other in own_names(&entries, client).filter(|other| **other != self.place.name) {
+                notes.push(format!("`{other}` in the same file starts this program too; `capcut-mcp disconnect {} --name {other}` removes it", client.name));
+            }
+        }
+        let is_strict = client.format == document::Format::Json && !client.reads_comments;
+        if is_strict
+            && !file.text.trim().is_empty()
+            && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&file.text)
+        {
+            notes.push(format!("line {} is not plain JSON (a comment or trailing comma), which {} may not be able to read", error.line(), client.title));
+        }
+        let given: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        for (variable, stands_for) in settings::VARIABLES {
+            let option = stands_for
+                .trim_start_matches("`serve ")
+                .trim_start_matches('`');
+            let option = option.split('`').next().unwrap_or_default();
+            let is_written = option == "--data-dir" || given.contains(&option);
+            if is_written || settings::value(&environment, variable).is_none() {
+                continue;
+            }
+            let way_out = if option.starts_with("--") {
+                format!("`{option}` writes it into the entry")
+            } else {
+                "add it to the environment in the entry".to_owned()
+            };
+            notes.push(format!(
+                "{variable} is set in this shell, where the client does not see it; {way_out}"
+            ));
+        }
+        notes
+    }
+
+    /// Starts what the file says now, as the client will.
+    fn check(&self, client: &Client, path: &Path) -> Result<Vec<String>> {
+        let file = ClientFile::read(path)?;
+        let entries = client
+            .format
+            .entries(&file.text, client.key)
+            .map_err(|fault| faulty(path, &fault))?;
+        let entry = entries.get(&self.place.name);
+        let server = entry.and_then(|entry| Server::of(entry, client.shape));
+        let server = server.ok_or_else(|| {
+            Error::conflict(format!(
+                "another program has removed the entry from {}",
+                path.display()
+            ))
+        })?;
+        start::tools(&server, Os::current(), &environment).map_err(|error| {
+            let line = server.line().join(" ");
+            Error::new(
+                error.kind,
+                format!("the entry is written, but what it starts does not work: {error}"),
+            )
+            .hint(format!(
+                "try it in a shell: {line}; `capcut-mcp disconnect {}` takes the entry out again",
+                client.name
+            ))
+        })
+    }
+}
+
+/// What becomes of a file: its new text, if that differs, and the entry as it is then.
+struct Change {
+    text: Option<String>,
+    entry: Value,
+}
+
+impl Disconnect {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let client = match target(&self.client)? {
+            Target::File(client) => client,
+            Target::ByHand(name) => {
+                return Err(
+                    Error::invalid(format!("{name} was not connected by this program"))
+                        .hint("remove the server where you entered it")
+                        .into(),
+                );
+            }
+        };
+        let path = self.place.path(client)?;
+        for attempt in 1.. {
+            let file = ClientFile::read(&path)?;
+            let Some(removal) = self.removal(client, &file)? else {
+                let (title, path) = (client.title, file.path().display());
+                let name = &self.place.name;
+                return cli::print(&format!(
+                    "{title} is not connected: {path} has no server `{name}`. Nothing was changed."
+                ));
+            };
+            if attempt == 1 {
+                let path = file.path().display();
+                cli::print(&format!(
+                    "{}: removes `{}` from {path}",
+                    client.title, self.place.name
+                ))?;
+            }
+            if self.print {
+                break;
+            }
+            let backup = match &removal {
+                Some(text) => file.write(text),
+                None => file.delete(),
+            };
+            match backup {
+                Ok(backup) => {
+                    let kept =
+                        backup.map(|path| format!(" The file as it was: {}", path.display()));
+                    let gone = if removal.is_none() {
+                        " The file held nothing else and is removed."
+                    } else {
+                        ""
+                    };
+                    return cli::print(&format!("Disconnected.{gone}{}", kept.unwrap_or_default()));
+                }
+                Err(error) if error.kind == Kind::Conflict && attempt < TRIES => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The text without the entry, or `Some(None)` for a file that was made for it; `None` if there is no such entry.
+    #[expect(clippy::option_option, reason = "the two say different things")]
+    fn removal(&self, client: &Client, file: &ClientFile) -> Result<Option<Option<String>>> {
+        let (format, key, name) = (client.format, client.key, self.place.name.as_str());
+        let at = |fault| faulty(file.path(), &fault);
+        let own = |text: &str| -> Result<Option<Value>, Fault> {
+            let entry = format.entries(text, key)?.shift_remove(name);
+            Ok(entry.filter(|entry| is_ours(entry, client)))
+        };
+        let entries = format.entries(&file.text, key).map_err(at)?;
+        let Some(there) = entries.get(name) else {
+            return Ok(None);
+        };
+        if !is_ours(there, client) {
+            return Err(Error::conflict(format!(
+                "the server `{name}` in {} is not this program: {}",
+                file.path().display(),
+                described(there, client)
+            ))
+            .hint("it is left as it is; `--name` names another entry"));
+        }
+        // What connecting made of a text can be taken back to the byte: the text is in a backup, or there was none. Its
+        // fields are in the order in which they were written.
+        let written = Server::of(there, client.shape).map(|server| server.entry(client.shape));
+        let entry = written.filter(|entry| entry == there);
+        let entry = entry.as_ref().unwrap_or(there);
+        let makes_this = |before: &str| {
+            let free = format
+                .entries(before, key)
+                .is_ok_and(|entries| !entries.contains_key(name));
+            free && format
+                .add(before, key, name, entry)
+                .is_ok_and(|text| text == file.text)
+        };
+        if let Some(before) = file.backups().into_iter().find(|before| makes_this(before)) {
+            return Ok(Some(Some(before)));
+        }
+        if makes_this("") {
+            return Ok(Some(None));
+        }
+        let mut text = format.remove(&file.text, key, name).map_err(at)?;
+        while own(&text).map_err(at)?.is_some() {
+            text = format.remove(&text, key, name).map_err(at)?;
+        }
+        format.check((&file.text, &text), key, name, None)?;
+        Ok(Some(Some(text)))
+    }
+}
+
+/// Each client, with its file on this machine.
+fn list(as_json: bool) -> anyhow::Result<ExitCode> {
+    let os = Os::current();
+    let mut rows = Vec::new();
+    for client in CLIENTS {
+        let found = client.is_found(os, &environment, &Path::exists);
+        let file = client.file(os, &environment, &Path::exists);
+        let entries = file.as_deref().map(|path| {
+            let file = ClientFile::read(path)?;
+            let entries = client.format.entries(&file.text, client.key);
+            let entries = entries.map_err(|fault| faulty(path, &fault))?;
+            Ok::<_, Error>(own_names(&entries, client).cloned().collect::<Vec<_>>())
+        });
+        let (connected, error) = match entries {
+            Some(Ok(names)) => (names, None),
+            Some(Err(error)) => (Vec::new(), Some(error.message)),
+            None => (Vec::new(), Some("this user has no home folder".to_owned())),
+        };
+        rows.push((client, found, file, connected, error));
+    }
+    if as_json {
+        let rows = rows
+            .into_iter()
+            .map(|(client, found, file, connected, error)| {
+                json!({
+                    "client": client.name,
+                    "title": client.title,
+                    "found": found,
+                    "file": file,
+                    "connected": connected,
+                    "error": error,
+                })
+            });
+        return cli::print(&cli::json_text(&rows.collect()));
+    }
+    let mut text = String::new();
+    for (client, found, file, connected, error) in rows {
+        let found = if found { "found" } else { "not found" };
+        let state = match (&error, connected.as_slice()) {
+            (Some(_), _) => "not readable".to_owned(),
+            (None, []) => "not connected".to_owned(),
+            (None, names) if names == [NAME] => "connected".to_owned(),
+            (None, names) => format!("connected as {}", names.join(", ")),
+        };
+        let detail = error.or_else(|| Some(file?.display().to_string()));
+        let (name, detail) = (client.name, detail.unwrap_or_default());
+        text += &format!("{name:<15} {found:<10} {state:<14} {detail}\n");
+    }
+    cli::print(&text)
+}
+
+/// The names of the entries that start this program.
+fn own_names<'a>(
+    entries: &'a serde_json::Map<String, Value>,
+    client: &'a Client,
+) -> impl Iterator<Item = &'a String> {
+    let own = entries.iter().filter(|(_, entry)| is_ours(entry, client));
+    own.map(|(name, _)| name)
+}
+
+fn is_ours(entry: &Value, client: &Client) -> bool {
+    Server::of(entry, client.shape).is_some_and(|server| server.is_ours())
+}
+
+/// An entry in messages: what it starts or where it is.
+fn described(entry: &Value, client: &Client) -> String {
+    match (Server::of(entry, client.shape), &entry["url"]) {
+        (Some(server), _) => format!("it starts {}", server.line().join(" ")),
+        (None, Value::String(url)) => format!("it is at {}", crate::secrets::address(url)),
+        _ => "it starts something else".to_owned(),
+    }
+}
+
+/// An entry as it is shown: what is in its environment may be secret.
+fn without_values(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    for key in ["env", "environment"] {
+        let values = entry.get_mut(key).and_then(Value::as_object_mut);
+        for value in values.into_iter().flat_map(|map| map.values_mut()) {
+            *value = "…".into();
+        }
+    }
+    entry
+}
+
+fn faulty(path: &Path, fault: &Fault) -> Error {
+    Error::invalid(format!(
+        "{}, line {}, column {}: {}; the file is as it was",
+        path.display(),
+        fault.line,
+        fault.column,
+        fault.message
+    ))
+    .hint("correct that line and run this again")
+}
+
+/// What to enter in a client that has no file.
+fn by_hand(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
+    let block = |server: &Server| {
+        let entry = server.entry(clients::Shape::Plain);
+        let block = document::Format::Json.block("mcpServers", name, &entry);
+        block.map_err(|fault| Error::internal(fault.message))
+    };
+    Ok(match client {
+        "cherry-studio" => {
+            let arguments = server.args.join("\n              ");
+            let link = server::link(client, name, server).unwrap_or_default();
+            format!(
+                "In Cherry Studio open Settings, MCP Servers, Add Server, and enter:
+
+  Name:       {name}
+  Type:       STDIO
+  Command:    {}
+  Arguments:  {arguments}
+
+Each argument is a line of its own. Or open this link, which enters the same:
+
+  {link}
+",
+                server.command
+            )
+        }
+        "dify" => {
+            let folder = "/app/storage";
+            let inside = Server::new(
+                format!("{folder}/capcut-mcp"),
+                words,
+                Some(&format!("{folder}/capcut-mcp-data")),
+            );
+            format!(
+                "In the settings of a Dify plugin that starts MCP servers over stdio, enter:
+
+{}
+The command runs inside the plugin's container: copy a Linux executable of capcut-mcp to {folder}, which is
+a volume, so that it and the drafts stay. There 127.0.0.1 is the container; a CapCut API on the host is
+http://host.docker.internal:9000 (`--api-url`). Media must be reachable from the container too.
+Dify's own MCP client connects over HTTP, which this version does not serve yet.
+",
+                block(&inside)?
+            )
+        }
+        _ => block(server)?,
+    })
+}
+
+/// The options that were given, as options of `serve`.
+fn words(options: &Options) -> Words {
+    let mut words = Words::new();
+    let path = |path: &PathBuf| {
+        let text = path.to_string_lossy();
+        let below_home = settings::in_home(&text);
+        let path = below_home
+            .unwrap_or_else(|| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        path.to_string_lossy().into_owned()
+    };
+    let mut add = |name, value: Option<String>| {
+        words.extend(value.map(|value| (name, value)));
+    };
+    add(
+        "--backend",
+        options.backend.map(|backend| backend.name().to_owned()),
+    );
+    add(
+        "--edition",
+        options.edition.map(|edition| edition.name().to_owned()),
+    );
+    let recover = options.recover.map(|recover| match recover {
+        Recover::Ask => "ask",
+        Recover::Auto => "auto",
+    });
+    add("--recover", recover.map(str::to_owned));
+    let api_url = options
+        .api_url
+        .as_ref()
+        .map(|url| url.trim().trim_end_matches('/'));
+    add(
+        "--api-url",
+        api_url.filter(|url| !url.is_empty()).map(str::to_owned),
+    );
+    add("--data-dir", options.data_dir.as_ref().map(path));
+    add("--config", options.config.as_ref().map(path));
+    add("--log", options.log.clone());
+    let is_json = options.log_format == LogFormat::Json;
+    add("--log-format", is_json.then(|| "json".to_owned()));
+    add("--log-file", options.log_file.as_ref().map(path));
+    words
+}
+
+fn this_executable() -> Result<PathBuf> {
+    let real = std::env::current_exe()
+        .and_then(std::fs::canonicalize)
+        .map_err(|error| Error::internal("this executable does not know its path").source(error))?;
+    let called = std::env::args_os().next();
+    let resolve = |path: &Path| std::fs::canonicalize(path).ok();
+    Ok(server::executable(
+        Os::current(),
+        &environment,
+        called.as_deref(),
+        &real,
+        &resolve,
+    ))
+}
+
+/// A path as configurations hold it.
+fn text_of(path: &Path) -> Result<String> {
+    let text = path
+        .to_str()
+        .map(|text| text.strip_prefix(r"\\?\").unwrap_or(text).to_owned());
+    text.ok_or_else(|| {
+        Error::invalid(format!(
+            "{} is not Unicode, which no configuration can hold",
+            path.display()
+        ))
+        .hint("move it to a path of letters that are")
+    })
+}
+
+#[cfg(test)]
+mod tests;

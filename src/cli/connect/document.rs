@@ -1,0 +1,145 @@
+//! A client's configuration as text: which servers it names, and edits that keep everything else.
+
+use serde_json::{Map, Value};
+
+use super::{json, tables};
+use crate::error::Error;
+
+/// What is wrong with a text, and where: line and column count from 1, columns in characters.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Toml,
+}
+
+impl Fault {
+    pub(super) fn at(text: &str, at: usize, message: impl Into<String>) -> Self {
+        let before = &text[..text.floor_char_boundary(at)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+            message: message.into(),
+        }
+    }
+}
+
+impl Format {
+    /// The servers below `key`, by name.
+    pub(super) fn entries(self, text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
+        match self {
+            Self::Json => json::entries(text, key),
+            Self::Toml => tables::entries(text, key),
+        }
+    }
+
+    /// The text with one more server. There is none of its name.
+    pub(super) fn add(
+        self,
+        text: &str,
+        key: &str,
+        name: &str,
+        entry: &Value,
+    ) -> Result<String, Fault> {
+        match self {
+            Self::Json => json::add(text, key, name, entry),
+            Self::Toml => tables::add(text, key, name, entry),
+        }
+    }
+
+    /// The text with another server of this name, in the same place where the format allows it.
+    pub(super) fn replace(
+        self,
+        text: &str,
+        key: &str,
+        name: &str,
+        entry: &Value,
+    ) -> Result<String, Fault> {
+        match self {
+            Self::Json => json::replace(text, key, name, None, entry),
+            Self::Toml => tables::add(&tables::remove(text, key, name)?, key, name, entry),
+        }
+    }
+
+    /// The text with these fields of a server as they are in `entry`; its other fields stay.
+    pub(super) fn update(
+        self,
+        text: &str,
+        key: &str,
+        name: &str,
+        fields: &[&str],
+        entry: &Value,
+    ) -> Result<String, Fault> {
+        let mut text = text.to_owned();
+        for field in fields {
+            text = match self {
+                Self::Json => json::replace(&text, key, name, Some(field), &entry[field])?,
+                Self::Toml => tables::replace(&text, key, name, field, &entry[field])?,
+            };
+        }
+        Ok(text)
+    }
+
+    /// The text without a server.
+    pub(super) fn remove(self, text: &str, key: &str, name: &str) -> Result<String, Fault> {
+        match self {
+            Self::Json => json::remove(text, key, name),
+            Self::Toml => tables::remove(text, key, name),
+        }
+    }
+
+    /// What stands in a file that has nothing but this server.
+    pub(super) fn block(self, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
+        self.add("", key, name, entry)
+    }
+
+    /// Fails unless an edit changed nothing but the server `name`: the last check before a file is written.
+    pub(super) fn check(
+        self,
+        (before, after): (&str, &str),
+        key: &str,
+        name: &str,
+        entry: Option<&Value>,
+    ) -> crate::error::Result<()> {
+        let servers = |text| {
+            self.entries(text, key).map_err(|fault| {
+                Error::internal(format!(
+                    "the edited configuration would have an error at line {}, column {}: {}",
+                    fault.line, fault.column, fault.message
+                ))
+                .hint("the file is as it was; add the entry by hand, as `--print` shows it")
+            })
+        };
+        let mut expected = servers(before)?;
+        let mut found = servers(after)?;
+        expected.shift_remove(name);
+        let edited = found.shift_remove(name);
+        // A second entry of the same name, which was without effect before, may take the place of one that was removed.
+        let is_right = match entry {
+            Some(entry) => edited.as_ref() == Some(entry),
+            None => true,
+        };
+        if is_right && expected == found {
+            return Ok(());
+        }
+        Err(
+            Error::internal("the edited configuration would not say what it should")
+                .hint("the file is as it was; add the entry by hand, as `--print` shows it"),
+        )
+    }
+}
+
+/// How the lines of a text end; as its first line does.
+pub(super) fn newline_of(text: &str) -> &'static str {
+    match text.find('\n') {
+        Some(at) if text[..at].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
