@@ -294,6 +294,13 @@ impl Connect {
                 entry: fresh,
             });
         };
+        if there.is_null() {
+            let text = format.replace(&file.text, key, name, &fresh).map_err(at)?;
+            return Ok(Change {
+                text: Some(text),
+                entry: fresh,
+            });
+        }
         let known = Server::of(there, client.shape);
         let text = match known.filter(Server::is_ours) {
             _ if self.force => format.replace(&file.text, key, name, &fresh),
@@ -508,7 +515,7 @@ impl Disconnect {
             Ok(entry.filter(|entry| is_ours(entry, client)))
         };
         let entries = format.entries(&file.text, key).map_err(at)?;
-        let Some(there) = entries.get(name) else {
+        let Some(there) = entries.get(name).filter(|there| !there.is_null()) else {
             return Ok(None);
         };
         if !is_ours(there, client) {
@@ -752,9 +759,13 @@ fn this_executable() -> Result<PathBuf> {
 
 /// A path as configurations hold it.
 fn text_of(path: &Path) -> Result<String> {
-    let text = path
-        .to_str()
-        .map(|text| text.strip_prefix(r"\\?\").unwrap_or(text).to_owned());
+    // `canonicalize` under Windows puts this before the letter of a drive; not all programs take it.
+    let without_prefix = |text: &str| {
+        let plain = text.strip_prefix(r"\\?\");
+        let plain = plain.filter(|plain| plain.as_bytes().get(1) == Some(&b':'));
+        plain.unwrap_or(text).to_owned()
+    };
+    let text = path.to_str().map(without_prefix);
     text.ok_or_else(|| {
         Error::invalid(format!(
             "{} is not Unicode, which no configuration can hold",

@@ -567,6 +567,59 @@ fn what_does_not_start_is_an_error_although_it_is_written() {
 }
 
 #[test]
+fn the_examples_of_the_help_work() {
+    let home = home();
+    let mut run = 0;
+    for command in ["connect", "disconnect"] {
+        let help = home.run(&[command, "--help"]).success().stdout;
+        let (_, examples) = help.split_once("Examples:").expect("examples");
+        for line in examples
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
+            let line = line.split("  ").next().expect("a command");
+            let words: Vec<&str> = line.split(' ').skip(1).collect();
+            home.run(&words).success();
+            run += 1;
+        }
+    }
+    assert_eq!(run, 9);
+}
+
+#[test]
+fn what_the_user_should_know_is_a_note() {
+    let mut home = home();
+    home.file(
+        ".claude.json",
+        "{\n  // mine\n  \"mcpServers\": {\n    \"capcut\": null\n  }\n}\n",
+    );
+    home.set("CAPCUT_MCP_EDITION", "jianying");
+    let ran = home.run(&["connect", "claude-code"]).success();
+    for part in ["line 2", "comment", "CAPCUT_MCP_EDITION", "`--edition`"] {
+        assert!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
+    }
+    let line = [
+        "connect",
+        "claude-code",
+        "--name",
+        "video",
+        "--edition",
+        "capcut",
+    ];
+    let ran = home.run(&line).success();
+    let other = "disconnect claude-code --name capcut";
+    assert!(ran.stderr.contains(other), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("CAPCUT_MCP_EDITION"), "{}", ran.stderr);
+    let ran = home.run(&["connect", "copilot"]).success();
+    assert!(
+        ran.stderr.contains("not found on this machine"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_large_file_loses_nothing() {
     let home = home();
     let history: Vec<String> = (0..40_000)

@@ -107,32 +107,36 @@ impl Format {
         key: &str,
         name: &str,
         entry: Option<&Value>,
-    ) -> crate::error::Result<()> {
-        let servers = |text| {
-            self.entries(text, key).map_err(|fault| {
-                Error::internal(format!(
-                    "the edited configuration would have an error at line {}, column {}: {}",
-                    fault.line, fault.column, fault.message
-                ))
+    ) -> Result<(), Error> {
+        let wrong = |what: &str| {
+            Error::internal(format!("the edited configuration would {what}"))
                 .hint("the file is as it was; add the entry by hand, as `--print` shows it")
-            })
         };
-        let mut expected = servers(before)?;
-        let mut found = servers(after)?;
-        expected.shift_remove(name);
-        let edited = found.shift_remove(name);
+        let read = |text| {
+            let document = match self {
+                Self::Json => json::document(text),
+                Self::Toml => tables::document(text),
+            };
+            let mut document = document.map_err(|fault| {
+                let (line, column) = (fault.line, fault.column);
+                wrong(&format!(
+                    "have an error at line {line}, column {column}: {}",
+                    fault.message
+                ))
+            })?;
+            let servers = document.shift_remove(key);
+            let servers = servers.and_then(|servers| servers.as_object().cloned());
+            Ok((document, servers.unwrap_or_default()))
+        };
+        let (mut expected, mut found) = (read(before)?, read(after)?);
+        expected.1.shift_remove(name);
+        let edited = found.1.shift_remove(name);
         // A second entry of the same name, which was without effect before, may take the place of one that was removed.
-        let is_right = match entry {
-            Some(entry) => edited.as_ref() == Some(entry),
-            None => true,
-        };
+        let is_right = entry.is_none_or(|entry| edited.as_ref() == Some(entry));
         if is_right && expected == found {
             return Ok(());
         }
-        Err(
-            Error::internal("the edited configuration would not say what it should")
-                .hint("the file is as it was; add the entry by hand, as `--print` shows it"),
-        )
+        Err(wrong("change more than this entry"))
     }
 }
 

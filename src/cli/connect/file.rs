@@ -264,3 +264,35 @@ fn keep_owner(file: &fs::File, before: &Metadata) -> io::Result<()> {
 fn keep_owner(_file: &fs::File, _before: &Metadata) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_by_another_program_is_kept_and_reported() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mcp.json");
+        fs::write(&path, "{}").expect("the file");
+        let file = ClientFile::read(&path).expect("the file");
+        fs::write(&path, "{\"theirs\": 1}").expect("the file");
+        for edited in [file.write("{\"ours\": 1}"), file.delete()] {
+            let error = edited.expect_err("changed meanwhile");
+            assert_eq!(error.kind, Kind::Conflict, "{error}");
+        }
+        let left = fs::read_to_string(&path).expect("there");
+        assert_eq!(left, "{\"theirs\": 1}");
+        let file = ClientFile::read(&path).expect("the file");
+        fs::remove_file(&path).expect("the file");
+        assert!(file.write("{}").is_err());
+        assert!(!path.exists());
+        // One that was not there when it was read.
+        let file = ClientFile::read(&path).expect("no file");
+        fs::write(&path, "theirs").expect("the file");
+        assert!(file.write("ours").is_err());
+        assert_eq!(fs::read_to_string(&path).expect("there"), "theirs");
+        let left = fs::read_dir(folder.path()).expect("the folder").flatten();
+        let temporary = left.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+        assert_eq!(temporary.count(), 0);
+    }
+}

@@ -35,6 +35,12 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
     Ok(map_of(object))
 }
 
+/// Everything that the text says.
+pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
+    let root = parse(text)?;
+    Ok(root.as_ref().map(map_of).unwrap_or_default())
+}
+
 /// The text with one more entry. There is none of its name.
 pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
     let root = parse(text)?;
@@ -170,7 +176,10 @@ fn map_of(object: &Node<'_>) -> Map<String, Value> {
 fn value_of(tree: &Tree<'_>) -> Value {
     match tree {
         Tree::StringLit(string) => Value::String(string.value.clone().into_owned()),
-        Tree::NumberLit(number) => serde_json::from_str(number.value).unwrap_or_default(),
+        // One beyond every range is compared as it is written.
+        Tree::NumberLit(number) => {
+            serde_json::from_str(number.value).unwrap_or_else(|_| number.value.into())
+        }
         Tree::BooleanLit(boolean) => Value::Bool(boolean.value),
         Tree::Object(object) => Value::Object(map_of(object)),
         Tree::Array(array) => array.elements.iter().map(value_of).collect(),

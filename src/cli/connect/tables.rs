@@ -28,6 +28,14 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
     }
 }
 
+/// Everything that the text says.
+pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
+    match serde_json::to_value(parse(text)?) {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
 /// The text with one more table. There is none of its name.
 pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
     entries(text, key)?;

@@ -117,7 +117,7 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
         "a list, not an object",
     );
     check(JSON, "[]", (1, 1), "a list");
-    check(JSON, "{\"ä\": tru}", (1, 7), "word");
+    check(JSON, "{\"ä\": tru}", (1, 7), "token");
     check(Format::Toml, "a = 1\nb = = 2\n", (2, 5), "");
     check(Format::Toml, "a = 1\nservers = 3\n", (2, 1), "not a table");
     let deep = "[".repeat(100_000);
