@@ -53,12 +53,12 @@ pub(crate) fn read(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> 
 }
 
 /// The text of what the user named on the command line, which may be a pipe (`<(…)`, `/dev/stdin`).
-pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<String> {
+pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<Text> {
     text(read_all(File::open(path)?, most)?)
 }
 
 /// The text on stdin.
-pub(crate) fn read_stdin(most: u64) -> io::Result<String> {
+pub(crate) fn read_stdin(most: u64) -> io::Result<Text> {
     text(read_all(io::stdin().lock(), most)?)
 }
 
@@ -121,8 +121,15 @@ pub(crate) fn tighten(path: &Path) {
 #[cfg(not(unix))]
 pub(crate) fn tighten(_path: &Path) {}
 
+/// The text of a file, and what is to be said of its encoding.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub text: String,
+    pub note: Option<String>,
+}
+
 /// Text in whatever encoding it is written: editors and spreadsheets do not all write UTF-8.
-fn text(bytes: Vec<u8>) -> io::Result<String> {
+fn text(bytes: Vec<u8>) -> io::Result<Text> {
     let decoded = encoding::decode(&bytes);
     if decoded.damaged {
         return Err(io::Error::new(
@@ -136,7 +143,10 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
             decoded.encoding
         );
     }
-    Ok(decoded.text)
+    Ok(Text {
+        note: decoded.note(),
+        text: decoded.text,
+    })
 }
 
 fn open_with(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {
