@@ -309,7 +309,7 @@ fn a_guessed_encoding_is_in_the_notes_of_the_report() {
     );
     home.file(
         "rows.csv",
-        b"line\n\xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3\n".to_vec(),
+        b"line\n\xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3\nb\n".to_vec(),
     );
     let arguments = [
         "compose",
@@ -403,7 +403,9 @@ fn keyframes_take_the_notations_of_their_property() {
     let reply = reply.expect("a script");
     let script: Value =
         serde_json::from_str(reply["script"].as_str().expect("text")).expect("JSON");
-    let lists = script["tracks"][0]["segments"][0]["common_keyframes"]
+    let tracks = script["tracks"].as_array().expect("tracks");
+    let track = tracks.iter().find(|track| track["name"] == "a");
+    let lists = track.expect("the track")["segments"][0]["common_keyframes"]
         .as_array()
         .expect("lists");
     let value = |property: &str| {
