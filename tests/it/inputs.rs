@@ -295,7 +295,7 @@ fn a_guessed_encoding_is_in_the_notes_of_the_report() {
     let home = Home::embedded();
     home.file(
         "plan.yaml",
-        b"texts:\n- {text: \xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3, at: 0, duration: 1}\nsave: false\n".to_vec(),
+        b"texts:\n- {text: \xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3, at: 0, duration: 1}\nsave: false\n",
     );
     let event = last_event(&home, &["compose", "plan.yaml", "--json"]);
     let notes = event["report"]["notes"].to_string();
@@ -309,7 +309,7 @@ fn a_guessed_encoding_is_in_the_notes_of_the_report() {
     );
     home.file(
         "rows.csv",
-        b"line\n\xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3\nb\n".to_vec(),
+        b"line\n\xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3\nb\n",
     );
     let arguments = [
         "compose",
