@@ -157,7 +157,7 @@ enum Command {
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
     Connect(connect::Connect),
-    Disconnect(connect::Disconnect),
+    Disconnect(connect::disconnect::Disconnect),
     Stats(stats::Stats),
     Completions(completions::Completions),
 }

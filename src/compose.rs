@@ -103,6 +103,7 @@ pub(crate) async fn compose(
     .await?;
     phases.create_ms = ms(creating);
     notes.extend(of_layout);
+    notes.extend(plan.notes.iter().cloned());
     (taking.known)(&draft);
 
     let before = earlier.counts.clone();

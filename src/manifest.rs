@@ -253,7 +253,7 @@ impl Manifest {
         };
         let place = file.path.display().to_string();
         match regular_file::read_named(&file.path, SMALL_BYTES) {
-            Ok(text) => Self::with_overrides(&text, &place),
+            Ok(read) => Self::with_overrides(&read.text, &place),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.named => {
                 Ok(Self::built_in())
             }

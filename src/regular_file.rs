@@ -53,12 +53,12 @@ pub(crate) fn read(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> 
 }
 
 /// The text of a file that the user named on the command line; it may be a pipe (`<(…)`, `/dev/stdin`).
-pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<String> {
+pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<Text> {
     text(read_all(File::open(path)?, most)?)
 }
 
 /// The text on stdin.
-pub(crate) fn read_stdin(most: u64) -> io::Result<String> {
+pub(crate) fn read_stdin(most: u64) -> io::Result<Text> {
     text(read_all(io::stdin().lock(), most)?)
 }
 
@@ -122,8 +122,15 @@ pub(crate) fn tighten(path: &Path) {
 #[cfg(not(unix))]
 pub(crate) fn tighten(_path: &Path) {}
 
+/// The text of a file, and a note if its encoding was guessed.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub text: String,
+    pub note: Option<String>,
+}
+
 /// Decodes text of any encoding: not all editors and spreadsheets write UTF-8.
-fn text(bytes: Vec<u8>) -> io::Result<String> {
+fn text(bytes: Vec<u8>) -> io::Result<Text> {
     let decoded = encoding::decode(&bytes);
     if decoded.damaged {
         return Err(io::Error::new(
@@ -137,7 +144,10 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
             decoded.encoding
         );
     }
-    Ok(decoded.text)
+    Ok(Text {
+        note: decoded.note(),
+        text: decoded.text,
+    })
 }
 
 fn open_with(options: &mut OpenOptions, path: &Path, links: Links) -> io::Result<File> {

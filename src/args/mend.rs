@@ -531,7 +531,8 @@ impl Mending<'_> {
             return;
         }
         let sides = ["width", "height"];
-        if sides.iter().any(|side| arguments.contains_key(*side)) {
+        let is_used = arguments.contains_key("position");
+        if !is_used && sides.iter().any(|side| arguments.contains_key(*side)) {
             let instead = if of_schema(schema, "scale_x").is_some() {
                 ": the size of what is added is `scale_x` and `scale_y`, or `position` as {x, y, width, height}"
             } else if of_schema(schema, "font_size").is_some() {

@@ -45,6 +45,8 @@ pub(crate) enum Unit {
     Strength,
     /// Factor of the speed.
     Speed,
+    /// More or less than the picture has, -1 to 1.
+    Adjustment,
     /// An id that is a number, written as text.
     NumericId,
     /// An id, a name or an address: without blanks around it.
@@ -138,6 +140,19 @@ static ANGLE: Property = row(
     ANY,
 );
 static STRENGTH: Property = row(Unit::Strength, "from 0 to 100", (0.0, 100.0), (0.0, 100.0));
+static ADJUSTMENT: Property = row(
+    Unit::Adjustment,
+    "from -1 to 1, 0 is unchanged, such as \"+0.2\"",
+    (-1.0, 1.0),
+    (-1.0, 1.0),
+);
+/// What a keyframe can move to.
+static KEYFRAME_POSITION: Property = row(
+    Unit::HalfCanvases,
+    "half canvases from the centre, -10 to 10: -1 is the left or lower edge, 1 the right or upper one; or pixels, such as \"100px\"",
+    (-10.0, 10.0),
+    (-2.0, 2.0),
+);
 static SPEED: Property = row(
     Unit::Speed,
     "a factor above 0, 1 is unchanged; the app takes 0.1 to 100",
@@ -186,6 +201,16 @@ pub(crate) fn of(argument: &str) -> Option<&'static Property> {
         | "outro_animation" | "combo_animation" | "property_type" => &WORD,
         _ => return None,
     })
+}
+
+/// The row of a keyframe's value, by what it changes.
+pub(crate) fn of_keyframe(property_type: &str) -> Option<&'static Property> {
+    match property_type {
+        "position_x" | "position_y" => Some(&KEYFRAME_POSITION),
+        "uniform_scale" => Some(&SCALE),
+        "saturation" | "contrast" | "brightness" => Some(&ADJUSTMENT),
+        other => of(other),
+    }
 }
 
 /// The row of a member of an object within an argument, such as `text_styles[0].style.color`.
@@ -325,7 +350,9 @@ impl Property {
             Unit::Opacity if number > 100.0 && number <= 255.0 => {
                 Some(format!("did you mean {}?", tidy(number / 255.0)))
             }
+            Unit::Opacity if number > 1.0 && number < 2.0 => Some("did you mean 1?".to_owned()),
             Unit::Opacity if number > 1.0 && number <= 100.0 => percent(),
+            Unit::Adjustment if number.abs() > 1.0 && number.abs() <= 100.0 => percent(),
             Unit::Scale if number > 500.0 => Some(
                 "for a size in pixels give `position` as {x, y, width, height}".to_owned(),
             ),
@@ -409,6 +436,29 @@ impl Property {
 
 /// Pixels that the letters of size 1 are high on a canvas whose shorter side is 1080.
 pub(crate) const PIXELS_PER_SIZE: f64 = 5.0;
+
+/// The largest of the usual sizes.
+const USUAL_SIZE: f64 = 15.0;
+
+/// A note for a text in large letters that is wider than the canvas.
+pub(crate) fn too_wide(text: &str, size: f64, canvas: (f64, f64)) -> Option<String> {
+    // Letters are about half as wide as they are high, those of Chinese, Japanese and Korean as wide as high.
+    let width = |line: &str| -> f64 {
+        line.chars()
+            .map(|c| if c >= '\u{1100}' { 1.0 } else { 0.5 })
+            .sum()
+    };
+    let widest = text.lines().map(width).fold(0.0, f64::max);
+    let letter = PIXELS_PER_SIZE * canvas.0.min(canvas.1) / 1080.0;
+    let pixels = widest * letter * size;
+    (size > USUAL_SIZE && pixels > canvas.0).then(|| {
+        format!(
+            "the text is about {} pixels wide at `font_size` {size}, and the canvas {}: usual sizes are 5 to 15",
+            (pixels / 10.0).round() * 10.0,
+            canvas.0
+        )
+    })
+}
 
 /// A fault that names the text that was sent instead of the number that it stands for.
 fn sent_as(fault: &str, number: f64, text: &str) -> String {
@@ -607,6 +657,78 @@ mod tests {
                 (json!("#12345"), "not a colour"),
             ],
         );
+    }
+
+    #[test]
+    fn a_text_in_large_letters_that_is_wider_than_the_canvas_gets_a_note() {
+        let sentence = "A normal sentence of eight words, like this";
+        let note = too_wide(sentence, 48.0, (1080.0, 1920.0)).expect("a note");
+        assert!(
+            note.contains("`font_size` 48") && note.contains("usual sizes are 5 to 15"),
+            "{note}"
+        );
+        assert!(too_wide("一句普通的字幕文字", 48.0, (1080.0, 1920.0)).is_some());
+        for (text, size) in [
+            (sentence, 8.0),
+            ("Hello", 48.0),
+            (sentence, 15.0),
+            ("a\nb\nc\nd\ne\nf", 48.0),
+        ] {
+            assert_eq!(
+                too_wide(text, size, (1080.0, 1920.0)),
+                None,
+                "{text} {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_of_keyframes_are_read_by_the_same_rows() {
+        for (property, value, expected) in [
+            ("alpha", json!("50%"), json!(0.5)),
+            ("alpha", json!(0.25), json!(0.25)),
+            ("volume", json!("-6dB"), json!(0.501_187)),
+            ("rotation", json!("45deg"), json!(45)),
+            ("rotation", json!("-90°"), json!(-90)),
+            ("uniform_scale", json!("150%"), json!(1.5)),
+            ("brightness", json!("+0.2"), json!(0.2)),
+            ("contrast", json!("-20%"), json!(-0.2)),
+            ("position_x", json!("0,5"), json!(0.5)),
+        ] {
+            let mut read = value.clone();
+            of_keyframe(property)
+                .expect("a row")
+                .read(&mut read)
+                .expect("read");
+            assert_eq!(read, expected, "{property} {value}");
+        }
+        for (property, value, expected) in [
+            (
+                "alpha",
+                json!("150%"),
+                "is \"150%\"; it is from 0 (invisible) to 1 (opaque); did you mean 1?",
+            ),
+            ("alpha", json!(80), "did you mean 0.8?"),
+            (
+                "volume",
+                json!(100),
+                "0 to 10, 1 is unchanged; did you mean 1?",
+            ),
+            (
+                "saturation",
+                json!(50),
+                "from -1 to 1, 0 is unchanged, such as \"+0.2\"; did you mean 0.5?",
+            ),
+            ("position_x", json!(540), "half canvases"),
+            ("scale_x", json!(3000), "in pixels"),
+        ] {
+            let mut read = value.clone();
+            let fault = of_keyframe(property)
+                .expect("a row")
+                .read(&mut read)
+                .expect_err("a fault");
+            assert!(fault.contains(expected), "{property} {value}: {fault}");
+        }
     }
 
     #[test]

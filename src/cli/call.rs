@@ -114,12 +114,13 @@ fn object(json: &str) -> Result<Object> {
         Some("-") => {
             let text = regular_file::read_stdin(TEXT_BYTES)
                 .map_err(|e| Error::invalid("stdin cannot be read").source(e))?;
-            ("stdin".to_owned(), text)
+            ("stdin".to_owned(), text.text)
         }
         Some(file) => (
             file.to_owned(),
             regular_file::read_named(Path::new(file), TEXT_BYTES)
-                .map_err(|e| Error::invalid(format!("{file} cannot be read")).source(e))?,
+                .map_err(|e| Error::invalid(format!("{file} cannot be read")).source(e))?
+                .text,
         ),
     };
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {

@@ -290,7 +290,7 @@ impl Compose {
         }
         let mut entries = Vec::new();
         if let (Some(template), Some(inputs)) = (&self.template, &self.inputs) {
-            let mut rows = rows(inputs)?;
+            let (mut rows, of_inputs) = rows(inputs)?;
             for values in rows.iter_mut().filter_map(|row| row.values.as_mut().ok()) {
                 for (name, value) in &set {
                     values.entry(name.clone()).or_insert_with(|| value.clone());
@@ -304,9 +304,11 @@ impl Compose {
                     serde_json::to_string(&values).unwrap_or_default()
                 })
                 .collect();
-            let (source, base) = (read(template)?, folder(template));
+            let ((source, of_template), base) = (read(template)?, folder(template));
+            let notes: Vec<String> = of_template.into_iter().chain(of_inputs).collect();
             let made = batch::from_template(&source, rows, base.as_deref())?;
             for (mut entry, content) in made.into_iter().zip(contents) {
+                entry.plan.notes.clone_from(&notes);
                 if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {
                     let place = format!("{template}\0{inputs}\0{content}");
                     entry.plan.stands_at(&place, &set);
@@ -315,12 +317,14 @@ impl Compose {
             }
         }
         for file in &self.files {
-            for (label, source) in plans(file)? {
+            let (plans, note) = plans(file)?;
+            for (label, source) in plans {
                 let plan = source.and_then(|source| {
                     let base = folder(file);
                     Plan::from_value(&source.value, &source.places, &set, base.as_deref())
                 });
                 let mut entry = Entry::new(label, plan);
+                entry.plan.notes.extend(note.clone());
                 if let Some(place) = place(file) {
                     // Of several plans in one file the label ends in the line.
                     let line = entry.label.rsplit(':').next().filter(|_| is_lines(file));
@@ -370,12 +374,17 @@ fn place(file: &Path) -> Option<String> {
     Some(real.to_string_lossy().into_owned())
 }
 
-fn contents(file: &Path) -> Result<String> {
+/// The text of a file, and a note if its encoding was guessed.
+fn contents(file: &Path) -> Result<(String, Option<String>)> {
     let failed = |e| Error::invalid(format!("{} cannot be read", file.display())).source(e);
-    if file == Path::new("-") {
-        return regular_file::read_stdin(TEXT_BYTES).map_err(failed);
-    }
-    regular_file::read_named(file, TEXT_BYTES).map_err(failed)
+    let read = if file == Path::new("-") {
+        regular_file::read_stdin(TEXT_BYTES)
+    } else {
+        regular_file::read_named(file, TEXT_BYTES)
+    };
+    let read = read.map_err(failed)?;
+    let note = read.note.map(|note| format!("{}: {note}", file.display()));
+    Ok((read.text, note))
 }
 
 fn ending(file: &Path) -> String {
@@ -400,16 +409,18 @@ fn format(file: &Path) -> Result<Format> {
 }
 
 /// One plan of a file.
-fn read(file: &Path) -> Result<Source> {
+fn read(file: &Path) -> Result<(Source, Option<String>)> {
     let format = format(file)?;
-    Source::read(&contents(file)?, format).map_err(|error| {
+    let (text, note) = contents(file)?;
+    let source = Source::read(&text, format).map_err(|error| {
         let message = format!(
             "{} is not a readable plan: {}",
             file.display(),
             error.message
         );
         Error { message, ..error }
-    })
+    })?;
+    Ok((source, note))
 }
 
 /// Whether a file has one plan a line.
@@ -417,13 +428,21 @@ fn is_lines(file: &Path) -> bool {
     file == Path::new("-") || matches!(ending(file).as_str(), "jsonl" | "ndjson")
 }
 
-/// The plans of a file, each with what people call it; or what is wrong with it.
-fn plans(file: &Path) -> Result<Vec<(String, Result<Source>)>> {
+/// A plan of a file with its label, or the error in it.
+type Named = (String, Result<Source>);
+
+/// The plans of a file, with a note on its encoding.
+fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
     if !is_lines(file) {
-        return Ok(vec![(file.display().to_string(), read(file))]);
+        let (source, note) = match read(file) {
+            Ok((source, note)) => (Ok(source), note),
+            Err(error) => (Err(error), None),
+        };
+        return Ok((vec![(file.display().to_string(), source)], note));
     }
-    let lines = table::json_lines(&contents(file)?).into_iter();
-    Ok(lines
+    let (text, note) = contents(file)?;
+    let lines = table::json_lines(&text).into_iter();
+    let plans = lines
         .map(|(line, value)| {
             let source = value.map(|value| Source {
                 value,
@@ -431,17 +450,19 @@ fn plans(file: &Path) -> Result<Vec<(String, Result<Source>)>> {
             });
             (format!("{}:{line}", file.display()), source)
         })
-        .collect())
+        .collect();
+    Ok((plans, note))
 }
 
 /// The values of the placeholders, one set a row.
-fn rows(file: &Path) -> Result<Vec<Row>> {
-    let text = contents(file)?;
-    match ending(file).as_str() {
+fn rows(file: &Path) -> Result<(Vec<Row>, Option<String>)> {
+    let (text, note) = contents(file)?;
+    let rows = match ending(file).as_str() {
         "csv" | "tsv" | "txt" => table::csv(&text).map_err(|error| {
             let message = format!("{} {}", file.display(), error.message);
             Error { message, ..error }
-        }),
-        _ => Ok(table::json_rows(&text)),
-    }
+        })?,
+        _ => table::json_rows(&text),
+    };
+    Ok((rows, note))
 }

@@ -17,10 +17,13 @@ use document::Fault;
 use file::ClientFile;
 use server::{Server, Words};
 
+mod by_hand;
 mod clients;
+pub(super) mod disconnect;
 mod document;
 mod file;
 mod json;
+mod list;
 mod server;
 mod start;
 mod tables;
@@ -71,25 +74,6 @@ pub(super) struct Connect {
     /// Which tools clients are shown: `default`, or `full` with the long lists of names.
     #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], super::serve::parse_tools), hide_possible_values = true)]
     tools: Option<ToolChoice>,
-    #[command(flatten)]
-    place: EntryPlace,
-}
-
-/// Takes this server out of a client's configuration.
-///
-/// Only the entry that `connect` wrote is removed, and the file as it was is kept beside it.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  capcut-mcp disconnect cursor
-  capcut-mcp disconnect claude-code --project .     from the project's .mcp.json
-  capcut-mcp disconnect zed --print                 what would be removed; writes nothing")]
-pub(super) struct Disconnect {
-    /// The client, as for `connect`.
-    #[arg(value_name = "CLIENT", value_parser = named(file_names, |text| Ok(text.to_owned())), hide_possible_values = true)]
-    client: String,
-    /// Shows what would be removed, and writes nothing.
-    #[arg(long)]
-    print: bool,
     #[command(flatten)]
     place: EntryPlace,
 }
@@ -194,7 +178,7 @@ impl EntryPlace {
 impl Connect {
     pub(super) fn run(self, options: Options) -> anyhow::Result<ExitCode> {
         let Some(named) = self.client.as_deref() else {
-            return list(self.json);
+            return list::run(self.json);
         };
         let target = target(named)?;
         let mut words = words(&options);
@@ -222,7 +206,7 @@ impl Connect {
                     ))
                     .into());
                 }
-                return cli::print(&by_hand(name, &self.place.name, &server, &words)?);
+                return cli::print(&by_hand::steps(name, &self.place.name, &server, &words)?);
             }
         };
         let path = self.place.path(client)?;
@@ -235,7 +219,10 @@ impl Connect {
             cli::say(&format!("note: {note}"));
         }
         if self.print {
-            return Ok(ExitCode::SUCCESS);
+            return match change.text {
+                Some(_) => Ok(ExitCode::SUCCESS),
+                None => cli::print(&format!("\n{} is already connected.", client.title)),
+            };
         }
         let mut tries = 1;
         let written = loop {
@@ -343,16 +330,10 @@ impl Connect {
             .block(client.key, &self.place.name, &without_values(&change.entry))
             .map_err(|fault| faulty(file.path(), &fault))?;
         let new = if file.exists() { "" } else { " (a new file)" };
-        let link = server::link(
-            client.name,
-            &self.place.name,
-            &Server::of(&change.entry, client.shape)
-                .unwrap_or_else(|| Server::new(String::new(), &Words::new(), None)),
-        );
-        let link = match link {
-            Some(link) if self.print => format!("\nThe same as a link: {link}\n"),
-            _ => String::new(),
-        };
+        let server = Server::of(&change.entry, client.shape).filter(|_| self.print);
+        let link = server.and_then(|server| server::link(client.name, &self.place.name, &server));
+        let link = link.map(|link| format!("\nThe same as a link: {link}\n"));
+        let link = link.unwrap_or_default();
         Ok(format!(
             "{}: {}{new}\n\n{block}{link}",
             client.title,
@@ -451,160 +432,6 @@ struct Change {
     entry: Value,
 }
 
-impl Disconnect {
-    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let client = match target(&self.client)? {
-            Target::File(client) => client,
-            Target::ByHand(name) => {
-                return Err(
-                    Error::invalid(format!("{name} was not connected by this program"))
-                        .hint("remove the server where you entered it")
-                        .into(),
-                );
-            }
-        };
-        let path = self.place.path(client)?;
-        for attempt in 1.. {
-            let file = ClientFile::read(&path)?;
-            let Some(removal) = self.removal(client, &file)? else {
-                let (title, path) = (client.title, file.path().display());
-                let name = &self.place.name;
-                return cli::print(&format!(
-                    "{title} is not connected: {path} has no server `{name}`. Nothing was changed."
-                ));
-            };
-            if attempt == 1 {
-                let path = file.path().display();
-                cli::print(&format!(
-                    "{}: removes `{}` from {path}",
-                    client.title, self.place.name
-                ))?;
-            }
-            if self.print {
-                break;
-            }
-            let backup = match &removal {
-                Some(text) => file.write(text),
-                None => file.delete(),
-            };
-            match backup {
-                Ok(backup) => {
-                    let kept =
-                        backup.map(|path| format!(" The file as it was: {}", path.display()));
-                    let gone = if removal.is_none() {
-                        " The file held nothing else and is removed."
-                    } else {
-                        ""
-                    };
-                    return cli::print(&format!("Disconnected.{gone}{}", kept.unwrap_or_default()));
-                }
-                Err(error) if error.kind == Kind::Conflict && attempt < TRIES => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-
-    /// The text without the entry, or `Some(None)` for a file that was made for it; `None` if there is no such entry.
-    #[expect(clippy::option_option, reason = "the two say different things")]
-    fn removal(&self, client: &Client, file: &ClientFile) -> Result<Option<Option<String>>> {
-        let (format, key, name) = (client.format, client.key, self.place.name.as_str());
-        let at = |fault| faulty(file.path(), &fault);
-        let own = |text: &str| -> Result<Option<Value>, Fault> {
-            let entry = format.entries(text, key)?.shift_remove(name);
-            Ok(entry.filter(|entry| is_ours(entry, client)))
-        };
-        let entries = format.entries(&file.text, key).map_err(at)?;
-        let Some(there) = entries.get(name).filter(|there| !there.is_null()) else {
-            return Ok(None);
-        };
-        if !is_ours(there, client) {
-            return Err(Error::conflict(format!(
-                "the server `{name}` in {} is not this program: {}",
-                file.path().display(),
-                described(there, client)
-            ))
-            .hint("it is left as it is; `--name` names another entry"));
-        }
-        // What connecting made of a text can be taken back to the byte: the text is in a backup, or there was none. Its
-        // fields are in the order in which they were written.
-        let written = Server::of(there, client.shape).map(|server| server.entry(client.shape));
-        let entry = written.filter(|entry| entry == there);
-        let entry = entry.as_ref().unwrap_or(there);
-        let makes_this = |before: &str| {
-            let free = format
-                .entries(before, key)
-                .is_ok_and(|entries| !entries.contains_key(name));
-            free && format
-                .add(before, key, name, entry)
-                .is_ok_and(|text| text == file.text)
-        };
-        if let Some(before) = file.backups().into_iter().find(|before| makes_this(before)) {
-            return Ok(Some(Some(before)));
-        }
-        if makes_this("") {
-            return Ok(Some(None));
-        }
-        let mut text = format.remove(&file.text, key, name).map_err(at)?;
-        while own(&text).map_err(at)?.is_some() {
-            text = format.remove(&text, key, name).map_err(at)?;
-        }
-        format.check((&file.text, &text), key, name, None)?;
-        Ok(Some(Some(text)))
-    }
-}
-
-/// Each client, with its file on this machine.
-fn list(as_json: bool) -> anyhow::Result<ExitCode> {
-    let os = Os::current();
-    let mut rows = Vec::new();
-    for client in CLIENTS {
-        let found = client.is_found(os, &environment, &Path::exists);
-        let file = client.file(os, &environment, &Path::exists);
-        let entries = file.as_deref().map(|path| {
-            let file = ClientFile::read(path)?;
-            let entries = client.format.entries(&file.text, client.key);
-            let entries = entries.map_err(|fault| faulty(path, &fault))?;
-            Ok::<_, Error>(own_names(&entries, client).cloned().collect::<Vec<_>>())
-        });
-        let (connected, error) = match entries {
-            Some(Ok(names)) => (names, None),
-            Some(Err(error)) => (Vec::new(), Some(error.message)),
-            None => (Vec::new(), Some("this user has no home folder".to_owned())),
-        };
-        rows.push((client, found, file, connected, error));
-    }
-    if as_json {
-        let rows = rows
-            .into_iter()
-            .map(|(client, found, file, connected, error)| {
-                json!({
-                    "client": client.name,
-                    "title": client.title,
-                    "found": found,
-                    "file": file,
-                    "connected": connected,
-                    "error": error,
-                })
-            });
-        return cli::print(&cli::json_text(&rows.collect()));
-    }
-    let mut text = String::new();
-    for (client, found, file, connected, error) in rows {
-        let found = if found { "found" } else { "not found" };
-        let state = match (&error, connected.as_slice()) {
-            (Some(_), _) => "not readable".to_owned(),
-            (None, []) => "not connected".to_owned(),
-            (None, names) if names == [NAME] => "connected".to_owned(),
-            (None, names) => format!("connected as {}", names.join(", ")),
-        };
-        let detail = error.or_else(|| Some(file?.display().to_string()));
-        let (name, detail) = (client.name, detail.unwrap_or_default());
-        text += &format!("{name:<15} {found:<10} {state:<14} {detail}\n");
-    }
-    cli::print(&text)
-}
-
 /// The names of the entries that start this program.
 fn own_names<'a>(
     entries: &'a serde_json::Map<String, Value>,
@@ -648,55 +475,6 @@ fn faulty(path: &Path, fault: &Fault) -> Error {
         fault.message
     ))
     .hint("correct that line and run this again")
-}
-
-/// What to enter in a client that has no file.
-fn by_hand(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
-    let block = |server: &Server| {
-        let entry = server.entry(clients::Shape::Plain);
-        let block = document::Format::Json.block("mcpServers", name, &entry);
-        block.map_err(|fault| Error::internal(fault.message))
-    };
-    Ok(match client {
-        "cherry-studio" => {
-            let arguments = server.args.join("\n              ");
-            let link = server::link(client, name, server).unwrap_or_default();
-            format!(
-                "In Cherry Studio open Settings, MCP Servers, Add Server, and enter:
-
-  Name:       {name}
-  Type:       STDIO
-  Command:    {}
-  Arguments:  {arguments}
-
-Each argument is a line of its own. Or open this link, which enters the same:
-
-  {link}
-",
-                server.command
-            )
-        }
-        "dify" => {
-            let folder = "/app/storage";
-            let inside = Server::new(
-                format!("{folder}/capcut-mcp"),
-                words,
-                Some(&format!("{folder}/capcut-mcp-data")),
-            );
-            format!(
-                "In the settings of a Dify plugin that starts MCP servers over stdio, enter:
-
-{}
-The command runs inside the plugin's container: copy a Linux executable of capcut-mcp to {folder}, which is
-a volume, so that it and the drafts stay. There 127.0.0.1 is the container; a CapCut API on the host is
-http://host.docker.internal:9000 (`--api-url`). Media must be reachable from the container too.
-Dify's own MCP client connects over HTTP, which this version does not serve yet.
-",
-                block(&inside)?
-            )
-        }
-        _ => block(server)?,
-    })
 }
 
 /// The options that were given, as options of `serve`.

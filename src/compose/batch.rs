@@ -114,6 +114,9 @@ pub(crate) struct Line {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// What was adjusted, and what to know of the draft.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Tries in this run of the batch.
     #[serde(default)]
     pub tries: u32,
@@ -159,6 +162,7 @@ impl Line {
             ok: 0,
             asked: 0,
             errors: Vec::new(),
+            notes: Vec::new(),
             tries: 0,
             ms: 0.0,
         }
@@ -558,6 +562,7 @@ fn take(line: &mut Line, report: &Report) {
         .unwrap_or_default();
     line.draft_id.clone_from(&report.draft_id);
     line.folder.clone_from(&report.folder);
+    line.notes.clone_from(&report.notes);
     line.ok = report.totals.ok;
     line.asked = report.totals.asked;
     line.errors = report.faults();

@@ -90,6 +90,9 @@ pub(crate) struct Plan {
     /// Where everything stands in the file, if it came from one.
     #[serde(skip)]
     pub places: Places,
+    /// What is to be said of the files that it was read from.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// Whether and how the draft is saved.

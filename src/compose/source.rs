@@ -1,7 +1,7 @@
 //! The text of a plan: read from YAML, TOML or JSON, with the place of every value in it, and with words of YAML as
 //! they are written where the plan asks for text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,10 +40,24 @@ pub(crate) struct Places(Arc<HashMap<String, (usize, usize)>>);
 impl Source {
     /// Reads a text, whose byte order mark is gone already.
     pub(crate) fn read(text: &str, format: Format) -> Result<Self> {
+        let root = match format {
+            Format::Toml => None,
+            Format::Json | Format::Yaml => marked(text),
+        };
+        let mut seen = HashSet::new();
+        if let Some(root) = &root
+            && let Some((key, first, again)) = root.twice(&mut seen)
+        {
+            return Err(Error::invalid(format!(
+                "line {}, column {}: `{key}` is given twice in one object; the first is on line {}",
+                again.0, again.1, first.0
+            ))
+            .hint("give it once: a list (such as `texts`) takes several items"));
+        }
         let (value, root) = match format {
             Format::Json => (
                 serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,
-                marked(text),
+                root,
             ),
             Format::Toml => {
                 let mut value = toml::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
@@ -58,7 +72,6 @@ impl Source {
                 };
                 let mut value = serde_saphyr::from_str_with_options(text, options)
                     .map_err(|e| unreadable_yaml(text, &e.to_string()))?;
-                let root = marked(text);
                 if let Some(root) = &root {
                     keep_words(&mut value, root);
                 }
@@ -146,6 +159,31 @@ impl Node {
                 })
                 .find_map(|node| node.member(key))
         })
+    }
+
+    /// A key that an object has twice, and both places. Parsers take the last, or refuse it without its place.
+    /// `seen` has the nodes that were looked at: aliases lead to one node many times.
+    fn twice(
+        &self,
+        seen: &mut HashSet<*const Self>,
+    ) -> Option<(&str, (usize, usize), (usize, usize))> {
+        if !seen.insert(self) {
+            return None;
+        }
+        match &self.content {
+            Content::List(list) => list.iter().find_map(|node| node.twice(seen)),
+            Content::Map(members) => {
+                let mut places = HashMap::new();
+                let own = members.iter().filter(|member| member.key != "<<");
+                for member in own {
+                    if let Some(first) = places.insert(member.key.as_str(), member.place) {
+                        return Some((&member.key, first, member.place));
+                    }
+                }
+                members.iter().find_map(|member| member.node.twice(seen))
+            }
+            _ => None,
+        }
     }
 
     fn item(&self, index: usize) -> Option<&Node> {
@@ -443,6 +481,32 @@ mod tests {
         let source = Source::read(text, format).unwrap();
         let plan = Plan::from_value(&source.value, &source.places, &BTreeMap::new(), None);
         plan.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_key_that_is_given_twice_is_refused_with_its_place() {
+        for (text, format, place) in [
+            (
+                "{\"texts\": [],\n \"name\": \"a\",\n \"texts\": []}",
+                Format::Json,
+                "line 3, column 2: `texts` is given twice in one object; the first is on line 1",
+            ),
+            (
+                "{\"texts\": [{\"text\": \"a\", \"text\": \"b\"}]}",
+                Format::Json,
+                "line 1, column 26: `text` is given twice",
+            ),
+            (
+                "texts:\n- text: a\n  text: b\n",
+                Format::Yaml,
+                "line 3, column 3: `text` is given twice in one object; the first is on line 2",
+            ),
+        ] {
+            let error = Source::read(text, format).expect_err("twice").to_string();
+            assert!(error.contains(place), "{error}");
+        }
+        let aliases = "a: &a {text: x}\ntexts: [*a, *a]\n";
+        assert!(Source::read(aliases, Format::Yaml).is_ok());
     }
 
     #[test]

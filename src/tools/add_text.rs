@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::mend::{Comfort, IN_THE_APP, NO_FILE_TIMES, Preset, Times};
+use crate::args::property;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -335,6 +336,12 @@ impl AddText {
             width: self.width,
             height: self.height,
         }
+    }
+
+    fn too_wide(&self, canvas: (f64, f64)) -> Option<String> {
+        let size = self.size.or(self.font_size)?;
+        let is_boxed = self.vertical || self.fixed_width > 0.0;
+        (!is_boxed).then(|| property::too_wide(&self.text, size, canvas))?
     }
 
     fn text(&self, canvas: Canvas, clip: Clip, length: Micros, strict: bool) -> Result<Text> {
@@ -763,7 +770,20 @@ impl Tool for AddText {
             content: segment::Content::Text(Box::new(text)),
             media: None,
         }));
-        engine.edit(self.target(), call, edit).await
+        let mut placed = engine.edit(self.target(), call, edit).await?;
+        placed
+            .notes
+            .extend(self.too_wide((canvas.width, canvas.height)));
+        Ok(placed)
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Placed> {
+        let mut placed: Placed = serde_json::from_value(output)
+            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
+        placed
+            .notes
+            .extend(self.too_wide((self.width, self.height)));
+        Ok(placed)
     }
 
     fn to_api(&self, arguments: &Object) -> Object {

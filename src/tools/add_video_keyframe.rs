@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::args;
 use crate::args::lenient::{Checked, always};
 use crate::args::mend::{Comfort, nearest_value};
+use crate::args::property::{self, decimal, json};
 use crate::args::reply::Placed;
 use crate::draft::evidence::{Keyframes, Leaves};
 use crate::draft::ids::DraftId;
@@ -41,7 +42,7 @@ pub(crate) struct AddVideoKeyframe {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub time: f64,
-    /// As text: "0.5", "50%", "45deg", "+0.2"; positions in half canvases, -10 to 10.
+    /// As text: "0.5", "50%", "45deg", "+0.2"; positions in half canvases, -10 to 10, or "100px".
     #[serde(default = "full")]
     #[schemars(with = "String")]
     pub value: Value,
@@ -79,8 +80,12 @@ fn full() -> Value {
 }
 
 impl AddVideoKeyframe {
-    /// The keyframes that are wanted: one, or several where any of the lists is given.
-    fn points(&self, strict: bool) -> Result<Vec<Point>> {
+    /// The keyframes that are wanted: one, or several where any of the lists is given. Positions in pixels are for
+    /// strict callers, and need the canvas.
+    fn points(&self, strict: bool, canvas: Option<(f64, f64)>) -> Result<Vec<Point>> {
+        let point = |place: &str, property: &str, time: f64, value: &Value| {
+            point(place, property, time, value, strict, canvas)
+        };
         let (properties, times, values) = match (&self.property_types, &self.times, &self.values) {
             (None, None, None) => {
                 return Ok(vec![point(
@@ -88,7 +93,6 @@ impl AddVideoKeyframe {
                     &self.property_type,
                     self.time,
                     &self.value,
-                    strict,
                 )?]);
             }
             (Some(properties), Some(times), Some(values)) => (properties, times, values),
@@ -106,20 +110,26 @@ impl AddVideoKeyframe {
             )));
         }
         (0..counts[0])
-            .map(|i| {
-                point(
-                    &format!("s[{i}]"),
-                    &properties[i],
-                    times[i],
-                    &values[i],
-                    strict,
-                )
-            })
+            .map(|i| point(&format!("s[{i}]"), &properties[i], times[i], &values[i]))
             .collect()
+    }
+
+    /// Whether a position is given in pixels.
+    fn has_pixels(&self) -> bool {
+        let one = [self.value.clone()];
+        let values = self.values.as_deref().unwrap_or(&one);
+        values.iter().any(|value| pixels(value).is_some())
     }
 }
 
-fn point(place: &str, property: &str, time: f64, value: &Value, strict: bool) -> Result<Point> {
+fn point(
+    place: &str,
+    property: &str,
+    time: f64,
+    value: &Value,
+    strict: bool,
+    canvas: Option<(f64, f64)>,
+) -> Result<Point> {
     let property_type = if place.is_empty() {
         "property_type".to_owned()
     } else {
@@ -138,7 +148,17 @@ fn point(place: &str, property: &str, time: f64, value: &Value, strict: bool) ->
             .hint(format!("{near}it is one of {}", names.join(", ")))
         })?;
     let time = parts::seconds(&format!("time{place}"), time)?;
-    let value = number(property, value, strict).ok_or_else(|| {
+    if strict {
+        let value = meant(property, value, canvas).map_err(|fault| {
+            Error::invalid(format!("`value{place}` of {} {fault}", property.name()))
+        })?;
+        return Ok(Point {
+            property,
+            time: Micros::from_seconds_truncated(time),
+            value,
+        });
+    }
+    let value = number(property, value).ok_or_else(|| {
         Error::invalid(format!(
             "`value{place}`: Invalid value format: {value} for {}",
             property.name()
@@ -160,8 +180,37 @@ fn point(place: &str, property: &str, time: f64, value: &Value, strict: bool) ->
     })
 }
 
+/// Pixels, where a value is in them.
+fn pixels(value: &Value) -> Option<f64> {
+    let text = value.as_str()?.trim().to_lowercase();
+    decimal(text.strip_suffix("px")?)
+}
+
+/// A value in any notation that people use for its property.
+fn meant(
+    property: Property,
+    value: &Value,
+    canvas: Option<(f64, f64)>,
+) -> std::result::Result<f64, String> {
+    let row = property::of_keyframe(property.name());
+    let row = row.ok_or("has no unit")?;
+    let mut value = value.clone();
+    let side = match property {
+        Property::PositionX => Some(canvas.map(|canvas| canvas.0)),
+        Property::PositionY => Some(canvas.map(|canvas| canvas.1)),
+        _ => None,
+    };
+    if let (Some(side), Some(pixels)) = (side, pixels(&value)) {
+        // Without a canvas only the times are looked at.
+        value = json(side.map_or(0.0, |side| 2.0 * pixels / side));
+    }
+    row.read(&mut value)?;
+    let number = value.as_f64();
+    number.ok_or_else(|| format!("is {value}; it is {}", row.says))
+}
+
 /// A value in the notation of its property. The API takes numbers that are no text for places and scales only.
-fn number(property: Property, value: &Value, strict: bool) -> Option<f64> {
+fn number(property: Property, value: &Value) -> Option<f64> {
     let float = |text: &str| text.trim().parse::<f64>().ok();
     let plain = matches!(
         property,
@@ -172,7 +221,7 @@ fn number(property: Property, value: &Value, strict: bool) -> Option<f64> {
             | Property::UniformScale
     );
     let number = match value {
-        Value::Number(number) if plain || strict => number.as_f64()?,
+        Value::Number(number) if plain => number.as_f64()?,
         Value::String(text) => match property {
             Property::Alpha | Property::Volume => match text.strip_suffix('%') {
                 Some(percent) => float(percent)? / 100.0,
@@ -231,7 +280,7 @@ impl Tool for AddVideoKeyframe {
     }
 
     fn leaves(&self, strict: bool) -> Leaves {
-        match (self.points(strict), &self.track_name) {
+        match (self.points(strict, None), &self.track_name) {
             (Ok(points), Some(track)) => Leaves::Keyframes(Keyframes {
                 track: track.clone(),
                 times: points.iter().map(|point| point.time).collect(),
@@ -240,10 +289,19 @@ impl Tool for AddVideoKeyframe {
         }
     }
 
-    fn faults_on(&self, _canvas: Canvas) -> Faults {
+    fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
-        faults.of(self.points(true));
+        faults.of(self.points(true, Some((canvas.width, canvas.height))));
         faults
+    }
+
+    fn only_here(&self) -> Result<()> {
+        if self.has_pixels() {
+            return Err(Error::invalid(
+                "a server cannot place keyframes in pixels: give half canvases, where 1 is the right or upper edge",
+            ));
+        }
+        Ok(())
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
@@ -256,15 +314,22 @@ impl Tool for AddVideoKeyframe {
         let Some(track) = &self.track_name else {
             return Err(Error::invalid("`track_name`: Track named None not found"));
         };
-        let edit = Edit::Keyframes(Points {
-            track: track.clone(),
-            points: self.points(engine::is_strict(call))?,
-        });
         let target = Target {
             draft: Some(draft),
             width: 0.0,
             height: 0.0,
         };
+        let strict = engine::is_strict(call);
+        let canvas = if strict && self.has_pixels() {
+            let canvas = engine.canvas(target).await?;
+            Some((canvas.width, canvas.height))
+        } else {
+            None
+        };
+        let edit = Edit::Keyframes(Points {
+            track: track.clone(),
+            points: self.points(strict, canvas)?,
+        });
         let mut placed = engine.edit(target, call, edit).await?;
         if self.property_types.is_none() {
             placed.count = None;

@@ -120,6 +120,12 @@ fn each_client_is_connected_again_without_a_change_and_disconnected() {
         );
         assert_eq!(listing(folder), before, "{client}");
 
+        // As if the executable had been moved since.
+        let written = String::from_utf8(bytes(&path)).expect("UTF-8");
+        fs::write(&path, written.replace(EXECUTABLE, "/old/capcut-mcp")).expect("the file");
+        home.run(&["connect", client]).success();
+        assert_eq!(bytes(&path), written.as_bytes(), "{client}");
+
         let gone = home.run(&["disconnect", client]).success();
         assert!(gone.stdout.contains("Disconnected."), "{}", gone.stdout);
         assert!(!path.exists(), "{client}: the file was made by connecting");
@@ -420,16 +426,20 @@ fn disconnecting_after_other_changes_removes_only_the_entry() {
 #[cfg(unix)]
 #[test]
 fn mode_links_and_write_protection_are_kept() {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     let home = home();
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
     let kept = home.file("dotfiles/claude.json", "{\"numStartups\": 3}\n");
     fs::set_permissions(&kept, fs::Permissions::from_mode(0o640)).expect("the mode");
     let link = home.path().join(".claude.json");
     symlink("dotfiles/claude.json", &link).expect("a link");
+    // Only root can give a file away.
+    let given = std::os::unix::fs::chown(&kept, Some(1234), Some(1235)).is_ok();
     home.run(&["connect", "claude-code"]).success();
     assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
     assert_eq!(mode(&kept), 0o640);
+    let owner = fs::metadata(&kept).expect("there");
+    assert!(!given || (owner.uid(), owner.gid()) == (1234, 1235));
     assert_eq!(entry(&kept, "mcpServers", "capcut")["type"], json!("stdio"));
     let backup = home.path().join("dotfiles/claude.json.capcut-mcp-backup");
     assert_eq!(mode(&backup), 0o640);

@@ -281,3 +281,197 @@ fn the_schema_of_plans_is_a_resource() {
         "{audio}"
     );
 }
+
+/// The last line of a run with `--json`.
+fn last_event(home: &Home, arguments: &[&str]) -> Value {
+    let ran = home.run(arguments);
+    let last = ran.stdout.lines().last();
+    let last = last.unwrap_or_else(|| panic!("nothing is printed: {}", ran.stderr));
+    serde_json::from_str(last).expect("JSON")
+}
+
+#[test]
+fn a_guessed_encoding_is_in_the_notes_of_the_report() {
+    let home = Home::embedded();
+    home.file(
+        "plan.yaml",
+        b"texts:\n- {text: \xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3, at: 0, duration: 1}\nsave: false\n",
+    );
+    let event = last_event(&home, &["compose", "plan.yaml", "--json"]);
+    let notes = event["report"]["notes"].to_string();
+    assert!(
+        notes.contains("plan.yaml: the file is not UTF-8 and was read as GBK"),
+        "{event}"
+    );
+    home.file(
+        "template.yaml",
+        "texts:\n- {text: \"${line}\", at: 0, duration: 1}\nsave: false\n",
+    );
+    home.file(
+        "rows.csv",
+        b"line\n\xb2\xe2\xca\xd4\xd7\xd6\xc4\xbb\xa3\xac\xc4\xe3\xba\xc3\nb\n",
+    );
+    let arguments = [
+        "compose",
+        "--template",
+        "template.yaml",
+        "--inputs",
+        "rows.csv",
+        "--json",
+    ];
+    let event = last_event(&home, &arguments);
+    let line = &event["drafts"][0];
+    assert!(
+        line["notes"].to_string().contains("was read as GBK"),
+        "{event}"
+    );
+    assert_eq!(event["outcome"], "complete");
+}
+
+#[test]
+fn a_decimal_comma_is_a_number_where_a_number_is_wanted() {
+    let home = Home::embedded();
+    home.file(
+        "template.yaml",
+        "texts:\n- {text: \"${price}\", at: \"${at}\", duration: \"${seconds}\", font_alpha: \"${alpha}\", \
+         border_color: red, border_width: \"${width}\", fixed_width: \"${box}\"}\nsave: false\n",
+    );
+    home.file(
+        "rows.csv",
+        "price;at;seconds;alpha;width;box\n3,50;0,25;1,5;0,5;12,5;0,75\n4,75;1;2,25;1;40;0,5\n",
+    );
+    let arguments = [
+        "compose",
+        "--template",
+        "template.yaml",
+        "--inputs",
+        "rows.csv",
+        "--json",
+    ];
+    let event = last_event(&home, &arguments);
+    assert_eq!(event["complete"], 2, "{event}");
+    let draft = &event["drafts"][0]["draft_id"];
+    // What is shown stays as it is written.
+    assert_eq!(words(&home, draft), ["3,50"]);
+    let reply = home
+        .call("query_script", &json!({ "draft_id": draft }))
+        .expect("a script");
+    let script: Value =
+        serde_json::from_str(reply["script"].as_str().expect("text")).expect("JSON");
+    let range = &script["tracks"][0]["segments"][0]["target_timerange"];
+    assert_eq!(range, &json!({ "start": 250_000, "duration": 1_500_000 }));
+}
+
+#[test]
+fn keyframes_take_the_notations_of_their_property() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({ "aspect_ratio": "16:9" }));
+    let draft = made.expect("a draft")["draft_id"].clone();
+    let picture = json!({ "draft_id": draft, "image_url": media("logo.png"), "track_name": "a", "duration": 3 });
+    client.call("add_image", picture).expect("a picture");
+    let mut key = |property: &str, value: Value| {
+        client.call(
+            "add_video_keyframe",
+            json!({ "draft_id": draft, "track_name": "a", "property_type": property, "at": 1, "value": value }),
+        )
+    };
+    for (property, value) in [
+        ("alpha", json!("50%")),
+        ("alpha", json!(0.5)),
+        ("rotation", json!("45°")),
+        ("position_x", json!("480px")),
+        ("position_y", json!("-270 px")),
+        ("brightness", json!("20%")),
+    ] {
+        key(property, value.clone()).unwrap_or_else(|e| panic!("{property} {value}: {e}"));
+    }
+    for (property, value, told) in [
+        (
+            "alpha",
+            "150%",
+            "from 0 (invisible) to 1 (opaque); did you mean 1?",
+        ),
+        ("rotation", "much", "degrees"),
+        ("position_x", "99999px", "half canvases"),
+        ("volume", "80", "did you mean 0.8?"),
+    ] {
+        let error = key(property, json!(value)).expect_err(property);
+        assert!(error.contains(told), "{property}: {error}");
+    }
+    let reply = client.call("query_script", json!({ "draft_id": draft }));
+    let reply = reply.expect("a script");
+    let script: Value =
+        serde_json::from_str(reply["script"].as_str().expect("text")).expect("JSON");
+    let tracks = script["tracks"].as_array().expect("tracks");
+    let track = tracks.iter().find(|track| track["name"] == "a");
+    let lists = track.expect("the track")["segments"][0]["common_keyframes"]
+        .as_array()
+        .expect("lists");
+    let value = |property: &str| {
+        let list = lists
+            .iter()
+            .find(|list| list["property_type"] == property)
+            .unwrap_or_else(|| panic!("{property}: {lists:?}"));
+        list["keyframe_list"][0]["values"][0].as_f64()
+    };
+    assert_eq!(value("KFTypePositionX"), Some(0.5));
+    assert_eq!(value("KFTypePositionY"), Some(-0.5));
+    // The same in a plan.
+    let plan = json!({
+        "visuals": [{ "image_url": media("logo.png"), "duration": 3, "track_name": "a" }],
+        "keyframes": [{ "track_name": "a", "property_type": "alpha", "time": 1, "value": "150%" }],
+        "save": false,
+    });
+    let error = client.call("compose_draft", json!({ "plan": plan }));
+    let error = error.expect_err("a fault");
+    assert!(error.contains("did you mean 1?"), "{error}");
+}
+
+#[test]
+fn a_text_wider_than_the_canvas_is_noted_with_the_usual_size() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({})).expect("a draft");
+    let text = json!({
+        "draft_id": made["draft_id"], "text": "Welcome to the channel, everybody", "font_size": 48,
+    });
+    let placed = client.call("add_text", text).expect("a text");
+    let notes = placed["notes"].to_string();
+    assert!(notes.contains("usual sizes are 5 to 15"), "{placed}");
+    let plan = json!({
+        "texts": [{ "text": "Welcome to the channel, everybody", "font_size": 48, "duration": 2 }],
+        "save": false,
+    });
+    let reply = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("a draft");
+    let notes = reply["report"]["notes"].to_string();
+    assert!(notes.contains("usual sizes are 5 to 15"), "{reply}");
+}
+
+#[test]
+fn the_catalog_is_given_in_pages() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let mut page = |offset: u64| {
+        let asked = json!({ "kind": "transition", "query": "blur", "limit": 2, "offset": offset });
+        client.call("search_catalog", asked).expect("names")
+    };
+    let first = page(0);
+    let total = first["total"].as_u64().expect("a number");
+    assert!(total > 2, "{first}");
+    assert_eq!(first["next_offset"], 2);
+    let mut names = Vec::new();
+    let mut offset = Some(0);
+    while let Some(at) = offset {
+        let page = page(at);
+        assert_eq!(page["total"], total);
+        let hits = page["hits"].as_array().expect("hits").clone();
+        names.extend(hits.into_iter().map(|hit| hit["name"].to_string()));
+        offset = page["next_offset"].as_u64();
+    }
+    assert_eq!(names.len() as u64, total);
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "{names:?}");
+}

@@ -123,7 +123,7 @@ fn repeat_all_calls(home: &Home, draft: &str) {
     let mut client = home.connected();
     for edit in edits() {
         if let Err(error) = client.call(edit.0, arguments(edit, draft)) {
-            assert!(error.contains("overlap"), "{edit:?}: {error}");
+            assert!(error.contains("is occupied from"), "{edit:?}: {error}");
         }
     }
     assert_eq!(client.end(), 0);

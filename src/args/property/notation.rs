@@ -22,7 +22,7 @@ pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
             .map(|number| number / 100.0)
             .or_else(|| before(&["db"]).map(loudness))
             .or_else(|| before(&["x", "×", "倍"])),
-        Unit::Opacity => percent().map(|number| number / 100.0),
+        Unit::Opacity | Unit::Adjustment => percent().map(|number| number / 100.0),
         Unit::Scale | Unit::Speed => percent()
             .map(|number| number / 100.0)
             .or_else(|| before(&["x", "×", "倍"]))

@@ -94,7 +94,7 @@ impl ClientFile {
         if let Some(before) = self.metadata()? {
             keep_owner(new.as_file(), &before).map_err(|error| {
                 self.not_written(error)
-                    .hint("the file belongs to another user: run this as that user")
+                    .hint("the file belongs to another user or group: run this as its owner")
             })?;
             let permissions = before.permissions();
             new.as_file().set_permissions(permissions).map_err(cannot)?;

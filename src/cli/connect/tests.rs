@@ -409,6 +409,16 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
+fn simple_values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[ -~äß\\\\\"]{0,8}".prop_map(Value::from),
+        prop::collection::vec("[a-z#\\]]{0,3}", 0..3).prop_map(Value::from),
+    ];
+    prop::collection::hash_map("[A-Z]{1,3}", leaf, 0..4).prop_map(|map| map.into_iter().collect())
+}
+
 proptest! {
     #[test]
     fn connecting_and_disconnecting_keeps_everything_else(
@@ -442,5 +452,32 @@ proptest! {
             after.shift_remove("mcpServers");
         }
         prop_assert_eq!(before, after);
+    }
+
+    #[test]
+    fn tables_keep_everything_else(
+        others in prop::collection::hash_map("[A-Z]{1,3}", simple_values(), 0..4),
+        servers in prop::collection::hash_map("[A-Z]{1,3}", simple_values(), 0..4),
+        comments in prop::collection::vec(any::<bool>(), 1..10),
+        crlf in any::<bool>(),
+    ) {
+        let mut document: serde_json::Map<String, Value> = others.into_iter().collect();
+        if !servers.is_empty() {
+            document.insert("mcp_servers".to_owned(), servers.into_iter().collect());
+        }
+        let newline = if crlf { "\r\n" } else { "\n" };
+        let mut text = String::new();
+        let plain = toml::to_string(&document).expect("TOML");
+        for (number, line) in plain.lines().enumerate() {
+            if comments[number % comments.len()] {
+                text += &format!("# [mcp_servers.capcut] {number}{newline}");
+            }
+            text += &format!("{line}{newline}");
+        }
+        let key = "mcp_servers";
+        let with = TOML.add(&text, key, "capcut", &entry()).expect("added");
+        TOML.check((&text, &with), key, "capcut", Some(&entry())).expect("only the entry");
+        prop_assert!(with.starts_with(&text), "{}", with);
+        prop_assert_eq!(TOML.remove(&with, key, "capcut").expect("removed"), text);
     }
 }

@@ -1,0 +1,55 @@
+//! What to enter in clients that have no file to write.
+
+use super::clients::Shape;
+use super::document::Format;
+use super::server::{self, Server, Words};
+use crate::error::{Error, Result};
+
+/// What to enter in this client.
+pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
+    let block = |server: &Server| {
+        let entry = server.entry(Shape::Plain);
+        let block = Format::Json.block("mcpServers", name, &entry);
+        block.map_err(|fault| Error::internal(fault.message))
+    };
+    Ok(match client {
+        "cherry-studio" => {
+            let arguments = server.args.join("\n              ");
+            let link = server::link(client, name, server).unwrap_or_default();
+            format!(
+                "In Cherry Studio open Settings, MCP Servers, Add Server, and enter:
+
+  Name:       {name}
+  Type:       STDIO
+  Command:    {}
+  Arguments:  {arguments}
+
+Each argument is a line of its own. Or open this link, which enters the same:
+
+  {link}
+",
+                server.command
+            )
+        }
+        "dify" => {
+            let folder = "/app/storage";
+            let inside = Server::new(
+                format!("{folder}/capcut-mcp"),
+                words,
+                Some(&format!("{folder}/capcut-mcp-data")),
+            );
+            format!(
+                "In the settings of a Dify plugin that starts MCP servers over stdio, enter:
+
+{}
+The command runs inside the plugin's container: copy a Linux executable of capcut-mcp to {folder}, which is
+a volume, so that it and the drafts stay. There 127.0.0.1 is the container; a CapCut API on the host is
+http://host.docker.internal:9000 (`--api-url`). Media must be reachable from the container too.
+Dify's own MCP client connects over HTTP, which this version does not serve yet.
+",
+                block(&inside)?
+            )
+        }
+        _ => block(server)?,
+    })
+}
