@@ -295,16 +295,19 @@ impl Connect {
                 let updated = own
                     .updated(&server.command, words, data_dir)
                     .entry(client.shape);
-                let fields = server::fields(client.shape);
-                let mut entry = there.clone();
-                for field in fields {
-                    entry[field] = updated[field].clone();
-                }
-                if entry == *there {
+                let changed = server::fields(client.shape).iter().copied();
+                let changed = changed.filter(|field| updated[field] != there[field]);
+                let changed: Vec<&str> = changed.collect();
+                if changed.is_empty() {
+                    let entry = there.clone();
                     return Ok(Change { text: None, entry });
                 }
+                let mut entry = there.clone();
+                for field in &changed {
+                    entry[field] = updated[field].clone();
+                }
                 let text = format
-                    .update(&file.text, key, name, fields, &entry)
+                    .update(&file.text, key, name, &changed, &entry)
                     .map_err(at)?;
                 return Ok(Change {
                     text: Some(text),

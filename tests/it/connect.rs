@@ -396,6 +396,22 @@ fn an_entry_of_ours_follows_the_executable_and_keeps_what_the_user_added() {
 }
 
 #[test]
+fn only_the_fields_that_differ_are_written() {
+    let home = home();
+    let start = "{\n  \"context_servers\": {\n    \"capcut\": {\n      \"args\": [\n        \"serve\", // over stdio\n      ],\n      \"command\": \"/old/capcut-mcp\", // moved\n      \"env\": { \"CAPCUT_MCP_DATA_DIR\": \"~/data\" },\n    },\n  },\n}\n";
+    let path = home.file("config/zed/settings.json", start);
+    home.run(&["connect", "zed", "--print"]).success();
+    home.run(&["connect", "zed"]).success();
+    let text = String::from_utf8(bytes(&path)).expect("UTF-8");
+    assert_eq!(text, start.replace("/old/capcut-mcp", EXECUTABLE));
+    let codex = "[mcp_servers.capcut]\nargs = [\n  \"serve\", # over stdio\n]\ncommand = \"/old/capcut-mcp\"\nenv = { CAPCUT_MCP_DATA_DIR = \"~/data\" }\n";
+    let path = home.file(".codex/config.toml", codex);
+    home.run(&["connect", "codex"]).success();
+    let text = String::from_utf8(bytes(&path)).expect("UTF-8");
+    assert_eq!(text, codex.replace("/old/capcut-mcp", EXECUTABLE));
+}
+
+#[test]
 fn disconnecting_after_other_changes_removes_only_the_entry() {
     let home = home();
     let path = home.file(
