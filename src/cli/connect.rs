@@ -451,7 +451,7 @@ fn is_ours(entry: &Value, client: &Client) -> bool {
 /// An entry in messages: what it starts or where it is.
 fn described(entry: &Value, client: &Client) -> String {
     match (Server::of(entry, client.shape), &entry["url"]) {
-        (Some(server), _) => format!("it starts {}", server.line().join(" ")),
+        (Some(server), _) => format!("it starts {}", server.outline()),
         (None, Value::String(url)) => format!("it is at {}", crate::secrets::address(url)),
         _ => "it starts something else".to_owned(),
     }

@@ -347,13 +347,15 @@ fn a_file_that_cannot_be_edited_stays_as_it_is() {
 #[test]
 fn an_entry_that_is_not_ours_is_replaced_only_by_force() {
     let home = home();
-    let start = "{\n  \"mcpServers\": {\n    \"capcut\": { \"command\": \"npx\", \"args\": [\"other\"] }, // theirs\n    \"b\": {}\n  }\n}\n";
+    let start = "{\n  \"mcpServers\": {\n    \"capcut\": { \"command\": \"npx\", \"args\": [\"other\", \"--key\", \"hidden\", \"--k=hidden\"] }, // theirs\n    \"b\": {}\n  }\n}\n";
     let path = home.file(".cursor/mcp.json", start);
     fails(
         &home.run(&["connect", "cursor"]),
         &["`capcut`", "npx other", "--force", "--name"],
     );
-    fails(&home.run(&["disconnect", "cursor"]), &["npx other"]);
+    let ran = home.run(&["disconnect", "cursor"]);
+    fails(&ran, &["npx other --key … --k=…"]);
+    assert!(!ran.stderr.contains("hidden"), "{}", ran.stderr);
     assert_eq!(bytes(&path), start.as_bytes());
     home.run(&["connect", "cursor", "--name", "capcut2"])
         .success();
