@@ -29,6 +29,7 @@ mod runs;
 mod save;
 mod saves;
 mod secrets;
+mod shells;
 mod stdio;
 mod subtitles;
 mod support;
