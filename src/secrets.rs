@@ -59,6 +59,12 @@ pub(crate) fn know(secret: &str) {
     }
 }
 
+/// Whether a value that is known to be secret stands in the text.
+pub(crate) fn holds_known(text: &str) -> bool {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    known.iter().any(|known| text.contains(&**known))
+}
+
 /// The text without the secrets in it.
 pub(crate) fn without(text: &str) -> Cow<'_, str> {
     let plain = without_plain(text);
@@ -483,6 +489,7 @@ mod tests {
         know("kn0wn-value");
         know("short");
         assert_eq!(without("got (kn0wn-value), short"), "got (…), short");
+        assert!(holds_known("a_kn0wn-value") && !holds_known("short"));
     }
 
     #[test]

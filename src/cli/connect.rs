@@ -295,16 +295,19 @@ impl Connect {
                 let updated = own
                     .updated(&server.command, words, data_dir)
                     .entry(client.shape);
-                let fields = server::fields(client.shape);
-                let mut entry = there.clone();
-                for field in fields {
-                    entry[field] = updated[field].clone();
-                }
-                if entry == *there {
+                let changed = server::fields(client.shape).iter().copied();
+                let changed = changed.filter(|field| updated[field] != there[field]);
+                let changed: Vec<&str> = changed.collect();
+                if changed.is_empty() {
+                    let entry = there.clone();
                     return Ok(Change { text: None, entry });
                 }
+                let mut entry = there.clone();
+                for field in &changed {
+                    entry[field] = updated[field].clone();
+                }
                 let text = format
-                    .update(&file.text, key, name, fields, &entry)
+                    .update(&file.text, key, name, &changed, &entry)
                     .map_err(at)?;
                 return Ok(Change {
                     text: Some(text),
@@ -448,7 +451,7 @@ fn is_ours(entry: &Value, client: &Client) -> bool {
 /// An entry in messages: what it starts or where it is.
 fn described(entry: &Value, client: &Client) -> String {
     match (Server::of(entry, client.shape), &entry["url"]) {
-        (Some(server), _) => format!("it starts {}", server.line().join(" ")),
+        (Some(server), _) => format!("it starts {}", server.outline()),
         (None, Value::String(url)) => format!("it is at {}", crate::secrets::address(url)),
         _ => "it starts something else".to_owned(),
     }

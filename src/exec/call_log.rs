@@ -156,11 +156,12 @@ struct Name<'a>(&'a str);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let name = secrets::without(self.0);
-        if !name.is_empty() && name.bytes().all(is_plain) {
-            f.write_str(&name)
+        let is_plain = !self.0.is_empty() && self.0.bytes().all(is_plain);
+        // Nothing else that is secret is made of such letters alone.
+        if is_plain && !secrets::holds_known(self.0) {
+            f.write_str(self.0)
         } else {
-            write!(f, "{name:?}")
+            write!(f, "{:?}", secrets::without(self.0))
         }
     }
 }
@@ -217,6 +218,21 @@ fn label(error: &Error, of_api: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_one_value_without_secrets() {
+        secrets::know("kn0wn-in-a-name");
+        for (name, shown) in [
+            ("dfd_cat_1", "dfd_cat_1"),
+            ("a tool=b", "\"a tool=b\""),
+            ("a\nb", r#""a\nb""#),
+            ("", r#""""#),
+            ("a_kn0wn-in-a-name", "\"a_…\""),
+            ("a?token=S3CRET", "\"a?…\""),
+        ] {
+            assert_eq!(Name(name).to_string(), shown);
+        }
+    }
 
     #[test]
     fn each_failure_begins_with_its_search_word() {

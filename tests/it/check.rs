@@ -61,7 +61,7 @@ fn unknown_names_are_reported_with_suggestions_on_both_backends() {
         }],
         "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n", "font": "Nofont" }],
         "effects": [{ "effect_type": "Vignete", "start": 0, "end": 2 }],
-        "keyframes": [{ "property_type": "opacity" }, { "track_name": "nowhere" }],
+        "keyframes": [{ "property_type": "colour" }, { "track_name": "nowhere" }],
     });
     let expected = [
         "visuals[0].transition: CapCut has no transition \"Disolve\" (did you mean `Dissolve`",
@@ -74,7 +74,7 @@ fn unknown_names_are_reported_with_suggestions_on_both_backends() {
         "texts[0].text_styles[0].font: ",
         "subtitles[0].font: ",
         "effects[0].effect_type: ",
-        "keyframes[0].property_type is \"opacity\"",
+        "keyframes[0].property_type is \"colour\"",
         "keyframes[1].track_name: ",
     ];
     refused(&Home::embedded(), &plan, &expected);

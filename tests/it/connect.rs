@@ -347,13 +347,15 @@ fn a_file_that_cannot_be_edited_stays_as_it_is() {
 #[test]
 fn an_entry_that_is_not_ours_is_replaced_only_by_force() {
     let home = home();
-    let start = "{\n  \"mcpServers\": {\n    \"capcut\": { \"command\": \"npx\", \"args\": [\"other\"] }, // theirs\n    \"b\": {}\n  }\n}\n";
+    let start = "{\n  \"mcpServers\": {\n    \"capcut\": { \"command\": \"npx\", \"args\": [\"other\", \"--key\", \"hidden\", \"--k=hidden\"] }, // theirs\n    \"b\": {}\n  }\n}\n";
     let path = home.file(".cursor/mcp.json", start);
     fails(
         &home.run(&["connect", "cursor"]),
         &["`capcut`", "npx other", "--force", "--name"],
     );
-    fails(&home.run(&["disconnect", "cursor"]), &["npx other"]);
+    let ran = home.run(&["disconnect", "cursor"]);
+    fails(&ran, &["npx other --key … --k=…"]);
+    assert!(!ran.stderr.contains("hidden"), "{}", ran.stderr);
     assert_eq!(bytes(&path), start.as_bytes());
     home.run(&["connect", "cursor", "--name", "capcut2"])
         .success();
@@ -393,6 +395,22 @@ fn an_entry_of_ours_follows_the_executable_and_keeps_what_the_user_added() {
         "{}",
         again.stdout
     );
+}
+
+#[test]
+fn only_the_fields_that_differ_are_written() {
+    let home = home();
+    let start = "{\n  \"context_servers\": {\n    \"capcut\": {\n      \"args\": [\n        \"serve\", // over stdio\n      ],\n      \"command\": \"/old/capcut-mcp\", // moved\n      \"env\": { \"CAPCUT_MCP_DATA_DIR\": \"~/data\" },\n    },\n  },\n}\n";
+    let path = home.file("config/zed/settings.json", start);
+    home.run(&["connect", "zed", "--print"]).success();
+    home.run(&["connect", "zed"]).success();
+    let text = String::from_utf8(bytes(&path)).expect("UTF-8");
+    assert_eq!(text, start.replace("/old/capcut-mcp", EXECUTABLE));
+    let codex = "[mcp_servers.capcut]\nargs = [\n  \"serve\", # over stdio\n]\ncommand = \"/old/capcut-mcp\"\nenv = { CAPCUT_MCP_DATA_DIR = \"~/data\" }\n";
+    let path = home.file(".codex/config.toml", codex);
+    home.run(&["connect", "codex"]).success();
+    let text = String::from_utf8(bytes(&path)).expect("UTF-8");
+    assert_eq!(text, codex.replace("/old/capcut-mcp", EXECUTABLE));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod runs;
 mod save;
 mod saves;
 mod secrets;
+mod shells;
 mod start;
 mod stdio;
 mod subtitles;

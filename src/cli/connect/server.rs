@@ -122,6 +122,22 @@ impl Server {
         Value::Object(entry)
     }
 
+    /// The line for messages: values of options of other programs may be keys.
+    pub(super) fn outline(&self) -> String {
+        let mut line = self.command.clone();
+        let mut is_value = false;
+        for word in &self.args {
+            line.push(' ');
+            match word.split_once('=') {
+                Some((name, _)) if name.starts_with("--") => line += &format!("{name}=…"),
+                _ if is_value && !word.starts_with('-') => line.push('…'),
+                _ => line += word,
+            }
+            is_value = word.starts_with("--") && !word.contains('=');
+        }
+        line
+    }
+
     /// The command and its arguments.
     pub(super) fn line(&self) -> Vec<String> {
         let command = std::iter::once(self.command.clone());
