@@ -534,7 +534,10 @@ async fn a_draft_that_its_server_lost_is_made_again_there_and_here() {
             (&json!(to), &json!(6)),
             "{reply}"
         );
-        assert_eq!(reply["segments"], json!({ "text_main": 5 }));
+        assert_eq!(
+            reply["segments"],
+            json!([{ "track": "text_main", "count": 5 }])
+        );
         let new = reply["draft_id"].as_str().unwrap();
         app.test("add_text", text(new, 9)).await.unwrap();
         let error = app.test("add_text", text(&draft, 9)).await.unwrap_err();
