@@ -33,6 +33,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, jobs};
 use crate::local;
+use crate::memory;
 use crate::printable::printable;
 use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
@@ -177,6 +178,7 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses the arguments, runs the command and gives the exit code.
 pub fn run() -> ExitCode {
+    memory::set_up();
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -39,6 +39,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, Journal};
 use crate::manifest::{self, LaneName, Manifest, Route};
 use crate::media::{self, MediaStore};
+use crate::memory;
 use crate::metrics::{self, BreakerState, Metrics};
 use crate::settings::{BackendChoice, Settings};
 use crate::tools::{Hints, Request, Spec, Turn};
@@ -282,6 +283,7 @@ impl App {
         };
         let request = request.as_ref();
         let route = self.manifest.route(request.spec().name)?;
+        let began = Instant::now();
         let mut running = UnderWay::new(self, request, route, context.cost.as_deref());
         let ended = match unnamed {
             Ok(()) => {
@@ -291,6 +293,9 @@ impl App {
             Err(error) => Err(error),
         };
         running.end(&ended);
+        if began.elapsed() > memory::LONG_WORK {
+            memory::release_soon();
+        }
         match ended {
             Ok(mut reply) => {
                 each_note_once(&mut reply);

@@ -40,6 +40,7 @@ use crate::envelope::{self, Words};
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Output, call_log};
 use crate::manifest::Manifest;
+use crate::memory;
 use crate::tools::{self, ROUTED, Spec, Texts};
 use admission::Asked;
 pub(crate) use admission::{Admission, parse_name, parse_origin};
@@ -307,6 +308,7 @@ impl Api {
         let receive::Received { bytes, memory } = body;
         let mut for_values = None;
         if bytes.len() > receive::LARGE {
+            memory::release_soon();
             let values = body::values(&bytes);
             if values > body::MAX_VALUES {
                 return Err(Box::new(answer::too_many_values(body::MAX_VALUES)));

@@ -12,7 +12,7 @@
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, what is known of a file, a drawn timeline |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`] | who calls and what that call may do; what everything else stands on |
+//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`], [`memory`] | who calls and what that call may do; what everything else stands on |
 //!
 //! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
 
@@ -43,6 +43,7 @@ mod local;
 mod manifest;
 mod mcp;
 mod media;
+mod memory;
 mod metrics;
 mod picture;
 mod printable;

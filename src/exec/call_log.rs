@@ -208,11 +208,27 @@ fn label(error: &Error, of_api: bool) -> &'static str {
     match (error.origin, error.kind) {
         (Some(Origin::Authentication), _) => "Authentication failed: ",
         (_, Kind::Timeout) => "timeout: ",
+        (Some(Origin::Connection), _) | (_, Kind::Unsent) if timed_out(error) => {
+            "Connection timeout: "
+        }
         (Some(Origin::Connection), _) | (_, Kind::Unsent) => "Connection failed: ",
         (Some(Origin::Api), _) => "API Error: ",
         (None, _) if of_api => "API Error: ",
         (None, _) => "",
     }
+}
+
+/// Whether a connection could not be made in time. The texts are those of the system (Linux and macOS, Windows) and of
+/// the HTTP library.
+fn timed_out(error: &Error) -> bool {
+    let text = error.to_string().to_lowercase();
+    [
+        "timed out",
+        "deadline has elapsed",
+        "did not properly respond",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 #[cfg(test)]
@@ -243,6 +259,20 @@ mod tests {
                 of(Kind::Unavailable).with_origin(Origin::Connection),
                 true,
                 "Connection failed: ",
+            ),
+            (
+                Error::new(
+                    Kind::Unsent,
+                    "no answer (Connection timed out (os error 110))",
+                ),
+                false,
+                "Connection timeout: ",
+            ),
+            (
+                Error::new(Kind::Unsent, "no answer (deadline has elapsed)")
+                    .with_origin(Origin::Connection),
+                true,
+                "Connection timeout: ",
             ),
             (of(Kind::Timeout), true, "timeout: "),
             (

@@ -18,6 +18,8 @@ mod jobs;
 mod journal;
 mod kill;
 mod logs;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod memory;
 mod metrics;
 mod newer;
 mod plans;
