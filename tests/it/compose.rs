@@ -217,7 +217,9 @@ fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
         "cut to the sound's length"
     );
     assert!(
-        report.to_string().contains("were cut to 0.75 s and 0.25 s"),
+        report
+            .to_string()
+            .contains("were shortened to 0.75 s and 0.25 s"),
         "{report}"
     );
     assert_eq!(on("plain"), [None]);
