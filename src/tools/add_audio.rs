@@ -190,11 +190,11 @@ impl Tool for AddAudio {
         Comfort::Alias("audio_effect", "effect_type"),
         Comfort::Advice(
             "loop",
-            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the visuals end",
+            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
         Comfort::Advice(
             "repeat",
-            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the visuals end",
+            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
         Comfort::Advice("mute", "give `volume`: 0"),
         Comfort::Advice("muted", "give `volume`: 0"),
