@@ -346,7 +346,7 @@ fn an_unexpected_segment_is_reported() {
     let reply = made.expect("everything was added");
     let notes = reply["report"]["notes"].to_string();
     assert!(
-        notes.contains("text_main") && notes.contains("has 3 segments, of which this run knows 2"),
+        notes.contains("text_main") && notes.contains("has 3 segments, but this run expected 2"),
         "{reply}"
     );
 }
