@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_query_costs_no_more_than_a_long_one() {
+    fn a_huge_query_is_cut() {
         let query = "模糊fade ".repeat(200_000);
         assert!(search(&query, None, Edition::Jianying).len() <= 10_000);
     }

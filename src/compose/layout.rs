@@ -1010,7 +1010,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_meet_do_not_overlap() {
+    fn adjacent_items_do_not_overlap() {
         let third = 1.0 / 3.0;
         let check = |start: f64, faults: usize| {
             let items = laid_out(json!({ "texts": [

@@ -202,7 +202,7 @@ fn required(schema: &Value) -> Object {
 
 /// Each alias names an argument and hides none.
 #[test]
-fn every_other_name_reaches_its_argument() {
+fn every_alias_becomes_its_argument() {
     let mut count = 0;
     for spec in &ROUTED {
         let schema = Value::Object((**spec.input()).clone());
