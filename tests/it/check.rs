@@ -126,7 +126,7 @@ fn invalid_times_and_files_are_reported_before_anything_is_made() {
             "audio[0].audio_url: ",
             "texts[0].end is 5 s",
             "texts[2]: 1 s to 3 s was requested, but track `text_main` is occupied by texts[1]",
-            "texts[3].track_name: track `over` holds pictures (visuals[1])",
+            "texts[3].track_name: track `over` already has pictures (visuals[1])",
             "subtitles[0].srt: ",
             "subtitles[1].srt: no such file",
         ],
