@@ -1,4 +1,4 @@
-//! Argument types that several tools share, and how loose arguments become right ones.
+//! Argument types that several tools share, and the normalisation of loosely typed arguments.
 
 pub(crate) mod lenient;
 pub(crate) mod mend;
@@ -23,15 +23,15 @@ pub(crate) use position::{Content, Position};
 /// A JSON object: arguments, a schema, a reply.
 pub(crate) type Object = serde_json::Map<String, Value>;
 
-/// What the engine is told of the call it carries out, besides the request: it goes into the journal.
+/// What the engine receives with a request: the call as it is written to the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub tool: &'static str,
-    /// The arguments after mending, under their own names.
+    /// The arguments after normalisation, under the tool's own names.
     pub arguments: Object,
-    /// Who makes it.
+    /// Who makes the call.
     pub caller: Caller,
-    /// What mending changed; not in the journal.
+    /// What normalisation changed; not in the journal.
     pub mended: Mended,
 }
 
@@ -41,12 +41,12 @@ pub(crate) fn to_value(reply: &impl Serialize) -> Tried<Value> {
         .map_err(|e| Error::internal("the reply cannot be written as JSON").source(e))
 }
 
-/// Reads any JSON value by its truth, as the API does: `1`, `"yes"` and `[0]` are true.
+/// Reads any JSON value as a truth value, as the API does: `1`, `"yes"` and `[0]` are true.
 pub(crate) fn truthy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(is_truthy(&Value::deserialize(deserializer)?))
 }
 
-/// What the API takes for true.
+/// Whether the API treats the value as true.
 pub(crate) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -58,33 +58,33 @@ pub(crate) fn is_truthy(value: &Value) -> bool {
     }
 }
 
-/// A value that may be left out but not be null.
+/// A value that may be absent but not null.
 pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Where something stands, for strict callers; the API does not know it.
+/// A `position`, for strict callers; the API does not have this argument.
 pub(crate) fn place<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Position>, D::Error> {
     Ok(Position::read(&Value::deserialize(deserializer)?).ok())
 }
 
-/// A list, null being an empty one.
+/// A list; null is an empty list.
 pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A count; what is not a number leaves it to strict callers' checks.
+/// A count; 0 for what is not a number, which the checks for strict callers refuse.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_u64().unwrap_or(0))
 }
 
-/// What kind of JSON value it is, for people.
+/// The kind of a JSON value, for messages.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -96,7 +96,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A draft's id, or none where it is null, empty or zero.
+/// A draft's id; `None` for null, an empty string or zero.
 pub(crate) fn draft_id<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DraftId>, D::Error> {
@@ -109,26 +109,26 @@ pub(crate) fn draft_id<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Text, where the API takes numbers too.
+/// Text; the API also accepts numbers.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
         value @ (Value::String(_) | Value::Number(_)) => Ok(shown(value)),
-        value => Err(D::Error::custom(format!("text is wanted, not {value}"))),
+        value => Err(D::Error::custom(format!("expected text, not {value}"))),
     }
 }
 
-/// Text or nothing, where the API takes numbers too.
+/// Text or null; the API also accepts numbers.
 pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         value @ (Value::String(_) | Value::Number(_)) => Ok(Some(shown(value))),
-        value => Err(D::Error::custom(format!("text is wanted, not {value}"))),
+        value => Err(D::Error::custom(format!("expected text, not {value}"))),
     }
 }
 
-/// Text of a field that the API does not know and so never refuses.
+/// Text of a field that the API does not have and therefore never refuses.
 pub(crate) fn own_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -138,7 +138,7 @@ pub(crate) fn own_text<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Text as it is, numbers as they are written.
+/// Text unchanged, other values as JSON.
 fn shown(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -146,12 +146,12 @@ fn shown(value: Value) -> String {
     }
 }
 
-/// A number of a field that the API does not know and so never refuses.
+/// A number of a field that the API does not have and therefore never refuses.
 pub(crate) fn own_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_f64().unwrap_or(0.0))
 }
 
-/// As [`own_number`], where there may be none.
+/// As [`own_number`], but optional.
 pub(crate) fn own_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {
@@ -166,16 +166,16 @@ pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
             .ok_or_else(|| D::Error::custom("the number is too large")),
         Value::String(text) => clock(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "{text:?} is no time: seconds as a number, or like \"1m2\" or \"1h0m3s\""
+                "{text:?} is not a time: give seconds as a number, or text like \"1m2\" or \"1h0m3s\""
             ))
         }),
         value => Err(D::Error::custom(format!(
-            "a time in seconds is wanted, not {value}"
+            "expected a time in seconds, not {value}"
         ))),
     }
 }
 
-/// Seconds as a number or a number in text, or nothing.
+/// Seconds as a number or as a number in text, or null.
 pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {
@@ -189,12 +189,12 @@ pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
             ))),
         },
         value => Err(D::Error::custom(format!(
-            "a time in seconds is wanted, not {value}"
+            "expected a time in seconds, not {value}"
         ))),
     }
 }
 
-/// Hours, minutes and seconds in text, each up to its letter; the last letter may be missing.
+/// Hours, minutes and seconds in text, each followed by its letter; the last letter may be missing.
 fn clock(text: &str) -> Option<f64> {
     let text = format!("{}s", text.trim().to_lowercase());
     let (sign, mut rest) = match text.strip_prefix('-') {
@@ -211,8 +211,8 @@ fn clock(text: &str) -> Option<f64> {
     total.is_finite().then_some(sign * total)
 }
 
-/// A number that the API copies into the draft unchecked; null is its default, and text that is not a number
-/// would break the draft.
+/// A number that the API copies into the draft unchecked. Null stands for its default. Text that is not a number
+/// is refused, because it would break the draft.
 pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
@@ -222,41 +222,41 @@ pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
             Ok(number) if number.is_finite() => Ok(Some(number)),
             _ => Err(D::Error::custom(format!("{text:?} is not a number"))),
         },
-        value => Err(D::Error::custom(format!("a number is wanted, not {value}"))),
+        value => Err(D::Error::custom(format!("expected a number, not {value}"))),
     }
 }
 
-/// As [`loose`], null being 0.
+/// As [`loose`]; null stands for 0.
 pub(crate) fn loose_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(loose(deserializer)?.unwrap_or(0.0))
 }
 
-/// As [`loose`], null being 1.
+/// As [`loose`]; null stands for 1.
 pub(crate) fn loose_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(loose(deserializer)?.unwrap_or(1.0))
 }
 
-/// As [`loose`], null being 5.
+/// As [`loose`]; null stands for 5.
 pub(crate) fn loose_five<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(loose(deserializer)?.unwrap_or(5.0))
 }
 
-/// As [`loose`], null being -0.8, where captions stand.
+/// As [`loose`]; null stands for -0.8, the position of captions.
 pub(crate) fn loose_low<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(loose(deserializer)?.unwrap_or(-0.8))
 }
 
-/// A canvas side of a new draft, which the API does not look at where the draft exists: what is not a number is
-/// told when it is needed.
+/// A canvas side of a new draft. The API ignores it when the draft exists, so what is not a number becomes NaN
+/// and is only reported when the side is needed.
 pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::Null => Err(D::Error::custom("a number of pixels is wanted, not null")),
+        Value::Null => Err(D::Error::custom("expected a number of pixels, not null")),
         Value::String(text) => Ok(text.trim().parse().unwrap_or(f64::NAN)),
         value => Ok(value.as_f64().unwrap_or(f64::NAN)),
     }
 }
 
-/// On or off as the API's whole numbers: `true`, `1`, `"1"`.
+/// On or off, as the API reads whole numbers: `true`, `1`, `"1"`.
 pub(crate) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Bool(b) => Ok(b),
@@ -265,31 +265,29 @@ pub(crate) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool,
             Ok(text.trim().parse::<i64>() != Ok(0))
         }
         value => Err(D::Error::custom(format!(
-            "true or false is wanted, not {value}"
+            "expected true or false, not {value}"
         ))),
     }
 }
 
-/// A whole number from 1 to 4, where the API also takes `true` for 1.
+/// A whole number from 1 to 4; the API also reads `true` as 1.
 pub(crate) fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     match Value::deserialize(deserializer)? {
         value if !is_truthy(&value) && value.as_f64() != Some(0.0) => Ok(None),
         Value::Bool(true) => Ok(Some(1.0)),
         Value::Number(number) => Ok(number.as_f64()),
         value => Err(D::Error::custom(format!(
-            "{value} is none of the levels 1, 2, 3, 4"
+            "{value} is not one of the levels 1, 2, 3, 4"
         ))),
     }
 }
 
-/// The API reads `duration` as text, but cannot take the end of a clip from it then.
+/// The API accepts `duration` as text, but then cannot compute the end of a clip from it.
 pub(crate) fn no_text_for_length(call: &Call, is_end: bool) -> Tried<()> {
     match call.arguments.get("duration") {
-        Some(Value::String(text)) if is_end && call.caller.manner == Manner::Api => {
-            Err(Error::invalid(format!(
-                "`duration` is the text {text:?}, and a number is wanted"
-            )))
-        }
+        Some(Value::String(text)) if is_end && call.caller.manner == Manner::Api => Err(
+            Error::invalid(format!("`duration` is the text {text:?}, not a number")),
+        ),
         _ => Ok(()),
     }
 }
@@ -298,11 +296,11 @@ pub(crate) fn no_text_for_length(call: &Call, is_end: bool) -> Tried<()> {
 pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
     match folder {
         Some(folder) if folder.starts_with("\\\\") => Err(Error::invalid(format!(
-            "`draft_folder`: {folder:?} is a network share, which paths of drafts cannot name"
+            "`draft_folder`: {folder:?} is a network share, which the paths in a draft cannot name"
         ))
-        .hint("give the share a drive letter, or name a local folder")),
+        .hint("give the share a drive letter, or give a local folder")),
         Some(folder) if folder.contains('\0') => Err(Error::invalid(
-            "`draft_folder` holds a NUL character, which no path can",
+            "`draft_folder` contains a NUL character, which a path cannot",
         )),
         folder => Ok(folder
             .filter(|folder| !folder.is_empty())
@@ -310,7 +308,7 @@ pub(crate) fn folder(folder: Option<&str>) -> Result<Option<String>, Error> {
     }
 }
 
-/// Where a strict caller's `position` puts something; the API does not know it.
+/// The clip with a strict caller's `position` applied; the API does not have this argument.
 pub(crate) fn clip(
     strict: bool,
     position: Option<Position>,
@@ -331,7 +329,7 @@ pub(crate) fn clip(
     }
 }
 
-/// Puts the numbers that a CapCut API knows in the place of `position`.
+/// Replaces `position` by the numbers that a CapCut API understands.
 pub(crate) fn api_position(
     arguments: &mut Object,
     position: Option<Position>,
@@ -366,7 +364,7 @@ pub(crate) mod default {
 
     #[expect(
         clippy::unnecessary_wraps,
-        reason = "serde wants the type of the field"
+        reason = "serde requires the type of the field"
     )]
     pub(crate) fn some_half() -> Option<f64> {
         Some(0.5)

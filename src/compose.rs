@@ -1,5 +1,5 @@
-//! A whole video from one plan: validate, prepare, fan out, meet at the sync point, follow up, verify, save,
-//! sum up item by item.
+//! Builds a whole video from one plan: validate, probe media, add audio and pictures concurrently up to the sync point,
+//! add the rest in order, verify, save, and report item by item.
 
 pub(crate) mod batch;
 mod check;
@@ -40,17 +40,17 @@ use report::{Outcome, Phases, Report, Totals};
 use run::Run;
 use steps::Steps;
 
-/// How a run is taken up, and who is told of its draft.
+/// How a run starts, and the callback for its draft.
 pub(crate) struct Taking<'a> {
-    /// The plan as it was checked, if it was.
+    /// The checked plan, if it was checked before.
     pub checked: Option<Checked>,
-    /// The draft of an earlier run: only what it lacks is done.
+    /// The draft of an earlier run; only missing items are added.
     pub resume: Option<DraftId>,
     /// Called as soon as the draft is known.
     pub known: &'a (dyn Fn(&DraftId) + Send + Sync),
 }
 
-/// Carries a plan out. An `Err` means that nothing was made; whatever was made is told by the report.
+/// Runs a plan. `Err` means that nothing was created; otherwise the report describes what was created.
 pub(crate) async fn compose(
     app: &Arc<App>,
     plan: &Plan,
@@ -81,7 +81,7 @@ pub(crate) async fn compose(
             .collect(),
     )?;
     let of_layout = layout::notes(&items);
-    // A looped sound is as many items as it has turns.
+    // Each repetition of a looped sound is an item.
     steps.total = items.len();
 
     let creating = Instant::now();
@@ -189,16 +189,16 @@ pub(crate) async fn compose(
 struct Begun {
     draft: DraftId,
     backend: String,
-    /// This run made it.
+    /// Whether this run created it.
     is_new: bool,
-    /// The place of the run's first call among the calls of the draft.
+    /// The sequence number of the run's first call among the calls of the draft.
     began: u64,
-    /// What an earlier run left in it.
+    /// What an earlier run left in the draft.
     earlier: Earlier,
     notes: Vec<String>,
 }
 
-/// Makes the draft, or compares the one that is taken up with the plan.
+/// Creates the draft, or compares the draft to resume with the plan.
 async fn begin(
     app: &Arc<App>,
     plan: &Plan,
@@ -236,7 +236,7 @@ async fn begin(
     let text = |key: &str| reply[key].as_str().map(str::to_owned);
     let draft = text("draft_id")
         .map(DraftId)
-        .ok_or_else(|| Error::internal("`create_draft` gave no `draft_id`"))?;
+        .ok_or_else(|| Error::internal("`create_draft` returned no `draft_id`"))?;
     earlier::remember(app, &draft, plan).await;
     Ok(Begun {
         draft,
@@ -248,13 +248,13 @@ async fn begin(
     })
 }
 
-/// The draft that continues one that its server lost.
+/// The draft that replaces one that its server lost.
 async fn moved(app: &App, draft: &DraftId) -> Option<DraftId> {
     let current = app.current(draft).await.ok()?;
     (current != *draft).then_some(current)
 }
 
-fn lives_on(draft: &DraftId, current: &DraftId) -> String {
+fn recreated_as(draft: &DraftId, current: &DraftId) -> String {
     format!("draft {draft} was lost by its server and recreated as {current}: use that from now on")
 }
 

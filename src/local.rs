@@ -158,7 +158,7 @@ const ADVICE: [(&[&str], &str); 11] = [
     ),
     (
         &["add_filter", "apply_filter"],
-        "no tool places filters: set them in the app; `add_effect` places video effects",
+        "no tool adds filters: set them in the app; `add_effect` adds video effects",
     ),
     (
         &["add_mask", "set_mask"],

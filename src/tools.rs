@@ -1,9 +1,9 @@
-//! The trait of a tool, and the one list of all routed tools: those that a CapCut API carries out too.
+//! The trait of a tool, and the single list of all routed tools: those that a CapCut API also has.
 //!
-//! MCP, HTTP, command line, README and tests walk the list that [`crate::local::all`] makes of these and
-//! the tools carried out here; nothing else knows tools by name.
+//! MCP, HTTP, command line, README and tests iterate over the list that [`crate::local::all`] builds from these and
+//! the local tools; nothing else refers to tools by name.
 
-// Written out, not made by a macro: `cargo fmt` follows only these.
+// Declared without a macro, because `cargo fmt` does not format modules that a macro declares.
 pub(crate) mod add_audio;
 pub(crate) mod add_effect;
 pub(crate) mod add_image;
@@ -44,7 +44,7 @@ use crate::units::Edition;
 pub(crate) use crate::args::{Call, Object, to_value};
 pub(crate) use crate::caller::{Caller, Manner};
 
-/// What clients ask people by; there is no default on purpose.
+/// The hints by which clients decide whether to ask the user; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the hints of MCP")]
 pub(crate) struct Hints {
@@ -55,21 +55,21 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Reads only, of this machine or the API.
+    /// Only reads, from this machine or the API.
     pub(crate) const READ: Self = Self {
         read_only: true,
         destructive: false,
         idempotent: true,
         open_world: false,
     };
-    /// Adds to a draft; twice is two.
+    /// Adds to a draft; a repeated call adds again.
     pub(crate) const ADD: Self = Self {
         read_only: false,
         destructive: false,
         idempotent: false,
         open_world: false,
     };
-    /// Adds media, which may come from anywhere.
+    /// Adds media, which may come from any server.
     pub(crate) const ADD_MEDIA: Self = Self {
         read_only: false,
         destructive: false,
@@ -78,23 +78,23 @@ impl Hints {
     };
 }
 
-/// What a call needs of others on its draft; the executor gives turns by it.
+/// How a call depends on other calls on its draft; the executor schedules turns by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Touches no draft.
     Free,
-    /// Places something on the named track. `dependent` when its place depends on earlier calls
+    /// Places something on the named track. `dependent` if its position depends on earlier calls
     /// (no length or time given).
     Track {
         group: Group,
         track: String,
         dependent: bool,
     },
-    /// Waits for all calls before it on the draft and holds back those after it: saves, queries, keyframes.
+    /// Waits for all earlier calls on the draft, and later calls wait for it: saves, queries, keyframes.
     Alone,
 }
 
-/// Tracks of one group are opened one after another; groups may open side by side.
+/// Tracks of one group are opened one after another; different groups may open tracks concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Group {
     Audio,
@@ -102,20 +102,20 @@ pub(crate) enum Group {
     Other,
 }
 
-/// The sentences around an error of the reference API, which its clients may look for.
+/// The wording of the reference API around an error; its clients may match it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts {
-    /// Arguments that must be there and be true.
+    /// Arguments that must be present and true.
     pub required: &'static [&'static str],
-    /// Arguments that may be left out but not be null.
+    /// Arguments that may be absent but not null.
     pub not_null: &'static [&'static str],
-    /// What is said when one of them is not.
+    /// The message if one of these rules is broken.
     pub missing: &'static str,
-    /// What stands before any other error.
+    /// The text before any other error.
     pub before: &'static str,
-    /// What stands behind it.
+    /// The text after it.
     pub after: &'static str,
-    /// What is said, without the rest, of a draft that is not known; `{}` is its id.
+    /// The whole message for an unknown draft; `{}` is its id.
     pub unknown: &'static str,
 }
 
@@ -130,19 +130,19 @@ impl Texts {
     };
 }
 
-/// A tool that a CapCut API has too. The doc comment on the request is the tool's description, those on
-/// its fields are the schema's.
+/// A tool that a CapCut API also has. The doc comment on the request is the tool's description; the doc comments on
+/// its fields are the descriptions in the schema.
 pub(crate) trait Tool:
     Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
 {
     const NAME: &'static str;
     const TITLE: &'static str;
     const HINTS: Hints;
-    /// Names and notations that people use for the arguments of this tool (strict callers only).
+    /// Other names and notations for the arguments of this tool (strict callers only).
     const COMFORT: &'static [Comfort] = &[];
-    /// The arguments whose type matters to the reference API (HTTP only).
+    /// The arguments whose type the reference API depends on (HTTP only).
     const CHECKED: &'static [Checked] = &[];
-    /// How the reference API says what is wrong.
+    /// The reference API's wording of errors.
     const TEXTS: Texts = Texts::NONE;
     type Reply: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
@@ -155,31 +155,29 @@ pub(crate) trait Tool:
         Turn::Free
     }
 
-    /// What the call leaves in its draft's document. There is no default on purpose: by this it is found out
-    /// whether a call whose answer was lost was carried out, and whether a saved draft is whole. `strict` where it is
-    /// in our own dialect.
+    /// What the call leaves in its draft's document. There is no default on purpose: this decides whether a call
+    /// whose reply was lost was applied, and whether a saved draft is complete. `strict` is true in our own dialect.
     fn leaves(&self, strict: bool) -> Leaves;
 
-    /// The names of effects, fonts and the like that the call gives.
+    /// The names of effects, fonts and similar things in the call.
     fn names(&self) -> Vec<CatalogName<'_>> {
         Vec::new()
     }
 
-    /// The font that a text of this edition has where the call names none.
+    /// The font of a text in this edition if the call does not give one.
     const USUAL_FONT: Option<fn(Edition) -> &'static str> = None;
 
-    /// The edition that the call asks for.
+    /// The edition that the call requests.
     fn wanted_edition(&self) -> Option<Edition> {
         None
     }
 
-    /// What must hold beyond the schema for strict callers; every fault at once.
+    /// Checks for strict callers beyond the schema; returns all problems.
     fn faults(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What is wrong with a strict call on such a canvas, as far as it is known before its draft and its files
-    /// are: every fault at once.
+    /// All problems of a strict call on such a canvas that can be found without its draft and its files.
     fn faults_on(&self, _canvas: Canvas) -> Faults {
         Faults::default()
     }
@@ -189,11 +187,11 @@ pub(crate) trait Tool:
         Ok(())
     }
 
-    /// Carries the call out on the engine.
+    /// Runs the call on the engine.
     fn run(&self, engine: &Engine, call: &Call)
     -> impl Future<Output = Result<Self::Reply>> + Send;
 
-    /// As [`Tool::run`], and tells meanwhile how far it is.
+    /// As [`Tool::run`], and reports progress while it runs.
     fn run_telling(
         &self,
         engine: &Engine,
@@ -203,36 +201,36 @@ pub(crate) trait Tool:
         self.run(engine, call)
     }
 
-    /// How long a client waits for the end; then it is told of a job. None: as long as it takes.
+    /// How long a client waits before it gets a job id instead of the result. `None`: until the call ends.
     fn patience(&self) -> Option<Duration> {
         None
     }
 
-    /// The body that the reference API is sent for a strict caller: what it would misread is put right here.
+    /// The body for the reference API for a strict caller; values that the API would misread are corrected here.
     fn to_api(&self, arguments: &Object) -> Object {
         arguments.clone()
     }
 
-    /// Arguments that a server took in the API's dialect, as the engine has to read them to do the same.
+    /// Converts arguments that a server accepted in the API's dialect, so that the engine does the same with them.
     fn as_meant(_arguments: &mut Object) {}
 
-    /// A text that a CapCut API cannot read as it is.
+    /// A text that a CapCut API may not be able to read in its present form.
     fn text_file(&self) -> Option<TextFile<'_>> {
         None
     }
 
-    /// The `output` of a CapCut API, read into our reply.
+    /// Reads the `output` of a CapCut API as our reply.
     fn reply_from_api(&self, output: Value) -> Result<Self::Reply> {
         serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has another shape").source(e))
+            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))
     }
 
-    /// What a strict caller asks for of a server's reply, where that is not all of it.
+    /// The part of a server's reply that a strict caller requested.
     fn part_of(&self, reply: Self::Reply) -> Result<Self::Reply> {
         Ok(reply)
     }
 
-    /// The reply as clients get it.
+    /// The reply as clients receive it.
     fn reply_value(reply: Self::Reply) -> Result<Value> {
         to_value(&reply)
     }
@@ -240,21 +238,21 @@ pub(crate) trait Tool:
     /// Our reply as the `output` of a CapCut API; `link` makes the `draft_url`.
     fn reply_to_api(reply: Self::Reply, link: &dyn Fn(&DraftId) -> String) -> Value;
 
-    /// The same of what [`Tool::reply_value`] gave.
+    /// The same for the result of [`Tool::reply_value`].
     fn value_to_api<'r>(
         reply: &'r Value,
         link: &dyn Fn(&DraftId) -> String,
     ) -> Result<Cow<'r, Value>> {
         let reply = Self::Reply::deserialize(reply)
-            .map_err(|e| Error::internal("our own reply has another shape").source(e))?;
+            .map_err(|e| Error::internal("our own reply has an unexpected shape").source(e))?;
         Ok(Cow::Owned(Self::reply_to_api(reply, link)))
     }
 }
 
-/// The name of an effect, a font or the like in a call's arguments.
+/// The name of an effect, a font or a similar thing in a call's arguments.
 #[derive(Debug)]
 pub(crate) struct CatalogName<'a> {
-    /// As errors name it, such as `text_styles[0].font`.
+    /// The argument as named in errors, such as `text_styles[0].font`.
     pub argument: Cow<'static, str>,
     pub kinds: &'static [Kind],
     pub name: &'a str,
@@ -277,23 +275,23 @@ impl<'a> CatalogName<'a> {
     }
 }
 
-/// A text that is sent in a form which a CapCut API reads.
+/// A text that is converted to a form that a CapCut API reads.
 pub(crate) struct TextFile<'a> {
-    /// The argument that has it or names it, and takes it as text as well.
+    /// The argument that holds the text or its location; it also accepts the converted text.
     pub argument: &'static str,
     pub text: TextSource<'a>,
-    /// Writes it as the API reads it.
+    /// Converts the text for the API.
     pub convert: Box<dyn Fn(&[u8], &Caller) -> Result<Converted> + Send + Sync + 'a>,
 }
 
 /// Where such a text is.
 pub(crate) enum TextSource<'a> {
     Given(Cow<'a, str>),
-    /// A path or an address.
+    /// A path or a URL.
     At {
         source: &'a str,
         max_bytes: u64,
-        /// The API cannot read it there by itself.
+        /// Whether the API cannot read it there by itself.
         is_needed: bool,
     },
 }
@@ -301,12 +299,12 @@ pub(crate) enum TextSource<'a> {
 /// A text for a CapCut API.
 #[derive(Default)]
 pub(crate) struct Converted {
-    /// None: the argument can be sent as it is.
+    /// `None`: the argument can be sent unchanged.
     pub text: Option<String>,
     pub notes: Vec<String>,
 }
 
-/// A decoded call, whatever its tool.
+/// A decoded call of any tool.
 pub(crate) trait Request: Send + Sync {
     fn spec(&self) -> &'static Spec;
     fn draft(&self) -> Option<&DraftId>;
@@ -324,11 +322,11 @@ pub(crate) trait Request: Send + Sync {
     fn needs_edition(&self) -> bool {
         false
     }
-    /// The same call with the names and defaults of this edition, where that changes it.
+    /// The same call with the names and defaults of this edition; `None` if nothing changes.
     fn in_edition(&self, _edition: Edition) -> Result<Option<Box<dyn Request>>> {
         Ok(None)
     }
-    /// The arguments with every default filled in, under their own names: equal for calls that mean the same.
+    /// The arguments with all defaults, under their own names: equal for equivalent calls.
     fn arguments_in_full(&self) -> Result<Object> {
         Ok(self.call().arguments.clone())
     }
@@ -336,11 +334,11 @@ pub(crate) trait Request: Send + Sync {
     fn faults_on(&self, canvas: Canvas) -> Faults;
     /// See [`Tool::only_here`].
     fn only_here(&self) -> Result<()>;
-    /// The request itself, for tools that are carried out here.
+    /// The request itself, for local tools.
     fn as_any(&self) -> &dyn Any;
     /// See [`Tool::patience`].
     fn patience(&self) -> Option<Duration>;
-    /// Whether it ends by itself when it is cancelled, and tells what it had done.
+    /// Whether it stops by itself when it is cancelled, and reports what it had done.
     fn tells_when_cancelled(&self) -> bool {
         false
     }
@@ -349,11 +347,11 @@ pub(crate) trait Request: Send + Sync {
         engine: &'a Engine,
         told: Option<&'a Progress>,
     ) -> BoxFuture<'a, Result<Value>>;
-    /// The body for a server of this edition, whose names are written as that one lists them.
+    /// The body for a server of this edition, with catalog names as the edition lists them.
     fn to_api(&self, edition: Edition) -> Object;
     /// See [`Tool::text_file`].
     fn text_file(&self) -> Option<TextFile<'_>>;
-    /// Reads a server's `output` as this tool's reply, in the shape that the engine gives.
+    /// Reads a server's `output` as this tool's reply, in the shape of the engine's reply.
     fn reply_from_api(&self, output: Value) -> Result<Value>;
 }
 
@@ -369,10 +367,10 @@ pub(crate) struct Spec {
     pub title: &'static str,
     pub hints: Hints,
     pub comfort: &'static [Comfort],
-    /// Whether a CapCut API has it; else it is carried out here.
+    /// Whether a CapCut API has it; otherwise it is a local tool.
     pub routed: bool,
     pub texts: Texts,
-    /// What in the reply names a PNG file, which clients that can are shown.
+    /// The field of the reply with the path of a PNG file, which is shown to clients that support images.
     pub picture: Option<&'static str>,
     decode: Decode,
     as_meant: AsMeant,
@@ -407,7 +405,7 @@ impl Spec {
         }
     }
 
-    /// A tool that is carried out here; `crate::local` makes these.
+    /// A local tool; `crate::local` creates these.
     pub(crate) const fn local<T: JsonSchema, R: JsonSchema>(
         name: &'static str,
         title: &'static str,
@@ -440,7 +438,8 @@ impl Spec {
                 Some(Value::String(text)) => text,
                 _ => String::new(),
             };
-            // The API makes a draft where none is named; strict callers have forgotten it.
+            // Without `draft_id`, the API creates a draft. For strict callers it is required, because they have
+            // probably forgotten it.
             let has_draft = input
                 .get("properties")
                 .is_some_and(|properties| properties.get("draft_id").is_some());
@@ -455,7 +454,7 @@ impl Spec {
             }
             let mut output = (self.make_output)();
             output.shift_remove("description");
-            // Every reply may get notes on its way to the client.
+            // Any reply may get notes on its way to the client.
             if let Some(Value::Object(properties)) = output.get_mut("properties") {
                 properties
                     .entry("notes")
@@ -479,7 +478,7 @@ impl Spec {
         &self.schemas().input
     }
 
-    /// The same as clients are shown it.
+    /// The schema as clients see it.
     pub(crate) fn shown_input(&self) -> Arc<Object> {
         schema::shown_input(self.input(), self.comfort)
     }
@@ -489,7 +488,7 @@ impl Spec {
         &self.schemas().output
     }
 
-    /// Arguments to request, or one error that names every fault.
+    /// Decodes arguments to a request, or returns one error with all problems.
     pub(crate) fn decode(
         &'static self,
         mut arguments: Object,
@@ -502,8 +501,8 @@ impl Spec {
         self.request(arguments, caller, mended)
     }
 
-    /// A call of the journal as a request: it means what it meant when it was accepted, so that neither ranges nor defaults
-    /// that are newer apply to it.
+    /// Decodes a call from the journal. It keeps the meaning that it had when it was accepted: newer ranges and defaults
+    /// do not apply to it.
     pub(crate) fn decode_recorded(
         &'static self,
         mut arguments: Object,
@@ -515,8 +514,8 @@ impl Spec {
         self.read(arguments, caller)
     }
 
-    /// Brings the arguments of a plan's item into the form of the schema, or names every fault; gives notes for
-    /// the report.
+    /// Brings the arguments of a plan's item into the form of the schema, or returns all problems. The result is the
+    /// notes for the report.
     pub(crate) fn mend_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
         Ok(self.mend(arguments, Of::Item)?.notes)
     }
@@ -525,7 +524,7 @@ impl Spec {
         mend::mend(self.name, self.comfort, self.input(), arguments, of)
     }
 
-    /// An argument's own name, of any name that it is taken by.
+    /// An argument's own name for any name that is accepted for it.
     pub(crate) fn own_name<'n>(&self, name: &'n str) -> &'n str
     where
         'static: 'n,
@@ -537,7 +536,7 @@ impl Spec {
             .unwrap_or(name)
     }
 
-    /// Whether it takes an argument of this name.
+    /// Whether the tool accepts an argument of this name.
     pub(crate) fn takes(&self, name: &str) -> bool {
         let is_own = |name: &str| {
             let properties = self.input().get("properties").and_then(Value::as_object);
@@ -550,7 +549,7 @@ impl Spec {
                 .any(|comfort| comfort.names().contains(&name))
     }
 
-    /// Arguments that need no mending to request.
+    /// Decodes arguments that need no normalisation.
     pub(crate) fn read(
         &'static self,
         arguments: Object,
@@ -559,7 +558,7 @@ impl Spec {
         self.request(arguments, caller, Mended::default())
     }
 
-    /// As [`Self::read`], with what mending them changed before.
+    /// As [`Self::read`], with what normalisation changed before.
     pub(crate) fn request(
         &'static self,
         arguments: Object,
@@ -592,13 +591,13 @@ impl Spec {
     }
 }
 
-/// Reads the mended arguments as the tool's own struct.
+/// Reads the normalised arguments as the tool's own struct.
 pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
-    // To know where one is takes longer than reading, and is of use only where something is wrong.
-    T::deserialize(&call.arguments).or_else(|_| typed_or_told(call))
+    // Tracking the path is slower than reading, and is only needed for an error.
+    T::deserialize(&call.arguments).or_else(|_| typed_with_path(call))
 }
 
-fn typed_or_told<T: DeserializeOwned>(call: &Call) -> Result<T> {
+fn typed_with_path<T: DeserializeOwned>(call: &Call) -> Result<T> {
     serde_path_to_error::deserialize(&call.arguments).map_err(|e| {
         let path = e.path().to_string();
         let fault = e.into_inner();
@@ -639,7 +638,7 @@ impl<T: Tool> Routed<T> {
     }
 }
 
-/// Writes another name at a place such as `transition` or `text_styles[0].font`; whether the place is there.
+/// Replaces the name at a path such as `transition` or `text_styles[0].font`. Returns whether the path exists.
 fn put(arguments: &mut Object, place: &str, name: &str) -> bool {
     let mut parts = place
         .split(['.', '['])
@@ -778,7 +777,7 @@ impl<T: Tool> Request for Routed<T> {
     }
 
     fn to_api(&self, edition: Edition) -> Object {
-        // Whoever speaks the API's dialect means what the API makes of it.
+        // In the API's dialect, arguments have the API's meaning and stay unchanged.
         if !self.call.caller.manner.is_strict() {
             return self.call.arguments.clone();
         }
@@ -812,10 +811,10 @@ pub(crate) fn routed(name: &str) -> Option<&'static Spec> {
     ROUTED.iter().find(|spec| spec.name == name)
 }
 
-/// Makes the list of the routed tools, in the order that clients see.
+/// Builds the list of the routed tools, in the order that clients see.
 macro_rules! tools {
     ($($module:ident :: $tool:ident,)* ; $lists:ident : $($list:ident,)*) => {
-        /// Every tool that a CapCut API carries out too.
+        /// Every tool that a CapCut API also has.
         pub(crate) static ROUTED: [Spec; [$($module::$tool::NAME,)* $($lists::$list::NAME,)*].len()] =
             [$(Spec::routed::<$module::$tool>(),)* $(Spec::routed::<$lists::$list>(),)*];
     };

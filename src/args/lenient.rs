@@ -1,5 +1,5 @@
-//! Arguments as the reference API reads them over HTTP, where it never looks at most values: a null stands for the default,
-//! and text that holds a number for the number, unless the API itself fails at them.
+//! Arguments as the reference API reads them over HTTP. It never checks most values: null stands for the default, and
+//! text that holds a number stands for that number, unless the API itself fails on such a value.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::{Object, is_truthy};
 use crate::error::{Error, Result};
 
-/// An argument whose type matters to the reference API, so that a wrong one fails there too (contract §8).
+/// An argument whose type the reference API depends on: a wrong type fails there too (contract §8).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checked {
     pub argument: &'static str,
-    /// Only beside this argument, if that one is given and true.
+    /// Only together with this argument, if one is named: it must be given and true.
     pub beside: Option<&'static str>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) const fn always(argument: &'static str) -> Checked {
     }
 }
 
-/// Shorthand for arguments that are checked only where another one makes use of them.
+/// Shorthand for arguments that are checked only when another argument uses them.
 pub(crate) const fn beside(argument: &'static str, other: &'static str) -> Checked {
     Checked {
         argument,
@@ -31,15 +31,15 @@ pub(crate) const fn beside(argument: &'static str, other: &'static str) -> Check
     }
 }
 
-/// Reads the arguments as `T`. Values that `T` refuses and the API would not look at become what a reader would take them for,
-/// also in `arguments`. The error is about the first one that cannot be read, with its place.
+/// Reads the arguments as `T`. Values that `T` refuses but the API would not check become the default or the number
+/// that they stand for, also in `arguments`. The error names the first argument that cannot be read.
 pub(crate) fn read<T: DeserializeOwned>(arguments: &mut Object, checked: &[Checked]) -> Result<T> {
     loop {
         let (place, fault) = match serde_path_to_error::deserialize(&*arguments) {
             Ok(read) => return Ok(read),
             Err(error) => (error.path().to_string(), error.into_inner()),
         };
-        // Each step takes a null or a text away, so this ends.
+        // Each step replaces a null or a text, so the loop terminates.
         if mend(arguments, &place, checked) {
             continue;
         }
@@ -51,7 +51,7 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: &mut Object, checked: &[Check
     }
 }
 
-/// Takes the default or the number for the argument at this place, if that can be; whether it did.
+/// Replaces the argument by its default or number if possible. Returns whether it was replaced.
 fn mend(arguments: &mut Object, name: &str, checked: &[Checked]) -> bool {
     let fails = checked.iter().any(|one| {
         let used = |other: &str| arguments.get(other).is_some_and(is_truthy);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_the_default_and_numeric_text_the_number() {
+    fn null_becomes_the_default_and_numeric_text_a_number() {
         let (shape, arguments) =
             read(json!({ "size": null, "name": null, "feather": " 1.5 " })).unwrap();
         assert_eq!((shape.size, shape.feather), (7.0, 1.5));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_reference_fails_at_is_refused_by_name() {
+    fn values_that_fail_in_the_reference_api_are_refused_by_name() {
         for (arguments, place) in [
             (json!({ "time": null }), "`time`: "),
             (json!({ "time": "1" }), "`time`: "),

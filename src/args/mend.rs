@@ -1,7 +1,7 @@
-//! Arguments as people and weak models send them: other names, "720", "true"; every fault at once.
+//! Normalisation of arguments as people and weak models send them: other names, "720", "true".
 //!
-//! Mending happens once, for all tools, by their schemas: names first, then notations such as
-//! `resolution`, then values. What cannot be mended is told in one error, a line per fault.
+//! Arguments are normalised once, for all tools, by their schemas: first names, then notations such as
+//! `resolution`, then values. One error reports all remaining problems, one per line.
 
 use std::fmt::Arguments;
 
@@ -20,7 +20,7 @@ mod size;
 mod table;
 mod times;
 
-/// A name, a notation or a default that people expect of a tool's arguments.
+/// A name, a notation or a default that callers expect of a tool's arguments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Comfort {
     /// Another name for an argument: `(alias, argument)`.
@@ -39,9 +39,9 @@ pub(crate) enum Comfort {
     Letters,
     /// `intensity` from 0 to 1 or in percent, as the first of `params`.
     Intensity,
-    /// What stands for an argument that is not given: `(argument, not beside, value)`.
+    /// The value of an argument that is not given: `(argument, not if this one is given, value)`.
     Default(&'static str, &'static str, Preset),
-    /// What an argument asks for besides itself: `(argument, needs, value)`.
+    /// The value of a second argument that an argument needs: `(argument, needs, value)`.
     With(&'static str, &'static str, Preset),
     /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
     Advice(&'static str, &'static str),
@@ -49,7 +49,7 @@ pub(crate) enum Comfort {
     ValueAdvice(&'static str, &'static [&'static str], &'static str),
 }
 
-/// A value that arguments are given.
+/// A value that normalisation gives an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Preset {
     Text(&'static str),
@@ -72,7 +72,7 @@ impl Preset {
 pub(crate) enum Times {
     /// `start`, `end` and `duration` in a file, `target_start` on the timeline.
     File,
-    /// `start` and `end` on the timeline, and how long it is by default.
+    /// `start` and `end` on the timeline, and the default length.
     Span { seconds: f64 },
 }
 
@@ -96,7 +96,7 @@ impl Comfort {
         }
     }
 
-    /// The other name, and the argument that it stands for.
+    /// The other name and its argument.
     pub(crate) fn other_name(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Alias(alias, argument) | Self::Shown(alias, argument) => Some((alias, argument)),
@@ -105,43 +105,43 @@ impl Comfort {
     }
 }
 
-/// What is said of times in a file where there is no file, or none with times.
+/// Advice for times in a file when there is no file, or one without times.
 pub(crate) const NO_FILE_TIMES: &str =
     "it has no times of its own: `at` and `duration` say when it is shown";
 
-/// How clips are faded and turned.
+/// Advice for fading and rotating clips.
 pub(crate) const KEYFRAME_ALPHA: &str =
     "set it with `add_video_keyframe`: `property_type` \"alpha\", `value` \"50%\"";
 pub(crate) const KEYFRAME_ROTATION: &str =
     "set it with `add_video_keyframe`: `property_type` \"rotation\", `value` \"45deg\"";
 
-/// What cannot be said of a text that the app can do.
+/// Advice for what the app can do with a text but these tools cannot.
 pub(crate) const IN_THE_APP: &str = "it is not supported: set it in the app";
 
-/// Whose arguments they are.
+/// Where the arguments come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
-    /// A call of a client.
+    /// A client's call.
     Call,
-    /// An item of a plan, which has no draft yet and whose times follow from other items.
+    /// An item of a plan: it has no draft yet, and its times follow from other items.
     Item,
-    /// A call of the journal: it means what it meant when it was accepted, without ranges and newer defaults.
+    /// A call from the journal: it keeps its meaning, so ranges and newer defaults are not applied.
     Record,
 }
 
-/// What mending changed that the caller should know.
+/// What normalisation changed that the caller should know.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mended {
     /// What was adjusted or is unusual.
     pub notes: Vec<String>,
-    /// The arguments that came by another name: `(sent, own)`.
+    /// The arguments that were sent by another name: `(sent, own)`.
     pub renamed: Vec<(&'static str, &'static str)>,
-    /// The names that schemas show of arguments that did not come by their own: `(shown, own)`.
+    /// The names in the shown schema of arguments that were not sent by the tool's own name: `(shown, own)`.
     pub shown: Vec<(&'static str, &'static str)>,
 }
 
 impl Mended {
-    /// An error about an argument speaks of it by the name that was sent, or by the one that schemas show.
+    /// Rewrites an error to call an argument by the name that was sent, or by its name in the shown schema.
     pub(crate) fn by_sent_names(&self, error: &mut Error) {
         for (sent, own) in self.renamed.iter().chain(&self.shown) {
             let (own, sent) = (format!("`{own}`"), format!("`{sent}`"));
@@ -157,7 +157,7 @@ impl Mended {
     }
 }
 
-/// Brings the arguments into the form of the schema, or names everything that is wrong with them.
+/// Brings the arguments into the form of the schema. The error lists all problems.
 pub(crate) fn mend(
     tool: &str,
     comfort: &[Comfort],
@@ -173,14 +173,14 @@ pub(crate) fn mend(
         faults: Faults::default(),
     };
     for (name, value) in arguments.iter() {
-        // Templates and plans are filled later, and checked then.
+        // Templates and plans are filled and checked later.
         let is_later = matches!(name.as_str(), "plan" | "plans" | "template");
         if !is_later && of != Of::Record {
             mending.placeholders(value, format_args!("{name}"));
         }
     }
     mending.absent(schema, arguments);
-    let has = |wanted: Comfort| comfort.contains(&wanted);
+    let has = |one: Comfort| comfort.contains(&one);
     if has(Comfort::Caption) {
         mending.caption(arguments);
     }
@@ -223,7 +223,7 @@ pub(crate) fn mend(
     mending.faults.into_result().map(|()| mended)
 }
 
-/// Arguments that do nothing unless one of the others is given.
+/// Arguments that have no effect unless one of the second list is given.
 const NEEDED: [(&[&str], &[&str]); 9] = [
     (&["transition_duration"], &["transition"]),
     (
@@ -272,7 +272,7 @@ const NEEDED: [(&[&str], &[&str]); 9] = [
     (&["border_alpha"], &["border_width", "border_color"]),
 ];
 
-/// Puts what people expect into the call, so that a server and a later replay get the same.
+/// Writes defaults into the call, so that a server and a later replay get the same values.
 fn defaults(comfort: Comfort, arguments: &mut Object) {
     match comfort {
         Comfort::Default(argument, beside, preset)
@@ -289,7 +289,7 @@ fn defaults(comfort: Comfort, arguments: &mut Object) {
     }
 }
 
-/// Faults that are listed one by one; the others are counted.
+/// Problems that are listed one by one; the others are counted.
 const LISTED: usize = 20;
 
 #[derive(Default)]
@@ -303,7 +303,7 @@ impl Faults {
         self.add(|| fault);
     }
 
-    /// Adds a fault, whose text is made only if it is listed.
+    /// Adds a problem; its text is built only if it is listed.
     fn add(&mut self, fault: impl FnOnce() -> String) {
         if self.listed.len() < LISTED {
             self.listed.push(fault());
@@ -318,7 +318,7 @@ impl Faults {
         }
         let mut text = self.listed.join("\n");
         if self.more > 0 {
-            text.push_str(&format!("\nand {} more faults", grouped(self.more)));
+            text.push_str(&format!("\nand {} more problems", grouped(self.more)));
         }
         Err(Error::invalid(text))
     }
@@ -346,7 +346,7 @@ struct Mending<'a> {
 }
 
 impl Mending<'_> {
-    /// What a template left in a value.
+    /// Reports template placeholders in a value.
     fn placeholders(&mut self, value: &Value, place: Arguments<'_>) {
         match value {
             Value::String(text) => {
@@ -369,11 +369,11 @@ impl Mending<'_> {
         }
     }
 
-    /// Takes out what was left empty: null, "" and the like of arguments that need not be given.
+    /// Removes empty values: null, "" and similar values of optional arguments.
     fn absent(&mut self, schema: &Object, arguments: &mut Object) {
         let is_absent = |name: &str, value: &Value| match value {
             Value::Null => self.of != Of::Item,
-            // Recorded calls have no such values but those that the API took.
+            // In recorded calls, such values are text that the API accepted.
             Value::String(text) if self.of != Of::Record && is_blank(text) => {
                 let own = self.own_name(name);
                 own == "draft_id" || (own != "subtitle_text" && !is_required(schema, own))
@@ -397,14 +397,14 @@ impl Mending<'_> {
             .map_or(name, |(_, own)| own)
     }
 
-    /// `subtitle_text` with its times becomes the one cue of an `srt`.
+    /// Converts `subtitle_text` with its times to an `srt` with one cue.
     fn caption(&mut self, arguments: &mut Object) {
         let Some(text) = arguments.shift_remove("subtitle_text") else {
             return;
         };
         if arguments.contains_key("srt") || arguments.contains_key("srt_path") {
             self.faults.push(
-                "`subtitle_text` is one caption and `srt` a whole file: give one of them".into(),
+                "`subtitle_text` is one caption and `srt` is a whole file: give one of them".into(),
             );
             return;
         }
@@ -442,8 +442,9 @@ impl Mending<'_> {
         let length = seconds(length);
         let end = seconds(end).or_else(|| Some(start? + length?));
         if !given {
-            self.faults
-                .push("`end_time` is missing: when the caption disappears, in seconds".into());
+            self.faults.push(
+                "`end_time` is missing: the time when the caption disappears, in seconds".into(),
+            );
         }
         // An empty line would end the cue.
         let text: Vec<&str> = text
@@ -453,7 +454,7 @@ impl Mending<'_> {
             .collect();
         if text.is_empty() {
             self.faults
-                .push("`subtitle_text` is empty; it is the caption to show".into());
+                .push("`subtitle_text` is empty; it must be the caption to show".into());
         }
         let mut srt = String::new();
         if let (Some(start), Some(end)) = (start, end) {
@@ -469,11 +470,11 @@ impl Mending<'_> {
                 text.join("\n")
             );
         }
-        // Also after a fault, so that `srt` is not called missing on top of it.
+        // Also after a problem, so that `srt` is not reported as missing too.
         arguments.insert("srt".into(), srt.into());
     }
 
-    /// Other names become the tool's own.
+    /// Replaces other names by the tool's own.
     fn names(&mut self, schema: &Object, arguments: &mut Object) {
         for comfort in self.comfort {
             if let Comfort::Shown(name, own) = *comfort
@@ -486,7 +487,7 @@ impl Mending<'_> {
             let Some((alias, name)) = comfort.other_name() else {
                 continue;
             };
-            // Few arguments are compared faster than a name is hashed.
+            // With few arguments, comparing is faster than hashing the name.
             if !arguments.keys().any(|given| given == alias) {
                 continue;
             }
@@ -511,7 +512,7 @@ impl Mending<'_> {
         }
     }
 
-    /// Tells of arguments that change nothing in this call.
+    /// Adds notes about arguments that have no effect in this call.
     fn without_effect(&mut self, schema: &Object, arguments: &Object) {
         for (given, needed) in NEEDED {
             let has = |name: &&&str| arguments.get(**name).is_some_and(is_truthy);
@@ -526,7 +527,7 @@ impl Mending<'_> {
                 self.mended.notes.push(note);
             }
         }
-        // The API makes a draft of this size where none is named.
+        // The API creates a draft of this size when no draft is given.
         if !self.comfort.contains(&Comfort::Size) || of_schema(schema, "draft_id").is_none() {
             return;
         }
@@ -534,14 +535,14 @@ impl Mending<'_> {
         let is_used = arguments.contains_key("position");
         if !is_used && sides.iter().any(|side| arguments.contains_key(*side)) {
             let instead = if of_schema(schema, "scale_x").is_some() {
-                ": the size of what is added is `scale_x` and `scale_y`, or `position` as {x, y, width, height}"
+                ": set the size of what is added with `scale_x` and `scale_y`, or `position` as {x, y, width, height}"
             } else if of_schema(schema, "font_size").is_some() {
-                ": the size of a text is `font_size`"
+                ": set the size of a text with `font_size`"
             } else {
                 ""
             };
             self.mended.notes.push(format!(
-                "`width` and `height` have no effect here, because `create_draft` sets the canvas{instead}"
+                "`width` and `height` have no effect here, because `create_draft` sets the canvas size{instead}"
             ));
         }
     }
@@ -564,13 +565,13 @@ impl Mending<'_> {
         for name in ["transform_x", "transform_y"] {
             if arguments.contains_key(name) {
                 self.faults.push(format!(
-                    "`position` ({value}) and `{name}` both say where it stands: give one of them"
+                    "`position` ({value}) and `{name}` both set the position: give one of them"
                 ));
             }
         }
     }
 
-    /// Mends and checks the members of an object; `path` is "" or ends in a dot.
+    /// Normalises and checks the members of an object; `path` is "" or ends with a dot.
     fn object(&mut self, schema: &Object, members: &mut Object, path: &str) {
         let empty = Object::new();
         let properties = schema
@@ -581,7 +582,7 @@ impl Mending<'_> {
             .get("required")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        // An object whose members are not described may have any.
+        // An object whose members are not described may have any members.
         let closed = !properties.is_empty() || path.is_empty();
         if self.of != Of::Item {
             members.retain(|_, value| !value.is_null());
@@ -591,7 +592,7 @@ impl Mending<'_> {
         for (name, value) in members.iter_mut() {
             match properties.get(name) {
                 Some(_) if value.is_null() => self.faults.push(format!(
-                    "`{path}{name}` is null: leave it out, or give a value (in YAML what follows ` #` is a comment: \
+                    "`{path}{name}` is null: remove it, or give a value (in YAML, text after ` #` is a comment: \
                      write colours in quotes, such as \"#00FF00\")"
                 )),
                 Some(Value::Object(property)) => {
@@ -637,7 +638,7 @@ impl Mending<'_> {
         }
     }
 
-    /// Reads the notation of a value by its kind; gives the opacity that came with a colour.
+    /// Reads the notation of a value by its kind; returns the opacity of a colour that has one.
     fn notation(&mut self, name: &str, value: &mut Value, path: &str, sent: &str) -> Option<f64> {
         if self.of == Of::Record {
             return None;
@@ -662,14 +663,14 @@ impl Mending<'_> {
             }
             Err(fault) => {
                 self.faults.push(placed(path, sent, &fault));
-                // Told already: nothing else is said of it.
+                // Already reported: later checks skip null.
                 *value = Value::Null;
                 None
             }
         }
     }
 
-    /// The opacity of a colour goes to its own argument.
+    /// Moves the opacity of a colour to its own argument.
     fn opacity(
         &mut self,
         colour: &str,
@@ -683,7 +684,7 @@ impl Mending<'_> {
             .into_iter()
             .find(|name| properties.contains_key(*name))
         else {
-            let note = format!("is half transparent ({alpha}), which this colour cannot be");
+            let note = format!("has the opacity {alpha}, which this colour does not support");
             self.mended.notes.push(placed(path, colour, &note));
             return;
         };
@@ -719,13 +720,13 @@ impl Mending<'_> {
             .map_or(name, |(alias, _)| alias)
     }
 
-    /// Mends a value and checks it against the schema of its place.
+    /// Normalises a value and checks it against its schema.
     fn value(&mut self, schema: &Object, value: &mut Value, place: Arguments<'_>) {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("");
         match kind {
             _ if value.is_null() => {}
             "integer" | "number" => {
-                // Whole numbers are written without a fraction everywhere.
+                // Whole numbers are written without a fraction.
                 let mended = number(value).and_then(|n| match whole(&n) {
                     Some(whole) => Some(whole.into()),
                     None => (kind == "number").then_some(n),
@@ -771,7 +772,7 @@ impl Mending<'_> {
             "array" => {
                 parse_json_text(value, "array");
                 let items = schema.get("items").and_then(Value::as_object);
-                // One thing instead of a list of one.
+                // A single item becomes a list of one.
                 let one = match (&*value, items.and_then(|i| i.get("type")?.as_str())) {
                     (Value::Object(_), Some("object")) | (Value::String(_), Some("string")) => true,
                     (value, Some("number" | "integer")) => number(value).is_some(),
@@ -795,7 +796,7 @@ impl Mending<'_> {
             "object" => {
                 parse_json_text(value, "object");
                 match value {
-                    // What may have any key is read, and its faults told, where it is used.
+                    // An object that may have any key is read and checked where it is used.
                     Value::Object(_)
                         if schema.get("additionalProperties") == Some(&Value::Bool(true)) => {}
                     Value::Object(members) => self.object(schema, members, &format!("{place}.")),
@@ -806,10 +807,10 @@ impl Mending<'_> {
         }
     }
 
-    fn wrong(&mut self, place: Arguments<'_>, value: &Value, wanted: &str, schema: &Object) {
+    fn wrong(&mut self, place: Arguments<'_>, value: &Value, expected: &str, schema: &Object) {
         let range = range(schema).map_or(String::new(), |range| format!(" ({range})"));
         self.faults.push(format!(
-            "`{place}` is {}, which is not {wanted}{range}",
+            "`{place}` is {}, which is not {expected}{range}",
             shown(value)
         ));
     }
@@ -857,11 +858,11 @@ impl Mending<'_> {
             self.faults.push(format!("`{place}` is empty"));
         } else if let Some(low) = bound("minLength").filter(|low| length < *low) {
             self.faults.push(format!(
-                "`{place}` has {length} characters, fewer than {low}"
+                "`{place}` has {length} characters; it must have at least {low}"
             ));
         } else if let Some(high) = bound("maxLength").filter(|high| length > *high) {
             self.faults.push(format!(
-                "`{place}` has {length} characters, more than {high}"
+                "`{place}` has {length} characters; it can have up to {high}"
             ));
         }
     }
@@ -869,21 +870,23 @@ impl Mending<'_> {
     fn count(&mut self, schema: &Object, count: usize, place: Arguments<'_>) {
         let bound = |key: &str| schema.get(key).and_then(Value::as_u64);
         if let Some(low) = bound("minItems").filter(|low| (count as u64) < *low) {
-            self.faults
-                .push(format!("`{place}` has {count} items, fewer than {low}"));
+            self.faults.push(format!(
+                "`{place}` has {count} items; it must have at least {low}"
+            ));
         }
         if let Some(high) = bound("maxItems").filter(|high| (count as u64) > *high) {
-            self.faults
-                .push(format!("`{place}` has {count} items, more than {high}"));
+            self.faults.push(format!(
+                "`{place}` has {count} items; it can have up to {high}"
+            ));
         }
     }
 }
 
-/// What is said of a call without a draft.
-const NO_DRAFT: &str = "`draft_id` is missing: call `create_draft` first and give the `draft_id` of its reply \
-     (`list_drafts` has the drafts of earlier calls)";
+/// The message for a call without a draft.
+const NO_DRAFT: &str = "`draft_id` is missing: call `create_draft` first and pass the `draft_id` of its reply \
+     (`list_drafts` lists the drafts of earlier calls)";
 
-/// "is 80; …" of `volume` as a line.
+/// A line about an argument: "`volume` is 80; …".
 fn placed(path: &str, name: &str, text: &str) -> String {
     match text.strip_prefix('[') {
         Some(rest) => {
@@ -894,10 +897,10 @@ fn placed(path: &str, name: &str, text: &str) -> String {
     }
 }
 
-/// Arguments that are named where none is near.
+/// How many arguments are listed when no name is similar.
 const NAMED: usize = 8;
 
-/// What is wrong with an argument of that name, which there is not.
+/// The message for an argument that does not exist.
 fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, path: &str) -> String {
     let comfort = if path.is_empty() { comfort } else { &[] };
     let whose = if path.is_empty() {
@@ -912,7 +915,7 @@ fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, pat
     if let Some(advice) = advice {
         return format!("`{path}{name}`: {whose}; {advice}");
     }
-    // By the names that schemas show.
+    // By the names in the shown schema.
     let shown = |own: &'_ str| {
         comfort.iter().find_map(|comfort| match *comfort {
             Comfort::Shown(name, argument) if argument == own => Some(name),
@@ -939,7 +942,7 @@ fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, pat
     let name = shortened(name);
     match near {
         Some((_, own)) => format!("`{path}{name}`: {whose}; did you mean `{own}`?"),
-        None if properties.is_empty() => format!("`{path}{name}`: {whose}; it takes none"),
+        None if properties.is_empty() => format!("`{path}{name}`: {whose}; it takes no arguments"),
         None => {
             let count = own.clone().count();
             let more = match count.saturating_sub(NAMED) {
@@ -947,7 +950,7 @@ fn unknown(tool: &str, comfort: &[Comfort], name: &str, properties: &Object, pat
                 more => format!(" and {more} more"),
             };
             let first = listed(own.map(|(_, shown)| shown).take(NAMED), '`');
-            format!("`{path}{name}`: {whose}; there are {first}{more}")
+            format!("`{path}{name}`: {whose}; the known ones are {first}{more}")
         }
     }
 }
@@ -956,7 +959,7 @@ fn of_schema<'s>(schema: &'s Object, name: &str) -> Option<&'s Value> {
     schema.get("properties")?.get(name)
 }
 
-/// What a property is, behind a colon.
+/// What a property is, after a colon.
 fn meaning(properties: &Object, name: &str) -> String {
     let text = properties
         .get(name)
@@ -969,7 +972,7 @@ fn is_required(schema: &Object, name: &str) -> bool {
     required.is_some_and(|required| required.iter().any(|one| one == name))
 }
 
-/// Whether two values of an argument say the same, in whatever notation.
+/// Whether two values of an argument are equal, in any notation.
 fn is_same(argument: &str, one: &Value, other: &Value) -> bool {
     one == other
         || property::of(argument).is_some_and(|row| {
@@ -978,7 +981,7 @@ fn is_same(argument: &str, one: &Value, other: &Value) -> bool {
         })
 }
 
-/// What clients and forms send for a value that is not given.
+/// Whether it is what clients and forms send for a value that is not given.
 fn is_blank(text: &str) -> bool {
     const BLANK: [&str; 5] = ["null", "none", "undefined", "nil", "无"];
     if text.len() > 32 {
@@ -1020,20 +1023,20 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
-/// JSON in a string, when it is of the kind that is wanted.
+/// Parses JSON in a string if it is of the expected kind.
 fn parse_json_text(value: &mut Value, kind: &str) {
     let Value::String(text) = &*value else {
         return;
     };
-    let wanted = if kind == "array" { '[' } else { '{' };
-    if text.trim_start().starts_with(wanted)
+    let opening = if kind == "array" { '[' } else { '{' };
+    if text.trim_start().starts_with(opening)
         && let Ok(parsed) = serde_json::from_str::<Value>(text)
     {
         *value = parsed;
     }
 }
 
-/// Whether a number is one of the fixed ones, where there are any.
+/// Whether a number is one of the allowed values, if the schema lists any.
 fn is_allowed(schema: &Object, number: &Number) -> bool {
     let Some(Value::Array(allowed)) = schema.get("enum") else {
         return true;
@@ -1041,7 +1044,7 @@ fn is_allowed(schema: &Object, number: &Number) -> bool {
     allowed.iter().any(|one| one.as_f64() == number.as_f64())
 }
 
-/// "CapCut" for "capcut": an allowed value in another case is that value.
+/// Replaces an allowed value in another spelling: "capcut" becomes "CapCut".
 fn one_of(schema: &Object, text: &mut String) {
     let Some(Value::Array(allowed)) = schema.get("enum") else {
         return;
@@ -1090,7 +1093,7 @@ fn range(schema: &Object) -> Option<String> {
 /// A value as it was sent, shortened when long.
 fn shown(value: &Value) -> String {
     match value {
-        // Not all of a long text is written out as JSON to show its beginning.
+        // A long text is shortened before it is quoted, because only its beginning is shown.
         Value::String(text) if text.len() > 400 => {
             let start = shortened(text);
             format!("{start:?}")
@@ -1126,7 +1129,7 @@ fn timestamp(seconds: f64) -> String {
     )
 }
 
-/// What people call fixed values.
+/// Other names for fixed values.
 const OTHER_VALUES: [(&str, &str); 10] = [
     ("scale", "uniform_scale"),
     ("zoom", "uniform_scale"),
@@ -1152,9 +1155,9 @@ pub(crate) fn nearest_value<'n>(
     known.or_else(|| nearest(value, allowed))
 }
 
-/// The name that was probably meant, if any is near.
+/// The name that was probably meant, if any is similar.
 pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    // Comparing takes as long as both texts multiplied, and nothing near is much longer.
+    // The time to compare grows with the product of both lengths, and no similar name is much longer.
     const LONGEST: usize = 100;
     if name.len() > LONGEST {
         return None;
@@ -1284,7 +1287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_a_word_or_a_box_even_as_text() {
+    fn a_position_is_a_word_or_a_box_also_in_text() {
         let boxed = json!({ "x": 0, "y": 0, "width": 10, "height": 10 });
         for position in [boxed.clone(), json!(boxed.to_string())] {
             assert_eq!(
@@ -1296,17 +1299,17 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_at_once_and_by_the_name_that_was_sent() {
+    fn one_error_lists_all_problems_by_the_names_that_were_sent() {
         let error = mended(json!({
             "start_time": 11, "count": 1.5, "vertical": "maybe", "shape": "rond", "style": [],
             "styles": [{ "sise": 1, "size": 0 }], "levels": {}, "track": "", "colour": "#fff",
             "zzz": 1, "position": "behind", "transform_x": "far", "resolution": "big",
         }))
-        .expect_err("faults");
+        .expect_err("problems");
         let expected = "\
 `resolution` is \"big\", which is not like \"1920x1080\" or \"1080p\"
 `position` is \"behind\", which is not a position; it can be \"center\", \"top\", \"bottom\", \"left\", \"right\", \"top_left\", \"top_right\", \"bottom_left\", \"bottom_right\" or {x, y, width, height} in pixels
-`position` (a word) and `transform_x` both say where it stands: give one of them
+`position` (a word) and `transform_x` both set the position: give one of them
 `count` is 1.5, which is not a whole number
 `vertical` is \"maybe\", which is not true or false
 `shape` is \"rond\"; it can be \"round\", \"very_square\"; did you mean \"round\"?
@@ -1315,7 +1318,7 @@ mod tests {
 `styles[0].size` is 0; it is on the app's own scale, 1 to 300; usually 5 to 15; did you mean 8?
 `levels` is {}, which is not a list
 `colour`: `sample` has no such argument; did you mean `font_color`?
-`zzz`: `sample` has no such argument; there are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels` and 6 more
+`zzz`: `sample` has no such argument; the known ones are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels` and 6 more
 `transform_x` is \"far\", which is not a number
 `start_time` is 11, which is not within 0 to 10
 `text` is missing: The words to show";
@@ -1323,19 +1326,19 @@ mod tests {
     }
 
     #[test]
-    fn of_many_faults_the_first_are_listed_and_the_others_counted() {
+    fn long_lists_of_problems_are_cut_and_counted() {
         let arguments: Object = (0..20_000)
             .map(|number| (format!("unknown_{number}"), json!(1)))
             .chain([("text".to_owned(), json!("a"))])
             .collect();
-        let error = mended(Value::Object(arguments)).expect_err("faults");
+        let error = mended(Value::Object(arguments)).expect_err("problems");
         assert_eq!(error.message.lines().count(), LISTED + 1);
         assert!(
-            error.message.ends_with("\nand 19,980 more faults"),
+            error.message.ends_with("\nand 19,980 more problems"),
             "{error}"
         );
         let levels = vec![json!("x"); 50_000];
-        let error = mended(json!({ "text": "a", "levels": levels })).expect_err("faults");
+        let error = mended(json!({ "text": "a", "levels": levels })).expect_err("problems");
         assert!(error.message.len() < 8_000, "{}", error.message.len());
     }
 
@@ -1354,7 +1357,7 @@ mod tests {
             json!({ "text": "a", "levels": { "a": [long] } }),
             json!({ "text": "a", "words": long }),
         ] {
-            let error = mended(arguments).expect_err("a fault");
+            let error = mended(arguments).expect_err("a problem");
             assert!(error.message.len() < 1_500, "{}", error.message);
             assert!(
                 error.message.contains("1048576 characters") || error.message.contains("(10485"),
@@ -1365,7 +1368,7 @@ mod tests {
 
     #[test]
     fn two_names_for_one_argument_must_agree() {
-        let error = mended(json!({ "words": "a", "text": "b" })).expect_err("a fault");
+        let error = mended(json!({ "words": "a", "text": "b" })).expect_err("a problem");
         assert_eq!(
             error.message,
             "`words` is another name for `text`: give one of them, not \"a\" and \"b\""
@@ -1405,11 +1408,11 @@ mod tests {
     }
 
     #[test]
-    fn a_caption_tells_what_it_lacks() {
+    fn problems_of_a_caption_are_reported() {
         for (arguments, fault) in [
             (
                 json!({ "subtitle_text": "a" }),
-                "`end_time` is missing: when the caption disappears, in seconds",
+                "`end_time` is missing: the time when the caption disappears, in seconds",
             ),
             (
                 json!({ "subtitle_text": "a", "start_time": 2, "end_time": 1 }),
@@ -1421,14 +1424,14 @@ mod tests {
             ),
             (
                 json!({ "subtitle_text": " ", "end_time": 1 }),
-                "`subtitle_text` is empty; it is the caption to show",
+                "`subtitle_text` is empty; it must be the caption to show",
             ),
             (
                 json!({ "subtitle_text": "a", "end_time": 1, "srt_path": "b" }),
-                "`subtitle_text` is one caption and `srt` a whole file: give one of them",
+                "`subtitle_text` is one caption and `srt` is a whole file: give one of them",
             ),
         ] {
-            let error = caption(arguments).expect_err("a fault");
+            let error = caption(arguments).expect_err("a problem");
             assert!(
                 error.message.lines().any(|line| line == fault),
                 "{}",

@@ -9,12 +9,12 @@ use crate::error::{Error, Result, shortened};
 /// Keys that an error lists.
 const LISTED: usize = 30;
 
-/// Whether a path asks for the whole document.
+/// Whether a path selects the whole document.
 pub(crate) fn is_whole(path: &str) -> bool {
     matches!(path.trim(), "" | "/" | "$" | ".")
 }
 
-/// The part of the document that stands there. `[2:5]` is a list of the items 2, 3 and 4; an item of a list is also
+/// The part of the document at the path. `[2:5]` is a list of the items 2, 3 and 4; an item of a list is also
 /// found by its `name` or `id`.
 pub(crate) fn part(document: &Value, path: &str) -> Result<Value> {
     let mut at = document;
@@ -55,7 +55,7 @@ pub(crate) fn part(document: &Value, path: &str) -> Result<Value> {
                     let range = list.get(from.min(to)..to).unwrap_or_default().to_vec();
                     return match steps.get(index + 1) {
                         None => Ok(Value::Array(range)),
-                        Some(_) => Err(missing("a range is the last step of a path")),
+                        Some(_) => Err(missing("a range must be the last step of a path")),
                     };
                 }
                 let named = |item: &&Value| ["name", "id"].iter().any(|key| item[*key] == **step);
@@ -68,9 +68,8 @@ pub(crate) fn part(document: &Value, path: &str) -> Result<Value> {
                     missing(match last {
                         None => format!("{here} is an empty list"),
                         Some(last) => format!(
-                            "{here} has no item `{}`: its {} items are 0 to {last}",
-                            shortened(step),
-                            list.len()
+                            "{here} has no item `{}`: its items are 0 to {last}",
+                            shortened(step)
                         ),
                     })
                 })?
@@ -155,7 +154,7 @@ mod tests {
         wrong("tracks[0].zzz", "its keys are name, segments");
         wrong(
             "tracks[7]",
-            "`tracks` has no item `7`: its 1 items are 0 to 0",
+            "`tracks` has no item `7`: its items are 0 to 0",
         );
         wrong("tracks[0].name.x", "is text, which has no key `x`");
         wrong("tracks[a:b]", "is not a range");

@@ -1,6 +1,6 @@
-//! Placeholders of templates that nothing filled: `{{title}}`, `{{ $json.url }}`.
+//! Template placeholders that were not filled: `{{title}}`, `{{ $json.url }}`.
 
-/// Letters between the braces; more is not a placeholder.
+/// The most bytes between the braces; longer text is not a placeholder.
 const LONGEST: usize = 100;
 
 /// The first placeholder in double braces within a text.
@@ -20,7 +20,7 @@ pub(crate) fn unfilled(text: &str) -> Option<&str> {
 /// What is wrong with it, and what to do.
 pub(crate) fn fault(placeholder: &str) -> String {
     format!(
-        "the placeholder {placeholder} was not filled: put its value in its place (in a plan a placeholder is written \
+        "the placeholder {placeholder} was not filled: replace it with its value (in a plan, a placeholder is written \
          `${{name}}` and filled from `inputs`)"
     )
 }

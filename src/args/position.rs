@@ -1,4 +1,4 @@
-//! `position`: where something stands, said as people say it.
+//! `position`: where something is placed, as a word or in pixels.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Value, json};
 
-/// A place on the canvas: a word, or a box in pixels. It becomes `transform_*` and `scale_*` once
-/// the canvas is known, with [`Position::resolve`].
+/// A position on the canvas: a word, or a box in pixels. [`Position::resolve`] converts it to `transform_*` and
+/// `scale_*` when the canvas is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Position {
     /// `-1`, `0` or `1` on each axis: left, centre, right and bottom, centre, top.
     Word { x: i8, y: i8 },
-    /// The point that the centre stands on, in pixels from the canvas's top left corner.
+    /// The position of the centre, in pixels from the canvas's top left corner.
     Point { x: f64, y: f64 },
     /// Pixels from the centre, to the right and up, on each axis that is given.
     Offset { right: Option<f64>, up: Option<f64> },
@@ -25,12 +25,12 @@ pub(crate) enum Position {
     },
 }
 
-/// What is to be placed: it decides how far from the middle an edge is.
+/// What is placed: it decides how far from the centre an edge position is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Content {
-    /// Text, whose size is not known: near the edge, inside the picture.
+    /// Text, whose size is not known: near the edge, inside the canvas.
     Text,
-    /// A picture or clip; its own size when known, and the scale it is shown with.
+    /// An image or clip: its own size if known, and its scale.
     Picture {
         size: Option<(f64, f64)>,
         scale: (f64, f64),
@@ -40,7 +40,7 @@ pub(crate) enum Content {
 /// A position in the editor's own terms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placement {
-    /// Offset of the centre in half canvas widths; 1 is the right edge. None: as without a position.
+    /// Offset of the centre in half canvas widths; 1 is the right edge. `None`: not changed.
     pub transform_x: Option<f64>,
     /// Offset of the centre in half canvas heights; 1 is the upper edge.
     pub transform_y: Option<f64>,
@@ -49,12 +49,12 @@ pub(crate) struct Placement {
     pub scale_y: Option<f64>,
 }
 
-/// Text at an edge: far out, but inside the picture for a line of usual length.
+/// Text at an edge: near the edge, but inside the canvas for a line of usual length.
 const TEXT_X: f64 = 0.6;
 const TEXT_Y: f64 = 0.8;
 
 impl Position {
-    /// The words, as schemas name them.
+    /// The words, as in schemas.
     const WORDS: [&'static str; 9] = [
         "center",
         "top",
@@ -84,7 +84,7 @@ impl Position {
                     .find(|k| !matches!(k.as_str(), "x" | "y" | "width" | "height"))
                 {
                     return Err(format!(
-                        "where `{odd}` is unknown; it can be {}",
+                        "which has the unknown key `{odd}`; it can be {}",
                         Self::ALLOWED
                     ));
                 }
@@ -137,7 +137,7 @@ impl Position {
     /// The position on a canvas of this size, for this content.
     pub(crate) fn resolve(&self, canvas: (f64, f64), content: Content) -> Placement {
         let (canvas_width, canvas_height) = (canvas.0.max(1.0), canvas.1.max(1.0));
-        // What scale 1 shows: the content fitted into the canvas.
+        // At scale 1, the content is fitted into the canvas.
         let fitted = match content {
             Content::Picture {
                 size: Some((width, height)),
@@ -158,7 +158,7 @@ impl Position {
             Self::Word { x, y } => {
                 let (reach_x, reach_y) = match content {
                     Content::Text => (TEXT_X, TEXT_Y),
-                    // The edge of the content meets the edge of the canvas.
+                    // The edge of the content is at the edge of the canvas.
                     Content::Picture { scale, .. } => (
                         (1.0 - fitted.0 * scale.0.abs() / canvas_width).max(0.0),
                         (1.0 - fitted.1 * scale.1.abs() / canvas_height).max(0.0),
@@ -192,7 +192,7 @@ impl Position {
     }
 }
 
-/// `{right, up}`, which `transform_x: "100px"` becomes.
+/// `{right, up}`, the form that `transform_x: "100px"` is converted to.
 fn offset(members: &serde_json::Map<String, Value>) -> Option<Position> {
     let is_offset = members
         .keys()
@@ -202,7 +202,7 @@ fn offset(members: &serde_json::Map<String, Value>) -> Option<Position> {
     (is_offset && (right.is_some() || up.is_some())).then_some(Position::Offset { right, up })
 }
 
-/// Six places are finer than a pixel, and free of what binary fractions leave behind.
+/// Rounds to six decimals: finer than a pixel, and without the noise of binary fractions.
 fn tidy(value: f64) -> f64 {
     let rounded = (value * 1e6).round() / 1e6;
     if rounded == 0.0 { 0.0 } else { rounded }
@@ -228,7 +228,7 @@ fn word(text: &str) -> Option<Position> {
             "bottom" | "lower" | "下" | "底" => (&mut y, -1),
             "left" | "左" => (&mut x, -1),
             "right" | "右" => (&mut x, 1),
-            // The centre of the axes that no other word is about.
+            // Centred on each axis that no other word sets.
             "center" | "centre" | "centered" | "middle" | "中" | "居" | "央" | "心" | "间"
             | "正" => {
                 said = true;
@@ -315,15 +315,15 @@ mod tests {
             .expect("a position")
             .resolve((1080.0, 1920.0), content);
         (
-            placement.transform_x.expect("a place"),
-            placement.transform_y.expect("a place"),
+            placement.transform_x.expect("a position"),
+            placement.transform_y.expect("a position"),
             placement.scale_x,
             placement.scale_y,
         )
     }
 
     #[test]
-    fn words_in_several_spellings_mean_the_same_place() {
+    fn spellings_of_a_word_give_the_same_position() {
         for text in [
             "top_left",
             "Top Left",
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_in_pixels_gives_place_and_scale() {
+    fn a_box_in_pixels_sets_position_and_scale() {
         assert_eq!(
             place(
                 &json!({ "x": 0, "y": 0, "width": 540, "height": 960 }),
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_position_is_told() {
+    fn invalid_positions_are_refused_with_the_reason() {
         for (value, fault) in [
             (json!("top bottom"), "not a position"),
             (json!("behind"), "not a position"),
@@ -417,10 +417,10 @@ mod tests {
                 "greater than 0",
             ),
             (json!({ "x": "far", "y": 2 }), "`x` is not a number"),
-            (json!({ "x": 1, "y": 2, "z": 2 }), "`z` is unknown"),
+            (json!({ "x": 1, "y": 2, "z": 2 }), "unknown key `z`"),
         ] {
-            let told = Position::read(&value).expect_err("not a position");
-            assert!(told.contains(fault), "{value}: {told}");
+            let error = Position::read(&value).expect_err("not a position");
+            assert!(error.contains(fault), "{value}: {error}");
         }
     }
 

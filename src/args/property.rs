@@ -1,14 +1,14 @@
-//! What the values of arguments are: unit, range, likely mistakes and the notations that people use.
+//! The kinds of argument values: unit, range, likely mistakes and accepted notations.
 //!
 //! One list for tools and for items of plans. [`of`] gives the row of an argument by its name and [`Property::read`]
 //! brings a value into the form of the schema: `"50%"` for a volume becomes 0.5, `"1:30"` for a time 90, `"red"`
-//! for a colour `"#FF0000"`. What cannot be meant is a fault that names the unit, the range and the likely meaning; what
-//! is possible but unusual is a note.
+//! for a colour `"#FF0000"`. An impossible value gives an error with the unit, the range and the likely meaning; a
+//! possible but unusual value gives a note.
 //!
 //! Plans: the arguments of an item go through [`Spec::mend_item`](crate::tools::Spec::mend_item), which applies
-//! these rows, the blanks (`""`, `"none"`), other names and defaults exactly as for a call, and gives the notes for the
-//! item's row of the report. It asks for no `draft_id`, sets no times, and refuses `null`. What only a plan has (the
-//! `duration` of a text, say) is read with the row directly: `property::of("duration")`, for example.
+//! these rows, blanks (`""`, `"none"`), other names and defaults exactly as for a call, and returns the notes for the
+//! item's row of the report. It requires no `draft_id`, sets no times, and refuses `null`. What only a plan has (such as
+//! the `duration` of a text) is read with the row directly: `property::of("duration")`, for example.
 
 mod colour;
 mod notation;
@@ -27,29 +27,29 @@ use crate::error::shortened;
 pub(crate) enum Unit {
     /// Seconds, on the timeline or in a file.
     Seconds,
-    /// Factor of the loudness.
+    /// Volume factor.
     Loudness,
     /// 0 is invisible, 1 opaque.
     Opacity,
-    /// Factor of the size.
+    /// Size factor.
     Scale,
-    /// Half widths or heights of the canvas, from its centre.
+    /// Half canvas widths or heights, from the centre.
     HalfCanvases,
     /// Pixels.
     Pixels,
-    /// Size of letters on the app's own scale.
+    /// Font size on the app's own scale.
     FontSize,
     Colour,
     Degrees,
     /// Strength from 0 to 100.
     Strength,
-    /// Factor of the speed.
+    /// Speed factor.
     Speed,
-    /// More or less than the picture has, -1 to 1.
+    /// Change relative to the original picture, -1 to 1.
     Adjustment,
     /// An id that is a number, written as text.
     NumericId,
-    /// An id, a name or an address: without blanks around it.
+    /// An id, a name or a URL: without surrounding blanks.
     Word,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Property {
     pub says: &'static str,
     /// Values outside are refused.
     pub range: (f64, f64),
-    /// Values outside are carried out with a note.
+    /// Values outside are accepted with a note.
     pub usual: (f64, f64),
 }
 
@@ -155,19 +155,19 @@ static KEYFRAME_POSITION: Property = row(
 );
 static SPEED: Property = row(
     Unit::Speed,
-    "a factor above 0, 1 is unchanged; the app takes 0.1 to 100",
+    "a factor above 0, 1 is unchanged; the app accepts 0.1 to 100",
     (f64::MIN_POSITIVE, 100.0),
     (0.1, 10.0),
 );
 static NUMERIC_ID: Property = row(
     Unit::NumericId,
-    "a number of digits only, as the app's resources are numbered",
+    "a number with digits only, the app's resource id",
     ANY,
     ANY,
 );
 static WORD: Property = row(Unit::Word, "text", ANY, ANY);
 
-/// The row of an argument of a tool; none for text, switches, counts and the like.
+/// The row of a tool's argument; none for text, switches, counts and similar arguments.
 pub(crate) fn of(argument: &str) -> Option<&'static Property> {
     Some(match argument {
         "start" | "end" | "duration" | "target_start" | "time" | "times" | "at" | "from" | "to"
@@ -221,17 +221,17 @@ pub(crate) fn of_member(name: &str) -> Option<&'static Property> {
     }
 }
 
-/// What reading a value said of it, besides changing its form.
+/// What was found while reading a value.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
-    /// What is unusual about it.
+    /// What is unusual about the value.
     pub note: Option<String>,
-    /// The opacity that a colour was given with.
+    /// The opacity of a colour that has one.
     pub alpha: Option<f64>,
 }
 
 impl Property {
-    /// Brings a value into the form of the schema. What is of another type is left to the schema's check.
+    /// Brings a value into the form of the schema. Values of another type are left to the schema's check.
     pub(crate) fn read(&self, value: &mut Value) -> Result<Read, String> {
         match self.unit {
             Unit::Colour => self.colour(value),
@@ -253,7 +253,7 @@ impl Property {
         }
     }
 
-    /// Checks a number that was read already.
+    /// Checks a number.
     pub(crate) fn check(&self, number: f64) -> Result<Option<String>, String> {
         let (low, high) = self.range;
         if !(low..=high).contains(&number) {
@@ -289,13 +289,13 @@ impl Property {
                         ..Read::default()
                     });
                 }
-                // The schema's check says what is wrong with text that holds no number at all.
+                // The schema's check reports text that holds no number at all.
                 None if !text.bytes().any(|byte| byte.is_ascii_digit()) => None,
                 None => {
                     let meant = notation::meant(self.unit, text)
                         .map_or(String::new(), |meant| format!("; {meant}"));
                     return Err(format!(
-                        "is {:?}, which cannot be read as that; it is {}{meant}",
+                        "is {:?}, which cannot be read; it is {}{meant}",
                         shortened(text),
                         self.says
                     ));
@@ -331,7 +331,7 @@ impl Property {
         })
     }
 
-    /// What a number outside the range, or an unusual one, was probably meant to say.
+    /// The probable meaning of a number that is unusual or outside the range.
     fn meant(&self, number: f64) -> Option<String> {
         let tidy = |number: f64| (number * 1000.0).round() / 1000.0;
         let percent = || Some(format!("did you mean {}?", tidy(number / 100.0)));
@@ -362,7 +362,7 @@ impl Property {
                     .to_owned(),
             ),
             Unit::FontSize if number > 300.0 => Some(format!(
-                "if it was meant in pixels, it is about {}",
+                "if you meant pixels, use about {}",
                 (number / PIXELS_PER_SIZE).round()
             )),
             Unit::FontSize if number < 1.0 => Some("did you mean 8?".to_owned()),
@@ -388,7 +388,7 @@ impl Property {
             }
             _ => return Ok(Read::default()),
         };
-        // The usual form needs no reading.
+        // The usual form needs no conversion.
         if colour::is_plain(text) {
             return Ok(Read::default());
         }
@@ -434,15 +434,15 @@ impl Property {
     }
 }
 
-/// Pixels that the letters of size 1 are high on a canvas whose shorter side is 1080.
+/// Height in pixels of letters of size 1 on a canvas whose shorter side is 1080.
 pub(crate) const PIXELS_PER_SIZE: f64 = 5.0;
 
 /// The largest of the usual sizes.
 const USUAL_SIZE: f64 = 15.0;
 
-/// A note for a text in large letters that is wider than the canvas.
+/// A note for text in a large font that is wider than the canvas.
 pub(crate) fn too_wide(text: &str, size: f64, canvas: (f64, f64)) -> Option<String> {
-    // Letters are about half as wide as they are high, those of Chinese, Japanese and Korean as wide as high.
+    // Letters are about half as wide as high; those of Chinese, Japanese and Korean are as wide as high.
     let width = |line: &str| -> f64 {
         line.chars()
             .map(|c| if c >= '\u{1100}' { 1.0 } else { 0.5 })
@@ -453,14 +453,14 @@ pub(crate) fn too_wide(text: &str, size: f64, canvas: (f64, f64)) -> Option<Stri
     let pixels = widest * letter * size;
     (size > USUAL_SIZE && pixels > canvas.0).then(|| {
         format!(
-            "the text is about {} pixels wide at `font_size` {size}, and the canvas {}: usual sizes are 5 to 15",
+            "the text is about {} pixels wide at `font_size` {size}, and the canvas is {}: usual sizes are 5 to 15",
             (pixels / 10.0).round() * 10.0,
             canvas.0
         )
     })
 }
 
-/// A fault that names the text that was sent instead of the number that it stands for.
+/// Puts the text that was sent into a message, in place of the number that it stands for.
 fn sent_as(fault: &str, number: f64, text: &str) -> String {
     fault.replacen(
         &format!("is {number}"),
@@ -469,7 +469,7 @@ fn sent_as(fault: &str, number: f64, text: &str) -> String {
     )
 }
 
-/// Ids and addresses are copied with line breaks and blanks around them.
+/// Removes surrounding blanks and line breaks, which copied ids and URLs often have.
 fn trim(value: &mut Value) {
     if let Value::String(text) = value
         && (text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace))
@@ -501,13 +501,13 @@ mod tests {
     #[track_caller]
     fn refused(argument: &str, rows: &[(Value, &str)]) {
         for (value, expected) in rows {
-            let fault = read(argument, value.clone()).expect_err("a fault");
+            let fault = read(argument, value.clone()).expect_err("a problem");
             assert!(fault.contains(expected), "{argument} {value}: {fault}");
         }
     }
 
     #[test]
-    fn times_are_read_in_the_notations_of_people() {
+    fn times_are_read_in_common_notations() {
         becomes(
             "start",
             &[
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_are_read_as_percent_and_decibels_too() {
+    fn factors_are_also_read_in_percent_and_decibels() {
         becomes(
             "volume",
             &[
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_with_unit_range_and_likely_meaning() {
+    fn impossible_values_are_refused_with_unit_range_and_likely_meaning() {
         refused(
             "volume",
             &[
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_possible_but_unusual_gets_a_note() {
+    fn unusual_values_get_a_note() {
         for (argument, value) in [
             ("volume", json!(5)),
             ("scale_x", json!(15)),
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_read_in_the_notations_of_people() {
+    fn colours_are_read_in_common_notations() {
         becomes(
             "font_color",
             &[
@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_large_letters_that_is_wider_than_the_canvas_gets_a_note() {
+    fn large_text_wider_than_the_canvas_gets_a_note() {
         let sentence = "A normal sentence of eight words, like this";
         let note = too_wide(sentence, 48.0, (1080.0, 1920.0)).expect("a note");
         assert!(
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_keyframes_are_read_by_the_same_rows() {
+    fn keyframe_values_are_read_by_the_same_rows() {
         for (property, value, expected) in [
             ("alpha", json!("50%"), json!(0.5)),
             ("alpha", json!(0.25), json!(0.25)),
@@ -726,13 +726,13 @@ mod tests {
             let fault = of_keyframe(property)
                 .expect("a row")
                 .read(&mut read)
-                .expect_err("a fault");
+                .expect_err("a problem");
             assert!(fault.contains(expected), "{property} {value}: {fault}");
         }
     }
 
     #[test]
-    fn ids_and_names_are_taken_without_blanks_around_them() {
+    fn surrounding_blanks_of_ids_and_names_are_removed() {
         becomes(
             "draft_id",
             &[(json!("dfd_cat_1_ab\n"), json!("dfd_cat_1_ab"))],

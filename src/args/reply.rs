@@ -1,4 +1,4 @@
-//! What the tools that add something to a draft answer.
+//! The reply of the tools that add something to a draft.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::draft::ids::DraftId;
 
-/// What was placed. A CapCut API tells the draft only.
+/// What was placed. A CapCut API only reports the draft.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Placed {
     /// The draft it is in.
     pub draft_id: DraftId,
-    /// A new draft was made for it (HTTP only).
+    /// Whether a new draft was created for it (HTTP only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub created: Option<bool>,
     /// The track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<String>,
-    /// The new segment; of captions, the first.
+    /// The new segment; for captions, the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_id: Option<String>,
     /// Where it starts, in seconds.
@@ -27,10 +27,10 @@ pub(crate) struct Placed {
     /// Where it ends, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// How many captions or keyframes.
+    /// The number of captions or keyframes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// `embedded` or `remote`: who keeps the draft.
+    /// The backend that keeps the draft: `embedded` or `remote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// What was adjusted.

@@ -1,8 +1,7 @@
 //! Schemas that every client can read: flat, without `$ref`, one type per property, no nulls.
 //!
-//! Clients read JSON Schema through narrow windows (forms of workflow tools, dialects of model vendors),
-//! so what they all understand is what is sent: `type`, `properties`, `required`, `items`, `enum`, bounds,
-//! defaults and descriptions.
+//! Many clients support only a part of JSON Schema (forms of workflow tools, dialects of model vendors), so only what
+//! all of them understand is sent: `type`, `properties`, `required`, `items`, `enum`, bounds, defaults and descriptions.
 
 use std::sync::Arc;
 
@@ -24,9 +23,9 @@ pub(crate) fn output<T: JsonSchema>() -> Object {
     generate(SchemaGenerator::root_schema_for::<T>, Side::Output)
 }
 
-/// The schema of arguments as clients are shown it: by the names that people expect, without those that only have an
-/// older name, which are taken all the same, and without what goes without saying. Unknown ones are refused with the
-/// nearest known, so only a tool without any says that there are none.
+/// The schema of arguments as clients see it: with the names that callers expect, without deprecated arguments (which
+/// are still accepted), and without the obvious. Unknown arguments are refused with the nearest name, so only a tool
+/// without arguments declares `additionalProperties`.
 pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Object> {
     let mut shown = (**schema).clone();
     if let Some(Value::Object(properties)) = shown.get_mut("properties") {
@@ -43,7 +42,7 @@ pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Obje
     Arc::new(shown)
 }
 
-/// The properties by the names that people expect; what has a start and an end is shown with its length.
+/// The properties by the names that callers expect; `end` is shown as `duration` where a tool has a span.
 fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
     let shown = |own: &str| {
         comfort.iter().find_map(|comfort| match *comfort {
@@ -70,12 +69,11 @@ fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
     out
 }
 
-/// A switch that is not given is off, and an object is open.
+/// Removes defaults that need no statement: a switch is off, and an object may have other members.
 fn without_the_obvious(property: &mut Value) {
     let Some(property) = property.as_object_mut() else {
         return;
     };
-    // An object may have other members unless that is forbidden.
     if property.get("additionalProperties") == Some(&Value::Bool(true)) {
         property.shift_remove("additionalProperties");
     }
@@ -90,8 +88,8 @@ fn without_the_obvious(property: &mut Value) {
     }
 }
 
-/// The schema of a reply as clients are shown it: every field, because some clients drop what is not declared. Which are
-/// always there is not said: the list of tools stands in the context of every conversation.
+/// The schema of a reply as clients see it: every field, because some clients drop what is not declared. `required` is
+/// left out to save space: the list of tools is in the context of every conversation.
 pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
     let mut shown = (**schema).clone();
     shown.shift_remove("required");
@@ -102,7 +100,7 @@ pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
 enum Side {
     Input,
     Output,
-    /// Within an output: an object of a list or of a field is declared with members of any name.
+    /// Within an output: an object in a list or a field is declared with members of any name.
     Inner,
 }
 
@@ -115,7 +113,7 @@ impl Side {
     }
 }
 
-// Not generic, so that it is compiled once.
+// Not generic, so that it is compiled only once.
 fn generate(of: fn(&mut SchemaGenerator) -> Schema, side: Side) -> Object {
     let settings = match side {
         Side::Input => SchemaSettings::draft2020_12(),
@@ -138,7 +136,7 @@ struct Flat {
     nullable: bool,
 }
 
-/// The keys that are kept, in the order in which they are written.
+/// The keys that are kept, in the order of output.
 const KEPT: [&str; 14] = [
     "type",
     "description",
@@ -153,13 +151,13 @@ const KEPT: [&str; 14] = [
     "pattern",
     "default",
     "deprecated",
-    // What other keys an object may have.
+    // Which other keys an object may have.
     "additionalProperties",
 ];
 
 fn flatten(schema: Value, side: Side) -> Flat {
     let Value::Object(mut schema) = schema else {
-        // `true` stands for any JSON; the replies and arguments that have it hold objects.
+        // `true` allows any JSON; the replies and arguments that use it hold objects.
         return Flat {
             schema: object([("type", "object".into()), ("properties", json!({}))]),
             nullable: false,
@@ -179,16 +177,16 @@ fn flatten(schema: Value, side: Side) -> Flat {
         match schema.shift_remove(key) {
             None | Some(Value::Null) => {}
             Some(others) if key == "additionalProperties" && others != Value::Bool(true) => {}
-            // A reply is read with its names; what bounds and explains it is for callers only.
+            // A reply needs names and types only; bounds and descriptions are for arguments.
             _ if side != Side::Input && key != "type" && key != "enum" => {}
-            // What the members' own defaults say already.
+            // The members have their own defaults.
             Some(Value::Object(_)) if key == "default" => {}
             Some(Value::Array(mut values)) if key == "enum" => {
                 nullable |= values.iter().any(Value::is_null);
                 values.retain(|value| !value.is_null());
                 flat.insert(key.into(), Value::Array(values));
             }
-            // The widths of Rust's own integers say nothing to a caller.
+            // The limits of Rust's integer types are of no use to a caller.
             Some(Value::Number(bound))
                 if key == "maximum"
                     && schema.contains_key("format")
@@ -199,7 +197,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
         }
     }
     if let Some(Value::String(text)) = flat.get_mut("description") {
-        // Doc comments are wrapped for the reader of the source.
+        // Doc comments are wrapped in the source.
         *text = unwrap_lines(text);
     }
     match kind.as_str() {
@@ -218,7 +216,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
 }
 
 fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
-    // Some clients refuse a whole list for one object without `properties`; none stands for any.
+    // Some clients refuse the whole list for one object without `properties`; an empty one allows any.
     let properties = match schema.shift_remove("properties") {
         Some(Value::Object(properties)) if side != Side::Inner => properties,
         _ => Map::new(),
@@ -241,8 +239,8 @@ fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
     }
 }
 
-/// Puts the branches of a choice into one schema: null is dropped, constants become an `enum`, of
-/// several others the first counts. Tells whether null was among them.
+/// Merges the branches of a choice into one schema: null is dropped, constants become an `enum`, and of several other
+/// branches the first one is used. Returns whether null was among them.
 fn merge(schema: &mut Object, branches: Vec<Value>) -> bool {
     let before = branches.len();
     let branches: Vec<Object> = branches
@@ -290,7 +288,7 @@ fn single_type(schema: &Object, nullable: &mut bool) -> String {
     }
 }
 
-/// `16` for `16.0`: shorter, and the same number.
+/// `16` for `16.0`: the same number, but shorter.
 fn plain(value: Value) -> Value {
     match value {
         Value::Number(n) => whole(&n).map_or(Value::Number(n), Value::from),
@@ -298,7 +296,7 @@ fn plain(value: Value) -> Value {
     }
 }
 
-/// The number as an integer when it is one, however it is written.
+/// The number as an integer if it is whole, in any notation.
 pub(crate) fn whole(number: &Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         number
@@ -360,7 +358,7 @@ mod tests {
     }
 
     /// Does a thing that is
-    /// told on two lines.
+    /// described on two lines.
     ///
     /// And more.
     #[derive(Serialize, Deserialize, JsonSchema)]
@@ -386,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_shown_what_does_not_go_without_saying() {
+    fn shown_schemas_leave_out_the_obvious() {
         #[derive(Serialize, Deserialize, JsonSchema)]
         struct Part {
             #[serde(default)]
@@ -438,7 +436,7 @@ mod tests {
             schema,
             json!({
                 "type": "object",
-                "description": "Does a thing that is told on two lines.\n\nAnd more.",
+                "description": "Does a thing that is described on two lines.\n\nAnd more.",
                 "properties": {
                     "number": { "type": "number", "description": "A number.", "minimum": 0, "maximum": 8.5, "default": 2 },
                     "count": { "type": "integer", "minimum": 0 },
@@ -458,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_schema_does_not_demand_what_may_be_null() {
+    fn an_output_schema_does_not_require_what_may_be_null() {
         let schema = Value::Object(output::<Everything>());
         assert_eq!(
             schema["required"],
@@ -468,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_a_reply_may_have_any_fields() {
+    fn objects_within_a_reply_may_have_any_fields() {
         let schema = Value::Object(output::<Everything>());
         let point = json!({ "type": "object", "properties": {} });
         assert_eq!(schema["properties"]["point"], point);
@@ -480,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn older_names_are_taken_but_not_shown() {
+    fn deprecated_names_are_accepted_but_not_shown() {
         #[derive(Serialize, Deserialize, JsonSchema)]
         struct Aged {
             new: Option<String>,

@@ -1,4 +1,4 @@
-//! Finding a name that one does not know: parts of names, words, near spellings, English and Chinese.
+//! Search for names: by parts of names, words, similar spelling, in English and Chinese.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -7,21 +7,21 @@ use super::table::{self, Name, normalised, words};
 use super::{Entry, Kind};
 use crate::units::Edition;
 
-/// A found name.
+/// A search result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hit {
     pub entry: &'static Entry,
-    /// 1 for the name itself, less the further it is from what was asked.
+    /// 1 for the name itself, lower the more it differs from the query.
     pub score: f64,
 }
 
-/// English words of effects and what Chinese names say for them; our own list. An English word also
-/// stands for those that begin with it.
+/// English words for effects and the matching words in Chinese names; our own list. An English word also
+/// matches words that begin with it.
 static WORDS: &str = include_str!("data/words.tsv");
 
-/// A query longer than this is compared by its beginning.
+/// The characters of a query that are compared; the rest is ignored.
 const QUERY_CHARS: usize = 64;
-/// Words of a query that say nothing of the name.
+/// Words of a query that do not help to find a name.
 const FILLERS: [&str; 14] = [
     "a",
     "an",
@@ -38,18 +38,18 @@ const FILLERS: [&str; 14] = [
     "voice",
     "with",
 ];
-/// Below this a name is none that was meant.
+/// A name with a lower score was not meant.
 const LEAST_SCORE: f64 = 0.3;
-/// A name that has what was asked for in it.
+/// The score of a name that contains the query.
 const GOOD_SCORE: f64 = 0.5;
-/// Spelling is looked at only where fewer names than these are good.
+/// Spelling is only compared if fewer names than this have a good score.
 const ENOUGH: usize = 20;
 
-/// Every name that fits a query, best first. An empty query finds all.
+/// All names that match a query, best first. An empty query matches all.
 pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition) -> Vec<Hit> {
     let kinds: Vec<Kind> = match kind {
         Some(kind) => vec![kind],
-        // A name that no tool takes is of no use.
+        // A name that no tool accepts is of no use.
         None => Kind::ALL
             .into_iter()
             .filter(|kind| kind.is_taken())
@@ -71,7 +71,7 @@ pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition) -> Vec<H
     ranked(hits)
 }
 
-/// The names nearest to one that does not exist. Far ones only where none is near.
+/// The names most similar to an unknown name. Other names are only returned if none is similar.
 pub(super) fn nearest(
     edition: Edition,
     kinds: &[Kind],
@@ -95,7 +95,7 @@ pub(super) fn nearest(
     ranked.take(limit).collect()
 }
 
-/// Fonts that are usual elsewhere, and which of the apps' look like them; our own list.
+/// Common fonts, and fonts of the apps that look similar; our own list.
 const ALIKE: [(&[&str], &[&str]); 7] = [
     (
         &[
@@ -191,7 +191,7 @@ fn alike(plain: &str, edition: Edition) -> Vec<Hit> {
     let known = ALIKE.iter().find(|(usual, _)| usual.contains(&plain));
     let names = known.map_or(&[][..], |(_, names)| names);
     let index = table::index(edition, Kind::Font);
-    // Before what is spelled alike, in this order.
+    // These come before similar spellings, in this order.
     let found = names.iter().enumerate().filter_map(|(place, name)| {
         Some(Hit {
             entry: index.exact(name)?,
@@ -228,7 +228,7 @@ fn best(kinds: &[Kind], edition: Edition, score: impl Fn(&Name) -> f64) -> Vec<H
     hits
 }
 
-/// Best first, each entry once; equal ones stay in the order of the lists.
+/// Best first, each entry once; equal scores keep the order of the lists.
 fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut known: HashSet<*const Entry> = HashSet::new();
@@ -239,7 +239,7 @@ fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
 struct Query {
     plain: String,
     chars: Vec<char>,
-    /// For each word of the query: itself, and what it is in the other language.
+    /// For each word of the query: the word, then its translations and synonyms.
     words: Vec<Vec<String>>,
 }
 
@@ -273,7 +273,7 @@ impl Query {
         }
     }
 
-    /// How much of the query the name has: all of it in one piece, its words, or some of them.
+    /// Scores how much of the query the name contains: all of it in one piece, all its words, or some of them.
     fn contained(&self, name: &Name) -> f64 {
         let share = self.plain.len().min(name.plain.len()) as f64 / name.plain.len().max(1) as f64;
         if name.plain == self.plain {
@@ -311,8 +311,8 @@ impl Query {
         }
     }
 
-    /// How near the spelling of the name, or of one of its words, is. Names that cannot be near are
-    /// not looked at closely, if that is enough.
+    /// Scores the similarity of the spelling to the name or to one of its words. With `near_only`, names that cannot
+    /// be similar are skipped, which is faster.
     fn spelled(&self, name: &Name, near_only: bool) -> f64 {
         let whole = similarity(&self.chars, &self.plain, &name.plain, near_only);
         let word = name
@@ -330,7 +330,8 @@ impl Query {
     }
 }
 
-/// Short English words have to be words of the name; parts of longer ones are enough.
+/// Whether the name has the word. A short English word must be a whole word of the name; a longer one may be a part
+/// of a word.
 fn has_word(name: &Name, word: &str) -> bool {
     if word.is_ascii() && word.len() < 4 {
         name.words.iter().any(|other| other == word)
@@ -339,7 +340,7 @@ fn has_word(name: &Name, word: &str) -> bool {
     }
 }
 
-/// 1 for the same text, 0 for nothing in common.
+/// The similarity: 1 for equal texts, 0 for nothing in common.
 fn similarity(query: &[char], text: &str, other: &str, near_only: bool) -> f64 {
     let length = other.chars().count();
     let longest = query.len().max(length);
@@ -347,7 +348,7 @@ fn similarity(query: &[char], text: &str, other: &str, near_only: bool) -> f64 {
         return 0.0;
     }
     if near_only {
-        // Each letter that one has and the other has not, or has fewer of, is an edit.
+        // Each letter that is missing in the other text needs an edit.
         let shared = query.iter().filter(|&&c| other.contains(c)).count();
         if shared * 10 < longest * 6 {
             return 0.0;
@@ -356,7 +357,7 @@ fn similarity(query: &[char], text: &str, other: &str, near_only: bool) -> f64 {
     1.0 - strsim::osa_distance(text, other) as f64 / longest as f64
 }
 
-/// For each word those that say the same: English, Chinese, and others of the same language.
+/// For each word its translations (English or Chinese) and its synonyms in the same language.
 static DICTIONARY: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
     let mut dictionary: HashMap<_, Vec<_>> = HashMap::new();
     for line in WORDS.lines().filter(|line| !line.starts_with('#')) {
@@ -376,9 +377,9 @@ static DICTIONARY: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock
 });
 
 fn translations(word: &str) -> Vec<String> {
-    let mut beside = None;
+    let mut stem = None;
     let known = DICTIONARY.get(word).or_else(|| {
-        // `dissolv`, `fading`, `zooms`: the word that begins like it.
+        // `dissolv`, `fading`, `zooms`: the first word with the same beginning.
         let beginning = |other: &&&str| {
             let shorter = other.len().min(word.len());
             shorter >= 4
@@ -387,18 +388,17 @@ fn translations(word: &str) -> Vec<String> {
         };
         let mut near: Vec<_> = DICTIONARY.keys().filter(beginning).collect();
         near.sort_unstable();
-        beside = near.first().map(|near| **near);
-        DICTIONARY.get(beside?)
+        stem = near.first().map(|near| **near);
+        DICTIONARY.get(stem?)
     });
     let others = known.into_iter().flatten().copied();
-    beside
-        .into_iter()
+    stem.into_iter()
         .chain(others)
         .map(ToString::to_string)
         .collect()
 }
 
-/// A run of Chinese, divided into the words we know and the rest.
+/// Splits a run of Chinese into known words and the rest.
 fn parts(run: &str) -> Vec<String> {
     let chars: Vec<(usize, char)> = run.char_indices().collect();
     let mut parts = Vec::new();
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_words_and_near_spellings_are_found() {
+    fn parts_words_and_similar_spellings_are_found() {
         finds("dissolv", Kind::Transition, Edition::Capcut, "Dissolve");
         finds("disolve", Kind::Transition, Edition::Capcut, "Dissolve");
         finds(
@@ -480,19 +480,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_where_nothing_is_near() {
+    fn unrelated_queries_find_nothing() {
         assert!(keys("qqqqxxxxzzzz", Kind::Transition, Edition::Capcut).is_empty());
     }
 
     #[test]
-    fn an_empty_query_lists_all() {
+    fn an_empty_query_finds_all_names() {
         assert_eq!(search("", Some(Kind::Mask), Edition::Capcut).len(), 9);
         assert!(search(" ", None, Edition::Jianying).len() > 1000);
     }
 
-    /// What people call things, and one of the names that have to be suggested for it, in each edition.
+    /// Everyday words, and a name that must be suggested for each word in each edition.
     #[test]
-    fn everyday_words_lead_to_names_of_the_edition() {
+    fn everyday_words_find_names_of_the_edition() {
         for (kind, word, capcut, jianying) in [
             (Kind::Transition, "fade", "Mix", "叠化"),
             (Kind::Transition, "fade", "Black_Fade", "闪黑"),
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_spelled_alike_is_not_suggested_beside_what_is_meant() {
+    fn names_that_are_only_spelled_alike_are_not_suggested_with_better_matches() {
         let near = nearest(Edition::Capcut, &[Kind::Transition], "fade", 5);
         let keys: Vec<&str> = near.iter().map(|entry| entry.key).collect();
         for far in ["Flame", "Curling_Wave", "Wave_Right", "Wave_Left"] {
@@ -537,12 +537,12 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_query_costs_no_more_than_a_long_one() {
+    fn a_huge_query_is_cut() {
         let query = "模糊fade ".repeat(200_000);
         assert!(search(&query, None, Edition::Jianying).len() <= 10_000);
     }
 
-    /// The limits hold in an optimised build; `cargo test --release` holds it to them.
+    /// The limits apply to optimised builds; `cargo test --release` checks them.
     #[test]
     fn a_search_is_quick() {
         let timed = |kind| {
@@ -556,7 +556,7 @@ mod tests {
         let first = timed(None);
         let (one, all) = (timed(Some(Kind::SceneEffect)), timed(None));
         eprintln!(
-            "search: {one:.2} ms in one kind, {all:.2} ms in all, {first:.2} ms when first asked"
+            "search: {one:.2} ms in one kind, {all:.2} ms in all, {first:.2} ms for the first search"
         );
         if !cfg!(debug_assertions) {
             assert!(one < 5.0 && all < 20.0, "{one} ms, {all} ms");

@@ -1,4 +1,4 @@
-//! The tables as they lie in `data/`, read and indexed when first asked for.
+//! The tables in `data/`, parsed and indexed on first use.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -6,7 +6,7 @@ use std::sync::{LazyLock, OnceLock};
 use super::{Entry, Kind, Param};
 use crate::units::{Edition, Micros};
 
-/// A file of `data/`: the kind, the edition unless it is for both, its text.
+/// A file of `data/`: the kind, the edition (`None` for both), and the text.
 type Table = (Kind, Option<Edition>, &'static str);
 
 macro_rules! tables {
@@ -48,7 +48,7 @@ const TABLES: &[Table] = tables! {
     Filter Jianying "filter.jianying"
 };
 
-/// What no package has: whole lines, and parameters for lines of the tables above.
+/// Data recorded from the API that no source package has: whole lines, and parameters for lines of the tables above.
 static RECORDED: &str = include_str!("data/recorded.tsv");
 
 const NO_PARAMS: &str = "-";
@@ -58,11 +58,11 @@ pub(super) struct Index {
     entries: Vec<&'static Entry>,
     exact: HashMap<&'static str, &'static Entry>,
     plain: HashMap<String, &'static Entry>,
-    /// For the search; made when first searched.
+    /// The names for the search, built on first use.
     names: OnceLock<Vec<Name>>,
 }
 
-/// One of the names of an entry, ready to be compared.
+/// One of the names of an entry, prepared for comparison.
 pub(super) struct Name {
     pub entry: &'static Entry,
     pub plain: String,
@@ -111,7 +111,7 @@ impl Index {
 
         let mut exact = HashMap::new();
         let mut plain = HashMap::new();
-        // Earlier names win: a key goes before a display name, and what the API knows before the rest.
+        // The first insertion wins: keys take precedence over display names, and the API's own names over the rest.
         for group in [&known, &more] {
             for entry in group {
                 exact.entry(entry.key).or_insert(*entry);
@@ -139,7 +139,7 @@ impl Index {
     }
 }
 
-/// The index of a kind in an edition; empty for a kind that the edition does not have.
+/// The index of a kind in an edition; empty if the edition does not have the kind.
 pub(super) fn index(edition: Edition, kind: Kind) -> &'static Index {
     static INDEXES: [[OnceLock<Index>; Kind::ALL.len()]; 2] =
         [const { [const { OnceLock::new() }; Kind::ALL.len()] }; 2];
@@ -171,7 +171,7 @@ fn name(entry: &'static Entry, text: &str, also: bool) -> Name {
     }
 }
 
-/// The entries of one of [`TABLES`]. Those of fonts and filters are the same for both editions.
+/// The entries of one of [`TABLES`]. Shared tables (fonts and filters) are parsed once for both editions.
 fn entries(number: usize) -> &'static [Entry] {
     static ENTRIES: [OnceLock<Vec<Entry>>; TABLES.len()] =
         [const { OnceLock::new() }; TABLES.len()];
@@ -266,8 +266,8 @@ fn entry(kind: Kind, edition: Option<Edition>, line: &'static str) -> Entry {
     }
 }
 
-/// `name default[ min max];…`, in which `~` stands for `effects_adjust_`. The tables live as long as
-/// the process, and so does what is read from them.
+/// Parses `name default[ min max];…`, where `~` stands for `effects_adjust_`. Leaks the result, because the tables
+/// live as long as the process.
 fn parsed_params(text: &'static str) -> &'static [Param] {
     if text.is_empty() || text == NO_PARAMS {
         return &[];

@@ -1,4 +1,4 @@
-//! Many plans: side by side within the same lanes, retried, reported line by line, taken up where they stopped.
+//! Runs many plans: concurrently within the same lanes, with retries, a report line per draft, and resumption.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -27,48 +27,48 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::regular_file::{self, Links};
 
-/// What a draft that cannot be completed means for the others of its batch.
+/// What happens to the other drafts of a batch if one cannot be completed.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum OnError {
-    /// The others are made.
+    /// The others are created.
     #[default]
     Continue,
-    /// No other is begun.
+    /// No other is started.
     Stop,
 }
 
-/// What is to be done with each failed draft, and how many are made at once.
+/// How a batch handles failed drafts, and how many drafts it creates concurrently.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Drafts side by side.
+    /// How many drafts are created concurrently.
     pub jobs: usize,
-    /// Further tries of a draft that is not complete; each takes up what the one before made.
+    /// Retries of a draft that is not complete; each resumes the draft of the try before.
     pub retries: u32,
     pub retry_delay: Duration,
-    /// Fires when the client has gone: nothing is tried again after that.
+    /// Cancelled when the client has disconnected: there are no retries after that.
     pub left: CancellationToken,
     pub on_error: OnError,
-    /// Where every draft's line goes; with it a batch that was killed goes on where it stopped.
+    /// The report file, with a line per draft; with it, a killed batch continues where it stopped.
     pub report: Option<PathBuf>,
 }
 
 /// The most drafts of one batch.
 const MOST_DRAFTS: usize = 10_000;
-/// The most that the plans of a template may take together: all of them are checked before the first is made.
+/// The most bytes of all plans of a template together: all are checked before the first draft is created.
 const MOST_BYTES: usize = 256 << 20;
 
 /// One plan of a batch.
 pub(crate) struct Entry {
-    /// What people call it: its file, or its line.
+    /// Its name for people: its file, or its line.
     pub label: String,
     pub plan: Plan,
-    /// The plan as it was checked, if it was.
+    /// The checked plan, if it was checked.
     pub checked: Option<Checked>,
-    /// Why no draft can be made of it, as far as that is known before the first draft is begun.
+    /// Why no draft can be created from it, if that is known before the first draft is started.
     pub wrong: Option<Error>,
 }
 
@@ -87,16 +87,16 @@ impl Entry {
     }
 }
 
-/// How one draft of a batch stands; a line of the report.
+/// The state of one draft of a batch; a line of the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Line {
-    /// Place in the batch, from 0.
+    /// Index in the batch, from 0.
     pub index: usize,
     /// Its file, or its line.
     pub label: String,
-    /// A fingerprint of the plan's content, by which it is found in a report.
+    /// A fingerprint of the plan's content; it identifies the plan in a report.
     pub plan: String,
-    /// Of several plans with the same content, which one, from 0.
+    /// The number among plans with the same content, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurrence: Option<usize>,
     /// `started`, `complete`, `partial`, `failed`, `aborted`, `cancelled` or `skipped`.
@@ -108,13 +108,13 @@ pub(crate) struct Line {
     /// Items that are in the draft.
     #[serde(default)]
     pub ok: usize,
-    /// Items that were asked for.
+    /// Items in the plan.
     #[serde(default)]
     pub asked: usize,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
-    /// What was adjusted, and what to know of the draft.
+    /// What was adjusted, and what to know about the draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Tries in this run of the batch.
@@ -124,11 +124,11 @@ pub(crate) struct Line {
     pub ms: f64,
 }
 
-/// What became of a batch: `complete`, `partial` where only some drafts are complete, `failed` where none is.
+/// The result of a batch: `complete`, `partial` if only some drafts are complete, `failed` if none is.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct BatchReport {
     pub outcome: Outcome,
-    /// Drafts that have all that was asked for.
+    /// The number of complete drafts.
     pub complete: usize,
     pub drafts: Vec<Line>,
 }
@@ -172,7 +172,7 @@ impl Line {
         self.status == "complete"
     }
 
-    /// Complete, and its folder was not removed since. (A folder of another machine is not seen here at all.)
+    /// Whether it is complete and its folder was not removed since. (A folder on another machine cannot be checked.)
     fn is_still_there(&self) -> bool {
         let is_gone = |folder: &Path| !folder.exists() && folder.parent().is_some_and(Path::is_dir);
         let folder = self.folder.as_deref().map(Path::new);
@@ -180,17 +180,17 @@ impl Line {
     }
 }
 
-/// The report's file, to which whole lines are added as they come; this process alone has it.
+/// The report file. Lines are appended as drafts finish; it is locked by this process.
 struct Log {
     file: Option<Mutex<File>>,
 }
 
-/// What a plan is known by in a report: not its place, so that a row may be put in before it.
+/// Identifies a plan in a report, not by its index, so that rows can be inserted before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Key {
     /// The fingerprint of its content.
     print: String,
-    /// Of several with the same content, which one, from 0.
+    /// The number among plans with the same content, from 0.
     occurrence: usize,
 }
 
@@ -198,7 +198,7 @@ struct Key {
 type Known = HashMap<Key, Line>;
 
 impl Log {
-    /// Opens a report, or begins one, and gives what stands in it.
+    /// Opens or creates a report, and returns its content.
     fn open(path: Option<&Path>) -> Result<(Self, Known)> {
         let Some(path) = path else {
             return Ok((Self { file: None }, Known::new()));
@@ -207,7 +207,7 @@ impl Log {
             Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
         };
         let mut file = regular_file::append(path, Links::Refuse).map_err(|error| {
-            failed(error).hint("name a file that a batch wrote, or one that does not exist yet")
+            failed(error).hint("use a file that a batch wrote, or one that does not exist yet")
         })?;
         match file.try_lock() {
             Ok(()) => {}
@@ -216,8 +216,8 @@ impl Log {
                     "the report {} is in use by another batch",
                     path.display()
                 ))
-                .hint("wait until that one has ended")
-                .at_shell("name another file with `--report`"));
+                .hint("wait until that batch has finished")
+                .at_shell("use another file with `--report`"));
             }
             // Some network file systems have no locks.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
@@ -227,7 +227,7 @@ impl Log {
         }
         let (known, whole) = read(BufReader::new(&file), path)?;
         if !whole {
-            // What is added begins a line of its own.
+            // New lines start after the unfinished one.
             file.write_all(b"\n").map_err(failed)?;
         }
         let file = Some(Mutex::new(file));
@@ -250,16 +250,16 @@ impl Log {
     }
 }
 
-/// What the lines of a report begin with.
+/// The beginning of every line of a report.
 const LINE_START: &[u8] = b"{\"index\":";
-/// Longer lines are of no report.
+/// A file with a longer line is not a report.
 const LINE_BYTES: u64 = 16 << 20;
 
-/// The last line of every plan, and whether the last line is whole. A line that was cut off by a kill, be it within
-/// a letter, is passed over; a file with anything else in it is not a report.
+/// The last line of every plan, and whether the last line of the file is complete. A line that was cut off by a kill,
+/// possibly within a character, is skipped; a file with any other content is not a report.
 fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
     let mut lines = Known::new();
-    // Reports of earlier versions tell plans of the same content apart by their places.
+    // Reports of earlier versions distinguish plans with the same content by their indexes.
     let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     let mut text = Vec::new();
     let mut whole = true;
@@ -289,7 +289,7 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
                     "{} is not a report of a batch (line {number}), so nothing was written to it",
                     path.display()
                 ))
-                .hint("name a file that a batch wrote, or one that does not exist yet"));
+                .hint("use a file that a batch wrote, or one that does not exist yet"));
             }
         };
         let occurrence = line.occurrence.unwrap_or_else(|| {
@@ -324,7 +324,7 @@ pub(super) fn fingerprint(plan: &Plan) -> Result<String> {
         .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
-/// Makes all drafts; the lines come back in the batch's order. `told` hears of each as it ends.
+/// Creates all drafts, and returns the lines in the batch's order. `told` is called for each draft as it finishes.
 pub(crate) async fn run(
     app: &Arc<App>,
     mut entries: Vec<Entry>,
@@ -343,7 +343,7 @@ pub(crate) async fn run(
         options: options.clone(),
         caller: context.caller.clone(),
     });
-    // What is known to fail stops the others before any of them is begun.
+    // With `OnError::Stop`, a plan that is known to fail stops the others before any of them starts.
     if options.on_error == OnError::Stop && entries.iter().any(|entry| entry.wrong.is_some()) {
         batch.stop.cancel();
     }
@@ -358,11 +358,11 @@ pub(crate) async fn run(
                 entry,
                 key,
             };
-            // A task each: a fault of ours in one ends no other.
+            // One task per draft, so that a panic in one does not stop the others.
             let job = AbortOnDropHandle::new(tokio::spawn(job.in_its_turn()));
             job.map(move |ended| {
                 ended.unwrap_or_else(|error| {
-                    let why = "an internal error in capcut-mcp stopped this draft";
+                    let why = "an internal error stopped this draft";
                     broken.errors = vec![Error::internal(why).source(error).to_string()];
                     Ok(broken)
                 })
@@ -391,7 +391,7 @@ pub(crate) async fn run(
     Ok(lines)
 }
 
-/// What each plan is known by in a report.
+/// The keys of the plans in a report.
 fn keys(entries: &[Entry]) -> Result<Vec<Key>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let keys = entries.iter().map(|entry| {
@@ -404,8 +404,8 @@ fn keys(entries: &[Entry]) -> Result<Vec<Key>> {
     keys.collect()
 }
 
-/// Gives each plan of the batch an origin of its own, the same in every run of it, and all of them one batch: drafts
-/// of one batch never replace each other.
+/// Gives each plan of the batch its own origin, the same in every run, and a common batch id: drafts of one batch never
+/// replace each other.
 fn tell_apart(entries: &mut [Entry], keys: &[Key]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut all = String::new();
@@ -449,7 +449,7 @@ struct Job {
 }
 
 impl Job {
-    /// Makes the draft, unless it stands in the report or the batch has been stopped.
+    /// Creates the draft, unless the report has it or the batch was stopped.
     async fn in_its_turn(mut self) -> Result<Line> {
         if let Some(error) = self.entry.wrong.take() {
             let mut line = self.line("failed");
@@ -541,7 +541,7 @@ impl Job {
                     "failed".clone_into(&mut line.status);
                     line.errors = error.to_string().lines().map(str::to_owned).collect();
                     match error.kind {
-                        // The draft of the earlier run is gone: begin anew.
+                        // The draft of the earlier run no longer exists: start over.
                         Kind::NotFound if resume.is_some() => resume = None,
                         Kind::InvalidArgument | Kind::Conflict | Kind::Cancelled => break,
                         _ => {}
@@ -574,20 +574,20 @@ fn take(line: &mut Line, report: &Report) {
     );
 }
 
-/// Checks the plans before any of them is begun.
+/// Checks the plans before any of them starts.
 pub(crate) async fn check_all(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) {
     for entry in entries.iter_mut().filter(|entry| entry.wrong.is_none()) {
         match check(app, &entry.plan, None, caller).await {
             Ok(checked) => entry.checked = Some(checked),
             Err(error) if error.kind == Kind::InvalidArgument => entry.wrong = Some(error),
-            // A server that cannot be reached now may be later: each draft tells it by itself.
+            // An unreachable server may be reachable later: each draft reports this by itself.
             Err(_) => {}
         }
         tokio::task::yield_now().await;
     }
 }
 
-/// An error of everything that is wrong, if nothing can be made: a line each, with the plan's label.
+/// If no draft can be created: an error with all problems, one per line, with the plan's label.
 pub(crate) fn refuse_all_wrong(entries: &[Entry]) -> Result<()> {
     if entries.iter().any(|entry| entry.wrong.is_none()) {
         return Ok(());
@@ -622,11 +622,11 @@ pub(crate) fn from_template(
         .len();
     if rows.len() > MOST_DRAFTS || rows.len().saturating_mul(size) > MOST_BYTES {
         return Err(Error::invalid(format!(
-            "{} drafts of a template of {size} bytes are too many for one batch",
+            "{} drafts from a template of {size} bytes are too many for one batch",
             rows.len()
         ))
         .hint(format!(
-            "a batch has at most {MOST_DRAFTS} drafts, and their plans at most {} MB together: divide the inputs",
+            "a batch has at most {MOST_DRAFTS} drafts, and their plans at most {} MB together: split the inputs",
             MOST_BYTES >> 20
         )));
     }
@@ -648,7 +648,7 @@ mod tests {
     use crate::compose::table::Values;
 
     #[test]
-    fn a_report_that_was_cut_off_within_a_letter_is_gone_on_with() {
+    fn a_report_cut_off_within_a_character_is_continued() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
         let entry = Entry::new("茶具".to_owned(), Ok(Plan::default()));
@@ -676,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_of_earlier_versions_tell_equal_plans_apart_by_their_places() {
+    fn reports_of_earlier_versions_distinguish_equal_plans_by_index() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
         let line = |index, status| {
@@ -695,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_a_report_is_refused_and_stays_as_it_is() {
+    fn a_file_that_is_not_a_report_is_refused_and_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         for text in [
@@ -725,7 +725,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_bounds_of_number_and_size_and_says_which() {
+    fn a_batch_is_limited_in_number_and_size() {
         let source = |value| Source {
             value,
             places: Places::default(),
@@ -754,10 +754,10 @@ mod tests {
     }
 
     #[test]
-    fn a_report_with_an_endless_line_is_refused_without_reading_it_whole() {
+    fn a_report_with_a_huge_line_is_refused_without_reading_it_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
-        // Sparse: the file takes no room, and reading it whole would take 64 GB.
+        // The file is sparse: it needs no disk space, but reading it whole would need 64 GB of memory.
         let file = File::create(&path).unwrap();
         file.set_len(64 << 30).unwrap();
         let error = Log::open(Some(&path)).err().unwrap();

@@ -1,4 +1,4 @@
-//! What is wrong with a plan, all of it, before anything is made.
+//! Checks a plan before anything is created, and reports all problems.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::media::Media;
 use crate::tools::{Caller, Object, Request};
 use crate::units::Micros;
 
-/// Files of this machine that are looked at at once.
+/// How many files of this machine are checked concurrently.
 const LOOKS: usize = 8;
 
-/// A plan in which nothing is wrong that can be known now.
+/// A plan that passed all checks that are possible now.
 #[derive(Clone)]
 pub(crate) struct Checked {
     pub items: Vec<Item>,
@@ -31,8 +31,8 @@ pub(crate) struct Checked {
     pub create: Object,
 }
 
-/// Reads the plan, or tells every fault of it, each with its path; on the backend that keeps `draft`, or that
-/// would keep a new one.
+/// Reads the plan, or returns all its problems, each with its path. The checks are those of the backend that keeps
+/// `draft`, or that would keep a new draft.
 pub(crate) async fn check(
     app: &Arc<App>,
     plan: &Plan,
@@ -41,7 +41,7 @@ pub(crate) async fn check(
 ) -> Result<Checked> {
     let (items, mut faults) = layout::decode(plan);
     let all = faults.is_empty();
-    // Keyframes may be wrong: what they move is known all the same.
+    // Invalid keyframes do not matter here: the tracks come from the other items.
     let knows_tracks = faults.iter().all(|fault| fault.starts_with("keyframes["));
     let mut told = |path: &str, error: &Error| faults.extend(lines(path, error));
     let create = create_arguments(plan);
@@ -52,7 +52,7 @@ pub(crate) async fn check(
     let keeper = app.keeper(draft).await;
     let mut edition = app.engine.edition();
     let mut knows_all_names = true;
-    // A server that has the API's calls only.
+    // A server that only has the API's calls.
     let mut remote = false;
     if let Ok(Backend::Remote(server)) = &keeper {
         remote = true;
@@ -88,13 +88,13 @@ pub(crate) async fn check(
     }
 
     let mut placed = layout::lay_out(items.clone(), &Lengths::new(), all);
-    // Of a looped sound the first turn stands for all.
+    // The first repetition of a looped sound stands for all.
     placed.retain(|item| !item.is_repeated());
     let mut others = layout::conflicts(placed.iter());
     if draft.is_none() && knows_tracks {
         others.extend(without_track(&placed));
     }
-    // What a server can read is known to the server.
+    // Only the embedded engine's files are checked: which files a server can read is only known to the server.
     if let Ok(Backend::Embedded(engine)) = &keeper {
         let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
             .iter()
@@ -132,10 +132,10 @@ pub(crate) async fn check(
     Ok(Checked { items, create })
 }
 
-/// At most this many faults are named in one error.
+/// At most this many problems are listed in one error.
 const NAMED: usize = 100;
 
-/// An error of all faults, if there are any.
+/// An error with all problems, if there are any.
 pub(crate) fn refuse(mut faults: Vec<String>) -> Result<()> {
     if faults.is_empty() {
         return Ok(());
@@ -148,7 +148,7 @@ pub(crate) fn refuse(mut faults: Vec<String>) -> Result<()> {
     Err(Error::invalid(faults.join("\n")))
 }
 
-/// Keyframes on tracks that nothing in the plan stands on.
+/// Problems of keyframes on tracks that no item of the plan is on.
 fn without_track(items: &[Item]) -> Vec<String> {
     let (keyframes, others): (Vec<&Item>, Vec<&Item>) = items
         .iter()
@@ -158,16 +158,16 @@ fn without_track(items: &[Item]) -> Vec<String> {
         .iter()
         .filter(|item| !tracks.contains(item.track()));
     let known = match tracks.len() {
-        0 => "it has none".to_owned(),
+        0 => "the plan has no tracks".to_owned(),
         _ => format!(
-            "it has {}",
+            "its tracks are {}",
             tracks.iter().copied().collect::<Vec<_>>().join(", ")
         ),
     };
     missing
         .map(|item| {
             format!(
-                "{}.track_name: nothing in the plan is on a track `{}`; {known}",
+                "{}.track_name: no item of the plan is on a track `{}`; {known}",
                 item.path,
                 item.track()
             )
@@ -175,7 +175,7 @@ fn without_track(items: &[Item]) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with the item's file, if it is on this machine.
+/// The problems of the item's file, if it is on this machine.
 async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
     let text = |key: &str| item.arguments.get(key).and_then(Value::as_str);
     let kinds = [
@@ -215,7 +215,7 @@ async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
     Vec::new()
 }
 
-/// "`transition`: …" of an item is `visuals[3].transition: …` of the plan; its hint stands behind it.
+/// "`transition`: …" of an item is `visuals[3].transition: …` of the plan, followed by its hint.
 fn lines(path: &str, error: &Error) -> Vec<String> {
     let text = error.to_string();
     let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
@@ -242,7 +242,7 @@ fn create_arguments(plan: &Plan) -> Object {
     arguments
 }
 
-/// Arguments of a tool as its request.
+/// Decodes arguments of a tool to its request.
 pub(crate) fn decode(tool: &str, arguments: Object, caller: &Caller) -> Result<Box<dyn Request>> {
     local::find(tool)
         .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?

@@ -1,4 +1,4 @@
-//! The draft's document, as `query_script` gives it, read only as far as a plan can be compared with it.
+//! The draft's document from `query_script`; only the parts that are compared with a plan are read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,16 +22,16 @@ pub(crate) struct Document {
 struct Segment {
     start: i64,
     end: i64,
-    /// The words, if it is a text.
+    /// The content, if it is a text.
     text: Option<String>,
     /// Property and time on the timeline.
     keyframes: Vec<(String, i64)>,
 }
 
-/// Where a segment stands.
+/// The position of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
-    /// Among the segments of its track.
+    /// Its index among the segments of its track.
     pub index: usize,
     /// In seconds.
     pub start: f64,
@@ -42,7 +42,7 @@ pub(crate) struct Placement {
 impl Document {
     /// Reads the reply of `query_script`.
     pub(crate) fn read(reply: &Value) -> Result<Self> {
-        let unreadable = || Error::internal("`query_script` gave no readable document");
+        let unreadable = || Error::internal("`query_script` returned no readable document");
         let text = reply["script"].as_str().ok_or_else(unreadable)?;
         let script: Value = serde_json::from_str(text).map_err(|e| unreadable().source(e))?;
         let texts = texts(&script);
@@ -63,7 +63,7 @@ impl Document {
         })
     }
 
-    /// How many segments each track has.
+    /// The number of segments on each track.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         let counts = self.tracks.iter();
         counts
@@ -75,7 +75,7 @@ impl Document {
         self.tracks.values().map(Vec::len).sum()
     }
 
-    /// The tracks that captions which were meant for this one may be on.
+    /// The tracks that may contain captions intended for this track.
     pub(crate) fn tracks_of_captions<'a>(&'a self, track: &str) -> Vec<&'a str> {
         let names = self.tracks.keys().map(String::as_str);
         names
@@ -83,7 +83,7 @@ impl Document {
             .collect()
     }
 
-    /// The words of the text that starts there on the track.
+    /// The content of the text that starts at this time on the track.
     pub(crate) fn text_at(&self, track: &str, start: Micros) -> Option<&str> {
         let segments = self.tracks.get(track)?;
         segments
@@ -93,7 +93,7 @@ impl Document {
             .as_deref()
     }
 
-    /// Whether there is a segment in the item's place. (What it is, is known from its call.)
+    /// Whether there is a segment at the item's position. (Its content is known from its call.)
     pub(crate) fn holds(&self, item: &Item) -> bool {
         if item.section == Section::Keyframes {
             return self.holds_keyframes(item);
@@ -101,7 +101,7 @@ impl Document {
         !self.places_of(item).is_empty()
     }
 
-    /// What stands where the item goes: places on its track.
+    /// The segments at the item's position on its track.
     pub(crate) fn places_of(&self, item: &Item) -> Vec<Placement> {
         let segments = self.tracks.get(item.track());
         let segments = segments.into_iter().flatten().enumerate();
@@ -112,7 +112,7 @@ impl Document {
                 .unwrap_or(0.0)
         };
         let key = match item.section {
-            // Captions start where their text says; the track is theirs.
+            // The times of captions are in their text, and they have their own track.
             Section::Subtitles => {
                 let offset = Micros::from_seconds_truncated(number("time_offset")).0;
                 let first = segments
@@ -155,7 +155,7 @@ fn placement((index, segment): (usize, &Segment)) -> Placement {
     }
 }
 
-/// The words of all texts, by the id of their material.
+/// The content of all texts, by the id of their material.
 fn texts(script: &Value) -> HashMap<&str, String> {
     let materials = script["materials"]["texts"]
         .as_array()

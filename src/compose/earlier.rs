@@ -1,7 +1,8 @@
-//! What earlier runs left in a draft, held against the plan: an item is there only if everything that it sets is.
+//! Compares the content that earlier runs left in a draft with the plan: an item counts as present only if all its
+//! arguments are equal.
 //!
-//! What was sent is known from the journal, call by call. The document only shows whether it is still there: it does
-//! not keep the arguments, and servers write it in different ways.
+//! The journal has the calls that were sent. The document only shows whether their results are still present: it does
+//! not contain the arguments, and servers write it in different ways.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,62 +22,62 @@ use crate::media::shown;
 use crate::tools::{self, Caller, Manner, Object};
 use crate::units::{Edition, Micros};
 
-/// Numbers that are no further apart are the same: times are counted in microseconds.
+/// Numbers with at most this difference are equal: times are counted in microseconds.
 const SAME: f64 = 1e-6;
-/// So much of a value is shown.
+/// The most characters of a value in a message.
 const SHOWN_CHARS: usize = 80;
-/// At most this many calls that the plan does not have are named.
+/// At most this many calls that are not in the plan are listed.
 const NAMED: usize = 5;
 
-/// What of the plan is in the draft.
+/// The part of the plan that is in the draft.
 #[derive(Default)]
 pub(super) struct Earlier {
-    /// The items that are there, by path, and what is to be said of them.
+    /// The items that are present, by path, and the note for each.
     there: HashMap<String, &'static str>,
-    /// How many segments each track has.
+    /// The number of segments on each track.
     pub counts: BTreeMap<String, usize>,
     pub notes: Vec<String>,
 }
 
 impl Earlier {
-    /// What is to be said of an item that need not be sent.
+    /// The note for an item that is present and is not sent.
     pub(super) fn has(&self, item: &Item) -> Option<&'static str> {
         self.there.get(&item.path).copied()
     }
 }
 
-/// What a run is to make.
+/// What a run requires of the draft.
 pub(super) struct Wanted<'a> {
     pub plan: &'a Plan,
-    /// The arguments of `create_draft`, in full.
+    /// The arguments of `create_draft`, with all defaults.
     pub create: Object,
     pub items: &'a [Item],
     pub lengths: &'a Lengths,
     pub caller: &'a Caller,
 }
 
-/// What differs, and what else is to be said.
+/// Differences, and notes.
 #[derive(Default)]
 struct Differences {
     faults: Vec<String>,
     notes: Vec<String>,
 }
 
-/// A call of an item: of the journal, or one that a plan asks for.
+/// A call for an item: from the journal, or required by a plan.
 #[derive(Clone)]
 struct Sent {
     sequence: u64,
     tool: String,
     section: Section,
-    /// With every default, without the draft.
+    /// With all defaults, without the draft.
     arguments: Object,
     /// On the timeline.
     start: Micros,
-    /// What it shows or plays: argument and value.
+    /// Its content: argument and value.
     content: Option<(&'static str, String)>,
 }
 
-/// The arguments that say what a call shows or plays.
+/// The arguments with the content of a call.
 const CONTENTS: [&str; 7] = [
     "text",
     "video_url",
@@ -90,13 +91,13 @@ const CONTENTS: [&str; 7] = [
 impl Sent {
     fn new(sequence: u64, tool: &str, arguments: Object) -> Option<Self> {
         let section = Section::of_tool(tool)?;
-        // Leniently, for both sides. What cannot be read was written by another version: it is compared as it stands.
+        // Both sides are read leniently. What cannot be read was written by another version, and is compared unchanged.
         let reader = Caller::user().in_manner(Manner::Api);
         let mut arguments = tools::routed(tool)
             .and_then(|spec| spec.read(arguments.clone(), &reader).ok())
             .and_then(|request| request.arguments_in_full().ok())
             .unwrap_or(arguments);
-        // The canvas of a new draft, which this one is not.
+        // `width` and `height` are the canvas of a new draft, which does not apply here.
         for key in ["draft_id", "width", "height"] {
             arguments.shift_remove(key);
         }
@@ -120,7 +121,7 @@ impl Sent {
         })
     }
 
-    /// The call of an item on a draft of this edition, whose names and defaults it is sent with.
+    /// The call of an item, with the names and defaults of this edition.
     fn of_item(item: &Item, edition: Edition) -> Result<Self> {
         let read = item.spec.read(item.arguments.clone(), &Caller::user());
         let sent = match read.and_then(|request| request.in_edition(edition)) {
@@ -138,7 +139,7 @@ impl Sent {
             .unwrap_or_default()
     }
 
-    /// Where it goes: on one track nothing overlaps, so two calls for one place are two versions of one item.
+    /// Its position: nothing overlaps on one track, so two calls for one position are two versions of one item.
     fn place(&self) -> (Section, &str, Micros, String) {
         let list = |key: &str| self.arguments.get(key).map(Value::to_string);
         let which = match self.section {
@@ -153,7 +154,7 @@ impl Sent {
         (self.section, self.text("track_name"), self.start, which)
     }
 
-    /// For people: `add_text` "Hello" at 2 s on track `text_main`.
+    /// A description for people: `add_text` "Hello" at 2 s on track `text_main`.
     fn named(&self) -> String {
         let what = match &self.content {
             Some((key, content)) => format!(" {}", value_shown(key, &json!(content))),
@@ -177,11 +178,12 @@ impl Sent {
         keys.into_iter()
             .filter(|key| {
                 let (one, two) = (self.arguments.get(*key), other.arguments.get(*key));
-                // An end that follows from the media is not said where they could not be looked at.
-                let unsaid = |value: Option<&Value>| {
+                // An end that follows from the media is absent if the media could not be read.
+                let is_absent = |value: Option<&Value>| {
                     value.is_none_or(|value| value.as_f64().is_none_or(|end| end <= 0.0))
                 };
-                let is_open = open_end && key.as_str() == "end" && (unsaid(one) || unsaid(two));
+                let is_open =
+                    open_end && key.as_str() == "end" && (is_absent(one) || is_absent(two));
                 !is_open && !same(one.unwrap_or(&Value::Null), two.unwrap_or(&Value::Null))
             })
             .cloned()
@@ -189,7 +191,7 @@ impl Sent {
     }
 
     fn is(&self, other: &Self, open_end: bool) -> bool {
-        // The arguments that differ most often come first: long drafts have many calls.
+        // The arguments that differ most often are compared first, because long drafts have many calls.
         self.tool == other.tool
             && (self.start.0 - other.start.0).abs() <= 1
             && self.content == other.content
@@ -221,7 +223,7 @@ fn same(one: &Value, two: &Value) -> bool {
     }
 }
 
-/// A value in a message: short, and without what an address keeps secret.
+/// A value for messages: shortened, and without the secrets of a URL.
 fn value_shown(key: &str, value: &Value) -> String {
     let text = match value {
         Value::Null => return "nothing".to_owned(),
@@ -235,8 +237,7 @@ fn value_shown(key: &str, value: &Value) -> String {
     text.chars().take(SHOWN_CHARS).chain("…".chars()).collect()
 }
 
-/// Compares the draft with the plan; an error names everything that the plan has otherwise than the draft, and then
-/// nothing was done.
+/// Compares the draft with the plan. An error lists all differences, and then nothing was changed.
 pub(super) async fn compare(
     app: &Arc<App>,
     row: &DraftRow,
@@ -282,9 +283,9 @@ pub(super) async fn compare(
             others.push((item, wanted));
             continue;
         };
-        // One that was acknowledged and is not there any more is sent again.
+        // An item that was acknowledged but is no longer in the draft is sent again.
         if document.holds(item) {
-            there.insert(item.path.clone(), "was there already");
+            there.insert(item.path.clone(), "was already in the draft");
             order.push((item.section, found.sequence, &item.path));
         }
     }
@@ -305,17 +306,17 @@ pub(super) async fn compare(
                     .and_then(Option::take)
             });
         if let Some(changed) = changed {
-            faults.extend(told(item, &changed, wanted));
+            faults.extend(differences_of(item, &changed, wanted));
         } else if document.holds(item) {
-            // Its call may have been carried out and its answer lost: then it is what was asked for.
+            // Its call may have been applied although its reply was lost: then the segment is the requested one.
             if before.is_some_and(|before| before.is(wanted, item.open_end)) {
                 there.insert(
                     item.path.clone(),
-                    "was there already; the answer to its call was lost, so only its place was compared",
+                    "was already in the draft; the reply to its call was lost, so only its position was compared",
                 );
             } else {
                 faults.push(format!(
-                    "{}: the draft has something else in its place ({}) that cannot be compared with it",
+                    "{}: the draft has another segment at its position ({}), which cannot be compared with it",
                     item.plan_path(),
                     wanted.named()
                 ));
@@ -328,7 +329,7 @@ pub(super) async fn compare(
                 Ok(Some(fault)) => faults.push(fault),
                 Ok(None) => {}
                 Err(error) => notes.push(format!(
-                    "{}.srt cannot be read again, so its captions were not compared with those in the draft: {}",
+                    "{}.srt cannot be read, so its captions were not compared with those in the draft: {}",
                     item.plan_path(),
                     error.message
                 )),
@@ -343,7 +344,7 @@ pub(super) async fn compare(
             row.id,
             faults.join("\n")
         ))
-        .hint("what is in a draft cannot be changed: run the plan without `resume` for a new draft, or put the values of the draft into the plan"));
+        .hint("the content of a draft cannot be changed: run the plan without `resume` for a new draft, or use the values of the draft in the plan"));
     }
     notes.extend(reordered(&order));
     notes.extend(more(&sent));
@@ -354,12 +355,12 @@ pub(super) async fn compare(
     })
 }
 
-/// Where a changed item differs, a line for each argument.
-fn told(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
+/// The differences of a changed item, one line per argument.
+fn differences_of(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
     let path = item.plan_path();
     if was.tool != wanted.tool {
         return vec![format!(
-            "{path}: the draft has {}, the plan says {}",
+            "{path}: the draft has {}, but the plan has {}",
             was.named(),
             wanted.named()
         )];
@@ -375,7 +376,7 @@ fn told(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
                 ""
             };
             format!(
-                "{path}.{key}: the draft has {}, the plan says {}{secret}",
+                "{path}.{key}: the draft has {}, but the plan has {}{secret}",
                 values[0], values[1]
             )
         })
@@ -410,12 +411,12 @@ fn compare_canvas(
             ];
             let key = key.iter().find(|(_, says)| *says);
             found.faults.push(format!(
-                "{}: the canvas of the draft is {was}, that of the plan {wanted}",
+                "{}: the canvas of the draft is {was}, but that of the plan is {wanted}",
                 key.map_or("height", |(key, _)| key)
             ));
         } else {
             found.notes.push(format!(
-                "the plan says no canvas; that of the draft is {was}"
+                "the plan does not set the canvas; that of the draft is {was}"
             ));
         }
     }
@@ -429,7 +430,7 @@ fn compare_canvas(
             && was != Some(wanted)
         {
             found.faults.push(format!(
-                "{key}: the draft has {}, the plan says {}",
+                "{key}: the draft has {}, but the plan has {}",
                 value_shown(key, &json!(was)),
                 value_shown(key, &json!(wanted))
             ));
@@ -438,7 +439,7 @@ fn compare_canvas(
     found
 }
 
-/// Whether a file of subtitles still has the captions that are in the draft.
+/// The first difference between a subtitle file and the captions in the draft.
 async fn captions_differ(
     app: &App,
     caller: &Caller,
@@ -472,7 +473,7 @@ async fn captions_differ(
     else {
         return Ok(None);
     };
-    // A server has all of them on one track.
+    // A server puts all captions on one track.
     let mut joined = laid.joined().into_iter();
     if joined.all(|(range, text)| !differs(range.start, &text)) {
         return Ok(None);
@@ -480,7 +481,7 @@ async fn captions_differ(
     let start = cue.range.start;
     let was = document.text_at(item.track(), start);
     Ok(Some(format!(
-        "{}.srt: caption {} at {start} is {} in the file, and the draft has {} there",
+        "{}.srt: caption {} at {start} is {} in the file, but {} in the draft",
         item.plan_path(),
         cue.number,
         value_shown("", &json!(cue.text)),
@@ -488,23 +489,23 @@ async fn captions_differ(
     )))
 }
 
-/// Items that are in the draft in another order than in the plan, section by section.
+/// Notes about items whose order in the draft differs from the plan, by section.
 fn reordered(order: &[(Section, u64, &str)]) -> Vec<String> {
     order
         .windows(2)
-        // Sounds and pictures are sent side by side to a server: their order is that of its answers.
+        // Sounds and pictures are sent to a server concurrently, so their order is that of its replies.
         .filter(|pair| !matches!(pair[0].0, Section::Audio | Section::Visuals))
         .filter(|pair| pair[0].0 == pair[1].0 && pair[0].1 > pair[1].1)
         .map(|pair| {
             format!(
-                "{} was added to the draft before {}: their order is another than in the plan",
+                "{} was added to the draft before {}: their order differs from the plan",
                 pair[1].2, pair[0].2
             )
         })
         .collect()
 }
 
-/// What the draft has besides.
+/// A note about content of the draft that is not in the plan.
 fn more(sent: &[Option<Sent>]) -> Option<String> {
     let more: Vec<String> = sent.iter().flatten().map(Sent::named).collect();
     if more.is_empty() {
@@ -518,12 +519,12 @@ fn more(sent: &[Option<Sent>]) -> Option<String> {
         String::new()
     };
     Some(format!(
-        "the draft also has what the plan does not have, or not any more, and it stays: {named}{rest}"
+        "the draft also has content that is not (or no longer) in the plan, and that stays: {named}{rest}"
     ))
 }
 
-/// The places among a draft's calls, from `began` on, of the calls that were made for these items. An item that has
-/// none is not in the draft.
+/// The sequence numbers of these items' calls, among the draft's calls from `began` on. An item without a call is not
+/// in the draft.
 pub(super) async fn sequences<'a>(
     app: &App,
     draft: &DraftId,
@@ -545,7 +546,7 @@ pub(super) async fn sequences<'a>(
     let mut found = BTreeSet::new();
     for (item, row) in items {
         let wanted = Sent::of_item(item, edition)?;
-        // Two calls may have equal arguments: the segment in the answer, if it came, identifies the item's own.
+        // Two calls may have equal arguments: the segment in the reply, if it arrived, identifies the item's own call.
         let is_it = |(segment, sent): &(Option<&Value>, Sent)| {
             let answered = row.segment_id.as_deref();
             answered.is_none_or(|id| segment.and_then(|segment| segment.as_str()) == Some(id))
@@ -563,12 +564,12 @@ fn edition(row: &DraftRow) -> Edition {
     row.edition.parse().unwrap_or_default()
 }
 
-/// The key under which the plan of a draft's last run is kept.
+/// The key under which the plan of a draft's last run is stored.
 fn key(draft: &DraftId) -> String {
     format!("plan_{draft}")
 }
 
-/// Keeps the plan that a draft is made of, so that a later run knows which of its items were changed since.
+/// Stores the plan of a draft, so that a later run knows which items were changed since.
 pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
     let written = serde_json::to_string(plan)
         .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e));
@@ -588,11 +589,11 @@ pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
         Err(error) => Err(error),
     };
     if let Err(error) = kept {
-        tracing::warn!(draft = draft.as_str(), %error, "the plan could not be kept for a later run");
+        tracing::warn!(draft = draft.as_str(), %error, "the plan could not be stored for a later run");
     }
 }
 
-/// The calls that the last run of the draft asked for, by the path of their item.
+/// The calls that the last run of the draft required, by the path of their item.
 async fn asked_before(
     app: &App,
     row: &DraftRow,
@@ -601,7 +602,7 @@ async fn asked_before(
     let Some(kept) = app.journal.job_get(&key(&row.id)).await? else {
         return Ok(HashMap::new());
     };
-    // A plan of another version may be of another form: then only the journal counts.
+    // A plan of another version may have another form: then only the journal is used.
     let Ok(plan) = serde_json::from_str::<Plan>(&kept.state) else {
         return Ok(HashMap::new());
     };
@@ -636,7 +637,7 @@ mod tests {
             one.differences(&sent("add_text", &other), false)
         };
         assert_eq!(is(&json!({})), [""; 0]);
-        // A default that is written out, and another spelling of a number.
+        // An explicit default, and another notation of a number.
         assert_eq!(
             is(&json!({ "track_name": "text_main", "rotation": 0 })),
             [""; 0]
@@ -654,7 +655,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_the_media_give_may_be_unsaid() {
+    fn an_end_that_follows_from_the_media_may_be_absent() {
         let clip = json!({ "video_url": "/clip", "target_start": 0 });
         let mut ended = clip.clone();
         ended["end"] = json!(4.0);
@@ -666,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn what_addresses_keep_secret_is_not_shown() {
+    fn secrets_in_urls_are_not_shown() {
         let url = json!("https://me:pw@h/a.mp4?token=1");
         assert_eq!(value_shown("video_url", &url), "\"https://h/a.mp4\"");
         assert!(value_shown("text", &json!("x".repeat(500))).chars().count() < 100);

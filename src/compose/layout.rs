@@ -1,4 +1,4 @@
-//! Where every item stands: starts and ends worked out before anything is created, without I/O.
+//! Computes the start and end of every item before anything is created, without I/O.
 
 use std::collections::HashMap;
 
@@ -11,37 +11,37 @@ use crate::local;
 use crate::tools::{Object, Spec};
 use crate::units::Micros;
 
-/// How long an image is shown when the plan does not say, in seconds; the API's default.
+/// The default duration of an image in seconds; the API's default.
 const IMAGE_S: f64 = 3.0;
-/// Two items that follow each other may meet so far beyond the grid, in microseconds.
+/// Tolerance for the overlap of consecutive items, in microseconds (rounding to the grid).
 const ROUNDING: i64 = 1;
-/// The `duration` of what is shown for the whole video.
+/// The `duration` of an item that is shown for the whole video.
 const WHOLE: &str = "whole";
-/// Shorter differences on the timeline are not worth a note, in seconds.
+/// Shorter differences on the timeline get no note, in seconds.
 const NOTED: f64 = 0.1;
-/// At most so many repetitions of a looped sound: a sound of a millisecond is a mistake.
+/// The most repetitions of a looped sound; more are a mistake, such as a sound of a millisecond.
 const MOST_LOOPS: usize = 1000;
 
-/// One call to be made for an item of the plan.
+/// One call for an item of the plan.
 #[derive(Clone)]
 pub(crate) struct Item {
     pub section: Section,
-    /// Where it stands in the plan: `visuals[3]`; `audio[0]#2` is the second turn of a loop.
+    /// Its path in the plan: `visuals[3]`; `audio[0]#2` is the second repetition of a loop.
     pub path: String,
-    /// Its place among all items.
+    /// Its index among all items.
     pub place: usize,
     pub spec: &'static Spec,
     /// The arguments under their own names, without a draft.
     pub arguments: Object,
-    /// Start and end on the timeline in seconds, where both are sure.
+    /// Start and end on the timeline in seconds, if both are known for sure.
     pub span: Option<(f64, f64)>,
-    /// Its end follows from its media or from the pictures; the plan does not say it.
+    /// Its end is not in the plan: it follows from its media or from the pictures.
     pub open_end: bool,
-    /// It has no time of its own: it stands behind the item before it on its track.
+    /// It has no time in the plan: it follows the item before it on its track.
     pub follows: bool,
-    /// Its place follows from other items, of which one has no known length.
+    /// Its position follows from other items, one of which has an unknown length.
     pub open_place: bool,
-    /// What reading its arguments has to say.
+    /// Notes from reading its arguments.
     pub notes: Vec<String>,
     extras: Object,
 }
@@ -59,14 +59,14 @@ impl Item {
         self.extras.get(key).and_then(Value::as_f64)
     }
 
-    /// The media that it shows or plays, if it has one.
+    /// The media file that it shows or plays, if any.
     pub(crate) fn source(&self) -> Option<&str> {
         ["video_url", "image_url", "audio_url"]
             .iter()
             .find_map(|key| self.text(key))
     }
 
-    /// What it shows, on one line for people: the name of its file, the words of a text, the name of an effect.
+    /// Its content on one line, for people: the name of its file, the words of a text, the name of an effect.
     pub(crate) fn content(&self) -> String {
         let file = |key: &str| {
             let path = self.text(key)?.trim();
@@ -108,7 +108,7 @@ impl Item {
         }
     }
 
-    /// Where in its file it ends: as it says, but not beyond the file; else where the file does.
+    /// Its end in the file: the given end, limited to the end of the file; by default the end of the file.
     fn ends_at(&mut self, length: Option<f64>) -> Option<f64> {
         let given = self.number("end").filter(|end| *end > 0.0);
         let given =
@@ -121,12 +121,12 @@ impl Item {
         Some(end)
     }
 
-    /// Shown for the whole video.
+    /// Whether it is shown for the whole video.
     fn is_whole(&self) -> bool {
         self.extras.get("duration").and_then(Value::as_str) == Some(WHOLE)
     }
 
-    /// What is wrong with a length that its start and end do not have.
+    /// The problem if its `duration` contradicts its start and end.
     fn contradiction(&self) -> Option<String> {
         let (start, end) = (self.number("start")?, self.number("end")?);
         let length = self.extras.get("duration")?;
@@ -135,13 +135,13 @@ impl Item {
             .is_some_and(|length| (start + length - end).abs() < 1e-6);
         (!is_it).then(|| {
             format!(
-                "is {length}, and the item stands from {start} s to {end} s, which is {} s: give one of them",
+                "is {length}, but the item is shown from {start} s to {end} s, which is {} s: give one of them",
                 round(end - start)
             )
         })
     }
 
-    /// The place in its file at which it begins, where its item says that and not where it stands on the timeline.
+    /// Its start in the file, if the item sets that but not its time on the timeline.
     fn start_in_file(&self) -> Option<f64> {
         let is_video = self.arguments.contains_key("video_url");
         self.number("start")
@@ -156,7 +156,7 @@ impl Item {
         self.text("track_name").unwrap_or(self.section.track())
     }
 
-    /// The times on the timeline that keyframes are for, in seconds.
+    /// The times of keyframes on the timeline, in seconds.
     pub(crate) fn times(&self) -> Vec<f64> {
         match self.arguments.get("times").and_then(Value::as_array) {
             Some(times) => times.iter().filter_map(Value::as_f64).collect(),
@@ -164,17 +164,17 @@ impl Item {
         }
     }
 
-    /// A turn of a loop after the first.
+    /// Whether it is a repetition of a loop after the first.
     pub(crate) fn is_repeated(&self) -> bool {
         self.path.contains('#') && !self.path.ends_with("#1")
     }
 
-    /// Where it stands in the plan, all turns of a loop being one.
+    /// Its path in the plan; the same for all repetitions of a loop.
     pub(crate) fn plan_path(&self) -> &str {
         self.path.split('#').next().unwrap_or_default()
     }
 
-    /// A time that the tool takes for what is not given.
+    /// A number, or the tool's default for it.
     fn number_or_default(&self, key: &str) -> Option<f64> {
         let default = || {
             self.spec
@@ -188,7 +188,7 @@ impl Item {
     }
 }
 
-/// Reads every item as its tool's arguments; with every fault of every item, each with its path.
+/// Reads every item as its tool's arguments. Also returns all problems of all items, each with its path.
 pub(crate) fn decode(plan: &Plan) -> (Vec<Item>, Vec<String>) {
     let mut items = Vec::new();
     let mut faults = Vec::new();
@@ -213,7 +213,7 @@ pub(crate) fn decode(plan: &Plan) -> (Vec<Item>, Vec<String>) {
             && !ids.iter().any(|known| known == id)
         {
             faults.push(format!(
-                "{}.align_to: no item has the id {id:?}; ids are: {}",
+                "{}.align_to: no item has the id {id:?}; the ids are: {}",
                 item.path,
                 if ids.is_empty() {
                     "none".to_owned()
@@ -235,7 +235,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
         Err(fault) => return Err(vec![format!("{path}: {fault}")]),
     };
     for key in section.comforts() {
-        // A video's own `duration` is an argument of the API; an image has none.
+        // For videos, `duration` is an argument of the API; images do not have it.
         if *key == "duration" && tool == "add_video" {
             continue;
         }
@@ -253,7 +253,7 @@ fn decode_item(section: Section, path: &str, given: &Object) -> Result<Item, Vec
     }
     if arguments.shift_remove("draft_id").is_some() {
         faults.push(format!(
-            "{path}.draft_id: a plan makes its own draft; leave it out"
+            "{path}.draft_id: a plan creates its own draft; remove this key"
         ));
     }
     let spec = local::find(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
@@ -313,7 +313,7 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
         has(["image_url", "image_path"]),
         has(["video_url", "video_path"]),
     );
-    // Names that both tools have.
+    // Names that both tools accept.
     let either = has(["url", "path"]);
     match (arguments.get("type").and_then(Value::as_str), video, image) {
         (Some("video") | None, true, false) => Ok(first),
@@ -327,7 +327,7 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
     }
 }
 
-/// Whether a value says that nothing is given, as forms do.
+/// Whether a value stands for no value, as in forms.
 fn is_blank(value: &Value) -> bool {
     let word = value.as_str().map(|text| text.trim().to_lowercase());
     matches!(word.as_deref(), Some("" | "null" | "none" | "undefined"))
@@ -339,7 +339,7 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
     match (key, &value, word.as_deref()) {
         ("duration", _, Some(WHOLE)) => Ok(json!(WHOLE)),
         ("fit", _, Some("video")) => Ok(json!("video")),
-        ("fit", ..) => Err(format!("is {}; the one way to fit is \"video\"", shown())),
+        ("fit", ..) => Err(format!("is {}; the only value is \"video\"", shown())),
         ("loop", Value::Bool(_), _) => Ok(value),
         ("loop", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
         ("loop", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
@@ -361,21 +361,21 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
     }
 }
 
-/// The lengths of media in seconds, by source: of the picture (or the file), and of the sound.
+/// The lengths of media in seconds, by source: of the picture (or the file) and of the sound.
 pub(crate) type Lengths = HashMap<String, (f64, f64)>;
 
-/// Where the next item of a track starts that says no time.
+/// The start of the next item of a track that has no time.
 #[derive(Clone, Copy)]
 struct Cursor {
     at: f64,
-    /// Nothing before it is of unknown length.
+    /// Whether all items before it have a known length.
     sure: bool,
 }
 
-/// Gives every item its start and end; looped sounds become one item a turn.
+/// Sets the start and end of every item; a looped sound becomes one item per repetition.
 ///
-/// A medium of unknown length keeps its open end: the call tells what is wrong with it. Where not `all` items are
-/// there, no place is sure that follows from others.
+/// Media of unknown length keep an open end: the call reports the problem. Unless `all` items are given, positions that
+/// follow from other items are not sure.
 pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec<Item> {
     let begin = Cursor { at: 0.0, sure: all };
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
@@ -384,7 +384,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec
         .iter_mut()
         .filter(|item| item.section == Section::Visuals)
     {
-        // What is shown for the whole video does not say how long that is.
+        // An item that is shown for the whole video does not define its length.
         if item.is_whole() {
             continue;
         }
@@ -393,7 +393,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec
         pictures.at = pictures.at.max(cursor.at);
         pictures.sure &= cursor.sure;
     }
-    // Where one picture is shown for the whole video, the sounds say how long that is.
+    // If the only picture is shown for the whole video, the sounds define the length.
     let whole = if pictures.at > 0.0 {
         pictures
     } else {
@@ -500,7 +500,7 @@ fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
     let given = item.number("start");
     let is_whole = item.is_whole();
     let fits = item.number("end").is_none_or(|end| end > cursor.at);
-    // An end and a length say the start.
+    // The start follows from an end and a length.
     let said = item.number("end").zip(item.extra_number("duration"));
     let given = given.or_else(|| said.map(|(end, length)| (end - length).max(0.0)));
     let start = given.unwrap_or(if is_whole || !fits { 0.0 } else { cursor.at });
@@ -548,7 +548,7 @@ fn place_audio(
     let sure = end.is_some() && (given.is_some() || cursor.sure) && (!fits || pictures.sure);
     *cursor = Cursor { at: target, sure };
     if once <= 0.0 {
-        // Nothing to repeat or to cut: an open end, or one before its start, which the check tells.
+        // Nothing to repeat or cut: the end is open, or before the start, which the check reports.
         return vec![item];
     }
     let stop = if fits && pictures.at > target {
@@ -569,7 +569,7 @@ fn place_audio(
         let arguments = &mut turned.arguments;
         arguments.insert("target_start".to_owned(), json!(round(at)));
         arguments.insert("end".to_owned(), json!(round(start + played * speed)));
-        // The sound as a whole fades, not each turn of it.
+        // The fades apply to the sound as a whole, not to each repetition.
         if turn > 0 {
             arguments.shift_remove("fade_in");
             turned.extras.clear();
@@ -588,7 +588,7 @@ fn place_audio(
     out
 }
 
-/// What the layout does that people may not expect: places where nothing is shown, sounds that go on after the pictures.
+/// Notes about unexpected layouts: gaps without a picture, and sounds that are longer than the pictures.
 pub(crate) fn notes(items: &[Item]) -> Vec<String> {
     let mut notes = Vec::new();
     let mut pictures: Vec<(f64, f64, &Item)> = Vec::new();
@@ -619,7 +619,7 @@ pub(crate) fn notes(items: &[Item]) -> Vec<String> {
         } else if let Some(start) = item.start_in_file()
             && (start - item.span.map_or(0.0, |span| span.0)).abs() < NOTED
         {
-            // The place where it follows anyway: it was meant for the timeline.
+            // It is equal to the time at which the item starts anyway, so it was meant for the timeline.
             notes.push(format!(
                 "{}: {}",
                 item.path,
@@ -637,7 +637,7 @@ pub(crate) fn notes(items: &[Item]) -> Vec<String> {
         .max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((sound, until)) = longest.filter(|(_, until)| *until > end + NOTED) {
         notes.push(format!(
-            "{}: plays until {} s, {} s longer than the pictures, which end at {} s; `fit: \"video\"` ends it with them",
+            "{}: plays until {} s, {} s longer than the pictures, which end at {} s; `fit: \"video\"` ends it with the pictures",
             sound.plan_path(),
             round(until),
             round(until - end),
@@ -650,20 +650,20 @@ pub(crate) fn notes(items: &[Item]) -> Vec<String> {
 fn start_is_of_file(video: &Item, start: f64) -> String {
     let at = video.span.map_or(0.0, |span| span.0);
     format!(
-        "; `start` of {} ({start} s) is the place in its file, and it is shown from {} s on: its place on the timeline \
-         is set by `at`",
+        "; `start` of {} ({start} s) is the start in its file, and the video is shown from {} s on: `at` sets the time \
+         on the timeline",
         video.path,
         round(at)
     )
 }
 
-/// What of the layout cannot be: two items at one time on one track, two kinds on one track.
+/// Problems of the layout: two items at the same time on one track, two kinds of items on one track.
 pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -> Vec<String> {
     let mut faults = Vec::new();
     let whole = items.clone().into_iter().filter(|item| item.is_whole());
     for item in whole.filter(|item| item.span.is_some_and(|(start, end)| end <= start)) {
         faults.push(format!(
-            "{}.duration: no picture or sound of the plan says how long the whole video is: give seconds",
+            "{}.duration: no picture or sound of the plan sets the length of the whole video: give seconds",
             item.path
         ));
     }
@@ -677,7 +677,7 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -
             && first.section.holds() != item.section.holds()
         {
             faults.push(format!(
-                "{}.track_name: track `{}` holds {} ({}): give another name",
+                "{}.track_name: track `{}` already has {} ({}): give another name",
                 item.path,
                 item.track(),
                 first.section.holds().unwrap_or_default(),
@@ -698,10 +698,10 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -
             })
             .collect();
         spans.sort_by_key(|(start, end, _)| (*start, *end));
-        let mut taken: Option<(Micros, Micros, &Item)> = None;
+        let mut occupied: Option<(Micros, Micros, &Item)> = None;
         for span in spans {
             let (start, end, item) = span;
-            if let Some((from, until, other)) = taken
+            if let Some((from, until, other)) = occupied
                 && until.0 - start.0 > ROUNDING
             {
                 let (later, earlier) = if item.place >= other.place {
@@ -712,13 +712,13 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -
                 overlaps.push((
                     later.0.place,
                     format!(
-                        "{}: {} to {} on track `{track}` is taken by {} ({} to {}); give another time or `track_name`",
+                        "{}: {} to {} was requested, but track `{track}` is occupied by {} from {} to {}; give another time or `track_name`",
                         later.0.path, later.1, later.2, earlier.0.path, earlier.1, earlier.2
                     ),
                 ));
             }
-            if taken.is_none_or(|(_, until, _)| until < end) {
-                taken = Some(span);
+            if occupied.is_none_or(|(_, until, _)| until < end) {
+                occupied = Some(span);
             }
         }
     }
@@ -727,7 +727,7 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -
     faults
 }
 
-/// To the microsecond, the draft's own grid.
+/// Rounds to microseconds, the unit of the draft.
 fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
@@ -736,7 +736,7 @@ fn round(seconds: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The calls of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
+    /// The items of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
     fn laid_out(plan: Value) -> Vec<Item> {
         let plan = Plan::from_value(
             &plan,
@@ -760,7 +760,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_no_time_follows_what_is_before_it_on_its_track() {
+    fn items_without_a_time_follow_the_previous_item_on_their_track() {
         let items = laid_out(json!({ "visuals": [
             { "video_url": "/clip" },
             { "image_url": "/a.png" },
@@ -837,7 +837,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_cannot_be_are_refused() {
+    fn invalid_lengths_are_refused() {
         let check = |item: Value, expected: &str| {
             let plan = json!({ "texts": [item] });
             let places = super::super::source::Places::default();
@@ -867,7 +867,7 @@ mod tests {
     }
 
     #[test]
-    fn items_take_the_names_of_times_that_calls_take() {
+    fn items_accept_the_names_for_times_that_calls_accept() {
         let items = laid_out(json!({ "visuals": [
             { "video_url": "/clip", "source_start": 1, "source_end": 3 },
             { "image_url": "/a.png", "at": 5, "duration": 1 },
@@ -878,7 +878,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_for_the_whole_video_ends_with_the_pictures() {
+    fn items_shown_for_the_whole_video_end_with_the_pictures() {
         let items = laid_out(json!({
             "visuals": [{ "video_url": "/clip" }, { "image_url": "/a.png", "duration": 6 },
                 { "image_url": "/b.png", "track_name": "mark", "duration": "whole" }],
@@ -910,11 +910,11 @@ mod tests {
         );
         assert_eq!(notes(&items), [""; 0]);
         let items = laid_out(json!({ "texts": [{ "text": "a", "duration": "whole" }] }));
-        assert!(conflicts(&items)[0].contains("how long the whole video is"));
+        assert!(conflicts(&items)[0].contains("the length of the whole video"));
     }
 
     #[test]
-    fn gaps_and_sounds_that_go_on_are_noted() {
+    fn gaps_and_sounds_longer_than_the_pictures_are_noted() {
         let check = |plan: Value, expected: &[&str]| {
             let items = laid_out(plan);
             let found = notes(&items);
@@ -933,12 +933,12 @@ mod tests {
         check(
             json!({ "visuals": [image(0.0), clip(3.0, 4.0), image(4.0)] }),
             &[
-                "visuals[2]: nothing is shown from 2 s to 4 s; `start` of visuals[1] (3 s) is the place in its file",
+                "visuals[2]: nothing is shown from 2 s to 4 s; `start` of visuals[1] (3 s) is the start in its file",
             ],
         );
         check(
             json!({ "visuals": [clip(0.0, 2.0), clip(2.0, 4.0)] }),
-            &["visuals[1]: `start` of visuals[1] (2 s) is the place in its file"],
+            &["visuals[1]: `start` of visuals[1] (2 s) is the start in its file"],
         );
         check(
             json!({ "visuals": [image(1.0)] }),
@@ -995,7 +995,7 @@ mod tests {
     }
 
     #[test]
-    fn after_an_unknown_length_nothing_is_sure_until_a_time_is_said() {
+    fn after_an_unknown_length_positions_are_open_until_a_time_is_given() {
         let items = laid_out(json!({
             "visuals": [
                 { "video_url": "/unknown" },
@@ -1010,7 +1010,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_meet_do_not_overlap() {
+    fn adjacent_items_do_not_overlap() {
         let third = 1.0 / 3.0;
         let check = |start: f64, faults: usize| {
             let items = laid_out(json!({ "texts": [

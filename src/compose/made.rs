@@ -1,4 +1,4 @@
-//! What a run has made: checked, saved, and taken back where it must not stay.
+//! The result of a run: it is verified, saved, and undone where it must not stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::layout::Item;
 use super::plan::{Plan, Save, Section};
 use super::report::{Outcome, Report, Status};
 use super::verify::verify;
-use super::{call, lives_on, moved, query};
+use super::{call, moved, query, recreated_as};
 use crate::draft::ids::DraftId;
 use crate::engine::package::Unfetched;
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,7 @@ use crate::exec::{App, Context, Progress};
 use crate::media::Media;
 use crate::tools::Object;
 
-/// How often a save is tried without the items whose media could not be had.
+/// How often a save is tried, each time without the items whose media could not be fetched.
 const SAVES: usize = 4;
 
 /// A draft after a run, and what is known of every item.
@@ -28,9 +28,9 @@ pub(super) struct Made<'a> {
     pub context: &'a Context,
     pub known: &'a (dyn Fn(&DraftId) + Send + Sync),
     pub draft: DraftId,
-    /// This run made the draft.
+    /// Whether this run created the draft.
     pub is_new: bool,
-    /// The place of the run's first call among the calls of the draft.
+    /// The sequence number of the run's first call among the calls of the draft.
     pub began: u64,
     /// In the order of the report's rows.
     pub items: Vec<Item>,
@@ -46,22 +46,22 @@ impl Made<'_> {
         self.report.note(note.into());
     }
 
-    /// Where the draft is now, if its server lost it and it was made again.
+    /// Switches to the current draft if its server lost the draft and it was recreated.
     async fn follow(&mut self) {
         let Some(current) = moved(self.app, &self.draft).await else {
             return;
         };
-        self.note(lives_on(&self.draft, &current));
+        self.note(recreated_as(&self.draft, &current));
         self.report.backend = self.app.backend_of(&current).await.ok().map(str::to_owned);
         (self.known)(&current);
         self.report.draft_id = Some(current.clone());
         self.draft = current;
-        // The calls were made again: those of this run are found by their arguments.
+        // All calls were repeated in the new draft: this run's calls are found by their arguments.
         self.began = 1;
     }
 
-    /// The media that the engine could not look at, each with the reason. (What a server can read is known to the
-    /// server.)
+    /// The media that the engine could not read, each with the reason. (Which media a server can read is only known to
+    /// the server.)
     async fn unseen(&mut self) -> BTreeMap<String, Error> {
         if self.is_remote() {
             return BTreeMap::new();
@@ -81,17 +81,17 @@ impl Made<'_> {
         }
     }
 
-    /// An item of a draft that is to be saved has failed if its media could not be looked at, however it was answered.
+    /// Before a save: fails items whose media could not be read, even if their calls succeeded.
     pub(super) async fn fail_unseen(&mut self, abort: bool) {
         let unseen = self.unseen().await;
         let failed = self.fail(&unseen);
-        // An abort takes everything back.
+        // An abort undoes everything anyway.
         if !abort {
             self.take_out(&failed).await;
         }
     }
 
-    /// In a draft that is not saved such an item stays, but is not counted as one that is known to be right.
+    /// Without a save: such items stay in the draft, with the status `unseen` instead of `ok`.
     pub(super) async fn mark_unseen(&mut self) {
         let unseen = self.unseen().await;
         for index in self.items_of(&unseen) {
@@ -99,7 +99,7 @@ impl Made<'_> {
         }
     }
 
-    /// Which of the sources cannot be read, each with the reason.
+    /// The sources that cannot be read, each with the reason.
     async fn unreachable(&self, sources: BTreeSet<String>) -> BTreeMap<String, Error> {
         let looks = sources.into_iter().map(|source| async move {
             let media = self.app.media.of(&self.context.caller);
@@ -110,7 +110,7 @@ impl Made<'_> {
         looked.into_iter().flatten().collect()
     }
 
-    /// The items that are there and show or play these media.
+    /// The successful items that show or play these media.
     fn items_of(&self, media: &BTreeMap<String, Error>) -> Vec<usize> {
         let rows = self.items.iter().zip(&self.report.items).enumerate();
         rows.filter(|(_, (item, row))| {
@@ -121,7 +121,7 @@ impl Made<'_> {
         .collect()
     }
 
-    /// Marks the items of these media as failed, and gives their places.
+    /// Marks the items of these media as failed, and returns their indexes.
     fn fail(&mut self, media: &BTreeMap<String, Error>) -> Vec<usize> {
         let failed = self.items_of(media);
         for index in &failed {
@@ -133,21 +133,21 @@ impl Made<'_> {
         failed
     }
 
-    /// Takes failed items that this run added out of the draft, so that the rest can be saved and they can be added
-    /// again. Keyframes go with their clip. Whether all of the failed are out.
+    /// Removes failed items that this run added from the draft, so that the rest can be saved and the items can be added
+    /// again. Keyframes are removed with their clip. Returns whether all failed items were removed.
     async fn take_out(&mut self, failed: &[usize]) -> bool {
         let (mut out, stay): (Vec<usize>, Vec<usize>) = failed
             .iter()
             .partition(|index| self.report.items[**index].tries > 0);
         for index in &stay {
-            let note = "it was in the draft before, and stays there";
+            let note = "it was in the draft before this run, and stays there";
             self.report.items[*index].notes.push(note.to_owned());
         }
         if out.is_empty() {
             return stay.is_empty();
         }
         for index in self.keyframes_on(&out) {
-            self.report.items[index].fail(&Error::media("the clip that it moves has failed"));
+            self.report.items[index].fail(&Error::media("the clip that it animates has failed"));
             out.push(index);
         }
         let taken = match self.calls_of(&out).await {
@@ -162,7 +162,7 @@ impl Made<'_> {
         };
         for index in out {
             let note = match &taken {
-                Ok(()) => "it was taken out of the draft again".to_owned(),
+                Ok(()) => "it was removed from the draft".to_owned(),
                 Err(error) => format!("it is still in the draft: {}", error.message),
             };
             self.report.items[index].notes.push(note);
@@ -170,7 +170,7 @@ impl Made<'_> {
         taken.is_ok() && stay.is_empty()
     }
 
-    /// The keyframes that are there on the clips of these items.
+    /// The successful keyframes on the clips of these items.
     fn keyframes_on(&self, clips: &[usize]) -> Vec<usize> {
         let moves = |item: &Item| {
             let times = item.times();
@@ -192,7 +192,7 @@ impl Made<'_> {
     async fn calls_of(&self, items: &[usize]) -> Result<BTreeSet<u64>> {
         if self.is_remote() {
             return Err(Error::conflict(
-                "the CapCut API cannot take calls back, nor delete segments",
+                "the CapCut API cannot undo calls or delete segments",
             ));
         }
         let items = items
@@ -209,7 +209,7 @@ impl Made<'_> {
             .await
     }
 
-    /// Compares the draft itself with what was acknowledged.
+    /// Compares the draft itself with the acknowledged items.
     pub(super) async fn verify(&mut self, before: &BTreeMap<String, usize>) {
         let read = query(self.app, &self.draft, false, self.context).await;
         self.follow().await;
@@ -247,7 +247,7 @@ impl Made<'_> {
         }
     }
 
-    /// Saves the draft. On the engine items whose media cannot be had fail, and the rest is saved.
+    /// Saves the draft. On the engine, items whose media cannot be fetched fail, and the rest is saved.
     pub(super) async fn save(&mut self, plan: &Plan, abort: bool, progress: Option<Progress>) {
         let mut arguments = match &plan.save {
             Some(Save::Whether(false)) => return,
@@ -294,7 +294,7 @@ impl Made<'_> {
         }
     }
 
-    /// Fails the items whose media a save could not have.
+    /// Fails the items whose media the save could not fetch.
     async fn fail_unfetched(&mut self, error: &Error) -> Vec<usize> {
         let unfetched = error
             .source
@@ -306,8 +306,8 @@ impl Made<'_> {
                 .iter()
                 .map(|(source, error)| (source.trim().to_owned(), error.again()))
                 .collect(),
-            // A server does not say which: what cannot be fetched from here either is not counted as there. (Of its
-            // files nothing is known here.)
+            // A server does not report which media failed: media that cannot be fetched from here either are treated
+            // as missing. (Files on the server's machine cannot be checked from here.)
             None if self.is_remote() => {
                 let sources = self.items.iter().filter_map(Item::source);
                 let sources = sources.filter(|source| !Media::is_here(source));
@@ -332,8 +332,8 @@ impl Made<'_> {
         }
     }
 
-    /// Undoes what this run added, and nothing else: a draft that it made goes to the trash, from one that existed
-    /// its calls are taken back.
+    /// Undoes only what this run added: a draft that it created is moved to the trash; in an existing draft, its calls
+    /// are undone.
     pub(super) async fn abort(&mut self) {
         let draft = self.draft.clone();
         let sent: Vec<usize> = (0..self.items.len())
@@ -347,11 +347,11 @@ impl Made<'_> {
                     self.report.draft_id = None;
                     self.report.totals.segments_in_draft = 0;
                     self.note(format!(
-                        "the unfinished draft {draft} was moved to the trash; `delete_draft` with \"draft_id\": \"{draft}\" and \"restore\": true takes it out again"
+                        "the unfinished draft {draft} was moved to the trash; `delete_draft` with \"draft_id\": \"{draft}\" and \"restore\": true restores it"
                     ));
                 }
                 Err(error) => self.note(format!(
-                    "the unfinished draft {draft} is left: {}",
+                    "the unfinished draft {draft} could not be removed: {}",
                     error.message
                 )),
             }
@@ -361,7 +361,7 @@ impl Made<'_> {
                     self.undone(&sent);
                     self.count_segments().await;
                     self.note(format!(
-                        "what this run added was taken back; draft {draft} is as it was before"
+                        "what this run added was undone; draft {draft} is as it was before"
                     ));
                 }
                 Err(error) => {
@@ -377,12 +377,12 @@ impl Made<'_> {
                         left.join(", ")
                     };
                     self.note(format!(
-                        "{}: draft {draft} is left with {left}{}",
+                        "{}: draft {draft} still contains {left}{}",
                         error.message,
                         if self.is_new {
-                            ", unfinished"
+                            ", and is unfinished"
                         } else {
-                            " besides what it had before"
+                            " in addition to its earlier content"
                         }
                     ));
                 }
@@ -391,13 +391,13 @@ impl Made<'_> {
         self.report.outcome = Outcome::Aborted;
     }
 
-    /// What was taken back is not there any more.
+    /// Marks undone items as skipped.
     fn undone(&mut self, sent: &[usize]) {
         for index in sent {
             let row = &mut self.report.items[*index];
             if row.status == Status::Ok {
                 row.status = Status::Skipped;
-                row.error = Some("was taken back, as another item failed".to_owned());
+                row.error = Some("was undone, because another item failed".to_owned());
                 (row.segment_id, row.start, row.end) = (None, None, None);
             }
         }

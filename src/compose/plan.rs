@@ -1,4 +1,4 @@
-//! The plan: one struct for MCP, YAML, TOML and JSON; its placeholders, its paths, its schema.
+//! The plan: one struct for MCP, YAML, TOML and JSON, with its placeholders and paths.
 
 use std::collections::BTreeMap;
 use std::fmt::Arguments;
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     /// The draft's name, shown in the app and given to its folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A note kept with the draft.
+    /// A note stored with the draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Canvas width in pixels; default 1080.
@@ -76,21 +76,21 @@ pub(crate) struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
     pub save: Option<Save>,
-    /// What a failed item means for the rest: `partial_continue` goes on without it; `abort` stops and takes back what
-    /// the run added. Default: what `tools.toml` says.
+    /// What a failed item means for the rest: `partial_continue` continues without it; `abort` stops and undoes what
+    /// the run added. Default: from `tools.toml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
     /// Values for the `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "object")]
     pub inputs: BTreeMap<String, Value>,
-    /// Which plan it is, so that its next run replaces the draft of this one; its content says so by default.
+    /// Identifies the plan, so that its next run replaces the draft of this one. Default: from its content.
     #[serde(skip)]
     pub origin: Origin,
-    /// Where everything stands in the file, if it came from one.
+    /// The positions of the values in the plan's file, if it has one.
     #[serde(skip)]
     pub places: Places,
-    /// What is to be said of the files that it was read from.
+    /// Notes about the files that it was read from.
     #[serde(skip)]
     pub notes: Vec<String>,
 }
@@ -111,7 +111,7 @@ fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
 }
 
-/// A section of the plan: where its items stand, and which tools carry them out.
+/// A section of the plan: its key, its default track, and its tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Section {
     Audio,
@@ -124,7 +124,7 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    /// All, in the order in which their items are carried out.
+    /// All sections, in the order in which their items run.
     pub(crate) const ALL: [Self; 7] = [
         Self::Audio,
         Self::Visuals,
@@ -148,11 +148,11 @@ impl Section {
         }
     }
 
-    /// The track that its items stand on where they name none.
+    /// The default track of its items.
     pub(crate) fn track(self) -> &'static str {
         match self {
             Self::Audio => "audio_main",
-            // One for images and videos, so that they follow each other.
+            // The same for images and videos, so that they follow each other.
             Self::Visuals | Self::Keyframes => "video_main",
             Self::Texts => "text_main",
             Self::Subtitles => "subtitle",
@@ -161,7 +161,7 @@ impl Section {
         }
     }
 
-    /// What its tracks hold, for people; none for keyframes, which are on tracks of others.
+    /// What its tracks contain, for people; `None` for keyframes, which are on tracks of other sections.
     pub(crate) fn holds(self) -> Option<&'static str> {
         match self {
             Self::Audio => Some("audio"),
@@ -173,7 +173,7 @@ impl Section {
         }
     }
 
-    /// The tools that carry out its items.
+    /// The tools for its items.
     pub(crate) fn tools(self) -> &'static [&'static str] {
         match self {
             Self::Audio => &["add_audio"],
@@ -186,14 +186,14 @@ impl Section {
         }
     }
 
-    /// The section whose items a tool carries out.
+    /// The section of a tool.
     pub(crate) fn of_tool(tool: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|section| section.tools().contains(&tool))
     }
 
-    /// What a plan's item may say besides the tool's own arguments.
+    /// The keys of a plan's item in addition to the tool's own arguments.
     pub(crate) fn comforts(self) -> &'static [&'static str] {
         match self {
             Self::Audio => &["id", "fit", "loop"],
@@ -218,7 +218,7 @@ impl Plan {
         }
     }
 
-    /// Whatever has the draft's name is replaced when it is saved, with a backup.
+    /// Makes the save replace an existing draft of the same name, with a backup.
     pub(crate) fn overwrite(&mut self) {
         let mut arguments = match self.save.take() {
             Some(Save::With(arguments)) => arguments,
@@ -232,7 +232,7 @@ impl Plan {
         self.save = Some(Save::With(arguments));
     }
 
-    /// Which plan it is; its content says so by default.
+    /// The plan's origin; by default from its content.
     pub(crate) fn own_origin(&self) -> Origin {
         let mut origin = self.origin.clone();
         if origin.plan.is_none() {
@@ -241,16 +241,16 @@ impl Plan {
         origin
     }
 
-    /// Says which plan it is: where it stands, and what its placeholders are filled with. Only the hash is kept, as
-    /// a draft that leaves this machine names none of its folders.
+    /// Identifies the plan by its location and the values of its placeholders. Only the hash is stored, so that a draft
+    /// that leaves this machine does not contain the names of its folders.
     pub(crate) fn stands_at(&mut self, place: &str, set: &BTreeMap<String, Value>) {
         let set = serde_json::to_string(set).unwrap_or_default();
         let hash = marker::hash(format!("{place}\0{set}").as_bytes());
         self.origin.plan = Some(hash[..16].to_owned());
     }
 
-    /// Reads a plan from a value: placeholders filled, relative paths made absolute below `base`; or names everything
-    /// that is wrong with its structure, with its items and with their placeholders.
+    /// Reads a plan from a value: fills placeholders, and makes relative paths absolute below `base`. The error lists all
+    /// problems of its structure, its items and its placeholders.
     pub(crate) fn from_value(
         value: &Value,
         places: &Places,
@@ -301,7 +301,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Makes the paths of files absolute: below `base`, or below the user's own folder (`~/`).
+    /// Makes the paths of files absolute: below `base`, or below the home folder (`~/`).
     fn anchor(&mut self, base: Option<&Path>) {
         const SOURCES: [&str; 7] = [
             "video_url",
@@ -352,8 +352,8 @@ fn path_of(fault: &str) -> &str {
     fault.split_once(": ").map_or("", |(path, _)| path)
 }
 
-/// Whether a fault of an item says nothing beside those that were found before: the same value has one, or the item
-/// waits for a placeholder.
+/// Whether a problem of an item follows from problems that were found before: the same value has one, or the item
+/// has an unfilled placeholder.
 fn follows(fault: &str, unfilled: &[String], known: &[String]) -> bool {
     let path = path_of(fault);
     let item = path.find(']').map_or(path, |end| &path[..=end]);
@@ -364,7 +364,7 @@ fn follows(fault: &str, unfilled: &[String], known: &[String]) -> bool {
         || unfilled.iter().any(|known| known.starts_with(item))
 }
 
-/// A relative path as an absolute one: below the user's own folder or `base`.
+/// A relative path as an absolute one: below the home folder or `base`.
 fn below(base: Option<&Path>, source: &str) -> Option<PathBuf> {
     let source = source.trim();
     if source.starts_with('~')
@@ -382,7 +382,7 @@ fn below(base: Option<&Path>, source: &str) -> Option<PathBuf> {
     Some(base.filter(|_| is_path)?.join(source))
 }
 
-/// Fills `${name}` in every text. A text that is one placeholder takes the value itself, whatever its type.
+/// Fills `${name}` in every text. A text that is only a placeholder becomes the value itself, of any type.
 fn fill(
     value: &mut Value,
     inputs: &BTreeMap<String, Value>,
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn every_unfilled_placeholder_is_named_with_its_path() {
+    fn every_unfilled_placeholder_is_reported_with_its_path() {
         let error = plan(json!({"texts": [{"text": "${a} and ${b}"}]}), &[])
             .unwrap_err()
             .to_string();
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_are_below_the_plan() {
+    fn relative_paths_are_relative_to_the_plan() {
         let plan = plan(
             json!({"visuals": [{"image_path": "a.png"}, {"video_url": "https://x/y.mp4"}],
                    "subtitles": [{"srt": "1\n00:00:00,000 --> 00:00:01,000\nx"}, {"srt_path": "s.srt"}]}),
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_the_structure_is_told_at_once() {
+    fn one_error_lists_all_problems_of_the_structure() {
         let error = faults(json!({
             "nmae": "x",
             "widht": 5,
@@ -529,10 +529,10 @@ mod tests {
         for expected in [
             "nmae: is not a key of a plan; did you mean `name`?",
             "widht: is not a key of a plan; did you mean `width`?",
-            "audio: is an object, and a list of items is wanted",
+            "audio: is an object, not a list of items",
             "visuals[1]: is null",
             "visuals[2]: is 7, which is not an item",
-            "visuals[3].save: `save` belongs to the plan itself",
+            "visuals[3].save: `save` is a key of the plan",
             "texts[0].text: the placeholder `${gone}`",
             "texts[1].audio_url: `audio_url` belongs to an item of `audio`",
             "texts[2].tetx",
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_at_the_wrong_level_is_told_with_the_place_where_it_belongs() {
+    fn a_key_at_the_wrong_level_is_reported_with_its_correct_position() {
         let check = |value: Value, expected: &str| {
             let error = faults(value);
             assert!(error.contains(expected), "{expected}: {error}");
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_tables_are_read_as_what_the_plan_asks_for() {
+    fn values_from_tables_are_converted_to_the_types_of_the_plan() {
         let plan = plan(
             json!({ "width": "${w}", "height": "1920px", "save": "${save}", "name": "${n}" }),
             &[
@@ -599,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_the_users_own_folder_and_of_the_drafts_folder_are_made_absolute() {
+    fn paths_below_home_and_the_drafts_folder_are_made_absolute() {
         let plan = plan(
             json!({
                 "visuals": [{ "image_url": "~/a.png" }, { "type": "image", "path": "b.png" }],

@@ -1,4 +1,4 @@
-//! How long a plan's media are, before anything is laid out.
+//! Probes the lengths of a plan's media before the layout.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::progress::Bytes;
 
-/// How many media are probed at once.
+/// How many media are probed concurrently.
 const PROBES: usize = 8;
-/// How often the bytes that are read meanwhile are told of.
-const TOLD_EVERY: Duration = Duration::from_millis(250);
+/// How often the bytes read are reported while media are probed.
+const REPORTED_EVERY: Duration = Duration::from_millis(250);
 
-/// The lengths of all media whose items do not say theirs, asked side by side.
+/// Probes all media whose items do not set a length, concurrently.
 pub(super) async fn probe(
     app: &Arc<App>,
     items: &[Item],
@@ -38,7 +38,7 @@ pub(super) async fn probe(
         .map(|source| {
             let (media, arrived) = (app.media.of(&context.caller), arrived.clone());
             async move {
-                // A medium that cannot be read keeps its open end: its own call says what is wrong.
+                // A file that cannot be read keeps its open end: its own call reports the problem.
                 let facts = media.facts_counting(&source, arrived).await.ok()?;
                 let sound = facts.audio_duration.unwrap_or(facts.duration);
                 Some((source, (facts.duration.seconds(), sound.seconds())))
@@ -54,21 +54,21 @@ pub(super) async fn probe(
         tokio::select! {
             biased;
             () = context.cancel.cancelled() => {
-                return Err(Error::new(Kind::Cancelled, "cancelled while the media were probed; nothing was made"));
+                return Err(Error::new(Kind::Cancelled, "cancelled while media were being probed; nothing was created"));
             }
             probed = probes.next() => {
                 let Some(probed) = probed else { return Ok(lengths) };
                 lengths.extend(probed);
                 looked += 1;
             }
-            () = tokio::time::sleep(TOLD_EVERY) => {
+            () = tokio::time::sleep(REPORTED_EVERY) => {
                 let done = arrived.load(Ordering::Relaxed);
                 if done > told {
                     told = done;
                     let bytes = Bytes { done, of: None };
-                    // Nobody knows how much is to come: it nears the first item without reaching it.
+                    // The total is unknown, so the value approaches the first item without reaching it.
                     let part = 1.0 - 1.0 / (1.0 + done as f64 / 1e7);
-                    steps.tell(part * 0.99, format!("looked at {looked} of {all} media ({bytes})"), Some(bytes));
+                    steps.tell(part * 0.99, format!("probed {looked} of {all} media files ({bytes})"), Some(bytes));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What became of a plan: one row per item, the totals, and where the time went.
+//! The report of a run: one row per item, totals, and durations.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
 
-/// What became of an item.
+/// The result of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Status {
     Ok,
-    /// It is in the draft, which is not saved, and its media could not be looked at yet.
+    /// It is in the draft, but its media could not be read yet, and the draft was not saved.
     Unseen,
     Failed,
     Skipped,
@@ -25,11 +25,11 @@ pub(crate) enum Status {
 /// One item of the plan.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Row {
-    /// Where it stands in the plan, such as `visuals[3]`.
+    /// Its path in the plan, such as `visuals[3]`.
     pub item: String,
     /// The tool that adds it.
     pub tool: String,
-    /// What it shows, for people: the name of its file, the words of a text, the name of an effect.
+    /// Its content, for people: the name of its file, the words of a text, the name of an effect.
     #[serde(skip)]
     pub content: String,
     pub status: Status,
@@ -39,7 +39,7 @@ pub(crate) struct Row {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The segment, where the backend tells it.
+    /// The segment, if the backend reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_id: Option<String>,
     /// The track's name.
@@ -51,7 +51,7 @@ pub(crate) struct Row {
     /// End on the timeline in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-    /// How often it was sent; 0 when it never was, or was there already.
+    /// How often it was sent; 0 if it was not sent or was already in the draft.
     pub tries: u32,
     /// How long it took, in milliseconds.
     pub ms: f64,
@@ -91,57 +91,60 @@ impl Row {
     }
 }
 
-/// How many items there were, and what the draft itself says of them.
+/// The number of items by result, and of segments in the draft itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Totals {
     /// Items in the plan.
     pub asked: usize,
-    /// Items that were acknowledged and found in the draft afterwards.
+    /// Items that were acknowledged and then found in the draft.
     pub ok: usize,
-    /// Items in the draft whose media could not be looked at.
+    /// Items in the draft whose media could not be read.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unseen: usize,
     pub failed: usize,
     pub skipped: usize,
-    /// Segments in the draft, as the draft itself has them.
+    /// Segments in the draft, counted in the draft itself.
     pub segments_in_draft: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde requires a reference"
+)]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Where the time went, in milliseconds.
+/// The durations of the phases, in milliseconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Phases {
     pub probe_ms: f64,
     pub create_ms: f64,
-    /// Audio and pictures, side by side.
+    /// Audio and pictures, concurrently.
     pub fan_out_ms: f64,
     /// Texts, subtitles, stickers, effects, keyframes.
     pub rest_ms: f64,
     pub verify_ms: f64,
     pub save_ms: f64,
-    /// All calls added up: what they would have taken one after another.
+    /// The sum of all calls: their duration if run one after another.
     pub one_after_another_ms: f64,
     pub total_ms: f64,
 }
 
-/// What became of a plan as a whole.
+/// The result of the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Outcome {
-    /// Every item is in the draft, and the draft is saved if that was asked for.
+    /// Every item is in the draft, and the draft is saved if the plan saves it.
     Complete,
     /// Some items failed; the draft holds the others.
     Partial,
-    /// Stopped at a failure, as `on_failure: abort` asks.
+    /// Stopped at a failure, because of `on_failure: abort`.
     Aborted,
     /// The client gave up.
     Cancelled,
-    /// Nothing of it is in a draft, or the save failed.
+    /// No item is in a draft, or the save failed.
     Failed,
 }
 
@@ -149,7 +152,7 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Report {
     pub outcome: Outcome,
-    /// The draft; with it a run can be taken up again (`resume`).
+    /// The draft; pass it as `resume` to continue the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
     /// `embedded` or `remote`.
@@ -158,10 +161,10 @@ pub(crate) struct Report {
     /// Whether it was saved.
     #[serde(default)]
     pub saved: bool,
-    /// The folder that the draft was saved to, where that is known.
+    /// The folder that the draft was saved to, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    /// The same as one file, if `save` asks for that.
+    /// The draft as a zip file, if `save` requests one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
     /// Why the save failed.
@@ -175,22 +178,22 @@ pub(crate) struct Report {
     pub notes: Vec<String>,
 }
 
-/// How much of a report a client wants.
+/// How much of a report a client requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Detail {
-    /// The items that are not known to be right, and all notes.
+    /// The items that are not `ok`, and all notes.
     #[default]
     Failures,
     /// Every item.
     All,
 }
 
-/// Items that one note names.
+/// How many items a combined note lists.
 const NAMED: usize = 3;
 
-/// Leaves the items that are right out of a report; what their notes say is said once for all of them.
+/// Removes items that are `ok` from a report; equal notes of theirs are combined.
 pub(crate) fn shorten(report: &mut Value) {
     let Some(Value::Array(items)) = report.get_mut("items") else {
         return;
@@ -243,7 +246,7 @@ impl Report {
         }
     }
 
-    /// Counts the items; the outcome follows from the counts.
+    /// Counts the items, and sets the outcome from the counts.
     pub(crate) fn count(&mut self) {
         let count = |status| self.items.iter().filter(|row| row.status == status).count();
         self.totals = Totals {
@@ -261,7 +264,7 @@ impl Report {
         };
     }
 
-    /// Whether nothing of what was asked for is in the draft.
+    /// Whether no requested item is in the draft.
     pub(crate) fn is_empty(&self) -> bool {
         self.totals.ok + self.totals.unseen == 0 && self.totals.asked > 0
     }
@@ -277,7 +280,7 @@ impl Report {
             segments_in_draft,
         } = self.totals;
         let unseen = if unseen > 0 {
-            format!("{unseen} with media that could not be looked at, ")
+            format!("{unseen} with media that could not be read, ")
         } else {
             String::new()
         };
@@ -292,22 +295,22 @@ impl Report {
         )
     }
 
-    /// What is known of the save.
+    /// The result of the save in one line.
     pub(crate) fn save_summary(&self) -> String {
         match (&self.save_error, &self.folder, self.saved) {
             (Some(error), _, _) => format!("NOT SAVED: {error}"),
             (None, Some(folder), _) => match &self.zip {
-                Some(zip) => format!("saved to {folder}, and as one file to {zip}"),
+                Some(zip) => format!("saved to {folder}, and as a zip file to {zip}"),
                 None => format!("saved to {folder}"),
             },
             (None, None, true) => {
-                "saved by the server, which does not say where; `api.drafts_folder` in `tools.toml` names its folder, if this machine can read it".to_owned()
+                "saved by the server, which does not report the folder; set `api.drafts_folder` in `tools.toml` to its folder if this machine can read it".to_owned()
             }
             (None, None, false) => "not saved".to_owned(),
         }
     }
 
-    /// The failed and skipped items, a line each.
+    /// The failed and skipped items, one per line.
     pub(crate) fn faults(&self) -> Vec<String> {
         self.items
             .iter()

@@ -1,4 +1,4 @@
-//! A plan's calls: audio and pictures side by side or in order, one row for each item.
+//! Runs a plan's calls: audio and pictures concurrently or in order, one row per item.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,25 +19,25 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::exec::{App, Context, Cost};
 
-/// What one run shares among its calls.
+/// What the calls of one run share.
 pub(super) struct Run<'a> {
     pub app: &'a Arc<App>,
     pub draft: &'a DraftId,
     pub context: &'a Context,
-    /// What the draft held when the run was taken up again.
+    /// What the draft contained when the run was resumed.
     pub earlier: Earlier,
     pub abort: bool,
     pub is_remote: bool,
-    /// Fires when the client gives up, or at the first failure where that stops the rest.
+    /// Cancelled when the client gives up, or at the first failure with `on_failure: abort`.
     pub stop: CancellationToken,
     pub done: AtomicUsize,
-    /// What the calls took, without their waits for each other.
+    /// The total duration of the calls, without the time they waited for each other.
     pub busy_us: AtomicU64,
     pub steps: &'a Steps,
 }
 
 impl Run<'_> {
-    /// One after another: the order of calls is the order of the plan.
+    /// Runs calls one after another, in the order of the plan.
     pub(super) async fn in_order(&self, items: &[Item]) -> Vec<Row> {
         let mut rows = Vec::with_capacity(items.len());
         for item in items {
@@ -46,8 +46,8 @@ impl Run<'_> {
         rows
     }
 
-    /// Audio and pictures side by side. Tracks are opened in the plan's order, the opening call of a track alone
-    /// in its branch; then everything else at once, as far as the lanes allow.
+    /// Runs audio and pictures concurrently. First the tracks are opened in the plan's order, one call at a time in each
+    /// of the two branches; then all other calls run concurrently within the lanes' limits.
     pub(super) async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<Row> {
         let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
         let deadline = tokio::time::Instant::now() + limit;
@@ -104,8 +104,8 @@ impl Run<'_> {
             Err(_) => {
                 let mut row = row(item, Status::Failed);
                 row.fail(
-                    &Error::new(Kind::Timeout, "was not answered before the sync point")
-                        .hint("raise `[sync] timeout_s` in tools.toml, or take the run up again with `resume`"),
+                    &Error::new(Kind::Timeout, "got no reply before the sync point")
+                        .hint("raise `[sync] timeout_s` in tools.toml, or run the plan again with `resume`"),
                 );
                 row
             }
@@ -120,7 +120,7 @@ impl Run<'_> {
             let why = if self.context.cancel.is_cancelled() {
                 "the run was cancelled"
             } else {
-                "an item before it failed"
+                "an earlier item failed"
             };
             row.error = Some(why.to_owned());
             return row;
@@ -129,13 +129,13 @@ impl Run<'_> {
             row.notes.push(note.to_owned());
         } else if self.is_remote && item.open_place {
             let error = if item.follows {
-                Error::media("its start follows from items before it on its track, and the length of one of them cannot be found out from here")
-                    .hint("give it a start, or the item before it an `end`")
+                Error::media("its start follows from earlier items on its track, and the length of one of them is unknown, because its file cannot be read from this machine")
+                    .hint("set its start, or an `end` for the item before it")
             } else {
-                Error::media("it ends with the pictures, and the length of one of them cannot be found out from here")
-                    .hint("give it a `duration` in seconds, or the picture an `end`")
+                Error::media("it ends with the pictures, and the length of one of them is unknown, because its file cannot be read from this machine")
+                    .hint("set its `duration` in seconds, or an `end` for the picture")
             };
-            // The server may be able to read what cannot be read here: then both would be in one place.
+            // The server may be able to read the file, and then both items would overlap.
             row.fail(&error);
         } else {
             let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The JSON Schema of a plan, for editors: the plan's own keys, and for each item the arguments of its tool.
+//! The JSON Schema of a plan, for editors: the plan's own keys, and the arguments of each item's tool.
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -36,8 +36,8 @@ pub(crate) fn schema() -> Value {
     schema
 }
 
-/// The plan as the schema of `compose_draft` shows it, in every conversation: its own keys, and of each item what most
-/// plans use.
+/// The plan in the schema of `compose_draft`, which is in the context of every conversation: the plan's own keys, and
+/// only the common keys of each item.
 pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
     let mut properties = Object::new();
     for (key, schema) in [
@@ -58,7 +58,7 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
         properties.insert(key.to_owned(), schema);
     }
     for section in Section::ALL {
-        let (told, keys) = usual(section);
+        let (description, keys) = usual(section);
         let mut of_item = Object::new();
         for key in keys.split(' ') {
             if let Some(schema) = short(section, key) {
@@ -69,7 +69,7 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
             section.key().to_owned(),
             json!({
                 "type": "array",
-                "description": told,
+                "description": description,
                 "items": { "type": "object", "properties": of_item },
             }),
         );
@@ -89,7 +89,7 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": properties, "additionalProperties": true })
 }
 
-/// What a section holds, and the keys of its items that most plans use.
+/// The description of a section, and the common keys of its items.
 fn usual(section: Section) -> (&'static str, &'static str) {
     match section {
         Section::Audio => (
@@ -120,7 +120,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
     }
 }
 
-/// Type and choices of a key, if items have it.
+/// Type and allowed values of a key, if the items have it.
 fn short(section: Section, key: &str) -> Option<Value> {
     let own = section.tools().iter().find_map(|tool| {
         let spec = local::find(tool)?;
@@ -140,7 +140,7 @@ fn short(section: Section, key: &str) -> Option<Value> {
     Some(Value::Object(short))
 }
 
-/// The arguments of a tool without the draft, which a plan makes itself; names that people use are accepted too.
+/// The arguments of a tool without the draft, which the plan creates; other names of arguments are included.
 fn arguments(tool: &str) -> Option<Value> {
     let spec = local::find(tool)?;
     let mut schema: Object = spec.shown_input().as_ref().clone();
@@ -174,17 +174,17 @@ fn arguments(tool: &str) -> Option<Value> {
     Some(Value::Object(schema))
 }
 
-/// A key that items of a plan have and their tools do not.
+/// A key that a plan's items have in addition to the arguments of their tools.
 fn comfort(section: Section, key: &str) -> Option<Value> {
     if !section.comforts().contains(&key) {
         return None;
     }
     Some(match key {
-        "id" => json!({ "type": "string", "description": "A name of your own for the item." }),
+        "id" => json!({ "type": "string", "description": "Your name for the item." }),
         "type" => json!({
             "type": "string",
             "enum": ["video", "image"],
-            "description": "Told by the argument that has the URL by default.",
+            "description": "Default: from the argument that has the URL.",
         }),
         "duration" => json!({
             "type": ["number", "string"],

@@ -1,5 +1,5 @@
-//! The text of a plan: read from YAML, TOML or JSON, with the place of every value in it, and with words of YAML as
-//! they are written where the plan asks for text.
+//! Reads the text of a plan from YAML, TOML or JSON, with the line and column of every value. Where the plan expects
+//! text, unquoted words in YAML are kept as written.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use super::plan::Section;
 use crate::error::{Error, Result};
 use crate::local;
 
-/// Lists and objects within each other; deeper text is not a plan.
+/// The deepest nesting of lists and objects in a plan.
 const DEPTH: usize = 128;
 
-/// How a plan is written.
+/// The format of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Yaml,
@@ -33,12 +33,12 @@ pub(crate) struct Source {
     pub places: Places,
 }
 
-/// Line and column of what is in a plan, from 1, by path: `texts[0].text`.
+/// Line and column (from 1) of the values of a plan, by path: `texts[0].text`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places(Arc<HashMap<String, (usize, usize)>>);
 
 impl Source {
-    /// Reads a text, whose byte order mark is gone already.
+    /// Reads a text without a byte order mark.
     pub(crate) fn read(text: &str, format: Format) -> Result<Self> {
         let root = match format {
             Format::Toml => None,
@@ -66,7 +66,7 @@ impl Source {
             }
             Format::Yaml => {
                 let options = serde_saphyr::options! {
-                    // `text: .nan` is a word; where a number is wanted it is refused.
+                    // `text: .nan` is a word; where a number is expected, it is refused.
                     non_finite_float_policy: NonFiniteFloatPolicy::AsString,
                     with_snippet: false,
                 };
@@ -90,9 +90,9 @@ impl Source {
 }
 
 impl Places {
-    /// The fault with the place of what it is about, as far as that is known: `line 12, column 5: texts[0].text: …`.
+    /// A problem with its line and column, if known: `line 12, column 5: texts[0].text: …`.
     pub(crate) fn located(&self, fault: &str) -> String {
-        // What is missing is where it should be.
+        // A missing value gets the position of its parent.
         let mut path = fault.split_once(": ").map_or("", |(path, _)| path);
         while !path.is_empty() {
             if let Some((line, column)) = self.0.get(path) {
@@ -112,7 +112,7 @@ fn unreadable_yaml(text: &str, why: &str) -> Error {
     });
     match comment {
         Some((index, _)) => error.hint(format!(
-            "line {}: an unquoted # starts a comment, and hides what follows on the line; write colours in quotes, as \"#00FF00\"",
+            "line {}: an unquoted # starts a comment that hides the rest of the line; write colours in quotes, such as \"#00FF00\"",
             index + 1
         )),
         None if text.contains('\t') => error.hint("YAML is indented with spaces, not with tabs"),
@@ -129,7 +129,7 @@ struct Node {
 
 #[derive(Debug)]
 enum Content {
-    /// The letters of a scalar without quotes.
+    /// The text of a scalar without quotes.
     Plain(String),
     Other,
     List(Vec<Rc<Node>>),
@@ -144,7 +144,7 @@ struct Member {
 }
 
 impl Node {
-    /// A member, its own or one that a merge key (`<<`) brings in.
+    /// A member: its own, or one from a merge key (`<<`).
     fn member(&self, key: &str) -> Option<&Member> {
         let Content::Map(members) = &self.content else {
             return None;
@@ -161,8 +161,8 @@ impl Node {
         })
     }
 
-    /// A key that an object has twice, and both places. Parsers take the last, or refuse it without its place.
-    /// `seen` has the nodes that were looked at: aliases lead to one node many times.
+    /// A duplicate key of an object, and both positions. Parsers use the last one, or refuse it without its position.
+    /// `seen` contains the visited nodes, because aliases can reach one node many times.
     fn twice(
         &self,
         seen: &mut HashSet<*const Self>,
@@ -194,16 +194,16 @@ impl Node {
     }
 }
 
-/// What is being read: a list or an object that has not ended.
+/// A list or an object that is being read.
 struct Open {
     place: (usize, usize),
     anchor: usize,
     content: Content,
-    /// The key that waits for its value.
+    /// The key whose value comes next.
     key: Option<(String, (usize, usize))>,
 }
 
-/// The nodes of a YAML or JSON text; none of a text whose nodes cannot be told.
+/// The nodes of a YAML or JSON text; `None` if the text cannot be parsed into one tree.
 fn marked(text: &str) -> Option<Node> {
     let mut anchors: HashMap<usize, Rc<Node>> = HashMap::new();
     let mut open: Vec<Open> = Vec::new();
@@ -307,7 +307,7 @@ fn node_of_toml(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> (usize, u
     }
 }
 
-/// TOML's dates, which JSON does not have, as they are written.
+/// Converts TOML's dates, which JSON does not have, to text as written.
 fn dates_to_text(value: &mut Value) {
     match value {
         Value::Array(list) => list.iter_mut().for_each(dates_to_text),
@@ -351,8 +351,8 @@ fn locate(
     places.insert(path, place);
 }
 
-/// `No`, `007`, `1.10`, `on` and `1e3` are a truth value and numbers to YAML. Where a plan asks for text, they stay
-/// as they are written.
+/// YAML reads `No`, `007`, `1.10`, `on` and `1e3` as truth values and numbers. Where a plan expects text, they are kept
+/// as written.
 fn keep_words(plan: &mut Value, root: &Node) {
     let Value::Object(members) = plan else { return };
     for (key, value) in members.iter_mut() {
@@ -364,7 +364,7 @@ fn keep_words(plan: &mut Value, root: &Node) {
                 keep_word(value, node, Null::Word);
             }
             "aspect_ratio" | "resolution" | "on_failure" => keep_word(value, node, Null::Absent),
-            // Their places are not known yet: numbers in text are read as numbers where those are wanted.
+            // Where the inputs are used is not known yet. Numbers in text are read as numbers where those are expected.
             "inputs" => {
                 for (key, value) in value.as_object_mut().into_iter().flatten() {
                     if let Some(member) = node.member(key) {
@@ -400,10 +400,10 @@ fn keep_words(plan: &mut Value, root: &Node) {
     }
 }
 
-/// What `null` and `~` are where text is asked for.
+/// The meaning of `null` and `~` where text is expected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Null {
-    /// Words: what is shown must be given.
+    /// Words, because the value is required.
     Word,
     Absent,
 }
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_given_twice_is_refused_with_its_place() {
+    fn a_duplicate_key_is_refused_with_its_position() {
         for (text, format, place) in [
             (
                 "{\"texts\": [],\n \"name\": \"a\",\n \"texts\": []}",
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stay_as_they_are_written_where_the_plan_asks_for_text() {
+    fn words_are_kept_as_written_where_the_plan_expects_text() {
         for word in [
             "No",
             "007",
@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_a_comment_hides_is_told() {
+    fn a_value_hidden_by_a_comment_is_reported() {
         let error = faults(
             "texts:\n  - text: a\n    font_color: #00FF00\n    start: ~\n",
             Format::Yaml,
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_with_line_and_column_in_every_format() {
+    fn problems_have_line_and_column_in_every_format() {
         let at = "line 3, column";
         for (format, text) in [
             (Format::Yaml, "texts:\n  - text: a\n    txet: b\n"),
@@ -601,7 +601,7 @@ mod tests {
                 .places
                 .located("texts[0].txet: there is no such argument");
             assert!(located.starts_with(at), "{format:?}: {located}");
-            // What is missing is in its item.
+            // A missing value is reported at its item.
             let located = source.places.located("texts[0].start: is missing");
             assert!(located.starts_with("line "), "{located}");
         }

@@ -1,11 +1,11 @@
-//! What is told of a run while it goes on.
+//! Progress reports of a run.
 
 use std::sync::Arc;
 
 use crate::exec::{Progress, Step};
 use crate::progress::Bytes;
 
-/// The items are counted, and the save is one more; what is looked at before counts as a part of the first.
+/// Each item is one step, and the save is one more. Probing media counts as a part of the first step.
 pub(super) struct Steps {
     pub progress: Option<Progress>,
     pub total: usize,
@@ -24,7 +24,7 @@ impl Steps {
         }
     }
 
-    /// Who hears of the save.
+    /// The receiver of the save's progress.
     pub(super) fn of_save(&self) -> Option<Progress> {
         let progress = self.progress.clone()?;
         let items = self.total as f64;

@@ -1,4 +1,4 @@
-//! The structure of a plan: which keys stand where, and all that is wrong with them at once.
+//! The structure of a plan: checks which keys are allowed where, and reports all problems together.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::error::shortened;
 use crate::local;
 use crate::tools::Object;
 
-/// The plan's own keys besides its sections, each with what it is.
+/// The plan's own keys (without sections), each with its expected value.
 const OWN: [(&str, &str); 9] = [
     ("name", "text"),
     ("note", "text"),
@@ -27,14 +27,14 @@ const OWN: [(&str, &str); 9] = [
         "an object of values for the `${name}` placeholders",
     ),
 ];
-/// Other names of them.
+/// Other names of these keys.
 const ALIASES: [(&str, &str); 3] = [
     ("title", "name"),
     ("project_name", "name"),
     ("description", "note"),
 ];
 
-/// What else the tables of a plan are called.
+/// Other names of the sections of a plan.
 const SECTIONS: [(&str, Section); 14] = [
     ("audios", Section::Audio),
     ("sounds", Section::Audio),
@@ -52,7 +52,7 @@ const SECTIONS: [(&str, Section); 14] = [
     ("effect", Section::Effects),
 ];
 
-/// Takes what is wrong out of a plan, and says what it was: a line each, beginning with its path.
+/// Removes invalid parts from a plan, and returns the problems, each beginning with its path.
 pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
     let mut faults = Vec::new();
     let Value::Object(members) = plan else {
@@ -111,13 +111,13 @@ fn keys() -> String {
     keys.join(", ")
 }
 
-/// What is wrong with a key of the plan that there is not: the place where it belongs, or the nearest key.
+/// The message for an unknown key of the plan: where it belongs, or the nearest key.
 fn unknown(key: &str, order: &[String], ends: &[usize]) -> String {
     if let Some((_, section)) = SECTIONS.iter().find(|(other, _)| *other == key) {
         return format!("is not a key of a plan; did you mean `{}`?", section.key());
     }
     let takes = |section: &Section| section.takes(key);
-    // The section that it stands behind, if it was meant for an item of that.
+    // The section before the key, if the key was meant for an item of it.
     let at = order.iter().position(|other| other == key).unwrap_or(0);
     let before = order[..at]
         .iter()
@@ -159,11 +159,11 @@ fn unknown(key: &str, order: &[String], ends: &[usize]) -> String {
     )
 }
 
-/// Why there must be a value.
+/// The message for a null value.
 fn is_null(path: &str) -> String {
     let key = path.rsplit('.').next().unwrap_or(path);
     format!(
-        "is null, which is not a value here: leave `{}` out for its default, or give a value (in YAML an unquoted # \
+        "is null, which is not allowed here: remove `{}` for its default, or give a value (in YAML, an unquoted # \
          starts a comment: write a colour as \"#00FF00\", in quotes)",
         shortened(key)
     )
@@ -212,14 +212,14 @@ fn own(key: &str, value: &mut Value, faults: &mut Vec<String>) -> Option<String>
         }
         _ => false,
     };
-    let wanted = OWN
+    let expected = OWN
         .iter()
         .find(|(own, _)| *own == key)
-        .map_or("", |(_, wanted)| wanted);
-    (!is_right).then(|| format!("is {}, which is not {wanted}", told(value)))
+        .map_or("", |(_, expected)| expected);
+    (!is_right).then(|| format!("is {}, which is not {expected}", short(value)))
 }
 
-fn told(value: &Value) -> String {
+fn short(value: &Value) -> String {
     match value {
         Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         other => shortened(&other.to_string()).into_owned(),
@@ -233,9 +233,9 @@ fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Optio
         Value::Array(items) => items,
         Value::Null => return Some(format!("{}; it is a list of items", is_null(key))),
         Value::Object(_) => {
-            return Some("is an object, and a list of items is wanted: one item is `- ` and its keys in YAML, `[{…}]` in JSON, `[[…]]` in TOML".to_owned());
+            return Some("is an object, not a list of items: a list with one item is `- ` and its keys in YAML, `[{…}]` in JSON, `[[…]]` in TOML".to_owned());
         }
-        other => return Some(format!("is {}, which is not a list of items", told(other))),
+        other => return Some(format!("is {}, which is not a list of items", short(other))),
     };
     for (index, item) in items.iter_mut().enumerate() {
         let path = format!("{key}[{index}]");
@@ -248,18 +248,18 @@ fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Optio
             Value::Null => is_null(&path),
             other => format!(
                 "is {}, which is not an item: an item is an object with keys such as `{}`",
-                told(other),
+                short(other),
                 section.content()
             ),
         };
         faults.push(format!("{path}: {fault}"));
-        // The items behind it keep their places.
+        // Replaced, not removed, so that later items keep their indexes.
         *item = json!({});
     }
     None
 }
 
-/// Keys of an item that belong elsewhere, taken out.
+/// Removes keys of an item that belong elsewhere.
 fn misplaced(section: Section, item: &mut Object, path: &str, faults: &mut Vec<String>) {
     item.retain(|key, _| {
         if section.takes(key) || key == "draft_id" {
@@ -267,9 +267,12 @@ fn misplaced(section: Section, item: &mut Object, path: &str, faults: &mut Vec<S
         }
         let own = OWN.iter().map(|(key, _)| *key);
         let own = own.chain(Section::ALL.iter().map(|section| section.key()));
-        let fault = if own.chain(ALIASES.iter().map(|(alias, _)| *alias)).any(|own| own == key) {
+        let fault = if own
+            .chain(ALIASES.iter().map(|(alias, _)| *alias))
+            .any(|own| own == key)
+        {
             format!(
-                "`{key}` belongs to the plan itself: write it at the outermost level, without indentation"
+                "`{key}` is a key of the plan: write it at the outermost level, without indentation"
             )
         } else {
             let others: Vec<String> = Section::ALL
@@ -277,7 +280,7 @@ fn misplaced(section: Section, item: &mut Object, path: &str, faults: &mut Vec<S
                 .filter(|other| other.takes(key))
                 .map(|other| format!("`{}`", other.key()))
                 .collect();
-            // A key that is nearly one of this item's own is that one.
+            // A key similar to one of this item's own keys is a misspelling, which is reported later.
             if others.is_empty() || section.near(key).is_some() {
                 return true;
             }
@@ -288,7 +291,7 @@ fn misplaced(section: Section, item: &mut Object, path: &str, faults: &mut Vec<S
     });
 }
 
-/// Every null within an object, taken out.
+/// Removes every null within an object.
 fn nulls(members: &mut Object, path: &str, faults: &mut Vec<String>) {
     members.retain(|key, value| {
         let path = format!("{path}.{key}");
@@ -322,7 +325,7 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.key() == key)
     }
 
-    /// Whether an item of it takes such a key.
+    /// Whether its items accept this key.
     pub(super) fn takes(self, key: &str) -> bool {
         self.comforts().contains(&key)
             || self
@@ -332,7 +335,7 @@ impl Section {
                 .any(|spec| key != "draft_id" && spec.takes(key))
     }
 
-    /// The key of its items that is nearest to one that they do not have.
+    /// The key of its items that is most similar to an unknown one.
     fn near(self, key: &str) -> Option<String> {
         let tools = self.tools().iter().filter_map(|tool| local::find(tool));
         let names = tools.filter_map(|spec| spec.input().get("properties")?.as_object());
@@ -340,7 +343,7 @@ impl Section {
         nearest(key, names.chain(self.comforts().iter().copied())).map(str::to_owned)
     }
 
-    /// What its items show or play.
+    /// The key with the content of its items.
     fn content(self) -> &'static str {
         match self {
             Self::Audio => "audio_url",

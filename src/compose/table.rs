@@ -1,4 +1,4 @@
-//! The rows of a batch: a CSV table as spreadsheets write it, or one JSON object a line.
+//! The rows of a batch: a CSV table as written by spreadsheets, or one JSON object per line.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,26 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The values of a row by the names of the columns.
+/// The values of a row, by column name.
 pub(crate) type Values = BTreeMap<String, Value>;
 
 /// A row, with its line in the file, from 1.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub line: usize,
-    /// Or what is wrong with it.
+    /// The values, or the problem with the row.
     pub values: Result<Values>,
 }
 
-/// What spreadsheets put between values: a comma, a semicolon where the comma is in numbers, a tab.
+/// The separators of spreadsheets: comma, semicolon (where the comma is the decimal point), tab, pipe.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
-/// Of one column every line is a value, whatever is in it.
+/// A separator that does not occur: with one column, each whole line is a value.
 const NEVER: u8 = 0x1f;
 
-/// Reads a CSV text whose first row has the names. Rows without any value are left out.
+/// Reads a CSV text whose first row has the column names. Rows without values are skipped.
 pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
-    // Excel's own way to say what it is.
+    // Excel's notation for the separator: a first line `sep=;`.
     let named = text
         .get(..5)
         .filter(|start| start.to_ascii_lowercase().starts_with("sep="))
@@ -45,14 +45,16 @@ pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
     let mut columns: Vec<&str> = Vec::new();
     for name in names.iter().filter(|name| !name.is_empty()) {
         if columns.contains(&name) {
-            return Err(Error::invalid(format!("two columns are named {name:?}"))
-                .hint("each column needs a name of its own in the first row"));
+            return Err(
+                Error::invalid(format!("two columns have the name {name:?}"))
+                    .hint("each column needs its own name in the first row"),
+            );
         }
         columns.push(name);
     }
     if columns.is_empty() {
-        return Err(Error::invalid("has no names of columns")
-            .hint("the first row of a table has the names of the placeholders"));
+        return Err(Error::invalid("has no column names")
+            .hint("the first row of a table must contain the names of the placeholders"));
     }
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -71,7 +73,7 @@ pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The line of the first letter at or after a place.
+/// The line number of the first character at or after a byte position, ignoring line breaks.
 fn line_of(text: &str, at: usize) -> usize {
     let rest = text[at..].trim_start_matches(['\r', '\n']);
     let before = &text[..text.len() - rest.len()];
@@ -82,11 +84,11 @@ fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<V
     let more = (names.len()..record.len()).any(|index| !record[index].is_empty());
     if more {
         return Err(Error::invalid(format!(
-            "has {} values, and the first row names {}",
+            "has {} values, but the first row has {} names",
             record.len(),
             names.len()
         ))
-        .hint("put a value that has the separator in it in double quotes"));
+        .hint("put values that contain the separator in double quotes"));
     }
     Ok(names
         .iter()
@@ -96,7 +98,7 @@ fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<V
         .collect())
 }
 
-/// The separator that the first row has most of, outside of quotes.
+/// The most frequent separator of the first row, outside quotes.
 fn separator(table: &str) -> u8 {
     let mut counts = [0_usize; SEPARATORS.len()];
     let mut quoted = false;
@@ -116,12 +118,12 @@ fn separator(table: &str) -> u8 {
     if most == 0 {
         return NEVER;
     }
-    // The first of equals.
+    // With equal counts, the first separator wins.
     let first = counts.iter().position(|count| *count == most).unwrap_or(0);
     SEPARATORS[first]
 }
 
-/// Reads one JSON object a line; blank lines are left out.
+/// Reads one JSON object per line; blank lines are skipped.
 pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
     let lines = text.lines().enumerate();
     lines
@@ -137,7 +139,7 @@ pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
         .collect()
 }
 
-/// The rows of such lines.
+/// Reads one row per JSON line.
 pub(crate) fn json_rows(text: &str) -> Vec<Row> {
     let lines = json_lines(text).into_iter();
     lines
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_rows_are_left_out_and_lines_are_those_of_the_file() {
+    fn blank_rows_are_skipped_and_line_numbers_are_kept() {
         let text = "a,b\n\n,\nx,1\n  ,  \n\"two\nlines\",2\n\r\n\r\nlast,3,,\n";
         let lines: Vec<usize> = rows(text).into_iter().map(|(line, _)| line).collect();
         assert_eq!(lines, [4, 6, 10]);
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_too_many_values_is_wrong_and_the_others_are_read() {
+    fn a_row_with_too_many_values_fails_and_the_others_are_read() {
         let found = csv("a,b\n1,2\n1,2,3\n4\n").unwrap();
         let wrong: Vec<bool> = found.iter().map(|row| row.values.is_err()).collect();
         assert_eq!(wrong, [false, true, false]);

@@ -1,4 +1,4 @@
-//! What was acknowledged, held against the draft itself.
+//! Compares acknowledged items with the draft itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,9 @@ use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Kind};
 use crate::printable::counted;
 
-/// What was acknowledged but is not in the draft has failed; gives what is to be said of tracks that have
-/// more segments than before the run and what it put there. A segment is one item's, so that of two items for one
-/// place, of which one is lost, not both are taken for there.
+/// Fails items that were acknowledged but are not in the draft. Returns notes about tracks that have more segments than
+/// before the run plus its own. Each segment counts for one item only: of two items at one position of which one
+/// is lost, only one is accepted.
 pub(super) fn verify(
     document: &Document,
     items: &[&Item],
@@ -27,7 +27,7 @@ pub(super) fn verify(
         Kind::Unavailable,
         "was acknowledged, but it is not in the draft",
     )
-    .hint("take the run up again with `resume`: only what is missing is done");
+    .hint("run the plan again with `resume`: only missing items are added");
     for (item, row) in items.iter().zip(rows.iter_mut()) {
         debug_assert_eq!(item.path, row.item, "rows are in the order of their items");
         if item.section == Section::Keyframes {
@@ -35,7 +35,7 @@ pub(super) fn verify(
                 continue;
             }
             if !shows_keyframes {
-                // On a reference server they are seen after a refresh, which would probe all media again.
+                // A reference server shows them only after a refresh, which would probe all media again.
                 row.notes.push(
                     "was acknowledged; the server does not show keyframes before a save, so it was not checked"
                         .to_owned(),
@@ -65,8 +65,10 @@ pub(super) fn verify(
             }
             (Status::Ok, None) => row.fail(&lost),
             (Status::Failed, Some(_)) => {
-                row.notes
-                    .push("something is in its place all the same".to_owned());
+                row.notes.push(
+                    "the draft has a segment at its position nevertheless: check the draft"
+                        .to_owned(),
+                );
             }
             _ => {}
         }
@@ -74,14 +76,14 @@ pub(super) fn verify(
     let mut more = Vec::new();
     for (track, found) in document.counts() {
         let wanted = wanted.get(&track).copied().unwrap_or_default();
-        // How many captions there are only the captions tell.
+        // The number of captions is not known from the item, so tracks of captions are skipped.
         let has_captions = || {
             let mut captioned = captioned.iter();
             captioned.any(|meant| is_track_of_captions(meant, &track))
         };
         if found > wanted && !has_captions() {
             more.push(format!(
-                "track {track:?} has {}, of which this run knows {wanted}: look at the draft",
+                "track {track:?} has {}, but this run expected {wanted}: check the draft",
                 counted(found, "segment")
             ));
         }

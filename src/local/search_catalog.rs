@@ -105,7 +105,7 @@ impl LocalTool for SearchCatalog {
         Comfort::ValueAdvice(
             "kind",
             &["filter", "filters", "lut"],
-            "no tool places filters: set them in the app; `scene_effect` has video effects",
+            "no tool adds filters: set them in the app; `scene_effect` has video effects",
         ),
         Comfort::ValueAdvice(
             "kind",

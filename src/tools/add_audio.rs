@@ -46,7 +46,7 @@ pub(crate) struct AddAudio {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub start: f64,
-    /// End in the file, seconds; without: its end.
+    /// End in the file, seconds. Default: its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
     /// Length taken from the file, seconds; `speed` divides it.
@@ -57,7 +57,7 @@ pub(crate) struct AddAudio {
     )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -98,7 +98,7 @@ pub(crate) struct AddAudio {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("audio_main".to_owned())
@@ -106,7 +106,7 @@ fn main_track() -> Option<String> {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn normal() -> Option<f64> {
     Some(1.0)
@@ -121,7 +121,7 @@ impl AddAudio {
         }
     }
 
-    /// Where in the file the sound ends: none where it is the end of the file.
+    /// The end of the sound in the file; `None` for the end of the file.
     fn end(&self, strict: bool) -> Option<f64> {
         match (self.end, self.duration) {
             (None, Some(duration)) if strict => Some(self.start + duration),
@@ -148,7 +148,7 @@ impl AddAudio {
         )
     }
 
-    /// The fades of a sound of this length (zero: it is not known), and what had to be cut of them.
+    /// The fades of a sound of this length (zero: unknown), and a note if they were shortened.
     fn fade(&self, length: Micros) -> (Option<Fade>, Option<String>) {
         let asked = [self.fade_in, self.fade_out].map(Micros::from_seconds);
         let mut fades = asked;
@@ -158,7 +158,7 @@ impl AddAudio {
         }
         let note = (fades != asked).then(|| {
             format!(
-                "the sound is {length} long: `fade_in` and `fade_out` were cut to {} and {}",
+                "the sound is {length} long: `fade_in` and `fade_out` were shortened to {} and {}",
                 fades[0], fades[1]
             )
         });
@@ -190,11 +190,11 @@ impl Tool for AddAudio {
         Comfort::Alias("audio_effect", "effect_type"),
         Comfort::Advice(
             "loop",
-            "call it again where the sound ends; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
+            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
         Comfort::Advice(
             "repeat",
-            "call it again where the sound ends; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
+            "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
         Comfort::Advice("mute", "give `volume`: 0"),
         Comfort::Advice("muted", "give `volume`: 0"),
@@ -269,10 +269,10 @@ impl Tool for AddAudio {
             _ => return Ok(()),
         };
         Err(Error::conflict(format!(
-            "`{argument}` is {seconds} s, and a CapCut API cannot fade sounds"
+            "`{argument}` is {seconds} s, but a CapCut API does not support audio fades"
         ))
-        .hint("leave fades to the app")
-        .at_shell("make the draft with `--backend embedded`"))
+        .hint("set fades in the app")
+        .at_shell("create the draft with `--backend embedded`"))
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
@@ -284,7 +284,7 @@ impl Tool for AddAudio {
         let end = self.end(strict);
         if let (None, None, false) = (self.speed, end, strict) {
             return Err(Error::invalid(
-                "`speed` is null, and without `end` or `duration` there is nothing to take it from",
+                "`speed` is null, and without `end` or `duration` it cannot be computed",
             ));
         }
         let wish = self.wish(strict);
@@ -299,7 +299,7 @@ impl Tool for AddAudio {
             )
             .await?;
         let fitted = lengths::fit(wish, looked.length, TargetOf::Audio)?;
-        // The API has no fades: over HTTP they are fields that it does not know.
+        // The API has no fades: over HTTP, it ignores these fields as unknown.
         let (fade, cut) = if strict {
             self.fade(fitted.target.duration)
         } else {

@@ -23,7 +23,7 @@ use crate::error::{Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
 
-/// Lays a video effect over everything, from `at` on.
+/// Adds a video effect over everything, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddEffect {
     /// Id or exact name.
@@ -52,7 +52,7 @@ pub(crate) struct AddEffect {
     /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Vec<Option<f64>>>,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -76,7 +76,7 @@ fn three() -> f64 {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("effect_01".to_owned())
@@ -195,7 +195,7 @@ impl Tool for AddEffect {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        // The API fails without them, and applies the last one first.
+        // The API fails without `params`, and applies them in reverse order.
         let mut params = self.params.clone().unwrap_or_default();
         params.reverse();
         arguments.insert("params".to_owned(), params.into());

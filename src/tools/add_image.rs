@@ -23,7 +23,7 @@ use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
 
-/// Shows a picture on a video track, from `at` on.
+/// Shows an image on a video track, from `at` on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddImage {
     /// Id or exact name.
@@ -43,7 +43,7 @@ pub(crate) struct AddImage {
     /// End on the timeline, seconds; or `duration`. Default: 3 s later.
     #[serde(default = "three")]
     pub end: f64,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -131,7 +131,7 @@ pub(crate) struct AddImage {
     /// Rectangle's width, fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_rect_width: Option<f64>,
-    /// Its corners' rounding, 0 to 100.
+    /// Corner rounding, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
     /// Blurred background, weak to strong.
@@ -150,7 +150,7 @@ pub(crate) struct AddImage {
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-    /// The app's drafts folder, for paths; `save_draft` takes it.
+    /// The app's drafts folder, for paths; use that of `save_draft`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
     pub draft_folder: Option<String>,
@@ -162,7 +162,7 @@ fn three() -> f64 {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("image_main".to_owned())
@@ -202,7 +202,7 @@ impl AddImage {
         )
     }
 
-    /// Entrance and exit, or one movement of the whole, which excludes them.
+    /// Entrance and exit animations, or one animation of the whole clip, which excludes them.
     fn animations(&self, edition: Edition, length: Micros) -> Result<Option<Animations>> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         let (intro, intro_argument) = match &self.intro_animation {
@@ -212,7 +212,7 @@ impl AddImage {
         let (outro, combo) = (given(&self.outro_animation), given(&self.combo_animation));
         if let (Some(combo), true) = (&combo, intro.is_some() || outro.is_some()) {
             return Err(Error::invalid(format!(
-                "`combo_animation`: \"{combo}\" moves the whole clip, which leaves no room for another animation"
+                "`combo_animation`: \"{combo}\" animates the whole clip and excludes other animations"
             ))
             .hint("give either `combo_animation`, or `intro_animation` and `outro_animation`"));
         }
@@ -271,7 +271,7 @@ impl AddImage {
     }
 }
 
-/// How long an animation lasts; 0 is its own length.
+/// The length of an animation; 0 stands for its default length.
 fn lasting(argument: &str, seconds: f64, own: Micros) -> Result<Micros> {
     let seconds = parts::seconds(argument, seconds)?;
     Ok(if seconds == 0.0 {
@@ -308,16 +308,16 @@ impl Tool for AddImage {
         Comfort::Advice("rotate", KEYFRAME_ROTATION),
         Comfort::Advice(
             "filter",
-            "no tool places filters: set them in the app; `add_effect` places video effects",
+            "no tool adds filters: set them in the app; `add_effect` adds video effects",
         ),
         Comfort::Advice(
             "effect_type",
-            "call `add_effect`, which lays an effect over everything",
+            "call `add_effect`, which adds an effect over everything",
         ),
-        Comfort::Advice("loop", "call it again where the clip ends"),
+        Comfort::Advice("loop", "call it again at the end of the clip"),
         Comfort::Advice(
             "fit",
-            "`scale_x` and `scale_y` 1 fit it into the canvas; larger values fill and crop it",
+            "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
         ),
     ];
     const CHECKED: &'static [Checked] = &[
@@ -361,7 +361,7 @@ impl Tool for AddImage {
 
     fn names(&self) -> Vec<CatalogName<'_>> {
         let intro = self.intro_animation.as_deref();
-        // The older name counts only without the newer one.
+        // The older name is only used without the newer one.
         let older = self.animation.as_deref().filter(|_| intro.is_none());
         let (outro, combo) = (
             self.outro_animation.as_deref(),

@@ -44,7 +44,7 @@ pub(crate) struct AddSticker {
     /// End on the timeline, seconds; or `duration`. Default: 5 s later.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -107,7 +107,7 @@ fn five() -> f64 {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("sticker_main".to_owned())

@@ -44,12 +44,12 @@ pub(crate) struct AddSubtitle {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The subtitles themselves, their URL or path.
+    /// The subtitle text, its URL or path.
     pub srt: String,
     /// Seconds added to every time.
     #[serde(default)]
     pub time_offset: f64,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -69,19 +69,19 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "default::one", deserialize_with = "args::loose_one")]
     #[schemars(with = "f64")]
     pub alpha: f64,
-    /// Bold letters.
+    /// Bold.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub bold: bool,
-    /// Slanted letters.
+    /// Italic.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub italic: bool,
-    /// Underlined letters.
+    /// Underlined.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub underline: bool,
-    /// Written from top to bottom.
+    /// Top-to-bottom text.
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
@@ -156,7 +156,7 @@ fn white() -> String {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("subtitle".to_owned())
@@ -164,7 +164,7 @@ fn main_track() -> Option<String> {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn usual_font() -> Option<String> {
     Some("思源粗宋".to_owned())
@@ -179,7 +179,7 @@ impl AddSubtitle {
         }
     }
 
-    /// Where the subtitles are, if they are not the argument itself.
+    /// The URL or path of the subtitles, unless the argument is the text itself.
     fn elsewhere(&self) -> Option<&str> {
         let srt = self.srt.trim();
         let is_url = ["http://", "https://", "file://"].iter().any(|scheme| {
@@ -190,7 +190,7 @@ impl AddSubtitle {
         (is_url || is_path).then_some(srt)
     }
 
-    /// The subtitles, wherever they are; strictly as the API reads them, or as well as we can.
+    /// Reads the subtitles from the argument, a URL or a path: leniently for strict callers, otherwise as the API does.
     async fn subtitles(&self, engine: &Engine, call: &Call) -> Result<Subtitles> {
         let is_strict = engine::is_strict(call);
         let parse = if is_strict {
@@ -219,7 +219,7 @@ impl AddSubtitle {
         Micros::from_seconds_truncated(self.time_offset)
     }
 
-    /// What the call says of all captions: where it differs from the defaults, the styles of a file do not count.
+    /// What the call sets for all captions: values that differ from the defaults override the styles of a file.
     fn gives(&self) -> Gives {
         let is_black = self.border_color == default::black();
         Gives {
@@ -238,7 +238,7 @@ impl AddSubtitle {
             Some(name) if !name.is_empty() => parts::font(canvas.edition, "font", name)?,
             _ => {
                 return Err(
-                    Error::invalid("`font` is empty").hint("leave it out for the usual one")
+                    Error::invalid("`font` is empty").hint("remove it to use the default font")
                 );
             }
         };
@@ -276,7 +276,7 @@ impl AddSubtitle {
                 font: Some(font),
             }],
             vertical: self.vertical,
-            // What the API gives captions on an upright and on a wide canvas, whatever its size.
+            // The API's widths in pixels for portrait and for landscape, regardless of the canvas size.
             fixed_width: Some(if canvas.width < canvas.height {
                 648
             } else {
@@ -358,7 +358,7 @@ impl Tool for AddSubtitle {
     }
 
     fn leaves(&self, strict: bool) -> Leaves {
-        // An address or a path: what it holds is not known here.
+        // The content of a URL or a path is not known here.
         if self.elsewhere().is_some() {
             return Leaves::Unseen;
         }
@@ -369,7 +369,7 @@ impl Tool for AddSubtitle {
             subtitle::parse_as_api(&text)
         };
         let laid = read.and_then(|subtitles| subtitles.laid(self.offset()));
-        // The first track has these also where a server has all captions on it.
+        // The first track also has these cues if a server puts all captions on it.
         let Some(cues) = laid.ok().and_then(|laid| laid.lanes.into_iter().next()) else {
             return Leaves::Unseen;
         };
@@ -410,7 +410,7 @@ impl Tool for AddSubtitle {
         parts::finite("time_offset", self.time_offset)?;
         let subtitles = parts::of("srt", self.subtitles(engine, call).await)?;
         let laid = subtitles.laid(self.offset())?;
-        // The API fails at the first caption, and does not look at the letters where there is none.
+        // The API checks the style at the first caption, so without captions it is not checked.
         let look = if laid.lanes.iter().all(Vec::is_empty) {
             Text::default()
         } else {
@@ -443,7 +443,7 @@ impl Tool for AddSubtitle {
             look: look.clone(),
         }));
         let mut placed = engine.edit(self.target(), call, edit).await?;
-        // Of what others let us fetch no number is told.
+        // Counts of a remote caller's fetched file are not reported, because they reveal its content.
         let is_own = self.elsewhere().is_none_or(Media::is_here);
         let mut notes = laid.notes.lines(is_own || call.caller.access.is_open());
         notes.append(&mut placed.notes);
@@ -488,7 +488,7 @@ impl Tool for AddSubtitle {
             text: TextSource::At {
                 source,
                 max_bytes: subtitle::MAX_BYTES,
-                // A server reads SRT by itself, perhaps a file of its own machine.
+                // A server reads SRT by itself, possibly from a file on its own machine.
                 is_needed: other.iter().any(|other| ending.eq_ignore_ascii_case(other)),
             },
             convert: Box::new(move |bytes, caller| {

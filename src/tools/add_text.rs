@@ -27,7 +27,7 @@ use crate::units::{Edition, Micros};
 
 /// Shows a text on the canvas, from `at` on.
 ///
-/// For a second text at the same time name another `track_name`.
+/// For two texts at the same time, use two `track_name`s.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddText {
     /// Id or exact name.
@@ -38,7 +38,7 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The words; `\n` breaks the line.
+    /// The text; `\n` breaks the line.
     pub text: String,
     /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
@@ -47,7 +47,7 @@ pub(crate) struct AddText {
     /// End on the timeline, seconds; or `duration`. Default: 5 s later.
     #[serde(default = "five")]
     pub end: f64,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -120,7 +120,7 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub alpha: Option<f64>,
-    /// Written from top to bottom.
+    /// Top-to-bottom text.
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
@@ -159,7 +159,7 @@ pub(crate) struct AddText {
     /// 0 to 1; 0.5 is centred.
     #[serde(default = "default::half")]
     pub background_vertical_offset: f64,
-    /// Throws a shadow.
+    /// Adds a shadow.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub shadow_enabled: bool,
@@ -244,7 +244,7 @@ fn five() -> f64 {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("text_main".to_owned())
@@ -252,7 +252,7 @@ fn main_track() -> Option<String> {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn usual_font() -> Option<String> {
     Some("文轩体".to_owned())
@@ -287,10 +287,10 @@ pub(crate) struct TextStyle {
     /// Character after the last.
     #[serde(default)]
     pub end: i64,
-    // Its letters.
+    // Style of its letters.
     #[serde(default)]
     pub style: Letters,
-    // Its outline.
+    // Its border.
     #[serde(default)]
     pub border: Border,
     /// Font by name.
@@ -298,7 +298,7 @@ pub(crate) struct TextStyle {
     pub font: Option<String>,
 }
 
-/// Letters of a part of a text.
+/// The style of the letters of a part of a text.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Letters {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -425,7 +425,7 @@ impl AddText {
         })
     }
 
-    /// The styles of the parts, and of what lies between them; and the fonts of the parts.
+    /// The styles of the parts and of the text between them, and the fonts of the parts.
     fn parts(
         &self,
         edition: Edition,
@@ -444,10 +444,10 @@ impl AddText {
             let place = format!("text_styles[{index}]");
             if !(0 <= wish.start && wish.start < wish.end && wish.end <= i64::from(count)) {
                 return Err(Error::invalid(format!(
-                    "`{place}`: {} to {} is no part of a text of {count} characters",
+                    "`{place}`: {} to {} is not a range of a text with {count} characters",
                     wish.start, wish.end
                 ))
-                .hint("`start` counts from 0, and `end` is the character after the last"));
+                .hint("`start` counts from 0, and `end` is one after the last character"));
             }
             let range = (wish.start as u32, wish.end as u32);
             if range.0 > done {
@@ -554,13 +554,13 @@ impl AddText {
     }
 }
 
-/// A part of the canvas in whole pixels; what is not above 0 leaves it open.
+/// A fraction of the canvas in whole pixels; `None` if the fraction is not above 0.
 fn fixed(argument: &str, part: f64, canvas: f64) -> Result<Option<i64>> {
     let part = parts::finite(argument, part)?;
     Ok((part > 0.0).then_some((part * canvas) as i64))
 }
 
-/// The number in the document for a background style of the API, which counts from the end below 1.
+/// The number in the document for a background style of the API, where values below 1 count from the end.
 pub(crate) fn background_style(style: f64) -> Result<u8> {
     if style == 1.0 || style == -1.0 {
         Ok(0)
@@ -568,12 +568,12 @@ pub(crate) fn background_style(style: f64) -> Result<u8> {
         Ok(2)
     } else {
         Err(Error::invalid(format!(
-            "`background_style`: {style} is none of 0, 1 and 2"
+            "`background_style`: {style} is not 0, 1 or 2"
         )))
     }
 }
 
-/// The API reads the colour of a shadow at fixed places behind the `#`, whether there is one or not.
+/// The API reads the colour of a shadow at fixed positions after the first character, whether that is `#` or not.
 fn shadow_color(color: &str, strict: bool) -> Result<Rgb> {
     if strict {
         return parts::rgb("shadow_color", color);
@@ -779,7 +779,7 @@ impl Tool for AddText {
 
     fn reply_from_api(&self, output: Value) -> Result<Placed> {
         let mut placed: Placed = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
+            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
         placed
             .notes
             .extend(self.too_wide((self.width, self.height)));

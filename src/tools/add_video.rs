@@ -38,7 +38,7 @@ pub(crate) struct AddVideo {
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub video_url: String,
-    /// A filter, which newer sources of the API take (HTTP only); refused.
+    /// A filter, an argument of newer sources of the API (HTTP only); refused.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub filter_type: Value,
@@ -61,7 +61,7 @@ pub(crate) struct AddVideo {
     )]
     #[schemars(with = "Option<f64>")]
     pub duration: Option<f64>,
-    /// Track; made if new.
+    /// Track; created if new.
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
@@ -130,7 +130,7 @@ pub(crate) struct AddVideo {
     /// Rectangle's width, fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_rect_width: Option<f64>,
-    /// Its corners' rounding, 0 to 100.
+    /// Corner rounding, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_round_corner: Option<f64>,
     /// Blurred background, weak to strong.
@@ -149,7 +149,7 @@ pub(crate) struct AddVideo {
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-    /// The app's drafts folder, for paths; `save_draft` takes it.
+    /// The app's drafts folder, for paths; use that of `save_draft`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
     pub draft_folder: Option<String>,
@@ -157,7 +157,7 @@ pub(crate) struct AddVideo {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn unknown() -> Option<f64> {
     Some(0.0)
@@ -165,7 +165,7 @@ fn unknown() -> Option<f64> {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
@@ -180,10 +180,10 @@ impl AddVideo {
         }
     }
 
-    /// Where in the file the clip ends: none where it is the end of the file.
+    /// The end of the clip in the file; `None` for the end of the file.
     fn end(&self, strict: bool) -> Option<f64> {
         match (self.end, self.duration) {
-            // To the API an end that is left out is 0, and a length counts only where the end is null.
+            // The API reads an absent `end` as 0, and uses `duration` only if `end` is null.
             (None, duration) if !strict => duration,
             (None | Some(0.0), Some(duration)) if strict => Some(self.start + duration),
             (end, _) => end.filter(|end| *end != 0.0),
@@ -249,11 +249,11 @@ impl Tool for AddVideo {
         Comfort::Advice("rotate", KEYFRAME_ROTATION),
         Comfort::Advice(
             "filter",
-            "no tool places filters: set them in the app; `add_effect` places video effects",
+            "no tool adds filters: set them in the app; `add_effect` adds video effects",
         ),
         Comfort::Advice(
             "effect_type",
-            "call `add_effect`, which lays an effect over everything",
+            "call `add_effect`, which adds an effect over everything",
         ),
         Comfort::Advice("mute", "give `volume`: 0"),
         Comfort::Advice("muted", "give `volume`: 0"),
@@ -267,12 +267,12 @@ impl Tool for AddVideo {
         ),
         Comfort::Advice(
             "intro_animation",
-            "animations are for pictures (`add_image`) and texts (`add_text`)",
+            "animations are for images (`add_image`) and texts (`add_text`)",
         ),
-        Comfort::Advice("loop", "call it again where the clip ends"),
+        Comfort::Advice("loop", "call it again at the end of the clip"),
         Comfort::Advice(
             "fit",
-            "`scale_x` and `scale_y` 1 fit it into the canvas; larger values fill and crop it",
+            "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
         ),
     ];
     const CHECKED: &'static [Checked] = &[
@@ -356,10 +356,10 @@ impl Tool for AddVideo {
         let strict = engine::is_strict(call);
         if args::is_truthy(&self.filter_type) {
             return Err(Error::invalid(format!(
-                "`filter_type`: this server cannot put a filter such as {} on a clip",
+                "`filter_type` is {}, but this server does not support filters on clips",
                 self.filter_type
             ))
-            .hint("leave `filter_type` and `filter_intensity` out"));
+            .hint("remove `filter_type` and `filter_intensity`"));
         }
         let canvas = engine.canvas(self.target()).await?;
         let transition = self.transition(canvas.edition)?;
@@ -368,7 +368,7 @@ impl Tool for AddVideo {
         let folder = args::folder(self.draft_folder.as_deref())?;
         args::no_text_for_length(call, self.end.is_none())?;
         let wish = self.wish(strict);
-        // What is wrong in itself is told before the file is asked for.
+        // Invalid times are reported before the file is fetched.
         lengths::fit(wish, None, TargetOf::Video)?;
         let looked = engine
             .look(
@@ -439,7 +439,7 @@ impl Tool for AddVideo {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        // The API takes an end that is left out for the end of the file, whatever `duration` says.
+        // The API reads an absent `end` as the end of the file and ignores `duration`.
         if let Some(end) = self.end(true) {
             arguments.insert("end".to_owned(), end.into());
         }

@@ -19,7 +19,7 @@ use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 use crate::units::Micros;
 
-/// Moves a clip's property over time: one keyframe, or several by three lists.
+/// Animates a clip's property: one keyframe, or several by three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
     /// Id or exact name.
@@ -38,7 +38,7 @@ pub(crate) struct AddVideoKeyframe {
     #[serde(default = "alpha")]
     #[schemars(extend("enum" = names()))]
     pub property_type: String,
-    /// When on the timeline, seconds.
+    /// Time on the timeline, seconds.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub time: f64,
@@ -61,7 +61,7 @@ pub(crate) struct AddVideoKeyframe {
 
 #[expect(
     clippy::unnecessary_wraps,
-    reason = "serde wants the type of the field"
+    reason = "serde requires the type of the field"
 )]
 fn main_track() -> Option<String> {
     Some("video_main".to_owned())
@@ -80,7 +80,7 @@ fn full() -> Value {
 }
 
 impl AddVideoKeyframe {
-    /// The keyframes that are wanted: one, or several where any of the lists is given. Positions in pixels are for
+    /// The requested keyframes: one, or several if any of the lists is given. Positions in pixels are for
     /// strict callers, and need the canvas.
     fn points(&self, strict: bool, canvas: Option<(f64, f64)>) -> Result<Vec<Point>> {
         let point = |place: &str, property: &str, time: f64, value: &Value| {
@@ -105,7 +105,7 @@ impl AddVideoKeyframe {
         let counts = [properties.len(), times.len(), values.len()];
         if counts[0] == 0 || counts.iter().any(|count| *count != counts[0]) {
             return Err(Error::invalid(format!(
-                "`property_types`, `times` and `values` must have equal lengths above 0, and have {}, {} and {}",
+                "`property_types`, `times` and `values` must have equal lengths above 0, but have {}, {} and {}",
                 counts[0], counts[1], counts[2]
             )));
         }
@@ -180,13 +180,13 @@ fn point(
     })
 }
 
-/// Pixels, where a value is in them.
+/// The number of a value in pixels.
 fn pixels(value: &Value) -> Option<f64> {
     let text = value.as_str()?.trim().to_lowercase();
     decimal(text.strip_suffix("px")?)
 }
 
-/// A value in any notation that people use for its property.
+/// Reads a value in any accepted notation of its property.
 fn meant(
     property: Property,
     value: &Value,
@@ -201,7 +201,7 @@ fn meant(
         _ => None,
     };
     if let (Some(side), Some(pixels)) = (side, pixels(&value)) {
-        // Without a canvas only the times are looked at.
+        // Without a canvas, the caller only uses the times.
         value = json(side.map_or(0.0, |side| 2.0 * pixels / side));
     }
     row.read(&mut value)?;
@@ -209,7 +209,7 @@ fn meant(
     number.ok_or_else(|| format!("is {value}; it is {}", row.says))
 }
 
-/// A value in the notation of its property. The API takes numbers that are no text for places and scales only.
+/// Reads a value in the API's notation of its property. The API accepts JSON numbers only for positions and scales.
 fn number(property: Property, value: &Value) -> Option<f64> {
     let float = |text: &str| text.trim().parse::<f64>().ok();
     let plain = matches!(
@@ -298,7 +298,7 @@ impl Tool for AddVideoKeyframe {
     fn only_here(&self) -> Result<()> {
         if self.has_pixels() {
             return Err(Error::invalid(
-                "a server cannot place keyframes in pixels: give half canvases, where 1 is the right or upper edge",
+                "a server does not support keyframe positions in pixels: give half canvases, where 1 is the right or upper edge",
             ));
         }
         Ok(())
@@ -307,8 +307,8 @@ impl Tool for AddVideoKeyframe {
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let Some(draft) = &self.draft_id else {
             return Err(
-                Error::invalid("`draft_id` is missing: keyframes need a clip to be on")
-                    .hint("give the `draft_id` that `add_video` answered"),
+                Error::invalid("`draft_id` is missing: keyframes need an existing clip")
+                    .hint("pass the `draft_id` from the reply of `add_video`"),
             );
         };
         let Some(track) = &self.track_name else {

@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Object, Texts, Tool};
 use crate::units::Edition;
 
-/// Makes an empty draft and gives its `draft_id`, which every other call takes.
+/// Creates an empty draft and returns its `draft_id` for other calls.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CreateDraft {
-    /// The caller's own id for it (HTTP only).
+    /// The caller's own id for the draft (HTTP only).
     #[serde(
         default,
         deserialize_with = "args::draft_id",
@@ -40,7 +40,7 @@ pub(crate) struct CreateDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
-    /// A note kept with the draft.
+    /// A note stored with the draft.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -48,7 +48,7 @@ pub(crate) struct CreateDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub note: Option<String>,
-    /// The app that it is for, whose names it uses.
+    /// The target app, whose names are used.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -72,10 +72,10 @@ pub(crate) struct Created {
     /// `capcut` or `jianying`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
-    /// `embedded` or `remote`: who keeps the draft.
+    /// The backend that keeps the draft: `embedded` or `remote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// Why that backend.
+    /// Why that backend was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What was adjusted.
@@ -108,9 +108,12 @@ impl Tool for CreateDraft {
         Comfort::Alias("description", "note"),
         Comfort::Advice(
             "fps",
-            "the app's drafts have 30 frames per second; it can be changed in the app",
+            "drafts have 30 frames per second; change it in the app",
         ),
-        Comfort::Advice("duration", "a draft is as long as what is added to it"),
+        Comfort::Advice(
+            "duration",
+            "the length of a draft follows from what is added to it",
+        ),
     ];
     const TEXTS: Texts = Texts {
         required: &[],
@@ -155,7 +158,7 @@ impl Tool for CreateDraft {
 
     fn reply_from_api(&self, output: Value) -> Result<Created> {
         let answered: Created = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
+            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
         Ok(Created {
             edition: answered.edition,
             ..self.created(answered.draft_id)

@@ -11,7 +11,7 @@ use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Manner, Texts, Tool};
 
-/// Makes the link under which a site would offer the draft; uploads nothing.
+/// Returns the draft's link on the configured site; uploads nothing.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GenerateDraftUrl {
     /// The draft.
@@ -23,20 +23,20 @@ pub(crate) struct GenerateDraftUrl {
 /// A link.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Link {
-    /// The link; none where no site is set up.
+    /// The link; absent if no site is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_url: Option<String>,
-    /// What to know of it.
+    /// What to know about the link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Link {
-    /// A link that leads nowhere unless somebody sees to it.
+    /// A link that only works if the site has the draft.
     fn new(draft_url: String) -> Self {
         let site = draft_url.split('?').next().unwrap_or_default();
         let notes = vec![format!(
-            "nothing was uploaded: it works only if {site} is a site that has the draft"
+            "nothing was uploaded: the link only works if the site {site} has the draft"
         )];
         Self {
             draft_url: Some(draft_url),
@@ -44,11 +44,11 @@ impl Link {
         }
     }
 
-    /// As users get it: the site of the reference API belongs to others and has none of their drafts.
+    /// The link for users. The site of the reference API belongs to others and does not have their drafts.
     fn for_users(draft_url: String) -> Self {
         if draft_url.is_empty() || draft_url.starts_with(engine::DRAFT_DOMAIN) {
-            let note = "nothing was uploaded, and no site is set up that has the draft: `save_draft` writes its \
-                 folder, and with `zip` one file to pass on";
+            let note = "nothing was uploaded, and no site for drafts is configured: `save_draft` writes the draft \
+                 folder, and with `zip` also a single file to pass on";
             return Self {
                 draft_url: None,
                 notes: vec![note.to_owned()],
@@ -93,8 +93,8 @@ impl Tool for GenerateDraftUrl {
 
     fn reply_from_api(&self, output: Value) -> Result<Link> {
         let link: Link = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has another shape").source(e))?;
-        // Clients of the HTTP API get what the server answered, as it is.
+            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+        // Clients of the HTTP API receive the server's reply unchanged.
         Ok(Link::for_users(link.draft_url.unwrap_or_default()))
     }
 

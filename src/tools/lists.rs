@@ -1,4 +1,4 @@
-//! The twelve `get_*_types` lists: names that other calls take. Whole over HTTP, in pages otherwise.
+//! The twelve `get_*_types` lists: names for the arguments of other calls. Complete over HTTP, in pages otherwise.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::units::Edition;
 #[expect(clippy::struct_field_names, reason = "they are the names of the reply")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Names {
-    /// How many there are in all.
+    /// The number of all names.
     pub total: usize,
     /// The names of this page.
     pub names: Vec<Value>,
@@ -47,7 +47,7 @@ fn names(edition: Edition, kinds: &[Kind]) -> Vec<Value> {
         .collect()
 }
 
-/// Audio effects with their parameters, in hundredths.
+/// Audio effects with their parameters, in percent.
 fn audio_effects(edition: Edition) -> Vec<Value> {
     let kinds = Kind::audio_listed(edition);
     kinds
@@ -79,7 +79,7 @@ fn audio_effect(kind: Kind, entry: &Entry) -> Value {
     json!({ "name": entry.key, "type": label, "params": params })
 }
 
-/// The tool that lists the names of a kind, if one does.
+/// The tool that lists the names of a kind, if there is one.
 pub(crate) fn of_kind(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::VideoIntro => GetIntroAnimationTypes::NAME,
@@ -158,11 +158,11 @@ macro_rules! lists {
 
 lists! {
     GetIntroAnimationTypes "get_intro_animation_types" "Intro animations"
-        "Lists the entrance animations of pictures." |edition| names(edition, &[Kind::VideoIntro]);
+        "Lists the entrance animations of images." |edition| names(edition, &[Kind::VideoIntro]);
     GetOutroAnimationTypes "get_outro_animation_types" "Outro animations"
-        "Lists the exit animations of pictures." |edition| names(edition, &[Kind::VideoOutro]);
+        "Lists the exit animations of images." |edition| names(edition, &[Kind::VideoOutro]);
     GetComboAnimationTypes "get_combo_animation_types" "Combo animations"
-        "Lists the animations of whole pictures." |edition| names(edition, &[Kind::VideoCombo]);
+        "Lists the animations of whole clips." |edition| names(edition, &[Kind::VideoCombo]);
     GetTransitionTypes "get_transition_types" "Transitions"
         "Lists the transitions." |edition| names(edition, &[Kind::Transition]);
     GetMaskTypes "get_mask_types" "Masks"

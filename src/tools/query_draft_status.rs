@@ -1,4 +1,4 @@
-//! `query_draft_status`: what became of the last save.
+//! `query_draft_status`: the status of the last save.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Texts, Tool};
 
-/// Tells how far a draft's last save is, or how it ended.
+/// Reports the progress or result of a draft's last save.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueryDraftStatus {
     /// The draft's id.
@@ -21,7 +21,7 @@ pub(crate) struct QueryDraftStatus {
     pub task_id: Option<DraftId>,
 }
 
-/// How far a save is.
+/// The status of a save.
 #[expect(clippy::struct_field_names, reason = "they are the names of the API")]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Status {
@@ -42,7 +42,7 @@ pub(crate) struct Status {
     pub total_files: u64,
 }
 
-/// Some servers give parts of a percent, or nothing while a save is queued.
+/// Some servers report fractions of a percent, or null while a save is queued.
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let percent = Option::<f64>::deserialize(deserializer)?;
     Ok(percent.unwrap_or_default().clamp(0.0, 100.0) as u64)

@@ -1,4 +1,4 @@
-//! `query_script`: the draft's document as it stands.
+//! `query_script`: the draft's current document.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,18 @@ use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
 use crate::tools::{Call, Hints, Object, Texts, Tool, Turn, to_value};
 
-/// Gives a draft's document as JSON text, or a part of it.
+/// Returns a draft's document, or a part of it, as JSON text.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct QueryScript {
     /// The draft.
     #[serde(default, deserialize_with = "args::draft_id")]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// Looks again for media that could not be read.
+    /// Retries media that could not be read.
     #[serde(default = "yes", deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub force_update: bool,
-    /// Part: `tracks[0].segments[0:10]`; `/` is all, however large.
+    /// Part: `tracks[0].segments[0:10]`; `/` is all, of any size.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -36,7 +36,7 @@ pub(crate) struct QueryScript {
 }
 
 impl QueryScript {
-    /// The part of the document that a strict caller asks for.
+    /// The part of the document that a strict caller requested.
     fn part(&self, script: String) -> Result<String> {
         let path = self.path.as_deref().filter(|path| !part::is_whole(path));
         let Some(path) = path else { return Ok(script) };
@@ -55,7 +55,7 @@ fn yes() -> bool {
 pub(crate) struct Script {
     /// The document as JSON text.
     pub script: String,
-    /// Of a document that is too long for a reply: what there is to ask for with `path`.
+    /// For a document that is too long for a reply: the parts that `path` can select.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
     /// What was adjusted.
@@ -118,7 +118,7 @@ impl Tool for QueryScript {
         })
     }
 
-    /// A server gives the whole document.
+    /// A server returns the whole document.
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
         arguments.shift_remove("path");
@@ -138,13 +138,13 @@ impl Tool for QueryScript {
                 notes: Vec::new(),
             }),
             other => Err(Error::internal(format!(
-                "the server's script is no text but {}",
+                "the server's script is {}, not text",
                 crate::args::kind(&other)
             ))),
         }
     }
 
-    /// The document is moved: it is megabytes.
+    /// The document is moved instead of serialised, because it can be megabytes long.
     fn reply_value(reply: Script) -> Result<Value> {
         let Script {
             script,

@@ -20,7 +20,7 @@ use crate::error::{Error, Faults, Result};
 use crate::progress::{self, Step};
 use crate::tools::{Call, Hints, Object, Texts, Tool, Turn};
 
-/// Writes the draft with its media as a folder that the app opens; tells where.
+/// Writes the draft and its media as a folder for the app; returns its path.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "they are arguments")]
 pub(crate) struct SaveDraft {
@@ -28,10 +28,10 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::draft_id")]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The app's drafts folder; found without.
+    /// The app's drafts folder. Default: detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
-    /// Name in the app; the draft's own without.
+    /// Name in the app. Default: the draft's.
     #[serde(
         default,
         alias = "project_name",
@@ -80,7 +80,7 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub overwrite: bool,
-    /// Makes a zip file too.
+    /// Also makes a zip file.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub zip: bool,
@@ -88,11 +88,11 @@ pub(crate) struct SaveDraft {
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub refuse_while_running: bool,
-    /// Whether it goes to the app's own folder, in newer sources of the API (HTTP only).
+    /// Whether the draft is copied to the app's own folder, in newer sources of the API (HTTP only).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub auto_deploy: Value,
-    /// Seconds until `running` is answered; 45 without.
+    /// Seconds to wait before `running`. Default: 45.
     #[serde(
         default,
         deserialize_with = "args::own_seconds",
@@ -102,16 +102,16 @@ pub(crate) struct SaveDraft {
     pub wait_s: Option<f64>,
 }
 
-/// How long a client is kept waiting unless it says so, in seconds: some give up after 60.
+/// How long a client waits by default, in seconds: some clients time out after 60.
 const PATIENCE_S: f64 = 45.0;
 
 /// Where the draft is.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Saved {
-    /// `running` where it is not done yet.
+    /// `running` if the save is not done yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Then: ask `job_status` with it.
+    /// Then: the id for `job_status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
     /// The folder that was written.
@@ -120,7 +120,7 @@ pub(crate) struct Saved {
     /// The zip file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
-    /// How many media files are in it.
+    /// The number of media files in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     /// Their size.
@@ -129,20 +129,20 @@ pub(crate) struct Saved {
     /// Whether the app lists it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered: Option<bool>,
-    /// Who saved it.
+    /// The backend that saved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// What to know of it.
+    /// What to know about the draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why it is not in the folder that was asked for: told in the API's `output`, where its clients look.
+    /// Why the draft is not in the requested folder; reported in the API's `output`, where its clients look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub elsewhere: Option<String>,
 }
 
 impl SaveDraft {
-    /// How and where the draft is wanted.
+    /// How and where to save the draft.
     pub(crate) fn wish(&self) -> Result<SaveWish> {
         let target_os = match self.target_os.as_deref() {
             Some(name) => Some(name.parse::<AppOs>()?),
@@ -195,8 +195,8 @@ impl SaveDraft {
 }
 
 impl SaveDraft {
-    /// Why the draft is not in a folder of this machine that was asked for. Clients elsewhere are not told which
-    /// folders there are.
+    /// Why the draft is not in the requested folder of this machine. Remote clients get no information about which
+    /// folders exist.
     fn elsewhere(&self, caller: &Caller, saved: &Path) -> Option<String> {
         let wanted = Path::new(self.draft_folder.as_deref()?);
         if !caller.is_here() || !wanted.is_absolute() || !wanted.is_dir() {
@@ -205,14 +205,14 @@ impl SaveDraft {
         let refused = caller.access.may_write(wanted).err()?;
         let hint = refused.hint.unwrap_or_default();
         Some(format!(
-            "{}; {hint}. The draft is in {}, and the paths in it begin with {}.",
+            "{}; {hint}. The draft is in {}, and its paths begin with {}.",
             refused.message,
             saved.display(),
             wanted.display()
         ))
     }
 
-    /// Says that there is no copy in the app's own folder, where one was asked for.
+    /// Reports that the requested copy in the app's own folder was not made.
     fn not_deployed(&self, engine: &Engine, caller: &Caller, saved: &Path) -> Option<String> {
         let is_there = saved
             .parent()
@@ -226,14 +226,14 @@ impl SaveDraft {
             String::new()
         };
         Some(format!(
-            "`auto_deploy` was not carried out: the draft was saved in one place only{place}, which is not the app's own \
-             folder. Save without `draft_folder` where the app is installed, or move the draft there."
+            "`auto_deploy` had no effect: the draft was saved in one folder only{place}, which is not the app's own \
+             folder. Save without `draft_folder` on a machine with the app, or move the draft there."
         ))
     }
 }
 
-/// What is written, and what is not.
-const A_FOLDER: &str = "a draft folder is written, not a video file: export the video in the app; `zip` makes a zip file of the draft too";
+/// Advice for arguments of a video export.
+const A_FOLDER: &str = "this writes a draft folder, not a video file: export the video in the app; `zip` also makes a zip file of the draft";
 
 impl Tool for SaveDraft {
     const NAME: &'static str = "save_draft";

@@ -118,15 +118,15 @@ fn invalid_times_and_files_are_reported_before_anything_is_made() {
         &plan,
         &[
             "visuals[0].end is 1 s, which is not after `start` (3 s)",
-            "visuals[2]: 5 s to 7 s on track `over` is taken by visuals[1] (4 s to 6 s)",
+            "visuals[2]: 5 s to 7 s was requested, but track `over` is occupied by visuals[1] from 4 s to 6 s",
             "visuals[4].image_url: no such file: /nowhere/missing.png",
             "visuals[5].image_url: ",
             "visuals[6].video_url: ",
             "add it with `add_image`",
             "audio[0].audio_url: ",
             "texts[0].end is 5 s",
-            "texts[2]: 1 s to 3 s on track `text_main` is taken by texts[1]",
-            "texts[3].track_name: track `over` holds pictures (visuals[1])",
+            "texts[2]: 1 s to 3 s was requested, but track `text_main` is occupied by texts[1]",
+            "texts[3].track_name: track `over` already has pictures (visuals[1])",
             "subtitles[0].srt: ",
             "subtitles[1].srt: no such file",
         ],
@@ -147,7 +147,7 @@ fn overlaps_from_media_lengths_are_reported_before_anything_is_made() {
             &plan,
             &[
                 "visuals[2]: 3.5 s to 5 s",
-                "is taken by visuals[0] (0 s to 4 s)",
+                "is occupied by visuals[0] from 0 s to 4 s",
             ],
         );
     }

@@ -217,7 +217,9 @@ fn a_sound_fades_on_the_engine_and_is_refused_on_a_server() {
         "cut to the sound's length"
     );
     assert!(
-        report.to_string().contains("were cut to 0.75 s and 0.25 s"),
+        report
+            .to_string()
+            .contains("were shortened to 0.75 s and 0.25 s"),
         "{report}"
     );
     assert_eq!(on("plain"), [None]);
@@ -344,7 +346,7 @@ fn an_unexpected_segment_is_reported() {
     let reply = made.expect("everything was added");
     let notes = reply["report"]["notes"].to_string();
     assert!(
-        notes.contains("text_main") && notes.contains("has 3 segments, of which this run knows 2"),
+        notes.contains("text_main") && notes.contains("has 3 segments, but this run expected 2"),
         "{reply}"
     );
 }

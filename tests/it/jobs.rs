@@ -384,7 +384,7 @@ fn progress_in_bytes_is_reported_while_media_are_inspected() {
     let looked: Vec<&str> = ran
         .stdout
         .lines()
-        .filter(|line| line.contains("looked at 0 of 1 media ("))
+        .filter(|line| line.contains("probed 0 of 1 media files ("))
         .collect();
     assert!(looked.len() >= 2, "{}\n{}", ran.stdout, ran.stderr);
 }

@@ -255,5 +255,5 @@ fn auto_deploy_chooses_the_folder_of_a_save_or_the_answer_says_why_not() {
     );
     let told = save(json!({ "draft_folder": named, "auto_deploy": true }));
     let said = message(&told);
-    assert!(said.contains("`auto_deploy` was not carried out"), "{told}");
+    assert!(said.contains("`auto_deploy` had no effect"), "{told}");
 }

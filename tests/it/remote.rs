@@ -1008,7 +1008,7 @@ fn a_plan_saved_at_an_unknown_folder_says_so() {
     let ran = home
         .run(&["compose", &plan.display().to_string()])
         .success();
-    let known = "saved by the server, which does not say where; `api.drafts_folder`";
+    let known = "saved by the server, which does not report the folder; set `api.drafts_folder`";
     assert!(ran.stdout.contains(known), "{ran:?}");
     assert!(!ran.stdout.to_lowercase().contains("not saved"), "{ran:?}");
     assert_eq!(api.server.count("/save_draft"), 1);

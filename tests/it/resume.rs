@@ -133,7 +133,7 @@ fn resume_rejects_a_changed_item_of_every_kind() {
                 && error.contains("without `resume`"),
             "{place} to {value}: {error}"
         );
-        assert!(!error.contains("there already"), "{error}");
+        assert!(!error.contains("already in the draft"), "{error}");
     }
     // All changed items are named, not only the first.
     let both = with(
@@ -283,7 +283,7 @@ fn an_abort_undoes_only_what_the_run_added() {
     let error = resume(&mut client, &failing(&nothing), &draft).expect_err("aborted");
     let id = draft.as_str().expect("an id");
     assert!(
-        error.contains("missing.png") && error.contains("taken back") && error.contains(id),
+        error.contains("missing.png") && error.contains("undone") && error.contains(id),
         "{error}"
     );
     assert_eq!(script(&mut client, &draft), before);
@@ -366,7 +366,7 @@ fn an_abort_on_a_server_reports_what_remains() {
     let error = resume(&mut client, &more, &draft).expect_err("aborted");
     let id = draft.as_str().expect("an id");
     assert!(
-        error.contains(id) && error.contains("texts[2] besides"),
+        error.contains(id) && error.contains("texts[2] in addition to its earlier content"),
         "{error}"
     );
     let list = client.call("list_drafts", json!({})).expect("a list");

@@ -498,7 +498,7 @@ fn plans_check_subtitles_report_changes_and_resume() {
             _ => "",
         };
         assert!(
-            told.contains(part) && !told.contains("of which this run knows"),
+            told.contains(part) && !told.contains("but this run expected"),
             "{name}: {told}"
         );
         let draft = json!({ "draft_id": made["draft_id"] });

@@ -6,11 +6,11 @@ use super::{Mending, boolean, number, shown};
 use crate::args::Object;
 use crate::args::property;
 
-/// How the letters of a whole text are.
+/// The style of the letters of a whole text.
 pub(super) struct Letters(Object);
 
 impl Mending<'_> {
-    /// Takes what is said of the whole text.
+    /// Takes the arguments that style the whole text.
     pub(super) fn letters(&mut self, arguments: &mut Object) -> Option<Letters> {
         let mut letters = Object::new();
         for name in ["bold", "italic", "underline"] {
@@ -31,14 +31,14 @@ impl Mending<'_> {
         let name = letters.keys().next()?;
         if arguments.contains_key("text_styles") {
             self.faults.push(format!(
-                "`{name}` is for the whole text, and `text_styles` for its parts: give `{name}` in each `style` there"
+                "`{name}` applies to the whole text, and `text_styles` to its parts: give `{name}` in each `style` there"
             ));
             return None;
         }
         Some(Letters(letters))
     }
 
-    /// `intensity: 0.8` or `"80%"`: the effect's first parameter.
+    /// `intensity: 0.8` or `"80%"` sets the effect's first parameter.
     pub(super) fn intensity(&mut self, arguments: &mut Object) {
         let Some(mut value) = arguments.shift_remove("intensity") else {
             return;
@@ -63,7 +63,7 @@ impl Mending<'_> {
         };
         if arguments.contains_key("params") {
             self.faults
-                .push("`intensity` is the first of `params`: give one of them".to_owned());
+                .push("`intensity` sets the first item of `params`: give one of them".to_owned());
             return;
         }
         arguments.insert("params".to_owned(), json!([strength]));
@@ -74,7 +74,7 @@ impl Mending<'_> {
 }
 
 impl Letters {
-    /// Makes the whole text one part with these letters, which keeps its outline.
+    /// Makes the whole text one styled part, and keeps its border.
     pub(super) fn put(self, arguments: &mut Object) {
         let text = arguments.get("text").and_then(Value::as_str).unwrap_or("");
         let mut style = json!({ "start": 0, "end": text.chars().count(), "style": self.0 });

@@ -28,7 +28,7 @@ impl Mending<'_> {
             }
         }
         if arguments.contains_key("position") {
-            // Told where the position is read.
+            // The check of `position` reports this.
             return;
         }
         let from_corner =
@@ -37,7 +37,8 @@ impl Mending<'_> {
             (true, Some(x), Some(y)) => json!({ "x": x, "y": y }),
             (true, ..) => {
                 self.faults.push(
-                    "`x` and `y` in pixels count from the upper left corner: give both".to_owned(),
+                    "`x` and `y` in pixels are measured from the upper left corner: give both"
+                        .to_owned(),
                 );
                 return;
             }

@@ -1,14 +1,14 @@
-//! `resolution` and `aspect_ratio`: the canvas as people name it, for `width` and `height`.
+//! `resolution` and `aspect_ratio`: the usual names for a canvas size, converted to `width` and `height`.
 
 use serde_json::Value;
 
 use super::{number, shown};
 use crate::args::Object;
 
-/// The short side of a canvas of which only the shape is known: what the apps use.
+/// The short side of a canvas when only its aspect ratio is known: what the apps use.
 const SHORT_SIDE: f64 = 1080.0;
 
-/// Replaces `resolution` and `aspect_ratio` by `width` and `height`; gives the faults.
+/// Replaces `resolution` and `aspect_ratio` by `width` and `height`; returns the problems.
 pub(super) fn mend(arguments: &mut Object) -> Vec<String> {
     let mut faults = Vec::new();
     let resolution = arguments.shift_remove("resolution").and_then(|value| {
@@ -110,7 +110,7 @@ fn resolution(value: &Value) -> Option<Resolution> {
     Some(Resolution::Exact(side(width)?, side(height)?))
 }
 
-/// Width by height.
+/// Width divided by height.
 fn ratio(value: &Value) -> Option<f64> {
     let text = match value {
         Value::Number(number) => return number.as_f64().and_then(positive),
@@ -142,7 +142,7 @@ fn shape(ratio: f64, short: f64) -> (f64, f64) {
     }
 }
 
-/// Video codecs want even sides.
+/// Video codecs require even sides.
 fn even(side: f64) -> f64 {
     (side / 2.0).round() * 2.0
 }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_can_be_said_in_many_ways() {
+    fn sizes_are_read_in_many_notations() {
         for (said, width, height) in [
             (json!({ "resolution": "1920x1080" }), 1920, 1080),
             (json!({ "resolution": "1920×1080" }), 1920, 1080),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_contradict_each_other_are_told() {
+    fn invalid_and_contradicting_sizes_are_reported() {
         for (said, fault) in [
             (json!({ "resolution": "wide" }), "`resolution` is \"wide\""),
             (json!({ "resolution": "0x10" }), "`resolution` is \"0x10\""),

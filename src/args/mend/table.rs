@@ -1,4 +1,4 @@
-//! (tests only) What people call things, on the tools as they are: a row for every name and notation.
+//! (tests only) Other names and notations, checked on the real tools: a row for each.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn mended(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
     Ok(arguments)
 }
 
-/// Sends `arguments` beside what the tool requires, and looks at what they become.
+/// Checks that `arguments`, with what the tool requires, become the same as `becomes`.
 fn check(tool: &str, arguments: &Value, becomes: &Value) {
     let spec = spec(tool);
     let strict = mended(spec, becomes).unwrap_or_else(|e| panic!("{tool} {becomes}: {e}"));
@@ -45,7 +45,7 @@ fn check(tool: &str, arguments: &Value, becomes: &Value) {
 const CUE: &str = "1\n00:00:01,000 --> 00:00:02,500\nHi\n";
 
 #[test]
-fn names_that_guides_use_mean_the_tools_own() {
+fn names_used_in_guides_become_the_tools_own() {
     for (tool, arguments, becomes) in [
         (
             "create_draft",
@@ -200,9 +200,9 @@ fn required(schema: &Value) -> Object {
         .collect()
 }
 
-/// Whether schemas of tools are taken as they are: each alias names an argument and hides none.
+/// Each alias names an argument and hides none.
 #[test]
-fn every_other_name_reaches_its_argument() {
+fn every_alias_becomes_its_argument() {
     let mut count = 0;
     for spec in &ROUTED {
         let schema = Value::Object((**spec.input()).clone());
@@ -230,7 +230,7 @@ fn every_other_name_reaches_its_argument() {
     assert!(count >= 20, "only {count} other names were found");
 }
 
-/// The same value as a form or a weak model would send it.
+/// The same value as a form or a weak model may send it.
 fn loosened(value: &Value, choice: u8) -> Value {
     match (value, choice % 3) {
         (Value::Number(n), 0) => json!(n.to_string()),
@@ -252,12 +252,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn loose_values_are_taken_on_every_tool(choices in prop::collection::vec(any::<u8>(), 64)) {
+    fn every_tool_accepts_loosely_typed_values(choices in prop::collection::vec(any::<u8>(), 64)) {
         for spec in &ROUTED {
             let schema = Value::Object((**spec.input()).clone());
             let mut strict = Object::new();
             for (name, property) in schema["properties"].as_object().expect("properties") {
-                // The two ways to say where something stands exclude each other.
+                // `position` and `transform_*` exclude each other.
                 if name != "position" {
                     strict.insert(name.clone(), sample(name, property));
                 }
@@ -266,7 +266,6 @@ proptest! {
             let mut loose = Object::new();
             for (name, value) in &strict {
                 let choice = *choices.next().expect("endless");
-                // Text is text, however it looks.
                 loose.insert(name.clone(), loosened(value, choice));
             }
             loose.insert("aspect_ratio".into(), Value::Null);
@@ -276,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_sent_makes_mending_fail_otherwise_than_with_faults(
+    fn any_arguments_are_accepted_or_refused_as_invalid(
         tool in 0..ROUTED.len(),
         pairs in prop::collection::vec((any::<prop::sample::Index>(), "[a-z_\\[{\"0-9.]{0,12}", 0..6u8), 0..12),
     ) {
@@ -303,7 +302,7 @@ proptest! {
     }
 }
 
-/// Looks for what some client or other cannot read; arguments are `explained`.
+/// Checks for keywords that some clients cannot read; with `explained`, each property needs a description.
 fn lint(place: &str, schema: &Value, explained: bool) {
     let members = schema
         .as_object()

@@ -1,4 +1,4 @@
-//! `at`, `duration`, `from` and `to`: times as people say them, for the times that the tools have.
+//! `at`, `duration`, `from` and `to`: the usual names for times, converted to the times that the tools have.
 
 use serde_json::Value;
 
@@ -6,9 +6,9 @@ use super::{Mending, Of, Times, shown};
 use crate::args::Object;
 use crate::args::property;
 
-/// Shown for longer, it is a mistake of units more often than meant.
+/// A longer span is more often a mistake of units than intended.
 const LONG_SPAN: f64 = 600.0;
-/// Two times this near are one.
+/// Times closer than this are equal.
 const NEAR: f64 = 1e-6;
 
 impl Mending<'_> {
@@ -19,7 +19,7 @@ impl Mending<'_> {
         }
     }
 
-    /// The end on the timeline gives the length, and the length of the file does not contradict its end.
+    /// Computes the length from the end on the timeline, and checks the length against the end in the file.
     fn file(&mut self, arguments: &mut Object) {
         let given = ["to", "end_time"]
             .into_iter()
@@ -73,7 +73,7 @@ impl Mending<'_> {
         }
     }
 
-    /// A length gives the end; where neither is given, the usual length does.
+    /// Computes the end from the length; with neither, from the usual length.
     fn span(&mut self, arguments: &mut Object, usual: f64) {
         let start = number(arguments, "start");
         let end = number(arguments, "end");
@@ -117,7 +117,7 @@ impl Mending<'_> {
         }
     }
 
-    /// A time that is taken out of the arguments.
+    /// Reads a time that was removed from the arguments.
     fn taken(&mut self, name: &str, value: &Value) -> Option<f64> {
         let mut value = value.clone();
         let row = property::of(name)?;

@@ -1,4 +1,4 @@
-//! Colours as people write them: names, `#RGB`, `rgb()`, `rgba()`.
+//! Colour notations: names, `#RGB`, `rgb()`, `rgba()`.
 
 use serde_json::Number;
 
@@ -11,7 +11,7 @@ pub(crate) struct Colour {
     pub alpha: f64,
 }
 
-/// What Chinese names say in English.
+/// The English names of Chinese colour names.
 const CHINESE: [(&str, &str); 14] = [
     ("红", "red"),
     ("绿", "green"),
@@ -29,7 +29,7 @@ const CHINESE: [(&str, &str); 14] = [
     ("金", "gold"),
 ];
 
-/// `#RRGGBB`, which drafts have.
+/// Whether it is `#RRGGBB`, the form in drafts.
 pub(super) fn is_plain(text: &str) -> bool {
     text.len() == 7
         && text.starts_with('#')
@@ -37,12 +37,12 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 impl Colour {
-    /// Reads a colour; the error is the one that was probably meant.
+    /// Reads a colour; the error is the colour that was probably meant.
     pub(crate) fn read(text: &str) -> Result<Self, Option<String>> {
         let text = text.trim();
         let digits = text.trim_start_matches('#');
         let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        // Without the sign, eight decimal digits are a number rather than a colour with its opacity.
+        // Without `#`, eight decimal digits are more likely a number than a colour with its opacity.
         if is_hex && !text.starts_with('#') && !matches!(digits.len(), 3 | 6) {
             return Err(text.parse::<u64>().ok().and_then(of_whole));
         }
@@ -84,7 +84,7 @@ fn named(text: &str) -> String {
 }
 
 fn near(name: &str) -> Option<String> {
-    // Comparing takes as long as both texts multiplied.
+    // The time to compare grows with the product of both lengths.
     if name.len() > 40 || name.contains('(') || name.starts_with('#') {
         return None;
     }
@@ -96,7 +96,7 @@ fn near(name: &str) -> Option<String> {
         .map(|(_, known)| known.to_owned())
 }
 
-/// The code that a number was probably meant as: its own six digits, or its value.
+/// The colour code that a number probably stands for: its six digits, or its value.
 pub(super) fn of_number(number: &Number) -> Option<String> {
     of_whole(number.as_u64()?)
 }

@@ -1,4 +1,4 @@
-//! Numbers as people write them: `50%`, `-6dB`, `1:30`, `1080px`, `0,8`.
+//! Number notations: `50%`, `-6dB`, `1:30`, `1080px`, `0,8`.
 
 use serde_json::{Number, Value};
 
@@ -36,7 +36,7 @@ pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
     .map(tidy)
 }
 
-/// What a text that is not read was probably meant to say.
+/// Advice for a text that cannot be read.
 pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
     let text = text.trim().to_lowercase();
     match unit {
@@ -48,7 +48,7 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
             ))
         }
         Unit::HalfCanvases if text.ends_with('%') => Some(
-            "0% to 100% of the canvas are -1 to 1 here; or give `position` as {x, y} in pixels"
+            "0% to 100% of the canvas is -1 to 1 here; or give `position` as {x, y} in pixels"
                 .to_owned(),
         ),
         Unit::Seconds if text.contains(',') => Some(format!(
@@ -60,12 +60,12 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
     }
 }
 
-/// A factor from decibels.
+/// Converts decibels to a factor.
 pub(super) fn loudness(decibels: f64) -> f64 {
     10_f64.powf(decibels / 20.0)
 }
 
-/// A finite number. A comma is taken for the decimal point, unless it may separate thousands.
+/// A finite number. A comma is read as the decimal point, unless it may separate thousands.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
     let read = match text.split_once(',') {
@@ -88,7 +88,7 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
     read.ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Units of time, the longest names first where one begins with another.
+/// Units of time; within a unit, longer names come before their prefixes.
 const TIMES: [(&[&str], f64); 5] = [
     (&["hours", "hour", "hrs", "hr", "h", "小时", "时"], 3600.0),
     (
@@ -156,7 +156,7 @@ fn with_units(text: &str) -> Option<f64> {
         let unit = rest[..end].trim_end_matches(['.', ',']);
         rest = rest[end..].trim_start();
         let place = TIMES.iter().position(|(names, _)| names.contains(&unit))?;
-        // From hours down, each once.
+        // Units must descend from hours, and each may occur once.
         if place < next {
             return None;
         }
@@ -166,12 +166,12 @@ fn with_units(text: &str) -> Option<f64> {
     (next > 0).then_some(total)
 }
 
-/// Six places: what binary fractions leave behind is cut.
+/// Rounds to six decimals, to remove the noise of binary fractions.
 fn tidy(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 
-/// A number as JSON; whole ones without a fraction.
+/// A number as JSON; whole numbers have no fraction.
 pub(crate) fn json(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9.0e15 {
         return Value::from(number as i64);
