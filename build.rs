@@ -1,8 +1,8 @@
-//! Puts the functions that every server executes side by side in the executable that is shipped: the system loads it
-//! by pieces of many pages, and scattered functions load nearly all of it. It is half of the memory of a server.
+//! Places the functions that every server executes next to each other in the shipped executable. The system loads an
+//! executable in blocks of several pages, so scattered functions load nearly all of it. This halves a server's memory.
 //!
-//! `build/order.txt` has their names, hottest first; `scripts/order.py` makes it. A name that is not there any more
-//! is passed over, so a list from another compiler costs memory and nothing else.
+//! `build/order.txt` lists their names, hottest first; `scripts/order.py` generates it. The linker skips names that no
+//! longer exist, so a list from another compiler costs only memory.
 
 use std::env;
 use std::path::Path;
@@ -12,7 +12,7 @@ const LIST: &str = "build/order.txt";
 
 fn main() {
     println!("cargo:rerun-if-changed={LIST}");
-    // Of the profiles only that of the shipped executable is optimised for size.
+    // Only the profile of the shipped executable is optimised for size.
     if ["s", "z"].contains(&&*variable("OPT_LEVEL")) && links_with_lld() {
         let list = Path::new(&variable("CARGO_MANIFEST_DIR")).join(LIST);
         for argument in [
@@ -24,8 +24,7 @@ fn main() {
     }
 }
 
-/// Whether rustc links with the LLD that comes with it, as it does where nobody wants it otherwise. Other linkers do
-/// not know such lists.
+/// Whether rustc links with its own LLD, its default on this target. Other linkers do not support such lists.
 fn links_with_lld() -> bool {
     const TARGET: &str = "x86_64-unknown-linux-gnu";
     let is_native = variable("TARGET") == TARGET && variable("HOST") == TARGET;
@@ -34,10 +33,10 @@ fn links_with_lld() -> bool {
         && !["linker", "link-self-contained", "fuse-ld"]
             .iter()
             .any(|wish| wishes.contains(wish));
-    is_native && is_default && lld_is_there(TARGET)
+    is_native && is_default && has_lld(TARGET)
 }
 
-fn lld_is_there(target: &str) -> bool {
+fn has_lld(target: &str) -> bool {
     let asked = Command::new(variable("RUSTC"))
         .args(["--print", "sysroot"])
         .output();

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Puts capcut-mcp on the PATH and prints the configuration for a client. Run again, it changes nothing unless
-# there is a newer executable.
+# Installs capcut-mcp on the PATH and prints the configuration for a client. A second run changes nothing unless
+# the executable differs.
 set -eu
 
 usage() {
     cat <<'END'
 Usage: ./install.sh [--from FILE] [--to DIR]
 
-  --from FILE  install this executable; without it, `capcut-mcp` beside this script is taken,
-               or it is built with cargo
+  --from FILE  the executable to install (default: `capcut-mcp` next to this script, or else
+               a build with cargo)
   --to DIR     the folder to install into (default: ~/.local/bin)
 END
 }
@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
         ;;
     *)
         usage >&2
-        fail "$1 is not an option"
+        fail "unknown option: $1"
         ;;
     esac
 done
@@ -48,21 +48,21 @@ if [ -z "$from" ]; then
     if [ -x "$here/capcut-mcp" ]; then
         from=$here/capcut-mcp
     elif command -v cargo >/dev/null 2>&1; then
-        echo "Building; the first time this takes a few minutes."
+        echo "Building; the first build takes a few minutes."
         (cd "$here" && cargo build --release --locked)
         from=${CARGO_TARGET_DIR:-$here/target}/release/capcut-mcp
     else
-        fail "there is no executable beside this script, and no cargo to build one (see rustup.rs)"
+        fail "there is no executable next to this script, and cargo is not installed (see rustup.rs)"
     fi
 fi
-[ -f "$from" ] || fail "$from is not there"
+[ -f "$from" ] || fail "$from does not exist"
 [ -x "$from" ] || fail "$from is not an executable"
-"$from" --version >/dev/null || fail "$from does not run here"
+"$from" --version >/dev/null || fail "$from does not run on this machine"
 
 mkdir -p "$to"
 to=$(cd "$to" && pwd)
 command=$to/capcut-mcp
-# The checksum of what was installed: only that is replaced.
+# The checksum of the installed file. Only an unchanged file is replaced.
 record=$to/.capcut-mcp.installed
 changed=no
 is_ours() {
@@ -70,9 +70,9 @@ is_ours() {
 }
 if ! cmp -s "$from" "$command"; then
     if [ -e "$command" ] || [ -L "$command" ]; then
-        is_ours || fail "$command was not installed by this script, or was changed since: move it away, or install into another folder with --to"
+        is_ours || fail "$command was not installed by this script or has changed since: move it away, or install into another folder with --to"
     fi
-    # A running server keeps the old file; the new one takes its name in one step.
+    # A running server keeps the old file; the rename replaces it atomically.
     new=$(mktemp "$to/.capcut-mcp.XXXXXX")
     trap 'rm -f "$new"' EXIT
     cp "$from" "$new"
@@ -84,7 +84,7 @@ if ! cmp -s "$from" "$command"; then
     echo "Installed $command ($("$command" --version))."
 fi
 
-# Adds a line to a shell's file, once.
+# Adds a line to a shell's startup file, once.
 add() {
     if ! grep -qsF "$2" "$1"; then
         mkdir -p "$(dirname "$1")"
@@ -97,7 +97,7 @@ add() {
 case ":$PATH:" in
 *":$to:"*) ;;
 *)
-    # The dollar is for the shell that reads the line.
+    # The shell that reads the line expands the variable.
     # shellcheck disable=SC2016
     line="export PATH=\"$to:"'$PATH"'
     case ${SHELL:-sh} in
@@ -112,14 +112,14 @@ case ":$PATH:" in
     ;;
 esac
 
-[ $changed = yes ] || echo "$command is installed already; nothing changed."
+[ $changed = yes ] || echo "$command is already installed; nothing changed."
 
 cat <<END
 
-In a client:      $command connect claude-desktop
+Add to a client:  $command connect claude-desktop
                   (or claude-code, cursor, vscode, …: $command connect --list)
 
-Any other client takes this in its configuration:
+For any other client, add this to its configuration:
 
   {
     "mcpServers": {

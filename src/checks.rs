@@ -1,4 +1,4 @@
-//! What must agree across the crate: layers, the list of tools and everything that stands beside it.
+//! Consistency checks across the crate: layers, the list of tools, and the documents and examples.
 
 mod documents;
 
@@ -18,7 +18,7 @@ use crate::tools::{Caller, Object, ROUTED};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The files below a folder of the repository with this ending, in order.
+/// The files with this extension in a folder of the repository and its subfolders, sorted.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(folder) else {
@@ -93,7 +93,7 @@ fn uses(text: &str) -> BTreeSet<String> {
         let rest = &code[at + "crate::".len()..];
         let names: Vec<&str> = match rest.strip_prefix('{') {
             None => vec![rest],
-            // Only what stands directly inside the braces: `{args, tools::{Call, Tool}}`.
+            // Only the outer level of the braces: `{args, tools::{Call, Tool}}`.
             Some(inside) => {
                 let mut depth = 0;
                 inside
@@ -152,13 +152,13 @@ fn a_module_uses_its_own_layer_and_those_below() {
         }
         checked += 1;
     }
-    assert!(upward.is_empty(), "arrows only downward: {upward:#?}");
+    assert!(upward.is_empty(), "modules use a higher layer: {upward:#?}");
     assert!(checked >= 40, "only {checked} files");
     eprintln!("{checked} files in {} modules", layers.len());
 }
 
 #[test]
-fn use_lines_are_read_as_they_are_written() {
+fn use_declarations_are_parsed() {
     let check = |line: &str, expected: &[&str]| {
         let found = uses(line);
         assert_eq!(
@@ -178,14 +178,14 @@ fn use_lines_are_read_as_they_are_written() {
 }
 
 #[test]
-fn every_file_says_first_what_it_is_for() {
+fn every_file_starts_with_its_purpose() {
     let mut checked = 0;
     for folder in ["src", "tests", "benches", "fuzz"] {
         for path in files(folder, "rs") {
             let text = read(&path);
             assert!(
                 text.starts_with("//! "),
-                "{} opens without `//!`",
+                "{} does not start with `//!`",
                 shown(&path)
             );
             checked += 1;
@@ -205,7 +205,7 @@ fn names_of_files(folder: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_tool_has_a_file_of_its_name() {
-    // The twelve lists of names differ in nothing but the list, and share a file.
+    // The twelve lists of names differ only in the list, and share a file.
     let lists = read(&Path::new(ROOT).join("src/tools/lists.rs"));
     let (own, listed): (BTreeSet<_>, BTreeSet<_>) = ROUTED
         .iter()
@@ -224,14 +224,10 @@ fn each_tool_has_a_file_of_its_name() {
     let distinct: BTreeSet<_> = names.iter().collect();
     assert_eq!(distinct.len(), names.len(), "a name is listed twice");
     assert!(ROUTED.len() >= 25, "only {} routed tools", ROUTED.len());
-    eprintln!(
-        "{} routed tools, {} carried out here",
-        ROUTED.len(),
-        here.len()
-    );
+    eprintln!("{} routed tools, {} local tools", ROUTED.len(), here.len());
 }
 
-/// Gemini refuses a whole list of tools for one object without `properties`.
+/// Gemini refuses a whole list of tools because of one object without `properties`.
 #[test]
 fn every_object_of_a_listed_schema_has_properties() {
     fn look(place: &str, schema: &Value, lacking: &mut Vec<String>) -> usize {
@@ -280,7 +276,7 @@ fn each_tool_has_a_line_in_tools_toml() {
     eprintln!("{} tools", known.len());
 }
 
-/// Compares what stands between two marks of a file with what should; writes it with `UPDATE=1`.
+/// Compares the text between two marks of a file with the expected text. With `UPDATE=1`, writes it.
 pub(crate) fn check_section(file: &str, mark: &str, expected: &str) {
     let path = Path::new(ROOT).join(file);
     let text = read(&path);
@@ -299,7 +295,7 @@ pub(crate) fn check_section(file: &str, mark: &str, expected: &str) {
     }
     assert!(
         std::env::var_os("UPDATE").is_some(),
-        "{file}: the section {mark:?} is not true any more; `UPDATE=1 cargo test` writes it"
+        "{file}: the section {mark:?} is out of date; `UPDATE=1 cargo test` writes it"
     );
     let text = format!(
         "{}\n{}\n\n{}",
@@ -311,7 +307,7 @@ pub(crate) fn check_section(file: &str, mark: &str, expected: &str) {
 }
 
 #[test]
-fn the_page_about_settings_names_every_variable_and_only_those() {
+fn the_settings_page_lists_exactly_the_variables_that_are_read() {
     let text = read(&Path::new(ROOT).join("docs/settings.md"));
     let known: BTreeSet<_> = crate::settings::VARIABLES
         .iter()
@@ -330,13 +326,13 @@ fn the_page_about_settings_names_every_variable_and_only_those() {
             .collect();
         assert!(
             known.contains(name.as_str()),
-            "docs/settings.md names {name}, which nothing reads"
+            "docs/settings.md lists {name}, which nothing reads"
         );
     }
 }
 
 #[test]
-fn the_docs_link_to_what_is_there() {
+fn links_in_the_documents_lead_to_existing_files() {
     let mut checked = 0;
     for path in files("", "md") {
         if path.starts_with(Path::new(ROOT).join("target")) {
@@ -411,7 +407,7 @@ fn plans_of_the_examples_decode() {
     eprintln!("{checked} plans");
 }
 
-/// The values that an example is filled from: the lines of the CSV file of its name, or none.
+/// The values for the placeholders of an example: the rows of the CSV file of its name, if there is one.
 fn inputs_of(plan: &Path) -> Vec<BTreeMap<String, Value>> {
     let table = plan.with_extension("csv");
     if !table.exists() {

@@ -1,7 +1,6 @@
 //! The commands and their options.
 //!
-//! Everything below this module fails with [`Error`]; here it becomes one line on stderr, a hint, and
-//! an exit code.
+//! Lower modules fail with [`Error`]. This module turns it into one line on stderr, a hint and an exit code.
 
 mod call;
 mod completions;
@@ -54,19 +53,19 @@ use logs::Calls;
     subcommand_required = false,
     after_help = "Examples:
   capcut-mcp quickstart                                a first draft from built-in media
-  capcut-mcp connect claude-desktop                    in an AI client (`connect --list` lists those)
+  capcut-mcp connect claude-desktop                    add it to an AI client (`connect --list` lists them)
   capcut-mcp doctor                                    what is set up and what is missing
   capcut-mcp compose examples/first-draft.yaml         a whole video from one file
   capcut-mcp call create_draft width=1080 height=1920  one tool from the shell
   capcut-mcp tools add_text                            the parameters of one tool
   capcut-mcp                                           an MCP server, for a client's configuration
 
-The draft is made by a CapCut API server if one answers at the API's address, else by the engine in
-this process; `--backend` allows only the one.
+A CapCut API server makes the draft if one answers at the API's address; otherwise the engine in this
+process does. `--backend` selects one of the two.
 
 Environment: CAPCUT_API_URL, CAPCUT_MCP_BACKEND, CAPCUT_MCP_EDITION, CAPCUT_MCP_RECOVER,
 CAPCUT_MCP_DATA_DIR, CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR.
-Options go before them."
+Options override them."
 )]
 struct Cli {
     #[command(flatten)]
@@ -75,20 +74,21 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// Options of every command; they may stand before or after it.
+/// Options of every command. They can be given before or after the command.
 #[derive(Debug, Default, Args)]
 struct Options {
-    /// Who makes the drafts: `auto` (the API if one answers, else the engine), `remote` or `embedded`.
+    /// What makes the drafts: `auto` (the API if one answers, else the engine), `remote` (the API) or
+    /// `embedded` (the engine). Default: `auto`.
     #[arg(long, global = true, value_name = "WHO", value_parser = named(backends, parse_backend), hide_possible_values = true, help_heading = "Options of every command")]
     backend: Option<BackendChoice>,
-    /// The app that drafts are for: `capcut` or `jianying`.
+    /// The app that drafts are for: `capcut` or `jianying`. Default: the server's, else `capcut`.
     #[arg(long, global = true, value_name = "APP", value_parser = named(editions, parse_edition), hide_possible_values = true, help_heading = "Options of every command")]
     edition: Option<Edition>,
-    /// A draft that its server lost: `ask` (the call fails and tells the way out) or `auto` (it is made
-    /// again from the journal, and the call carried out there). `ask` unless told otherwise.
+    /// What to do when the server has lost a draft: `ask` (the call fails and says what to do) or `auto`
+    /// (the draft is recreated from the journal and the call applied to it). Default: `ask`.
     #[arg(long, global = true, value_name = "HOW", value_parser = named(|| vec!["ask", "auto"], parse_recover), hide_possible_values = true, help_heading = "Options of every command")]
     recover: Option<Recover>,
-    /// Where the CapCut API answers; http://127.0.0.1:9000 unless told otherwise.
+    /// The address of the CapCut API. Default: http://127.0.0.1:9000.
     #[arg(
         long,
         global = true,
@@ -97,7 +97,7 @@ struct Options {
         help_heading = "Options of every command"
     )]
     api_url: Option<String>,
-    /// Where drafts, media and the journal are kept.
+    /// The folder for drafts, media and the journal.
     #[arg(
         long,
         global = true,
@@ -106,7 +106,7 @@ struct Options {
         help_heading = "Options of every command"
     )]
     data_dir: Option<PathBuf>,
-    /// A file that overrides single keys of the built-in `tools.toml`.
+    /// A file that overrides individual keys of the built-in `tools.toml`.
     #[arg(
         long,
         global = true,
@@ -116,7 +116,7 @@ struct Options {
     )]
     config: Option<PathBuf>,
     /// What is logged on stderr: `error` (also `CRITICAL`, `FATAL`), `warn` (`WARNING`), `info`, `debug`, `trace`,
-    /// `off`, or `target=level,…`. `info` unless told otherwise; `serve` and `engine` then have a line for each call.
+    /// `off`, or `target=level,…`. Default: `info`, with which `serve` and `engine` log a line for each call.
     #[arg(
         long,
         global = true,
@@ -126,7 +126,7 @@ struct Options {
         help_heading = "Options of every command"
     )]
     log: Option<String>,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(
         long,
         global = true,
@@ -135,7 +135,8 @@ struct Options {
         help_heading = "Options of every command"
     )]
     log_format: logs::Format,
-    /// Also log to this file, with a line for each call; each day and every 10 MB it is put aside as FILE.1, and five are kept.
+    /// Also logs to this file, with a line for each call. It is rotated to FILE.1 each day and at 10 MB; five old files
+    /// are kept.
     #[arg(
         long,
         global = true,
@@ -176,18 +177,18 @@ pub(crate) fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// Parses the arguments, runs the command and gives the exit code.
+/// Parses the arguments, runs the command and returns the exit code.
 pub fn run() -> ExitCode {
     memory::set_up();
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are results; a broken pipe is nobody's concern here.
+            // Help and version arrive here too. A broken pipe is not reported.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let ended = carry_out(cli);
+    let ended = execute(cli);
     logs::flush();
     match ended {
         Ok(code) => code,
@@ -195,8 +196,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What clients start is known without the parser, which would take half of the start and a tenth of
-/// the memory.
+/// Parses the arguments. The commands that clients run skip clap, which would take half of the startup time and a
+/// tenth of the memory.
 fn parse() -> Result<Cli, clap::Error> {
     let mut words = std::env::args_os().skip(1);
     match (words.next(), words.next()) {
@@ -206,7 +207,7 @@ fn parse() -> Result<Cli, clap::Error> {
     }
 }
 
-fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { options, command } = cli;
     let command = command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     match command {
@@ -218,7 +219,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Call(call) => {
             let settings = options.settings()?;
-            // Wrong arguments are told before anything is opened.
+            // Wrong arguments are reported before anything is opened.
             let request = call.decode()?;
             wait_to_the_end(call::run(App::new(settings)?, request), LAST_WORK)
         }
@@ -235,7 +236,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
             wait_to_the_end(quickstart.run(App::new(settings)?), LAST_WORK)
         }
         Command::Lint(lint) => {
-            // Only what was asked for: the edition of the settings is for drafts that are made here.
+            // Only the option counts: the edition of the settings applies to drafts that are created here.
             let edition = options.edition;
             lint.run(&options.settings()?, edition)
         }
@@ -254,12 +255,12 @@ fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl Options {
-    /// The settings of a command that prints what became of its calls, and logging switched on accordingly.
+    /// The settings of a command that prints the results of its calls. Starts logging accordingly.
     fn settings(self) -> Result<Settings> {
         self.settings_with(Given::default(), Calls::Printed)
     }
 
-    /// Those of `serve`.
+    /// The settings of `serve`.
     fn settings_of_server(self, tools: Option<ToolChoice>) -> Result<Settings> {
         let given = Given {
             tools,
@@ -268,7 +269,7 @@ impl Options {
         self.settings_with(given, Calls::Logged)
     }
 
-    /// Those of `engine`, which carries calls out itself unless told otherwise: it is the API.
+    /// The settings of `engine`. Its default backend is the engine in this process, because it is the API.
     fn settings_of_engine(self) -> Result<Settings> {
         let given = Given {
             default_backend: BackendChoice::Embedded,
@@ -294,17 +295,16 @@ impl Options {
     }
 }
 
-/// How long a command that was interrupted waits for work that cannot be interrupted, such as removing what it has
-/// not completed.
+/// How long an interrupted command waits for work that cannot be interrupted, such as removing incomplete files.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// Runs a command on this one thread; blocking work still gets threads of its own.
+/// Runs a command on this thread. Blocking work still gets its own threads.
 fn wait_here(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     // A thread that still waits for input must not keep the process alive.
     wait_to_the_end(work, Duration::ZERO)
 }
 
-/// As [`wait_here`], and gives blocking work some time to end.
+/// As [`wait_here`], and waits up to `time` for blocking work to finish.
 fn wait_to_the_end(
     work: impl Future<Output = anyhow::Result<ExitCode>>,
     time: Duration,
@@ -319,11 +319,11 @@ fn wait_to_the_end(
     result
 }
 
-/// A file that reaches the limit of `ulimit -f` is an error of the call that writes it, not the end of the process.
+/// Makes a write beyond the limit of `ulimit -f` fail for the call that writes, instead of killing the process.
 fn survive_full_quotas(runtime: &tokio::runtime::Runtime) {
     #[cfg(unix)]
     {
-        // SIGXFSZ; what was listened to once keeps its handler for as long as the process lives.
+        // SIGXFSZ: once registered, tokio's handler stays installed for the lifetime of the process.
         let quota = tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ);
         let _inside = runtime.enter();
         drop(tokio::signal::unix::signal(quota));
@@ -332,13 +332,13 @@ fn survive_full_quotas(runtime: &tokio::runtime::Runtime) {
     let _ = runtime;
 }
 
-/// Ctrl-C, or what service managers and containers send.
-fn told_to_end() -> Result<impl Future<Output = ()>> {
+/// Completes on Ctrl-C or on the signal that service managers and containers send.
+fn stop_requested() -> Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
-            signal(kind).map_err(|e| Error::internal("signals cannot be listened to").source(e))
+            signal(kind).map_err(|e| Error::internal("cannot install signal handlers").source(e))
         };
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
@@ -352,13 +352,13 @@ fn told_to_end() -> Result<impl Future<Output = ()>> {
     #[cfg(not(unix))]
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // It cannot be told then; it serves until it is killed.
+            // Without a handler the process serves until it is killed.
             std::future::pending::<()>().await;
         }
     })
 }
 
-/// Writes a command's result to stdout, printable. A reader that has gone is not a failure.
+/// Writes a command's result to stdout, printable. A closed pipe is not a failure.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     let text = printable(text);
     let mut stdout = io::stdout().lock();
@@ -378,7 +378,7 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// JSON as a person reads it on a terminal, on one line for a program.
+/// JSON, indented on a terminal and on one line otherwise.
 fn json_text(value: &Value) -> String {
     if io::stdout().is_terminal() {
         format!("{value:#}")
@@ -387,14 +387,14 @@ fn json_text(value: &Value) -> String {
     }
 }
 
-/// Prints a failure to stderr and gives its exit code.
+/// Prints a failure to stderr and returns its exit code.
 fn report(error: &anyhow::Error) -> ExitCode {
     let (message, code) = describe(error);
     say(&format!("error: {message}"));
     ExitCode::from(code)
 }
 
-/// Writes a line to stderr, printable and without secrets. Nothing is left to report a failure of that to.
+/// Writes a line to stderr, printable and without secrets. A failure to write is ignored: there is nowhere to report it.
 fn say(text: &str) {
     let text = secrets::without(text);
     let _ = writeln!(io::stderr(), "{}", printable(&text));
@@ -409,14 +409,14 @@ fn describe(error: &anyhow::Error) -> (String, u8) {
         }
         message.push_str(&cause.to_string());
         if let Some(known) = cause.downcast_ref::<Error>() {
-            // It tells its own causes and its hint.
+            // Its text includes its own causes and its hint.
             return (message, known.kind.exit_code());
         }
     }
     (message, 1)
 }
 
-/// Makes relative paths in arguments absolute: the draft may be saved by another process, elsewhere.
+/// Makes relative paths in arguments absolute: another process, with another working directory, may save the draft.
 pub(crate) fn anchor(arguments: &mut Object, base: &Path, home: Option<&Path>) {
     for (key, value) in arguments {
         let is_source = key.ends_with("_url")
@@ -436,14 +436,14 @@ pub(crate) fn anchor(arguments: &mut Object, base: &Path, home: Option<&Path>) {
             _ if is_absolute(path) => continue,
             _ => base.join(path),
         };
-        // Subtitles may stand in the argument themselves.
+        // The argument can also contain the subtitles themselves.
         if is_source || absolute.exists() || is_subtitle_file(path) {
             *text = absolute.to_string_lossy().into_owned();
         }
     }
 }
 
-/// On this system or on Windows.
+/// Whether a path is absolute on this system or on Windows.
 fn is_absolute(path: &str) -> bool {
     let bytes = path.as_bytes();
     Path::new(path).is_absolute() || path.starts_with('\\') || bytes.get(1) == Some(&b':')
@@ -478,7 +478,7 @@ fn parse_edition(text: &str) -> Result<Edition, String> {
     text.parse()
 }
 
-/// The error of a tool that there is not: what to do instead, or the nearest that exist.
+/// The error for an unknown tool: what to do instead, or the nearest names.
 pub(crate) fn unknown_tool(name: &str) -> Error {
     let listed = "`capcut-mcp tools` lists them";
     let unknown = nearest("tool", name, local::all().map(|spec| spec.name), listed);
@@ -488,7 +488,7 @@ pub(crate) fn unknown_tool(name: &str) -> Error {
     }
 }
 
-/// The error of a name that does not exist, with the nearest that do and where all are listed.
+/// The error for an unknown name, with the nearest known names and where all are listed.
 fn nearest(
     what: &str,
     name: &str,
@@ -496,7 +496,7 @@ fn nearest(
     listed: &str,
 ) -> Error {
     let mut near: Vec<(f64, &str)> = known
-        // Nothing near is much longer, and comparing takes as long as both texts multiplied.
+        // A much longer name is not similar to any, and the comparison takes time proportional to both lengths.
         .filter(|_| name.len() <= 100)
         .map(|other| (strsim::jaro_winkler(name, other), other))
         .filter(|(likeness, _)| *likeness > 0.75)
@@ -523,7 +523,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_start_is_what_the_parser_makes_of_it() {
+    fn the_parser_agrees_with_the_shortcut_for_clients() {
         let parsed = |line: &[&str]| Cli::try_parse_from(line).expect("a command line");
         let shown = |cli: &Cli| format!("{cli:?}");
         assert_eq!(shown(&parsed(&["capcut-mcp"])), shown(&Cli::default()));
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_every_command_stand_before_or_after_it() {
+    fn common_options_are_accepted_before_and_after_the_command() {
         for line in [
             "capcut-mcp --backend embedded --edition jianying call create_draft",
             "capcut-mcp call --backend embedded create_draft --edition jianying",
@@ -550,13 +550,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_command_it_serves() {
+    fn no_command_means_serve() {
         let cli = Cli::try_parse_from(["capcut-mcp"]).expect("no command is fine");
         assert!(cli.command.is_none());
     }
 
     #[test]
-    fn the_commands_agree_with_each_other() {
+    fn the_command_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -573,12 +573,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_one_line_and_a_hint_and_its_kind_gives_the_exit_code() {
-        let error = Error::conflict("two at once").hint("wait");
+    fn a_failure_prints_one_line_and_a_hint_and_its_kind_sets_the_exit_code() {
+        let error = Error::conflict("two together").hint("wait");
         let error = Err::<(), _>(error).context("visuals[1]").unwrap_err();
         assert_eq!(
             describe(&error),
-            ("visuals[1]: two at once\nhint: wait".to_owned(), 2)
+            ("visuals[1]: two together\nhint: wait".to_owned(), 2)
         );
         assert_eq!(
             describe(&anyhow::anyhow!("inner").context("outer")),

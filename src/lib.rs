@@ -2,19 +2,19 @@
 //!
 //! The map of the crate, from the top layer down; a module uses its own layer and those below:
 //!
-//! | layer | modules | what for |
+//! | layer | modules | purpose |
 //! |---|---|---|
-//! | 9 | [`cli`], [`door`] | the commands; a small door for benchmarks |
+//! | 9 | [`cli`], [`door`] | the commands; entry points for benchmarks |
 //! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
-//! | 7 | [`compose`], [`local`] | whole videos; tools carried out here, whatever the backend |
-//! | 6 | [`exec`] | how a call is carried out: turn, slot, breaker, backend, again |
+//! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
+//! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
 //! | 5 | [`backend`], [`envelope`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
-//! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; what was acknowledged; arguments; what is wrong with a draft on disk |
-//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, what is known of a file, a drawn timeline |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`], [`memory`] | who calls and what that call may do; what everything else stands on |
+//! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
+//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
+//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
-//! `ARCHITECTURE.md` tells how a call travels and how a tool is added.
+//! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 

@@ -1,4 +1,4 @@
-//! Tools that are carried out here, whatever the backend, and the one list of all tools.
+//! Tools that run in this process with every backend, and the list of all tools.
 
 mod cancel_job;
 mod compose_batch;
@@ -36,7 +36,7 @@ use crate::tools::{
 };
 use crate::units::Edition;
 
-/// A tool that is carried out here. As [`tools::Tool`], but its `run` gets all of the process.
+/// A tool that runs in this process. Like [`tools::Tool`], but its `run` gets the whole [`App`].
 pub(crate) trait LocalTool:
     Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
 {
@@ -44,18 +44,18 @@ pub(crate) trait LocalTool:
     const TITLE: &'static str;
     const HINTS: Hints;
     const COMFORT: &'static [Comfort] = &[];
-    /// What in the reply names a PNG file, which clients that can are shown.
+    /// The field of the reply with the path of a PNG file, which is also sent to clients that show images.
     const PICTURE: Option<&'static str> = None;
-    /// A call that is cancelled ends by itself, and tells what it had done.
+    /// Whether a cancelled call ends by itself and reports what it has done.
     const TELLS_WHEN_CANCELLED: bool = false;
     type Reply: Serialize + JsonSchema + Send + 'static;
 
-    /// The draft that the call is about, if it names one.
+    /// The draft of the call, if it names one.
     fn draft(&self) -> Option<&DraftId> {
         None
     }
 
-    /// What must hold beyond the schema; every fault at once.
+    /// Problems that the schema does not cover, all together.
     fn faults(&self) -> Vec<String> {
         Vec::new()
     }
@@ -70,7 +70,7 @@ pub(crate) trait LocalTool:
 /// Declares the local tools, in the order that clients see.
 macro_rules! local {
     ($($module:ident :: $tool:ident),* $(,)?) => {
-        /// The tools that are carried out here.
+        /// The local tools.
         pub(crate) static LOCAL: [Spec; [$($module::$tool::NAME),*].len()] = [$(
             Spec::local::<$module::$tool, <$module::$tool as LocalTool>::Reply>(
                 $module::$tool::NAME,
@@ -114,7 +114,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
         .copied()
 }
 
-/// What to call instead of tools that similar servers have.
+/// What to use instead of tools of similar servers.
 const ADVICE: [(&[&str], &str); 11] = [
     (
         &[
@@ -128,8 +128,8 @@ const ADVICE: [(&[&str], &str); 11] = [
             "download_video",
             "publish_video",
         ],
-        "videos are rendered by the app: `save_draft` writes the draft, open it in CapCut or JianYing and export it there; \
-         `preview_draft` draws its timeline",
+        "the app renders videos: save the draft with `save_draft`, open it in CapCut or JianYing and export it there; \
+         `preview_draft` shows its timeline",
     ),
     (
         &[
@@ -150,11 +150,11 @@ const ADVICE: [(&[&str], &str); 11] = [
             "get_tracks",
             "list_segments",
         ],
-        "`query_script` gives a draft's document, `preview_draft` draws its timeline",
+        "`query_script` returns a draft's document, `preview_draft` shows its timeline",
     ),
     (
         &["add_transition", "set_transition"],
-        "give `transition` to `add_video` or `add_image`: it leads to the next clip of the track",
+        "use `transition` of `add_video` or `add_image`: it leads to the next clip of the track",
     ),
     (
         &["add_filter", "apply_filter"],
@@ -162,11 +162,11 @@ const ADVICE: [(&[&str], &str); 11] = [
     ),
     (
         &["add_mask", "set_mask"],
-        "give `mask_type` to `add_video` or `add_image`",
+        "use `mask_type` of `add_video` or `add_image`",
     ),
     (
         &["add_animation", "add_text_animation", "add_image_animation"],
-        "give `intro_animation` or `outro_animation` to `add_text` or `add_image`",
+        "use `intro_animation` or `outro_animation` of `add_text` or `add_image`",
     ),
     (
         &["add_keyframe", "add_keyframes"],
@@ -182,8 +182,8 @@ const ADVICE: [(&[&str], &str); 11] = [
             "delete_segment",
             "remove_segment",
         ],
-        "what is placed is not changed afterwards: give `source_start` and `source_end` when it is added, or make the draft \
-         again with `compose_draft`",
+        "segments cannot be changed after they were added: set `source_start` and `source_end` when you add them, or make a new \
+         draft with `compose_draft`",
     ),
     (
         &[
@@ -192,7 +192,7 @@ const ADVICE: [(&[&str], &str); 11] = [
             "upload_video",
             "import_media",
         ],
-        "media need no upload: give the URL or the absolute path to `add_video`, `add_audio` or `add_image`",
+        "media need no upload: pass the URL or the absolute path to `add_video`, `add_audio` or `add_image`",
     ),
     (
         &[
@@ -202,11 +202,11 @@ const ADVICE: [(&[&str], &str); 11] = [
             "generate_image",
             "text_to_image",
         ],
-        "media are not generated here: make the file elsewhere and add it with `add_audio` or `add_image`",
+        "no tool generates media: create the file elsewhere and add it with `add_audio` or `add_image`",
     ),
 ];
 
-/// What to do instead of calling a tool that there is not.
+/// What to do instead of calling an unknown tool.
 pub(crate) fn advice(tool: &str) -> Option<&'static str> {
     let tool = tool.to_lowercase().replace('-', "_");
     let found = ADVICE
@@ -215,10 +215,9 @@ pub(crate) fn advice(tool: &str) -> Option<&'static str> {
     found.map(|(_, advice)| *advice)
 }
 
-/// The working document of a draft as text, wherever the draft lives.
+/// The working document of a draft as text, from any backend.
 pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
-    let spec = find("query_script")
-        .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
+    let spec = find("query_script").ok_or_else(|| Error::internal("no tool reads a draft"))?;
     let mut arguments = Object::new();
     arguments.insert("draft_id".into(), draft.into());
     let context = Context {

@@ -1,11 +1,10 @@
-//! Text for terminals: what would move the cursor, set colours or turn text around is shown as an escape.
+//! Text for terminals: characters that would move the cursor, set colours or reverse text are shown as escapes.
 
 use std::borrow::Cow;
 
-/// The text with its control characters written as JSON escapes, so that JSON stays the same JSON. Line
-/// ends and tabs stay.
+/// The text with control characters as JSON escapes, so that JSON keeps its meaning. Line ends and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    // Nearly all text is; a look at bytes is enough then.
+    // Nearly all text is ASCII without control characters, for which a check of the bytes is enough.
     let is_plain = text
         .bytes()
         .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t'));
@@ -31,7 +30,7 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// The text on one line: its line ends and tabs are shown as escapes too.
+/// The text on one line: line ends and tabs are shown as escapes too.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     let text = printable(text);
     if text.contains(['\n', '\t']) {
@@ -43,8 +42,8 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
 fn is_hostile(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
-        // Overrides and isolates of the direction of writing, line separators, marks of interlinear
-        // notes, the byte order mark, and tags, which are not seen at all.
+        // Overrides and isolates of the text direction, line separators, marks of interlinear notes, the byte
+        // order mark, and invisible tags.
         '\u{202a}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}'
         | '\u{2028}'
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_other_text_stays() {
+    fn control_characters_are_escaped_and_other_text_stays() {
         for (text, expected) in [
             ("a\u{1b}[31mb\u{7}", r"a\u001b[31mb\u0007"),
             ("\u{9b}31m \u{7f}\r\0", r"\u009b31m \u007f\u000d\u0000"),
@@ -83,13 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_on_one_line_shows_its_line_ends() {
+    fn one_line_escapes_line_ends() {
         assert_eq!(one_line("a\r\nb\tc\u{2028}"), r"a\u000d\nb\tc\u2028");
         assert_eq!(one_line("a b"), "a b");
     }
 
     #[test]
-    fn json_stays_the_same_json() {
+    fn json_keeps_its_meaning() {
         let value = serde_json::json!({ "a\u{9b}": "\u{1b}[0m\u{202e}\u{e0041}\u{85}\n" });
         for text in [value.to_string(), format!("{value:#}")] {
             let printed = printable(&text);

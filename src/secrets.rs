@@ -1,18 +1,17 @@
-//! Text without secrets: what identifies or lets in a caller is left out of messages, logs and reports.
+//! Removes secrets from text: credentials are left out of messages, logs and reports.
 //!
-//! Of an address neither query, fragment, path parameters nor user are shown; elsewhere the values of
-//! telling names (`token=…`, `Authorization: …`) are left out, and so are the values that this process
-//! was given as secrets. Libraries and servers write texts too, so text is looked over where it leaves,
-//! not where it is made.
+//! Query, fragment, path parameters and user of an address are left out, elsewhere the values of sensitive names
+//! (`token=…`, `Authorization: …`) and the values that this process was given as secrets. Libraries and servers
+//! write texts too, so text is filtered on output, not where it is created.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
-/// What stands in the place of what is left out.
+/// The replacement for what is left out.
 const LEFT_OUT: &str = "…";
 
-/// Names whose values are left out wherever they stand, also as the end of a longer name.
+/// Names whose values are left out everywhere, also as the end of a longer name.
 const NAMES: [&str; 18] = [
     "authorization",
     "cookie",
@@ -34,7 +33,7 @@ const NAMES: [&str; 18] = [
     "sessionid",
 ];
 
-/// Schemes that may stand before a host without slashes, as browsers read them.
+/// Schemes that may precede a host without slashes, as browsers accept them.
 const NETWORK: [&str; 14] = [
     "http", "https", "ws", "wss", "ftp", "ftps", "sftp", "rtsp", "rtsps", "rtmp", "rtmps",
     "socks4", "socks5", "socks5h",
@@ -43,15 +42,15 @@ const NETWORK: [&str; 14] = [
 /// Values of this process that must not be shown, such as API keys.
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// Shorter ones would be found in ordinary words.
+/// Shorter values would match parts of ordinary words.
 const SHORTEST: usize = 8;
 
-/// Bytes in which the end of a parameter's name is looked for.
+/// The number of bytes in which the end of a parameter's name is searched.
 const NAME: usize = 128;
-/// Bytes in which the end of a user's name and password is looked for, so that no text takes long.
+/// The number of bytes in which the end of a user name and password is searched, which bounds the time per text.
 const WORD: usize = 2 << 10;
 
-/// Leaves out `secret` from now on, wherever it stands.
+/// From now on leaves out `secret` everywhere.
 pub(crate) fn know(secret: &str) {
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     if secret.len() >= SHORTEST && !known.iter().any(|known| known == secret) {
@@ -59,7 +58,7 @@ pub(crate) fn know(secret: &str) {
     }
 }
 
-/// Whether a value that is known to be secret stands in the text.
+/// Whether the text contains a known secret.
 pub(crate) fn holds_known(text: &str) -> bool {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     known.iter().any(|known| text.contains(&**known))
@@ -74,7 +73,7 @@ pub(crate) fn without(text: &str) -> Cow<'_, str> {
     plain
 }
 
-/// An address as messages and replies name it: only scheme, host and path.
+/// An address for messages and replies: only scheme, host and path.
 pub(crate) fn address(text: &str) -> String {
     let text = without(text.trim());
     let end = text.find(['?', '#', ';']).unwrap_or(text.len());
@@ -115,8 +114,8 @@ fn without_plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Whether [`secret_at`] can find something at these bytes, within a word: every line of the log is looked through, and few
-/// places are worth more than a look at two bytes. Without an `@` in the text no address has a user.
+/// Whether [`secret_at`] can find something at these bytes, within a word. Every log line is scanned, and looking at two
+/// bytes rules out most positions. If the text has no `@`, no address has a user.
 fn may_begin(bytes: &[u8], has_user: bool) -> bool {
     let second = bytes.get(1).map_or(0, |byte| byte | 0x20);
     match bytes[0] {
@@ -124,7 +123,7 @@ fn may_begin(bytes: &[u8], has_user: bool) -> bool {
         b':' | b'/' => has_user,
         b'q' => second == b'u',
         b'f' => second == b'r',
-        // The names of `NAMES`.
+        // The first letters of `NAMES`.
         first => match first | 0x20 {
             b'a' => matches!(second, b'u' | b'p' | b'c'),
             b'c' => matches!(second, b'o' | b'r'),
@@ -136,7 +135,7 @@ fn may_begin(bytes: &[u8], has_user: bool) -> bool {
     }
 }
 
-/// What is to be left out because of what stands here. `word_start` is where the word around it begins.
+/// The range to leave out because of the text at this position. `word_start` is the start of the word around it.
 fn secret_at(text: &str, at: usize, word_start: usize) -> Option<Range<usize>> {
     let rest = &text[at..];
     let before = &text[word_start.min(at)..at];
@@ -175,7 +174,7 @@ fn secret_at(text: &str, at: usize, word_start: usize) -> Option<Range<usize>> {
             (is_parameter && equals > 0 && equals + 1 < inside.len())
                 .then_some(at + 1..at + 1 + inside.len())
         }
-        // As Rust shows the parts of an address.
+        // The parts of an address in Rust's debug format.
         b'q' | b'f' => {
             let field = [
                 "query: Some(\"",
@@ -194,7 +193,7 @@ fn secret_at(text: &str, at: usize, word_start: usize) -> Option<Range<usize>> {
     .or_else(bare_user)
 }
 
-/// Whether the colon that `rest` begins with ends a scheme.
+/// Whether the colon at the start of `rest` ends a scheme.
 fn is_scheme(before: &str, rest: &str) -> bool {
     let scheme = last_name(before);
     let is_network = is_network(scheme);
@@ -214,7 +213,7 @@ fn is_network(scheme: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
-/// How much of what stands at the place of a host is a user's name and password.
+/// The length of the user name and password before a host, if any.
 fn user(rest: &str) -> Option<usize> {
     let all = start_of_word(rest);
     let end = all.find(['/', '?', '#']).unwrap_or(all.len());
@@ -222,7 +221,7 @@ fn user(rest: &str) -> Option<usize> {
     if let Some(at) = authority.rfind('@') {
         return Some(at);
     }
-    // A password with a slash or a space in it: what stands after the colon is no port.
+    // A password with a slash or a space in it: the text after the colon is not a port.
     let host = authority.rfind(']').map_or(0, |at| at + 1);
     let (_, port) = authority[host..].split_once(':')?;
     if port.bytes().all(|byte| byte.is_ascii_digit()) && (!port.is_empty() || end == all.len()) {
@@ -245,14 +244,14 @@ fn bare_user(rest: &str) -> Option<usize> {
     (is_host && !name.is_empty() && !is_address).then_some(at)
 }
 
-/// Whether what stands before, in one word, is an address that goes on here.
+/// Whether the preceding text of the same word is an address that continues here.
 fn is_url(before: &str) -> bool {
     before[..before.floor_char_boundary(256)]
         .split_once(':')
         .is_some_and(|(scheme, rest)| rest.starts_with("//") || is_network(last_name(scheme)))
 }
 
-/// The value after a telling name: `token=x`, `token: "x"`, `"token":"x"`, also escaped.
+/// The value after a sensitive name: `token=x`, `token: "x"`, `"token":"x"`, also escaped.
 fn named(rest: &str) -> Option<Range<usize>> {
     if !matches!(rest.as_bytes()[0] | 0x20, b'a' | b'c' | b'p' | b's' | b't') {
         return None;
@@ -276,15 +275,15 @@ fn named(rest: &str) -> Option<Range<usize>> {
         at += "Some(".len();
     }
     let in_quotes = skip(&mut at, &['"', '\'', '\\']);
-    // A number of a JSON object stays one: the line has to be JSON still.
+    // A number in a JSON object is kept, so that the line remains valid JSON.
     if quoted && !in_quotes {
         return None;
     }
-    // It names an environment variable, which is what a reader has to set.
+    // The value names an environment variable, which the reader has to set.
     if rest[at..].starts_with("${") {
         return None;
     }
-    // The whole of such a header is secret, spaces, commas and all.
+    // The whole value of such a header is secret, including spaces and commas.
     let is_header = matches!(*name, "authorization" | "cookie");
     let ends = |c: char| {
         if is_header {
@@ -297,7 +296,7 @@ fn named(rest: &str) -> Option<Range<usize>> {
     (length > 0).then_some(at..at + length)
 }
 
-/// Cuts the words that hide a secret by percent-encoding, once or several times.
+/// Cuts words that hide a secret behind one or more levels of percent-encoding.
 fn without_encoded(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     for word in text.split_inclusive(ends_word) {
@@ -344,18 +343,18 @@ fn decode(text: &str) -> Option<String> {
     found.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The word that begins here, as far as it is looked at where much has to be.
+/// The word that starts here, cut to a maximum length.
 fn start_of_word(text: &str) -> &str {
     let near = &text[..text.floor_char_boundary(WORD)];
     &near[..word(near)]
 }
 
-/// How many bytes belong to the word that begins here.
+/// The length in bytes of the word that starts here.
 fn word(text: &str) -> usize {
     text.find(ends_word).unwrap_or(text.len())
 }
 
-/// What ends an address within a sentence, or a string within JSON.
+/// Whether a character ends an address in a sentence or a string in JSON.
 fn ends_word(letter: char) -> bool {
     match letter {
         '"' | '\'' | '\\' | '<' | '>' | '`' => true,
@@ -369,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_begins_where_one_is_looked_for() {
+    fn every_sensitive_name_starts_with_a_checked_letter() {
         for name in NAMES
             .into_iter()
             .chain(["query: Some(\"", "fragment: Some(\""])
@@ -382,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_address_neither_query_nor_user_is_shown() {
+    fn addresses_are_shown_without_query_and_user() {
         for (line, expected) in [
             (
                 "GET https://h/a.mp4?token=S3CRET now",
@@ -438,12 +437,16 @@ mod tests {
             ),
         ] {
             assert_eq!(without(line), expected);
-            assert_eq!(without(expected), expected, "what is left out stays so");
+            assert_eq!(
+                without(expected),
+                expected,
+                "filtering twice changes nothing"
+            );
         }
     }
 
     #[test]
-    fn the_values_of_telling_names_are_left_out() {
+    fn the_values_of_sensitive_names_are_left_out() {
         for (line, expected) in [
             ("authorization: Bearer S3CRET", "authorization: …"),
             (r#""Set-Cookie": "S3CRET; Path=/""#, r#""Set-Cookie": "…""#),
@@ -463,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays_as_it_was() {
+    fn text_without_secrets_is_not_changed() {
         for line in [
             "the server failed too often: paused? yes",
             "metrics are served at http://127.0.0.1:9090/metrics",
@@ -485,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_known_to_be_secret_is_left_out_everywhere() {
+    fn a_known_secret_is_left_out_everywhere() {
         know("kn0wn-value");
         know("short");
         assert_eq!(without("got (kn0wn-value), short"), "got (…), short");
@@ -493,8 +496,8 @@ mod tests {
     }
 
     #[test]
-    fn no_text_takes_longer_than_its_length() {
-        // Each takes minutes where every mark looks at all that follows.
+    fn the_time_is_linear_in_the_length_of_the_text() {
+        // With a scan to the end of the text at every mark, each of these would take minutes.
         for piece in [
             "?",
             "a://",

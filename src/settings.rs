@@ -1,7 +1,7 @@
 //! Every environment variable, directory and built-in default.
 //!
-//! The rest of the crate asks [`Settings`]; nothing else reads the environment. What depends on the
-//! operating system is a function of [`Os`] and the variables, so that all three can be tested on one.
+//! The rest of the crate uses [`Settings`]; nothing else reads the environment. Everything that depends on the
+//! operating system is a function of [`Os`] and the variables, so that all three systems can be tested on one.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -11,20 +11,26 @@ use std::str::FromStr;
 use crate::error::{Error, Kind, Result};
 use crate::units::Edition;
 
-/// The variables that are read, each with what it stands in for.
+/// The environment variables that are read, each with the option that it replaces.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
-    (API_URL, "`--api-url`: where the CapCut API answers"),
-    (DATA_DIR, "`--data-dir`: where drafts are kept"),
-    (CONFIG, "`--config`: a file that overrides `tools.toml`"),
+    (API_URL, "`--api-url`: the address of the CapCut API"),
+    (
+        DATA_DIR,
+        "`--data-dir`: the folder for drafts, media and the journal",
+    ),
+    (
+        CONFIG,
+        "`--config`: a file that overrides keys of `tools.toml`",
+    ),
     (BACKEND, "`--backend`: `auto`, `remote` or `embedded`"),
     (EDITION, "`--edition`: `capcut` or `jianying`"),
     (
         RECOVER,
-        "`--recover`: `ask` or `auto`, for drafts that a server lost",
+        "`--recover`: `ask` or `auto`, for drafts that a server has lost",
     ),
     (
         LOG,
-        "`--log`: what is logged, such as `info`, `WARNING` or `debug`",
+        "`--log`: the log level, such as `info`, `WARNING` or `debug`",
     ),
     (TOOLS, "`serve --tools`: `default` or `full`"),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
@@ -40,40 +46,40 @@ const LOG: &str = "CAPCUT_MCP_LOG";
 const TOOLS: &str = "CAPCUT_MCP_TOOLS";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
 
-/// How this process was told to work: command line before environment before defaults.
+/// The settings of this process. The command line overrides the environment, which overrides the defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub os: Os,
-    /// Where drafts, media and the journal are kept; see [`Settings::data_dir`].
+    /// The folder for drafts, media and the journal; see [`Settings::data_dir`].
     data_dir: Option<PathBuf>,
-    /// A file that overrides single keys of `tools.toml`.
+    /// A file that overrides individual keys of `tools.toml`.
     pub config_file: Option<ConfigFile>,
-    /// Where the CapCut API answers, without a slash at the end; `None`: nobody said.
+    /// The address of the CapCut API, without a trailing slash; `None` if not set.
     pub api_url: Option<String>,
     pub backend: BackendChoice,
     pub edition: Edition,
-    /// The edition that was asked for; without one a server's own is followed.
+    /// The requested edition. If none was requested, that of the server is used.
     pub asked_edition: Option<Edition>,
-    /// What happens to a draft that its server lost.
+    /// What to do with a draft that its server has lost.
     pub recover: Recover,
-    /// What is logged, as levels and `target=level`; the default is that of the command.
+    /// The log levels, with `target=level` for parts. The default depends on the command.
     pub log: Option<String>,
-    /// Which tools `tools/list` names.
+    /// Which tools `tools/list` returns.
     pub tools: ToolChoice,
-    /// Where the app keeps its drafts, as it was told; see [`Settings::drafts_dirs`].
+    /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
     capcut_dirs: Vec<PathBuf>,
     jianying_dirs: Vec<PathBuf>,
 }
 
-/// What stands on the command line; `None` where nothing does.
+/// What the command line sets; `None` for options that were not given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
     pub data_dir: Option<PathBuf>,
     pub config_file: Option<PathBuf>,
     pub api_url: Option<String>,
     pub backend: Option<BackendChoice>,
-    /// What the backend is where neither the command line nor the environment says so.
+    /// The backend if neither the command line nor the environment sets it.
     pub default_backend: BackendChoice,
     pub edition: Option<Edition>,
     pub recover: Option<Recover>,
@@ -82,15 +88,15 @@ pub(crate) struct Given {
     pub drafts_dir: Option<PathBuf>,
 }
 
-/// The user's own settings file, and whether it must be there.
+/// The user's settings file, and whether it must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigFile {
     pub path: PathBuf,
-    /// It was named on the command line or in the environment, so that its absence is a fault.
+    /// Whether its path was set on the command line or in the environment. Then it must exist.
     pub named: bool,
 }
 
-/// Who carries tools out.
+/// Which backend runs tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BackendChoice {
     /// Decided when a draft is created: the API if it answers, else the engine.
@@ -102,27 +108,27 @@ pub(crate) enum BackendChoice {
     Embedded,
 }
 
-/// What happens to a draft that its server lost, by a restart or for want of room.
+/// What to do with a draft that its server lost, by a restart or to free memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Recover {
-    /// The call fails and tells how the draft is made again.
+    /// The call fails and says how to recreate the draft.
     #[default]
     Ask,
-    /// The draft is made again from the journal, and the call carried out on the new one.
+    /// The draft is recreated from the journal, and the call is applied to the new one.
     Auto,
 }
 
-/// Which tools clients are shown.
+/// Which tools clients see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ToolChoice {
-    /// Without the long lists of names, which `search_catalog` serves better.
+    /// All except the long lists of names, for which `search_catalog` is the better tool.
     #[default]
     Default,
     Full,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "macOS is its name")]
+#[expect(clippy::enum_variant_names, reason = "the name of the system is macOS")]
 pub(crate) enum Os {
     Linux,
     MacOs,
@@ -182,12 +188,12 @@ impl Settings {
         })
     }
 
-    /// Where drafts, media and the journal are kept. It need not exist yet.
+    /// The folder for drafts, media and the journal. It need not exist yet.
     pub(crate) fn data_dir(&self) -> Result<&Path> {
         self.data_dir.as_deref().ok_or_else(no_home)
     }
 
-    /// As these, for an engine whose files are all in `folder`.
+    /// The same settings for an engine with all its files in `folder`.
     pub(crate) fn in_folder(&self, folder: &Path, edition: Edition) -> Self {
         Self {
             data_dir: Some(folder.to_owned()),
@@ -198,8 +204,8 @@ impl Settings {
         }
     }
 
-    /// Where the app may keep its drafts, likeliest first: the one folder that was named, or those
-    /// that the app uses by default. None need exist.
+    /// Possible drafts folders of the app, most likely first: the configured folder, or those that the app uses by
+    /// default. They need not exist.
     pub(crate) fn drafts_dirs(&self, edition: Edition) -> &[PathBuf] {
         match (&self.drafts_dir, edition) {
             (Some(dir), _) => std::slice::from_ref(dir),
@@ -209,23 +215,23 @@ impl Settings {
     }
 }
 
-/// The error of everything that needs a folder of its own where there is no home.
+/// The error of everything that needs a folder if there is no home folder.
 pub(crate) fn no_home() -> Error {
     Error::new(
         Kind::Unavailable,
         "this user has no home folder to keep drafts in",
     )
-    .hint(format!("name a folder with `--data-dir` or `{DATA_DIR}`"))
+    .hint(format!("set a folder with `--data-dir` or `{DATA_DIR}`"))
 }
 
-/// Where things are if nobody says otherwise.
+/// The default folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Defaults {
     pub data_dir: Option<PathBuf>,
     pub config_file: Option<PathBuf>,
 }
 
-/// The folders that each system has for such files; none if it does not tell where they are.
+/// The standard folders of each system; `None` if they cannot be determined.
 pub(crate) fn defaults(os: Os, env: Env<'_>) -> Defaults {
     let config = config_home(os, env);
     let (data, config) = match os {
@@ -248,7 +254,7 @@ pub(crate) fn defaults(os: Os, env: Env<'_>) -> Defaults {
     }
 }
 
-/// Where programs of this user keep their configuration.
+/// The configuration folder of this user's programs.
 pub(crate) fn config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     match os {
         Os::Linux => xdg_config_home(os, env),
@@ -259,7 +265,7 @@ pub(crate) fn config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     }
 }
 
-/// The same for programs that keep to the XDG specification on every system.
+/// The same for programs that follow the XDG specification on every system.
 pub(crate) fn xdg_config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     xdg(os, env, "XDG_CONFIG_HOME", &[".config"])
 }
@@ -267,12 +273,12 @@ pub(crate) fn xdg_config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
 fn xdg(os: Os, env: Env<'_>, variable: &str, otherwise: &[&str]) -> Option<PathBuf> {
     value(env, variable)
         .map(PathBuf::from)
-        // The specification says to ignore relative ones.
+        // The specification says to ignore relative paths.
         .filter(|path| os == Os::Windows || path.as_os_str().to_string_lossy().starts_with('/'))
         .or_else(|| Some(os.join(&home(os, env)?, otherwise)))
 }
 
-/// Where the app of an edition keeps its drafts by default, likeliest first.
+/// The default drafts folders of the app of an edition, most likely first.
 pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf> {
     const PROJECTS: &[&str] = &["User Data", "Projects", "com.lveditor.draft"];
     let (folder, container) = match edition {
@@ -286,7 +292,7 @@ pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf
         Os::MacOs => home(os, env)
             .map(|home| {
                 let container = os.join(&home, &["Library", "Containers", container, "Data"]);
-                // Builds of the App Store live in a container, to which `Movies` may be a link.
+                // App Store builds use a container, to which `Movies` may be a link.
                 vec![
                     projects(&os.join(&home, &["Movies"])),
                     projects(&os.join(&container, &["Movies"])),
@@ -301,7 +307,7 @@ pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf
 
 const APP: &str = "capcut-mcp";
 
-/// The user's own folder.
+/// The user's home folder.
 pub(crate) fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     let variable = match os {
         Os::Linux | Os::MacOs => "HOME",
@@ -310,7 +316,7 @@ pub(crate) fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
     value(env, variable).map(PathBuf::from)
 }
 
-/// Where programs under Windows keep what belongs to this machine.
+/// The folder for machine-specific data of programs on Windows.
 pub(crate) fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
     value(env, "LOCALAPPDATA")
         .map(PathBuf::from)
@@ -318,7 +324,7 @@ pub(crate) fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
 }
 
 impl Os {
-    /// The system this process runs on; every other Unix is as Linux is.
+    /// The system that this process runs on. Other Unix systems count as Linux.
     pub(crate) fn current() -> Self {
         if cfg!(windows) {
             Self::Windows
@@ -340,7 +346,7 @@ impl Os {
             .map_or_else(PathBuf::new, |at| text[..at.max(1)].into())
     }
 
-    /// `base` and the names below it, with this system's separator.
+    /// `base` joined with the names, with this system's separator.
     pub(crate) fn join(self, base: &Path, names: &[&str]) -> PathBuf {
         let separator = match self {
             Self::Linux | Self::MacOs => "/",
@@ -388,7 +394,7 @@ impl FromStr for BackendChoice {
         Self::ALL
             .into_iter()
             .find(|choice| choice.name() == text)
-            .ok_or_else(|| format!("{text:?} is no backend: `auto`, `remote` or `embedded`"))
+            .ok_or_else(|| format!("{text:?} is not a backend: use `auto`, `remote` or `embedded`"))
     }
 }
 
@@ -400,7 +406,7 @@ impl FromStr for Recover {
             "ask" => Ok(Self::Ask),
             "auto" => Ok(Self::Auto),
             _ => Err(format!(
-                "{text:?} is no way to recover drafts: `ask` or `auto`"
+                "{text:?} is not a recovery mode: use `ask` or `auto`"
             )),
         }
     }
@@ -413,12 +419,14 @@ impl FromStr for ToolChoice {
         match text {
             "default" => Ok(Self::Default),
             "full" => Ok(Self::Full),
-            _ => Err(format!("{text:?} is no set of tools: `default` or `full`")),
+            _ => Err(format!(
+                "{text:?} is not a set of tools: use `default` or `full`"
+            )),
         }
     }
 }
 
-/// A variable of this process. Where the home folder's is missing the system is asked: services and
+/// A variable of this process. If the home folder's variable is missing, the system is asked: services and
 /// containers often run without it.
 pub(crate) fn environment(variable: &str) -> Option<OsString> {
     let asked = || directories::BaseDirs::new();
@@ -430,7 +438,7 @@ pub(crate) fn environment(variable: &str) -> Option<OsString> {
     })
 }
 
-/// What this machine calls itself on its network.
+/// This machine's host name.
 pub(crate) fn machine_name() -> Option<String> {
     #[cfg(unix)]
     let name = rustix::system::uname()
@@ -442,7 +450,7 @@ pub(crate) fn machine_name() -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// A variable that holds something: set to nothing is as good as not set.
+/// The value of a variable; an empty one counts as not set.
 pub(crate) fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
     env(variable).filter(|value| !value.is_empty())
 }
@@ -488,7 +496,7 @@ fn choice_or<T: FromStr<Err = String>>(
     }
 }
 
-/// A path below the user's own folder: `~`, `~/Videos/a.mp4`.
+/// A path in the home folder: `~`, `~/Videos/a.mp4`.
 pub(crate) fn in_home(path: &str) -> Option<PathBuf> {
     below_home(Os::current(), &environment, path)
 }
@@ -506,7 +514,7 @@ fn below_home(os: Os, env: Env<'_>, path: &str) -> Option<PathBuf> {
     })
 }
 
-/// A path as somebody wrote it: no shell has looked at those in a client's configuration.
+/// Expands `~` in a path: no shell does that for paths in a client's configuration.
 fn expand(os: Os, env: Env<'_>, path: PathBuf) -> PathBuf {
     if let Some(path) = below_home(os, env, &path.to_string_lossy()) {
         return path;
@@ -528,8 +536,10 @@ fn address(place: &str, url: &str) -> Result<String> {
         .map(|scheme| &url[scheme.len()..]);
     match host {
         Some(host) if !host.is_empty() && !host.starts_with([':', '?', '#']) => Ok(url.to_owned()),
-        _ => Err(Error::invalid(format!("`{place}`: {url:?} is no address"))
-            .hint("write it like `http://127.0.0.1:9000`")),
+        _ => Err(
+            Error::invalid(format!("`{place}`: {url:?} is not an address"))
+                .hint("write it like `http://127.0.0.1:9000`"),
+        ),
     }
 }
 
@@ -554,14 +564,14 @@ mod tests {
 
     fn check_defaults(os: Os, pairs: Pairs, data_dir: Option<&str>, config_file: Option<&str>) {
         let defaults = defaults(os, &env(pairs));
-        // As text: a path of one system is not taken apart rightly on another.
+        // Compared as text: a path of one system is not parsed correctly on another.
         let text = |path: Option<PathBuf>| path.map(|path| path.to_str().unwrap().to_owned());
         assert_eq!(text(defaults.data_dir).as_deref(), data_dir, "{os}");
         assert_eq!(text(defaults.config_file).as_deref(), config_file, "{os}");
     }
 
     #[test]
-    fn each_system_has_its_own_folders() {
+    fn each_system_uses_its_own_folders() {
         check_defaults(
             Os::Linux,
             &[("HOME", "/home/me")],
@@ -620,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apps_draft_folders_are_known_on_each_system() {
+    fn default_drafts_folders_match_each_system() {
         check_drafts(
             Os::MacOs,
             &[("HOME", "/Users/me")],
@@ -658,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_drafts_folder_goes_before_the_default_ones() {
+    fn a_configured_drafts_folder_overrides_the_defaults() {
         let settings = settings(
             Os::MacOs,
             &[("HOME", "/Users/me"), (DRAFTS_DIR, "~/Elsewhere")],
@@ -674,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_environment_and_that_before_the_defaults() {
+    fn the_command_line_overrides_the_environment_which_overrides_the_defaults() {
         const ENV: Pairs = &[
             ("HOME", "/home/me"),
             (API_URL, "http://localhost:9001/"),
@@ -745,7 +755,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_choice_is_refused_with_the_variable_and_the_choices() {
+    fn an_invalid_value_is_refused_with_the_variable_and_the_choices() {
         let check = |pairs: Pairs, expected: &[&str]| {
             let error = settings(Os::Linux, pairs, Given::default()).unwrap_err();
             assert_eq!(error.kind, Kind::InvalidArgument);
@@ -766,7 +776,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_set_to_nothing_is_as_if_not_set() {
+    fn an_empty_variable_counts_as_not_set() {
         const ENV: Pairs = &[
             ("HOME", "/home/me"),
             (API_URL, " "),

@@ -1,4 +1,4 @@
-//! The generated parts of `docs`: they are compared with the code, and `UPDATE=1` writes them.
+//! The generated parts of `docs`: compared with the code, written with `UPDATE=1`.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ fn cell(text: &str) -> String {
     words.join(" ").replace('|', "\\|")
 }
 
-/// The type of a value in words, with its range or its choices.
+/// The type of a value in words, with its range or choices.
 fn kind(schema: &Value) -> String {
     if let Some(choices) = schema["enum"].as_array() {
         let choices = choices.iter().filter(|choice| !choice.is_null());
@@ -53,7 +53,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// A row for each property: its name, its type, and what it means.
+/// A row for each property: its name, type and meaning.
 fn properties(schema: &Value) -> String {
     let Some(properties) = schema["properties"]
         .as_object()
@@ -87,14 +87,14 @@ fn tool(spec: &Spec) -> String {
 }
 
 #[test]
-fn the_page_about_tools_follows_the_code() {
+fn the_tools_page_matches_the_code() {
     check_section("docs/tools.md", "tools", &tools::tool_table());
     check_section("docs/tools.md", "aliases", &tools::alias_table());
     let all: Vec<String> = local::all().map(tool).collect();
     check_section("docs/tools.md", "parameters", &all.join("\n"));
 }
 
-/// The keys of the plan itself, then those of the items of each section.
+/// The keys of the plan, then those of the items of each section.
 fn plan_keys() -> String {
     let schema = schema::schema();
     let mut text = String::from("### The plan\n\n");
@@ -138,7 +138,7 @@ fn plan_keys() -> String {
 }
 
 #[test]
-fn the_page_about_plans_follows_the_schema() {
+fn the_plans_page_matches_the_schema() {
     check_section("docs/plans.md", "keys", &plan_keys());
 }
 
@@ -171,6 +171,6 @@ fn command_line() -> String {
 }
 
 #[test]
-fn the_page_about_the_command_line_follows_the_help() {
+fn the_command_line_page_matches_the_help() {
     check_section("docs/command-line.md", "help", &command_line());
 }

@@ -18,8 +18,8 @@ use crate::tools::{Caller, Object, Request};
 
 /// Calls one tool and prints its reply as JSON.
 ///
-/// Arguments are checked as over MCP: every fault is named at once, and text stands for numbers and lists
-/// where the tool wants those.
+/// Arguments are checked as over MCP: all problems are reported together, and text is converted to numbers
+/// and lists where the tool expects them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp call create_draft aspect_ratio=9:16 name=\"First steps\"
@@ -28,13 +28,13 @@ use crate::tools::{Caller, Object, Request};
   capcut-mcp call add_text draft_id=ID --json @examples/calls/3-add-title.json
   capcut-mcp call save_draft draft_id=ID draft_folder=./drafts
 
-The exit code tells what failed: 2 the arguments or the draft, 3 the media, 4 no answer or no time (try
-again later), 130 interrupted, 70 a bug.")]
+Exit codes: 0 = success, 2 = wrong arguments or draft, 3 = media problem, 4 = unreachable or timed out
+(try again later), 70 = internal error, 130 = interrupted.")]
 pub(super) struct Call {
     /// The tool; `capcut-mcp tools` lists them.
     #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: String,
-    /// Arguments as `key=value`; they go before those of `--json`.
+    /// Arguments as `key=value`; they override those of `--json`.
     #[arg(value_name = "KEY=VALUE")]
     pairs: Vec<String>,
     /// Arguments as a JSON object: the object itself, `@FILE`, or `@-` for stdin.
@@ -43,7 +43,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The call as the tool's own request; every fault at once.
+    /// Decodes the call into the tool's request. Reports all problems together.
     pub(super) fn decode(&self) -> Result<Box<dyn Request>> {
         self.decoded()
             .inspect_err(|error| call_log::refused(&self.tool, error, false))
@@ -63,7 +63,7 @@ impl Call {
     }
 }
 
-/// Carries out one call and prints its reply; Ctrl-C or a request to terminate cancels it.
+/// Runs one call and prints its reply; Ctrl-C or a request to terminate cancels it.
 pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Result<ExitCode> {
     let shown = Shown::new(Without::Nothing);
     let context = Context {
@@ -75,7 +75,7 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
     tokio::pin!(call);
     let reply = tokio::select! {
         reply = &mut call => reply,
-        () = cli::told_to_end()? => {
+        () = cli::stop_requested()? => {
             cancel.cancel();
             call.await
         }
@@ -83,31 +83,31 @@ pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Res
     shown.clear();
     let reply = reply?;
     let code = cli::print(&cli::json_text(&reply))?;
-    // What was answered `running` goes on as long as this process does.
+    // A job that was answered `running` runs only as long as this process.
     tokio::select! {
         () = app.jobs.drain() => {}
-        () = cli::told_to_end()? => app.jobs.cancel_all().await,
+        () = cli::stop_requested()? => app.jobs.cancel_all().await,
     }
     Ok(code)
 }
 
-/// `key=value` as arguments. Values stay text: what the tool wants instead is known to its schema.
+/// Parses `key=value` pairs. Values stay text: decoding converts them to the types of the tool's schema.
 fn pairs(pairs: &[String]) -> Result<Object> {
     let mut arguments = Object::new();
     for pair in pairs {
         let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::invalid(format!("{pair:?} is no argument"))
+            return Err(Error::invalid(format!("{pair:?} is not an argument"))
                 .hint("write `key=value`, or `--json '{…}'`"));
         };
         let twice = arguments.insert(key.to_owned(), Value::String(value.to_owned()));
         if twice.is_some() {
-            return Err(Error::invalid(format!("`{key}` is given twice")));
+            return Err(Error::invalid(format!("`{key}` is given more than once")));
         }
     }
     Ok(arguments)
 }
 
-/// The object behind `--json`: itself, a file's, or stdin's.
+/// The object that `--json` gives: inline, in a file or on stdin.
 fn object(json: &str) -> Result<Object> {
     let (place, text) = match json.strip_prefix('@') {
         None => ("`--json`".to_owned(), json.to_owned()),
@@ -126,7 +126,7 @@ fn object(json: &str) -> Result<Object> {
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::invalid(format!("{place} is not a JSON object"))
-            .hint("arguments stand in braces: `{\"text\": \"Hello\"}`")),
+            .hint("write the arguments in braces: `{\"text\": \"Hello\"}`")),
         Err(e) => Err(Error::invalid(format!("{place} is not JSON")).source(e)),
     }
 }
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn text_stands_for_numbers_and_other_names_for_arguments() {
+    fn text_is_converted_to_numbers_and_aliases_are_accepted() {
         let arguments = decoded(&["create_draft", "width=720", "title=Trip"]);
         assert_eq!(arguments["width"].as_f64(), Some(720.0));
         assert_eq!(arguments["name"], json!("Trip"));
     }
 
     #[test]
-    fn pairs_go_before_the_json() {
+    fn pairs_override_the_json() {
         let json = r#"--json={"width": 16, "height": 480}"#;
         let arguments = decoded(&["create_draft", "width=720", json]);
         assert_eq!(arguments["width"].as_f64(), Some(720.0));
@@ -183,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_may_hold_equals_signs_and_be_empty() {
+    fn a_value_may_contain_equals_signs_or_be_empty() {
         let arguments = pairs(&["text=a=b".to_owned(), "name=".to_owned()]).expect("pairs");
         assert_eq!(arguments["text"], json!("a=b"));
         assert_eq!(arguments["name"], json!(""));
     }
 
     #[test]
-    fn arguments_come_from_a_file() {
+    fn arguments_are_read_from_a_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("call.json");
         std::fs::write(&file, "\u{feff}{\"width\": 640}").expect("a file");
@@ -204,12 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_is_refused_with_what_is_wrong() {
-        refused(&["create_draft", "width"], "\"width\" is no argument");
-        refused(&["create_draft", "=3"], "is no argument");
+    fn invalid_calls_are_refused_with_the_reason() {
+        refused(&["create_draft", "width"], "\"width\" is not an argument");
+        refused(&["create_draft", "=3"], "is not an argument");
         refused(
             &["create_draft", "width=16", "width=20"],
-            "`width` is given twice",
+            "`width` is given more than once",
         );
         refused(&["create_draft", "--json=[1]"], "not a JSON object");
         refused(&["create_draft", "--json={"], "not JSON");

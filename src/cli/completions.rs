@@ -1,4 +1,4 @@
-//! `completions`: what shells need to complete commands, options and their values.
+//! `completions`: scripts with which shells complete commands, options and their values.
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::Cli;
 use crate::cli;
 use crate::local;
 
-/// Prints the completions of a shell.
+/// Prints the completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp completions bash > ~/.local/share/bash-completion/completions/capcut-mcp
@@ -36,11 +36,11 @@ fn script(shell: Shell) -> anyhow::Result<String> {
     if shell == Shell::Fish {
         return Ok(script + &fish_values());
     }
-    // clap_complete 4.6 splits the name at its hyphen in half of the labels, so that bash never comes to a subcommand.
+    // clap_complete 4.6 splits the name at its hyphen in half of the labels, so bash never reaches a subcommand.
     Ok(script.replace("capcut__subcmd__mcp", "capcut__mcp"))
 }
 
-/// The values of positional arguments, which clap_complete 4.6 leaves out for fish.
+/// The values of positional arguments, which clap_complete 4.6 omits for fish.
 fn fish_values() -> String {
     let mut lines = String::new();
     let mut cli = Cli::command();
@@ -61,14 +61,14 @@ fn fish_values() -> String {
     lines
 }
 
-/// Reads a value as `parse` does, and names those that shells complete.
+/// A parser for values, with the names that shells complete.
 #[derive(Clone)]
 pub(super) struct Named<T> {
     names: fn() -> Vec<&'static str>,
     parse: fn(&str) -> Result<T, String>,
 }
 
-/// A value that is one of these names.
+/// Parses a value with `parse`; shells complete `names`.
 pub(super) fn named<T>(
     names: fn() -> Vec<&'static str>,
     parse: fn(&str) -> Result<T, String>,
@@ -76,7 +76,7 @@ pub(super) fn named<T>(
     Named { names, parse }
 }
 
-/// The name of a tool. Others are refused later, with the nearest.
+/// The name of a tool. Unknown names are refused later, with the nearest known ones.
 pub(super) fn tool_name() -> Named<String> {
     named(
         || local::all().map(|spec| spec.name).collect(),

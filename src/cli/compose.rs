@@ -1,4 +1,4 @@
-//! `compose`: videos from files, one or many, with progress.
+//! `compose`: makes one or many videos from plan files and shows progress.
 
 mod dry_run;
 mod text;
@@ -28,7 +28,7 @@ use crate::exec::{App, Context};
 use crate::regular_file::{self, TEXT_BYTES};
 use crate::tools::Object;
 
-/// Makes whole videos from plans: one draft a file, or one a line of inputs.
+/// Makes whole videos from plans: one draft for each file, or for each line of `--inputs`.
 ///
 /// A plan is YAML, TOML or JSON; `capcut-mcp tools --plan-schema` prints its JSON Schema.
 #[derive(Debug, Args)]
@@ -45,44 +45,44 @@ use crate::tools::Object;
   capcut-mcp compose story.yaml --overwrite
   capcut-mcp compose story.yaml --resume dfd_cat_1767225600_0a1b2c3d
 
-The exit code is 0 when every draft is complete and saved, else 1; 2 when a plan is wrong and nothing
-was made; 130 when it was interrupted.")]
+Exit codes: 0 = every draft is complete and saved, 1 = at least one is not, 2 = a plan is wrong and
+nothing was made, 130 = interrupted.")]
 pub(crate) struct Compose {
-    /// Plans: .yaml, .yml, .toml or .json, one draft each; .jsonl has one plan a line, `-` reads such lines from stdin.
+    /// Plans: .yaml, .yml, .toml or .json with one plan; .jsonl with one plan per line; `-` reads such lines from stdin.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
-    /// Fills the placeholder `${NAME}`.
+    /// Sets the placeholder `${NAME}`; can be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// One plan whose placeholders are filled from each line of `--inputs`.
+    /// A plan that is used once for each line of `--inputs`, which sets its placeholders.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "inputs")]
     template: Option<PathBuf>,
-    /// A CSV file with a header, or one JSON object a line; `-` reads such objects from stdin.
+    /// A CSV file with a header, or a file with one JSON object per line; `-` reads such lines from stdin.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "template")]
     inputs: Option<PathBuf>,
-    /// The folder that the drafts are written to; goes before what a plan says.
+    /// The folder that the drafts are written to; overrides the plan.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     draft_folder: Option<PathBuf>,
     /// The app's version that the drafts are for, such as `9.1.0`.
     #[arg(long, value_name = "VERSION")]
     app_version: Option<String>,
-    /// Instead of a version: a profile by name, such as `jianying_legacy`.
+    /// A draft profile instead of a version, such as `jianying_legacy`.
     #[arg(long, value_name = "NAME", conflicts_with = "app_version")]
     draft_profile: Option<String>,
-    /// Writes drafts for any machine: no ids and no paths of this one.
+    /// Writes drafts that any machine can open, without ids and paths of this one.
     #[arg(long)]
     portable: bool,
-    /// Replaces what has a draft's name, whatever it is; it is kept as a backup. Without this, only the untouched draft
-    /// of an earlier run of the same plan is replaced, and beside any other draft of that name comes "NAME (2)".
+    /// Replaces any draft of the same name and keeps it as a backup. By default only the unchanged draft of an earlier
+    /// run of the same plan is replaced; next to any other draft of that name, "NAME (2)" is written.
     #[arg(long)]
     overwrite: bool,
-    /// Takes an earlier run of the one plan up again: only what its draft lacks is done.
+    /// Resumes an earlier run of a single plan: adds only what its draft lacks.
     #[arg(long, value_name = "DRAFT_ID")]
     resume: Option<String>,
-    /// Drafts side by side.
+    /// How many drafts are made in parallel.
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
-    /// Further tries of a draft that is not complete; each takes up what the one before made.
+    /// How often an incomplete draft is tried again; each try resumes the one before.
     #[arg(
         long,
         visible_alias = "retry-count",
@@ -93,10 +93,10 @@ pub(crate) struct Compose {
     /// Seconds between tries.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     retry_delay: f64,
-    /// What a draft that cannot be completed means for the others.
+    /// What to do with the other drafts when one cannot be completed.
     #[arg(long, value_name = "WHAT", default_value = "continue")]
     on_error: OnError,
-    /// Adds a JSON line for each draft; started again with the same file, the batch goes on where it stopped.
+    /// Appends a JSON line for each draft. Run again with the same file, the batch continues where it stopped.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     report: Option<PathBuf>,
     /// Checks everything and shows the timeline; writes nothing and sends nothing to a server.
@@ -108,7 +108,7 @@ pub(crate) struct Compose {
 }
 
 impl Compose {
-    /// The command for one plan, with everything else as it is by default.
+    /// The command for one plan, with defaults for everything else.
     pub(crate) fn of(plan: PathBuf, draft_folder: Option<PathBuf>) -> Self {
         Self {
             files: vec![plan],
@@ -136,12 +136,12 @@ impl Compose {
         let context = Context::of(&Caller::user());
         let one = entries.len() == 1 && self.report.is_none() && self.retries == 0;
         if one || self.dry_run {
-            // Its own run checks it.
+            // The run itself checks the plan.
             batch::refuse_all_wrong(&entries)?;
         } else {
             batch::check_all(&app, &mut entries, &context.caller).await;
         }
-        let end = cli::told_to_end()?;
+        let end = cli::stop_requested()?;
         let cancel = context.cancel.clone();
         let work = async {
             if self.dry_run {
@@ -201,11 +201,15 @@ impl Compose {
     ) -> anyhow::Result<ExitCode> {
         if self.resume.is_some() {
             return Err(Error::invalid("`--resume` is for one plan")
-                .hint("a batch is taken up again with the same `--report`")
+                .hint("to resume a batch, run it again with the same `--report`")
                 .into());
         }
-        let retry_delay = Duration::try_from_secs_f64(self.retry_delay)
-            .map_err(|_| Error::invalid(format!("`--retry-delay` is {} s", self.retry_delay)))?;
+        let retry_delay = Duration::try_from_secs_f64(self.retry_delay).map_err(|_| {
+            Error::invalid(format!(
+                "`--retry-delay` of {} s is not a valid time",
+                self.retry_delay
+            ))
+        })?;
         let options = Options {
             jobs: self.jobs,
             retries: self.retries,
@@ -222,11 +226,11 @@ impl Compose {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             *done += 1;
-            let told = format!("{}: {}", line.label, line.status);
+            let text = format!("{}: {}", line.label, line.status);
             shown.draft(
                 *done,
                 total,
-                told,
+                text,
                 || json!({ "event": "draft", "draft": line }),
             );
         })
@@ -260,7 +264,7 @@ impl Compose {
         })
     }
 
-    /// What goes before what the plans say of saving.
+    /// The options that override how the plans save.
     fn saving(&self) -> Object {
         let mut arguments = Object::new();
         if let Some(folder) = &self.draft_folder {
@@ -296,7 +300,7 @@ impl Compose {
                     values.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
-            // The row is known by its content: others may be put in before it.
+            // A row is identified by its content, because other rows may be inserted before it.
             let contents: Vec<String> = rows
                 .iter()
                 .map(|row| {
@@ -326,7 +330,7 @@ impl Compose {
                 let mut entry = Entry::new(label, plan);
                 entry.plan.notes.extend(note.clone());
                 if let Some(place) = place(file) {
-                    // Of several plans in one file the label ends in the line.
+                    // With several plans in one file, the label ends with the line number.
                     let line = entry.label.rsplit(':').next().filter(|_| is_lines(file));
                     let place = format!("{place}\0{}", line.unwrap_or_default());
                     entry.plan.stands_at(&place, &set);
@@ -357,7 +361,7 @@ impl Compose {
     }
 }
 
-/// The folder that relative paths of the plan are below.
+/// The folder that relative paths in the plan start from.
 fn folder(file: &Path) -> Option<PathBuf> {
     if file == Path::new("-") {
         return std::env::current_dir().ok();
@@ -365,7 +369,7 @@ fn folder(file: &Path) -> Option<PathBuf> {
     std::path::absolute(file).ok()?.parent().map(Path::to_owned)
 }
 
-/// Where a file lies, by which it is known in the next run; none for stdin.
+/// The path by which the next run recognises a file; none for stdin.
 fn place(file: &Path) -> Option<String> {
     let real = file
         .canonicalize()
@@ -394,17 +398,17 @@ fn ending(file: &Path) -> String {
         .to_ascii_lowercase()
 }
 
-/// How a plan in such a file is written.
+/// The format of a plan file, by its extension.
 fn format(file: &Path) -> Result<Format> {
     match ending(file).as_str() {
         "toml" => Ok(Format::Toml),
         "json" => Ok(Format::Json),
         "yaml" | "yml" => Ok(Format::Yaml),
         other => Err(Error::invalid(format!(
-            "{}: a plan does not end in {other:?}",
+            "{}: {other:?} is not the extension of a plan",
             file.display()
         ))
-        .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan a line")),
+        .hint("plans are .yaml, .yml, .toml or .json; .jsonl has one plan per line")),
     }
 }
 
@@ -423,15 +427,15 @@ fn read(file: &Path) -> Result<(Source, Option<String>)> {
     Ok((source, note))
 }
 
-/// Whether a file has one plan a line.
+/// Whether a file has one plan per line.
 fn is_lines(file: &Path) -> bool {
     file == Path::new("-") || matches!(ending(file).as_str(), "jsonl" | "ndjson")
 }
 
-/// A plan of a file with its label, or the error in it.
+/// A plan with its label, or its error.
 type Named = (String, Result<Source>);
 
-/// The plans of a file, with a note on its encoding.
+/// The plans of a file, and a note if its encoding was guessed.
 fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
     if !is_lines(file) {
         let (source, note) = match read(file) {
@@ -454,7 +458,7 @@ fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
     Ok((plans, note))
 }
 
-/// The values of the placeholders, one set a row.
+/// The values of the placeholders, one set per row.
 fn rows(file: &Path) -> Result<(Vec<Row>, Option<String>)> {
     let (text, note) = contents(file)?;
     let rows = match ending(file).as_str() {

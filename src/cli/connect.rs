@@ -1,4 +1,4 @@
-//! `connect` and `disconnect`: write this server into the configuration of a client, and take it out.
+//! `connect` and `disconnect`: add this server to the configuration of a client and remove it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,63 +31,63 @@ mod tables;
 /// The name of the entry, unless `--name` says otherwise.
 const NAME: &str = "capcut";
 
-/// How often an edit begins again because the client wrote its file at the same time.
+/// How often an edit starts over because the client wrote its file at the same time.
 const TRIES: usize = 3;
 
-/// Clients that keep their servers in a database or elsewhere: what to enter there is printed.
+/// Clients without a configuration file: `connect` prints what to enter there.
 const BY_HAND: [&str; 3] = ["cherry-studio", "dify", "json"];
 
-/// Connects a client: writes this server into its configuration, starts it as the client does and lists its tools.
+/// Connects a client: adds this server to its configuration, starts it as the client does and lists its tools.
 ///
-/// What is in the file stays, comments included, and the file as it was is kept beside it. Options such as `--edition`
-/// and `--backend` become options of the entry. Run again it changes nothing; after this executable was moved or with
-/// other options it changes the entry that it wrote.
+/// Everything else in the file stays, comments included, and a backup is kept next to it. Options such as `--edition`
+/// and `--backend` become options of the entry. A second run changes nothing, unless the executable has moved or
+/// the options differ; then it updates its entry.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp connect claude-desktop
   capcut-mcp connect cursor --edition jianying      drafts for JianYing
   capcut-mcp connect vscode --print                 what would be written, and where; writes nothing
   capcut-mcp connect claude-code --project .        for one project, in its .mcp.json
-  capcut-mcp connect --list                         each client: whether it is here and connected
+  capcut-mcp connect --list                         each client: whether it is installed and connected
   capcut-mcp connect json                           the block for any other client")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
 pub(super) struct Connect {
-    /// claude-desktop, claude-code, cursor, vscode, windsurf, zed, lm-studio, gemini, codex, copilot or opencode; for
-    /// cherry-studio, dify (stdio plugins) and json it prints what to enter.
+    /// claude-desktop, claude-code, cursor, vscode, windsurf, zed, lm-studio, gemini, codex, copilot or opencode. For
+    /// cherry-studio, dify (stdio plugins) and json, the command prints what to enter.
     #[arg(value_name = "CLIENT", value_parser = named(names, |text| Ok(text.to_owned())), hide_possible_values = true, required_unless_present = "list")]
     client: Option<String>,
-    /// Shows each client: whether it is on this machine, its file, and whether it is connected.
+    /// Lists each client: whether it is installed, its file, and whether it is connected.
     #[arg(long, conflicts_with_all = ["client", "print", "force", "project", "file"])]
     list: bool,
-    /// The list as JSON.
+    /// Prints the list as JSON.
     #[arg(long, requires = "list")]
     json: bool,
-    /// Shows what would be written, and writes nothing.
+    /// Shows what would be written, but writes nothing.
     #[arg(long)]
     print: bool,
     /// Replaces an entry of the same name that starts something else.
     #[arg(long)]
     force: bool,
-    /// Which tools clients are shown: `default`, or `full` with the long lists of names.
+    /// Which tools clients see: `default`, or `full`, which adds the long lists of names.
     #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], super::serve::parse_tools), hide_possible_values = true)]
     tools: Option<ToolChoice>,
     #[command(flatten)]
     place: EntryPlace,
 }
 
-/// Which entry of which file.
+/// The entry and its file.
 #[derive(Debug, Args)]
 struct EntryPlace {
     /// The name of the entry.
     #[arg(long, value_name = "NAME", default_value = NAME, value_parser = parse_name)]
     name: String,
-    /// The file of the project in this folder instead of the user's: for claude-code, cursor and vscode.
+    /// Uses the file of the project in this folder instead of the user's (claude-code, cursor and vscode).
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "file")]
     project: Option<PathBuf>,
-    /// The client's file, if it is not where the client has it by default.
+    /// The client's file, if it is not at the client's default path.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 }
@@ -100,7 +100,7 @@ fn names() -> Vec<&'static str> {
     file_names().into_iter().chain(BY_HAND).collect()
 }
 
-/// Clients put the name before those of tools, where they allow only these characters.
+/// Checks an entry name. Clients use it as a prefix of tool names, where they allow only these characters.
 fn parse_name(text: &str) -> Result<String, String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !text.is_empty() && text.len() <= 32 && text.chars().all(is_allowed) {
@@ -109,7 +109,7 @@ fn parse_name(text: &str) -> Result<String, String> {
     Err("a name has 1 to 32 letters, digits, `-` and `_`".to_owned())
 }
 
-/// What was asked for, by whatever spelling: `claude_desktop`, `LM Studio`, `vs-code`.
+/// Normalises the spelling of a client's name: `claude_desktop`, `LM Studio`, `vs-code`.
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|c| c.to_ascii_lowercase()).collect()
@@ -132,7 +132,7 @@ fn target(named: &str) -> Result<Target> {
         return Err(Error::invalid(
             "n8n connects to MCP servers over HTTP only, and this version serves MCP on stdin and stdout",
         )
-        .hint("it can be connected when `serve` also speaks HTTP; until then n8n's node `HTTP Request` can call the CapCut API of `capcut-mcp engine`"));
+        .hint("use n8n's node `HTTP Request` with the CapCut API of `capcut-mcp engine` instead"));
     }
     Err(cli::nearest(
         "client",
@@ -202,7 +202,7 @@ impl Connect {
             Target::ByHand(name) => {
                 if self.place.file.is_some() || self.place.project.is_some() {
                     return Err(Error::invalid(format!(
-                        "for {name} nothing is written: it takes no `--file` or `--project`"
+                        "`--file` and `--project` have no effect for {name}: no file is written"
                     ))
                     .into());
                 }
@@ -240,7 +240,7 @@ impl Connect {
             )?;
             match file.write(text) {
                 Ok(Some(backup)) => {
-                    break format!("\nConnected. The file as it was: {}", backup.display());
+                    break format!("\nConnected. Backup of the file: {}", backup.display());
                 }
                 Ok(None) => break "\nConnected. The file is new.".to_owned(),
                 Err(error) if error.kind == Kind::Conflict && tries < TRIES => {
@@ -261,7 +261,7 @@ impl Connect {
         ))
     }
 
-    /// What becomes of a file.
+    /// Plans the change of a file.
     fn edit(
         &self,
         client: &Client,
@@ -316,11 +316,11 @@ impl Connect {
             }
             None => {
                 return Err(Error::conflict(format!(
-                    "{} has another server named `{name}` already: {}",
+                    "{} already has another server named `{name}`: {}",
                     file.path().display(),
                     described(there, client)
                 ))
-                .hint("`--name OTHER` adds this one beside it, `--force` replaces it"));
+                .hint("`--name OTHER` adds this one next to it, `--force` replaces it"));
             }
         };
         let text = Some(text.map_err(at)?).filter(|_| fresh != *there);
@@ -344,7 +344,7 @@ impl Connect {
         ))
     }
 
-    /// What the user should know of, although nothing is wrong.
+    /// Notes for the user that are not errors.
     fn notes(&self, client: &Client, path: &Path, file: &ClientFile, words: &Words) -> Vec<String> {
         let mut notes = Vec::new();
         let is_usual = self.place.file.is_none() && self.place.project.is_none();
@@ -361,7 +361,7 @@ impl Connect {
         });
         for other in others {
             notes.push(format!(
-                "{} may also read {}; `--file` writes that one",
+                "{} may also read {}; to write that file, use `--file`",
                 client.title,
                 other.display()
             ));
@@ -388,19 +388,19 @@ impl Connect {
             if is_written || settings::value(&environment, variable).is_none() {
                 continue;
             }
-            let way_out = if option.starts_with("--") {
+            let advice = if option.starts_with("--") {
                 format!("`{option}` writes it into the entry")
             } else {
                 "add it to the environment in the entry".to_owned()
             };
             notes.push(format!(
-                "{variable} is set in this shell, where the client does not see it; {way_out}"
+                "{variable} is set in this shell, where the client does not see it; {advice}"
             ));
         }
         notes
     }
 
-    /// Starts what the file says now, as the client will.
+    /// Starts the server that the file now names, as the client will.
     fn check(&self, client: &Client, path: &Path) -> Result<Vec<String>> {
         let file = ClientFile::read(path)?;
         let entries = client
@@ -411,7 +411,7 @@ impl Connect {
         let server = entry.and_then(|entry| Server::of(entry, client.shape));
         let server = server.ok_or_else(|| {
             Error::conflict(format!(
-                "another program has removed the entry from {}",
+                "another program removed the entry from {}",
                 path.display()
             ))
         })?;
@@ -419,17 +419,19 @@ impl Connect {
             let line = server.line().join(" ");
             Error::new(
                 error.kind,
-                format!("the entry is written, but what it starts does not work: {error}"),
+                format!(
+                    "the entry was written, but the server that it starts does not work: {error}"
+                ),
             )
             .hint(format!(
-                "try it in a shell: {line}; `capcut-mcp disconnect {}` takes the entry out again",
+                "try it in a shell: {line}; `capcut-mcp disconnect {}` removes the entry",
                 client.name
             ))
         })
     }
 }
 
-/// What becomes of a file: its new text, if that differs, and the entry as it is then.
+/// A change of a file: its new text, if that differs, and the resulting entry.
 struct Change {
     text: Option<String>,
     entry: Value,
@@ -448,7 +450,7 @@ fn is_ours(entry: &Value, client: &Client) -> bool {
     Server::of(entry, client.shape).is_some_and(|server| server.is_ours())
 }
 
-/// An entry in messages: what it starts or where it is.
+/// Describes an entry for messages: what it starts, or its address.
 fn described(entry: &Value, client: &Client) -> String {
     match (Server::of(entry, client.shape), &entry["url"]) {
         (Some(server), _) => format!("it starts {}", server.outline()),
@@ -457,7 +459,7 @@ fn described(entry: &Value, client: &Client) -> String {
     }
 }
 
-/// An entry as it is shown: what is in its environment may be secret.
+/// An entry for display. The values in its environment may be secret, so they are masked.
 fn without_values(entry: &Value) -> Value {
     let mut entry = entry.clone();
     for key in ["env", "environment"] {
@@ -471,7 +473,7 @@ fn without_values(entry: &Value) -> Value {
 
 fn faulty(path: &Path, fault: &Fault) -> Error {
     Error::invalid(format!(
-        "{}, line {}, column {}: {}; the file is as it was",
+        "{}, line {}, column {}: {}; the file was not changed",
         path.display(),
         fault.line,
         fault.column,
@@ -480,7 +482,7 @@ fn faulty(path: &Path, fault: &Fault) -> Error {
     .hint("correct that line and run this again")
 }
 
-/// The options that were given, as options of `serve`.
+/// The given options, as options of `serve`.
 fn words(options: &Options) -> Words {
     let mut words = Words::new();
     let path = |path: &PathBuf| {
@@ -526,7 +528,9 @@ fn words(options: &Options) -> Words {
 fn this_executable() -> Result<PathBuf> {
     let real = std::env::current_exe()
         .and_then(std::fs::canonicalize)
-        .map_err(|error| Error::internal("this executable does not know its path").source(error))?;
+        .map_err(|error| {
+            Error::internal("cannot determine the path of this executable").source(error)
+        })?;
     let called = std::env::args_os().next();
     let resolve = |path: &Path| std::fs::canonicalize(path).ok();
     Ok(server::executable(
@@ -538,9 +542,9 @@ fn this_executable() -> Result<PathBuf> {
     ))
 }
 
-/// A path as configurations hold it.
+/// A path as text for configurations.
 fn text_of(path: &Path) -> Result<String> {
-    // `canonicalize` under Windows puts this before the letter of a drive; not all programs take it.
+    // On Windows, `canonicalize` adds this prefix to the drive letter; not all programs accept it.
     let without_prefix = |text: &str| {
         let plain = text.strip_prefix(r"\\?\");
         let plain = plain.filter(|plain| plain.as_bytes().get(1) == Some(&b':'));
@@ -549,10 +553,10 @@ fn text_of(path: &Path) -> Result<String> {
     let text = path.to_str().map(without_prefix);
     text.ok_or_else(|| {
         Error::invalid(format!(
-            "{} is not Unicode, which no configuration can hold",
+            "{} is not Unicode, so it cannot be written into a configuration",
             path.display()
         ))
-        .hint("move it to a path of letters that are")
+        .hint("move the executable to a path that is valid Unicode")
     })
 }
 

@@ -1,6 +1,6 @@
-//! `doctor`: what is set up and what is missing.
+//! `doctor`: reports what is set up and what is missing.
 //!
-//! Each finding is a function of what was looked at, so that every operating system can be tested on one.
+//! Each finding is a pure function of its input, so the tests cover every operating system on any one.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
@@ -25,43 +25,43 @@ mod kept;
 mod limits;
 mod trial;
 
-/// Tells what is set up and what is missing; exit code 1 when drafts cannot be made.
+/// Reports what is set up and what is missing; exit code 1 if drafts cannot be made.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp doctor
   capcut-mcp doctor --test                                also make, save, check and delete a small draft
-  capcut-mcp doctor --api-url http://192.168.1.20:9000    is that server one of ours?
-  capcut-mcp doctor --limits                              also how long and how much is allowed
-  capcut-mcp doctor --empty-trash                         forget deleted drafts for good
-  capcut-mcp doctor --prune --older-than 7                remove previews, backups, trash and media of more than 7 days
+  capcut-mcp doctor --api-url http://192.168.1.20:9000    which server answers there?
+  capcut-mcp doctor --limits                              also show time and size limits
+  capcut-mcp doctor --empty-trash                         delete the drafts in the trash permanently
+  capcut-mcp doctor --prune --older-than 7                remove previews, backups, trash and media older than 7 days
   capcut-mcp doctor --json | jq '.findings[] | select(.state == \"problem\")'")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
 pub(super) struct Doctor {
-    /// The findings as one JSON object.
+    /// Prints the findings as one JSON object.
     #[arg(long)]
     json: bool,
-    /// Also the limits of calls, clients and media, as `tools.toml` sets them.
+    /// Also shows the limits of calls, clients and media from `tools.toml`.
     #[arg(long)]
     limits: bool,
     /// Also makes, saves, checks and deletes a small draft.
     #[arg(long)]
     test: bool,
-    /// Forgets for good what `delete_draft` put in the trash; folders that were saved stay.
+    /// Permanently deletes what `delete_draft` put in the trash. Saved folders stay.
     #[arg(long)]
     empty_trash: bool,
-    /// Removes previews, backups of replaced drafts, fetched media and what is in the trash, if it is older than
-    /// `--older-than`. Saved drafts stay.
+    /// Removes previews, backups of replaced drafts, fetched media and trash that are older than `--older-than`. Saved
+    /// drafts stay.
     #[arg(long, conflicts_with = "empty_trash")]
     prune: bool,
-    /// Days, for `--prune`; 0: all of it.
+    /// The age in days for `--prune`; 0 removes all.
     #[arg(long, value_name = "DAYS", default_value_t = 30, requires = "prune")]
     older_than: u32,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     what: &'static str,
@@ -77,7 +77,7 @@ enum State {
     Ok,
     /// Missing, but drafts can be made without it.
     Note,
-    /// Drafts cannot be made like this.
+    /// Drafts cannot be made.
     Problem,
 }
 
@@ -126,7 +126,7 @@ impl Doctor {
                 "findings": findings,
             }))
         } else {
-            told(&findings, sound)
+            as_text(&findings, sound)
         };
         cli::print(&text)?;
         Ok(ExitCode::from(u8::from(!sound)))
@@ -162,7 +162,7 @@ impl Doctor {
     }
 }
 
-/// Everything that is looked at on this machine.
+/// The findings on this machine.
 fn look(settings: &Settings, env: Env<'_>, files: &dyn Files) -> Vec<Finding> {
     let mut findings = vec![data_dir(settings, files), config(settings, files)];
     let data = settings.data_dir().ok();
@@ -192,7 +192,7 @@ fn broken(what: &'static str, error: &Error) -> Finding {
     }
 }
 
-/// Where drafts and the journal are kept, and whether they can be.
+/// The folder of drafts and the journal, and whether it is writable.
 fn data_dir(settings: &Settings, files: &dyn Files) -> Finding {
     const WHAT: &str = "data folder";
     let folder = match settings.data_dir() {
@@ -202,7 +202,7 @@ fn data_dir(settings: &Settings, files: &dyn Files) -> Finding {
     match files.writable(folder) {
         Ok(()) => Finding::ok(WHAT, folder.display().to_string()),
         Err(reason) => Finding::problem(WHAT, format!("{}: {reason}", folder.display()))
-            .hint("name another with `--data-dir` or `CAPCUT_MCP_DATA_DIR`"),
+            .hint("choose another with `--data-dir` or `CAPCUT_MCP_DATA_DIR`"),
     }
 }
 
@@ -215,8 +215,8 @@ fn config(settings: &Settings, files: &dyn Files) -> Finding {
             Finding::ok(WHAT, file.path.display().to_string())
         }
         Some(file) if file.named => {
-            Finding::problem(WHAT, format!("{} is not there", file.path.display()))
-                .hint("it is named by `--config` or `CAPCUT_MCP_CONFIG`")
+            Finding::problem(WHAT, format!("{} does not exist", file.path.display()))
+                .hint("its path comes from `--config` or `CAPCUT_MCP_CONFIG`")
         }
         Some(file) => Finding::ok(
             WHAT,
@@ -228,19 +228,19 @@ fn config(settings: &Settings, files: &dyn Files) -> Finding {
     }
 }
 
-/// The programs of others that are used where they are there, and what they are good for.
+/// External programs that are used if they are installed, and what each one adds.
 const PROGRAMS: [(&str, &str); 2] = [
     (
         "ffprobe",
-        "common formats are read here; with it, rarer ones are too",
+        "common formats are supported without it; with it, rarer ones are too",
     ),
     (
         "ffmpeg",
-        "pictures make covers; with it, a frame of a video does too",
+        "images become covers without it; with it, a frame of a video can, too",
     ),
 ];
 
-/// A program on the search path. None is needed.
+/// A program on the search path. None is required.
 fn program(os: Os, env: Env<'_>, name: &'static str, gain: &str, files: &dyn Files) -> Finding {
     let (separator, file) = match os {
         Os::Windows => (';', format!("{name}.exe")),
@@ -256,12 +256,12 @@ fn program(os: Os, env: Env<'_>, name: &'static str, gain: &str, files: &dyn Fil
     match found {
         Some(file) => Finding::ok(name, file.display().to_string()),
         None => {
-            Finding::note(name, "not on the search path").hint(format!("it is not needed: {gain}"))
+            Finding::note(name, "not on the search path").hint(format!("it is optional: {gain}"))
         }
     }
 }
 
-/// The server at the first address at which one answers, or what was found instead.
+/// The server at the first address that answers, or the error.
 async fn server(app: &App) -> Result<String> {
     let remote = app.servers.first(&app.journal).await?;
     let server = remote.server(&app.journal).await?;
@@ -281,7 +281,7 @@ async fn server(app: &App) -> Result<String> {
     Ok(text)
 }
 
-/// What answers at the API's address.
+/// The server at the API's address.
 fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Finding {
     const WHAT: &str = "CapCut API";
     match (server, choice) {
@@ -304,7 +304,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
                 None => finding,
             }
         }
-        // A server of another edition than was asked for.
+        // The server is for another edition than requested.
         (Err(error), _) if error.kind == Kind::Conflict => {
             let note = Finding::note(WHAT, &*error.message);
             match error.way_out() {
@@ -312,10 +312,10 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
                 None => note,
             }
         }
-        // None was named, and none is needed.
+        // No address was given, and no server is required.
         (Err(error), _) if error.kind == Kind::Unsent && !is_named => Finding::ok(
             WHAT,
-            "none answers on this machine; the engine in this program makes the drafts",
+            "no server answers on this machine; the engine in this program makes the drafts",
         ),
         (Err(error), _) => Finding::ok(
             WHAT,
@@ -327,7 +327,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
     }
 }
 
-fn told(findings: &[Finding], sound: bool) -> String {
+fn as_text(findings: &[Finding], sound: bool) -> String {
     let width = findings
         .iter()
         .map(|finding| finding.what.len())
@@ -359,7 +359,7 @@ fn told(findings: &[Finding], sound: bool) -> String {
     line(if sound {
         "Drafts can be made.".to_owned()
     } else {
-        "Drafts cannot be made until what is marked BAD is put right.".to_owned()
+        "Drafts cannot be made until the problems marked BAD are fixed.".to_owned()
     });
     text
 }

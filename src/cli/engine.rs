@@ -1,4 +1,4 @@
-//! `engine`: the CapCut API over HTTP, carried out by the engine of this process or by a server behind it.
+//! `engine`: serves the CapCut API over HTTP, with the engine in this process or a server behind it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,13 +24,13 @@ use crate::settings::{BackendChoice, Settings};
 
 /// Serves the CapCut API over HTTP, in place of the reference server or in front of one.
 ///
-/// The engine in this process makes the drafts. With `--backend remote` every call goes on to the CapCut API server
-/// at `--api-url`, with the checks, retries, journal and recovery of the other commands; with `--backend auto` the
-/// server makes the new drafts while it answers, and the engine while it does not.
+/// By default the engine in this process makes the drafts. With `--backend remote` every call is forwarded to the
+/// CapCut API server at `--api-url`, with the checks, retries, journal and recovery of the other commands. With
+/// `--backend auto` the server makes new drafts while it answers; otherwise the engine does.
 ///
-/// Programs that reach the port can make drafts, read any of them, and have public hosts asked for media. There is
-/// no sign-in: let only machines that you trust reach it. Requests that name the server by a name it is not known by
-/// (`--public-host`) and requests of web pages (`--allow-origin`) are refused.
+/// Programs that reach the port can make drafts, read any draft and make the server fetch media from public hosts.
+/// There is no authentication: let only machines that you trust reach the port. Requests with an unknown host name
+/// (see `--public-host`) and requests from web pages (see `--allow-origin`) are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp engine
@@ -38,20 +38,20 @@ use crate::settings::{BackendChoice, Settings};
   capcut-mcp engine --port 9100 --backend remote --api-url http://127.0.0.1:9000 --recover auto
   capcut-mcp engine --host 0.0.0.0 --allow-host nas.local --allow-dir /srv/media")]
 pub(super) struct Engine {
-    /// The address to listen at; 0.0.0.0 for other machines and containers too.
+    /// The address to listen on; 0.0.0.0 also accepts other machines and containers.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = parse_host)]
     host: IpAddr,
-    /// The port to listen at; 0 takes a free one.
+    /// The port to listen on; 0 selects a free one.
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// A host that media may come from besides public ones; `*.lan` stands for all names below it. Clients on this
-    /// machine may name this machine too.
+    /// A host that media may come from, in addition to public hosts; `*.lan` allows all names under it. Clients on this
+    /// machine may also use media of this machine's own servers. Can be repeated.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
-    /// A folder that media may be read from and drafts be saved into.
+    /// A folder that media may be read from and drafts may be saved to; can be repeated.
     #[arg(long, value_name = "FOLDER")]
     allow_dir: Vec<PathBuf>,
-    /// The site that the `draft_url` of answers begins with.
+    /// The start of `draft_url` in replies, such as https://drafts.example.com.
     #[arg(long, value_name = "URL", value_parser = parse_site)]
     draft_domain: Option<String>,
     #[command(flatten)]
@@ -61,9 +61,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Requests are carried out on two threads: they are short and meet at the journal, where one writes what has
-    /// come while the other reads and answers; more would only wait for each other. What is long has threads of its
-    /// own.
+    /// Two threads handle requests. Requests are short and share the journal, where one thread writes while the other
+    /// reads and answers; further threads would only wait. Long work runs on separate threads.
     pub(super) fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -71,7 +70,7 @@ impl Engine {
             .build()?;
         cli::survive_full_quotas(&runtime);
         let ended = runtime.block_on(self.serve(settings));
-        // What was cut off leaves nothing half-made, but must not keep the process alive.
+        // Interrupted work leaves no incomplete files, and it must not keep the process alive.
         runtime.shutdown_timeout(cli::LAST_WORK);
         ended?;
         Ok(ExitCode::SUCCESS)
@@ -80,18 +79,18 @@ impl Engine {
     async fn serve(self, settings: Settings) -> Result<()> {
         if settings.backend == BackendChoice::Remote && self.draft_domain.is_some() {
             return Err(Error::invalid(
-                "`--draft-domain` cannot be used with `--backend remote`: the links are those of the server behind",
+                "`--draft-domain` cannot be used with `--backend remote`: the server creates the links",
             )
-            .hint("set the site in the server's own configuration (`draft_domain`)"));
+            .hint("set `draft_domain` in the server's configuration"));
         }
-        // Told to end before it listens, it must not miss it.
-        let end = cli::told_to_end()?;
+        // Registered before it listens, so that an early signal is not missed.
+        let end = cli::stop_requested()?;
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| not_bound(address, error))?;
         let address = listener.local_addr().map_err(|error| {
-            Error::internal("the listener does not know its own address").source(error)
+            Error::internal("cannot determine the address of the listener").source(error)
         })?;
         let mut options = Options::new(&settings);
         if let Some(site) = &self.draft_domain {
@@ -105,7 +104,7 @@ impl Engine {
         self.monitor.listen(&app, &self.names).await?;
         if !address.ip().is_loopback() {
             tracing::warn!(
-                "{address} can be reached from other machines, and nobody is asked to sign in"
+                "{address} can be reached from other machines, and there is no authentication"
             );
         }
         let edition = app.engine.edition();
@@ -113,9 +112,9 @@ impl Engine {
         let servers = servers.collect::<Vec<_>>().join(" or ");
         let who = match app.settings.backend {
             BackendChoice::Embedded => format!("the {} engine", edition.app()),
-            BackendChoice::Remote => format!("what stands in front of the server at {servers}"),
+            BackendChoice::Remote => format!("the proxy for the server at {servers}"),
             BackendChoice::Auto => format!(
-                "the server at {servers}, or else the {} engine,",
+                "the proxy for the server at {servers}, or else the {} engine,",
                 edition.app()
             ),
         };
@@ -130,7 +129,7 @@ impl Engine {
     }
 }
 
-/// Calls never go to this listener itself: it is no server that is looked for, and must not be the one that was named.
+/// Excludes this listener from the servers that calls are sent to. It is an error if it is the configured one.
 async fn not_itself(app: &mut App, own: SocketAddr) -> Result<()> {
     let backend = app.settings.backend;
     if backend == BackendChoice::Embedded {
@@ -145,16 +144,18 @@ async fn not_itself(app: &mut App, own: SocketAddr) -> Result<()> {
     let all = std::mem::replace(&mut app.servers.addresses, others);
     match all.first() {
         Some(url) if app.servers.addresses.is_empty() => Err(Error::invalid(format!(
-            "`--backend {}`: {} is where this engine itself listens, so calls would go in a circle",
+            "`--backend {}`: {} is the address of this engine itself, so calls would loop",
             backend.name(),
             media::shown(url)
         ))
-        .hint("listen at another `--port`, or give the address of the CapCut API server with `--api-url`")),
+        .hint(
+            "use another `--port`, or give the address of the CapCut API server with `--api-url`",
+        )),
         _ => Ok(()),
     }
 }
 
-/// Whether connections to this URL come to the listener at `own`.
+/// Whether connections to this URL reach the listener at `own`.
 async fn leads_to(url: &str, own: SocketAddr) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
@@ -172,7 +173,7 @@ async fn leads_to(url: &str, own: SocketAddr) -> bool {
     for address in found {
         let ip = address.ip().to_canonical();
         let is_here = ip == own.ip() || ip.is_unspecified();
-        // A listener at all addresses is reached by each that this machine has: only those can be bound.
+        // A listener on all addresses is reached through each address of this machine. Only these can be bound.
         if is_here || (own.ip().is_unspecified() && TcpListener::bind((ip, 0)).await.is_ok()) {
             return true;
         }
@@ -180,29 +181,29 @@ async fn leads_to(url: &str, own: SocketAddr) -> bool {
     false
 }
 
-/// Why nothing can listen there, and what to do.
+/// Why the address cannot be used, and what to do.
 fn not_bound(address: SocketAddr, error: io::Error) -> Error {
     let port = address.port();
     let (what, hint) = match error.kind() {
         io::ErrorKind::AddrInUse => (
-            format!("port {port} is taken: something answers at {address} already"),
+            format!("port {port} is in use: another program already listens at {address}"),
             format!(
-                "end what listens there (the CapCut API server, or another engine), or take another port: `--port {}`",
+                "stop the program that listens there (the CapCut API server or another engine), or use another port: `--port {}`",
                 if port == u16::MAX { port - 1 } else { port + 1 }
             ),
         ),
         io::ErrorKind::PermissionDenied => (
-            format!("this user may not listen at {address}"),
-            "take a port from 1024 up, such as `--port 9000`".to_owned(),
+            format!("this user is not allowed to listen at {address}"),
+            "use a port of 1024 or higher, such as `--port 9000`".to_owned(),
         ),
         io::ErrorKind::AddrNotAvailable => (
-            format!("{} is no address of this machine", address.ip()),
-            "`--host 127.0.0.1` is for this machine only, `--host 0.0.0.0` for others too"
+            format!("{} is not an address of this machine", address.ip()),
+            "use `--host 127.0.0.1` for this machine only, or `--host 0.0.0.0` to accept others too"
                 .to_owned(),
         ),
         _ => (
             format!("cannot listen at {address}"),
-            "another `--host` or `--port` may do".to_owned(),
+            "try another `--host` or `--port`".to_owned(),
         ),
     };
     Error::new(Kind::Unavailable, what).hint(hint).source(error)
@@ -213,7 +214,7 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
     match bare {
         "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
         _ => bare.parse().map_err(|_| {
-            format!("{text:?} is no IP address: 127.0.0.1 is for this machine only, 0.0.0.0 for others too")
+            format!("{text:?} is not an IP address: use 127.0.0.1 for this machine only, 0.0.0.0 to accept others too")
         }),
     }
 }
@@ -223,7 +224,7 @@ fn parse_site(text: &str) -> Result<String, String> {
     if site.starts_with("http://") || site.starts_with("https://") {
         Ok(site.to_owned())
     } else {
-        Err(format!("{text:?} does not begin with http:// or https://"))
+        Err(format!("{text:?} does not start with http:// or https://"))
     }
 }
 
@@ -245,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_told_with_the_way_out() {
+    fn a_port_in_use_is_reported_with_advice() {
         let address = SocketAddr::from(([127, 0, 0, 1], 9000));
         let error = not_bound(address, io::ErrorKind::AddrInUse.into());
-        assert!(error.message.contains("port 9000 is taken"), "{error}");
+        assert!(error.message.contains("port 9000 is in use"), "{error}");
         assert!(error.to_string().contains("`--port 9001`"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `init`: a plan to start from, with comments and small media.
+//! `init`: writes a plan to start from, with comments and small media.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,31 +13,31 @@ use crate::error::{Error, Result};
 
 /// Writes a plan to start from, with comments, and small media to try it with.
 ///
-/// No file is replaced.
+/// Existing files are not replaced.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp init slideshow
-  capcut-mcp init slideshow trip.yaml --from ./photos   the pictures, clips and sounds of that folder
+  capcut-mcp init slideshow trip.yaml --from ./photos   the images, clips and sounds of that folder
   capcut-mcp init ad plans/ad.toml
   capcut-mcp init batch                                 a template and the table with its rows")]
 pub(super) struct Init {
     /// The kind of video.
     kind: Video,
-    /// The file to write, by default named after the kind; media are put into the folder `media` next to it.
+    /// The file to write. Default: named after the kind. Media are written to the folder `media` next to it.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Uses the pictures, clips and sounds of this folder, in the order of their names (for `slideshow`).
+    /// Uses the images, clips and sounds of this folder, sorted by name (for `slideshow`).
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     from: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Video {
-    /// Pictures and clips with music.
+    /// Images and clips with music.
     Slideshow,
-    /// A product, its price, a voice and music.
+    /// A product ad with a price, a voice and music.
     Ad,
-    /// Captions whose sung word lights up.
+    /// Captions that highlight each word as it is sung.
     Karaoke,
     /// One draft for each row of a table.
     Batch,
@@ -76,10 +76,10 @@ impl Init {
         if !(file.extension() == wanted || wanted.is_some_and(|w| w == "yaml") && is_yaml(ending)) {
             let wanted = wanted.unwrap_or_default().to_string_lossy().into_owned();
             return Err(Error::invalid(format!(
-                "{}: this plan is written as .{wanted}",
+                "{}: this kind of plan is a .{wanted} file",
                 file.display()
             ))
-            .hint(format!("name a file that ends in .{wanted}"))
+            .hint(format!("choose a file name that ends in .{wanted}"))
             .into());
         }
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -89,7 +89,7 @@ impl Init {
         if let Some(from) = &self.from {
             if self.kind != Video::Slideshow {
                 return Err(Error::invalid("`--from` is for `init slideshow`")
-                    .hint("write the plan without it, then replace the paths in it")
+                    .hint("create the plan without it, then replace its paths")
                     .into());
             }
             files.push((file.clone(), slideshow(from, &folder)?.into_bytes()));
@@ -125,7 +125,7 @@ impl Init {
     }
 }
 
-/// The commands in a plan's comments with the names that its files have here.
+/// The plan with the commands in its comments adapted to the names of its files.
 fn with_own_names(text: &str, path: &str, file: &Path, table: &Path) -> String {
     text.replace(&format!("examples/{path}"), &quoted(file))
         .replace("examples/batch.csv", &quoted(table))
@@ -145,7 +145,7 @@ const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
 const CLIPS: [&str; 5] = ["mp4", "mov", "m4v", "mkv", "webm"];
 const SOUNDS: [&str; 6] = ["mp3", "m4a", "wav", "aac", "flac", "ogg"];
 
-/// A slideshow of the media in a folder, by their names; paths are relative to `base` where they lie below it.
+/// A slideshow of the media in a folder, sorted by name. Paths below `base` are relative to it.
 fn slideshow(from: &Path, base: &Path) -> Result<String> {
     let failed = |e| Error::invalid(format!("{} cannot be read", from.display())).source(e);
     let mut names = Vec::new();
@@ -194,17 +194,17 @@ fn slideshow(from: &Path, base: &Path) -> Result<String> {
     }
     if visuals.is_empty() {
         return Err(Error::invalid(format!(
-            "there is no picture and no clip in {}",
+            "there are no images or clips in {}",
             from.display()
         ))
         .hint(format!(
-            "pictures end in {}, clips in {}",
+            "images end in {}, clips in {}",
             PICTURES.join(", "),
             CLIPS.join(", ")
         )));
     }
     let mut plan = String::from(
-        "# A slideshow. Pictures and clips without a time follow each other; change their order, lengths (in seconds) and\n\
+        "# A slideshow. Images and clips without a time follow each other; change their order, lengths (in seconds) and\n\
          # transitions here. `capcut-mcp tools --plan-schema` shows every key.\n\
          name: Slideshow\n\
          aspect_ratio: \"16:9\"             # 9:16 for phones, 1:1 for square\n\nvisuals:\n",
@@ -213,7 +213,7 @@ fn slideshow(from: &Path, base: &Path) -> Result<String> {
     if let Some(music) = names.iter().find(|name| is(name, &SOUNDS)) {
         let _ = write!(
             plan,
-            "\naudio:\n  - audio_url: {}\n    fit: video                    # cut to the end of the pictures\n    volume: 0.6                   # 1 is unchanged\n",
+            "\naudio:\n  - audio_url: {}\n    fit: video                    # cut to the end of the visuals\n    volume: 0.6                   # 1 is the original volume\n",
             path(music)
         );
     }
@@ -224,7 +224,7 @@ fn slideshow(from: &Path, base: &Path) -> Result<String> {
     Ok(plan)
 }
 
-/// The order in which people count: 2 before 10.
+/// A sort key for natural order: 2 before 10.
 fn natural(name: &str) -> Vec<(u64, String)> {
     let mut parts: Vec<(u64, String)> = Vec::new();
     let mut rest = name;
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_sorted_as_people_count() {
+    fn names_are_sorted_in_natural_order() {
         let mut names = ["b.jpg", "10.jpg", "2.jpg", "a10.jpg", "A9.jpg"];
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["2.jpg", "10.jpg", "A9.jpg", "a10.jpg", "b.jpg"]);

@@ -1,4 +1,4 @@
-//! `lint`: what is wrong with a draft folder, and mending it.
+//! `lint`: checks a draft folder and fixes what is safe to fix.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,26 +12,26 @@ use crate::lint::{self, Fixed, Options, Problem, Severity};
 use crate::printable::counted;
 use crate::settings::Settings;
 
-/// Checks a draft folder, whoever made it: exit code 0 when clean, 1 with warnings, 2 with errors.
+/// Checks a draft folder made by any program. Exit codes: 0 = clean, 1 = warnings, 2 = errors.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp lint ~/Movies/CapCut/User\\ Data/Projects/com.lveditor.draft/my-video
-  capcut-mcp lint my-video --fix                mends what can be mended safely, and keeps copies
-  capcut-mcp lint my-video --edition jianying   it shall open in JianYing
+  capcut-mcp lint my-video --fix                fixes what is safe to fix, and keeps backups
+  capcut-mcp lint my-video --edition jianying   checks that it opens in JianYing
   capcut-mcp lint my-video --json | jq '.problems[] | select(.severity == \"error\")'")]
 pub(super) struct Lint {
     /// The draft's own folder.
     draft: PathBuf,
-    /// Mends what can be mended safely; every file that changes is copied into the data folder before.
+    /// Fixes what is safe to fix. Every file that changes is first copied to the data folder.
     #[arg(long)]
     fix: bool,
-    /// The problems as one JSON object.
+    /// Prints the problems as one JSON object.
     #[arg(long)]
     json: bool,
 }
 
 impl Lint {
-    /// `edition` is the app that the user named, if they did.
+    /// `edition` is the app that the user named, if any.
     pub(super) fn run(
         self,
         settings: &Settings,
@@ -77,16 +77,16 @@ fn as_text(problems: &[Problem], fixed: Option<&Fixed>) -> String {
     // Writing to a string cannot fail.
     if let Some(fixed) = fixed {
         for file in &fixed.changed {
-            let _ = writeln!(text, "mended: {file}");
+            let _ = writeln!(text, "fixed: {file}");
         }
         if let Some(backup) = &fixed.backup {
-            let _ = writeln!(text, "as it was: {}", backup.display());
+            let _ = writeln!(text, "backup: {}", backup.display());
         }
         for note in &fixed.notes {
             let _ = writeln!(text, "note: {note}");
         }
         if fixed.changed.is_empty() {
-            text.push_str("nothing was mended\n");
+            text.push_str("nothing was fixed\n");
         }
     }
     for problem in problems {
@@ -117,7 +117,7 @@ fn as_text(problems: &[Problem], fixed: Option<&Fixed>) -> String {
         counted(count(Severity::Info), "note"),
         match fixable {
             0 => String::new(),
-            number => format!("; `--fix` mends {number}"),
+            number => format!("; `--fix` fixes {number}"),
         }
     );
     text
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_the_worst() {
+    fn the_exit_code_reflects_the_worst_severity() {
         let code = |severity| format!("{:?}", exit_code(&[problem(severity, false)]));
         let expected = |code: u8| format!("{:?}", ExitCode::from(code));
         assert_eq!(format!("{:?}", exit_code(&[])), expected(0));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_place_fault_and_way_out() {
+    fn each_problem_is_shown_with_its_location_and_advice() {
         let problems = [
             problem(Severity::Error, false),
             problem(Severity::Warning, true),
@@ -159,7 +159,7 @@ mod tests {
             "error: tracks[0].segments: the segments are not in order [unsorted]\n    sort them\n"
         ));
         assert!(
-            text.ends_with("1 error, 1 warning, 0 notes; `--fix` mends 1\n"),
+            text.ends_with("1 error, 1 warning, 0 notes; `--fix` fixes 1\n"),
             "{text}"
         );
     }

@@ -1,6 +1,6 @@
-//! The log: on stderr, because stdout is the protocol or a command's result, and in a file on request.
+//! The log: on stderr, because stdout carries the protocol or a command's result, and optionally in a file.
 //!
-//! Every line goes through [`discreet`] on its way out, whichever library wrote it.
+//! Every line passes through [`discreet`], whichever library wrote it.
 
 mod discreet;
 mod levels;
@@ -23,15 +23,15 @@ use crate::exec::call_log;
 use discreet::Discreet;
 use rotating::Rotating;
 
-/// What is logged unless told otherwise.
+/// The default level.
 const DEFAULT: &str = "info";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    /// Readable text.
     #[default]
     Plain,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -39,16 +39,16 @@ pub(super) enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
     Logged,
-    /// The command itself prints what became of its calls; the file still has their lines.
+    /// The command itself prints the results of its calls. Only the log file has lines for them.
     Printed,
 }
 
-/// The names of levels, for shells.
+/// The names of levels, for completion.
 pub(super) fn levels() -> Vec<&'static str> {
     levels::names()
 }
 
-/// Switches logging on.
+/// Starts logging.
 pub(super) fn start(
     levels: Option<&str>,
     format: Format,
@@ -64,7 +64,7 @@ pub(super) fn start(
                     path.display()
                 ))
                 .source(error)
-                .hint("name a file in a folder that you may write")
+                .hint("choose a file in a folder that you can write to")
             })
         })
         .transpose()?;
@@ -81,15 +81,15 @@ pub(super) fn start(
         .with(stderr)
         .with(file)
         .try_init()
-        .map_err(|e| Error::internal("logging is switched on already").source(e))
+        .map_err(|e| Error::internal("logging has already been started").source(e))
 }
 
-/// Waits a moment for the lines that are not written yet.
+/// Waits briefly for lines that are not written yet.
 pub(super) fn flush() {
     stderr::end();
 }
 
-/// Lines of this format, written there.
+/// A layer that writes lines in this format.
 fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,

@@ -1,4 +1,4 @@
-//! `--metrics`: what was counted, for Prometheus and for `stats`, at an address of its own.
+//! `--metrics`: serves the metrics, for Prometheus and for `stats`, at a separate address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::exec::App;
 use crate::http::{self, Admission, Connections, Received};
 use crate::metrics;
 
-/// Who scrapes needs one.
+/// A scraper needs one connection.
 const CONNECTIONS: Connections = Connections {
     most: 16,
     head: Duration::from_secs(10),
@@ -27,15 +27,15 @@ const CONNECTIONS: Connections = Connections {
 /// Prometheus itself is at 9090.
 pub(super) const USUAL: &str = "127.0.0.1:9464";
 
-/// Where the metrics are told, if anywhere.
+/// Where the metrics are served, if anywhere.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Monitor {
-    /// Tell metrics at http://ADDRESS/metrics, such as 127.0.0.1:9464; port 0 takes a free one.
+    /// Serves metrics at http://ADDRESS/metrics, for example 127.0.0.1:9464; port 0 selects a free one.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     metrics: Option<SocketAddr>,
 }
 
-/// An address with its port; a port alone is one of this machine.
+/// Parses an address with a port; a port alone means this machine.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse() {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
@@ -46,16 +46,16 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl Monitor {
-    /// As [`Monitor::listen`], for servers whose client must get its tools in any case: without an address there are no
-    /// metrics, and the log says why.
+    /// As [`Monitor::listen`], but a failure only disables the metrics, with a warning in the log: the client must get
+    /// its tools in any case.
     pub(super) async fn listen_if_free(self, app: &Arc<App>, names: &Names) {
         if let Err(error) = self.listen(app, names).await {
             let hint = error.hint.as_deref().unwrap_or_default();
-            tracing::warn!("there are no metrics: {}; {hint}", error.cause());
+            tracing::warn!("metrics are not available: {}; {hint}", error.cause());
         }
     }
 
-    /// Listens from now on, as long as the runtime lives.
+    /// Starts to listen, for as long as the runtime lives.
     pub(super) async fn listen(self, app: &Arc<App>, names: &Names) -> Result<()> {
         let Some(address) = self.metrics else {
             return Ok(());
@@ -64,12 +64,12 @@ impl Monitor {
             .await
             .map_err(|error| not_bound(address, error))?;
         let address = listener.local_addr().map_err(|error| {
-            Error::internal("the listener does not know its own address").source(error)
+            Error::internal("cannot determine the address of the listener").source(error)
         })?;
         if !address.ip().is_loopback() {
             tracing::warn!("metrics at {address} can be read from other machines");
         }
-        tracing::info!("metrics are told at http://{address}/metrics");
+        tracing::info!("metrics are served at http://{address}/metrics");
         tokio::spawn(serve(listener, Arc::clone(app), names.admission()));
         Ok(())
     }
@@ -100,7 +100,7 @@ fn answer(app: &App, admission: &Admission, received: &Received) -> Response<Str
             (StatusCode::OK, metrics::CONTENT_TYPE, app.metrics_text())
         }
         Ok(_) => {
-            let text = "There is nothing here but GET /metrics.\n".to_owned();
+            let text = "This address serves only GET /metrics.\n".to_owned();
             (StatusCode::NOT_FOUND, plain, text)
         }
     };
@@ -114,16 +114,16 @@ fn answer(app: &App, admission: &Admission, received: &Received) -> Response<Str
 fn not_bound(address: SocketAddr, error: io::Error) -> Error {
     let (what, hint) = match error.kind() {
         io::ErrorKind::AddrInUse => (
-            format!("`--metrics`: port {} is taken: something answers at {address} already", address.port()),
-            "each process needs a port of its own, and clients start one each: take another, or port 0 for any free one (the log tells it)".to_owned(),
+            format!("`--metrics`: port {} is in use: another program already listens at {address}", address.port()),
+            "each process needs its own port, and each client starts a process: use another port, or port 0 for any free one (the log names it)".to_owned(),
         ),
         io::ErrorKind::PermissionDenied => (
-            format!("`--metrics`: this user may not listen at {address}"),
-            "take a port from 1024 up".to_owned(),
+            format!("`--metrics`: this user is not allowed to listen at {address}"),
+            "use a port of 1024 or higher".to_owned(),
         ),
         _ => (
             format!("`--metrics`: cannot listen at {address}"),
-            format!("`--metrics {}` is for this machine only", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())),
+            format!("for this machine only, use `--metrics {}`", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())),
         ),
     };
     Error::new(Kind::Unavailable, what).hint(hint).source(error)
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_one_of_this_machine() {
+    fn a_port_alone_means_this_machine() {
         let shown = |text| parse_address(text).map(|address| address.to_string());
         for text in ["9464", "127.0.0.1:9464", "localhost:9464"] {
             assert_eq!(shown(text).as_deref(), Ok("127.0.0.1:9464"), "{text}");

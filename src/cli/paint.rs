@@ -1,5 +1,5 @@
-//! Text for people on stdout: coloured on a terminal that shows colours (`NO_COLOR` is honoured), wrapped to its width.
-//! Pipes get the words alone, one line each.
+//! Text output: on a terminal coloured (unless `NO_COLOR` is set) and wrapped to its width. Pipes get plain text,
+//! without wrapping.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
@@ -8,14 +8,14 @@ use console::{Style, Term};
 
 use crate::printable::one_line;
 
-/// The width of output that nothing else decides, in columns.
+/// The width of a line of output in columns, if it does not follow from the terminal.
 pub(super) const COLUMNS: usize = 80;
 
 /// Lines that are built up and printed together.
 #[derive(Debug, Default)]
 pub(super) struct Painted {
     out: String,
-    /// Columns of the terminal; none where stdout is not one, and lines are not wrapped.
+    /// Columns of the terminal; `None` if stdout is not a terminal, which disables wrapping.
     columns: Option<usize>,
 }
 
@@ -41,7 +41,7 @@ impl Painted {
         self
     }
 
-    /// Adds words to the line, cut or filled up to a number of columns.
+    /// Adds words to the line, cut or padded to a number of columns.
     pub(super) fn cell(&mut self, style: &Style, text: &str, columns: usize) -> &mut Self {
         let text = one_line(text);
         let cut = console::truncate_str(&text, columns, "…");
@@ -59,7 +59,7 @@ impl Painted {
         self
     }
 
-    /// Adds a paragraph of its own: a label, then text that is wrapped and indented by as much as the label takes.
+    /// Adds a paragraph: a label, then text that is wrapped and indented by the width of the label.
     pub(super) fn paragraph(&mut self, style: &Style, label: &str, text: &str) -> &mut Self {
         let indent = console::measure_text_width(label);
         for (at, line) in text.lines().enumerate() {
@@ -75,7 +75,7 @@ impl Painted {
         self
     }
 
-    /// The line in parts that fit the terminal beside the indent; a word that is longer than that stays whole.
+    /// The line split into parts that fit the terminal after the indent. Longer words stay whole.
     fn wrapped(&self, line: &str, indent: usize) -> Vec<String> {
         let Some(columns) = self.columns else {
             return vec![line.to_owned()];
@@ -101,7 +101,7 @@ impl Painted {
         parts
     }
 
-    /// Writes everything to stdout. A reader that has gone is not a failure.
+    /// Writes everything to stdout. A closed pipe is not a failure.
     pub(super) fn print(&self) -> anyhow::Result<ExitCode> {
         let mut stdout = io::stdout().lock();
         match stdout
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_are_wrapped_on_a_terminal_only() {
+    fn paragraphs_are_wrapped_only_on_a_terminal() {
         let text = "one two three four five six seven";
         let mut painted = on(30);
         painted.paragraph(&plain(), "note: ", text);

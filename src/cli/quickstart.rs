@@ -1,4 +1,4 @@
-//! `quickstart`: a first draft from the small media that are part of the executable.
+//! `quickstart`: makes a first draft from the small media that are built into the executable.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,13 +11,13 @@ use crate::cli::compose::Compose;
 use crate::cli::samples::{self, FIRST_DRAFT};
 use crate::exec::App;
 
-/// Makes a first draft from built-in media and says where it is.
+/// Makes a first draft from built-in media and shows where it is.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp quickstart
   capcut-mcp quickstart --draft-folder ./drafts")]
 pub(super) struct Quickstart {
-    /// The folder that the draft is written to; by default the app's own.
+    /// The folder that the draft is written to. Default: the app's drafts folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     draft_folder: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ impl Quickstart {
             .await?;
         if ended == ExitCode::SUCCESS {
             cli::print(&format!(
-                "\nThe plan of this draft: {}\nnext: capcut-mcp init slideshow --from FOLDER   a plan for your own pictures",
+                "\nThe plan of this draft: {}\nnext: capcut-mcp init slideshow --from FOLDER   a plan with your own images",
                 plan.display()
             ))?;
         }

@@ -1,4 +1,4 @@
-//! The example plans and their small media, which are part of the executable: for `init` and `quickstart`.
+//! The example plans and their small media, which are built into the executable for `init` and `quickstart`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 
-/// A file of the folder `examples`, by its path in there.
+/// A file of the folder `examples`, with its path relative to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub path: &'static str,
@@ -53,13 +53,13 @@ impl Sample {
     }
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub(super) fn folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path)
-        .map_err(|e| Error::invalid(format!("{} cannot be made", path.display())).source(e))
+        .map_err(|e| Error::invalid(format!("{} cannot be created", path.display())).source(e))
 }
 
-/// Writes a file that is not there yet. One with the same content stays as it is; with any other it is an error.
+/// Writes a new file. An existing file with the same content is kept; with other content it is an error.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
     let failed = |e| Error::invalid(format!("{} cannot be written", path.display())).source(e);
     if let Some(folder) = path.parent() {
@@ -71,9 +71,9 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<()> {
             if is_same(path, content) {
                 return Ok(());
             }
-            let message = format!("{} exists and has other content", path.display());
+            let message = format!("{} already exists with other content", path.display());
             Err(Error::new(Kind::Conflict, message)
-                .hint("name another file, or move that one away"))
+                .hint("choose another file, or move the existing one away"))
         }
         Err(error) => Err(failed(error)),
     }
@@ -86,7 +86,7 @@ fn is_same(path: &Path, content: &[u8]) -> bool {
     is_as_long && fs::read(path).is_ok_and(|found| found == content)
 }
 
-/// Writes a file of this program's own, whatever is there: under another name first, so that it is never half there.
+/// Writes or replaces one of this program's own files, under a temporary name first, so that it is never incomplete.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let failed = |e| Error::invalid(format!("{} cannot be written", path.display())).source(e);
     if is_same(path, content) {
@@ -100,8 +100,8 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes files that are not there yet, and says of each whether it is new; nothing is written if one of them is there with
-/// other content.
+/// Writes new files and returns for each whether it is new. Nothing is written if one of them exists with other
+/// content.
 pub(super) fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<Vec<(&Path, bool)>> {
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     let known: Vec<bool> = files.iter().map(|(path, _)| is_there(path)).collect();

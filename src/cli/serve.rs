@@ -18,11 +18,11 @@ use crate::settings::ToolChoice;
 /// Serves MCP on stdin and stdout (the default).
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp serve --backend embedded          no CapCut API is asked, even if one runs
+  capcut-mcp serve --backend embedded          does not use a CapCut API, even if one runs
   capcut-mcp serve --tools full                also the long lists of effect names
-  capcut-mcp connect claude-code               lets a client start it; `connect --list` lists clients")]
+  capcut-mcp connect claude-code               makes a client start it; `connect --list` lists clients")]
 pub(super) struct Serve {
-    /// Which tools clients are shown: `default`, or `full` with the long lists of names.
+    /// Which tools clients see: `default`, or `full`, which adds the long lists of names.
     #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], parse_tools), hide_possible_values = true)]
     pub(super) tools: Option<ToolChoice>,
     #[command(flatten)]
@@ -35,14 +35,14 @@ pub(super) fn parse_tools(text: &str) -> Result<ToolChoice, String> {
     text.parse()
 }
 
-/// What a person reads who started the server by hand.
+/// The text for someone who starts the server by hand.
 const BY_HAND: &str = r#"This is an MCP server: it waits for a client's messages on stdin, and stdin is a terminal.
-A client starts it by itself: `COMMAND connect CLIENT` writes that into its configuration, and
-`COMMAND connect --list` lists the clients. For any other add this to its configuration:
+Normally a client starts it: `COMMAND connect CLIENT` adds it to the client's configuration, and
+`COMMAND connect --list` lists the clients. For any other client, add this to its configuration:
 
   {"mcpServers": {"capcut": {"command": "COMMAND", "args": ["serve"]}}}
 
-To make a draft right here, see `capcut-mcp --help`. Ctrl-D ends the server."#;
+To make a draft in this shell, see `capcut-mcp --help`. Ctrl-D stops the server."#;
 
 impl Serve {
     pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
@@ -55,10 +55,10 @@ impl Serve {
         }
         self.monitor.listen_if_free(&app, &self.names).await;
         let tools = app.settings.tools;
-        // Told to end, it drops what is under way: saves leave nothing half-made, and jobs are interrupted.
+        // On a signal, work in progress is dropped: saves leave no incomplete files, and jobs are interrupted.
         tokio::select! {
             served = Box::pin(mcp::serve(app, tools)) => served?,
-            () = cli::told_to_end()? => return Ok(Kind::Cancelled.exit_code().into()),
+            () = cli::stop_requested()? => return Ok(Kind::Cancelled.exit_code().into()),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_at_a_terminal_is_told_how_to_configure_a_client() {
+    fn a_terminal_shows_how_to_configure_a_client() {
         let text = by_hand(r"C:\Tools\capcut-mcp.exe");
         let line = text.lines().find(|line| line.contains("mcpServers"));
         let json: serde_json::Value =

@@ -1,4 +1,4 @@
-//! What the shell shows while it works: a bar on a terminal; elsewhere lines, events or nothing.
+//! Progress in the shell: a bar on a terminal, otherwise lines, events or nothing.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::exec::{Progress, Step};
 use crate::printable::printable;
 use crate::progress::Pace;
 
-/// How often lines tell of what is not done yet.
+/// How often lines report progress.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
-/// What is shown where there is no terminal.
+/// What to show without a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Without {
     /// A line on stderr for each step.
@@ -65,12 +65,12 @@ impl Shown {
         })
     }
 
-    /// One of many drafts is done.
+    /// Reports that one of many drafts is done.
     pub(crate) fn draft(
         &self,
         done: usize,
         total: usize,
-        told: String,
+        line: String,
         as_event: impl FnOnce() -> Value,
     ) {
         match (&self.bar, self.without) {
@@ -79,12 +79,12 @@ impl Shown {
                 &Step {
                     done: done as f64,
                     total: Some(total as f64),
-                    message: told,
+                    message: line,
                     bytes: None,
                 },
             ),
             (None, Without::Events) => event(&as_event()),
-            (None, Without::Lines) => cli::say(&format!("[{done}/{total}] {told}")),
+            (None, Without::Lines) => cli::say(&format!("[{done}/{total}] {line}")),
             (None, Without::Nothing) => {}
         }
     }
@@ -96,7 +96,7 @@ impl Shown {
     }
 }
 
-/// In thousandths, as a step may be a part of one.
+/// Shows a step, in thousandths because a step can be partly done.
 fn show(bar: &ProgressBar, step: &Step) {
     if let Some(total) = step.total {
         bar.set_length((total * 1000.0) as u64);
@@ -116,7 +116,7 @@ fn as_event(step: &Step) -> Value {
     event
 }
 
-/// Events are extra: a stdout that is closed is told when the result is printed.
+/// Prints an event. Errors are ignored: a closed stdout is reported when the result is printed.
 fn event(event: &Value) {
     let _ = cli::print(&event.to_string());
 }

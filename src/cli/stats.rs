@@ -1,4 +1,4 @@
-//! `stats`: the metrics of a running process, for people.
+//! `stats`: shows the metrics of a running process as text.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -12,19 +12,19 @@ use crate::error::{Error, Kind, Result};
 use crate::media::shown;
 use crate::metrics::Snapshot;
 
-/// The most that is read of an answer.
+/// The limit of an answer, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Prints what a running server has done: calls, errors, times, retries, lanes and breakers.
+/// Prints statistics of a running server: calls, errors, times, retries, lanes and breakers.
 ///
 /// The server must have been started with `--metrics`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp serve --metrics 127.0.0.1:9464     in the client's configuration
-  capcut-mcp stats                              then, in a shell
-  capcut-mcp stats --url http://127.0.0.1:9191  of a server with another port")]
+  capcut-mcp stats                              afterwards, in a shell
+  capcut-mcp stats --url http://127.0.0.1:9191  for a server on another port")]
 pub(super) struct Stats {
-    /// Where the server tells its metrics.
+    /// The address of the server's metrics.
     #[arg(long, value_name = "URL", default_value_t = format!("http://{}", monitor::USUAL))]
     url: String,
 }
@@ -36,7 +36,7 @@ impl Stats {
             Error::new(
                 Kind::Unavailable,
                 format!(
-                    "{} does not tell metrics: {}",
+                    "{} does not serve metrics: {}",
                     shown(&self.url),
                     error.message
                 ),
@@ -47,7 +47,7 @@ impl Stats {
     }
 }
 
-/// The whole address, of a site or of the page itself.
+/// The full address, for a site or for the page itself.
 fn address(url: &str) -> String {
     let url = if url.contains("://") {
         url.to_owned()
@@ -70,14 +70,14 @@ async fn fetch(url: &str) -> Result<String> {
             monitor::USUAL
         ))
     };
-    // Another part of the process may have done it already.
+    // Another part of the process may already have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(15))
         .no_proxy()
         .build()
-        .map_err(|error| Error::internal("no HTTP client could be made").source(error))?;
+        .map_err(|error| Error::internal("cannot create an HTTP client").source(error))?;
     let broken =
         |error: reqwest::Error| fault(format!("{place}: no answer")).source(error.without_url());
     let mut response = client.get(url).send().await.map_err(broken)?;
@@ -148,7 +148,7 @@ fn table(snapshot: &Snapshot) -> String {
     text
 }
 
-/// A time in the unit that people read it in; with three digits, for it is interpolated.
+/// A time in a readable unit, with three digits because the value is interpolated.
 fn seconds(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 0.001 => (s * 1e6, "µs"),
@@ -169,7 +169,7 @@ mod tests {
     use crate::metrics::{BreakerState, Metrics, OK};
 
     #[test]
-    fn what_was_counted_is_a_table_for_people() {
+    fn metrics_are_shown_as_a_table() {
         let metrics = Metrics::new();
         for _ in 0..12 {
             metrics.begin("add_text", "draft").end(OK);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_a_unit_that_fits() {
+    fn times_are_shown_in_a_suitable_unit() {
         for (time, expected) in [
             (0.000_062_4, "62.4 µs"),
             (0.000_25, "250 µs"),

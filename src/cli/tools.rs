@@ -1,4 +1,4 @@
-//! `tools`: the tools as text or as JSON.
+//! `tools`: lists the tools as text or as JSON.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -17,19 +17,19 @@ use crate::tools::Spec;
 /// Lists the tools, or the parameters of one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp tools                     every tool with one sentence
+  capcut-mcp tools                     every tool in one sentence
   capcut-mcp tools add_text            the parameters of one
-  capcut-mcp tools add_text --json     its schemas, as an MCP client gets them
+  capcut-mcp tools add_text --json     its schemas, as MCP clients receive them
   capcut-mcp tools --json | jq length  all of them, for programs
   capcut-mcp tools --plan-schema > plan.schema.json")]
 pub(super) struct Tools {
-    /// A tool; all without it.
+    /// A tool. Default: all.
     #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: Option<String>,
-    /// As JSON, in the shape of MCP's `tools/list`.
+    /// Prints JSON, in the form of MCP's `tools/list`.
     #[arg(long)]
     json: bool,
-    /// The JSON Schema of a plan for `compose`, for editors.
+    /// Prints the JSON Schema of a plan for `compose`, for editors.
     #[arg(long, conflicts_with_all = ["tool", "json"])]
     plan_schema: bool,
 }
@@ -85,7 +85,7 @@ fn list() -> String {
     }
     line(
         &mut text,
-        "\n`capcut-mcp tools NAME` tells the parameters of one.",
+        "\n`capcut-mcp tools NAME` shows the parameters of one.",
     );
     text
 }
@@ -123,9 +123,9 @@ fn details(spec: &Spec) -> String {
         }
     }
     let comforts = spec.comfort.iter();
-    let aliases: Vec<_> = comforts.filter_map(|comfort| told(*comfort)).collect();
+    let aliases: Vec<_> = comforts.filter_map(|comfort| described(*comfort)).collect();
     if !aliases.is_empty() {
-        line(&mut text, "\nAccepted too:");
+        line(&mut text, "\nAlso accepted:");
         for (alias, meaning) in aliases {
             line(&mut text, &format!("    {alias} for {meaning}"));
         }
@@ -133,7 +133,7 @@ fn details(spec: &Spec) -> String {
     text
 }
 
-/// The type of an argument in a word.
+/// The type of an argument, in a word.
 fn kind(schema: &Value) -> String {
     let of = |schema: &Value| {
         schema
@@ -149,7 +149,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// The values that an argument may have, if not all of its type.
+/// The allowed values of an argument, unless all of its type are.
 fn allowed(schema: &Value) -> Option<String> {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values: Vec<_> = values.iter().map(Value::to_string).collect();
@@ -187,13 +187,13 @@ pub(crate) fn tool_table() -> String {
     text
 }
 
-/// The documents' table of names and notations that are accepted in addition to the tools' own.
+/// The documents' table of aliases and alternative notations.
 #[cfg(test)]
 pub(crate) fn alias_table() -> String {
     let mut rows: Vec<((String, String), Vec<&str>)> = Vec::new();
     for spec in local::all() {
         for comfort in spec.comfort {
-            let Some(row) = told(*comfort) else {
+            let Some(row) = described(*comfort) else {
                 continue;
             };
             match rows.iter_mut().find(|(known, _)| *known == row) {
@@ -213,8 +213,8 @@ pub(crate) fn alias_table() -> String {
     text
 }
 
-/// A name or notation as people read it: what is accepted, and what it stands for.
-fn told(comfort: Comfort) -> Option<(String, String)> {
+/// Describes an alias or notation: what is accepted, and what it stands for.
+fn described(comfort: Comfort) -> Option<(String, String)> {
     let (accepted, meaning) = match comfort {
         Comfort::Alias(alias, argument) | Comfort::Shown(alias, argument) => {
             return Some((format!("`{alias}`"), format!("`{argument}`")));
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_tool_is_told_with_types_defaults_ranges_and_other_names() {
+    fn the_details_list_types_defaults_ranges_and_aliases() {
         let text = details(find("create_draft").expect("the tool"));
         for expected in [
             "create_draft: Create draft",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_one_line_with_one_sentence_for_each_tool() {
+    fn the_list_has_one_sentence_per_tool() {
         let text = list();
         for spec in local::all() {
             let line = text.lines().find(|line| line.starts_with(spec.name));
@@ -286,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_tool_is_answered_with_its_neighbours() {
+    fn an_unknown_tool_is_reported_with_similar_names() {
         let error = find("creat_draft").err().expect("no such tool");
         assert!(error.to_string().contains("`create_draft`"), "{error}");
     }
 
     #[test]
-    fn sentences_end_where_they_do() {
+    fn the_first_sentence_ends_at_its_full_stop() {
         assert_eq!(first_sentence("Adds a clip.\n\nMore."), "Adds a clip.");
         assert_eq!(first_sentence("Adds\na clip. And more."), "Adds a clip.");
         assert_eq!(first_sentence("Takes 1.5 s."), "Takes 1.5 s.");

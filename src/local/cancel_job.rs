@@ -1,4 +1,4 @@
-//! `cancel_job`: stops a job and tells what it had done.
+//! `cancel_job`: stops a job and reports what it has done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
 use crate::tools::Hints;
 
-/// Stops a job and tells what it had done; its draft can be taken up again.
+/// Stops a job and reports what it has done; its draft can be resumed.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct CancelJob {
     /// The job.

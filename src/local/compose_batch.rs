@@ -1,4 +1,4 @@
-//! `compose_batch`: many drafts in one call; always a job.
+//! `compose_batch`: makes many drafts in one call; always a job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::{JobReply, placeholders};
 use crate::tools::{Caller, Hints, to_value};
 
-/// Makes many drafts, of plans or of a template and inputs; answers a `job_id` at once.
+/// Makes many drafts from plans or from a template and inputs; immediately returns a `job_id`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeBatch {
-    /// The plans, as `compose_draft` takes them.
+    /// Plans, as for `compose_draft`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "many")]
     pub plans: Vec<Value>,
@@ -33,21 +33,21 @@ pub(crate) struct ComposeBatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "placeholders")]
     pub template: Option<Value>,
-    /// The template's values, draft by draft.
+    /// The template's values, one set per draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "many")]
     pub inputs: Vec<BTreeMap<String, Value>>,
-    /// Replaces what has the name, with a backup.
+    /// Replaces drafts of the same name and keeps backups.
     #[serde(default)]
     pub overwrite: bool,
-    /// Drafts side by side.
+    /// Drafts made in parallel.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 32))]
     pub jobs: usize,
-    /// What a failed draft means for the others.
+    /// What to do after a failed draft.
     #[serde(default)]
     pub on_error: OnError,
-    /// Further tries of an incomplete draft.
+    /// Retries of an incomplete draft.
     #[serde(default)]
     #[schemars(range(min = 0, max = 20))]
     pub retries: u32,

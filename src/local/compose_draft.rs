@@ -1,4 +1,4 @@
-//! `compose_draft`: a whole video in one call.
+//! `compose_draft`: makes a whole video in one call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tools::{Hints, Object, to_value};
 
-/// What kind of job it is.
+/// The kind of the job.
 const KIND: &str = "compose_draft";
 
-/// How long a client is kept waiting by default, in seconds: Claude Desktop gives up after 60.
+/// How long a call waits by default before it answers `running`, in seconds. Claude Desktop times out after 60.
 pub(crate) fn default_wait_s() -> f64 {
     45.0
 }
@@ -40,13 +40,13 @@ pub(crate) struct ComposeDraft {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "placeholders")]
     pub inputs: BTreeMap<String, Value>,
-    /// Replaces what has the name, with a backup.
+    /// Replaces a draft of the same name and keeps a backup.
     #[serde(default)]
     pub overwrite: bool,
-    /// Takes a run up again: its `job_id`, or its `draft_id` with the plan.
+    /// Resumes a run: its `job_id`, or its `draft_id` with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
-    /// Seconds until `running` is answered.
+    /// Seconds to wait before the answer `running`.
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
@@ -55,33 +55,33 @@ pub(crate) struct ComposeDraft {
     pub detail: Detail,
 }
 
-/// Any names; the one that is shown is an example.
+/// Any names; the one in the schema is an example.
 pub(super) fn placeholders(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let name = serde_json::json!({ "type": "string" });
     schemars::json_schema!({ "type": "object", "additionalProperties": true, "properties": { "name": name } })
 }
 
-/// How far the work is.
+/// The state of the work.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JobReply {
     /// `running`, `complete`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
     pub status: String,
-    /// Ask `job_status` with it.
+    /// For `job_status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
-    /// The draft, as soon as there is one.
+    /// The draft, once it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
     /// Steps done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<f64>,
-    /// Steps in all.
+    /// All steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<f64>,
-    /// What is or was done, and what to do next.
+    /// The current or last step, and what to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// What came of it: `items`, `totals`, `phases`, `folder`, `notes` of a composed draft.
+    /// The result: `items`, `totals`, `phases`, `folder`, `notes` of a composed draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "report")]
     pub report: Option<Value>,
@@ -92,7 +92,7 @@ fn report(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl JobReply {
-    /// What `job_status` tells of a job.
+    /// The reply of `job_status` for a job.
     pub(crate) fn of(id: &str, mut state: jobs::State, detail: Detail) -> Self {
         if let (Detail::Failures, Some(report)) = (detail, &mut state.result) {
             shorten(report);
@@ -111,10 +111,13 @@ impl JobReply {
                 format!("{}; ask `job_status` again", or(&state.message, "running"))
             }
             (jobs::Status::Interrupted, None) if state.kind == KIND => format!(
-                "the process that ran it ended; take it up again with `compose_draft` and `resume`: {id:?}"
+                "the process that ran the job has ended; resume it with `compose_draft` and `resume`: {id:?}"
             ),
             (jobs::Status::Interrupted, None) => {
-                format!("the process that ran it ended; call `{}` again", state.kind)
+                format!(
+                    "the process that ran the job has ended; call `{}` again",
+                    state.kind
+                )
             }
             _ => state.message,
         };
@@ -153,14 +156,14 @@ impl LocalTool for ComposeDraft {
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let (plan, resume) = self.taking(app).await?;
-        // A fault of the plan is told at once, not by a job.
+        // Problems of the plan are reported directly, not by a job.
         let checked = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(cancelled_before()),
             checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
         };
         let id = start(app, plan, checked, resume, context).await?;
-        // A client that gives up drops this call, and the job with it; one that was answered lets it go on.
+        // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
         let state = tokio::select! {
@@ -182,10 +185,10 @@ impl ComposeDraft {
                 let state = app.jobs.wait(id, Duration::ZERO).await?;
                 if state.kind != KIND {
                     return Err(Error::invalid(format!(
-                        "`resume`: the job {id:?} is no composed draft but a call of `{}`",
+                        "`resume`: the job {id:?} is a call of `{}`, not a composed draft",
                         state.kind
                     ))
-                    .hint("call that again"));
+                    .hint("call that tool again"));
                 }
                 if state.status == jobs::Status::Running {
                     return Err(Error::conflict(format!("the job {id:?} is still running"))
@@ -194,7 +197,7 @@ impl ComposeDraft {
                 resume = state.draft_id;
                 if plan.is_none() {
                     let asked = serde_json::from_str(state.request.get()).map_err(|e| {
-                        Error::internal("what the job was asked for cannot be read").source(e)
+                        Error::internal("the request of the job cannot be read").source(e)
                     });
                     plan = Some(asked?);
                 }
@@ -243,7 +246,7 @@ pub(crate) async fn start(
         .await
 }
 
-/// A finished run as the reply of the tool: a run that made nothing, or was not saved, is a failure.
+/// The reply for a finished run. A run that made nothing or was not saved is a failure.
 fn answer(id: &str, state: jobs::State, detail: Detail) -> Result<JobReply> {
     if let Some(error) = state.failure() {
         return Err(error);
@@ -272,10 +275,13 @@ fn failed(outcome: Outcome, report: &Report) -> Error {
         _ => Kind::Media,
     };
     let mut lines = vec![match outcome {
-        Outcome::Cancelled => format!("cancelled; until then: {}", report.summary()),
+        Outcome::Cancelled => format!("cancelled; done until then: {}", report.summary()),
         Outcome::Aborted => format!("stopped at the first failure: {}", report.summary()),
         _ if report.save_error.is_some() => format!("not saved; {}", report.summary()),
-        _ => format!("nothing of the plan is in a draft: {}", report.summary()),
+        _ => format!(
+            "no item of the plan was added to a draft: {}",
+            report.summary()
+        ),
     }];
     lines.extend(
         report
@@ -288,8 +294,8 @@ fn failed(outcome: Outcome, report: &Report) -> Error {
     let error = Error::new(kind, lines.join("\n"));
     match &report.draft_id {
         Some(draft) => error.hint(format!(
-            "put right what is wrong and call `compose_draft` with `resume`: \"{draft}\" and the plan; only what is missing is done"
+            "fix the problems and call `compose_draft` with `resume`: \"{draft}\" and the plan; only what is missing is added"
         )),
-        None => error.hint("put right what is wrong and call `compose_draft` again"),
+        None => error.hint("fix the problems and call `compose_draft` again"),
     }
 }

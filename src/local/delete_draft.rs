@@ -1,4 +1,4 @@
-//! `delete_draft`: to the trash, and out of it again.
+//! `delete_draft`: moves a draft to the trash and restores it.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::tools::Hints;
 pub(crate) struct DeleteDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Takes it out again.
+    /// Restores it.
     #[serde(default)]
     pub restore: bool,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Fate {
     pub draft_id: DraftId,
     /// Whether it is in the trash now.
     pub deleted: bool,
-    /// What to know of it.
+    /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -58,7 +58,7 @@ impl LocalTool for DeleteDraft {
                 && row.origin != ENGINE
             {
                 notes.push(format!(
-                    "{} cannot delete drafts: it keeps this one until it is restarted",
+                    "{} cannot delete drafts: this one remains there until the server is restarted",
                     row.origin
                 ));
             }

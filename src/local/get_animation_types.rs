@@ -1,4 +1,4 @@
-//! `get_animation_types`: the names of one list, of whichever kind.
+//! `get_animation_types`: the names of one list, of any kind.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::local::LocalTool;
 use crate::tools::Hints;
 use crate::units::Edition;
 
-/// Lists animations or transitions of one type, page by page.
+/// Lists animations or transitions of one type, in pages.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GetAnimationTypes {
     /// The list.
@@ -28,7 +28,7 @@ pub(crate) struct GetAnimationTypes {
     /// Names to skip.
     #[serde(default)]
     pub offset: u32,
-    /// Names to give, at most.
+    /// Names per page.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
@@ -45,7 +45,7 @@ fn hundred() -> u32 {
 /// A page of names.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Page {
-    /// The app that knows these names.
+    /// The app that has these names.
     pub edition: &'static str,
     pub names: Vec<Named>,
     /// How many names the list has.
@@ -75,7 +75,7 @@ impl LocalTool for GetAnimationTypes {
         }
         if !(1..=1000).contains(&self.limit) {
             faults.push(format!(
-                "`limit` is {}, which is not from 1 to 1000",
+                "`limit` is {}; it must be from 1 to 1000",
                 self.limit
             ));
         }
@@ -110,14 +110,14 @@ fn kind(name: &str) -> Result<Kind> {
         "combo" => Ok(Kind::VideoCombo),
         name => name.parse().map_err(|_| {
             Error::invalid(format!(
-                "`animation_type`: {name:?} is none: `{}`",
+                "`animation_type`: {name:?} is not a type; use one of `{}`",
                 kinds().join("`, `")
             ))
         }),
     }
 }
 
-/// The names of the lists: short ones for what most ask for.
+/// The names of the lists, with short ones for the most common.
 fn kinds() -> Vec<&'static str> {
     let mut names = vec!["intro", "outro", "combo"];
     names.extend(Kind::ALL.map(Kind::name));

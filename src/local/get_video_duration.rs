@@ -1,4 +1,4 @@
-//! `get_video_duration`: how long a video or sound is, before it is placed.
+//! `get_video_duration`: the length of a video or sound before it is added.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tools::Hints;
 
-/// Gives length, picture size and whether there is sound, of a video, sound or image.
+/// Returns length, picture size and whether there is sound, of a video, sound or image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct GetVideoDuration {
     /// http(s) URL or absolute path.
     pub video_url: String,
 }
 
-/// What the file is.
+/// The properties of the file.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Measured {
-    /// The length in seconds; 0 for a picture that does not move.
+    /// The length in seconds; 0 for a still image.
     pub duration: f64,
-    /// The picture's width in pixels, as it is shown; 0 without a picture.
+    /// The displayed width in pixels; 0 without a picture.
     pub width: u32,
-    /// The picture's height in pixels, as it is shown; 0 without a picture.
+    /// The displayed height in pixels; 0 without a picture.
     pub height: u32,
     /// Whether there is a moving picture.
     pub has_video: bool,
     /// Whether there is sound.
     pub has_audio: bool,
-    /// What the content is, such as `mp4`, whatever its name says.
+    /// The format of the content, such as `mp4`; it can differ from the file name.
     pub format: &'static str,
-    /// The size of the file, where it is known.
+    /// The size of the file in bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -57,7 +57,7 @@ impl LocalTool for GetVideoDuration {
 
     fn faults(&self) -> Vec<String> {
         if self.video_url.trim().is_empty() {
-            return vec!["`video_url` is empty: an http(s) address or the path of a file".into()];
+            return vec!["`video_url` is empty: give an http(s) URL or the path of a file".into()];
         }
         Vec::new()
     }
@@ -71,10 +71,10 @@ impl LocalTool for GetVideoDuration {
         };
         if duration.0 == 0 && !facts.is_still {
             return Err(Error::media(format!(
-                "{} does not tell how long it is",
+                "{} does not state its length",
                 crate::media::shown(&self.video_url)
             ))
-            .hint("give `start` and `end` when you place it"));
+            .hint("give `start` and `end` when you add it"));
         }
         Ok(Measured {
             duration: duration.seconds(),

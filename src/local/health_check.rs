@@ -1,4 +1,4 @@
-//! `health_check`: who would carry calls out now, and how the servers are.
+//! `health_check`: which backend would handle calls now, and the state of the servers.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::tools::Hints;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HealthCheck {}
 
-/// How things are.
+/// The state of this process and its backends.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Health {
     /// Whether drafts can be made.
     pub healthy: bool,
-    /// `embedded` or `remote`: who would make the next draft; absent if nobody can.
+    /// `embedded` or `remote`: the backend of the next draft; absent if no draft can be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<&'static str>,
-    /// Why that one, or why none.
+    /// Why that backend, or why none.
     pub reason: String,
     /// This program's version.
     pub version: &'static str,
     /// The app that the engine makes drafts for: `capcut` or `jianying`.
     pub edition: &'static str,
-    /// Where drafts are kept.
+    /// The data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<String>,
-    /// What answers at the addresses of the CapCut API.
+    /// The servers at the addresses of the CapCut API.
     pub servers: Vec<ServerHealth>,
-    /// How many calls go and wait in each lane.
+    /// How many calls run and wait in each lane.
     pub lanes: Vec<LaneHealth>,
 }
 
-/// What answers at an address.
+/// The server at an address.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ServerHealth {
@@ -47,35 +47,35 @@ pub(crate) struct ServerHealth {
     /// Which server it is; absent if none answers like a CapCut API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<&'static str>,
-    /// Its own version, where it tells.
+    /// Its version, if it reports one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The app whose names it knows: `capcut` or `jianying`.
+    /// The app whose names it has: `capcut` or `jianying`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edition: Option<&'static str>,
-    /// Milliseconds for one answer.
+    /// The time of one answer in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
-    /// `closed`: calls go there. `open`: it failed too often. `half_open`: a few calls try it.
+    /// `closed`: calls are sent. `open`: paused after repeated failures. `half_open`: a few trial calls are sent.
     pub breaker: &'static str,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What is known to be bad about it.
+    /// Known problems of this server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
 }
 
-/// How a lane is used.
+/// The use of a lane.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct LaneHealth {
     pub lane: &'static str,
-    /// Calls being carried out.
+    /// Running calls.
     pub active: usize,
-    /// Calls that wait.
+    /// Waiting calls.
     pub waiting: usize,
-    /// Calls that may go at once.
+    /// The concurrency limit.
     pub slots: usize,
 }
 
@@ -117,7 +117,7 @@ impl LocalTool for HealthCheck {
     }
 }
 
-/// What answers at each address now, whatever was known before.
+/// The servers at all addresses, probed now.
 pub(crate) async fn servers(app: &Arc<App>) -> Vec<ServerHealth> {
     if app.settings.backend == BackendChoice::Embedded {
         return Vec::new();
@@ -152,7 +152,7 @@ pub(crate) async fn servers(app: &Arc<App>) -> Vec<ServerHealth> {
                     health.caveats.push(error.message);
                 } else if server.edition != app.settings.edition {
                     health.caveats.push(format!(
-                        "it makes drafts for {}, the engine here for {}",
+                        "it makes drafts for {}, the engine in this process for {}",
                         server.edition.app(),
                         app.settings.edition.app()
                     ));
@@ -160,7 +160,7 @@ pub(crate) async fn servers(app: &Arc<App>) -> Vec<ServerHealth> {
                 if !is_loopback(address) && address.starts_with("http://") {
                     health
                         .caveats
-                        .push("what is sent there is not encrypted".into());
+                        .push("the connection is not encrypted".into());
                 }
             }
             Err(error) => health.error = Some(error.message),

@@ -1,4 +1,4 @@
-//! `job_status`: how far a job is.
+//! `job_status`: the progress of a job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
 use crate::tools::Hints;
 
-/// Tells how far a job is, or how it ended, item by item.
+/// Reports the progress or the result of a job, item by item.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JobStatus {
     /// The job.

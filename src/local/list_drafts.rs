@@ -1,4 +1,4 @@
-//! `list_drafts`: the drafts of this machine's journal, latest first.
+//! `list_drafts`: the drafts in this machine's journal, newest change first.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use crate::tools::Hints;
 /// Lists drafts made with capcut-mcp, last changed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ListDrafts {
-    /// Only drafts whose name or id holds this.
+    /// Only drafts whose name or id contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Drafts to give, at most.
+    /// Drafts per page.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
-    /// Drafts to pass over.
+    /// Drafts to skip.
     #[serde(default)]
     pub offset: u32,
-    /// Also those that were deleted.
+    /// Include deleted drafts.
     #[serde(default)]
     pub include_deleted: bool,
 }
@@ -34,7 +34,7 @@ fn twenty() -> u32 {
     20
 }
 
-/// The drafts, latest first.
+/// The drafts, newest change first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Drafts {
     pub drafts: Vec<Listed>,
@@ -45,21 +45,21 @@ pub(crate) struct Drafts {
 #[schemars(inline)]
 pub(crate) struct Listed {
     pub draft_id: String,
-    /// Its name; empty if it got none.
+    /// Its name; empty if it has none.
     pub name: String,
-    /// `embedded` or `remote`: who keeps the draft.
+    /// `embedded` or `remote`: where the draft is.
     pub backend: &'static str,
-    /// The server that keeps it.
+    /// The server that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// `capcut` or `jianying`; absent where the server does not tell.
+    /// `capcut` or `jianying`; absent if the server does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
-    /// When it was made, in seconds since 1970.
+    /// When it was created, in seconds since 1970.
     pub created: i64,
     /// When it last changed, in seconds since 1970.
     pub modified: i64,
-    /// How many calls made it what it is.
+    /// How many calls it consists of.
     pub calls: u64,
     /// The folder it was last saved to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub(crate) struct Listed {
     /// Whether it is in the trash.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-    /// The draft in which it lives on.
+    /// The draft that it continues as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
 }
@@ -103,7 +103,7 @@ impl LocalTool for ListDrafts {
             return Vec::new();
         }
         vec![format!(
-            "`limit` is {}, which is not from 1 to 1000",
+            "`limit` is {}; it must be from 1 to 1000",
             self.limit
         )]
     }

@@ -1,4 +1,4 @@
-//! `preview_draft`: the timeline as a picture.
+//! `preview_draft`: the timeline as an image.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -22,30 +22,30 @@ use crate::picture::{self, Picture, png};
 use crate::regular_file;
 use crate::tools::Hints;
 
-/// Draws the timeline with clips, transitions and captions as a picture.
+/// Draws the timeline with clips, transitions and captions as an image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PreviewDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// From here, seconds.
+    /// Start in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// To here, seconds.
+    /// End in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
 }
 
-/// The picture.
+/// The image.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Preview {
     pub png: String,
     pub svg: String,
     pub tracks: usize,
-    /// Those in the picture.
+    /// The segments in the image.
     pub clips: usize,
     /// The draft's length in seconds.
     pub duration: f64,
-    /// What the picture does not show.
+    /// What the image does not show.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -67,7 +67,7 @@ impl LocalTool for PreviewDraft {
             if let Some(time) = time
                 && !(0.0..=1e6).contains(&time)
             {
-                faults.push(format!("`{name}` is {time}: seconds, not below 0"));
+                faults.push(format!("`{name}` is {time} s; it must not be below 0"));
             }
         }
         if let Some(end) = self.end
@@ -92,12 +92,12 @@ impl LocalTool for PreviewDraft {
         let part = (self.start, self.end);
         tokio::task::spawn_blocking(move || preview(&title, &script, part, &file))
             .await
-            .map_err(|error| Error::internal("the drawing broke off").source(error))?
+            .map_err(|error| Error::internal("drawing the timeline failed").source(error))?
     }
 }
 
 impl PreviewDraft {
-    /// Of its own for each part, so that two calls do not write one file.
+    /// A different name for each part, so that two calls do not write the same file.
     fn file_name(&self) -> String {
         let id: String = self.draft_id.as_str().chars().map(plain).collect();
         match (self.start, self.end) {
@@ -108,7 +108,7 @@ impl PreviewDraft {
     }
 }
 
-/// As it may stand in the name of a file.
+/// Replaces characters that are not safe in file names.
 fn plain(character: char) -> char {
     match character {
         '-' | '_' => character,
@@ -124,7 +124,7 @@ fn preview(
     file: &Path,
 ) -> Result<Preview> {
     let script: Value = serde_json::from_str(script)
-        .map_err(|error| Error::internal("the draft's document is no JSON").source(error))?;
+        .map_err(|error| Error::internal("the draft's document is not JSON").source(error))?;
     let mut drawn = picture::draw(title, &script, None);
     if part != (None, None) {
         drawn = picture::draw(title, &script, Some(window(part, drawn.duration_s)?));
@@ -138,7 +138,7 @@ fn preview(
     let pixels = png::render(&svg)?;
     let folder = file.parent().unwrap_or(Path::new("."));
     regular_file::create_own_folder(folder).map_err(|error| unwritable(folder, error))?;
-    // Earlier versions left it open to others.
+    // Earlier versions created it readable by other users.
     regular_file::tighten(folder);
     tidy(folder);
     Ok(Preview {
@@ -162,11 +162,11 @@ fn window((start, end): (Option<f64>, Option<f64>), duration_s: f64) -> Result<R
     Ok(start..end)
 }
 
-/// How many files of previews are kept, two for each, and for how long.
+/// How many preview files are kept (two per preview), and for how long.
 const MOST_FILES: usize = 400;
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
-/// Removes the previews that are not among the newest, and what killed processes left. Nobody else writes here.
+/// Removes all but the newest previews, and temporary files of killed processes. Only previews are written here.
 fn tidy(folder: &Path) {
     prune(folder, MOST_FILES, LONGEST);
 }
@@ -203,7 +203,7 @@ fn prune(folder: &Path, most: usize, longest: Duration) -> Removed {
     removed
 }
 
-/// Writes the file whole or not at all, and tells its path.
+/// Writes the file atomically and returns its path.
 fn write(file: &Path, ending: &str, bytes: &[u8]) -> Result<String> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_must_be_one() {
+    fn the_time_range_must_be_valid() {
         let faults = |value| call(value).faults().len();
         assert_eq!(faults(json!({"draft_id": "d", "start": 1, "end": 2})), 0);
         assert_eq!(faults(json!({"draft_id": "d", "start": 2, "end": 2})), 1);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_cannot_lead_out_of_the_folder() {
+    fn an_id_cannot_escape_the_folder() {
         let call = call(json!({"draft_id": "../../x", "start": 1.5}));
         assert_eq!(call.file_name(), "______x 1.5-");
     }

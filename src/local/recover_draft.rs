@@ -1,4 +1,4 @@
-//! `recover_draft`: a draft made again from its journal, on a server or in the engine.
+//! `recover_draft`: recreates a draft from its journal, on a server or in the engine.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use crate::local::LocalTool;
 use crate::settings::BackendChoice;
 use crate::tools::Hints;
 
-/// Makes a lost draft again from its acknowledged calls, or moves it between server and engine.
+/// Recreates a lost draft from its acknowledged calls, or moves a draft between server and engine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct RecoverDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Where it is made; chosen by default.
+    /// Where to create it. Default: chosen automatically.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["remote", "embedded"]))]
     pub to: Option<String>,
 }
 
-/// The draft that was made.
+/// The recreated draft.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Recovered {
     /// The new draft.
     pub draft_id: DraftId,
     /// The draft that it replaces.
     pub was: DraftId,
-    /// `embedded` or `remote`: who keeps the new draft.
+    /// `embedded` or `remote`: where the new draft is.
     pub backend: &'static str,
-    /// How many calls were carried out again.
+    /// How many calls were applied again.
     pub calls: usize,
     /// Segments on each track of the new draft.
     pub segments: Vec<TrackSegments>,
-    /// What to know of it.
+    /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -67,7 +67,9 @@ impl LocalTool for RecoverDraft {
     fn faults(&self) -> Vec<String> {
         match self.to.as_deref() {
             None | Some("remote" | "embedded") => Vec::new(),
-            Some(other) => vec![format!("`to` is {other:?}: `remote` or `embedded`")],
+            Some(other) => vec![format!(
+                "`to` is {other:?}; it must be `remote` or `embedded`"
+            )],
         }
     }
 

@@ -1,4 +1,4 @@
-//! `search_catalog`: the name of an effect, transition, animation, font, … that one does not know.
+//! `search_catalog`: finds names of effects, transitions, animations, fonts and so on.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) struct SearchCatalog {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["capcut", "jianying"]))]
     pub edition: Option<String>,
-    /// Names to give, at most.
+    /// Names per page.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
@@ -44,12 +44,12 @@ fn twenty() -> u32 {
     20
 }
 
-/// The names found, best first.
+/// The matching names, best first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
-    /// The app that knows these names.
+    /// The app that has these names.
     pub edition: &'static str,
-    /// How many names fit.
+    /// How many names match.
     pub total: usize,
     pub hits: Vec<Named>,
     /// The `offset` of the next names.
@@ -57,22 +57,22 @@ pub(crate) struct Found {
     pub next_offset: Option<usize>,
 }
 
-/// A name, and what is known of it.
+/// A name and its properties.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Named {
-    /// The name that other tools take.
+    /// The name for other tools.
     pub name: &'static str,
     /// What it names.
     pub kind: &'static str,
     /// The name in the app.
     pub display: &'static str,
-    /// How long it takes by default, in seconds.
+    /// Its default length in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// Whether the app asks for a subscription.
+    /// Whether the app requires a subscription.
     pub vip: bool,
-    /// What can be set, in order, each from 0 to 100.
+    /// Its parameters in order, each from 0 to 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<&'static str>,
 }
@@ -140,7 +140,7 @@ impl LocalTool for SearchCatalog {
         }
         if !(1..=1000).contains(&self.limit) {
             faults.push(format!(
-                "`limit` is {}, which is not from 1 to 1000",
+                "`limit` is {}; it must be from 1 to 1000",
                 self.limit
             ));
         }
@@ -174,7 +174,7 @@ impl LocalTool for SearchCatalog {
     }
 }
 
-/// The edition of that name, or the one that is used without one.
+/// The edition of that name, or `otherwise` if there is no name.
 pub(super) fn edition(name: Option<&str>, otherwise: Edition) -> Result<Edition> {
     name.map_or(Ok(otherwise), |name| {
         name.parse()

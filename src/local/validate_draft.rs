@@ -1,4 +1,4 @@
-//! `validate_draft`: what is wrong with a draft folder on disk, and mending it.
+//! `validate_draft`: checks a draft folder on disk and fixes what is safe to fix.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,46 +14,46 @@ use crate::lint::{self, Problem, Severity};
 use crate::local::LocalTool;
 use crate::tools::Hints;
 
-/// How many problems are told one by one.
+/// How many problems are listed per reply.
 const TOLD: usize = 40;
 
-/// Checks a draft folder on disk, whoever made it.
+/// Checks a draft folder on disk, made by any program.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
-    /// The draft's folder, or its name in the app's.
+    /// The draft's folder, or its name in the app's drafts folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
-    /// Or a draft saved from here.
+    /// Or the id of a draft saved by this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
-    /// Mends what is safe to mend, with a backup.
+    /// Fixes what is safe to fix, with a backup.
     #[serde(default)]
     pub fix: bool,
-    /// Problems to pass over.
+    /// Problems to skip.
     #[serde(default)]
     pub offset: u32,
 }
 
-/// What is wrong, the worst first.
+/// The problems, most severe first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Validated {
     pub draft_folder: String,
-    /// Whether there is neither an error nor a warning.
+    /// Whether there are no errors and no warnings.
     pub ok: bool,
     pub errors: usize,
     pub warnings: usize,
     pub infos: usize,
     pub problems: Vec<Problem>,
-    /// Problems beyond those that are told here.
+    /// How many further problems there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<usize>,
-    /// The files that were mended.
+    /// The files that were fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
-    /// Where those files are as they were.
+    /// The backup of these files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
-    /// What to know of it.
+    /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -81,14 +81,14 @@ impl LocalTool for ValidateDraft {
     fn faults(&self) -> Vec<String> {
         let is_empty = |folder: &String| folder.trim().is_empty();
         if self.draft_id.is_none() && self.draft_folder.as_ref().is_none_or(is_empty) {
-            return vec!["`draft_folder` or `draft_id` must say which draft".to_owned()];
+            return vec!["`draft_folder` or `draft_id` is required".to_owned()];
         }
         Vec::new()
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Validated> {
         let folder = self.folder(app).await?;
-        // Where a draft of ours was saved is known; any other folder is the caller's word.
+        // The folder of our own draft is known; any other folder comes from the caller.
         if self.draft_folder.is_some() {
             let access = &context.caller.access;
             let shown = folder.display().to_string();
@@ -97,12 +97,12 @@ impl LocalTool for ValidateDraft {
                 access.may_write(&folder)?;
             }
         }
-        // The draft and its folder tell the app; the settings only say what new drafts are for.
+        // The draft and its folder identify the app; the settings apply only to new drafts.
         let options = lint::Options::new(app.settings.data_dir()?, None);
         let (fix, offset) = (self.fix, self.offset as usize);
         tokio::task::spawn_blocking(move || validate(&folder, &options, fix, offset))
             .await
-            .map_err(|error| Error::internal("the check of the draft broke off").source(error))?
+            .map_err(|error| Error::internal("the check of the draft failed").source(error))?
     }
 }
 
@@ -119,11 +119,11 @@ impl ValidateDraft {
                 };
                 row.saved_to.map(PathBuf::from).ok_or_else(|| {
                     Error::conflict(format!("draft {id} has not been saved to this machine yet"))
-                        .hint("save it with `save_draft`, or name its folder in `draft_folder`")
+                        .hint("save it with `save_draft`, or give its folder in `draft_folder`")
                 })
             }
             _ => Err(Error::invalid(
-                "there is neither `draft_folder` nor `draft_id`",
+                "neither `draft_folder` nor `draft_id` is given",
             )),
         }
     }
@@ -143,7 +143,7 @@ fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
                 "`draft_folder`: there is no draft \"{}\"",
                 folder.display()
             ))
-            .hint("give the absolute path of the draft's own folder")
+            .hint("give the absolute path of the draft's folder")
         })
 }
 
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_counted_and_what_was_mended_is_told() {
+    fn problems_are_counted_and_fixes_are_reported() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("draft");
         fs::create_dir(&folder).unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_must_say_which_draft() {
+    fn a_call_must_name_a_draft() {
         let call = |value| -> ValidateDraft { serde_json::from_value(value).unwrap() };
         assert_eq!(call(json!({"fix": true})).faults().len(), 1);
         assert!(call(json!({"draft_folder": "/d"})).faults().is_empty());

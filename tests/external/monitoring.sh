@@ -41,7 +41,7 @@ address() {
     sed -n "s/.*$1 http:\/\/\(127[0-9.:]*\).*/\1/p" "$work/log"
 }
 waited=0
-until [ -n "$(address 'metrics are told at')" ] && [ -n "$(address 'engine answers at')" ]; do
+until [ -n "$(address 'metrics are served at')" ] && [ -n "$(address 'engine answers at')" ]; do
     kill -0 "$server" && [ $((waited += 1)) -lt 300 ] || { cat "$work/log"; exit 1; }
     sleep 0.1
 done
@@ -50,7 +50,7 @@ post() {
 }
 post create_draft '{}'
 post query_script '{"draft_id": "dfd_cat_1_00000000"}'
-curl -sf "http://$(address 'metrics are told at')/metrics" >"$work/metrics"
+curl -sf "http://$(address 'metrics are served at')/metrics" >"$work/metrics"
 grep -q '^mcp_bridge_requests_total{.*tool="create_draft"} 1$' "$work/metrics"
 grep -q '^mcp_bridge_errors_total{.*tool="query_script"} 1$' "$work/metrics"
 promtool check metrics <"$work/metrics"

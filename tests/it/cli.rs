@@ -182,7 +182,7 @@ fn the_tools_command_lists_the_tools_of_mcp() {
     assert_eq!(one["description"], over_mcp["description"]);
 
     let text = home.run(&["tools", "add_text"]).success().stdout;
-    for part in ["text (string, required)", "start (number", "Accepted too:"] {
+    for part in ["text (string, required)", "start (number", "Also accepted:"] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
     fails(&home.run(&["tools", "add_txt"]), 2, &["`add_text`"]);
@@ -245,14 +245,14 @@ fn the_doctor_empties_the_trash_on_request() {
     };
     let (trash, journal) = told(&[]);
     assert_eq!(trash, "1 draft");
-    assert!(journal.contains("(1 draft), sound"), "{journal}");
+    assert!(journal.contains("(1 draft), intact"), "{journal}");
     let restore = json!({ "draft_id": gone, "restore": true });
     home.call("delete_draft", &restore).expect("restored");
     home.call("delete_draft", &json!({ "draft_id": gone }))
         .expect("deleted again");
     assert_eq!(
         told(&["--empty-trash"]).0,
-        "emptied: 1 draft is gone for good"
+        "emptied: permanently removed 1 draft"
     );
     assert_eq!(told(&[]).0, "empty");
     let (code, text) = home.call("delete_draft", &restore).expect_err("gone");

@@ -321,7 +321,7 @@ fn a_front_never_forwards_to_itself() {
             let ran = home.run(&line);
             assert_eq!(ran.code, 2, "{url}: {ran:?}");
             assert!(
-                ran.stderr.contains("in a circle") && ran.stderr.contains("--port"),
+                ran.stderr.contains("would loop") && ran.stderr.contains("--port"),
                 "{ran:?}"
             );
         }

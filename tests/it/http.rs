@@ -367,7 +367,7 @@ fn a_port_that_is_in_use_is_reported_with_a_hint() {
     let ran = home.run(&["engine", "--port", &port]);
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(
-        ran.stderr.contains(&format!("port {port} is taken")),
+        ran.stderr.contains(&format!("port {port} is in use")),
         "{ran:?}"
     );
     assert!(ran.stderr.contains("--port"), "{ran:?}");
@@ -384,7 +384,7 @@ fn the_address_is_printed_with_a_warning_if_others_can_reach_it() {
     assert!(!served.stderr().contains("sign in"), "{}", served.stderr());
     let open = home.engine(&["--host", "0.0.0.0", "--edition", "jianying"]);
     support::until("it prints a warning", || {
-        open.stderr().contains("nobody is asked to sign in")
+        open.stderr().contains("there is no authentication")
     });
     let (status, text) = open.get("/health");
     assert_eq!(status, 200);

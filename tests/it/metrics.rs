@@ -96,7 +96,7 @@ fn watched(home: &Home, options: &[&str]) -> (Client, String) {
 fn announced(said: &Said) -> String {
     let mut address = None;
     until("the metrics address is printed", || {
-        address = said.address("metrics are told at ");
+        address = said.address("metrics are served at ");
         address.is_some()
     });
     address.expect("an address")

@@ -198,7 +198,7 @@ fn ctrl_c_stops_a_tool_call_and_says_how_to_resume() {
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(
-        said.contains("cancelled; until then:") && said.contains("`resume`: \"dfd_cat_"),
+        said.contains("cancelled; done until then:") && said.contains("`resume`: \"dfd_cat_"),
         "{said}"
     );
     assert!(api.server.count("/add_") < 45);

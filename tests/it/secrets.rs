@@ -73,7 +73,7 @@ fn secrets_in_the_api_url_are_sent_there_and_never_shown() {
     shown.push(("resources".to_owned(), drafts.to_string()));
     let mut address = None;
     until("metrics are served", || {
-        address = client.said.address("metrics are told at ");
+        address = client.said.address("metrics are served at ");
         address.is_some()
     });
     let (_, metrics) = http(

@@ -178,7 +178,7 @@ fn the_metrics_listener_refuses_foreign_hosts_and_pages() {
     let served = home.engine(&["--metrics", "0"]);
     let mut metrics = None;
     support::until("the metrics address is printed", || {
-        metrics = served.said.address("metrics are told at ");
+        metrics = served.said.address("metrics are served at ");
         metrics.is_some()
     });
     let metrics = metrics.expect("an address");

@@ -1,5 +1,5 @@
-//! `compose --dry-run`: plans are made by an engine whose files are in a temporary folder, so that everything is
-//! checked that a run checks before it saves, and nothing is left.
+//! `compose --dry-run`: an engine makes the plans in a temporary folder. This runs every check that a real run makes
+//! before it saves, and leaves no files.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::compose::{Taking, check, compose};
 use crate::error::{Error, Kind};
 use crate::exec::{App, Backend, Context};
 
-/// Makes each plan and prints its timeline; exit code 1 when one of them cannot be made as it is.
+/// Makes each plan and prints its timeline; exit code 1 if one of them cannot be made as written.
 pub(super) async fn run(
     app: &Arc<App>,
     entries: Vec<Entry>,
@@ -24,7 +24,7 @@ pub(super) async fn run(
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()
-        .map_err(|e| Error::internal("no temporary folder can be made").source(e))?;
+        .map_err(|e| Error::internal("cannot create a temporary folder").source(e))?;
     let keeper = app.keeper(None).await?;
     let mut edition = app.settings.edition;
     if let Backend::Remote(server) = &keeper {
@@ -42,7 +42,7 @@ pub(super) async fn run(
     {
         let made = match wrong {
             Some(error) => Err(error),
-            // What this server cannot do is known to the real backend alone.
+            // Only the real backend knows what its server cannot do.
             None => match check(app, &plan, None, &context.caller).await {
                 Err(error) => Err(error),
                 Ok(_) => {

@@ -1,4 +1,4 @@
-//! What `compose` prints for people: first where the draft is and what to do next, then the items.
+//! The text output of `compose`: first where the draft is and what to do next, then the items.
 
 use console::Style;
 
@@ -22,14 +22,14 @@ pub(super) fn report(report: &Report) -> Painted {
     items(&mut out, report);
     let phases = &report.phases;
     let times = format!(
-        "{:.0} ms in total; the calls one after another {:.0} ms; save {:.0} ms",
+        "{:.0} ms in total; sum of the calls {:.0} ms; save {:.0} ms",
         phases.total_ms, phases.one_after_another_ms, phases.save_ms
     );
     out.add(&paint::faint(), &times).end();
     out
 }
 
-/// What a run would do, and its timeline: the items by track and time.
+/// The result of a dry run and its timeline: the items by track and time.
 pub(super) fn dry_run(label: &str, report: &Report) -> Painted {
     let mut out = Painted::new();
     let totals = &report.totals;
@@ -48,7 +48,7 @@ pub(super) fn dry_run(label: &str, report: &Report) -> Painted {
     out.add(&style, &summary).end();
     notes(&mut out, report);
     let mut rows: Vec<&Row> = report.items.iter().collect();
-    // Tracks in the order of the plan, each from its start.
+    // Tracks in the order of the plan; the items of a track by start time.
     let tracks: Vec<&Option<String>> = rows.iter().map(|row| &row.track).collect();
     let place = |row: &Row| tracks.iter().position(|track| **track == row.track);
     rows.sort_by(|a, b| {
@@ -92,7 +92,7 @@ fn items(out: &mut Painted, report: &Report) {
     }
 }
 
-/// One item on a line of at most [`COLUMNS`] columns, and below it what is to be said of it.
+/// One item on a line of at most [`COLUMNS`] columns, with its notes below.
 fn item(out: &mut Painted, row: &Row) {
     let (mark, style) = match row.status {
         Status::Ok => ("ok", paint::good()),
@@ -121,7 +121,7 @@ fn item(out: &mut Painted, row: &Row) {
     }
 }
 
-/// A batch: how many are complete, then a line for each draft.
+/// A batch: the number of complete drafts, then a line for each draft.
 pub(super) fn batch(lines: &[Line], complete: usize) -> Painted {
     let mut out = Painted::new();
     let are = if lines.len() == 1 { "is" } else { "are" };

@@ -1,11 +1,11 @@
-//! What to enter in clients that have no file to write.
+//! What to enter in clients that have no configuration file.
 
 use super::clients::Shape;
 use super::document::Format;
 use super::server::{self, Server, Words};
 use crate::error::{Error, Result};
 
-/// What to enter in this client.
+/// The instructions for this client.
 pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
     let block = |server: &Server| {
         let entry = server.entry(Shape::Plain);
@@ -24,7 +24,7 @@ pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) ->
   Command:    {}
   Arguments:  {arguments}
 
-Each argument is a line of its own. Or open this link, which enters the same:
+Each argument is on its own line. Or open this link, which fills in the same values:
 
   {link}
 ",
@@ -43,9 +43,10 @@ Each argument is a line of its own. Or open this link, which enters the same:
 
 {}
 The command runs inside the plugin's container: copy a Linux executable of capcut-mcp to {folder}, which is
-a volume, so that it and the drafts stay. There 127.0.0.1 is the container; a CapCut API on the host is
-http://host.docker.internal:9000 (`--api-url`). Media must be reachable from the container too.
-Dify's own MCP client connects over HTTP, which this version does not serve yet.
+a volume, so that the executable and the drafts persist. In the container, 127.0.0.1 is the container itself;
+a CapCut API on the host is http://host.docker.internal:9000 (`--api-url`). The container must be able to
+reach the media, too.
+Dify's built-in MCP client connects over HTTP only, which this version does not serve.
 ",
                 block(&inside)?
             )

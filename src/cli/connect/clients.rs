@@ -1,18 +1,18 @@
-//! The clients that can be connected: where each keeps its servers, and in which form.
+//! The clients that can be connected: where each keeps its list of servers, and in which format.
 
 use std::path::{Path, PathBuf};
 
 use super::document::Format;
 use crate::settings::{self, Env, Os};
 
-/// How a client writes down a program to start.
+/// The form of an entry that starts a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// `command` and `args`.
     Plain,
     /// The same with `type` first.
     Typed(&'static str),
-    /// As GitHub Copilot has it: `type`, and which tools may be used.
+    /// GitHub Copilot's form: with `type` and the allowed tools.
     Copilot,
     /// One list `command` for the program and its arguments.
     Opencode,
@@ -27,15 +27,15 @@ pub(super) struct Client {
     pub key: &'static str,
     pub shape: Shape,
     pub format: Format,
-    /// It reads JSON with comments and trailing commas.
+    /// Whether it reads JSON with comments and trailing commas.
     pub reads_comments: bool,
     /// Its program on the search path, if it has one.
     programs: &'static [&'static str],
     /// Its file in a project's folder, if it has one.
     project: Option<&'static [&'static str]>,
-    /// Where its file may be, in the order in which folders that are there are taken.
+    /// The possible paths of its file. The first whose folder exists is used.
     files: fn(Os, Env<'_>) -> Option<Vec<PathBuf>>,
-    /// Which of these it is if none of the folders is there, or the first if there are not so many.
+    /// The index of the path to use if none of the folders exists; the first if the list is shorter.
     usual: usize,
     /// What makes it read its file.
     pub reload: &'static str,
@@ -115,7 +115,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reads_comments: true,
         programs: &["zed", "zeditor"],
         files: zed,
-        reload: "Zed reads the file at once; its Agent panel shows the server.",
+        reload: "Zed reads the file immediately; its Agent panel shows the server.",
         ..DEFAULT
     },
     Client {
@@ -123,7 +123,7 @@ pub(super) const CLIENTS: &[Client] = &[
         title: "LM Studio",
         programs: &["lms"],
         files: |os, env| {
-            // Installations of before 2025 keep their files in the cache folder.
+            // Installations from before 2025 keep their files in the cache folder.
             let older: &[&str] = &[".cache", "lm-studio", "mcp.json"];
             in_home(os, env, &[&[".lmstudio", "mcp.json"], older])
         },
@@ -180,17 +180,17 @@ pub(super) const CLIENTS: &[Client] = &[
     },
 ];
 
-/// Whether something is there.
+/// Whether a path exists.
 pub(super) type Exists<'a> = &'a dyn Fn(&Path) -> bool;
 
 impl Client {
-    /// Every place where the client's file may be. None if there is no home folder.
+    /// Every possible path of the client's file. None if there is no home folder.
     pub(super) fn files(&self, os: Os, env: Env<'_>) -> Vec<PathBuf> {
         (self.files)(os, env).unwrap_or_default()
     }
 
-    /// The client's file on this machine: in the first of its folders that is there, else at its usual place. Of two
-    /// names in one folder the one that is there.
+    /// The client's file on this machine: in the first of its folders that exists, else at its usual path. Of two
+    /// names in one folder, the one that exists.
     pub(super) fn file(&self, os: Os, env: Env<'_>, exists: Exists<'_>) -> Option<PathBuf> {
         let files = self.files(os, env);
         let usual = files.get(self.usual).or(files.first())?;
@@ -249,7 +249,7 @@ fn in_home(os: Os, env: Env<'_>, paths: &[&[&str]]) -> Option<Vec<PathBuf>> {
     Some(paths.iter().map(|names| os.join(&home, names)).collect())
 }
 
-/// In the folder that a variable of the client names, else in one below the home folder.
+/// In the folder that the client's environment variable names, else in one below the home folder.
 fn in_own(
     os: Os,
     env: Env<'_>,
@@ -282,7 +282,7 @@ fn vscode(os: Os, env: Env<'_>) -> Option<Vec<PathBuf>> {
     let file = |base: &Path, app: &str| os.join(base, &[app, "User", "mcp.json"]);
     let mut files = vec![file(&config, "Code"), file(&config, "Code - Insiders")];
     if os == Os::Linux {
-        // The Snap is not confined and uses the usual folder; Flatpak has one of its own.
+        // The Snap is not confined and uses the usual folder; Flatpak has its own.
         let flatpak = [".var", "app", "com.visualstudio.code", "config"];
         files.push(file(&os.join(&settings::home(os, env)?, &flatpak), "Code"));
     }
@@ -294,7 +294,7 @@ fn zed(os: Os, env: Env<'_>) -> Option<Vec<PathBuf>> {
     const FILE: &str = "settings.json";
     Some(match os {
         Os::Windows => vec![os.join(&settings::config_home(os, env)?, &["Zed", FILE])],
-        // Under macOS too, not in Library.
+        // On macOS too, not in Library.
         Os::MacOs => vec![os.join(&settings::home(os, env)?, &[".config", "zed", FILE])],
         Os::Linux => {
             let flatpak = [".var", "app", "dev.zed.Zed", "config", "zed", FILE];

@@ -1,4 +1,4 @@
-//! `disconnect`: takes this server out of a client's configuration.
+//! `disconnect`: removes this server from a client's configuration.
 
 use std::process::ExitCode;
 
@@ -14,9 +14,9 @@ use crate::cli;
 use crate::cli::completions::named;
 use crate::error::{Error, Kind, Result};
 
-/// Takes this server out of a client's configuration.
+/// Removes this server from a client's configuration.
 ///
-/// Only the entry that `connect` wrote is removed, and the file as it was is kept beside it.
+/// Only the entry that `connect` wrote is removed, and a backup of the file is kept next to it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp disconnect cursor
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Disconnect {
     /// The client, as for `connect`.
     #[arg(value_name = "CLIENT", value_parser = named(file_names, |text| Ok(text.to_owned())), hide_possible_values = true)]
     client: String,
-    /// Shows what would be removed, and writes nothing.
+    /// Shows what would be removed, but writes nothing.
     #[arg(long)]
     print: bool,
     #[command(flatten)]
@@ -40,7 +40,7 @@ impl Disconnect {
             Target::ByHand(name) => {
                 return Err(
                     Error::invalid(format!("{name} was not connected by this program"))
-                        .hint("remove the server where you entered it")
+                        .hint("remove the server in the client, where you entered it")
                         .into(),
                 );
             }
@@ -72,9 +72,9 @@ impl Disconnect {
             match backup {
                 Ok(backup) => {
                     let kept =
-                        backup.map(|path| format!(" The file as it was: {}", path.display()));
+                        backup.map(|path| format!(" Backup of the file: {}", path.display()));
                     let gone = if removal.is_none() {
-                        " The file held nothing else and is removed."
+                        " The file contained nothing else and was removed."
                     } else {
                         ""
                     };
@@ -87,8 +87,12 @@ impl Disconnect {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The text without the entry, or `Some(None)` for a file that was made for it; `None` if there is no such entry.
-    #[expect(clippy::option_option, reason = "the two say different things")]
+    /// The text without the entry, or `Some(None)` to delete a file that was created for it; `None` if there is no such
+    /// entry.
+    #[expect(
+        clippy::option_option,
+        reason = "the two levels have different meanings"
+    )]
     fn removal(&self, client: &Client, file: &ClientFile) -> Result<Option<Option<String>>> {
         let (format, key, name) = (client.format, client.key, self.place.name.as_str());
         let at = |fault| faulty(file.path(), &fault);
@@ -106,10 +110,10 @@ impl Disconnect {
                 file.path().display(),
                 described(there, client)
             ))
-            .hint("it is left as it is; `--name` names another entry"));
+            .hint("the entry was not changed; `--name` selects another one"));
         }
-        // What connecting made of a text can be taken back to the byte: the text is in a backup, or there was none. Its
-        // fields are in the order in which they were written.
+        // If adding this entry to a backup (or to no file) gives exactly the current text, the backup is restored byte
+        // for byte. The comparison needs the fields in the order in which `connect` writes them.
         let written = Server::of(there, client.shape).map(|server| server.entry(client.shape));
         let entry = written.filter(|entry| entry == there);
         let entry = entry.as_ref().unwrap_or(there);

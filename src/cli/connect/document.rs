@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{json, tables};
 use crate::error::Error;
 
-/// What is wrong with a text, and where: line and column count from 1, columns in characters.
+/// An error in a text: line and column count from 1, columns in characters.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub line: usize,
@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// The text with one more server. There is none of its name.
+    /// The text with a server added. No server of that name exists yet.
     pub(super) fn add(
         self,
         text: &str,
@@ -54,7 +54,7 @@ impl Format {
         }
     }
 
-    /// The text with another server of this name, in the same place where the format allows it.
+    /// The text with the server of this name replaced, at the same position where the format allows it.
     pub(super) fn replace(
         self,
         text: &str,
@@ -68,7 +68,7 @@ impl Format {
         }
     }
 
-    /// The text with these fields of a server as they are in `entry`; its other fields stay.
+    /// The text with these fields of a server set to those of `entry`; its other fields stay.
     pub(super) fn update(
         self,
         text: &str,
@@ -95,7 +95,7 @@ impl Format {
         }
     }
 
-    /// What stands in a file that has nothing but this server.
+    /// The text of a file with only this server.
     pub(super) fn block(self, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
         self.add("", key, name, entry)
     }
@@ -110,7 +110,7 @@ impl Format {
     ) -> Result<(), Error> {
         let wrong = |what: &str| {
             Error::internal(format!("the edited configuration would {what}"))
-                .hint("the file is as it was; add the entry by hand, as `--print` shows it")
+                .hint("the file was not changed; add the entry by hand, as `--print` shows it")
         };
         let read = |text| {
             let document = match self {
@@ -131,7 +131,7 @@ impl Format {
         let (mut expected, mut found) = (read(before)?, read(after)?);
         expected.1.shift_remove(name);
         let edited = found.1.shift_remove(name);
-        // A second entry of the same name, which was without effect before, may take the place of one that was removed.
+        // A second entry of the same name, which had no effect before, may take effect after the first is removed.
         let is_right = entry.is_none_or(|entry| edited.as_ref() == Some(entry));
         if is_right && expected == found {
             return Ok(());
@@ -140,7 +140,7 @@ impl Format {
     }
 }
 
-/// How the lines of a text end; as its first line does.
+/// The line ending of a text, as its first line has it.
 pub(super) fn newline_of(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",

@@ -1,4 +1,4 @@
-//! A client's file: read as it is, and replaced in one step with a backup of what was there.
+//! A client's file: read unchanged, and replaced atomically with a backup of the previous content.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 
-/// Larger ones are refused: Claude Code keeps the history of a project in its file, and that has some megabytes.
+/// Larger files are refused. Claude Code keeps project history in its file, which can reach some megabytes.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// A byte order mark, which editors under Windows write.
+/// A byte order mark, which editors on Windows write.
 const MARK: &str = "\u{feff}";
 
-/// How many links after one another are followed.
+/// How many symbolic links are followed in a row.
 const LINKS: usize = 32;
 
 pub(super) struct ClientFile {
-    /// Where it is: the target of a link.
+    /// The path, with links resolved.
     path: PathBuf,
-    /// Its bytes; `None` if it is not there.
+    /// Its bytes; `None` if it does not exist.
     bytes: Option<Vec<u8>>,
     /// Its text without a byte order mark.
     pub text: String,
@@ -46,7 +46,7 @@ impl ClientFile {
             Some(bytes) => std::str::from_utf8(bytes).map_err(|error| {
                 let at = error.valid_up_to();
                 Error::invalid(format!(
-                    "{} is not UTF-8 text: byte {} is wrong; the file is as it was",
+                    "{} is not UTF-8 text: byte {} is invalid; the file was not changed",
                     path.display(),
                     at + 1
                 ))
@@ -70,8 +70,8 @@ impl ClientFile {
         self.bytes.is_some()
     }
 
-    /// Replaces the file, or creates it, unless somebody else has written it since it was read. Gives the backup of
-    /// what was there.
+    /// Replaces or creates the file, unless another program has written it since it was read. Returns the backup of
+    /// the previous content.
     pub(super) fn write(&self, text: &str) -> Result<Option<PathBuf>> {
         let mark = if self.has_mark { MARK } else { "" };
         self.replace(&[mark.as_bytes(), text.as_bytes()].concat())
@@ -86,7 +86,7 @@ impl ClientFile {
         let backup = self.back_up()?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".capcut-mcp-");
-        // What the umask leaves of this, as for every new file.
+        // The umask applies to this mode, as for every new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut new = builder.tempfile_in(folder).map_err(cannot)?;
@@ -109,7 +109,7 @@ impl ClientFile {
         Ok(backup)
     }
 
-    /// Takes a file away that was made by connecting, with a backup.
+    /// Deletes a file that `connect` created, after making a backup.
     pub(super) fn delete(&self) -> Result<Option<PathBuf>> {
         let backup = self.back_up()?;
         self.unchanged()?;
@@ -117,7 +117,7 @@ impl ClientFile {
         Ok(backup)
     }
 
-    /// What the file's backups hold, newest first, as text without a byte order mark.
+    /// The texts of the file's backups, newest first, without byte order mark.
     pub(super) fn backups(&self) -> Vec<String> {
         let count = (1..).take_while(|number| self.backup(*number).exists());
         let mut texts: Vec<String> = count
@@ -125,7 +125,7 @@ impl ClientFile {
                 let bytes = regular_file::read(&self.backup(number), MOST_BYTES, Links::Refuse);
                 String::from_utf8(bytes.ok()?).ok()
             })
-            // With the mark or without, as the file has it now.
+            // Only backups that agree with the file in whether they start with the mark.
             .filter(|text| text.starts_with(MARK) == self.has_mark)
             .map(|text| text.strip_prefix(MARK).unwrap_or(&text).to_owned())
             .collect();
@@ -142,7 +142,7 @@ impl ClientFile {
         self.path.with_file_name(name)
     }
 
-    /// Keeps what the file holds beside it; one that holds the same already is enough.
+    /// Copies the file to a backup next to it, unless a backup with the same content exists.
     fn back_up(&self) -> Result<Option<PathBuf>> {
         let Some(bytes) = &self.bytes else {
             return Ok(None);
@@ -153,15 +153,15 @@ impl ClientFile {
         if there.permissions().readonly() {
             return Err(Error::new(
                 Kind::Unavailable,
-                format!("{} is read-only; it is as it was", self.path.display()),
+                format!("{} is read-only; it was not changed", self.path.display()),
             )
-            .hint("make it writable (`chmod u+w` under Linux and macOS) and run this again"));
+            .hint("make it writable (`chmod u+w` on Linux and macOS) and run this again"));
         }
         let cannot = |error: io::Error| {
             Error::new(
                 Kind::Unavailable,
                 format!(
-                    "no backup of {} can be made; the file is as it was",
+                    "cannot make a backup of {}; the file was not changed",
                     self.path.display()
                 ),
             )
@@ -175,14 +175,14 @@ impl ClientFile {
                 _ => continue,
             }
             let folder = path.parent().unwrap_or(Path::new("."));
-            // For its owner only until it has the mode of the file: there may be keys in it.
+            // Readable only by its owner until it gets the mode of the file, because it may contain keys.
             let mut backup = tempfile::Builder::new()
                 .prefix(".capcut-mcp-")
                 .tempfile_in(folder)
                 .map_err(cannot)?;
             backup.write_all(bytes).map_err(cannot)?;
             let file = backup.as_file();
-            // A backup that only its maker can read is better than none.
+            // A backup that only its creator can read is better than none.
             let _ = keep_owner(file, &there);
             file.set_permissions(there.permissions()).map_err(cannot)?;
             file.sync_all().map_err(cannot)?;
@@ -203,7 +203,7 @@ impl ClientFile {
         }
     }
 
-    /// Clients write their files too, Claude Code after every prompt.
+    /// Fails if another program changed the file. Clients write their files too: Claude Code does after every prompt.
     fn unchanged(&self) -> Result<()> {
         let now = match regular_file::read(&self.path, MOST_BYTES, Links::Follow) {
             Ok(bytes) => Some(bytes),
@@ -220,7 +220,7 @@ impl ClientFile {
     fn changed(&self) -> Error {
         let path = self.path.display();
         Error::conflict(format!(
-            "{path} was changed by another program at the same time; that change is kept, and nothing else was written"
+            "another program changed {path} at the same time; its change is kept, and nothing else was written"
         ))
         .hint("close the client, then run this again")
     }
@@ -229,13 +229,13 @@ impl ClientFile {
         let path = self.path.display();
         Error::new(
             Kind::Unavailable,
-            format!("{path} cannot be written; it is as it was"),
+            format!("{path} cannot be written; it was not changed"),
         )
         .source(error)
     }
 }
 
-/// The file that a path leads to, which need not exist: links are followed.
+/// The path after following links. The file need not exist.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -247,7 +247,7 @@ fn target(path: &Path) -> io::Result<PathBuf> {
             _ => return Ok(path),
         }
     }
-    Err(io::Error::other("too many links after one another"))
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 #[cfg(unix)]
@@ -277,7 +277,7 @@ mod tests {
         let file = ClientFile::read(&path).expect("the file");
         fs::write(&path, "{\"theirs\": 1}").expect("the file");
         for edited in [file.write("{\"ours\": 1}"), file.delete()] {
-            let error = edited.expect_err("changed meanwhile");
+            let error = edited.expect_err("changed by another program");
             assert_eq!(error.kind, Kind::Conflict, "{error}");
         }
         let left = fs::read_to_string(&path).expect("there");
@@ -286,7 +286,7 @@ mod tests {
         fs::remove_file(&path).expect("the file");
         assert!(file.write("{}").is_err());
         assert!(!path.exists());
-        // One that was not there when it was read.
+        // A file that did not exist when it was read.
         let file = ClientFile::read(&path).expect("no file");
         fs::write(&path, "theirs").expect("the file");
         assert!(file.write("ours").is_err());

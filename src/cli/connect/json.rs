@@ -1,5 +1,5 @@
-//! Edits JSON at the ranges of its values, so that everything else stays as it is, byte for byte. Comments and trailing
-//! commas are read.
+//! Edits JSON only at the ranges of the changed values, so that everything else stays the same, byte for byte. Accepts
+//! comments and trailing commas.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The entries of the object `key`; none if it is not there.
+/// The entries of the object `key`; none if it does not exist.
 pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
     let root = parse(text)?;
     let Some(container) = container(text, root.as_ref(), key)? else {
@@ -35,13 +35,13 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
     Ok(map_of(object))
 }
 
-/// Everything that the text says.
+/// The whole document.
 pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
     let root = parse(text)?;
     Ok(root.as_ref().map(map_of).unwrap_or_default())
 }
 
-/// The text with one more entry. There is none of its name.
+/// The text with an entry added. No entry of that name exists yet.
 pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
     let root = parse(text)?;
     let style = Style::of(text, root.as_ref());
@@ -57,7 +57,7 @@ pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<St
         None => style.insert(text, object, key, &whole()),
         Some(property) => match &property.value {
             Tree::Object(object) => style.insert(text, object, name, entry),
-            // `null`: as good as not there.
+            // `null` counts as absent.
             other => {
                 let range = other.range();
                 let indent = indent_at(text, range.start);
@@ -68,7 +68,7 @@ pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<St
     })
 }
 
-/// The text with another value in the place of an entry or, with `field`, of one of its fields.
+/// The text with the value of an entry replaced or, with `field`, that of one of its fields.
 pub(super) fn replace(
     text: &str,
     key: &str,
@@ -108,7 +108,7 @@ pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault>
     Ok(index.map_or_else(|| text.to_owned(), |index| cut(text, object, index)))
 }
 
-/// The object that the text is; none if it has nothing but comments.
+/// The object in the text; none if the text has only comments.
 fn parse(text: &str) -> Result<Option<Node<'_>>, Fault> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(|error| {
         let message = error.kind().to_string();
@@ -120,12 +120,12 @@ fn parse(text: &str) -> Result<Option<Node<'_>>, Fault> {
         Some(other) => Err(Fault::at(
             text,
             other.range().start,
-            format!("{} stands where an object `{{…}}` is needed", kind(&other)),
+            format!("expected an object `{{…}}`, found {}", kind(&other)),
         )),
     }
 }
 
-/// The property of the servers. Of several with one name the last is meant, as for every parser of JSON.
+/// The property that contains the servers. Of several with one name the last counts, as in common JSON parsers.
 fn container<'a, 'b>(
     text: &str,
     root: Option<&'b Node<'a>>,
@@ -176,7 +176,7 @@ fn map_of(object: &Node<'_>) -> Map<String, Value> {
 fn value_of(tree: &Tree<'_>) -> Value {
     match tree {
         Tree::StringLit(string) => Value::String(string.value.clone().into_owned()),
-        // One beyond every range is compared as it is written.
+        // A number out of range is compared by its text.
         Tree::NumberLit(number) => {
             serde_json::from_str(number.value).unwrap_or_else(|_| number.value.into())
         }
@@ -193,14 +193,14 @@ fn lower_first(text: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// How a document is laid out, as far as that shows.
+/// The layout of a document.
 struct Style<'a> {
     newline: &'static str,
     /// One level of indentation.
     unit: &'a str,
-    /// Everything stands on one line.
+    /// Whether everything is on one line.
     one_line: bool,
-    /// Stands after colons and commas on one line.
+    /// The space after colons and commas on one line.
     space: &'static str,
 }
 
@@ -224,7 +224,7 @@ impl<'a> Style<'a> {
         }
     }
 
-    /// A value as this document would show it behind a key on a line with this indentation.
+    /// A value in this document's layout, after a key on a line with this indentation.
     fn shown(&self, value: &Value, indent: &str) -> String {
         if self.one_line {
             self.inline(value)
@@ -275,7 +275,7 @@ impl<'a> Style<'a> {
         }
     }
 
-    /// The text with one more property at the end of an object.
+    /// The text with a property added at the end of an object.
     fn insert(&self, text: &str, object: &Node<'_>, name: &str, value: &Value) -> String {
         let (open, close) = (object.range.start + 1, object.range.end - 1);
         let base = indent_at(text, object.range.start);
@@ -315,7 +315,7 @@ impl<'a> Style<'a> {
         }
         let indent = own_indent(text, last.range.start)
             .map_or_else(|| format!("{base}{}", self.unit), str::to_owned);
-        // Behind a comment on the same line: that is about what stands before it.
+        // Insert after a comment on the same line: it describes what precedes it.
         let line = text[..after_trivia(text, filled, true)]
             .trim_end_matches([' ', '\t'])
             .len()
@@ -340,7 +340,7 @@ fn cut(text: &str, object: &Node<'_>, index: usize) -> String {
     };
     let after = after_trivia(text, end, false);
     let has_comma = text[after..].starts_with(',');
-    // With a comma behind it that one goes, else that of the property before it.
+    // Remove the comma after the property, or else the comma of the property before it.
     let (removed_to, kept_comments) = match has_comma {
         true if text[end..after].trim().is_empty() => (after + 1, ""),
         true => (after + 1, &text[end..after]),
@@ -389,7 +389,7 @@ fn cut(text: &str, object: &Node<'_>, index: usize) -> String {
     [before, kept_comments, rest].concat()
 }
 
-/// Whether what is written behind this text on the same line would belong to a comment.
+/// Whether text appended on the same line would be part of a comment.
 fn ends_with_line_comment(text: &str) -> bool {
     let line = text.rsplit('\n').next().unwrap_or_default();
     line.contains("//")
@@ -399,7 +399,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Behind white space and comments, or with `line` behind those that begin on this line.
+/// The position after white space and comments; with `line`, only after those that begin on this line.
 fn after_trivia(text: &str, mut at: usize, line: bool) -> usize {
     loop {
         let rest = &text[at..];
@@ -417,14 +417,14 @@ fn after_trivia(text: &str, mut at: usize, line: bool) -> usize {
     }
 }
 
-/// The white space at the beginning of the line that this place is on.
+/// The white space at the beginning of the line of this position.
 fn indent_at(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     let line = &text[start..];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// The same, if nothing else stands before this place on its line.
+/// The same, if nothing else precedes this position on its line.
 fn own_indent(text: &str, at: usize) -> Option<&str> {
     let start = text[..at].rfind('\n')? + 1;
     let indent = &text[start..at];

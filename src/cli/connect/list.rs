@@ -1,4 +1,4 @@
-//! `connect --list`: which clients are on this machine, and which are connected.
+//! `connect --list`: which clients are installed and which are connected.
 
 use std::path::Path;
 use std::process::ExitCode;

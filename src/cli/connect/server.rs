@@ -1,4 +1,4 @@
-//! The server as clients start it: its command and arguments, and how they are written down.
+//! The server as clients start it: its command and arguments, and the form of its entry.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use super::clients::Shape;
 use crate::settings::{Env, Os};
 
-/// The variable by which a user may have set the data folder in an entry.
+/// The environment variable with which a user may have set the data folder in an entry.
 const DATA_DIR: &str = "CAPCUT_MCP_DATA_DIR";
 
-/// A program with its arguments and what a client adds to its environment.
+/// A program, its arguments and the variables that a client adds to its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub command: String,
@@ -25,8 +25,8 @@ pub(super) struct Server {
 pub(super) type Words = Vec<(&'static str, String)>;
 
 impl Server {
-    /// This program, with these options and, unless one of them says otherwise, this data folder: clients do not see
-    /// the variables of a shell, and those in a sandbox have others.
+    /// This program with these options and this data folder, unless an option sets another. Clients do not see the
+    /// variables of a shell, and clients in a sandbox have different ones.
     pub(super) fn new(command: String, options: &Words, data_dir: Option<&str>) -> Self {
         let mut server = Self {
             command,
@@ -37,7 +37,7 @@ impl Server {
         server
     }
 
-    /// What an entry starts; `None` if it starts nothing, as those of servers over HTTP.
+    /// What an entry starts; `None` if it does not start a program, as for servers over HTTP.
     pub(super) fn of(entry: &Value, shape: Shape) -> Option<Self> {
         let words = |value: &Value| -> Vec<String> {
             let words = value.as_array().into_iter().flatten();
@@ -56,7 +56,7 @@ impl Server {
         Some(Self { command, args, env })
     }
 
-    /// Whether it is this program, wherever it lies: by its name and the command `serve`.
+    /// Whether it is this program, at any path: judged by its name and the command `serve`.
     pub(super) fn is_ours(&self) -> bool {
         let name = self.command.rsplit(['/', '\\']).next().unwrap_or_default();
         let name = name.to_ascii_lowercase();
@@ -64,7 +64,7 @@ impl Server {
         name == "capcut-mcp" && self.args.iter().any(|word| word == "serve")
     }
 
-    /// The same server from where this program is now, with these options; others that it has stay.
+    /// The same server with this program's current path and these options; its other options stay.
     pub(super) fn updated(&self, command: &str, options: &Words, data_dir: Option<&str>) -> Self {
         let mut server = Self {
             command: command.to_owned(),
@@ -122,7 +122,7 @@ impl Server {
         Value::Object(entry)
     }
 
-    /// The line for messages: values of options of other programs may be keys.
+    /// The command line for messages, without the values of options of other programs: they may be keys.
     pub(super) fn outline(&self) -> String {
         let mut line = self.command.clone();
         let mut is_value = false;
@@ -181,7 +181,7 @@ pub(super) fn link(client: &str, name: &str, server: &Server) -> Option<String> 
     })
 }
 
-/// Base64 in a query: of its letters only these need it.
+/// Escapes Base64 for a query: only these of its characters need it.
 fn percent(base64: &str) -> String {
     base64
         .replace('+', "%2B")
@@ -189,7 +189,8 @@ fn percent(base64: &str) -> String {
         .replace('=', "%3D")
 }
 
-/// The path of this executable as it was called, if that is a link to it: the link stays when a package is updated.
+/// The path by which this executable was called, if that is a link to it: the link remains valid when a package is
+/// updated.
 pub(super) fn executable(
     os: Os,
     env: Env<'_>,

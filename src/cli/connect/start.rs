@@ -13,16 +13,17 @@ use super::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::settings::{Env, Os, value};
 
-/// How long a server may take. Codex gives it 10 s, others up to a minute.
+/// How long a server may take to answer. Codex allows 10 s, other clients up to a minute.
 const START: Duration = Duration::from_secs(30);
 
-/// How long it may take to end when its stdin is closed.
+/// How long it may take to exit after its stdin is closed.
 const END: Duration = Duration::from_secs(5);
 
-/// The protocol version that most clients of today ask for.
+/// The protocol version that most current clients request.
 const PROTOCOL: &str = "2025-06-18";
 
-/// What a client passes on of its own environment: the list of the official SDKs, which most clients are built on.
+/// The variables of its own environment that a client passes on: the list of the official SDKs, which most clients
+/// use.
 fn inherited(os: Os) -> &'static [&'static str] {
     match os {
         Os::Linux | Os::MacOs => &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"],
@@ -54,7 +55,7 @@ pub(super) fn tools(server: &Server, os: Os, env: Env<'_>) -> Result<Vec<String>
                 .filter_map(|name| Some((name, value(env, name)?))),
         )
         .envs(server.env.iter().map(|(name, value)| (name, value)))
-        // Clients with a window start servers from folders that have nothing to do with the user's.
+        // Desktop clients start servers from folders that are unrelated to the user's.
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -85,7 +86,7 @@ struct Started {
 
 impl Started {
     fn new(mut child: Child) -> Result<Self> {
-        let missing = || Error::internal("a started server has no pipes");
+        let missing = || Error::internal("the started server has no pipes");
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
@@ -98,7 +99,7 @@ impl Started {
             }
         });
         let stderr = thread::spawn(move || {
-            // The last lines say why it failed.
+            // The last lines usually give the reason of a failure.
             let mut last: VecDeque<String> = VecDeque::new();
             let mut stderr = BufReader::new(stderr);
             let mut line = Vec::new();
@@ -132,7 +133,7 @@ impl Started {
         let names = tools.filter_map(|tool| tool["name"].as_str());
         let names: Vec<String> = names.map(str::to_owned).collect();
         if names.is_empty() {
-            return Err(self.wrong("it answers without any tool"));
+            return Err(self.wrong("its list of tools is empty"));
         }
         Ok(names)
     }
@@ -145,7 +146,7 @@ impl Started {
                 .and_then(|()| stdin.flush()),
             None => Ok(()),
         };
-        written.map_err(|_| self.wrong("it ended instead of answering"))
+        written.map_err(|_| self.wrong("it exited without an answer"))
     }
 
     fn request(&mut self, id: u64, method: &str, params: &Value) -> Result<Value> {
@@ -155,15 +156,15 @@ impl Started {
             let line = self.lines.recv_timeout(rest).map_err(|error| match error {
                 RecvTimeoutError::Timeout => {
                     let waited = START.as_secs();
-                    self.wrong(&format!("it does not answer `{method}` within {waited} s"))
+                    self.wrong(&format!("it did not answer `{method}` within {waited} s"))
                 }
-                RecvTimeoutError::Disconnected => self.wrong("it ended instead of answering"),
+                RecvTimeoutError::Disconnected => self.wrong("it exited without an answer"),
             })?;
             let message: Value = serde_json::from_str(&line)
-                .map_err(|_| self.wrong("it writes something else than the protocol on stdout"))?;
+                .map_err(|_| self.wrong("it wrote something other than MCP messages to stdout"))?;
             if message["id"] == json!(id) {
                 return match message.get("error") {
-                    Some(error) => Err(self.wrong(&format!("it answers `{method}` with {error}"))),
+                    Some(error) => Err(self.wrong(&format!("it answered `{method}` with {error}"))),
                     None => Ok(message["result"].clone()),
                 };
             }
@@ -177,14 +178,14 @@ impl Started {
         )
     }
 
-    /// Ends the server as clients do, by closing its stdin; gives what it wrote on stderr.
+    /// Stops the server as clients do, by closing its stdin. Returns what it wrote to stderr.
     fn end(mut self) -> String {
         drop(self.stdin.take());
         let until = Instant::now() + END;
         while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(5));
         }
-        // One that has ended already cannot be killed, which is as well.
+        // Killing fails if it has already exited, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let stderr = self.stderr.take().map(thread::JoinHandle::join);

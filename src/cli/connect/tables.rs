@@ -1,4 +1,4 @@
-//! Edits TOML at the ranges of its statements, so that everything else stays as it is, byte for byte.
+//! Edits TOML only at the ranges of the changed statements, so that everything else stays the same, byte for byte.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml_parser::parser::{Event, EventKind, parse_document};
 
 use super::document::{Fault, newline_of};
 
-/// The tables in the table `key`; none if it is not there.
+/// The tables in the table `key`; none if it does not exist.
 pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
     let table = parse(text)?;
     let Some(container) = table.get(key) else {
@@ -28,7 +28,7 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
     }
 }
 
-/// Everything that the text says.
+/// The whole document.
 pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
     match serde_json::to_value(parse(text)?) {
         Ok(Value::Object(map)) => Ok(map),
@@ -36,7 +36,7 @@ pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
     }
 }
 
-/// The text with one more table. There is none of its name.
+/// The text with a table added. No table of that name exists yet.
 pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
     entries(text, key)?;
     let inline = statements(text)
@@ -66,7 +66,7 @@ pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<St
     Ok([text, &gap, &added].concat())
 }
 
-/// The text with another value in the place of a field.
+/// The text with the value of a field replaced.
 pub(super) fn replace(
     text: &str,
     key: &str,
@@ -88,12 +88,12 @@ pub(super) fn replace(
     ))
 }
 
-/// The text without a table and what belongs to it.
+/// The text without a table and its subtables.
 pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault> {
     parse(text)?;
     let statements = statements(text);
     let mut cuts: Vec<Range<usize>> = Vec::new();
-    // Whether the last cut is a section that the next values belong to: comments between them go with it.
+    // Whether the last cut is the header of the values that follow: comments between them are removed too.
     let mut in_section = false;
     for statement in &statements {
         let is_own = statement.path.len() >= 2 && statement.path[..2] == [key, name];
@@ -118,7 +118,7 @@ pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault>
     let mut kept = text.to_owned();
     for cut in cuts.into_iter().rev() {
         let (before, after) = (&kept[..cut.start], &kept[cut.end..]);
-        // The empty line that set it apart.
+        // The empty line before it.
         let is_apart = after.is_empty() || after.starts_with(['\n', '\r']);
         let shorter = before
             .strip_suffix("\r\n")
@@ -129,12 +129,12 @@ pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault>
     Ok(kept)
 }
 
-/// A header (`[a.b]`, without value) or a key with its value, at the full path of its table.
+/// A header (`[a.b]`, which has no value) or a key with its value, with the full path of its table.
 struct Statement {
     path: Vec<String>,
     range: Range<usize>,
     value: Option<Range<usize>>,
-    /// It is inside of an inline table.
+    /// Whether it is inside an inline table.
     inline: bool,
 }
 
@@ -162,7 +162,7 @@ fn statements(text: &str) -> Vec<Statement> {
     let mut table: Vec<String> = Vec::new();
     let mut keys: Vec<String> = Vec::new();
     let mut start = 0;
-    // What is open: whether it is a table, and the statement whose value it is.
+    // The open brackets: whether each is a table, and the statement whose value it is.
     let mut open: Vec<(bool, Option<usize>)> = Vec::new();
     let mut header = 0;
     let mut pending = None;
@@ -192,7 +192,7 @@ fn statements(text: &str) -> Vec<Statement> {
                 let within = match open.last() {
                     None => table.clone(),
                     Some((true, Some(parent))) => found[*parent].path.clone(),
-                    // A table in a list has no path of its own.
+                    // A table in a list does not have its own path.
                     Some(_) => vec![String::new()],
                 };
                 let path = within.into_iter().chain(std::mem::take(&mut keys));
@@ -234,7 +234,7 @@ fn statements(text: &str) -> Vec<Statement> {
     found
 }
 
-/// From the beginning of its first line to the end of its last.
+/// The range extended to whole lines.
 fn whole_lines(text: &str, range: &Range<usize>) -> Range<usize> {
     let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[range.end..]
@@ -243,7 +243,7 @@ fn whole_lines(text: &str, range: &Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// With one of the commas beside it.
+/// The range including one adjacent comma.
 fn in_list(text: &str, range: &Range<usize>) -> Range<usize> {
     let after = &text[range.end..];
     let gap = after.len() - after.trim_start().len();

@@ -1,4 +1,4 @@
-//! Edits of configurations: nothing but the entry changes.
+//! Edits of configurations change only the entry.
 
 use std::collections::HashMap;
 
@@ -63,7 +63,7 @@ fn an_entry_is_added_in_the_style_of_the_file() {
 }
 
 #[test]
-fn removing_takes_the_entry_its_comma_and_its_line() {
+fn removing_deletes_the_entry_its_comma_and_its_line() {
     let check = |before: &str, after: &str| assert_eq!(remove(before), after, "{before}");
     check(r#"{"mcpServers": {"capcut": {}}}"#, r#"{"mcpServers": {}}"#);
     check(
@@ -78,7 +78,7 @@ fn removing_takes_the_entry_its_comma_and_its_line() {
         "{\"mcpServers\": {\n  \"a\": 1, // one\n  \"capcut\": {} // ours\n}}",
         "{\"mcpServers\": {\n  \"a\": 1 // one\n   // ours\n}}",
     );
-    // The comment must not swallow what closes the object.
+    // The comment must not absorb the brace that closes the object.
     check(
         "{\"mcpServers\": {\n  \"a\": 1, // one\n  \"capcut\": {} }}",
         "{\"mcpServers\": {\n  \"a\": 1 // one\n   }}",
@@ -90,7 +90,7 @@ fn removing_takes_the_entry_its_comma_and_its_line() {
 }
 
 #[test]
-fn of_two_keys_of_one_name_the_last_is_edited() {
+fn the_last_of_two_equal_keys_is_edited() {
     let text = r#"{"mcpServers": {"a": {}}, "mcpServers": {"b": {}}}"#;
     let with = add(text);
     assert!(with.contains(r#"{"b": {}, "capcut""#), "{with}");
@@ -98,7 +98,7 @@ fn of_two_keys_of_one_name_the_last_is_edited() {
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error_with_its_place() {
+fn unreadable_configurations_give_an_error_with_its_position() {
     let check = |format: Format, text: &str, place: (usize, usize), part: &str| {
         let fault = format.entries(text, "servers").expect_err(text);
         assert_eq!(
@@ -240,7 +240,7 @@ fn every_entry_says_what_it_starts() {
 }
 
 #[test]
-fn every_client_is_found_by_its_name_however_it_is_spelled() {
+fn every_client_is_found_by_each_spelling_of_its_name() {
     for (spelled, name) in [
         ("claude_desktop", "claude-desktop"),
         ("Claude Desktop", "claude-desktop"),
@@ -262,7 +262,7 @@ fn every_client_is_found_by_its_name_however_it_is_spelled() {
 }
 
 #[test]
-fn the_documents_have_the_links_and_files_of_the_code() {
+fn the_documents_list_the_links_and_files_of_the_code() {
     for file in ["README.md", "README.zh-CN.md", "docs/clients.md"] {
         crate::checks::check_section(file, "links", &documented("links"));
     }
@@ -434,7 +434,7 @@ proptest! {
         let mut noise = Noise { seeds, at: 0 };
         let text = noise.next() + &written(&Value::Object(document), &mut noise) + &noise.next();
         let whole = |text: &str| {
-            // The document as the entries of one object.
+            // The document as an entry of another object.
             let wrapped = format!("{{\"all\": {}\n}}", text.trim_start_matches('\u{feff}'));
             JSON.entries(&wrapped, "all").expect("JSON with comments")
         };

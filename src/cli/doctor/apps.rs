@@ -1,4 +1,4 @@
-//! Where the apps keep their drafts, and what their lists of drafts tell.
+//! The drafts folders of the apps, and what the apps' lists of drafts say.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::printable::counted;
 use crate::settings::{Os, Settings};
 use crate::units::Edition;
 
-/// The edition of the folder that was named: by its path, else by a draft in it, else the one that drafts are made for.
+/// The edition of the configured folder: by its path, else by a draft in it, else the edition of the settings.
 pub(super) fn edition_of_named(settings: &Settings, files: &dyn Files) -> Edition {
     let Some(dir) = &settings.drafts_dir else {
         return settings.edition;
@@ -47,7 +47,7 @@ fn edition_of_document(text: &str) -> Option<Edition> {
     edition_of(&document.last_modified_platform.app_source)
 }
 
-/// Where an app keeps its drafts.
+/// The drafts folder of an app.
 pub(super) fn drafts(
     settings: &Settings,
     edition: Edition,
@@ -76,11 +76,11 @@ pub(super) fn drafts(
         let looked: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
         let looked = looked.join(", ");
         return if settings.drafts_dir.is_some() {
-            Finding::problem(what, format!("{looked} is not there"))
-                .hint("it is named by `CAPCUT_MCP_DRAFTS_DIR`")
+            Finding::problem(what, format!("{looked} does not exist"))
+                .hint("its path comes from `CAPCUT_MCP_DRAFTS_DIR`")
         } else {
             Finding::note(what, format!("none in {looked}")).hint(format!(
-                "start {} once, or name its folder with `CAPCUT_MCP_DRAFTS_DIR`",
+                "start {} once, or set its folder with `CAPCUT_MCP_DRAFTS_DIR`",
                 edition.app()
             ))
         };
@@ -105,7 +105,7 @@ pub(super) fn drafts(
     let finding = Finding::ok(what, detail);
     if moved.is_some() {
         finding.hint(format!(
-            "the app was told to keep them there instead of {}",
+            "the app's settings use it instead of {}",
             dir.display()
         ))
     } else {
@@ -123,7 +123,7 @@ fn is_draft(os: Os, root: &Path, name: &str, files: &dyn Files) -> bool {
     .any(|file| files.is_file(&os.join(root, &[name, file])))
 }
 
-/// Paths in the app's files have `/` on every system.
+/// Compares paths; those in the app's files have `/` on every system.
 fn same_folder(one: &Path, other: &Path) -> bool {
     let plain = |path: &Path| {
         path.to_string_lossy()
@@ -134,7 +134,7 @@ fn same_folder(one: &Path, other: &Path) -> bool {
     plain(one) == plain(other)
 }
 
-/// What `root_meta_info.json` tells of the drafts beside it.
+/// What `root_meta_info.json` says about the drafts next to it.
 #[derive(Default)]
 struct Registry {
     root_path: Option<String>,

@@ -1,4 +1,4 @@
-//! What the doctor sees of a disk; made up in its tests.
+//! The doctor's view of a disk, simulated in its tests.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub(super) trait Files {
     fn folders(&self, path: &Path) -> Vec<String>;
     /// A text file's content; `None` if it cannot be read.
     fn read(&self, path: &Path) -> Option<String>;
-    /// Whether a folder can be made there and written into, or why not.
+    /// Whether the folder can be created and written to, or why not.
     fn writable(&self, path: &Path) -> Result<(), String>;
 }
 
@@ -51,7 +51,7 @@ impl Files for Disk {
     }
 }
 
-/// A disk that holds just these files, its paths being text of any system.
+/// A disk with only these files. Paths are text in the style of any system.
 #[cfg(test)]
 pub(super) struct MadeUp {
     files: std::collections::BTreeMap<String, String>,
@@ -71,7 +71,7 @@ impl MadeUp {
         }
     }
 
-    /// What follows a folder's path and a separator in the paths of the files in it.
+    /// The paths of the files in a folder, relative to it.
     fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a str> {
         self.files.keys().filter_map(move |path| {
             let folder = folder.to_str()?.trim_end_matches(['/', '\\']);
@@ -115,7 +115,7 @@ impl Files for MadeUp {
 
 #[cfg(test)]
 #[test]
-fn a_made_up_disk_knows_the_folders_of_every_system() {
+fn a_simulated_disk_supports_the_paths_of_every_system() {
     let disk = MadeUp::new(&[(r"C:\a\b\c.txt", "text"), ("/a/b/c.txt", "text")]);
     assert!(disk.is_folder(Path::new(r"C:\a\b")));
     assert!(disk.is_folder(Path::new("/a")));

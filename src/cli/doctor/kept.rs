@@ -1,4 +1,4 @@
-//! What is kept of drafts: the journal and the trash in it.
+//! The stored state: the journal and its trash, and files that are kept for a limited time.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use crate::media::{self, Removed};
 use crate::printable::counted;
 use crate::units::Edition;
 
-/// Whether everything that was acknowledged can be read.
+/// Whether every acknowledged call can be read.
 pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
     const WHAT: &str = "journal";
     let Some(path) = journal.path().filter(|path| path.exists()) else {
-        return Finding::ok(WHAT, "none yet; the first draft makes it");
+        return Finding::ok(WHAT, "none yet; the first draft creates it");
     };
     let drafts = match journal.check().await {
         Ok(()) => journal.list(false, usize::MAX, None).await,
@@ -28,7 +28,7 @@ pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
         Ok(drafts) => Finding::ok(
             WHAT,
             format!(
-                "{} ({}), sound",
+                "{} ({}), intact",
                 path.display(),
                 counted(drafts.len(), "draft")
             ),
@@ -37,7 +37,7 @@ pub(super) async fn journal(journal: &Arc<Journal>) -> Finding {
     }
 }
 
-/// Removes what is kept for a while and was made longer than `age` ago: previews, backups of drafts, fetched media.
+/// Removes temporary files that are older than `age`: previews, backups of drafts, fetched media.
 pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
     let Ok(data) = app.settings.data_dir() else {
         return Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
             files: all.files + one.files,
             bytes: all.bytes + one.bytes,
         });
-    // Media that are too old to be used are of no use to anybody.
+    // Media past their maximum age are never used again.
     let media_age = age.min(Duration::from_secs(app.manifest.limits.media.cache_age_s));
     [
         ("previews", preview_draft::prune_older(data, age)),
@@ -73,10 +73,11 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
     .into()
 }
 
-/// When `lint --fix` made a backup, in microseconds: its name ends in the second, and a number where there were several.
+/// When `lint --fix` made a backup, in microseconds. Its name ends with the second, plus a number if there were several
+/// in one second.
 fn made_by_lint(name: &str) -> Option<i64> {
     let mut parts = name.rsplit('-').map(|part| part.parse::<i64>().ok());
-    // Seconds since 1970 have been above this since 2001; a smaller number counts the backups of one second.
+    // Seconds since 1970 exceed this since 2001; a smaller number is the counter within one second.
     let is_time = |second: &i64| *second >= 1_000_000_000;
     let last = parts.next()??;
     let second = Some(last)
@@ -85,7 +86,7 @@ fn made_by_lint(name: &str) -> Option<i64> {
     second.checked_mul(1_000_000)
 }
 
-/// The drafts that were deleted; those of this age and more are forgotten for good if that is wanted.
+/// The deleted drafts. With `older_than`, those of at least this age are permanently removed.
 pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) -> Finding {
     const WHAT: &str = "trash";
     if journal.path().is_none_or(|path| !path.exists()) {
@@ -95,12 +96,11 @@ pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) 
         return match journal.empty_trash(age).await {
             Ok(gone) if age > Duration::ZERO => {
                 let drafts = counted(gone as usize, "draft");
-                Finding::ok(WHAT, format!("removed {drafts} for good"))
+                Finding::ok(WHAT, format!("permanently removed {drafts}"))
             }
             Ok(gone) => {
-                let are = if gone == 1 { "is" } else { "are" };
                 let drafts = counted(gone as usize, "draft");
-                Finding::ok(WHAT, format!("emptied: {drafts} {are} gone for good"))
+                Finding::ok(WHAT, format!("emptied: permanently removed {drafts}"))
             }
             Err(error) => broken(WHAT, &error),
         };
@@ -113,7 +113,7 @@ pub(super) async fn trash(journal: &Arc<Journal>, older_than: Option<Duration>) 
     match deleted {
         Ok(0) => Finding::ok(WHAT, "empty"),
         Ok(count) => Finding::ok(WHAT, counted(count, "draft"))
-            .hint("`delete_draft` with `restore` takes one out, `doctor --empty-trash` forgets them for good"),
+            .hint("`delete_draft` with `restore` restores one, `doctor --empty-trash` permanently deletes them"),
         Err(error) => broken(WHAT, &error),
     }
 }

@@ -1,9 +1,9 @@
-//! The limits of everything that waits and everything that reads, as the doctor tells them.
+//! The doctor's report of time and size limits.
 
 use super::Finding;
 use crate::manifest::{LaneName, Manifest};
 
-/// What is set in `tools.toml`, the user's own settings included.
+/// The limits of `tools.toml`, including the user's overrides.
 pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
     let (api, limits, media) = (&manifest.api, &manifest.limits, &manifest.limits.media);
     let lanes: Vec<String> = LaneName::ALL
@@ -11,7 +11,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         .map(|name| {
             let lane = manifest.lane(name);
             format!(
-                "{}: {} at once, {} may wait, {} s for one",
+                "{}: {} in parallel, {} may wait, {} s per call",
                 name.name(),
                 lane.slots,
                 lane.waiting,
@@ -28,8 +28,8 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: API",
             format!(
-                "connection {} s, on this machine {} s; recognising a server {} s; {} requests at once; \
-                 an answer {} bytes; a look at a draft {} s; making a draft again {} s",
+                "connection {} s, on this machine {} s; recognising a server {} s; {} concurrent requests; \
+                 an answer {} bytes; reading a draft {} s; recreating a draft {} s",
                 api.connect_timeout_s,
                 api.loopback_connect_timeout_s,
                 api.probe_timeout_s,
@@ -42,7 +42,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: calls",
             format!(
-                "{}; waiting for its turn {} s; both branches of a video {} s; all tries of {}",
+                "{}; waiting for its turn {} s; both branches of a video {} s; total for {}",
                 lanes.join("; "),
                 limits.queue_wait_s,
                 manifest.sync.timeout_s,
@@ -52,7 +52,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: clients",
             format!(
-                "a body over HTTP {} bytes, {} s, {} s between two pieces; a message over MCP {} bytes",
+                "a body over HTTP {} bytes, {} s, {} s between two parts; a message over MCP {} bytes",
                 limits.request_bytes,
                 limits.request_timeout_s,
                 limits.request_pause_s,
@@ -62,7 +62,7 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: media",
             format!(
-                "connection {} s; answer {} s; finding out what a file is {} s and {} bytes; a file {} bytes, \
+                "connection {} s; answer {} s; probing a file {} s and {} bytes; a file {} bytes, \
                  at least {} bytes/s over {} s; {} redirects; {} tries",
                 media.connect_timeout_s,
                 media.answer_timeout_s,
@@ -75,6 +75,6 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
                 media.tries
             ),
         )
-        .hint("each can be set in a `tools.toml` of your own (`--config`)"),
+        .hint("each can be set in your own `tools.toml` (`--config`)"),
     ]
 }

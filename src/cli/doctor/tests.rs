@@ -1,4 +1,4 @@
-//! Every finding, in made-up homes of each operating system.
+//! Every finding, in simulated homes of each operating system.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::error::Kind;
 use crate::settings::Given;
 
-/// A made-up home on one operating system.
+/// A simulated home on one operating system.
 struct Home {
     os: Os,
     env: &'static [(&'static str, &'static str)],
@@ -121,7 +121,7 @@ fn on_a_mac_the_apps_drafts_are_found_and_counted() {
 }
 
 #[test]
-fn on_windows_a_drafts_folder_that_was_moved_is_followed() {
+fn on_windows_a_moved_drafts_folder_is_found() {
     const ROOT: &str =
         r"C:\Users\me\AppData\Local\JianyingPro\User Data\Projects\com.lveditor.draft";
     let home = Home::new(
@@ -164,7 +164,7 @@ fn a_registry_that_names_its_own_folder_with_slashes_is_not_a_move() {
 }
 
 #[test]
-fn a_drafts_folder_that_was_named_must_be_there() {
+fn a_configured_drafts_folder_must_exist() {
     let given = || Given {
         drafts_dir: Some("/mnt/drafts".into()),
         ..Given::default()
@@ -174,7 +174,7 @@ fn a_drafts_folder_that_was_named_must_be_there() {
         given(),
         "CapCut's drafts",
         State::Problem,
-        &["/mnt/drafts is not there"],
+        &["/mnt/drafts does not exist"],
     );
     let home = Home::new(Os::Linux, &[("/mnt/drafts/a/draft_info.json", "{}")]);
     home.check_with(
@@ -205,20 +205,20 @@ fn a_data_folder_that_cannot_be_written_is_a_problem() {
 }
 
 #[test]
-fn programs_are_looked_for_on_the_search_path_and_not_needed() {
+fn programs_are_found_on_the_search_path_and_are_optional() {
     for (os, file) in [
         (Os::Linux, "/opt/bin/ffprobe"),
         (Os::MacOs, "/opt/homebrew/bin/ffprobe"),
         (Os::Windows, r"C:\ffmpeg\bin\ffprobe.exe"),
     ] {
         Home::new(os, &[(file, "")]).check("ffprobe", State::Ok, &[file]);
-        Home::new(os, &[]).check("ffprobe", State::Note, &["not needed", "formats"]);
-        Home::new(os, &[]).check("ffmpeg", State::Note, &["not needed", "covers"]);
+        Home::new(os, &[]).check("ffprobe", State::Note, &["optional", "formats"]);
+        Home::new(os, &[]).check("ffmpeg", State::Note, &["optional", "covers"]);
     }
 }
 
 #[test]
-fn a_settings_file_must_be_there_only_if_it_was_named() {
+fn a_settings_file_must_exist_only_if_its_path_was_given() {
     let home = Home::new(Os::Linux, &[("/home/me/.config/capcut-mcp/tools.toml", "")]);
     home.check(
         "settings file",
@@ -235,12 +235,12 @@ fn a_settings_file_must_be_there_only_if_it_was_named() {
         given,
         "settings file",
         State::Problem,
-        &["/etc/mine.toml is not there"],
+        &["/etc/mine.toml does not exist"],
     );
 }
 
 #[test]
-fn an_absent_api_is_a_problem_only_when_nothing_else_may_make_drafts() {
+fn an_absent_api_is_a_problem_only_with_the_remote_backend() {
     let absent = Err(Error::new(
         Kind::Unsent,
         "no answer from http://127.0.0.1:9000",
@@ -266,7 +266,7 @@ fn an_absent_api_is_a_problem_only_when_nothing_else_may_make_drafts() {
 }
 
 #[test]
-fn a_drafts_folder_that_was_named_is_marked_with_its_app() {
+fn a_configured_drafts_folder_is_attributed_to_its_app() {
     let given = |dir: &str| Given {
         drafts_dir: Some(dir.into()),
         ..Given::default()
@@ -289,15 +289,15 @@ fn a_drafts_folder_that_was_named_is_marked_with_its_app() {
 }
 
 #[test]
-fn what_needs_attention_is_told_first_and_the_verdict_last() {
+fn problems_are_listed_first_and_the_verdict_last() {
     let findings = [
         Finding::ok("system", "fine"),
         Finding::problem("data folder", "read-only").hint("name another"),
     ];
-    let text = told(&findings, false);
+    let text = as_text(&findings, false);
     assert_eq!(
         text,
         "BAD   data folder  read-only\n                   name another\nok    system       fine\n\n\
-         Drafts cannot be made until what is marked BAD is put right.\n"
+         Drafts cannot be made until the problems marked BAD are fixed.\n"
     );
 }

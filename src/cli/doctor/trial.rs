@@ -1,4 +1,4 @@
-//! `doctor --test`: a small draft is made, saved, checked and deleted, by whatever makes drafts here.
+//! `doctor --test`: makes, saves, checks and deletes a small draft with the configured backend.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +39,7 @@ async fn made(app: &Arc<App>) -> Result<Finding> {
         "texts": [{ "text": "Test", "start": 0, "end": 2 }],
         "save": { "draft_folder": drafts },
     });
-    // A server may be unable to read files of this machine.
+    // The server may be on another machine, unable to read local files.
     if matches!(app.keeper(None).await?, Backend::Embedded(_)) {
         let picture = folder.path().join("picture.jpg");
         samples::write(&picture, samples::PICTURE.content)?;
@@ -72,7 +72,7 @@ async fn made(app: &Arc<App>) -> Result<Finding> {
 /// What the linter finds in the saved draft.
 fn checked(folder: Option<&Path>, temporary: &Path, data: &Path) -> Result<String> {
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
-        return Ok("made and saved by the server; its folder cannot be read from here, so it was not checked".to_owned());
+        return Ok("made and saved by the server; its folder cannot be read from this machine, so it was not checked".to_owned());
     };
     let problems = lint(folder, &lint::Options::new(data, None))?;
     let errors: Vec<&str> = problems

@@ -1,8 +1,8 @@
 //! Log lines without secrets, line breaks and control characters.
 //!
-//! The libraries in this process log what they handle, and addresses carry tokens. So lines are
-//! looked over where they leave, not where they are made. Only the line of a call that succeeded is not: it is what is
-//! logged most, and its few values are looked over where it is made.
+//! The libraries in this process log what they handle, and addresses contain tokens. So lines are filtered on output,
+//! not where they are created. The exception is the line of a successful call: it is by far the most frequent, and its
+//! few values are filtered where it is created.
 
 use std::io::{self, Write};
 
@@ -13,13 +13,13 @@ use crate::exec::call_log;
 use crate::printable::one_line;
 use crate::secrets;
 
-/// Writers of whole lines that leave out what must not be shown.
+/// Creates writers that filter whole lines.
 pub(super) struct Discreet<M>(pub M);
 
 /// The writer of one line.
 pub(super) struct Line<W> {
     writer: W,
-    /// It holds nothing that would have to be left out.
+    /// Whether the line needs no filtering.
     is_safe: bool,
 }
 
@@ -36,15 +36,15 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Discreet<M> {
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self::Writer {
         Line {
             writer: self.0.make_writer_for(event),
-            // Spans, which only `rmcp` opens, have no fields.
+            // Only `rmcp` opens spans, and they have no fields.
             is_safe: call_log::is_safe(event),
         }
     }
 }
 
 impl<W: Write> Write for Line<W> {
-    /// The formatter writes an event at once, so nothing is split between two calls, and only the last line end is
-    /// its own: a value with line breaks must not look like further events.
+    /// The formatter writes each event in one call, so nothing is split, and only the final line end is the
+    /// formatter's. Other line breaks are from values and are escaped: they must not look like further events.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.is_safe {
             self.writer.write_all(bytes)?;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_json_is_still_one() {
+    fn a_line_of_json_remains_valid() {
         let address = "https://me:S3CRET@h/ä.mp4?a=\"S3CRET\"&token=S3CRET#S3CRET";
         let line = serde_json::json!({"message": format!("got {address:?}\u{9b}"), "url": address, "token": "S3CRET"});
         let mut written = Vec::new();

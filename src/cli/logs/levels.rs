@@ -1,11 +1,11 @@
-//! `--log`: a level for everything, and levels of single parts of the program.
+//! `--log`: a level for everything, and levels for parts of the program.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use crate::error::{Error, Result, shortened};
 
-/// Levels as they may be written, in any case. The last ones are those of other languages' loggers.
+/// The accepted names of levels, in any case. The last ones are those of other languages' loggers.
 const LEVELS: [(&str, LevelFilter); 9] = [
     ("error", LevelFilter::ERROR),
     ("warn", LevelFilter::WARN),
@@ -21,20 +21,20 @@ const LEVELS: [(&str, LevelFilter); 9] = [
 /// The crates that log.
 const TARGETS: [&str; 4] = ["capcut_mcp", "hyper", "hyper_util", "rmcp"];
 
-/// The likeness from which a name is taken for a misspelt one.
+/// The similarity above which a name counts as misspelt.
 const NEAR: f64 = 0.75;
 
 const HINT: &str = "levels are `error`, `warn`, `info`, `debug`, `trace` and `off`; \
-     `info,rmcp=debug` sets one for everything and another for a part";
+     `info,rmcp=debug` sets one level for everything and another for a part";
 
 pub(super) fn names() -> Vec<&'static str> {
     LEVELS.map(|(name, _)| name).to_vec()
 }
 
-/// Reads `LEVEL`, `TARGET=LEVEL` or several of them between commas. Nothing else is taken: a word that is no level
-/// would be the name of a part that logs nothing.
+/// Parses `LEVEL`, `TARGET=LEVEL` or a comma-separated list of them. Everything else is refused: `Targets` would
+/// accept a misspelt level as the name of a target that logs nothing.
 pub(super) fn parse(text: &str) -> Result<Targets> {
-    // The SDK warns of every mistake that a client makes; those who want that say so.
+    // The SDK warns about every client mistake; these warnings must be requested.
     let mut targets = Targets::new().with_target("rmcp", LevelFilter::ERROR);
     let mut levels = 0;
     for part in text.split(',').map(str::trim) {
@@ -77,7 +77,7 @@ fn level(text: &str) -> Result<LevelFilter> {
     Err(error.hint(hint))
 }
 
-/// A part of the program, such as `hyper` or `capcut_mcp::exec`.
+/// Checks the name of a part of the program, such as `hyper` or `capcut_mcp::exec`.
 fn known(target: &str) -> Result<&str> {
     let is_name = |name: &str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -91,7 +91,7 @@ fn known(target: &str) -> Result<&str> {
             shortened(target)
         ))
         .hint(format!(
-            "{near}these log: `{}`, and their modules, such as `capcut_mcp::exec`",
+            "{near}these parts log: `{}`, and their modules, such as `capcut_mcp::exec`",
             TARGETS.join("`, `")
         )));
     }
@@ -105,7 +105,7 @@ fn is_in(name: &str, target: &str) -> bool {
 }
 
 fn nearest<const N: usize>(text: &str, known: [&'static str; N]) -> Option<&'static str> {
-    // Comparing takes as long as both texts multiplied, and nothing near is much longer.
+    // The comparison takes time proportional to both lengths, and a similar name is not much longer.
     if text.len() > 40 {
         return None;
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_of_other_loggers_mean_what_they_say_in_any_case() {
+    fn levels_of_other_loggers_are_accepted_in_any_case() {
         for (text, on, off) in [
             ("WARNING", Level::WARN, Some(Level::INFO)),
             ("warning", Level::WARN, Some(Level::INFO)),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_program_have_levels_of_their_own() {
+    fn parts_of_the_program_have_their_own_levels() {
         let text = "capcut_mcp=debug, hyper=WARNING";
         assert!(enables(text, "capcut_mcp::exec::call_log", Level::DEBUG));
         assert!(enables(text, "hyper::client", Level::WARN));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sdk_says_of_clients_is_quiet_unless_asked_for() {
+    fn sdk_warnings_about_clients_are_off_by_default() {
         assert!(!enables("info", "rmcp", Level::WARN));
         assert!(enables("info,rmcp=debug", "rmcp", Level::WARN));
     }
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let error = parse(text)
                 .err()
-                .unwrap_or_else(|| panic!("{text:?} is taken"));
+                .unwrap_or_else(|| panic!("{text:?} is accepted"));
             assert!(error.to_string().contains(expected), "{text:?}: {error}");
         }
         let long = parse(&"x".repeat(100_000))
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_are_the_packages_that_log() {
+    fn the_targets_are_the_packages_that_log() {
         let lock = include_str!("../../../Cargo.lock");
         let logs = lock
             .split("[[package]]")

@@ -1,7 +1,7 @@
-//! A log file that does not grow without end: it is put aside each day, and when it is large.
+//! A log file with rotation: daily and by size.
 //!
-//! Several processes may write to one file, for every client starts its own. Whoever finds that
-//! another has put the file aside opens the new one.
+//! Several processes can write to one file, because each client starts its own. A process that finds that another one
+//! has rotated the file opens the new file.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::regular_file::{self, Links};
 
-/// A file is put aside when it has so many bytes.
+/// The size in bytes at which a file is rotated.
 const LARGEST: u64 = 10 << 20;
 
-/// How many that were put aside are kept.
+/// How many rotated files are kept.
 const KEPT: u32 = 5;
 
 pub(super) struct Rotating {
     path: PathBuf,
     file: File,
-    /// The day that the file is for, since 1970, in UTC.
+    /// The day of the file, counted from 1970, in UTC.
     day: u64,
     largest: u64,
 }
@@ -40,13 +40,13 @@ impl Rotating {
         Ok(opened)
     }
 
-    /// Goes on in a new file when this one has had its day or its size.
+    /// Rotates the file if its day is over or it is too large.
     fn make_room(&mut self, bytes: u64, today: u64) -> io::Result<()> {
         let full = |length: u64| length > 0 && length + bytes > self.largest;
         if today <= self.day && !full(self.file.metadata()?.len()) {
             return Ok(());
         }
-        // Another process may have put it aside by now.
+        // Another process may already have rotated it.
         let there = fs::metadata(&self.path);
         let is_old = there.is_ok_and(|there| {
             full(there.len()) || (there.len() > 0 && there.modified().is_ok_and(|t| day(t) < today))
@@ -69,7 +69,7 @@ impl Rotating {
     }
 
     fn write_on(&mut self, bytes: &[u8], today: u64) -> io::Result<usize> {
-        // A line that lands in a file that is too large is better than one that is lost.
+        // If rotation fails, the line is still written: a file that is too large is better than a lost line.
         let _ = self.make_room(bytes.len() as u64, today);
         self.file.write_all(bytes)?;
         Ok(bytes.len())
@@ -90,7 +90,7 @@ fn append_to(path: &Path) -> io::Result<File> {
     regular_file::append(path, Links::Follow)
 }
 
-/// The day that a file was last written to; today if it is new.
+/// The day on which a file was last written to; today if it is new.
 fn day_of(file: &File) -> u64 {
     let written = file.metadata().ok().filter(|there| there.len() > 0);
     let written = written.and_then(|there| there.modified().ok());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_put_aside_and_the_oldest_is_forgotten() {
+    fn a_large_file_is_rotated_and_the_oldest_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = open(&folder);
         for line in 0..8 {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_day_begins_a_new_file() {
+    fn a_new_day_starts_a_new_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = open(&folder);
         let now = today();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn two_processes_put_a_file_aside_once() {
+    fn two_processes_rotate_a_file_only_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut one, mut two) = (open(&folder), open(&folder));
         one.write_all(b"12345678\n").expect("written");

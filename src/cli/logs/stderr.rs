@@ -1,5 +1,5 @@
-//! stderr on a thread of its own: a client that does not read it must not stop the server, and a call must not wait for a
-//! system call and a switch of threads for its line. Lines are gathered for a moment and written together.
+//! Writes to stderr on a separate thread: a client that does not read stderr must not block the server, and a call must
+//! not wait for a system call and a thread switch. Lines are collected briefly and written together.
 
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// How long lines are gathered.
+/// How long lines are collected.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// How many bytes wait. What does not fit is dropped, and counted.
+/// How many bytes can wait. Lines that do not fit are dropped and counted.
 const ROOM: usize = 512 << 10;
 
-/// How long the end of the process waits for a reader of stderr.
+/// How long the process waits at exit for a reader of stderr.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 static WAITING: Waiting = Waiting::new();
 
 struct Waiting {
     lines: Mutex<Lines>,
-    /// Lines wait where none did, the process ends, or everything was written.
+    /// Notified when the first line waits, when the process exits, and when everything was written.
     changed: Condvar,
 }
 
-/// What waits to be written.
+/// The lines that wait to be written.
 struct Lines {
     text: Vec<u8>,
     dropped: usize,
@@ -34,20 +34,20 @@ struct Lines {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// There is no thread that writes.
+    /// Whether no thread writes.
     Off,
     On,
-    /// The process ends: what waits is written at once.
+    /// Whether the process is exiting: waiting lines are written immediately.
     Ending,
 }
 
-/// Starts the thread. What is written to the writers is whole lines.
+/// Starts the thread. Callers must write whole lines.
 pub(super) fn start() -> Result<impl Fn() -> Writer + Send + Sync + 'static> {
     WAITING.start(io::stderr())?;
     Ok(|| Writer(&WAITING))
 }
 
-/// Waits a moment until what waits is written, and ends the thread.
+/// Waits briefly until all lines are written, and stops the thread.
 pub(super) fn end() {
     WAITING.end();
 }
@@ -74,15 +74,13 @@ impl Waiting {
             thread::Builder::new()
                 .name("log".to_owned())
                 .spawn(move || self.write_all_to(&mut out))
-                .map_err(|e| {
-                    Error::internal("the thread of the log could not be started").source(e)
-                })?;
+                .map_err(|e| Error::internal("cannot start the log thread").source(e))?;
             lines.state = State::On;
         }
         Ok(())
     }
 
-    /// Writes lines as they come, until the end.
+    /// Writes lines as they arrive, until the process exits.
     fn write_all_to(&self, out: &mut impl Write) {
         let mut text = Vec::new();
         let mut lines = self.lines();
@@ -99,12 +97,12 @@ impl Waiting {
             let dropped = std::mem::take(&mut lines.dropped);
             std::mem::swap(&mut text, &mut lines.text);
             drop(lines);
-            // Without a reader there is nothing to be done.
+            // Without a reader, the lines cannot be written.
             let _ = out.write_all(&text);
             text.clear();
             text.shrink_to(ROOM / 8);
             if dropped > 0 {
-                tracing::warn!("stderr was not read in time: {dropped} lines of the log are lost");
+                tracing::warn!("stderr was not read in time: {dropped} log lines were lost");
             }
             lines = self.lines();
         }
@@ -153,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what is written, each time after it was let.
+    /// A reader that accepts each write only after permission.
     struct Reader {
         read: Arc<Mutex<String>>,
         lets: mpsc::Receiver<()>,
@@ -185,9 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_lines_in_their_order() {
+    fn the_exit_waits_for_all_lines_in_order() {
         let (waiting, read, lets_write) = log();
-        // It may write at once from now on.
+        // From now on it may write immediately.
         drop(lets_write);
         let lines: Vec<String> = (0..1_000).map(|line| format!("line {line}\n")).collect();
         for line in &lines {
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_does_not_read_stops_neither_calls_nor_memory() {
+    fn a_reader_that_does_not_read_blocks_no_calls_and_fills_no_memory() {
         let (waiting, _, lets_write) = log();
         let line = "x".repeat(1 << 10) + "\n";
         for _ in 0..ROOM / 256 {

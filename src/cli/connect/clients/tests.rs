@@ -1,4 +1,4 @@
-//! Where each client keeps its file, on each system, with made-up homes and disks.
+//! Where each client keeps its file on each system, with simulated homes and disks.
 
 use std::ffi::OsString;
 
@@ -78,7 +78,7 @@ fn each_client_has_its_file_on_each_system() {
 }
 
 #[test]
-fn variables_of_the_clients_move_their_files() {
+fn environment_variables_of_the_clients_move_their_files() {
     for (name, variable, expected) in [
         ("claude-code", "CLAUDE_CONFIG_DIR", "/own/.claude.json"),
         ("codex", "CODEX_HOME", "/own/config.toml"),
@@ -99,7 +99,7 @@ fn variables_of_the_clients_move_their_files() {
 }
 
 #[test]
-fn a_variant_that_is_there_is_taken_before_one_that_is_not() {
+fn an_existing_variant_is_preferred() {
     let insiders = "/home/me/.config/Code - Insiders/User";
     let found = file("vscode", Os::Linux, LINUX, &[insiders]);
     assert_eq!(found, format!("{insiders}/mcp.json"));
