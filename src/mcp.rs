@@ -1,8 +1,9 @@
-//! The MCP server over stdin and stdout: tools, draft resources and prompts.
+//! The MCP server over stdin and stdout: tools, draft resources, prompts and completion.
 //!
 //! One process serves both generations of the protocol (with and without `initialize`). [`crate::exec`] runs the
 //! tools; this module decodes calls and puts replies and errors into the form that clients expect.
 
+mod completion;
 #[cfg(test)]
 mod messages;
 mod prompts;
@@ -21,12 +22,12 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::FutureExt;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-    CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
-    ToolAnnotations,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
+    CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{Peer, RequestContext, ServerInitializeError};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
@@ -52,10 +53,15 @@ const IN_FLIGHT: usize = 1024;
 const UNCHANGING_MS: u64 = 3_600_000;
 
 /// The instructions that a model reads before it sees the tools.
-const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts. Call create_draft first and pass its draft_id to every add_* call; \
-     save_draft at the end writes the draft folder that the app opens. Times are seconds on the timeline. Media are http(s) URLs or local paths. \
-     Positions (transform_x, transform_y) are in half canvases from the centre, with y pointing up. Clips on one track must not overlap: \
-     use another track_name for items that are shown at the same time. An error says what to change; correct the call and send it again.";
+const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts.\n\
+     - A whole video: send one plan to compose_draft. It checks everything first, makes all items and saves. Many videos: compose_batch.\n\
+     - Step by step, or to add to a draft: create_draft, add_* with its draft_id, then save_draft, which writes the folder that the app opens.\n\
+     - Before you name a transition, effect, animation, mask or font, find its exact name with search_catalog. \
+     get_video_duration gives the length of media; preview_draft shows the timeline.\n\
+     - Times are seconds on the timeline. Positions (transform_x, transform_y) are half canvases from the centre, y up. \
+     Clips on one track must not overlap: use another track_name for items that are shown at the same time.\n\
+     - Media are http(s) URLs or absolute paths. A picture that was only shown in the chat has no path: ask for the file.\n\
+     - An error says what to change: correct the call and send it again.";
 
 /// Serves MCP on stdin and stdout until the client closes them.
 pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
@@ -225,6 +231,7 @@ impl ServerHandler for Server {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_prompts()
+            .enable_completions()
             .enable_resources()
             .build();
         let mut info = Implementation::new("capcut-mcp", env!("CARGO_PKG_VERSION"));
@@ -299,6 +306,20 @@ impl ServerHandler for Server {
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
     }
 
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        match completion::complete(&self.app, &request).await {
+            Ok(values) => Ok(CompleteResult::new(values)),
+            Err(error) if error.kind == Kind::NotFound => {
+                Err(ErrorData::invalid_params(error.to_string(), None))
+            }
+            Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
+        }
+    }
+
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -367,6 +388,9 @@ impl ServerHandler for Server {
             let wanted = match method.as_str() {
                 "tools/call" => ": `name` is text and `arguments` an object",
                 "prompts/get" => ": `name` is text and `arguments` an object of texts",
+                "completion/complete" => {
+                    ": `ref` is a prompt or a resource template, `argument` its name and value"
+                }
                 "resources/read" => ": `uri` is text",
                 _ => "",
             };

@@ -12,6 +12,9 @@ use crate::printable::counted;
 
 const SCHEME: &str = "draft://";
 
+/// The address of a draft, as clients fill it in.
+pub(super) const DRAFT_TEMPLATE: &str = "draft://{draft_id}";
+
 /// The schema with every key of a plan; the tool schemas show only the common ones.
 const PLAN_SCHEMA: &str = "schema://plan";
 
@@ -50,7 +53,7 @@ pub(super) async fn list(app: &App) -> Result<Vec<Resource>> {
 
 pub(super) fn templates() -> Vec<ResourceTemplate> {
     vec![
-        ResourceTemplate::new("draft://{draft_id}", "draft")
+        ResourceTemplate::new(DRAFT_TEMPLATE, "draft")
             .with_title("Draft")
             .with_description("The whole document of a draft: canvas, tracks, segments, materials.")
             .with_mime_type("application/json"),

@@ -36,7 +36,9 @@ fn each_legacy_revision_is_initialized_as_requested() {
             assert_eq!(greeting["serverInfo"]["name"], "capcut-mcp");
             assert_eq!(greeting["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
             let instructions = greeting["instructions"].as_str().expect("instructions");
-            assert!(instructions.contains("create_draft"), "{instructions}");
+            for tool in ["compose_draft", "create_draft", "search_catalog"] {
+                assert!(instructions.contains(tool), "{instructions}");
+            }
             let tools = client.request("tools/list", json!({}));
             assert!(
                 tools["result"]["resultType"].is_null(),
@@ -173,6 +175,12 @@ fn unknown_tools_and_methods_and_invalid_requests_are_protocol_errors() {
             json!({ "uri": 1 }),
             -32602,
             "`resources/read`",
+        ),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/tool", "name": "add_text" } }),
+            -32602,
+            "`completion/complete`",
         ),
         ("tools/cal", json!({}), -32601, "tools/cal"),
     ] {
@@ -316,7 +324,7 @@ fn prompts_are_listed_and_filled_in() {
     client.initialize("2025-11-25");
     let list = client.request("prompts/list", json!({}));
     let prompts = list["result"]["prompts"].as_array().expect("prompts");
-    assert!(prompts.len() >= 6, "{list}");
+    assert_eq!(prompts.len(), 10, "{list}");
     let arguments = json!({ "images": "a.png, b.png" });
     let answer = client.request(
         "prompts/get",
@@ -326,6 +334,74 @@ fn prompts_are_listed_and_filled_in() {
     assert!(text.is_some_and(|t| t.contains("a.png, b.png")), "{answer}");
     let answer = client.request("prompts/get", json!({ "name": "slideshow" }));
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
+}
+
+#[test]
+fn prompt_arguments_and_draft_ids_are_completed() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let mut ids = Vec::new();
+    for name in ["Trip to Rome", "Twice", "Twice"] {
+        let draft = client.call("create_draft", json!({ "name": name }));
+        ids.push(draft.expect("a draft")["draft_id"].clone());
+    }
+    let mut complete = |reference: Value, name: &str, typed: &str| {
+        let argument = json!({ "name": name, "value": typed });
+        let params = json!({ "ref": reference, "argument": argument });
+        client.request("completion/complete", params)
+    };
+    let prompt = |name: &str| json!({ "type": "ref/prompt", "name": name });
+    let draft = json!({ "type": "ref/resource", "uri": "draft://{draft_id}" });
+
+    let answer = complete(draft.clone(), "draft_id", "rome");
+    let found = &answer["result"]["completion"];
+    assert_eq!(found["values"], json!([ids[0]]), "{answer}");
+    assert_eq!(
+        (&found["total"], &found["hasMore"]),
+        (&json!(1), &json!(false))
+    );
+    let answer = complete(prompt("check_draft"), "draft", "");
+    let found = &answer["result"]["completion"]["values"];
+    assert_eq!(found.as_array().map(Vec::len), Some(4), "{answer}");
+    assert_eq!(
+        found[0], "Trip to Rome",
+        "a name of two drafts is not offered: {answer}"
+    );
+    let answer = complete(prompt("slideshow_zh"), "aspect_ratio", "9");
+    assert_eq!(
+        answer["result"]["completion"]["values"],
+        json!(["9:16"]),
+        "{answer}"
+    );
+    let answer = complete(prompt("slideshow"), "transition", "dissol");
+    let first = answer["result"]["completion"]["values"][0].as_str();
+    assert_eq!(first, Some("Dissolve"), "{answer}");
+    let answer = complete(prompt("slideshow"), "transition", "");
+    let found = &answer["result"]["completion"];
+    assert_eq!(
+        found["values"].as_array().map(Vec::len),
+        Some(100),
+        "{answer}"
+    );
+    assert_eq!(found["hasMore"], true, "{answer}");
+    let answer = complete(prompt("slideshow"), "images", "/home");
+    assert_eq!(
+        answer["result"]["completion"]["values"],
+        json!([]),
+        "{answer}"
+    );
+
+    for (reference, name, part) in [
+        (prompt("slide"), "images", "did you mean `slideshow`?"),
+        (prompt("slideshow"), "musik", "has no argument `musik`"),
+        (draft, "id", "draft://{draft_id}"),
+    ] {
+        let answer = complete(reference, name, "");
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]
