@@ -196,7 +196,7 @@ impl Error {
     }
 
     /// The hint for a person at a shell: both hints, joined.
-    pub(crate) fn way_out(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn next_step(&self) -> Option<Cow<'_, str>> {
         match (self.hint.as_deref(), self.at_shell.as_deref()) {
             (Some(hint), Some(at_shell)) => {
                 let or = if hint.ends_with('?') { " Or" } else { ", or" };
@@ -361,7 +361,7 @@ impl fmt::Display for Cause<'_> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.cause())?;
-        match self.way_out() {
+        match self.next_step() {
             Some(way_out) => write!(f, "\nhint: {way_out}"),
             None => Ok(()),
         }

@@ -239,13 +239,13 @@ impl App {
         let cancel = context.cancel.clone();
         let cost = Arc::clone(context.cost.get_or_insert_default());
         let spec = request.spec();
-        let tells = request.tells_when_cancelled();
+        let reports = request.reports_when_cancelled();
         // Boxed, because this large future is moved several times here and by callers.
-        let work = Box::pin(self.carry_out(request, context, home));
+        let work = Box::pin(self.run_call(request, context, home));
         let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
-            () = cancel.cancelled(), if !tells => Err(cancelled(spec, cost.tries())),
+            () = cancel.cancelled(), if !reports => Err(cancelled(spec, cost.tries())),
             ended = work => ended.unwrap_or_else(|panic| Err(panicked(spec.hints, panic.as_ref()))),
         }
     }
@@ -268,7 +268,7 @@ impl App {
     }
 
     /// Counts and logs a call, also if it is dropped before it ends.
-    async fn carry_out(
+    async fn run_call(
         self: &Arc<Self>,
         request: Box<dyn Request>,
         context: Context,
@@ -320,7 +320,7 @@ impl App {
         if !request.spec().routed {
             running.on(metrics::LOCAL);
             let _active = self.metrics.active(metrics::NO_LANE);
-            let mut reply = self.carry_out_here(request, route, context).await?;
+            let mut reply = self.run_here(request, route, context).await?;
             settling::note(&mut reply, &request.call().mended.notes);
             return Ok(reply);
         }
@@ -669,7 +669,7 @@ impl App {
         Ok(())
     }
 
-    async fn carry_out_here(
+    async fn run_here(
         self: &Arc<Self>,
         request: &dyn Request,
         route: &Route,

@@ -244,7 +244,7 @@ impl<T: LocalTool> Here for T {
 struct Local {
     spec: &'static Spec,
     tool: Box<dyn Here>,
-    tells_when_cancelled: bool,
+    reports_when_cancelled: bool,
     call: Call,
 }
 
@@ -259,7 +259,7 @@ fn decode<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Reque
     Ok(Box::new(Local {
         spec,
         tool: Box::new(tool),
-        tells_when_cancelled: T::TELLS_WHEN_CANCELLED,
+        reports_when_cancelled: T::TELLS_WHEN_CANCELLED,
         call,
     }))
 }
@@ -305,8 +305,8 @@ impl Request for Local {
         None
     }
 
-    fn tells_when_cancelled(&self) -> bool {
-        self.tells_when_cancelled
+    fn reports_when_cancelled(&self) -> bool {
+        self.reports_when_cancelled
     }
 
     fn run<'a>(

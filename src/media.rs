@@ -428,7 +428,7 @@ fn read(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts, F
 /// The result of checking a file on this disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Look {
-    /// Media, and complete as far as its format allows a check.
+    /// Media, and complete, where its format allows a check.
     Media(Facts),
     /// Truncated or broken media: what is wrong.
     Damaged(String),

@@ -339,7 +339,7 @@ pub(crate) trait Request: Send + Sync {
     /// See [`Tool::patience`].
     fn patience(&self) -> Option<Duration>;
     /// Whether it stops by itself when it is cancelled, and reports what it had done.
-    fn tells_when_cancelled(&self) -> bool {
+    fn reports_when_cancelled(&self) -> bool {
         false
     }
     fn run<'a>(

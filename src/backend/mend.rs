@@ -21,10 +21,10 @@ impl Remote {
         stays: bool,
     ) -> Vec<String> {
         let data_dir = self.data_dir.clone();
-        let mends = self.manifest.api.mend_saves && stays;
+        let fixes = self.manifest.api.mend_saves && stays;
         let shown = folder.display().to_string();
         let judged = tokio::task::spawn_blocking(move || match data_dir {
-            Some(data_dir) if mends => mend(&folder, &Options::new(&data_dir, Some(edition))),
+            Some(data_dir) if fixes => mend(&folder, &Options::new(&data_dir, Some(edition))),
             data_dir => {
                 let options = Options::new(&data_dir.unwrap_or_default(), Some(edition));
                 let problems = lint::lint(&folder, &options)?;

@@ -632,7 +632,7 @@ pub(super) const START_ONE: &str =
 /// The failure for a missing answer; it says whether the request was sent.
 fn not_answered(place: &str, why: Unanswered, limit: u64) -> Failure {
     match why {
-        Unanswered::Nobody(cause) => Failure::unsent(
+        Unanswered::NotReached(cause) => Failure::unsent(
             Error::new(Kind::Unsent, format!("no answer from {place} ({cause})"))
                 .at_shell(START_ONE)
                 .with_origin(Origin::Connection),

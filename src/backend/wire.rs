@@ -58,7 +58,7 @@ pub(super) struct Reply {
 /// Why there is no reply.
 pub(super) enum Unanswered {
     /// No server listens there, or the connection was closed before the request was written: nothing was sent.
-    Nobody(String),
+    NotReached(String),
     /// The request could not be built; nothing was sent.
     Ours(Error),
     /// The connection broke off before an answer; the request may have arrived.
@@ -271,7 +271,7 @@ fn not_made(error: impl std::error::Error + Send + Sync + 'static) -> Unanswered
 fn unanswered(error: &(dyn std::error::Error + 'static), is_connect: bool) -> Unanswered {
     let cause = root(error);
     if is_connect || never_left(error) {
-        Unanswered::Nobody(cause)
+        Unanswered::NotReached(cause)
     } else {
         Unanswered::Broken(cause)
     }

@@ -1,6 +1,7 @@
 //! The generated parts of `docs`: compared with the code, written with `UPDATE=1`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -173,4 +174,84 @@ fn command_line() -> String {
 #[test]
 fn the_command_line_page_matches_the_help() {
     check_section("docs/command-line.md", "help", &command_line());
+}
+
+/// The text with line ends, marks of comments and the underscores in names of functions as blanks, in lower case; and the
+/// number of the line at each byte.
+fn flowing(text: &str) -> (String, Vec<usize>) {
+    let mut flowing = String::from(" ");
+    let mut lines = vec![1];
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim().trim_start_matches(['/', '!', '#', '*', '>']);
+        // Names of tests are sentences.
+        let is_name = line.contains("fn ");
+        for word in
+            line.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '_' && !is_name))
+        {
+            if !word.is_empty() {
+                flowing.push_str(&word.to_lowercase());
+                flowing.push(' ');
+                lines.resize(flowing.len(), number + 1);
+            }
+        }
+    }
+    (flowing, lines)
+}
+
+/// Whether the check of words looks into a file of the repository.
+fn is_text_of_ours(path: &str) -> bool {
+    let others = [
+        "tests/golden/",
+        "tests/field/",
+        "tests/words.tsv",
+        "LICENSE",
+        "NOTICE",
+    ];
+    let endings = ["rs", "md", "toml", "sh", "py", "mjs", "txt", "yaml", "yml"];
+    let ending = path.rsplit('.').next().unwrap_or_default();
+    let folder = path.split('/').next().unwrap_or_default();
+    !others.iter().any(|other| path.starts_with(other))
+        && !["target", "build", ".git"].contains(&folder)
+        && (endings.contains(&ending) || path == ".ci/run")
+}
+
+#[test]
+fn texts_avoid_the_phrases_of_the_list() {
+    let list = super::read(&Path::new(super::ROOT).join("tests/words.tsv"));
+    let phrases: Vec<(&str, &str)> = list
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            line.split_once('\t')
+                .expect("a phrase, a tab, a replacement")
+        })
+        .collect();
+    assert!(phrases.len() >= 40, "{} phrases", phrases.len());
+    let mut paths = vec![Path::new(super::ROOT).join(".ci/run")];
+    for ending in ["rs", "md", "toml", "sh", "py", "mjs", "txt", "yaml", "yml"] {
+        paths.extend(super::files("", ending));
+    }
+    let mut found = Vec::new();
+    let mut checked = 0;
+    for path in paths {
+        let name = super::shown(&path);
+        if !is_text_of_ours(&name) {
+            continue;
+        }
+        checked += 1;
+        let (text, lines) = flowing(&super::read(&path));
+        for (phrase, instead) in &phrases {
+            let phrase = format!(" {phrase} ");
+            for (at, _) in text.match_indices(&phrase) {
+                found.push(format!("{name}:{}:{phrase}→ {instead}", lines[at + 1]));
+            }
+        }
+    }
+    assert!(checked > 300, "only {checked} files");
+    assert!(
+        found.is_empty(),
+        "{} phrases to replace:\n{}",
+        found.len(),
+        found.join("\n")
+    );
 }

@@ -48,7 +48,7 @@ const BY_HAND: [&str; 3] = ["cherry-studio", "dify", "json"];
   capcut-mcp connect cursor --edition jianying      drafts for JianYing
   capcut-mcp connect vscode --print                 what would be written, and where; writes nothing
   capcut-mcp connect claude-code --project .        for one project, in its .mcp.json
-  capcut-mcp connect --list                         each client: whether it is installed and connected
+  capcut-mcp connect --list                         which clients are installed, which connected
   capcut-mcp connect json                           the block for any other client")]
 #[expect(
     clippy::struct_excessive_bools,

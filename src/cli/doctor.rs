@@ -299,7 +299,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
                     error.message
                 ),
             );
-            match error.way_out() {
+            match error.next_step() {
                 Some(way_out) => finding.hint(way_out),
                 None => finding,
             }
@@ -307,7 +307,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
         // The server is for another edition than requested.
         (Err(error), _) if error.kind == Kind::Conflict => {
             let note = Finding::note(WHAT, &*error.message);
-            match error.way_out() {
+            match error.next_step() {
                 Some(way_out) => note.hint(way_out),
                 None => note,
             }

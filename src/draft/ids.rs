@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_server_id_must_be_a_plain_name() {
-        for good in ["dfd_cat_1750000000_0000beef", "我的草稿-1", "a.b"] {
-            assert_eq!(DraftId::of_server(good), Some(DraftId(good.into())));
+        for valid in ["dfd_cat_1750000000_0000beef", "我的草稿-1", "a.b"] {
+            assert_eq!(DraftId::of_server(valid), Some(DraftId(valid.into())));
         }
         let long = "x".repeat(1 << 20);
         for bad in [

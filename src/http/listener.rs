@@ -204,11 +204,11 @@ where
             tracing::debug!("TCP_NODELAY could not be set: {error}");
         }
         let (number, connection) = open.add();
-        let (carry_out, at) = (service.clone(), Arc::clone(&connection));
+        let (respond, at) = (service.clone(), Arc::clone(&connection));
         let service = service_fn(move |request| {
             at.enter(RECEIVING);
             let connection = Arc::clone(&at);
-            let answer = carry_out(Received {
+            let answer = respond(Received {
                 request,
                 peer: peer.ip(),
                 activity: Activity(Arc::clone(&at)),

@@ -75,7 +75,7 @@ pub(super) async fn add(journal: &Journal, draft: &DraftId, sequence: u64) -> Re
 pub(super) fn check_error<T: Debug>(result: Result<T>, kind: Kind, parts: &[&str]) {
     let error = result.unwrap_err();
     assert_eq!(error.kind, kind, "{error}");
-    assert!(error.way_out().is_some(), "{error}");
+    assert!(error.next_step().is_some(), "{error}");
     for part in parts {
         assert!(error.to_string().contains(part), "{part:?} in {error}");
     }

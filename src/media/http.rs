@@ -84,7 +84,7 @@ struct Failed {
 }
 
 impl Failed {
-    fn for_good(error: Error) -> Self {
+    fn permanent(error: Error) -> Self {
         Self { error, again: None }
     }
 
@@ -98,7 +98,7 @@ impl Failed {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self::for_good(error)
+        Self::permanent(error)
     }
 }
 

@@ -590,7 +590,7 @@ fn what_does_not_start_is_an_error_although_it_is_written() {
         "--config",
         config.to_str().expect("text"),
     ]);
-    fails(&ran, &["is written", "does not work", "disconnect"]);
+    fails(&ran, &["was written", "does not work", "disconnect"]);
     assert!(ran.stdout.contains("Connected."), "{}", ran.stdout);
 }
 

@@ -230,7 +230,7 @@ fn doctor_prunes_only_old_files_of_this_program() {
             "{all:?}"
         );
     }
-    assert!(all[3].contains("1 draft "), "{all:?}");
+    assert!(all[3].contains("removed 1 draft"), "{all:?}");
     assert!(!home.data().join("backups/mine-1700000000-2").exists());
     assert!(home.data().join("backups/mine").exists());
     assert_eq!(

@@ -280,7 +280,7 @@ fn a_metrics_port_in_use_stops_the_engine_but_not_serve() {
     let ran = home.run(&["engine", "--port", "0", "--metrics", &address]);
     assert_eq!(ran.code, 4, "{ran:#?}");
     assert!(
-        ran.stderr.contains("is taken") && ran.stderr.contains("hint:"),
+        ran.stderr.contains("is in use") && ran.stderr.contains("hint:"),
         "{ran:#?}"
     );
     assert_eq!(ran.stdout, "");
@@ -290,7 +290,7 @@ fn a_metrics_port_in_use_stops_the_engine_but_not_serve() {
     until("the log contains the warning", || {
         let log = client.stderr();
         log.lines()
-            .any(|line| line.contains("WARN") && line.contains("is taken"))
+            .any(|line| line.contains("WARN") && line.contains("is in use"))
     });
     assert_eq!(client.end(), 0);
 }

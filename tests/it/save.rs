@@ -159,7 +159,7 @@ fn plans_are_saved_for_other_machines_and_versions_with_options() {
     assert!(content.contains("\"7.9.0\"") && content.contains("\"155.0.0\""));
 }
 
-/// What a drafts folder may contain besides drafts: the app's list, our files, zips.
+/// What a drafts folder may contain in addition to drafts: the app's list, our files, zips.
 const BESIDE: [&str; 4] = [
     "root_meta_info.json",
     "root_meta_info.json.capcut-mcp.bak",

@@ -109,7 +109,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
         validator: None,
     };
     let mut response = http.send(url, shown, Want::Part(&part)).await?;
-    let empty = || Failed::for_good(Error::media(format!("{shown} is empty")));
+    let empty = || Failed::permanent(Error::media(format!("{shown} is empty")));
     match (response.status(), total(&response)) {
         (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, 0))) => return Err(empty()),
         (StatusCode::PARTIAL_CONTENT, Some((0, bytes))) => {
