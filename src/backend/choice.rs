@@ -166,7 +166,9 @@ impl Servers {
             reason,
         };
         if wanted == BackendChoice::Embedded {
-            return Ok(embedded("`--backend embedded`".into()));
+            return Ok(embedded(
+                "made by the built-in engine, as `--backend embedded` says".into(),
+            ));
         }
         let found = match self.first_for(edition, journal).await {
             Ok(remote) => admits(&remote).map(|()| remote),
@@ -182,7 +184,9 @@ impl Servers {
                     )));
                 }
                 let reason = match (wanted, self.named) {
-                    (BackendChoice::Remote, _) => "`--backend remote`".to_owned(),
+                    (BackendChoice::Remote, _) => {
+                        "made by the server, as `--backend remote` says".to_owned()
+                    }
                     _ => format!("{} answers at {}", server.dialect.name(), remote.base),
                 };
                 Ok(Choice {

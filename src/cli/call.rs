@@ -25,7 +25,7 @@ use crate::tools::{Caller, Object, Request};
   capcut-mcp call create_draft aspect_ratio=9:16 name=\"First steps\"
   capcut-mcp call add_video draft_id=ID video_url=clip.mp4 start=1 end=4 target_start=0
   capcut-mcp call add_text --json '{\"draft_id\": \"ID\", \"text\": \"Hello\", \"start\": 0, \"end\": 3}'
-  capcut-mcp call add_text draft_id=ID --json @examples/calls/3-add-title.json
+  capcut-mcp call add_text draft_id=ID track_name=second --json @examples/calls/3-add_text.json
   capcut-mcp call save_draft draft_id=ID draft_folder=./drafts
 
 Exit codes: 0 = success, 2 = wrong arguments or draft, 3 = media problem, 4 = unreachable or timed out

@@ -7,6 +7,8 @@ mod cli;
 mod compose;
 mod connect;
 mod dialects;
+#[cfg(unix)]
+mod documents;
 mod engine;
 mod faults;
 mod field;

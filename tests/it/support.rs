@@ -61,7 +61,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 pub(crate) struct Said(Arc<Mutex<String>>);
 
 impl Said {
-    fn collect(mut stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn collect(mut stream: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&text);
         thread::spawn(move || {
