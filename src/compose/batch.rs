@@ -105,6 +105,9 @@ pub(crate) struct Line {
     pub draft_id: Option<DraftId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// The same as one file, if the plan's `save` asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
     /// Items that are in the draft.
     #[serde(default)]
     pub ok: usize,
@@ -159,6 +162,7 @@ impl Line {
             status: status.to_owned(),
             draft_id: None,
             folder: None,
+            zip: None,
             ok: 0,
             asked: 0,
             errors: Vec::new(),
@@ -562,6 +566,7 @@ fn take(line: &mut Line, report: &Report) {
         .unwrap_or_default();
     line.draft_id.clone_from(&report.draft_id);
     line.folder.clone_from(&report.folder);
+    line.zip.clone_from(&report.zip);
     line.notes.clone_from(&report.notes);
     line.ok = report.totals.ok;
     line.asked = report.totals.asked;

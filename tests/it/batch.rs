@@ -180,6 +180,40 @@ fn a_missing_file_fails_its_own_row_only() {
 }
 
 #[test]
+fn rows_with_one_name_get_numbered_folders_and_zip_files_are_named() {
+    let home = Home::embedded();
+    home.file(
+        "plan.yaml",
+        "name: Same\ntexts: [{text: \"${n}\"}]\nsave: {zip: true}\n",
+    );
+    home.file("rows.csv", "n\none\ntwo\n");
+    let line = "compose --template plan.yaml --inputs rows.csv --report out.jsonl --jobs 1";
+    let line: Vec<&str> = line.split(' ').collect();
+    let ran = home.run(&line).success();
+    let report = std::fs::read_to_string(home.path().join("out.jsonl")).expect("a report");
+    let lines: Vec<Value> = report
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|line: &Value| line["status"] == "complete")
+        .collect();
+    let names: Vec<&str> = lines
+        .iter()
+        .map(|line| {
+            let folder = line["folder"].as_str().expect("a folder");
+            folder.rsplit('/').next().expect("a name")
+        })
+        .collect();
+    assert_eq!(names, ["Same", "Same (2)"], "{report}");
+    let notes = lines[1]["notes"].to_string();
+    assert!(notes.contains("Same (2)"), "{report}");
+    for line in &lines {
+        let zip = line["zip"].as_str().expect("a zip file");
+        assert!(std::path::Path::new(zip).is_file(), "{zip}");
+        assert!(ran.stdout.contains(zip), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn an_inserted_row_adds_one_draft() {
     let home = Home::embedded();
     home.file("plan.yaml", "name: ${n}\ntexts: [{text: \"${n}\"}]\n");

@@ -152,6 +152,9 @@ pub(super) fn batch(lines: &[Line], complete: usize) -> Painted {
             .add(&paint::plain(), " ")
             .add(&paint::plain(), line.folder.as_deref().unwrap_or("-"))
             .end();
+        if let Some(zip) = &line.zip {
+            out.paragraph(&paint::plain(), "           ", zip);
+        }
         for error in &line.errors {
             out.paragraph(&paint::plain(), "           ", error);
         }
