@@ -5,6 +5,7 @@
 mod call;
 mod completions;
 mod compose;
+mod config;
 mod connect;
 mod doctor;
 mod engine;
@@ -126,15 +127,14 @@ struct Options {
         help_heading = "Options of every command"
     )]
     log: Option<String>,
-    /// The format of log lines.
+    /// The format of log lines; default: `plain`.
     #[arg(
         long,
         global = true,
         value_name = "FORMAT",
-        default_value = "plain",
         help_heading = "Options of every command"
     )]
-    log_format: logs::Format,
+    log_format: Option<logs::Format>,
     /// Also logs to this file, with a line for each call. It is rotated to FILE.1 each day and at 10 MB; five old files
     /// are kept.
     #[arg(
@@ -158,6 +158,7 @@ enum Command {
     Quickstart(quickstart::Quickstart),
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
+    Config(config::Config),
     Connect(connect::Connect),
     Disconnect(connect::disconnect::Disconnect),
     Stats(stats::Stats),
@@ -212,6 +213,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     match command {
         Command::Completions(completions) => completions.run(),
+        Command::Config(config) => config.run(&options.settings()?),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
             let settings = options.settings_of_server(serve.tools)?;
@@ -279,7 +281,7 @@ impl Options {
     }
 
     fn settings_with(self, given: Given, calls: Calls) -> Result<Settings> {
-        let (format, file) = (self.log_format, self.log_file);
+        let format = self.log_format;
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
             config_file: self.config,
@@ -288,9 +290,20 @@ impl Options {
             edition: self.edition,
             recover: self.recover,
             log: self.log,
+            log_file: self.log_file,
             ..given
         })?;
-        logs::start(settings.log.as_deref(), format, file.as_deref(), calls)?;
+        let format = match (format, &settings.log_format) {
+            (Some(format), _) => format,
+            (None, Some(text)) => logs::Format::of(text)?,
+            (None, None) => logs::Format::default(),
+        };
+        logs::start(
+            settings.log.as_deref(),
+            format,
+            settings.log_file.as_deref(),
+            calls,
+        )?;
         Ok(settings)
     }
 }

@@ -20,10 +20,41 @@ pub(crate) use headers::Headers;
 
 const BUILT_IN: &str = include_str!("../tools.toml");
 
+/// The built-in settings as a file to start from: every setting is a comment.
+pub(crate) fn commented() -> String {
+    let mut text = String::new();
+    for line in BUILT_IN.lines() {
+        if line.starts_with("# Each tool: its route") {
+            break;
+        }
+        if !(line.is_empty() || line.starts_with(['#', '['])) {
+            text.push_str("# ");
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
 /// Everything that an operator can tune.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
+    // Settings of the process, which `settings` reads from the user's file: here they are only checked.
+    #[serde(rename = "backend")]
+    _backend: String,
+    #[serde(rename = "edition")]
+    _edition: String,
+    #[serde(rename = "recover")]
+    _recover: String,
+    #[serde(rename = "data_dir")]
+    _data_dir: String,
+    #[serde(rename = "drafts_dir")]
+    _drafts_dir: String,
+    #[serde(rename = "log")]
+    _log: LogKeys,
+    #[serde(rename = "metrics")]
+    _metrics: MetricsKeys,
     pub api: Api,
     pub journal: Journal,
     pub lanes: Lanes,
@@ -32,6 +63,24 @@ pub(crate) struct Manifest {
     pub breaker: Breaker,
     pub limits: Limits,
     pub tools: BTreeMap<String, Route>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogKeys {
+    #[serde(rename = "level")]
+    _level: String,
+    #[serde(rename = "file")]
+    _file: String,
+    #[serde(rename = "format")]
+    _format: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsKeys {
+    #[serde(rename = "address")]
+    _address: String,
 }
 
 /// The CapCut API server.

@@ -3,12 +3,14 @@
 //! The rest of the crate uses [`Settings`]; nothing else reads the environment. Everything that depends on the
 //! operating system is a function of [`Os`] and the variables, so that all three systems can be tested on one.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
+use crate::regular_file;
 use crate::units::Edition;
 
 /// The environment variables that are read, each with the option that it replaces.
@@ -32,6 +34,9 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         LOG,
         "`--log`: the log level, such as `info`, `WARNING` or `debug`",
     ),
+    (LOG_FILE, "`--log-file`: also log to this file"),
+    (LOG_FORMAT, "`--log-format`: `plain` or `json`"),
+    (METRICS, "`--metrics`: where metrics are served"),
     (TOOLS, "`serve --tools`: `default` or `full`"),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
 ];
@@ -45,6 +50,22 @@ const RECOVER: &str = "CAPCUT_MCP_RECOVER";
 const LOG: &str = "CAPCUT_MCP_LOG";
 const TOOLS: &str = "CAPCUT_MCP_TOOLS";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
+const LOG_FILE: &str = "CAPCUT_MCP_LOG_FILE";
+const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
+const METRICS: &str = "CAPCUT_MCP_METRICS";
+
+/// The keys of the user's settings file that stand for a variable, which overrides them.
+pub(crate) const FILE_KEYS: [(&str, &str); 9] = [
+    ("backend", BACKEND),
+    ("edition", EDITION),
+    ("recover", RECOVER),
+    ("data_dir", DATA_DIR),
+    ("drafts_dir", DRAFTS_DIR),
+    ("log.level", LOG),
+    ("log.file", LOG_FILE),
+    ("log.format", LOG_FORMAT),
+    ("metrics.address", METRICS),
+];
 
 /// The settings of this process. The command line overrides the environment, which overrides the defaults.
 #[derive(Clone, Debug)]
@@ -65,6 +86,11 @@ pub(crate) struct Settings {
     /// The log levels, with `target=level` for parts. The default depends on the command.
     pub log: Option<String>,
     /// Which tools `tools/list` returns.
+    pub log_file: Option<PathBuf>,
+    /// `plain` or `json`, in the words of the user.
+    pub log_format: Option<String>,
+    /// Where metrics are served, in the words of the user.
+    pub metrics: Option<String>,
     pub tools: ToolChoice,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
@@ -84,6 +110,7 @@ pub(crate) struct Given {
     pub edition: Option<Edition>,
     pub recover: Option<Recover>,
     pub log: Option<String>,
+    pub log_file: Option<PathBuf>,
     pub tools: Option<ToolChoice>,
     pub drafts_dir: Option<PathBuf>,
 }
@@ -153,11 +180,37 @@ impl Settings {
                 .or_else(|| value(env, variable).map(PathBuf::from))
                 .map(|path| expand(os, env, path))
         };
-        let config_file = match path(given.config_file, CONFIG) {
+        let config_file = match path(given.config_file.clone(), CONFIG) {
             Some(path) => Some(ConfigFile { path, named: true }),
             None => defaults
                 .config_file
                 .map(|path| ConfigFile { path, named: false }),
+        };
+        let file = values_of(config_file.as_ref());
+        let layered = |variable: &str| {
+            value(env, variable).or_else(|| file.get(variable).map(OsString::from))
+        };
+        let named = |error: Error| match &config_file {
+            Some(config) => in_words_of_the_file(error, &file, env, &config.path),
+            None => error,
+        };
+        Self::of(os, &layered, env, given, config_file.clone()).map_err(named)
+    }
+
+    /// The settings from the options and the variables, where the file's values stand for variables that are not set.
+    fn of(
+        os: Os,
+        env: Env<'_>,
+        own: Env<'_>,
+        given: Given,
+        config_file: Option<ConfigFile>,
+    ) -> Result<Self> {
+        let defaults = defaults(os, own);
+        let path = |given: Option<PathBuf>, variable| {
+            given
+                .filter(|path| !path.as_os_str().is_empty())
+                .or_else(|| value(env, variable).map(PathBuf::from))
+                .map(|path| expand(os, own, path))
         };
         let api_url = match given.api_url.filter(|url| !url.trim().is_empty()) {
             Some(url) => Some(address("--api-url", &url)?),
@@ -181,16 +234,56 @@ impl Settings {
                 Some(log) => Some(log),
                 None => text(env, LOG)?,
             },
+            log_file: path(given.log_file, LOG_FILE),
+            log_format: text(env, LOG_FORMAT)?,
+            metrics: text(env, METRICS)?,
             tools: choice(given.tools, env, TOOLS)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
-            capcut_dirs: drafts_dirs(os, env, Edition::Capcut),
-            jianying_dirs: drafts_dirs(os, env, Edition::Jianying),
+            capcut_dirs: drafts_dirs(os, own, Edition::Capcut),
+            jianying_dirs: drafts_dirs(os, own, Edition::Jianying),
         })
     }
 
     /// The folder for drafts, media and the journal. It need not exist yet.
     pub(crate) fn data_dir(&self) -> Result<&Path> {
         self.data_dir.as_deref().ok_or_else(no_home)
+    }
+
+    /// Refuses the values of a settings file that no setting can have.
+    pub(crate) fn checked(file: &ConfigFile) -> Result<()> {
+        let given = Given {
+            config_file: Some(file.path.clone()),
+            ..Given::default()
+        };
+        let own = |name: &str| {
+            let is_key = FILE_KEYS.iter().any(|(_, variable)| *variable == name);
+            if is_key { None } else { environment(name) }
+        };
+        Self::new(Os::current(), &own, given).map(|_| ())
+    }
+
+    /// The value of a variable of [`FILE_KEYS`] in this process, and where it comes from.
+    pub(crate) fn origin(&self, variable: &str) -> (Option<String>, String) {
+        let file = values_of(self.config_file.as_ref());
+        if let Some(value) = value(&environment, variable) {
+            return (
+                Some(value.to_string_lossy().into_owned()),
+                format!("`{variable}`"),
+            );
+        }
+        if let Some(value) = file.get(variable) {
+            return (Some(value.clone()), "the settings file".to_owned());
+        }
+        let default = match variable {
+            BACKEND => Some(self.backend.name().to_owned()),
+            EDITION => Some(self.edition.name().to_owned()),
+            DATA_DIR => self.data_dir.as_ref().map(|dir| dir.display().to_string()),
+            LOG => Some("info".to_owned()),
+            LOG_FORMAT => Some("plain".to_owned()),
+            RECOVER => Some("ask".to_owned()),
+            _ => None,
+        };
+        (default, "the default, or an option".to_owned())
     }
 
     /// The same settings for an engine with all its files in `folder`.
@@ -214,6 +307,47 @@ impl Settings {
         }
     }
 }
+
+/// The values of [`FILE_KEYS`] in the user's settings file, by variable. A file that cannot be read has none: the manifest
+/// reports it, with the line.
+fn values_of(file: Option<&ConfigFile>) -> BTreeMap<&'static str, String> {
+    let table = file
+        .and_then(|file| regular_file::read_named(&file.path, FILE_BYTES).ok())
+        .and_then(|read| read.text.parse::<toml::Table>().ok())
+        .unwrap_or_default();
+    let value = |key: &str| {
+        let mut names = key.split('.');
+        let first = table.get(names.next()?)?;
+        let found = match names.next() {
+            Some(name) => first.get(name)?,
+            None => first,
+        };
+        found.as_str().filter(|text| !text.trim().is_empty())
+    };
+    FILE_KEYS
+        .iter()
+        .filter_map(|(key, variable)| Some((*variable, value(key)?.to_owned())))
+        .collect()
+}
+
+/// Names the key in the file instead of the variable that it stands for.
+fn in_words_of_the_file(
+    mut error: Error,
+    file: &BTreeMap<&'static str, String>,
+    env: Env<'_>,
+    path: &Path,
+) -> Error {
+    for (key, variable) in FILE_KEYS {
+        if file.contains_key(variable) && value(env, variable).is_none() {
+            let named = format!("`{key}` in {}", path.display());
+            error.message = error.message.replace(&format!("`{variable}`"), &named);
+        }
+    }
+    error
+}
+
+/// Maximum size of a settings file in bytes.
+const FILE_BYTES: u64 = 1 << 20;
 
 /// The error of everything that needs a folder if there is no home folder.
 pub(crate) fn no_home() -> Error {
@@ -733,6 +867,7 @@ mod tests {
             edition: Some(Edition::Capcut),
             recover: Some(Recover::Ask),
             log: Some("trace".into()),
+            log_file: None,
             tools: Some(ToolChoice::Default),
             drafts_dir: Some("/given/drafts".into()),
         };

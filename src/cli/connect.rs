@@ -519,7 +519,7 @@ fn words(options: &Options) -> Words {
     add("--data-dir", options.data_dir.as_ref().map(path));
     add("--config", options.config.as_ref().map(path));
     add("--log", options.log.clone());
-    let is_json = options.log_format == LogFormat::Json;
+    let is_json = options.log_format == Some(LogFormat::Json);
     add("--log-format", is_json.then(|| "json".to_owned()));
     add("--log-file", options.log_file.as_ref().map(path));
     words

@@ -35,6 +35,18 @@ pub(super) enum Format {
     Json,
 }
 
+impl Format {
+    /// The format of this name.
+    pub(super) fn of(text: &str) -> Result<Self> {
+        Self::from_str(text.trim(), true).map_err(|_| {
+            Error::invalid(format!(
+                "the format of the log is {text:?}; it can be `plain` or `json`"
+            ))
+            .hint("it is `format` of `[log]` in `tools.toml`, or `CAPCUT_MCP_LOG_FORMAT`")
+        })
+    }
+}
+
 /// Which lines about calls go to stderr if `--log` is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Calls {

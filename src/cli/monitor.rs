@@ -57,8 +57,13 @@ impl Monitor {
 
     /// Starts to listen, for as long as the runtime lives.
     pub(super) async fn listen(self, app: &Arc<App>, names: &Names) -> Result<()> {
-        let Some(address) = self.metrics else {
-            return Ok(());
+        let address = match (self.metrics, &app.settings.metrics) {
+            (Some(address), _) => address,
+            (None, Some(text)) => parse_address(text).map_err(|error| {
+                Error::invalid(error)
+                    .hint("it is `address` of `[metrics]` in `tools.toml`, or `CAPCUT_MCP_METRICS`")
+            })?,
+            (None, None) => return Ok(()),
         };
         let listener = TcpListener::bind(address)
             .await

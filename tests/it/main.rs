@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod cli;
 mod compose;
+mod config;
 mod connect;
 mod dialects;
 #[cfg(unix)]
