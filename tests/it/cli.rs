@@ -379,7 +379,10 @@ fn bash_completes_commands_options_and_values() {
     let home = Home::new();
     home.file("first.yaml", "name: x\n");
     let cases: [(&str, &[&str]); 19] = [
-        ("capcut-mcp co", &["compose", "connect", "completions"]),
+        (
+            "capcut-mcp co",
+            &["compose", "config", "connect", "completions"],
+        ),
         (
             "capcut-mcp connect c",
             &[
