@@ -79,8 +79,7 @@ fn a_save_while_the_app_runs_is_refused_if_wanted_and_else_says_what_to_do() {
 
     let warned = reply(&save(&[]))["notes"].to_string();
     assert!(
-        warned.contains("is running (JianyingPro)")
-            && warned.contains("quit it and start it again"),
+        warned.contains("is running (JianyingPro)") && warned.contains("quit and restart it"),
         "{warned}"
     );
     assert!(is_saved());
