@@ -34,9 +34,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::args::Object;
 use crate::backend::Sender;
+use crate::backend::envelope::{self, Words};
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::draft::ids::DraftId;
-use crate::envelope::{self, Words};
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Output, call_log};
 use crate::manifest::Manifest;

@@ -8,7 +8,7 @@
 //! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
 //! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
-//! | 5 | [`backend`], [`envelope`], [`manifest`] | the engine in this process or a server; `tools.toml` |
+//! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`tools`] | one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
@@ -31,7 +31,6 @@ pub mod door;
 mod draft;
 mod encoding;
 mod engine;
-mod envelope;
 mod error;
 mod exec;
 #[cfg(test)]

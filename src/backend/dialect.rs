@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::envelope::{self, Opened};
+use super::envelope::{self, Opened};
 use crate::units::Edition;
 
 /// A kind of server that speaks the CapCut API.

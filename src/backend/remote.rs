@@ -12,12 +12,12 @@ use tokio::sync::Semaphore;
 
 use super::account::Accounts;
 use super::dialect::{self, Answers, Dialect, Server};
+use super::envelope::{self, Answer, Opened};
 use super::vain::{Listed, Seen};
 use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
 use crate::draft::evidence::{Evidence, Leaves};
 use crate::draft::ids::DraftId;
-use crate::envelope::{self, Answer, Opened};
 use crate::error::{Error, Kind, Origin, Result};
 use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};

@@ -13,13 +13,13 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::dialect::{Dialect, Server};
+use super::envelope::{self, Opened};
 use super::remote::{Ask, Remote};
 use super::{Failure, Reached};
 use crate::args::is_truthy;
 use crate::caller::{Caller, Manner};
 use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
-use crate::envelope::{self, Opened};
 use crate::error::{Error, Kind};
 use crate::journal::Journal;
 use crate::manifest;

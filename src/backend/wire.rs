@@ -12,7 +12,7 @@ use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::Url;
 
-use crate::envelope;
+use super::envelope;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Api};
 

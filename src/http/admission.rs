@@ -15,8 +15,8 @@ use hyper::{Request, StatusCode, Version};
 use reqwest::Url;
 
 use super::answer::{self, Answer};
+use crate::backend::envelope;
 use crate::caller::From;
-use crate::envelope;
 
 /// The name that Docker containers use for their host machine.
 const DOCKER_HOST: &str = "host.docker.internal";

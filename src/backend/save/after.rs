@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::super::Failure;
 use super::super::dialect::Server;
 use super::super::remote::Remote;
+use crate::backend::envelope::Opened;
 use crate::caller::Caller;
 use crate::draft::finished::list_mut;
 use crate::draft::ids::DraftId;
@@ -20,7 +21,6 @@ use crate::engine::package::{self, SaveRequest, Subject, Target, WhileRunning, n
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::engine::saving::{SaveWish, os_of_folder, own_os};
-use crate::envelope::Opened;
 use crate::error::{Error, Result};
 use crate::tools::save_draft::SaveDraft;
 use crate::tools::{Object, Request};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::failure::Failure;
 use crate::args::Object;
-use crate::backend::{Failure, Reached};
 use crate::error::{Error, Kind, Origin};
 use crate::units::Micros;
 
@@ -277,39 +277,11 @@ pub(crate) fn without_queries(text: &str) -> String {
     clean
 }
 
-impl Failure {
-    /// The request was sent; its result is unknown.
-    pub(crate) fn lost(error: Error) -> Self {
-        Self {
-            error,
-            reached: Reached::Lost,
-            by_server: true,
-            after: None,
-            since: None,
-        }
-    }
-
-    /// The server refused the call.
-    pub(crate) fn refused(error: Error) -> Self {
-        Self {
-            reached: Reached::Answered,
-            ..Self::lost(error)
-        }
-    }
-
-    /// The request was not sent, so nothing was changed.
-    pub(crate) fn unsent(error: Error) -> Self {
-        Self {
-            reached: Reached::Never,
-            ..Self::lost(error)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::failure::Reached;
     use super::*;
 
     const PLACE: &str = "http://127.0.0.1:9000/add_text";
