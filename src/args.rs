@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::caller::{Caller, Manner};
+use crate::draft::clip::Clip;
 use crate::draft::ids::DraftId;
-use crate::draft::segment::Clip;
 use crate::error::{Error, Result as Tried};
 use mend::Mended;
 pub(crate) use position::{Content, Position};

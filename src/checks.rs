@@ -1,6 +1,7 @@
-//! Consistency checks across the crate: layers, the list of tools, and the documents and examples.
+//! Consistency checks across the crate: modules and layers, the list of tools, and the documents and examples.
 
 mod documents;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::args::schema;
 use crate::cli;
-use crate::compose::layout;
 use crate::compose::plan::Plan;
 use crate::compose::source::Places;
 use crate::local;
@@ -46,135 +46,6 @@ fn read(path: &Path) -> String {
 fn shown(path: &Path) -> String {
     let path = path.strip_prefix(ROOT).unwrap_or(path);
     path.display().to_string().replace('\\', "/")
-}
-
-/// The top module that a file of `src` belongs to.
-fn module(path: &Path) -> String {
-    let inside = path.strip_prefix(Path::new(ROOT).join("src"));
-    let first = inside.expect("a file of src").components().next();
-    let first = first.expect("a name").as_os_str().to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// The layer of each module, from the table in the docs of `lib.rs`.
-fn layers() -> BTreeMap<String, u32> {
-    let map = read(&Path::new(ROOT).join("src/lib.rs"));
-    let mut layers = BTreeMap::new();
-    for line in map.lines() {
-        let mut cells = line.split('|').map(str::trim).skip(1);
-        let (Some(layer), Some(modules)) = (cells.next(), cells.next()) else {
-            continue;
-        };
-        let Ok(layer) = layer.parse() else { continue };
-        for name in modules.split(',') {
-            let name = name.trim().trim_matches(['[', ']', '`']);
-            layers.insert(name.to_owned(), layer);
-        }
-    }
-    layers
-}
-
-/// The modules that the code of a file uses outside its tests.
-fn uses(text: &str) -> BTreeSet<String> {
-    let code = text
-        .split("#[cfg(test)]\nmod tests")
-        .next()
-        .unwrap_or_default();
-    let mut modules = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let line = code[..at]
-            .rsplit('\n')
-            .next()
-            .unwrap_or_default()
-            .trim_start();
-        if line.starts_with("//") {
-            continue;
-        }
-        let rest = &code[at + "crate::".len()..];
-        let names: Vec<&str> = match rest.strip_prefix('{') {
-            None => vec![rest],
-            // Only the outer level of the braces: `{args, tools::{Call, Tool}}`.
-            Some(inside) => {
-                let mut depth = 0;
-                inside
-                    .split_inclusive([',', '{', '}'])
-                    .filter(|part| {
-                        let outermost = depth == 0;
-                        depth += i32::from(part.ends_with('{')) - i32::from(part.ends_with('}'));
-                        outermost
-                    })
-                    .take_while(|part| !part.contains(';'))
-                    .collect()
-            }
-        };
-        for name in names {
-            let name: String = name
-                .trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
-            if !name.is_empty() {
-                modules.insert(name);
-            }
-        }
-    }
-    modules
-}
-
-/// Whether a file is a module that its parent declares for tests only.
-fn is_for_tests(path: &Path) -> bool {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let parent = path.parent().expect("a folder").with_extension("rs");
-    fs::read_to_string(parent).is_ok_and(|text| {
-        ["", "pub(crate) "]
-            .iter()
-            .any(|wide| text.contains(&format!("#[cfg(test)]\n{wide}mod {name};")))
-    })
-}
-
-#[test]
-fn a_module_uses_its_own_layer_and_those_below() {
-    let layers = layers();
-    let mut upward = Vec::new();
-    let mut checked = 0;
-    for path in files("src", "rs") {
-        let own = module(&path);
-        if ["lib", "main", "checks", "golden"].contains(&own.as_str()) || is_for_tests(&path) {
-            continue;
-        }
-        let layer = layers
-            .get(&own)
-            .unwrap_or_else(|| panic!("`{own}` is not in the table of lib.rs"));
-        for used in uses(&read(&path)) {
-            if layers.get(&used).is_some_and(|other| other > layer) {
-                upward.push(format!("{} uses `{used}`", shown(&path)));
-            }
-        }
-        checked += 1;
-    }
-    assert!(upward.is_empty(), "modules use a higher layer: {upward:#?}");
-    assert!(checked >= 40, "only {checked} files");
-    eprintln!("{checked} files in {} modules", layers.len());
-}
-
-#[test]
-fn use_declarations_are_parsed() {
-    let check = |line: &str, expected: &[&str]| {
-        let found = uses(line);
-        assert_eq!(
-            found.iter().map(String::as_str).collect::<Vec<_>>(),
-            expected,
-            "{line}"
-        );
-    };
-    check("use crate::tools::{Call, Tool};", &["tools"]);
-    check(
-        "use crate::{args::{mend, schema}, tools};",
-        &["args", "tools"],
-    );
-    check("let error = crate::error::Error::new();", &["error"]);
-    check("// see crate::cli\n/// [`crate::cli`]", &[]);
-    check("#[cfg(test)]\nmod tests {\n    use crate::cli;", &[]);
 }
 
 #[test]
@@ -387,7 +258,7 @@ fn plans_of_the_examples_decode() {
             };
             let decode = |inputs: &BTreeMap<String, Value>| {
                 let plan = Plan::from_value(&plan, &Places::default(), inputs, path.parent())?;
-                let (items, faults) = layout::decode(&plan);
+                let (items, faults) = plan.items();
                 if faults.is_empty() {
                     Ok(items.len())
                 } else {

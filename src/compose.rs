@@ -5,13 +5,16 @@ pub(crate) mod batch;
 mod check;
 pub(crate) mod document;
 mod earlier;
-pub(crate) mod layout;
+mod item;
+mod layout;
 mod made;
 pub(crate) mod plan;
 mod probe;
 pub(crate) mod report;
+mod review;
 mod run;
 pub(crate) mod schema;
+mod section;
 pub(crate) mod source;
 mod steps;
 mod structure;
@@ -32,12 +35,14 @@ use crate::tools::Object;
 pub(crate) use check::{Checked, check, refuse};
 use document::Document;
 use earlier::{Earlier, Wanted};
-use layout::{Item, Lengths};
+use item::Item;
+use layout::Lengths;
 use made::Made;
-use plan::{Plan, Save, Section};
+use plan::{Plan, Save};
 use probe::probe;
 use report::{Outcome, Phases, Report, Totals};
 use run::Run;
+use section::Section;
 use steps::Steps;
 
 /// How a run starts, and the callback for its draft.
@@ -73,14 +78,14 @@ pub(crate) async fn compose(
     let lengths = probe(app, &items, &steps, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
-    let conflicts = layout::conflicts(&items);
+    let conflicts = review::conflicts(&items);
     refuse(
         conflicts
             .iter()
             .map(|fault| plan.places.located(fault))
             .collect(),
     )?;
-    let of_layout = layout::notes(&items);
+    let of_layout = review::notes(&items);
     // Each repetition of a looped sound is an item.
     steps.total = items.len();
 

@@ -3,6 +3,7 @@
 //! It stores the content of the draft compactly. Two writers turn it into documents: [`working`] writes what
 //! the reference API would return, `finished` what the app itself would save.
 
+pub(crate) mod clip;
 pub(crate) mod evidence;
 pub(crate) mod finished;
 pub(crate) mod ids;

@@ -9,6 +9,7 @@ pub(crate) mod lengths;
 pub(crate) mod marker;
 pub(crate) mod package;
 pub(crate) mod parts;
+pub(crate) mod paths;
 pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod saving;

@@ -13,7 +13,6 @@ mod materials;
 mod media;
 mod meta;
 mod overview;
-pub(crate) mod paths;
 mod sniff;
 #[cfg(test)]
 mod tests;
@@ -32,7 +31,6 @@ use document::Draft;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
-pub(crate) use media::is_named_rightly;
 pub(crate) use overview::{Entry, entry, overview};
 
 /// How severe a problem is.

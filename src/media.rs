@@ -182,6 +182,56 @@ impl Format {
             Self::Tiff => "tiff",
         }
     }
+
+    /// Its file name extensions, without the dot.
+    fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Mp4 => &["mp4", "mov", "m4v", "m4a", "qt", "3gp", "3g2"],
+            Self::Mov => &["mov", "qt", "mp4", "m4v", "m4a"],
+            Self::Webm => &["webm", "weba", "mkv"],
+            Self::Mkv => &["mkv", "mka", "webm"],
+            Self::Mp3 => &["mp3"],
+            Self::Wav => &["wav", "wave"],
+            Self::M4a => &["m4a", "mp4", "m4b", "mov", "aac"],
+            Self::Aac => &["aac", "m4a"],
+            Self::Flac => &["flac"],
+            Self::Ogg | Self::Opus => &["ogg", "oga", "opus", "ogv"],
+            Self::Png => &["png", "apng"],
+            Self::Jpg => &["jpg", "jpeg", "jpe", "jfif"],
+            Self::Gif => &["gif"],
+            Self::Webp => &["webp"],
+            Self::Heic => &["heic", "heif", "hif"],
+            Self::Avif => &["avif"],
+            Self::Bmp => &["bmp", "dib"],
+            Self::Ts => &["ts", "mts", "m2ts"],
+            Self::Avi => &["avi"],
+            Self::Flv => &["flv"],
+            Self::Wmv => &["wmv", "asf"],
+            Self::Wma => &["wma", "wmv", "asf"],
+            Self::Mpg => &["mpg", "mpeg", "vob", "m2v"],
+            Self::Mxf => &["mxf"],
+            Self::Nut => &["nut"],
+            Self::Dv => &["dv", "dif"],
+            Self::Rm => &["rm", "ra", "rmvb", "ram"],
+            Self::Aiff => &["aiff", "aif", "aifc"],
+            Self::Caf => &["caf"],
+            Self::Amr => &["amr", "awb"],
+            Self::Au => &["au", "snd"],
+            Self::Wv => &["wv"],
+            Self::Ape => &["ape"],
+            Self::W64 => &["w64"],
+            Self::Ac3 => &["ac3"],
+            Self::Eac3 => &["eac3", "ec3", "ac3"],
+            Self::Dts => &["dts"],
+            Self::Tiff => &["tiff", "tif"],
+        }
+    }
+
+    /// Whether a file has an extension of the format.
+    pub(crate) fn is_extension_of(self, file: &Path) -> bool {
+        let extension = file.extension().unwrap_or_default().to_string_lossy();
+        self.extensions().contains(&&*extension.to_lowercase())
+    }
 }
 
 /// The result of [`Media::fetch`].

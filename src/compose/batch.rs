@@ -11,7 +11,6 @@ use clap::ValueEnum;
 use futures::{FutureExt as _, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -319,15 +318,6 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
     Ok((lines, whole))
 }
 
-pub(super) fn fingerprint(plan: &Plan) -> Result<String> {
-    let json = serde_json::to_vec(plan)
-        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))?;
-    let hash = Sha256::digest(json);
-    Ok(hash[..8]
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
-}
-
 /// Creates all drafts, and returns the lines in the batch's order. `told` is called for each draft as it finishes.
 pub(crate) async fn run(
     app: &Arc<App>,
@@ -399,7 +389,7 @@ pub(crate) async fn run(
 fn keys(entries: &[Entry]) -> Result<Vec<Key>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let keys = entries.iter().map(|entry| {
-        let print = fingerprint(&entry.plan)?;
+        let print = entry.plan.fingerprint()?;
         let times = seen.entry(print.clone()).or_default();
         let occurrence = *times;
         *times += 1;

@@ -7,17 +7,19 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
-use super::layout::{self, Item, Lengths};
-use super::plan::{Plan, Save, Section};
+use super::item::{self, Item};
+use super::layout::{self, Lengths};
+use super::plan::{Plan, Save};
+use super::review;
+use super::section::Section;
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::{Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::exec::{App, Backend};
-use crate::local;
 use crate::media::Media;
-use crate::tools::{Caller, Object, Request};
+use crate::tools::{self, Caller, Object, Request};
 use crate::units::Micros;
 
 /// How many files of this machine are checked concurrently.
@@ -39,7 +41,7 @@ pub(crate) async fn check(
     draft: Option<&DraftId>,
     caller: &Caller,
 ) -> Result<Checked> {
-    let (items, mut faults) = layout::decode(plan);
+    let (items, mut faults) = plan.items();
     let all = faults.is_empty();
     // Invalid keyframes do not matter here: the tracks come from the other items.
     let knows_tracks = faults.iter().all(|fault| fault.starts_with("keyframes["));
@@ -90,7 +92,7 @@ pub(crate) async fn check(
     let mut placed = layout::lay_out(items.clone(), &Lengths::new(), all);
     // The first repetition of a looped sound stands for all.
     placed.retain(|item| !item.is_repeated());
-    let mut others = layout::conflicts(placed.iter());
+    let mut others = review::conflicts(placed.iter());
     if draft.is_none() && knows_tracks {
         others.extend(without_track(&placed));
     }
@@ -219,7 +221,7 @@ async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
 fn lines(path: &str, error: &Error) -> Vec<String> {
     let text = error.to_string();
     let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-    let mut lines: Vec<String> = message.lines().map(|line| layout::at(path, line)).collect();
+    let mut lines: Vec<String> = message.lines().map(|line| item::at(path, line)).collect();
     if let Some(last) = lines.last_mut().filter(|_| !hint.is_empty()) {
         *last = format!("{last} ({hint})");
     }
@@ -244,7 +246,7 @@ fn create_arguments(plan: &Plan) -> Object {
 
 /// Decodes arguments of a tool to its request.
 pub(crate) fn decode(tool: &str, arguments: Object, caller: &Caller) -> Result<Box<dyn Request>> {
-    local::find(tool)
+    tools::routed(tool)
         .ok_or_else(|| Error::internal(format!("no tool `{tool}`")))?
         .decode(arguments, caller)
 }

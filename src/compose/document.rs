@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::layout::Item;
-use super::plan::Section;
+use super::item::Item;
+use super::section::Section;
 use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Result};
 use crate::units::Micros;

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::layout::{self, Item, Lengths};
-use super::plan::{Plan, Section};
+use super::item::Item;
+use super::layout::{self, Lengths};
+use super::plan::Plan;
 use super::report::Row;
+use super::section::Section;
 use crate::draft::ids::DraftId;
 use crate::engine::{standing, subtitle};
 use crate::error::{Error, Result};
@@ -606,7 +608,7 @@ async fn asked_before(
     let Ok(plan) = serde_json::from_str::<Plan>(&kept.state) else {
         return Ok(HashMap::new());
     };
-    let (items, _) = layout::decode(&plan);
+    let (items, _) = plan.items();
     let items = layout::lay_out(items, lengths, true);
     Ok(items
         .iter()

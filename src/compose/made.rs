@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::earlier::sequences;
-use super::layout::Item;
-use super::plan::{Plan, Save, Section};
+use super::item::Item;
+use super::plan::{Plan, Save};
 use super::report::{Outcome, Report, Status};
+use super::section::Section;
 use super::verify::verify;
 use super::{call, moved, query, recreated_as};
 use crate::draft::ids::DraftId;

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::item::Item;
+use super::section::Section;
 use super::source::Places;
-use super::{layout, structure};
+use super::structure;
 use crate::args::placeholder;
 use crate::engine::marker::{self, Origin};
 use crate::error::{Error, Result};
-use crate::local;
 use crate::manifest::OnFailure;
 use crate::settings;
-use crate::tools::Object;
+use crate::tools::{self, Object};
 
 /// A whole video: canvas, audio, pictures, texts, subtitles and what follows, then the save.
 ///
@@ -111,100 +113,6 @@ fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object" })
 }
 
-/// A section of the plan: its key, its default track, and its tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Section {
-    Audio,
-    Visuals,
-    Texts,
-    Subtitles,
-    Stickers,
-    Effects,
-    Keyframes,
-}
-
-impl Section {
-    /// All sections, in the order in which their items run.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Audio,
-        Self::Visuals,
-        Self::Texts,
-        Self::Subtitles,
-        Self::Stickers,
-        Self::Effects,
-        Self::Keyframes,
-    ];
-
-    /// The key in the plan.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Visuals => "visuals",
-            Self::Texts => "texts",
-            Self::Subtitles => "subtitles",
-            Self::Stickers => "stickers",
-            Self::Effects => "effects",
-            Self::Keyframes => "keyframes",
-        }
-    }
-
-    /// The default track of its items.
-    pub(crate) fn track(self) -> &'static str {
-        match self {
-            Self::Audio => "audio_main",
-            // The same for images and videos, so that they follow each other.
-            Self::Visuals | Self::Keyframes => "video_main",
-            Self::Texts => "text_main",
-            Self::Subtitles => "subtitle",
-            Self::Stickers => "sticker_main",
-            Self::Effects => "effect_01",
-        }
-    }
-
-    /// What its tracks contain, for people; `None` for keyframes, which are on tracks of other sections.
-    pub(crate) fn holds(self) -> Option<&'static str> {
-        match self {
-            Self::Audio => Some("audio"),
-            Self::Visuals => Some("pictures"),
-            Self::Texts | Self::Subtitles => Some("texts"),
-            Self::Stickers => Some("stickers"),
-            Self::Effects => Some("effects"),
-            Self::Keyframes => None,
-        }
-    }
-
-    /// The tools for its items.
-    pub(crate) fn tools(self) -> &'static [&'static str] {
-        match self {
-            Self::Audio => &["add_audio"],
-            Self::Visuals => &["add_video", "add_image"],
-            Self::Texts => &["add_text"],
-            Self::Subtitles => &["add_subtitle"],
-            Self::Stickers => &["add_sticker"],
-            Self::Effects => &["add_effect"],
-            Self::Keyframes => &["add_video_keyframe"],
-        }
-    }
-
-    /// The section of a tool.
-    pub(crate) fn of_tool(tool: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|section| section.tools().contains(&tool))
-    }
-
-    /// The keys of a plan's item in addition to the tool's own arguments.
-    pub(crate) fn comforts(self) -> &'static [&'static str] {
-        match self {
-            Self::Audio => &["id", "fit", "loop"],
-            Self::Visuals => &["id", "type", "duration"],
-            Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
-            Self::Subtitles => &["id", "align_to"],
-            Self::Keyframes => &["id"],
-        }
-    }
-}
-
 impl Plan {
     pub(crate) fn section(&self, section: Section) -> &[Object] {
         match section {
@@ -216,6 +124,44 @@ impl Plan {
             Section::Effects => &self.effects,
             Section::Keyframes => &self.keyframes,
         }
+    }
+
+    /// Reads every item as its tool's arguments. Also returns all problems of all items, each with its path.
+    pub(crate) fn items(&self) -> (Vec<Item>, Vec<String>) {
+        let mut items = Vec::new();
+        let mut faults = Vec::new();
+        for section in Section::ALL {
+            for (index, given) in self.section(section).iter().enumerate() {
+                let path = format!("{}[{index}]", section.key());
+                match Item::decode(section, &path, given) {
+                    Ok(mut item) => {
+                        item.place = items.len();
+                        items.push(item);
+                    }
+                    Err(found) => faults.extend(found),
+                }
+            }
+        }
+        let ids: Vec<String> = items
+            .iter()
+            .filter_map(|item| Some(item.extra_text("id")?.to_owned()))
+            .collect();
+        for item in &items {
+            if let Some(id) = item.extra_text("align_to")
+                && !ids.iter().any(|known| known == id)
+            {
+                faults.push(format!(
+                    "{}.align_to: no item has the id {id:?}; the ids are: {}",
+                    item.path,
+                    if ids.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        ids.join(", ")
+                    }
+                ));
+            }
+        }
+        (items, faults)
     }
 
     /// Makes the save replace an existing draft of the same name, with a backup.
@@ -232,11 +178,21 @@ impl Plan {
         self.save = Some(Save::With(arguments));
     }
 
+    /// Identifies its content.
+    pub(crate) fn fingerprint(&self) -> Result<String> {
+        let json = serde_json::to_vec(self)
+            .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))?;
+        let hash = Sha256::digest(json);
+        Ok(hash[..8]
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+    }
+
     /// The plan's origin; by default from its content.
     pub(crate) fn own_origin(&self) -> Origin {
         let mut origin = self.origin.clone();
         if origin.plan.is_none() {
-            origin.plan = super::batch::fingerprint(self).ok();
+            origin.plan = self.fingerprint().ok();
         }
         origin
     }
@@ -279,7 +235,7 @@ impl Plan {
             Self::default()
         };
         if !faults.is_empty() {
-            let (_, of_items) = layout::decode(&plan);
+            let (_, of_items) = plan.items();
             let more = of_items
                 .into_iter()
                 .filter(|fault| !follows(fault, &faults[..unfilled], &faults));
@@ -319,7 +275,10 @@ impl Plan {
         ];
         for (section, items) in sections {
             for (key, value) in items.iter_mut().flat_map(Object::iter_mut) {
-                let tools = section.tools().iter().filter_map(|tool| local::find(tool));
+                let tools = section
+                    .tools()
+                    .iter()
+                    .filter_map(|tool| tools::routed(tool));
                 let is_source = tools
                     .map(|spec| spec.own_name(key))
                     .any(|own| SOURCES.contains(&own));
@@ -329,7 +288,7 @@ impl Plan {
             }
         }
         if let Some(Save::With(arguments)) = &mut self.save
-            && let Some(spec) = local::find("save_draft")
+            && let Some(spec) = tools::routed("save_draft")
         {
             for (key, folder) in arguments.iter_mut() {
                 if spec.own_name(key) == "draft_folder" {
@@ -620,6 +579,33 @@ mod tests {
         assert_eq!(
             Path::new(save["draft_folder"].as_str().unwrap()),
             Path::new("/plans/./out")
+        );
+    }
+
+    #[test]
+    fn invalid_lengths_are_refused() {
+        let check = |item: Value, expected: &str| {
+            let (_, faults) = plan(json!({ "texts": [item] }), &[]).unwrap().items();
+            assert!(
+                faults.iter().any(|fault| fault.contains(expected)),
+                "{faults:?}"
+            );
+        };
+        check(
+            json!({ "text": "a", "duration": "long" }),
+            "texts[0].duration: is \"long\"; it is a length in seconds",
+        );
+        check(
+            json!({ "text": "a", "duration": -1 }),
+            "is -1; it is a length",
+        );
+        check(
+            json!({ "text": "a", "start": 1, "end": 3, "duration": 5 }),
+            "which is 2 s: give one of them",
+        );
+        check(
+            json!({ "text": "a", "start": 1, "end": 3, "duration": "whole" }),
+            "give one of them",
         );
     }
 }

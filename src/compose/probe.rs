@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 
-use super::layout::{Item, Lengths};
+use super::item::Item;
+use super::layout::Lengths;
 use super::steps::Steps;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};

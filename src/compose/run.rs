@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::earlier::Earlier;
-use super::layout::Item;
+use super::item::Item;
 use super::ms;
-use super::plan::Section;
 use super::report::{Row, Status};
+use super::section::Section;
 use super::steps::Steps;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};

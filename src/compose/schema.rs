@@ -4,9 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::plan::{Plan, Section};
-use crate::local;
-use crate::tools::Object;
+use super::plan::Plan;
+use super::section::Section;
+use crate::tools::{self, Object};
 
 /// The whole schema, with `$defs` for the items.
 pub(crate) fn schema() -> Value {
@@ -123,7 +123,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
 /// Type and allowed values of a key, if the items have it.
 fn short(section: Section, key: &str) -> Option<Value> {
     let own = section.tools().iter().find_map(|tool| {
-        let spec = local::find(tool)?;
+        let spec = tools::routed(tool)?;
         let property = spec.input().get("properties")?.get(spec.own_name(key))?;
         Some(property.clone())
     });
@@ -142,7 +142,7 @@ fn short(section: Section, key: &str) -> Option<Value> {
 
 /// The arguments of a tool without the draft, which the plan creates; other names of arguments are included.
 fn arguments(tool: &str) -> Option<Value> {
-    let spec = local::find(tool)?;
+    let spec = tools::routed(tool)?;
     let mut schema: Object = spec.shown_input().as_ref().clone();
     if let (Some(Value::Object(shown)), Some(Value::Object(own))) =
         (schema.get_mut("properties"), spec.input().get("properties"))
@@ -220,6 +220,7 @@ fn item(section: Section, tool: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local;
 
     #[test]
     fn the_common_keys_are_keys_of_the_items() {

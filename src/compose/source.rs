@@ -11,9 +11,9 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::plan::Section;
+use super::section::Section;
 use crate::error::{Error, Result};
-use crate::local;
+use crate::tools;
 
 /// The deepest nesting of lists and objects in a plan.
 const DEPTH: usize = 128;
@@ -409,7 +409,7 @@ enum Null {
 }
 
 fn keep_words_of(tool: &str, arguments: &mut Value, node: &Node) {
-    let Some(spec) = local::find(tool) else {
+    let Some(spec) = tools::routed(tool) else {
         return;
     };
     let schema = spec.input();

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::plan::Section;
+use super::section::Section;
 use crate::args::kind;
 use crate::args::mend::nearest;
 use crate::error::shortened;
-use crate::local;
 use crate::tools::Object;
 
 /// The plan's own keys (without sections), each with its expected value.
@@ -318,41 +317,4 @@ fn nulls(members: &mut Object, path: &str, faults: &mut Vec<String>) {
         }
         true
     });
-}
-
-impl Section {
-    fn of_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|section| section.key() == key)
-    }
-
-    /// Whether its items accept this key.
-    pub(super) fn takes(self, key: &str) -> bool {
-        self.comforts().contains(&key)
-            || self
-                .tools()
-                .iter()
-                .filter_map(|tool| local::find(tool))
-                .any(|spec| key != "draft_id" && spec.takes(key))
-    }
-
-    /// The key of its items that is most similar to an unknown one.
-    fn near(self, key: &str) -> Option<String> {
-        let tools = self.tools().iter().filter_map(|tool| local::find(tool));
-        let names = tools.filter_map(|spec| spec.input().get("properties")?.as_object());
-        let names = names.flat_map(|properties| properties.keys().map(String::as_str));
-        nearest(key, names.chain(self.comforts().iter().copied())).map(str::to_owned)
-    }
-
-    /// The key with the content of its items.
-    fn content(self) -> &'static str {
-        match self {
-            Self::Audio => "audio_url",
-            Self::Visuals => "image_url",
-            Self::Texts => "text",
-            Self::Subtitles => "srt",
-            Self::Stickers => "sticker_id",
-            Self::Effects => "effect_type",
-            Self::Keyframes => "property_type",
-        }
-    }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Document;
-use super::layout::Item;
-use super::plan::Section;
+use super::item::Item;
 use super::report::{Row, Status};
+use super::section::Section;
 use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Kind};
 use crate::printable::counted;

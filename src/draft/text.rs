@@ -4,9 +4,9 @@ use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 
+use crate::draft::clip::Clip;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::material::{Animations, TextEffect};
-use crate::draft::segment::Clip;
 
 /// A text on the canvas.
 #[expect(

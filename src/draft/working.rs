@@ -6,13 +6,14 @@
 use std::fmt::Write as _;
 
 use crate::draft::Draft;
+use crate::draft::clip::Clip;
 use crate::draft::ids::Id;
 use crate::draft::keyframe::Keyframes;
 use crate::draft::material::{
     Animations, AudioEffect, Media, MediaKind, PHOTO_DURATION, Setting, TextEffect, Transition,
     VideoEffect,
 };
-use crate::draft::segment::{Clip, Content, Segment};
+use crate::draft::segment::{Content, Segment};
 use crate::draft::text::{Align, Font, Text};
 use crate::draft::track::Track;
 use crate::units::{Edition, Range};

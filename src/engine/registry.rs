@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::shape;
+use crate::engine::paths::{same, without_verbatim};
 use crate::error::{Error, Kind, Result};
-use crate::lint::paths::{same, without_verbatim};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 use crate::units::{Edition, Micros};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::draft::clip::Clip;
 use crate::draft::keyframe::Property;
 use crate::draft::material::{Fade, Known, MediaKind, StickerMaterial};
-use crate::draft::segment::{Clip, Content, Picture, Sound, Sticker};
+use crate::draft::segment::{Content, Picture, Sound, Sticker};
 use crate::draft::text::Text;
 use crate::draft::track::Kind;
 use crate::draft::working;

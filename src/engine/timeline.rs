@@ -198,9 +198,10 @@ pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draft::clip::Clip;
     use crate::draft::ids::Id;
     use crate::draft::material::StickerMaterial;
-    use crate::draft::segment::{Clip, Sticker};
+    use crate::draft::segment::Sticker;
 
     fn range(start: i64, end: i64) -> Range {
         Range::new(Micros(start), Micros(end - start))

@@ -6,7 +6,7 @@ use super::Report;
 use super::Severity::{Error, Info, Warning};
 use super::document::{self, Document};
 use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
-use super::paths::file_name;
+use crate::engine::paths::file_name;
 
 /// Checks the files, and returns the document that takes precedence.
 pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Document<'a>> {

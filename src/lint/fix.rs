@@ -17,9 +17,9 @@ use super::document::{Draft, parse};
 use super::files::is_mirrored;
 use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
 use super::media::{self, Medium};
-use super::paths::{is_windows, plain};
 use super::{Context, Options, Problem, Report, markers, sniff};
 use crate::engine::marker::{self, Marker};
+use crate::engine::paths::{is_windows, plain};
 use crate::engine::profile::{AppOs, Profile, edition_of};
 use crate::engine::registry::{self, Entry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
@@ -44,6 +44,11 @@ pub(crate) struct Fixed {
     /// What could not be fixed, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// A new id in the app's format.
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string().to_uppercase()
 }
 
 /// Fixes the draft in `folder`.
@@ -207,7 +212,7 @@ impl Work {
             let Some(format) = sniff::look(file, &shown).format() else {
                 continue;
             };
-            if patient.renames.contains_key(file) || media::is_named_rightly(file, format) {
+            if patient.renames.contains_key(file) || format.is_extension_of(file) {
                 continue;
             }
             let Some(better) = media::better_name(file, format) else {

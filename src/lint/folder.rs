@@ -10,10 +10,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::paths::{
+use crate::engine::marker::Marker;
+use crate::engine::paths::{
     TOKEN, below, file_name, is_foreign, is_windows, plain, same, without_verbatim,
 };
-use crate::engine::marker::Marker;
 use crate::engine::registry;
 pub(super) use crate::engine::timelines::PROJECT;
 use crate::engine::timelines::folder as timeline_folder;

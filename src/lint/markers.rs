@@ -5,8 +5,8 @@ use super::Severity::{Error, Info, Warning};
 use super::document::{Document, Platform};
 use super::folder::{Folder, ROOTS};
 use super::loose::Loose;
-use super::paths::plain;
 use super::{Context, Report};
+use crate::engine::paths::plain;
 use crate::engine::profile::{AppOs, Profile, edition_of, is_template_machine, parts, scheme_of};
 use crate::units::{Edition, Micros};
 

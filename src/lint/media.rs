@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::Severity::{Error, Info, Warning};
 use super::document::Material;
 use super::folder::{Folder, Place};
-use super::paths::{file_name, is_foreign};
 use super::sniff::{self, Look};
 use super::{Context, Report};
+use crate::engine::paths::{file_name, is_foreign};
 use crate::media::{Facts, Format};
 use crate::units::Micros;
 
@@ -245,7 +245,7 @@ impl At {
             return;
         }
         self.length(shown, material, facts, report);
-        if !is_named_rightly(file, facts.format) {
+        if !facts.format.is_extension_of(file) {
             let what = format!("{shown} is {format}, but its extension is that of another format");
             if is_inside && better_name(file, facts.format).is_some() {
                 let how = "gives it the right extension";
@@ -293,16 +293,6 @@ fn claim(list: &str, kind: &str) -> &'static str {
         (_, "photo") => "a picture",
         _ => "video",
     }
-}
-
-/// Whether a file has an extension of its format.
-pub(crate) fn is_named_rightly(file: &Path, format: Format) -> bool {
-    let ending = file
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    sniff::endings(format).contains(&&*ending)
 }
 
 /// The path with the right extension, unless that path already exists.

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::Severity::{Error, Info, Warning};
 use super::folder::{Folder, META, Place};
 use super::media::Medium;
-use super::paths::{TOKEN, below, file_name, is_foreign, plain, same};
 use super::{Context, Report};
 use crate::draft::finished::list;
+use crate::engine::paths::{TOKEN, below, file_name, is_foreign, plain, same};
 use crate::engine::registry;
 use crate::units::Micros;
 

@@ -1,4 +1,4 @@
-//! Detects the format of a media file, and lists the file extensions of each format.
+//! Detects the format of a media file, and names formats in messages.
 
 use std::fs;
 use std::path::Path;
@@ -90,49 +90,5 @@ pub(super) fn name(format: Format) -> &'static str {
         Format::Eac3 => "E-AC-3",
         Format::Dts => "DTS",
         Format::Tiff => "TIFF",
-    }
-}
-
-/// The file extensions of a format.
-pub(super) fn endings(format: Format) -> &'static [&'static str] {
-    match format {
-        Format::Mp4 => &["mp4", "mov", "m4v", "m4a", "qt", "3gp", "3g2"],
-        Format::Mov => &["mov", "qt", "mp4", "m4v", "m4a"],
-        Format::Webm => &["webm", "weba", "mkv"],
-        Format::Mkv => &["mkv", "mka", "webm"],
-        Format::Mp3 => &["mp3"],
-        Format::Wav => &["wav", "wave"],
-        Format::M4a => &["m4a", "mp4", "m4b", "mov", "aac"],
-        Format::Aac => &["aac", "m4a"],
-        Format::Flac => &["flac"],
-        Format::Ogg | Format::Opus => &["ogg", "oga", "opus", "ogv"],
-        Format::Png => &["png", "apng"],
-        Format::Jpg => &["jpg", "jpeg", "jpe", "jfif"],
-        Format::Gif => &["gif"],
-        Format::Webp => &["webp"],
-        Format::Heic => &["heic", "heif", "hif"],
-        Format::Avif => &["avif"],
-        Format::Bmp => &["bmp", "dib"],
-        Format::Ts => &["ts", "mts", "m2ts"],
-        Format::Avi => &["avi"],
-        Format::Flv => &["flv"],
-        Format::Wmv => &["wmv", "asf"],
-        Format::Wma => &["wma", "wmv", "asf"],
-        Format::Mpg => &["mpg", "mpeg", "vob", "m2v"],
-        Format::Mxf => &["mxf"],
-        Format::Nut => &["nut"],
-        Format::Dv => &["dv", "dif"],
-        Format::Rm => &["rm", "ra", "rmvb", "ram"],
-        Format::Aiff => &["aiff", "aif", "aifc"],
-        Format::Caf => &["caf"],
-        Format::Amr => &["amr", "awb"],
-        Format::Au => &["au", "snd"],
-        Format::Wv => &["wv"],
-        Format::Ape => &["ape"],
-        Format::W64 => &["w64"],
-        Format::Ac3 => &["ac3"],
-        Format::Eac3 => &["eac3", "ec3", "ac3"],
-        Format::Dts => &["dts"],
-        Format::Tiff => &["tiff", "tif"],
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::folder::ROOTS;
-use super::paths::TOKEN;
 use super::{Options, Problem, fix, lint};
+use crate::engine::paths::TOKEN;
 use crate::engine::timelines;
 
 /// A draft in its own drafts folder.

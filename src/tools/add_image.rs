@@ -9,10 +9,11 @@ use crate::args::mend::{Comfort, KEYFRAME_ALPHA, KEYFRAME_ROTATION, NO_FILE_TIME
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
+use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
-use crate::draft::segment::{self, Clip, Picture};
+use crate::draft::segment::{self, Picture};
 use crate::draft::track::Kind;
 use crate::engine::edit::{Edit, Place, Used};
 use crate::engine::lengths;

@@ -14,7 +14,6 @@ use super::staging::Staging;
 use super::{Progress, make, name, unwritable};
 use crate::draft::finished::{Content, File, Needed, made_id};
 use crate::error::{Error, Kind, Result};
-use crate::lint::is_named_rightly;
 use crate::media::{Facts, Media, shown};
 use crate::units::Micros;
 
@@ -258,7 +257,7 @@ async fn own_media(needed: &[Needed], staging: &Staging, media: &Media) -> Vec<O
         let file = media.here(&needed.source).await?;
         let inside = file.strip_prefix(folder).ok()?.to_owned();
         let facts = media.facts(&needed.source).await.ok()?;
-        is_named_rightly(&inside, facts.format).then_some(inside)
+        facts.format.is_extension_of(&inside).then_some(inside)
     });
     futures::future::join_all(looks).await
 }

@@ -6,10 +6,10 @@
 //! the only path that can be correct.
 
 use super::{SaveRequest, Target, name};
+use crate::engine::paths::TOKEN;
 use crate::engine::profile::AppOs;
 use crate::engine::registry;
 use crate::error::Result;
-use crate::lint::paths::TOKEN;
 
 /// The longest path that programs on Windows open by default: 260 characters including the NUL.
 const MOST: usize = 259;

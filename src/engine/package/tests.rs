@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::caller::Caller;
 use crate::draft::finished::shapes::shape;
-use crate::lint::paths::TOKEN;
+use crate::engine::paths::TOKEN;
 use crate::lint::{self, Severity};
 use crate::media::{Limits, MediaStore};
 

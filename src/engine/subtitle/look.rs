@@ -1,7 +1,7 @@
 //! The look of a cue on a canvas: as requested by the call, completed from the file.
 
 use super::cue::{Cue, Letters};
-use crate::draft::segment::Clip;
+use crate::draft::clip::Clip;
 use crate::draft::text::{Align, Rgb, Stroke, Style, Text};
 
 /// The look that a call gives all its captions, and which parts of it were given explicitly.

@@ -4,24 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::Patient;
 use super::meta::Bin;
+use super::{Patient, new_id};
 use crate::draft::finished::shapes::{Shapes, shape};
 use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
 use crate::draft::finished::{list, list_mut, range};
+use crate::engine::paths::{TOKEN, file_name};
 use crate::engine::profile::is_template_machine;
 use crate::lint::folder::Place;
 use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
 use crate::lint::media::Medium;
-use crate::lint::paths::{TOKEN, file_name};
 use crate::lint::timeline::on_segment_clock;
 use crate::units::Range;
-
-/// A new id in the app's format.
-pub(super) fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string().to_uppercase()
-}
 
 /// Fixes `document`, and returns whether anything changed.
 pub(super) fn mend(patient: &Patient<'_>, document: &mut Value, bin: &Bin) -> bool {

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use super::Patient;
 use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::{fill, shape};
+use crate::engine::paths::file_name;
 use crate::engine::registry::app_path;
 use crate::lint::folder::Place;
 use crate::lint::media::Medium;
 use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
-use crate::lint::paths::file_name;
 use crate::units::Micros;
 
 /// The duration of a still image in the list of media, in microseconds.
@@ -31,7 +31,7 @@ pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin 
     let is_new = folder.meta.is_none();
     let is_shared = folder.is_template();
     if is_new || is_shared || meta["draft_id"].as_str().is_none_or(str::is_empty) {
-        meta["draft_id"] = json!(super::document::new_id());
+        meta["draft_id"] = json!(super::new_id());
     }
     if is_new || is_shared {
         meta["tm_draft_create"] = json!(patient.now);

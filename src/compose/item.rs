@@ -1,0 +1,327 @@
+//! One item of a plan: the call that it becomes.
+
+use serde_json::{Value, json};
+
+use super::section::Section;
+use crate::args::property;
+use crate::error::shortened;
+use crate::tools::{self, Object, Spec};
+
+/// The `duration` of an item that is shown for the whole video.
+const WHOLE: &str = "whole";
+
+/// One call for an item of the plan.
+#[derive(Clone)]
+pub(crate) struct Item {
+    pub section: Section,
+    /// Its path in the plan: `visuals[3]`; `audio[0]#2` is the second repetition of a loop.
+    pub path: String,
+    /// Its index among all items.
+    pub place: usize,
+    pub spec: &'static Spec,
+    /// The arguments under their own names, without a draft.
+    pub arguments: Object,
+    /// Start and end on the timeline in seconds, if both are known for sure.
+    pub span: Option<(f64, f64)>,
+    /// Its end is not in the plan: it follows from its media or from the pictures.
+    pub open_end: bool,
+    /// It has no time in the plan: it follows the item before it on its track.
+    pub follows: bool,
+    /// Its position follows from other items, one of which has an unknown length.
+    pub open_place: bool,
+    /// Notes from reading its arguments.
+    pub notes: Vec<String>,
+    /// The keys that the plan has in addition to the arguments of the tool.
+    pub(super) extras: Object,
+}
+
+impl Item {
+    /// Reads an item as its tool's arguments, or returns all its problems, each with its path.
+    pub(super) fn decode(
+        section: Section,
+        path: &str,
+        given: &Object,
+    ) -> Result<Self, Vec<String>> {
+        let mut arguments = given.clone();
+        let mut extras = Object::new();
+        let mut faults = Vec::new();
+        let tool = match tool_of(section, &arguments) {
+            Ok(tool) => tool,
+            Err(fault) => return Err(vec![format!("{path}: {fault}")]),
+        };
+        for key in section.comforts() {
+            // For videos, `duration` is an argument of the API; images do not have it.
+            if *key == "duration" && tool == "add_video" {
+                continue;
+            }
+            if let Some(value) = arguments
+                .shift_remove(*key)
+                .filter(|value| !is_blank(value))
+            {
+                match extra(key, value) {
+                    Ok(value) => {
+                        extras.insert((*key).to_owned(), value);
+                    }
+                    Err(fault) => faults.push(format!("{path}.{key}: {fault}")),
+                }
+            }
+        }
+        if arguments.shift_remove("draft_id").is_some() {
+            faults.push(format!(
+                "{path}.draft_id: a plan creates its own draft; remove this key"
+            ));
+        }
+        let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
+        match spec.mend_item(&mut arguments) {
+            Ok(notes) if faults.is_empty() => {
+                if matches!(section, Section::Audio | Section::Visuals) {
+                    arguments
+                        .entry("track_name")
+                        .or_insert_with(|| json!(section.track()));
+                }
+                let mut item = Self {
+                    section,
+                    path: path.to_owned(),
+                    place: 0,
+                    spec,
+                    arguments,
+                    span: None,
+                    open_end: false,
+                    follows: false,
+                    open_place: false,
+                    notes,
+                    extras,
+                };
+                item.open_end = item.has_open_end();
+                match item.contradiction() {
+                    Some(fault) => Err(vec![format!("{path}.duration: {fault}")]),
+                    None => Ok(item),
+                }
+            }
+            Ok(_) => Err(faults),
+            Err(error) => {
+                faults.extend(error.message.lines().map(|line| at(path, line)));
+                Err(faults)
+            }
+        }
+    }
+
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        self.arguments.get(key).and_then(Value::as_f64)
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.arguments.get(key).and_then(Value::as_str)
+    }
+
+    pub(super) fn extra_text(&self, key: &str) -> Option<&str> {
+        self.extras.get(key).and_then(Value::as_str)
+    }
+
+    pub(super) fn extra_number(&self, key: &str) -> Option<f64> {
+        self.extras.get(key).and_then(Value::as_f64)
+    }
+
+    /// The media file that it shows or plays, if any.
+    pub(crate) fn source(&self) -> Option<&str> {
+        ["video_url", "image_url", "audio_url"]
+            .iter()
+            .find_map(|key| self.text(key))
+    }
+
+    /// Its content on one line, for people: the name of its file, the words of a text, the name of an effect.
+    pub(crate) fn content(&self) -> String {
+        let file = |key: &str| {
+            let path = self.text(key)?.trim();
+            let path = path
+                .split(['?', '#'])
+                .next()
+                .filter(|_| path.contains("://"))
+                .unwrap_or(path);
+            path.rsplit(['/', '\\'])
+                .find(|name| !name.is_empty())
+                .map(str::to_owned)
+        };
+        let words = |key: &str| {
+            let words: Vec<&str> = self.text(key)?.split_whitespace().collect();
+            Some(words.join(" "))
+        };
+        match self.section {
+            Section::Audio => file("audio_url"),
+            Section::Visuals => file("video_url").or_else(|| file("image_url")),
+            Section::Texts => words("text"),
+            Section::Subtitles => match self.text("srt") {
+                Some(srt) if srt.trim().contains('\n') => Some("subtitles".to_owned()),
+                _ => file("srt"),
+            },
+            Section::Stickers => words("sticker_id"),
+            Section::Effects => words("effect_type"),
+            Section::Keyframes => words("property_type"),
+        }
+        .unwrap_or_default()
+    }
+
+    fn has_open_end(&self) -> bool {
+        let open =
+            self.number("end").is_none_or(|end| end <= 0.0) && self.number("duration").is_none();
+        match self.section {
+            Section::Audio => open || self.extras.contains_key("fit") || self.is_loop(),
+            Section::Visuals => open && self.arguments.contains_key("video_url"),
+            _ => false,
+        }
+    }
+
+    /// Its end in the file: the given end, limited to the end of the file; by default the end of the file.
+    pub(super) fn ends_at(&mut self, length: Option<f64>) -> Option<f64> {
+        let given = self.number("end").filter(|end| *end > 0.0);
+        let given =
+            given.or_else(|| Some(self.number("start").unwrap_or(0.0) + self.number("duration")?));
+        let end = match (given, length) {
+            (Some(end), Some(length)) => end.min(length),
+            (end, length) => end.or(length)?,
+        };
+        self.arguments.insert("end".to_owned(), json!(end));
+        Some(end)
+    }
+
+    /// Whether it is shown for the whole video.
+    pub(super) fn is_whole(&self) -> bool {
+        self.extra_text("duration") == Some(WHOLE)
+    }
+
+    /// The problem if its `duration` contradicts its start and end.
+    fn contradiction(&self) -> Option<String> {
+        let (start, end) = (self.number("start")?, self.number("end")?);
+        let length = self.extras.get("duration")?;
+        let is_it = length
+            .as_f64()
+            .is_some_and(|length| (start + length - end).abs() < 1e-6);
+        (!is_it).then(|| {
+            format!(
+                "is {length}, but the item is shown from {start} s to {end} s, which is {} s: give one of them",
+                round(end - start)
+            )
+        })
+    }
+
+    /// Its start in the file, if the item sets that but not its time on the timeline.
+    pub(super) fn start_in_file(&self) -> Option<f64> {
+        let is_video = self.arguments.contains_key("video_url");
+        self.number("start")
+            .filter(|start| is_video && *start > 0.0 && self.follows)
+    }
+
+    pub(super) fn is_loop(&self) -> bool {
+        self.extras.get("loop").and_then(Value::as_bool) == Some(true)
+    }
+
+    pub(crate) fn track(&self) -> &str {
+        self.text("track_name").unwrap_or(self.section.track())
+    }
+
+    /// The times of keyframes on the timeline, in seconds.
+    pub(crate) fn times(&self) -> Vec<f64> {
+        match self.arguments.get("times").and_then(Value::as_array) {
+            Some(times) => times.iter().filter_map(Value::as_f64).collect(),
+            None => vec![self.number("time").unwrap_or(0.0)],
+        }
+    }
+
+    /// Whether it is a repetition of a loop after the first.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.path.contains('#') && !self.path.ends_with("#1")
+    }
+
+    /// Its path in the plan; the same for all repetitions of a loop.
+    pub(crate) fn plan_path(&self) -> &str {
+        self.path.split('#').next().unwrap_or_default()
+    }
+
+    /// A number, or the tool's default for it.
+    pub(super) fn number_or_default(&self, key: &str) -> Option<f64> {
+        let default = || {
+            self.spec
+                .input()
+                .get("properties")?
+                .get(key)?
+                .get("default")?
+                .as_f64()
+        };
+        self.number(key).or_else(default)
+    }
+}
+
+/// "`transition`: …" of an item is `visuals[3].transition: …` of the plan.
+pub(crate) fn at(path: &str, fault: &str) -> String {
+    match fault
+        .strip_prefix('`')
+        .and_then(|rest| rest.split_once('`'))
+    {
+        Some((field, rest)) if path.is_empty() => format!("{field}{rest}"),
+        Some((field, rest)) => format!("{path}.{field}{rest}"),
+        None if path.is_empty() => fault.to_owned(),
+        None => format!("{path}: {fault}"),
+    }
+}
+
+fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String> {
+    let [first, second] = section.tools() else {
+        return Ok(section.tools()[0]);
+    };
+    let has = |names: [&str; 2]| names.iter().any(|name| arguments.contains_key(*name));
+    let (image, video) = (
+        has(["image_url", "image_path"]),
+        has(["video_url", "video_path"]),
+    );
+    // Names that both tools accept.
+    let either = has(["url", "path"]);
+    match (arguments.get("type").and_then(Value::as_str), video, image) {
+        (Some("video") | None, true, false) => Ok(first),
+        (Some("image" | "photo") | None, false, true) => Ok(second),
+        (Some("video"), false, false) if either => Ok(first),
+        (Some("image" | "photo"), false, false) if either => Ok(second),
+        (Some(kind), _, _) => Err(format!(
+            "`type` is {kind:?}; it is \"video\" with `video_url`, or \"image\" with `image_url`"
+        )),
+        _ => Err("has neither `video_url` nor `image_url` (give exactly one)".to_owned()),
+    }
+}
+
+/// Whether a value stands for no value, as in forms.
+fn is_blank(value: &Value) -> bool {
+    let word = value.as_str().map(|text| text.trim().to_lowercase());
+    matches!(word.as_deref(), Some("" | "null" | "none" | "undefined"))
+}
+
+fn extra(key: &str, value: Value) -> Result<Value, String> {
+    let shown = || shortened(&value.to_string()).into_owned();
+    let word = value.as_str().map(|text| text.trim().to_lowercase());
+    match (key, &value, word.as_deref()) {
+        ("duration", _, Some(WHOLE)) => Ok(json!(WHOLE)),
+        ("fit", _, Some("video")) => Ok(json!("video")),
+        ("fit", ..) => Err(format!("is {}; the only value is \"video\"", shown())),
+        ("loop", Value::Bool(_), _) => Ok(value),
+        ("loop", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
+        ("loop", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
+        ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
+        ("duration", ..) => {
+            let length = property::of(key).and_then(|time| time.value(&value));
+            match length.filter(|length| *length > 0.0 && length.is_finite()) {
+                Some(length) => Ok(json!(length)),
+                None => Err(format!(
+                    "is {}; it is a length in seconds above 0, such as 2.5, \"1:30\" or \"1500ms\", or \"whole\" for the \
+                     whole video",
+                    shown()
+                )),
+            }
+        }
+        (_, Value::String(_), _) => Ok(value),
+        (_, Value::Number(_), _) => Ok(json!(value.to_string())),
+        _ => Err(format!("is {}, which is not text", shown())),
+    }
+}
+
+/// Rounds to microseconds, the unit of the draft.
+pub(super) fn round(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
