@@ -1,0 +1,599 @@
+//! Edits: splices of text, recorded so that they can be undone and stored.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    ClipRef, Document, ElementRef, ElementText, Kind, MaterialRef, ROOT, TrackRef,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::scan::{PathPart, PathTarget, Scanner, Span, find};
+use crate::value::{JsonValue, RawJson, Unusual, assignment};
+
+/// One recorded change. Positions are paths of lists and indices, which do not depend on this program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Change {
+    /// Element, offset, old text, new text.
+    #[serde(rename = "s")]
+    Splice(String, u32, String, String),
+    /// List, index, what is written before the element, the element.
+    #[serde(rename = "i")]
+    Insert(String, u32, String, String),
+    #[serde(rename = "r")]
+    Remove(String, u32, String, String),
+    /// List, old index, new index.
+    #[serde(rename = "m")]
+    Move(String, u32, u32),
+}
+
+impl Change {
+    fn inverse(&self) -> Self {
+        match self.clone() {
+            Self::Splice(at, from, old, new) => Self::Splice(at, from, new, old),
+            Self::Insert(list, index, lead, text) => Self::Remove(list, index, lead, text),
+            Self::Remove(list, index, lead, text) => Self::Insert(list, index, lead, text),
+            Self::Move(list, from, to) => Self::Move(list, to, from),
+        }
+    }
+}
+
+/// What an edit changed. It can be stored, undone, and applied again to the same text.
+///
+/// ```
+/// use capcut_draft::{Document, Step};
+/// let text = r#"{"tracks": [], "materials": {}, "name": "old"}"#;
+/// let mut document = Document::parse(text)?;
+/// let mut edit = document.edit();
+/// edit.set(capcut_draft::RootRef, &["name"], "new")?;
+/// let step = edit.commit();
+/// let stored = serde_json::to_string(&step).unwrap();
+/// let step: Step = serde_json::from_str(&stored).unwrap();
+/// document.apply(&step.inverse())?;
+/// assert_eq!(document.write(), text.as_bytes());
+/// # Ok::<(), capcut_draft::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Step {
+    changes: Vec<Change>,
+}
+
+impl Step {
+    /// Whether nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The step that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        Self {
+            changes: self.changes.iter().rev().map(Change::inverse).collect(),
+        }
+    }
+
+    /// Adds the changes of a later step.
+    pub fn append(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+    }
+}
+
+impl Document {
+    /// Applies a step. The old text must be where the step says; otherwise nothing is changed.
+    ///
+    /// # Errors
+    /// `Mismatch` if the step belongs to another text.
+    pub fn apply(&mut self, step: &Step) -> Result<()> {
+        let mut edit = self.edit();
+        for change in &step.changes {
+            edit.apply(change)?;
+        }
+        edit.commit();
+        Ok(())
+    }
+
+    /// The path of an element, such as `tracks/0/segments/3`; empty for the root.
+    pub fn path(&self, element: impl ElementRef) -> String {
+        self.path_of(element.slot())
+    }
+
+    fn path_of(&self, slot: u32) -> String {
+        if slot == ROOT {
+            return String::new();
+        }
+        let list = self.elements[slot as usize].list;
+        format!("{}/{}", self.list_path(list), self.index_in(list, slot))
+    }
+
+    fn list_path(&self, list: u32) -> String {
+        let list = &self.lists[list as usize];
+        match list.kind {
+            Kind::Segment => format!("{}/segments", self.path_of(list.owner)),
+            Kind::Material => format!("materials/{}", list.name),
+            Kind::Root | Kind::Track => list.name.to_string(),
+        }
+    }
+
+    pub(crate) fn index_in(&self, list: u32, slot: u32) -> usize {
+        let items = &self.lists[list as usize].items;
+        items
+            .iter()
+            .position(|item| *item == slot)
+            .unwrap_or(items.len())
+    }
+
+    fn list_at(&self, path: &str) -> Option<u32> {
+        if let Some(name) = path.strip_prefix("materials/") {
+            return self.material_list(name);
+        }
+        match path.strip_suffix("/segments") {
+            Some(track) => self.list_index(self.slot_at(track)?, "segments"),
+            None => self.list_index(ROOT, path),
+        }
+    }
+
+    fn slot_at(&self, path: &str) -> Option<u32> {
+        if path.is_empty() {
+            return Some(ROOT);
+        }
+        let (list, index) = path.rsplit_once('/')?;
+        let list = self.list_at(list)?;
+        let index: usize = index.parse().ok()?;
+        self.lists[list as usize].items.get(index).copied()
+    }
+}
+
+/// An edit in progress. It can be read like the document; dropped without [`commit`](Self::commit), it is rolled
+/// back.
+pub struct Edit<'d> {
+    document: &'d mut Document,
+    changes: Vec<Change>,
+}
+
+impl fmt::Debug for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit")
+            .field("changes", &self.changes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deref for Edit<'_> {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        self.document
+    }
+}
+
+impl Drop for Edit<'_> {
+    fn drop(&mut self) {
+        self.roll_back(0);
+    }
+}
+
+impl<'d> Edit<'d> {
+    pub(crate) fn new(document: &'d mut Document) -> Self {
+        Self {
+            document,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Keeps the changes, and returns them.
+    pub fn commit(mut self) -> Step {
+        Step {
+            changes: std::mem::take(&mut self.changes),
+        }
+    }
+
+    /// Takes back the changes after the first `count`.
+    fn roll_back(&mut self, count: usize) {
+        while self.changes.len() > count {
+            let Some(change) = self.changes.pop() else {
+                return;
+            };
+            let inverse = change.inverse();
+            let undone = self.apply(&inverse);
+            debug_assert!(
+                undone.is_ok(),
+                "a recorded change can be taken back: {undone:?}"
+            );
+            if undone.is_ok() {
+                self.changes.pop();
+            }
+        }
+    }
+
+    /// Sets a value inside an element; objects on the way that are missing are created. An equal value stays
+    /// written as it is.
+    ///
+    /// # Errors
+    /// `ReadOnly` where a key stands twice, or a value on the way is not an object.
+    pub fn set<V: JsonValue + ?Sized>(
+        &mut self,
+        element: impl ElementRef,
+        path: &[&str],
+        value: &V,
+    ) -> Result<()> {
+        let parts: Vec<PathPart<'_>> = path.iter().map(|key| PathPart::Key(key)).collect();
+        self.set_at(element, &parts, value)
+    }
+
+    /// As [`set`](Self::set), where the path may lead through lists.
+    pub fn set_at<V: JsonValue + ?Sized>(
+        &mut self,
+        element: impl ElementRef,
+        path: &[PathPart<'_>],
+        value: &V,
+    ) -> Result<()> {
+        let slot = element.slot();
+        self.check_editable()?;
+        match assignment(self.text_of(slot), path, value) {
+            Ok(Some((span, json))) => self.splice(slot, span, &json),
+            Ok(None) => Ok(()),
+            Err(Unusual) => Err(self.unusual(slot, path)),
+        }
+    }
+
+    /// Removes a member of an object inside an element, if it is there.
+    pub fn clear(&mut self, element: impl ElementRef, path: &[&str]) -> Result<()> {
+        let slot = element.slot();
+        let Some((key, objects)) = path.split_last() else {
+            return Ok(());
+        };
+        let parts: Vec<PathPart<'_>> = objects.iter().map(|key| PathPart::Key(key)).collect();
+        let PathTarget::At(object) = self.target_at(slot, &parts)? else {
+            return Ok(());
+        };
+        let text = self.text_of(slot);
+        if text[object.start] != b'{' {
+            return Ok(());
+        }
+        let mut members: Vec<(bool, Span)> = Vec::new();
+        Scanner::new(text, object.start).object(0, |scanner, found| {
+            let value = scanner.skip(0)?;
+            let (start, end) = (found.start - 1, value.end);
+            members.push((
+                crate::scan::is_key(found.of(text), key),
+                Span { start, end },
+            ));
+            Ok(())
+        })?;
+        let hits = members.iter().filter(|member| member.0).count();
+        if hits > 1 {
+            return Err(self.unusual(slot, &parts));
+        }
+        let Some(index) = members.iter().position(|member| member.0) else {
+            return Ok(());
+        };
+        let spans: Vec<Span> = members.into_iter().map(|member| member.1).collect();
+        self.splice(slot, without(&spans, index), b"")
+    }
+
+    /// Adds an item to a list inside an element, such as a keyframe. `json` must be valid.
+    pub(crate) fn insert_item(
+        &mut self,
+        element: impl ElementRef,
+        path: &[PathPart<'_>],
+        index: usize,
+        json: &[u8],
+    ) -> Result<()> {
+        let slot = element.slot();
+        let (list, items) = self.items(slot, path)?;
+        let text = self.text_of(slot);
+        let (at, new) = match (items.first(), items.get(index)) {
+            (None, _) => (list.start + 1, json.to_vec()),
+            (Some(first), before) => {
+                let lead = &text[list.start + 1..first.start];
+                let mut new = Vec::new();
+                match before {
+                    Some(before) => {
+                        new.extend_from_slice(json);
+                        new.push(b',');
+                        new.extend_from_slice(lead);
+                        (before.start, new)
+                    }
+                    None => {
+                        new.push(b',');
+                        new.extend_from_slice(lead);
+                        new.extend_from_slice(json);
+                        (items[items.len() - 1].end, new)
+                    }
+                }
+            }
+        };
+        self.splice(slot, Span { start: at, end: at }, &new)
+    }
+
+    /// Removes an item of a list inside an element.
+    pub(crate) fn remove_item(
+        &mut self,
+        element: impl ElementRef,
+        path: &[PathPart<'_>],
+        index: usize,
+    ) -> Result<()> {
+        let slot = element.slot();
+        let (_, items) = self.items(slot, path)?;
+        if index >= items.len() {
+            return Ok(());
+        }
+        self.splice(slot, without(&items, index), b"")
+    }
+
+    /// The spans of a list inside an element, and of its items.
+    fn items(&self, slot: u32, path: &[PathPart<'_>]) -> Result<(Span, Vec<Span>)> {
+        let PathTarget::At(span) = self.target_at(slot, path)? else {
+            return Err(self.unusual(slot, path));
+        };
+        let text = self.text_of(slot);
+        if text[span.start] != b'[' {
+            return Err(self.unusual(slot, path));
+        }
+        let mut items = Vec::new();
+        Scanner::new(text, span.start).list(0, |scanner| {
+            items.push(scanner.skip(0)?);
+            Ok(())
+        })?;
+        Ok((span, items))
+    }
+
+    fn check_editable(&self) -> Result<()> {
+        if let Some(name) = &self.duplicate_list {
+            return Err(Error::read_only(format!(
+                "the document cannot be edited: it has the list \"{name}\" twice"
+            )));
+        }
+        Ok(())
+    }
+
+    fn target_at(&self, slot: u32, path: &[PathPart<'_>]) -> Result<PathTarget> {
+        self.check_editable()?;
+        Ok(find(self.text_of(slot), 0, path, true)?)
+    }
+
+    fn unusual(&self, slot: u32, path: &[PathPart<'_>]) -> Error {
+        let path: Vec<String> = path
+            .iter()
+            .map(|part| match part {
+                PathPart::Key(key) => (*key).to_owned(),
+                PathPart::Index(index) => index.to_string(),
+            })
+            .collect();
+        Error::read_only(format!(
+            "the document has an unusual value or a duplicate key at {}/{}, so it cannot be edited there",
+            self.path_of(slot),
+            path.join("/")
+        ))
+    }
+
+    /// Replaces a span of an element's text; what stays the same at both ends is not recorded.
+    fn splice(&mut self, slot: u32, span: Span, new: &[u8]) -> Result<()> {
+        let old = span.of(self.text_of(slot));
+        let is_boundary =
+            |text: &[u8], at: usize| text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+        let mut prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+        while !is_boundary(old, prefix) || !is_boundary(new, prefix) {
+            prefix -= 1;
+        }
+        let (old_rest, new_rest) = (&old[prefix..], &new[prefix..]);
+        let pairs = old_rest.iter().rev().zip(new_rest.iter().rev());
+        let mut suffix = pairs.take_while(|(a, b)| a == b).count();
+        while !is_boundary(old_rest, old_rest.len() - suffix)
+            || !is_boundary(new_rest, new_rest.len() - suffix)
+        {
+            suffix -= 1;
+        }
+        let old = &old_rest[..old_rest.len() - suffix];
+        let new = &new_rest[..new_rest.len() - suffix];
+        if old.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        let change = Change::Splice(
+            self.path_of(slot),
+            (span.start + prefix) as u32,
+            String::from_utf8_lossy(old).into_owned(),
+            String::from_utf8_lossy(new).into_owned(),
+        );
+        self.apply_to(Some(slot), &change)
+    }
+
+    /// Adds an element to a list of materials, which is created if it is missing; returns its reference.
+    pub fn add_material(&mut self, list: &str, json: &str) -> Result<MaterialRef> {
+        let index = self.material_list_or_new(list)?;
+        let count = self.lists[index as usize].items.len();
+        self.insert(index, count, json).map(MaterialRef)
+    }
+
+    fn material_list_or_new(&mut self, list: &str) -> Result<u32> {
+        if self.material_list(list).is_none() {
+            self.set(
+                crate::document::RootRef,
+                &["materials", list],
+                &RawJson("[]"),
+            )?;
+        }
+        self.material_list(list).ok_or_else(|| {
+            Error::read_only(format!("the document has no list of materials \"{list}\""))
+        })
+    }
+
+    /// Adds a clip to a track.
+    pub fn add_clip(&mut self, track: TrackRef, index: usize, json: &str) -> Result<ClipRef> {
+        if self.list_index(track.0, "segments").is_none() {
+            self.set(track, &["segments"], &RawJson("[]"))?;
+        }
+        let Some(list) = self.list_index(track.0, "segments") else {
+            return Err(Error::read_only("the track has no list of clips"));
+        };
+        self.insert(list, index, json).map(ClipRef)
+    }
+
+    fn insert(&mut self, list: u32, index: usize, json: &str) -> Result<u32> {
+        self.check_editable()?;
+        let items = &self.lists[list as usize].items;
+        let index = index.min(items.len());
+        // A sibling's indent; the comma is added where the position needs one.
+        let sibling = items.get(index).or(items.last()).copied();
+        let lead = match sibling {
+            Some(sibling) => self.lead(sibling),
+            None => b"",
+        };
+        let blanks: Vec<u8> = lead.iter().copied().filter(|byte| *byte != b',').collect();
+        let change = Change::Insert(
+            self.list_path(list),
+            index as u32,
+            String::from_utf8_lossy(&blanks).into_owned(),
+            json.to_owned(),
+        );
+        self.apply(&change)?;
+        Ok(self.lists[list as usize].items[index])
+    }
+
+    /// Removes a clip, a material or a track.
+    pub fn remove(&mut self, element: impl ElementRef) -> Result<()> {
+        self.check_editable()?;
+        let slot = element.slot();
+        let list = self.elements[slot as usize].list;
+        if list == u32::MAX {
+            return Err(Error::not_found("the element was removed before"));
+        }
+        let index = self.index_in(list, slot);
+        let mut text = Vec::new();
+        self.emit_recorded(slot, &mut text);
+        let change = Change::Remove(
+            self.list_path(list),
+            index as u32,
+            String::from_utf8_lossy(self.lead(slot)).into_owned(),
+            String::from_utf8_lossy(&text).into_owned(),
+        );
+        self.apply(&change)
+    }
+
+    /// Moves a clip to a position of a track; returns its reference, which is new on another track.
+    pub fn move_clip(&mut self, clip: ClipRef, track: TrackRef, index: usize) -> Result<ClipRef> {
+        if self.track_of(clip) == track {
+            self.move_within_list(clip.0, index)?;
+            return Ok(clip);
+        }
+        let text = String::from_utf8_lossy(self.text_of(clip.0)).into_owned();
+        self.remove(clip)?;
+        self.add_clip(track, index, &text)
+    }
+
+    /// Moves a track to another layer.
+    pub fn move_track(&mut self, track: TrackRef, index: usize) -> Result<()> {
+        self.move_within_list(track.0, index)
+    }
+
+    fn move_within_list(&mut self, slot: u32, index: usize) -> Result<()> {
+        self.check_editable()?;
+        let list = self.elements[slot as usize].list;
+        let from = self.index_in(list, slot);
+        let index = index.min(self.lists[list as usize].items.len() - 1);
+        if from == index {
+            return Ok(());
+        }
+        let change = Change::Move(self.list_path(list), from as u32, index as u32);
+        self.apply(&change)
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<()> {
+        self.apply_to(None, change)
+    }
+
+    /// Applies and records a change. The slot of a splice is looked up unless it is given.
+    fn apply_to(&mut self, slot: Option<u32>, change: &Change) -> Result<()> {
+        let mismatch = || {
+            Error::new(
+                ErrorKind::Mismatch,
+                "the step does not fit the document: the old text is not where the step says",
+            )
+        };
+        match change {
+            Change::Splice(path, from, old, new) => {
+                let slot = slot.or_else(|| self.slot_at(path)).ok_or_else(mismatch)?;
+                let text = self.text_of(slot);
+                let start = *from as usize;
+                let end = start + old.len();
+                if text.get(start..end) != Some(old.as_bytes()) {
+                    return Err(mismatch());
+                }
+                let mut own = Vec::with_capacity(text.len() + new.len() - old.len());
+                own.extend_from_slice(&text[..start]);
+                own.extend_from_slice(new.as_bytes());
+                own.extend_from_slice(&text[end..]);
+                let element = &mut self.document.elements[slot as usize];
+                let before = std::mem::replace(&mut element.text, ElementText::Own(own.into()));
+                if let Err(error) = self.document.read_again(slot) {
+                    self.document.elements[slot as usize].text = before;
+                    return Err(error);
+                }
+            }
+            Change::Insert(path, index, lead, text) => {
+                let list = self.list_at(path).ok_or_else(mismatch)?;
+                let index = *index as usize;
+                if index > self.lists[list as usize].items.len() {
+                    return Err(mismatch());
+                }
+                self.document
+                    .insert_element(list, index, lead.as_bytes(), text.as_bytes())?;
+            }
+            Change::Remove(path, index, lead, text) => {
+                let list = self.list_at(path).ok_or_else(mismatch)?;
+                let index = *index as usize;
+                let items = &self.lists[list as usize].items;
+                let slot = *items.get(index).ok_or_else(mismatch)?;
+                let mut own = Vec::new();
+                self.emit_recorded(slot, &mut own);
+                // The first item of a list may have lost or got a comma.
+                if !is_same_but_for_commas(&own, text.as_bytes())
+                    || !is_same_but_for_commas(self.lead(slot), lead.as_bytes())
+                {
+                    return Err(mismatch());
+                }
+                self.document.remove_element(list, index);
+            }
+            Change::Move(path, from, to) => {
+                let list = self.list_at(path).ok_or_else(mismatch)?;
+                let items = &mut self.document.lists[list as usize].items;
+                let (from, to) = (*from as usize, *to as usize);
+                if from.max(to) >= items.len() {
+                    return Err(mismatch());
+                }
+                let slot = items.remove(from);
+                items.insert(to, slot);
+            }
+        }
+        self.changes.push(change.clone());
+        Ok(())
+    }
+}
+
+fn is_same_but_for_commas(a: &[u8], b: &[u8]) -> bool {
+    let without = |text: &[u8]| {
+        text.iter()
+            .filter(|byte| **byte != b',')
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    a == b || without(a) == without(b)
+}
+
+/// The span to cut so that the item at an index and one comma are gone.
+fn without(spans: &[Span], index: usize) -> Span {
+    let own = spans[index];
+    match (index.checked_sub(1), spans.get(index + 1)) {
+        (Some(before), _) => Span {
+            start: spans[before].end,
+            end: own.end,
+        },
+        (None, Some(next)) => Span {
+            start: own.start,
+            end: next.start,
+        },
+        (None, None) => own,
+    }
+}

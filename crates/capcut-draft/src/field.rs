@@ -1,0 +1,155 @@
+//! Typed fields of elements: a path, and what its absence means.
+
+use std::marker::PhantomData;
+
+use crate::document::{ClipRef, Document, ElementRef, MaterialRef, RootRef, TrackRef};
+use crate::scan::{number, unescape};
+
+/// A known field of an element.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<E, T: 'static> {
+    pub path: &'static [&'static str],
+    /// What a missing key means.
+    pub default: T,
+    element: PhantomData<E>,
+}
+
+/// What a document has for a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FieldState<T> {
+    Missing,
+    Null,
+    /// A value of another type.
+    Other,
+    Is(T),
+}
+
+/// A type that a field can have.
+pub trait FieldValue: Clone {
+    /// Reads JSON text.
+    fn read(written: &[u8]) -> Option<Self>;
+}
+
+impl FieldValue for f64 {
+    fn read(written: &[u8]) -> Option<Self> {
+        number(written)
+    }
+}
+
+impl FieldValue for i64 {
+    fn read(written: &[u8]) -> Option<Self> {
+        crate::document::micros(written)
+    }
+}
+
+impl FieldValue for bool {
+    fn read(written: &[u8]) -> Option<Self> {
+        match written {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl FieldValue for String {
+    fn read(written: &[u8]) -> Option<Self> {
+        let inside = written.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        Some(unescape(inside).into_owned())
+    }
+}
+
+impl Document {
+    /// The value of a field; its default if it is missing, `null` or of another type.
+    pub fn value<E: ElementRef, T: FieldValue>(&self, element: E, field: &Field<E, T>) -> T {
+        match self.state(element, field) {
+            FieldState::Is(value) => value,
+            _ => field.default.clone(),
+        }
+    }
+
+    /// What the document has for a field.
+    pub fn state<E: ElementRef, T: FieldValue>(
+        &self,
+        element: E,
+        field: &Field<E, T>,
+    ) -> FieldState<T> {
+        match self.raw(element, field.path) {
+            None => FieldState::Missing,
+            Some(b"null") => FieldState::Null,
+            Some(written) => T::read(written).map_or(FieldState::Other, FieldState::Is),
+        }
+    }
+}
+
+const fn field<E, T>(path: &'static [&'static str], default: T) -> Field<E, T> {
+    Field {
+        path,
+        default,
+        element: PhantomData,
+    }
+}
+
+/// Fields of the root.
+pub mod root {
+    use super::{Field, RootRef, field};
+
+    pub const FPS: Field<RootRef, f64> = field(&["fps"], 30.0);
+    /// Microseconds.
+    pub const DURATION: Field<RootRef, i64> = field(&["duration"], 0);
+    pub const NAME: Field<RootRef, String> = field(&["name"], String::new());
+    pub const NEW_VERSION: Field<RootRef, String> = field(&["new_version"], String::new());
+    /// Pixels.
+    pub const CANVAS_WIDTH: Field<RootRef, i64> = field(&["canvas_config", "width"], 0);
+    pub const CANVAS_HEIGHT: Field<RootRef, i64> = field(&["canvas_config", "height"], 0);
+    pub const CANVAS_RATIO: Field<RootRef, String> =
+        field(&["canvas_config", "ratio"], String::new());
+    /// The main track has no gaps.
+    pub const MAGNET: Field<RootRef, bool> = field(&["config", "maintrack_adsorb"], true);
+    pub const APP_ID: Field<RootRef, i64> = field(&["platform", "app_id"], 0);
+    pub const APP_SOURCE: Field<RootRef, String> =
+        field(&["platform", "app_source"], String::new());
+    pub const APP_VERSION: Field<RootRef, String> =
+        field(&["platform", "app_version"], String::new());
+    pub const OS: Field<RootRef, String> = field(&["platform", "os"], String::new());
+}
+
+/// Fields of tracks.
+pub mod track {
+    use super::{Field, TrackRef, field};
+
+    pub const KIND: Field<TrackRef, String> = field(&["type"], String::new());
+    pub const NAME: Field<TrackRef, String> = field(&["name"], String::new());
+    /// Bits: 1 muted, 2 hidden, 4 locked.
+    pub const ATTRIBUTE: Field<TrackRef, i64> = field(&["attribute"], 0);
+    /// 0 main, 1 captions, 2 overlay.
+    pub const FLAG: Field<TrackRef, i64> = field(&["flag"], 0);
+}
+
+/// Fields of clips.
+pub mod clip {
+    use super::{ClipRef, Field, field};
+
+    /// Playback factor; `null` for images of the reference API.
+    pub const SPEED: Field<ClipRef, f64> = field(&["speed"], 1.0);
+    pub const VOLUME: Field<ClipRef, f64> = field(&["volume"], 1.0);
+    pub const VISIBLE: Field<ClipRef, bool> = field(&["visible"], true);
+    pub const GROUP: Field<ClipRef, String> = field(&["group_id"], String::new());
+    /// The attribute of its track.
+    pub const TRACK_ATTRIBUTE: Field<ClipRef, i64> = field(&["track_attribute"], 0);
+    pub const RENDER_INDEX: Field<ClipRef, i64> = field(&["render_index"], 0);
+}
+
+/// Fields of materials.
+pub mod material {
+    use super::{Field, MaterialRef, field};
+
+    pub const KIND: Field<MaterialRef, String> = field(&["type"], String::new());
+    /// Microseconds.
+    pub const DURATION: Field<MaterialRef, i64> = field(&["duration"], 0);
+    pub const PATH: Field<MaterialRef, String> = field(&["path"], String::new());
+    pub const NAME: Field<MaterialRef, String> = field(&["name"], String::new());
+    /// The name of a video or picture.
+    pub const MATERIAL_NAME: Field<MaterialRef, String> = field(&["material_name"], String::new());
+    pub const CONTENT: Field<MaterialRef, String> = field(&["content"], String::new());
+}

@@ -1,0 +1,127 @@
+//! Ids of elements: the index by id, short ids, and new ids.
+
+use std::collections::HashMap;
+
+/// A hash of an id's text. Equal ids have equal hashes; others are compared.
+pub(crate) fn hash(id: &[u8]) -> u32 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for chunk in id.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
+    }
+    (hash >> 32) as u32
+}
+
+/// Elements by the hash of their id; one id may belong to several elements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdIndex {
+    /// Hash and slot, sorted.
+    slots: Vec<(u32, u32)>,
+}
+
+impl IdIndex {
+    pub(crate) fn of(mut slots: Vec<(u32, u32)>) -> Self {
+        slots.sort_unstable();
+        slots.shrink_to_fit();
+        Self { slots }
+    }
+
+    pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
+        let at = self.slots.partition_point(|own| *own < (hash, slot));
+        self.slots.insert(at, (hash, slot));
+    }
+
+    pub(crate) fn remove(&mut self, hash: u32, slot: u32) {
+        if let Ok(at) = self.slots.binary_search(&(hash, slot)) {
+            self.slots.remove(at);
+        }
+    }
+
+    /// The slots whose id may have this hash.
+    pub(crate) fn candidates(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
+        let from = self.slots.partition_point(|own| own.0 < hash);
+        self.slots[from..]
+            .iter()
+            .take_while(move |own| own.0 == hash)
+            .map(|own| own.1)
+    }
+}
+
+/// The numbers of short ids (`c12`, `t3`). A number is given once; a removed element that returns by an undo
+/// gets its own number back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShortNumbers {
+    last: u32,
+    retired: HashMap<Box<str>, u32>,
+}
+
+impl ShortNumbers {
+    pub(crate) fn next(&mut self, id: &str) -> u32 {
+        if let Some(number) = self.retired.remove(id) {
+            return number;
+        }
+        self.last += 1;
+        self.last
+    }
+
+    pub(crate) fn retire(&mut self, id: &str, number: u32) {
+        self.retired.insert(id.into(), number);
+    }
+}
+
+/// A new id in the style of `like`: hyphens and case are the same. The same `seed` gives the same id.
+pub(crate) fn new_id(like: &str, seed: &str, salt: u64) -> String {
+    let mut state = salt ^ 0x243f_6a88_85a3_08d3;
+    let mut next = |text: &str| {
+        for byte in text.bytes() {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        // The finaliser of SplitMix64.
+        let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        state = mixed ^ (mixed >> 31);
+        state
+    };
+    let high = next(seed);
+    let low = next(like);
+    // Version 4, variant 1, as the apps write.
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(0b11 << 62) | 0b10 << 62;
+    let digits = format!("{high:016x}{low:016x}");
+    let is_lower = like.contains(|c: char| c.is_ascii_lowercase())
+        && !like.contains(|c: char| c.is_ascii_uppercase());
+    let digits = if is_lower {
+        digits
+    } else {
+        digits.to_uppercase()
+    };
+    if like.len() == 32 && !like.contains('-') {
+        return digits;
+    }
+    [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ]
+    .join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_ids_have_the_style_of_the_old_ones() {
+        let id = new_id("446F458D-2A88-413C-A67A-BB7EA495004A", "x", 0);
+        assert_eq!(id.len(), 36);
+        assert_eq!(id, id.to_uppercase());
+        assert_ne!(id, new_id("446F458D-2A88-413C-A67A-BB7EA495004A", "x", 1));
+        let plain = new_id("0123456789abcdef0123456789abcdef", "x", 0);
+        assert_eq!((plain.len(), plain.to_lowercase()), (32, plain.clone()));
+    }
+}

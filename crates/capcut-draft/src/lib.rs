@@ -1,0 +1,47 @@
+//! A lossless model of the draft documents of CapCut and JianYing (`draft_content.json`, `draft_info.json`).
+//!
+//! A document is read, inspected, edited and written; what is not edited keeps its bytes, including unknown keys, key
+//! order and the spelling of numbers. Edits are recorded as steps, which can be stored and undone exactly. The crate
+//! does no I/O.
+//!
+//! Read a document and list its clips:
+//!
+//! ```
+//! use capcut_draft::Document;
+//! # let text = include_str!("../tests/data/small.json");
+//! let document = Document::parse(text)?;
+//! for track in document.tracks() {
+//!     for clip in document.clips(track) {
+//!         let target = document.target(clip);
+//!         println!("{} {} µs to {} µs", document.short_id(clip), target.start, target.end());
+//!     }
+//! }
+//! assert_eq!(document.write(), text.as_bytes());
+//! # Ok::<(), capcut_draft::Error>(())
+//! ```
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![forbid(unsafe_code)]
+#![expect(dead_code, reason = "operations on documents use the rest")]
+
+mod content;
+mod document;
+mod edit;
+mod error;
+pub mod field;
+mod grid;
+mod ids;
+mod refs;
+mod scan;
+mod value;
+
+pub use content::{StyleRange, TextContent, TextForm, text_length};
+pub use document::{
+    ClipRef, Dialect, Document, ElementRef, MAX_BYTES, MaterialRef, RootRef, TrackRef,
+};
+pub use edit::{Edit, Step};
+pub use error::{Error, ErrorKind, Result};
+pub use field::{Field, FieldState, FieldValue};
+pub use grid::{Grid, TimeRange};
+pub use refs::DanglingRef;
+pub use scan::PathPart;
+pub use value::{JsonValue, RawJson, WithDefault};

@@ -1,0 +1,656 @@
+//! A JSON scanner over bytes. It checks syntax and finds spans, and builds no values.
+//!
+//! It accepts and refuses exactly what `serde_json` accepts and refuses for a `Value`: UTF-8 is checked by the
+//! caller, nesting is limited to 127 levels, lone surrogates and numbers beyond `f64` are errors.
+
+use std::borrow::Cow;
+
+/// The deepest nesting, as in `serde_json`.
+pub(crate) const MAX_DEPTH: u32 = 127;
+
+/// A syntax error and its byte offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    pub at: usize,
+    pub what: &'static str,
+}
+
+pub(crate) type Scan<T> = Result<T, SyntaxError>;
+
+/// A half-open range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Span {
+    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.start..self.end]
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Scanner<'a> {
+    pub text: &'a [u8],
+    pub at: usize,
+    /// Whether the last string had an escape.
+    pub escaped: bool,
+}
+
+/// For each byte: 0 ends a run of plain characters in a string (`"`, `\`, control characters).
+static PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        plain[byte] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Whether one of eight bytes is a quote, a backslash or a control character. May report a byte of a
+/// multi-byte character wrongly; the caller looks again byte by byte.
+fn has_special(chunk: u64) -> bool {
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let quote = zero(chunk ^ (ONES * 0x22));
+    let escape = zero(chunk ^ (ONES * 0x5c));
+    let control = chunk.wrapping_sub(ONES * 0x20) & !chunk & HIGH;
+    (quote | escape | control) != 0
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a [u8], at: usize) -> Self {
+        Self {
+            text,
+            at,
+            escaped: false,
+        }
+    }
+
+    pub(crate) fn error<T>(&self, what: &'static str) -> Scan<T> {
+        Err(SyntaxError { at: self.at, what })
+    }
+
+    /// The current byte; 0 at the end, which starts no value.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn blanks(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Scan<()> {
+        if self.peek() == byte {
+            self.at += 1;
+            return Ok(());
+        }
+        self.error(what)
+    }
+
+    /// A string; returns the span between its quotes.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Scan<Span> {
+        self.expect(b'"', "expected a string")?;
+        let start = self.at;
+        self.escaped = false;
+        loop {
+            while let Some(chunk) = self.text[self.at..].first_chunk::<8>() {
+                if has_special(u64::from_le_bytes(*chunk)) {
+                    break;
+                }
+                self.at += 8;
+            }
+            while self.at < self.text.len() && PLAIN[self.text[self.at] as usize] {
+                self.at += 1;
+            }
+            match self.peek() {
+                b'"' => {
+                    let end = self.at;
+                    self.at += 1;
+                    return Ok(Span { start, end });
+                }
+                b'\\' => {
+                    self.escaped = true;
+                    self.escape()?;
+                }
+                _ if self.at >= self.text.len() => return self.error("the text ends in a string"),
+                _ => return self.error("a control character in a string"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scan<()> {
+        self.at += 1;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
+                self.at += 1;
+                Ok(())
+            }
+            b'u' => {
+                self.at += 1;
+                match self.hex()? {
+                    0xdc00..=0xdfff => self.error("a lone surrogate"),
+                    0xd800..=0xdbff => {
+                        if self.text[self.at..].starts_with(b"\\u") {
+                            self.at += 2;
+                            if (0xdc00..=0xdfff).contains(&self.hex()?) {
+                                return Ok(());
+                            }
+                        }
+                        self.error("a lone surrogate")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => self.error("an unknown escape"),
+        }
+    }
+
+    fn hex(&mut self) -> Scan<u32> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let Some(digit) = char::from(self.peek()).to_digit(16) else {
+                return self.error("an invalid \\u escape");
+            };
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    fn digits(&mut self) -> Scan<()> {
+        if !self.peek().is_ascii_digit() {
+            return self.error("an invalid number");
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Scan<()> {
+        let start = self.at;
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        if self.peek() == b'0' {
+            self.at += 1;
+            if self.peek().is_ascii_digit() {
+                return self.error("a number with a leading zero");
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        let mut is_wide = self.at - start > 300;
+        if matches!(self.peek(), b'e' | b'E') {
+            is_wide = true;
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        if is_wide {
+            let number = number(&self.text[start..self.at]);
+            if !number.is_some_and(f64::is_finite) {
+                return self.error("a number out of range");
+            }
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Scan<()> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.error("expected a value")
+    }
+
+    /// Any value that is not an object or a list.
+    #[inline]
+    fn scalar(&mut self) -> Scan<()> {
+        match self.peek() {
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.error("expected a value"),
+        }
+    }
+
+    /// One value of any kind, inside `depth` levels; returns its span.
+    pub(crate) fn skip(&mut self, depth: u32) -> Scan<Span> {
+        let start = self.at;
+        // Bit 0 says whether the innermost open level is an object.
+        let mut levels: u128 = 0;
+        let mut open = 0;
+        loop {
+            match self.peek() {
+                byte @ (b'{' | b'[') => {
+                    if depth + open >= MAX_DEPTH {
+                        return self.error("nested too deeply (more than 127 levels)");
+                    }
+                    self.at += 1;
+                    self.blanks();
+                    let is_object = byte == b'{';
+                    // '{' and '[' are two below '}' and ']'.
+                    if self.peek() == byte + 2 {
+                        self.at += 1;
+                    } else {
+                        open += 1;
+                        levels = levels << 1 | u128::from(is_object);
+                        if is_object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                _ => self.scalar()?,
+            }
+            loop {
+                if open == 0 {
+                    let end = self.at;
+                    return Ok(Span { start, end });
+                }
+                self.blanks();
+                let is_object = levels & 1 == 1;
+                match (self.peek(), is_object) {
+                    (b',', _) => {
+                        self.at += 1;
+                        self.blanks();
+                        if is_object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    (b'}', true) | (b']', false) => {
+                        self.at += 1;
+                        open -= 1;
+                        levels >>= 1;
+                    }
+                    _ => return self.error("expected `,` or the end of a list or object"),
+                }
+            }
+        }
+    }
+
+    /// A key with its colon and blanks; returns the span of the key between its quotes.
+    #[inline]
+    fn key(&mut self) -> Scan<Span> {
+        let key = self.string()?;
+        self.blanks();
+        self.expect(b':', "expected `:`")?;
+        self.blanks();
+        Ok(key)
+    }
+
+    /// An object: calls `member` with each key, at the value, which it must read. Returns the span.
+    pub(crate) fn object(
+        &mut self,
+        depth: u32,
+        mut member: impl FnMut(&mut Self, Span) -> Scan<()>,
+    ) -> Scan<Span> {
+        let start = self.at;
+        self.expect(b'{', "expected an object")?;
+        if depth >= MAX_DEPTH {
+            return self.error("nested too deeply (more than 127 levels)");
+        }
+        self.blanks();
+        if self.peek() == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                let key = self.key()?;
+                member(self, key)?;
+                self.blanks();
+                match self.peek() {
+                    b',' => self.at += 1,
+                    b'}' => {
+                        self.at += 1;
+                        break;
+                    }
+                    _ => return self.error("expected `,` or `}`"),
+                }
+                self.blanks();
+            }
+        }
+        let end = self.at;
+        Ok(Span { start, end })
+    }
+
+    /// A list: calls `item` at each item, which it must read. Returns the span.
+    pub(crate) fn list(
+        &mut self,
+        depth: u32,
+        mut item: impl FnMut(&mut Self) -> Scan<()>,
+    ) -> Scan<Span> {
+        let start = self.at;
+        self.expect(b'[', "expected a list")?;
+        if depth >= MAX_DEPTH {
+            return self.error("nested too deeply (more than 127 levels)");
+        }
+        self.blanks();
+        if self.peek() == b']' {
+            self.at += 1;
+        } else {
+            loop {
+                item(self)?;
+                self.blanks();
+                match self.peek() {
+                    b',' => self.at += 1,
+                    b']' => {
+                        self.at += 1;
+                        break;
+                    }
+                    _ => return self.error("expected `,` or `]`"),
+                }
+                self.blanks();
+            }
+        }
+        let end = self.at;
+        Ok(Span { start, end })
+    }
+}
+
+/// Whether a key, as it is written between its quotes, is `name`.
+pub(crate) fn is_key(written: &[u8], name: &str) -> bool {
+    written == name.as_bytes() || written.contains(&b'\\') && unescape(written) == name
+}
+
+/// The text of a string, from what is between its quotes. What is not valid stays as it is.
+pub(crate) fn unescape(written: &[u8]) -> Cow<'_, str> {
+    if !written.contains(&b'\\') {
+        return String::from_utf8_lossy(written);
+    }
+    let mut quoted = Vec::with_capacity(written.len() + 2);
+    quoted.push(b'"');
+    quoted.extend_from_slice(written);
+    quoted.push(b'"');
+    serde_json::from_slice::<String>(&quoted)
+        .map_or_else(|_| String::from_utf8_lossy(written), Cow::Owned)
+}
+
+/// The number that a span holds.
+pub(crate) fn number(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A step of a path within a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathPart<'a> {
+    /// A member of an object.
+    Key(&'a str),
+    /// An item of a list.
+    Index(usize),
+}
+
+/// Where a path leads in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathTarget {
+    /// The value exists.
+    At(Span),
+    /// The objects on the way exist up to the one that ends at `close` (its `}`), which lacks the key at
+    /// position `depth` of the path.
+    Missing {
+        depth: usize,
+        close: usize,
+        /// The end of the object's last member; none if it is empty.
+        last: Option<Span>,
+        /// The blanks before the first key.
+        lead: Span,
+        /// Whether a blank follows the colons.
+        is_spaced: bool,
+    },
+    /// A key on the way stands twice in its object.
+    Duplicate(usize),
+    /// A value on the way is not an object or list, or the list is shorter.
+    Other(usize),
+}
+
+/// Follows a path from the value at `from`. With `check`, whole objects are read to report duplicate keys.
+pub(crate) fn find(
+    text: &[u8],
+    from: usize,
+    path: &[PathPart<'_>],
+    check: bool,
+) -> Scan<PathTarget> {
+    let mut at = from;
+    for (depth, part) in path.iter().enumerate() {
+        let mut scanner = Scanner::new(text, at);
+        let mut hit = None;
+        match part {
+            PathPart::Index(index) => {
+                if scanner.peek() != b'[' {
+                    return Ok(PathTarget::Other(depth));
+                }
+                let mut count = 0;
+                scanner.list(0, |scanner| {
+                    if count == *index {
+                        hit = Some(scanner.at);
+                    }
+                    count += 1;
+                    scanner.skip(0).map(drop)
+                })?;
+                match hit {
+                    Some(start) => at = start,
+                    None => return Ok(PathTarget::Other(depth)),
+                }
+            }
+            PathPart::Key(name) => {
+                if scanner.peek() != b'{' {
+                    return Ok(PathTarget::Other(depth));
+                }
+                match member(text, at, name, check)? {
+                    Member::At(start) => at = start,
+                    Member::Twice => return Ok(PathTarget::Duplicate(depth)),
+                    Member::Missing {
+                        close,
+                        last,
+                        lead,
+                        is_spaced,
+                    } => {
+                        return Ok(PathTarget::Missing {
+                            depth,
+                            close,
+                            last,
+                            lead,
+                            is_spaced,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    Scanner::new(text, at).skip(0).map(PathTarget::At)
+}
+
+enum Member {
+    At(usize),
+    Twice,
+    Missing {
+        close: usize,
+        last: Option<Span>,
+        lead: Span,
+        is_spaced: bool,
+    },
+}
+
+/// The member of the object at `at` with this key.
+fn member(text: &[u8], at: usize, name: &str, check: bool) -> Scan<Member> {
+    let mut hit = None;
+    let mut is_twice = false;
+    let mut last = None;
+    let mut lead = None;
+    let mut is_spaced = false;
+    let mut scanner = Scanner::new(text, at);
+    let whole = scanner.object(0, |scanner, key| {
+        if lead.is_none() {
+            let (start, end) = (at + 1, key.start - 1);
+            lead = Some(Span { start, end });
+            is_spaced = text[..scanner.at].ends_with(b" ");
+        }
+        if is_key(key.of(text), name) {
+            is_twice = hit.is_some();
+            hit.get_or_insert(scanner.at);
+            if !check {
+                // Ends the walk early; the error is not reported.
+                return scanner.error("");
+            }
+        }
+        let value = scanner.skip(0)?;
+        let (start, end) = (key.start - 1, value.end);
+        last = Some(Span { start, end });
+        Ok(())
+    });
+    match (whole, hit) {
+        (_, Some(_)) if is_twice => Ok(Member::Twice),
+        (_, Some(start)) => Ok(Member::At(start)),
+        (Err(error), None) => Err(error),
+        (Ok(whole), None) => Ok(Member::Missing {
+            close: whole.end - 1,
+            last,
+            lead: lead.unwrap_or(Span {
+                start: at + 1,
+                end: at + 1,
+            }),
+            is_spaced,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(text: &str) -> bool {
+        let mut scanner = Scanner::new(text.as_bytes(), 0);
+        scanner.blanks();
+        if scanner.skip(0).is_err() {
+            return false;
+        }
+        scanner.blanks();
+        scanner.at == text.len()
+    }
+
+    #[test]
+    fn it_accepts_and_refuses_what_serde_json_does() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let long = "9".repeat(400);
+        let mut cases: Vec<String> = [
+            "{}",
+            "[]",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "01",
+            "-",
+            "-0",
+            "1.",
+            "1.e3",
+            "1e",
+            "1e5",
+            "1e400",
+            "-1e400",
+            "0e999",
+            "1e-999",
+            ".5",
+            "+1",
+            "nul",
+            "true",
+            "tru",
+            "falsee",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\t\"",
+            "\"\u{7f}é\u{1f600}\"",
+            "[1 2]",
+            "{1:2}",
+            "",
+            " ",
+            "[[]",
+            "[1]]",
+            "{\"a\":{\"b\":[1,{\"c\":null}]}} ",
+            "\u{feff}{}",
+            "{\"a\":1,\"a\":2}",
+            "[\"\\/\"]",
+            "{\"a\" : [ ] , \"b\" : { } }",
+            "[}",
+            "{]",
+            "{\"a\":]",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        cases.extend([
+            deep(127),
+            deep(128),
+            long.clone(),
+            format!("-{long}.5"),
+            format!("0.{long}"),
+        ]);
+        for case in cases {
+            let expected = serde_json::from_str::<serde_json::Value>(&case).is_ok();
+            assert_eq!(accepts(&case), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_found_past_escaped_keys_and_reports_duplicates() {
+        let text = br#"{ "\u0061": {"b": [1, {"c": 7}]}, "d": 1, "d": 2 }"#;
+        let path = |parts: &[PathPart<'_>], check| find(text, 0, parts, check).unwrap();
+        let deep = [
+            PathPart::Key("a"),
+            PathPart::Key("b"),
+            PathPart::Index(1),
+            PathPart::Key("c"),
+        ];
+        let PathTarget::At(span) = path(&deep, true) else {
+            panic!("not found")
+        };
+        assert_eq!(span.of(text), b"7");
+        assert_eq!(path(&[PathPart::Key("d")], true), PathTarget::Duplicate(0));
+        assert!(matches!(
+            path(&[PathPart::Key("d")], false),
+            PathTarget::At(_)
+        ));
+        assert!(matches!(
+            path(
+                &[PathPart::Key("a"), PathPart::Key("x"), PathPart::Key("y")],
+                true
+            ),
+            PathTarget::Missing {
+                depth: 1,
+                is_spaced: true,
+                ..
+            }
+        ));
+        assert_eq!(
+            path(
+                &[PathPart::Key("a"), PathPart::Key("b"), PathPart::Key("c")],
+                true
+            ),
+            PathTarget::Other(2)
+        );
+    }
+}
