@@ -254,10 +254,11 @@ fn in_process(report: &mut Report, home: &Path) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let door = capcut_mcp::door::Door::open(&home.join("in-process")).expect("an engine");
+    let engine = capcut_mcp::bench::InProcess::open(&home.join("in-process")).expect("an engine");
     runtime.block_on(async {
-        let call =
-            async |tool: &str, arguments: Value| door.call(tool, arguments).await.expect("a reply");
+        let call = async |tool: &str, arguments: Value| {
+            engine.call(tool, arguments).await.expect("a reply")
+        };
         let start = Instant::now();
         for _ in 0..CALLS {
             call("create_draft", json!({})).await;

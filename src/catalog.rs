@@ -16,7 +16,7 @@ pub(crate) use search::search;
 
 /// The kind of thing that a name stands for. Names are unique only within a kind and an edition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum NameKind {
     Transition,
     Mask,
     VideoIntro,
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Filter,
 }
 
-impl Kind {
+impl NameKind {
     pub(crate) const ALL: [Self; 17] = [
         Self::Transition,
         Self::Mask,
@@ -136,7 +136,7 @@ impl Kind {
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for NameKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -152,8 +152,8 @@ impl FromStr for Kind {
 
 /// One name with everything that a draft stores about it.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub kind: Kind,
+pub(crate) struct CatalogEntry {
+    pub kind: NameKind,
     /// The app whose list it is from; `None` for fonts and filters that the API offers for both.
     pub edition: Option<Edition>,
     /// The name in requests.
@@ -191,13 +191,17 @@ pub(crate) struct Param {
 
 /// The entry with this key; otherwise the entry whose key, display name, id or name in the other
 /// language matches, ignoring case, spaces, underscores and hyphens.
-pub(crate) fn find(edition: Edition, kind: Kind, name: &str) -> Result<&'static Entry> {
+pub(crate) fn find(edition: Edition, kind: NameKind, name: &str) -> Result<&'static CatalogEntry> {
     find_in(edition, &[kind], name)
 }
 
 /// As [`find`], in several kinds in order: an exact key in a later kind takes precedence over another
 /// spelling in an earlier one.
-pub(crate) fn find_in(edition: Edition, kinds: &[Kind], name: &str) -> Result<&'static Entry> {
+pub(crate) fn find_in(
+    edition: Edition,
+    kinds: &[NameKind],
+    name: &str,
+) -> Result<&'static CatalogEntry> {
     lookup(edition, kinds, name).ok_or_else(|| unknown(edition, kinds, name))
 }
 
@@ -211,7 +215,11 @@ pub(crate) fn usual_font(edition: Edition) -> &'static str {
 
 /// The entry of this edition for a name of the other edition. `None` if the name already belongs to this edition, or
 /// if this edition does not have the thing.
-pub(crate) fn translated(edition: Edition, kinds: &[Kind], name: &str) -> Option<&'static Entry> {
+pub(crate) fn translated(
+    edition: Edition,
+    kinds: &[NameKind],
+    name: &str,
+) -> Option<&'static CatalogEntry> {
     let plain = table::normalised(name);
     if let Some(entry) = lookup(edition, kinds, name) {
         let own = [entry.key, entry.display, entry.resource_id, entry.effect_id];
@@ -220,7 +228,7 @@ pub(crate) fn translated(edition: Edition, kinds: &[Kind], name: &str) -> Option
     }
     let other = edition.other();
     let entry = if kinds.iter().any(|kind| kind.is_audio()) {
-        lookup(other, &Kind::audio(other), name)
+        lookup(other, &NameKind::audio(other), name)
     } else {
         lookup(other, kinds, name)
     }?;
@@ -229,9 +237,9 @@ pub(crate) fn translated(edition: Edition, kinds: &[Kind], name: &str) -> Option
 
 /// The entry of this edition for the same thing in the other edition: matched by the ids, which both apps share, by
 /// the names, or by the shape of a mask.
-fn counterpart(edition: Edition, entry: &Entry) -> Option<&'static Entry> {
+fn counterpart(edition: Edition, entry: &CatalogEntry) -> Option<&'static CatalogEntry> {
     let kinds = if entry.kind.is_audio() {
-        Kind::audio(edition).to_vec()
+        NameKind::audio(edition).to_vec()
     } else {
         vec![entry.kind]
     };
@@ -249,7 +257,10 @@ fn counterpart(edition: Edition, entry: &Entry) -> Option<&'static Entry> {
 }
 
 /// What the API lists, in its order.
-pub(crate) fn list(edition: Edition, kind: Kind) -> impl Iterator<Item = &'static Entry> {
+pub(crate) fn list(
+    edition: Edition,
+    kind: NameKind,
+) -> impl Iterator<Item = &'static CatalogEntry> {
     all(edition, kind)
         .iter()
         .copied()
@@ -257,11 +268,11 @@ pub(crate) fn list(edition: Edition, kind: Kind) -> impl Iterator<Item = &'stati
 }
 
 /// Everything that [`find`] accepts: the API's list, then the names that the API does not know.
-pub(crate) fn all(edition: Edition, kind: Kind) -> &'static [&'static Entry] {
+pub(crate) fn all(edition: Edition, kind: NameKind) -> &'static [&'static CatalogEntry] {
     table::index(edition, kind).entries()
 }
 
-fn lookup(edition: Edition, kinds: &[Kind], name: &str) -> Option<&'static Entry> {
+fn lookup(edition: Edition, kinds: &[NameKind], name: &str) -> Option<&'static CatalogEntry> {
     let indexes = || kinds.iter().map(|&kind| table::index(edition, kind));
     indexes().find_map(|index| index.exact(name)).or_else(|| {
         let plain = table::normalised(name);
@@ -270,7 +281,7 @@ fn lookup(edition: Edition, kinds: &[Kind], name: &str) -> Option<&'static Entry
 }
 
 /// The error for a name that is in these tables but unknown to a server that only has the API's list.
-pub(crate) fn newer(edition: Edition, entry: &Entry) -> Error {
+pub(crate) fn newer(edition: Edition, entry: &CatalogEntry) -> Error {
     let near: Vec<String> = search::nearest(edition, &[entry.kind], entry.key, 10)
         .into_iter()
         .filter(|near| !near.more)
@@ -290,7 +301,7 @@ pub(crate) fn newer(edition: Edition, entry: &Entry) -> Error {
     }
 }
 
-fn unknown(edition: Edition, kinds: &[Kind], name: &str) -> Error {
+fn unknown(edition: Edition, kinds: &[NameKind], name: &str) -> Error {
     let labels: Vec<&str> = kinds.iter().map(|kind| kind.label()).collect();
     let message = format!(
         "{} has no {} {:?}",
@@ -306,20 +317,20 @@ fn unknown(edition: Edition, kinds: &[Kind], name: &str) -> Error {
     let mut hint = String::new();
     let is_cut = ["cut", "hardcut", "straightcut", "jumpcut", "硬切", "直切"]
         .contains(&table::normalised(name).as_str());
-    if is_cut && kinds == [Kind::Transition] {
+    if is_cut && kinds == [NameKind::Transition] {
         hint.push_str("without `transition`, clips follow each other with a cut; ");
     } else if !near.is_empty() {
         let _ = write!(hint, "did you mean {}? ", enumerated(&near));
     }
     let other = edition.other();
     let there = if kinds.iter().any(|kind| kind.is_audio()) {
-        lookup(other, &Kind::audio(other), name)
+        lookup(other, &NameKind::audio(other), name)
     } else {
         lookup(other, kinds, name)
     };
     if let Some(entry) = there {
         let _ = write!(hint, "{} has it as `{}`; ", other.app(), entry.key);
-    } else if let Some(entry) = lookup(edition, &Kind::ALL, name) {
+    } else if let Some(entry) = lookup(edition, &NameKind::ALL, name) {
         let _ = write!(
             hint,
             "`{}` is of another kind: {}; ",
@@ -382,20 +393,20 @@ mod tests {
     use super::*;
     use crate::golden;
 
-    fn key(edition: Edition, kind: Kind, name: &str) -> &'static str {
+    fn key(edition: Edition, kind: NameKind, name: &str) -> &'static str {
         find(edition, kind, name).unwrap().key
     }
 
     #[test]
     fn a_name_is_found_in_any_spelling() {
-        let intro = |name| key(Edition::Capcut, Kind::VideoIntro, name);
+        let intro = |name| key(Edition::Capcut, NameKind::VideoIntro, name);
         for name in [
             "Fade_In", "Fade In", "fade_in", "FADE_IN", "fade-in", " fadein", "渐显",
         ] {
             assert_eq!(intro(name), "Fade_In", "{name}");
         }
         assert_eq!(intro("6798320778182922760"), "Fade_In");
-        let transition = |name| key(Edition::Jianying, Kind::Transition, name);
+        let transition = |name| key(Edition::Jianying, NameKind::Transition, name);
         for name in [
             "_3D空间",
             "3D空间",
@@ -410,28 +421,28 @@ mod tests {
 
     #[test]
     fn an_exact_key_takes_precedence_over_a_display_name() {
-        let entry = find(Edition::Capcut, Kind::Transition, "Mix_1").unwrap();
+        let entry = find(Edition::Capcut, NameKind::Transition, "Mix_1").unwrap();
         assert_eq!((entry.key, entry.display), ("Mix_1", "Mix"));
-        assert_eq!(key(Edition::Capcut, Kind::Transition, "mix"), "Mix");
+        assert_eq!(key(Edition::Capcut, NameKind::Transition, "mix"), "Mix");
         assert_eq!(
-            key(Edition::Capcut, Kind::TextIntro, "Slide Left"),
+            key(Edition::Capcut, NameKind::TextIntro, "Slide Left"),
             "Slide_Left"
         );
     }
 
     #[test]
     fn names_unknown_to_the_api_are_found_but_not_listed() {
-        let entry = find(Edition::Jianying, Kind::Transition, "黑板擦除").unwrap();
+        let entry = find(Edition::Jianying, NameKind::Transition, "黑板擦除").unwrap();
         assert!(entry.more);
-        assert!(list(Edition::Jianying, Kind::Transition).all(|other| other.key != entry.key));
+        assert!(list(Edition::Jianying, NameKind::Transition).all(|other| other.key != entry.key));
         // Renamed in the app: the new name finds the API's entry.
-        let renamed = find(Edition::Jianying, Kind::Transition, "抖动缩小_II").unwrap();
+        let renamed = find(Edition::Jianying, NameKind::Transition, "抖动缩小_II").unwrap();
         assert_eq!((renamed.key, renamed.more), ("抖动缩小__II", false));
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest_names() {
-        let error = find(Edition::Capcut, Kind::VideoIntro, "fade inn").unwrap_err();
+        let error = find(Edition::Capcut, NameKind::VideoIntro, "fade inn").unwrap_err();
         assert_eq!(error.kind, crate::error::Kind::InvalidArgument);
         assert_eq!(error.message, "CapCut has no intro animation \"fade inn\"");
         let hint = error.hint.unwrap();
@@ -439,7 +450,7 @@ mod tests {
         assert!(hint.matches('`').count() <= 2 * 6, "{hint}");
 
         for name in ["", "?", &"x".repeat(1 << 20), "\u{0}\n"] {
-            let error = find(Edition::Jianying, Kind::Mask, name).unwrap_err();
+            let error = find(Edition::Jianying, NameKind::Mask, name).unwrap_err();
             let hint = error.hint.unwrap();
             assert_eq!(hint.matches('`').count(), 2 * 6, "{hint}");
             assert!(error.message.len() < 400);
@@ -448,21 +459,25 @@ mod tests {
 
     #[test]
     fn the_error_for_an_unknown_name_says_where_it_exists() {
-        let hint = |edition, kinds: &[Kind], name| {
+        let hint = |edition, kinds: &[NameKind], name| {
             find_in(edition, kinds, name).unwrap_err().hint.unwrap()
         };
-        let other = hint(Edition::Jianying, &[Kind::Transition], "Montage Snippets");
+        let other = hint(
+            Edition::Jianying,
+            &[NameKind::Transition],
+            "Montage Snippets",
+        );
         assert!(
             other.contains("CapCut has it as `Montage_Snippets`;"),
             "{other}"
         );
         let audio = hint(
             Edition::Jianying,
-            &Kind::audio(Edition::Jianying),
+            &NameKind::audio(Edition::Jianying),
             "big house",
         );
         assert!(audio.contains("CapCut has it as `Big_House`;"), "{audio}");
-        let kind = hint(Edition::Capcut, &[Kind::Transition], "Fade_In");
+        let kind = hint(Edition::Capcut, &[NameKind::Transition], "Fade_In");
         assert!(
             kind.contains("`Fade_In` is of another kind: intro animation;"),
             "{kind}"
@@ -471,22 +486,22 @@ mod tests {
 
     #[test]
     fn audio_effects_are_looked_up_in_order() {
-        let kinds = Kind::audio(Edition::Capcut);
+        let kinds = NameKind::audio(Edition::Capcut);
         let found = |name| find_in(Edition::Capcut, &kinds, name).unwrap();
-        assert_eq!(found("Big_House").kind, Kind::VoiceFilter);
-        assert_eq!(found("fussy male").kind, Kind::VoiceCharacter);
-        assert_eq!(found("Folk").kind, Kind::SpeechToSong);
+        assert_eq!(found("Big_House").kind, NameKind::VoiceFilter);
+        assert_eq!(found("fussy male").kind, NameKind::VoiceCharacter);
+        assert_eq!(found("Folk").kind, NameKind::SpeechToSong);
         assert_eq!(found("Big_House").params[0].name, "strength");
     }
 
     #[test]
     fn kinds_are_read_from_their_names() {
-        for kind in Kind::ALL {
+        for kind in NameKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
         }
         assert!(
             "effect"
-                .parse::<Kind>()
+                .parse::<NameKind>()
                 .unwrap_err()
                 .contains("`scene_effect`")
         );
@@ -498,30 +513,30 @@ mod tests {
             .collect()
     }
 
-    fn recorded_name(kind: Kind) -> &'static str {
+    fn recorded_name(kind: NameKind) -> &'static str {
         match kind {
-            Kind::Transition => "transitions",
-            Kind::Mask => "masks",
-            Kind::VideoIntro => "video_intro_animations",
-            Kind::VideoOutro => "video_outro_animations",
-            Kind::VideoCombo => "video_combo_animations",
-            Kind::TextIntro => "text_intro_animations",
-            Kind::TextOutro => "text_outro_animations",
-            Kind::TextLoop => "text_loop_animations",
-            Kind::SceneEffect => "video_scene_effects",
-            Kind::CharacterEffect => "video_character_effects",
-            Kind::VoiceFilter => "audio_voice_filters",
-            Kind::VoiceCharacter => "audio_voice_characters",
-            Kind::AudioScene => "audio_scene_sounds",
-            Kind::Tone => "audio_tones",
-            Kind::SpeechToSong => "audio_speech_to_song",
-            Kind::Font => "fonts",
-            Kind::Filter => "filters",
+            NameKind::Transition => "transitions",
+            NameKind::Mask => "masks",
+            NameKind::VideoIntro => "video_intro_animations",
+            NameKind::VideoOutro => "video_outro_animations",
+            NameKind::VideoCombo => "video_combo_animations",
+            NameKind::TextIntro => "text_intro_animations",
+            NameKind::TextOutro => "text_outro_animations",
+            NameKind::TextLoop => "text_loop_animations",
+            NameKind::SceneEffect => "video_scene_effects",
+            NameKind::CharacterEffect => "video_character_effects",
+            NameKind::VoiceFilter => "audio_voice_filters",
+            NameKind::VoiceCharacter => "audio_voice_characters",
+            NameKind::AudioScene => "audio_scene_sounds",
+            NameKind::Tone => "audio_tones",
+            NameKind::SpeechToSong => "audio_speech_to_song",
+            NameKind::Font => "fonts",
+            NameKind::Filter => "filters",
         }
     }
 
     /// An entry with the fields of a recorded entry.
-    fn as_recorded(entry: &Entry, like: &Value) -> Value {
+    fn as_recorded(entry: &CatalogEntry, like: &Value) -> Value {
         let mut value = serde_json::json!({
             "name": entry.key,
             "display_name": entry.display,
@@ -560,7 +575,7 @@ mod tests {
         let mut files = std::collections::BTreeSet::new();
         let mut seen = 0;
         for edition in Edition::ALL {
-            for kind in Kind::ALL {
+            for kind in NameKind::ALL {
                 let name = recorded_name(kind);
                 let places = [edition.name(), "shared"];
                 let found = places.into_iter().find_map(|place| {
@@ -592,21 +607,21 @@ mod tests {
     #[test]
     fn the_lists_equal_the_recorded_replies_of_the_api() {
         let recordings = recordings();
-        let lists: [(&str, &[Kind]); 11] = [
-            ("transition", &[Kind::Transition]),
-            ("mask", &[Kind::Mask]),
-            ("intro_animation", &[Kind::VideoIntro]),
-            ("outro_animation", &[Kind::VideoOutro]),
-            ("combo_animation", &[Kind::VideoCombo]),
-            ("text_intro", &[Kind::TextIntro]),
-            ("text_outro", &[Kind::TextOutro]),
-            ("text_loop_anim", &[Kind::TextLoop]),
-            ("video_scene_effect", &[Kind::SceneEffect]),
-            ("video_character_effect", &[Kind::CharacterEffect]),
-            ("font", &[Kind::Font]),
+        let lists: [(&str, &[NameKind]); 11] = [
+            ("transition", &[NameKind::Transition]),
+            ("mask", &[NameKind::Mask]),
+            ("intro_animation", &[NameKind::VideoIntro]),
+            ("outro_animation", &[NameKind::VideoOutro]),
+            ("combo_animation", &[NameKind::VideoCombo]),
+            ("text_intro", &[NameKind::TextIntro]),
+            ("text_outro", &[NameKind::TextOutro]),
+            ("text_loop_anim", &[NameKind::TextLoop]),
+            ("video_scene_effect", &[NameKind::SceneEffect]),
+            ("video_character_effect", &[NameKind::CharacterEffect]),
+            ("font", &[NameKind::Font]),
         ];
         for edition in Edition::ALL {
-            let check = |list_name: &str, kinds: &[Kind]| {
+            let check = |list_name: &str, kinds: &[NameKind]| {
                 let file = format!("http_get_{list_name}_types.{}", edition.name());
                 let output = &recordings[&file]["response"]["output"];
                 let names = output.as_array().unwrap().iter().map(|item| &item["name"]);
@@ -617,7 +632,7 @@ mod tests {
             for (name, kinds) in lists {
                 check(name, kinds);
             }
-            let kinds = Kind::audio_listed(edition);
+            let kinds = NameKind::audio_listed(edition);
             let output = check("audio_effect", &kinds);
             let ours = kinds.iter().flat_map(|&kind| list(edition, kind));
             for (item, entry) in output.as_array().unwrap().iter().zip(ours) {

@@ -32,23 +32,23 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
-pub(crate) use check::{Checked, check, refuse};
-use document::Document;
-use earlier::{Earlier, Wanted};
+pub(crate) use check::{CheckedPlan, check, refuse};
+use document::DraftSegments;
+use earlier::{ResumeState, ResumedPlan};
 use item::Item;
 use layout::Lengths;
-use made::Made;
+use made::FinishedRun;
 use plan::{Plan, Save};
 use probe::probe;
-use report::{Outcome, Phases, Report, Totals};
-use run::Run;
+use report::{Phases, RunOutcome, RunReport, Totals};
+use run::PlanRun;
 use section::Section;
 use steps::Steps;
 
 /// How a run starts, and the callback for its draft.
-pub(crate) struct Taking<'a> {
+pub(crate) struct RunStart<'a> {
     /// The checked plan, if it was checked before.
-    pub checked: Option<Checked>,
+    pub checked: Option<CheckedPlan>,
     /// The draft of an earlier run; only missing items are added.
     pub resume: Option<DraftId>,
     /// Called as soon as the draft is known.
@@ -59,11 +59,11 @@ pub(crate) struct Taking<'a> {
 pub(crate) async fn compose(
     app: &Arc<App>,
     plan: &Plan,
-    taking: Taking<'_>,
+    taking: RunStart<'_>,
     context: &Context,
-) -> Result<Report> {
+) -> Result<RunReport> {
     let started = Instant::now();
-    let Checked { items, create } = match taking.checked {
+    let CheckedPlan { items, create } = match taking.checked {
         Some(checked) => checked,
         None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
     };
@@ -112,7 +112,7 @@ pub(crate) async fn compose(
     (taking.known)(&draft);
 
     let before = earlier.counts.clone();
-    let run = Run {
+    let run = PlanRun {
         app,
         draft: &draft,
         context,
@@ -141,15 +141,15 @@ pub(crate) async fn compose(
     phases.one_after_another_ms =
         phases.create_ms + run.busy_us.load(Ordering::Relaxed) as f64 / 1e3;
 
-    let mut made = Made {
+    let mut made = FinishedRun {
         app,
         context,
         known: taking.known,
         is_new,
         began,
         items: first.into_iter().chain(rest).collect(),
-        report: Report {
-            outcome: Outcome::Complete,
+        report: RunReport {
+            outcome: RunOutcome::Complete,
             draft_id: Some(draft.clone()),
             backend: Some(backend),
             saved: false,
@@ -176,11 +176,11 @@ pub(crate) async fn compose(
     made.report.phases.verify_ms = ms(verifying);
     made.report.count();
     if context.cancel.is_cancelled() {
-        made.report.outcome = Outcome::Cancelled;
-    } else if abort && made.report.outcome == Outcome::Partial {
+        made.report.outcome = RunOutcome::Cancelled;
+    } else if abort && made.report.outcome == RunOutcome::Partial {
         made.abort().await;
     } else if made.report.is_empty() {
-        made.report.outcome = Outcome::Failed;
+        made.report.outcome = RunOutcome::Failed;
     } else {
         let saving = Instant::now();
         made.save(plan, abort, steps.of_save()).await;
@@ -199,7 +199,7 @@ struct Begun {
     /// The sequence number of the run's first call among the calls of the draft.
     began: u64,
     /// What an earlier run left in the draft.
-    earlier: Earlier,
+    earlier: ResumeState,
     notes: Vec<String>,
 }
 
@@ -218,7 +218,7 @@ async fn begin(
         let draft = app.current(&draft).await?;
         let row = app.journal.find(&draft).await?;
         let row = row.ok_or_else(|| crate::journal::unknown(&draft))?;
-        let wanted = Wanted {
+        let wanted = ResumedPlan {
             plan,
             create: check::decode("create_draft", create, &context.caller)?.arguments_in_full()?,
             items,
@@ -248,7 +248,7 @@ async fn begin(
         is_new: true,
         began: 1,
         backend: text("backend").unwrap_or_else(|| "embedded".to_owned()),
-        earlier: Earlier::default(),
+        earlier: ResumeState::default(),
         notes: text("reason").into_iter().collect(),
     })
 }
@@ -276,7 +276,7 @@ async fn query(
     draft: &DraftId,
     force: bool,
     context: &Context,
-) -> Result<Document> {
+) -> Result<DraftSegments> {
     let arguments = match json!({ "draft_id": draft, "force_update": force }) {
         Value::Object(arguments) => arguments,
         _ => Object::new(),
@@ -285,7 +285,7 @@ async fn query(
         progress: None,
         ..context.clone()
     };
-    Document::read(&call(app, "query_script", arguments, &context).await?)
+    DraftSegments::read(&call(app, "query_script", arguments, &context).await?)
 }
 
 fn ms(since: Instant) -> f64 {

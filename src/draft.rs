@@ -15,9 +15,9 @@ pub(crate) mod track;
 pub(crate) mod working;
 
 use crate::draft::ids::{DraftId, Id};
-use crate::draft::material::Media;
+use crate::draft::material::MediaMaterial;
 use crate::draft::segment::Segment;
-use crate::draft::track::{Kind, Track};
+use crate::draft::track::{Track, TrackKind};
 use crate::units::{Edition, Micros};
 
 /// A draft with everything in it.
@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     /// In order of creation.
     pub tracks: Vec<Track>,
     /// Each media file once, in order of first use.
-    pub media: Vec<Media>,
+    pub media: Vec<MediaMaterial>,
     /// The sequence number of the next call.
     pub sequence: u64,
     /// Number of segments created so far; the next segment's [`Segment::order`].
@@ -60,12 +60,12 @@ impl Draft {
         self.tracks.iter().position(|track| &*track.name == name)
     }
 
-    pub(crate) fn tracks_of(&self, kind: Kind) -> impl Iterator<Item = &Track> {
+    pub(crate) fn tracks_of(&self, kind: TrackKind) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(move |track| track.kind == kind)
     }
 
     /// The media file with this id.
-    pub(crate) fn media(&self, id: Id) -> Option<&Media> {
+    pub(crate) fn media(&self, id: Id) -> Option<&MediaMaterial> {
         self.media.iter().find(|media| media.id == id)
     }
 

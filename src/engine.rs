@@ -33,12 +33,12 @@ use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
-use crate::engine::edit::{Edit, Outcome, Prepared};
-use crate::engine::held::{Drafts, Held};
+use crate::engine::edit::{Edit, EditOutcome, Prepared};
+use crate::engine::held::{HeldDraft, HeldDrafts};
 use crate::engine::package::cover::Covers;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, Appended, At, ENGINE, Journal, NewRecord, Record, Runner};
+use crate::journal::{self, Appended, CallPosition, ENGINE, Journal, NewRecord, Record, Runner};
 use crate::media::{Media, MediaStore};
 use crate::settings::Settings;
 use crate::units::Edition;
@@ -62,7 +62,7 @@ pub(crate) fn link_at(site: &str) -> String {
 
 /// Further settings of the engine.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct EngineOptions {
     /// The prefix of links to drafts: site and path.
     pub link: String,
     /// Where drafts are saved if no app on this machine would find them.
@@ -73,7 +73,7 @@ pub(crate) struct Options {
     pub jianying_dirs: Vec<PathBuf>,
 }
 
-impl Options {
+impl EngineOptions {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             link: link_at(DRAFT_DOMAIN),
@@ -89,8 +89,8 @@ pub(crate) struct Engine {
     edition: Edition,
     media: MediaStore,
     journal: Arc<Journal>,
-    options: Options,
-    drafts: Drafts,
+    options: EngineOptions,
+    drafts: HeldDrafts,
     saves: Saves,
     /// This process as other processes see it.
     runner: Arc<Runner>,
@@ -114,7 +114,7 @@ pub(crate) struct NewDraft {
 
 /// The draft that a call is for: an existing one, or one that the call creates.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct CallTarget<'a> {
     pub draft: Option<&'a DraftId>,
     /// Canvas of a new draft, in pixels.
     pub width: f64,
@@ -132,7 +132,7 @@ pub(crate) struct Canvas {
 
 /// What the journal stores of a call, so that it can be applied again.
 #[derive(Debug, Serialize, Deserialize)]
-struct Found {
+struct RecordedEdit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     create: Option<NewDraft>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ impl Engine {
         edition: Edition,
         media: MediaStore,
         journal: Arc<Journal>,
-        options: Options,
+        options: EngineOptions,
     ) -> Self {
         Self {
             edition,
@@ -153,7 +153,7 @@ impl Engine {
             runner: Arc::new(Runner::new(&*journal)),
             journal,
             options,
-            drafts: Drafts::default(),
+            drafts: HeldDrafts::default(),
             saves: Saves::default(),
             covers: Arc::default(),
         }
@@ -213,7 +213,7 @@ impl Engine {
             ))
             .hint("an id is 1 to 200 bytes of letters, digits, `_`, `-` and `.`, and does not begin with a dot"));
         }
-        let found = Found {
+        let found = RecordedEdit {
             create: Some(new),
             edit: None,
         };
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Canvas and edition of the draft that a call is for. Reports an unknown draft before any slow work.
-    pub(crate) async fn canvas(&self, target: Target<'_>) -> Result<Canvas> {
+    pub(crate) async fn canvas(&self, target: CallTarget<'_>) -> Result<Canvas> {
         if let Some(id) = target.draft {
             // These values never change, so edits of other processes need not be read.
             let held = self.hold(id).await?;
@@ -243,7 +243,12 @@ impl Engine {
 
     /// Applies an edit: checks it, appends it to the journal, then changes the draft. A failed edit changes
     /// nothing; if it would have created the draft, the draft is not created.
-    pub(crate) async fn edit(&self, target: Target<'_>, call: &Call, edit: Edit) -> Result<Placed> {
+    pub(crate) async fn edit(
+        &self,
+        target: CallTarget<'_>,
+        call: &Call,
+        edit: Edit,
+    ) -> Result<Placed> {
         let Some(id) = target.draft else {
             let new = NewDraft {
                 name: None,
@@ -252,7 +257,7 @@ impl Engine {
                 height: target.height,
                 edition: self.edition,
             };
-            let found = Found {
+            let found = RecordedEdit {
                 create: Some(new),
                 edit: Some(edit),
             };
@@ -261,7 +266,7 @@ impl Engine {
         let held = self.hold(id).await?;
         // Edits of a draft run in the order of their arrival.
         let _turn = held.turn().await;
-        let found = Found {
+        let found = RecordedEdit {
             create: None,
             edit: Some(edit),
         };
@@ -276,7 +281,7 @@ impl Engine {
                     return Err(error);
                 }
             };
-            let at = At::Sequence(sequence);
+            let at = CallPosition::Sequence(sequence);
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     let mut draft = held.lock();
@@ -305,8 +310,8 @@ impl Engine {
     /// The prepared edit, its record, and the record's sequence number.
     fn prepare(
         &self,
-        held: &Held,
-        found: &Found,
+        held: &HeldDraft,
+        found: &RecordedEdit,
         call: &Call,
     ) -> Result<(Prepared, Placed, NewRecord, u64)> {
         let draft = held.lock();
@@ -350,7 +355,7 @@ impl Engine {
     }
 
     /// Creates a draft, with its first edit if there is one, as one record.
-    async fn open(&self, id: DraftId, found: Found, call: &Call) -> Result<Placed> {
+    async fn open(&self, id: DraftId, found: RecordedEdit, call: &Call) -> Result<Placed> {
         let Some(new) = &found.create else {
             return Err(Error::internal("a new draft has no parameters"));
         };
@@ -363,10 +368,10 @@ impl Engine {
                 prepared.commit(&mut draft);
                 outcome
             }
-            None => Outcome::default(),
+            None => EditOutcome::default(),
         };
         let placed = reply(&id, Some(true), &outcome);
-        let row = crate::journal::NewDraft {
+        let row = crate::journal::NewDraftRow {
             origin: ENGINE.to_owned(),
             id: id.clone(),
             name: new.name.clone().unwrap_or_default(),
@@ -384,7 +389,7 @@ impl Engine {
         Ok(placed)
     }
 
-    async fn hold(&self, id: &DraftId) -> Result<Arc<Held>> {
+    async fn hold(&self, id: &DraftId) -> Result<Arc<HeldDraft>> {
         if let Some(held) = self.drafts.get(id) {
             return Ok(held);
         }
@@ -413,7 +418,7 @@ impl Engine {
     }
 
     /// The stored data of a draft's calls, from a sequence number on.
-    async fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<Found>> {
+    async fn founds(&self, id: &DraftId, from: u64) -> Result<Vec<RecordedEdit>> {
         self.journal
             .records(ENGINE, id, from)
             .await?
@@ -454,16 +459,16 @@ impl Engine {
                     error.message
                 ))
             })?;
-            let found = Found {
+            let found = RecordedEdit {
                 create: None,
                 edit: Some(Edit::TakeBack(calls.clone())),
             };
-            let placed = reply(id, None, &Outcome::default());
+            let placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
                 internal: true,
                 ..NewRecord::of(&call, Some(&found), &placed, VERSION)?
             };
-            let at = At::Sequence(draft.sequence);
+            let at = CallPosition::Sequence(draft.sequence);
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     draft.sequence += 1;
@@ -484,7 +489,7 @@ impl Engine {
     }
 
     /// Applies what other processes added; returns whether there was anything.
-    async fn catch_up(&self, held: &Held) -> Result<bool> {
+    async fn catch_up(&self, held: &HeldDraft) -> Result<bool> {
         let (id, sequence) = {
             let draft = held.lock();
             (draft.id.clone(), draft.sequence)
@@ -540,7 +545,7 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Builds a draft from its calls, skipping those in `without`.
-fn fold(id: &DraftId, founds: &[Found], without: &BTreeSet<u64>) -> Result<Draft> {
+fn fold(id: &DraftId, founds: &[RecordedEdit], without: &BTreeSet<u64>) -> Result<Draft> {
     let Some((first, rest)) = founds.split_first() else {
         return Err(Error::internal(format!(
             "the journal has no calls of draft {id}"
@@ -563,7 +568,7 @@ fn fold(id: &DraftId, founds: &[Found], without: &BTreeSet<u64>) -> Result<Draft
 }
 
 /// The calls that later calls have taken back.
-fn taken_back(founds: &[Found]) -> BTreeSet<u64> {
+fn taken_back(founds: &[RecordedEdit]) -> BTreeSet<u64> {
     founds
         .iter()
         .filter_map(|found| match &found.edit {
@@ -648,7 +653,7 @@ fn check_canvas(width: f64, height: f64) -> Result<()> {
     Ok(())
 }
 
-fn apply(draft: &mut Draft, found: &Found) -> Result<()> {
+fn apply(draft: &mut Draft, found: &RecordedEdit) -> Result<()> {
     if let Some(edit) = &found.edit {
         edit.prepare(draft, &mut Ids::new(&draft.id, draft.sequence))?
             .commit(draft);
@@ -657,7 +662,7 @@ fn apply(draft: &mut Draft, found: &Found) -> Result<()> {
     Ok(())
 }
 
-fn found(id: &DraftId, record: &Record) -> Result<Found> {
+fn found(id: &DraftId, record: &Record) -> Result<RecordedEdit> {
     if record.engine_version > VERSION {
         return Err(Error::new(
             Kind::Unavailable,
@@ -670,7 +675,7 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
         .lasting());
     }
     let Some(found) = &record.found else {
-        return Ok(Found {
+        return Ok(RecordedEdit {
             create: None,
             edit: None,
         });
@@ -684,7 +689,7 @@ fn found(id: &DraftId, record: &Record) -> Result<Found> {
     })
 }
 
-fn reply(id: &DraftId, created: Option<bool>, outcome: &Outcome) -> Placed {
+fn reply(id: &DraftId, created: Option<bool>, outcome: &EditOutcome) -> Placed {
     Placed {
         draft_id: id.clone(),
         created,

@@ -152,11 +152,14 @@ struct Attempt<'a> {
 
 impl App {
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
-        let options = engine::Options::new(&settings);
+        let options = engine::EngineOptions::new(&settings);
         Self::with_options(settings, options)
     }
 
-    pub(crate) fn with_options(settings: Settings, options: engine::Options) -> Result<Arc<Self>> {
+    pub(crate) fn with_options(
+        settings: Settings,
+        options: engine::EngineOptions,
+    ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
         let media = MediaStore::new(manifest.limits.media.clone(), settings.data_dir().ok());

@@ -44,7 +44,7 @@ pub(crate) trait Store: Debug + Send + Sync {
     async fn check(&self) -> Result<()>;
 
     /// Adds a draft with the call that created it, sequence 0. Repeating this with the same record changes nothing.
-    async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()>;
+    async fn create(&self, draft: &NewDraftRow, record: &NewRecord) -> Result<()>;
 
     /// Adds a call to a draft. After [`Appended::Done`] the call survives a crash of this process; whether it
     /// survives a power failure depends on [`SyncMode`].
@@ -53,7 +53,7 @@ pub(crate) trait Store: Debug + Send + Sync {
         origin: &str,
         draft: &DraftId,
         record: &NewRecord,
-        at: At,
+        at: CallPosition,
     ) -> Result<Appended>;
 
     /// The calls of a draft in order, starting at sequence `from`.
@@ -100,9 +100,9 @@ pub(crate) trait Store: Debug + Send + Sync {
     async fn empty_trash(&self, older_than: Duration) -> Result<u64>;
 
     /// Adds a job, or updates its state.
-    async fn job_put(&self, job: &Job) -> Result<()>;
+    async fn job_put(&self, job: &JobRecord) -> Result<()>;
 
-    async fn job_get(&self, id: &str) -> Result<Option<Job>>;
+    async fn job_get(&self, id: &str) -> Result<Option<JobRecord>>;
 
     /// Acquires or renews the lease `key` for `holder`; false while another holder has it.
     async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool>;
@@ -127,7 +127,7 @@ pub(crate) enum SyncMode {
 
 /// The position of a new call among the calls of its draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
+pub(crate) enum CallPosition {
     /// Exactly this sequence: the call was computed on a draft with this number of calls.
     Sequence(u64),
     /// After the last call: the order does not matter or is decided elsewhere.
@@ -183,7 +183,7 @@ pub(crate) struct Record {
 
 /// The properties of a draft when it is created.
 #[derive(Clone, Debug)]
-pub(crate) struct NewDraft {
+pub(crate) struct NewDraftRow {
     pub origin: String,
     pub id: DraftId,
     pub name: String,
@@ -216,7 +216,7 @@ pub(crate) struct DraftRow {
 
 /// Work that may take longer than a client waits: its kind, its progress, and the process that runs it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Job {
+pub(crate) struct JobRecord {
     pub id: String,
     /// The kind of work: `compose`, `save`.
     pub kind: String,
@@ -296,7 +296,7 @@ pub(crate) fn of(dir: Option<&Path>, sync: SyncMode) -> Arc<Journal> {
 /// A journal that ends with the process.
 #[cfg(test)]
 pub(crate) fn in_memory() -> Arc<Journal> {
-    Arc::new(memory::Memory::default())
+    Arc::new(memory::MemoryStore::default())
 }
 
 /// Methods that are the same for all stores.

@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 9 | [`cli`], [`door`] | the commands; entry points for benchmarks |
+//! | 9 | [`cli`], [`bench`] | the commands; entry points for benchmarks |
 //! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
 //! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
@@ -20,14 +20,14 @@
 
 mod args;
 mod backend;
+#[doc(hidden)]
+pub mod bench;
 mod caller;
 mod catalog;
 #[cfg(test)]
 mod checks;
 mod cli;
 mod compose;
-#[doc(hidden)]
-pub mod door;
 mod draft;
 mod encoding;
 mod engine;

@@ -27,11 +27,11 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::units::Edition;
-use document::Draft;
+use document::IndexedDocument;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
-pub(crate) use overview::{Entry, entry, overview};
+pub(crate) use overview::{DraftFolder, entry, overview};
 
 /// How severe a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -57,21 +57,22 @@ pub(crate) struct Problem {
     pub path: String,
     pub what: String,
     /// What to do about it.
-    pub way_out: String,
+    #[serde(rename = "way_out")] // the key that scripts know
+    pub hint: String,
     /// Whether [`fix`] fixes it.
     pub fixable: bool,
 }
 
 /// Options in addition to the folder.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct LintOptions {
     /// The app that should open the draft; if not given, it is derived from the folder and the draft.
     pub edition: Option<Edition>,
     /// Where [`fix`] keeps the original files, outside of all drafts.
     pub backups: PathBuf,
 }
 
-impl Options {
+impl LintOptions {
     /// Options with backups in the program's data folder.
     pub(crate) fn new(data_dir: &Path, edition: Option<Edition>) -> Self {
         Self {
@@ -82,7 +83,7 @@ impl Options {
 }
 
 /// The problems of the draft in `folder`, the most severe first.
-pub(crate) fn lint(folder: &Path, options: &Options) -> Result<Vec<Problem>> {
+pub(crate) fn lint(folder: &Path, options: &LintOptions) -> Result<Vec<Problem>> {
     Ok(look(&Folder::open(folder)?, options))
 }
 
@@ -91,11 +92,11 @@ pub(crate) fn worst(problems: &[Problem]) -> Option<Severity> {
     problems.iter().map(|problem| problem.severity).max()
 }
 
-fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
-    let mut report = Report::default();
+fn look(folder: &Folder, options: &LintOptions) -> Vec<Problem> {
+    let mut report = ProblemReport::default();
     if let Some(document) = files::check(folder, &mut report) {
-        let draft = Draft::new(document);
-        let context = Context {
+        let draft = IndexedDocument::new(document);
+        let context = LintContext {
             folder,
             draft: &draft,
             options,
@@ -113,33 +114,33 @@ fn look(folder: &Folder, options: &Options) -> Vec<Problem> {
 }
 
 /// The input of the checks.
-struct Context<'a> {
+struct LintContext<'a> {
     folder: &'a Folder,
-    draft: &'a Draft<'a>,
-    options: &'a Options,
+    draft: &'a IndexedDocument<'a>,
+    options: &'a LintOptions,
 }
 
 /// Collects problems.
 #[derive(Debug, Default)]
-struct Report {
+struct ProblemReport {
     problems: Vec<Problem>,
 }
 
-impl Report {
+impl ProblemReport {
     fn add(
         &mut self,
         severity: Severity,
         code: &'static str,
         path: impl Into<String>,
         what: impl Into<String>,
-        way_out: impl Into<String>,
+        hint: impl Into<String>,
     ) {
         self.problems.push(Problem {
             code,
             severity,
             path: path.into(),
             what: what.into(),
-            way_out: way_out.into(),
+            hint: hint.into(),
             fixable: false,
         });
     }
@@ -154,8 +155,8 @@ impl Report {
         what: impl Into<String>,
         how: &str,
     ) {
-        let way_out = format!("`capcut-mcp lint --fix` {how}");
-        self.add(severity, code, path, what, way_out);
+        let hint = format!("`capcut-mcp lint --fix` {how}");
+        self.add(severity, code, path, what, hint);
         if let Some(problem) = self.problems.last_mut() {
             problem.fixable = true;
         }

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
-use crate::media::Limits as MediaLimits;
+use crate::media::MediaLimits;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
 pub(crate) use headers::Headers;

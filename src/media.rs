@@ -32,15 +32,15 @@ use crate::regular_file::{self, Links};
 use crate::units::Micros;
 
 pub(crate) use cache::{Removed, prune_older};
-pub(crate) use limits::Limits;
+pub(crate) use limits::MediaLimits;
 pub(crate) use source::shown;
 
 use cache::Cache;
 use flight::Flights;
 use http::{Clients, Http};
-use probe::{Depth, Fault};
-use reader::{FileOrigin, Guard, Reader};
-use source::Source;
+use probe::{Depth, ProbeError};
+use reader::{FileOrigin, Guard, SourceReader};
+use source::MediaSource;
 
 /// The type, length and size of a media file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ use source::Source;
 )]
 pub(crate) struct Facts {
     /// The format of the content, independent of the name.
-    pub format: Format,
+    pub format: MediaFormat,
     /// A still picture.
     pub is_still: bool,
     /// Pixels of the picture as it is shown, after rotation; 0 when there is none.
@@ -74,7 +74,7 @@ pub(crate) struct Facts {
 /// The formats that are recognised by their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum MediaFormat {
     Mp4,
     Mov,
     Webm,
@@ -119,13 +119,14 @@ pub(crate) enum Format {
 impl Facts {
     /// Whether it contains a picture or video, apart from cover art.
     pub(crate) fn has_picture(&self) -> bool {
-        self.has_video || self.is_still || self.format == Format::Gif
+        self.has_video || self.is_still || self.format == MediaFormat::Gif
     }
 
     /// Whether it is an animated picture, which loops for the length of its segment.
     pub(crate) fn is_moving_picture(&self) -> bool {
-        let is_animated = matches!(self.format, Format::Webp | Format::Avif) && self.has_video;
-        self.format == Format::Gif || is_animated
+        let is_animated =
+            matches!(self.format, MediaFormat::Webp | MediaFormat::Avif) && self.has_video;
+        self.format == MediaFormat::Gif || is_animated
     }
 
     /// The length of the longer of picture and sound, if that is clearly less than `said`: programs that
@@ -137,7 +138,7 @@ impl Facts {
     }
 }
 
-impl Format {
+impl MediaFormat {
     /// The usual file name extension, without the dot.
     pub(crate) fn extension(self) -> &'static str {
         match self {
@@ -262,7 +263,7 @@ pub(crate) struct Media {
 }
 
 struct Inner {
-    limits: Limits,
+    limits: MediaLimits,
     clients: Clients,
     flights: Flights,
     cache: Option<Cache>,
@@ -272,7 +273,7 @@ struct Inner {
 impl MediaStore {
     /// Does not access disk or network: HTTP clients are created on first use. Fetched files are cached in the
     /// folder `data`, if there is one.
-    pub(crate) fn new(limits: Limits, data: Option<&Path>) -> Self {
+    pub(crate) fn new(limits: MediaLimits, data: Option<&Path>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clients: Clients::default(),
@@ -311,11 +312,11 @@ impl Media {
     }
 
     async fn ask(&self, source: &str, arrived: Option<Arc<AtomicU64>>) -> Result<Arc<Facts>> {
-        let parsed = Source::parse(source)?;
+        let parsed = MediaSource::parse(source)?;
         let shown = shown(source);
         let inner = Arc::clone(&self.inner);
         match parsed {
-            Source::File(path) => {
+            MediaSource::File(path) => {
                 let file = LocalFile::open(&self.access, &path, &shown).await?;
                 let key = format!(
                     "{}\0{}\0{:?}",
@@ -333,7 +334,7 @@ impl Media {
                     })
                     .await
             }
-            Source::Http(url) => {
+            MediaSource::Http(url) => {
                 let http = self.http.counting(arrived);
                 // A caller that may not fetch a source must not see the facts that others fetched.
                 let key = format!("{}\0{url}", self.access.fetch_key());
@@ -366,13 +367,13 @@ impl Media {
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
     ) -> Result<Fetched> {
         let shown = shown(source);
-        match Source::parse(source)? {
-            Source::File(path) => {
+        match MediaSource::parse(source)? {
+            MediaSource::File(path) => {
                 let file = LocalFile::open(&self.access, &path, &shown).await?;
                 let inner = &self.inner;
                 fetch::copy(file, to, shown, &inner.limits, &inner.copying, progress).await
             }
-            Source::Http(url) => {
+            MediaSource::Http(url) => {
                 fetch::download(&self.http, &url, to, shown, &self.inner, progress).await
             }
         }
@@ -381,16 +382,16 @@ impl Media {
     /// Refuses a source that this caller may not read, without reading it: for sources that a server will fetch.
     pub(crate) async fn may_read(&self, source: &str) -> Result<()> {
         let shown = shown(source);
-        match Source::parse(source) {
-            Ok(Source::File(path)) => self.access.may_read(&path, &shown).await,
-            Ok(Source::Http(url)) => self.http.may_ask(&url, &shown).await,
+        match MediaSource::parse(source) {
+            Ok(MediaSource::File(path)) => self.access.may_read(&path, &shown).await,
+            Ok(MediaSource::Http(url)) => self.http.may_ask(&url, &shown).await,
             Err(error) => Err(error),
         }
     }
 
     /// The path of `source`, if it is a readable file on this machine.
     pub(crate) async fn here(&self, source: &str) -> Option<PathBuf> {
-        let Ok(Source::File(path)) = Source::parse(source) else {
+        let Ok(MediaSource::File(path)) = MediaSource::parse(source) else {
             return None;
         };
         let file = LocalFile::open(&self.access, &path, &shown(source)).await;
@@ -404,14 +405,14 @@ impl Media {
 
     /// Whether reading it needs no network; also true for invalid sources.
     pub(crate) fn is_here(source: &str) -> bool {
-        !matches!(Source::parse(source), Ok(Source::Http(_)))
+        !matches!(MediaSource::parse(source), Ok(MediaSource::Http(_)))
     }
 
     /// The bytes of a small file, such as subtitles.
     pub(crate) async fn text(&self, source: &str, max_bytes: u64) -> Result<Vec<u8>> {
         let shown = shown(source);
-        match Source::parse(source)? {
-            Source::File(path) => {
+        match MediaSource::parse(source)? {
+            MediaSource::File(path) => {
                 let file = LocalFile::open(&self.access, &path, &shown).await?;
                 // The path has been resolved: a link found there now was created after the check.
                 let read = tokio::task::spawn_blocking(move || {
@@ -423,7 +424,7 @@ impl Media {
                     _ => unreadable(&shown, error),
                 })
             }
-            Source::Http(url) => self.http.bytes(&url, &shown, max_bytes).await,
+            MediaSource::Http(url) => self.http.bytes(&url, &shown, max_bytes).await,
         }
     }
 }
@@ -469,15 +470,15 @@ fn probed(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts>
     read(path, shown, guard, depth).map_err(|fault| fault.into_error(shown))
 }
 
-fn read(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts, Fault> {
+fn read(path: &Path, shown: &str, guard: Guard, depth: Depth) -> Result<Facts, ProbeError> {
     let origin = FileOrigin::open(path).map_err(|error| unreadable(shown, error))?;
-    let mut reader = Reader::new(Box::new(origin), guard);
+    let mut reader = SourceReader::new(Box::new(origin), guard);
     probe::read(&mut reader, Some(path), depth)
 }
 
 /// The result of checking a file on this disk.
 #[derive(Clone, Debug)]
-pub(crate) enum Look {
+pub(crate) enum FileCheck {
     /// Media, and complete, where its format allows a check.
     Media(Facts),
     /// Truncated or broken media: what is wrong.
@@ -489,22 +490,22 @@ pub(crate) enum Look {
 }
 
 /// Checks a whole file, which messages call `shown`. Blocks on the disk.
-pub(crate) fn look(path: &Path, shown: &str) -> Result<Look> {
-    let guard = Guard::new(&Limits::default(), CancellationToken::new());
+pub(crate) fn look(path: &Path, shown: &str) -> Result<FileCheck> {
+    let guard = Guard::new(&MediaLimits::default(), CancellationToken::new());
     match read(path, shown, guard, Depth::Whole) {
-        Ok(facts) => Ok(Look::Media(facts)),
-        Err(Fault::Unknown(_) | Fault::NeedsFfprobe(_)) => Ok(Look::Unknown),
-        Err(Fault::NotMedia(what)) => Ok(Look::NotMedia(what)),
-        Err(fault @ (Fault::Broken(..) | Fault::Cut(..))) => {
-            Ok(Look::Damaged(fault.into_error(shown).message))
+        Ok(facts) => Ok(FileCheck::Media(facts)),
+        Err(ProbeError::Unknown(_) | ProbeError::NeedsFfprobe(_)) => Ok(FileCheck::Unknown),
+        Err(ProbeError::NotMedia(what)) => Ok(FileCheck::NotMedia(what)),
+        Err(fault @ (ProbeError::Broken(..) | ProbeError::Cut(..))) => {
+            Ok(FileCheck::Damaged(fault.into_error(shown).message))
         }
-        Err(fault @ Fault::Read(_)) => Err(fault.into_error(shown)),
+        Err(fault @ ProbeError::Read(_)) => Err(fault.into_error(shown)),
     }
 }
 
 /// Runs `work` on its own thread; dropping the future stops the reading.
 async fn cancellable<T: Send + 'static>(
-    limits: &Limits,
+    limits: &MediaLimits,
     work: impl FnOnce(Guard) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let cancel = CancellationToken::new();

@@ -27,7 +27,7 @@ const FONTS: &str = "Inter, Helvetica, Arial, 'Segoe UI', 'DejaVu Sans', 'Noto S
 
 /// A drawn timeline.
 #[derive(Debug)]
-pub(crate) struct Picture {
+pub(crate) struct TimelinePicture {
     pub svg: String,
     pub tracks: usize,
     /// The number of clips that are drawn.
@@ -37,7 +37,7 @@ pub(crate) struct Picture {
 }
 
 /// Draws the document, or the part of it within `window` (seconds).
-pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> Picture {
+pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> TimelinePicture {
     let tracks = tracks(script);
     let ends = tracks.iter().flat_map(|track| segments(track)).map(end_of);
     let duration_s = ends.fold(seconds(&script["duration"]), f64::max);
@@ -51,7 +51,7 @@ pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> P
         ),
         scale: (WIDTH - LEFT - RIGHT) / (window.end - window.start),
         window,
-        names: Names::of(script),
+        names: MaterialNames::of(script),
     };
     let canvas = &script["canvas_config"];
     let head = format!(
@@ -70,7 +70,7 @@ pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> P
         drawing.text(LEFT, TOP + 26.0, PALE, 13.0, "nothing on the timeline yet");
     }
     drawing.svg.push_str("</svg>\n");
-    Picture {
+    TimelinePicture {
         svg: drawing.svg,
         tracks: tracks.len(),
         clips,
@@ -105,13 +105,13 @@ fn end_of(segment: &Value) -> f64 {
 }
 
 /// The labels of materials, by id.
-struct Names {
+struct MaterialNames {
     labels: HashMap<String, String>,
     /// With their lengths in seconds.
     transitions: HashMap<String, (String, f64)>,
 }
 
-impl Names {
+impl MaterialNames {
     fn of(script: &Value) -> Self {
         const KEYS: &[(&str, &[&str])] = &[
             ("videos", &["remote_url", "material_name", "path"]),
@@ -172,7 +172,7 @@ struct Drawing {
     scale: f64,
     /// The range that is drawn, in seconds.
     window: Range<f64>,
-    names: Names,
+    names: MaterialNames,
 }
 
 impl Drawing {

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use crate::args::lenient::{self, Checked};
 use crate::args::mend::{self, Comfort, Mended, Of};
 use crate::args::schema;
-use crate::catalog::{self, Kind};
+use crate::catalog::{self, NameKind};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{Canvas, Engine};
@@ -254,7 +254,7 @@ pub(crate) trait Tool:
 pub(crate) struct CatalogName<'a> {
     /// The argument as named in errors, such as `text_styles[0].font`.
     pub argument: Cow<'static, str>,
-    pub kinds: &'static [Kind],
+    pub kinds: &'static [NameKind],
     pub name: &'a str,
 }
 
@@ -262,7 +262,7 @@ impl<'a> CatalogName<'a> {
     /// `None` where no name is given.
     pub(crate) fn new(
         argument: impl Into<Cow<'static, str>>,
-        kinds: &'static [Kind],
+        kinds: &'static [NameKind],
         name: Option<&'a str>,
     ) -> Option<Self> {
         let name = name.filter(|name| !name.is_empty())?;

@@ -7,7 +7,9 @@ use super::remote::Remote;
 use super::sent::{again, manner};
 use super::{Failure, Reached};
 use crate::caller::{Caller, Manner};
-use crate::draft::evidence::{Contents, Evidence, Found, Keyframes, Leaves, Placement};
+use crate::draft::evidence::{
+    Contents, Evidence, EvidenceMatch, ExpectedSegments, KeyframeTimes, Leaves,
+};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Record};
@@ -24,10 +26,10 @@ pub(crate) struct Account {
     /// The sequence number of the first record that has not been read yet.
     next: u64,
     /// In the order of the calls.
-    placements: Vec<Placement>,
+    placements: Vec<ExpectedSegments>,
     times: HashMap<Evidence, usize>,
     /// With the dialect of the call: in the API's dialect, servers accept keyframes without a clip and drop them.
-    keyframes: Vec<(Keyframes, Manner)>,
+    keyframes: Vec<(KeyframeTimes, Manner)>,
     /// How many calls leave nothing that can be identified in a document.
     unseen: usize,
     /// The draft existed before the journal's first record of it.
@@ -95,15 +97,15 @@ impl Account {
         self.times
             .iter()
             .filter(move |(evidence, times)| match contents.find(evidence) {
-                Found::Times(found) => found < **times,
-                Found::Part => true,
+                EvidenceMatch::Times(found) => found < **times,
+                EvidenceMatch::Part => true,
             })
             .map(|(evidence, _)| evidence)
     }
 
     /// The acknowledged keyframes that a saved document lacks, by the dialect of their calls.
     pub(super) fn missing_keyframes(&self, contents: &Contents) -> Vec<(String, Manner)> {
-        let lacks = |(wanted, manner): &(Keyframes, Manner)| {
+        let lacks = |(wanted, manner): &(KeyframeTimes, Manner)| {
             let (track, manner) = (wanted.track.clone(), *manner);
             let times: Vec<Micros> = contents.lacks(wanted).collect();
             times.into_iter().map(move |time| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::remote::Remote;
 use crate::error::Result;
-use crate::lint::{self, Options, Problem, Severity};
+use crate::lint::{self, LintOptions, Problem, Severity};
 use crate::printable::counted;
 use crate::units::Edition;
 
@@ -24,9 +24,9 @@ impl Remote {
         let fixes = self.manifest.api.mend_saves && stays;
         let shown = folder.display().to_string();
         let judged = tokio::task::spawn_blocking(move || match data_dir {
-            Some(data_dir) if fixes => mend(&folder, &Options::new(&data_dir, Some(edition))),
+            Some(data_dir) if fixes => mend(&folder, &LintOptions::new(&data_dir, Some(edition))),
             data_dir => {
-                let options = Options::new(&data_dir.unwrap_or_default(), Some(edition));
+                let options = LintOptions::new(&data_dir.unwrap_or_default(), Some(edition));
                 let problems = lint::lint(&folder, &options)?;
                 Ok(problem_list(&problems, "").into_iter().collect())
             }
@@ -47,7 +47,7 @@ impl Remote {
     }
 }
 
-fn mend(folder: &Path, options: &Options) -> Result<Vec<String>> {
+fn mend(folder: &Path, options: &LintOptions) -> Result<Vec<String>> {
     let fixed = lint::fix(folder, options)?;
     let mut notes = Vec::new();
     if !fixed.changed.is_empty() {
@@ -78,7 +78,7 @@ fn problem_list(problems: &[Problem], which: &str) -> Option<String> {
     let mut lines: Vec<_> = seen
         .iter()
         .take(NAMED)
-        .map(|problem| format!("{}: {} ({})", problem.path, problem.what, problem.way_out))
+        .map(|problem| format!("{}: {} ({})", problem.path, problem.what, problem.hint))
         .collect();
     if more > 0 {
         lines.push(format!(

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::table::{self, Name, normalised, words};
-use super::{Entry, Kind};
+use super::table::{self, IndexedName, normalised, words};
+use super::{CatalogEntry, NameKind};
 use crate::units::Edition;
 
 /// A search result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hit {
-    pub entry: &'static Entry,
+    pub entry: &'static CatalogEntry,
     /// 1 for the name itself, lower the more it differs from the query.
     pub score: f64,
 }
@@ -46,11 +46,11 @@ const GOOD_SCORE: f64 = 0.5;
 const ENOUGH: usize = 20;
 
 /// All names that match a query, best first. An empty query matches all.
-pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition) -> Vec<Hit> {
-    let kinds: Vec<Kind> = match kind {
+pub(crate) fn search(query: &str, kind: Option<NameKind>, edition: Edition) -> Vec<Hit> {
+    let kinds: Vec<NameKind> = match kind {
         Some(kind) => vec![kind],
         // A name that no tool accepts is of no use.
-        None => Kind::ALL
+        None => NameKind::ALL
             .into_iter()
             .filter(|kind| kind.is_taken())
             .collect(),
@@ -74,15 +74,15 @@ pub(crate) fn search(query: &str, kind: Option<Kind>, edition: Edition) -> Vec<H
 /// The names most similar to an unknown name. Other names are only returned if none is similar.
 pub(super) fn nearest(
     edition: Edition,
-    kinds: &[Kind],
+    kinds: &[NameKind],
     name: &str,
     limit: usize,
-) -> Vec<&'static Entry> {
+) -> Vec<&'static CatalogEntry> {
     let query = Query::new(name);
     let mut hits = best(kinds, edition, |name| {
         query.contained(name).max(query.spelled(name, false))
     });
-    if kinds == [Kind::Font] {
+    if kinds == [NameKind::Font] {
         hits.extend(alike(&query.plain, edition));
     }
     if hits.iter().any(|hit| hit.score >= GOOD_SCORE) {
@@ -190,7 +190,7 @@ const ALIKE: [(&[&str], &[&str]); 7] = [
 fn alike(plain: &str, edition: Edition) -> Vec<Hit> {
     let known = ALIKE.iter().find(|(usual, _)| usual.contains(&plain));
     let names = known.map_or(&[][..], |(_, names)| names);
-    let index = table::index(edition, Kind::Font);
+    let index = table::index(edition, NameKind::Font);
     // These come before similar spellings, in this order.
     let found = names.iter().enumerate().filter_map(|(place, name)| {
         Some(Hit {
@@ -202,7 +202,7 @@ fn alike(plain: &str, edition: Edition) -> Vec<Hit> {
 }
 
 /// The best score of each entry's names.
-fn best(kinds: &[Kind], edition: Edition, score: impl Fn(&Name) -> f64) -> Vec<Hit> {
+fn best(kinds: &[NameKind], edition: Edition, score: impl Fn(&IndexedName) -> f64) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     for &kind in kinds {
         for name in table::index(edition, kind).names() {
@@ -231,7 +231,7 @@ fn best(kinds: &[Kind], edition: Edition, score: impl Fn(&Name) -> f64) -> Vec<H
 /// Best first, each entry once; equal scores keep the order of the lists.
 fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut known: HashSet<*const Entry> = HashSet::new();
+    let mut known: HashSet<*const CatalogEntry> = HashSet::new();
     hits.retain(|hit| known.insert(hit.entry));
     hits
 }
@@ -274,7 +274,7 @@ impl Query {
     }
 
     /// Scores how much of the query the name contains: all of it in one piece, all its words, or some of them.
-    fn contained(&self, name: &Name) -> f64 {
+    fn contained(&self, name: &IndexedName) -> f64 {
         let share = self.plain.len().min(name.plain.len()) as f64 / name.plain.len().max(1) as f64;
         if name.plain == self.plain {
             return 1.0;
@@ -313,7 +313,7 @@ impl Query {
 
     /// Scores the similarity of the spelling to the name or to one of its words. With `near_only`, names that cannot
     /// be similar are skipped, which is faster.
-    fn spelled(&self, name: &Name, near_only: bool) -> f64 {
+    fn spelled(&self, name: &IndexedName, near_only: bool) -> f64 {
         let whole = similarity(&self.chars, &self.plain, &name.plain, near_only);
         let word = name
             .words
@@ -332,7 +332,7 @@ impl Query {
 
 /// Whether the name has the word. A short English word must be a whole word of the name; a longer one may be a part
 /// of a word.
-fn has_word(name: &Name, word: &str) -> bool {
+fn has_word(name: &IndexedName, word: &str) -> bool {
     if word.is_ascii() && word.len() < 4 {
         name.words.iter().any(|other| other == word)
     } else {
@@ -432,7 +432,7 @@ mod tests {
 
     use super::*;
 
-    fn keys(query: &str, kind: Kind, edition: Edition) -> Vec<&'static str> {
+    fn keys(query: &str, kind: NameKind, edition: Edition) -> Vec<&'static str> {
         search(query, Some(kind), edition)
             .iter()
             .take(10)
@@ -440,53 +440,63 @@ mod tests {
             .collect()
     }
 
-    fn finds(query: &str, kind: Kind, edition: Edition, key: &str) {
+    fn finds(query: &str, kind: NameKind, edition: Edition, key: &str) {
         let found = keys(query, kind, edition);
         assert!(found.contains(&key), "{query}: {found:?}");
     }
 
     #[test]
     fn parts_words_and_similar_spellings_are_found() {
-        finds("dissolv", Kind::Transition, Edition::Capcut, "Dissolve");
-        finds("disolve", Kind::Transition, Edition::Capcut, "Dissolve");
+        finds("dissolv", NameKind::Transition, Edition::Capcut, "Dissolve");
+        finds("disolve", NameKind::Transition, Edition::Capcut, "Dissolve");
         finds(
             "fade black",
-            Kind::Transition,
+            NameKind::Transition,
             Edition::Capcut,
             "Black_Fade",
         );
-        finds("溶解", Kind::Transition, Edition::Jianying, "色彩溶解");
+        finds("溶解", NameKind::Transition, Edition::Jianying, "色彩溶解");
         finds(
             "typewritter",
-            Kind::TextIntro,
+            NameKind::TextIntro,
             Edition::Capcut,
             "Typewriter",
         );
         assert_eq!(
-            keys("fade in", Kind::VideoIntro, Edition::Capcut)[0],
+            keys("fade in", NameKind::VideoIntro, Edition::Capcut)[0],
             "Fade_In"
         );
     }
 
     #[test]
     fn each_language_finds_the_names_of_the_other() {
-        finds("溶解", Kind::Transition, Edition::Capcut, "Dissolve");
-        finds("dissolv", Kind::Transition, Edition::Jianying, "色彩溶解");
-        finds("crossfade", Kind::Transition, Edition::Capcut, "Mix");
-        finds("圆形", Kind::Mask, Edition::Capcut, "Circle");
-        finds("heart", Kind::Mask, Edition::Jianying, "爱心");
-        finds("typewriter", Kind::TextIntro, Edition::Jianying, "打字机_I");
-        finds("模糊", Kind::SceneEffect, Edition::Capcut, "Blur");
+        finds("溶解", NameKind::Transition, Edition::Capcut, "Dissolve");
+        finds(
+            "dissolv",
+            NameKind::Transition,
+            Edition::Jianying,
+            "色彩溶解",
+        );
+        finds("crossfade", NameKind::Transition, Edition::Capcut, "Mix");
+        finds("圆形", NameKind::Mask, Edition::Capcut, "Circle");
+        finds("heart", NameKind::Mask, Edition::Jianying, "爱心");
+        finds(
+            "typewriter",
+            NameKind::TextIntro,
+            Edition::Jianying,
+            "打字机_I",
+        );
+        finds("模糊", NameKind::SceneEffect, Edition::Capcut, "Blur");
     }
 
     #[test]
     fn unrelated_queries_find_nothing() {
-        assert!(keys("qqqqxxxxzzzz", Kind::Transition, Edition::Capcut).is_empty());
+        assert!(keys("qqqqxxxxzzzz", NameKind::Transition, Edition::Capcut).is_empty());
     }
 
     #[test]
     fn an_empty_query_finds_all_names() {
-        assert_eq!(search("", Some(Kind::Mask), Edition::Capcut).len(), 9);
+        assert_eq!(search("", Some(NameKind::Mask), Edition::Capcut).len(), 9);
         assert!(search(" ", None, Edition::Jianying).len() > 1000);
     }
 
@@ -494,26 +504,31 @@ mod tests {
     #[test]
     fn everyday_words_find_names_of_the_edition() {
         for (kind, word, capcut, jianying) in [
-            (Kind::Transition, "fade", "Mix", "叠化"),
-            (Kind::Transition, "fade", "Black_Fade", "闪黑"),
-            (Kind::Transition, "crossfade", "Mix", "叠化"),
-            (Kind::Transition, "cross dissolve", "Dissolve", "色彩溶解"),
-            (Kind::Transition, "zoom", "Twinkle_Zoom", "推近"),
-            (Kind::Transition, "slides", "Slide", "滑动"),
-            (Kind::Transition, "wipe", "Wipe_Right", "向右擦除"),
-            (Kind::Transition, "wipe left", "Wipe_Left", "向左擦除"),
-            (Kind::Transition, "blurry", "Blur", "模糊"),
-            (Kind::Transition, "glitches", "Glitch", "故障"),
-            (Kind::Transition, "shaking", "Shake_3", "抖动"),
-            (Kind::Transition, "spin", "Rotate_CW_II", "中心旋转"),
-            (Kind::Transition, "flashes", "Flash", "闪白"),
-            (Kind::Mask, "round", "Circle", "圆形"),
-            (Kind::Mask, "oval", "Circle", "圆形"),
-            (Kind::Mask, "love", "Heart", "爱心"),
-            (Kind::Mask, "star", "Stars", "星形"),
-            (Kind::Mask, "square", "Rectangle", "矩形"),
-            (Kind::Mask, "linear", "Split", "线性"),
-            (Kind::Mask, "mirror", "Filmstrip", "镜面"),
+            (NameKind::Transition, "fade", "Mix", "叠化"),
+            (NameKind::Transition, "fade", "Black_Fade", "闪黑"),
+            (NameKind::Transition, "crossfade", "Mix", "叠化"),
+            (
+                NameKind::Transition,
+                "cross dissolve",
+                "Dissolve",
+                "色彩溶解",
+            ),
+            (NameKind::Transition, "zoom", "Twinkle_Zoom", "推近"),
+            (NameKind::Transition, "slides", "Slide", "滑动"),
+            (NameKind::Transition, "wipe", "Wipe_Right", "向右擦除"),
+            (NameKind::Transition, "wipe left", "Wipe_Left", "向左擦除"),
+            (NameKind::Transition, "blurry", "Blur", "模糊"),
+            (NameKind::Transition, "glitches", "Glitch", "故障"),
+            (NameKind::Transition, "shaking", "Shake_3", "抖动"),
+            (NameKind::Transition, "spin", "Rotate_CW_II", "中心旋转"),
+            (NameKind::Transition, "flashes", "Flash", "闪白"),
+            (NameKind::Mask, "round", "Circle", "圆形"),
+            (NameKind::Mask, "oval", "Circle", "圆形"),
+            (NameKind::Mask, "love", "Heart", "爱心"),
+            (NameKind::Mask, "star", "Stars", "星形"),
+            (NameKind::Mask, "square", "Rectangle", "矩形"),
+            (NameKind::Mask, "linear", "Split", "线性"),
+            (NameKind::Mask, "mirror", "Filmstrip", "镜面"),
         ] {
             for (edition, expected) in [(Edition::Capcut, capcut), (Edition::Jianying, jianying)] {
                 let near = nearest(edition, &[kind], word, 5);
@@ -529,7 +544,7 @@ mod tests {
 
     #[test]
     fn names_that_are_only_spelled_alike_are_not_suggested_with_better_matches() {
-        let near = nearest(Edition::Capcut, &[Kind::Transition], "fade", 5);
+        let near = nearest(Edition::Capcut, &[NameKind::Transition], "fade", 5);
         let keys: Vec<&str> = near.iter().map(|entry| entry.key).collect();
         for far in ["Flame", "Curling_Wave", "Wave_Right", "Wave_Left"] {
             assert!(!keys.contains(&far), "{keys:?}");
@@ -554,7 +569,7 @@ mod tests {
             started.elapsed().as_secs_f64() * 1e3 / queries.len() as f64
         };
         let first = timed(None);
-        let (one, all) = (timed(Some(Kind::SceneEffect)), timed(None));
+        let (one, all) = (timed(Some(NameKind::SceneEffect)), timed(None));
         eprintln!(
             "search: {one:.2} ms in one kind, {all:.2} ms in all, {first:.2} ms for the first search"
         );

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
-use super::{Entry, Kind, Param};
+use super::{CatalogEntry, NameKind, Param};
 use crate::units::{Edition, Micros};
 
 /// A file of `data/`: the kind, the edition (`None` for both), and the text.
-type Table = (Kind, Option<Edition>, &'static str);
+type Table = (NameKind, Option<Edition>, &'static str);
 
 macro_rules! tables {
     ($($kind:ident $place:tt $file:literal)*) => {
-        &[$((Kind::$kind, tables!(@ $place), include_str!(concat!("data/", $file, ".tsv")))),*]
+        &[$((NameKind::$kind, tables!(@ $place), include_str!(concat!("data/", $file, ".tsv")))),*]
     };
     (@ shared) => { None };
     (@ $edition:ident) => { Some(Edition::$edition) };
@@ -54,39 +54,39 @@ static RECORDED: &str = include_str!("data/recorded.tsv");
 const NO_PARAMS: &str = "-";
 
 /// The names of one kind and edition.
-pub(super) struct Index {
-    entries: Vec<&'static Entry>,
-    exact: HashMap<&'static str, &'static Entry>,
-    plain: HashMap<String, &'static Entry>,
+pub(super) struct NameIndex {
+    entries: Vec<&'static CatalogEntry>,
+    exact: HashMap<&'static str, &'static CatalogEntry>,
+    plain: HashMap<String, &'static CatalogEntry>,
     /// The names for the search, built on first use.
-    names: OnceLock<Vec<Name>>,
+    names: OnceLock<Vec<IndexedName>>,
 }
 
 /// One of the names of an entry, prepared for comparison.
-pub(super) struct Name {
-    pub entry: &'static Entry,
+pub(super) struct IndexedName {
+    pub entry: &'static CatalogEntry,
     pub plain: String,
     pub words: Vec<String>,
     /// A name in another language, or a former one.
     pub also: bool,
 }
 
-impl Index {
-    pub(super) fn entries(&self) -> &[&'static Entry] {
+impl NameIndex {
+    pub(super) fn entries(&self) -> &[&'static CatalogEntry] {
         &self.entries
     }
 
     /// The entry with exactly this key.
-    pub(super) fn exact(&self, key: &str) -> Option<&'static Entry> {
+    pub(super) fn exact(&self, key: &str) -> Option<&'static CatalogEntry> {
         self.exact.get(key).copied()
     }
 
     /// The entry with this [`normalised`] key, display name, id or other name.
-    pub(super) fn plain(&self, name: &str) -> Option<&'static Entry> {
+    pub(super) fn plain(&self, name: &str) -> Option<&'static CatalogEntry> {
         self.plain.get(name).copied()
     }
 
-    pub(super) fn names(&self) -> &[Name] {
+    pub(super) fn names(&self) -> &[IndexedName] {
         self.names.get_or_init(|| {
             let mut names = Vec::new();
             for &entry in &self.entries {
@@ -100,7 +100,7 @@ impl Index {
         })
     }
 
-    fn new(edition: Edition, kind: Kind) -> Self {
+    fn new(edition: Edition, kind: NameKind) -> Self {
         let (known, more): (Vec<_>, Vec<_>) = TABLES
             .iter()
             .enumerate()
@@ -140,10 +140,10 @@ impl Index {
 }
 
 /// The index of a kind in an edition; empty if the edition does not have the kind.
-pub(super) fn index(edition: Edition, kind: Kind) -> &'static Index {
-    static INDEXES: [[OnceLock<Index>; Kind::ALL.len()]; 2] =
-        [const { [const { OnceLock::new() }; Kind::ALL.len()] }; 2];
-    INDEXES[edition as usize][kind as usize].get_or_init(|| Index::new(edition, kind))
+pub(super) fn index(edition: Edition, kind: NameKind) -> &'static NameIndex {
+    static INDEXES: [[OnceLock<NameIndex>; NameKind::ALL.len()]; 2] =
+        [const { [const { OnceLock::new() }; NameKind::ALL.len()] }; 2];
+    INDEXES[edition as usize][kind as usize].get_or_init(|| NameIndex::new(edition, kind))
 }
 
 /// The form in which names are compared: lower case, without spaces, underscores and hyphens.
@@ -162,8 +162,8 @@ pub(super) fn words(name: &str) -> Vec<String> {
         .collect()
 }
 
-fn name(entry: &'static Entry, text: &str, also: bool) -> Name {
-    Name {
+fn name(entry: &'static CatalogEntry, text: &str, also: bool) -> IndexedName {
+    IndexedName {
         entry,
         plain: normalised(text),
         words: words(text),
@@ -172,8 +172,8 @@ fn name(entry: &'static Entry, text: &str, also: bool) -> Name {
 }
 
 /// The entries of one of [`TABLES`]. Shared tables (fonts and filters) are parsed once for both editions.
-fn entries(number: usize) -> &'static [Entry] {
-    static ENTRIES: [OnceLock<Vec<Entry>>; TABLES.len()] =
+fn entries(number: usize) -> &'static [CatalogEntry] {
+    static ENTRIES: [OnceLock<Vec<CatalogEntry>>; TABLES.len()] =
         [const { OnceLock::new() }; TABLES.len()];
     ENTRIES[number].get_or_init(|| {
         let (kind, edition, text) = TABLES[number];
@@ -191,8 +191,8 @@ fn entries(number: usize) -> &'static [Entry] {
 }
 
 struct Recordings {
-    entries: Vec<Entry>,
-    params: HashMap<(Kind, Option<Edition>, &'static str), &'static str>,
+    entries: Vec<CatalogEntry>,
+    params: HashMap<(NameKind, Option<Edition>, &'static str), &'static str>,
 }
 
 static RECORDINGS: LazyLock<Recordings> = LazyLock::new(|| {
@@ -216,7 +216,7 @@ static RECORDINGS: LazyLock<Recordings> = LazyLock::new(|| {
     recordings
 });
 
-fn whole_recorded(edition: Edition, kind: Kind) -> impl Iterator<Item = &'static Entry> {
+fn whole_recorded(edition: Edition, kind: NameKind) -> impl Iterator<Item = &'static CatalogEntry> {
     RECORDINGS
         .entries
         .iter()
@@ -229,7 +229,7 @@ fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Columns: see `scripts/catalogs.py`.
-fn entry(kind: Kind, edition: Option<Edition>, line: &'static str) -> Entry {
+fn entry(kind: NameKind, edition: Option<Edition>, line: &'static str) -> CatalogEntry {
     let mut cells = line.split('\t');
     let mut cell = || cells.next().unwrap_or_default();
     let or = |text: &'static str, other| if text.is_empty() { other } else { text };
@@ -248,7 +248,7 @@ fn entry(kind: Kind, edition: Option<Edition>, line: &'static str) -> Entry {
         .split('|')
         .filter(|name| !name.is_empty())
         .collect::<Vec<_>>();
-    Entry {
+    CatalogEntry {
         kind,
         edition,
         key,
@@ -325,7 +325,7 @@ mod tests {
     fn every_entry_has_ids_and_its_own_key() {
         let mut seen = 0;
         for edition in Edition::ALL {
-            for kind in Kind::ALL {
+            for kind in NameKind::ALL {
                 let index = index(edition, kind);
                 for entry in index.entries() {
                     assert!(!entry.resource_id.is_empty() && !entry.effect_id.is_empty());

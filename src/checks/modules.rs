@@ -344,3 +344,53 @@ fn circles_are_found_at_every_level_and_through_other_modules() {
     let expected = BTreeSet::from([circle("", &["a", "b", "c"]), circle("d", &["e", "f"])]);
     assert_eq!(circles(&modules), expected);
 }
+
+/// Type names with more than one definition that are known. Empty this list; do not extend it.
+const KNOWN_DUPLICATES: [&str; 36] = [
+    "Answer", "Api", "Asked", "Breaker", "Call", "Client", "Decoded", "Engine", "Fault", "Faults",
+    "Format", "Journal", "Lanes", "Letters", "Line", "Lines", "Link", "Named", "Names", "Output",
+    "Part", "Place", "Position", "Read", "Received", "Route", "Sample", "Seen", "Server", "State",
+    "Status", "Tool", "Track", "Words", "Writer", "Known",
+];
+
+/// The names of the types that a module defines, at its outermost level.
+fn types_of(code: &str) -> Vec<&str> {
+    let lines = code.lines().filter_map(|line| {
+        let line = match line.strip_prefix("pub") {
+            Some(rest) => rest.trim_start_matches(|c| c != ' ').trim_start(),
+            None => line,
+        };
+        let (kind, rest) = line.split_once(' ')?;
+        let is_type = ["struct", "enum", "trait", "type", "union"].contains(&kind);
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        is_type.then(|| &rest[..end.unwrap_or(rest.len())])
+    });
+    lines.collect()
+}
+
+/// A name that means one thing: searching for it finds one definition.
+#[test]
+fn a_type_name_is_defined_once() {
+    let modules = modules();
+    let mut defined: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for module in &modules {
+        for name in types_of(&module.code) {
+            defined
+                .entry(name)
+                .or_default()
+                .push(module.path.join("::"));
+        }
+    }
+    assert!(defined.len() > 400, "only {} types", defined.len());
+    defined.retain(|name, places| places.len() > 1 && !KNOWN_DUPLICATES.contains(name));
+    assert!(
+        defined.is_empty(),
+        "type names with several definitions: {defined:#?}"
+    );
+}
+
+#[test]
+fn types_are_found_whatever_their_visibility() {
+    let code = "struct A;\npub(crate) enum B<T> {\n    Struct,\n}\npub trait C: Send {}\npub(in crate::a) type D = A;\nfn f() {}";
+    assert_eq!(types_of(code), ["A", "B", "C", "D"]);
+}

@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
-use crate::compose::batch::{self, BatchReport, Entry, OnError, Options};
+use crate::compose::batch::{self, BatchEntry, BatchOptions, BatchReport, OnError};
 use crate::compose::plan::{Plan, Save};
-use crate::compose::report::Outcome;
-use crate::compose::source::{Format, Places, Source};
-use crate::compose::table::{self, Row};
-use crate::compose::{Taking, compose};
+use crate::compose::report::RunOutcome;
+use crate::compose::source::{Places, PlanFormat, PlanSource};
+use crate::compose::table::{self, TableRow};
+use crate::compose::{RunStart, compose};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
@@ -165,7 +165,7 @@ impl Compose {
     async fn one(
         &self,
         app: &Arc<App>,
-        entry: &Entry,
+        entry: &BatchEntry,
         context: Context,
     ) -> anyhow::Result<ExitCode> {
         let shown = Shown::new(Without::of(self.json));
@@ -173,7 +173,7 @@ impl Compose {
             progress: Some(shown.progress()),
             ..context
         };
-        let taking = Taking {
+        let taking = RunStart {
             checked: None,
             resume: self.resume.clone().map(DraftId),
             known: &|_| {},
@@ -187,8 +187,8 @@ impl Compose {
             text::report(&report).print()?;
         }
         Ok(match report.outcome {
-            Outcome::Complete => ExitCode::SUCCESS,
-            Outcome::Cancelled => ExitCode::from(Kind::Cancelled.exit_code()),
+            RunOutcome::Complete => ExitCode::SUCCESS,
+            RunOutcome::Cancelled => ExitCode::from(Kind::Cancelled.exit_code()),
             _ => ExitCode::FAILURE,
         })
     }
@@ -196,7 +196,7 @@ impl Compose {
     async fn many(
         &self,
         app: &Arc<App>,
-        entries: Vec<Entry>,
+        entries: Vec<BatchEntry>,
         context: Context,
     ) -> anyhow::Result<ExitCode> {
         if self.resume.is_some() {
@@ -210,7 +210,7 @@ impl Compose {
                 self.retry_delay
             ))
         })?;
-        let options = Options {
+        let options = BatchOptions {
             jobs: self.jobs,
             retries: self.retries,
             retry_delay,
@@ -284,7 +284,7 @@ impl Compose {
     }
 
     /// All plans, read and checked before anything is made.
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self) -> Result<Vec<BatchEntry>> {
         let mut set = BTreeMap::new();
         for pair in &self.set {
             let Some((name, value)) = pair.split_once('=') else {
@@ -327,7 +327,7 @@ impl Compose {
                     let base = folder(file);
                     Plan::from_value(&source.value, &source.places, &set, base.as_deref())
                 });
-                let mut entry = Entry::new(label, plan);
+                let mut entry = BatchEntry::new(label, plan);
                 entry.plan.notes.extend(note.clone());
                 if let Some(place) = place(file) {
                     // With several plans in one file, the label ends with the line number.
@@ -399,11 +399,11 @@ fn ending(file: &Path) -> String {
 }
 
 /// The format of a plan file, by its extension.
-fn format(file: &Path) -> Result<Format> {
+fn format(file: &Path) -> Result<PlanFormat> {
     match ending(file).as_str() {
-        "toml" => Ok(Format::Toml),
-        "json" => Ok(Format::Json),
-        "yaml" | "yml" => Ok(Format::Yaml),
+        "toml" => Ok(PlanFormat::Toml),
+        "json" => Ok(PlanFormat::Json),
+        "yaml" | "yml" => Ok(PlanFormat::Yaml),
         other => Err(Error::invalid(format!(
             "{}: {other:?} is not the extension of a plan",
             file.display()
@@ -413,10 +413,10 @@ fn format(file: &Path) -> Result<Format> {
 }
 
 /// One plan of a file.
-fn read(file: &Path) -> Result<(Source, Option<String>)> {
+fn read(file: &Path) -> Result<(PlanSource, Option<String>)> {
     let format = format(file)?;
     let (text, note) = contents(file)?;
-    let source = Source::read(&text, format).map_err(|error| {
+    let source = PlanSource::read(&text, format).map_err(|error| {
         let message = format!(
             "{} is not a readable plan: {}",
             file.display(),
@@ -433,7 +433,7 @@ fn is_lines(file: &Path) -> bool {
 }
 
 /// A plan with its label, or its error.
-type Named = (String, Result<Source>);
+type Named = (String, Result<PlanSource>);
 
 /// The plans of a file, and a note if its encoding was guessed.
 fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
@@ -448,7 +448,7 @@ fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
     let lines = table::json_lines(&text).into_iter();
     let plans = lines
         .map(|(line, value)| {
-            let source = value.map(|value| Source {
+            let source = value.map(|value| PlanSource {
                 value,
                 places: Places::default(),
             });
@@ -459,7 +459,7 @@ fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
 }
 
 /// The values of the placeholders, one set per row.
-fn rows(file: &Path) -> Result<(Vec<Row>, Option<String>)> {
+fn rows(file: &Path) -> Result<(Vec<TableRow>, Option<String>)> {
     let (text, note) = contents(file)?;
     let rows = match ending(file).as_str() {
         "csv" | "tsv" | "txt" => table::csv(&text).map_err(|error| {

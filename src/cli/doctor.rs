@@ -300,7 +300,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
                 ),
             );
             match error.next_step() {
-                Some(way_out) => finding.hint(way_out),
+                Some(hint) => finding.hint(hint),
                 None => finding,
             }
         }
@@ -308,7 +308,7 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
         (Err(error), _) if error.kind == Kind::Conflict => {
             let note = Finding::note(WHAT, &*error.message);
             match error.next_step() {
-                Some(way_out) => note.hint(way_out),
+                Some(hint) => note.hint(hint),
                 None => note,
             }
         }

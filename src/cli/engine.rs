@@ -15,7 +15,7 @@ use super::monitor::Monitor;
 use super::names::Names;
 use crate::caller::Allowed;
 use crate::cli;
-use crate::engine::{self, Options};
+use crate::engine::{self, EngineOptions};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::http::{self, Api};
@@ -92,7 +92,7 @@ impl Engine {
         let address = listener.local_addr().map_err(|error| {
             Error::internal("cannot determine the address of the listener").source(error)
         })?;
-        let mut options = Options::new(&settings);
+        let mut options = EngineOptions::new(&settings);
         if let Some(site) = &self.draft_domain {
             options.link = engine::link_at(site);
         }

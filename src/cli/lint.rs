@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli;
-use crate::lint::{self, Fixed, Options, Problem, Severity};
+use crate::lint::{self, Fixed, LintOptions, Problem, Severity};
 use crate::printable::counted;
 use crate::settings::Settings;
 
@@ -37,7 +37,7 @@ impl Lint {
         settings: &Settings,
         edition: Option<crate::units::Edition>,
     ) -> anyhow::Result<ExitCode> {
-        let options = Options::new(settings.data_dir()?, edition);
+        let options = LintOptions::new(settings.data_dir()?, edition);
         let (problems, fixed) = if self.fix {
             let fixed = lint::fix(&self.draft, &options)?;
             (fixed.left.clone(), Some(fixed))
@@ -100,7 +100,7 @@ fn as_text(problems: &[Problem], fixed: Option<&Fixed>) -> String {
             "{severity}: {}: {} [{}]",
             problem.path, problem.what, problem.code
         );
-        let _ = writeln!(text, "    {}", problem.way_out);
+        let _ = writeln!(text, "    {}", problem.hint);
     }
     let count = |severity| {
         problems
@@ -133,7 +133,7 @@ mod tests {
             severity,
             path: "tracks[0].segments".to_owned(),
             what: "the segments are not in order".to_owned(),
-            way_out: "sort them".to_owned(),
+            hint: "sort them".to_owned(),
             fixable,
         }
     }

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Plan;
-use super::report::{Outcome, Report};
-use super::source::Source;
-use super::table::Row;
-use super::{Checked, Taking, check, compose, refuse};
+use super::report::{RunOutcome, RunReport};
+use super::source::PlanSource;
+use super::table::TableRow;
+use super::{CheckedPlan, RunStart, check, compose, refuse};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::marker;
@@ -42,7 +42,7 @@ pub(crate) enum OnError {
 
 /// How a batch handles failed drafts, and how many drafts it creates concurrently.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct BatchOptions {
     /// How many drafts are created concurrently.
     pub jobs: usize,
     /// Retries of a draft that is not complete; each resumes the draft of the try before.
@@ -61,17 +61,17 @@ const MOST_DRAFTS: usize = 10_000;
 const MOST_BYTES: usize = 256 << 20;
 
 /// One plan of a batch.
-pub(crate) struct Entry {
+pub(crate) struct BatchEntry {
     /// Its name for people: its file, or its line.
     pub label: String,
     pub plan: Plan,
     /// The checked plan, if it was checked.
-    pub checked: Option<Checked>,
+    pub checked: Option<CheckedPlan>,
     /// Why no draft can be created from it, if that is known before the first draft is started.
     pub wrong: Option<Error>,
 }
 
-impl Entry {
+impl BatchEntry {
     pub(crate) fn new(label: String, plan: Result<Plan>) -> Self {
         let (plan, wrong) = match plan {
             Ok(plan) => (plan, None),
@@ -88,7 +88,7 @@ impl Entry {
 
 /// The state of one draft of a batch; a line of the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Line {
+pub(crate) struct BatchLine {
     /// Index in the batch, from 0.
     pub index: usize,
     /// Its file, or its line.
@@ -129,19 +129,19 @@ pub(crate) struct Line {
 /// The result of a batch: `complete`, `partial` if only some drafts are complete, `failed` if none is.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct BatchReport {
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// The number of complete drafts.
     pub complete: usize,
-    pub drafts: Vec<Line>,
+    pub drafts: Vec<BatchLine>,
 }
 
 impl BatchReport {
-    pub(crate) fn new(drafts: Vec<Line>) -> Self {
+    pub(crate) fn new(drafts: Vec<BatchLine>) -> Self {
         let complete = drafts.iter().filter(|line| line.is_complete()).count();
         let outcome = match complete {
-            complete if complete == drafts.len() => Outcome::Complete,
-            0 => Outcome::Failed,
-            _ => Outcome::Partial,
+            complete if complete == drafts.len() => RunOutcome::Complete,
+            0 => RunOutcome::Failed,
+            _ => RunOutcome::Partial,
         };
         Self {
             outcome,
@@ -151,8 +151,8 @@ impl BatchReport {
     }
 }
 
-impl Line {
-    fn new(index: usize, entry: &Entry, key: &Key, status: &str) -> Self {
+impl BatchLine {
+    fn new(index: usize, entry: &BatchEntry, key: &PlanKey, status: &str) -> Self {
         Self {
             index,
             label: entry.label.clone(),
@@ -184,13 +184,13 @@ impl Line {
 }
 
 /// The report file. Lines are appended as drafts finish; it is locked by this process.
-struct Log {
+struct BatchLog {
     file: Option<Mutex<File>>,
 }
 
 /// Identifies a plan in a report, not by its index, so that rows can be inserted before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Key {
+struct PlanKey {
     /// The fingerprint of its content.
     print: String,
     /// The number among plans with the same content, from 0.
@@ -198,13 +198,13 @@ struct Key {
 }
 
 /// The last line of every plan in a report.
-type Known = HashMap<Key, Line>;
+type ReportedLines = HashMap<PlanKey, BatchLine>;
 
-impl Log {
+impl BatchLog {
     /// Opens or creates a report, and returns its content.
-    fn open(path: Option<&Path>) -> Result<(Self, Known)> {
+    fn open(path: Option<&Path>) -> Result<(Self, ReportedLines)> {
         let Some(path) = path else {
-            return Ok((Self { file: None }, Known::new()));
+            return Ok((Self { file: None }, ReportedLines::new()));
         };
         let failed = |e| {
             Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
@@ -237,7 +237,7 @@ impl Log {
         Ok((Self { file }, known))
     }
 
-    fn add(&self, line: &Line) -> Result<()> {
+    fn add(&self, line: &BatchLine) -> Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
@@ -260,8 +260,8 @@ const LINE_BYTES: u64 = 16 << 20;
 
 /// The last line of every plan, and whether the last line of the file is complete. A line that was cut off by a kill,
 /// possibly within a character, is skipped; a file with any other content is not a report.
-fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
-    let mut lines = Known::new();
+fn read(mut report: impl BufRead, path: &Path) -> Result<(ReportedLines, bool)> {
+    let mut lines = ReportedLines::new();
     // Reports of earlier versions distinguish plans with the same content by their indexes.
     let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     let mut text = Vec::new();
@@ -280,7 +280,7 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
         }
         whole = text.ends_with(b"\n");
         let text = text.trim_ascii();
-        let line = match serde_json::from_slice::<Line>(text) {
+        let line = match serde_json::from_slice::<BatchLine>(text) {
             Ok(line) => line,
             Err(error) => {
                 let is_cut = (text.starts_with(LINE_START) || LINE_START.starts_with(text))
@@ -303,7 +303,7 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
                 places.len() - 1
             })
         });
-        let key = Key {
+        let key = PlanKey {
             print: line.plan.clone(),
             occurrence,
         };
@@ -321,14 +321,14 @@ fn read(mut report: impl BufRead, path: &Path) -> Result<(Known, bool)> {
 /// Creates all drafts, and returns the lines in the batch's order. `told` is called for each draft as it finishes.
 pub(crate) async fn run(
     app: &Arc<App>,
-    mut entries: Vec<Entry>,
-    options: &Options,
+    mut entries: Vec<BatchEntry>,
+    options: &BatchOptions,
     context: &Context,
-    told: &(dyn Fn(&Line) + Send + Sync),
-) -> Result<Vec<Line>> {
+    told: &(dyn Fn(&BatchLine) + Send + Sync),
+) -> Result<Vec<BatchLine>> {
     let keys = keys(&entries)?;
     tell_apart(&mut entries, &keys);
-    let (log, known) = Log::open(options.report.as_deref())?;
+    let (log, known) = BatchLog::open(options.report.as_deref())?;
     let batch = Arc::new(Batch {
         app: Arc::clone(app),
         known,
@@ -343,64 +343,65 @@ pub(crate) async fn run(
     }
     let total = entries.len() as f64;
     let mut ended = 0;
-    let mut lines: Vec<Line> = futures::stream::iter(entries.into_iter().zip(keys).enumerate())
-        .map(|(index, (entry, key))| {
-            let mut broken = Line::new(index, &entry, &key, "failed");
-            let job = Job {
-                batch: Arc::clone(&batch),
-                index,
-                entry,
-                key,
-            };
-            // One task per draft, so that a panic in one does not stop the others.
-            let job = AbortOnDropHandle::new(tokio::spawn(job.in_its_turn()));
-            job.map(move |ended| {
-                ended.unwrap_or_else(|error| {
-                    let why = "an internal error stopped this draft";
-                    broken.errors = vec![Error::internal(why).source(error).to_string()];
-                    Ok(broken)
+    let mut lines: Vec<BatchLine> =
+        futures::stream::iter(entries.into_iter().zip(keys).enumerate())
+            .map(|(index, (entry, key))| {
+                let mut broken = BatchLine::new(index, &entry, &key, "failed");
+                let job = BatchJob {
+                    batch: Arc::clone(&batch),
+                    index,
+                    entry,
+                    key,
+                };
+                // One task per draft, so that a panic in one does not stop the others.
+                let job = AbortOnDropHandle::new(tokio::spawn(job.in_its_turn()));
+                job.map(move |ended| {
+                    ended.unwrap_or_else(|error| {
+                        let why = "an internal error stopped this draft";
+                        broken.errors = vec![Error::internal(why).source(error).to_string()];
+                        Ok(broken)
+                    })
                 })
             })
-        })
-        .buffer_unordered(options.jobs.max(1))
-        .inspect(|line: &Result<Line>| {
-            if let Ok(line) = line {
-                told(line);
-                if let Some(progress) = &context.progress {
-                    ended += 1;
-                    progress(Step {
-                        done: f64::from(ended),
-                        total: Some(total),
-                        bytes: None,
-                        message: format!("{}: {}", line.label, line.status),
-                    });
+            .buffer_unordered(options.jobs.max(1))
+            .inspect(|line: &Result<BatchLine>| {
+                if let Ok(line) = line {
+                    told(line);
+                    if let Some(progress) = &context.progress {
+                        ended += 1;
+                        progress(Step {
+                            done: f64::from(ended),
+                            total: Some(total),
+                            bytes: None,
+                            message: format!("{}: {}", line.label, line.status),
+                        });
+                    }
                 }
-            }
-        })
-        .collect::<Vec<_>>()
-        .await
-        .into_iter()
-        .collect::<Result<_>>()?;
+            })
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .collect::<Result<_>>()?;
     lines.sort_by_key(|line| line.index);
     Ok(lines)
 }
 
 /// The keys of the plans in a report.
-fn keys(entries: &[Entry]) -> Result<Vec<Key>> {
+fn keys(entries: &[BatchEntry]) -> Result<Vec<PlanKey>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let keys = entries.iter().map(|entry| {
         let print = entry.plan.fingerprint()?;
         let times = seen.entry(print.clone()).or_default();
         let occurrence = *times;
         *times += 1;
-        Ok(Key { print, occurrence })
+        Ok(PlanKey { print, occurrence })
     });
     keys.collect()
 }
 
 /// Gives each plan of the batch its own origin, the same in every run, and a common batch id: drafts of one batch never
 /// replace each other.
-fn tell_apart(entries: &mut [Entry], keys: &[Key]) {
+fn tell_apart(entries: &mut [BatchEntry], keys: &[PlanKey]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut all = String::new();
     for (entry, key) in entries.iter_mut().zip(keys) {
@@ -426,25 +427,25 @@ fn tell_apart(entries: &mut [Entry], keys: &[Key]) {
 /// What the drafts of a batch have in common.
 struct Batch {
     app: Arc<App>,
-    options: Options,
+    options: BatchOptions,
     /// The last lines of an earlier report.
-    known: Known,
-    log: Log,
+    known: ReportedLines,
+    log: BatchLog,
     stop: CancellationToken,
     caller: Caller,
 }
 
 /// One draft of a batch.
-struct Job {
+struct BatchJob {
     batch: Arc<Batch>,
     index: usize,
-    entry: Entry,
-    key: Key,
+    entry: BatchEntry,
+    key: PlanKey,
 }
 
-impl Job {
+impl BatchJob {
     /// Creates the draft, unless the report has it or the batch was stopped.
-    async fn in_its_turn(mut self) -> Result<Line> {
+    async fn in_its_turn(mut self) -> Result<BatchLine> {
         if let Some(error) = self.entry.wrong.take() {
             let mut line = self.line("failed");
             line.errors = error.to_string().lines().map(str::to_owned).collect();
@@ -452,8 +453,8 @@ impl Job {
             return Ok(line);
         }
         let before = self.batch.known.get(&self.key).cloned();
-        if let Some(line) = before.clone().filter(Line::is_still_there) {
-            return Ok(Line {
+        if let Some(line) = before.clone().filter(BatchLine::is_still_there) {
+            return Ok(BatchLine {
                 index: self.index,
                 label: self.entry.label,
                 ..line
@@ -472,11 +473,15 @@ impl Job {
         Ok(line)
     }
 
-    fn line(&self, status: &str) -> Line {
-        Line::new(self.index, &self.entry, &self.key, status)
+    fn line(&self, status: &str) -> BatchLine {
+        BatchLine::new(self.index, &self.entry, &self.key, status)
     }
 
-    async fn run(&self, mut resume: Option<DraftId>, mut checked: Option<Checked>) -> Result<Line> {
+    async fn run(
+        &self,
+        mut resume: Option<DraftId>,
+        mut checked: Option<CheckedPlan>,
+    ) -> Result<BatchLine> {
         let Batch {
             app,
             options,
@@ -511,7 +516,7 @@ impl Job {
                         .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
                 }
             };
-            let taking = Taking {
+            let taking = RunStart {
                 checked: checked.take().filter(|_| resume.is_none()),
                 resume: resume.clone(),
                 known: &known,
@@ -527,7 +532,7 @@ impl Job {
                 Ok(report) => {
                     take(&mut line, &report);
                     resume.clone_from(&report.draft_id);
-                    if matches!(report.outcome, Outcome::Complete | Outcome::Cancelled) {
+                    if matches!(report.outcome, RunOutcome::Complete | RunOutcome::Cancelled) {
                         break;
                     }
                 }
@@ -549,7 +554,7 @@ impl Job {
     }
 }
 
-fn take(line: &mut Line, report: &Report) {
+fn take(line: &mut BatchLine, report: &RunReport) {
     line.status = serde_json::to_value(report.outcome)
         .ok()
         .and_then(|outcome| outcome.as_str().map(str::to_owned))
@@ -570,7 +575,7 @@ fn take(line: &mut Line, report: &Report) {
 }
 
 /// Checks the plans before any of them starts.
-pub(crate) async fn check_all(app: &Arc<App>, entries: &mut [Entry], caller: &Caller) {
+pub(crate) async fn check_all(app: &Arc<App>, entries: &mut [BatchEntry], caller: &Caller) {
     for entry in entries.iter_mut().filter(|entry| entry.wrong.is_none()) {
         match check(app, &entry.plan, None, caller).await {
             Ok(checked) => entry.checked = Some(checked),
@@ -583,7 +588,7 @@ pub(crate) async fn check_all(app: &Arc<App>, entries: &mut [Entry], caller: &Ca
 }
 
 /// If no draft can be created: an error with all problems, one per line, with the plan's label.
-pub(crate) fn refuse_all_wrong(entries: &[Entry]) -> Result<()> {
+pub(crate) fn refuse_all_wrong(entries: &[BatchEntry]) -> Result<()> {
     if entries.iter().any(|entry| entry.wrong.is_none()) {
         return Ok(());
     }
@@ -608,10 +613,10 @@ pub(crate) fn refuse_all_wrong(entries: &[Entry]) -> Result<()> {
 
 /// One plan for each row of values.
 pub(crate) fn from_template(
-    template: &Source,
-    rows: Vec<Row>,
+    template: &PlanSource,
+    rows: Vec<TableRow>,
     base: Option<&Path>,
-) -> Result<Vec<Entry>> {
+) -> Result<Vec<BatchEntry>> {
     let size = serde_json::to_vec(&template.value)
         .map_err(|e| Error::internal("a template cannot be written as JSON").source(e))?
         .len();
@@ -629,7 +634,7 @@ pub(crate) fn from_template(
         let plan = row
             .values
             .and_then(|values| Plan::from_value(&template.value, &template.places, &values, base));
-        Entry::new(format!("line {}", row.line), plan)
+        BatchEntry::new(format!("line {}", row.line), plan)
     });
     Ok(entries.collect())
 }
@@ -640,32 +645,32 @@ mod tests {
 
     use super::*;
     use crate::compose::source::Places;
-    use crate::compose::table::Values;
+    use crate::compose::table::RowValues;
 
     #[test]
     fn a_report_cut_off_within_a_character_is_continued() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
-        let entry = Entry::new("茶具".to_owned(), Ok(Plan::default()));
-        let key = |occurrence| Key {
+        let entry = BatchEntry::new("茶具".to_owned(), Ok(Plan::default()));
+        let key = |occurrence| PlanKey {
             print: "p".to_owned(),
             occurrence,
         };
-        let line = |index, status| Line::new(index, &entry, &key(index), status);
-        let (log, _) = Log::open(Some(&path)).unwrap();
+        let line = |index, status| BatchLine::new(index, &entry, &key(index), status);
+        let (log, _) = BatchLog::open(Some(&path)).unwrap();
         log.add(&line(0, "complete")).unwrap();
         drop(log);
         let whole = std::fs::read(&path).unwrap();
         let cut = whole.windows(3).position(|three| three == "具".as_bytes());
         let cut = &whole[..=cut.unwrap()];
         std::fs::write(&path, [&whole[..], cut].concat()).unwrap();
-        let (log, _) = Log::open(Some(&path)).unwrap();
+        let (log, _) = BatchLog::open(Some(&path)).unwrap();
         log.add(&line(1, "complete")).unwrap();
         log.add(&line(2, "started")).unwrap();
-        let busy = Log::open(Some(&path)).err().unwrap();
+        let busy = BatchLog::open(Some(&path)).err().unwrap();
         assert_eq!(busy.kind, Kind::Conflict, "{busy}");
         drop(log);
-        let (_, lines) = Log::open(Some(&path)).unwrap();
+        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
         let status = |index| lines[&key(index)].status.as_str();
         assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
     }
@@ -681,10 +686,10 @@ mod tests {
         };
         let text = line(3, "started") + &line(5, "failed") + &line(3, "complete");
         std::fs::write(&path, text).unwrap();
-        let (_, lines) = Log::open(Some(&path)).unwrap();
+        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
         let status = |occurrence| {
             let print = "p".to_owned();
-            lines[&Key { print, occurrence }].status.clone()
+            lines[&PlanKey { print, occurrence }].status.clone()
         };
         assert_eq!([0, 1].map(status), ["complete", "failed"]);
     }
@@ -702,33 +707,33 @@ mod tests {
             "\n\n\0",
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = Log::open(Some(&path)).err().expect(text);
+            let error = BatchLog::open(Some(&path)).err().expect(text);
             assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         for text in ["", "\n", "{\"index\":0,\"la", "{\"in"] {
             std::fs::write(&path, text).unwrap();
-            assert!(Log::open(Some(&path)).is_ok(), "{text:?}");
+            assert!(BatchLog::open(Some(&path)).is_ok(), "{text:?}");
         }
-        assert!(Log::open(Some(folder.path())).is_err(), "a folder");
+        assert!(BatchLog::open(Some(folder.path())).is_err(), "a folder");
         #[cfg(unix)]
         {
             let link = folder.path().join("link");
             std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(Log::open(Some(&link)).is_err(), "a link");
+            assert!(BatchLog::open(Some(&link)).is_err(), "a link");
         }
     }
 
     #[test]
     fn a_batch_is_limited_in_number_and_size() {
-        let source = |value| Source {
+        let source = |value| PlanSource {
             value,
             places: Places::default(),
         };
         let rows = |count| {
-            let row = |line| Row {
+            let row = |line| TableRow {
                 line,
-                values: Ok(Values::new()),
+                values: Ok(RowValues::new()),
             };
             (1..=count).map(row).collect::<Vec<_>>()
         };
@@ -755,7 +760,7 @@ mod tests {
         // The file is sparse: it needs no disk space, but reading it whole would need 64 GB of memory.
         let file = File::create(&path).unwrap();
         file.set_len(64 << 30).unwrap();
-        let error = Log::open(Some(&path)).err().unwrap();
+        let error = BatchLog::open(Some(&path)).err().unwrap();
         assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
         assert!(error.to_string().contains("line 1"), "{error}");
         assert_eq!(file.metadata().unwrap().len(), 64 << 30);

@@ -27,7 +27,7 @@ const LOOKS: usize = 8;
 
 /// A plan that passed all checks that are possible now.
 #[derive(Clone)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedPlan {
     pub items: Vec<Item>,
     /// Arguments of `create_draft`.
     pub create: Object,
@@ -40,7 +40,7 @@ pub(crate) async fn check(
     plan: &Plan,
     draft: Option<&DraftId>,
     caller: &Caller,
-) -> Result<Checked> {
+) -> Result<CheckedPlan> {
     let (items, mut faults) = plan.items();
     let all = faults.is_empty();
     // Invalid keyframes do not matter here: the tracks come from the other items.
@@ -131,7 +131,7 @@ pub(crate) async fn check(
             .collect(),
     )?;
     keeper?;
-    Ok(Checked { items, create })
+    Ok(CheckedPlan { items, create })
 }
 
 /// At most this many problems are listed in one error.

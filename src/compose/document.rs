@@ -12,14 +12,14 @@ use crate::units::Micros;
 
 /// The segments of a draft by track.
 #[derive(Debug, Default)]
-pub(crate) struct Document {
+pub(crate) struct DraftSegments {
     /// Width and height in pixels.
     pub canvas: Option<(f64, f64)>,
-    tracks: HashMap<String, Vec<Segment>>,
+    tracks: HashMap<String, Vec<DraftSegment>>,
 }
 
 #[derive(Debug)]
-struct Segment {
+struct DraftSegment {
     start: i64,
     end: i64,
     /// The content, if it is a text.
@@ -30,7 +30,7 @@ struct Segment {
 
 /// The position of a segment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Placement {
+pub(crate) struct SegmentPosition {
     /// Its index among the segments of its track.
     pub index: usize,
     /// In seconds.
@@ -39,14 +39,14 @@ pub(crate) struct Placement {
     pub end: f64,
 }
 
-impl Document {
+impl DraftSegments {
     /// Reads the reply of `query_script`.
     pub(crate) fn read(reply: &Value) -> Result<Self> {
         let unreadable = || Error::internal("`query_script` returned no readable document");
         let text = reply["script"].as_str().ok_or_else(unreadable)?;
         let script: Value = serde_json::from_str(text).map_err(|e| unreadable().source(e))?;
         let texts = texts(&script);
-        let mut tracks: HashMap<String, Vec<Segment>> = HashMap::new();
+        let mut tracks: HashMap<String, Vec<DraftSegment>> = HashMap::new();
         for track in script["tracks"].as_array().into_iter().flatten() {
             let name = track["name"].as_str().unwrap_or_default().to_owned();
             let segments = track["segments"]
@@ -102,7 +102,7 @@ impl Document {
     }
 
     /// The segments at the item's position on its track.
-    pub(crate) fn places_of(&self, item: &Item) -> Vec<Placement> {
+    pub(crate) fn places_of(&self, item: &Item) -> Vec<SegmentPosition> {
         let segments = self.tracks.get(item.track());
         let segments = segments.into_iter().flatten().enumerate();
         let number = |key: &str| {
@@ -147,8 +147,8 @@ impl Document {
     }
 }
 
-fn placement((index, segment): (usize, &Segment)) -> Placement {
-    Placement {
+fn placement((index, segment): (usize, &DraftSegment)) -> SegmentPosition {
+    SegmentPosition {
         index,
         start: Micros(segment.start).seconds(),
         end: Micros(segment.end).seconds(),
@@ -170,7 +170,7 @@ fn texts(script: &Value) -> HashMap<&str, String> {
         .collect()
 }
 
-fn segment(value: &Value, texts: &HashMap<&str, String>) -> Segment {
+fn segment(value: &Value, texts: &HashMap<&str, String>) -> DraftSegment {
     let start = value["target_timerange"]["start"].as_i64().unwrap_or(0);
     let duration = value["target_timerange"]["duration"].as_i64().unwrap_or(0);
     let mut keyframes = Vec::new();
@@ -181,7 +181,7 @@ fn segment(value: &Value, texts: &HashMap<&str, String>) -> Segment {
             keyframes.push((property.to_owned(), start + offset));
         }
     }
-    Segment {
+    DraftSegment {
         start,
         end: start + duration,
         text: value["material_id"]

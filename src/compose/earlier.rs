@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::document::Document;
+use super::document::DraftSegments;
 use super::item::Item;
 use super::layout::{self, Lengths};
 use super::plan::Plan;
-use super::report::Row;
+use super::report::ItemReport;
 use super::section::Section;
 use crate::draft::ids::DraftId;
 use crate::engine::{standing, subtitle};
 use crate::error::{Error, Result};
 use crate::exec::App;
-use crate::journal::{DraftRow, ENGINE, Job};
+use crate::journal::{DraftRow, ENGINE, JobRecord};
 use crate::media::shown;
 use crate::tools::{self, Caller, Manner, Object};
 use crate::units::{Edition, Micros};
@@ -33,7 +33,7 @@ const NAMED: usize = 5;
 
 /// The part of the plan that is in the draft.
 #[derive(Default)]
-pub(super) struct Earlier {
+pub(super) struct ResumeState {
     /// The items that are present, by path, and the note for each.
     there: HashMap<String, &'static str>,
     /// The number of segments on each track.
@@ -41,7 +41,7 @@ pub(super) struct Earlier {
     pub notes: Vec<String>,
 }
 
-impl Earlier {
+impl ResumeState {
     /// The note for an item that is present and is not sent.
     pub(super) fn has(&self, item: &Item) -> Option<&'static str> {
         self.there.get(&item.path).copied()
@@ -49,7 +49,7 @@ impl Earlier {
 }
 
 /// What a run requires of the draft.
-pub(super) struct Wanted<'a> {
+pub(super) struct ResumedPlan<'a> {
     pub plan: &'a Plan,
     /// The arguments of `create_draft`, with all defaults.
     pub create: Object,
@@ -67,7 +67,7 @@ struct Differences {
 
 /// A call for an item: from the journal, or required by a plan.
 #[derive(Clone)]
-struct Sent {
+struct PlannedCall {
     sequence: u64,
     tool: String,
     section: Section,
@@ -90,7 +90,7 @@ const CONTENTS: [&str; 7] = [
     "effect_type",
 ];
 
-impl Sent {
+impl PlannedCall {
     fn new(sequence: u64, tool: &str, arguments: Object) -> Option<Self> {
         let section = Section::of_tool(tool)?;
         // Both sides are read leniently. What cannot be read was written by another version, and is compared unchanged.
@@ -243,9 +243,9 @@ fn value_shown(key: &str, value: &Value) -> String {
 pub(super) async fn compare(
     app: &Arc<App>,
     row: &DraftRow,
-    document: &Document,
-    run: &Wanted<'_>,
-) -> Result<Earlier> {
+    document: &DraftSegments,
+    run: &ResumedPlan<'_>,
+) -> Result<ResumeState> {
     let items = run.items;
     let records = standing(app.journal.records(&row.origin, &row.id, 0).await?);
     let created = records
@@ -257,18 +257,18 @@ pub(super) async fn compare(
         mut notes,
     } = compare_canvas(row, document, run, created);
 
-    let mut sent: Vec<Option<Sent>> = records
+    let mut sent: Vec<Option<PlannedCall>> = records
         .iter()
         .filter_map(|record| {
             let arguments = record.arguments.as_object()?.clone();
-            Sent::new(record.sequence, &record.tool, arguments)
+            PlannedCall::new(record.sequence, &record.tool, arguments)
         })
         .map(Some)
         .collect();
     let asked = asked_before(app, row, run.lengths).await?;
     let edition = edition(row);
-    let wanted = items.iter().map(|item| Sent::of_item(item, edition));
-    let wanted: Vec<Sent> = wanted.collect::<Result<_>>()?;
+    let wanted = items.iter().map(|item| PlannedCall::of_item(item, edition));
+    let wanted: Vec<PlannedCall> = wanted.collect::<Result<_>>()?;
 
     let mut there = HashMap::new();
     let mut order: Vec<(Section, u64, &str)> = Vec::new();
@@ -293,14 +293,14 @@ pub(super) async fn compare(
     }
     for (item, wanted) in others {
         let before = asked.get(&item.path);
-        let is_before = |sent: &Sent| before.is_some_and(|before| before.is(sent, true));
-        let is_version = |sent: &Sent| {
+        let is_before = |sent: &PlannedCall| before.is_some_and(|before| before.is(sent, true));
+        let is_version = |sent: &PlannedCall| {
             sent.place() == wanted.place()
                 || (sent.section == wanted.section
                     && sent.content.is_some()
                     && sent.content == wanted.content)
         };
-        let changed = [&is_before as &dyn Fn(&Sent) -> bool, &is_version]
+        let changed = [&is_before as &dyn Fn(&PlannedCall) -> bool, &is_version]
             .into_iter()
             .find_map(|is_it| {
                 sent.iter_mut()
@@ -350,7 +350,7 @@ pub(super) async fn compare(
     }
     notes.extend(reordered(&order));
     notes.extend(more(&sent));
-    Ok(Earlier {
+    Ok(ResumeState {
         there,
         counts: document.counts(),
         notes,
@@ -358,7 +358,7 @@ pub(super) async fn compare(
 }
 
 /// The differences of a changed item, one line per argument.
-fn differences_of(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
+fn differences_of(item: &Item, was: &PlannedCall, wanted: &PlannedCall) -> Vec<String> {
     let path = item.plan_path();
     if was.tool != wanted.tool {
         return vec![format!(
@@ -387,8 +387,8 @@ fn differences_of(item: &Item, was: &Sent, wanted: &Sent) -> Vec<String> {
 
 fn compare_canvas(
     row: &DraftRow,
-    document: &Document,
-    Wanted { plan, create, .. }: &Wanted<'_>,
+    document: &DraftSegments,
+    ResumedPlan { plan, create, .. }: &ResumedPlan<'_>,
     created: Option<&Object>,
 ) -> Differences {
     let mut found = Differences::default();
@@ -445,7 +445,7 @@ fn compare_canvas(
 async fn captions_differ(
     app: &App,
     caller: &Caller,
-    document: &Document,
+    document: &DraftSegments,
     item: &Item,
 ) -> Result<Option<String>> {
     let srt = item.arguments.get("srt").and_then(Value::as_str);
@@ -508,8 +508,8 @@ fn reordered(order: &[(Section, u64, &str)]) -> Vec<String> {
 }
 
 /// A note about content of the draft that is not in the plan.
-fn more(sent: &[Option<Sent>]) -> Option<String> {
-    let more: Vec<String> = sent.iter().flatten().map(Sent::named).collect();
+fn more(sent: &[Option<PlannedCall>]) -> Option<String> {
+    let more: Vec<String> = sent.iter().flatten().map(PlannedCall::named).collect();
     if more.is_empty() {
         return None;
     }
@@ -531,15 +531,15 @@ pub(super) async fn sequences<'a>(
     app: &App,
     draft: &DraftId,
     began: u64,
-    items: impl Iterator<Item = (&'a Item, &'a Row)>,
+    items: impl Iterator<Item = (&'a Item, &'a ItemReport)>,
 ) -> Result<BTreeSet<u64>> {
     let records = standing(app.journal.records(ENGINE, draft, 0).await?);
-    let mut sent: Vec<(Option<&Value>, Sent)> = records
+    let mut sent: Vec<(Option<&Value>, PlannedCall)> = records
         .iter()
         .filter(|record| record.sequence >= began)
         .filter_map(|record| {
             let arguments = record.arguments.as_object()?.clone();
-            let sent = Sent::new(record.sequence, &record.tool, arguments)?;
+            let sent = PlannedCall::new(record.sequence, &record.tool, arguments)?;
             Some((record.reply.get("segment_id"), sent))
         })
         .collect();
@@ -547,9 +547,9 @@ pub(super) async fn sequences<'a>(
     let edition = row.as_ref().map(edition).unwrap_or_default();
     let mut found = BTreeSet::new();
     for (item, row) in items {
-        let wanted = Sent::of_item(item, edition)?;
+        let wanted = PlannedCall::of_item(item, edition)?;
         // Two calls may have equal arguments: the segment in the reply, if it arrived, identifies the item's own call.
-        let is_it = |(segment, sent): &(Option<&Value>, Sent)| {
+        let is_it = |(segment, sent): &(Option<&Value>, PlannedCall)| {
             let answered = row.segment_id.as_deref();
             answered.is_none_or(|id| segment.and_then(|segment| segment.as_str()) == Some(id))
                 && sent.is(&wanted, false)
@@ -577,7 +577,7 @@ pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
         .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e));
     let kept = match written {
         Ok(state) => {
-            let plan = Job {
+            let plan = JobRecord {
                 id: key(draft),
                 kind: "plan".to_owned(),
                 draft: Some(draft.clone()),
@@ -600,7 +600,7 @@ async fn asked_before(
     app: &App,
     row: &DraftRow,
     lengths: &Lengths,
-) -> Result<HashMap<String, Sent>> {
+) -> Result<HashMap<String, PlannedCall>> {
     let Some(kept) = app.journal.job_get(&key(&row.id)).await? else {
         return Ok(HashMap::new());
     };
@@ -612,7 +612,12 @@ async fn asked_before(
     let items = layout::lay_out(items, lengths, true);
     Ok(items
         .iter()
-        .filter_map(|item| Some((item.path.clone(), Sent::of_item(item, edition(row)).ok()?)))
+        .filter_map(|item| {
+            Some((
+                item.path.clone(),
+                PlannedCall::of_item(item, edition(row)).ok()?,
+            ))
+        })
         .collect())
 }
 
@@ -620,8 +625,8 @@ async fn asked_before(
 mod tests {
     use super::*;
 
-    fn sent(tool: &str, arguments: &Value) -> Sent {
-        Sent::new(0, tool, arguments.as_object().unwrap().clone()).unwrap()
+    fn sent(tool: &str, arguments: &Value) -> PlannedCall {
+        PlannedCall::new(0, tool, arguments.as_object().unwrap().clone()).unwrap()
     }
 
     #[test]

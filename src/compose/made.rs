@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::document::Document;
+use super::document::DraftSegments;
 use super::earlier::sequences;
 use super::item::Item;
 use super::plan::{Plan, Save};
-use super::report::{Outcome, Report, Status};
+use super::report::{ItemStatus, RunOutcome, RunReport};
 use super::section::Section;
 use super::verify::verify;
 use super::{call, moved, query, recreated_as};
@@ -24,7 +24,7 @@ use crate::tools::Object;
 const SAVES: usize = 4;
 
 /// A draft after a run, and what is known of every item.
-pub(super) struct Made<'a> {
+pub(super) struct FinishedRun<'a> {
     pub app: &'a Arc<App>,
     pub context: &'a Context,
     pub known: &'a (dyn Fn(&DraftId) + Send + Sync),
@@ -35,10 +35,10 @@ pub(super) struct Made<'a> {
     pub began: u64,
     /// In the order of the report's rows.
     pub items: Vec<Item>,
-    pub report: Report,
+    pub report: RunReport,
 }
 
-impl Made<'_> {
+impl FinishedRun<'_> {
     fn is_remote(&self) -> bool {
         self.report.backend.as_deref() == Some("remote")
     }
@@ -96,7 +96,7 @@ impl Made<'_> {
     pub(super) async fn mark_unseen(&mut self) {
         let unseen = self.unseen().await;
         for index in self.items_of(&unseen) {
-            self.report.items[index].status = Status::Unseen;
+            self.report.items[index].status = ItemStatus::Unseen;
         }
     }
 
@@ -116,7 +116,7 @@ impl Made<'_> {
         let rows = self.items.iter().zip(&self.report.items).enumerate();
         rows.filter(|(_, (item, row))| {
             let source = item.source().map(str::trim);
-            row.status == Status::Ok && source.is_some_and(|source| media.contains_key(source))
+            row.status == ItemStatus::Ok && source.is_some_and(|source| media.contains_key(source))
         })
         .map(|(index, _)| index)
         .collect()
@@ -184,7 +184,7 @@ impl Made<'_> {
         };
         let rows = self.items.iter().zip(&self.report.items).enumerate();
         rows.filter(|(_, (item, row))| {
-            item.section == Section::Keyframes && row.status == Status::Ok && moves(item)
+            item.section == Section::Keyframes && row.status == ItemStatus::Ok && moves(item)
         })
         .map(|(index, _)| index)
         .collect()
@@ -230,7 +230,7 @@ impl Made<'_> {
             }
             Err(error) => {
                 for row in &mut self.report.items {
-                    if row.status == Status::Ok {
+                    if row.status == ItemStatus::Ok {
                         row.fail(&Error::new(
                             error.kind,
                             "was acknowledged, but the draft cannot be read to check it",
@@ -244,7 +244,7 @@ impl Made<'_> {
 
     async fn count_segments(&mut self) {
         if let Ok(document) = query(self.app, &self.draft, false, self.context).await {
-            self.report.totals.segments_in_draft = Document::segments(&document);
+            self.report.totals.segments_in_draft = DraftSegments::segments(&document);
         }
     }
 
@@ -272,13 +272,13 @@ impl Made<'_> {
             };
             self.report.save_error = Some(error.to_string());
             if error.kind == Kind::Cancelled {
-                self.report.outcome = Outcome::Cancelled;
+                self.report.outcome = RunOutcome::Cancelled;
                 return;
             }
-            self.report.outcome = Outcome::Failed;
+            self.report.outcome = RunOutcome::Failed;
             let failed = self.fail_unfetched(&error).await;
             self.report.count();
-            self.report.outcome = Outcome::Failed;
+            self.report.outcome = RunOutcome::Failed;
             if failed.is_empty() {
                 return;
             }
@@ -369,7 +369,7 @@ impl Made<'_> {
                     let left: Vec<&str> = sent
                         .iter()
                         .map(|index| &self.report.items[*index])
-                        .filter(|row| row.status == Status::Ok)
+                        .filter(|row| row.status == ItemStatus::Ok)
                         .map(|row| row.item.as_str())
                         .collect();
                     let left = if left.is_empty() {
@@ -389,15 +389,15 @@ impl Made<'_> {
                 }
             }
         }
-        self.report.outcome = Outcome::Aborted;
+        self.report.outcome = RunOutcome::Aborted;
     }
 
     /// Marks undone items as skipped.
     fn undone(&mut self, sent: &[usize]) {
         for index in sent {
             let row = &mut self.report.items[*index];
-            if row.status == Status::Ok {
-                row.status = Status::Skipped;
+            if row.status == ItemStatus::Ok {
+                row.status = ItemStatus::Skipped;
                 row.error = Some("was undone, because another item failed".to_owned());
                 (row.segment_id, row.start, row.end) = (None, None, None);
             }

@@ -14,7 +14,7 @@ use super::section::Section;
 use super::source::Places;
 use super::structure;
 use crate::args::placeholder;
-use crate::engine::marker::{self, Origin};
+use crate::engine::marker::{self, PlanOrigin};
 use crate::error::{Error, Result};
 use crate::manifest::OnFailure;
 use crate::settings;
@@ -88,7 +88,7 @@ pub(crate) struct Plan {
     pub inputs: BTreeMap<String, Value>,
     /// Identifies the plan, so that its next run replaces the draft of this one. Default: from its content.
     #[serde(skip)]
-    pub origin: Origin,
+    pub origin: PlanOrigin,
     /// The positions of the values in the plan's file, if it has one.
     #[serde(skip)]
     pub places: Places,
@@ -189,7 +189,7 @@ impl Plan {
     }
 
     /// The plan's origin; by default from its content.
-    pub(crate) fn own_origin(&self) -> Origin {
+    pub(crate) fn own_origin(&self) -> PlanOrigin {
         let mut origin = self.origin.clone();
         if origin.plan.is_none() {
             origin.plan = self.fingerprint().ok();

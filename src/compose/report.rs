@@ -14,7 +14,7 @@ use crate::printable::counted;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub(crate) enum Status {
+pub(crate) enum ItemStatus {
     Ok,
     /// It is in the draft, but its media could not be read yet, and the draft was not saved.
     Unseen,
@@ -24,7 +24,7 @@ pub(crate) enum Status {
 
 /// One item of the plan.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Row {
+pub(crate) struct ItemReport {
     /// Its path in the plan, such as `visuals[3]`.
     pub item: String,
     /// The tool that adds it.
@@ -32,7 +32,7 @@ pub(crate) struct Row {
     /// Its content, for people: the name of its file, the words of a text, the name of an effect.
     #[serde(skip)]
     pub content: String,
-    pub status: Status,
+    pub status: ItemStatus,
     /// What was wrong, or why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -60,8 +60,8 @@ pub(crate) struct Row {
     pub notes: Vec<String>,
 }
 
-impl Row {
-    pub(crate) fn new(item: &str, tool: &str, status: Status) -> Self {
+impl ItemReport {
+    pub(crate) fn new(item: &str, tool: &str, status: ItemStatus) -> Self {
         Self {
             item: item.to_owned(),
             tool: tool.to_owned(),
@@ -80,7 +80,7 @@ impl Row {
     }
 
     pub(crate) fn fail(&mut self, error: &Error) {
-        self.status = Status::Failed;
+        self.status = ItemStatus::Failed;
         let text = error.to_string();
         let (message, hint) = match text.split_once("\nhint: ") {
             Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
@@ -135,7 +135,7 @@ pub(crate) struct Phases {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub(crate) enum Outcome {
+pub(crate) enum RunOutcome {
     /// Every item is in the draft, and the draft is saved if the plan saves it.
     Complete,
     /// Some items failed; the draft holds the others.
@@ -150,8 +150,8 @@ pub(crate) enum Outcome {
 
 /// The whole report.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Report {
-    pub outcome: Outcome,
+pub(crate) struct RunReport {
+    pub outcome: RunOutcome,
     /// The draft; pass it as `resume` to continue the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
@@ -171,7 +171,7 @@ pub(crate) struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_error: Option<String>,
     pub totals: Totals,
-    pub items: Vec<Row>,
+    pub items: Vec<ItemReport>,
     pub phases: Phases,
     /// What the user should know or do next.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -237,7 +237,7 @@ pub(crate) fn shorten(report: &mut Value) {
     }
 }
 
-impl Report {
+impl RunReport {
     /// Adds a note that neither the report nor one of its items has yet.
     pub(crate) fn note(&mut self, note: String) {
         let items = self.items.iter().flat_map(|row| &row.notes);
@@ -251,16 +251,16 @@ impl Report {
         let count = |status| self.items.iter().filter(|row| row.status == status).count();
         self.totals = Totals {
             asked: self.items.len(),
-            ok: count(Status::Ok),
-            unseen: count(Status::Unseen),
-            failed: count(Status::Failed),
-            skipped: count(Status::Skipped),
+            ok: count(ItemStatus::Ok),
+            unseen: count(ItemStatus::Unseen),
+            failed: count(ItemStatus::Failed),
+            skipped: count(ItemStatus::Skipped),
             segments_in_draft: self.totals.segments_in_draft,
         };
         self.outcome = if self.totals.ok + self.totals.unseen == self.totals.asked {
-            Outcome::Complete
+            RunOutcome::Complete
         } else {
-            Outcome::Partial
+            RunOutcome::Partial
         };
     }
 
@@ -314,7 +314,7 @@ impl Report {
     pub(crate) fn faults(&self) -> Vec<String> {
         self.items
             .iter()
-            .filter(|row| matches!(row.status, Status::Failed | Status::Skipped))
+            .filter(|row| matches!(row.status, ItemStatus::Failed | ItemStatus::Skipped))
             .map(|row| {
                 let hint = row
                     .hint

@@ -9,10 +9,10 @@ use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::earlier::Earlier;
+use super::earlier::ResumeState;
 use super::item::Item;
 use super::ms;
-use super::report::{Row, Status};
+use super::report::{ItemReport, ItemStatus};
 use super::section::Section;
 use super::steps::Steps;
 use crate::draft::ids::DraftId;
@@ -20,12 +20,12 @@ use crate::error::{Error, Kind};
 use crate::exec::{App, Context, Cost};
 
 /// What the calls of one run share.
-pub(super) struct Run<'a> {
+pub(super) struct PlanRun<'a> {
     pub app: &'a Arc<App>,
     pub draft: &'a DraftId,
     pub context: &'a Context,
     /// What the draft contained when the run was resumed.
-    pub earlier: Earlier,
+    pub earlier: ResumeState,
     pub abort: bool,
     pub is_remote: bool,
     /// Cancelled when the client gives up, or at the first failure with `on_failure: abort`.
@@ -36,9 +36,9 @@ pub(super) struct Run<'a> {
     pub steps: &'a Steps,
 }
 
-impl Run<'_> {
+impl PlanRun<'_> {
     /// Runs calls one after another, in the order of the plan.
-    pub(super) async fn in_order(&self, items: &[Item]) -> Vec<Row> {
+    pub(super) async fn in_order(&self, items: &[Item]) -> Vec<ItemReport> {
         let mut rows = Vec::with_capacity(items.len());
         for item in items {
             rows.push(self.one(item).await);
@@ -48,8 +48,8 @@ impl Run<'_> {
 
     /// Runs audio and pictures concurrently. First the tracks are opened in the plan's order, one call at a time in each
     /// of the two branches; then all other calls run concurrently within the lanes' limits.
-    pub(super) async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<Row> {
-        let mut rows: Vec<Option<Row>> = items.iter().map(|_| None).collect();
+    pub(super) async fn fan_out(&self, items: &[Item], limit: Duration) -> Vec<ItemReport> {
+        let mut rows: Vec<Option<ItemReport>> = items.iter().map(|_| None).collect();
         let deadline = tokio::time::Instant::now() + limit;
         let branch = |section: Section| {
             items
@@ -82,7 +82,7 @@ impl Run<'_> {
         &self,
         items: impl Iterator<Item = (usize, &'b Item)>,
         deadline: tokio::time::Instant,
-    ) -> Vec<(usize, Row)> {
+    ) -> Vec<(usize, ItemReport)> {
         let mut opened: Vec<&str> = Vec::new();
         let mut rows = Vec::new();
         for (index, item) in items {
@@ -90,7 +90,7 @@ impl Run<'_> {
                 continue;
             }
             let row = self.by(item, deadline).await;
-            if row.status == Status::Ok {
+            if row.status == ItemStatus::Ok {
                 opened.push(item.track());
             }
             rows.push((index, row));
@@ -98,11 +98,11 @@ impl Run<'_> {
         rows
     }
 
-    async fn by(&self, item: &Item, deadline: tokio::time::Instant) -> Row {
+    async fn by(&self, item: &Item, deadline: tokio::time::Instant) -> ItemReport {
         match tokio::time::timeout_at(deadline, self.one(item)).await {
             Ok(row) => row,
             Err(_) => {
-                let mut row = row(item, Status::Failed);
+                let mut row = row(item, ItemStatus::Failed);
                 row.fail(
                     &Error::new(Kind::Timeout, "got no reply before the sync point")
                         .hint("raise `[sync] timeout_s` in tools.toml, or run the plan again with `resume`"),
@@ -112,11 +112,11 @@ impl Run<'_> {
         }
     }
 
-    async fn one(&self, item: &Item) -> Row {
-        let mut row = row(item, Status::Ok);
+    async fn one(&self, item: &Item) -> ItemReport {
+        let mut row = row(item, ItemStatus::Ok);
         row.notes.clone_from(&item.notes);
         if self.stop.is_cancelled() {
-            row.status = Status::Skipped;
+            row.status = ItemStatus::Skipped;
             let why = if self.context.cancel.is_cancelled() {
                 "the run was cancelled"
             } else {
@@ -164,7 +164,7 @@ impl Run<'_> {
                 Ok(reply) => fill(&mut row, &reply),
                 Err(error) if error.kind == Kind::Cancelled => {
                     row.fail(&error);
-                    row.status = Status::Skipped;
+                    row.status = ItemStatus::Skipped;
                 }
                 Err(error) => row.fail(&error),
             }
@@ -172,7 +172,7 @@ impl Run<'_> {
         row.track = row
             .track
             .or_else(|| Some(item.track().to_owned()).filter(|t| !t.is_empty()));
-        if self.abort && row.status == Status::Failed {
+        if self.abort && row.status == ItemStatus::Failed {
             self.stop.cancel();
         }
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -182,14 +182,14 @@ impl Run<'_> {
     }
 }
 
-fn row(item: &Item, status: Status) -> Row {
-    Row {
+fn row(item: &Item, status: ItemStatus) -> ItemReport {
+    ItemReport {
         content: item.content(),
-        ..Row::new(&item.path, item.spec.name, status)
+        ..ItemReport::new(&item.path, item.spec.name, status)
     }
 }
 
-fn fill(row: &mut Row, reply: &Value) {
+fn fill(row: &mut ItemReport, reply: &Value) {
     row.segment_id = reply["segment_id"].as_str().map(str::to_owned);
     row.track = reply["track"].as_str().map(str::to_owned);
     row.start = reply["start"].as_f64();

@@ -20,7 +20,7 @@ const DEPTH: usize = 128;
 
 /// The format of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum PlanFormat {
     Yaml,
     Toml,
     Json,
@@ -28,7 +28,7 @@ pub(crate) enum Format {
 
 /// A plan as it was read.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct PlanSource {
     pub value: Value,
     pub places: Places,
 }
@@ -37,12 +37,12 @@ pub(crate) struct Source {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places(Arc<HashMap<String, (usize, usize)>>);
 
-impl Source {
+impl PlanSource {
     /// Reads a text without a byte order mark.
-    pub(crate) fn read(text: &str, format: Format) -> Result<Self> {
+    pub(crate) fn read(text: &str, format: PlanFormat) -> Result<Self> {
         let root = match format {
-            Format::Toml => None,
-            Format::Json | Format::Yaml => marked(text),
+            PlanFormat::Toml => None,
+            PlanFormat::Json | PlanFormat::Yaml => marked(text),
         };
         let mut seen = HashSet::new();
         if let Some(root) = &root
@@ -55,16 +55,16 @@ impl Source {
             .hint("give it once: a list (such as `texts`) takes several items"));
         }
         let (value, root) = match format {
-            Format::Json => (
+            PlanFormat::Json => (
                 serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,
                 root,
             ),
-            Format::Toml => {
+            PlanFormat::Toml => {
                 let mut value = toml::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
                 dates_to_text(&mut value);
                 (value, DeTable::parse(text).ok().map(|t| of_toml(text, &t)))
             }
-            Format::Yaml => {
+            PlanFormat::Yaml => {
                 let options = serde_saphyr::options! {
                     // `text: .nan` is a word; where a number is expected, it is refused.
                     non_finite_float_policy: NonFiniteFloatPolicy::AsString,
@@ -124,11 +124,11 @@ fn unreadable_yaml(text: &str, why: &str) -> Error {
 #[derive(Debug)]
 struct Node {
     place: (usize, usize),
-    content: Content,
+    content: NodeContent,
 }
 
 #[derive(Debug)]
-enum Content {
+enum NodeContent {
     /// The text of a scalar without quotes.
     Plain(String),
     Other,
@@ -146,7 +146,7 @@ struct Member {
 impl Node {
     /// A member: its own, or one from a merge key (`<<`).
     fn member(&self, key: &str) -> Option<&Member> {
-        let Content::Map(members) = &self.content else {
+        let NodeContent::Map(members) = &self.content else {
             return None;
         };
         let own = members.iter().find(|member| member.key == key);
@@ -154,7 +154,7 @@ impl Node {
             let merged = members.iter().filter(|member| member.key == "<<");
             merged
                 .flat_map(|member| match &member.node.content {
-                    Content::List(list) => list.iter().collect(),
+                    NodeContent::List(list) => list.iter().collect(),
                     _ => vec![&member.node],
                 })
                 .find_map(|node| node.member(key))
@@ -171,8 +171,8 @@ impl Node {
             return None;
         }
         match &self.content {
-            Content::List(list) => list.iter().find_map(|node| node.twice(seen)),
-            Content::Map(members) => {
+            NodeContent::List(list) => list.iter().find_map(|node| node.twice(seen)),
+            NodeContent::Map(members) => {
                 let mut places = HashMap::new();
                 let own = members.iter().filter(|member| member.key != "<<");
                 for member in own {
@@ -188,17 +188,17 @@ impl Node {
 
     fn item(&self, index: usize) -> Option<&Node> {
         match &self.content {
-            Content::List(list) => list.get(index).map(Rc::as_ref),
+            NodeContent::List(list) => list.get(index).map(Rc::as_ref),
             _ => None,
         }
     }
 }
 
 /// A list or an object that is being read.
-struct Open {
+struct OpenNode {
     place: (usize, usize),
     anchor: usize,
-    content: Content,
+    content: NodeContent,
     /// The key whose value comes next.
     key: Option<(String, (usize, usize))>,
 }
@@ -206,11 +206,11 @@ struct Open {
 /// The nodes of a YAML or JSON text; `None` if the text cannot be parsed into one tree.
 fn marked(text: &str) -> Option<Node> {
     let mut anchors: HashMap<usize, Rc<Node>> = HashMap::new();
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<OpenNode> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.ok()?;
         let place = (span.start.line(), span.start.col() + 1);
-        let begun = |content, anchor| Open {
+        let begun = |content, anchor| OpenNode {
             place,
             anchor,
             content,
@@ -218,23 +218,23 @@ fn marked(text: &str) -> Option<Node> {
         };
         let (node, anchor, word) = match event {
             Event::SequenceStart(_, anchor, ..) => {
-                open.push(begun(Content::List(Vec::new()), anchor));
+                open.push(begun(NodeContent::List(Vec::new()), anchor));
                 continue;
             }
             Event::MappingStart(_, anchor, ..) => {
-                open.push(begun(Content::Map(Vec::new()), anchor));
+                open.push(begun(NodeContent::Map(Vec::new()), anchor));
                 continue;
             }
             Event::Scalar(word, style, anchor, tag) => {
                 let content = match style {
-                    ScalarStyle::Plain if tag.is_none() => Content::Plain(word.to_string()),
-                    _ => Content::Other,
+                    ScalarStyle::Plain if tag.is_none() => NodeContent::Plain(word.to_string()),
+                    _ => NodeContent::Other,
                 };
                 (Rc::new(Node { place, content }), anchor, word.into_owned())
             }
             Event::Alias(anchor) => (Rc::clone(anchors.get(&anchor)?), 0, String::new()),
             Event::SequenceEnd | Event::MappingEnd => {
-                let Open {
+                let OpenNode {
                     place,
                     anchor,
                     content,
@@ -256,8 +256,8 @@ fn marked(text: &str) -> Option<Node> {
             return Rc::try_unwrap(node).ok();
         };
         match &mut parent.content {
-            Content::List(list) => list.push(node),
-            Content::Map(members) => match parent.key.take() {
+            NodeContent::List(list) => list.push(node),
+            NodeContent::Map(members) => match parent.key.take() {
                 None => parent.key = Some((word, node.place)),
                 Some((key, place)) => members.push(Member { key, place, node }),
             },
@@ -282,24 +282,24 @@ fn of_toml(text: &str, table: &Spanned<DeTable<'_>>) -> Node {
     }
 }
 
-fn members_of_toml(table: &DeTable<'_>, place: &dyn Fn(usize) -> (usize, usize)) -> Content {
+fn members_of_toml(table: &DeTable<'_>, place: &dyn Fn(usize) -> (usize, usize)) -> NodeContent {
     let members = table.iter().map(|(key, value)| Member {
         key: key.get_ref().to_string(),
         place: place(key.span().start),
         node: Rc::new(node_of_toml(value, place)),
     });
-    Content::Map(members.collect())
+    NodeContent::Map(members.collect())
 }
 
 fn node_of_toml(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> (usize, usize)) -> Node {
     let content = match value.get_ref() {
-        DeValue::Array(list) => Content::List(
+        DeValue::Array(list) => NodeContent::List(
             list.iter()
                 .map(|item| Rc::new(node_of_toml(item, place)))
                 .collect(),
         ),
         DeValue::Table(table) => members_of_toml(table, place),
-        _ => Content::Other,
+        _ => NodeContent::Other,
     };
     Node {
         place: place(value.span().start),
@@ -456,7 +456,7 @@ fn keep_text(schema: &Value, value: &mut Value, node: &Node, null: Null) {
 }
 
 fn keep_word(value: &mut Value, node: &Node, null: Null) {
-    if let Content::Plain(word) = &node.content
+    if let NodeContent::Plain(word) = &node.content
         && !word.is_empty()
         && (null == Null::Word || !value.is_null())
     {
@@ -474,11 +474,11 @@ mod tests {
     use super::*;
 
     fn yaml(text: &str) -> Value {
-        Source::read(text, Format::Yaml).unwrap().value
+        PlanSource::read(text, PlanFormat::Yaml).unwrap().value
     }
 
-    fn faults(text: &str, format: Format) -> String {
-        let source = Source::read(text, format).unwrap();
+    fn faults(text: &str, format: PlanFormat) -> String {
+        let source = PlanSource::read(text, format).unwrap();
         let plan = Plan::from_value(&source.value, &source.places, &BTreeMap::new(), None);
         plan.unwrap_err().to_string()
     }
@@ -488,25 +488,27 @@ mod tests {
         for (text, format, place) in [
             (
                 "{\"texts\": [],\n \"name\": \"a\",\n \"texts\": []}",
-                Format::Json,
+                PlanFormat::Json,
                 "line 3, column 2: `texts` is given twice in one object; the first is on line 1",
             ),
             (
                 "{\"texts\": [{\"text\": \"a\", \"text\": \"b\"}]}",
-                Format::Json,
+                PlanFormat::Json,
                 "line 1, column 26: `text` is given twice",
             ),
             (
                 "texts:\n- text: a\n  text: b\n",
-                Format::Yaml,
+                PlanFormat::Yaml,
                 "line 3, column 3: `text` is given twice in one object; the first is on line 2",
             ),
         ] {
-            let error = Source::read(text, format).expect_err("twice").to_string();
+            let error = PlanSource::read(text, format)
+                .expect_err("twice")
+                .to_string();
             assert!(error.contains(place), "{error}");
         }
         let aliases = "a: &a {text: x}\ntexts: [*a, *a]\n";
-        assert!(Source::read(aliases, Format::Yaml).is_ok());
+        assert!(PlanSource::read(aliases, PlanFormat::Yaml).is_ok());
     }
 
     #[test]
@@ -566,7 +568,7 @@ mod tests {
     fn a_value_hidden_by_a_comment_is_reported() {
         let error = faults(
             "texts:\n  - text: a\n    font_color: #00FF00\n    start: ~\n",
-            Format::Yaml,
+            PlanFormat::Yaml,
         );
         for expected in [
             "line 3, column 5: texts[0].font_color: is null",
@@ -575,8 +577,11 @@ mod tests {
         ] {
             assert!(error.contains(expected), "{expected}: {error}");
         }
-        let error =
-            Source::read("texts:\n  - {text: a, font_color: #00FF00}\n", Format::Yaml).unwrap_err();
+        let error = PlanSource::read(
+            "texts:\n  - {text: a, font_color: #00FF00}\n",
+            PlanFormat::Yaml,
+        )
+        .unwrap_err();
         assert!(
             error
                 .to_string()
@@ -589,14 +594,14 @@ mod tests {
     fn problems_have_line_and_column_in_every_format() {
         let at = "line 3, column";
         for (format, text) in [
-            (Format::Yaml, "texts:\n  - text: a\n    txet: b\n"),
+            (PlanFormat::Yaml, "texts:\n  - text: a\n    txet: b\n"),
             (
-                Format::Json,
+                PlanFormat::Json,
                 "{\"texts\": [\n  {\"text\": \"a\",\n   \"txet\": \"b\"}\n], \"nmae\": 1}",
             ),
-            (Format::Toml, "[[texts]]\ntext = \"a\"\ntxet = \"b\"\n"),
+            (PlanFormat::Toml, "[[texts]]\ntext = \"a\"\ntxet = \"b\"\n"),
         ] {
-            let source = Source::read(text, format).unwrap();
+            let source = PlanSource::read(text, format).unwrap();
             let located = source
                 .places
                 .located("texts[0].txet: there is no such argument");
@@ -610,7 +615,7 @@ mod tests {
 
     #[test]
     fn dates_of_toml_are_text() {
-        let source = Source::read("name = 2024-01-01\n", Format::Toml).unwrap();
+        let source = PlanSource::read("name = 2024-01-01\n", PlanFormat::Toml).unwrap();
         assert_eq!(source.value["name"], "2024-01-01");
     }
 }

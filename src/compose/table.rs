@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// The values of a row, by column name.
-pub(crate) type Values = BTreeMap<String, Value>;
+pub(crate) type RowValues = BTreeMap<String, Value>;
 
 /// A row, with its line in the file, from 1.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct TableRow {
     pub line: usize,
     /// The values, or the problem with the row.
-    pub values: Result<Values>,
+    pub values: Result<RowValues>,
 }
 
 /// The separators of spreadsheets: comma, semicolon (where the comma is the decimal point), tab, pipe.
@@ -24,7 +24,7 @@ const SEPARATORS: [u8; 4] = *b",;\t|";
 const NEVER: u8 = 0x1f;
 
 /// Reads a CSV text whose first row has the column names. Rows without values are skipped.
-pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
+pub(crate) fn csv(text: &str) -> Result<Vec<TableRow>> {
     // Excel's notation for the separator: a first line `sep=;`.
     let named = text
         .get(..5)
@@ -65,7 +65,7 @@ pub(crate) fn csv(text: &str) -> Result<Vec<Row>> {
         let at = record
             .position()
             .map_or(0, |position| position.byte() as usize);
-        rows.push(Row {
+        rows.push(TableRow {
             line: line_of(text, skipped + at),
             values: values(&names, &record),
         });
@@ -80,7 +80,7 @@ fn line_of(text: &str, at: usize) -> usize {
     before.matches('\n').count() + 1
 }
 
-fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<Values> {
+fn values(names: &::csv::StringRecord, record: &::csv::StringRecord) -> Result<RowValues> {
     let more = (names.len()..record.len()).any(|index| !record[index].is_empty());
     if more {
         return Err(Error::invalid(format!(
@@ -140,14 +140,14 @@ pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
 }
 
 /// Reads one row per JSON line.
-pub(crate) fn json_rows(text: &str) -> Vec<Row> {
+pub(crate) fn json_rows(text: &str) -> Vec<TableRow> {
     let lines = json_lines(text).into_iter();
     lines
-        .map(|(line, value)| Row {
+        .map(|(line, value)| TableRow {
             line,
             values: value.map(|value| match value {
                 Value::Object(members) => members.into_iter().collect(),
-                _ => Values::new(),
+                _ => RowValues::new(),
             }),
         })
         .collect()
@@ -159,7 +159,7 @@ mod tests {
 
     fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
         let rows = csv(text).unwrap();
-        let shown = |row: Row| {
+        let shown = |row: TableRow| {
             let values = row.values.unwrap().into_iter();
             let values = values.map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
             (row.line, values.collect())

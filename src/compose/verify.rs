@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::Document;
+use super::document::DraftSegments;
 use super::item::Item;
-use super::report::{Row, Status};
+use super::report::{ItemReport, ItemStatus};
 use super::section::Section;
 use crate::engine::edit::is_track_of_captions;
 use crate::error::{Error, Kind};
@@ -14,9 +14,9 @@ use crate::printable::counted;
 /// before the run plus its own. Each segment counts for one item only: of two items at one position of which one
 /// is lost, only one is accepted.
 pub(super) fn verify(
-    document: &Document,
+    document: &DraftSegments,
     items: &[&Item],
-    rows: &mut [Row],
+    rows: &mut [ItemReport],
     before: &BTreeMap<String, usize>,
     shows_keyframes: bool,
 ) -> Vec<String> {
@@ -31,7 +31,7 @@ pub(super) fn verify(
     for (item, row) in items.iter().zip(rows.iter_mut()) {
         debug_assert_eq!(item.path, row.item, "rows are in the order of their items");
         if item.section == Section::Keyframes {
-            if row.status != Status::Ok {
+            if row.status != ItemStatus::Ok {
                 continue;
             }
             if !shows_keyframes {
@@ -54,7 +54,7 @@ pub(super) fn verify(
             .iter()
             .find(|place| is_captions || !taken.contains(&(item.track(), place.index)));
         match (row.status, free) {
-            (Status::Ok, Some(place)) => {
+            (ItemStatus::Ok, Some(place)) => {
                 taken.insert((item.track(), place.index));
                 row.start = row.start.or(Some(place.start));
                 row.end = row.end.or(Some(place.end));
@@ -63,8 +63,8 @@ pub(super) fn verify(
                     *wanted.entry(track).or_default() += 1;
                 }
             }
-            (Status::Ok, None) => row.fail(&lost),
-            (Status::Failed, Some(_)) => {
+            (ItemStatus::Ok, None) => row.fail(&lost),
+            (ItemStatus::Failed, Some(_)) => {
                 row.notes.push(
                     "the draft has a segment at its position nevertheless: check the draft"
                         .to_owned(),

@@ -14,13 +14,13 @@ pub(crate) enum Leaves {
     Nothing,
     /// It changes something that cannot be found in the document.
     Unseen,
-    Segments(Placement),
-    Keyframes(Keyframes),
+    Segments(ExpectedSegments),
+    Keyframes(KeyframeTimes),
 }
 
 /// Segments, with those ends that follow from the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Placement {
+pub(crate) struct ExpectedSegments {
     pub evidence: Evidence,
     /// One per start; `None` if it depends on the length of a file.
     pub ends: Vec<Option<Micros>>,
@@ -36,7 +36,7 @@ pub(crate) struct Evidence {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Keyframes {
+pub(crate) struct KeyframeTimes {
     pub track: String,
     /// On the timeline.
     pub times: Vec<Micros>,
@@ -44,7 +44,7 @@ pub(crate) struct Keyframes {
 
 /// How much of a call's result a document contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum EvidenceMatch {
     /// All of it, this many times.
     Times(usize),
     /// A part of it.
@@ -69,7 +69,7 @@ impl Leaves {
         source: Option<&str>,
     ) -> Self {
         match track {
-            Some(track) if !starts.is_empty() => Self::Segments(Placement {
+            Some(track) if !starts.is_empty() => Self::Segments(ExpectedSegments {
                 evidence: Evidence {
                     track: track.to_owned(),
                     starts,
@@ -99,7 +99,7 @@ impl fmt::Display for Evidence {
 
 /// A segment of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
+struct SegmentFacts {
     start: Micros,
     length: Micros,
     source: Option<String>,
@@ -110,7 +110,7 @@ struct Seen {
 /// The contents of each track of a draft's document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
-    tracks: BTreeMap<String, Vec<Seen>>,
+    tracks: BTreeMap<String, Vec<SegmentFacts>>,
     /// Names of the media that segments use, sorted.
     media: Vec<String>,
     texts: usize,
@@ -140,7 +140,7 @@ impl Contents {
                 let file = files.get(id);
                 let range = &segment["target_timerange"];
                 let start = micros(&range["start"]);
-                seen.push(Seen {
+                seen.push(SegmentFacts {
                     start,
                     length: micros(&range["duration"]),
                     source: file
@@ -164,7 +164,7 @@ impl Contents {
     }
 
     /// How often the document contains the result of a call.
-    pub(crate) fn find(&self, evidence: &Evidence) -> Found {
+    pub(crate) fn find(&self, evidence: &Evidence) -> EvidenceMatch {
         let seen = self.track(&evidence.track);
         let count = |start: Micros| {
             let first = seen.partition_point(|seen| seen.start < start);
@@ -181,10 +181,10 @@ impl Contents {
         };
         let counts = || evidence.starts.iter().map(|&start| count(start));
         match (counts().min(), counts().max()) {
-            (Some(least), Some(most)) if least == most => Found::Times(least),
+            (Some(least), Some(most)) if least == most => EvidenceMatch::Times(least),
             // Captions with the same start cannot be distinguished.
-            (Some(least), Some(_)) if least > 0 => Found::Times(least),
-            _ => Found::Part,
+            (Some(least), Some(_)) if least > 0 => EvidenceMatch::Times(least),
+            _ => EvidenceMatch::Part,
         }
     }
 
@@ -202,7 +202,7 @@ impl Contents {
     }
 
     /// The times of the expected keyframes that are missing.
-    pub(crate) fn lacks<'a>(&self, wanted: &'a Keyframes) -> impl Iterator<Item = Micros> + 'a {
+    pub(crate) fn lacks<'a>(&self, wanted: &'a KeyframeTimes) -> impl Iterator<Item = Micros> + 'a {
         let there: Vec<Micros> = self
             .track(&wanted.track)
             .iter()
@@ -253,7 +253,7 @@ impl Contents {
         differences
     }
 
-    fn track(&self, name: &str) -> &[Seen] {
+    fn track(&self, name: &str) -> &[SegmentFacts] {
         self.tracks.get(name).map_or(&[], Vec::as_slice)
     }
 }
@@ -308,18 +308,27 @@ mod tests {
     #[test]
     fn a_position_on_a_track_identifies_the_call() {
         let find = |track, start, source| contents().find(&evidence(track, &[start], Some(source)));
-        assert_eq!(find("video_main", 2.0, "http://h/a"), Found::Times(1));
-        assert_eq!(find("video_main", 3.0, "http://h/a"), Found::Times(0));
-        assert_eq!(find("video_main", 2.0, "http://h/other"), Found::Times(0));
-        assert_eq!(find("other", 2.0, "http://h/a"), Found::Times(0));
+        assert_eq!(
+            find("video_main", 2.0, "http://h/a"),
+            EvidenceMatch::Times(1)
+        );
+        assert_eq!(
+            find("video_main", 3.0, "http://h/a"),
+            EvidenceMatch::Times(0)
+        );
+        assert_eq!(
+            find("video_main", 2.0, "http://h/other"),
+            EvidenceMatch::Times(0)
+        );
+        assert_eq!(find("other", 2.0, "http://h/a"), EvidenceMatch::Times(0));
     }
 
     #[test]
     fn captions_are_found_complete_or_in_part() {
         let find = |starts: &[f64]| contents().find(&evidence("subtitle", starts, None));
-        assert_eq!(find(&[1.5, 3.5]), Found::Times(1));
-        assert_eq!(find(&[1.0, 3.0]), Found::Times(0));
-        assert_eq!(find(&[1.5, 3.5, 5.5]), Found::Part);
+        assert_eq!(find(&[1.5, 3.5]), EvidenceMatch::Times(1));
+        assert_eq!(find(&[1.0, 3.0]), EvidenceMatch::Times(0));
+        assert_eq!(find(&[1.5, 3.5, 5.5]), EvidenceMatch::Part);
     }
 
     #[test]
@@ -332,7 +341,7 @@ mod tests {
 
     #[test]
     fn keyframes_are_compared_by_timeline_time() {
-        let wanted = Keyframes {
+        let wanted = KeyframeTimes {
             track: "video_main".into(),
             times: [2.5, 9.0].map(Micros::from_seconds).to_vec(),
         };

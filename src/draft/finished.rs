@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::units::{Micros, Range};
 use companions::{Companions, adjust_params};
-use grid::{Grid, Place, Wanted};
+use grid::{Grid, GridPosition, UnalignedPosition};
 use shapes::{Filled, Shapes, close, write_json};
 use side_by_side::side_by_side;
 
@@ -44,14 +44,14 @@ pub(crate) struct Markers<'a> {
 
 /// A media file as the document refers to it.
 #[derive(Clone, Debug)]
-pub(crate) struct File {
+pub(crate) struct MediaFile {
     /// The value of `path`.
     pub path: String,
     /// The name shown in the app.
     pub name: String,
     /// The id of its entry in the media bin.
     pub bin_id: String,
-    pub content: Content,
+    pub content: ContentType,
     pub width: u32,
     pub height: u32,
     /// Zero for a picture, and if it is unknown.
@@ -61,7 +61,7 @@ pub(crate) struct File {
 
 /// The type of a media file's content, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum ContentType {
     Video,
     Picture,
     MovingPicture,
@@ -83,7 +83,7 @@ pub(crate) struct Needed {
 
 /// The media that segments of `working` use, each once, in track order.
 pub(crate) fn needed(working: &Value) -> Vec<Needed> {
-    let index = Index::new(working);
+    let index = MaterialIndex::new(working);
     let mut seen = HashSet::new();
     let mut needed = Vec::new();
     for track in list(&working["tracks"]) {
@@ -121,7 +121,7 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
 /// A finished document, and notes about it.
 #[derive(Debug)]
 pub(crate) struct Finished<'a> {
-    pub document: Document<'a>,
+    pub document: FinishedDocument<'a>,
     pub duration: Micros,
     /// What differs from the request.
     pub notes: Vec<String>,
@@ -129,38 +129,38 @@ pub(crate) struct Finished<'a> {
 
 /// A document whose objects are completed while it is written.
 #[derive(Debug)]
-pub(crate) struct Document<'a> {
+pub(crate) struct FinishedDocument<'a> {
     root: Filled<'a>,
-    tracks: Vec<Track<'a>>,
-    materials: Lists<'a>,
+    tracks: Vec<FinishedTrack<'a>>,
+    materials: MaterialLists<'a>,
     shapes: &'static Shapes,
     masks: &'a [&'a str],
 }
 
 #[derive(Debug)]
-struct Track<'a> {
+struct FinishedTrack<'a> {
     own: Filled<'a>,
-    segments: Vec<Segment<'a>>,
+    segments: Vec<FinishedSegment<'a>>,
 }
 
 #[derive(Debug)]
-struct Segment<'a> {
+struct FinishedSegment<'a> {
     own: Filled<'a>,
     target: Range,
 }
 
 /// The lists of `materials` that are not empty.
-type Lists<'a> = HashMap<String, Vec<Filled<'a>>>;
+type MaterialLists<'a> = HashMap<String, Vec<Filled<'a>>>;
 
 /// Makes the finished document of `working`. `files` maps list and id to the files of [`needed`].
 pub(crate) fn finish<'a>(
     working: &'a Value,
     markers: &Markers<'a>,
-    files: &HashMap<(&'static str, String), File>,
+    files: &HashMap<(&'static str, String), MediaFile>,
 ) -> Finished<'a> {
     let shapes = Shapes::of_scheme(markers.scheme);
     let finishing = Finishing {
-        index: Index::new(working),
+        index: MaterialIndex::new(working),
         markers,
         shapes,
         files,
@@ -182,7 +182,7 @@ pub(crate) fn finish<'a>(
         .max()
         .unwrap_or_default();
     Finished {
-        document: Document {
+        document: FinishedDocument {
             root: root(working, markers, shapes, duration, is_closed),
             tracks,
             materials: gathered.lists,
@@ -236,7 +236,7 @@ fn root<'a>(
 
 /// Moves the lowest video track to the first position, where the app expects its main track, and returns
 /// whether its segments are contiguous from time 0.
-fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
+fn main_track_first(tracks: &mut Vec<FinishedTrack<'_>>) -> bool {
     let lowest = tracks
         .iter()
         .position(|track| track.own.get("type") == "video");
@@ -255,7 +255,7 @@ fn main_track_first(tracks: &mut Vec<Track<'_>>) -> bool {
 }
 
 /// Writes the order of the tracks to every key where some version of the app looks for it.
-fn order(tracks: &mut [Track<'_>]) {
+fn order(tracks: &mut [FinishedTrack<'_>]) {
     let mut pictures = 0;
     let mut bands = HashMap::from([("effect", 11_000), ("filter", 11_000), ("adjust", 11_000)]);
     let mut texts = 14_000;
@@ -292,17 +292,17 @@ fn order(tracks: &mut [Track<'_>]) {
 
 /// The inputs for finishing a document.
 struct Finishing<'a, 'f> {
-    index: Index<'a>,
+    index: MaterialIndex<'a>,
     markers: &'f Markers<'a>,
     shapes: &'static Shapes,
-    files: &'f HashMap<(&'static str, String), File>,
+    files: &'f HashMap<(&'static str, String), MediaFile>,
     grid: Grid,
 }
 
 /// What finishing segments produces in addition to the segments.
 #[derive(Default)]
 struct Gathered<'a> {
-    lists: Lists<'a>,
+    lists: MaterialLists<'a>,
     /// The ids of the materials in the lists.
     used: HashSet<String>,
     notes: Vec<String>,
@@ -336,19 +336,19 @@ impl<'a> Gathered<'a> {
 }
 
 /// A segment with its material and file.
-struct Found<'a, 'f> {
+struct ResolvedSegment<'a, 'f> {
     segment: &'a Value,
     list: &'a str,
     material: &'a Value,
-    file: Option<&'f File>,
-    wanted: Wanted,
+    file: Option<&'f MediaFile>,
+    wanted: UnalignedPosition,
 }
 
 impl<'a, 'f> Finishing<'a, 'f> {
     /// Programs that measure the same file differ by less than this.
     const NEARLY: Micros = Micros(100_000);
 
-    fn track(&self, track: &'a Value, gathered: &mut Gathered<'a>) -> Track<'a> {
+    fn track(&self, track: &'a Value, gathered: &mut Gathered<'a>) -> FinishedTrack<'a> {
         let kind = track["type"].as_str().unwrap_or_default();
         let name = track["name"].as_str().unwrap_or_default();
         let mut found = self.found(track, kind, name, &mut gathered.notes);
@@ -384,7 +384,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         if captions {
             own.set("flag", 1);
         }
-        Track { own, segments }
+        FinishedTrack { own, segments }
     }
 
     /// The segments of a track that can be shown; notes describe the others.
@@ -394,7 +394,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         kind: &str,
         name: &str,
         notes: &mut Vec<String>,
-    ) -> Vec<Found<'a, 'f>> {
+    ) -> Vec<ResolvedSegment<'a, 'f>> {
         let mut all = Vec::new();
         for segment in list(&track["segments"]) {
             let target = range(&segment["target_timerange"]);
@@ -418,7 +418,10 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 .find(|name| *name == list)
                 .and_then(|list| self.files.get(&(list, id.to_owned())));
             let is_still = match file {
-                Some(file) => matches!(file.content, Content::Picture | Content::MovingPicture),
+                Some(file) => matches!(
+                    file.content,
+                    ContentType::Picture | ContentType::MovingPicture
+                ),
                 None => material["type"] == json!("photo"),
             };
             let on_a_clock = matches!(kind, "video" | "audio");
@@ -444,12 +447,12 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 .as_f64()
                 .filter(|speed| *speed > 0.0 && !is_still)
                 .unwrap_or(1.0);
-            all.push(Found {
+            all.push(ResolvedSegment {
                 segment,
                 list,
                 material,
                 file,
-                wanted: Wanted {
+                wanted: UnalignedPosition {
                     target,
                     source: on_a_clock.then_some(if is_still { Micros::ZERO } else { given.start }),
                     speed,
@@ -463,11 +466,11 @@ impl<'a, 'f> Finishing<'a, 'f> {
     fn segment(
         &self,
         kind: &str,
-        found: &Found<'a, 'f>,
-        place: &Place,
+        found: &ResolvedSegment<'a, 'f>,
+        place: &GridPosition,
         captions: bool,
         gathered: &mut Gathered<'a>,
-    ) -> Segment<'a> {
+    ) -> FinishedSegment<'a> {
         let mut segment = Filled::of(self.shapes, "segment", found.segment.as_object());
         let id = found.segment["id"].as_str().unwrap_or_default();
         let refs = Companions {
@@ -522,14 +525,19 @@ impl<'a, 'f> Finishing<'a, 'f> {
             ),
         );
         self.material(found, captions, gathered);
-        Segment {
+        FinishedSegment {
             own: segment,
             target: place.target,
         }
     }
 
     /// Adds the segment's material to its list, unless another segment already did.
-    fn material(&self, found: &Found<'a, 'f>, captions: bool, gathered: &mut Gathered<'a>) {
+    fn material(
+        &self,
+        found: &ResolvedSegment<'a, 'f>,
+        captions: bool,
+        gathered: &mut Gathered<'a>,
+    ) {
         let id = found.material["id"].as_str().unwrap_or_default();
         let list = found.list;
         if !gathered.is_first(id) {
@@ -563,7 +571,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
 
     /// Keyframes on frames and on the app's clock: the material's for video and audio, the segment's for the
     /// rest.
-    fn keyframes(&self, kind: &str, given: &Value, place: &Place, speed: f64) -> Value {
+    fn keyframes(&self, kind: &str, given: &Value, place: &GridPosition, speed: f64) -> Value {
         // Drafts of two apps use this clock. With the segment's clock, as the reference API has it, the motion
         // of any trimmed or retimed clip comes at the wrong time.
         let first = place.source.map(|source| self.grid.frame(source.start));
@@ -600,7 +608,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
             .collect()
     }
 
-    fn picture(&self, video: &mut Filled<'a>, file: Option<&File>) {
+    fn picture(&self, video: &mut Filled<'a>, file: Option<&MediaFile>) {
         video.set("check_flag", self.markers.video_check_flag);
         video.set("material_id", "");
         if let Some(file) = file {
@@ -611,9 +619,9 @@ impl<'a, 'f> Finishing<'a, 'f> {
             video.set("height", file.height);
             video.set("has_audio", file.has_audio);
             let (kind, length) = match file.content {
-                Content::Picture => ("photo", STILL),
-                Content::MovingPicture => ("gif", STILL),
-                Content::Video | Content::Sound => ("video", file.duration),
+                ContentType::Picture => ("photo", STILL),
+                ContentType::MovingPicture => ("gif", STILL),
+                ContentType::Video | ContentType::Sound => ("video", file.duration),
             };
             video.set("type", kind);
             if length > Micros::ZERO {
@@ -625,7 +633,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
     }
 }
 
-fn sound(audio: &mut Filled<'_>, file: Option<&File>) {
+fn sound(audio: &mut Filled<'_>, file: Option<&MediaFile>) {
     let id = audio.get("id").as_str().unwrap_or_default();
     let music = made_id(&[id, "music"]).to_lowercase();
     audio.set("music_id", music);
@@ -686,11 +694,11 @@ fn write_uniform_scale(out: &mut Vec<u8>, segment: &Value) {
 }
 
 /// The materials of a working document by id.
-pub(crate) struct Index<'a> {
+pub(crate) struct MaterialIndex<'a> {
     by_id: HashMap<&'a str, (&'a str, &'a Value)>,
 }
 
-impl<'a> Index<'a> {
+impl<'a> MaterialIndex<'a> {
     fn new(document: &'a Value) -> Self {
         let by_id = document["materials"]
             .as_object()
@@ -737,7 +745,7 @@ pub(crate) fn made_id(parts: &[&str]) -> String {
         .to_uppercase()
 }
 
-impl Document<'_> {
+impl FinishedDocument<'_> {
     pub(crate) fn color_space(&self) -> i64 {
         self.root.get("color_space").as_i64().unwrap_or_default()
     }
@@ -752,14 +760,16 @@ impl Document<'_> {
         self.root.write(
             out,
             &[
-                ("tracks", &|out| write_all(out, &self.tracks, Track::write)),
+                ("tracks", &|out| {
+                    write_all(out, &self.tracks, FinishedTrack::write)
+                }),
                 ("materials", &|out| self.write_lists(out)),
             ],
         );
     }
 }
 
-impl Document<'_> {
+impl FinishedDocument<'_> {
     /// Writes the app's lists in its order, including empty ones, then other lists by name.
     fn write_lists(&self, out: &mut Vec<u8>) {
         let known = self.shapes.neutral("root")["materials"]
@@ -785,9 +795,9 @@ impl Document<'_> {
     }
 }
 
-impl Track<'_> {
+impl FinishedTrack<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let write = |segment: &Segment<'_>, out: &mut Vec<u8>| segment.own.write(out, &[]);
+        let write = |segment: &FinishedSegment<'_>, out: &mut Vec<u8>| segment.own.write(out, &[]);
         let segments = |out: &mut Vec<u8>| write_all(out, &self.segments, write);
         self.own.write(out, &[("segments", &segments)]);
     }

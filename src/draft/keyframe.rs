@@ -8,7 +8,7 @@ use crate::units::Micros;
 /// The property that a keyframe animates, by its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Property {
+pub(crate) enum KeyframeProperty {
     PositionX,
     PositionY,
     Rotation,
@@ -22,7 +22,7 @@ pub(crate) enum Property {
     Brightness,
 }
 
-impl Property {
+impl KeyframeProperty {
     pub(crate) const ALL: [Self; 11] = [
         Self::PositionX,
         Self::PositionY,
@@ -75,7 +75,7 @@ impl Property {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Keyframes {
     pub id: Id,
-    pub property: Property,
+    pub property: KeyframeProperty,
     pub points: Vec<Keyframe>,
 }
 

@@ -8,7 +8,7 @@ use crate::units::Micros;
 
 /// A media file; each file is listed once per draft.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Media {
+pub(crate) struct MediaMaterial {
     /// Derived from the source: the same file has the same id in every draft.
     pub id: Id,
     pub kind: MediaKind,
@@ -19,7 +19,7 @@ pub(crate) struct Media {
     /// The app's drafts folder that the call gave, for the path in the working document.
     pub folder: Option<Box<str>>,
     /// What is known about the file.
-    pub known: Known,
+    pub known: MediaProperties,
     /// Its length as given in the call; zero if it gave none.
     pub given: Micros,
     /// Whether the first segment that used it has an audio effect.
@@ -37,7 +37,7 @@ pub(crate) enum MediaKind {
 
 /// The size and length of a media file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct MediaProperties {
     /// Pixels; for a file that could not be read, the values that the API assumes.
     pub width: u32,
     /// Pixels.
@@ -82,8 +82,13 @@ impl MediaKind {
     }
 }
 
-impl Media {
-    pub(crate) fn new(kind: MediaKind, source: &str, folder: Option<&str>, known: Known) -> Self {
+impl MediaMaterial {
+    pub(crate) fn new(
+        kind: MediaKind,
+        source: &str,
+        folder: Option<&str>,
+        known: MediaProperties,
+    ) -> Self {
         let name = kind.file_name(source);
         Self {
             id: Id::of_name(&name),

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::clip::Clip;
 use crate::draft::ids::{Id, Ids};
-use crate::draft::keyframe::{Keyframe, Keyframes, Property};
+use crate::draft::keyframe::{Keyframe, KeyframeProperty, Keyframes};
 use crate::draft::material::{
     Animations, AudioEffect, Blur, Fade, Mask, StickerMaterial, Transition, VideoEffect,
 };
-use crate::draft::text::Text;
+use crate::draft::text::TextContent;
 use crate::units::{Micros, Range};
 
 /// A time range of a track with its content.
@@ -19,7 +19,7 @@ pub(crate) struct Segment {
     pub order: u32,
     /// The range on the timeline.
     pub target: Range,
-    pub content: Content,
+    pub content: SegmentContent,
     /// One list per property, in the order of first use.
     pub keyframes: Vec<Keyframes>,
     /// The sequence number of the call that set a keyframe on one of the two scales only.
@@ -29,10 +29,10 @@ pub(crate) struct Segment {
 /// What a segment shows or plays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Content {
+pub(crate) enum SegmentContent {
     Picture(Box<Picture>),
     Sound(Box<Sound>),
-    Text(Box<Text>),
+    Text(Box<TextContent>),
     Sticker(Box<Sticker>),
     Effect(Box<VideoEffect>),
 }
@@ -95,7 +95,7 @@ pub(crate) struct Sticker {
     pub clip: Clip,
 }
 
-impl Content {
+impl SegmentContent {
     /// Assigns ids to all its parts, in a fixed order.
     pub(crate) fn assign(&mut self, ids: &mut Ids) {
         match self {
@@ -185,8 +185,8 @@ impl Segment {
     /// Restores the lengths that the call requested, ignoring its file.
     pub(crate) fn as_asked(&mut self) {
         let (source, asked) = match &mut self.content {
-            Content::Picture(picture) => (&mut picture.source, picture.asked),
-            Content::Sound(sound) => (&mut sound.source, sound.asked),
+            SegmentContent::Picture(picture) => (&mut picture.source, picture.asked),
+            SegmentContent::Sound(sound) => (&mut sound.source, sound.asked),
             _ => return,
         };
         if let Some((in_file, on_timeline)) = asked {
@@ -203,8 +203,8 @@ impl Segment {
             0.0
         };
         let source = match &mut self.content {
-            Content::Picture(picture) => &mut picture.source,
-            Content::Sound(sound) => &mut sound.source,
+            SegmentContent::Picture(picture) => &mut picture.source,
+            SegmentContent::Sound(sound) => &mut sound.source,
             _ => return,
         };
         source.duration = Micros((source.duration.0 as f64 * part) as i64);
@@ -217,20 +217,27 @@ impl Segment {
     }
 
     /// Whether the app can animate this property for this type of segment.
-    pub(crate) fn can_move(&self, property: Property) -> bool {
+    pub(crate) fn can_move(&self, property: KeyframeProperty) -> bool {
         match self.content {
-            Content::Picture(_) | Content::Text(_) | Content::Sticker(_) => true,
-            Content::Sound(_) => property == Property::Volume,
-            Content::Effect(_) => false,
+            SegmentContent::Picture(_) | SegmentContent::Text(_) | SegmentContent::Sticker(_) => {
+                true
+            }
+            SegmentContent::Sound(_) => property == KeyframeProperty::Volume,
+            SegmentContent::Effect(_) => false,
         }
     }
 
     /// Sets a keyframe. A keyframe on both scales has no effect if they were separated before.
-    pub(crate) fn set_keyframe(&mut self, property: Property, keyframe: Keyframe, list_id: Id) {
+    pub(crate) fn set_keyframe(
+        &mut self,
+        property: KeyframeProperty,
+        keyframe: Keyframe,
+        list_id: Id,
+    ) {
         if let Some(clip) = self.content.clip_mut() {
             match property {
-                Property::UniformScale if !clip.uniform => return,
-                Property::ScaleX | Property::ScaleY => {
+                KeyframeProperty::UniformScale if !clip.uniform => return,
+                KeyframeProperty::ScaleX | KeyframeProperty::ScaleY => {
                     clip.uniform = false;
                     self.apart_since.get_or_insert(keyframe.call);
                 }

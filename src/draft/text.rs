@@ -14,12 +14,12 @@ use crate::draft::material::{Animations, TextEffect};
     reason = "the words of a text are its text"
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Text {
+pub(crate) struct TextContent {
     #[serde(skip)]
     pub id: Id,
     pub text: Box<str>,
     /// Contiguous, in text order.
-    pub styles: Vec<Style>,
+    pub styles: Vec<CharacterStyle>,
     /// Fonts of the parts with their own style. If there is any such part, `styles` has no shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_fonts: Option<Vec<Font>>,
@@ -52,7 +52,7 @@ pub(crate) struct Text {
     pub clip: Clip,
 }
 
-impl Text {
+impl TextContent {
     pub(crate) fn assign(&mut self, ids: &mut Ids) {
         self.id = ids.next_id();
         for effect in [&mut self.bubble, &mut self.effect].into_iter().flatten() {
@@ -85,7 +85,7 @@ impl Align {
 
 /// The style of a part of a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Style {
+pub(crate) struct CharacterStyle {
     /// First character and end (exclusive), in Unicode code points.
     pub range: (u32, u32),
     pub size: f64,

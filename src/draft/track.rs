@@ -9,7 +9,7 @@ use crate::units::{Micros, Range};
 /// What a track holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum TrackKind {
     /// Videos and pictures.
     Video,
     Audio,
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Effect,
 }
 
-impl Kind {
+impl TrackKind {
     /// The name in documents, and the default name of a track.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub(crate) struct Track {
     pub id: Id,
     /// Unique in the draft, over all kinds.
     pub name: Box<str>,
-    pub kind: Kind,
+    pub kind: TrackKind,
     /// Tracks with a higher index are in front.
     pub render_index: f64,
     /// In order of addition.
@@ -57,7 +57,7 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new(id: Id, name: &str, kind: Kind, render_index: f64) -> Self {
+    pub(crate) fn new(id: Id, name: &str, kind: TrackKind, render_index: f64) -> Self {
         Self {
             id,
             name: name.into(),

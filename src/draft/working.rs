@@ -10,11 +10,11 @@ use crate::draft::clip::Clip;
 use crate::draft::ids::Id;
 use crate::draft::keyframe::Keyframes;
 use crate::draft::material::{
-    Animations, AudioEffect, Media, MediaKind, PHOTO_DURATION, Setting, TextEffect, Transition,
-    VideoEffect,
+    Animations, AudioEffect, MediaKind, MediaMaterial, PHOTO_DURATION, Setting, TextEffect,
+    Transition, VideoEffect,
 };
-use crate::draft::segment::{Content, Segment};
-use crate::draft::text::{Align, Font, Text};
+use crate::draft::segment::{Segment, SegmentContent};
+use crate::draft::text::{Align, Font, TextContent};
 use crate::draft::track::Track;
 use crate::units::{Edition, Range};
 
@@ -115,21 +115,23 @@ fn materials(out: &mut String, name: &str, segments: &All<'_>) {
         }
         let empty = out.len();
         match (&segment.content, name) {
-            (Content::Picture(picture), "speeds") => {
+            (SegmentContent::Picture(picture), "speeds") => {
                 speed(out, picture.speed_id, picture.speed);
             }
-            (Content::Sound(sound), "speeds") => speed(out, sound.speed_id, Some(sound.speed)),
-            (Content::Picture(picture), "transitions") => {
+            (SegmentContent::Sound(sound), "speeds") => {
+                speed(out, sound.speed_id, Some(sound.speed))
+            }
+            (SegmentContent::Picture(picture), "transitions") => {
                 if let Some(transition) = &picture.transition {
                     write_transition(out, transition);
                 }
             }
-            (Content::Picture(picture), "masks") => {
+            (SegmentContent::Picture(picture), "masks") => {
                 if let Some(mask) = &picture.mask {
                     write_mask(out, mask);
                 }
             }
-            (Content::Picture(picture), "canvases") => {
+            (SegmentContent::Picture(picture), "canvases") => {
                 if let Some(blur) = &picture.blur {
                     let _ = write!(
                         out,
@@ -138,18 +140,18 @@ fn materials(out: &mut String, name: &str, segments: &All<'_>) {
                     );
                 }
             }
-            (Content::Picture(picture), "material_animations") => {
+            (SegmentContent::Picture(picture), "material_animations") => {
                 if let Some(animations) = &picture.animations {
                     write_animations(out, animations, "video", "video");
                 }
             }
-            (Content::Text(text), "material_animations") => {
+            (SegmentContent::Text(text), "material_animations") => {
                 if let Some(animations) = &text.animations {
                     write_animations(out, animations, "", "sticker");
                 }
             }
-            (Content::Text(text), "texts") => write_text(out, text),
-            (Content::Text(text), "effects") => {
+            (SegmentContent::Text(text), "texts") => write_text(out, text),
+            (SegmentContent::Text(text), "effects") => {
                 if let Some(bubble) = &text.bubble {
                     text_effect(out, bubble, "text_shape");
                 }
@@ -160,20 +162,20 @@ fn materials(out: &mut String, name: &str, segments: &All<'_>) {
                     text_effect(out, effect, "text_effect");
                 }
             }
-            (Content::Sticker(sticker), "stickers") => {
+            (SegmentContent::Sticker(sticker), "stickers") => {
                 let _ = write!(out, r#"{{"id":"{}","resource_id":"#, sticker.material.id);
                 string(out, &sticker.material.resource_id);
                 out.push_str(",\"sticker_id\":");
                 string(out, &sticker.material.resource_id);
                 out.push_str(r#","source_platform":1,"type":"sticker"}"#);
             }
-            (Content::Effect(effect), "video_effects") => video_effect(out, effect),
-            (Content::Sound(sound), "audio_effects") => {
+            (SegmentContent::Effect(effect), "video_effects") => video_effect(out, effect),
+            (SegmentContent::Sound(sound), "audio_effects") => {
                 if let Some(effect) = &sound.effect {
                     audio_effect(out, effect);
                 }
             }
-            (Content::Sound(sound), "audio_fades") => {
+            (SegmentContent::Sound(sound), "audio_fades") => {
                 if let Some(fade) = &sound.fade {
                     let _ = write!(
                         out,
@@ -205,7 +207,7 @@ fn media(out: &mut String, draft: &Draft, audio: bool) {
     });
 }
 
-fn write_video(out: &mut String, draft: &Draft, media: &Media) {
+fn write_video(out: &mut String, draft: &Draft, media: &MediaMaterial) {
     let (duration, kind) = match media.kind {
         MediaKind::Photo => (PHOTO_DURATION, "photo"),
         _ => (media.known.duration, "video"),
@@ -224,7 +226,7 @@ fn write_video(out: &mut String, draft: &Draft, media: &Media) {
     let _ = write!(out, r#","type":"{kind}","width":{}}}"#, media.known.width);
 }
 
-fn write_audio(out: &mut String, draft: &Draft, media: &Media) {
+fn write_audio(out: &mut String, draft: &Draft, media: &MediaMaterial) {
     let id = media.id;
     let _ = write!(
         out,
@@ -241,7 +243,7 @@ fn write_audio(out: &mut String, draft: &Draft, media: &Media) {
 }
 
 /// The file's path below the given drafts folder, in the syntax of that folder's system.
-fn path(draft: &Draft, media: &Media) -> String {
+fn path(draft: &Draft, media: &MediaMaterial) -> String {
     let Some(folder) = media.folder.as_deref().filter(|folder| !folder.is_empty()) else {
         return String::new();
     };
@@ -425,7 +427,7 @@ fn text_effect(out: &mut String, effect: &TextEffect, kind: &str) {
     let _ = write!(out, r#","type":"{kind}","value":1.0}}"#);
 }
 
-fn write_text(out: &mut String, text: &Text) {
+fn write_text(out: &mut String, text: &TextContent) {
     let _ = write!(out, r#"{{"id":"{}","content":"#, text.id);
     string(out, &text_content(text));
     let flags = 7
@@ -496,7 +498,7 @@ fn write_font(out: &mut String, font: &Font) {
 }
 
 /// The JSON inside a text material.
-fn text_content(text: &Text) -> String {
+fn text_content(text: &TextContent) -> String {
     let mut out = String::with_capacity(384 * text.styles.len() + 2 * text.text.len() + 32);
     out.push_str("{\"styles\": [");
     for (index, style) in text.styles.iter().enumerate() {
@@ -590,7 +592,7 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
     list(out, &segment.keyframes, keyframes);
     out.push_str(",\"keyframe_refs\":[]");
     match &segment.content {
-        Content::Picture(picture) => {
+        SegmentContent::Picture(picture) => {
             out.push_str(",\"source_timerange\":");
             range(out, picture.source);
             out.push_str(",\"speed\":");
@@ -605,7 +607,7 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
             clip(out, &picture.clip);
             out.push_str(r#","hdr_settings":{"intensity":1.0,"mode":1,"nits":1000}"#);
         }
-        Content::Sound(sound) => {
+        SegmentContent::Sound(sound) => {
             out.push_str(",\"source_timerange\":");
             range(out, sound.source);
             out.push_str(",\"speed\":");
@@ -617,7 +619,7 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
             refs(out, sound.speed_id, [effect, fade]);
             out.push_str(",\"clip\":null,\"hdr_settings\":null");
         }
-        Content::Text(text) => {
+        SegmentContent::Text(text) => {
             out.push_str(",\"source_timerange\":null,\"speed\":1.0,\"volume\":1.0");
             let bubble = text.bubble.as_ref().map(|b| b.id);
             let effect = text.effect.as_ref().map(|e| e.id);
@@ -625,12 +627,12 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
             refs(out, undefined_speed(segment), [bubble, effect, animations]);
             clip(out, &text.clip);
         }
-        Content::Sticker(sticker) => {
+        SegmentContent::Sticker(sticker) => {
             out.push_str(",\"source_timerange\":null,\"speed\":1.0,\"volume\":1.0");
             refs(out, undefined_speed(segment), []);
             clip(out, &sticker.clip);
         }
-        Content::Effect(_) => {}
+        SegmentContent::Effect(_) => {}
     }
     out.push_str(",\"render_index\":");
     number(out, track.render_index);
@@ -747,14 +749,19 @@ fn string(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draft::material::Known;
+    use crate::draft::material::MediaProperties;
 
     #[test]
     fn paths_use_the_syntax_of_the_folders_system() {
         let check = |folder, expected: &str| {
             let mut draft = crate::draft::tests::empty();
             draft.id = crate::draft::ids::DraftId("d".into());
-            let media = Media::new(MediaKind::Video, "u", Some(folder), Known::default());
+            let media = MediaMaterial::new(
+                MediaKind::Video,
+                "u",
+                Some(folder),
+                MediaProperties::default(),
+            );
             let name = &media.name;
             assert_eq!(
                 path(&draft, &media),

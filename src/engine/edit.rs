@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
 use crate::draft::ids::{Id, Ids};
-use crate::draft::keyframe::{Keyframe, Property};
-use crate::draft::material::{Known, Media, MediaKind};
-use crate::draft::segment::{Content, Segment};
-use crate::draft::text::Text;
+use crate::draft::keyframe::{Keyframe, KeyframeProperty};
+use crate::draft::material::{MediaKind, MediaMaterial, MediaProperties};
+use crate::draft::segment::{Segment, SegmentContent};
+use crate::draft::text::TextContent;
 use crate::draft::track::Track;
 use crate::engine::subtitle;
-use crate::engine::timeline::{self, Choice, Chosen};
+use crate::engine::timeline::{self, Chosen, TrackChoice};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
@@ -21,7 +21,7 @@ use crate::units::{Micros, Range};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Edit {
-    Place(Box<Place>),
+    Place(Box<SegmentPlacement>),
     Captions(Box<Captions>),
     Keyframes(Points),
     /// Lengths and sizes that were unknown when the files were placed.
@@ -34,10 +34,10 @@ pub(crate) enum Edit {
 
 /// One segment on a track.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
-    pub track: Choice,
+pub(crate) struct SegmentPlacement {
+    pub track: TrackChoice,
     pub target: Range,
-    pub content: Content,
+    pub content: SegmentContent,
     /// The file that it shows or plays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<Used>,
@@ -50,7 +50,7 @@ pub(crate) struct Used {
     pub source: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    pub known: Known,
+    pub known: MediaProperties,
     /// Its length as given in the call.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub given: Micros,
@@ -67,18 +67,18 @@ fn is_zero(time: &Micros) -> bool {
 /// Several texts with times.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Captions {
-    pub track: Choice,
+    pub track: TrackChoice,
     /// The look of cues without their own look: a text without words.
-    pub look: Text,
-    pub cues: Vec<Cue>,
+    pub look: TextContent,
+    pub cues: Vec<Caption>,
     /// Captions that overlap earlier ones; one track per list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub further: Vec<Vec<Cue>>,
+    pub further: Vec<Vec<Caption>>,
 }
 
 /// One caption.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Cue {
+pub(crate) struct Caption {
     pub range: Range,
     pub text: String,
     /// The number in its file; 0 if it has none.
@@ -86,7 +86,7 @@ pub(crate) struct Cue {
     pub number: u64,
     /// Its own look, without words; each of its styles covers a part of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Box<Text>>,
+    pub look: Option<Box<TextContent>>,
 }
 
 #[expect(
@@ -121,7 +121,7 @@ pub(crate) struct Points {
 /// One keyframe, at a time on the timeline.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Point {
-    pub property: Property,
+    pub property: KeyframeProperty,
     pub time: Micros,
     pub value: f64,
 }
@@ -131,12 +131,12 @@ pub(crate) struct Point {
 pub(crate) struct Learnt {
     pub kind: MediaKind,
     pub source: String,
-    pub known: Known,
+    pub known: MediaProperties,
 }
 
 /// What an edit did, for the reply.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct EditOutcome {
     /// The track's name.
     pub track: Option<String>,
     /// The first new segment.
@@ -155,11 +155,11 @@ pub(crate) struct Prepared {
     track: usize,
     /// New segments by track index; indexes of `new_tracks` follow those of the draft.
     segments: Vec<(usize, Vec<Segment>)>,
-    media: Option<Media>,
-    keyframes: Vec<(usize, Property, Keyframe, Id)>,
-    learnt: Vec<(Id, Known)>,
+    media: Option<MediaMaterial>,
+    keyframes: Vec<(usize, KeyframeProperty, Keyframe, Id)>,
+    learnt: Vec<(Id, MediaProperties)>,
     folder: Option<String>,
-    pub outcome: Outcome,
+    pub outcome: EditOutcome,
 }
 
 impl Edit {
@@ -196,7 +196,7 @@ impl Prepared {
             keyframes: Vec::new(),
             learnt: Vec::new(),
             folder: None,
-            outcome: Outcome::default(),
+            outcome: EditOutcome::default(),
         }
     }
 
@@ -228,7 +228,7 @@ impl Prepared {
 }
 
 /// The track for the call, and the new tracks that it requires.
-fn open(choice: &Choice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, usize, String)> {
+fn open(choice: &TrackChoice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, usize, String)> {
     let mut new = Vec::new();
     let chosen = timeline::choose(draft, choice)?;
     if timeline::lacks_first_video_track(draft, choice.kind) {
@@ -259,7 +259,7 @@ fn open(choice: &Choice, draft: &Draft, ids: &mut Ids) -> Result<(Vec<Track>, us
     }
 }
 
-fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+fn prepare_place(place: &SegmentPlacement, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
     let (new_tracks, track, name) = open(&place.track, draft, ids)?;
     if let Some(track) = draft.tracks.get(track) {
         timeline::check_free(track, place.target)?;
@@ -268,11 +268,12 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
     content.assign(ids);
     let mut media = None;
     if let Some(used) = &place.media {
-        let mut file = Media::new(used.kind, &used.source, used.folder.as_deref(), used.known);
+        let mut file =
+            MediaMaterial::new(used.kind, &used.source, used.folder.as_deref(), used.known);
         file.given = used.given;
         match &mut content {
-            Content::Picture(picture) => picture.media = file.id,
-            Content::Sound(sound) => {
+            SegmentContent::Picture(picture) => picture.media = file.id,
+            SegmentContent::Sound(sound) => {
                 sound.media = file.id;
                 file.has_effect = sound.effect.is_some();
             }
@@ -296,11 +297,11 @@ fn prepare_place(place: &Place, draft: &Draft, ids: &mut Ids) -> Result<Prepared
             }],
         )],
         media,
-        outcome: Outcome {
+        outcome: EditOutcome {
             track: Some(name),
             segment: Some(id),
             range: Some(place.target),
-            ..Outcome::default()
+            ..EditOutcome::default()
         },
         ..Prepared::nothing()
     })
@@ -351,7 +352,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
     };
     let start = all().map(|cue| cue.range.start).min();
     let end = all().map(|cue| cue.range.end()).max();
-    prepared.outcome = Outcome {
+    prepared.outcome = EditOutcome {
         track: Some(name),
         segment: first,
         range: start
@@ -366,7 +367,7 @@ fn prepare_captions(captions: &Captions, draft: &Draft, ids: &mut Ids) -> Result
 /// The track for captions that overlap those on track `name`: the first numbered track that is free for them.
 fn further(
     captions: &Captions,
-    cues: &[Cue],
+    cues: &[Caption],
     name: &str,
     draft: &Draft,
     prepared: &mut Prepared,
@@ -398,11 +399,11 @@ fn further(
     }
 }
 
-fn texts(captions: &Captions, cues: &[Cue], made: u32, ids: &mut Ids) -> Vec<Segment> {
+fn texts(captions: &Captions, cues: &[Caption], made: u32, ids: &mut Ids) -> Vec<Segment> {
     let mut segments = Vec::with_capacity(cues.len());
     for cue in cues {
         let mut text = match &cue.look {
-            Some(look) => Text::clone(look),
+            Some(look) => TextContent::clone(look),
             None => {
                 let mut text = captions.look.clone();
                 for style in &mut text.styles {
@@ -417,7 +418,7 @@ fn texts(captions: &Captions, cues: &[Cue], made: u32, ids: &mut Ids) -> Vec<Seg
             id: ids.next_id(),
             order: made + segments.len() as u32,
             target: cue.range,
-            content: Content::Text(Box::new(text)),
+            content: SegmentContent::Text(Box::new(text)),
             keyframes: Vec::new(),
             apart_since: None,
         });
@@ -425,12 +426,12 @@ fn texts(captions: &Captions, cues: &[Cue], made: u32, ids: &mut Ids) -> Vec<Seg
     segments
 }
 
-fn in_cue(index: usize, cue: &Cue, mut error: Error) -> Error {
+fn in_cue(index: usize, cue: &Caption, mut error: Error) -> Error {
     error.message = format!("cue {}: {}", number(index, cue), error.message);
     error
 }
 
-fn number(index: usize, cue: &Cue) -> u64 {
+fn number(index: usize, cue: &Caption) -> u64 {
     match cue.number {
         0 => index as u64 + 1,
         number => number,
@@ -464,10 +465,10 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
         let is_apart =
             apart.contains(&place) || segment.content.clip().is_some_and(|clip| !clip.uniform);
         match point.property {
-            Property::ScaleX | Property::ScaleY => {
+            KeyframeProperty::ScaleX | KeyframeProperty::ScaleY => {
                 apart.insert(place);
             }
-            Property::UniformScale if is_apart => notes.push(format!(
+            KeyframeProperty::UniformScale if is_apart => notes.push(format!(
                 "`uniform_scale` at {} was ignored: the segment already has keyframes on `scale_x` or `scale_y`",
                 point.time
             )),
@@ -486,7 +487,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
         .map(|(place, ..)| &track.segments()[*place]);
     Ok(Prepared {
         track: index,
-        outcome: Outcome {
+        outcome: EditOutcome {
             track: Some(track.name.to_string()),
             segment: first.map(|segment| segment.id),
             range: None,
@@ -507,7 +508,7 @@ fn article(word: &str) -> &'static str {
 }
 
 /// Sets the real sizes of files, and the resulting lengths of their segments.
-fn learn(draft: &mut Draft, learnt: &[(Id, Known)]) {
+fn learn(draft: &mut Draft, learnt: &[(Id, MediaProperties)]) {
     let find = |id: Id| {
         learnt
             .iter()

@@ -15,7 +15,7 @@ const MAX_DRAFTS: usize = 10_000;
 const MAX_SEGMENTS: usize = 100_000;
 
 /// A draft in memory. Its lock is never held across an `await`; its turn is.
-pub(crate) struct Held {
+pub(crate) struct HeldDraft {
     draft: Mutex<Draft>,
     turns: tokio::sync::Mutex<()>,
     used: AtomicU64,
@@ -23,7 +23,7 @@ pub(crate) struct Held {
     refreshed: Mutex<Refreshed>,
 }
 
-impl Held {
+impl HeldDraft {
     /// What the API would have refreshed.
     pub(crate) fn refreshed(&self) -> MutexGuard<'_, Refreshed> {
         self.refreshed
@@ -43,14 +43,14 @@ impl Held {
 }
 
 #[derive(Default)]
-pub(crate) struct Drafts {
-    by_id: Mutex<HashMap<DraftId, Arc<Held>>>,
+pub(crate) struct HeldDrafts {
+    by_id: Mutex<HashMap<DraftId, Arc<HeldDraft>>>,
     clock: AtomicU64,
     segments: AtomicUsize,
 }
 
-impl Drafts {
-    fn map(&self) -> MutexGuard<'_, HashMap<DraftId, Arc<Held>>> {
+impl HeldDrafts {
+    fn map(&self) -> MutexGuard<'_, HashMap<DraftId, Arc<HeldDraft>>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,14 +58,14 @@ impl Drafts {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn get(&self, id: &DraftId) -> Option<Arc<Held>> {
+    pub(crate) fn get(&self, id: &DraftId) -> Option<Arc<HeldDraft>> {
         let held = self.map().get(id).cloned()?;
         held.used.store(self.now(), Ordering::Relaxed);
         Some(held)
     }
 
     /// Adds a draft; if it was added in the meantime, that one is kept.
-    pub(crate) fn insert(&self, draft: Draft, refreshed: Refreshed) -> Arc<Held> {
+    pub(crate) fn insert(&self, draft: Draft, refreshed: Refreshed) -> Arc<HeldDraft> {
         let segments = draft.len();
         let id = draft.id.clone();
         let mut map = self.map();
@@ -73,7 +73,7 @@ impl Drafts {
             .entry(id)
             .or_insert_with(|| {
                 self.segments.fetch_add(segments, Ordering::Relaxed);
-                Arc::new(Held {
+                Arc::new(HeldDraft {
                     draft: Mutex::new(draft),
                     turns: tokio::sync::Mutex::default(),
                     used: AtomicU64::new(self.now()),
@@ -87,7 +87,7 @@ impl Drafts {
     }
 
     /// Updates the number of segments of a draft.
-    pub(crate) fn grew(&self, held: &Held, segments: usize) {
+    pub(crate) fn grew(&self, held: &HeldDraft, segments: usize) {
         let before = held.segments.swap(segments, Ordering::Relaxed);
         let all = self
             .segments
@@ -103,7 +103,7 @@ impl Drafts {
         }
     }
 
-    fn lost(&self, held: &Held) {
+    fn lost(&self, held: &HeldDraft) {
         let segments = held.segments.load(Ordering::Relaxed);
         let _ = self
             .segments
@@ -113,7 +113,7 @@ impl Drafts {
     }
 
     /// Removes the least recently used drafts, a tenth at a time; drafts in use stay.
-    fn make_room(&self, map: &mut HashMap<DraftId, Arc<Held>>) {
+    fn make_room(&self, map: &mut HashMap<DraftId, Arc<HeldDraft>>) {
         let is_full =
             |len: usize| len > MAX_DRAFTS || self.segments.load(Ordering::Relaxed) > MAX_SEGMENTS;
         if !is_full(map.len()) || map.len() < 2 {

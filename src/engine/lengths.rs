@@ -1,7 +1,7 @@
 //! The length of a clip: the requested length, limited by what is known about its file.
 
 use crate::caller::{Caller, Manner};
-use crate::draft::material::{Known, MediaKind};
+use crate::draft::material::{MediaKind, MediaProperties};
 use crate::engine::Engine;
 use crate::engine::parts::seconds;
 use crate::error::{Error, Kind, Result};
@@ -34,7 +34,7 @@ pub(crate) struct Fitted {
 
 /// The facts of a file, measured or assumed; with a note if assumed.
 pub(crate) struct Looked {
-    pub known: Known,
+    pub known: MediaProperties,
     /// `None`: the length is unknown.
     pub length: Option<Micros>,
     pub note: Option<String>,
@@ -60,11 +60,11 @@ impl Engine {
             .map_or(ASSUMED, |facts| (facts.width, facts.height));
         let assumed = |note: String| Looked {
             known: match kind {
-                MediaKind::Audio => Known::default(),
-                _ => Known {
+                MediaKind::Audio => MediaProperties::default(),
+                _ => MediaProperties {
                     width: seen.0,
                     height: seen.1,
-                    ..Known::default()
+                    ..MediaProperties::default()
                 },
             },
             length: None,
@@ -74,7 +74,7 @@ impl Engine {
             Ok(facts) => match usable(kind, &facts) {
                 Ok(length) => {
                     return Ok(Looked {
-                        known: Known {
+                        known: MediaProperties {
                             width: facts.width,
                             height: facts.height,
                             duration: length,

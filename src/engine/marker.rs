@@ -34,10 +34,10 @@ pub(crate) struct Marker {
     pub elsewhere: bool,
     /// The run of a plan that saved it.
     #[serde(flatten)]
-    pub origin: Origin,
+    pub origin: PlanOrigin,
     /// Every file that we wrote, by its path in the folder; empty if an earlier version did not record them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub files: BTreeMap<String, Written>,
+    pub files: BTreeMap<String, WrittenFile>,
     /// The zip files written next to the folder, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub zips: Vec<Stamp>,
@@ -46,7 +46,7 @@ pub(crate) struct Marker {
 /// The plan that a save belongs to, if any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Origin {
+pub(crate) struct PlanOrigin {
     /// Identifies the plan: by its file and position in it, or by its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Origin {
 /// A file as we wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Written {
+pub(crate) enum WrittenFile {
     /// SHA-256 of a document.
     Hash(String),
     /// A media file: identified by size and time, as hashing would take long.
@@ -149,7 +149,7 @@ impl Marker {
             } else {
                 hash(bytes)
             };
-            self.files.insert(name.to_owned(), Written::Hash(hash));
+            self.files.insert(name.to_owned(), WrittenFile::Hash(hash));
         }
     }
 
@@ -159,7 +159,7 @@ impl Marker {
         let Some(mut marker) = Self::read(folder) else {
             return Ok(());
         };
-        let Some(Written::Hash(written)) = marker.files.get_mut(name) else {
+        let Some(WrittenFile::Hash(written)) = marker.files.get_mut(name) else {
             return Ok(());
         };
         if *written != hash(before) {
@@ -190,8 +190,8 @@ impl Marker {
         for (name, written) in &self.files {
             let path = folder.join(name);
             let is_ours = match written {
-                Written::Hash(hash) => hashes.of(&path).is_some_and(|now| now == *hash),
-                Written::Media(stamp) => stamp.is_of(&path),
+                WrittenFile::Hash(hash) => hashes.of(&path).is_some_and(|now| now == *hash),
+                WrittenFile::Media(stamp) => stamp.is_of(&path),
             };
             if !is_ours {
                 changed.push(name.clone());

@@ -23,9 +23,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::draft::finished::{self, Content, Document, Finished, Markers, Needed, made_id};
+use crate::draft::finished::{
+    self, ContentType, Finished, FinishedDocument, Markers, Needed, made_id,
+};
 use crate::draft::{Draft, working};
-use crate::engine::marker::{self, Marker, Stamp, Written};
+use crate::engine::marker::{self, Marker, Stamp, WrittenFile};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::engine::timelines::Timeline;
@@ -36,10 +38,10 @@ use crate::units::Edition;
 use cover::{Cover, Covers};
 use existing::Terms;
 pub(crate) use fetching::Unfetched;
-use fetching::{Medium, fetch_all};
-use files::{Documents, Entry, Timelines};
-use home::Home;
-use staging::{Kept, Staging};
+use fetching::{FetchedFile, fetch_all};
+use files::{BinEntry, Documents, Timelines};
+use home::DraftLocation;
+use staging::{ReplacedDraft, Staging};
 pub(crate) use staging::{prune_backups, prune_made};
 
 /// How and where to save a draft.
@@ -51,7 +53,7 @@ pub(crate) struct SaveRequest {
     pub name: String,
     pub profile: Profile,
     /// The machine where the draft will be opened, if that is not this one.
-    pub target: Option<Target>,
+    pub target: Option<TargetMachine>,
     /// What may be replaced.
     pub terms: Terms,
     /// Also write a zip file with everything next to the folder.
@@ -62,7 +64,7 @@ pub(crate) struct SaveRequest {
 
 /// Another machine.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct TargetMachine {
     pub os: AppOs,
     /// Its drafts folder. `None`: the draft can be placed in any folder.
     pub folder: Option<String>,
@@ -78,7 +80,7 @@ pub(crate) enum WhileRunning {
 
 /// The result of a save.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(crate) struct SavedPackage {
     pub folder: PathBuf,
     /// The zip file, if it was requested and could be written.
     pub zip: Option<PathBuf>,
@@ -96,7 +98,7 @@ pub(crate) struct Saved {
 
 /// The progress of a save.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Progress {
+pub(crate) struct PackageProgress {
     pub files_done: u64,
     pub files: u64,
     /// The sum of the completed fractions of unfinished files.
@@ -112,8 +114,8 @@ pub(crate) async fn save(
     request: &SaveRequest,
     media: &Media,
     covers: &Arc<Covers>,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Saved> {
+    progress: &(dyn Fn(PackageProgress) + Send + Sync),
+) -> Result<SavedPackage> {
     let subject = Subject {
         id: draft.id.to_string(),
         edition: draft.edition,
@@ -137,8 +139,8 @@ pub(crate) async fn save_document(
     request: &SaveRequest,
     media: &Media,
     covers: &Arc<Covers>,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Saved> {
+    progress: &(dyn Fn(PackageProgress) + Send + Sync),
+) -> Result<SavedPackage> {
     let Subject {
         id,
         edition,
@@ -160,7 +162,7 @@ pub(crate) async fn save_document(
         ));
     }
     // Report a wrong target before anything is written.
-    Home::new(request, &wanted)?;
+    DraftLocation::new(request, &wanted)?;
     let looked_for = (request.target.is_none() && registry::is_drafts_folder(&request.drafts))
         .then_some(request.profile.edition);
     let running = blocking(move || Ok(looked_for.and_then(registry::running)));
@@ -190,7 +192,7 @@ pub(crate) async fn save_document(
         .hint("quit the app and save again, or save without this check"));
     }
     let name = staging.name.clone();
-    let home = Home::new(request, &name)?;
+    let home = DraftLocation::new(request, &name)?;
     notes.extend(staging.note.clone());
     let (longest_name, too_long) = home.longest_name(request, &name);
     notes.extend(too_long);
@@ -204,7 +206,7 @@ pub(crate) async fn save_document(
     let written_out = async {
         let fetched = fetch_all((&needed, longest_name), first, &staging, media, progress).await?;
         let bytes = fetched.iter().map(|file| file.bytes).sum();
-        progress(Progress {
+        progress(PackageProgress {
             part: 0.0,
             bytes: Bytes {
                 done: bytes,
@@ -214,7 +216,7 @@ pub(crate) async fn save_document(
             files: needed.len() as u64,
             message: "writing the draft".to_owned(),
         });
-        let mut job = Job {
+        let mut job = PackageJob {
             id,
             name,
             home,
@@ -241,7 +243,7 @@ pub(crate) async fn save_document(
     };
     let ((job, staging, documents, marker), ()) = tokio::try_join!(written_out, covered)?;
     if let Some(holder) = registry::holder(&request.drafts) {
-        progress(Progress {
+        progress(PackageProgress {
             part: 0.0,
             bytes: Bytes { done: 0, of: None },
             files_done: needed.len() as u64,
@@ -257,7 +259,7 @@ pub(crate) async fn save_document(
 async fn covered(
     (cover, covers): (Cover, &Arc<Covers>),
     shown: Option<&Needed>,
-    arrived: oneshot::Receiver<(PathBuf, Content)>,
+    arrived: oneshot::Receiver<(PathBuf, ContentType)>,
     folder: &Path,
     media: &Media,
 ) -> Result<()> {
@@ -281,14 +283,14 @@ async fn covered(
 }
 
 /// The work after the media are fetched; all of it blocks on the disk.
-struct Job {
+struct PackageJob {
     id: String,
     name: String,
-    home: Home,
+    home: DraftLocation,
     profile: Profile,
     request: SaveRequest,
     working: Value,
-    fetched: Vec<Medium>,
+    fetched: Vec<FetchedFile>,
     /// The size of all media.
     bytes: u64,
     /// Media may be hard links to the user's files.
@@ -299,7 +301,7 @@ struct Job {
     notes: Vec<String>,
 }
 
-impl Job {
+impl PackageJob {
     /// Writes the documents and returns them, with the marker of the folder.
     fn written(&self, staging: &Staging) -> Result<(Documents, Marker)> {
         let (documents, document) = self.documents(&self.profile, &self.home);
@@ -340,13 +342,13 @@ impl Job {
             let stamp = if self.links { stamp.shared() } else { stamp };
             marker
                 .files
-                .insert(medium.inside.clone(), Written::Media(stamp));
+                .insert(medium.inside.clone(), WrittenFile::Media(stamp));
         }
         for cover in existing::covers(&staging.path) {
             if let Ok(bytes) = marker::read(&staging.path.join(&cover)) {
                 marker
                     .files
-                    .insert(cover, Written::Hash(marker::hash(&bytes)));
+                    .insert(cover, WrittenFile::Hash(marker::hash(&bytes)));
             }
         }
         marker.write(&staging.path)
@@ -365,7 +367,7 @@ impl Job {
         staging: Staging,
         documents: Documents,
         mut marker: Marker,
-    ) -> Result<Saved> {
+    ) -> Result<SavedPackage> {
         documents.write_cover(&staging.path)?;
         self.mark(&staging, &mut marker)?;
         let final_path = staging.path_of_draft();
@@ -394,7 +396,7 @@ impl Job {
         };
         self.notes.extend(documents.notes);
         self.say_what_next(&final_path, registered);
-        Ok(Saved {
+        Ok(SavedPackage {
             folder: final_path,
             zip,
             unzipped,
@@ -415,7 +417,7 @@ impl Job {
         let place = match &self.request.target {
             Some(_) => self.home.clone(),
             // The folder is for this machine, the zip file for any machine.
-            None => Home::anywhere(),
+            None => DraftLocation::anywhere(),
         };
         let profile = self.profile.clone().portable();
         let (portable, _) = self.documents(&profile, &place);
@@ -437,7 +439,11 @@ impl Job {
     }
 
     /// The documents, and the finished document that they were made from.
-    fn documents<'a>(&'a self, profile: &'a Profile, home: &Home) -> (Documents, Document<'a>) {
+    fn documents<'a>(
+        &'a self,
+        profile: &'a Profile,
+        home: &DraftLocation,
+    ) -> (Documents, FinishedDocument<'a>) {
         let files: HashMap<_, _> = self
             .fetched
             .iter()
@@ -459,7 +465,7 @@ impl Job {
             duration,
             notes,
         } = finished::finish(&self.working, &markers, &files);
-        let entries: Vec<Entry> = self
+        let entries: Vec<BinEntry> = self
             .fetched
             .iter()
             .map(|file| file.entry(&files[&(file.list, file.id.clone())]))
@@ -494,7 +500,7 @@ impl Job {
         if self.request.target.is_some() || !registry::is_drafts_folder(&self.request.drafts) {
             return false;
         }
-        let entry = registry::Entry {
+        let entry = registry::RegistryEntry {
             name: &self.name,
             id: &made_id(&[&self.id, "draft"]),
             folder,
@@ -545,7 +551,7 @@ impl Job {
     }
 }
 
-fn said_of(kept: &Kept) -> String {
+fn said_of(kept: &ReplacedDraft) -> String {
     let edited = if kept.changed.is_empty() {
         String::new()
     } else {

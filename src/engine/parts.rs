@@ -2,7 +2,7 @@
 //!
 //! Each error begins with the argument it refers to.
 
-use crate::catalog::{self, Entry, Kind};
+use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::draft::material::{
     Animation, AudioEffect, Blur, Mask, Phase, Setting, Transition, VideoEffect,
 };
@@ -77,7 +77,7 @@ pub(crate) fn rgb(argument: &str, text: &str) -> Result<Rgb> {
 
 /// A font by name.
 pub(crate) fn font(edition: Edition, argument: &str, name: &str) -> Result<Font> {
-    let entry = of(argument, catalog::find(edition, Kind::Font, name))?;
+    let entry = of(argument, catalog::find(edition, NameKind::Font, name))?;
     Ok(Font {
         name: entry.display.into(),
         resource_id: entry.resource_id.into(),
@@ -93,7 +93,10 @@ pub(crate) fn transition(
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
-    let entry = of("transition", catalog::find(edition, Kind::Transition, name))?;
+    let entry = of(
+        "transition",
+        catalog::find(edition, NameKind::Transition, name),
+    )?;
     let duration = match duration {
         Some(value) => Micros::from_seconds_truncated(seconds("transition_duration", value)?),
         None => entry.duration.unwrap_or(Micros(500_000)),
@@ -129,7 +132,10 @@ pub(crate) fn mask(canvas: Canvas, wish: MaskWish<'_>) -> Result<Option<Mask>> {
     let Some(name) = wish.name.filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
-    let entry = of("mask_type", catalog::find(canvas.edition, Kind::Mask, name))?;
+    let entry = of(
+        "mask_type",
+        catalog::find(canvas.edition, NameKind::Mask, name),
+    )?;
     for (argument, value) in [
         ("mask_center_x", wish.center_x),
         ("mask_center_y", wish.center_y),
@@ -193,10 +199,10 @@ pub(crate) fn blur(level: Option<f64>) -> Result<Option<Blur>> {
 pub(crate) fn animation(
     edition: Edition,
     argument: &str,
-    kind: Kind,
+    kind: NameKind,
     phase: Phase,
     name: &str,
-) -> Result<(Animation, &'static Entry)> {
+) -> Result<(Animation, &'static CatalogEntry)> {
     let entry = of(argument, catalog::find(edition, kind, name))?;
     Ok((
         Animation {
@@ -212,7 +218,7 @@ pub(crate) fn animation(
 }
 
 /// The settings of an effect, each from 0 to 100. Default: the effect's own value.
-fn settings(argument: &str, entry: &Entry, values: &[Option<f64>]) -> Result<Vec<Setting>> {
+fn settings(argument: &str, entry: &CatalogEntry, values: &[Option<f64>]) -> Result<Vec<Setting>> {
     let mut settings = Vec::with_capacity(entry.params.len());
     for (index, param) in entry.params.iter().enumerate() {
         let value = match values.get(index).copied().flatten() {
@@ -249,7 +255,7 @@ pub(crate) fn audio_effect(
     };
     let entry = of(
         "effect_type",
-        catalog::find_in(edition, &Kind::audio(edition), name),
+        catalog::find_in(edition, &NameKind::audio(edition), name),
     )?;
     if values.len() > entry.params.len() {
         return Err(Error::invalid(format!(
@@ -260,10 +266,10 @@ pub(crate) fn audio_effect(
         )));
     }
     let (category_id, category_name) = match (entry.kind, edition) {
-        (Kind::VoiceFilter, _) => ("sound_effect", "Voice filters"),
-        (Kind::VoiceCharacter, _) => ("tone", "Voice characters"),
-        (Kind::AudioScene, _) => ("sound_effect", "场景音"),
-        (Kind::Tone, _) => ("tone", "音色"),
+        (NameKind::VoiceFilter, _) => ("sound_effect", "Voice filters"),
+        (NameKind::VoiceCharacter, _) => ("tone", "Voice characters"),
+        (NameKind::AudioScene, _) => ("sound_effect", "场景音"),
+        (NameKind::Tone, _) => ("tone", "音色"),
         (_, Edition::Capcut) => ("speech_to_song", "Speech to song"),
         (_, Edition::Jianying) => ("speech_to_song", "声音成曲"),
     };
@@ -285,8 +291,8 @@ pub(crate) fn video_effect(
     values: &[Option<f64>],
 ) -> Result<VideoEffect> {
     let kind = match category {
-        "scene" => Kind::SceneEffect,
-        "character" => Kind::CharacterEffect,
+        "scene" => NameKind::SceneEffect,
+        "character" => NameKind::CharacterEffect,
         other => {
             return Err(Error::invalid(format!(
                 "`effect_category`: Unknown {other} effect type: use \"scene\" or \"character\""
@@ -298,7 +304,7 @@ pub(crate) fn video_effect(
         name: entry.display.into(),
         effect_id: entry.effect_id.into(),
         resource_id: entry.resource_id.into(),
-        is_character: kind == Kind::CharacterEffect,
+        is_character: kind == NameKind::CharacterEffect,
         settings: settings("params", entry, values)?,
         ..VideoEffect::default()
     })

@@ -99,12 +99,12 @@ pub(crate) struct Profile {
     pub platform: Map<String, Value>,
     /// Keys of the root document that the user's app writes but the built-in set lacks.
     pub root_extra: Map<String, Value>,
-    pub origin: Origin,
+    pub origin: ProfileOrigin,
 }
 
 /// The source of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum ProfileOrigin {
     BuiltIn,
     /// The version was given; the markers are those of the nearest known version that is not newer.
     Named,
@@ -125,8 +125,8 @@ enum Ground {
 use Ground::{Implied, Reported, Saved};
 
 /// Known versions: app version, scheme number and evidence; oldest first.
-type Known = &'static [(&'static str, u32, Ground)];
-const CAPCUT: Known = &[
+type KnownVersions = &'static [(&'static str, u32, Ground)];
+const CAPCUT: KnownVersions = &[
     ("3.8.0", 109, Saved),
     ("5.8.0", 131, Saved),
     ("5.9.1", 132, Saved),
@@ -146,7 +146,7 @@ const CAPCUT: Known = &[
     ("9.2.8", 183, Reported),
     ("9.4.1", 185, Reported),
 ];
-const JIANYING: Known = &[
+const JIANYING: KnownVersions = &[
     ("4.2.0", 75, Saved),
     ("4.4.0", 79, Saved),
     ("4.6.1", 83, Saved),
@@ -224,7 +224,7 @@ impl Profile {
             Edition::Jianying => JIANYING_DEFAULT,
         };
         let scheme = scheme_of(edition, version).unwrap_or_default();
-        Self::with_markers(edition, os, version, scheme, Origin::BuiltIn)
+        Self::with_markers(edition, os, version, scheme, ProfileOrigin::BuiltIn)
     }
 
     /// The profile with this name; `os` applies if the name does not define one.
@@ -238,7 +238,7 @@ impl Profile {
             );
         };
         let mut profile = Self::for_version(*edition, own_os.unwrap_or(os), version)?;
-        profile.origin = Origin::BuiltIn;
+        profile.origin = ProfileOrigin::BuiltIn;
         Ok(profile)
     }
 
@@ -259,7 +259,7 @@ impl Profile {
                 os,
                 app_version,
                 scheme,
-                Origin::Named,
+                ProfileOrigin::Named,
             )),
             None => Err(Error::invalid(format!(
                 "`app_version`: {} {app_version} is older than the oldest supported version",
@@ -274,7 +274,7 @@ impl Profile {
         os: AppOs,
         app_version: &str,
         scheme: u32,
-        origin: Origin,
+        origin: ProfileOrigin,
     ) -> Self {
         let (app_id, app_source) = app(edition);
         let platform = json!({
@@ -505,7 +505,7 @@ fn learn_from(document: &Path, edition: Edition) -> Option<Profile> {
             .unwrap_or(FORMAT),
         new_version,
         root_extra,
-        origin: Origin::Learnt(document.to_owned()),
+        origin: ProfileOrigin::Learnt(document.to_owned()),
         platform,
     })
 }

@@ -51,7 +51,7 @@ pub(crate) fn is_drafts_folder(folder: &Path) -> bool {
 
 /// The list's data about a draft.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct RegistryEntry<'a> {
     pub name: &'a str,
     pub id: &'a str,
     /// The draft's folder.
@@ -66,7 +66,7 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Adds a draft to the list of its folder, or updates its entry. Returns whether the list changed.
-pub(crate) fn register(entry: &Entry<'_>) -> Result<bool> {
+pub(crate) fn register(entry: &RegistryEntry<'_>) -> Result<bool> {
     let folder = without_verbatim(entry.folder.to_owned());
     let Some(root) = folder.parent() else {
         return Err(Error::internal("a draft's folder has no parent"));
@@ -143,7 +143,7 @@ fn is_of(entry: &Value, folder: &Path) -> bool {
         .is_some_and(|told| same(told, folder))
 }
 
-fn own(entry: &Entry<'_>, folder: &Path, root: &Path) -> Map<String, Value> {
+fn own(entry: &RegistryEntry<'_>, folder: &Path, root: &Path) -> Map<String, Value> {
     let own = json!({
         "draft_name": entry.name,
         "draft_id": entry.id,
@@ -434,8 +434,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn entry<'a>(folder: &'a Path, name: &'a str) -> Entry<'a> {
-        Entry {
+    fn entry<'a>(folder: &'a Path, name: &'a str) -> RegistryEntry<'a> {
+        RegistryEntry {
             name,
             id: "F688C949",
             folder,

@@ -14,11 +14,11 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::edit::{Edit, Learnt};
-use crate::engine::marker::Origin;
+use crate::engine::marker::PlanOrigin;
 use crate::engine::package::existing::Terms;
-use crate::engine::package::{self, SaveRequest, Saved, WhileRunning};
+use crate::engine::package::{self, SaveRequest, SavedPackage, WhileRunning};
 use crate::engine::profile::{AppOs, Profile};
-use crate::engine::{Engine, Target, registry};
+use crate::engine::{CallTarget, Engine, registry};
 use crate::error::{Error, Result};
 use crate::journal::{self, ENGINE, Journal, Runner};
 use crate::progress::Bytes;
@@ -33,8 +33,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// The progress of a save.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    pub state: State,
+pub(crate) struct SaveProgress {
+    pub state: SaveState,
     /// The current step, or the error.
     pub message: String,
     /// From 0 to 100.
@@ -50,13 +50,13 @@ pub(crate) struct Progress {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum State {
+pub(crate) enum SaveState {
     Processing,
     Completed,
     Failed,
 }
 
-impl State {
+impl SaveState {
     /// The API's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -79,9 +79,9 @@ type Gate = Arc<tokio::sync::Mutex<()>>;
 #[derive(Default)]
 struct Last {
     /// The plans of drafts that are about to be saved.
-    origins: HashMap<DraftId, Origin>,
+    origins: HashMap<DraftId, PlanOrigin>,
     gates: HashMap<DraftId, Gate>,
-    by_draft: HashMap<DraftId, Progress>,
+    by_draft: HashMap<DraftId, SaveProgress>,
     order: VecDeque<DraftId>,
 }
 
@@ -90,7 +90,7 @@ impl Saves {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set(&self, draft: &DraftId, progress: Progress) {
+    pub(crate) fn set(&self, draft: &DraftId, progress: SaveProgress) {
         let mut last = self.lock();
         if last.by_draft.insert(draft.clone(), progress).is_none() {
             last.order.push_back(draft.clone());
@@ -102,12 +102,12 @@ impl Saves {
         }
     }
 
-    fn made_of(&self, draft: &DraftId, origin: Origin) {
+    fn made_of(&self, draft: &DraftId, origin: PlanOrigin) {
         self.lock().origins.insert(draft.clone(), origin);
     }
 
     /// The plan that the draft is saved for now, if any.
-    fn origin(&self, draft: &DraftId) -> Origin {
+    fn origin(&self, draft: &DraftId) -> PlanOrigin {
         self.lock().origins.remove(draft).unwrap_or_default()
     }
 
@@ -118,7 +118,7 @@ impl Saves {
         last.gates.entry(draft.clone()).or_default().clone()
     }
 
-    pub(crate) fn get(&self, draft: &DraftId) -> Option<Progress> {
+    pub(crate) fn get(&self, draft: &DraftId) -> Option<SaveProgress> {
         self.lock().by_draft.get(draft).cloned()
     }
 }
@@ -138,7 +138,7 @@ struct Journalled {
 struct LastSave {
     begun: i64,
     runner: String,
-    progress: Progress,
+    progress: SaveProgress,
 }
 
 impl LastSave {
@@ -152,9 +152,9 @@ impl LastSave {
     }
 
     /// A running save whose process has ended is reported as failed.
-    fn seen(mut self, runner: &Runner) -> Progress {
-        if self.progress.state == State::Processing && !runner.is_there(&self.runner) {
-            self.progress.state = State::Failed;
+    fn seen(mut self, runner: &Runner) -> SaveProgress {
+        if self.progress.state == SaveState::Processing && !runner.is_there(&self.runner) {
+            self.progress.state = SaveState::Failed;
             "Failed to save draft: interrupted, as the process that saved it ended; save it again"
                 .clone_into(&mut self.progress.message);
         }
@@ -164,13 +164,13 @@ impl LastSave {
 
 impl Journalled {
     /// If two processes save a draft at the same time, the journal keeps the save that began later.
-    async fn put(&self, progress: &Progress) {
+    async fn put(&self, progress: &SaveProgress) {
         if let Err(error) = self.try_put(progress).await {
             tracing::warn!(draft = %self.draft, %error, "the progress of the save could not be published to other processes");
         }
     }
 
-    async fn try_put(&self, progress: &Progress) -> Result<()> {
+    async fn try_put(&self, progress: &SaveProgress) -> Result<()> {
         let last = LastSave::read(&*self.journal, &self.draft).await?;
         if last.is_some_and(|last| last.begun > self.begun) {
             return Ok(());
@@ -182,7 +182,7 @@ impl Journalled {
         };
         let state = serde_json::to_string(&state)
             .map_err(|e| Error::internal("a save's state cannot be written as JSON").source(e))?;
-        let row = journal::Job {
+        let row = journal::JobRecord {
             id: LastSave::key(&self.draft),
             kind: "save".to_owned(),
             draft: Some(self.draft.clone()),
@@ -220,8 +220,8 @@ impl Drop for Unfinished<'_> {
         if let Some(save) = self.save.take()
             && let Some(last) = self.saves.get(&save.draft)
         {
-            let progress = Progress {
-                state: State::Failed,
+            let progress = SaveProgress {
+                state: SaveState::Failed,
                 message: "Failed to save draft: the save was cancelled".to_owned(),
                 ..last
             };
@@ -256,9 +256,9 @@ pub(crate) struct SaveWish {
 }
 
 /// Where the folder is created, and the machine whose paths are written into it.
-struct Place {
+struct SaveDestination {
     drafts: PathBuf,
-    target: Option<package::Target>,
+    target: Option<package::TargetMachine>,
     note: Option<String>,
 }
 
@@ -269,19 +269,19 @@ impl Engine {
         id: &DraftId,
         wish: SaveWish,
         call: &Call,
-        listener: &(dyn Fn(&Progress) + Send + Sync),
-    ) -> Result<Saved> {
+        listener: &(dyn Fn(&SaveProgress) + Send + Sync),
+    ) -> Result<SavedPackage> {
         let folder = crate::args::folder(wish.folder.as_deref())?;
         // An unknown draft must not get an entry for a save.
         self.read(id, |_| ()).await?;
         let gate = self.saves.gate(id);
         let _alone = gate.lock().await;
-        let tell_exactly = |progress: Progress| {
+        let tell_exactly = |progress: SaveProgress| {
             listener(&progress);
             self.saves.set(id, progress);
         };
         let tell = |state, message: String, percent: u64, files_done, files| {
-            tell_exactly(Progress {
+            tell_exactly(SaveProgress {
                 state,
                 message,
                 percent,
@@ -292,7 +292,7 @@ impl Engine {
             });
         };
         tell(
-            State::Processing,
+            SaveState::Processing,
             "Updating media file metadata".to_owned(),
             5,
             0,
@@ -332,8 +332,8 @@ impl Engine {
                     } else {
                         "Saving draft information".to_owned()
                     };
-                    tell_exactly(Progress {
-                        state: State::Processing,
+                    tell_exactly(SaveProgress {
+                        state: SaveState::Processing,
                         message,
                         percent,
                         files_done: step.files_done,
@@ -350,7 +350,7 @@ impl Engine {
             .await?;
             saved.notes.extend(note);
             if let Some(folder) = folder {
-                let target = Target {
+                let target = CallTarget {
                     draft: Some(id),
                     width: 0.0,
                     height: 0.0,
@@ -365,14 +365,14 @@ impl Engine {
                 None => Ok(saved),
             }
         };
-        let saved: Result<Saved> = tokio::select! {
+        let saved: Result<SavedPackage> = tokio::select! {
             saved = work => saved,
             never = save.follow(&self.saves) => match never {},
         };
         unfinished.save = None;
         match &saved {
             Ok(saved) => tell(
-                State::Completed,
+                SaveState::Completed,
                 "Draft creation completed".to_owned(),
                 100,
                 saved.files,
@@ -384,7 +384,7 @@ impl Engine {
                     (last.percent, last.files_done, last.files)
                 });
                 tell(
-                    State::Failed,
+                    SaveState::Failed,
                     format!("Failed to save draft: {}", error.message),
                     percent,
                     done,
@@ -453,7 +453,7 @@ impl Engine {
     }
 
     /// Records the plan of a draft before the draft is saved.
-    pub(crate) fn made_of(&self, draft: &DraftId, origin: Origin) {
+    pub(crate) fn made_of(&self, draft: &DraftId, origin: PlanOrigin) {
         self.saves.made_of(draft, origin);
     }
 
@@ -463,7 +463,7 @@ impl Engine {
         wish: &SaveWish,
         folder: Option<&str>,
         caller: &Caller,
-    ) -> Result<Place> {
+    ) -> Result<SaveDestination> {
         // A caller of the API may give the folder of any machine.
         if let Some(folder) = folder.filter(|_| caller.manner == Manner::Strict) {
             check_parent(folder)?;
@@ -485,9 +485,9 @@ impl Engine {
                 }
                 None => (self.own_folder()?, None),
             };
-            return Ok(Place {
+            return Ok(SaveDestination {
                 drafts,
-                target: Some(package::Target {
+                target: Some(package::TargetMachine {
                     os,
                     folder: wish.target_folder.clone(),
                 }),
@@ -497,7 +497,7 @@ impl Engine {
         if let Some(folder) = folder {
             let path = Path::new(folder);
             if may_write(path, caller) {
-                return Ok(Place {
+                return Ok(SaveDestination {
                     drafts: path.to_owned(),
                     target: None,
                     note: None,
@@ -508,9 +508,9 @@ impl Engine {
                 "{}; the paths in the draft begin with {folder}",
                 unwritten(folder, &drafts)
             );
-            return Ok(Place {
+            return Ok(SaveDestination {
                 drafts,
-                target: Some(package::Target {
+                target: Some(package::TargetMachine {
                     os: os_of_folder(folder),
                     folder: Some(folder.to_owned()),
                 }),
@@ -518,7 +518,7 @@ impl Engine {
             });
         }
         if wish.own_folder {
-            return Ok(Place {
+            return Ok(SaveDestination {
                 drafts: self.own_folder()?,
                 target: None,
                 note: None,
@@ -529,7 +529,7 @@ impl Engine {
             Edition::Jianying => &self.options.jianying_dirs,
         };
         if let Some(drafts) = registry::find(dirs) {
-            return Ok(Place {
+            return Ok(SaveDestination {
                 drafts,
                 target: None,
                 note: None,
@@ -541,9 +541,9 @@ impl Engine {
             edition.app(),
             drafts.display()
         );
-        Ok(Place {
+        Ok(SaveDestination {
             drafts,
-            target: Some(package::Target {
+            target: Some(package::TargetMachine {
                 os: own_os(),
                 folder: None,
             }),
@@ -569,9 +569,12 @@ impl Engine {
     }
 
     /// The progress or result of a draft's last save. Saves of other processes are known from the journal.
-    pub(crate) async fn progress(&self, draft: &DraftId) -> Result<Progress> {
+    pub(crate) async fn progress(&self, draft: &DraftId) -> Result<SaveProgress> {
         let own = self.saves.get(draft);
-        if let Some(own) = own.as_ref().filter(|own| own.state == State::Processing) {
+        if let Some(own) = own
+            .as_ref()
+            .filter(|own| own.state == SaveState::Processing)
+        {
             return Ok(own.clone());
         }
         let last = LastSave::read(&*self.journal, draft).await?;
@@ -584,8 +587,8 @@ impl Engine {
             return Ok(progress);
         }
         match self.journal.find(draft).await? {
-            Some(row) if row.saved_to.is_some() => Ok(Progress {
-                state: State::Completed,
+            Some(row) if row.saved_to.is_some() => Ok(SaveProgress {
+                state: SaveState::Completed,
                 message: "Draft creation completed".to_owned(),
                 percent: 100,
                 files_done: 0,
@@ -636,7 +639,7 @@ impl Engine {
             .iter()
             .map(|file| format!("{} can be read now", crate::media::shown(&file.source)))
             .collect();
-        let target = Target {
+        let target = CallTarget {
             draft: Some(draft),
             width: 0.0,
             height: 0.0,

@@ -28,7 +28,7 @@ pub(crate) const MAX_BYTES: u64 = 16 << 20;
 
 /// A line of the text, trimmed.
 #[derive(Clone, Copy, Debug)]
-struct Line<'a> {
+struct SubtitleLine<'a> {
     /// From 1.
     number: usize,
     text: &'a str,
@@ -221,7 +221,7 @@ pub(crate) fn inline(text: &str) -> Cow<'_, str> {
 }
 
 /// Splits a text at all line boundaries that the API recognises.
-fn lines(text: &str) -> Vec<Line<'_>> {
+fn lines(text: &str) -> Vec<SubtitleLine<'_>> {
     let boundary = |c| {
         matches!(
             c,
@@ -229,7 +229,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
                 ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
         )
     };
-    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut lines: Vec<SubtitleLine<'_>> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let (line, after) = match rest.find(boundary) {
@@ -244,7 +244,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
             }
             None => (rest, ""),
         };
-        lines.push(Line {
+        lines.push(SubtitleLine {
             number: lines.len() + 1,
             text: line.trim(),
         });
@@ -277,7 +277,7 @@ fn broken(cue: u64, line: usize, what: impl std::fmt::Display) -> Error {
     Error::invalid(format!("cue {cue}, line {line}: {what}"))
 }
 
-fn expected_times(cue: u64, line: Line<'_>) -> Error {
+fn expected_times(cue: u64, line: SubtitleLine<'_>) -> Error {
     let found = format!(
         "expected times like `00:00:01,000 --> 00:00:02,500`, found {:?}",
         excerpt(line.text)

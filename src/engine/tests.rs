@@ -6,16 +6,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::draft::clip::Clip;
-use crate::draft::keyframe::Property;
-use crate::draft::material::{Fade, Known, MediaKind, StickerMaterial};
-use crate::draft::segment::{Content, Picture, Sound, Sticker};
-use crate::draft::text::Text;
-use crate::draft::track::Kind;
+use crate::draft::keyframe::KeyframeProperty;
+use crate::draft::material::{Fade, MediaKind, MediaProperties, StickerMaterial};
+use crate::draft::segment::{Picture, SegmentContent, Sound, Sticker};
+use crate::draft::text::TextContent;
+use crate::draft::track::TrackKind;
 use crate::draft::working;
-use crate::engine::edit::{Captions, Cue, Learnt, Place, Point, Points, Used};
-use crate::engine::timeline::Choice;
+use crate::engine::edit::{Caption, Captions, Learnt, Point, Points, SegmentPlacement, Used};
+use crate::engine::timeline::TrackChoice;
 use crate::journal::{self, SyncMode};
-use crate::media::Limits;
+use crate::media::MediaLimits;
 use crate::settings::{Given, Os};
 use crate::units::{Micros, Range};
 
@@ -23,9 +23,9 @@ fn engine(journal: &Arc<Journal>) -> Engine {
     let settings = Settings::new(Os::Linux, &|_| None, Given::default()).unwrap();
     Engine::new(
         Edition::Capcut,
-        MediaStore::new(Limits::default(), None),
+        MediaStore::new(MediaLimits::default(), None),
         Arc::clone(journal),
-        Options::new(&settings),
+        EngineOptions::new(&settings),
     )
 }
 
@@ -45,8 +45,8 @@ fn range(start: u8, length: u8) -> Range {
     )
 }
 
-fn choice(track: u8, kind: Kind) -> Choice {
-    Choice {
+fn choice(track: u8, kind: TrackKind) -> TrackChoice {
+    TrackChoice {
         name: Some(format!("track {}", track % 4)),
         kind,
         render_index: kind.base(),
@@ -56,10 +56,10 @@ fn choice(track: u8, kind: Kind) -> Choice {
 
 fn edits() -> impl Strategy<Value = Edit> {
     let sticker = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(track, start, length)| {
-        Edit::Place(Box::new(Place {
-            track: choice(track, Kind::Sticker),
+        Edit::Place(Box::new(SegmentPlacement {
+            track: choice(track, TrackKind::Sticker),
             target: range(start, length),
-            content: Content::Sticker(Box::new(Sticker {
+            content: SegmentContent::Sticker(Box::new(Sticker {
                 material: StickerMaterial::default(),
                 clip: Clip::default(),
             })),
@@ -72,11 +72,11 @@ fn edits() -> impl Strategy<Value = Edit> {
     )
         .prop_map(|(track, cues)| {
             Edit::Captions(Box::new(Captions {
-                track: choice(track, Kind::Text),
-                look: Text::default(),
+                track: choice(track, TrackKind::Text),
+                look: TextContent::default(),
                 cues: cues
                     .into_iter()
-                    .map(|(start, length)| Cue {
+                    .map(|(start, length)| Caption {
                         range: range(start, length),
                         text: "a".to_owned(),
                         number: 0,
@@ -96,7 +96,7 @@ fn edits() -> impl Strategy<Value = Edit> {
                 points: points
                     .into_iter()
                     .map(|(property, time)| Point {
-                        property: Property::ALL[property],
+                        property: KeyframeProperty::ALL[property],
                         time: Micros(i64::from(time) * 100_000),
                         value: 0.5,
                     })
@@ -108,7 +108,7 @@ fn edits() -> impl Strategy<Value = Edit> {
             let target = range(start, length);
             let source = Range::new(Micros::ZERO, target.duration);
             let picture = |speed| {
-                Content::Picture(Box::new(Picture {
+                SegmentContent::Picture(Box::new(Picture {
                     source,
                     asked: (length % 2 == 0).then_some((target.duration, target.duration)),
                     speed,
@@ -117,8 +117,8 @@ fn edits() -> impl Strategy<Value = Edit> {
                 }))
             };
             let (kind, media, content) = match what {
-                0 | 1 => (Kind::Video, Some(MediaKind::Video), picture(Some(1.0))),
-                2 => (Kind::Video, Some(MediaKind::Photo), picture(None)),
+                0 | 1 => (TrackKind::Video, Some(MediaKind::Video), picture(Some(1.0))),
+                2 => (TrackKind::Video, Some(MediaKind::Photo), picture(None)),
                 3 => {
                     let sound = Sound {
                         source,
@@ -128,14 +128,18 @@ fn edits() -> impl Strategy<Value = Edit> {
                         ..Sound::default()
                     };
                     (
-                        Kind::Audio,
+                        TrackKind::Audio,
                         Some(MediaKind::Audio),
-                        Content::Sound(Box::new(sound)),
+                        SegmentContent::Sound(Box::new(sound)),
                     )
                 }
-                _ => (Kind::Effect, None, Content::Effect(Box::default())),
+                _ => (
+                    TrackKind::Effect,
+                    None,
+                    SegmentContent::Effect(Box::default()),
+                ),
             };
-            Edit::Place(Box::new(Place {
+            Edit::Place(Box::new(SegmentPlacement {
                 track: choice(track, kind),
                 target,
                 content,
@@ -143,7 +147,7 @@ fn edits() -> impl Strategy<Value = Edit> {
                     kind,
                     source: source_of(track),
                     folder: (track % 3 == 0).then(|| "/drafts".to_owned()),
-                    known: Known::default(),
+                    known: MediaProperties::default(),
                     given: Micros::ZERO,
                 }),
             }))
@@ -153,7 +157,7 @@ fn edits() -> impl Strategy<Value = Edit> {
         Edit::Learn(vec![Learnt {
             kind: [MediaKind::Video, MediaKind::Photo, MediaKind::Audio][kind],
             source: source_of(track),
-            known: Known {
+            known: MediaProperties {
                 width: 640,
                 height: 360,
                 duration: Micros(i64::from(length) * 50_000),
@@ -179,7 +183,7 @@ proptest! {
         let live = engine(&journal);
         let new = NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
         let id = runtime.block_on(live.create(new, &call())).unwrap();
-        let target = Target { draft: Some(&id), width: 0.0, height: 0.0 };
+        let target = CallTarget { draft: Some(&id), width: 0.0, height: 0.0 };
         for edit in edits {
             let before = runtime.block_on(live.read(&id, Draft::clone)).unwrap();
             if runtime.block_on(live.edit(target, &call(), edit)).is_err() {
@@ -218,7 +222,7 @@ proptest! {
         let (live, other) = (engine(&journal), engine(&journal));
         let new = || NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
         let id = runtime.block_on(live.create(new(), &call())).unwrap();
-        let target = Target { draft: Some(&id), width: 0.0, height: 0.0 };
+        let target = CallTarget { draft: Some(&id), width: 0.0, height: 0.0 };
         let mut taken = BTreeSet::new();
         let mut kept = Vec::new();
         let mut sequence = 1;
@@ -237,7 +241,7 @@ proptest! {
         match runtime.block_on(live.take_back(&id, taken, &Caller::user())) {
             Ok(()) => {
                 let fresh = runtime.block_on(live.create(new(), &call())).unwrap();
-                let target = Target { draft: Some(&fresh), width: 0.0, height: 0.0 };
+                let target = CallTarget { draft: Some(&fresh), width: 0.0, height: 0.0 };
                 for edit in kept {
                     runtime.block_on(live.edit(target, &call(), edit)).unwrap();
                 }
@@ -276,15 +280,15 @@ async fn two_processes_editing_one_draft_lose_no_edits() {
     let edits = (0..30_u8).map(|start| {
         let (engine, id) = (Arc::clone(&engines[usize::from(start % 2)]), id.clone());
         tokio::spawn(async move {
-            let target = Target {
+            let target = CallTarget {
                 draft: Some(&id),
                 width: 0.0,
                 height: 0.0,
             };
             let edit = Edit::Captions(Box::new(Captions {
-                track: choice(0, Kind::Text),
-                look: Text::default(),
-                cues: vec![Cue {
+                track: choice(0, TrackKind::Text),
+                look: TextContent::default(),
+                cues: vec![Caption {
                     range: range(start * 8, 7),
                     text: start.to_string(),
                     number: 0,
@@ -318,7 +322,7 @@ async fn a_draft_edited_by_a_newer_engine_is_refused() {
     };
     let id = engine.create(new, &call()).await.unwrap();
     let newer = NewRecord::of(&call(), None::<&()>, &(), VERSION + 1).unwrap();
-    let added = journal.append(ENGINE, &id, &newer, At::End).await;
+    let added = journal.append(ENGINE, &id, &newer, CallPosition::End).await;
     assert_eq!(added.unwrap(), Appended::Done(1));
     for engine in [engine, self::engine(&journal)] {
         let error = engine.read(&id, Draft::len).await.unwrap_err();
@@ -331,7 +335,7 @@ async fn a_draft_edited_by_a_newer_engine_is_refused() {
 async fn a_first_call_that_fails_leaves_no_draft() {
     let journal = journal::in_memory();
     let engine = engine(&journal);
-    let target = Target {
+    let target = CallTarget {
         draft: None,
         width: 1080.0,
         height: 1920.0,
@@ -366,15 +370,15 @@ async fn concurrent_edits_of_many_drafts_are_applied_once() {
             let edits = (0..EDITS).map(|start| {
                 let (engine, id) = (Arc::clone(&engine), id.clone());
                 tokio::spawn(async move {
-                    let target = Target {
+                    let target = CallTarget {
                         draft: Some(&id),
                         width: 0.0,
                         height: 0.0,
                     };
                     let edit = Edit::Captions(Box::new(Captions {
-                        track: choice(0, Kind::Text),
-                        look: Text::default(),
-                        cues: vec![Cue {
+                        track: choice(0, TrackKind::Text),
+                        look: TextContent::default(),
+                        cues: vec![Caption {
                             range: range(start * 8, 7),
                             text: start.to_string(),
                             number: 0,

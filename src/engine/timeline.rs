@@ -5,17 +5,17 @@ use std::ops::Not;
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
-use crate::draft::segment::{Content, Segment};
-use crate::draft::track::{Kind, Track};
+use crate::draft::segment::{Segment, SegmentContent};
+use crate::draft::track::{Track, TrackKind};
 use crate::error::{ApiPhrase, Error, Result};
 use crate::units::{Micros, Range};
 
 /// The track that a call requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Choice {
+pub(crate) struct TrackChoice {
     /// `None`: the only track of its kind.
     pub name: Option<String>,
-    pub kind: Kind,
+    pub kind: TrackKind,
     /// The render index of the track if it is created.
     pub render_index: f64,
     /// If there is no name and no track of the kind, a track named after its kind is created.
@@ -31,7 +31,7 @@ pub(crate) enum Chosen {
 }
 
 /// Finds the track, whose name is unique over all kinds.
-pub(crate) fn choose(draft: &Draft, choice: &Choice) -> Result<Chosen> {
+pub(crate) fn choose(draft: &Draft, choice: &TrackChoice) -> Result<Chosen> {
     let Some(name) = &choice.name else {
         return choose_unnamed(draft, choice);
     };
@@ -50,7 +50,7 @@ pub(crate) fn choose(draft: &Draft, choice: &Choice) -> Result<Chosen> {
     .hint("give another `track_name`: a new name creates a new track"))
 }
 
-fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
+fn choose_unnamed(draft: &Draft, choice: &TrackChoice) -> Result<Chosen> {
     let of_kind: Vec<usize> = (0..draft.tracks.len())
         .filter(|&index| draft.tracks[index].kind == choice.kind)
         .collect();
@@ -58,7 +58,7 @@ fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
         ([], true) if draft.track(choice.kind.name()).is_none() => {
             Ok(Chosen::New(choice.kind.name().to_owned()))
         }
-        ([index], false) if choice.kind == Kind::Text => Ok(Chosen::Existing(*index)),
+        ([index], false) if choice.kind == TrackKind::Text => Ok(Chosen::Existing(*index)),
         _ => Err(Error::invalid(
             "`track_name` is null, and the track cannot be determined without it",
         )
@@ -70,8 +70,8 @@ fn choose_unnamed(draft: &Draft, choice: &Choice) -> Result<Chosen> {
 }
 
 /// The API adds an empty first track to every draft with videos or pictures.
-pub(crate) fn lacks_first_video_track(draft: &Draft, kind: Kind) -> bool {
-    kind == Kind::Video
+pub(crate) fn lacks_first_video_track(draft: &Draft, kind: TrackKind) -> bool {
+    kind == TrackKind::Video
         && draft.tracks_of(kind).next().is_none()
         && draft.track(kind.name()).is_none()
 }
@@ -95,13 +95,13 @@ fn names(draft: &Draft) -> String {
     format!("the draft has {}", names.join(", "))
 }
 
-fn plural(kind: Kind) -> &'static str {
+fn plural(kind: TrackKind) -> &'static str {
     match kind {
-        Kind::Video => "videos and images",
-        Kind::Audio => "audio",
-        Kind::Text => "texts",
-        Kind::Sticker => "stickers",
-        Kind::Effect => "effects",
+        TrackKind::Video => "videos and images",
+        TrackKind::Audio => "audio",
+        TrackKind::Text => "texts",
+        TrackKind::Sticker => "stickers",
+        TrackKind::Effect => "effects",
     }
 }
 
@@ -180,10 +180,10 @@ pub(crate) fn segment_at(track: &Track, time: Micros) -> Result<usize> {
 /// length was unknown or exceeded it. A start beyond the end of the file is kept.
 pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
     let (source, speed) = match &mut segment.content {
-        Content::Picture(picture) if picture.speed.is_some() => {
+        SegmentContent::Picture(picture) if picture.speed.is_some() => {
             (&mut picture.source, picture.speed.unwrap_or(1.0))
         }
-        Content::Sound(sound) => (&mut sound.source, sound.speed),
+        SegmentContent::Sound(sound) => (&mut sound.source, sound.speed),
         _ => return,
     };
     if duration <= Micros::ZERO || source.start >= duration {
@@ -208,13 +208,13 @@ mod tests {
     }
 
     fn track(taken: &[(i64, i64)]) -> Track {
-        let mut track = Track::new(Id(1), "t", Kind::Sticker, 0.0);
+        let mut track = Track::new(Id(1), "t", TrackKind::Sticker, 0.0);
         for &(start, end) in taken {
             track.push(Segment {
                 id: Id(2),
                 order: 0,
                 target: range(start, end),
-                content: Content::Sticker(Box::new(Sticker {
+                content: SegmentContent::Sticker(Box::new(Sticker {
                     material: StickerMaterial::default(),
                     clip: Clip::default(),
                 })),

@@ -206,7 +206,7 @@ fn stop_key(id: &str) -> String {
 async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &State) -> Result<()> {
     let json = serde_json::to_string(state)
         .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
-    let job = journal::Job {
+    let job = journal::JobRecord {
         id: id.to_owned(),
         kind: kind.to_owned(),
         draft: state.draft_id.clone(),
@@ -383,7 +383,7 @@ impl Jobs {
         match self.job(id) {
             Some(job) => job.cancel.cancel(),
             None if self.remembered(id).await?.status == Status::Running => {
-                let stop = journal::Job {
+                let stop = journal::JobRecord {
                     id: stop_key(id),
                     kind: "stop".to_owned(),
                     draft: None,

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::routing::Home;
 use super::{App, Context};
 use crate::backend::{self, Backend, Failure, Reached, Remote, Sent};
-use crate::draft::evidence::{Contents, Evidence, Found, Leaves};
+use crate::draft::evidence::{Contents, Evidence, EvidenceMatch, Leaves};
 use crate::draft::ids::DraftId;
 use crate::engine::standing;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{At, ENGINE, NewDraft, NewRecord, Record};
+use crate::journal::{CallPosition, ENGINE, NewDraftRow, NewRecord, Record};
 use crate::manifest;
 use crate::tools::{Request, Spec};
 
@@ -82,7 +82,7 @@ impl App {
                 return Err(unclear("the server's document has no tracks"));
             };
             match contents.find(evidence) {
-                Found::Times(times) if times > before => {
+                EvidenceMatch::Times(times) if times > before => {
                     if times - before < remote.announced(draft, evidence) {
                         return Err(unclear(
                             "other calls added the same item at the same position meanwhile",
@@ -96,8 +96,8 @@ impl App {
                     );
                     return Ok(Lookup::Applied(reply));
                 }
-                Found::Times(_) => {}
-                Found::Part => return Err(unclear("the draft contains only a part of it")),
+                EvidenceMatch::Times(_) => {}
+                EvidenceMatch::Part => return Err(unclear("the draft contains only a part of it")),
             }
         }
         if failure.error.kind == Kind::Timeout {
@@ -192,7 +192,9 @@ impl App {
         let sent = (!call.caller.manner.is_strict()).then_some(&sent);
         let record = NewRecord::of(call, sent, reply, 0)?;
         if let Some(draft) = request.draft() {
-            let appended = self.journal.append(&remote.base, draft, &record, At::End);
+            let appended = self
+                .journal
+                .append(&remote.base, draft, &record, CallPosition::End);
             let _ = appended.await?;
             return Ok(());
         }
@@ -200,7 +202,7 @@ impl App {
             return Ok(());
         };
         let name = call.arguments.get("name").and_then(Value::as_str);
-        let row = NewDraft {
+        let row = NewDraftRow {
             origin: remote.base.clone(),
             id: draft.clone(),
             name: name.unwrap_or_default().into(),

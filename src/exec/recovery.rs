@@ -13,7 +13,7 @@ use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
 use crate::backend::{self, Backend, Failure, Reached, Remote, again, manner};
-use crate::draft::evidence::{Contents, Evidence, Found, Leaves};
+use crate::draft::evidence::{Contents, Evidence, EvidenceMatch, Leaves};
 use crate::draft::ids::DraftId;
 use crate::engine::{standing, takes_back};
 use crate::error::{Error, Kind, Result};
@@ -647,7 +647,7 @@ impl Replay<'_> {
         }
         let missing = wanted
             .iter()
-            .filter(|(evidence, times)| contents.find(evidence) != Found::Times(**times))
+            .filter(|(evidence, times)| contents.find(evidence) != EvidenceMatch::Times(**times))
             .count();
         if missing > 0 {
             return Err(Error::new(

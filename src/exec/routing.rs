@@ -10,7 +10,7 @@ use super::App;
 use crate::backend::{Backend, Choice, Failure, Reached, Remote};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{self, ENGINE, NewDraft, NewRecord};
+use crate::journal::{self, ENGINE, NewDraftRow, NewRecord};
 use crate::settings::BackendChoice;
 use crate::tools::{Request, Turn};
 use crate::units::Edition;
@@ -255,7 +255,7 @@ impl App {
         }
         let server = remote.server(&self.journal).await?;
         if !server.same_journal {
-            let row = NewDraft {
+            let row = NewDraftRow {
                 origin: remote.base.clone(),
                 id: draft.clone(),
                 name: String::new(),

@@ -7,7 +7,7 @@ use super::App;
 use super::routing::Home;
 use crate::backend::Backend;
 use crate::draft::ids::DraftId;
-use crate::engine::Target;
+use crate::engine::CallTarget;
 use crate::error::{Error, Result};
 use crate::tools::Request;
 use crate::units::Edition;
@@ -77,7 +77,7 @@ impl App {
     async fn edition_for(&self, request: &dyn Request, home: &Home) -> Result<Option<Edition>> {
         match &home.backend {
             Backend::Embedded(engine) => {
-                let target = Target {
+                let target = CallTarget {
                     draft: request.draft(),
                     width: 1080.0,
                     height: 1920.0,

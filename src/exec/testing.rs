@@ -175,7 +175,7 @@ pub(crate) fn app_on(
         settings.edition,
         media.clone(),
         Arc::clone(&journal),
-        engine::Options::new(&settings),
+        engine::EngineOptions::new(&settings),
     );
     Arc::new(App::of(
         settings,

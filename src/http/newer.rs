@@ -15,7 +15,7 @@ use crate::args::Object;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, call_log};
-use crate::lint::{self, Entry};
+use crate::lint::{self, DraftFolder};
 use crate::local;
 use crate::media;
 use crate::tools::Texts;
@@ -156,7 +156,7 @@ async fn list_projects(app: &App, caller: &Caller) -> Result<Option<Value>> {
         let drafts = drafts.flatten().flatten().map(|entry| entry.path());
         Ok(drafts
             .filter_map(|draft| lint::entry(&draft))
-            .collect::<Vec<Entry>>())
+            .collect::<Vec<DraftFolder>>())
     })
     .await?;
     entries.sort_by_key(|entry| Reverse(entry.modified));

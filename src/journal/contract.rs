@@ -14,8 +14,8 @@ pub(super) fn id(number: u32) -> DraftId {
     DraftId::make(1_750_000_000, number)
 }
 
-pub(super) fn draft(origin: &str, number: u32) -> NewDraft {
-    NewDraft {
+pub(super) fn draft(origin: &str, number: u32) -> NewDraftRow {
+    NewDraftRow {
         origin: origin.into(),
         id: id(number),
         name: format!("Film {number}"),
@@ -67,7 +67,7 @@ pub(super) async fn sequences(journal: &Journal, draft: &DraftId) -> Vec<u64> {
 
 /// Adds `call(sequence)` of the engine at its sequence.
 pub(super) async fn add(journal: &Journal, draft: &DraftId, sequence: u64) -> Result<Appended> {
-    let at = At::Sequence(sequence);
+    let at = CallPosition::Sequence(sequence);
     journal.append(ENGINE, draft, &call(sequence), at).await
 }
 
@@ -82,12 +82,12 @@ pub(super) fn check_error<T: Debug>(result: Result<T>, kind: Kind, parts: &[&str
 }
 
 /// A store that several processes open.
-struct Shared {
+struct SharedStore {
     folder: Option<TempDir>,
     memory: Arc<Journal>,
 }
 
-impl Shared {
+impl SharedStore {
     fn open(&self) -> Arc<Journal> {
         match &self.folder {
             Some(folder) => at(folder.path(), SyncMode::Normal),
@@ -96,8 +96,8 @@ impl Shared {
     }
 }
 
-fn stores() -> [Shared; 2] {
-    [Some(tempfile::tempdir().unwrap()), None].map(|folder| Shared {
+fn stores() -> [SharedStore; 2] {
+    [Some(tempfile::tempdir().unwrap()), None].map(|folder| SharedStore {
         folder,
         memory: in_memory(),
     })
@@ -168,7 +168,7 @@ async fn an_id_is_created_once_per_origin() {
         let other = call(0);
         journal.create(&draft(SERVER, 1), &other).await.unwrap();
         let (id, late) = (id(1), call(1));
-        let late = journal.append(SERVER, &id, &late, At::Sequence(1));
+        let late = journal.append(SERVER, &id, &late, CallPosition::Sequence(1));
         let _ = late.await.unwrap();
         assert_eq!(sequences(&*journal, &id).await, [0]);
         let latest = journal.find(&id).await.unwrap().unwrap();
@@ -197,7 +197,7 @@ async fn a_call_that_is_sent_twice_is_added_once() {
     for store in stores() {
         let (first, second) = (store.open(), store.open());
         fill(&*first, 1).await;
-        for (sequence, at) in [(1, At::Sequence(1)), (2, At::End)] {
+        for (sequence, at) in [(1, CallPosition::Sequence(1)), (2, CallPosition::End)] {
             let call = call(sequence);
             let done = first.append(ENGINE, &id(1), &call, at).await.unwrap();
             assert_eq!(done, Appended::Done(sequence));
@@ -265,9 +265,11 @@ async fn list_shows_the_latest_first_and_searches_names_and_ids() {
             at_ms: record(0).at_ms + 60_000,
             ..call(1)
         };
-        let late = journal.append(ENGINE, &id(5), &late, At::End).await;
+        let late = journal
+            .append(ENGINE, &id(5), &late, CallPosition::End)
+            .await;
         let _ = late.unwrap();
-        let named = NewDraft {
+        let named = NewDraftRow {
             name: "Ägyptens Küste".into(),
             ..draft(ENGINE, 13)
         };
@@ -304,7 +306,7 @@ async fn a_draft_in_the_trash_refuses_calls_until_it_is_restored() {
         assert!(deleted_ms.is_some());
         journal.delete(&id(1)).await.unwrap();
         assert_eq!(deleted().await, deleted_ms);
-        for at in [At::Sequence(1), At::End] {
+        for at in [CallPosition::Sequence(1), CallPosition::End] {
             let refused = journal.append(ENGINE, &id(1), &call(1), at).await;
             check_error(refused, Kind::NotFound, &["trash", id(1).as_str()]);
         }
@@ -357,7 +359,7 @@ async fn saved_and_moved_locations_are_recorded() {
         assert_eq!(row.saved_to.as_deref(), Some("/drafts/Film"));
         assert_eq!(row.moved_to, Some((SERVER.into(), id(8))));
         assert!(row.modified_ms > record(0).at_ms);
-        for at in [At::Sequence(2), At::End] {
+        for at in [CallPosition::Sequence(2), CallPosition::End] {
             let refused = journal.append(ENGINE, &id(1), &call(2), at).await;
             check_error(refused, Kind::NotFound, &["continues as", id(8).as_str()]);
         }
@@ -374,7 +376,7 @@ async fn internal_records_belong_to_a_draft_but_are_not_counted_as_calls() {
             ..call(1)
         };
         let added = journal
-            .append(ENGINE, &id(1), &internal, At::Sequence(1))
+            .append(ENGINE, &id(1), &internal, CallPosition::Sequence(1))
             .await;
         assert_eq!(added.unwrap(), Appended::Done(1));
         assert_eq!(add(&*journal, &id(1), 2).await.unwrap(), Appended::Done(2));
@@ -424,7 +426,7 @@ async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
 async fn jobs_are_visible_to_other_processes() {
     for store in stores() {
         let (journal, other) = (store.open(), store.open());
-        let job = |finished| Job {
+        let job = |finished| JobRecord {
             id: "a".into(),
             kind: "compose".into(),
             draft: Some(id(1)),
@@ -437,7 +439,7 @@ async fn jobs_are_visible_to_other_processes() {
             journal.job_put(&job(finished)).await.unwrap();
             let found = other.job_get("a").await.unwrap().unwrap();
             assert!(found.updated_ms > 0);
-            let found = Job {
+            let found = JobRecord {
                 updated_ms: 0,
                 ..found
             };
@@ -472,7 +474,7 @@ async fn concurrent_appends_lose_and_duplicate_nothing() {
                             .await
                             .unwrap()
                             .unwrap();
-                        let at = At::Sequence(last + 1);
+                        let at = CallPosition::Sequence(last + 1);
                         match journal.append(ENGINE, &id(1), &marked, at).await.unwrap() {
                             Appended::Done(_) => break,
                             Appended::Conflict => {}
@@ -484,7 +486,9 @@ async fn concurrent_appends_lose_and_duplicate_nothing() {
                         call: Uuid::new_v4(),
                         ..marked
                     };
-                    let added = journal.append(ENGINE, &id(2), &marked, At::End).await;
+                    let added = journal
+                        .append(ENGINE, &id(2), &marked, CallPosition::End)
+                        .await;
                     assert!(matches!(added.unwrap(), Appended::Done(_)));
                 }
             })

@@ -8,30 +8,30 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store,
-    already_exists, beyond, changed, now_ms,
+    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord, Record,
+    Store, already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Tables>);
+pub(super) struct MemoryStore(Mutex<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    drafts: Vec<Draft>,
-    jobs: BTreeMap<String, Job>,
+    drafts: Vec<StoredDraft>,
+    jobs: BTreeMap<String, JobRecord>,
     leases: BTreeMap<String, (Uuid, Instant)>,
 }
 
 #[derive(Debug)]
-struct Draft {
+struct StoredDraft {
     row: DraftRow,
     changed_ms: i64,
     calls: Vec<(Uuid, Record)>,
 }
 
-impl Draft {
+impl StoredDraft {
     fn push(&mut self, record: &NewRecord) -> Result<u64> {
         let json = |text: &str| {
             serde_json::from_str(text)
@@ -63,7 +63,7 @@ impl Draft {
 }
 
 impl Tables {
-    fn at(&mut self, origin: &str, draft: &DraftId) -> Option<&mut Draft> {
+    fn at(&mut self, origin: &str, draft: &DraftId) -> Option<&mut StoredDraft> {
         self.drafts
             .iter_mut()
             .find(|found| found.row.id == *draft && found.row.origin == origin)
@@ -74,7 +74,7 @@ impl Tables {
         &mut self,
         origin: Option<&str>,
         draft: &DraftId,
-        change: impl Fn(&mut Draft),
+        change: impl Fn(&mut StoredDraft),
     ) -> usize {
         let found = self.drafts.iter_mut().filter(|found| {
             found.row.id == *draft && origin.is_none_or(|origin| found.row.origin == origin)
@@ -83,14 +83,14 @@ impl Tables {
     }
 }
 
-impl Memory {
+impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Store for Memory {
+impl Store for MemoryStore {
     async fn id(&self) -> Result<String> {
         Ok(format!("{:p}", &raw const self.0))
     }
@@ -99,7 +99,7 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()> {
+    async fn create(&self, draft: &NewDraftRow, record: &NewRecord) -> Result<()> {
         let mut tables = self.lock();
         if let Some(there) = tables.at(&draft.origin, &draft.id) {
             if there.calls.first().map(|(call, _)| *call) == Some(record.call) {
@@ -107,7 +107,7 @@ impl Store for Memory {
             }
             return Err(already_exists(&draft.origin, &draft.id));
         }
-        let mut made = Draft {
+        let mut made = StoredDraft {
             row: DraftRow {
                 origin: draft.origin.clone(),
                 id: draft.id.clone(),
@@ -134,7 +134,7 @@ impl Store for Memory {
         origin: &str,
         draft: &DraftId,
         record: &NewRecord,
-        at: At,
+        at: CallPosition,
     ) -> Result<Appended> {
         let calls = (self as &dyn Store).refused(origin, draft).await?;
         let mut tables = self.lock();
@@ -149,8 +149,10 @@ impl Store for Memory {
             return Ok(Appended::Already(there as u64));
         }
         match at {
-            At::Sequence(sequence) if sequence < found.calls.len() as u64 => Ok(Appended::Conflict),
-            At::Sequence(sequence) if sequence > found.calls.len() as u64 => {
+            CallPosition::Sequence(sequence) if sequence < found.calls.len() as u64 => {
+                Ok(Appended::Conflict)
+            }
+            CallPosition::Sequence(sequence) if sequence > found.calls.len() as u64 => {
                 Err(beyond(draft, sequence, calls))
             }
             _ => found.push(record).map(Appended::Done),
@@ -176,7 +178,7 @@ impl Store for Memory {
 
     async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
         let tables = self.lock();
-        let rows = tables.drafts.iter().map(Draft::row);
+        let rows = tables.drafts.iter().map(StoredDraft::row);
         Ok(rows
             .filter(|row| row.id == *draft)
             .max_by_key(|row| (row.deleted_ms.is_none(), row.modified_ms)))
@@ -198,7 +200,7 @@ impl Store for Memory {
             .drafts
             .iter()
             .rev()
-            .map(Draft::row)
+            .map(StoredDraft::row)
             .filter(|row| include_deleted || row.deleted_ms.is_none())
             .filter(|row| {
                 row.id.as_str().contains(&wanted) || row.name.to_lowercase().contains(&wanted)
@@ -252,15 +254,15 @@ impl Store for Memory {
         let until_ms = now_ms().saturating_sub(age_ms);
         let mut tables = self.lock();
         let before = tables.drafts.len();
-        let stays = |found: &Draft| found.row.deleted_ms.is_none_or(|at| at > until_ms);
+        let stays = |found: &StoredDraft| found.row.deleted_ms.is_none_or(|at| at > until_ms);
         tables.drafts.retain(stays);
         Ok((before - tables.drafts.len()) as u64)
     }
 
-    async fn job_put(&self, job: &Job) -> Result<()> {
+    async fn job_put(&self, job: &JobRecord) -> Result<()> {
         let now = now_ms();
         let mut tables = self.lock();
-        let job = Job {
+        let job = JobRecord {
             updated_ms: now,
             ..job.clone()
         };
@@ -271,7 +273,7 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn job_get(&self, id: &str) -> Result<Option<Job>> {
+    async fn job_get(&self, id: &str) -> Result<Option<JobRecord>> {
         Ok(self.lock().jobs.get(id).cloned())
     }
 

@@ -21,14 +21,14 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Appended, At, DraftRow, Job, KEEP_FINISHED_MS, NewDraft, NewRecord, Record, Store, SyncMode,
-    already_exists, beyond, changed, now_ms,
+    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord, Record,
+    Store, SyncMode, already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 
-use file::{File, Open};
-use writer::{Entry, Writer};
+use file::{JournalFile, OpenConnection};
+use writer::{JournalEntry, JournalWriter};
 
 /// How long another process may lock the file before a call fails. Writing takes microseconds; only a suspended
 /// process or emptying a large trash locks the file for longer.
@@ -37,23 +37,23 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Creating one does no I/O: the file is opened on first use.
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    shared: Arc<Shared>,
-    writer: Writer,
+    shared: Arc<SharedConnections>,
+    writer: JournalWriter,
 }
 
 /// What the journal's threads share. Writing and reading have separate connections, so that a writer that waits for
 /// another process does not block readers.
 #[derive(Debug)]
-struct Shared {
-    file: File,
+struct SharedConnections {
+    file: JournalFile,
     writing: Slot,
     reading: Slot,
 }
 
-/// A connection, once it is open. Its busy timeout is zero except while [`Shared::attempt`] uses it.
-type Slot = Mutex<Option<Open>>;
+/// A connection, once it is open. Its busy timeout is zero except while [`SharedConnections::attempt`] uses it.
+type Slot = Mutex<Option<OpenConnection>>;
 
-impl Shared {
+impl SharedConnections {
     /// Runs `work` if this is possible without waiting and without opening the file; otherwise returns `None`.
     fn without_waiting<T>(
         &self,
@@ -133,7 +133,7 @@ impl Shared {
         }
     }
 
-    /// Like [`Shared::attempt`], waiting up to [`BUSY`].
+    /// Like [`SharedConnections::attempt`], waiting up to [`BUSY`].
     fn wait<T>(
         &self,
         slot: &Slot,
@@ -144,7 +144,7 @@ impl Shared {
     }
 }
 
-fn lock(slot: &Slot) -> MutexGuard<'_, Option<Open>> {
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<OpenConnection>> {
     // A panic while the lock was held rolled back the transaction: the connection is still usable.
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -169,13 +169,13 @@ impl Drop for Sqlite {
 impl Sqlite {
     /// The journal in the file `path`; without a path, every use fails with a hint.
     pub(super) fn new(path: Option<PathBuf>, sync: SyncMode) -> Self {
-        let shared = Arc::new(Shared {
-            file: File::new(path, sync),
+        let shared = Arc::new(SharedConnections {
+            file: JournalFile::new(path, sync),
             writing: Slot::default(),
             reading: Slot::default(),
         });
         Self {
-            writer: Writer::new(Arc::clone(&shared)),
+            writer: JournalWriter::new(Arc::clone(&shared)),
             shared,
         }
     }
@@ -244,10 +244,10 @@ impl Sqlite {
         origin: &str,
         draft: &DraftId,
         record: &NewRecord,
-        at: At,
+        at: CallPosition,
     ) -> Result<Option<Appended>> {
         let calls = (self as &dyn Store).refused(origin, draft).await?;
-        let At::Sequence(sequence) = at else {
+        let CallPosition::Sequence(sequence) = at else {
             // The draft accepts calls again: it was restored from the trash in the meantime.
             return Ok(None);
         };
@@ -291,13 +291,13 @@ impl Store for Sqlite {
         Err(file::damaged(&self.shared.file, &verdict))
     }
 
-    async fn create(&self, draft: &NewDraft, record: &NewRecord) -> Result<()> {
+    async fn create(&self, draft: &NewDraftRow, record: &NewRecord) -> Result<()> {
         let entered =
             self.enter_without_waiting(|connection| rows::create_alone(connection, draft, record));
         let entered = match entered {
             Some(entered) => entered?,
             None => {
-                let entry = Entry::Draft(draft.clone(), record.clone());
+                let entry = JournalEntry::Draft(draft.clone(), record.clone());
                 self.writer.enter(entry).await?
             }
         };
@@ -319,7 +319,7 @@ impl Store for Sqlite {
         origin: &str,
         draft: &DraftId,
         record: &NewRecord,
-        at: At,
+        at: CallPosition,
     ) -> Result<Appended> {
         loop {
             let entered = self.enter_without_waiting(|connection| {
@@ -328,7 +328,8 @@ impl Store for Sqlite {
             let entered = match entered {
                 Some(entered) => entered?,
                 None => {
-                    let entry = Entry::Call(origin.to_owned(), draft.clone(), record.clone(), at);
+                    let entry =
+                        JournalEntry::Call(origin.to_owned(), draft.clone(), record.clone(), at);
                     self.writer.enter(entry).await?
                 }
             };
@@ -439,7 +440,7 @@ impl Store for Sqlite {
             .await
     }
 
-    async fn job_put(&self, job: &Job) -> Result<()> {
+    async fn job_put(&self, job: &JobRecord) -> Result<()> {
         let job = job.clone();
         self.write(move |connection| {
             let now = now_ms();
@@ -448,7 +449,7 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn job_get(&self, id: &str) -> Result<Option<Job>> {
+    async fn job_get(&self, id: &str) -> Result<Option<JobRecord>> {
         let wanted = id.to_owned();
         let job = self
             .look(move |connection| rows::job_get(connection, &wanted))

@@ -6,72 +6,74 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::loose::{List, Loose, Number, Object, Shape, Text, objects, read_object};
+use super::loose::{
+    AnyObject, FromLoose, List, LooseText, LooseValue, Number, objects, read_object,
+};
 use crate::units::{Micros, Range};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Document<'a> {
-    pub id: Text<'a>,
+pub(super) struct RawDocument<'a> {
+    pub id: LooseText<'a>,
     pub version: Number,
-    pub new_version: Text<'a>,
+    pub new_version: LooseText<'a>,
     pub duration: Number,
     pub fps: Number,
-    pub canvas_config: Loose<Canvas>,
-    pub config: Loose<Config>,
-    pub keyframes: Loose<Object>,
-    pub platform: Loose<Platform<'a>>,
-    pub last_modified_platform: Loose<Platform<'a>>,
-    pub tracks: List<Track<'a>>,
-    pub materials: Loose<Materials<'a>>,
+    pub canvas_config: LooseValue<RawCanvas>,
+    pub config: LooseValue<RawConfig>,
+    pub keyframes: LooseValue<AnyObject>,
+    pub platform: LooseValue<Platform<'a>>,
+    pub last_modified_platform: LooseValue<Platform<'a>>,
+    pub tracks: List<RawTrack<'a>>,
+    pub materials: LooseValue<Materials<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Canvas {
+pub(super) struct RawCanvas {
     pub width: Number,
     pub height: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Config {
-    pub maintrack_adsorb: Loose<bool>,
+pub(super) struct RawConfig {
+    pub maintrack_adsorb: LooseValue<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Platform<'a> {
-    pub app_source: Text<'a>,
-    pub app_version: Text<'a>,
-    pub os: Text<'a>,
-    pub device_id: Text<'a>,
-    pub hard_disk_id: Text<'a>,
-    pub mac_address: Text<'a>,
+    pub app_source: LooseText<'a>,
+    pub app_version: LooseText<'a>,
+    pub os: LooseText<'a>,
+    pub device_id: LooseText<'a>,
+    pub hard_disk_id: LooseText<'a>,
+    pub mac_address: LooseText<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Track<'a> {
-    pub id: Text<'a>,
+pub(super) struct RawTrack<'a> {
+    pub id: LooseText<'a>,
     #[serde(rename = "type")]
-    pub kind: Text<'a>,
-    pub name: Text<'a>,
+    pub kind: LooseText<'a>,
+    pub name: LooseText<'a>,
     pub flag: Number,
-    pub segments: List<Segment<'a>>,
+    pub segments: List<RawSegment<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Segment<'a> {
-    pub id: Text<'a>,
-    pub material_id: Text<'a>,
-    pub target_timerange: Loose<TimeRange>,
-    pub source_timerange: Loose<TimeRange>,
+pub(super) struct RawSegment<'a> {
+    pub id: LooseText<'a>,
+    pub material_id: LooseText<'a>,
+    pub target_timerange: LooseValue<TimeRange>,
+    pub source_timerange: LooseValue<TimeRange>,
     pub speed: Number,
-    pub clip: Loose<Object>,
+    pub clip: LooseValue<AnyObject>,
     pub extra_material_refs: List<Cow<'a, str>>,
-    pub common_keyframes: List<Keyframes<'a>>,
+    pub common_keyframes: List<RawKeyframes<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,61 +85,61 @@ pub(super) struct TimeRange {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Keyframes<'a> {
-    pub property_type: Text<'a>,
-    pub keyframe_list: List<Keyframe>,
+pub(super) struct RawKeyframes<'a> {
+    pub property_type: LooseText<'a>,
+    pub keyframe_list: List<RawKeyframe>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Keyframe {
+pub(super) struct RawKeyframe {
     pub time_offset: Number,
 }
 
 /// A material of any list; each list uses only some of the fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Material<'a> {
-    pub id: Text<'a>,
+pub(super) struct RawMaterial<'a> {
+    pub id: LooseText<'a>,
     #[serde(rename = "type")]
-    pub kind: Text<'a>,
-    pub path: Text<'a>,
+    pub kind: LooseText<'a>,
+    pub path: LooseText<'a>,
     pub duration: Number,
     pub width: Number,
     pub height: Number,
     /// The name in audio and most other lists.
-    pub name: Text<'a>,
+    pub name: LooseText<'a>,
     /// The name of videos and images, which have no `name`.
     #[serde(rename = "material_name")]
-    pub picture_name: Text<'a>,
-    pub local_material_id: Text<'a>,
+    pub picture_name: LooseText<'a>,
+    pub local_material_id: LooseText<'a>,
     pub check_flag: Number,
-    pub content: Text<'a>,
+    pub content: LooseText<'a>,
     pub speed: Number,
-    pub curve_speed: Loose<Object>,
+    pub curve_speed: LooseValue<AnyObject>,
 }
 
 /// The lists of materials, in the document's order.
 #[derive(Debug, Default)]
-pub(super) struct Materials<'a>(pub Vec<(Cow<'a, str>, List<Material<'a>>)>);
+pub(super) struct Materials<'a>(pub Vec<(Cow<'a, str>, List<RawMaterial<'a>>)>);
 
 objects!(
-    Canvas,
-    Config,
+    RawCanvas,
+    RawConfig,
     Platform<'a>,
-    Track<'a>,
-    Segment<'a>,
+    RawTrack<'a>,
+    RawSegment<'a>,
     TimeRange,
-    Keyframes<'a>,
-    Keyframe,
-    Material<'a>
+    RawKeyframes<'a>,
+    RawKeyframe,
+    RawMaterial<'a>
 );
 
-impl<'a, 'de: 'a> Shape<'de> for Materials<'a> {
+impl<'a, 'de: 'a> FromLoose<'de> for Materials<'a> {
     fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         let mut lists = Vec::new();
-        while let Some((name, list)) = map.next_entry::<Text<'a>, _>()? {
-            if let Loose::Is(name) = name {
+        while let Some((name, list)) = map.next_entry::<LooseText<'a>, _>()? {
+            if let LooseValue::Is(name) = name {
                 lists.push((name, list));
             }
         }
@@ -146,7 +148,7 @@ impl<'a, 'de: 'a> Shape<'de> for Materials<'a> {
 }
 
 /// Parses the document of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Document<'_>, serde_json::Error> {
+pub(super) fn parse(bytes: &[u8]) -> Result<RawDocument<'_>, serde_json::Error> {
     serde_json::from_slice(bytes)
 }
 
@@ -156,7 +158,7 @@ impl TimeRange {
     }
 }
 
-impl Segment<'_> {
+impl RawSegment<'_> {
     pub(crate) fn target(&self) -> Range {
         range(&self.target_timerange).unwrap_or_default()
     }
@@ -166,12 +168,12 @@ impl Segment<'_> {
     }
 }
 
-fn range(range: &Loose<TimeRange>) -> Option<Range> {
+fn range(range: &LooseValue<TimeRange>) -> Option<Range> {
     range.get().map(TimeRange::range)
 }
 
 impl<'a> Materials<'a> {
-    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = (usize, &Material<'a>)> {
+    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = (usize, &RawMaterial<'a>)> {
         self.0
             .iter()
             .filter(move |(list, _)| list == name)
@@ -180,24 +182,24 @@ impl<'a> Materials<'a> {
 }
 
 /// A document with its materials by id.
-pub(super) struct Draft<'a> {
-    pub document: Document<'a>,
+pub(super) struct IndexedDocument<'a> {
+    pub document: RawDocument<'a>,
     pub materials: Materials<'a>,
 }
 
 /// A material and the list that contains it.
 #[derive(Clone, Copy)]
-pub(super) struct Found<'d> {
+pub(super) struct ListedMaterial<'d> {
     pub list: &'d str,
     pub index: usize,
-    pub material: &'d Material<'d>,
+    pub material: &'d RawMaterial<'d>,
 }
 
-impl<'a> Draft<'a> {
-    pub(crate) fn new(mut document: Document<'a>) -> Self {
+impl<'a> IndexedDocument<'a> {
+    pub(crate) fn new(mut document: RawDocument<'a>) -> Self {
         let materials = match std::mem::take(&mut document.materials) {
-            Loose::Is(materials) => {
-                document.materials = Loose::Is(Materials::default());
+            LooseValue::Is(materials) => {
+                document.materials = LooseValue::Is(Materials::default());
                 materials
             }
             other => {
@@ -211,11 +213,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(crate) fn by_id(&self) -> HashMap<&str, Found<'_>> {
+    pub(crate) fn by_id(&self) -> HashMap<&str, ListedMaterial<'_>> {
         let mut all = HashMap::new();
         for (list, materials) in &self.materials.0 {
             for (index, material) in materials.each() {
-                let found = Found {
+                let found = ListedMaterial {
                     list,
                     index,
                     material,

@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 
-use super::Report;
+use super::ProblemReport;
 use super::Severity::{Error, Info, Warning};
-use super::document::{self, Document};
-use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
+use super::document::{self, RawDocument};
+use super::folder::{
+    BACKUP, DocumentFile, FileContent, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE,
+};
 use crate::engine::paths::file_name;
 
 /// Checks the files, and returns the document that takes precedence.
-pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Document<'a>> {
+pub(super) fn check<'a>(folder: &'a Folder, report: &mut ProblemReport) -> Option<RawDocument<'a>> {
     readable(folder, report);
     let mut truth = None;
     for file in folder.candidates() {
@@ -35,7 +37,7 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Docum
     } else if !folder
         .files
         .iter()
-        .any(|file| file.content() == Content::Encrypted)
+        .any(|file| file.content() == FileContent::Encrypted)
     {
         report.add(
             Error,
@@ -49,27 +51,27 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut Report) -> Option<Docum
     truth.map(|(_, document)| document)
 }
 
-fn readable(folder: &Folder, report: &mut Report) {
+fn readable(folder: &Folder, report: &mut ProblemReport) {
     for file in &folder.files {
         match file.content() {
-            Content::Encrypted => report.add(
+            FileContent::Encrypted => report.add(
                 if file.name == META { Info } else { Error },
                 "encrypted",
                 &file.name,
                 "is encrypted: JianYing 6.0 and newer versions encrypt the drafts that they save, and only the app can read them",
                 "continue in the app; a draft that was made with capcut-mcp can be saved again with another name",
             ),
-            Content::Empty | Content::Other
+            FileContent::Empty | FileContent::Other
                 if ROOTS.contains(&file_name(&file.name)) || file.name == PROJECT =>
             {
                 broken(file, "it does not start with `{`", report);
             }
-            Content::Json | Content::Empty | Content::Other => {}
+            FileContent::Json | FileContent::Empty | FileContent::Other => {}
         }
     }
     if let Some(meta) = folder.file(META)
         && folder.meta.is_none()
-        && meta.content() != Content::Encrypted
+        && meta.content() != FileContent::Encrypted
     {
         report.fixable(
             Error,
@@ -81,14 +83,14 @@ fn readable(folder: &Folder, report: &mut Report) {
     }
 }
 
-fn broken(file: &File, why: &str, report: &mut Report) {
+fn broken(file: &DocumentFile, why: &str, report: &mut ProblemReport) {
     let what = format!("cannot be read: {why}");
-    let way_out =
+    let hint =
         "restore the copy that the app keeps (`draft_content.json.bak`), or save the draft again";
-    report.add(Error, "unreadable", &file.name, what, way_out);
+    report.add(Error, "unreadable", &file.name, what, hint);
 }
 
-fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
+fn mirrors(folder: &Folder, truth: &DocumentFile, report: &mut ProblemReport) {
     for file in folder.mirrors(&truth.name) {
         if is_mirrored(truth, file) {
             continue;
@@ -129,7 +131,7 @@ fn mirrors(folder: &Folder, truth: &File, report: &mut Report) {
 }
 
 /// Whether a file matches the document; for files in `Timelines` the bytes must be equal, as the app writes them.
-pub(super) fn is_mirrored(truth: &File, mirror: &File) -> bool {
+pub(super) fn is_mirrored(truth: &DocumentFile, mirror: &DocumentFile) -> bool {
     if truth.is_nested() || mirror.is_nested() {
         truth.json() == mirror.json()
     } else {
@@ -138,20 +140,20 @@ pub(super) fn is_mirrored(truth: &File, mirror: &File) -> bool {
 }
 
 /// Whether two files have the same JSON content, regardless of formatting.
-fn same_document(one: &File, other: &File) -> bool {
+fn same_document(one: &DocumentFile, other: &DocumentFile) -> bool {
     if one.json() == other.json() {
         return true;
     }
     // Files whose sizes differ by more than whitespace explains cannot have the same content.
-    let size = |file: &File| file.bytes.len();
+    let size = |file: &DocumentFile| file.bytes.len();
     if size(one) > 4 * size(other) || size(other) > 4 * size(one) {
         return false;
     }
-    let value = |file: &File| serde_json::from_slice::<Value>(file.json()).ok();
+    let value = |file: &DocumentFile| serde_json::from_slice::<Value>(file.json()).ok();
     value(one).is_some_and(|value_of_one| Some(value_of_one) == value(other))
 }
 
-fn leftovers(folder: &Folder, report: &mut Report) {
+fn leftovers(folder: &Folder, report: &mut ProblemReport) {
     let there: Vec<_> = ["draft_content.json.bak", "draft_info.json.bak", BACKUP]
         .into_iter()
         .filter(|name| folder.path.join(name).exists())

@@ -13,20 +13,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::document::{Draft, parse};
+use super::document::{IndexedDocument, parse};
 use super::files::is_mirrored;
-use super::folder::{BACKUP, Content, File, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE};
-use super::media::{self, Medium};
-use super::{Context, Options, Problem, Report, markers, sniff};
+use super::folder::{
+    BACKUP, DocumentFile, FileContent, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE,
+};
+use super::media::{self, FileMaterial};
+use super::{LintContext, LintOptions, Problem, ProblemReport, markers, sniff};
 use crate::engine::marker::{self, Marker};
 use crate::engine::paths::{is_windows, plain};
 use crate::engine::profile::{AppOs, Profile, edition_of};
-use crate::engine::registry::{self, Entry};
+use crate::engine::registry::{self, RegistryEntry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file;
 use crate::units::{Edition, Micros};
-use timelines::Written;
+use timelines::WrittenDocument;
 
 /// Maximum number of rounds: a fix may reveal a problem that was hidden before.
 const ROUNDS: usize = 4;
@@ -52,11 +54,11 @@ fn new_id() -> String {
 }
 
 /// Fixes the draft in `folder`.
-pub(crate) fn fix(folder: &Path, options: &Options) -> Result<Fixed> {
+pub(crate) fn fix(folder: &Path, options: &LintOptions) -> Result<Fixed> {
     let mut folder = Folder::open(folder)?;
     refuse(&folder)?;
     clear(&folder);
-    let mut work = Work {
+    let mut work = FixRun {
         backup: Backup::new(&folder, &options.backups),
         changed: Vec::new(),
         notes: Vec::new(),
@@ -83,7 +85,8 @@ fn refuse(folder: &Folder) -> Result<()> {
             .hint("close the draft in the app; if the app is not running, it crashed: delete the file"));
     }
     let encrypted = folder.files.iter().find(|file| {
-        file.content() == Content::Encrypted && ROOTS.iter().any(|root| file.name.ends_with(root))
+        file.content() == FileContent::Encrypted
+            && ROOTS.iter().any(|root| file.name.ends_with(root))
     });
     if let Some(file) = encrypted {
         return Err(Error::conflict(format!("{name}: `{}` is encrypted", file.name)).hint(
@@ -107,25 +110,25 @@ fn clear(folder: &Folder) {
     }
 }
 
-struct Work {
+struct FixRun {
     backup: Backup,
     changed: Vec<String>,
     notes: Vec<String>,
 }
 
 /// What is known about the draft to fix.
-struct Patient<'a> {
+struct FixTarget<'a> {
     folder: &'a Folder,
     codes: HashSet<&'static str>,
     profile: Profile,
-    media: Vec<Medium>,
+    media: Vec<FileMaterial>,
     /// Files of the draft that get another extension: from, to.
     renames: HashMap<PathBuf, PathBuf>,
     /// Microseconds since 1970.
     now: i64,
 }
 
-impl Patient<'_> {
+impl FixTarget<'_> {
     fn has(&self, code: &str) -> bool {
         self.codes.contains(code)
     }
@@ -137,22 +140,27 @@ impl Patient<'_> {
     }
 }
 
-impl Work {
-    fn round(&mut self, folder: &Folder, options: &Options, problems: &[Problem]) -> Result<()> {
+impl FixRun {
+    fn round(
+        &mut self,
+        folder: &Folder,
+        options: &LintOptions,
+        problems: &[Problem],
+    ) -> Result<()> {
         let Some((file, draft)) = folder
             .candidates()
             .into_iter()
-            .find_map(|file| Some((file, Draft::new(parse(file.json()).ok()?))))
+            .find_map(|file| Some((file, IndexedDocument::new(parse(file.json()).ok()?))))
         else {
             return Ok(());
         };
-        let context = Context {
+        let context = LintContext {
             folder,
             draft: &draft,
             options,
         };
-        let media = media::check(&context, &mut Report::default());
-        let mut patient = Patient {
+        let media = media::check(&context, &mut ProblemReport::default());
+        let mut patient = FixTarget {
             folder,
             codes: problems
                 .iter()
@@ -177,7 +185,7 @@ impl Work {
         let bin = meta::mend(&patient, &mut meta, draft.end());
         let mended = document::mend(&patient, &mut value, &bin).then(|| value.to_string());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
-        let written = Written {
+        let written = WrittenDocument {
             timeline: Timeline::of(&value, patient.profile.scheme(), patient.now),
             bytes: mended.as_deref().map_or(file.json(), str::as_bytes),
             both: !markers::saved_by_app(&draft.document),
@@ -196,7 +204,7 @@ impl Work {
     }
 
     /// Gives files with a wrong extension the right one; the documents are updated in the same round.
-    fn rename(&mut self, patient: &mut Patient<'_>) -> Result<()> {
+    fn rename(&mut self, patient: &mut FixTarget<'_>) -> Result<()> {
         if !patient.has("media-misnamed") {
             return Ok(());
         }
@@ -228,9 +236,9 @@ impl Work {
 
     fn write_documents(
         &mut self,
-        patient: &Patient<'_>,
-        file: &File,
-        written: &Written<'_>,
+        patient: &FixTarget<'_>,
+        file: &DocumentFile,
+        written: &WrittenDocument<'_>,
         is_mended: bool,
     ) -> Result<()> {
         let folder = patient.folder;
@@ -277,7 +285,7 @@ impl Work {
 
     fn register(
         &mut self,
-        patient: &Patient<'_>,
+        patient: &FixTarget<'_>,
         meta: &Value,
         meta_changed: bool,
         end: Micros,
@@ -301,7 +309,7 @@ impl Work {
             .filter(|root| folder.path.join(root).is_file())
             .collect();
         let first = patient.profile.primary_file();
-        let entry = Entry {
+        let entry = RegistryEntry {
             name: &folder.name(),
             id: meta["draft_id"].as_str().unwrap_or_default(),
             folder: &folder.path,
@@ -481,7 +489,7 @@ fn now() -> i64 {
 
 /// The profile for the fixed draft: that of its own markers if they are current, otherwise that of the drafts that
 /// the app saves here, otherwise a built-in one.
-fn profile(folder: &Folder, draft: &Draft<'_>, options: &Options) -> Profile {
+fn profile(folder: &Folder, draft: &IndexedDocument<'_>, options: &LintOptions) -> Profile {
     let document = &draft.document;
     let platform = document.last_modified_platform.get();
     let written = platform.and_then(|platform| edition_of(platform.app_source.str()));
@@ -506,7 +514,7 @@ fn profile(folder: &Folder, draft: &Draft<'_>, options: &Options) -> Profile {
 }
 
 /// The operating system of the draft: this one, if the app exists for it; otherwise it is derived from the paths.
-fn system(folder: &Folder, draft: &Draft<'_>) -> AppOs {
+fn system(folder: &Folder, draft: &IndexedDocument<'_>) -> AppOs {
     if cfg!(windows) {
         return AppOs::Windows;
     }

@@ -35,7 +35,7 @@ const MOST_FILES: usize = 50_000;
 
 /// What a file contains, according to its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum FileContent {
     Json,
     Encrypted,
     Empty,
@@ -44,14 +44,14 @@ pub(super) enum Content {
 
 /// A document of the folder.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct DocumentFile {
     /// Its path in the folder.
     pub name: String,
     pub bytes: Vec<u8>,
     modified: SystemTime,
 }
 
-impl File {
+impl DocumentFile {
     /// The bytes without a byte order mark.
     pub(crate) fn json(&self) -> &[u8] {
         self.bytes
@@ -59,7 +59,7 @@ impl File {
             .unwrap_or(&self.bytes)
     }
 
-    pub(crate) fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> FileContent {
         content(self.json())
     }
 
@@ -74,7 +74,7 @@ impl File {
 pub(super) struct Folder {
     pub path: PathBuf,
     /// The existing documents.
-    pub files: Vec<File>,
+    pub files: Vec<DocumentFile>,
     /// The content of `draft_meta_info.json`, if it can be read.
     pub meta: Option<Value>,
     /// The content of `Timelines/project.json`, if it can be read.
@@ -88,7 +88,7 @@ pub(super) struct Folder {
 
 /// Where a media file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum MediaLocation {
     /// In the draft's folder, at its path.
     Inside(PathBuf),
     /// In the draft's folder, but not at its path.
@@ -114,7 +114,9 @@ impl Folder {
             files.extend(read(&path, name)?);
         }
         let parsed = |name: &str| -> Option<Value> {
-            let file = files.iter().find(|file: &&File| file.name == name)?;
+            let file = files
+                .iter()
+                .find(|file: &&DocumentFile| file.name == name)?;
             serde_json::from_slice(file.json()).ok()
         };
         let meta = parsed(META).filter(Value::is_object);
@@ -149,18 +151,18 @@ impl Folder {
         })
     }
 
-    pub(crate) fn file(&self, name: &str) -> Option<&File> {
+    pub(crate) fn file(&self, name: &str) -> Option<&DocumentFile> {
         self.files.iter().find(|file| file.name == name)
     }
 
     /// The readable documents, by precedence: the newest comes first, because an edited file is newer than the
     /// others, while the times of files from one save differ by less than two seconds.
-    pub(crate) fn candidates(&self) -> Vec<&File> {
+    pub(crate) fn candidates(&self) -> Vec<&DocumentFile> {
         let mut all: Vec<_> = self
             .files
             .iter()
             .filter(|file| ROOTS.contains(&file_name(&file.name)))
-            .filter(|file| file.content() == Content::Json)
+            .filter(|file| file.content() == FileContent::Json)
             .collect();
         all.sort_by_key(|file| {
             let seconds = file
@@ -174,7 +176,10 @@ impl Folder {
     }
 
     /// The files that must have the same content as the document.
-    pub(crate) fn mirrors<'a>(&'a self, document: &'a str) -> impl Iterator<Item = &'a File> {
+    pub(crate) fn mirrors<'a>(
+        &'a self,
+        document: &'a str,
+    ) -> impl Iterator<Item = &'a DocumentFile> {
         self.files
             .iter()
             .filter(move |file| file.name != document && ![META, PROJECT].contains(&&*file.name))
@@ -218,7 +223,7 @@ impl Folder {
     }
 
     /// Locates the file with this `path` in a document or, if the path is empty, with this `name`.
-    pub(crate) fn locate(&self, path: &str, name: &str) -> Place {
+    pub(crate) fn locate(&self, path: &str, name: &str) -> MediaLocation {
         let text = plain(path);
         let inside = |rest: &str| Some(self.path.join(rest)).filter(|file| file.is_file());
         let here = registry::app_path(&self.path);
@@ -229,19 +234,19 @@ impl Folder {
             .or(Some(&*text)
                 .filter(|text| !text.is_empty() && !is_absolute && !text.contains("..")));
         if let Some(file) = own.and_then(inside) {
-            return Place::Inside(file);
+            return MediaLocation::Inside(file);
         }
         let told = plain(self.stated_path());
         if let Some(file) = below(&text, &told).and_then(inside) {
             return if self.is_for_another_machine() || same(&told, &self.path) {
-                Place::Inside(file)
+                MediaLocation::Inside(file)
             } else {
-                Place::Moved(file)
+                MediaLocation::Moved(file)
             };
         }
         let local = Path::new(path);
         if local.is_absolute() && !is_foreign(path) && local.is_file() {
-            return Place::Outside(local.to_owned());
+            return MediaLocation::Outside(local.to_owned());
         }
         // A display name can be anything, so it is used only if there is no path.
         let name = if text.is_empty() {
@@ -250,12 +255,12 @@ impl Folder {
             file_name(&text)
         };
         if let Some(file) = self.media().get(&name.to_lowercase()) {
-            return Place::Moved(self.path.join(file));
+            return MediaLocation::Moved(self.path.join(file));
         }
         if is_foreign(path) && self.is_for_another_machine() {
-            Place::Elsewhere
+            MediaLocation::Elsewhere
         } else {
-            Place::Nowhere
+            MediaLocation::Nowhere
         }
     }
 
@@ -314,9 +319,9 @@ fn is_own(name: &str) -> bool {
 
 /// Reads a document of the draft in `folder`; `None` if there is no such file. An existing file that cannot be
 /// read is an error: otherwise only the remaining files would be checked.
-fn read(folder: &Path, name: &str) -> Result<Option<File>> {
+fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
     let path = folder.join(name);
-    let attempt = || -> io::Result<File> {
+    let attempt = || -> io::Result<DocumentFile> {
         let file = regular_file::open(&path, Links::Refuse)?;
         // `Timelines` and its folders may be links as well.
         let real = path.parent().map(Path::canonicalize).transpose()?;
@@ -334,7 +339,7 @@ fn read(folder: &Path, name: &str) -> Result<Option<File>> {
                 format!("contains more than {VALUES} values"),
             ));
         }
-        Ok(File {
+        Ok(DocumentFile {
             name: name.to_owned(),
             bytes,
             modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
@@ -387,17 +392,17 @@ fn nearest(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Detects the content of a file. JianYing's encrypted files are one long base64 text, or bytes that are not text.
-fn content(bytes: &[u8]) -> Content {
+fn content(bytes: &[u8]) -> FileContent {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => Content::Empty,
-        Some(b'{') => Content::Json,
+        None => FileContent::Empty,
+        Some(b'{') => FileContent::Json,
         Some(_) => {
             let text = bytes.trim_ascii();
             let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte);
             if (text.len() > 16 && text.iter().all(base64)) || std::str::from_utf8(text).is_err() {
-                Content::Encrypted
+                FileContent::Encrypted
             } else {
-                Content::Other
+                FileContent::Other
             }
         }
     }
@@ -409,13 +414,13 @@ mod tests {
 
     #[test]
     fn content_distinguishes_encrypted_files_from_json_text_and_empty_files() {
-        assert_eq!(content(b" {\"a\":1}"), Content::Json);
+        assert_eq!(content(b" {\"a\":1}"), FileContent::Json);
         assert_eq!(
             content(b"r3fKa8Zt0hRkQmV5c29tZXRoaW5n=="),
-            Content::Encrypted
+            FileContent::Encrypted
         );
-        assert_eq!(content(&[0x8f, 0xff, 0x00, 0xc1]), Content::Encrypted);
-        assert_eq!(content(b"Not found, says the server"), Content::Other);
-        assert_eq!(content(b"  \n"), Content::Empty);
+        assert_eq!(content(&[0x8f, 0xff, 0x00, 0xc1]), FileContent::Encrypted);
+        assert_eq!(content(b"Not found, says the server"), FileContent::Other);
+        assert_eq!(content(b"  \n"), FileContent::Empty);
     }
 }

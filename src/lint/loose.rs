@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// A value, if it has the expected type, or what was found instead.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Loose<T> {
+pub(super) enum LooseValue<T> {
     #[default]
     Missing,
     Null,
@@ -20,7 +20,7 @@ pub(super) enum Loose<T> {
     Is(T),
 }
 
-impl<T> Loose<T> {
+impl<T> LooseValue<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         match self {
             Self::Is(value) => Some(value),
@@ -39,7 +39,7 @@ impl<T> Loose<T> {
 }
 
 /// Builds a value from JSON of the expected type. The default methods accept no type.
-pub(super) trait Shape<'de>: Sized {
+pub(super) trait FromLoose<'de>: Sized {
     fn text(_: Cow<'de, str>) -> Option<Self> {
         None
     }
@@ -63,11 +63,11 @@ pub(super) trait Shape<'de>: Sized {
     }
 }
 
-pub(super) type Text<'a> = Loose<Cow<'a, str>>;
-pub(super) type Number = Loose<f64>;
-pub(super) type List<T> = Loose<Vec<Loose<T>>>;
+pub(super) type LooseText<'a> = LooseValue<Cow<'a, str>>;
+pub(super) type Number = LooseValue<f64>;
+pub(super) type List<T> = LooseValue<Vec<LooseValue<T>>>;
 
-impl Text<'_> {
+impl LooseText<'_> {
     /// The text, or an empty text if there is none.
     pub(crate) fn str(&self) -> &str {
         self.get().map_or("", AsRef::as_ref)
@@ -97,19 +97,19 @@ impl<T> List<T> {
     }
 }
 
-impl<'a, 'de: 'a> Shape<'de> for Cow<'a, str> {
+impl<'a, 'de: 'a> FromLoose<'de> for Cow<'a, str> {
     fn text(text: Cow<'de, str>) -> Option<Self> {
         Some(text)
     }
 }
 
-impl Shape<'_> for f64 {
+impl FromLoose<'_> for f64 {
     fn number(number: f64) -> Option<Self> {
         Some(number)
     }
 }
 
-impl Shape<'_> for bool {
+impl FromLoose<'_> for bool {
     fn boolean(value: bool) -> Option<Self> {
         Some(value)
     }
@@ -117,16 +117,16 @@ impl Shape<'_> for bool {
 
 /// Any object; only its existence matters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Object;
+pub(super) struct AnyObject;
 
-impl<'de> Shape<'de> for Object {
+impl<'de> FromLoose<'de> for AnyObject {
     fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Some(Self))
     }
 }
 
-impl<'de, T: Shape<'de>> Shape<'de> for Vec<Loose<T>> {
+impl<'de, T: FromLoose<'de>> FromLoose<'de> for Vec<LooseValue<T>> {
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut all = Vec::new();
         while let Some(element) = list.next_element()? {
@@ -136,10 +136,10 @@ impl<'de, T: Shape<'de>> Shape<'de> for Vec<Loose<T>> {
     }
 }
 
-/// Implements [`Shape`] for structs whose fields are all [`Loose`], so that they can be read from any object.
+/// Implements [`FromLoose`] for structs whose fields are all [`LooseValue`], so that they can be read from any object.
 macro_rules! objects {
     ($($name:ident $(<$life:lifetime>)?),*) => {$(
-        impl<'de $(: $life, $life)?> Shape<'de> for $name $(<$life>)?
+        impl<'de $(: $life, $life)?> FromLoose<'de> for $name $(<$life>)?
         where
             $name $(<$life>)?: Deserialize<'de>,
         {
@@ -157,23 +157,23 @@ pub(super) fn read_object<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     T::deserialize(MapAccessDeserializer::new(map))
 }
 
-impl<'de, T: Shape<'de>> Deserialize<'de> for Loose<T> {
+impl<'de, T: FromLoose<'de>> Deserialize<'de> for LooseValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any<T>(PhantomData<T>);
 
-        fn found<T>(value: Option<T>) -> Loose<T> {
-            value.map_or(Loose::Other, Loose::Is)
+        fn found<T>(value: Option<T>) -> LooseValue<T> {
+            value.map_or(LooseValue::Other, LooseValue::Is)
         }
 
-        impl<'de, T: Shape<'de>> Visitor<'de> for Any<T> {
-            type Value = Loose<T>;
+        impl<'de, T: FromLoose<'de>> Visitor<'de> for Any<T> {
+            type Value = LooseValue<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Loose::Null)
+                Ok(LooseValue::Null)
             }
 
             fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {

@@ -2,10 +2,10 @@
 //! document.
 
 use super::Severity::{Error, Info, Warning};
-use super::document::{Document, Platform};
+use super::document::{Platform, RawDocument};
 use super::folder::{Folder, ROOTS};
-use super::loose::Loose;
-use super::{Context, Report};
+use super::loose::LooseValue;
+use super::{LintContext, ProblemReport};
 use crate::engine::paths::plain;
 use crate::engine::profile::{AppOs, Profile, edition_of, is_template_machine, parts, scheme_of};
 use crate::units::{Edition, Micros};
@@ -18,7 +18,7 @@ const VERSION: i64 = 360_000;
 
 const HOW: &str = "writes the markers of the newest draft that the app saved here, or those of a built-in profile if there is none";
 
-pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let missing = missing(document);
     if !missing.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
 }
 
 /// Checks that the document has the name that the app on each operating system expects.
-fn roots(context: &Context<'_>, report: &mut Report) {
+fn roots(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let Some(missing) = ROOTS
         .into_iter()
@@ -94,27 +94,27 @@ impl Platform<'_> {
 }
 
 /// The profile for the app version that a document names.
-pub(super) fn profile(document: &Document<'_>) -> Option<Profile> {
+pub(super) fn profile(document: &RawDocument<'_>) -> Option<Profile> {
     let platform = document.last_modified_platform.get()?;
     let edition = edition_of(platform.app_source.str())?;
     Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
 }
 
 /// Whether the app version that the document names omits default values.
-pub(super) fn leaves_defaults_out(document: &Document<'_>) -> bool {
+pub(super) fn leaves_defaults_out(document: &RawDocument<'_>) -> bool {
     profile(document).is_some_and(|profile| profile.leaves_defaults_out())
 }
 
 /// The operating system that a document names.
-pub(super) fn os(document: &Document<'_>) -> Option<AppOs> {
+pub(super) fn os(document: &RawDocument<'_>) -> Option<AppOs> {
     document.last_modified_platform.get()?.os.str().parse().ok()
 }
 
-fn identity(context: &Context<'_>, report: &mut Report) {
+fn identity(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let device = [&document.platform, &document.last_modified_platform]
         .into_iter()
-        .filter_map(Loose::get)
+        .filter_map(LooseValue::get)
         .any(Platform::is_template_machine);
     if device {
         report.fixable(
@@ -145,7 +145,7 @@ fn identity(context: &Context<'_>, report: &mut Report) {
     }
 }
 
-fn structure(context: &Context<'_>, report: &mut Report) {
+fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     // A missing frame rate has its default value, 30.
     let is_usable = document.fps.value().is_some_and(|fps| fps > 0.0);
@@ -216,7 +216,7 @@ fn structure(context: &Context<'_>, report: &mut Report) {
 }
 
 /// The length of a frame in microseconds.
-pub(super) fn frame(document: &Document<'_>) -> i64 {
+pub(super) fn frame(document: &RawDocument<'_>) -> i64 {
     let fps = document
         .fps
         .value()
@@ -226,7 +226,7 @@ pub(super) fn frame(document: &Document<'_>) -> i64 {
 }
 
 /// The missing markers of those that every app version requires.
-fn missing(document: &Document<'_>) -> Vec<&'static str> {
+fn missing(document: &RawDocument<'_>) -> Vec<&'static str> {
     let mut missing = Vec::new();
     if document.version.whole() < VERSION {
         missing.push("version");
@@ -250,7 +250,7 @@ fn missing(document: &Document<'_>) -> Vec<&'static str> {
 }
 
 /// The reason why the markers look older than the app version that they name.
-fn stale(document: &Document<'_>) -> Option<String> {
+fn stale(document: &RawDocument<'_>) -> Option<String> {
     let platform = document.last_modified_platform.get()?;
     let edition = edition_of(platform.app_source.str())?;
     let version = platform.app_version.str();
@@ -266,7 +266,11 @@ fn stale(document: &Document<'_>) -> Option<String> {
 }
 
 /// The reason why the markers do not match the app that should open the draft.
-fn other_app(folder: &Folder, document: &Document<'_>, wanted: Option<Edition>) -> Option<String> {
+fn other_app(
+    folder: &Folder,
+    document: &RawDocument<'_>,
+    wanted: Option<Edition>,
+) -> Option<String> {
     let written = edition_of(document.last_modified_platform.get()?.app_source.str())?;
     let wanted = wanted.or_else(|| edition_of_folder(folder))?;
     (written != wanted).then(|| {
@@ -287,7 +291,7 @@ pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
 }
 
 /// Whether the app itself saved the draft: no other program writes real machine ids.
-pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
+pub(super) fn saved_by_app(document: &RawDocument<'_>) -> bool {
     document
         .last_modified_platform
         .get()
@@ -297,6 +301,6 @@ pub(super) fn saved_by_app(document: &Document<'_>) -> bool {
 }
 
 /// Whether markers are missing or older than the app version that they name.
-pub(super) fn are_stale(document: &Document<'_>) -> bool {
+pub(super) fn are_stale(document: &RawDocument<'_>) -> bool {
     !missing(document).is_empty() || stale(document).is_some()
 }

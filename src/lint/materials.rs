@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::Severity::{Error, Warning};
-use super::document::Material;
+use super::document::RawMaterial;
 use super::markers;
-use super::{Context, Report};
+use super::{LintContext, ProblemReport};
 use crate::draft::finished::text::{is_contiguous, utf16_len};
 
 /// The lowest value that any version of the app writes for a video or photo; with a lower one the app ignores
@@ -17,7 +17,7 @@ pub(super) const LEAST_CHECK_FLAG: i64 = 63_487;
 /// The lists of masks of older and newer versions: a mask may be in both.
 pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
 
-pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     ids(context, report);
     let materials = &context.draft.materials;
     for (index, text) in materials.list("texts") {
@@ -51,7 +51,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
     }
 }
 
-fn ids(context: &Context<'_>, report: &mut Report) {
+fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
     let mut seen: HashMap<&str, &str> = HashMap::new();
     for (list, materials) in &context.draft.materials.0 {
         for (index, material) in materials.each() {
@@ -88,7 +88,7 @@ fn ids(context: &Context<'_>, report: &mut Report) {
     }
 }
 
-fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
+fn check_text(index: usize, text: &RawMaterial<'_>, report: &mut ProblemReport) {
     let place = format!("materials.texts[{index}].content");
     let content = text.content.str();
     // Older versions write tag markup instead of JSON.
@@ -134,7 +134,7 @@ fn check_text(index: usize, text: &Material<'_>, report: &mut Report) {
 }
 
 /// Lists with masks that the app reads only from another list: from, to.
-fn misplaced_masks(context: &Context<'_>) -> Vec<(&'static str, &'static str)> {
+fn misplaced_masks(context: &LintContext<'_>) -> Vec<(&'static str, &'static str)> {
     let Some(profile) = markers::profile(&context.draft.document) else {
         return Vec::new();
     };

@@ -5,17 +5,17 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::Severity::{Error, Info, Warning};
-use super::document::Material;
-use super::folder::{Folder, Place};
-use super::sniff::{self, Look};
-use super::{Context, Report};
+use super::document::RawMaterial;
+use super::folder::{Folder, MediaLocation};
+use super::sniff::{self, FileContents};
+use super::{LintContext, ProblemReport};
 use crate::engine::paths::{file_name, is_foreign};
-use crate::media::{Facts, Format};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 /// A material that uses a file, and the location of the file.
 #[derive(Debug)]
-pub(super) struct Medium {
+pub(super) struct FileMaterial {
     /// `videos` or `audios`.
     pub list: &'static str,
     pub index: usize,
@@ -30,13 +30,13 @@ pub(super) struct Medium {
     pub width: i64,
     pub height: i64,
     pub duration: Micros,
-    pub place: Place,
+    pub place: MediaLocation,
 }
 
 /// Checks the media files, and returns the media that must be in the list of media.
-pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
+pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Vec<FileMaterial> {
     let shown = context.draft.shown();
-    let mut places: HashMap<&str, (Place, Option<Look>)> = HashMap::new();
+    let mut places: HashMap<&str, (MediaLocation, Option<FileContents>)> = HashMap::new();
     let mut reported = HashSet::new();
     let mut media = Vec::new();
     for list in ["videos", "audios"] {
@@ -54,7 +54,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
                     .or_insert_with(|| looked_at(context.folder, path, name))
                     .clone()
             };
-            let at = At {
+            let at = MaterialUse {
                 list,
                 index,
                 is_shown: shown.contains(material.id.str()),
@@ -64,12 +64,13 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
             if path.is_empty() || reported.insert((path, list)) {
                 at.place(context.folder, path, name, &place, report);
                 if let (Some(file), Some(look)) = (place.file(), &look) {
-                    let is_inside = matches!(place, Place::Inside(_) | Place::Moved(_));
+                    let is_inside =
+                        matches!(place, MediaLocation::Inside(_) | MediaLocation::Moved(_));
                     let shown = context.folder.shown(file);
                     at.content((file, &shown, is_inside), material, look, report);
                 }
             }
-            media.push(Medium {
+            media.push(FileMaterial {
                 list,
                 index,
                 kind: material.kind.str().to_owned(),
@@ -86,7 +87,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Vec<Medium> {
     media
 }
 
-fn looked_at(folder: &Folder, path: &str, name: &str) -> (Place, Option<Look>) {
+fn looked_at(folder: &Folder, path: &str, name: &str) -> (MediaLocation, Option<FileContents>) {
     let place = folder.locate(path, name);
     let look = place
         .file()
@@ -94,7 +95,7 @@ fn looked_at(folder: &Folder, path: &str, name: &str) -> (Place, Option<Look>) {
     (place, look)
 }
 
-impl Place {
+impl MediaLocation {
     /// The file, if it is on this machine.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         match self {
@@ -105,7 +106,7 @@ impl Place {
 }
 
 /// Whether a material needs a local file: items of the app's own library do not.
-pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
+pub(super) fn is_local(list: &str, material: &RawMaterial<'_>) -> bool {
     !material.path.str().is_empty()
         || match list {
             "audios" => matches!(material.kind.str(), "extract_music" | "record"),
@@ -114,7 +115,7 @@ pub(super) fn is_local(list: &str, material: &Material<'_>) -> bool {
 }
 
 /// The file name of a material.
-fn name<'a>(list: &str, material: &'a Material<'a>) -> &'a str {
+fn name<'a>(list: &str, material: &'a RawMaterial<'a>) -> &'a str {
     let name = match list {
         "videos" => material.picture_name.str(),
         _ => material.name.str(),
@@ -126,7 +127,7 @@ fn name<'a>(list: &str, material: &'a Material<'a>) -> &'a str {
     }
 }
 
-fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
+fn sizes(at: &MaterialUse, material: &RawMaterial<'_>, report: &mut ProblemReport) {
     let is_still = matches!(material.kind.str(), "photo" | "gif");
     if material.duration.whole() <= 0 && !is_still {
         report.add(
@@ -149,23 +150,30 @@ fn sizes(at: &At, material: &Material<'_>, report: &mut Report) {
     }
 }
 
-struct At {
+struct MaterialUse {
     list: &'static str,
     index: usize,
     /// Whether a segment uses it.
     is_shown: bool,
 }
 
-impl At {
+impl MaterialUse {
     fn field(&self, field: &str) -> String {
         format!("materials.{}[{}].{field}", self.list, self.index)
     }
 
-    fn place(&self, folder: &Folder, path: &str, name: &str, place: &Place, report: &mut Report) {
+    fn place(
+        &self,
+        folder: &Folder,
+        path: &str,
+        name: &str,
+        place: &MediaLocation,
+        report: &mut ProblemReport,
+    ) {
         let place_of = self.field("path");
         match place {
-            Place::Inside(_) => {}
-            Place::Moved(file) => report.fixable(
+            MediaLocation::Inside(_) => {}
+            MediaLocation::Moved(file) => report.fixable(
                 Error,
                 "media-moved",
                 place_of,
@@ -176,21 +184,21 @@ impl At {
                 },
                 "sets the path of the file in the draft",
             ),
-            Place::Outside(_) => report.add(
+            MediaLocation::Outside(_) => report.add(
                 Info,
                 "media-outside",
                 place_of,
                 format!("\"{path}\" is outside the draft: on macOS the app may not be allowed to read it, and it is lost when the file moves"),
                 "save the draft with capcut-mcp, which copies media into it",
             ),
-            Place::Elsewhere => report.add(
+            MediaLocation::Elsewhere => report.add(
                 Info,
                 "media-elsewhere",
                 place_of,
                 format!("\"{path}\" is on the machine that the draft was saved for, and cannot be checked here"),
                 "check the draft on that machine",
             ),
-            Place::Nowhere => {
+            MediaLocation::Nowhere => {
                 let what = if path.is_empty() {
                     format!("the path is missing, and there is no file \"{name}\" in the draft")
                 } else if is_foreign(path) {
@@ -199,8 +207,8 @@ impl At {
                     format!("there is no file \"{path}\"")
                 };
                 let severity = if self.is_shown { Error } else { Info };
-                let way_out = "put the file into the draft (`assets/`) and run `capcut-mcp lint --fix`, or save the draft again; the app offers to relink it";
-                report.add(severity, "media-missing", place_of, what, way_out);
+                let hint = "put the file into the draft (`assets/`) and run `capcut-mcp lint --fix`, or save the draft again; the app offers to relink it";
+                report.add(severity, "media-missing", place_of, what, hint);
             }
         }
     }
@@ -208,32 +216,32 @@ impl At {
     fn content(
         &self,
         (file, shown, is_inside): (&Path, &str, bool),
-        material: &Material<'_>,
-        look: &Look,
-        report: &mut Report,
+        material: &RawMaterial<'_>,
+        look: &FileContents,
+        report: &mut ProblemReport,
     ) {
         let place_of = self.field("path");
         let claim = claim(self.list, material.kind.str());
         let again = "replace it with the right file, or save the draft again";
         let facts = match look {
-            Look::Unknown => return,
-            Look::Media(facts) => facts,
-            Look::Unreadable(what) => {
-                let way_out = "check the file and its permissions";
-                report.add(Error, "media-unreadable", place_of, what, way_out);
+            FileContents::Unknown => return,
+            FileContents::Media(facts) => facts,
+            FileContents::Unreadable(what) => {
+                let hint = "check the file and its permissions";
+                report.add(Error, "media-unreadable", place_of, what, hint);
                 return;
             }
-            Look::Empty => {
+            FileContents::Empty => {
                 let what = format!("{shown} is empty");
                 report.add(Error, "media-empty", place_of, what, again);
                 return;
             }
-            Look::NotMedia(what) => {
+            FileContents::NotMedia(what) => {
                 let what = format!("{shown} cannot be used as {claim}: {what}");
                 report.add(Error, "media-kind", place_of, what, again);
                 return;
             }
-            Look::Damaged(what) => {
+            FileContents::Damaged(what) => {
                 report.add(Error, "media-damaged", place_of, what, again);
                 return;
             }
@@ -251,15 +259,21 @@ impl At {
                 let how = "gives it the right extension";
                 report.fixable(Warning, "media-misnamed", place_of, what, how);
             } else {
-                let way_out = "give the file the right extension, and replace the clip in the app";
-                report.add(Warning, "media-misnamed", place_of, what, way_out);
+                let hint = "give the file the right extension, and replace the clip in the app";
+                report.add(Warning, "media-misnamed", place_of, what, hint);
             }
         }
     }
 
     /// Reports a file that is shorter than its material: it was replaced, or it is truncated in a format that does
     /// not show this.
-    fn length(&self, shown: &str, material: &Material<'_>, facts: &Facts, report: &mut Report) {
+    fn length(
+        &self,
+        shown: &str,
+        material: &RawMaterial<'_>,
+        facts: &Facts,
+        report: &mut ProblemReport,
+    ) {
         let said = Micros(material.duration.whole());
         if matches!(material.kind.str(), "photo" | "gif") {
             return;
@@ -296,7 +310,7 @@ fn claim(list: &str, kind: &str) -> &'static str {
 }
 
 /// The path with the right extension, unless that path already exists.
-pub(super) fn better_name(file: &Path, format: Format) -> Option<PathBuf> {
+pub(super) fn better_name(file: &Path, format: MediaFormat) -> Option<PathBuf> {
     let better = file.with_extension(format.extension());
     (!better.exists()).then_some(better)
 }

@@ -6,15 +6,15 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Severity::{Error, Info, Warning};
-use super::folder::{Folder, META, Place};
-use super::media::Medium;
-use super::{Context, Report};
+use super::folder::{Folder, META, MediaLocation};
+use super::media::FileMaterial;
+use super::{LintContext, ProblemReport};
 use crate::draft::finished::list;
 use crate::engine::paths::{TOKEN, below, file_name, is_foreign, plain, same};
 use crate::engine::registry;
 use crate::units::Micros;
 
-pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report) {
+pub(super) fn check(context: &LintContext<'_>, media: &[FileMaterial], report: &mut ProblemReport) {
     let folder = context.folder;
     let Some(meta) = &folder.meta else {
         if folder.file(META).is_none() {
@@ -51,7 +51,7 @@ pub(super) fn check(context: &Context<'_>, media: &[Medium], report: &mut Report
 
 /// Whether the draft contains no absolute paths, neither of itself nor of a file. It can be copied anywhere, and
 /// the app fills in the paths.
-pub(super) fn is_portable(folder: &Folder, media: &[Medium]) -> bool {
+pub(super) fn is_portable(folder: &Folder, media: &[FileMaterial]) -> bool {
     folder.meta.is_some()
         && folder.stated_path().is_empty()
         && folder.meta_text("draft_root_path").is_empty()
@@ -65,7 +65,7 @@ fn at(key: &str) -> String {
     format!("{META}: {key}")
 }
 
-fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut Report) {
+fn identity(folder: &Folder, meta: &Value, is_portable: bool, report: &mut ProblemReport) {
     let text = |key: &str| meta[key].as_str().unwrap_or_default();
     if folder.is_template() {
         report.fixable(
@@ -177,14 +177,18 @@ pub(super) fn in_draft(folder: &Folder, path: &str) -> String {
 }
 
 /// The path of a medium as the list of media should have it.
-pub(super) fn bin_path(folder: &Folder, medium: &Medium) -> String {
+pub(super) fn bin_path(folder: &Folder, medium: &FileMaterial) -> String {
     match &medium.place {
-        Place::Inside(file) | Place::Moved(file) => format!("./{}", folder.shown(file)),
-        Place::Outside(_) | Place::Elsewhere | Place::Nowhere => in_draft(folder, &medium.path),
+        MediaLocation::Inside(file) | MediaLocation::Moved(file) => {
+            format!("./{}", folder.shown(file))
+        }
+        MediaLocation::Outside(_) | MediaLocation::Elsewhere | MediaLocation::Nowhere => {
+            in_draft(folder, &medium.path)
+        }
     }
 }
 
-fn bin(folder: &Folder, meta: &Value, media: &[Medium], report: &mut Report) {
+fn bin(folder: &Folder, meta: &Value, media: &[FileMaterial], report: &mut ProblemReport) {
     let by_id: HashMap<&str, String> = entries(meta)
         .filter_map(|entry| {
             let path = in_draft(folder, entry["file_Path"].as_str().unwrap_or_default());
@@ -193,7 +197,10 @@ fn bin(folder: &Folder, meta: &Value, media: &[Medium], report: &mut Report) {
         .collect();
     let paths: HashSet<&str> = by_id.values().map(String::as_str).collect();
     let mut reported = HashSet::new();
-    for medium in media.iter().filter(|medium| medium.place != Place::Nowhere) {
+    for medium in media
+        .iter()
+        .filter(|medium| medium.place != MediaLocation::Nowhere)
+    {
         let path = bin_path(folder, medium);
         let is_listed = paths.contains(&*path);
         if !is_listed {
@@ -218,7 +225,7 @@ fn bin(folder: &Folder, meta: &Value, media: &[Medium], report: &mut Report) {
     }
 }
 
-fn registration(folder: &Folder, report: &mut Report) {
+fn registration(folder: &Folder, report: &mut ProblemReport) {
     let Some(root) = folder.path.parent() else {
         return;
     };

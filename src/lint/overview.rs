@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::folder::{Content, Folder, ROOTS};
+use super::folder::{FileContent, Folder, ROOTS};
 use crate::error::{Error, Result};
 
 /// Maximum number of tracks, of media and of texts in a summary.
@@ -42,7 +42,7 @@ pub(crate) struct TrackOverview {
 
 /// A draft folder as an entry of a list.
 #[derive(Debug, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct DraftFolder {
     pub name: String,
     pub path: PathBuf,
     /// When its document last changed, in seconds since 1970.
@@ -50,14 +50,14 @@ pub(crate) struct Entry {
 }
 
 /// The folder as an entry of a list, if it is a draft folder.
-pub(crate) fn entry(folder: &Path) -> Option<Entry> {
+pub(crate) fn entry(folder: &Path) -> Option<DraftFolder> {
     let changed = |name: &&str| {
         let meta = std::fs::symlink_metadata(folder.join(name)).ok()?;
         let modified = meta.is_file().then(|| meta.modified().ok())??;
         let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(since.as_secs())
     };
-    Some(Entry {
+    Some(DraftFolder {
         name: folder.file_name()?.to_string_lossy().into_owned(),
         path: folder.to_owned(),
         modified: ROOTS.iter().filter_map(changed).max()?,
@@ -67,7 +67,8 @@ pub(crate) fn entry(folder: &Path) -> Option<Entry> {
 /// Reads a draft folder. An error if it is not a draft folder, or if its document cannot be read.
 pub(crate) fn overview(folder: &Path) -> Result<Overview> {
     let folder = Folder::open(folder)?;
-    let is_encrypted = |file: &super::folder::File| file.content() == Content::Encrypted;
+    let is_encrypted =
+        |file: &super::folder::DocumentFile| file.content() == FileContent::Encrypted;
     let document: Value = folder
         .candidates()
         .first()

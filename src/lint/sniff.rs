@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::media::{self, Facts, Format};
+use crate::media::{self, Facts, MediaFormat};
 
 /// The result of reading a file.
 #[derive(Clone, Debug)]
-pub(super) enum Look {
+pub(super) enum FileContents {
     /// It cannot be read; the reason.
     Unreadable(String),
     Empty,
@@ -20,8 +20,8 @@ pub(super) enum Look {
     Media(Facts),
 }
 
-impl Look {
-    pub(super) fn format(&self) -> Option<Format> {
+impl FileContents {
+    pub(super) fn format(&self) -> Option<MediaFormat> {
         match self {
             Self::Media(facts) => Some(facts.format),
             _ => None,
@@ -30,65 +30,65 @@ impl Look {
 }
 
 /// Reads a whole file; messages name it `shown`.
-pub(super) fn look(file: &Path, shown: &str) -> Look {
+pub(super) fn look(file: &Path, shown: &str) -> FileContents {
     match fs::metadata(file) {
-        Err(error) => return Look::Unreadable(format!("{shown} cannot be read: {error}")),
+        Err(error) => return FileContents::Unreadable(format!("{shown} cannot be read: {error}")),
         // Reading a pipe could block.
         Ok(metadata) if !metadata.is_file() => {
-            return Look::Unreadable(format!("{shown} is not a regular file"));
+            return FileContents::Unreadable(format!("{shown} is not a regular file"));
         }
-        Ok(metadata) if metadata.len() == 0 => return Look::Empty,
+        Ok(metadata) if metadata.len() == 0 => return FileContents::Empty,
         Ok(_) => {}
     }
     match media::look(file, shown) {
-        Ok(media::Look::Media(facts)) => Look::Media(facts),
-        Ok(media::Look::Damaged(what)) => Look::Damaged(what),
-        Ok(media::Look::NotMedia(what)) => Look::NotMedia(what),
-        Ok(media::Look::Unknown) => Look::Unknown,
-        Err(error) => Look::Unreadable(error.to_string()),
+        Ok(media::FileCheck::Media(facts)) => FileContents::Media(facts),
+        Ok(media::FileCheck::Damaged(what)) => FileContents::Damaged(what),
+        Ok(media::FileCheck::NotMedia(what)) => FileContents::NotMedia(what),
+        Ok(media::FileCheck::Unknown) => FileContents::Unknown,
+        Err(error) => FileContents::Unreadable(error.to_string()),
     }
 }
 
 /// The format's name in messages.
-pub(super) fn name(format: Format) -> &'static str {
+pub(super) fn name(format: MediaFormat) -> &'static str {
     match format {
-        Format::Mp4 => "MPEG-4",
-        Format::Mov => "QuickTime",
-        Format::Webm => "WebM",
-        Format::Mkv => "Matroska",
-        Format::Mp3 => "MP3",
-        Format::Wav => "WAV",
-        Format::M4a => "MPEG-4 audio",
-        Format::Aac => "AAC",
-        Format::Flac => "FLAC",
-        Format::Ogg | Format::Opus => "Ogg",
-        Format::Png => "PNG",
-        Format::Jpg => "JPEG",
-        Format::Gif => "GIF",
-        Format::Webp => "WebP",
-        Format::Heic => "HEIC",
-        Format::Avif => "AVIF",
-        Format::Bmp => "BMP",
-        Format::Ts => "an MPEG transport stream",
-        Format::Avi => "AVI",
-        Format::Flv => "Flash video",
-        Format::Wmv => "Windows Media",
-        Format::Mpg => "MPEG",
-        Format::Wma => "Windows Media Audio",
-        Format::Mxf => "MXF",
-        Format::Nut => "NUT",
-        Format::Dv => "DV",
-        Format::Rm => "RealMedia",
-        Format::Aiff => "AIFF",
-        Format::Caf => "CAF",
-        Format::Amr => "AMR",
-        Format::Au => "AU",
-        Format::Wv => "WavPack",
-        Format::Ape => "Monkey's Audio",
-        Format::W64 => "Wave64",
-        Format::Ac3 => "AC-3",
-        Format::Eac3 => "E-AC-3",
-        Format::Dts => "DTS",
-        Format::Tiff => "TIFF",
+        MediaFormat::Mp4 => "MPEG-4",
+        MediaFormat::Mov => "QuickTime",
+        MediaFormat::Webm => "WebM",
+        MediaFormat::Mkv => "Matroska",
+        MediaFormat::Mp3 => "MP3",
+        MediaFormat::Wav => "WAV",
+        MediaFormat::M4a => "MPEG-4 audio",
+        MediaFormat::Aac => "AAC",
+        MediaFormat::Flac => "FLAC",
+        MediaFormat::Ogg | MediaFormat::Opus => "Ogg",
+        MediaFormat::Png => "PNG",
+        MediaFormat::Jpg => "JPEG",
+        MediaFormat::Gif => "GIF",
+        MediaFormat::Webp => "WebP",
+        MediaFormat::Heic => "HEIC",
+        MediaFormat::Avif => "AVIF",
+        MediaFormat::Bmp => "BMP",
+        MediaFormat::Ts => "an MPEG transport stream",
+        MediaFormat::Avi => "AVI",
+        MediaFormat::Flv => "Flash video",
+        MediaFormat::Wmv => "Windows Media",
+        MediaFormat::Mpg => "MPEG",
+        MediaFormat::Wma => "Windows Media Audio",
+        MediaFormat::Mxf => "MXF",
+        MediaFormat::Nut => "NUT",
+        MediaFormat::Dv => "DV",
+        MediaFormat::Rm => "RealMedia",
+        MediaFormat::Aiff => "AIFF",
+        MediaFormat::Caf => "CAF",
+        MediaFormat::Amr => "AMR",
+        MediaFormat::Au => "AU",
+        MediaFormat::Wv => "WavPack",
+        MediaFormat::Ape => "Monkey's Audio",
+        MediaFormat::W64 => "Wave64",
+        MediaFormat::Ac3 => "AC-3",
+        MediaFormat::Eac3 => "E-AC-3",
+        MediaFormat::Dts => "DTS",
+        MediaFormat::Tiff => "TIFF",
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::folder::ROOTS;
-use super::{Options, Problem, fix, lint};
+use super::{LintOptions, Problem, fix, lint};
 use crate::engine::paths::TOKEN;
 use crate::engine::timelines;
 
@@ -145,8 +145,8 @@ impl Made {
             .join(NAME)
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> LintOptions {
+        LintOptions {
             edition: None,
             backups: self.root.path().join(".data/backups"),
         }
@@ -231,7 +231,7 @@ fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Fixes a draft twice, checks that the second run changes nothing, and returns the result of the first.
-fn fix_twice(folder: &Path, options: &Options) -> super::Fixed {
+fn fix_twice(folder: &Path, options: &LintOptions) -> super::Fixed {
     let first = fix(folder, options).expect("a draft that can be fixed");
     let after = snapshot(folder);
     let second = fix(folder, options).expect("a draft that can be fixed");

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Severity::{self, Error, Info, Warning};
-use super::document::{Found, Segment, Track};
+use super::document::{ListedMaterial, RawSegment, RawTrack};
 use super::loose::Number;
 use super::markers::{frame, leaves_defaults_out, profile, saved_by_app};
-use super::{Context, Report};
+use super::{LintContext, ProblemReport};
 use crate::draft::finished::grid::Grid;
 use crate::units::{Micros, Range};
 
@@ -16,18 +16,18 @@ const KNOWN_TRACKS: &[&str] = &[
 
 /// The position of a segment in the document; formatted only for problems.
 #[derive(Clone, Copy)]
-struct At {
+struct SegmentPath {
     track: usize,
     segment: usize,
 }
 
-impl At {
+impl SegmentPath {
     fn field(self, field: &str) -> String {
         format!("tracks[{}].segments[{}].{field}", self.track, self.segment)
     }
 }
 
-pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let mut check = Check {
         materials: context.draft.by_id(),
@@ -66,7 +66,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) {
 }
 
 struct Check<'a, 'r> {
-    materials: HashMap<&'a str, Found<'a>>,
+    materials: HashMap<&'a str, ListedMaterial<'a>>,
     ids: HashSet<&'a str>,
     grid: Grid,
     frame: i64,
@@ -75,11 +75,11 @@ struct Check<'a, 'r> {
     /// The severity of a reference to a missing material.
     dangling: Severity,
     off_grid: (usize, usize),
-    report: &'r mut Report,
+    report: &'r mut ProblemReport,
 }
 
 impl<'a> Check<'a, '_> {
-    fn track(&mut self, index: usize, track: &'a Track<'a>) {
+    fn track(&mut self, index: usize, track: &'a RawTrack<'a>) {
         let kind = track.kind.str();
         if !KNOWN_TRACKS.contains(&kind) {
             self.report.add(
@@ -101,7 +101,7 @@ impl<'a> Check<'a, '_> {
         }
         self.unique(track.id.str(), || format!("tracks[{index}].id"));
         for (number, segment) in track.segments.each() {
-            let at = At {
+            let at = SegmentPath {
                 track: index,
                 segment: number,
             };
@@ -131,7 +131,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Checks the order, overlaps and gaps of a track.
-    fn order(&mut self, index: usize, track: &Track<'_>, closes_gaps: bool) {
+    fn order(&mut self, index: usize, track: &RawTrack<'_>, closes_gaps: bool) {
         let ranges: Vec<(usize, Range)> = track
             .segments
             .each()
@@ -179,7 +179,7 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn segment(&mut self, kind: &str, segment: &Segment<'_>, at: At) {
+    fn segment(&mut self, kind: &str, segment: &RawSegment<'_>, at: SegmentPath) {
         let target = segment.target();
         if target.duration <= Micros::ZERO || target.start < Micros::ZERO {
             self.report.add(
@@ -250,7 +250,13 @@ impl<'a> Check<'a, '_> {
         self.keyframes(kind, segment, at);
     }
 
-    fn speed(&mut self, kind: &str, segment: &Segment<'_>, material: Option<Found<'_>>, at: At) {
+    fn speed(
+        &mut self,
+        kind: &str,
+        segment: &RawSegment<'_>,
+        material: Option<ListedMaterial<'_>>,
+        at: SegmentPath,
+    ) {
         let Some(speed) = speed(&segment.speed).filter(|speed| *speed > 0.0) else {
             let speed = segment.speed.value();
             let shown = speed.map_or("missing".to_owned(), |speed| speed.to_string());
@@ -338,7 +344,7 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn keyframes(&mut self, kind: &str, segment: &Segment<'_>, at: At) {
+    fn keyframes(&mut self, kind: &str, segment: &RawSegment<'_>, at: SegmentPath) {
         let target = segment.target();
         let source = segment
             .source()

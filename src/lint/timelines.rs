@@ -3,7 +3,7 @@
 use super::Severity::{Error, Warning};
 use super::folder::{Folder, PROJECT, ROOTS};
 use super::markers::{self, TEMPLATE_DOCUMENT};
-use super::{Context, Report};
+use super::{LintContext, ProblemReport};
 use crate::draft::finished::list;
 use crate::engine::profile::Profile;
 use crate::engine::timelines::{FOLDER, folder as folder_of};
@@ -12,7 +12,7 @@ use crate::engine::timelines::{FOLDER, folder as folder_of};
 /// versions create the folder.
 const NEEDED: u32 = 175;
 
-pub(super) fn check(context: &Context<'_>, report: &mut Report) {
+pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     let folder = context.folder;
     if !folder.path.join(FOLDER).is_dir() {
         missing(context, report);
@@ -63,7 +63,7 @@ pub(super) fn is_listed(folder: &Folder, id: &str) -> bool {
     })
 }
 
-fn missing(context: &Context<'_>, report: &mut Report) {
+fn missing(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let Some(profile) = markers::profile(document).filter(Profile::has_timelines) else {
         return;
@@ -91,7 +91,7 @@ fn missing(context: &Context<'_>, report: &mut Report) {
     );
 }
 
-fn documents(context: &Context<'_>, main: &str, report: &mut Report) {
+fn documents(context: &LintContext<'_>, main: &str, report: &mut ProblemReport) {
     let place = folder_of(main);
     let missing: Vec<&str> = ROOTS
         .into_iter()

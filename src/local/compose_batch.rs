@@ -10,11 +10,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::Comfort;
-use crate::compose::batch::{self, BatchReport, Entry, OnError, Options};
+use crate::compose::batch::{self, BatchEntry, BatchOptions, BatchReport, OnError};
 use crate::compose::plan::Plan;
 use crate::compose::report::Detail;
-use crate::compose::source::{Places, Source};
-use crate::compose::table::Row;
+use crate::compose::source::{Places, PlanSource};
+use crate::compose::table::TableRow;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
@@ -70,24 +70,28 @@ fn many(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 impl ComposeBatch {
-    async fn entries(&self, app: &Arc<App>, caller: &Caller) -> Result<Vec<Entry>> {
+    async fn entries(&self, app: &Arc<App>, caller: &Caller) -> Result<Vec<BatchEntry>> {
         let mut entries = match &self.template {
             Some(template) => {
-                let template = Source {
+                let template = PlanSource {
                     value: template.clone(),
                     places: Places::default(),
                 };
-                let rows = self.inputs.iter().enumerate().map(|(index, values)| Row {
-                    line: index + 1,
-                    values: Ok(values.clone()),
-                });
+                let rows = self
+                    .inputs
+                    .iter()
+                    .enumerate()
+                    .map(|(index, values)| TableRow {
+                        line: index + 1,
+                        values: Ok(values.clone()),
+                    });
                 batch::from_template(&template, rows.collect(), None)?
             }
             None => Vec::new(),
         };
         for (index, plan) in self.plans.iter().enumerate() {
             let plan = Plan::from_value(plan, &Places::default(), &BTreeMap::new(), None);
-            entries.push(Entry::new(format!("plans[{index}]"), plan));
+            entries.push(BatchEntry::new(format!("plans[{index}]"), plan));
         }
         if entries.is_empty() {
             return Err(Error::invalid(
@@ -118,7 +122,7 @@ impl LocalTool for ComposeBatch {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let entries = self.entries(app, &context.caller).await?;
         let caller = context.caller.clone();
-        let mut options = Options {
+        let mut options = BatchOptions {
             jobs: self.jobs,
             retries: self.retries,
             retry_delay: Duration::from_secs_f64(self.retry_delay_s.clamp(0.0, 3600.0)),

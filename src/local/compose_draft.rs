@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compose::plan::Plan;
-use crate::compose::report::{Detail, Outcome, Report, shorten};
+use crate::compose::report::{Detail, RunOutcome, RunReport, shorten};
 use crate::compose::source::Places;
-use crate::compose::{self, Checked, Taking};
+use crate::compose::{self, CheckedPlan, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::{self, Handle};
@@ -224,7 +224,7 @@ fn cancelled_before() -> Error {
 pub(crate) async fn start(
     app: &Arc<App>,
     plan: Plan,
-    checked: Checked,
+    checked: CheckedPlan,
     resume: Option<DraftId>,
     context: &Context,
 ) -> Result<String> {
@@ -236,7 +236,7 @@ pub(crate) async fn start(
         .start(KIND, &*asked, move |handle: Handle| async move {
             let context = handle.context(caller, progress);
             let known = move |draft: &DraftId| handle.draft(draft);
-            let taking = Taking {
+            let taking = RunStart {
                 checked: Some(checked),
                 resume,
                 known: &known,
@@ -253,10 +253,10 @@ fn answer(id: &str, state: jobs::State, detail: Detail) -> Result<JobReply> {
     }
     match (state.status, state.result.clone()) {
         (jobs::Status::Done, Some(result)) => {
-            let report: Report = serde_json::from_value(result)
+            let report: RunReport = serde_json::from_value(result)
                 .map_err(|e| Error::internal("the report has another shape").source(e))?;
             match report.outcome {
-                Outcome::Complete | Outcome::Partial => {
+                RunOutcome::Complete | RunOutcome::Partial => {
                     let message = format!("{}; {}", report.summary(), report.save_summary());
                     let mut reply = JobReply::of(id, state, detail);
                     reply.message = message;
@@ -269,14 +269,14 @@ fn answer(id: &str, state: jobs::State, detail: Detail) -> Result<JobReply> {
     }
 }
 
-fn failed(outcome: Outcome, report: &Report) -> Error {
+fn failed(outcome: RunOutcome, report: &RunReport) -> Error {
     let kind = match outcome {
-        Outcome::Cancelled => Kind::Cancelled,
+        RunOutcome::Cancelled => Kind::Cancelled,
         _ => Kind::Media,
     };
     let mut lines = vec![match outcome {
-        Outcome::Cancelled => format!("cancelled; done until then: {}", report.summary()),
-        Outcome::Aborted => format!("stopped at the first failure: {}", report.summary()),
+        RunOutcome::Cancelled => format!("cancelled; done until then: {}", report.summary()),
+        RunOutcome::Aborted => format!("stopped at the first failure: {}", report.summary()),
         _ if report.save_error.is_some() => format!("not saved; {}", report.summary()),
         _ => format!(
             "no item of the plan was added to a draft: {}",

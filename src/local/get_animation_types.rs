@@ -5,9 +5,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::search_catalog::{Named, edition};
+use super::search_catalog::{CatalogMatch, edition};
 use crate::args::mend::Comfort;
-use crate::catalog::{self, Kind};
+use crate::catalog::{self, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
@@ -47,7 +47,7 @@ fn hundred() -> u32 {
 pub(crate) struct Page {
     /// The app that has these names.
     pub edition: &'static str,
-    pub names: Vec<Named>,
+    pub names: Vec<CatalogMatch>,
     /// How many names the list has.
     pub total: usize,
     /// The `offset` of the next page; absent on the last.
@@ -103,11 +103,11 @@ impl LocalTool for GetAnimationTypes {
     }
 }
 
-fn kind(name: &str) -> Result<Kind> {
+fn kind(name: &str) -> Result<NameKind> {
     match name {
-        "intro" => Ok(Kind::VideoIntro),
-        "outro" => Ok(Kind::VideoOutro),
-        "combo" => Ok(Kind::VideoCombo),
+        "intro" => Ok(NameKind::VideoIntro),
+        "outro" => Ok(NameKind::VideoOutro),
+        "combo" => Ok(NameKind::VideoCombo),
         name => name.parse().map_err(|_| {
             Error::invalid(format!(
                 "`animation_type`: {name:?} is not a type; use one of `{}`",
@@ -120,6 +120,6 @@ fn kind(name: &str) -> Result<Kind> {
 /// The names of the lists, with short ones for the most common.
 fn kinds() -> Vec<&'static str> {
     let mut names = vec!["intro", "outro", "combo"];
-    names.extend(Kind::ALL.map(Kind::name));
+    names.extend(NameKind::ALL.map(NameKind::name));
     names
 }

@@ -18,7 +18,7 @@ pub(crate) struct HealthCheck {}
 
 /// The state of this process and its backends.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Health {
+pub(crate) struct HealthReport {
     /// Whether drafts can be made.
     pub healthy: bool,
     /// `embedded` or `remote`: the backend of the next draft; absent if no draft can be made.
@@ -83,15 +83,15 @@ impl LocalTool for HealthCheck {
     const NAME: &'static str = "health_check";
     const TITLE: &'static str = "Health check";
     const HINTS: Hints = Hints::READ;
-    type Reply = Health;
+    type Reply = HealthReport;
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Health> {
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<HealthReport> {
         let servers = servers(app).await;
         let (backend, reason) = match app.choose().await {
             Ok(choice) => (Some(choice.backend.name()), choice.reason),
             Err(error) => (None, error.message),
         };
-        Ok(Health {
+        Ok(HealthReport {
             healthy: backend.is_some(),
             backend,
             reason,

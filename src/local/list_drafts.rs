@@ -36,14 +36,14 @@ fn twenty() -> u32 {
 
 /// The drafts, newest change first.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Drafts {
-    pub drafts: Vec<Listed>,
+pub(crate) struct DraftList {
+    pub drafts: Vec<ListedDraft>,
 }
 
 /// A draft in the list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Listed {
+pub(crate) struct ListedDraft {
     pub draft_id: String,
     /// Its name; empty if it has none.
     pub name: String,
@@ -72,7 +72,7 @@ pub(crate) struct Listed {
     pub moved_to: Option<String>,
 }
 
-impl From<DraftRow> for Listed {
+impl From<DraftRow> for ListedDraft {
     fn from(row: DraftRow) -> Self {
         let embedded = row.origin == ENGINE;
         Self {
@@ -96,7 +96,7 @@ impl LocalTool for ListDrafts {
     const TITLE: &'static str = "List drafts";
     const HINTS: Hints = Hints::READ;
     const COMFORT: &'static [Comfort] = &[Comfort::Alias("name", "query")];
-    type Reply = Drafts;
+    type Reply = DraftList;
 
     fn faults(&self) -> Vec<String> {
         if (1..=1000).contains(&self.limit) {
@@ -108,13 +108,13 @@ impl LocalTool for ListDrafts {
         )]
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Drafts> {
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<DraftList> {
         let (limit, offset) = (self.limit as usize, self.offset as usize);
         let asked = limit.saturating_add(offset);
         let query = self.query.as_deref();
         let rows = app.journal.list(self.include_deleted, asked, query).await?;
-        let drafts = rows.into_iter().skip(offset).map(Listed::from);
-        Ok(Drafts {
+        let drafts = rows.into_iter().skip(offset).map(ListedDraft::from);
+        Ok(DraftList {
             drafts: drafts.collect(),
         })
     }

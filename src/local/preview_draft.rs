@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::{self, LocalTool};
 use crate::media::Removed;
-use crate::picture::{self, Picture, png};
+use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
 use crate::tools::Hints;
 
@@ -129,7 +129,7 @@ fn preview(
     if part != (None, None) {
         drawn = picture::draw(title, &script, Some(window(part, drawn.duration_s)?));
     }
-    let Picture {
+    let TimelinePicture {
         svg,
         tracks,
         clips,

@@ -25,7 +25,7 @@ pub(crate) struct RecoverDraft {
 
 /// The recreated draft.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Recovered {
+pub(crate) struct RecoveredDraft {
     /// The new draft.
     pub draft_id: DraftId,
     /// The draft that it replaces.
@@ -58,7 +58,7 @@ impl LocalTool for RecoverDraft {
         idempotent: false,
         open_world: true,
     };
-    type Reply = Recovered;
+    type Reply = RecoveredDraft;
 
     fn draft(&self) -> Option<&DraftId> {
         Some(&self.draft_id)
@@ -73,14 +73,14 @@ impl LocalTool for RecoverDraft {
         }
     }
 
-    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Recovered> {
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<RecoveredDraft> {
         let to = match self.to.as_deref() {
             Some("embedded") => BackendChoice::Embedded,
             Some(_) => BackendChoice::Remote,
             None => BackendChoice::Auto,
         };
         let made = app.recover(&self.draft_id, to, context).await?;
-        Ok(Recovered {
+        Ok(RecoveredDraft {
             draft_id: made.draft,
             was: self.draft_id.clone(),
             backend: made.backend,

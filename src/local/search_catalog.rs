@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::mend::Comfort;
-use crate::catalog::{self, Entry, Kind};
+use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
@@ -46,12 +46,12 @@ fn twenty() -> u32 {
 
 /// The matching names, best first.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Found {
+pub(crate) struct CatalogMatches {
     /// The app that has these names.
     pub edition: &'static str,
     /// How many names match.
     pub total: usize,
-    pub hits: Vec<Named>,
+    pub hits: Vec<CatalogMatch>,
     /// The `offset` of the next names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<usize>,
@@ -60,7 +60,7 @@ pub(crate) struct Found {
 /// A name and its properties.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct Named {
+pub(crate) struct CatalogMatch {
     /// The name for other tools.
     pub name: &'static str,
     /// What it names.
@@ -77,8 +77,8 @@ pub(crate) struct Named {
     pub params: Vec<&'static str>,
 }
 
-impl From<&'static Entry> for Named {
-    fn from(entry: &'static Entry) -> Self {
+impl From<&'static CatalogEntry> for CatalogMatch {
+    fn from(entry: &'static CatalogEntry) -> Self {
         Self {
             name: entry.key,
             kind: entry.kind.name(),
@@ -128,11 +128,11 @@ impl LocalTool for SearchCatalog {
             "the catalog has no stickers and no music; `sticker_id` is a number from the app or another draft",
         ),
     ];
-    type Reply = Found;
+    type Reply = CatalogMatches;
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if let Some(Err(fault)) = self.kind.as_deref().map(str::parse::<Kind>) {
+        if let Some(Err(fault)) = self.kind.as_deref().map(str::parse::<NameKind>) {
             faults.push(format!("`kind`: {fault}"));
         }
         if let Err(fault) = edition(self.edition.as_deref(), Edition::Capcut) {
@@ -147,7 +147,7 @@ impl LocalTool for SearchCatalog {
         faults
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<Found> {
+    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<CatalogMatches> {
         let edition = match self.edition.as_deref() {
             None => app.edition().await,
             named => edition(named, app.settings.edition)?,
@@ -160,12 +160,12 @@ impl LocalTool for SearchCatalog {
             .map_err(|fault: String| Error::invalid(format!("`kind`: {fault}")))?;
         let all = catalog::search(&self.query, kind, edition);
         let page = all.iter().skip(self.offset as usize);
-        let hits: Vec<Named> = page
+        let hits: Vec<CatalogMatch> = page
             .take(self.limit as usize)
             .map(|hit| hit.entry.into())
             .collect();
         let end = self.offset as usize + hits.len();
-        Ok(Found {
+        Ok(CatalogMatches {
             edition: edition.name(),
             total: all.len(),
             hits,

@@ -98,7 +98,7 @@ impl LocalTool for ValidateDraft {
             }
         }
         // The draft and its folder identify the app; the settings apply only to new drafts.
-        let options = lint::Options::new(app.settings.data_dir()?, None);
+        let options = lint::LintOptions::new(app.settings.data_dir()?, None);
         let (fix, offset) = (self.fix, self.offset as usize);
         tokio::task::spawn_blocking(move || validate(&folder, &options, fix, offset))
             .await
@@ -147,7 +147,12 @@ fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
         })
 }
 
-fn validate(folder: &Path, options: &lint::Options, fix: bool, offset: usize) -> Result<Validated> {
+fn validate(
+    folder: &Path,
+    options: &lint::LintOptions,
+    fix: bool,
+    offset: usize,
+) -> Result<Validated> {
     let mut fixed = None;
     let mut problems = if fix {
         let done = lint::fix(folder, options)?;
@@ -225,7 +230,7 @@ mod tests {
             "tracks": [{"id": "T", "type": "text", "name": "", "segments": segments}]
         });
         fs::write(folder.join("draft_content.json"), document.to_string()).unwrap();
-        let options = lint::Options::new(root.path(), None);
+        let options = lint::LintOptions::new(root.path(), None);
 
         let seen = validate(&folder, &options, false, 0).unwrap();
         assert!(!seen.ok && seen.errors > 60 && seen.changed.is_none() && seen.backup.is_none());

@@ -4,7 +4,7 @@ use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
 
 use crate::args::mend::nearest;
-use crate::catalog::Kind;
+use crate::catalog::NameKind;
 use crate::error::{Error, Result, shortened};
 use crate::tools::Object;
 
@@ -32,7 +32,7 @@ pub(super) enum Values {
     Free,
     Choices(&'static [&'static str]),
     /// The names of the catalog.
-    Names(Kind),
+    Names(NameKind),
     /// The names and ids of drafts.
     Drafts,
 }
@@ -64,7 +64,7 @@ impl Argument {
 
 const CANVASES: Values = Values::Choices(&["9:16", "16:9", "1:1", "4:5", "4:3", "3:4"]);
 const LENGTHS: Values = Values::Choices(&["10", "15", "20", "30", "60"]);
-const TRANSITIONS: Values = Values::Names(Kind::Transition);
+const TRANSITIONS: Values = Values::Names(NameKind::Transition);
 
 const PROMPTS: &[Template] = &[
     Template {

@@ -16,7 +16,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Limits;
+use super::MediaLimits;
 use super::http::Validators;
 use crate::caller::Access;
 use crate::regular_file::{self, Links};
@@ -32,16 +32,16 @@ pub(super) struct Cache {
     most_bytes: u64,
     age: Duration,
     /// When the server last confirmed an entry to this process.
-    confirmed: Mutex<HashMap<Key, Instant>>,
-    turns: Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>,
+    confirmed: Mutex<HashMap<CacheKey, Instant>>,
+    turns: Mutex<HashMap<CacheKey, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// The key of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key(String);
+pub(super) struct CacheKey(String);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct CacheNote {
     file: String,
     bytes: u64,
     /// When the file was written: a different time means that another program changed it.
@@ -53,13 +53,13 @@ struct Note {
 
 /// An entry in use, which is not removed.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CacheEntry {
     pub path: PathBuf,
     file: File,
-    note: Note,
+    note: CacheNote,
 }
 
-impl Kept {
+impl CacheEntry {
     pub(super) fn validators(&self) -> Option<&Validators> {
         let validators = &self.note.validators;
         validators.are_there().then_some(validators)
@@ -80,7 +80,7 @@ pub(crate) struct Removed {
 
 impl Cache {
     /// The cache; `None` if it is disabled.
-    pub(super) fn new(data: Option<&Path>, limits: &Limits) -> Option<Self> {
+    pub(super) fn new(data: Option<&Path>, limits: &MediaLimits) -> Option<Self> {
         Some(Self {
             folder: folder(data.filter(|_| limits.cache_bytes > 0)?),
             most_bytes: limits.cache_bytes,
@@ -90,19 +90,20 @@ impl Cache {
         })
     }
 
-    pub(super) fn key(access: &Access, url: &Url) -> Key {
+    pub(super) fn key(access: &Access, url: &Url) -> CacheKey {
         let mut hash = Sha256::new();
         hash.update(access.fetch_key());
         hash.update([0]);
         hash.update(url.as_str());
-        Key(hash
-            .finalize()
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+        CacheKey(
+            hash.finalize()
+                .iter()
+                .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        )
     }
 
     /// Held while an entry is fetched, so that other requests for it wait.
-    pub(super) fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn turn(&self, key: &CacheKey) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
@@ -113,7 +114,7 @@ impl Cache {
         turn
     }
 
-    pub(super) fn is_fresh(&self, key: &Key) -> bool {
+    pub(super) fn is_fresh(&self, key: &CacheKey) -> bool {
         let confirmed = self
             .confirmed
             .lock()
@@ -122,7 +123,7 @@ impl Cache {
     }
 
     /// The entry, if it is complete and not too old.
-    pub(super) fn find(&self, key: &Key) -> Option<Kept> {
+    pub(super) fn find(&self, key: &CacheKey) -> Option<CacheEntry> {
         let note = self.note(key)?;
         let path = self.folder.join(&note.file);
         let file = regular_file::open(&path, Links::Refuse).ok()?;
@@ -130,13 +131,13 @@ impl Cache {
         let there = file.metadata().ok()?;
         let is_whole = there.len() == note.bytes && there.modified().ok() == note.written;
         let age = SystemTime::now().duration_since(note.confirmed).ok()?;
-        (is_whole && age < self.age).then_some(Kept { path, file, note })
+        (is_whole && age < self.age).then_some(CacheEntry { path, file, note })
     }
 
-    fn note(&self, key: &Key) -> Option<Note> {
+    fn note(&self, key: &CacheKey) -> Option<CacheNote> {
         let note = self.folder.join(&key.0).with_extension(NOTE);
         let note = regular_file::read(&note, 64 << 10, Links::Refuse).ok()?;
-        let note: Note = serde_json::from_slice(&note).ok()?;
+        let note: CacheNote = serde_json::from_slice(&note).ok()?;
         // A file name of this cache, not a path.
         note.file
             .starts_with(&key.0)
@@ -145,7 +146,7 @@ impl Cache {
     }
 
     /// Records that the server confirmed the entry.
-    pub(super) fn confirm(&self, key: &Key, kept: &mut Kept) {
+    pub(super) fn confirm(&self, key: &CacheKey, kept: &mut CacheEntry) {
         self.remember(key);
         kept.note.confirmed = SystemTime::now();
         if let Err(error) = self.write_note(key, &kept.note) {
@@ -153,7 +154,7 @@ impl Cache {
         }
     }
 
-    fn remember(&self, key: &Key) {
+    fn remember(&self, key: &CacheKey) {
         let mut confirmed = self
             .confirmed
             .lock()
@@ -163,13 +164,18 @@ impl Cache {
     }
 
     /// Caches a fetched file. Errors are only logged: the file is then fetched again the next time.
-    pub(super) fn keep(&self, key: &Key, content: impl Read, validators: Validators) {
+    pub(super) fn keep(&self, key: &CacheKey, content: impl Read, validators: Validators) {
         if let Err(error) = self.try_to_keep(key, content, validators) {
             tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not cached");
         }
     }
 
-    fn try_to_keep(&self, key: &Key, content: impl Read, validators: Validators) -> io::Result<()> {
+    fn try_to_keep(
+        &self,
+        key: &CacheKey,
+        content: impl Read,
+        validators: Validators,
+    ) -> io::Result<()> {
         regular_file::create_own_folder(&self.folder)?;
         let mut part = self.part()?;
         let bytes = io::copy(
@@ -187,7 +193,7 @@ impl Cache {
         // Locked before it gets its name, so that it is not removed before its note exists.
         part.as_file().lock_shared()?;
         let part = part.persist(self.folder.join(&file))?;
-        let note = Note {
+        let note = CacheNote {
             file,
             bytes,
             written,
@@ -212,7 +218,7 @@ impl Cache {
             .tempfile_in(&self.folder)
     }
 
-    fn write_note(&self, key: &Key, note: &Note) -> io::Result<()> {
+    fn write_note(&self, key: &CacheKey, note: &CacheNote) -> io::Result<()> {
         let mut part = self.part()?;
         part.write_all(&serde_json::to_vec(note)?)?;
         part.persist(self.folder.join(&key.0).with_extension(NOTE))?;
@@ -238,7 +244,7 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
     let mut removed = Removed::default();
     let now = SystemTime::now();
     let ago = |time: SystemTime| now.duration_since(time).unwrap_or_default();
-    let mut entries: Vec<(SystemTime, PathBuf, Option<Note>, u64)> = Vec::new();
+    let mut entries: Vec<(SystemTime, PathBuf, Option<CacheNote>, u64)> = Vec::new();
     if !fs::symlink_metadata(folder).is_ok_and(|there| there.is_dir()) {
         return removed;
     }
@@ -259,7 +265,7 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
             // A note whose file was removed.
             Some(NOTE) if ago(written) >= FRESH => {
                 let note = regular_file::read(&path, 64 << 10, Links::Refuse).ok();
-                let note = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
+                let note = note.and_then(|note| serde_json::from_slice::<CacheNote>(&note).ok());
                 if note.is_none_or(|note| !folder.join(note.file).exists()) {
                     removed.file(&path, there.len());
                 }
@@ -286,9 +292,9 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
 }
 
 /// The note that names this file, if one does.
-fn note_of(media: &Path) -> Option<Note> {
+fn note_of(media: &Path) -> Option<CacheNote> {
     let note = regular_file::read(&note_path(media), 64 << 10, Links::Refuse).ok()?;
-    let note: Note = serde_json::from_slice(&note).ok()?;
+    let note: CacheNote = serde_json::from_slice(&note).ok()?;
     (media.file_name() == Some(note.file.as_ref())).then_some(note)
 }
 

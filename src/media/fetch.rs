@@ -8,11 +8,11 @@ use reqwest::Url;
 use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
-use super::cache::{Cache, Kept, Key};
+use super::cache::{Cache, CacheEntry, CacheKey};
 use super::http::{self, Brought, Http, Validators};
 use super::probe::Depth;
 use super::reader::Guard;
-use super::{Facts, Fetched, Inner, Limits, LocalFile, blocking, cancellable, probed};
+use super::{Facts, Fetched, Inner, LocalFile, MediaLimits, blocking, cancellable, probed};
 use crate::error::{Error, Result};
 
 /// Probes `url`: the cached copy if it is still current, else the server.
@@ -54,8 +54,8 @@ async fn is_current(
     http: &Http,
     (url, shown): (&Url, &str),
     cache: &Cache,
-    key: &Key,
-    kept: &mut Kept,
+    key: &CacheKey,
+    kept: &mut CacheEntry,
 ) -> Result<bool> {
     if cache.is_fresh(key) {
         // The caller's access and the host's address may have changed.
@@ -124,7 +124,7 @@ async fn downloaded(
     http: &Http,
     (url, shown): (&Url, String),
     to: &Path,
-    (known, limits): (Option<&Validators>, &Limits),
+    (known, limits): (Option<&Validators>, &MediaLimits),
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<(Option<Fetched>, Option<Validators>)> {
     let (file, path) = temporary_for(to)?;
@@ -148,10 +148,10 @@ async fn downloaded(
 /// Stores the cached copy at its target: as a link if requested and possible, else as a copy, which shares
 /// blocks if the file system supports it.
 async fn given(
-    mut kept: Kept,
+    mut kept: CacheEntry,
     to: &Path,
     shown: String,
-    limits: &Limits,
+    limits: &MediaLimits,
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Fetched> {
     let (link, to) = (limits.hard_links, to.to_owned());
@@ -180,7 +180,7 @@ pub(super) async fn copy(
     file: LocalFile,
     to: &Path,
     shown: String,
-    limits: &Limits,
+    limits: &MediaLimits,
     copying: &Semaphore,
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Fetched> {

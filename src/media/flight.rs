@@ -16,8 +16,8 @@ const MOST: usize = 10_000;
 /// The number of running probes above which abandoned ones are removed.
 const ASKING: usize = 1_000;
 
-type Answer = Result<Arc<Facts>, Arc<Error>>;
-type Question = BoxFuture<'static, Answer>;
+type FactsResult = Result<Arc<Facts>, Arc<Error>>;
+type Question = BoxFuture<'static, FactsResult>;
 
 pub(super) struct Flights {
     /// Weak: when all callers have given up, the probe is dropped.
@@ -80,7 +80,7 @@ impl Flights {
         Err(question)
     }
 
-    fn settle(&self, key: String, answer: &Answer) {
+    fn settle(&self, key: String, answer: &FactsResult) {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         // Do not remove a newer probe that was started in the meantime.
         if let Some(question) = asking.get(&key)

@@ -19,7 +19,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use super::{Limits, timed_out, too_large};
+use super::{MediaLimits, timed_out, too_large};
 use crate::caller::{Access, refused_host};
 use crate::error::{Error, Kind, Origin, Result};
 
@@ -38,7 +38,7 @@ const MOST_CLIENTS: usize = 16;
 pub(super) struct Clients(Mutex<Vec<Http>>);
 
 impl Clients {
-    pub(super) fn of(&self, limits: &Limits, access: &Arc<Access>) -> Http {
+    pub(super) fn of(&self, limits: &MediaLimits, access: &Arc<Access>) -> Http {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |http: &&Http| Arc::ptr_eq(&http.access, access) || http.access == *access;
         if let Some(http) = kept.iter().find(same) {
@@ -62,7 +62,7 @@ impl Clients {
 /// The client of one access, created on first use; clones share it.
 #[derive(Clone)]
 pub(super) struct Http {
-    limits: Limits,
+    limits: MediaLimits,
     access: Arc<Access>,
     clients: Arc<OnceLock<Result<Pair>>>,
     dead: Arc<DeadHosts>,
@@ -78,12 +78,12 @@ struct Pair {
 }
 
 /// A failed attempt, and the wait before the next one, if it makes sense.
-struct Failed {
+struct FailedAttempt {
     error: Error,
     again: Option<Duration>,
 }
 
-impl Failed {
+impl FailedAttempt {
     fn permanent(error: Error) -> Self {
         Self { error, again: None }
     }
@@ -96,7 +96,7 @@ impl Failed {
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for FailedAttempt {
     fn from(error: Error) -> Self {
         Self::permanent(error)
     }
@@ -106,7 +106,7 @@ impl From<Error> for Failed {
 #[derive(Clone, Copy)]
 pub(super) enum Want<'a> {
     All,
-    Part(&'a Part<'a>),
+    Part(&'a RangeRequest<'a>),
     /// The whole file, unless it still matches these validators.
     Unless(&'a Validators),
 }
@@ -150,7 +150,7 @@ pub(super) enum Brought {
 }
 
 /// A byte range of a source, requested only if the source has not changed.
-pub(super) struct Part<'a> {
+pub(super) struct RangeRequest<'a> {
     pub from: u64,
     /// `None`: to the end.
     pub count: Option<u64>,
@@ -206,7 +206,12 @@ impl Http {
 
     /// The response to a request for all or a part of `url`, after redirects: its status is 200, 206, 304 (not
     /// modified), or 416 for an empty file. If a host refuses parts or conditions, the whole file is requested.
-    async fn send(&self, url: &Url, shown: &str, want: Want<'_>) -> Result<Response, Failed> {
+    async fn send(
+        &self,
+        url: &Url,
+        shown: &str,
+        want: Want<'_>,
+    ) -> Result<Response, FailedAttempt> {
         let mut url = url.clone();
         let mut want = want;
         let mut redirects = 0;
@@ -309,7 +314,7 @@ impl Http {
         .into())
     }
 
-    fn unsent(&self, error: reqwest::Error, url: &Url, shown: &str) -> Failed {
+    fn unsent(&self, error: reqwest::Error, url: &Url, shown: &str) -> FailedAttempt {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(error) = cause {
             if error.is::<NotAllowed>() {
@@ -334,7 +339,7 @@ impl Http {
         } else {
             format!("{shown}: {host} closed the connection before it answered")
         };
-        Failed::for_now(Error::new(Kind::Unsent, text).source(innermost(&error)))
+        FailedAttempt::for_now(Error::new(Kind::Unsent, text).source(innermost(&error)))
     }
 
     fn tries(&self) -> Tries {
@@ -355,9 +360,14 @@ impl Http {
         }
     }
 
-    async fn bytes_once(&self, url: &Url, shown: &str, max_bytes: u64) -> Result<Vec<u8>, Failed> {
+    async fn bytes_once(
+        &self,
+        url: &Url,
+        shown: &str,
+        max_bytes: u64,
+    ) -> Result<Vec<u8>, FailedAttempt> {
         let response = whole(self.send(url, shown, Want::All).await?, shown)?;
-        let mut body = Body::new(response, shown, self);
+        let mut body = PacedBody::new(response, shown, self);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await? {
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
@@ -369,7 +379,13 @@ impl Http {
     }
 
     /// A part of exactly the requested length, of a source of `bytes` bytes.
-    async fn part(&self, url: &Url, shown: &str, part: &Part<'_>, bytes: u64) -> Result<Vec<u8>> {
+    async fn part(
+        &self,
+        url: &Url,
+        shown: &str,
+        part: &RangeRequest<'_>,
+        bytes: u64,
+    ) -> Result<Vec<u8>> {
         let mut tries = self.tries();
         loop {
             match self.part_once(url, shown, part, bytes).await {
@@ -383,9 +399,9 @@ impl Http {
         &self,
         url: &Url,
         shown: &str,
-        part: &Part<'_>,
+        part: &RangeRequest<'_>,
         bytes: u64,
-    ) -> Result<Vec<u8>, Failed> {
+    ) -> Result<Vec<u8>, FailedAttempt> {
         let response = self.send(url, shown, Want::Part(part)).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT
             || total(&response) != Some((part.from, bytes))
@@ -395,14 +411,19 @@ impl Http {
         let count = part.count.unwrap_or(bytes - part.from);
         let piece = self.first(response, shown, count).await?;
         if (piece.len() as u64) < count {
-            return Err(Failed::for_now(changed(shown)));
+            return Err(FailedAttempt::for_now(changed(shown)));
         }
         Ok(piece)
     }
 
     /// The first `count` bytes of a body.
-    async fn first(&self, response: Response, shown: &str, count: u64) -> Result<Vec<u8>, Failed> {
-        let mut body = Body::new(response, shown, self);
+    async fn first(
+        &self,
+        response: Response,
+        shown: &str,
+        count: u64,
+    ) -> Result<Vec<u8>, FailedAttempt> {
+        let mut body = PacedBody::new(response, shown, self);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await? {
             bytes.extend_from_slice(&chunk);
@@ -473,7 +494,7 @@ impl Http {
         file: &mut tokio::fs::File,
         download: &mut Download,
         progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-    ) -> Result<bool, Failed> {
+    ) -> Result<bool, FailedAttempt> {
         let on_disk =
             |error| Error::invalid(format!("{shown} cannot be written to this disk")).source(error);
         let response = match self.rest(url, shown, download).await? {
@@ -498,7 +519,7 @@ impl Http {
         if total.is_some_and(|total| total > self.limits.max_bytes) {
             return Err(too_large(shown, self.limits.max_bytes).into());
         }
-        let mut body = Body::new(response, shown, self);
+        let mut body = PacedBody::new(response, shown, self);
         body.resumed(download.bytes, total);
         progress(download.bytes, total);
         while let Some(chunk) = body.next().await? {
@@ -506,7 +527,7 @@ impl Http {
                 return Err(match total {
                     Some(_) => {
                         *download = Download::default();
-                        Failed::for_now(changed(shown))
+                        FailedAttempt::for_now(changed(shown))
                     }
                     None => too_large(shown, self.limits.max_bytes).into(),
                 });
@@ -518,9 +539,11 @@ impl Http {
         file.flush().await.map_err(on_disk)?;
         match total {
             // A server may return less than the requested part.
-            Some(total) if download.bytes < total => {
-                Err(Failed::for_now(cut_off(shown, download.bytes, Some(total))))
-            }
+            Some(total) if download.bytes < total => Err(FailedAttempt::for_now(cut_off(
+                shown,
+                download.bytes,
+                Some(total),
+            ))),
             _ => Ok(true),
         }
     }
@@ -531,11 +554,11 @@ impl Http {
         url: &Url,
         shown: &str,
         download: &mut Download,
-    ) -> Result<Option<Response>, Failed> {
+    ) -> Result<Option<Response>, FailedAttempt> {
         let (1.., Some(validator)) = (download.bytes, download.validator.clone()) else {
             return Ok(None);
         };
-        let part = Part {
+        let part = RangeRequest {
             from: download.bytes,
             count: None,
             validator: Some(&validator),
@@ -600,7 +623,7 @@ struct Tries {
 
 impl Tries {
     /// Waits before the next attempt; returns the error if none is left or useful.
-    async fn after(&mut self, failed: Failed) -> Result<()> {
+    async fn after(&mut self, failed: FailedAttempt) -> Result<()> {
         let Some(asked) = failed.again.filter(|_| self.left > 0) else {
             return Err(failed.error);
         };
@@ -617,7 +640,7 @@ impl Tries {
     }
 }
 
-fn clients(limits: &Limits, access: &Arc<Access>) -> Result<Pair> {
+fn clients(limits: &MediaLimits, access: &Arc<Access>) -> Result<Pair> {
     // The first call installs it; an error means that it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -674,7 +697,7 @@ fn may_refuse_parts(status: StatusCode) -> bool {
 }
 
 /// The error for a status that is not a success.
-fn refused(response: &Response, shown: &str) -> Failed {
+fn refused(response: &Response, shown: &str) -> FailedAttempt {
     let status = response.status();
     let error = |kind| Error::new(kind, format!("{shown}: HTTP {status}"));
     let wait = response
@@ -690,15 +713,15 @@ fn refused(response: &Response, shown: &str) -> Failed {
         _ => "try again later",
     };
     match status.as_u16() {
-        429 | 503 => Failed {
+        429 | 503 => FailedAttempt {
             error: error(Kind::Busy).hint(hint),
             again: Some(wait),
         },
-        500.. => Failed {
+        500.. => FailedAttempt {
             error: error(Kind::Unavailable).hint(hint),
             again: Some(wait),
         },
-        408 | 425 => Failed::for_now(error(Kind::Unavailable).hint(hint)),
+        408 | 425 => FailedAttempt::for_now(error(Kind::Unavailable).hint(hint)),
         401 | 403 => error(Kind::Media)
             .hint(hint)
             .with_origin(Origin::Authentication)
@@ -730,7 +753,7 @@ fn innermost(error: &reqwest::Error) -> String {
 }
 
 /// A body as it arrives, with a minimum speed.
-struct Body {
+struct PacedBody {
     response: Response,
     shown: String,
     total: Option<u64>,
@@ -744,7 +767,7 @@ struct Body {
     arrived: Option<Arc<AtomicU64>>,
 }
 
-impl Body {
+impl PacedBody {
     fn new(response: Response, shown: &str, http: &Http) -> Self {
         let limits = &http.limits;
         Self {
@@ -769,7 +792,7 @@ impl Body {
         self.total = total;
     }
 
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failed> {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, FailedAttempt> {
         let left = self.window.saturating_sub(self.since.elapsed());
         let chunk = match tokio::time::timeout(left, self.response.chunk()).await {
             Ok(Ok(chunk)) => chunk,
@@ -810,9 +833,9 @@ impl Body {
         )
     }
 
-    fn broke_off(&self, error: &reqwest::Error) -> Failed {
+    fn broke_off(&self, error: &reqwest::Error) -> FailedAttempt {
         let bytes = self.bytes + self.before;
-        Failed::for_now(cut_off(&self.shown, bytes, self.total).source(innermost(error)))
+        FailedAttempt::for_now(cut_off(&self.shown, bytes, self.total).source(innermost(error)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Limits for everything that waits or reads; each can be set in `tools.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Limits {
+pub(crate) struct MediaLimits {
     /// Seconds to connect to a host, including TLS.
     pub connect_timeout_s: u64,
     /// Seconds from a request to the first line of the response.
@@ -41,7 +41,7 @@ pub(crate) struct Limits {
     pub cache_age_s: u64,
 }
 
-impl Default for Limits {
+impl Default for MediaLimits {
     fn default() -> Self {
         Self {
             connect_timeout_s: 5,
@@ -63,7 +63,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl MediaLimits {
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_secs(self.connect_timeout_s)
     }

@@ -15,8 +15,8 @@ mod wire;
 
 use std::path::Path;
 
-use super::reader::Reader;
-use super::{Facts, Format};
+use super::reader::SourceReader;
+use super::{Facts, MediaFormat};
 use crate::error::Error;
 use crate::units::Micros;
 
@@ -31,7 +31,7 @@ pub(super) enum Depth {
 
 /// Why there are no facts.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ProbeError {
     /// The bytes could not be read.
     Read(Error),
     /// A broken file of this kind: `(what, why)`.
@@ -46,15 +46,15 @@ pub(super) enum Fault {
     NeedsFfprobe(&'static str),
 }
 
-pub(super) type Probe<T> = Result<T, Fault>;
+pub(super) type Probe<T> = Result<T, ProbeError>;
 
-impl From<Error> for Fault {
+impl From<Error> for ProbeError {
     fn from(error: Error) -> Self {
         Self::Read(error)
     }
 }
 
-impl Fault {
+impl ProbeError {
     pub(crate) fn into_error(self, shown: &str) -> Error {
         match self {
             Self::Read(mut error) => {
@@ -87,10 +87,10 @@ impl Fault {
 }
 
 /// Probes `reader`. `path` is its path on this disk, if it has one, as `ffprobe` reads files only.
-pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Probe<Facts> {
+pub(super) fn read(reader: &mut SourceReader, path: Option<&Path>, depth: Depth) -> Probe<Facts> {
     let head = reader.bytes(0, 4096)?;
     if head.is_empty() {
-        return Err(Fault::NotMedia("it is empty".to_owned()));
+        return Err(ProbeError::NotMedia("it is empty".to_owned()));
     }
     let known = match family(&head) {
         Some(Family::Bmff) => bmff::read(reader, depth),
@@ -105,13 +105,15 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
         Some(Family::Ogg) => ogg::read(reader),
         Some(Family::Mpeg) => mpeg::audio(reader, depth),
         None => match text_kind(&head) {
-            Some(what) => return Err(Fault::NotMedia(what.to_owned())),
+            Some(what) => return Err(ProbeError::NotMedia(what.to_owned())),
             None => Err(unknown(&head, path.is_some())),
         },
     };
     let mut facts = match known {
         Ok(facts) => facts,
-        Err(fault) if fault.is_final() || matches!(fault, Fault::Cut(..)) => return Err(fault),
+        Err(fault) if fault.is_final() || matches!(fault, ProbeError::Cut(..)) => {
+            return Err(fault);
+        }
         Err(fault) => match path.and_then(|path| ffprobe::read(path, reader.guard())) {
             Some(facts) => facts,
             None => return Err(fault),
@@ -122,17 +124,17 @@ pub(super) fn read(reader: &mut Reader, path: Option<&Path>, depth: Depth) -> Pr
 }
 
 /// The reason that a file with this beginning cannot be read. `ffprobe` is tried if the file is on this disk.
-fn unknown(head: &[u8], is_here: bool) -> Fault {
+fn unknown(head: &[u8], is_here: bool) -> ProbeError {
     let is_asked = is_here && ffprobe::is_installed();
     match needs_ffprobe(head) {
         Some(what) if is_asked => {
-            Fault::Unknown(format!("it begins like {what} file, which ffprobe cannot read"))
+            ProbeError::Unknown(format!("it begins like {what} file, which ffprobe cannot read"))
         }
-        Some(what) => Fault::NeedsFfprobe(what),
+        Some(what) => ProbeError::NeedsFfprobe(what),
         None if is_asked => {
-            Fault::Unknown("its first bytes match no known format, and ffprobe does not recognise it".to_owned())
+            ProbeError::Unknown("its first bytes match no known format, and ffprobe does not recognise it".to_owned())
         }
-        None => Fault::Unknown(
+        None => ProbeError::Unknown(
             "its first bytes match no format that is supported without `ffprobe`, which is not installed".to_owned(),
         ),
     }
@@ -246,7 +248,7 @@ fn text_kind(head: &[u8]) -> Option<&'static str> {
 }
 
 /// The facts of an audio file.
-fn sound(format: Format, duration: Micros, cover_art: bool) -> Facts {
+fn sound(format: MediaFormat, duration: Micros, cover_art: bool) -> Facts {
     Facts {
         format,
         is_still: false,
@@ -264,7 +266,7 @@ fn sound(format: Format, duration: Micros, cover_art: bool) -> Facts {
 /// The facts of a picture; it is animated if it has a length.
 fn picture(
     what: &'static str,
-    format: Format,
+    format: MediaFormat,
     width: u64,
     height: u64,
     duration: Micros,
@@ -288,7 +290,7 @@ fn picture(
 fn size(what: &'static str, width: u64, height: u64) -> Probe<(u32, u32)> {
     match (u32::try_from(width), u32::try_from(height)) {
         (Ok(width @ 1..=0xf_ffff), Ok(height @ 1..=0xf_ffff)) => Ok((width, height)),
-        _ => Err(Fault::Broken(
+        _ => Err(ProbeError::Broken(
             what,
             format!("its picture is {width} × {height} pixels"),
         )),
@@ -313,6 +315,6 @@ fn decimals(seconds: f64) -> Micros {
     Micros((text.parse::<f64>().unwrap_or(0.0) * 1e6) as i64)
 }
 
-fn no_sound_or_picture() -> Fault {
-    Fault::NotMedia("it has neither picture nor sound".to_owned())
+fn no_sound_or_picture() -> ProbeError {
+    ProbeError::NotMedia("it has neither picture nor sound".to_owned())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, timed_out};
+use super::{MediaLimits, timed_out};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
 
@@ -20,7 +20,7 @@ const KEPT: usize = 256;
 const MOST_AHEAD: usize = 16;
 
 /// A source of bytes.
-pub(super) trait Origin: Send {
+pub(super) trait ByteOrigin: Send {
     /// The whole length, if it is already known.
     fn len(&self) -> Option<u64>;
 
@@ -43,7 +43,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(limits: &Limits, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(limits: &MediaLimits, cancel: CancellationToken) -> Self {
         Self {
             deadline: Instant::now() + limits.probe_timeout(),
             cancel,
@@ -75,8 +75,8 @@ impl Guard {
 }
 
 /// Random reads in small pieces.
-pub(super) struct Reader {
-    origin: Box<dyn Origin>,
+pub(super) struct SourceReader {
+    origin: Box<dyn ByteOrigin>,
     blocks: HashMap<u64, Vec<u8>>,
     order: VecDeque<u64>,
     /// The block after the last one read, and how many to read together if it is requested next.
@@ -87,8 +87,8 @@ pub(super) struct Reader {
     reads: u32,
 }
 
-impl Reader {
-    pub(crate) fn new(origin: Box<dyn Origin>, guard: Guard) -> Self {
+impl SourceReader {
+    pub(crate) fn new(origin: Box<dyn ByteOrigin>, guard: Guard) -> Self {
         Self {
             origin,
             blocks: HashMap::new(),
@@ -200,7 +200,7 @@ impl FileOrigin {
     }
 }
 
-impl Origin for FileOrigin {
+impl ByteOrigin for FileOrigin {
     fn len(&self) -> Option<u64> {
         Some(self.bytes)
     }
@@ -235,10 +235,10 @@ pub(super) fn read_at(file: &mut File, offset: u64, buffer: &mut [u8]) -> std::i
 
 /// Bytes in memory.
 #[cfg(test)]
-pub(super) struct Memory(pub Vec<u8>);
+pub(super) struct BytesOrigin(pub Vec<u8>);
 
 #[cfg(test)]
-impl Origin for Memory {
+impl ByteOrigin for BytesOrigin {
     fn len(&self) -> Option<u64> {
         Some(self.0.len() as u64)
     }

@@ -9,7 +9,7 @@ use crate::secrets;
 
 /// A usable source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum MediaSource {
     Http(Url),
     File(PathBuf),
 }
@@ -17,7 +17,7 @@ pub(super) enum Source {
 /// Maximum bytes of a web address: signed ones have some thousand.
 const LONGEST: usize = 16 << 10;
 
-impl Source {
+impl MediaSource {
     pub(crate) fn parse(source: &str) -> Result<Self> {
         let text = source.trim();
         if text.is_empty() {
@@ -54,7 +54,7 @@ impl Source {
     }
 }
 
-fn http(text: &str) -> Result<Source> {
+fn http(text: &str) -> Result<MediaSource> {
     if text.len() > LONGEST {
         return Err(Error::invalid(format!(
             "{} is {} bytes long; the limit is {LONGEST} bytes",
@@ -66,10 +66,10 @@ fn http(text: &str) -> Result<Source> {
     let url = Url::parse(text).map_err(|error| {
         Error::invalid(format!("{} is not a valid address", shown(text))).source(error)
     })?;
-    Ok(Source::Http(url))
+    Ok(MediaSource::Http(url))
 }
 
-fn file(text: &str) -> Result<Source> {
+fn file(text: &str) -> Result<MediaSource> {
     let bad = || {
         Error::invalid(format!(
             "{} is not the address of a file on this machine",
@@ -84,7 +84,7 @@ fn file(text: &str) -> Result<Source> {
     if raw.contains(['#', '?', '%']) && Path::new(raw).is_absolute() {
         let plain = PathBuf::from(raw);
         if plain.exists() {
-            return Ok(Source::File(plain));
+            return Ok(MediaSource::File(plain));
         }
     }
     let path = url.to_file_path().map_err(|()| bad())?;
@@ -94,7 +94,7 @@ fn file(text: &str) -> Result<Source> {
             shown(text)
         )));
     }
-    Ok(Source::File(path))
+    Ok(MediaSource::File(path))
 }
 
 fn relative(text: &str) -> Error {
@@ -150,9 +150,9 @@ mod tests {
     use crate::error::Kind;
 
     fn address(source: &str) -> String {
-        match Source::parse(source).unwrap() {
-            Source::Http(url) => url.to_string(),
-            Source::File(path) => path.display().to_string(),
+        match MediaSource::parse(source).unwrap() {
+            MediaSource::Http(url) => url.to_string(),
+            MediaSource::File(path) => path.display().to_string(),
         }
     }
 
@@ -207,12 +207,12 @@ mod tests {
             "file:///a%00b",
             "pipe:0",
         ] {
-            let error = Source::parse(source).unwrap_err();
+            let error = MediaSource::parse(source).unwrap_err();
             assert_eq!(error.kind, Kind::InvalidArgument, "{source:?}: {error}");
         }
         #[cfg(unix)]
         for source in [r"C:\clips\a.mp4", "C:/clips/a.mp4", r"\\server\share\a.mp4"] {
-            let error = Source::parse(source).unwrap_err();
+            let error = MediaSource::parse(source).unwrap_err();
             assert!(error.message.contains("Windows"), "{error}");
         }
     }

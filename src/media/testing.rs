@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::reader::{Guard, Memory, Reader};
-use super::{Limits, probe};
+use super::reader::{BytesOrigin, Guard, SourceReader};
+use super::{MediaLimits, probe};
 
 pub(super) fn has_ffmpeg() -> bool {
     let found = ["ffmpeg", "ffprobe"].iter().all(|program| {
@@ -44,13 +44,16 @@ pub(super) fn ffmpeg(folder: &Path, words: &str) -> PathBuf {
 }
 
 /// Probes bytes in memory.
-pub(super) fn probe_bytes(bytes: &[u8], depth: probe::Depth) -> Result<super::Facts, probe::Fault> {
+pub(super) fn probe_bytes(
+    bytes: &[u8],
+    depth: probe::Depth,
+) -> Result<super::Facts, probe::ProbeError> {
     let guard = Guard::new(
-        &Limits::default(),
+        &MediaLimits::default(),
         tokio_util::sync::CancellationToken::new(),
     );
     probe::read(
-        &mut Reader::new(Box::new(Memory(bytes.to_vec())), guard),
+        &mut SourceReader::new(Box::new(BytesOrigin(bytes.to_vec())), guard),
         None,
         depth,
     )
@@ -58,12 +61,12 @@ pub(super) fn probe_bytes(bytes: &[u8], depth: probe::Depth) -> Result<super::Fa
 
 /// A media server. The first part of a path, before the file name, selects its behaviour.
 #[derive(Clone, Default)]
-pub(super) struct Server {
-    state: Arc<State>,
+pub(super) struct MediaServer {
+    state: Arc<MediaServerState>,
 }
 
 #[derive(Default)]
-struct State {
+struct MediaServerState {
     address: Mutex<String>,
     files: Mutex<HashMap<String, Vec<u8>>>,
     requests: AtomicU64,
@@ -72,7 +75,7 @@ struct State {
     heads: Mutex<Vec<String>>,
 }
 
-impl Server {
+impl MediaServer {
     /// Serves until the set is dropped.
     pub(crate) async fn start(tasks: &mut JoinSet<()>) -> Self {
         let server = Self::default();
@@ -134,7 +137,7 @@ fn header(request: &str, name: &str) -> Option<String> {
     })
 }
 
-async fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
+async fn serve(state: &MediaServerState, mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     loop {
         while !buffer.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -265,7 +268,7 @@ async fn breaking(
 
 /// Answers one request; returns whether the connection stays open.
 async fn answer(
-    state: &State,
+    state: &MediaServerState,
     stream: &mut TcpStream,
     way: &str,
     name: &str,

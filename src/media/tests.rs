@@ -6,7 +6,7 @@ use super::*;
 use crate::golden;
 
 fn media() -> Media {
-    MediaStore::new(Limits::default(), None).of(&Caller::user())
+    MediaStore::new(MediaLimits::default(), None).of(&Caller::user())
 }
 
 /// Compares with the reference API's measurements, to the microsecond.

@@ -12,13 +12,13 @@ use crate::catalog;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{AudioEffect, Fade, MediaKind};
-use crate::draft::segment::{Content, Sound};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place, Used};
+use crate::draft::segment::{SegmentContent, Sound};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement, Used};
 use crate::engine::lengths::{self, TargetOf, Wish};
 use crate::engine::parts;
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
@@ -113,8 +113,8 @@ fn normal() -> Option<f64> {
 }
 
 impl AddAudio {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -231,11 +231,11 @@ impl Tool for AddAudio {
 
     fn names(&self) -> Vec<CatalogName<'_>> {
         let kinds = &[
-            catalog::Kind::VoiceFilter,
-            catalog::Kind::VoiceCharacter,
-            catalog::Kind::AudioScene,
-            catalog::Kind::Tone,
-            catalog::Kind::SpeechToSong,
+            catalog::NameKind::VoiceFilter,
+            catalog::NameKind::VoiceCharacter,
+            catalog::NameKind::AudioScene,
+            catalog::NameKind::Tone,
+            catalog::NameKind::SpeechToSong,
         ];
         let effect = CatalogName::new("effect_type", kinds, self.effect_type.as_deref());
         effect.into_iter().collect()
@@ -310,15 +310,15 @@ impl Tool for AddAudio {
         if !known.read {
             known.duration = given;
         }
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Audio,
-                render_index: Kind::Audio.base(),
+                kind: TrackKind::Audio,
+                render_index: TrackKind::Audio.base(),
                 may_make_unnamed: true,
             },
             target: fitted.target,
-            content: Content::Sound(Box::new(Sound {
+            content: SegmentContent::Sound(Box::new(Sound {
                 source: fitted.source,
                 asked: fitted.asked,
                 speed: wish.speed,

@@ -12,13 +12,13 @@ use crate::catalog;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::VideoEffect;
-use crate::draft::segment::Content;
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place};
+use crate::draft::segment::SegmentContent;
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement};
 use crate::engine::lengths;
 use crate::engine::parts;
-use crate::engine::timeline::Choice;
-use crate::engine::{Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{CallTarget, Canvas, Engine};
 use crate::error::{Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
@@ -83,8 +83,8 @@ fn main_track() -> Option<String> {
 }
 
 impl AddEffect {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -152,9 +152,9 @@ impl Tool for AddEffect {
     }
 
     fn names(&self) -> Vec<CatalogName<'_>> {
-        let kinds: &[catalog::Kind] = match self.effect_category.as_str() {
-            "character" => &[catalog::Kind::CharacterEffect],
-            _ => &[catalog::Kind::SceneEffect],
+        let kinds: &[catalog::NameKind] = match self.effect_category.as_str() {
+            "character" => &[catalog::NameKind::CharacterEffect],
+            _ => &[catalog::NameKind::SceneEffect],
         };
         let effect = CatalogName::new("effect_type", kinds, Some(&self.effect_type));
         effect.into_iter().collect()
@@ -179,15 +179,15 @@ impl Tool for AddEffect {
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let canvas = engine.canvas(self.target()).await?;
         let effect = self.effect(canvas.edition)?;
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Effect,
-                render_index: Kind::Effect.base(),
+                kind: TrackKind::Effect,
+                render_index: TrackKind::Effect.base(),
                 may_make_unnamed: false,
             },
             target: lengths::span(self.start, self.end)?,
-            content: Content::Effect(Box::new(effect)),
+            content: SegmentContent::Effect(Box::new(effect)),
             media: None,
         }));
         engine.edit(self.target(), call, edit).await

@@ -14,12 +14,12 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
 use crate::draft::segment::{self, Picture};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place, Used};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement, Used};
 use crate::engine::lengths;
 use crate::engine::parts::{self, MaskWish};
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros, Range};
@@ -170,8 +170,8 @@ fn main_track() -> Option<String> {
 }
 
 impl AddImage {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -222,7 +222,7 @@ impl AddImage {
             let (mut animation, entry) = parts::animation(
                 edition,
                 intro_argument,
-                catalog::Kind::VideoIntro,
+                catalog::NameKind::VideoIntro,
                 Phase::In,
                 &name,
             )?;
@@ -238,7 +238,7 @@ impl AddImage {
             let (mut animation, entry) = parts::animation(
                 edition,
                 "outro_animation",
-                catalog::Kind::VideoOutro,
+                catalog::NameKind::VideoOutro,
                 Phase::Out,
                 &name,
             )?;
@@ -254,7 +254,7 @@ impl AddImage {
             let (mut animation, _) = parts::animation(
                 edition,
                 "combo_animation",
-                catalog::Kind::VideoCombo,
+                catalog::NameKind::VideoCombo,
                 Phase::Group,
                 &name,
             )?;
@@ -371,18 +371,18 @@ impl Tool for AddImage {
         [
             CatalogName::new(
                 "transition",
-                &[catalog::Kind::Transition],
+                &[catalog::NameKind::Transition],
                 self.transition.as_deref(),
             ),
             CatalogName::new(
                 "mask_type",
-                &[catalog::Kind::Mask],
+                &[catalog::NameKind::Mask],
                 self.mask_type.as_deref(),
             ),
-            CatalogName::new("intro_animation", &[catalog::Kind::VideoIntro], intro),
-            CatalogName::new("animation", &[catalog::Kind::VideoIntro], older),
-            CatalogName::new("outro_animation", &[catalog::Kind::VideoOutro], outro),
-            CatalogName::new("combo_animation", &[catalog::Kind::VideoCombo], combo),
+            CatalogName::new("intro_animation", &[catalog::NameKind::VideoIntro], intro),
+            CatalogName::new("animation", &[catalog::NameKind::VideoIntro], older),
+            CatalogName::new("outro_animation", &[catalog::NameKind::VideoOutro], outro),
+            CatalogName::new("combo_animation", &[catalog::NameKind::VideoCombo], combo),
         ]
         .into_iter()
         .flatten()
@@ -406,25 +406,25 @@ impl Tool for AddImage {
         for (argument, kind, phase, name) in [
             (
                 "intro_animation",
-                catalog::Kind::VideoIntro,
+                catalog::NameKind::VideoIntro,
                 Phase::In,
                 &self.intro_animation,
             ),
             (
                 "animation",
-                catalog::Kind::VideoIntro,
+                catalog::NameKind::VideoIntro,
                 Phase::In,
                 &self.animation,
             ),
             (
                 "outro_animation",
-                catalog::Kind::VideoOutro,
+                catalog::NameKind::VideoOutro,
                 Phase::Out,
                 &self.outro_animation,
             ),
             (
                 "combo_animation",
-                catalog::Kind::VideoCombo,
+                catalog::NameKind::VideoCombo,
                 Phase::Group,
                 &self.combo_animation,
             ),
@@ -483,15 +483,15 @@ impl Tool for AddImage {
                 ..Clip::default()
             },
         );
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Video,
+                kind: TrackKind::Video,
                 render_index: parts::finite("relative_index", self.relative_index)?,
                 may_make_unnamed: false,
             },
             target,
-            content: segment::Content::Picture(Box::new(Picture {
+            content: segment::SegmentContent::Picture(Box::new(Picture {
                 source: Range::new(Micros::ZERO, target.duration),
                 speed: None,
                 volume: 1.0,

@@ -13,12 +13,12 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::StickerMaterial;
 use crate::draft::segment::{self, Sticker};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement};
 use crate::engine::lengths;
 use crate::engine::parts;
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Faults, Result};
 use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::Micros;
@@ -115,8 +115,8 @@ fn main_track() -> Option<String> {
 }
 
 impl AddSticker {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -200,16 +200,16 @@ impl Tool for AddSticker {
                 uniform: true,
             },
         );
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Sticker,
-                render_index: Kind::Sticker.base()
+                kind: TrackKind::Sticker,
+                render_index: TrackKind::Sticker.base()
                     + parts::finite("relative_index", self.relative_index)?,
                 may_make_unnamed: true,
             },
             target: lengths::span(self.start, self.end)?,
-            content: segment::Content::Sticker(Box::new(Sticker {
+            content: segment::SegmentContent::Sticker(Box::new(Sticker {
                 material: StickerMaterial {
                     resource_id: self.sticker_id.as_str().into(),
                     ..StickerMaterial::default()

@@ -14,13 +14,13 @@ use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
-use crate::draft::text::{Background, Stroke, Style, Text};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Captions, Cue, Edit};
+use crate::draft::text::{Background, CharacterStyle, Stroke, TextContent};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Caption, Captions, Edit};
 use crate::engine::parts;
 use crate::engine::subtitle::{CallLook, Gives, Subtitles};
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target, subtitle};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
 use crate::tools::add_text::background_style;
@@ -171,8 +171,8 @@ fn usual_font() -> Option<String> {
 }
 
 impl AddSubtitle {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -233,7 +233,7 @@ impl AddSubtitle {
         }
     }
 
-    fn look(&self, canvas: Canvas, clip: Clip) -> Result<Text> {
+    fn look(&self, canvas: Canvas, clip: Clip) -> Result<TextContent> {
         let font = match self.font.as_deref() {
             Some(name) if !name.is_empty() => parts::font(canvas.edition, "font", name)?,
             _ => {
@@ -259,8 +259,8 @@ impl AddSubtitle {
         } else {
             None
         };
-        Ok(Text {
-            styles: vec![Style {
+        Ok(TextContent {
+            styles: vec![CharacterStyle {
                 range: (0, 0),
                 size: parts::finite("font_size", self.font_size)?,
                 color: parts::rgb("font_color", &self.font_color)?,
@@ -285,7 +285,7 @@ impl AddSubtitle {
             has_border,
             background,
             clip,
-            ..Text::default()
+            ..TextContent::default()
         })
     }
 }
@@ -353,7 +353,7 @@ impl Tool for AddSubtitle {
     }
 
     fn names(&self) -> Vec<CatalogName<'_>> {
-        let font = CatalogName::new("font", &[catalog::Kind::Font], self.font.as_deref());
+        let font = CatalogName::new("font", &[catalog::NameKind::Font], self.font.as_deref());
         font.into_iter().collect()
     }
 
@@ -412,7 +412,7 @@ impl Tool for AddSubtitle {
         let laid = subtitles.laid(self.offset())?;
         // The API checks the style at the first caption, so without captions it is not checked.
         let look = if laid.lanes.iter().all(Vec::is_empty) {
-            Text::default()
+            TextContent::default()
         } else {
             self.look(canvas, clip)?
         };
@@ -423,19 +423,19 @@ impl Tool for AddSubtitle {
         };
         let below = laid.lines_below();
         let mut lanes = laid.lanes.into_iter().zip(below).map(|(lane, below)| {
-            let captions = lane.into_iter().zip(below).map(|(cue, below)| Cue {
+            let captions = lane.into_iter().zip(below).map(|(cue, below)| Caption {
                 range: cue.range,
                 look: of_call.of(&cue, below).map(Box::new),
                 number: cue.number,
                 text: cue.text,
             });
-            captions.collect::<Vec<Cue>>()
+            captions.collect::<Vec<Caption>>()
         });
         let edit = Edit::Captions(Box::new(Captions {
-            track: Choice {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Text,
-                render_index: Kind::Text.base() + 999.0,
+                kind: TrackKind::Text,
+                render_index: TrackKind::Text.base() + 999.0,
                 may_make_unnamed: true,
             },
             cues: lanes.next().unwrap_or_default(),

@@ -15,13 +15,13 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Animations, Phase, TextEffect};
 use crate::draft::segment;
-use crate::draft::text::{Background, Font, Rgb, Shadow, Stroke, Style, Text};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place};
+use crate::draft::text::{Background, CharacterStyle, Font, Rgb, Shadow, Stroke, TextContent};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement};
 use crate::engine::lengths;
 use crate::engine::parts;
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
@@ -331,8 +331,8 @@ pub(crate) struct Border {
 }
 
 impl AddText {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -345,7 +345,13 @@ impl AddText {
         (!is_boxed).then(|| property::too_wide(&self.text, size, canvas))?
     }
 
-    fn text(&self, canvas: Canvas, clip: Clip, length: Micros, strict: bool) -> Result<Text> {
+    fn text(
+        &self,
+        canvas: Canvas,
+        clip: Clip,
+        length: Micros,
+        strict: bool,
+    ) -> Result<TextContent> {
         let edition = canvas.edition;
         let count = self.text.chars().count() as u32;
         let alpha = parts::part("alpha", self.alpha.or(self.font_alpha).unwrap_or(1.0))?;
@@ -362,7 +368,7 @@ impl AddText {
         };
         let border_color = parts::rgb("border_color", &self.border_color)?;
         let has_border = parts::finite("border_width", self.border_width)? > 0.0;
-        let whole = Style {
+        let whole = CharacterStyle {
             range: (0, count),
             size: parts::finite("font_size", self.size.or(self.font_size).unwrap_or(8.0))?,
             color,
@@ -408,7 +414,7 @@ impl AddText {
             resource_id: id.into(),
             ..TextEffect::default()
         });
-        Ok(Text {
+        Ok(TextContent {
             text: self.text.as_str().into(),
             styles,
             part_fonts,
@@ -422,7 +428,7 @@ impl AddText {
             effect,
             animations: self.animations(edition, length)?,
             clip,
-            ..Text::default()
+            ..TextContent::default()
         })
     }
 
@@ -430,13 +436,13 @@ impl AddText {
     fn parts(
         &self,
         edition: Edition,
-        whole: &Style,
+        whole: &CharacterStyle,
         border_color: Rgb,
         count: u32,
-    ) -> Result<(Vec<Style>, Vec<Font>)> {
+    ) -> Result<(Vec<CharacterStyle>, Vec<Font>)> {
         let mut wishes: Vec<(usize, &TextStyle)> = self.text_styles.iter().enumerate().collect();
         wishes.sort_by_key(|(_, wish)| wish.start);
-        let between = |from: u32, to: u32| Style {
+        let between = |from: u32, to: u32| CharacterStyle {
             range: (from, to),
             ..whole.clone()
         };
@@ -468,7 +474,7 @@ impl AddText {
                 Some(color) => parts::rgb(&format!("{place}.border.color"), color)?,
                 None => border_color,
             };
-            styles.push(Style {
+            styles.push(CharacterStyle {
                 range,
                 size: letters.size.unwrap_or(whole.size),
                 color,
@@ -525,7 +531,7 @@ impl AddText {
                 &self.intro_animation,
                 "intro_duration",
                 self.intro_duration,
-                catalog::Kind::TextIntro,
+                catalog::NameKind::TextIntro,
                 Phase::In,
             ),
             (
@@ -533,7 +539,7 @@ impl AddText {
                 &self.outro_animation,
                 "outro_duration",
                 self.outro_duration,
-                catalog::Kind::TextOutro,
+                catalog::NameKind::TextOutro,
                 Phase::Out,
             ),
         ] {
@@ -674,18 +680,18 @@ impl Tool for AddText {
         let styles = self.text_styles.iter().enumerate();
         let fonts = styles.filter_map(|(index, style)| {
             let argument = format!("text_styles[{index}].font");
-            CatalogName::new(argument, &[catalog::Kind::Font], style.font.as_deref())
+            CatalogName::new(argument, &[catalog::NameKind::Font], style.font.as_deref())
         });
         [
-            CatalogName::new("font", &[catalog::Kind::Font], self.font.as_deref()),
+            CatalogName::new("font", &[catalog::NameKind::Font], self.font.as_deref()),
             CatalogName::new(
                 "intro_animation",
-                &[catalog::Kind::TextIntro],
+                &[catalog::NameKind::TextIntro],
                 self.intro_animation.as_deref(),
             ),
             CatalogName::new(
                 "outro_animation",
-                &[catalog::Kind::TextOutro],
+                &[catalog::NameKind::TextOutro],
                 self.outro_animation.as_deref(),
             ),
         ]
@@ -720,13 +726,13 @@ impl Tool for AddText {
         for (argument, kind, phase, name) in [
             (
                 "intro_animation",
-                catalog::Kind::TextIntro,
+                catalog::NameKind::TextIntro,
                 Phase::In,
                 &self.intro_animation,
             ),
             (
                 "outro_animation",
-                catalog::Kind::TextOutro,
+                catalog::NameKind::TextOutro,
                 Phase::Out,
                 &self.outro_animation,
             ),
@@ -760,15 +766,15 @@ impl Tool for AddText {
             },
         );
         let text = self.text(canvas, clip, target.duration, engine::is_strict(call))?;
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Text,
-                render_index: Kind::Text.base(),
+                kind: TrackKind::Text,
+                render_index: TrackKind::Text.base(),
                 may_make_unnamed: false,
             },
             target,
-            content: segment::Content::Text(Box::new(text)),
+            content: segment::SegmentContent::Text(Box::new(text)),
             media: None,
         }));
         let mut placed = engine.edit(self.target(), call, edit).await?;

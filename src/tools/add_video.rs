@@ -14,12 +14,12 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::draft::material::{Mask, MediaKind, Transition};
 use crate::draft::segment::{self, Picture};
-use crate::draft::track::Kind;
-use crate::engine::edit::{Edit, Place, Used};
+use crate::draft::track::TrackKind;
+use crate::engine::edit::{Edit, SegmentPlacement, Used};
 use crate::engine::lengths::{self, TargetOf, Wish};
 use crate::engine::parts::{self, MaskWish};
-use crate::engine::timeline::Choice;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::timeline::TrackChoice;
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
 use crate::units::{Edition, Micros};
@@ -173,8 +173,8 @@ fn main_track() -> Option<String> {
 }
 
 impl AddVideo {
-    fn target(&self) -> Target<'_> {
-        Target {
+    fn target(&self) -> CallTarget<'_> {
+        CallTarget {
             draft: self.draft_id.as_ref(),
             width: self.width,
             height: self.height,
@@ -318,12 +318,12 @@ impl Tool for AddVideo {
         [
             CatalogName::new(
                 "transition",
-                &[catalog::Kind::Transition],
+                &[catalog::NameKind::Transition],
                 self.transition.as_deref(),
             ),
             CatalogName::new(
                 "mask_type",
-                &[catalog::Kind::Mask],
+                &[catalog::NameKind::Mask],
                 self.mask_type.as_deref(),
             ),
         ]
@@ -404,15 +404,15 @@ impl Tool for AddVideo {
                 ..Clip::default()
             },
         );
-        let edit = Edit::Place(Box::new(Place {
-            track: Choice {
+        let edit = Edit::Place(Box::new(SegmentPlacement {
+            track: TrackChoice {
                 name: self.track_name.clone(),
-                kind: Kind::Video,
+                kind: TrackKind::Video,
                 render_index: parts::finite("relative_index", self.relative_index)?,
                 may_make_unnamed: false,
             },
             target: fitted.target,
-            content: segment::Content::Picture(Box::new(Picture {
+            content: segment::SegmentContent::Picture(Box::new(Picture {
                 source: fitted.source,
                 asked: fitted.asked,
                 speed: Some(self.speed),

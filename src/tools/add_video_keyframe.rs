@@ -9,12 +9,12 @@ use crate::args::lenient::{Checked, always};
 use crate::args::mend::{Comfort, nearest_value};
 use crate::args::property::{self, decimal, json};
 use crate::args::reply::Placed;
-use crate::draft::evidence::{Keyframes, Leaves};
+use crate::draft::evidence::{KeyframeTimes, Leaves};
 use crate::draft::ids::DraftId;
-use crate::draft::keyframe::Property;
+use crate::draft::keyframe::KeyframeProperty;
 use crate::engine::edit::{Edit, Point, Points};
 use crate::engine::parts;
-use crate::engine::{self, Canvas, Engine, Target};
+use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tools::{Call, Hints, Texts, Tool, Turn};
 use crate::units::Micros;
@@ -67,8 +67,8 @@ fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }
 
-fn names() -> [&'static str; Property::ALL.len()] {
-    Property::ALL.map(Property::name)
+fn names() -> [&'static str; KeyframeProperty::ALL.len()] {
+    KeyframeProperty::ALL.map(KeyframeProperty::name)
 }
 
 fn alpha() -> String {
@@ -135,11 +135,14 @@ fn point(
     } else {
         format!("property_type{place}")
     };
-    let property = Property::ALL
+    let property = KeyframeProperty::ALL
         .into_iter()
         .find(|known| known.name() == property)
         .ok_or_else(|| {
-            let names: Vec<&str> = Property::ALL.iter().map(|known| known.name()).collect();
+            let names: Vec<&str> = KeyframeProperty::ALL
+                .iter()
+                .map(|known| known.name())
+                .collect();
             let near = nearest_value(property, names.iter().copied())
                 .map_or(String::new(), |near| format!("did you mean `{near}`? "));
             Error::invalid(format!(
@@ -164,12 +167,14 @@ fn point(
             property.name()
         ))
         .hint(match property {
-            Property::PositionX | Property::PositionY => "it is a number from -10 to 10, as text",
-            Property::Rotation => "it is like \"45deg\" or \"45\"",
-            Property::Alpha | Property::Volume => "it is like \"50%\" or \"0.5\"",
-            Property::Saturation | Property::Contrast | Property::Brightness => {
-                "it is like \"+0.5\" or \"-0.5\""
+            KeyframeProperty::PositionX | KeyframeProperty::PositionY => {
+                "it is a number from -10 to 10, as text"
             }
+            KeyframeProperty::Rotation => "it is like \"45deg\" or \"45\"",
+            KeyframeProperty::Alpha | KeyframeProperty::Volume => "it is like \"50%\" or \"0.5\"",
+            KeyframeProperty::Saturation
+            | KeyframeProperty::Contrast
+            | KeyframeProperty::Brightness => "it is like \"+0.5\" or \"-0.5\"",
             _ => "it is a number as text, such as \"1.5\"",
         })
     })?;
@@ -188,7 +193,7 @@ fn pixels(value: &Value) -> Option<f64> {
 
 /// Reads a value in any accepted notation of its property.
 fn meant(
-    property: Property,
+    property: KeyframeProperty,
     value: &Value,
     canvas: Option<(f64, f64)>,
 ) -> std::result::Result<f64, String> {
@@ -196,8 +201,8 @@ fn meant(
     let row = row.ok_or("has no unit")?;
     let mut value = value.clone();
     let side = match property {
-        Property::PositionX => Some(canvas.map(|canvas| canvas.0)),
-        Property::PositionY => Some(canvas.map(|canvas| canvas.1)),
+        KeyframeProperty::PositionX => Some(canvas.map(|canvas| canvas.0)),
+        KeyframeProperty::PositionY => Some(canvas.map(|canvas| canvas.1)),
         _ => None,
     };
     if let (Some(side), Some(pixels)) = (side, pixels(&value)) {
@@ -210,25 +215,27 @@ fn meant(
 }
 
 /// Reads a value in the API's notation of its property. The API accepts JSON numbers only for positions and scales.
-fn number(property: Property, value: &Value) -> Option<f64> {
+fn number(property: KeyframeProperty, value: &Value) -> Option<f64> {
     let float = |text: &str| text.trim().parse::<f64>().ok();
     let plain = matches!(
         property,
-        Property::PositionX
-            | Property::PositionY
-            | Property::ScaleX
-            | Property::ScaleY
-            | Property::UniformScale
+        KeyframeProperty::PositionX
+            | KeyframeProperty::PositionY
+            | KeyframeProperty::ScaleX
+            | KeyframeProperty::ScaleY
+            | KeyframeProperty::UniformScale
     );
     let number = match value {
         Value::Number(number) if plain => number.as_f64()?,
         Value::String(text) => match property {
-            Property::Alpha | Property::Volume => match text.strip_suffix('%') {
+            KeyframeProperty::Alpha | KeyframeProperty::Volume => match text.strip_suffix('%') {
                 Some(percent) => float(percent)? / 100.0,
                 None => float(text)?,
             },
-            Property::Rotation => float(text.strip_suffix("deg").unwrap_or(text))?,
-            Property::Saturation | Property::Contrast | Property::Brightness => {
+            KeyframeProperty::Rotation => float(text.strip_suffix("deg").unwrap_or(text))?,
+            KeyframeProperty::Saturation
+            | KeyframeProperty::Contrast
+            | KeyframeProperty::Brightness => {
                 match (text.strip_prefix('+'), text.strip_prefix('-')) {
                     (Some(rest), _) => float(rest)?,
                     (_, Some(rest)) => -float(rest)?,
@@ -239,7 +246,10 @@ fn number(property: Property, value: &Value) -> Option<f64> {
         },
         _ => return None,
     };
-    let is_place = matches!(property, Property::PositionX | Property::PositionY);
+    let is_place = matches!(
+        property,
+        KeyframeProperty::PositionX | KeyframeProperty::PositionY
+    );
     let fits = number.is_finite() && (!is_place || (-10.0..=10.0).contains(&number));
     fits.then_some(number)
 }
@@ -281,7 +291,7 @@ impl Tool for AddVideoKeyframe {
 
     fn leaves(&self, strict: bool) -> Leaves {
         match (self.points(strict, None), &self.track_name) {
-            (Ok(points), Some(track)) => Leaves::Keyframes(Keyframes {
+            (Ok(points), Some(track)) => Leaves::Keyframes(KeyframeTimes {
                 track: track.clone(),
                 times: points.iter().map(|point| point.time).collect(),
             }),
@@ -314,7 +324,7 @@ impl Tool for AddVideoKeyframe {
         let Some(track) = &self.track_name else {
             return Err(Error::invalid("`track_name`: Track named None not found"));
         };
-        let target = Target {
+        let target = CallTarget {
             draft: Some(draft),
             width: 0.0,
             height: 0.0,

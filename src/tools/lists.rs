@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args;
 use crate::args::mend::Comfort;
-use crate::catalog::{self, Entry, Kind};
+use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
@@ -39,7 +39,7 @@ fn page(all: Vec<Value>, limit: u64, offset: u64) -> Names {
     }
 }
 
-fn names(edition: Edition, kinds: &[Kind]) -> Vec<Value> {
+fn names(edition: Edition, kinds: &[NameKind]) -> Vec<Value> {
     kinds
         .iter()
         .flat_map(|&kind| catalog::list(edition, kind))
@@ -49,19 +49,19 @@ fn names(edition: Edition, kinds: &[Kind]) -> Vec<Value> {
 
 /// Audio effects with their parameters, in percent.
 fn audio_effects(edition: Edition) -> Vec<Value> {
-    let kinds = Kind::audio_listed(edition);
+    let kinds = NameKind::audio_listed(edition);
     kinds
         .iter()
         .flat_map(|&kind| catalog::list(edition, kind).map(move |entry| audio_effect(kind, entry)))
         .collect()
 }
 
-fn audio_effect(kind: Kind, entry: &Entry) -> Value {
+fn audio_effect(kind: NameKind, entry: &CatalogEntry) -> Value {
     let label = match kind {
-        Kind::VoiceFilter => "Voice_filters",
-        Kind::VoiceCharacter => "Voice_characters",
-        Kind::AudioScene => "Audio_scene",
-        Kind::Tone => "Tone",
+        NameKind::VoiceFilter => "Voice_filters",
+        NameKind::VoiceCharacter => "Voice_characters",
+        NameKind::AudioScene => "Audio_scene",
+        NameKind::Tone => "Tone",
         _ => "Speech_to_song",
     };
     let params: Vec<Value> = entry
@@ -80,25 +80,25 @@ fn audio_effect(kind: Kind, entry: &Entry) -> Value {
 }
 
 /// The tool that lists the names of a kind, if there is one.
-pub(crate) fn of_kind(kind: Kind) -> Option<&'static str> {
+pub(crate) fn of_kind(kind: NameKind) -> Option<&'static str> {
     Some(match kind {
-        Kind::VideoIntro => GetIntroAnimationTypes::NAME,
-        Kind::VideoOutro => GetOutroAnimationTypes::NAME,
-        Kind::VideoCombo => GetComboAnimationTypes::NAME,
-        Kind::Transition => GetTransitionTypes::NAME,
-        Kind::Mask => GetMaskTypes::NAME,
-        Kind::VoiceFilter
-        | Kind::VoiceCharacter
-        | Kind::AudioScene
-        | Kind::Tone
-        | Kind::SpeechToSong => GetAudioEffectTypes::NAME,
-        Kind::Font => GetFontTypes::NAME,
-        Kind::TextIntro => GetTextIntroTypes::NAME,
-        Kind::TextOutro => GetTextOutroTypes::NAME,
-        Kind::TextLoop => GetTextLoopAnimTypes::NAME,
-        Kind::SceneEffect => GetVideoSceneEffectTypes::NAME,
-        Kind::CharacterEffect => GetVideoCharacterEffectTypes::NAME,
-        Kind::Filter => return None,
+        NameKind::VideoIntro => GetIntroAnimationTypes::NAME,
+        NameKind::VideoOutro => GetOutroAnimationTypes::NAME,
+        NameKind::VideoCombo => GetComboAnimationTypes::NAME,
+        NameKind::Transition => GetTransitionTypes::NAME,
+        NameKind::Mask => GetMaskTypes::NAME,
+        NameKind::VoiceFilter
+        | NameKind::VoiceCharacter
+        | NameKind::AudioScene
+        | NameKind::Tone
+        | NameKind::SpeechToSong => GetAudioEffectTypes::NAME,
+        NameKind::Font => GetFontTypes::NAME,
+        NameKind::TextIntro => GetTextIntroTypes::NAME,
+        NameKind::TextOutro => GetTextOutroTypes::NAME,
+        NameKind::TextLoop => GetTextLoopAnimTypes::NAME,
+        NameKind::SceneEffect => GetVideoSceneEffectTypes::NAME,
+        NameKind::CharacterEffect => GetVideoCharacterEffectTypes::NAME,
+        NameKind::Filter => return None,
     })
 }
 
@@ -158,27 +158,27 @@ macro_rules! lists {
 
 lists! {
     GetIntroAnimationTypes "get_intro_animation_types" "Intro animations"
-        "Lists the entrance animations of images." |edition| names(edition, &[Kind::VideoIntro]);
+        "Lists the entrance animations of images." |edition| names(edition, &[NameKind::VideoIntro]);
     GetOutroAnimationTypes "get_outro_animation_types" "Outro animations"
-        "Lists the exit animations of images." |edition| names(edition, &[Kind::VideoOutro]);
+        "Lists the exit animations of images." |edition| names(edition, &[NameKind::VideoOutro]);
     GetComboAnimationTypes "get_combo_animation_types" "Combo animations"
-        "Lists the animations of whole clips." |edition| names(edition, &[Kind::VideoCombo]);
+        "Lists the animations of whole clips." |edition| names(edition, &[NameKind::VideoCombo]);
     GetTransitionTypes "get_transition_types" "Transitions"
-        "Lists the transitions." |edition| names(edition, &[Kind::Transition]);
+        "Lists the transitions." |edition| names(edition, &[NameKind::Transition]);
     GetMaskTypes "get_mask_types" "Masks"
-        "Lists the masks." |edition| names(edition, &[Kind::Mask]);
+        "Lists the masks." |edition| names(edition, &[NameKind::Mask]);
     GetAudioEffectTypes "get_audio_effect_types" "Audio effects"
         "Lists the audio effects with their parameters." audio_effects;
     GetFontTypes "get_font_types" "Fonts"
-        "Lists the fonts." |edition| names(edition, &[Kind::Font]);
+        "Lists the fonts." |edition| names(edition, &[NameKind::Font]);
     GetTextIntroTypes "get_text_intro_types" "Text intros"
-        "Lists the entrance animations of texts." |edition| names(edition, &[Kind::TextIntro]);
+        "Lists the entrance animations of texts." |edition| names(edition, &[NameKind::TextIntro]);
     GetTextOutroTypes "get_text_outro_types" "Text outros"
-        "Lists the exit animations of texts." |edition| names(edition, &[Kind::TextOutro]);
+        "Lists the exit animations of texts." |edition| names(edition, &[NameKind::TextOutro]);
     GetTextLoopAnimTypes "get_text_loop_anim_types" "Text loops"
-        "Lists the looping animations of texts." |edition| names(edition, &[Kind::TextLoop]);
+        "Lists the looping animations of texts." |edition| names(edition, &[NameKind::TextLoop]);
     GetVideoSceneEffectTypes "get_video_scene_effect_types" "Scene effects"
-        "Lists the scene effects." |edition| names(edition, &[Kind::SceneEffect]);
+        "Lists the scene effects." |edition| names(edition, &[NameKind::SceneEffect]);
     GetVideoCharacterEffectTypes "get_video_character_effect_types" "Character effects"
-        "Lists the effects on faces." |edition| names(edition, &[Kind::CharacterEffect]);
+        "Lists the effects on faces." |edition| names(edition, &[NameKind::CharacterEffect]);
 }

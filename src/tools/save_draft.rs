@@ -14,7 +14,7 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::package::WhileRunning;
 use crate::engine::profile::{AppOs, Profile};
-use crate::engine::saving::{Progress, SaveWish};
+use crate::engine::saving::{SaveProgress, SaveWish};
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::progress::{self, Step};
@@ -171,7 +171,7 @@ impl SaveDraft {
         &self,
         engine: &Engine,
         call: &Call,
-        listener: &(dyn Fn(&Progress) + Send + Sync),
+        listener: &(dyn Fn(&SaveProgress) + Send + Sync),
     ) -> Result<Saved> {
         let Some(draft) = &self.draft_id else {
             return Err(Error::invalid("`draft_id` is missing"));
@@ -308,7 +308,7 @@ impl Tool for SaveDraft {
         call: &Call,
         told: &progress::Progress,
     ) -> Result<Saved> {
-        let listener = |progress: &Progress| {
+        let listener = |progress: &SaveProgress| {
             let bytes = progress.bytes.filter(|bytes| bytes.done > 0);
             told(Step {
                 done: progress.exact,

@@ -17,7 +17,7 @@ use crate::draft::finished::list_mut;
 use crate::draft::ids::DraftId;
 use crate::engine::marker::Marker;
 use crate::engine::package::existing::Terms;
-use crate::engine::package::{self, SaveRequest, Subject, Target, WhileRunning, name};
+use crate::engine::package::{self, SaveRequest, Subject, TargetMachine, WhileRunning, name};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::engine::saving::{SaveWish, os_of_folder, own_os};
@@ -258,7 +258,7 @@ fn save_request(
     name: String,
 ) -> Result<SaveRequest> {
     let leaves = wish.portable || wish.target_os.is_some() || wish.target_folder.is_some();
-    let target = leaves.then(|| Target {
+    let target = leaves.then(|| TargetMachine {
         os: wish.target_os.unwrap_or_else(|| {
             let folder = wish.target_folder.as_deref();
             folder.map_or_else(own_os, os_of_folder)

@@ -9,17 +9,17 @@ use serde_json::json;
 use super::text;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
-use crate::compose::batch::Entry;
+use crate::compose::batch::BatchEntry;
 use crate::compose::plan::Save;
-use crate::compose::report::{Outcome, Status};
-use crate::compose::{Taking, check, compose};
+use crate::compose::report::{ItemStatus, RunOutcome};
+use crate::compose::{RunStart, check, compose};
 use crate::error::{Error, Kind};
 use crate::exec::{App, Backend, Context};
 
 /// Makes each plan and prints its timeline; exit code 1 if one of them cannot be made as written.
 pub(super) async fn run(
     app: &Arc<App>,
-    entries: Vec<Entry>,
+    entries: Vec<BatchEntry>,
     context: &Context,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -33,7 +33,7 @@ pub(super) async fn run(
     let trial = App::new(app.settings.in_folder(folder.path(), edition))?;
     let shown = Shown::new(Without::of(as_json));
     let mut all = true;
-    for Entry {
+    for BatchEntry {
         label,
         mut plan,
         wrong,
@@ -47,7 +47,7 @@ pub(super) async fn run(
                 Err(error) => Err(error),
                 Ok(_) => {
                     plan.save = Some(Save::Whether(false));
-                    let taking = Taking {
+                    let taking = RunStart {
                         checked: None,
                         resume: None,
                         known: &|_| {},
@@ -68,10 +68,10 @@ pub(super) async fn run(
                 report.backend = Some(keeper.name().to_owned());
                 let reason = |note: &String| !note.contains("--backend embedded");
                 report.notes.retain(reason);
-                if report.outcome == Outcome::Cancelled {
+                if report.outcome == RunOutcome::Cancelled {
                     return Ok(ExitCode::from(Kind::Cancelled.exit_code()));
                 }
-                all &= report.items.iter().all(|row| row.status == Status::Ok);
+                all &= report.items.iter().all(|row| row.status == ItemStatus::Ok);
                 if as_json {
                     let event = json!({ "event": "dry_run", "plan": label, "report": report });
                     cli::print(&event.to_string())?;

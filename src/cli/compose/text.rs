@@ -3,17 +3,17 @@
 use console::Style;
 
 use crate::cli::paint::{self, COLUMNS, Painted};
-use crate::compose::batch::Line;
-use crate::compose::report::{Outcome, Report, Row, Status};
+use crate::compose::batch::BatchLine;
+use crate::compose::report::{ItemReport, ItemStatus, RunOutcome, RunReport};
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
 
 /// The report of a run.
-pub(super) fn report(report: &Report) -> Painted {
+pub(super) fn report(report: &RunReport) -> Painted {
     let mut out = Painted::new();
     let style = match (&report.save_error, report.outcome) {
-        (None, Outcome::Complete) => paint::good(),
+        (None, RunOutcome::Complete) => paint::good(),
         _ => paint::bad(),
     };
     out.add(&style, &report.save_summary()).end();
@@ -30,7 +30,7 @@ pub(super) fn report(report: &Report) -> Painted {
 }
 
 /// The result of a dry run and its timeline: the items by track and time.
-pub(super) fn dry_run(label: &str, report: &Report) -> Painted {
+pub(super) fn dry_run(label: &str, report: &RunReport) -> Painted {
     let mut out = Painted::new();
     let totals = &report.totals;
     let good = totals.ok == totals.asked;
@@ -47,12 +47,12 @@ pub(super) fn dry_run(label: &str, report: &Report) -> Painted {
     );
     out.add(&style, &summary).end();
     notes(&mut out, report);
-    let mut rows: Vec<&Row> = report.items.iter().collect();
+    let mut rows: Vec<&ItemReport> = report.items.iter().collect();
     // Tracks in the order of the plan; the items of a track by start time.
     let tracks: Vec<&Option<String>> = rows.iter().map(|row| &row.track).collect();
-    let place = |row: &Row| tracks.iter().position(|track| **track == row.track);
+    let place = |row: &ItemReport| tracks.iter().position(|track| **track == row.track);
     rows.sort_by(|a, b| {
-        let start = |row: &Row| row.start.unwrap_or(f64::INFINITY);
+        let start = |row: &ItemReport| row.start.unwrap_or(f64::INFINITY);
         (place(a).cmp(&place(b))).then(start(a).total_cmp(&start(b)))
     });
     for row in rows {
@@ -72,7 +72,7 @@ pub(super) fn wrong(label: &str, error: &Error) -> Painted {
     out
 }
 
-fn plain_or_bad(report: &Report) -> Style {
+fn plain_or_bad(report: &RunReport) -> Style {
     if report.totals.ok == report.totals.asked {
         paint::plain()
     } else {
@@ -80,25 +80,25 @@ fn plain_or_bad(report: &Report) -> Style {
     }
 }
 
-fn notes(out: &mut Painted, report: &Report) {
+fn notes(out: &mut Painted, report: &RunReport) {
     for note in &report.notes {
         out.paragraph(&paint::warning(), "note: ", note);
     }
 }
 
-fn items(out: &mut Painted, report: &Report) {
+fn items(out: &mut Painted, report: &RunReport) {
     for row in &report.items {
         item(out, row);
     }
 }
 
 /// One item on a line of at most [`COLUMNS`] columns, with its notes below.
-fn item(out: &mut Painted, row: &Row) {
+fn item(out: &mut Painted, row: &ItemReport) {
     let (mark, style) = match row.status {
-        Status::Ok => ("ok", paint::good()),
-        Status::Unseen => ("unseen", paint::warning()),
-        Status::Failed => ("FAILED", paint::bad()),
-        Status::Skipped => ("skipped", paint::warning()),
+        ItemStatus::Ok => ("ok", paint::good()),
+        ItemStatus::Unseen => ("unseen", paint::warning()),
+        ItemStatus::Failed => ("FAILED", paint::bad()),
+        ItemStatus::Skipped => ("skipped", paint::warning()),
     };
     let times = match (row.start, row.end) {
         (Some(start), Some(end)) => format!("{start:>7.2} – {end:>7.2} s"),
@@ -122,7 +122,7 @@ fn item(out: &mut Painted, row: &Row) {
 }
 
 /// A batch: the number of complete drafts, then a line for each draft.
-pub(super) fn batch(lines: &[Line], complete: usize) -> Painted {
+pub(super) fn batch(lines: &[BatchLine], complete: usize) -> Painted {
     let mut out = Painted::new();
     let are = if lines.len() == 1 { "is" } else { "are" };
     let style = if complete == lines.len() {

@@ -10,9 +10,9 @@ use super::{Finding, broken};
 use crate::caller::Caller;
 use crate::cli::samples;
 use crate::compose::plan::Plan;
-use crate::compose::report::Outcome;
+use crate::compose::report::RunOutcome;
 use crate::compose::source::Places;
-use crate::compose::{Taking, compose};
+use crate::compose::{RunStart, compose};
 use crate::error::{Error, Result};
 use crate::exec::{App, Backend, Context};
 use crate::lint::{self, Severity, lint};
@@ -46,13 +46,13 @@ async fn made(app: &Arc<App>) -> Result<Finding> {
         plan["visuals"] = json!([{ "image_url": picture, "duration": 2 }]);
     }
     let plan = Plan::from_value(&plan, &Places::default(), &BTreeMap::new(), None)?;
-    let taking = Taking {
+    let taking = RunStart {
         checked: None,
         resume: None,
         known: &|_| {},
     };
     let report = compose(app, &plan, taking, &Context::of(&Caller::user())).await?;
-    let checked = if report.outcome == Outcome::Complete {
+    let checked = if report.outcome == RunOutcome::Complete {
         checked(report.folder.as_deref().map(Path::new), folder.path(), data)
     } else {
         let mut faults = report.faults();
@@ -74,7 +74,7 @@ fn checked(folder: Option<&Path>, temporary: &Path, data: &Path) -> Result<Strin
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
         return Ok("made and saved by the server; its folder cannot be read from this machine, so it was not checked".to_owned());
     };
-    let problems = lint(folder, &lint::Options::new(data, None))?;
+    let problems = lint(folder, &lint::LintOptions::new(data, None))?;
     let errors: Vec<&str> = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)

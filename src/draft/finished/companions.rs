@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::shapes::{Filled, Shapes};
-use super::{Gathered, Index, list, made_id};
+use super::{Gathered, MaterialIndex, list, made_id};
 use crate::units::Micros;
 
 /// Whether a segment gets a companion that it was not given.
@@ -69,7 +69,7 @@ fn kind_of(list: &str) -> &'static str {
 
 /// What the companions of one segment depend on.
 pub(super) struct Companions<'i, 'a> {
-    pub index: &'i Index<'a>,
+    pub index: &'i MaterialIndex<'a>,
     pub shapes: &'static Shapes,
     pub scheme: u32,
     pub masks: &'i [&'i str],

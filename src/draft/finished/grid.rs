@@ -52,7 +52,7 @@ impl Grid {
 
 /// A segment's position before it is aligned to the grid.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct UnalignedPosition {
     pub target: Range,
     /// Its start in the material; `None` if the material has no clock.
     pub source: Option<Micros>,
@@ -63,7 +63,7 @@ pub(crate) struct Wanted {
 
 /// A segment's position on the grid.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct GridPosition {
     pub target: Range,
     pub source: Option<Range>,
     /// The segment was cut: the media is shorter than requested by more than a frame.
@@ -74,7 +74,7 @@ pub(crate) struct Place {
 ///
 /// Neighbours that touch still touch: both edges are rounded, not the length. No segment becomes shorter than a
 /// frame, and no overlap is introduced.
-pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
+pub(crate) fn place(grid: Grid, wanted: &[UnalignedPosition]) -> Vec<GridPosition> {
     let mut places = Vec::with_capacity(wanted.len());
     let mut end_before = (i64::MIN, Micros(i64::MIN));
     for (index, segment) in wanted.iter().enumerate() {
@@ -93,7 +93,7 @@ pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
         });
         let target = Range::new(grid.time(start), grid.time(end) - grid.time(start));
         let asked = segment.target.duration;
-        places.push(Place {
+        places.push(GridPosition {
             target,
             source,
             cut: asked.0 - target.duration.0 > grid.time(1).0 * 3 / 2,
@@ -106,7 +106,7 @@ pub(crate) fn place(grid: Grid, wanted: &[Wanted]) -> Vec<Place> {
 /// The part of the material that fills the frames `start..end`, and the frame where it ends.
 fn source_range(
     grid: Grid,
-    segment: &Wanted,
+    segment: &UnalignedPosition,
     source: Micros,
     (start, mut end): (i64, i64),
     touches: bool,
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn wanted(start: i64, duration: i64, source: i64, speed: f64, media: i64) -> Wanted {
-        Wanted {
+    fn wanted(start: i64, duration: i64, source: i64, speed: f64, media: i64) -> UnalignedPosition {
+        UnalignedPosition {
             target: Range::new(Micros(start), Micros(duration)),
             source: Some(Micros(source)),
             speed,

@@ -23,7 +23,7 @@ static SINCE: LazyLock<HashMap<String, HashMap<String, u32>>> = LazyLock::new(||
 
 /// All kinds of objects as the apps of one scheme write them.
 #[derive(Debug)]
-pub(crate) struct Shapes(HashMap<String, Shape>);
+pub(crate) struct Shapes(HashMap<String, ObjectShape>);
 
 impl Shapes {
     /// The shapes for drafts whose `new_version` begins with this number.
@@ -44,13 +44,13 @@ impl Shapes {
 
     fn new(scheme: u32) -> Self {
         let shapes = NEWEST.iter().map(|(kind, newest)| {
-            let shape = Shape::new(as_of(scheme, kind, newest), newest);
+            let shape = ObjectShape::new(as_of(scheme, kind, newest), newest);
             (kind.clone(), shape)
         });
         Self(shapes.collect())
     }
 
-    fn of(&self, kind: &str) -> &Shape {
+    fn of(&self, kind: &str) -> &ObjectShape {
         self.0
             .get(kind)
             .expect("callers only use kinds of `shapes.json`, and tests cover each")
@@ -91,7 +91,7 @@ fn as_of(scheme: u32, path: &str, newest: &Map<String, Value>) -> Map<String, Va
 
 /// The keys of a kind of object, in order.
 #[derive(Debug)]
-struct Shape {
+struct ObjectShape {
     neutral: Map<String, Value>,
     /// The position of each key.
     positions: HashMap<String, usize>,
@@ -102,7 +102,7 @@ struct Shape {
     newer: HashSet<&'static str>,
 }
 
-impl Shape {
+impl ObjectShape {
     fn new(neutral: Map<String, Value>, newest: &'static Map<String, Value>) -> Self {
         let mut text = Vec::new();
         let mut starts = vec![0];
@@ -162,7 +162,7 @@ pub(crate) fn shape(kind: &str) -> &'static Map<String, Value> {
 /// time of a save.
 #[derive(Clone, Debug)]
 pub(crate) struct Filled<'a> {
-    shape: &'static Shape,
+    shape: &'static ObjectShape,
     given: Option<&'a Map<String, Value>>,
     /// A given key that is omitted.
     without: &'static str,
@@ -174,7 +174,7 @@ pub(crate) struct Filled<'a> {
 /// A key that holds further objects of a shape, and the function that writes them.
 pub(crate) type Nested<'w> = (&'static str, &'w dyn Fn(&mut Vec<u8>));
 
-enum Part<'w> {
+enum ValuePart<'w> {
     Value(&'w Value),
     Written(&'w [u8]),
     Nested(&'w dyn Fn(&mut Vec<u8>)),
@@ -242,7 +242,7 @@ impl<'a> Filled<'a> {
     /// Writes the keys in the app's order, then those that the shape does not have.
     pub(crate) fn write(&self, out: &mut Vec<u8>, nested: &[Nested<'_>]) {
         // Iterates over the few own keys; the neutral entries are already serialized.
-        let mut parts: Vec<Option<Part<'_>>> = Vec::new();
+        let mut parts: Vec<Option<ValuePart<'_>>> = Vec::new();
         parts.resize_with(self.shape.neutral.len(), || None);
         let mut others: Vec<(&str, &Value)> = Vec::new();
         let given = self.given.into_iter().flatten();
@@ -251,7 +251,7 @@ impl<'a> Filled<'a> {
         let own = self.own.iter().map(|(key, value)| (*key, value));
         for (key, value) in given.chain(own) {
             if let Some(position) = self.shape.positions.get(key) {
-                parts[*position] = Some(Part::Value(value));
+                parts[*position] = Some(ValuePart::Value(value));
             } else if let Some((_, other)) = others.iter_mut().find(|(other, _)| *other == key) {
                 *other = value;
             } else {
@@ -259,10 +259,10 @@ impl<'a> Filled<'a> {
             }
         }
         for (key, json) in &self.written {
-            parts[self.shape.positions[*key]] = Some(Part::Written(json));
+            parts[self.shape.positions[*key]] = Some(ValuePart::Written(json));
         }
         for (key, write) in nested {
-            parts[self.shape.positions[*key]] = Some(Part::Nested(*write));
+            parts[self.shape.positions[*key]] = Some(ValuePart::Nested(*write));
         }
         out.push(b'{');
         let mut neutral = 0;
@@ -271,9 +271,11 @@ impl<'a> Filled<'a> {
             out.extend_from_slice(self.shape.entries(neutral..position));
             neutral = position + 1;
             match part {
-                Part::Value(value) => entry(out, key, value),
-                Part::Written(json) => entry_with(out, key, &|out| out.extend_from_slice(json)),
-                Part::Nested(write) => entry_with(out, key, write),
+                ValuePart::Value(value) => entry(out, key, value),
+                ValuePart::Written(json) => {
+                    entry_with(out, key, &|out| out.extend_from_slice(json))
+                }
+                ValuePart::Nested(write) => entry_with(out, key, write),
             }
         }
         out.extend_from_slice(self.shape.entries(neutral..parts.len()));

@@ -11,7 +11,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::draft::finished::{Content, Needed, list, range};
+use crate::draft::finished::{ContentType, Needed, list, range};
 use crate::media::ffmpeg;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::units::Micros;
@@ -49,24 +49,24 @@ impl Cover {
     }
 
     /// Writes the cover into `folder`, from `file` if that is available.
-    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, Content)>, covers: &Covers) {
+    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, ContentType)>, covers: &Covers) {
         // Errors are ignored: a draft works without a cover.
         if let Some(bytes) = self.made(file, covers) {
             let _ = fs::write(folder.join(FILE), bytes);
         }
     }
 
-    fn made(&self, file: Option<(&Path, Content)>, covers: &Covers) -> Option<Vec<u8>> {
+    fn made(&self, file: Option<(&Path, ContentType)>, covers: &Covers) -> Option<Vec<u8>> {
         let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
         let Some((file, content)) = file else {
             return jpeg(&drawn(self.size));
         };
-        let shown = Shown::of(file, at, self.size);
+        let shown = CoverFrame::of(file, at, self.size);
         if let Some(bytes) = shown.as_ref().and_then(|shown| covers.made_of(shown)) {
             return Some(bytes);
         }
         let bytes = match content {
-            Content::Video => frame(file, at, self.size),
+            ContentType::Video => frame(file, at, self.size),
             _ => picture(file).and_then(|picture| jpeg(&fitted(&picture, self.size))),
         };
         let Some(bytes) = bytes else {
@@ -82,11 +82,11 @@ impl Cover {
 /// The last cover created from a file. A draft is saved repeatedly during work, and creating the cover of a
 /// video takes as long as copying the video.
 #[derive(Debug, Default)]
-pub(crate) struct Covers(Mutex<Option<(Shown, Vec<u8>)>>);
+pub(crate) struct Covers(Mutex<Option<(CoverFrame, Vec<u8>)>>);
 
 /// What a cover shows: a position in a file of a certain state, on a canvas.
 #[derive(Debug, PartialEq)]
-struct Shown {
+struct CoverFrame {
     file: PathBuf,
     modified: SystemTime,
     bytes: u64,
@@ -94,7 +94,7 @@ struct Shown {
     size: (f64, f64),
 }
 
-impl Shown {
+impl CoverFrame {
     fn of(file: &Path, at: Micros, size: (f64, f64)) -> Option<Self> {
         let known = fs::metadata(file).ok()?;
         Some(Self {
@@ -108,13 +108,13 @@ impl Shown {
 }
 
 impl Covers {
-    fn made_of(&self, shown: &Shown) -> Option<Vec<u8>> {
+    fn made_of(&self, shown: &CoverFrame) -> Option<Vec<u8>> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, bytes) = last.as_ref().filter(|(last, _)| last == shown)?;
         Some(bytes.clone())
     }
 
-    fn keep(&self, shown: Shown, bytes: &[u8]) {
+    fn keep(&self, shown: CoverFrame, bytes: &[u8]) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((shown, bytes.to_owned()));
     }
 }
@@ -274,7 +274,7 @@ mod tests {
                 size,
                 first: Some((0, Micros::ZERO)),
             };
-            cover.write(folder.path(), Some((&file, Content::Picture)), &covers);
+            cover.write(folder.path(), Some((&file, ContentType::Picture)), &covers);
             let cover = image::open(folder.path().join(FILE)).unwrap().to_rgb8();
             (cover.width(), cover.get_pixel(cover.width() / 2, 180).0[0])
         };

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::engine::marker::{self, Marker, Origin, Stamp, Written};
+use crate::engine::marker::{self, Marker, PlanOrigin, Stamp, WrittenFile};
 use crate::engine::{registry, timelines};
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ const COPIES: [&str; 7] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
     pub draft: String,
-    pub origin: Origin,
+    pub origin: PlanOrigin,
     /// Files that are not ours, or were changed since, may be replaced; they are kept as a backup.
     pub overwrite: bool,
     /// Where the draft was last saved, according to the journal.
@@ -68,7 +68,7 @@ pub(super) struct Existing {
 
 /// Whether a path can be used.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum PathState {
     Free,
     /// A folder of this draft, or one that may be overwritten.
     Replaceable(Box<Existing>),
@@ -76,7 +76,7 @@ pub(super) enum Place {
     Taken,
 }
 
-impl Place {
+impl PathState {
     /// Checks `to`. A folder of ours that was changed since is an error, unless it may be overwritten.
     pub(super) fn look(to: &Path, terms: &Terms) -> Result<Self> {
         let there = match fs::symlink_metadata(to) {
@@ -130,7 +130,7 @@ impl Existing {
         let documents = marker
             .files
             .iter()
-            .filter(|(_, written)| matches!(written, Written::Hash(_)))
+            .filter(|(_, written)| matches!(written, WrittenFile::Hash(_)))
             .map(|(name, _)| name.as_str());
         let mut seen = BTreeMap::new();
         for name in documents.chain(TIMELINES) {
@@ -196,8 +196,8 @@ impl Existing {
         let mut media = files.filter(|(name, _)| !self.changed.contains(name));
         documents
             && media.all(|(name, written)| match written {
-                Written::Media(stamp) => stamp.is_of(&folder.join(name)),
-                Written::Hash(_) => true,
+                WrittenFile::Media(stamp) => stamp.is_of(&folder.join(name)),
+                WrittenFile::Hash(_) => true,
             })
     }
 

@@ -8,11 +8,11 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::arriving::Arriving;
-use super::files::Entry;
-use super::home::Home;
+use super::files::BinEntry;
+use super::home::DraftLocation;
 use super::staging::Staging;
-use super::{Progress, make, name, unwritable};
-use crate::draft::finished::{Content, File, Needed, made_id};
+use super::{PackageProgress, make, name, unwritable};
+use crate::draft::finished::{ContentType, MediaFile, Needed, made_id};
 use crate::error::{Error, Kind, Result};
 use crate::media::{Facts, Media, shown};
 use crate::units::Micros;
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 
 /// A media file in the draft's folder.
 #[derive(Clone, Debug)]
-pub(super) struct Medium {
+pub(super) struct FetchedFile {
     pub list: &'static str,
     pub id: String,
     /// `assets/video/clip.mp4`
@@ -33,8 +33,8 @@ pub(super) struct Medium {
     facts: Facts,
 }
 
-impl Medium {
-    fn content(&self) -> Content {
+impl FetchedFile {
+    fn content(&self) -> ContentType {
         content(self.list, &self.facts)
     }
 
@@ -49,8 +49,8 @@ impl Medium {
         self.inside.rsplit('/').next().unwrap_or(&self.inside)
     }
 
-    pub(super) fn named(&self, home: &Home, draft: &str) -> File {
-        File {
+    pub(super) fn named(&self, home: &DraftLocation, draft: &str) -> MediaFile {
+        MediaFile {
             path: format!("{}/{}", home.media, self.inside),
             name: self.file_name().to_owned(),
             bin_id: made_id(&[draft, self.list, &self.id, "bin"]).to_lowercase(),
@@ -62,8 +62,8 @@ impl Medium {
         }
     }
 
-    pub(super) fn entry(&self, file: &File) -> Entry {
-        Entry {
+    pub(super) fn entry(&self, file: &MediaFile) -> BinEntry {
+        BinEntry {
             id: file.bin_id.clone(),
             name: file.name.clone(),
             inside: self.inside.clone(),
@@ -76,14 +76,14 @@ impl Medium {
 }
 
 /// The content type of a file among the materials of `list`.
-pub(super) fn content(list: &str, facts: &Facts) -> Content {
+pub(super) fn content(list: &str, facts: &Facts) -> ContentType {
     match facts {
-        facts if facts.is_moving_picture() => Content::MovingPicture,
-        Facts { is_still: true, .. } => Content::Picture,
+        facts if facts.is_moving_picture() => ContentType::MovingPicture,
+        Facts { is_still: true, .. } => ContentType::Picture,
         Facts {
             has_video: true, ..
-        } if list == "videos" => Content::Video,
-        _ => Content::Sound,
+        } if list == "videos" => ContentType::Video,
+        _ => ContentType::Sound,
     }
 }
 
@@ -91,11 +91,11 @@ pub(super) fn content(list: &str, facts: &Facts) -> Content {
 /// medium that is fetched before the others, and receives its path when it is there.
 pub(super) async fn fetch_all(
     (needed, longest_name): (&[Needed], usize),
-    first: Option<(usize, oneshot::Sender<(PathBuf, Content)>)>,
+    first: Option<(usize, oneshot::Sender<(PathBuf, ContentType)>)>,
     staging: &Staging,
     media: &Media,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Vec<Medium>> {
+    progress: &(dyn Fn(PackageProgress) + Send + Sync),
+) -> Result<Vec<FetchedFile>> {
     let folder = &*staging.path;
     let own = own_media(needed, staging, media).await;
     staging
@@ -114,7 +114,8 @@ pub(super) async fn fetch_all(
     let arriving = Arriving::of(needed.len());
     let (first, mut tell) = first.unzip();
     // Boxed one by one: the compiler cannot see that a closure over the stream is `Send`.
-    let mut work: Vec<BoxFuture<'_, (usize, Result<Medium>)>> = Vec::with_capacity(needed.len());
+    let mut work: Vec<BoxFuture<'_, (usize, Result<FetchedFile>)>> =
+        Vec::with_capacity(needed.len());
     let mut in_turn: Vec<_> = needed.iter().zip(&names).enumerate().collect();
     in_turn.sort_by_key(|(index, _)| Some(*index) != first);
     for (index, (needed, (kind, stem))) in in_turn {
@@ -139,7 +140,7 @@ pub(super) async fn fetch_all(
             (index, result)
         }));
     }
-    let mut fetched: Vec<(usize, Result<Medium>)> = futures::stream::iter(work)
+    let mut fetched: Vec<(usize, Result<FetchedFile>)> = futures::stream::iter(work)
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -215,7 +216,7 @@ async fn fetch_one(
     folder: &Path,
     media: &Media,
     heard: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-) -> Result<Medium> {
+) -> Result<FetchedFile> {
     if needed.source.is_empty() {
         return Err(Error::media("no URL or path was given"));
     }
@@ -229,7 +230,7 @@ async fn fetch_one(
     tokio::fs::rename(&unnamed, &to)
         .await
         .map_err(|error| unwritable(&to, error))?;
-    Ok(Medium {
+    Ok(FetchedFile {
         list: needed.list,
         id: needed.id.clone(),
         inside: format!("assets/{kind}/{name}"),
@@ -267,14 +268,14 @@ async fn keep_one(
     inside: &Path,
     staging: &Staging,
     media: &Media,
-) -> Result<Medium> {
+) -> Result<FetchedFile> {
     let file = staging.own_folder().unwrap_or(&staging.path).join(inside);
     let facts = media.whole(&file).await?;
     let known = tokio::fs::metadata(&file).await;
     let bytes = known.map_err(|error| unwritable(&file, error))?.len();
     check_usable(needed, &facts)?;
     let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-    Ok(Medium {
+    Ok(FetchedFile {
         list: needed.list,
         id: needed.id.clone(),
         inside: parts.join("/"),

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::shapes::{fill, shape};
-use crate::draft::finished::{Content, Document};
+use crate::draft::finished::{ContentType, FinishedDocument};
 use crate::engine::profile::AppOs;
 use crate::engine::timelines::{self, Timeline};
 use crate::error::{Error, Result};
@@ -26,36 +26,36 @@ const PICTURE: Micros = Micros(5_000_000);
 
 /// A file in the media bin.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct BinEntry {
     pub id: String,
     pub name: String,
     /// Its path in the draft's folder, such as `assets/video/clip.mp4`.
     pub inside: String,
-    pub content: Content,
+    pub content: ContentType,
     pub width: u32,
     pub height: u32,
     pub duration: Micros,
 }
 
-impl Entry {
+impl BinEntry {
     /// Its entry in `draft_materials`.
     pub(crate) fn value(&self, now: i64) -> Value {
         let (kind, duration, roughcut) = match self.content {
-            Content::Picture | Content::MovingPicture => {
+            ContentType::Picture | ContentType::MovingPicture => {
                 ("photo", PICTURE, json!({"start": -1, "duration": -1}))
             }
-            Content::Video => (
+            ContentType::Video => (
                 "video",
                 self.duration,
                 json!({"start": 0, "duration": self.duration.0}),
             ),
-            Content::Sound => (
+            ContentType::Sound => (
                 "music",
                 self.duration,
                 json!({"start": 0, "duration": self.duration.0}),
             ),
         };
-        let is_sound = self.content == Content::Sound;
+        let is_sound = self.content == ContentType::Sound;
         let own = json!({
             "id": self.id,
             "extra_info": self.name,
@@ -81,7 +81,7 @@ pub(crate) struct Meta<'a> {
     /// The draft's folder and the folder of all drafts, on the machine where it will be opened.
     pub folder: &'a str,
     pub root: &'a str,
-    pub entries: &'a [Entry],
+    pub entries: &'a [BinEntry],
     pub duration: Micros,
     pub bytes: u64,
     /// Microseconds since 1970.
@@ -149,7 +149,7 @@ impl Timelines {
 }
 
 impl Documents {
-    pub(crate) fn new(document: &Document<'_>, entries: &[Entry]) -> Self {
+    pub(crate) fn new(document: &FinishedDocument<'_>, entries: &[BinEntry]) -> Self {
         // A thousand texts take some megabytes: growing the buffer step by step costs as much as writing them.
         let mut timeline = Vec::with_capacity(1 << 20);
         document.write(&mut timeline);
@@ -278,7 +278,7 @@ fn written(value: &Value) -> Cow<'static, [u8]> {
 }
 
 /// The folders of the media bin: all files are at the top level.
-fn virtual_store(entries: &[Entry]) -> Value {
+fn virtual_store(entries: &[BinEntry]) -> Value {
     let children: Vec<_> = entries
         .iter()
         .map(|entry| json!({"child_id": entry.id, "parent_id": ""}))

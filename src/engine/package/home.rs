@@ -5,7 +5,7 @@
 //! was seen to show nothing. So the token is only used if the path on the other machine is unknown, where it is
 //! the only path that can be correct.
 
-use super::{SaveRequest, Target, name};
+use super::{SaveRequest, TargetMachine, name};
 use crate::engine::paths::TOKEN;
 use crate::engine::profile::AppOs;
 use crate::engine::registry;
@@ -23,14 +23,14 @@ const SHORT: usize = 12;
 
 /// The draft's folder as seen by the machine that will open the draft.
 #[derive(Clone, Debug)]
-pub(super) struct Home {
+pub(super) struct DraftLocation {
     pub folder: String,
     pub root: String,
     /// The prefix of `/assets/…` in the timeline.
     pub media: String,
 }
 
-impl Home {
+impl DraftLocation {
     pub(super) fn new(request: &SaveRequest, name: &str) -> Result<Self> {
         match &request.target {
             None => {
@@ -44,8 +44,8 @@ impl Home {
                     root,
                 })
             }
-            Some(Target { folder: None, .. }) => Ok(Self::anywhere()),
-            Some(Target {
+            Some(TargetMachine { folder: None, .. }) => Ok(Self::anywhere()),
+            Some(TargetMachine {
                 os,
                 folder: Some(root),
             }) => {

@@ -31,7 +31,7 @@ pub(super) fn pack(
     let attempt = || -> io::Result<()> {
         let file = fs::File::create_new(&claim.path)?;
         let mut failed = None;
-        let output = Output::new(io::BufWriter::new(&file), &mut failed);
+        let output = CheckedWriter::new(io::BufWriter::new(&file), &mut failed);
         let packed = write(output, folder, name, documents, media, profile);
         if let Some(error) = failed {
             return Err(error);
@@ -44,7 +44,7 @@ pub(super) fn pack(
 }
 
 fn write(
-    output: Output<'_, impl io::Write + io::Seek>,
+    output: CheckedWriter<'_, impl io::Write + io::Seek>,
     folder: &Path,
     name: &str,
     documents: &Documents,
@@ -111,14 +111,14 @@ impl Packed {
 
 /// A file that records the first failed write and then only pretends to continue: `ZipWriter` completes its
 /// file when it is dropped, and would print an error.
-pub(super) struct Output<'a, W> {
+pub(super) struct CheckedWriter<'a, W> {
     file: W,
     failed: &'a mut Option<io::Error>,
     at: u64,
     end: u64,
 }
 
-impl<'a, W> Output<'a, W> {
+impl<'a, W> CheckedWriter<'a, W> {
     pub(super) fn new(file: W, failed: &'a mut Option<io::Error>) -> Self {
         Self {
             file,
@@ -138,7 +138,7 @@ impl<'a, W> Output<'a, W> {
     }
 }
 
-impl<W: io::Write> io::Write for Output<'_, W> {
+impl<W: io::Write> io::Write for CheckedWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = if self.failed.is_some() {
             bytes.len()
@@ -160,7 +160,7 @@ impl<W: io::Write> io::Write for Output<'_, W> {
     }
 }
 
-impl<W: io::Seek> io::Seek for Output<'_, W> {
+impl<W: io::Seek> io::Seek for CheckedWriter<'_, W> {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         if self.failed.is_none() {
             let done = self.file.seek(to);

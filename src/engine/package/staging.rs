@@ -13,7 +13,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::existing::{self, Existing, Place, Terms};
+use super::existing::{self, Existing, PathState, Terms};
 use super::files::sync_folder;
 use super::{blocking, make, unwritable};
 use crate::engine::marker::{self, Marker};
@@ -184,7 +184,7 @@ pub(super) struct Staging {
 
 /// A replaced draft that is kept as a backup.
 #[derive(Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct ReplacedDraft {
     pub folder: PathBuf,
     /// The files that had been changed since it was saved.
     pub changed: Vec<String>,
@@ -209,11 +209,11 @@ impl Staging {
                 }
                 return Err(taken(&to, "another save is writing"));
             };
-            let existing = match Place::look(&to, &terms)? {
-                Place::Free => None,
-                Place::Replaceable(existing) => Some(*existing),
-                Place::Taken if numbered => continue,
-                Place::Taken => return Err(taken(&to, "there is another draft at")),
+            let existing = match PathState::look(&to, &terms)? {
+                PathState::Free => None,
+                PathState::Replaceable(existing) => Some(*existing),
+                PathState::Taken if numbered => continue,
+                PathState::Taken => return Err(taken(&to, "there is another draft at")),
             };
             let zip = zip.then(|| drafts.join(format!("{own}.zip")));
             let marker = existing
@@ -290,7 +290,7 @@ impl Staging {
     }
 
     /// Moves the folder to its final path, and returns the backup of the previous one, if it is kept.
-    pub(super) fn finish(mut self) -> Result<Option<Kept>> {
+    pub(super) fn finish(mut self) -> Result<Option<ReplacedDraft>> {
         sync_folder(&self.path);
         let to = self.path_of_draft();
         let kept = match (fs::symlink_metadata(&to), self.existing.take()) {
@@ -310,7 +310,7 @@ impl Staging {
         Ok(kept)
     }
 
-    fn replace(&mut self, existing: Existing) -> Result<Option<Kept>> {
+    fn replace(&mut self, existing: Existing) -> Result<Option<ReplacedDraft>> {
         let to = &self.to.folder;
         existing::refuse_open(to)?;
         let mut changed = existing.changed.clone();
@@ -353,7 +353,7 @@ impl Staging {
         }
         if keep {
             prune(to);
-            return Ok(Some(Kept {
+            return Ok(Some(ReplacedDraft {
                 folder: aside,
                 changed,
             }));
@@ -361,10 +361,10 @@ impl Staging {
         if !existing.is_as_seen(&aside) {
             let folder = put_away(&aside, to)?;
             let changed = vec!["during the save".to_owned()];
-            return Ok(Some(Kept { folder, changed }));
+            return Ok(Some(ReplacedDraft { folder, changed }));
         }
         let left = discard(&aside, to, &existing.marker.unwrap_or_default());
-        Ok(left?.map(|folder| Kept {
+        Ok(left?.map(|folder| ReplacedDraft {
             folder,
             changed: Vec::new(),
         }))

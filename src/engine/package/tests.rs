@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::draft::finished::shapes::shape;
 use crate::engine::paths::TOKEN;
 use crate::lint::{self, Severity};
-use crate::media::{Limits, MediaStore};
+use crate::media::{MediaLimits, MediaStore};
 
 /// Media in a folder: a 4 s clip, a picture, a 3 s sound.
 struct Sources {
@@ -198,8 +198,8 @@ fn subject(working: &Value) -> Subject {
     }
 }
 
-async fn save_it(working: &Value, request: &SaveRequest) -> Result<Saved> {
-    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
+async fn save_it(working: &Value, request: &SaveRequest) -> Result<SavedPackage> {
+    let media = MediaStore::new(MediaLimits::default(), None).of(&Caller::user());
     save_document(subject(working), request, &media, &Arc::default(), &|_| {}).await
 }
 
@@ -235,7 +235,8 @@ async fn lint_finds_no_problems_in_saved_drafts_of_any_profile() {
             .unwrap();
         assert!(saved.registered, "{:?}", saved.notes);
         assert_eq!(saved.files, 3);
-        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+        let problems =
+            lint::lint(&saved.folder, &lint::LintOptions::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, [], "{profile}");
     }
 }
@@ -518,7 +519,7 @@ async fn a_draft_for_another_machine_has_only_that_machines_paths() {
             .profile
             .platform
             .insert("device_id".to_owned(), json!("this-machine"));
-        request.target = Some(Target {
+        request.target = Some(TargetMachine {
             os,
             folder: Some(folder.to_owned()),
         });
@@ -535,7 +536,8 @@ async fn a_draft_for_another_machine_has_only_that_machines_paths() {
         for text in [draft.to_string(), meta.to_string()] {
             assert!(!text.contains(&here) && !text.contains("this-machine"));
         }
-        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+        let problems =
+            lint::lint(&saved.folder, &lint::LintOptions::new(drafts.path(), None)).unwrap();
         assert!(
             problems
                 .iter()
@@ -638,7 +640,7 @@ async fn a_thousand_segments_are_saved_and_checked() {
         .unwrap();
     let taken = started.elapsed();
     let started = Instant::now();
-    let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+    let problems = lint::lint(&saved.folder, &lint::LintOptions::new(drafts.path(), None)).unwrap();
     eprintln!(
         "1,000 segments: saved in {taken:?}, checked in {:?}",
         started.elapsed()
@@ -742,7 +744,8 @@ async fn media_in_the_drafts_own_folder_stay_where_they_are() {
         let document = read(&saved.folder, "draft_content.json");
         let path = document["materials"]["videos"][0]["path"].as_str().unwrap();
         assert!(path.ends_with("/recording/take 1.mp4"), "{path}");
-        let problems = lint::lint(&saved.folder, &lint::Options::new(drafts.path(), None)).unwrap();
+        let problems =
+            lint::lint(&saved.folder, &lint::LintOptions::new(drafts.path(), None)).unwrap();
         assert_eq!(problems, []);
     }
     // When no longer used, the user's file stays, and ours is removed.
@@ -899,7 +902,7 @@ async fn a_foreign_zip_file_is_replaced_only_with_overwrite_and_backed_up() {
 async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
-    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
+    let media = MediaStore::new(MediaLimits::default(), None).of(&Caller::user());
     let save = async |draft: &str, plan: &str, batch: Option<&str>, overwrite: bool| {
         let mut request = request(drafts.path(), "capcut-win");
         request.name = "Trip".to_owned();
@@ -960,7 +963,7 @@ async fn drafts_of_one_plan_replace_each_other_and_others_get_a_number() {
 async fn concurrent_saves_of_drafts_with_one_name_all_get_a_folder() {
     let sources = Sources::new();
     let drafts = tempfile::tempdir().unwrap();
-    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
+    let media = MediaStore::new(MediaLimits::default(), None).of(&Caller::user());
     let covers = Arc::default();
     let saves = (0..6).map(|number| {
         let mut request = request(drafts.path(), "capcut-win");
@@ -1095,7 +1098,7 @@ fn a_failed_zip_file_does_not_panic_or_print() {
         }
     }
     let mut failed = None;
-    let mut output = install::Output::new(Full, &mut failed);
+    let mut output = install::CheckedWriter::new(Full, &mut failed);
     let first = output.write(b"some").unwrap_err();
     assert_eq!(first.kind(), std::io::ErrorKind::StorageFull);
     // The writes that complete the file on drop must succeed.

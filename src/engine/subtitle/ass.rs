@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, Letters, Notes, Place};
-use super::markup::{self, Reader, STYLE_LEFT, Script};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
 use super::time::time;
-use super::{Line, broken, excerpt, left_out};
+use super::{SubtitleLine, broken, excerpt, left_out};
 use crate::error::Result;
 
 /// The columns if there is no `Format:` line.
@@ -40,8 +40,8 @@ const STYLE_COLUMNS: [&str; 23] = [
 
 /// A named style.
 #[derive(Clone, Copy, Debug)]
-struct Style {
-    letters: Letters,
+struct AssStyle {
+    letters: LetterStyle,
     font_size: f64,
     anchor: Option<(i8, i8)>,
     has_box: bool,
@@ -50,7 +50,7 @@ struct Style {
 /// The column names, in order.
 struct Columns(Vec<String>);
 
-pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
+pub(super) fn is_ass(lines: &[SubtitleLine<'_>]) -> bool {
     let told = lines.iter().find_map(|line| {
         let text = line.text;
         let section = ["[Script Info]", "[Events]", "[V4 Styles]", "[V4+ Styles]"]
@@ -65,7 +65,7 @@ pub(super) fn is_ass(lines: &[Line<'_>]) -> bool {
 }
 
 /// The captions, sorted by start.
-pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
+pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     let (script, styles) = script(lines, notes);
     let mut columns = Columns::of(&COLUMNS);
     let mut in_events = true;
@@ -101,13 +101,13 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
             } else {
                 ""
             };
-            let own = Script {
+            let own = ScriptUnits {
                 font_size: style.map_or(script.font_size, |style| style.font_size),
                 styles: HashMap::new(),
                 ..script
             };
             let own = if text.contains("\\r") {
-                Script {
+                ScriptUnits {
                     styles: styles
                         .iter()
                         .map(|(name, style)| (name.clone(), style.letters))
@@ -117,7 +117,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
             } else {
                 own
             };
-            let mut reader = Reader {
+            let mut reader = MarkupReader {
                 cue: number,
                 notes,
                 classes: &classes,
@@ -153,7 +153,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
                     text: plain.text,
                     style: style.map(|style| style.letters).unwrap_or_default(),
                     parts: plain.parts,
-                    place: Place {
+                    place: CuePosition {
                         align: plain.place.anchor.map(|(x, _)| x),
                         ..plain.place
                     },
@@ -166,8 +166,11 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
 }
 
 /// The size of the canvas for positions, and the styles by name.
-fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Style>) {
-    let mut script = Script::default();
+fn script(
+    lines: &[SubtitleLine<'_>],
+    notes: &mut Notes,
+) -> (ScriptUnits, HashMap<String, AssStyle>) {
+    let mut script = ScriptUnits::default();
     let mut styles = HashMap::new();
     let mut columns = Columns::of(&STYLE_COLUMNS);
     let mut section = String::new();
@@ -193,7 +196,7 @@ fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Sty
             let is_old = !section.contains("v4+");
             styles.insert(
                 name.trim_start_matches('*').to_owned(),
-                Style::read(&columns, &cells, is_old),
+                AssStyle::read(&columns, &cells, is_old),
             );
         }
     }
@@ -210,7 +213,7 @@ fn script(lines: &[Line<'_>], notes: &mut Notes) -> (Script, HashMap<String, Sty
     (script, styles)
 }
 
-impl Style {
+impl AssStyle {
     fn read(columns: &Columns, cells: &[&str], is_old: bool) -> Self {
         let cell = |name: &str| columns.cell(cells, name).map(str::trim);
         let number = |name: &str| cell(name)?.parse::<f64>().ok().filter(|n| n.is_finite());
@@ -230,7 +233,7 @@ impl Style {
         let edge = color(edge);
         let alignment = number("alignment");
         Self {
-            letters: Letters {
+            letters: LetterStyle {
                 bold: is_on("bold"),
                 italic: is_on("italic"),
                 underline: is_on("underline"),

@@ -13,10 +13,10 @@ pub(crate) struct Cue {
     /// Without markup; lines separated by `\n`.
     pub text: String,
     /// The file's style for the whole caption; arguments of a call take precedence.
-    pub style: Letters,
+    pub style: LetterStyle,
     /// Parts with their own style, in order; the rest has the style of the whole.
-    pub parts: Vec<Part>,
-    pub place: Place,
+    pub parts: Vec<CueSpan>,
+    pub place: CuePosition,
 }
 
 impl Cue {
@@ -26,21 +26,21 @@ impl Cue {
 
     /// Whether it has anything beyond text and times.
     pub(super) fn has_look(&self) -> bool {
-        !self.parts.is_empty() || !self.style.is_plain() || self.place != Place::default()
+        !self.parts.is_empty() || !self.style.is_plain() || self.place != CuePosition::default()
     }
 }
 
 /// Characters `from` to `to` (exclusive) with their own style.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct CueSpan {
     pub from: u32,
     pub to: u32,
-    pub letters: Letters,
+    pub letters: LetterStyle,
 }
 
 /// The style of letters; `None` where the file does not define it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Letters {
+pub(crate) struct LetterStyle {
     pub bold: Option<bool>,
     pub italic: Option<bool>,
     pub underline: Option<bool>,
@@ -53,7 +53,7 @@ pub(crate) struct Letters {
     pub outline_alpha: Option<f64>,
 }
 
-impl Letters {
+impl LetterStyle {
     pub(super) fn is_plain(&self) -> bool {
         *self == Self::default()
     }
@@ -75,7 +75,7 @@ impl Letters {
 
 /// The position of a caption; `None` where the file does not define it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct CuePosition {
     /// `-1`, `0` or `1` on each axis: left, centre, right and bottom, centre, top.
     pub anchor: Option<(i8, i8)>,
     /// The position of the anchor as fractions of the canvas from its upper left corner; an undefined axis
@@ -98,13 +98,13 @@ const NOTES: usize = 20;
 /// What was changed or left out, and in which cues.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    list: Vec<Note>,
+    list: Vec<CueNote>,
     /// The number of notes beyond the limit.
     more: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Note {
+struct CueNote {
     what: String,
     /// The first cue numbers.
     cues: Vec<u64>,
@@ -112,7 +112,7 @@ struct Note {
     count: usize,
 }
 
-impl Note {
+impl CueNote {
     fn line(&self, numbers: bool) -> String {
         match self.count {
             0 => self.what.clone(),
@@ -181,7 +181,7 @@ impl Notes {
             self.more += 1;
             return None;
         }
-        self.list.push(Note {
+        self.list.push(CueNote {
             what,
             cues: Vec::new(),
             last: None,
@@ -230,11 +230,11 @@ pub(crate) fn numbered(cues: impl Iterator<Item = u64>) -> String {
 pub(super) struct Marked {
     text: String,
     count: u32,
-    parts: Vec<Part>,
+    parts: Vec<CueSpan>,
     /// The style of the text that is added next.
-    pub letters: Letters,
+    pub letters: LetterStyle,
     /// Spaces that are kept only if more text follows on the line.
-    spaces: Vec<(char, Letters)>,
+    spaces: Vec<(char, LetterStyle)>,
     breaks: u32,
 }
 
@@ -266,7 +266,7 @@ impl Marked {
         self.add(c, self.letters);
     }
 
-    fn add(&mut self, c: char, letters: Letters) {
+    fn add(&mut self, c: char, letters: LetterStyle) {
         let at = self.count;
         self.text.push(c);
         self.count += 1;
@@ -275,7 +275,7 @@ impl Marked {
         }
         match self.parts.last_mut() {
             Some(part) if part.to == at && part.letters == letters => part.to += 1,
-            _ => self.parts.push(Part {
+            _ => self.parts.push(CueSpan {
                 from: at,
                 to: at + 1,
                 letters,
@@ -284,7 +284,7 @@ impl Marked {
     }
 
     /// The text and its styled parts.
-    pub(super) fn finish(self) -> (String, Vec<Part>) {
+    pub(super) fn finish(self) -> (String, Vec<CueSpan>) {
         (self.text, self.parts)
     }
 }

@@ -1,12 +1,12 @@
 //! The look of a cue on a canvas: as requested by the call, completed from the file.
 
-use super::cue::{Cue, Letters};
+use super::cue::{Cue, LetterStyle};
 use crate::draft::clip::Clip;
-use crate::draft::text::{Align, Rgb, Stroke, Style, Text};
+use crate::draft::text::{Align, CharacterStyle, Rgb, Stroke, TextContent};
 
 /// The look that a call gives all its captions, and which parts of it were given explicitly.
 pub(crate) struct CallLook<'a> {
-    pub look: &'a Text,
+    pub look: &'a TextContent,
     /// Width and height in pixels.
     pub canvas: (f64, f64),
     pub gives: Gives,
@@ -34,7 +34,7 @@ const NARROW: f64 = 0.5;
 impl CallLook<'_> {
     /// The look of one caption, if it differs from the common look. `below` is the number of lines of other
     /// captions that are already shown at its position.
-    pub(crate) fn of(&self, cue: &Cue, below: usize) -> Option<Text> {
+    pub(crate) fn of(&self, cue: &Cue, below: usize) -> Option<TextContent> {
         if below == 0 && !cue.has_look() {
             return None;
         }
@@ -46,7 +46,7 @@ impl CallLook<'_> {
         self.place(cue, base.size, &mut look);
         look.clip.transform_y += self.raised(&look.clip, below, base.size);
         let count = cue.text.chars().count() as u32;
-        let is_usual = matches!(look.styles.as_slice(), [only] if *only == Style { range: (0, count), ..whole.clone() });
+        let is_usual = matches!(look.styles.as_slice(), [only] if *only == CharacterStyle { range: (0, count), ..whole.clone() });
         if is_usual {
             look.styles.clone_from(&self.look.styles);
         }
@@ -54,9 +54,9 @@ impl CallLook<'_> {
     }
 
     /// The file's style without what the call sets.
-    fn kept(&self, style: Letters) -> Letters {
+    fn kept(&self, style: LetterStyle) -> LetterStyle {
         let gives = self.gives;
-        Letters {
+        LetterStyle {
             bold: style.bold.filter(|_| !gives.bold),
             italic: style.italic.filter(|_| !gives.italic),
             underline: style.underline.filter(|_| !gives.underline),
@@ -68,7 +68,7 @@ impl CallLook<'_> {
         }
     }
 
-    fn style(&self, below: &Style, letters: Letters) -> Style {
+    fn style(&self, below: &CharacterStyle, letters: LetterStyle) -> CharacterStyle {
         let was = below.stroke;
         let stroke = Stroke {
             alpha: letters
@@ -81,7 +81,7 @@ impl CallLook<'_> {
                 .unwrap_or(Rgb(0, 0, 0)),
             width: letters.outline.or(was.map(|was| was.width)).unwrap_or(0.0),
         };
-        Style {
+        CharacterStyle {
             bold: letters.bold.unwrap_or(below.bold),
             italic: letters.italic.unwrap_or(below.italic),
             underline: letters.underline.unwrap_or(below.underline),
@@ -93,19 +93,19 @@ impl CallLook<'_> {
     }
 
     /// The styles of the parts and of the text between them.
-    fn parts(&self, cue: &Cue, base: &Style) -> Vec<Style> {
+    fn parts(&self, cue: &Cue, base: &CharacterStyle) -> Vec<CharacterStyle> {
         let count = cue.text.chars().count() as u32;
-        let mut styles: Vec<Style> = Vec::new();
-        let mut add = |from: u32, to: u32, style: Style| match styles.last_mut() {
+        let mut styles: Vec<CharacterStyle> = Vec::new();
+        let mut add = |from: u32, to: u32, style: CharacterStyle| match styles.last_mut() {
             Some(last)
-                if Style {
+                if CharacterStyle {
                     range: last.range,
                     ..style.clone()
                 } == *last =>
             {
                 last.range.1 = to
             }
-            _ => styles.push(Style {
+            _ => styles.push(CharacterStyle {
                 range: (from, to),
                 ..style
             }),
@@ -124,7 +124,7 @@ impl CallLook<'_> {
         styles
     }
 
-    fn place(&self, cue: &Cue, size: f64, look: &mut Text) {
+    fn place(&self, cue: &Cue, size: f64, look: &mut TextContent) {
         let place = &cue.place;
         look.vertical |= place.vertical;
         look.align = place.align.and_then(Align::of);

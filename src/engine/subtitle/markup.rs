@@ -2,24 +2,24 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Letters, Marked, Notes, Part, Place};
+use super::cue::{CuePosition, CueSpan, LetterStyle, Marked, Notes};
 use crate::draft::text::Rgb;
 
 /// A cue's text without its markup.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     pub text: String,
-    pub parts: Vec<Part>,
-    pub place: Place,
+    pub parts: Vec<CueSpan>,
+    pub place: CuePosition,
 }
 
 /// The context for reading a text.
-pub(super) struct Reader<'a> {
+pub(super) struct MarkupReader<'a> {
     /// The number of its cue, for the notes.
     pub cue: u64,
     pub notes: &'a mut Notes,
     /// The styles that a style sheet defines for classes and tags.
-    pub classes: &'a HashMap<String, Letters>,
+    pub classes: &'a HashMap<String, LetterStyle>,
 }
 
 pub(super) const STYLE_LEFT: &str =
@@ -33,18 +33,18 @@ const TAGS: [&str; 24] = [
     "div", "lang", "ruby", "rt", "rp", "rb", "big", "small", "sub", "sup",
 ];
 
-struct Open<'a> {
+struct OpenTag<'a> {
     name: &'a str,
     /// The style before the tag.
-    before: Letters,
+    before: LetterStyle,
 }
 
-impl Reader<'_> {
+impl MarkupReader<'_> {
     /// Reads SRT or WebVTT text: tags, references, and in SRT override blocks.
     pub(super) fn tagged(&mut self, text: &str, is_vtt: bool) -> Plain {
         let mut marked = Marked::default();
-        let mut place = Place::default();
-        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut place = CuePosition::default();
+        let mut open: Vec<OpenTag<'_>> = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['<', '{']) {
             self.words(&rest[..at], is_vtt, &mut marked);
@@ -58,7 +58,7 @@ impl Reader<'_> {
                             &rest[1..end],
                             &mut marked.letters,
                             &mut place,
-                            &Script::default(),
+                            &ScriptUnits::default(),
                         );
                         rest = &rest[end + 1..];
                     }
@@ -96,7 +96,7 @@ impl Reader<'_> {
         }
     }
 
-    fn tag<'t>(&mut self, tag: &Tag<'t>, open: &mut Vec<Open<'t>>, marked: &mut Marked) {
+    fn tag<'t>(&mut self, tag: &Tag<'t>, open: &mut Vec<OpenTag<'t>>, marked: &mut Marked) {
         if tag.name.starts_with(|c: char| c.is_ascii_digit()) {
             self.note("times of words were left out");
             return;
@@ -119,7 +119,7 @@ impl Reader<'_> {
             return;
         }
         let before = marked.letters;
-        let mut own = Letters::default();
+        let mut own = LetterStyle::default();
         if tag.is(&["b", "strong"]) {
             own.bold = Some(true);
         } else if tag.is(&["i", "em"]) {
@@ -159,14 +159,14 @@ impl Reader<'_> {
         }
         marked.letters = own.over(before);
         if !tag.is_empty && open.len() < DEPTH {
-            open.push(Open {
+            open.push(OpenTag {
                 name: tag.name,
                 before,
             });
         }
     }
 
-    fn attributes(&mut self, tag: &Tag<'_>, own: &mut Letters) {
+    fn attributes(&mut self, tag: &Tag<'_>, own: &mut LetterStyle) {
         for (name, value) in tag.attributes() {
             match name.to_ascii_lowercase().as_str() {
                 "color" => match color(value) {
@@ -194,9 +194,9 @@ impl Reader<'_> {
     }
 
     /// Reads the text of an ASS dialogue.
-    pub(super) fn dialogue(&mut self, text: &str, script: &Script) -> Plain {
+    pub(super) fn dialogue(&mut self, text: &str, script: &ScriptUnits) -> Plain {
         let mut marked = Marked::default();
-        let mut place = Place::default();
+        let mut place = CuePosition::default();
         let mut rest = text;
         let mut drawing = false;
         loop {
@@ -240,9 +240,9 @@ impl Reader<'_> {
     fn overrides(
         &mut self,
         block: &str,
-        letters: &mut Letters,
-        place: &mut Place,
-        script: &Script,
+        letters: &mut LetterStyle,
+        place: &mut CuePosition,
+        script: &ScriptUnits,
     ) -> Option<u32> {
         let mut drawing = None;
         // Short forms of other players: `{b}`, `{/i}`, `{y:u}`.
@@ -311,7 +311,7 @@ impl Reader<'_> {
                         self.note("movements were left out: the text stays at its start position");
                     }
                 }
-                "r" => *letters = Letters::default(),
+                "r" => *letters = LetterStyle::default(),
                 _ if name.starts_with('r') && name.len() > 1 => {
                     // The name of a style may follow directly.
                     *letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
@@ -342,15 +342,15 @@ impl Reader<'_> {
 
 /// The units for the overrides of an ASS file.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) struct ScriptUnits {
     pub width: f64,
     pub height: f64,
     /// The font size of the dialogue's style.
     pub font_size: f64,
-    pub styles: HashMap<String, Letters>,
+    pub styles: HashMap<String, LetterStyle>,
 }
 
-impl Default for Script {
+impl Default for ScriptUnits {
     fn default() -> Self {
         Self {
             width: 384.0,
@@ -469,8 +469,8 @@ fn class_color(class: &str) -> Option<Rgb> {
 }
 
 /// The style of CSS declarations, and whether there are other, unsupported ones.
-pub(super) fn declarations(text: &str) -> (Letters, bool) {
-    let mut letters = Letters::default();
+pub(super) fn declarations(text: &str) -> (LetterStyle, bool) {
+    let mut letters = LetterStyle::default();
     let mut rest = false;
     for declaration in text.split(';') {
         let Some((name, value)) = declaration.split_once(':') else {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::cue::{Cue, Letters, Notes, Place};
-use super::markup::Reader;
-use super::time::{Times, index, time, times, whole};
-use super::{Line, broken, excerpt, expected_times, left_out};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::markup::MarkupReader;
+use super::time::{CueTimes, index, time, times, whole};
+use super::{SubtitleLine, broken, excerpt, expected_times, left_out};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
@@ -22,12 +22,12 @@ pub(super) struct Block<'a> {
 
 /// SRT with the usual errors: missing or wrong numbers, missing or additional blank lines, other separators in
 /// times, missing hours, settings after the times.
-pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
+pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     let classes = HashMap::new();
     let blocks = blocks(lines, false, notes)?;
     let mut cues = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let plain = Reader {
+        let plain = MarkupReader {
             cue: block.number,
             notes,
             classes: &classes,
@@ -41,7 +41,7 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
                 number: block.number,
                 range,
                 text: plain.text,
-                style: Letters::default(),
+                style: LetterStyle::default(),
                 parts: plain.parts,
                 place: plain.place,
             });
@@ -56,22 +56,22 @@ fn is_box(setting: &str) -> bool {
 }
 
 pub(super) fn blocks<'a>(
-    lines: &[Line<'a>],
+    lines: &[SubtitleLine<'a>],
     vtt: bool,
     notes: &mut Notes,
 ) -> Result<Vec<Block<'a>>> {
     let mut found: Vec<(usize, Micros, Micros, &'a str)> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         match times(line.text) {
-            Times::FromTo(start, end, settings) => found.push((at, start, end, settings)),
-            Times::Broken => {
+            CueTimes::FromTo(start, end, settings) => found.push((at, start, end, settings)),
+            CueTimes::Broken => {
                 let before = at
                     .checked_sub(1)
                     .and_then(|before| index(lines[before].text));
                 let cue = before.unwrap_or(found.len() as u64 + 1);
                 return Err(expected_times(cue, *line));
             }
-            Times::None => {}
+            CueTimes::None => {}
         }
     }
     let Some(&(head_end, ..)) = found.first() else {
@@ -107,7 +107,7 @@ pub(super) fn blocks<'a>(
 
 /// Whether most cues, or the first one and half of all, have their number before their times: then a number
 /// there is not text.
-fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: bool) -> bool {
+fn is_indexed(lines: &[SubtitleLine<'_>], times: impl Iterator<Item = usize>, first: bool) -> bool {
     let (mut all, mut labelled) = (0, 0);
     for at in times {
         let mut before = lines[..at]
@@ -121,8 +121,9 @@ fn is_indexed(lines: &[Line<'_>], times: impl Iterator<Item = usize>, first: boo
 }
 
 /// The number before the first times. Other text there is left out; a cue without times there is an error.
-fn head(lines: &[Line<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>> {
-    let filled: Vec<&Line<'_>> = lines.iter().filter(|line| !line.text.is_empty()).collect();
+fn head(lines: &[SubtitleLine<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>> {
+    let filled: Vec<&SubtitleLine<'_>> =
+        lines.iter().filter(|line| !line.text.is_empty()).collect();
     let Some(last) = filled.last() else {
         return Ok(None);
     };
@@ -146,11 +147,11 @@ fn head(lines: &[Line<'_>], vtt: bool, notes: &mut Notes) -> Result<Option<u64>>
 
 /// The lines of cue `cue` up to the next cue's number or name, and that number.
 fn without_label<'l, 'a>(
-    body: &'l [Line<'a>],
+    body: &'l [SubtitleLine<'a>],
     cue: u64,
     indexed: bool,
     vtt: bool,
-) -> (&'l [Line<'a>], Option<u64>) {
+) -> (&'l [SubtitleLine<'a>], Option<u64>) {
     let Some(last) = body.iter().rposition(|line| !line.text.is_empty()) else {
         return (body, None);
     };
@@ -172,7 +173,7 @@ fn without_label<'l, 'a>(
 }
 
 /// The text of cue `cue`; if it contains the next number, that cue has no times.
-fn text_before_orphan(body: &[Line<'_>], cue: u64) -> Result<String> {
+fn text_before_orphan(body: &[SubtitleLine<'_>], cue: u64) -> Result<String> {
     for (at, line) in body.iter().enumerate().skip(1) {
         let is_next = body[at - 1].text.is_empty() && index(line.text) == cue.checked_add(1);
         if is_next {
@@ -186,7 +187,7 @@ fn text_before_orphan(body: &[Line<'_>], cue: u64) -> Result<String> {
     Ok(joined(body))
 }
 
-fn joined(body: &[Line<'_>]) -> String {
+fn joined(body: &[SubtitleLine<'_>]) -> String {
     let filled = body
         .iter()
         .map(|line| line.text)
@@ -197,7 +198,7 @@ fn joined(body: &[Line<'_>]) -> String {
 /// SRT as the API reads it: text with its tags. A text that it cannot read is an error, with its message if it
 /// has a readable one. A cue that does not end after its start is left out; the API would store it.
 pub(super) fn parse_strictly(
-    lines: &[Line<'_>],
+    lines: &[SubtitleLine<'_>],
     notes: &mut Notes,
 ) -> Result<Vec<Cue>, Option<String>> {
     let mut cues = Vec::new();
@@ -230,9 +231,9 @@ pub(super) fn parse_strictly(
                 number,
                 range,
                 text: body.join("\n"),
-                style: Letters::default(),
+                style: LetterStyle::default(),
                 parts: Vec::new(),
-                place: Place::default(),
+                place: CuePosition::default(),
             });
         }
     }
@@ -279,7 +280,7 @@ fn clock(time: Micros) -> String {
 }
 
 /// Describes what a text without any cue looks like.
-pub(super) fn looks_like(lines: &[Line<'_>]) -> Option<&'static str> {
+pub(super) fn looks_like(lines: &[SubtitleLine<'_>]) -> Option<&'static str> {
     let filled = lines
         .iter()
         .map(|line| line.text)
@@ -329,7 +330,7 @@ fn time_of_lyrics(clock: &str) -> bool {
 }
 
 /// The error for a text without any cue.
-pub(super) fn nothing_found(lines: &[Line<'_>]) -> Error {
+pub(super) fn nothing_found(lines: &[SubtitleLine<'_>]) -> Error {
     let mut filled = lines.iter().filter(|line| !line.text.is_empty());
     let Some(first) = filled.next() else {
         return Error::invalid(format!("{NOTHING}: it is empty")).hint(HOW);

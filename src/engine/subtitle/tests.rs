@@ -437,7 +437,7 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
 /// The styles of a text's first cue: the range and the style of each part.
 fn parts(text: &str) -> (String, Vec<(u32, u32, String)>) {
     let cue = read(text).cues.remove(0);
-    let told = |part: &cue::Part| {
+    let told = |part: &cue::CueSpan| {
         let letters = part.letters;
         let mut told = Vec::new();
         let mut flag = |name: &str, value: Option<bool>| {

@@ -6,19 +6,19 @@ use crate::units::Micros;
 const ARROWS: [&str; 8] = ["-->", "--&gt;", "—&gt;", "-&gt;", "—>", "–>", "->", "→"];
 
 /// The result of reading a line as times of a cue.
-pub(super) enum Times<'a> {
+pub(super) enum CueTimes<'a> {
     None,
     Broken,
     FromTo(Micros, Micros, &'a str),
 }
 
 /// Reads a line of times; the rest of the line is settings, such as `line:0` or `X1:0`.
-pub(super) fn times(text: &str) -> Times<'_> {
+pub(super) fn times(text: &str) -> CueTimes<'_> {
     let found = ARROWS
         .iter()
         .find_map(|arrow| Some((*arrow, text.split_once(arrow)?)));
     let Some((arrow, (from, to))) = found else {
-        return Times::None;
+        return CueTimes::None;
     };
     let is_strong = arrow.starts_with("--");
     if let (Some(start), Some(end)) = (scan(from.trim_end_matches(['-', ' '])), scan(to))
@@ -27,16 +27,16 @@ pub(super) fn times(text: &str) -> Times<'_> {
         // "6:30 -> 7:45" counts as text.
         && (is_strong || (start.is_exact && end.is_exact))
     {
-        return Times::FromTo(start.time, end.time, end.rest.trim());
+        return CueTimes::FromTo(start.time, end.time, end.rest.trim());
     }
     // Text may contain an arrow too, but then it does not begin like a time.
     let like_time = is_strong
         && from.contains([':', '：'])
         && from.trim_start().starts_with(|c| digit(c).is_some());
     if like_time {
-        Times::Broken
+        CueTimes::Broken
     } else {
-        Times::None
+        CueTimes::None
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, Letters, Notes, Place};
-use super::markup::{self, Reader};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::markup::{self, MarkupReader};
 use super::srt::blocks;
-use super::time::{Times, times};
-use super::{Line, left_out};
+use super::time::{CueTimes, times};
+use super::{SubtitleLine, left_out};
 use crate::error::Result;
 
 /// Height of a line as a fraction of the canvas, for positions in lines.
 const LINE_HEIGHT: f64 = 0.0533;
 
-pub(super) fn is_vtt(lines: &[Line<'_>]) -> bool {
+pub(super) fn is_vtt(lines: &[SubtitleLine<'_>]) -> bool {
     let first = lines.iter().find(|line| !line.text.is_empty());
     first.is_some_and(|line| {
         let rest = line.text.strip_prefix("WEBVTT");
@@ -20,11 +20,11 @@ pub(super) fn is_vtt(lines: &[Line<'_>]) -> bool {
     })
 }
 
-pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
+pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
     let (body, sheet) = sections(lines, notes);
     let mut cues = Vec::new();
     for block in blocks(&body, true, notes)? {
-        let mut plain = Reader {
+        let mut plain = MarkupReader {
             cue: block.number,
             notes,
             classes: &sheet,
@@ -48,10 +48,10 @@ pub(super) fn parse(lines: &[Line<'_>], notes: &mut Notes) -> Result<Vec<Cue>> {
 /// The lines of the cues, and the styles that style sheets define for classes, tags and (with an empty name)
 /// all text.
 fn sections<'a>(
-    lines: &[Line<'a>],
+    lines: &[SubtitleLine<'a>],
     notes: &mut Notes,
-) -> (Vec<Line<'a>>, HashMap<String, Letters>) {
-    let mut body: Vec<Line<'a>> = Vec::with_capacity(lines.len());
+) -> (Vec<SubtitleLine<'a>>, HashMap<String, LetterStyle>) {
+    let mut body: Vec<SubtitleLine<'a>> = Vec::with_capacity(lines.len());
     let mut sheet = String::new();
     // The header ends at a blank line, as do comments and styles.
     let mut skipping = true;
@@ -59,7 +59,7 @@ fn sections<'a>(
     let mut after_blank = false;
     for line in lines.iter().skip_while(|line| line.text.is_empty()) {
         let first_word = line.text.split_whitespace().next().unwrap_or_default();
-        if line.text.is_empty() || !matches!(times(line.text), Times::None) {
+        if line.text.is_empty() || !matches!(times(line.text), CueTimes::None) {
             (skipping, in_sheet) = (false, false);
         } else if after_blank && matches!(first_word, "NOTE" | "STYLE" | "REGION") {
             skipping = true;
@@ -83,8 +83,8 @@ fn sections<'a>(
 }
 
 /// The rules of style sheets that concern letters.
-fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, Letters> {
-    let mut found: HashMap<String, Letters> = HashMap::new();
+fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, LetterStyle> {
+    let mut found: HashMap<String, LetterStyle> = HashMap::new();
     let mut is_whole = true;
     let mut rest = sheet;
     while let Some((selectors, after)) = rest.split_once('{') {
@@ -120,7 +120,7 @@ fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, Letters> {
 }
 
 /// Applies the settings of a cue to its position.
-fn place(settings: &str, place: &mut Place, cue: u64, notes: &mut Notes) {
+fn place(settings: &str, place: &mut CuePosition, cue: u64, notes: &mut Notes) {
     let mut anchor = (0, -1);
     let mut is_told = false;
     let mut position = None;

@@ -22,7 +22,7 @@ const FRAME_HEAD: u64 = 24;
 
 /// The path of the journal, and its sync mode.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct JournalFile {
     /// `None` if there is no folder for it.
     pub path: Option<PathBuf>,
     pub sync: SyncMode,
@@ -30,9 +30,9 @@ pub(super) struct File {
 
 /// A connection, and the files to which it is connected.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenConnection {
     pub connection: Connection,
-    seen: Seen,
+    seen: FileIdentities,
     /// The size of a page in bytes.
     page: u64,
     /// How many rows had been written when the log was last moved to the file.
@@ -42,7 +42,7 @@ pub(super) struct Open {
 /// The files behind the paths when they were opened. Without this check, calls could be written to a deleted file
 /// and would never be read again.
 #[derive(Debug)]
-struct Seen {
+struct FileIdentities {
     file: Option<Identity>,
     /// The file never becomes shorter.
     bytes: u64,
@@ -55,7 +55,7 @@ struct Identity(u64, u64);
 
 /// A change of the files from outside while they were in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ExternalChange {
     /// The file was moved, deleted or replaced.
     Replaced,
     /// The file was shortened.
@@ -66,7 +66,7 @@ pub(super) enum Fault {
     LogCut,
 }
 
-impl File {
+impl JournalFile {
     pub(super) fn new(path: Option<PathBuf>, sync: SyncMode) -> Self {
         Self { path, sync }
     }
@@ -79,7 +79,7 @@ impl File {
         }
     }
 
-    pub(super) fn open(&self) -> Result<Open> {
+    pub(super) fn open(&self) -> Result<OpenConnection> {
         let Some(path) = &self.path else {
             return Err(settings::no_home());
         };
@@ -108,9 +108,9 @@ impl File {
         let page = connection
             .pragma_query_value(None, "page_size", |row| row.get(0).map(i64::cast_unsigned))
             .map_err(|error| self.explain(error))?;
-        Ok(Open {
+        Ok(OpenConnection {
             connection,
-            seen: Seen {
+            seen: FileIdentities {
                 file: identity(path),
                 bytes: length(path),
                 log: identity(&beside(path, "-wal")),
@@ -179,7 +179,7 @@ impl File {
     }
 }
 
-impl std::fmt::Display for File {
+impl std::fmt::Display for JournalFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.path {
             Some(path) => path.display().fmt(f),
@@ -188,7 +188,7 @@ impl std::fmt::Display for File {
     }
 }
 
-pub(super) fn damaged(file: &File, what: &str) -> Error {
+pub(super) fn damaged(file: &JournalFile, what: &str) -> Error {
     let what = if what.is_empty() {
         String::new()
     } else {
@@ -206,22 +206,24 @@ pub(super) fn damaged(file: &File, what: &str) -> Error {
 }
 
 /// The error for a change from outside, after which the file was opened again.
-pub(super) fn tampered(file: &File, fault: Fault) -> Error {
+pub(super) fn tampered(file: &JournalFile, fault: ExternalChange) -> Error {
     let what = match fault {
-        Fault::Replaced => "was moved, deleted or replaced while it was in use",
-        Fault::Cut => "was shortened while it was in use: acknowledged calls may be missing",
-        Fault::LogReplaced => {
+        ExternalChange::Replaced => "was moved, deleted or replaced while it was in use",
+        ExternalChange::Cut => {
+            "was shortened while it was in use: acknowledged calls may be missing"
+        }
+        ExternalChange::LogReplaced => {
             "lost its `-wal` file while it was in use: acknowledged calls may be missing"
         }
-        Fault::LogCut => {
+        ExternalChange::LogCut => {
             "has a `-wal` file that was shortened while it was in use: acknowledged calls may be missing"
         }
     };
     let hint = match fault {
-        Fault::Replaced => {
+        ExternalChange::Replaced => {
             "restore the file, or send the call again to continue with the current file"
         }
-        Fault::Cut | Fault::LogReplaced | Fault::LogCut => {
+        ExternalChange::Cut | ExternalChange::LogReplaced | ExternalChange::LogCut => {
             "restore the file from a backup, or check the draft and send the call again to continue with the current \
             file; if this error persists, stop every capcut-mcp process that uses the file"
         }
@@ -244,9 +246,9 @@ fn newer(path: &Path, version: usize) -> Error {
     .lasting()
 }
 
-impl Open {
+impl OpenConnection {
     /// Checks the files before they are used.
-    pub(super) fn fault(&mut self, file: &File) -> Option<Fault> {
+    pub(super) fn fault(&mut self, file: &JournalFile) -> Option<ExternalChange> {
         let fault = self.fault_after(file);
         let Some(path) = file.path.as_deref().filter(|_| fault.is_none()) else {
             return fault;
@@ -254,32 +256,32 @@ impl Open {
         // All processes know from the `-shm` file how long the log must be.
         let frames = checkpoint(&self.connection, "NOOP").ok()?.frames;
         let least = LOG_HEAD + frames * (FRAME_HEAD + self.page);
-        (frames > 0 && length(&beside(path, "-wal")) < least).then_some(Fault::LogCut)
+        (frames > 0 && length(&beside(path, "-wal")) < least).then_some(ExternalChange::LogCut)
     }
 
     /// Checks the files after a write: if they had been replaced before it, the write would be lost.
-    pub(super) fn fault_after(&mut self, file: &File) -> Option<Fault> {
+    pub(super) fn fault_after(&mut self, file: &JournalFile) -> Option<ExternalChange> {
         let path = file.path.as_deref()?;
         let bytes = length(path);
         if identity(path) != self.seen.file {
-            return Some(Fault::Replaced);
+            return Some(ExternalChange::Replaced);
         }
         if bytes < self.seen.bytes {
-            return Some(Fault::Cut);
+            return Some(ExternalChange::Cut);
         }
         self.seen.bytes = bytes;
-        (identity(&beside(path, "-wal")) != self.seen.log).then_some(Fault::LogReplaced)
+        (identity(&beside(path, "-wal")) != self.seen.log).then_some(ExternalChange::LogReplaced)
     }
 
     /// Repairs the fault if this is possible without loss: a deleted log is still open in this process and can be
     /// moved to the file.
-    pub(super) fn repair(&self, fault: Fault) -> bool {
+    pub(super) fn repair(&self, fault: ExternalChange) -> bool {
         let moved = || checkpoint(&self.connection, "TRUNCATE").is_ok_and(|done| !done.busy);
-        fault == Fault::LogReplaced && moved()
+        fault == ExternalChange::LogReplaced && moved()
     }
 
     /// Moves the log to the file, so that a copy of the file alone is complete.
-    pub(super) fn finish(&mut self, file: &File) {
+    pub(super) fn finish(&mut self, file: &JournalFile) {
         if self.fault(file).is_some() {
             return;
         }
@@ -294,7 +296,7 @@ impl Open {
 
     /// After many writes, moves the log to the file on a separate thread: otherwise the call that fills the log
     /// would have to wait for the disk.
-    pub(super) fn move_log_if_long(&mut self, file: &File) {
+    pub(super) fn move_log_if_long(&mut self, file: &JournalFile) {
         let Some(path) = &file.path else { return };
         let written = self.connection.total_changes();
         if written - self.moved < MOVED_AFTER {
@@ -324,7 +326,7 @@ fn move_log(path: &Path) -> rusqlite::Result<()> {
 }
 
 /// The state of the log according to a checkpoint.
-struct Log {
+struct WalState {
     /// Another process prevented the checkpoint.
     busy: bool,
     /// Pages in the log.
@@ -335,7 +337,7 @@ struct Log {
 
 /// Moves pages from the log to the file: those that no reader needs in the log (`PASSIVE`), all (`TRUNCATE`), or
 /// none (`NOOP`).
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<WalState> {
     connection
         .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
         .query_row([], |row| {
@@ -343,7 +345,7 @@ fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
             let pages = |column| -> rusqlite::Result<u64> {
                 Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
             };
-            Ok(Log {
+            Ok(WalState {
                 busy: row.get(0)?,
                 frames: pages(1)?,
                 moved: pages(2)?,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use uuid::Uuid;
 
 use crate::draft::ids::DraftId;
-use crate::journal::{Appended, At, DraftRow, Job, NewDraft, NewRecord, Record};
+use crate::journal::{Appended, CallPosition, DraftRow, JobRecord, NewDraftRow, NewRecord, Record};
 
 /// A column of the last call of the draft `key`.
 macro_rules! last {
@@ -51,7 +51,7 @@ macro_rules! insert_at {
 /// Adds a draft with its first call, inside the caller's transaction, if its id is free.
 pub(super) fn create(
     transaction: &Connection,
-    draft: &NewDraft,
+    draft: &NewDraftRow,
     record: &NewRecord,
 ) -> rusqlite::Result<Option<Appended>> {
     let added = transaction
@@ -76,7 +76,7 @@ pub(super) fn create(
         &draft.origin,
         &draft.id,
         record,
-        At::Sequence(0),
+        CallPosition::Sequence(0),
     )?;
     // A draft without its first call must not be stored.
     entered
@@ -88,7 +88,7 @@ pub(super) fn create(
 /// another process writes before it does, SQLite fails without waiting.
 pub(super) fn create_alone(
     connection: &mut Connection,
-    draft: &NewDraft,
+    draft: &NewDraftRow,
     record: &NewRecord,
 ) -> rusqlite::Result<Option<Appended>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -97,13 +97,13 @@ pub(super) fn create_alone(
     Ok(entered)
 }
 
-/// Adds a call, if its position is free. With [`At::End`], a call that was already added is not added again.
+/// Adds a call, if its position is free. With [`CallPosition::End`], a call that was already added is not added again.
 pub(super) fn insert(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
     record: &NewRecord,
-    at: At,
+    at: CallPosition,
 ) -> rusqlite::Result<Option<Appended>> {
     const THERE: &str = insert_at!(concat!(
         "CASE WHEN ?3 = coalesce(",
@@ -117,8 +117,8 @@ pub(super) fn insert(
         " + 1, key << 32 | ?3)"
     ));
     let (sql, sequence) = match at {
-        At::Sequence(sequence) => (THERE, signed(sequence)),
-        At::End => {
+        CallPosition::Sequence(sequence) => (THERE, signed(sequence)),
+        CallPosition::End => {
             if let Some(sequence) = recent_sequence(connection, origin, draft, record.call)? {
                 return Ok(Some(Appended::Already(sequence)));
             }
@@ -377,7 +377,7 @@ pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlit
 /// Adds a job or updates its state. If it is finished, also removes jobs that finished before `keep_from_ms`.
 pub(super) fn job_put(
     connection: &Connection,
-    job: &Job,
+    job: &JobRecord,
     now_ms: i64,
     keep_from_ms: i64,
 ) -> rusqlite::Result<()> {
@@ -404,11 +404,11 @@ pub(super) fn job_put(
     Ok(())
 }
 
-pub(super) fn job_get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Job>> {
+pub(super) fn job_get(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobRecord>> {
     connection
         .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
         .query_row(params![id], |row| {
-            Ok(Job {
+            Ok(JobRecord {
                 id: row.get(0)?,
                 kind: row.get(1)?,
                 draft: row.get::<_, Option<String>>(2)?.map(DraftId),

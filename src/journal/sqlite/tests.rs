@@ -131,7 +131,7 @@ async fn a_call_is_recorded_even_if_its_caller_no_longer_waits() {
     let calls: Vec<_> = (0..40).map(|_| call(1)).collect();
     let draft = id(1);
     for call in &calls {
-        let appended = journal.append(ENGINE, &draft, call, At::End);
+        let appended = journal.append(ENGINE, &draft, call, CallPosition::End);
         assert!(appended.now_or_never().is_none());
     }
     drop(other);
@@ -159,7 +159,7 @@ async fn set_saved_restores_the_sync_mode() {
 async fn finished_jobs_are_kept_for_a_week_and_unfinished_ones_permanently() {
     let dir = folder();
     let journal = at(&dir);
-    let job = |id: &str, finished| Job {
+    let job = |id: &str, finished| JobRecord {
         id: id.into(),
         kind: "compose".into(),
         draft: None,
@@ -512,7 +512,11 @@ async fn acknowledged_calls_survive_damage_to_the_files() {
         let mut acknowledged = Vec::new();
         for _ in 0..6 {
             let call = call(9);
-            if journal.append(ENGINE, &id(1), &call, At::End).await.is_ok() {
+            if journal
+                .append(ENGINE, &id(1), &call, CallPosition::End)
+                .await
+                .is_ok()
+            {
                 acknowledged.push(call.call);
             }
         }

@@ -9,46 +9,46 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{BUSY, Shared, is_busy, rows};
+use super::{BUSY, SharedConnections, is_busy, rows};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Appended, At, NewDraft, NewRecord};
+use crate::journal::{Appended, CallPosition, NewDraftRow, NewRecord};
 
 /// Maximum number of calls in one transaction, so that the first does not wait long.
 const TOGETHER: usize = 512;
 
 /// The handle of the thread, which is started on first use.
 #[derive(Debug)]
-pub(super) struct Writer {
-    shared: Arc<Shared>,
+pub(super) struct JournalWriter {
+    shared: Arc<SharedConnections>,
     crowded: Arc<AtomicBool>,
     thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug)]
 struct Thread {
-    queue: mpsc::Sender<Work>,
+    queue: mpsc::Sender<WriterWork>,
     ends: JoinHandle<()>,
 }
 
-enum Work {
-    Enter(Box<Waiting>),
-    Other(Box<dyn FnOnce(&Shared) + Send>),
+enum WriterWork {
+    Enter(Box<WaitingEntry>),
+    Other(Box<dyn FnOnce(&SharedConnections) + Send>),
 }
 
-struct Waiting {
-    entry: Entry,
+struct WaitingEntry {
+    entry: JournalEntry,
     since: Instant,
     answer: oneshot::Sender<Result<Option<Appended>>>,
 }
 
 /// What to add to the journal. It is added even if the caller no longer waits, because the call was executed.
-pub(super) enum Entry {
-    Draft(NewDraft, NewRecord),
-    Call(String, DraftId, NewRecord, At),
+pub(super) enum JournalEntry {
+    Draft(NewDraftRow, NewRecord),
+    Call(String, DraftId, NewRecord, CallPosition),
 }
 
-impl Entry {
+impl JournalEntry {
     /// `None` if it was not accepted.
     fn enter(&self, connection: &Connection) -> rusqlite::Result<Option<Appended>> {
         match self {
@@ -60,8 +60,8 @@ impl Entry {
     }
 }
 
-impl Writer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+impl JournalWriter {
+    pub(super) fn new(shared: Arc<SharedConnections>) -> Self {
         Self {
             shared,
             crowded: Arc::default(),
@@ -75,10 +75,10 @@ impl Writer {
     }
 
     /// Adds an entry, together with those of other callers; `None` if it was not accepted.
-    pub(super) async fn enter(&self, entry: Entry) -> Result<Option<Appended>> {
+    pub(super) async fn enter(&self, entry: JournalEntry) -> Result<Option<Appended>> {
         let (answer, answered) = oneshot::channel();
         let since = Instant::now();
-        self.send(Work::Enter(Box::new(Waiting {
+        self.send(WriterWork::Enter(Box::new(WaitingEntry {
             entry,
             since,
             answer,
@@ -92,7 +92,7 @@ impl Writer {
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let since = Instant::now();
-        self.send(Work::Other(Box::new(move |shared| {
+        self.send(WriterWork::Other(Box::new(move |shared| {
             let patience = BUSY.saturating_sub(since.elapsed());
             let done = shared
                 .attempt(&shared.writing, patience, work)
@@ -103,7 +103,7 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(broken_off()))
     }
 
-    fn send(&self, work: Work) -> Result<()> {
+    fn send(&self, work: WriterWork) -> Result<()> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let work = match &*thread {
             // The thread ends only by a panic; then a new one is needed.
@@ -150,17 +150,17 @@ fn broken_off() -> Error {
         .hint("check the draft before you call again")
 }
 
-fn write_all(shared: &Shared, crowded: &AtomicBool, queue: &mpsc::Receiver<Work>) {
+fn write_all(shared: &SharedConnections, crowded: &AtomicBool, queue: &mpsc::Receiver<WriterWork>) {
     while let Ok(mut work) = queue.recv() {
         loop {
             let mut next = None;
             match work {
-                Work::Other(other) => other(shared),
-                Work::Enter(first) => {
+                WriterWork::Other(other) => other(shared),
+                WriterWork::Enter(first) => {
                     let mut together = vec![*first];
                     while together.len() < TOGETHER {
                         match queue.try_recv() {
-                            Ok(Work::Enter(waiting)) => together.push(*waiting),
+                            Ok(WriterWork::Enter(waiting)) => together.push(*waiting),
                             Ok(other) => {
                                 next = Some(other);
                                 break;
@@ -182,13 +182,13 @@ fn write_all(shared: &Shared, crowded: &AtomicBool, queue: &mpsc::Receiver<Work>
 
 /// Adds all of them or none. While another process locks the file, each call waits up to [`BUSY`] from its own
 /// start.
-fn enter(shared: &Shared, mut waiting: Vec<Waiting>) {
+fn enter(shared: &SharedConnections, mut waiting: Vec<WaitingEntry>) {
     while !waiting.is_empty() {
         let oldest = waiting.iter().map(|waiting| waiting.since.elapsed()).max();
         let patience = BUSY.saturating_sub(oldest.unwrap_or_default());
         let entered = shared.attempt(&shared.writing, patience, |connection| {
             if let [alone] = &waiting[..] {
-                if let Entry::Draft(draft, record) = &alone.entry {
+                if let JournalEntry::Draft(draft, record) = &alone.entry {
                     return Ok(vec![rows::create_alone(connection, draft, record)?]);
                 }
                 return Ok(vec![alone.entry.enter(connection)?]);

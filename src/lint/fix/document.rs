@@ -5,21 +5,21 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::meta::Bin;
-use super::{Patient, new_id};
+use super::{FixTarget, new_id};
 use crate::draft::finished::shapes::{Shapes, shape};
 use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
 use crate::draft::finished::{list, list_mut, range};
 use crate::engine::paths::{TOKEN, file_name};
 use crate::engine::profile::is_template_machine;
-use crate::lint::folder::Place;
+use crate::lint::folder::MediaLocation;
 use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
-use crate::lint::media::Medium;
+use crate::lint::media::FileMaterial;
 use crate::lint::timeline::on_segment_clock;
 use crate::units::Range;
 
 /// Fixes `document`, and returns whether anything changed.
-pub(super) fn mend(patient: &Patient<'_>, document: &mut Value, bin: &Bin) -> bool {
+pub(super) fn mend(patient: &FixTarget<'_>, document: &mut Value, bin: &Bin) -> bool {
     let mut mender = Mender {
         patient,
         changed: false,
@@ -34,7 +34,7 @@ pub(super) fn mend(patient: &Patient<'_>, document: &mut Value, bin: &Bin) -> bo
 }
 
 struct Mender<'a> {
-    patient: &'a Patient<'a>,
+    patient: &'a FixTarget<'a>,
     changed: bool,
 }
 
@@ -144,12 +144,12 @@ impl Mender<'_> {
         }
     }
 
-    fn path(&mut self, medium: &Medium, material: &mut Value) {
-        let (Place::Inside(file) | Place::Moved(file)) = &medium.place else {
+    fn path(&mut self, medium: &FileMaterial, material: &mut Value) {
+        let (MediaLocation::Inside(file) | MediaLocation::Moved(file)) = &medium.place else {
             return;
         };
         let is_renamed = self.patient.renames.contains_key(file);
-        if !is_renamed && matches!(medium.place, Place::Inside(_)) {
+        if !is_renamed && matches!(medium.place, MediaLocation::Inside(_)) {
             return;
         }
         let inside = self.patient.inside(file);

@@ -5,13 +5,13 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use super::Patient;
+use super::FixTarget;
 use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::{fill, shape};
 use crate::engine::paths::file_name;
 use crate::engine::registry::app_path;
-use crate::lint::folder::Place;
-use crate::lint::media::Medium;
+use crate::lint::folder::MediaLocation;
+use crate::lint::media::FileMaterial;
 use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
 use crate::units::Micros;
 
@@ -26,7 +26,7 @@ pub(super) fn empty() -> Value {
 /// The id of each medium's entry, by list and index.
 pub(super) type Bin = HashMap<(&'static str, usize), String>;
 
-pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin {
+pub(super) fn mend(patient: &FixTarget<'_>, meta: &mut Value, end: Micros) -> Bin {
     let folder = patient.folder;
     let is_new = folder.meta.is_none();
     let is_shared = folder.is_template();
@@ -66,7 +66,7 @@ pub(super) fn mend(patient: &Patient<'_>, meta: &mut Value, end: Micros) -> Bin 
     bin
 }
 
-fn size(medium: &Medium) -> u64 {
+fn size(medium: &FileMaterial) -> u64 {
     let file = medium.place.file();
     file.and_then(|file| fs::metadata(file).ok())
         .map_or(0, |metadata| metadata.len())
@@ -80,7 +80,7 @@ fn groups(meta: &mut Value) -> &mut Vec<Value> {
     groups.as_array_mut().expect("it is a list: see above")
 }
 
-fn follow_renames(patient: &Patient<'_>, meta: &mut Value) {
+fn follow_renames(patient: &FixTarget<'_>, meta: &mut Value) {
     if patient.renames.is_empty() {
         return;
     }
@@ -111,7 +111,7 @@ fn follow_renames(patient: &Patient<'_>, meta: &mut Value) {
 }
 
 /// Adds missing media to the list, and returns the ids of all media.
-fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
+fn list(patient: &FixTarget<'_>, meta: &mut Value) -> Bin {
     let folder = patient.folder;
     let mut by_id: HashMap<String, String> = HashMap::new();
     let mut by_path: HashMap<String, String> = HashMap::new();
@@ -128,7 +128,7 @@ fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
     for medium in patient
         .media
         .iter()
-        .filter(|medium| medium.place != Place::Nowhere)
+        .filter(|medium| medium.place != MediaLocation::Nowhere)
     {
         let path = match medium.place.file() {
             Some(file) if file.starts_with(&folder.path) => format!("./{}", patient.inside(file)),
@@ -170,7 +170,7 @@ fn list(patient: &Patient<'_>, meta: &mut Value) -> Bin {
     bin
 }
 
-fn entry(patient: &Patient<'_>, medium: &Medium, id: &str, path: &str) -> Value {
+fn entry(patient: &FixTarget<'_>, medium: &FileMaterial, id: &str, path: &str) -> Value {
     let is_still = matches!(&*medium.kind, "photo" | "gif");
     let kind = match (medium.list, is_still) {
         ("audios", _) => "music",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Patient, Work, unwritable};
+use super::{FixRun, FixTarget, unwritable};
 use crate::draft::finished::list_mut;
 use crate::engine::timelines::{self, DOCUMENTS, FOLDER, LAYOUT, PROJECT, Timeline};
 use crate::error::{Error, Result};
@@ -17,16 +17,16 @@ use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 const COVER: &str = "draft_cover.jpg";
 
 /// The document that will be written to the draft's folder.
-pub(super) struct Written<'a> {
+pub(super) struct WrittenDocument<'a> {
     pub timeline: Timeline<'a>,
     pub bytes: &'a [u8],
     /// Write it with both names, not only the one that the app on the draft's system reads.
     pub both: bool,
 }
 
-impl Work {
+impl FixRun {
     /// Renames the folder of the main timeline to the document's id, before its files are written.
-    pub(super) fn rename_timeline(&mut self, patient: &Patient<'_>, id: &str) -> Result<()> {
+    pub(super) fn rename_timeline(&mut self, patient: &FixTarget<'_>, id: &str) -> Result<()> {
         let folder = patient.folder;
         let (Some(main), Some(project)) = (&folder.main_timeline, &folder.project) else {
             return Ok(());
@@ -61,8 +61,8 @@ impl Work {
     /// Writes the missing files of the folder.
     pub(super) fn complete_timelines(
         &mut self,
-        patient: &Patient<'_>,
-        written: &Written<'_>,
+        patient: &FixTarget<'_>,
+        written: &WrittenDocument<'_>,
     ) -> Result<()> {
         let codes = ["timelines-missing", "timeline-missing", "timeline-id"];
         if !codes.iter().any(|code| patient.has(code)) {
@@ -125,7 +125,7 @@ impl Work {
         Ok(())
     }
 
-    fn add_companions(&mut self, patient: &Patient<'_>, timeline: &Timeline<'_>) -> Result<()> {
+    fn add_companions(&mut self, patient: &FixTarget<'_>, timeline: &Timeline<'_>) -> Result<()> {
         let folder = patient.folder;
         let place = timeline.folder();
         let cover = regular_file::read(&folder.path.join(COVER), DOCUMENT_BYTES, Links::Refuse);

@@ -339,7 +339,7 @@ fn every_problem_is_found_and_fixable_ones_are_fixed_permanently() {
         let found = problems.iter().find(|problem| problem.code == *code);
         let found = found.unwrap_or_else(|| panic!("{fault} is not found, but {problems:#?}"));
         assert_eq!(found.fixable, *fixable, "{fault}");
-        assert!(!found.path.is_empty() && !found.what.is_empty() && !found.way_out.is_empty());
+        assert!(!found.path.is_empty() && !found.what.is_empty() && !found.hint.is_empty());
         let worst = found.severity;
         assert!(
             problems

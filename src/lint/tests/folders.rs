@@ -498,7 +498,7 @@ fn a_folder_that_is_not_a_draft_is_refused_with_the_name_of_the_draft_inside_it(
 fn markers_of_the_other_app_are_replaced_for_the_requested_edition() {
     let made = Made::clean();
     made.write();
-    let options = Options {
+    let options = LintOptions {
         edition: Some(Edition::Jianying),
         ..made.options()
     };
@@ -706,7 +706,7 @@ fn the_reference_draft_has_only_known_problems() {
     for name in ["draft_content.json", "draft_meta_info.json"] {
         fs::copy(reference.join(name), folder.join(name)).unwrap();
     }
-    let options = Options::new(root.path(), None);
+    let options = LintOptions::new(root.path(), None);
     let problems = lint(&folder, &options).unwrap();
     let errors: Vec<_> = problems
         .iter()
@@ -792,7 +792,7 @@ fn recorded_folders_of_the_reference_server_have_known_problems_and_are_fixed() 
         .unwrap();
         let folder = write_recorded(&recorded, root.path(), &golden::media());
         let data = tempfile::tempdir().unwrap();
-        let options = Options::new(data.path(), None);
+        let options = LintOptions::new(data.path(), None);
         let problems = lint(&folder, &options).unwrap();
         let found = codes(&problems);
         for code in [

@@ -9,11 +9,14 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Body, Failed, Http, Part, Validators, Want, changed, total, validator, whole};
+use super::{
+    FailedAttempt, Http, PacedBody, RangeRequest, Validators, Want, changed, total, validator,
+    whole,
+};
 use crate::error::{Error, Kind, Result};
 use crate::media::probe::{self, Depth};
-use crate::media::reader::{BLOCK, Guard, Origin, Reader, read_at};
-use crate::media::{Facts, Limits, blocking, timed_out, too_large};
+use crate::media::reader::{BLOCK, ByteOrigin, Guard, SourceReader, read_at};
+use crate::media::{Facts, MediaLimits, blocking, timed_out, too_large};
 
 /// A whole small file from the first response, if it may be cached.
 pub(in crate::media) type Came = Option<(Vec<u8>, Validators)>;
@@ -23,7 +26,7 @@ pub(in crate::media) async fn facts(
     http: &Http,
     url: Url,
     shown: String,
-    limits: &Limits,
+    limits: &MediaLimits,
 ) -> Result<(Facts, Came)> {
     let cancel = CancellationToken::new();
     let _ends_with_the_future = cancel.clone().drop_guard();
@@ -90,9 +93,9 @@ fn scratch(error: std::io::Error) -> Error {
     .source(error)
 }
 
-type Opened = (Reader, Option<Validators>);
+type OpenedSource = (SourceReader, Option<Validators>);
 
-async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Opened> {
+async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<OpenedSource> {
     let mut tries = http.tries();
     loop {
         match open_once(http, url, shown, guard).await {
@@ -102,14 +105,19 @@ async fn open(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Open
     }
 }
 
-async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result<Opened, Failed> {
-    let part = Part {
+async fn open_once(
+    http: &Http,
+    url: &Url,
+    shown: &str,
+    guard: &Guard,
+) -> Result<OpenedSource, FailedAttempt> {
+    let part = RangeRequest {
         from: 0,
         count: Some(BLOCK as u64),
         validator: None,
     };
     let mut response = http.send(url, shown, Want::Part(&part)).await?;
-    let empty = || Failed::permanent(Error::media(format!("{shown} is empty")));
+    let empty = || FailedAttempt::permanent(Error::media(format!("{shown} is empty")));
     match (response.status(), total(&response)) {
         (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, 0))) => return Err(empty()),
         (StatusCode::PARTIAL_CONTENT, Some((0, bytes))) => {
@@ -117,7 +125,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
             let last = response.url().clone();
             let first = http.first(response, shown, BLOCK as u64).await?;
             if (first.len() as u64) < bytes.min(BLOCK as u64) {
-                return Err(Failed::for_now(changed(shown)));
+                return Err(FailedAttempt::for_now(changed(shown)));
             }
             let origin = Ranged {
                 asker: asker(http, shown, guard),
@@ -125,7 +133,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
                 bytes,
                 validator,
             };
-            let mut reader = Reader::new(Box::new(origin), guard.clone());
+            let mut reader = SourceReader::new(Box::new(origin), guard.clone());
             reader.first(&first);
             return Ok((reader, keep));
         }
@@ -138,7 +146,7 @@ async fn open_once(http: &Http, url: &Url, shown: &str, guard: &Guard) -> Result
     }
     let keep = Validators::of(&response);
     let origin = stream(http, shown, guard, response)?;
-    Ok((Reader::new(Box::new(origin), guard.clone()), keep))
+    Ok((SourceReader::new(Box::new(origin), guard.clone()), keep))
 }
 
 /// What a reading thread needs to send requests.
@@ -181,7 +189,7 @@ struct Ranged {
     validator: Option<HeaderValue>,
 }
 
-impl Origin for Ranged {
+impl ByteOrigin for Ranged {
     fn len(&self) -> Option<u64> {
         Some(self.bytes)
     }
@@ -195,7 +203,7 @@ impl Origin for Ranged {
         if count == 0 {
             return Ok(0);
         }
-        let part = Part {
+        let part = RangeRequest {
             from: offset,
             count: Some(count),
             validator: self.validator.as_ref(),
@@ -217,14 +225,14 @@ impl Origin for Ranged {
 struct Streamed {
     asker: Asker,
     /// `None` once it has ended.
-    body: Option<Body>,
+    body: Option<PacedBody>,
     file: File,
     arrived: u64,
     total: Option<u64>,
 }
 
 fn stream(http: &Http, shown: &str, guard: &Guard, response: Response) -> Result<Streamed> {
-    let body = Body::new(response, shown, http);
+    let body = PacedBody::new(response, shown, http);
     Ok(Streamed {
         asker: asker(http, shown, guard),
         total: body.total,
@@ -261,7 +269,7 @@ impl Streamed {
     }
 }
 
-impl Origin for Streamed {
+impl ByteOrigin for Streamed {
     fn len(&self) -> Option<u64> {
         self.total
     }

@@ -1,8 +1,8 @@
 //! MP4, MOV, M4A and their fragments, and still pictures in the same container (HEIC, AVIF).
 
 use super::wire::{u16_be, u32_be, u64_be};
-use super::{Depth, Fault, Probe, Reader, micros, no_sound_or_picture, picture, size};
-use crate::media::{Facts, Format};
+use super::{Depth, Probe, ProbeError, SourceReader, micros, no_sound_or_picture, picture, size};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 const WHAT: &str = "MP4";
@@ -11,7 +11,7 @@ const MOST_BOXES: usize = 100_000;
 const MOST_TRACKS: usize = 1000;
 
 /// A box and the position of its content.
-struct Part {
+struct Mp4Box {
     kind: [u8; 4],
     body: u64,
     end: u64,
@@ -29,7 +29,7 @@ struct Movie {
     timescale: u64,
     duration: u64,
     turned: bool,
-    tracks: Vec<Track>,
+    tracks: Vec<Mp4Track>,
     found: bool,
     fragmented: bool,
     /// The total of all fragments, if the header has it.
@@ -46,7 +46,7 @@ struct Movie {
 }
 
 #[derive(Default)]
-struct Track {
+struct Mp4Track {
     id: u64,
     handler: [u8; 4],
     timescale: u64,
@@ -61,7 +61,7 @@ struct Track {
     fragments: Option<(u64, u64)>,
 }
 
-impl Track {
+impl Mp4Track {
     /// Records a fragment from `start` to `end`.
     fn reaches(&mut self, start: u64, end: u64) {
         let (last, first) = self.fragments.unwrap_or((end, start));
@@ -75,7 +75,7 @@ struct Image {
     turned: bool,
 }
 
-pub(super) fn read(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+pub(super) fn read(reader: &mut SourceReader, depth: Depth) -> Probe<Facts> {
     let mut movie = Movie::default();
     let mut at = 0;
     let mut data = false;
@@ -126,12 +126,12 @@ fn is_image(movie: &Movie) -> bool {
 
 /// The box at the file's top level that begins at `at`. Trailing data that is not a box is ignored once the
 /// media is complete, as in players.
-fn top(reader: &mut Reader, at: u64, complete: bool) -> Probe<Option<Part>> {
+fn top(reader: &mut SourceReader, at: u64, complete: bool) -> Probe<Option<Mp4Box>> {
     let head = reader.bytes(at, 16)?;
     if head.len() < 8 {
         let there = reader.measure()?;
         return if at > there {
-            Err(Fault::Cut(WHAT, there, at))
+            Err(ProbeError::Cut(WHAT, there, at))
         } else {
             Ok(None)
         };
@@ -148,12 +148,12 @@ fn top(reader: &mut Reader, at: u64, complete: bool) -> Probe<Option<Part>> {
         at.saturating_add(size)
     };
     if !plausible || end < at + header {
-        return Err(Fault::Broken(WHAT, format!("no box at byte {at}")));
+        return Err(ProbeError::Broken(WHAT, format!("no box at byte {at}")));
     }
     if let Some(there) = reader.len().filter(|there| end > *there) {
-        return Err(Fault::Cut(WHAT, there, end));
+        return Err(ProbeError::Cut(WHAT, there, end));
     }
-    Ok(Some(Part {
+    Ok(Some(Mp4Box {
         kind,
         body: at + header,
         end,
@@ -174,10 +174,10 @@ fn four(bytes: &[u8]) -> [u8; 4] {
 
 /// The boxes within `from..end`.
 fn each(
-    reader: &mut Reader,
+    reader: &mut SourceReader,
     from: u64,
     end: u64,
-    visit: &mut dyn FnMut(&mut Reader, &Part) -> Probe<()>,
+    visit: &mut dyn FnMut(&mut SourceReader, &Mp4Box) -> Probe<()>,
 ) -> Probe<()> {
     let mut at = from;
     for _ in 0..MOST_BOXES {
@@ -190,13 +190,13 @@ fn each(
         if head.len() < 8 || size == 0 {
             return Ok(());
         }
-        let part = Part {
+        let part = Mp4Box {
             kind: four(&head[4..]),
             body: at + header,
             end: at.saturating_add(size),
         };
         if part.end < part.body || part.end > end {
-            return Err(Fault::Broken(
+            return Err(ProbeError::Broken(
                 WHAT,
                 format!("the box at byte {at} is larger than its parent"),
             ));
@@ -207,19 +207,19 @@ fn each(
     Err(endless())
 }
 
-fn endless() -> Fault {
-    Fault::Broken(WHAT, "it has too many boxes".to_owned())
+fn endless() -> ProbeError {
+    ProbeError::Broken(WHAT, "it has too many boxes".to_owned())
 }
 
-impl Part {
+impl Mp4Box {
     /// Reads up to `most` bytes from the start of its content.
-    fn read(&self, reader: &mut Reader, most: usize) -> Probe<Vec<u8>> {
+    fn read(&self, reader: &mut SourceReader, most: usize) -> Probe<Vec<u8>> {
         let count = usize::try_from(self.end - self.body).map_or(most, |count| count.min(most));
         Ok(reader.bytes(self.body, count)?)
     }
 }
 
-fn movie_header(reader: &mut Reader, moov: &Part, movie: &mut Movie) -> Probe<()> {
+fn movie_header(reader: &mut SourceReader, moov: &Mp4Box, movie: &mut Movie) -> Probe<()> {
     movie.found = true;
     each(reader, moov.body, moov.end, &mut |reader, part| {
         match &part.kind {
@@ -229,7 +229,7 @@ fn movie_header(reader: &mut Reader, moov: &Part, movie: &mut Movie) -> Probe<()
                 movie.turned = turned(&bytes, if bytes.first() == Some(&1) { 48 } else { 36 });
             }
             b"trak" if movie.tracks.len() < MOST_TRACKS => {
-                let mut track = Track::default();
+                let mut track = Mp4Track::default();
                 trak(reader, part, &mut track)?;
                 movie.tracks.push(track);
             }
@@ -281,7 +281,7 @@ fn turned(bytes: &[u8], at: usize) -> bool {
     entry(0) == 0 && entry(4) == 0 && entry(1) != 0 && entry(3) != 0
 }
 
-fn trak(reader: &mut Reader, part: &Part, track: &mut Track) -> Probe<()> {
+fn trak(reader: &mut SourceReader, part: &Mp4Box, track: &mut Mp4Track) -> Probe<()> {
     each(reader, part.body, part.end, &mut |reader, part| {
         match &part.kind {
             b"tkhd" => {
@@ -338,7 +338,7 @@ fn edits(bytes: &[u8]) -> u64 {
         })
 }
 
-fn sample_tables(reader: &mut Reader, stbl: &Part, track: &mut Track) -> Probe<()> {
+fn sample_tables(reader: &mut SourceReader, stbl: &Mp4Box, track: &mut Mp4Track) -> Probe<()> {
     each(reader, stbl.body, stbl.end, &mut |reader, part| {
         match &part.kind {
             b"stsd" => {
@@ -358,7 +358,7 @@ fn sample_tables(reader: &mut Reader, stbl: &Part, track: &mut Track) -> Probe<(
     })
 }
 
-fn sample_lengths(reader: &mut Reader, part: &Part) -> Probe<u64> {
+fn sample_lengths(reader: &mut SourceReader, part: &Mp4Box) -> Probe<u64> {
     const STEP: u64 = 32 << 10;
     let mut sum: u64 = 0;
     let mut at = part.body + 8;
@@ -383,7 +383,7 @@ fn sample_lengths(reader: &mut Reader, part: &Part) -> Probe<u64> {
 }
 
 /// Whether there is a cover where iTunes stores it: `meta/ilst/covr`.
-fn has_cover(reader: &mut Reader, udta: &Part) -> Probe<bool> {
+fn has_cover(reader: &mut SourceReader, udta: &Mp4Box) -> Probe<bool> {
     let mut found = false;
     each(reader, udta.body, udta.end, &mut |reader, part| {
         if &part.kind != b"meta" {
@@ -404,14 +404,14 @@ fn has_cover(reader: &mut Reader, udta: &Part) -> Probe<bool> {
 }
 
 /// QuickTime's `meta` has no version and flags; in all other files it has them.
-fn meta_body(reader: &mut Reader, part: &Part) -> Probe<u64> {
+fn meta_body(reader: &mut SourceReader, part: &Mp4Box) -> Probe<u64> {
     let plain = part.read(reader, 8)?.get(4..) == Some(b"hdlr");
     Ok(if plain { part.body } else { part.body + 4 })
 }
 
 /// The properties of a picture: those of the main picture if the file identifies them; otherwise the largest
 /// size, as smaller ones belong to tiles and thumbnails.
-fn image(reader: &mut Reader, meta: &Part) -> Probe<Image> {
+fn image(reader: &mut SourceReader, meta: &Mp4Box) -> Probe<Image> {
     let mut properties = Vec::new();
     let mut main = None;
     let mut owners = Vec::new();
@@ -504,7 +504,7 @@ fn associated(table: &[u8], item: u64) -> Option<Vec<usize>> {
 }
 
 /// An index of segments: of the whole file at its start, or of one segment before each segment.
-fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<()> {
+fn segment_index(reader: &mut SourceReader, part: &Mp4Box, movie: &mut Movie) -> Probe<()> {
     let bytes = part.read(reader, 1 << 20)?;
     let long = bytes.first() == Some(&1);
     let at = if long { 28 } else { 20 };
@@ -545,7 +545,7 @@ fn segment_index(reader: &mut Reader, part: &Part, movie: &mut Movie) -> Probe<(
 }
 
 /// The start of the last fragment from the table at the end of the file (`mfra`, whose size is in its last bytes).
-fn last_fragment(reader: &mut Reader) -> Probe<Option<u64>> {
+fn last_fragment(reader: &mut SourceReader) -> Probe<Option<u64>> {
     let Some(there) = reader.len() else {
         return Ok(None);
     };
@@ -577,7 +577,7 @@ fn last_fragment(reader: &mut Reader) -> Probe<Option<u64>> {
     Ok((reader.bytes(last, 8)?.get(4..) == Some(b"moof")).then_some(last))
 }
 
-fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
+fn fragment(reader: &mut SourceReader, moof: &Mp4Box, movie: &mut Movie) -> Probe<()> {
     each(reader, moof.body, moof.end, &mut |reader, part| {
         if &part.kind != b"traf" {
             return Ok(());
@@ -618,7 +618,7 @@ fn fragment(reader: &mut Reader, moof: &Part, movie: &mut Movie) -> Probe<()> {
 }
 
 /// The total length of the samples of one run.
-fn run(reader: &mut Reader, part: &Part, default: u64) -> Probe<u64> {
+fn run(reader: &mut SourceReader, part: &Mp4Box, default: u64) -> Probe<u64> {
     let head = part.read(reader, 8)?;
     let (Some(flags), Some(count)) = (u32_be(&head, 0), u32_be(&head, 4)) else {
         return Ok(0);
@@ -666,13 +666,13 @@ impl Movie {
                         (width, height)
                     };
                     let format = if self.brand.starts_with(b"avi") {
-                        Format::Avif
+                        MediaFormat::Avif
                     } else {
-                        Format::Heic
+                        MediaFormat::Heic
                     };
                     picture("HEIC", format, width, height, Micros::ZERO)
                 }
-                _ => Err(Fault::Broken(
+                _ => Err(ProbeError::Broken(
                     WHAT,
                     "its index (`moov`) is missing: the recording was not finished, or the file is cut off"
                         .to_owned(),
@@ -698,15 +698,18 @@ impl Movie {
         };
         let duration = self.length(main);
         if duration == Micros::ZERO {
-            return Err(Fault::Broken(WHAT, "its length is missing or 0".to_owned()));
+            return Err(ProbeError::Broken(
+                WHAT,
+                "its length is missing or 0".to_owned(),
+            ));
         }
         Ok(Facts {
             format: match (&self.brand, video) {
-                (b"qt  ", _) => Format::Mov,
+                (b"qt  ", _) => MediaFormat::Mov,
                 // An animated picture.
-                (b"avis", Some(_)) => Format::Avif,
-                (_, Some(_)) => Format::Mp4,
-                (_, None) => Format::M4a,
+                (b"avis", Some(_)) => MediaFormat::Avif,
+                (_, Some(_)) => MediaFormat::Mp4,
+                (_, None) => MediaFormat::M4a,
             },
             is_still: false,
             width,
@@ -720,7 +723,7 @@ impl Movie {
         })
     }
 
-    fn length(&self, track: &Track) -> Micros {
+    fn length(&self, track: &Mp4Track) -> Micros {
         let own = self.own_length(track);
         if own > Micros::ZERO && !self.skipped {
             return own;
@@ -732,7 +735,7 @@ impl Movie {
     }
 
     /// The shortest of the lengths from header, samples and edits, as in ffmpeg.
-    fn own_length(&self, track: &Track) -> Micros {
+    fn own_length(&self, track: &Mp4Track) -> Micros {
         let edits = match self.timescale {
             0 => 0,
             scale => {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::decimals;
 use crate::media::reader::Guard;
-use crate::media::{Facts, Format, ffmpeg};
+use crate::media::{Facts, MediaFormat, ffmpeg};
 use crate::regular_file;
 use crate::units::Micros;
 
@@ -17,15 +17,15 @@ use crate::units::Micros;
 const MOST_BYTES: u64 = 4 << 20;
 
 #[derive(Deserialize)]
-struct Answer {
+struct FfprobeOutput {
     #[serde(default)]
-    streams: Vec<Stream>,
+    streams: Vec<FfprobeStream>,
     #[serde(default)]
     format: Container,
 }
 
 #[derive(Deserialize)]
-struct Stream {
+struct FfprobeStream {
     #[serde(default)]
     codec_type: String,
     #[serde(default)]
@@ -113,7 +113,7 @@ fn wait(child: &mut std::process::Child, guard: &Guard) -> Option<bool> {
     }
 }
 
-fn facts(answer: &Answer) -> Option<Facts> {
+fn facts(answer: &FfprobeOutput) -> Option<Facts> {
     let seconds = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
     let whole = seconds(&answer.format.duration);
     let video = answer
@@ -126,7 +126,8 @@ fn facts(answer: &Answer) -> Option<Facts> {
         .iter()
         .any(|s| s.disposition.attached_pic != 0);
     let main = video.or(audio)?;
-    let length = |stream: &Stream| decimals(seconds(&stream.duration).or(whole).unwrap_or(0.0));
+    let length =
+        |stream: &FfprobeStream| decimals(seconds(&stream.duration).or(whole).unwrap_or(0.0));
     let name = answer.format.format_name.as_str();
     let is_still = name.ends_with("_pipe") && audio.is_none();
     // A file without a length cannot be placed on a timeline.
@@ -157,42 +158,42 @@ fn facts(answer: &Answer) -> Option<Facts> {
     })
 }
 
-fn format(name: &str, video: bool) -> Option<Format> {
+fn format(name: &str, video: bool) -> Option<MediaFormat> {
     Some(match name.split(',').next()? {
-        "mpegts" => Format::Ts,
-        "mpeg" | "mpegvideo" => Format::Mpg,
-        "avi" => Format::Avi,
-        "flv" | "live_flv" => Format::Flv,
-        "asf" if video => Format::Wmv,
-        "asf" => Format::Wma,
-        "mxf" => Format::Mxf,
-        "nut" => Format::Nut,
-        "dv" => Format::Dv,
-        "rm" => Format::Rm,
-        "aiff" => Format::Aiff,
-        "caf" => Format::Caf,
-        "amr" => Format::Amr,
-        "au" => Format::Au,
-        "wv" => Format::Wv,
-        "ape" => Format::Ape,
-        "w64" => Format::W64,
-        "ac3" => Format::Ac3,
-        "eac3" => Format::Eac3,
-        "dts" => Format::Dts,
-        "mp3" => Format::Mp3,
-        "aac" => Format::Aac,
-        "flac" => Format::Flac,
-        "ogg" => Format::Ogg,
-        "wav" => Format::Wav,
-        "mov" if video => Format::Mp4,
-        "mov" => Format::M4a,
-        "matroska" => Format::Mkv,
-        "gif" => Format::Gif,
-        "png_pipe" => Format::Png,
-        "jpeg_pipe" => Format::Jpg,
-        "tiff_pipe" => Format::Tiff,
-        "bmp_pipe" => Format::Bmp,
-        "webp_pipe" => Format::Webp,
+        "mpegts" => MediaFormat::Ts,
+        "mpeg" | "mpegvideo" => MediaFormat::Mpg,
+        "avi" => MediaFormat::Avi,
+        "flv" | "live_flv" => MediaFormat::Flv,
+        "asf" if video => MediaFormat::Wmv,
+        "asf" => MediaFormat::Wma,
+        "mxf" => MediaFormat::Mxf,
+        "nut" => MediaFormat::Nut,
+        "dv" => MediaFormat::Dv,
+        "rm" => MediaFormat::Rm,
+        "aiff" => MediaFormat::Aiff,
+        "caf" => MediaFormat::Caf,
+        "amr" => MediaFormat::Amr,
+        "au" => MediaFormat::Au,
+        "wv" => MediaFormat::Wv,
+        "ape" => MediaFormat::Ape,
+        "w64" => MediaFormat::W64,
+        "ac3" => MediaFormat::Ac3,
+        "eac3" => MediaFormat::Eac3,
+        "dts" => MediaFormat::Dts,
+        "mp3" => MediaFormat::Mp3,
+        "aac" => MediaFormat::Aac,
+        "flac" => MediaFormat::Flac,
+        "ogg" => MediaFormat::Ogg,
+        "wav" => MediaFormat::Wav,
+        "mov" if video => MediaFormat::Mp4,
+        "mov" => MediaFormat::M4a,
+        "matroska" => MediaFormat::Mkv,
+        "gif" => MediaFormat::Gif,
+        "png_pipe" => MediaFormat::Png,
+        "jpeg_pipe" => MediaFormat::Jpg,
+        "tiff_pipe" => MediaFormat::Tiff,
+        "bmp_pipe" => MediaFormat::Bmp,
+        "webp_pipe" => MediaFormat::Webp,
         _ => return None,
     })
 }

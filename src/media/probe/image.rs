@@ -1,14 +1,14 @@
 //! PNG, JPEG, GIF and BMP: size, orientation, and whether the end is there.
 
 use super::wire::{u16_be, u16_le, u32_be, u32_le};
-use super::{Depth, Fault, Probe, Reader, picture};
-use crate::media::{Facts, Format};
+use super::{Depth, Probe, ProbeError, SourceReader, picture};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 /// The number of chunks, segments or blocks after which a file is considered broken.
 const MOST_PARTS: usize = 4_000_000;
 
-pub(super) fn png(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+pub(super) fn png(reader: &mut SourceReader, depth: Depth) -> Probe<Facts> {
     const WHAT: &str = "PNG";
     let head = reader.bytes(0, 33)?;
     let (Some(width), Some(height), true) = (
@@ -16,9 +16,9 @@ pub(super) fn png(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
         u32_be(&head, 20),
         head.get(12..16) == Some(b"IHDR"),
     ) else {
-        return Err(Fault::Cut(WHAT, head.len() as u64, 33));
+        return Err(ProbeError::Cut(WHAT, head.len() as u64, 33));
     };
-    let facts = picture(WHAT, Format::Png, width, height, Micros::ZERO)?;
+    let facts = picture(WHAT, MediaFormat::Png, width, height, Micros::ZERO)?;
     if depth == Depth::Facts {
         return Ok(facts);
     }
@@ -26,7 +26,7 @@ pub(super) fn png(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     for _ in 0..MOST_PARTS {
         let chunk = reader.bytes(at, 8)?;
         let Some(length) = u32_be(&chunk, 0).filter(|_| chunk.len() == 8) else {
-            return Err(Fault::Cut(WHAT, reader.measure()?, at + 12));
+            return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 12));
         };
         at += 12 + length;
         if &chunk[4..] == b"IEND" {
@@ -34,14 +34,14 @@ pub(super) fn png(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
             return if at <= bytes {
                 Ok(facts)
             } else {
-                Err(Fault::Cut(WHAT, bytes, at))
+                Err(ProbeError::Cut(WHAT, bytes, at))
             };
         }
     }
     Err(too_many(WHAT))
 }
 
-pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+pub(super) fn jpeg(reader: &mut SourceReader, depth: Depth) -> Probe<Facts> {
     const WHAT: &str = "JPEG";
     let mut at = 2;
     let mut turned = false;
@@ -55,7 +55,7 @@ pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
             [0xff, 0xd9, ..] => break,
             [0xff, 0xda, ..] => {
                 let (width, height) = size.ok_or_else(|| {
-                    Fault::Broken(WHAT, "the picture comes before its size".to_owned())
+                    ProbeError::Broken(WHAT, "the picture comes before its size".to_owned())
                 })?;
                 if depth == Depth::Whole {
                     jpeg_end(reader, at)?;
@@ -65,7 +65,7 @@ pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
                 } else {
                     (width, height)
                 };
-                return picture(WHAT, Format::Jpg, width, height, Micros::ZERO);
+                return picture(WHAT, MediaFormat::Jpg, width, height, Micros::ZERO);
             }
             [0xff, marker, high, low, rest @ ..] => {
                 let length = u64::from(u16::from_be_bytes([*high, *low]));
@@ -85,14 +85,17 @@ pub(super) fn jpeg(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
                     } else {
                         (width, height)
                     };
-                    return picture(WHAT, Format::Jpg, width, height, Micros::ZERO);
+                    return picture(WHAT, MediaFormat::Jpg, width, height, Micros::ZERO);
                 }
             }
-            [] | [_] | [0xff, ..] => return Err(Fault::Cut(WHAT, reader.measure()?, at + 4)),
-            _ => return Err(Fault::Broken(WHAT, format!("no marker at byte {at}"))),
+            [] | [_] | [0xff, ..] => return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 4)),
+            _ => return Err(ProbeError::Broken(WHAT, format!("no marker at byte {at}"))),
         }
     }
-    Err(Fault::Broken(WHAT, "it contains no picture".to_owned()))
+    Err(ProbeError::Broken(
+        WHAT,
+        "it contains no picture".to_owned(),
+    ))
 }
 
 /// A frame header: the orientation cannot come after it.
@@ -101,11 +104,11 @@ fn past_exif(marker: u8) -> bool {
 }
 
 /// Reads from a scan to the end of the picture: data, further tables and scans, the end marker.
-fn jpeg_end(reader: &mut Reader, scan: u64) -> Probe<()> {
+fn jpeg_end(reader: &mut SourceReader, scan: u64) -> Probe<()> {
     const STEP: usize = 32 << 10;
     let mut at = scan;
-    let cut = |reader: &mut Reader, at| -> Probe<()> {
-        Err(Fault::Cut("JPEG", reader.measure()?, at + 2))
+    let cut = |reader: &mut SourceReader, at| -> Probe<()> {
+        Err(ProbeError::Cut("JPEG", reader.measure()?, at + 2))
     };
     for _ in 0..MOST_PARTS {
         let bytes = reader.bytes(at, STEP)?;
@@ -149,7 +152,7 @@ fn orientation(tiff: &[u8]) -> Option<u64> {
 }
 
 /// A GIF is read to its end: its length is the sum of its frame delays.
-pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn gif(reader: &mut SourceReader) -> Probe<Facts> {
     const WHAT: &str = "GIF";
     let head = reader.bytes(0, 13)?;
     let (Some(width), Some(height), Some(flags)) = (
@@ -157,7 +160,7 @@ pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
         u16_le(&head, 8),
         head.get(10).copied().filter(|_| head.len() == 13),
     ) else {
-        return Err(Fault::Cut(WHAT, head.len() as u64, 13));
+        return Err(ProbeError::Cut(WHAT, head.len() as u64, 13));
     };
     let mut at = 13 + color_table(flags);
     let mut pictures = 0_u32;
@@ -168,14 +171,17 @@ pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
         match block.as_slice() {
             [0x3b, ..] => {
                 if pictures == 0 {
-                    return Err(Fault::Broken(WHAT, "it contains no picture".to_owned()));
+                    return Err(ProbeError::Broken(
+                        WHAT,
+                        "it contains no picture".to_owned(),
+                    ));
                 }
                 let duration = if pictures > 1 {
                     super::micros(hundredths, 100)
                 } else {
                     Micros::ZERO
                 };
-                return picture(WHAT, Format::Gif, width, height, duration);
+                return picture(WHAT, MediaFormat::Gif, width, height, duration);
             }
             [0x21, 0xf9, 4, _, low, high, ..] => {
                 delay = u64::from(u16::from_le_bytes([*low, *high]));
@@ -189,8 +195,8 @@ pub(super) fn gif(reader: &mut Reader) -> Probe<Facts> {
                 delay = 0;
                 at = sub_blocks(reader, at + 11 + color_table(*flags))?;
             }
-            [] | [0x21 | 0x2c, ..] => return Err(Fault::Cut(WHAT, reader.measure()?, at + 1)),
-            _ => return Err(Fault::Broken(WHAT, format!("no block at byte {at}"))),
+            [] | [0x21 | 0x2c, ..] => return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 1)),
+            _ => return Err(ProbeError::Broken(WHAT, format!("no block at byte {at}"))),
         }
     }
     Err(too_many(WHAT))
@@ -205,18 +211,18 @@ fn color_table(flags: u8) -> u64 {
 }
 
 /// The position after a chain of blocks that each begin with their length.
-fn sub_blocks(reader: &mut Reader, mut at: u64) -> Probe<u64> {
+fn sub_blocks(reader: &mut SourceReader, mut at: u64) -> Probe<u64> {
     for _ in 0..MOST_PARTS {
         match reader.bytes(at, 1)?.first() {
             Some(0) => return Ok(at + 1),
             Some(length) => at += 1 + u64::from(*length),
-            None => return Err(Fault::Cut("GIF", reader.measure()?, at + 1)),
+            None => return Err(ProbeError::Cut("GIF", reader.measure()?, at + 1)),
         }
     }
     Err(too_many("GIF"))
 }
 
-pub(super) fn bmp(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn bmp(reader: &mut SourceReader) -> Probe<Facts> {
     const WHAT: &str = "BMP";
     let head = reader.bytes(0, 26)?;
     let (Some(bytes), Some(header), Some(width), Some(height)) = (
@@ -225,22 +231,22 @@ pub(super) fn bmp(reader: &mut Reader) -> Probe<Facts> {
         u32_le(&head, 18),
         u32_le(&head, 22),
     ) else {
-        return Err(Fault::Cut(WHAT, head.len() as u64, 26));
+        return Err(ProbeError::Cut(WHAT, head.len() as u64, 26));
     };
     if header < 40 {
-        return Err(Fault::Broken(
+        return Err(ProbeError::Broken(
             WHAT,
             format!("its header has {header} bytes and needs 40"),
         ));
     }
     if let Some(there) = reader.len().filter(|there| *there < bytes) {
-        return Err(Fault::Cut(WHAT, there, bytes));
+        return Err(ProbeError::Cut(WHAT, there, bytes));
     }
     // A negative height means that rows are stored from top to bottom.
     let height = u64::from((height as u32).cast_signed().unsigned_abs());
-    picture(WHAT, Format::Bmp, width, height, Micros::ZERO)
+    picture(WHAT, MediaFormat::Bmp, width, height, Micros::ZERO)
 }
 
-fn too_many(what: &'static str) -> Fault {
-    Fault::Broken(what, "it has too many parts".to_owned())
+fn too_many(what: &'static str) -> ProbeError {
+    ProbeError::Broken(what, "it has too many parts".to_owned())
 }

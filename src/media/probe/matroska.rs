@@ -1,8 +1,8 @@
 //! WebM and Matroska.
 
 use super::wire::u16_be;
-use super::{Fault, Probe, Reader, decimals, no_sound_or_picture, size};
-use crate::media::{Facts, Format};
+use super::{Probe, ProbeError, SourceReader, decimals, no_sound_or_picture, size};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 const WHAT: &str = "Matroska";
@@ -37,7 +37,7 @@ struct Element {
 }
 
 #[derive(Default)]
-struct Track {
+struct MatroskaTrack {
     number: u64,
     kind: u64,
     size: (u64, u64),
@@ -46,10 +46,10 @@ struct Track {
     frame: u64,
 }
 
-pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn read(reader: &mut SourceReader) -> Probe<Facts> {
     let mut scale = 1_000_000;
     let mut duration = None;
-    let mut tracks: Option<Vec<Track>> = None;
+    let mut tracks: Option<Vec<MatroskaTrack>> = None;
     let head = element(reader, 0)?.ok_or_else(|| broken("it has no header"))?;
     let head_end = head.end.ok_or_else(|| broken("its header has no end"))?;
     let mut webm = false;
@@ -62,7 +62,7 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
     let mut at = head_end;
     let segment = loop {
         let Some(part) = element(reader, at)? else {
-            return Err(Fault::Cut(WHAT, reader.measure()?, at + 12));
+            return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 12));
         };
         if part.id == SEGMENT {
             break part;
@@ -75,7 +75,7 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
     if let (Some(there), Some(end)) = (reader.len(), segment.end)
         && end > there
     {
-        return Err(Fault::Cut(WHAT, there, end));
+        return Err(ProbeError::Cut(WHAT, there, end));
     }
     at = segment.body;
     for _ in 0..MOST_ELEMENTS {
@@ -113,7 +113,7 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
     facts(webm, duration, &tracks)
 }
 
-fn facts(webm: bool, duration: Micros, tracks: &[Track]) -> Probe<Facts> {
+fn facts(webm: bool, duration: Micros, tracks: &[MatroskaTrack]) -> Probe<Facts> {
     let video = tracks.iter().find(|track| track.kind == 1);
     let has_audio = tracks.iter().any(|track| track.kind == 2);
     if video.is_none() && !has_audio {
@@ -128,7 +128,11 @@ fn facts(webm: bool, duration: Micros, tracks: &[Track]) -> Probe<Facts> {
         None => (0, 0),
     };
     Ok(Facts {
-        format: if webm { Format::Webm } else { Format::Mkv },
+        format: if webm {
+            MediaFormat::Webm
+        } else {
+            MediaFormat::Mkv
+        },
         is_still: false,
         width,
         height,
@@ -141,13 +145,13 @@ fn facts(webm: bool, duration: Micros, tracks: &[Track]) -> Probe<Facts> {
     })
 }
 
-fn read_tracks(reader: &mut Reader, from: u64, end: u64) -> Probe<Vec<Track>> {
+fn read_tracks(reader: &mut SourceReader, from: u64, end: u64) -> Probe<Vec<MatroskaTrack>> {
     let mut tracks = Vec::new();
     each(reader, from, end, &mut |reader, part| {
         let (TRACK_ENTRY, Some(end)) = (part.id, part.end) else {
             return Ok(());
         };
-        let mut track = Track::default();
+        let mut track = MatroskaTrack::default();
         each(reader, part.body, end, &mut |reader, part| {
             match (part.id, part.end) {
                 (TRACK_NUMBER, _) => track.number = unsigned(reader, part)?,
@@ -181,7 +185,12 @@ fn read_tracks(reader: &mut Reader, from: u64, end: u64) -> Probe<Vec<Track>> {
 }
 
 /// The length of a recording whose header was not completed: the end of the last block.
-fn live_length(reader: &mut Reader, media: u64, scale: u64, tracks: &[Track]) -> Probe<Micros> {
+fn live_length(
+    reader: &mut SourceReader,
+    media: u64,
+    scale: u64,
+    tracks: &[MatroskaTrack],
+) -> Probe<Micros> {
     const TAIL: u64 = 4 << 20;
     let bytes = reader.measure()?;
     let from = bytes.saturating_sub(TAIL).max(media);
@@ -214,10 +223,10 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 /// Finds the latest time in the cluster at `at`. Its blocks follow each other, whether its length is known or
 /// not; any other element ends it.
 fn cluster(
-    reader: &mut Reader,
+    reader: &mut SourceReader,
     at: u64,
     bytes: u64,
-    tracks: &[Track],
+    tracks: &[MatroskaTrack],
     last: &mut u64,
     frame_ns: &mut u64,
 ) -> Probe<()> {
@@ -253,10 +262,10 @@ fn cluster(
 }
 
 fn block(
-    reader: &mut Reader,
+    reader: &mut SourceReader,
     at: u64,
     base: Option<u64>,
-    tracks: &[Track],
+    tracks: &[MatroskaTrack],
     last: &mut u64,
     frame_ns: &mut u64,
 ) -> Probe<()> {
@@ -280,10 +289,10 @@ fn block(
 
 /// The elements within `from..end`.
 fn each(
-    reader: &mut Reader,
+    reader: &mut SourceReader,
     from: u64,
     end: u64,
-    visit: &mut dyn FnMut(&mut Reader, &Element) -> Probe<()>,
+    visit: &mut dyn FnMut(&mut SourceReader, &Element) -> Probe<()>,
 ) -> Probe<()> {
     let mut at = from;
     for _ in 0..MOST_ELEMENTS {
@@ -291,7 +300,7 @@ fn each(
             return Ok(());
         }
         let Some(part) = element(reader, at)? else {
-            return Err(Fault::Cut(WHAT, reader.measure()?, end));
+            return Err(ProbeError::Cut(WHAT, reader.measure()?, end));
         };
         let Some(part_end) = part.end.filter(|part_end| *part_end <= end) else {
             return Err(broken("an element is larger than its parent"));
@@ -303,7 +312,7 @@ fn each(
 }
 
 /// The element at `at`; `None` at the end of the file.
-fn element(reader: &mut Reader, at: u64) -> Probe<Option<Element>> {
+fn element(reader: &mut SourceReader, at: u64) -> Probe<Option<Element>> {
     let head = reader.bytes(at, 12)?;
     let Some((id, id_length)) = vint(&head, false) else {
         return if head.len() < 12 {
@@ -340,19 +349,19 @@ fn vint(bytes: &[u8], drop_mark: bool) -> Option<(u64, usize)> {
     Some((if drop_mark { value & (mark - 1) } else { value }, length))
 }
 
-fn content(reader: &mut Reader, part: &Element) -> Probe<Vec<u8>> {
+fn content(reader: &mut SourceReader, part: &Element) -> Probe<Vec<u8>> {
     let length = part.end.map_or(0, |end| (end - part.body).min(8));
     Ok(reader.bytes(part.body, length as usize)?)
 }
 
-fn unsigned(reader: &mut Reader, part: &Element) -> Probe<u64> {
+fn unsigned(reader: &mut SourceReader, part: &Element) -> Probe<u64> {
     let bytes = content(reader, part)?;
     Ok(bytes
         .iter()
         .fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
-fn float(reader: &mut Reader, part: &Element) -> Probe<f64> {
+fn float(reader: &mut SourceReader, part: &Element) -> Probe<f64> {
     let bytes = content(reader, part)?;
     Ok(match bytes.len() {
         4 => bytes
@@ -365,6 +374,6 @@ fn float(reader: &mut Reader, part: &Element) -> Probe<f64> {
     })
 }
 
-fn broken(why: &str) -> Fault {
-    Fault::Broken(WHAT, why.to_owned())
+fn broken(why: &str) -> ProbeError {
+    ProbeError::Broken(WHAT, why.to_owned())
 }

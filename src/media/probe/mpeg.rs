@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::wire::{syncsafe, u16_be, u32_be, u32_le};
-use super::{Depth, Fault, Probe, Reader, micros, sound};
-use crate::media::{Facts, Format};
+use super::{Depth, Probe, ProbeError, SourceReader, micros, sound};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 /// Bytes after the tags in which the first frame is searched.
@@ -16,7 +16,7 @@ const SAMPLED: u64 = 512 << 10;
 const PLACES: u64 = 16;
 
 struct Frame {
-    format: Format,
+    format: MediaFormat,
     /// 0: unknown, as in AAC.
     kilobits: u64,
     bytes: u64,
@@ -34,7 +34,7 @@ pub(super) fn starts_audio(head: &[u8]) -> bool {
     })
 }
 
-pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+pub(super) fn audio(reader: &mut SourceReader, depth: Depth) -> Probe<Facts> {
     let (start, cover_art) = tags(reader)?;
     let head = reader.bytes(start, SEARCH)?;
     if head.starts_with(b"fLaC") {
@@ -48,18 +48,18 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     let Some(offset) = found else {
         let cut = head.len() < SEARCH;
         return Err(if cut && start > 0 {
-            Fault::Broken("MP3", "it has no sound after its tags".to_owned())
+            ProbeError::Broken("MP3", "it has no sound after its tags".to_owned())
         } else {
-            Fault::Unknown("it has no audio frames".to_owned())
+            ProbeError::Unknown("it has no audio frames".to_owned())
         });
     };
     let start = start + offset as u64;
     let head = &head[offset..];
     // Found above.
     let Some(first) = frame(head) else {
-        return Err(Fault::Unknown("it has no audio frames".to_owned()));
+        return Err(ProbeError::Unknown("it has no audio frames".to_owned()));
     };
-    let what = if first.format == Format::Mp3 {
+    let what = if first.format == MediaFormat::Mp3 {
         "MP3"
     } else {
         "AAC"
@@ -67,7 +67,7 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
     if let Some((frames, bytes)) = table(&first, head) {
         let there = reader.measure()?;
         if start + bytes > there {
-            return Err(Fault::Cut(what, there, start + bytes));
+            return Err(ProbeError::Cut(what, there, start + bytes));
         }
         // Sound after the part that the table describes: joined files, with the table of the first one.
         if next_sound(reader, start + bytes, &first)?.is_none() {
@@ -83,7 +83,7 @@ pub(super) fn audio(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
 }
 
 /// The position after ID3v2 tags, and whether they contain a picture.
-fn tags(reader: &mut Reader) -> Probe<(u64, bool)> {
+fn tags(reader: &mut SourceReader) -> Probe<(u64, bool)> {
     let mut at = 0;
     let mut cover_art = false;
     for _ in 0..16 {
@@ -95,13 +95,13 @@ fn tags(reader: &mut Reader) -> Probe<(u64, bool)> {
         let footer = if head[5] & 0x10 == 0 { 0 } else { 10 };
         at += 10 + length + footer;
         if let Some(there) = reader.len().filter(|there| at > *there) {
-            return Err(Fault::Cut("MP3", there, at));
+            return Err(ProbeError::Cut("MP3", there, at));
         }
     }
     Ok((at, cover_art))
 }
 
-fn tagged_picture(reader: &mut Reader, from: u64, length: u64, version: u8) -> Probe<bool> {
+fn tagged_picture(reader: &mut SourceReader, from: u64, length: u64, version: u8) -> Probe<bool> {
     let end = from + length;
     let mut at = from;
     for _ in 0..1000 {
@@ -178,7 +178,7 @@ fn frame(bytes: &[u8]) -> Option<Frame> {
         (false, true) => 9,
     };
     Some(Frame {
-        format: Format::Mp3,
+        format: MediaFormat::Mp3,
         kilobits,
         bytes,
         samples,
@@ -198,7 +198,7 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
         | u64::from(*bytes.get(5)? >> 5);
     let blocks = u64::from(*bytes.get(6)? & 3) + 1;
     (length >= 7).then_some(Frame {
-        format: Format::Aac,
+        format: MediaFormat::Aac,
         kilobits: 0,
         bytes: length,
         samples: 1024 * blocks,
@@ -210,7 +210,7 @@ fn adts(bytes: &[u8]) -> Option<Frame> {
 /// Whether a frame contains a table instead of sound.
 fn is_table(first: &Frame, frame: &[u8]) -> bool {
     let at = |from: usize| frame.get(from..from.saturating_add(4));
-    first.format == Format::Mp3
+    first.format == MediaFormat::Mp3
         && (at(36) == Some(b"VBRI") || matches!(at(first.table), Some(b"Xing" | b"Info")))
 }
 
@@ -269,7 +269,7 @@ impl Counted {
 
 /// The length by counting frames. In a large remote file with a constant bit rate, only a part is counted; with
 /// a variable bit rate, as much as half of the remaining time allows.
-fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
+fn count(reader: &mut SourceReader, start: u64, first: &Frame) -> Probe<Micros> {
     let bytes = reader.measure()?;
     let mut counted = Counted {
         at: start,
@@ -290,14 +290,17 @@ fn count(reader: &mut Reader, start: u64, first: &Frame) -> Probe<Micros> {
         counted.duration(1, 1)
     };
     if duration == Micros::ZERO {
-        return Err(Fault::Broken("MP3", "it has no complete frame".to_owned()));
+        return Err(ProbeError::Broken(
+            "MP3",
+            "it has no complete frame".to_owned(),
+        ));
     }
     Ok(duration)
 }
 
 /// Continues counting up to `most`, and at most to `bytes`, the end of the file.
 fn walk(
-    reader: &mut Reader,
+    reader: &mut SourceReader,
     counted: &mut Counted,
     first: &Frame,
     (bytes, most): (u64, u64),
@@ -338,13 +341,13 @@ fn is_like(samples: &[(u64, u64)], next: &Frame) -> bool {
 }
 
 /// Whether another frame of the same kind follows directly.
-fn is_followed(reader: &mut Reader, at: u64, frame: &Frame) -> Probe<bool> {
+fn is_followed(reader: &mut SourceReader, at: u64, frame: &Frame) -> Probe<bool> {
     let next = self::frame(&reader.bytes(at + frame.bytes, 8)?);
     Ok(next.is_some_and(|next| next.rate == frame.rate && next.format == frame.format))
 }
 
 /// Whether samples of the rest have the same bit rate as the counted part.
-fn is_constant(reader: &mut Reader, counted: &Counted, bytes: u64) -> Probe<bool> {
+fn is_constant(reader: &mut SourceReader, counted: &Counted, bytes: u64) -> Probe<bool> {
     if counted.varies {
         return Ok(false);
     }
@@ -365,7 +368,7 @@ fn is_constant(reader: &mut Reader, counted: &Counted, bytes: u64) -> Probe<bool
 }
 
 /// The next position with audio frames, at `from` or after tags and other data.
-fn next_sound(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64>> {
+fn next_sound(reader: &mut SourceReader, from: u64, first: &Frame) -> Probe<Option<u64>> {
     let mut at = from;
     for _ in 0..16 {
         let head = reader.bytes(at, 32)?;
@@ -388,28 +391,36 @@ fn next_sound(reader: &mut Reader, from: u64, first: &Frame) -> Probe<Option<u64
     Ok(found.map(|found| at + found as u64))
 }
 
-pub(super) fn flac(reader: &mut Reader, depth: Depth) -> Probe<Facts> {
+pub(super) fn flac(reader: &mut SourceReader, depth: Depth) -> Probe<Facts> {
     flac_at(reader, 0, false, depth)
 }
 
-fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -> Probe<Facts> {
+fn flac_at(
+    reader: &mut SourceReader,
+    start: u64,
+    mut cover_art: bool,
+    depth: Depth,
+) -> Probe<Facts> {
     const WHAT: &str = "FLAC";
     let head = reader.bytes(start + 4, 38)?;
     let (Some(block), Some(high), Some(low)) =
         (u16_be(&head, 6), u32_be(&head, 14), u32_be(&head, 18))
     else {
-        return Err(Fault::Cut(WHAT, reader.measure()?, start + 42));
+        return Err(ProbeError::Cut(WHAT, reader.measure()?, start + 42));
     };
     let rate = high >> 12;
     let total = (high & 0xf) << 32 | low;
     if rate == 0 {
-        return Err(Fault::Broken(WHAT, "its sample rate is missing".to_owned()));
+        return Err(ProbeError::Broken(
+            WHAT,
+            "its sample rate is missing".to_owned(),
+        ));
     }
     let mut at = start + 4;
     for _ in 0..1000 {
         let head = reader.bytes(at, 4)?;
         let (Some(word), Some(kind)) = (u32_be(&head, 0), head.first()) else {
-            return Err(Fault::Cut(WHAT, reader.measure()?, at + 4));
+            return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 4));
         };
         cover_art |= kind & 0x7f == 6;
         at += 4 + (word & 0xff_ffff);
@@ -418,19 +429,19 @@ fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -
         }
     }
     if let Some(there) = reader.len().filter(|there| at >= *there) {
-        return Err(Fault::Cut(WHAT, there, at + 1));
+        return Err(ProbeError::Cut(WHAT, there, at + 1));
     }
     if total > 0 && depth == Depth::Facts {
-        return Ok(sound(Format::Flac, micros(total, rate), cover_art));
+        return Ok(sound(MediaFormat::Flac, micros(total, rate), cover_art));
     }
     let end = flac_end(reader, at, block)?;
     match (total, end) {
-        (0, None) => Err(Fault::Broken(WHAT, "it contains no sound".to_owned())),
-        (0, Some(end)) => Ok(sound(Format::Flac, micros(end, rate), cover_art)),
+        (0, None) => Err(ProbeError::Broken(WHAT, "it contains no sound".to_owned())),
+        (0, Some(end)) => Ok(sound(MediaFormat::Flac, micros(end, rate), cover_art)),
         (total, Some(end)) if end >= total => {
-            Ok(sound(Format::Flac, micros(total, rate), cover_art))
+            Ok(sound(MediaFormat::Flac, micros(total, rate), cover_art))
         }
-        (total, end) => Err(Fault::Broken(
+        (total, end) => Err(ProbeError::Broken(
             WHAT,
             format!(
                 "its sound ends after {} of {}",
@@ -442,7 +453,7 @@ fn flac_at(reader: &mut Reader, start: u64, mut cover_art: bool, depth: Depth) -
 }
 
 /// The sample at which the last frame ends.
-fn flac_end(reader: &mut Reader, start: u64, block: u64) -> Probe<Option<u64>> {
+fn flac_end(reader: &mut SourceReader, start: u64, block: u64) -> Probe<Option<u64>> {
     let bytes = reader.measure()?;
     let mut span = 64 << 10;
     loop {

@@ -1,21 +1,21 @@
 //! Ogg: Vorbis, Opus, FLAC and Speex. The length is the position of the last page.
 
 use super::wire::{u16_be, u32_be, u32_le, u64_le};
-use super::{Fault, Probe, Reader, micros, sound};
-use crate::media::{Facts, Format};
+use super::{Probe, ProbeError, SourceReader, micros, sound};
+use crate::media::{Facts, MediaFormat};
 
 const WHAT: &str = "Ogg";
 /// The maximum size of a page.
 const PAGE: usize = 27 + 255 + 255 * 255;
 
-struct Stream {
+struct OggStream {
     serial: u64,
-    format: Format,
+    format: MediaFormat,
     /// Positions per second.
     rate: u64,
 }
 
-pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn read(reader: &mut SourceReader) -> Probe<Facts> {
     let head = reader.bytes(0, 64 << 10)?;
     let stream = stream(&head)?;
     let cover_art = head
@@ -31,14 +31,14 @@ pub(super) fn read(reader: &mut Reader) -> Probe<Facts> {
             return Ok(sound(stream.format, duration, cover_art));
         }
         if from == 0 || span > 8 << 20 {
-            return Err(Fault::Broken(WHAT, "it has no length".to_owned()));
+            return Err(ProbeError::Broken(WHAT, "it has no length".to_owned()));
         }
         span *= 4;
     }
 }
 
 /// The first audio stream among the pages that begin a stream.
-fn stream(head: &[u8]) -> Probe<Stream> {
+fn stream(head: &[u8]) -> Probe<OggStream> {
     let mut at = 0;
     while let Some(page) = head.get(at..).filter(|page| page.starts_with(b"OggS")) {
         let opens = page.get(5).is_some_and(|flags| flags & 2 != 0);
@@ -50,32 +50,32 @@ fn stream(head: &[u8]) -> Probe<Stream> {
         let packet = page.get(27 + segments..).unwrap_or_default();
         let rate = |rate: Option<u64>, format| {
             rate.filter(|rate| *rate > 0)
-                .map(|rate| Stream {
+                .map(|rate| OggStream {
                     serial,
                     format,
                     rate,
                 })
-                .ok_or_else(|| Fault::Broken(WHAT, "its sample rate is missing".to_owned()))
+                .ok_or_else(|| ProbeError::Broken(WHAT, "its sample rate is missing".to_owned()))
         };
         if packet.starts_with(b"OpusHead") {
             // Opus positions always use 48 kHz.
-            return rate(Some(48_000), Format::Opus);
+            return rate(Some(48_000), MediaFormat::Opus);
         } else if packet.starts_with(b"\x01vorbis") {
-            return rate(u32_le(packet, 12), Format::Ogg);
+            return rate(u32_le(packet, 12), MediaFormat::Ogg);
         } else if packet.starts_with(b"\x7fFLAC") {
             let packed = u16_be(packet, 27).zip(packet.get(29));
             return rate(
                 packed.map(|(high, low)| high << 4 | u64::from(low >> 4)),
-                Format::Ogg,
+                MediaFormat::Ogg,
             );
         } else if packet.starts_with(b"Speex   ") {
-            return rate(u32_le(packet, 36), Format::Ogg);
+            return rate(u32_le(packet, 36), MediaFormat::Ogg);
         } else if packet.starts_with(b"\x80theora") {
             break;
         }
         at += length;
     }
-    Err(Fault::Unknown(
+    Err(ProbeError::Unknown(
         "it is an Ogg file without a supported audio stream".to_owned(),
     ))
 }
@@ -104,7 +104,7 @@ fn last_position(tail: &[u8], serial: u64, bytes: u64) -> Probe<Option<u64>> {
             let needed = length.unwrap_or(27 + 255);
             if needed > page.len() {
                 let place = bytes - page.len() as u64;
-                return Err(Fault::Cut(WHAT, bytes, place + needed as u64));
+                return Err(ProbeError::Cut(WHAT, bytes, place + needed as u64));
             }
             // All bits set: no packet ends on this page.
             last = u64_le(page, 6)

@@ -1,8 +1,8 @@
 //! WAV and WebP: chunks with little-endian lengths.
 
 use super::wire::{u16_le, u24_le, u32_le, u64_le};
-use super::{Fault, Probe, Reader, micros, picture, sound};
-use crate::media::{Facts, Format};
+use super::{Probe, ProbeError, SourceReader, micros, picture, sound};
+use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 const MOST_CHUNKS: usize = 200_000;
@@ -10,7 +10,7 @@ const MOST_CHUNKS: usize = 200_000;
 /// maximum, signed or unsigned, for an unknown length.
 const UNKNOWN: u64 = 0x7fff_0000;
 
-pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn wave(reader: &mut SourceReader) -> Probe<Facts> {
     const WHAT: &str = "WAV";
     let mut at = 12;
     let mut bytes_per_second = 0;
@@ -21,7 +21,7 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
     for _ in 0..MOST_CHUNKS {
         let head = reader.bytes(at, 8)?;
         let Some(length) = u32_le(&head, 4) else {
-            return Err(Fault::Cut(WHAT, reader.measure()?, at + 8));
+            return Err(ProbeError::Cut(WHAT, reader.measure()?, at + 8));
         };
         let body = at + 8;
         match &head[..4] {
@@ -48,7 +48,7 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
                 };
                 let end = body.saturating_add(length);
                 if let Some(there) = reader.len().filter(|there| end > *there) {
-                    return Err(Fault::Cut(WHAT, there, end));
+                    return Err(ProbeError::Cut(WHAT, there, end));
                 }
                 let duration = match frame {
                     Some(block) => micros(length / block, rate),
@@ -56,20 +56,23 @@ pub(super) fn wave(reader: &mut Reader) -> Probe<Facts> {
                     None => micros(length, bytes_per_second),
                 };
                 if duration == Micros::ZERO {
-                    return Err(Fault::Broken(WHAT, "it contains no sound".to_owned()));
+                    return Err(ProbeError::Broken(WHAT, "it contains no sound".to_owned()));
                 }
-                return Ok(sound(Format::Wav, duration, false));
+                return Ok(sound(MediaFormat::Wav, duration, false));
             }
             _ => {}
         }
         at = body + length + length % 2;
     }
-    Err(Fault::Broken(WHAT, "it has no `data` chunk".to_owned()))
+    Err(ProbeError::Broken(
+        WHAT,
+        "it has no `data` chunk".to_owned(),
+    ))
 }
 
 /// The length of the sound at `body`: `said` as in the file, or everything up to the end if that number means
 /// "unknown".
-fn data_length(reader: &mut Reader, body: u64, said: u64) -> Probe<u64> {
+fn data_length(reader: &mut SourceReader, body: u64, said: u64) -> Probe<u64> {
     let riff = u32_le(&reader.bytes(4, 4)?, 0).unwrap_or(0);
     let is_unknown = match said {
         // Correct for an empty file; a streamed file has more data.
@@ -86,30 +89,30 @@ fn data_length(reader: &mut Reader, body: u64, said: u64) -> Probe<u64> {
     Ok(if said == 0 { rest } else { said.min(rest) })
 }
 
-fn rest(reader: &mut Reader, from: u64) -> Probe<u64> {
+fn rest(reader: &mut SourceReader, from: u64) -> Probe<u64> {
     Ok(reader.measure()?.saturating_sub(from))
 }
 
-pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {
+pub(super) fn webp(reader: &mut SourceReader) -> Probe<Facts> {
     const WHAT: &str = "WebP";
     let head = reader.bytes(0, 30)?;
     let Some(length) = u32_le(&head, 4).filter(|_| head.len() == 30) else {
-        return Err(Fault::Cut(WHAT, head.len() as u64, 30));
+        return Err(ProbeError::Cut(WHAT, head.len() as u64, 30));
     };
     if let Some(there) = reader.len().filter(|there| *there < 8 + length) {
-        return Err(Fault::Cut(WHAT, there, 8 + length));
+        return Err(ProbeError::Cut(WHAT, there, 8 + length));
     }
-    let broken = || Fault::Broken(WHAT, "it contains no picture".to_owned());
+    let broken = || ProbeError::Broken(WHAT, "it contains no picture".to_owned());
     match &head[12..16] {
         b"VP8 " => {
             let width = u16_le(&head, 26).ok_or_else(broken)? & 0x3fff;
             let height = u16_le(&head, 28).ok_or_else(broken)? & 0x3fff;
-            picture(WHAT, Format::Webp, width, height, Micros::ZERO)
+            picture(WHAT, MediaFormat::Webp, width, height, Micros::ZERO)
         }
         b"VP8L" => {
             let bits = u32_le(&head, 21).ok_or_else(broken)?;
             let (width, height) = ((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1);
-            picture(WHAT, Format::Webp, width, height, Micros::ZERO)
+            picture(WHAT, MediaFormat::Webp, width, height, Micros::ZERO)
         }
         b"VP8X" => {
             let width = u24_le(&head, 24).ok_or_else(broken)? + 1;
@@ -120,14 +123,14 @@ pub(super) fn webp(reader: &mut Reader) -> Probe<Facts> {
             } else {
                 Micros::ZERO
             };
-            picture(WHAT, Format::Webp, width, height, duration)
+            picture(WHAT, MediaFormat::Webp, width, height, duration)
         }
         _ => Err(broken()),
     }
 }
 
 /// The sum of the frame durations of an animation.
-fn webp_length(reader: &mut Reader, end: u64) -> Probe<Micros> {
+fn webp_length(reader: &mut SourceReader, end: u64) -> Probe<Micros> {
     let mut at = 12;
     let mut milliseconds = 0;
     for _ in 0..MOST_CHUNKS {

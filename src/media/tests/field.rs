@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use tokio::task::JoinSet;
 
-use super::super::probe::{Depth, Fault};
-use super::super::testing::{Server, ffmpeg, has_ffmpeg, probe_bytes};
+use super::super::probe::{Depth, ProbeError};
+use super::super::testing::{MediaServer, ffmpeg, has_ffmpeg, probe_bytes};
 use super::*;
 
 fn field(name: &str) -> Vec<u8> {
@@ -16,7 +16,7 @@ fn field(name: &str) -> Vec<u8> {
 /// The length of the same bytes on this disk, and over HTTP in each way that servers deliver them.
 async fn lengths(name: &str, bytes: Vec<u8>) -> Vec<Micros> {
     let mut tasks = JoinSet::new();
-    let server = Server::start(&mut tasks).await;
+    let server = MediaServer::start(&mut tasks).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, &bytes).unwrap();
@@ -86,7 +86,7 @@ async fn lengths_are_exact_if_the_bit_rate_of_an_mp3_changes() {
 #[tokio::test]
 async fn a_large_constant_bit_rate_mp3_is_measured_without_fetching_it() {
     let mut tasks = JoinSet::new();
-    let server = Server::start(&mut tasks).await;
+    let server = MediaServer::start(&mut tasks).await;
     server.add("a.mp3", frames(128, 60_000));
     let facts = media().facts(&server.url("ranges", "a.mp3")).await.unwrap();
     let off = facts.duration.0 - of_frames(60_000);
@@ -160,12 +160,12 @@ fn a_truncated_or_empty_wave_is_not_treated_as_unknown_length() {
     let whole = wave(36 + 16_000, 16_000, 1);
     assert!(matches!(
         probe_bytes(&whole, Depth::Whole),
-        Err(Fault::Cut(..))
+        Err(ProbeError::Cut(..))
     ));
     let empty = wave(36, 0, 0);
     assert!(matches!(
         probe_bytes(&empty, Depth::Whole),
-        Err(Fault::Broken(..))
+        Err(ProbeError::Broken(..))
     ));
 }
 
@@ -214,7 +214,7 @@ async fn the_last_fragment_is_found_without_reading_all_fragments() {
     let bytes = std::fs::read(path).unwrap();
     assert!(bytes.len() > 2 << 20);
     let mut tasks = JoinSet::new();
-    let server = Server::start(&mut tasks).await;
+    let server = MediaServer::start(&mut tasks).await;
     server.add("a.mp4", bytes);
     let facts = media().facts(&server.url("ranges", "a.mp4")).await.unwrap();
     assert_eq!(facts.duration, Micros(40_000_000));
@@ -308,7 +308,7 @@ async fn formats_read_by_ffprobe_keep_their_own_format_name() {
         media().fetch(source, &to, &|_, _| {}).await.expect(ending);
         // Without ffprobe, which only reads files on this disk.
         match probe_bytes(&bytes, Depth::Facts) {
-            Err(fault @ Fault::NeedsFfprobe(_)) => {
+            Err(fault @ ProbeError::NeedsFfprobe(_)) => {
                 let error = fault.into_error("a.bin").to_string();
                 assert!(error.contains("reading it requires `ffprobe`"), "{error}");
             }
@@ -325,7 +325,7 @@ async fn formats_read_by_ffprobe_keep_their_own_format_name() {
     let facts = media().facts(path.to_str().unwrap()).await.unwrap();
     assert_eq!(
         (facts.format, facts.duration),
-        (Format::Amr, Micros(2_000_000))
+        (MediaFormat::Amr, Micros(2_000_000))
     );
     for name in ["18-sound.caf", "19-clip.avi"] {
         let path = folder.path().join(name);
@@ -339,7 +339,7 @@ async fn formats_read_by_ffprobe_keep_their_own_format_name() {
 async fn files_have_the_same_length_over_http_as_on_disk() {
     for (name, bytes) in formats::all_files() {
         let mut tasks = JoinSet::new();
-        let server = Server::start(&mut tasks).await;
+        let server = MediaServer::start(&mut tasks).await;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(&name);
         std::fs::write(&path, &bytes).unwrap();

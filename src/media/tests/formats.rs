@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::super::probe::Fault;
-use super::super::testing::{Server, ffmpeg, has_ffmpeg, probe_bytes};
+use super::super::probe::ProbeError;
+use super::super::testing::{MediaServer, ffmpeg, has_ffmpeg, probe_bytes};
 use super::*;
 use crate::golden;
 
@@ -481,7 +481,7 @@ fn broken_files_of_every_format_neither_panic_nor_hang() {
                 let start = std::time::Instant::now();
                 match probe_bytes(&broken, depth) {
                     Ok(facts) => assert!(facts.duration >= Micros::ZERO, "{name}: {facts:?}"),
-                    Err(Fault::Read(error)) => panic!("{name}: {error}"),
+                    Err(ProbeError::Read(error)) => panic!("{name}: {error}"),
                     Err(_) => {}
                 }
                 slowest = slowest.max(start.elapsed());
@@ -524,7 +524,7 @@ fn noise_after_every_known_signature_does_not_panic() {
 #[test]
 fn facts_are_written_and_read_back() {
     let facts = Facts {
-        format: Format::Mp4,
+        format: MediaFormat::Mp4,
         is_still: false,
         width: 1,
         height: 2,
@@ -538,9 +538,9 @@ fn facts_are_written_and_read_back() {
     let text = serde_json::to_string(&facts).unwrap();
     assert!(text.contains(r#""format":"mp4""#), "{text}");
     assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts);
-    assert!(serde_json::from_str::<Limits>(r#"{"max_bites": 1}"#).is_err());
+    assert!(serde_json::from_str::<MediaLimits>(r#"{"max_bites": 1}"#).is_err());
     assert_eq!(
-        serde_json::from_str::<Limits>(r#"{"tries": 5}"#)
+        serde_json::from_str::<MediaLimits>(r#"{"tries": 5}"#)
             .unwrap()
             .tries,
         5
@@ -551,7 +551,7 @@ fn facts_are_written_and_read_back() {
 async fn formats_that_need_ffprobe_are_also_read_from_the_web() {
     let Some(files) = made() else { return };
     let mut tasks = tokio::task::JoinSet::new();
-    let server = Server::start(&mut tasks).await;
+    let server = MediaServer::start(&mut tasks).await;
     for name in ["stream.ts", "old.avi"] {
         server.add(name, files[name].clone());
         for way in ["ranges", "no-length"] {

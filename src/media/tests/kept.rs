@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use tokio::task::JoinSet;
 
 use super::super::cache::Removed;
-use super::super::testing::Server;
+use super::super::testing::MediaServer;
 use super::web::{local, network, quick, wave};
 use super::*;
 
 struct Kept {
     _tasks: JoinSet<()>,
-    server: Server,
+    server: MediaServer,
     data: tempfile::TempDir,
     out: tempfile::TempDir,
-    limits: Limits,
+    limits: MediaLimits,
 }
 
 impl Kept {
     async fn new() -> Self {
         let mut tasks = JoinSet::new();
-        let server = Server::start(&mut tasks).await;
+        let server = MediaServer::start(&mut tasks).await;
         server
             .add("a.wav", wave(80_000))
             .add("small.wav", wave(800));
@@ -339,7 +339,7 @@ async fn a_dead_host_times_out_sooner_than_a_slow_one() {
 
 #[test]
 fn default_limits_spend_five_seconds_a_minute_on_a_dead_host() {
-    let limits = Limits::default();
+    let limits = MediaLimits::default();
     assert_eq!(
         (
             limits.connect_timeout_s,

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::super::testing::Server;
+use super::super::testing::MediaServer;
 use super::*;
 use crate::caller::{From, Manner};
 use crate::golden;
 
-pub(super) fn quick() -> Limits {
-    Limits {
+pub(super) fn quick() -> MediaLimits {
+    MediaLimits {
         connect_timeout_s: 2,
         answer_timeout_s: 1,
         probe_timeout_s: 10,
         min_speed_window_s: 1,
         retry_wait_ms: 1,
-        ..Limits::default()
+        ..MediaLimits::default()
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn wave(samples: u32) -> Vec<u8> {
 
 struct Web {
     _tasks: JoinSet<()>,
-    server: Server,
+    server: MediaServer,
     media: Media,
     folder: tempfile::TempDir,
 }
@@ -56,9 +56,9 @@ impl Web {
         Self::with(quick(), Caller::user()).await
     }
 
-    async fn with(limits: Limits, caller: Caller) -> Self {
+    async fn with(limits: MediaLimits, caller: Caller) -> Self {
         let mut tasks = JoinSet::new();
-        let server = Server::start(&mut tasks).await;
+        let server = MediaServer::start(&mut tasks).await;
         server.add("a.wav", wave(80_000));
         Self {
             _tasks: tasks,
@@ -111,7 +111,7 @@ async fn every_way_of_serving_a_file_works_for_probe_and_fetch() {
             .await
             .unwrap_or_else(|e| panic!("{way}: {e}"));
         assert_eq!(facts.audio_duration, Some(Micros(10_000_000)), "{way}");
-        assert_eq!(facts.format, Format::Wav);
+        assert_eq!(facts.format, MediaFormat::Wav);
     }
     for way in [
         "ranges",
@@ -186,7 +186,7 @@ async fn a_download_restarts_if_the_source_may_have_changed() {
 
 #[tokio::test]
 async fn a_download_continues_until_it_has_its_full_length() {
-    let limits = Limits {
+    let limits = MediaLimits {
         tries: 10,
         ..quick()
     };
@@ -466,7 +466,7 @@ async fn network_callers_cannot_reach_private_addresses() {
 #[tokio::test]
 async fn facts_fetched_by_one_caller_are_hidden_from_callers_without_access() {
     let mut tasks = JoinSet::new();
-    let server = Server::start(&mut tasks).await;
+    let server = MediaServer::start(&mut tasks).await;
     server.add("a.wav", wave(80_000));
     let url = server.url("plain", "a.wav");
     let store = MediaStore::new(quick(), None);
@@ -528,7 +528,7 @@ async fn an_unreachable_host_and_a_missing_file_have_different_errors() {
 #[tokio::test]
 async fn size_limits_are_enforced() {
     let web = Web::with(
-        Limits {
+        MediaLimits {
             max_bytes: 100_000,
             ..quick()
         },
@@ -561,7 +561,7 @@ async fn size_limits_are_enforced() {
 #[tokio::test]
 async fn a_probe_times_out() {
     let web = Web::with(
-        Limits {
+        MediaLimits {
             probe_timeout_s: 1,
             answer_timeout_s: 30,
             min_speed_window_s: 30,
@@ -619,7 +619,7 @@ async fn local_files_are_linked_or_copied_completely() {
     std::fs::write(&from, wave(8000)).unwrap();
     for hard_links in [true, false] {
         let media = MediaStore::new(
-            Limits {
+            MediaLimits {
                 hard_links,
                 ..quick()
             },
@@ -631,7 +631,10 @@ async fn local_files_are_linked_or_copied_completely() {
                 .fetch(from.to_str().unwrap(), &to, &|_, _| {})
                 .await
                 .unwrap();
-            assert_eq!((fetched.bytes, fetched.facts.format), (16_044, Format::Wav));
+            assert_eq!(
+                (fetched.bytes, fetched.facts.format),
+                (16_044, MediaFormat::Wav)
+            );
             assert_eq!(std::fs::read(&to).unwrap(), wave(8000));
             assert_eq!(
                 std::fs::read_dir(folder.path().join("out"))
@@ -707,7 +710,7 @@ async fn by_default_a_fetched_file_and_its_source_change_independently() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("a.wav"), folder.path().join("b.wav"));
     std::fs::write(&from, wave(8000)).unwrap();
-    let media = MediaStore::new(Limits::default(), None).of(&Caller::user());
+    let media = MediaStore::new(MediaLimits::default(), None).of(&Caller::user());
     let source = from.to_str().unwrap();
     media.fetch(source, &to, &|_, _| {}).await.unwrap();
     let written_into = |path: &Path, at: u64| {

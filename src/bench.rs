@@ -11,9 +11,9 @@ use crate::settings::{BackendChoice, Given, Settings};
 use crate::tools::Caller;
 
 /// The embedded engine of this process, with its own data directory.
-pub struct Door(Arc<App>);
+pub struct InProcess(Arc<App>);
 
-impl Door {
+impl InProcess {
     /// An engine that keeps its journal in `data_dir`. Errors are returned as text.
     pub fn open(data_dir: &Path) -> Result<Self, String> {
         let given = Given {
