@@ -4,13 +4,13 @@
 pub(crate) mod batch;
 mod check;
 pub(crate) mod document;
-mod earlier;
 mod item;
 mod layout;
 mod made;
 pub(crate) mod plan;
 mod probe;
 pub(crate) mod report;
+mod resume;
 mod review;
 mod run;
 pub(crate) mod schema;
@@ -34,13 +34,13 @@ use crate::manifest::OnFailure;
 use crate::tools::Object;
 pub(crate) use check::{CheckedPlan, check, refuse};
 use document::DraftSegments;
-use earlier::{ResumeState, ResumedPlan};
 use item::Item;
 use layout::Lengths;
 use made::FinishedRun;
 use plan::{Plan, Save};
 use probe::probe;
 use report::{Phases, RunOutcome, RunReport, Totals};
+use resume::{ResumeState, ResumedPlan};
 use run::PlanRun;
 use section::Section;
 use steps::Steps;
@@ -226,8 +226,8 @@ async fn begin(
             caller: &context.caller,
         };
         let last = app.journal.last_sequence(&row.origin, &draft).await?;
-        let mut earlier = earlier::compare(app, &row, &document, &wanted).await?;
-        earlier::remember(app, &draft, plan).await;
+        let mut earlier = resume::compare(app, &row, &document, &wanted).await?;
+        resume::last_plan::remember(app, &draft, plan).await;
         return Ok(Begun {
             backend: app.backend_of(&draft).await?.to_owned(),
             draft,
@@ -242,7 +242,7 @@ async fn begin(
     let draft = text("draft_id")
         .map(DraftId)
         .ok_or_else(|| Error::internal("`create_draft` returned no `draft_id`"))?;
-    earlier::remember(app, &draft, plan).await;
+    resume::last_plan::remember(app, &draft, plan).await;
     Ok(Begun {
         draft,
         is_new: true,

@@ -1,8 +1,9 @@
 //! Runs many plans: concurrently within the same lanes, with retries, a report line per draft, and resumption.
 
+pub(crate) mod report;
+mod report_file;
+
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use report::{BatchLine, PlanKey};
+use report_file::{BatchLog, ReportedLines};
+
 use super::plan::Plan;
 use super::report::{RunOutcome, RunReport};
 use super::source::PlanSource;
@@ -24,7 +28,6 @@ use crate::draft::ids::DraftId;
 use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
-use crate::regular_file::{self, Links};
 
 /// What happens to the other drafts of a batch if one cannot be completed.
 #[derive(
@@ -84,238 +87,6 @@ impl BatchEntry {
             wrong,
         }
     }
-}
-
-/// The state of one draft of a batch; a line of the report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct BatchLine {
-    /// Index in the batch, from 0.
-    pub index: usize,
-    /// Its file, or its line.
-    pub label: String,
-    /// A fingerprint of the plan's content; it identifies the plan in a report.
-    pub plan: String,
-    /// The number among plans with the same content, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub occurrence: Option<usize>,
-    /// `started`, `complete`, `partial`, `failed`, `aborted`, `cancelled` or `skipped`.
-    pub status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub draft_id: Option<DraftId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<String>,
-    /// The same as one file, if the plan's `save` asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zip: Option<String>,
-    /// Items that are in the draft.
-    #[serde(default)]
-    pub ok: usize,
-    /// Items in the plan.
-    #[serde(default)]
-    pub asked: usize,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<String>,
-    /// What was adjusted, and what to know about the draft.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// Tries in this run of the batch.
-    #[serde(default)]
-    pub tries: u32,
-    #[serde(default)]
-    pub ms: f64,
-}
-
-/// The result of a batch: `complete`, `partial` if only some drafts are complete, `failed` if none is.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct BatchReport {
-    pub outcome: RunOutcome,
-    /// The number of complete drafts.
-    pub complete: usize,
-    pub drafts: Vec<BatchLine>,
-}
-
-impl BatchReport {
-    pub(crate) fn new(drafts: Vec<BatchLine>) -> Self {
-        let complete = drafts.iter().filter(|line| line.is_complete()).count();
-        let outcome = match complete {
-            complete if complete == drafts.len() => RunOutcome::Complete,
-            0 => RunOutcome::Failed,
-            _ => RunOutcome::Partial,
-        };
-        Self {
-            outcome,
-            complete,
-            drafts,
-        }
-    }
-}
-
-impl BatchLine {
-    fn new(index: usize, entry: &BatchEntry, key: &PlanKey, status: &str) -> Self {
-        Self {
-            index,
-            label: entry.label.clone(),
-            plan: key.print.clone(),
-            occurrence: Some(key.occurrence),
-            status: status.to_owned(),
-            draft_id: None,
-            folder: None,
-            zip: None,
-            ok: 0,
-            asked: 0,
-            errors: Vec::new(),
-            notes: Vec::new(),
-            tries: 0,
-            ms: 0.0,
-        }
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.status == "complete"
-    }
-
-    /// Whether it is complete and its folder was not removed since. (A folder on another machine cannot be checked.)
-    fn is_still_there(&self) -> bool {
-        let is_gone = |folder: &Path| !folder.exists() && folder.parent().is_some_and(Path::is_dir);
-        let folder = self.folder.as_deref().map(Path::new);
-        self.is_complete() && !folder.is_some_and(is_gone)
-    }
-}
-
-/// The report file. Lines are appended as drafts finish; it is locked by this process.
-struct BatchLog {
-    file: Option<Mutex<File>>,
-}
-
-/// Identifies a plan in a report, not by its index, so that rows can be inserted before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct PlanKey {
-    /// The fingerprint of its content.
-    print: String,
-    /// The number among plans with the same content, from 0.
-    occurrence: usize,
-}
-
-/// The last line of every plan in a report.
-type ReportedLines = HashMap<PlanKey, BatchLine>;
-
-impl BatchLog {
-    /// Opens or creates a report, and returns its content.
-    fn open(path: Option<&Path>) -> Result<(Self, ReportedLines)> {
-        let Some(path) = path else {
-            return Ok((Self { file: None }, ReportedLines::new()));
-        };
-        let failed = |e| {
-            Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
-        };
-        let mut file = regular_file::append(path, Links::Refuse).map_err(|error| {
-            failed(error).hint("use a file that a batch wrote, or one that does not exist yet")
-        })?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::conflict(format!(
-                    "the report {} is in use by another batch",
-                    path.display()
-                ))
-                .hint("wait until that batch has finished")
-                .at_shell("use another file with `--report`"));
-            }
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                tracing::warn!("the report {} cannot be locked: {error}", path.display());
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        let (known, whole) = read(BufReader::new(&file), path)?;
-        if !whole {
-            // New lines start after the unfinished one.
-            file.write_all(b"\n").map_err(failed)?;
-        }
-        let file = Some(Mutex::new(file));
-        Ok((Self { file }, known))
-    }
-
-    fn add(&self, line: &BatchLine) -> Result<()> {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        let mut text = serde_json::to_string(line)
-            .map_err(|e| Error::internal("a line of the report").source(e))?;
-        text.push('\n');
-        let mut file = file
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_data())
-            .map_err(|e| Error::new(Kind::Unavailable, "the report cannot be written").source(e))
-    }
-}
-
-/// The beginning of every line of a report.
-const LINE_START: &[u8] = b"{\"index\":";
-/// A file with a longer line is not a report.
-const LINE_BYTES: u64 = 16 << 20;
-
-/// The last line of every plan, and whether the last line of the file is complete. A line that was cut off by a kill,
-/// possibly within a character, is skipped; a file with any other content is not a report.
-fn read(mut report: impl BufRead, path: &Path) -> Result<(ReportedLines, bool)> {
-    let mut lines = ReportedLines::new();
-    // Reports of earlier versions distinguish plans with the same content by their indexes.
-    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut text = Vec::new();
-    let mut whole = true;
-    for number in 1.. {
-        text.clear();
-        let count = report
-            .by_ref()
-            .take(LINE_BYTES)
-            .read_until(b'\n', &mut text)
-            .map_err(|e| {
-                Error::invalid(format!("the report {} cannot be read", path.display())).source(e)
-            })?;
-        if count == 0 {
-            break;
-        }
-        whole = text.ends_with(b"\n");
-        let text = text.trim_ascii();
-        let line = match serde_json::from_slice::<BatchLine>(text) {
-            Ok(line) => line,
-            Err(error) => {
-                let is_cut = (text.starts_with(LINE_START) || LINE_START.starts_with(text))
-                    && (error.is_eof() || error.is_syntax());
-                if is_cut {
-                    continue;
-                }
-                return Err(Error::invalid(format!(
-                    "{} is not a report of a batch (line {number}), so nothing was written to it",
-                    path.display()
-                ))
-                .hint("use a file that a batch wrote, or one that does not exist yet"));
-            }
-        };
-        let occurrence = line.occurrence.unwrap_or_else(|| {
-            let places = places.entry(line.plan.clone()).or_default();
-            let known = places.iter().position(|index| *index == line.index);
-            known.unwrap_or_else(|| {
-                places.push(line.index);
-                places.len() - 1
-            })
-        });
-        let key = PlanKey {
-            print: line.plan.clone(),
-            occurrence,
-        };
-        let draft_id = line.draft_id.clone();
-        let before = lines.insert(key.clone(), line);
-        if let (Some(before), None) = (before, draft_id)
-            && let Some(line) = lines.get_mut(&key)
-        {
-            line.draft_id = before.draft_id;
-        }
-    }
-    Ok((lines, whole))
 }
 
 /// Creates all drafts, and returns the lines in the batch's order. `told` is called for each draft as it finishes.
@@ -648,83 +419,6 @@ mod tests {
     use crate::compose::table::RowValues;
 
     #[test]
-    fn a_report_cut_off_within_a_character_is_continued() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.jsonl");
-        let entry = BatchEntry::new("茶具".to_owned(), Ok(Plan::default()));
-        let key = |occurrence| PlanKey {
-            print: "p".to_owned(),
-            occurrence,
-        };
-        let line = |index, status| BatchLine::new(index, &entry, &key(index), status);
-        let (log, _) = BatchLog::open(Some(&path)).unwrap();
-        log.add(&line(0, "complete")).unwrap();
-        drop(log);
-        let whole = std::fs::read(&path).unwrap();
-        let cut = whole.windows(3).position(|three| three == "具".as_bytes());
-        let cut = &whole[..=cut.unwrap()];
-        std::fs::write(&path, [&whole[..], cut].concat()).unwrap();
-        let (log, _) = BatchLog::open(Some(&path)).unwrap();
-        log.add(&line(1, "complete")).unwrap();
-        log.add(&line(2, "started")).unwrap();
-        let busy = BatchLog::open(Some(&path)).err().unwrap();
-        assert_eq!(busy.kind, Kind::Conflict, "{busy}");
-        drop(log);
-        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
-        let status = |index| lines[&key(index)].status.as_str();
-        assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
-    }
-
-    #[test]
-    fn reports_of_earlier_versions_distinguish_equal_plans_by_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.jsonl");
-        let line = |index, status| {
-            format!(
-                "{{\"index\":{index},\"label\":\"l\",\"plan\":\"p\",\"status\":\"{status}\"}}\n"
-            )
-        };
-        let text = line(3, "started") + &line(5, "failed") + &line(3, "complete");
-        std::fs::write(&path, text).unwrap();
-        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
-        let status = |occurrence| {
-            let print = "p".to_owned();
-            lines[&PlanKey { print, occurrence }].status.clone()
-        };
-        assert_eq!([0, 1].map(status), ["complete", "failed"]);
-    }
-
-    #[test]
-    fn a_file_that_is_not_a_report_is_refused_and_not_changed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        for text in [
-            "My thesis\n",
-            "My thesis",
-            "{\"index\": 1}\n",
-            "{\"index\":1,\"name\":\"mine\"}\n",
-            "[]\n",
-            "\n\n\0",
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let error = BatchLog::open(Some(&path)).err().expect(text);
-            assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-        }
-        for text in ["", "\n", "{\"index\":0,\"la", "{\"in"] {
-            std::fs::write(&path, text).unwrap();
-            assert!(BatchLog::open(Some(&path)).is_ok(), "{text:?}");
-        }
-        assert!(BatchLog::open(Some(folder.path())).is_err(), "a folder");
-        #[cfg(unix)]
-        {
-            let link = folder.path().join("link");
-            std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(BatchLog::open(Some(&link)).is_err(), "a link");
-        }
-    }
-
-    #[test]
     fn a_batch_is_limited_in_number_and_size() {
         let source = |value| PlanSource {
             value,
@@ -751,18 +445,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn a_report_with_a_huge_line_is_refused_without_reading_it_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.jsonl");
-        // The file is sparse: it needs no disk space, but reading it whole would need 64 GB of memory.
-        let file = File::create(&path).unwrap();
-        file.set_len(64 << 30).unwrap();
-        let error = BatchLog::open(Some(&path)).err().unwrap();
-        assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
-        assert!(error.to_string().contains("line 1"), "{error}");
-        assert_eq!(file.metadata().unwrap().len(), 64 << 30);
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::document::DraftSegments;
-use super::earlier::sequences;
 use super::item::Item;
 use super::plan::{Plan, Save};
 use super::report::{ItemStatus, RunOutcome, RunReport};
+use super::resume::sequences;
 use super::section::Section;
 use super::verify::verify;
 use super::{call, moved, query, recreated_as};

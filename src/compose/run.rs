@@ -9,10 +9,10 @@ use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::earlier::ResumeState;
 use super::item::Item;
 use super::ms;
 use super::report::{ItemReport, ItemStatus};
+use super::resume::ResumeState;
 use super::section::Section;
 use super::steps::Steps;
 use crate::draft::ids::DraftId;

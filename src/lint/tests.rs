@@ -2,6 +2,9 @@
 
 mod faults;
 mod folders;
+mod hostile;
+mod machines;
+mod recorded;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -185,6 +188,10 @@ impl Made {
 
     fn read(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.folder().join(name)).expect(name)).expect("JSON")
+    }
+
+    fn root_object_remove(&mut self, key: &str) {
+        self.document.as_object_mut().unwrap().remove(key);
     }
 }
 

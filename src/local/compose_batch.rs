@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::mend::Comfort;
-use crate::compose::batch::{self, BatchEntry, BatchOptions, BatchReport, OnError};
+use crate::compose::batch::report::BatchReport;
+use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError};
 use crate::compose::plan::Plan;
 use crate::compose::report::Detail;
 use crate::compose::source::{Places, PlanSource};

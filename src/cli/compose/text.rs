@@ -3,7 +3,7 @@
 use console::Style;
 
 use crate::cli::paint::{self, COLUMNS, Painted};
-use crate::compose::batch::BatchLine;
+use crate::compose::batch::report::BatchLine;
 use crate::compose::report::{ItemReport, ItemStatus, RunOutcome, RunReport};
 use crate::draft::ids::DraftId;
 use crate::error::Error;

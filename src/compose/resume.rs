@@ -4,14 +4,19 @@
 //! The journal has the calls that were sent. The document only shows whether their results are still present: it does
 //! not contain the arguments, and servers write it in different ways.
 
+mod call;
+pub(super) mod last_plan;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use call::{PlannedCall, value_shown};
+
 use super::document::DraftSegments;
 use super::item::Item;
-use super::layout::{self, Lengths};
+use super::layout::Lengths;
 use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
@@ -19,15 +24,10 @@ use crate::draft::ids::DraftId;
 use crate::engine::{standing, subtitle};
 use crate::error::{Error, Result};
 use crate::exec::App;
-use crate::journal::{DraftRow, ENGINE, JobRecord};
-use crate::media::shown;
-use crate::tools::{self, Caller, Manner, Object};
+use crate::journal::{DraftRow, ENGINE};
+use crate::tools::{Caller, Object};
 use crate::units::{Edition, Micros};
 
-/// Numbers with at most this difference are equal: times are counted in microseconds.
-const SAME: f64 = 1e-6;
-/// The most characters of a value in a message.
-const SHOWN_CHARS: usize = 80;
 /// At most this many calls that are not in the plan are listed.
 const NAMED: usize = 5;
 
@@ -65,180 +65,6 @@ struct Differences {
     notes: Vec<String>,
 }
 
-/// A call for an item: from the journal, or required by a plan.
-#[derive(Clone)]
-struct PlannedCall {
-    sequence: u64,
-    tool: String,
-    section: Section,
-    /// With all defaults, without the draft.
-    arguments: Object,
-    /// On the timeline.
-    start: Micros,
-    /// Its content: argument and value.
-    content: Option<(&'static str, String)>,
-}
-
-/// The arguments with the content of a call.
-const CONTENTS: [&str; 7] = [
-    "text",
-    "video_url",
-    "image_url",
-    "audio_url",
-    "srt",
-    "sticker_id",
-    "effect_type",
-];
-
-impl PlannedCall {
-    fn new(sequence: u64, tool: &str, arguments: Object) -> Option<Self> {
-        let section = Section::of_tool(tool)?;
-        // Both sides are read leniently. What cannot be read was written by another version, and is compared unchanged.
-        let reader = Caller::user().in_manner(Manner::Api);
-        let mut arguments = tools::routed(tool)
-            .and_then(|spec| spec.read(arguments.clone(), &reader).ok())
-            .and_then(|request| request.arguments_in_full().ok())
-            .unwrap_or(arguments);
-        // `width` and `height` are the canvas of a new draft, which does not apply here.
-        for key in ["draft_id", "width", "height"] {
-            arguments.shift_remove(key);
-        }
-        let start = match tool {
-            "add_video" | "add_audio" => "target_start",
-            "add_subtitle" => "time_offset",
-            "add_video_keyframe" => "time",
-            _ => "start",
-        };
-        let start = arguments.get(start).and_then(Value::as_f64);
-        let content = CONTENTS
-            .iter()
-            .find_map(|key| Some((*key, arguments.get(*key)?.as_str()?.to_owned())));
-        Some(Self {
-            sequence,
-            tool: tool.to_owned(),
-            section,
-            start: Micros::from_seconds(start.unwrap_or(0.0)),
-            content,
-            arguments,
-        })
-    }
-
-    /// The call of an item, with the names and defaults of this edition.
-    fn of_item(item: &Item, edition: Edition) -> Result<Self> {
-        let read = item.spec.read(item.arguments.clone(), &Caller::user());
-        let sent = match read.and_then(|request| request.in_edition(edition)) {
-            Ok(Some(request)) => request.call().arguments.clone(),
-            Ok(None) | Err(_) => item.arguments.clone(),
-        };
-        Self::new(0, item.spec.name, sent)
-            .ok_or_else(|| Error::internal(format!("{} has no call", item.path)))
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.arguments
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    }
-
-    /// Its position: nothing overlaps on one track, so two calls for one position are two versions of one item.
-    fn place(&self) -> (Section, &str, Micros, String) {
-        let list = |key: &str| self.arguments.get(key).map(Value::to_string);
-        let which = match self.section {
-            Section::Keyframes => format!(
-                "{} {:?} {:?}",
-                self.text("property_type"),
-                list("property_types"),
-                list("times")
-            ),
-            _ => String::new(),
-        };
-        (self.section, self.text("track_name"), self.start, which)
-    }
-
-    /// A description for people: `add_text` "Hello" at 2 s on track `text_main`.
-    fn named(&self) -> String {
-        let what = match &self.content {
-            Some((key, content)) => format!(" {}", value_shown(key, &json!(content))),
-            None => format!(" {}", self.text("property_type")),
-        };
-        format!(
-            "`{}`{what} at {} on track `{}`",
-            self.tool,
-            self.start,
-            self.text("track_name")
-        )
-    }
-
-    /// The arguments in which two calls differ.
-    fn differences(&self, other: &Self, open_end: bool) -> Vec<String> {
-        let keys: BTreeSet<&String> = self
-            .arguments
-            .keys()
-            .chain(other.arguments.keys())
-            .collect();
-        keys.into_iter()
-            .filter(|key| {
-                let (one, two) = (self.arguments.get(*key), other.arguments.get(*key));
-                // An end that follows from the media is absent if the media could not be read.
-                let is_absent = |value: Option<&Value>| {
-                    value.is_none_or(|value| value.as_f64().is_none_or(|end| end <= 0.0))
-                };
-                let is_open =
-                    open_end && key.as_str() == "end" && (is_absent(one) || is_absent(two));
-                !is_open && !same(one.unwrap_or(&Value::Null), two.unwrap_or(&Value::Null))
-            })
-            .cloned()
-            .collect()
-    }
-
-    fn is(&self, other: &Self, open_end: bool) -> bool {
-        // The arguments that differ most often are compared first, because long drafts have many calls.
-        self.tool == other.tool
-            && (self.start.0 - other.start.0).abs() <= 1
-            && self.content == other.content
-            && self.differences(other, open_end).is_empty()
-    }
-}
-
-fn same(one: &Value, two: &Value) -> bool {
-    let number = |value: &Value| match value {
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        other => other.as_f64(),
-    };
-    match (one, two) {
-        (Value::Array(one), Value::Array(two)) => {
-            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
-        }
-        (Value::Object(one), Value::Object(two)) => {
-            let get = |object: &Object, key: &String| object.get(key).cloned().unwrap_or_default();
-            one.keys()
-                .chain(two.keys())
-                .all(|key| same(&get(one, key), &get(two, key)))
-        }
-        (Value::String(one), Value::String(two)) => one == two,
-        (Value::Number(_), _) | (_, Value::Number(_)) => match (number(one), number(two)) {
-            (Some(one), Some(two)) => (one - two).abs() <= SAME,
-            _ => false,
-        },
-        (one, two) => one == two,
-    }
-}
-
-/// A value for messages: shortened, and without the secrets of a URL.
-fn value_shown(key: &str, value: &Value) -> String {
-    let text = match value {
-        Value::Null => return "nothing".to_owned(),
-        Value::String(text) if key.ends_with("_url") || key == "srt" => json!(shown(text)),
-        other => other.clone(),
-    };
-    let text = text.to_string();
-    if text.chars().count() <= SHOWN_CHARS {
-        return text;
-    }
-    text.chars().take(SHOWN_CHARS).chain("…".chars()).collect()
-}
-
 /// Compares the draft with the plan. An error lists all differences, and then nothing was changed.
 pub(super) async fn compare(
     app: &Arc<App>,
@@ -265,7 +91,7 @@ pub(super) async fn compare(
         })
         .map(Some)
         .collect();
-    let asked = asked_before(app, row, run.lengths).await?;
+    let asked = last_plan::asked_before(app, row, edition(row), run.lengths).await?;
     let edition = edition(row);
     let wanted = items.iter().map(|item| PlannedCall::of_item(item, edition));
     let wanted: Vec<PlannedCall> = wanted.collect::<Result<_>>()?;
@@ -564,119 +390,4 @@ pub(super) async fn sequences<'a>(
 /// The app that a draft is for.
 fn edition(row: &DraftRow) -> Edition {
     row.edition.parse().unwrap_or_default()
-}
-
-/// The key under which the plan of a draft's last run is stored.
-fn key(draft: &DraftId) -> String {
-    format!("plan_{draft}")
-}
-
-/// Stores the plan of a draft, so that a later run knows which items were changed since.
-pub(super) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
-    let written = serde_json::to_string(plan)
-        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e));
-    let kept = match written {
-        Ok(state) => {
-            let plan = JobRecord {
-                id: key(draft),
-                kind: "plan".to_owned(),
-                draft: Some(draft.clone()),
-                state,
-                finished: true,
-                pid: std::process::id(),
-                updated_ms: 0,
-            };
-            app.journal.job_put(&plan).await
-        }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
-        tracing::warn!(draft = draft.as_str(), %error, "the plan could not be stored for a later run");
-    }
-}
-
-/// The calls that the last run of the draft required, by the path of their item.
-async fn asked_before(
-    app: &App,
-    row: &DraftRow,
-    lengths: &Lengths,
-) -> Result<HashMap<String, PlannedCall>> {
-    let Some(kept) = app.journal.job_get(&key(&row.id)).await? else {
-        return Ok(HashMap::new());
-    };
-    // A plan of another version may have another form: then only the journal is used.
-    let Ok(plan) = serde_json::from_str::<Plan>(&kept.state) else {
-        return Ok(HashMap::new());
-    };
-    let (items, _) = plan.items();
-    let items = layout::lay_out(items, lengths, true);
-    Ok(items
-        .iter()
-        .filter_map(|item| {
-            Some((
-                item.path.clone(),
-                PlannedCall::of_item(item, edition(row)).ok()?,
-            ))
-        })
-        .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sent(tool: &str, arguments: &Value) -> PlannedCall {
-        PlannedCall::new(0, tool, arguments.as_object().unwrap().clone()).unwrap()
-    }
-
-    #[test]
-    fn calls_are_equal_if_all_their_arguments_are() {
-        let one = sent(
-            "add_text",
-            &json!({ "draft_id": "a", "text": "Hi", "start": 0, "end": 2.0 }),
-        );
-        let is = |more: &Value| {
-            let mut other = json!({ "draft_id": "b", "text": "Hi", "start": 0.0, "end": 2 });
-            other
-                .as_object_mut()
-                .unwrap()
-                .extend(more.as_object().unwrap().clone());
-            one.differences(&sent("add_text", &other), false)
-        };
-        assert_eq!(is(&json!({})), [""; 0]);
-        // An explicit default, and another notation of a number.
-        assert_eq!(
-            is(&json!({ "track_name": "text_main", "rotation": 0 })),
-            [""; 0]
-        );
-        for (key, value) in [
-            ("text", json!("hi")),
-            ("font_color", json!("#00FF00")),
-            ("end", json!(2.001)),
-            ("font_size", json!(9)),
-            ("shadow_enabled", json!(true)),
-            ("text_styles", json!([{ "start": 0, "end": 1 }])),
-        ] {
-            assert_eq!(is(&json!({ key: value })), [key], "{key}");
-        }
-    }
-
-    #[test]
-    fn an_end_that_follows_from_the_media_may_be_absent() {
-        let clip = json!({ "video_url": "/clip", "target_start": 0 });
-        let mut ended = clip.clone();
-        ended["end"] = json!(4.0);
-        let (open, ended) = (sent("add_video", &clip), sent("add_video", &ended));
-        assert!(open.is(&ended, true) && !open.is(&ended, false));
-        let mut other = clip.clone();
-        other["end"] = json!(5.0);
-        assert!(!ended.is(&sent("add_video", &other), true));
-    }
-
-    #[test]
-    fn secrets_in_urls_are_not_shown() {
-        let url = json!("https://me:pw@h/a.mp4?token=1");
-        assert_eq!(value_shown("video_url", &url), "\"https://h/a.mp4\"");
-        assert!(value_shown("text", &json!("x".repeat(500))).chars().count() < 100);
-    }
 }
