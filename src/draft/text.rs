@@ -9,10 +9,6 @@ use crate::draft::ids::{Id, Ids};
 use crate::draft::material::{Animations, TextEffect};
 
 /// A text on the canvas.
-#[expect(
-    clippy::struct_field_names,
-    reason = "the words of a text are its text"
-)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TextContent {
     #[serde(skip)]
