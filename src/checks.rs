@@ -1,5 +1,6 @@
 //! Consistency checks across the crate: modules and layers, the list of tools, and the documents and examples.
 
+mod architecture;
 mod documents;
 mod modules;
 

@@ -5,7 +5,7 @@ pub(crate) mod batch;
 mod check;
 pub(crate) mod document;
 mod item;
-mod layout;
+pub(crate) mod layout;
 mod made;
 pub(crate) mod plan;
 mod probe;

@@ -1,5 +1,7 @@
 //! The generated parts of `docs`: compared with the code, written with `UPDATE=1`.
 
+mod examples;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -56,6 +58,11 @@ fn kind(schema: &Value) -> String {
 
 /// A row for each property: its name, type and meaning.
 fn properties(schema: &Value) -> String {
+    table(schema, None)
+}
+
+/// A row for each property, with an example of the examples for `of`.
+fn table(schema: &Value, of: Option<&str>) -> String {
     let Some(properties) = schema["properties"]
         .as_object()
         .filter(|all| !all.is_empty())
@@ -66,7 +73,11 @@ fn properties(schema: &Value) -> String {
         let required = schema["required"].as_array();
         required.is_some_and(|names| names.iter().any(|known| known == name))
     };
-    let mut text = String::from("| name | type | meaning |\n|---|---|---|\n");
+    let mut text = String::from("| name | type | meaning |");
+    text.push_str(match of {
+        None => "\n|---|---|---|\n",
+        Some(_) => " example |\n|---|---|---|---|\n",
+    });
     for (name, property) in properties {
         let mut meaning = cell(property["description"].as_str().unwrap_or_default());
         if required(name) {
@@ -76,7 +87,11 @@ fn properties(schema: &Value) -> String {
         if let Some(default) = property.get("default").filter(|_| !says_default) {
             let _ = write!(meaning, " Default: `{default}`.");
         }
-        let _ = writeln!(text, "| `{name}` | {} | {meaning} |", cell(&kind(property)));
+        let _ = write!(text, "| `{name}` | {} | {meaning} |", cell(&kind(property)));
+        if let Some(of) = of {
+            let _ = write!(text, " `{}` |", examples::of(of, name).unwrap_or_default());
+        }
+        text.push('\n');
     }
     text
 }
@@ -95,47 +110,44 @@ fn the_tools_page_matches_the_code() {
     check_section("docs/tools.md", "parameters", &all.join("\n"));
 }
 
-/// The keys of the plan, then those of the items of each section.
-fn plan_keys() -> String {
+/// The tables of the plan: heading, the name of its examples, and schema.
+fn plan_tables() -> Vec<(String, String, Value)> {
     let schema = schema::schema();
-    let mut text = String::from("### The plan\n\n");
     let mut top = schema.clone();
-    let sections: Vec<String> = schema["properties"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, property)| property["type"] == "array")
-        .map(|(name, _)| name.clone())
-        .collect();
-    for section in &sections {
+    let mut tables = Vec::new();
+    for (section, property) in schema["properties"].as_object().into_iter().flatten() {
+        if property["type"] != "array" {
+            continue;
+        }
         top["properties"][section] = serde_json::json!({
             "type": "array",
             "items": { "type": "object" },
             "description": format!("The items of the section, see `{section}` below."),
         });
-    }
-    text.push_str(&properties(&top));
-    for section in &sections {
-        let items = &schema["properties"][section]["items"];
-        let kinds = match items["anyOf"].as_array() {
-            Some(kinds) => kinds.clone(),
-            None => vec![items.clone()],
-        };
-        for items in kinds {
-            let first = items["required"][0].as_str().unwrap_or_default();
-            let of = if section == "visuals" {
-                format!(" with `{first}`")
-            } else {
-                String::new()
-            };
-            let _ = write!(text, "\n### {section}{of}\n\n{}", properties(&items));
+        let items = &property["items"];
+        match items["anyOf"].as_array() {
+            None => tables.push((section.clone(), section.clone(), items.clone())),
+            Some(kinds) => tables.extend(kinds.iter().map(|items| {
+                let first = items["required"][0].as_str().unwrap_or_default();
+                let heading = format!("{section} with `{first}`");
+                (heading, first.to_owned(), items.clone())
+            })),
         }
     }
+    tables.insert(0, ("The plan".to_owned(), "plan".to_owned(), top));
     let save = schema["properties"]["save"]["anyOf"].as_array();
     if let Some(save) = save.and_then(|kinds| kinds.iter().find(|kind| kind["type"] == "object")) {
-        let _ = write!(text, "\n### save\n\n{}", properties(save));
+        tables.push(("save".to_owned(), "save".to_owned(), save.clone()));
     }
-    text
+    tables
+}
+
+/// The keys of the plan, then those of the items of each section.
+fn plan_keys() -> String {
+    let tables = plan_tables()
+        .into_iter()
+        .map(|(heading, name, schema)| format!("### {heading}\n\n{}", table(&schema, Some(&name))));
+    tables.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

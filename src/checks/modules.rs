@@ -14,11 +14,11 @@ const KNOWN_CIRCLES: [(&str, &[&str]); 3] = [
 ];
 
 /// A module of the crate, outside its tests.
-struct Module {
+pub(super) struct Module {
     /// Its path without `crate`: `["draft", "segment"]`.
-    path: Vec<String>,
+    pub path: Vec<String>,
     /// Its code without comments and tests.
-    code: String,
+    pub code: String,
 }
 
 impl Module {
@@ -105,7 +105,7 @@ fn expanded(tree: &str) -> Vec<String> {
 }
 
 /// The modules of the crate without those for tests.
-fn modules() -> Vec<Module> {
+pub(super) fn modules() -> Vec<Module> {
     let source = Path::new(ROOT).join("src");
     let modules: Vec<Module> = files("src", "rs")
         .into_iter()
@@ -169,7 +169,7 @@ fn is_for_tests(path: &Path) -> bool {
 }
 
 /// The layer of each module, from the table in the docs of `lib.rs`.
-fn layers() -> BTreeMap<String, u32> {
+pub(super) fn layers() -> BTreeMap<String, u32> {
     let map = read(&Path::new(ROOT).join("src/lib.rs"));
     let mut layers = BTreeMap::new();
     for line in map.lines() {
@@ -356,8 +356,9 @@ const KNOWN_DUPLICATES: [&str; 36] = [
 /// The names of the types that a module defines, at its outermost level.
 fn types_of(code: &str) -> Vec<&str> {
     let lines = code.lines().filter_map(|line| {
-        let line = match line.strip_prefix("pub") {
-            Some(rest) => rest.trim_start_matches(|c| c != ' ').trim_start(),
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        let line = match line.strip_prefix("pub(") {
+            Some(rest) => rest.split_once(") ")?.1,
             None => line,
         };
         let (kind, rest) = line.split_once(' ')?;

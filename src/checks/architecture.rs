@@ -1,0 +1,145 @@
+//! What `ARCHITECTURE.md` states about the code, beyond the layers and circles of [`modules`](super::modules).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::modules::{Module, layers, modules};
+use super::{ROOT, read};
+
+fn page() -> String {
+    read(&Path::new(ROOT).join("ARCHITECTURE.md"))
+}
+
+/// The modules (of those that `own` selects) whose code has one of these words.
+fn with_words(own: impl Fn(&Module) -> bool, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for module in modules().iter().filter(|module| own(module)) {
+        for word in words.iter().filter(|word| module.code.contains(**word)) {
+            found.push(format!("{}: {word}", module.path.join("::")));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_layers_of_the_page_are_those_of_the_crate() {
+    let page = page();
+    let (_, block) = page.split_once("## Layers\n\n```\n").expect("the layers");
+    let (block, _) = block.split_once("\n```").expect("the end of the layers");
+    let mut shown: BTreeMap<String, u32> = BTreeMap::new();
+    let mut layer = 0;
+    for line in block.lines() {
+        if let Some(number) = line.chars().next().and_then(|c| c.to_digit(10)) {
+            layer = number;
+        }
+        let names = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        // The purpose of a layer stands after two spaces.
+        for name in names.split("  ").next().unwrap_or_default().split(',') {
+            let name = name.trim();
+            if !name.is_empty() {
+                shown.insert(name.to_owned(), layer);
+            }
+        }
+    }
+    assert_eq!(shown, layers(), "ARCHITECTURE.md and src/lib.rs");
+}
+
+#[test]
+fn files_named_on_the_page_exist() {
+    let page = page();
+    let mut checked = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        let is_file = Path::new(word).extension().is_some()
+            && word.contains('/')
+            && !word.contains([' ', '{']);
+        if is_file && !word.contains("NAME") {
+            let exists = ["", "src"]
+                .iter()
+                .any(|folder| Path::new(ROOT).join(folder).join(word).exists());
+            assert!(exists, "ARCHITECTURE.md names {word}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "only {checked} files");
+}
+
+#[test]
+fn drafts_do_no_io_and_read_no_clock() {
+    let words = [
+        "std::fs",
+        "std::io",
+        "std::net",
+        "std::process",
+        "std::env",
+        "tokio",
+        "Instant",
+        "SystemTime",
+        "fastrand",
+        "new_v4",
+    ];
+    let found = with_words(|module| module.path[0] == "draft", &words);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn only_the_settings_read_environment_variables() {
+    let words = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("];
+    let found = with_words(|module| module.path[0] != "settings", &words);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn only_the_commands_and_mcp_write_to_stdout() {
+    let others = |module: &Module| !["cli", "mcp"].contains(&&*module.path[0]);
+    let found = with_words(others, &["stdout()", " print!(", " println!("]);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn only_modules_above_the_executor_use_anyhow() {
+    let layers = layers();
+    let found = with_words(
+        |module| layers[&module.path[0]] <= layers["exec"],
+        &["anyhow"],
+    );
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// The engine cannot use a tool, because tools are in a higher layer; it does not branch on a tool's name either.
+#[test]
+fn the_engine_does_not_name_tools_that_edit() {
+    let names: Vec<String> = crate::tools::ROUTED
+        .iter()
+        .filter(|spec| spec.name.starts_with("add_"))
+        .map(|spec| format!("\"{}\"", spec.name))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = with_words(
+        |module| ["engine", "exec"].contains(&&*module.path[0]),
+        &names,
+    );
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// A dependency that no code uses costs build time.
+#[test]
+fn every_dependency_is_used() {
+    let table: toml::Table = read(&Path::new(ROOT).join("Cargo.toml"))
+        .parse()
+        .expect("TOML");
+    let dependencies = table["dependencies"].as_table().expect("[dependencies]");
+    let modules = modules();
+    let unused: Vec<&String> = dependencies
+        .keys()
+        .filter(|name| {
+            let name = name.replace('-', "_");
+            let is_used = |module: &Module| {
+                ["::", " as _", ";"]
+                    .iter()
+                    .any(|next| module.code.contains(&format!("{name}{next}")))
+            };
+            !modules.iter().any(is_used)
+        })
+        .collect();
+    assert!(unused.is_empty(), "{unused:?}");
+}
