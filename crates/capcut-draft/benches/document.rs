@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use capcut_draft::Document;
-use serde_json::Value;
+use capcut_draft::{Document, InspectFilter, Operation};
+use serde_json::{Value, json};
 
 /// A document of 3,000 segments, with what the app stores for each.
 fn long() -> Vec<u8> {
@@ -59,8 +59,13 @@ fn long() -> Vec<u8> {
 /// Gives the ids in a value another end.
 fn renumber(value: &mut Value, end: &str) {
     match value {
-        Value::String(text) if text.len() == 36 && text.matches('-').count() == 4 => {
-            text.replace_range(32.., end);
+        Value::String(text)
+            if [32, 36].contains(&text.len())
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_hexdigit() || byte == b'-') =>
+        {
+            text.replace_range(text.len() - 4.., end);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| renumber(item, end)),
         Value::Object(members) => members
@@ -110,4 +115,33 @@ fn main() {
         edit.commit()
     });
     println!("an edit {:.1} µs", edit * 1e3);
+    let inspect = best(7, || {
+        document.inspect(&InspectFilter::default()).expect("rows")
+    });
+    println!("inspect {inspect:.2} ms");
+    let id = document.short_id(clip);
+    let operation = |value: Value| Operation::read(&value).expect("an operation");
+    let operations = [
+        (
+            "set",
+            operation(json!({"op": "set", "clip": id, "volume": 0.5})),
+        ),
+        (
+            "trim",
+            operation(json!({"op": "trim", "clip": id, "duration": 0.5})),
+        ),
+        (
+            "duplicate",
+            operation(json!({"op": "duplicate", "clip": id, "at": 80_000})),
+        ),
+        ("remove", operation(json!({"op": "remove", "clip": id}))),
+    ];
+    for (name, operation) in operations {
+        let time = best(20, || {
+            document
+                .try_operations(std::slice::from_ref(&operation))
+                .expect("a change")
+        });
+        println!("{name} {time:.3} ms");
+    }
 }

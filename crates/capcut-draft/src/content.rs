@@ -150,11 +150,20 @@ impl TextContent {
         path: &[PathPart<'_>],
         value: &V,
     ) -> bool {
-        (0..self.style_count()).all(|style| {
-            let mut whole = vec![PathPart::Key("styles"), PathPart::Index(style)];
-            whole.extend_from_slice(path);
-            self.set(&whole, value)
-        })
+        (0..self.style_count()).all(|style| self.set_in_style(style, path, value))
+    }
+
+    /// Sets a value of one style; returns whether it has it now.
+    #[must_use]
+    pub fn set_in_style<V: JsonValue + ?Sized>(
+        &mut self,
+        style: usize,
+        path: &[PathPart<'_>],
+        value: &V,
+    ) -> bool {
+        let mut whole = vec![PathPart::Key("styles"), PathPart::Index(style)];
+        whole.extend_from_slice(path);
+        self.set(&whole, value)
     }
 
     fn set<V: JsonValue + ?Sized>(&mut self, path: &[PathPart<'_>], value: &V) -> bool {

@@ -382,6 +382,15 @@ impl Document {
         Some(span.of(text))
     }
 
+    /// As [`raw`](Self::raw), where the path may lead through lists.
+    pub fn raw_at(&self, element: impl ElementRef, path: &[PathPart<'_>]) -> Option<&[u8]> {
+        let text = self.text_of(element.slot());
+        match find(text, 0, path, false) {
+            Ok(PathTarget::At(span)) => Some(span.of(text)),
+            _ => None,
+        }
+    }
+
     fn span(&self, element: impl ElementRef, path: &[&str]) -> Option<(&[u8], Span)> {
         let text = self.text_of(element.slot());
         let mut parts = [PathPart::Index(0); 8];
@@ -393,6 +402,34 @@ impl Document {
             Ok(PathTarget::At(span)) => Some((text, span)),
             _ => None,
         }
+    }
+
+    /// The JSON texts of several members of an element, in one pass.
+    pub(crate) fn members<const N: usize>(
+        &self,
+        element: impl ElementRef,
+        names: [&str; N],
+    ) -> [Option<&[u8]>; N] {
+        let text = self.text_of(element.slot());
+        let mut found = [None; N];
+        let mut scanner = Scanner::new(text, 0);
+        if scanner.peek() == b'{' {
+            let _ = scanner.object(0, |scanner, key| {
+                let hit = if scanner.escaped {
+                    let key = unescape(key.of(text));
+                    names.iter().position(|name| *name == key)
+                } else {
+                    let key = key.of(text);
+                    names.iter().position(|name| name.as_bytes() == key)
+                };
+                let value = scanner.skip(0)?;
+                if let Some(hit) = hit {
+                    found[hit].get_or_insert(value.of(text));
+                }
+                Ok(())
+            });
+        }
+        found
     }
 
     /// A number inside an element.

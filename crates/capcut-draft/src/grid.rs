@@ -25,10 +25,6 @@ impl TimeRange {
     pub(crate) fn contains(self, time: i64) -> bool {
         (self.start..self.end()).contains(&time)
     }
-
-    pub(crate) fn overlaps(self, other: Self) -> bool {
-        self.start < other.end() && other.start < self.end()
-    }
 }
 
 /// The frames of a timeline. The apps round the times of frames down to whole microseconds.

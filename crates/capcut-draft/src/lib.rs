@@ -21,7 +21,6 @@
 //! ```
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "operations on documents use the rest")]
 
 mod content;
 mod document;
@@ -30,8 +29,14 @@ mod error;
 pub mod field;
 mod grid;
 mod ids;
+mod inspect;
+mod kinds;
+mod ops;
+mod property;
 mod refs;
 mod scan;
+mod select;
+mod validate;
 mod value;
 
 pub use content::{StyleRange, TextContent, TextForm, text_length};
@@ -42,6 +47,18 @@ pub use edit::{Edit, Step};
 pub use error::{Error, ErrorKind, Result};
 pub use field::{Field, FieldState, FieldValue};
 pub use grid::{Grid, TimeRange};
+pub use inspect::{
+    ClipRow, GapRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow, TransitionRow,
+};
+pub use kinds::ClipKind;
+pub use ops::{
+    AddKeyframes, Canvas, Clear, ClearKeyframes, ClearWhat, Duplicate, KeyframeValue, MediaFile,
+    MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
+    ReplaceText, Set, Shift, Split, TrackChange, Trim,
+};
+pub use property::{PROPERTIES, Property, Unit};
 pub use refs::DanglingRef;
 pub use scan::PathPart;
+pub use select::{ClipSelector, Time};
+pub use validate::Problem;
 pub use value::{JsonValue, RawJson, WithDefault};

@@ -83,28 +83,31 @@ impl Document {
     }
 
     fn uses(&self, clip: ClipRef, id: &str) -> bool {
-        if self.material_id(clip) == id {
-            return true;
-        }
+        let mut is_used = false;
+        self.each_ref(clip, |used| is_used |= used == id.as_bytes());
+        is_used
+    }
+
+    /// Calls `visit` with each id that a clip refers to.
+    fn each_ref(&self, clip: ClipRef, mut visit: impl FnMut(&[u8])) {
+        visit(self.material_id(clip).as_bytes());
         let at = self.elements[clip.0 as usize].offsets.refs;
         if at == 0 {
-            return false;
+            return;
         }
         let text = self.text_of(clip.0);
-        let mut is_used = false;
         let _ = Scanner::new(text, at as usize).list(0, |scanner| {
             if scanner.peek() != b'"' {
                 return scanner.skip(0).map(drop);
             }
             let span = scanner.string()?;
-            is_used |= if scanner.escaped {
-                unescape(span.of(text)) == id
+            if scanner.escaped {
+                visit(unescape(span.of(text)).as_bytes());
             } else {
-                span.of(text) == id.as_bytes()
-            };
+                visit(span.of(text));
+            }
             Ok(())
         });
-        is_used
     }
 
     /// The additional materials of a clip in a list, such as `transitions`.
@@ -114,18 +117,23 @@ impl Document {
         lists: &'d [&str],
     ) -> impl Iterator<Item = MaterialRef> + 'd {
         self.refs(clip).into_iter().filter_map(|id| {
-            let id = id.into_owned();
-            lists.iter().find_map(|list| self.material_in(list, &id))
+            self.materials_by_id(&id)
+                .find(|material| lists.contains(&self.list_name(*material)))
         })
+    }
+
+    /// The first additional material of a clip in these lists.
+    pub(crate) fn companion(&self, clip: ClipRef, lists: &[&str]) -> Option<MaterialRef> {
+        self.companions(clip, lists).next()
     }
 
     /// The material that a clip shows or plays.
     pub fn main_material(&self, clip: ClipRef) -> Option<MaterialRef> {
         let id = self.material_id(clip);
         // A lookup in the lists of main materials first: a mask may have the same id in two lists.
-        let main = MAIN_LISTS
-            .iter()
-            .find_map(|list| self.material_in(list, &id));
+        let main = self
+            .materials_by_id(&id)
+            .find(|material| MAIN_LISTS.contains(&self.list_name(*material)));
         main.or_else(|| self.material(&id))
     }
 
@@ -213,13 +221,13 @@ impl Edit<'_> {
     pub(crate) fn drop_unused(&mut self, ids: &[String]) -> Result<()> {
         let mut used = HashSet::new();
         for clip in self.all_clips() {
-            for id in ids {
-                if !used.contains(id.as_str()) && self.uses(clip, id) {
-                    used.insert(id.as_str());
+            self.each_ref(clip, |id| {
+                if let Some(id) = ids.iter().find(|own| own.as_bytes() == id) {
+                    used.insert(id);
                 }
-            }
+            });
         }
-        for id in ids.iter().filter(|id| !used.contains(id.as_str())) {
+        for id in ids.iter().filter(|id| !used.contains(id)) {
             let materials: Vec<MaterialRef> = self.materials_by_id(id).collect();
             for material in materials {
                 let list = self.list_name(material);

@@ -1,0 +1,427 @@
+//! Operations on a draft, in words of the timeline.
+//!
+//! All operations of a list are applied, or none. Times are in seconds; an operation writes times that fall on frames,
+//! rounded down, and leaves all others as they are.
+
+mod arrange;
+mod look;
+mod media;
+pub(crate) mod motion;
+pub(crate) mod session;
+mod tracks;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document::Document;
+use crate::edit::Step;
+use crate::error::{Error, ErrorKind, Result, nearest, quoted_list};
+use crate::select::{ClipSelector, Time};
+use session::Session;
+
+pub use media::{MediaFile, MediaFileKind};
+
+/// A change of a draft, as JSON: `{"op": "move", "clip": "c3", "at": 4.5}`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Operation {
+    /// Sets properties of a clip, or of all clips of a track.
+    Set(Set),
+    /// Replaces the file of a clip; place and look stay.
+    ReplaceMedia(Box<ReplaceMedia>),
+    /// Replaces the words of a text; styles stay.
+    ReplaceText(ReplaceText),
+    /// Moves a clip to another time or track.
+    Move(Move),
+    /// Moves everything that starts at a time or later.
+    Shift(Shift),
+    /// Moves the edges of a clip.
+    Trim(Trim),
+    /// Cuts a clip in two.
+    Split(Split),
+    /// Removes a clip, or all clips of a track.
+    Remove(Remove),
+    /// Copies a clip.
+    Duplicate(Duplicate),
+    /// Animates a property.
+    AddKeyframes(AddKeyframes),
+    /// Removes keyframes.
+    ClearKeyframes(ClearKeyframes),
+    /// Removes the transition, effects, mask or animations of a clip.
+    Clear(Clear),
+    /// Changes or removes a track.
+    Track(TrackChange),
+    /// Sets the size of the canvas.
+    Canvas(Canvas),
+    /// Sets the name in the document.
+    Rename(Rename),
+}
+
+macro_rules! operation_structs {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+            #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                $($(#[$field_meta])* pub $field: $type,)*
+            }
+        )*
+    };
+}
+
+operation_structs! {
+    /// `replace_media`: the caller measured the file.
+    ReplaceMedia {
+        clip: ClipSelector,
+        /// The new file.
+        media: MediaFile,
+        /// Start in the file, seconds.
+        #[serde(default)]
+        source_start: Time,
+        /// What happens if the file is too short.
+        #[serde(default)]
+        length: MediaLength,
+        /// For `freeze`: a picture of the file's last frame.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        still: Option<MediaFile>,
+    }
+    /// `replace_text`
+    ReplaceText {
+        clip: ClipSelector,
+        text: String,
+    }
+    /// `move`
+    Move {
+        clip: ClipSelector,
+        /// New start on the timeline, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
+        /// New track, of the same type.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        track: Option<String>,
+    }
+    /// `shift`
+    Shift {
+        /// Everything that starts then or later moves, seconds.
+        from: Time,
+        /// By how much, seconds; negative is earlier.
+        by: Time,
+        /// Only this track.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        track: Option<String>,
+    }
+    /// `trim`: edges on the timeline.
+    Trim {
+        clip: ClipSelector,
+        /// New start on the timeline, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<Time>,
+        /// New end on the timeline, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<Time>,
+        /// New length, seconds; instead of `end`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        duration: Option<Time>,
+    }
+    /// `split`
+    Split {
+        clip: ClipSelector,
+        /// Time on the timeline, seconds.
+        at: Time,
+    }
+    /// `remove`
+    Remove {
+        clip: ClipSelector,
+        /// Moves what follows on the track earlier. The magnet of the main track always does.
+        #[serde(default)]
+        close_gap: bool,
+    }
+    /// `duplicate`
+    Duplicate {
+        clip: ClipSelector,
+        /// Start of the copy on the timeline, seconds. Default: the end of the clip.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
+        /// Track of the copy. Default: the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        track: Option<String>,
+    }
+    /// `add_keyframes`
+    AddKeyframes {
+        clip: ClipSelector,
+        /// Such as `opacity`, `position_x`, `scale` or `volume`.
+        property: String,
+        points: Vec<KeyframeValue>,
+    }
+    /// A value at a time.
+    KeyframeValue {
+        /// Time on the timeline, seconds.
+        time: Time,
+        value: f64,
+    }
+    /// `clear_keyframes`
+    ClearKeyframes {
+        clip: ClipSelector,
+        /// Default: all properties.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        property: Option<String>,
+    }
+    /// `clear`
+    Clear {
+        clip: ClipSelector,
+        what: ClearWhat,
+    }
+    /// `track`
+    TrackChange {
+        /// Id or name.
+        track: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mute: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hide: Option<bool>,
+        /// New name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rename: Option<String>,
+        /// New position among all tracks, from 0, the lowest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<usize>,
+        /// Removes the track with its clips.
+        #[serde(default)]
+        remove: bool,
+    }
+    /// `canvas`
+    Canvas {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    }
+    /// `rename`
+    Rename {
+        name: String,
+    }
+}
+
+/// `set`: a clip, and any properties of the list.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct Set {
+    pub clip: ClipSelector,
+    /// Properties by name, such as `"volume": 0.5`.
+    #[serde(flatten)]
+    pub values: BTreeMap<String, Value>,
+}
+
+/// What `clear` removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClearWhat {
+    Transition,
+    Effect,
+    Mask,
+    Animation,
+}
+
+/// What happens if a new file is shorter than the clip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MediaLength {
+    /// The clip ends with the file.
+    #[default]
+    Cut,
+    /// The last frame stays to the end of the clip.
+    Freeze,
+    /// The file repeats.
+    Loop,
+    /// The file plays slower.
+    Speed,
+}
+
+/// What an operation changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OperationReport {
+    /// The name of the operation.
+    pub op: &'static str,
+    /// The short ids of the clips that it changed.
+    pub clips: Vec<String>,
+    /// What changed, in words.
+    pub changes: Vec<String>,
+    /// What the reader should know.
+    pub notes: Vec<String>,
+}
+
+const NAMES: [&str; 15] = [
+    "set",
+    "replace_media",
+    "replace_text",
+    "move",
+    "shift",
+    "trim",
+    "split",
+    "remove",
+    "duplicate",
+    "add_keyframes",
+    "clear_keyframes",
+    "clear",
+    "track",
+    "canvas",
+    "rename",
+];
+
+impl Operation {
+    /// Reads an operation from JSON; its error names what is wrong and the nearest names.
+    ///
+    /// ```
+    /// use capcut_draft::Operation;
+    /// let error = Operation::read(&serde_json::json!({"op": "mvoe", "clip": "c1"})).unwrap_err();
+    /// assert!(error.to_string().contains("did you mean \"move\""));
+    /// ```
+    pub fn read(value: &Value) -> Result<Self> {
+        let Some(name) = value.get("op").and_then(Value::as_str) else {
+            return Err(Error::invalid("the operation has no `op`")
+                .hint(format!("it is {}", quoted_list(&NAMES))));
+        };
+        if !NAMES.contains(&name) {
+            let near = nearest(name, NAMES);
+            let error = Error::not_found(format!("there is no operation \"{name}\""));
+            return Err(if near.is_empty() {
+                error.hint(format!("it is {}", quoted_list(&NAMES)))
+            } else {
+                error.hint(format!("did you mean {}?", quoted_list(&near)))
+            });
+        }
+        Self::deserialize(value).map_err(|error| {
+            let message = error.to_string();
+            let message = message.replace(
+                "data did not match any variant of untagged enum ClipSelector",
+                "`clip` is text, such as \"c1\", or {\"track\": \"t1\", \"at\": 2.5}",
+            );
+            Error::invalid(format!("{name}: {message}"))
+        })
+    }
+
+    /// The name in `op`.
+    pub fn name(&self) -> &'static str {
+        NAMES[match self {
+            Self::Set(_) => 0,
+            Self::ReplaceMedia(_) => 1,
+            Self::ReplaceText(_) => 2,
+            Self::Move(_) => 3,
+            Self::Shift(_) => 4,
+            Self::Trim(_) => 5,
+            Self::Split(_) => 6,
+            Self::Remove(_) => 7,
+            Self::Duplicate(_) => 8,
+            Self::AddKeyframes(_) => 9,
+            Self::ClearKeyframes(_) => 10,
+            Self::Clear(_) => 11,
+            Self::Track(_) => 12,
+            Self::Canvas(_) => 13,
+            Self::Rename(_) => 14,
+        }]
+    }
+
+    fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        match self {
+            Self::Set(operation) => session.set(operation),
+            Self::ReplaceMedia(operation) => session.replace_media(operation),
+            Self::ReplaceText(operation) => session.replace_text(operation),
+            Self::Move(operation) => session.move_clip(operation),
+            Self::Shift(operation) => session.shift(operation),
+            Self::Trim(operation) => session.trim(operation),
+            Self::Split(operation) => session.split(operation),
+            Self::Remove(operation) => session.remove(operation),
+            Self::Duplicate(operation) => session.duplicate(operation),
+            Self::AddKeyframes(operation) => session.add_keyframes(operation),
+            Self::ClearKeyframes(operation) => session.clear_keyframes(operation),
+            Self::Clear(operation) => session.clear(operation),
+            Self::Track(operation) => session.change_track_itself(operation),
+            Self::Canvas(operation) => session.set_canvas(operation),
+            Self::Rename(operation) => session.rename(operation),
+        }
+    }
+}
+
+impl Document {
+    /// Applies operations, all or none, and returns the step that undoes them and what changed.
+    ///
+    /// Change a text, move a clip, undo:
+    ///
+    /// ```
+    /// use capcut_draft::{Document, Operation};
+    /// # let text = include_str!("../tests/data/small.json");
+    /// let mut document = Document::parse(text)?;
+    /// let operations = [
+    ///     Operation::read(&serde_json::json!({"op": "replace_text", "clip": "Title", "text": "New"}))?,
+    ///     Operation::read(&serde_json::json!({"op": "move", "clip": "c3", "at": 1.5}))?,
+    /// ];
+    /// let (step, reports) = document.apply_operations(&operations)?;
+    /// assert_eq!(reports[0].changes, ["c2 now says \"New\""]);
+    /// document.apply(&step.inverse())?;
+    /// assert_eq!(document.write(), text.as_bytes());
+    /// # Ok::<(), capcut_draft::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The error of the first operation that fails, with its position; the document is then unchanged.
+    pub fn apply_operations(
+        &mut self,
+        operations: &[Operation],
+    ) -> Result<(Step, Vec<OperationReport>)> {
+        let (session, reports) = self.run_operations(operations)?;
+        Ok((session.edit.commit(), reports))
+    }
+
+    /// What operations would change; the document stays as it is.
+    pub fn try_operations(&mut self, operations: &[Operation]) -> Result<Vec<OperationReport>> {
+        self.run_operations(operations).map(|(_, reports)| reports)
+    }
+
+    fn run_operations(
+        &mut self,
+        operations: &[Operation],
+    ) -> Result<(Session<'_>, Vec<OperationReport>)> {
+        if let Some(reason) = self.read_only_reason() {
+            return Err(Error::read_only(format!(
+                "the draft cannot be edited: {reason}"
+            )));
+        }
+        let mut session = Session::new(self.edit());
+        let mut reports = Vec::with_capacity(operations.len());
+        for (index, operation) in operations.iter().enumerate() {
+            session.begin();
+            let done = operation.run(&mut session).and_then(|()| session.finish());
+            done.map_err(|mut error| {
+                error.message = format!(
+                    "operations[{index}] ({}): {}",
+                    operation.name(),
+                    error.message
+                );
+                if error.kind == ErrorKind::Syntax {
+                    error.kind = ErrorKind::ReadOnly;
+                }
+                error
+            })?;
+            reports.push(OperationReport {
+                op: operation.name(),
+                clips: session
+                    .clips
+                    .iter()
+                    .map(|number| format!("c{number}"))
+                    .collect(),
+                changes: std::mem::take(&mut session.changes),
+                notes: std::mem::take(&mut session.notes),
+            });
+        }
+        Ok((session, reports))
+    }
+}

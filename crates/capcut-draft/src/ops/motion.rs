@@ -1,0 +1,422 @@
+//! Keyframes.
+
+use crate::document::{ClipRef, Dialect};
+use crate::error::{Error, Result, nearest, quoted_list};
+use crate::grid::Seconds;
+use crate::kinds::ClipKind;
+use crate::ops::session::Session;
+use crate::ops::{AddKeyframes, ClearKeyframes};
+use crate::scan::{PathPart, number};
+use crate::value::quoted;
+
+/// A property that keyframes animate.
+#[derive(Debug)]
+pub(crate) struct AnimatedProperty {
+    pub name: &'static str,
+    /// In documents.
+    pub key: &'static str,
+    pub range: (f64, f64),
+}
+
+const fn animated(name: &'static str, key: &'static str, range: (f64, f64)) -> AnimatedProperty {
+    AnimatedProperty { name, key, range }
+}
+
+pub(crate) static ANIMATED: [AnimatedProperty; 11] = [
+    animated("position_x", "KFTypePositionX", (-10.0, 10.0)),
+    animated("position_y", "KFTypePositionY", (-10.0, 10.0)),
+    animated("rotation", "KFTypeRotation", (-36_000.0, 36_000.0)),
+    // A uniform scale is the horizontal scale alone.
+    animated("scale", "KFTypeScaleX", (0.0, 20.0)),
+    animated("scale_x", "KFTypeScaleX", (0.0, 20.0)),
+    animated("scale_y", "KFTypeScaleY", (0.0, 20.0)),
+    animated("opacity", "KFTypeAlpha", (0.0, 1.0)),
+    animated("volume", "KFTypeVolume", (0.0, 20.0)),
+    animated("saturation", "KFTypeSaturation", (-1.0, 1.0)),
+    animated("contrast", "KFTypeContrast", (-1.0, 1.0)),
+    animated("brightness", "KFTypeBrightness", (-1.0, 1.0)),
+];
+
+fn find_property(name: &str) -> Result<&'static AnimatedProperty> {
+    let known = match name {
+        "alpha" => "opacity",
+        "uniform_scale" => "scale",
+        "transform_x" => "position_x",
+        "transform_y" => "position_y",
+        other => other,
+    };
+    let hit = ANIMATED
+        .iter()
+        .find(|property| property.name == known || property.key == known);
+    hit.ok_or_else(|| {
+        let names: Vec<&str> = ANIMATED.iter().map(|property| property.name).collect();
+        let near = nearest(name, names.iter().copied());
+        Error::not_found(format!(
+            "`property` is \"{name}\", which keyframes cannot animate"
+        ))
+        .hint(if near.is_empty() {
+            format!("it is {}", quoted_list(&names))
+        } else {
+            format!("did you mean {}?", quoted_list(&near))
+        })
+    })
+}
+
+/// A keyframe as far as it is moved or interpolated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct KeyframePoint {
+    offset: i64,
+    value: Option<f64>,
+}
+
+/// The value between keyframes, in a straight line.
+fn value_at(points: &[KeyframePoint], at: i64) -> Option<f64> {
+    let after = points.iter().position(|point| point.offset >= at);
+    match after {
+        None => points.last()?.value,
+        Some(0) => points[0].value,
+        Some(index) => {
+            let (a, b) = (points[index - 1], points[index]);
+            let part = (at - a.offset) as f64 / (b.offset - a.offset).max(1) as f64;
+            Some(a.value? + (b.value? - a.value?) * part)
+        }
+    }
+}
+
+impl Session<'_> {
+    fn list_path(group: usize) -> [PathPart<'static>; 3] {
+        [
+            PathPart::Key("common_keyframes"),
+            PathPart::Index(group),
+            PathPart::Key("keyframe_list"),
+        ]
+    }
+
+    /// The property and the keyframes of each group of a clip.
+    fn keyframe_groups(&self, own: ClipRef) -> Vec<(String, Vec<KeyframePoint>)> {
+        let mut groups = Vec::new();
+        loop {
+            let group = groups.len();
+            let path = [
+                PathPart::Key("common_keyframes"),
+                PathPart::Index(group),
+                PathPart::Key("property_type"),
+            ];
+            let Some(raw) = self.edit.raw_at(own, &path) else {
+                return groups;
+            };
+            let property = String::from_utf8_lossy(raw).trim_matches('"').to_owned();
+            let mut points = Vec::new();
+            loop {
+                let index = points.len();
+                let read = |rest: &[PathPart<'_>]| {
+                    let mut path = Self::list_path(group).to_vec();
+                    path.push(PathPart::Index(index));
+                    path.extend_from_slice(rest);
+                    self.edit.raw_at(own, &path)
+                };
+                if read(&[]).is_none() {
+                    break;
+                }
+                let offset = read(&[PathPart::Key("time_offset")]).and_then(number);
+                let second = read(&[PathPart::Key("values"), PathPart::Index(1)]);
+                let value = read(&[PathPart::Key("values"), PathPart::Index(0)]).and_then(number);
+                points.push(KeyframePoint {
+                    offset: offset.unwrap_or(0.0) as i64,
+                    value: value.filter(|_| second.is_none()),
+                });
+            }
+            groups.push((property, points));
+        }
+    }
+
+    fn set_offset(&mut self, own: ClipRef, group: usize, index: usize, offset: i64) -> Result<()> {
+        let mut path = Self::list_path(group).to_vec();
+        path.extend([PathPart::Index(index), PathPart::Key("time_offset")]);
+        self.edit.set_at(own, &path, &offset)
+    }
+
+    /// Moves keyframes that count from the clip's start when that moves by `moved`; those before it are dropped,
+    /// and one at the start keeps the value there.
+    pub(crate) fn cut_keyframes_before(&mut self, own: ClipRef, moved: i64) -> Result<()> {
+        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
+            self.cut_group(own, group, &points, moved, true)?;
+            self.move_group(own, group, -moved)?;
+        }
+        Ok(())
+    }
+
+    fn move_group(&mut self, own: ClipRef, group: usize, by: i64) -> Result<()> {
+        let points = self
+            .keyframe_groups(own)
+            .into_iter()
+            .nth(group)
+            .map(|group| group.1);
+        for (index, point) in points.into_iter().flatten().enumerate() {
+            self.set_offset(own, group, index, (point.offset + by).max(0))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the keyframes after a time (`keep_after`) or before it, and one at the time itself.
+    fn cut_group(
+        &mut self,
+        own: ClipRef,
+        group: usize,
+        points: &[KeyframePoint],
+        at: i64,
+        keep_after: bool,
+    ) -> Result<()> {
+        let lost = |point: &KeyframePoint| {
+            if keep_after {
+                point.offset < at
+            } else {
+                point.offset > at
+            }
+        };
+        // What cannot be interpolated stays as it is.
+        if !points.iter().any(lost) || points.iter().any(|point| point.value.is_none()) {
+            return Ok(());
+        }
+        let has_edge = points.iter().any(|point| point.offset == at);
+        let value = value_at(points, at);
+        // The nearest lost keyframe becomes the one at the edge.
+        let edge = if keep_after {
+            points.iter().rposition(lost)
+        } else {
+            points.iter().position(lost)
+        };
+        for index in (0..points.len()).rev() {
+            if !lost(&points[index]) {
+                continue;
+            }
+            if Some(index) == edge && !has_edge {
+                self.set_offset(own, group, index, at)?;
+                if let Some(value) = value {
+                    let mut path = Self::list_path(group).to_vec();
+                    path.extend([
+                        PathPart::Index(index),
+                        PathPart::Key("values"),
+                        PathPart::Index(0),
+                    ]);
+                    self.edit.set_at(own, &path, &value)?;
+                }
+            } else {
+                self.edit.remove_item(own, &Self::list_path(group), index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Distributes the keyframes of a clip that was split at `at`, on the clock of the keyframes.
+    pub(crate) fn split_keyframes(&mut self, left: ClipRef, right: ClipRef, at: i64) -> Result<()> {
+        let on_source = self.keyframes_on_source_clock(left);
+        for (group, (_, points)) in self.keyframe_groups(left).into_iter().enumerate() {
+            self.cut_group(left, group, &points, at, false)?;
+            self.cut_group(right, group, &points, at, true)?;
+            if !on_source {
+                self.move_group(right, group, -at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stretches keyframes that count from the clip's start.
+    pub(crate) fn stretch_keyframes(&mut self, own: ClipRef, factor: f64) -> Result<()> {
+        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
+            for (index, point) in points.iter().enumerate() {
+                let offset = self.grid.floor((point.offset as f64 * factor) as i64);
+                self.set_offset(own, group, index, offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn renew_keyframe_ids(&mut self, own: ClipRef, purpose: &str) -> Result<()> {
+        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
+            let mut paths = vec![vec![
+                PathPart::Key("common_keyframes"),
+                PathPart::Index(group),
+            ]];
+            for index in 0..points.len() {
+                let mut path = Self::list_path(group).to_vec();
+                path.push(PathPart::Index(index));
+                paths.push(path);
+            }
+            for mut path in paths {
+                path.push(PathPart::Key("id"));
+                let Some(raw) = self.edit.raw_at(own, &path) else {
+                    continue;
+                };
+                let old = String::from_utf8_lossy(raw).trim_matches('"').to_owned();
+                let seed = format!("{}{purpose}", self.edit.id(own));
+                let new = self.edit.unused_id(&old, &seed);
+                self.edit.set_at(own, &path, new.as_str())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_keyframes(&mut self, operation: &AddKeyframes) -> Result<()> {
+        let own = self.edit.select(&operation.clip)?;
+        let property = find_property(&operation.property)?;
+        let kind = self.edit.clip_kind(own);
+        let fits = match property.name {
+            "volume" => matches!(kind, ClipKind::Video | ClipKind::Audio | ClipKind::Compound),
+            "saturation" | "contrast" | "brightness" => {
+                matches!(
+                    kind,
+                    ClipKind::Video | ClipKind::Image | ClipKind::Compound | ClipKind::Adjust
+                )
+            }
+            _ => !matches!(kind, ClipKind::Audio | ClipKind::Effect | ClipKind::Filter),
+        };
+        if !fits {
+            return Err(Error::invalid(format!(
+                "{} has no `{}` to animate",
+                self.edit.describe(own),
+                property.name
+            )));
+        }
+        if operation.points.is_empty() {
+            return Err(Error::invalid(
+                "`points` is empty; give at least one {\"time\", \"value\"}",
+            ));
+        }
+        self.touch(own)?;
+        let key = if kind == ClipKind::Text
+            && property.name == "opacity"
+            && self.edit.dialect() == Dialect::App
+        {
+            "KFTypeGlobalAlpha"
+        } else {
+            property.key
+        };
+        let group = self.keyframe_group(own, key)?;
+        let target = self.edit.target(own);
+        let on_source = self.keyframes_on_source_clock(own);
+        let speed = self.speed(own);
+        let source = self
+            .edit
+            .range(own, &["source_timerange"])
+            .unwrap_or_default();
+        for point in &operation.points {
+            let (low, high) = property.range;
+            if !(low..=high).contains(&point.value) {
+                return Err(Error::invalid(format!(
+                    "the value {} of `{}` is outside {low} to {high}",
+                    point.value, property.name
+                )));
+            }
+            if point.time.micros < target.start || point.time.micros > target.end() {
+                return Err(Error::invalid(format!(
+                    "{} is not within {}, which lasts from {} to {} on the timeline",
+                    Seconds(point.time.micros),
+                    self.edit.describe(own),
+                    Seconds(target.start),
+                    Seconds(target.end())
+                )));
+            }
+            let time = self.grid.floor(point.time.micros).max(target.start) - target.start;
+            let offset = if on_source {
+                let frames = self.grid.frame_of_sum(time) as f64 * speed;
+                source.start + (frames * 1e6 / self.grid.fps() + 1e-3).floor() as i64
+            } else {
+                self.grid.time(self.grid.frame_of_sum(time))
+            };
+            self.put_keyframe(own, group, offset, point.value)?;
+        }
+        self.changed(format!(
+            "{} has {} keyframes of {}",
+            self.edit.short_id(own),
+            self.keyframe_groups(own)
+                .get(group)
+                .map_or(0, |group| group.1.len()),
+            property.name
+        ));
+        Ok(())
+    }
+
+    /// The index of the group of a property, which is created if it is missing.
+    fn keyframe_group(&mut self, own: ClipRef, key: &str) -> Result<usize> {
+        let groups = self.keyframe_groups(own);
+        if let Some(known) = groups.iter().position(|group| group.0 == key) {
+            return Ok(known);
+        }
+        let path = [PathPart::Key("common_keyframes")];
+        if self
+            .edit
+            .raw(own, &["common_keyframes"])
+            .is_none_or(|raw| raw == b"null")
+        {
+            self.edit.set_at(own, &path, &crate::value::RawJson("[]"))?;
+        }
+        let id = self.edit.unused_id(&self.edit.id(own), key);
+        let json = format!(
+            "{{\"id\":{},\"keyframe_list\":[],\"material_id\":\"\",\"property_type\":{}}}",
+            quoted(&id),
+            quoted(key)
+        );
+        self.edit
+            .insert_item(own, &path, groups.len(), json.as_bytes())?;
+        Ok(groups.len())
+    }
+
+    fn put_keyframe(&mut self, own: ClipRef, group: usize, offset: i64, value: f64) -> Result<()> {
+        let points = self
+            .keyframe_groups(own)
+            .into_iter()
+            .nth(group)
+            .map(|group| group.1);
+        let points = points.unwrap_or_default();
+        if let Some(known) = points.iter().position(|point| point.offset == offset) {
+            let mut path = Self::list_path(group).to_vec();
+            path.extend([
+                PathPart::Index(known),
+                PathPart::Key("values"),
+                PathPart::Index(0),
+            ]);
+            return self.edit.set_at(own, &path, &value);
+        }
+        let index = points.iter().filter(|point| point.offset < offset).count();
+        let seed = format!("{group}/{offset}");
+        let id = self.edit.unused_id(&self.edit.id(own), &seed);
+        let json = format!(
+            "{{\"curveType\":\"Line\",\"graphID\":\"\",\"id\":{},\"left_control\":{{\"x\":0.0,\"y\":0.0}},\"right_control\":{{\"x\":0.0,\"y\":0.0}},\"string_value\":\"\",\"time_offset\":{offset},\"values\":[{value:?}]}}",
+            quoted(&id)
+        );
+        self.edit
+            .insert_item(own, &Self::list_path(group), index, json.as_bytes())
+    }
+
+    pub(crate) fn clear_keyframes(&mut self, operation: &ClearKeyframes) -> Result<()> {
+        let own = self.edit.select(&operation.clip)?;
+        let property = operation
+            .property
+            .as_deref()
+            .map(find_property)
+            .transpose()?;
+        self.touch(own)?;
+        let groups = self.keyframe_groups(own);
+        let mut count = 0;
+        for (index, (key, points)) in groups.iter().enumerate().rev() {
+            let fits = property.is_none_or(|property| {
+                property.key == key || property.name == "opacity" && key == "KFTypeGlobalAlpha"
+            });
+            if fits {
+                count += points.len();
+                self.edit
+                    .remove_item(own, &[PathPart::Key("common_keyframes")], index)?;
+            }
+        }
+        if count == 0 {
+            self.note(format!("{} has no such keyframes", self.edit.short_id(own)));
+        } else {
+            self.changed(format!(
+                "{count} keyframes of {} are removed",
+                self.edit.short_id(own)
+            ));
+        }
+        Ok(())
+    }
+}

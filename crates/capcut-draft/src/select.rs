@@ -1,0 +1,321 @@
+//! How operations name clips, tracks and times.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::document::{ClipRef, Document, TrackRef};
+use crate::error::{Error, ErrorKind, Result, nearest, quoted_list};
+use crate::field::track;
+use crate::grid::Seconds;
+
+/// A clip: a short id (`"c12"`), a full id, `"t2@3.5"` or `{"track": "t2", "at": 3.5}`, the name of its file or
+/// effect, or its words.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum ClipSelector {
+    /// Short id, full id, track and time, name, or words.
+    Text(String),
+    /// The clip on a track at a time.
+    At {
+        track: String,
+        /// Time on the timeline, seconds.
+        at: Time,
+    },
+}
+
+impl From<&str> for ClipSelector {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// A time or a length: seconds, `"1:30"`, `"1500ms"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Microseconds.
+    pub micros: i64,
+}
+
+/// A day, the longest time.
+const LONGEST: f64 = 86_400.0;
+
+impl Time {
+    pub fn from_micros(micros: i64) -> Self {
+        Self { micros }
+    }
+
+    fn of_seconds(seconds: f64) -> std::result::Result<Self, String> {
+        if !(-LONGEST..=LONGEST).contains(&seconds) {
+            return Err(format!(
+                "{seconds} is not a time in seconds, from -86400 to 86400"
+            ));
+        }
+        Ok(Self {
+            micros: (seconds * 1e6).round() as i64,
+        })
+    }
+
+    /// Reads `1.5`, `1:30`, `1500ms`.
+    pub fn read(text: &str) -> std::result::Result<Self, String> {
+        let wrong =
+            || format!("\"{text}\" is not a time: use seconds such as 1.5, \"1:30\" or \"1500ms\"");
+        let trimmed = text.trim();
+        let number = |text: &str| {
+            text.trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())
+        };
+        if let Some(millis) = trimmed.strip_suffix("ms") {
+            return Self::of_seconds(number(millis).ok_or_else(wrong)? / 1e3);
+        }
+        let trimmed = trimmed.strip_suffix('s').unwrap_or(trimmed);
+        let (sign, trimmed) = match trimmed.strip_prefix('-') {
+            Some(rest) => (-1.0, rest),
+            None => (1.0, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+        };
+        let mut seconds = 0.0;
+        for part in trimmed.split(':') {
+            let part = number(part).filter(|part| *part >= 0.0).ok_or_else(wrong)?;
+            seconds = seconds * 60.0 + part;
+        }
+        Self::of_seconds(sign * seconds)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.micros as f64 / 1e6)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct TimeVisitor;
+        impl serde::de::Visitor<'_> for TimeVisitor {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time: seconds, \"1:30\" or \"1500ms\"")
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> std::result::Result<Time, E> {
+                Time::of_seconds(seconds).map_err(E::custom)
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> std::result::Result<Time, E> {
+                self.visit_f64(seconds as f64)
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> std::result::Result<Time, E> {
+                self.visit_f64(seconds as f64)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Time, E> {
+                Time::read(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(TimeVisitor)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["number", "string"] })
+    }
+}
+
+impl Document {
+    /// The clip that a selector names.
+    ///
+    /// # Errors
+    /// `Ambiguous` with the list of matches, or `NotFound` with the nearest names.
+    pub fn select(&self, selector: &ClipSelector) -> Result<ClipRef> {
+        match selector {
+            ClipSelector::At { track, at } => self.clip_at(self.select_track(track)?, at.micros),
+            ClipSelector::Text(text) => self.select_by_text(text.trim()),
+        }
+    }
+
+    /// All clips that a selector names: those of a whole track for the id or name of a track, otherwise one.
+    pub fn select_all(&self, selector: &ClipSelector) -> Result<Vec<ClipRef>> {
+        if let ClipSelector::Text(text) = selector
+            && self.clip_by_number(text).is_none()
+            && let Ok(track) = self.select_track(text)
+        {
+            return Ok(self.clips(track).collect());
+        }
+        self.select(selector).map(|clip| vec![clip])
+    }
+
+    /// The track with this short id, full id or name.
+    pub fn select_track(&self, text: &str) -> Result<TrackRef> {
+        let text = text.trim();
+        let tracks = self.tracks();
+        let by_id = tracks.iter().find(|track| {
+            self.short_track_id(**track).eq_ignore_ascii_case(text) || self.id(**track) == text
+        });
+        if let Some(track) = by_id {
+            return Ok(*track);
+        }
+        let named: Vec<TrackRef> = tracks
+            .iter()
+            .copied()
+            .filter(|track| !text.is_empty() && self.value(*track, &track::NAME) == text)
+            .collect();
+        match named[..] {
+            [track] => Ok(track),
+            [] => {
+                let known: Vec<String> = tracks
+                    .iter()
+                    .map(|track| self.describe_track(*track))
+                    .collect();
+                Err(Error::not_found(format!("there is no track \"{text}\""))
+                    .hint(format!("the tracks are {}", known.join(", "))))
+            }
+            _ => {
+                let ids: Vec<String> = named
+                    .iter()
+                    .map(|track| self.short_track_id(*track))
+                    .collect();
+                Err(Error::new(
+                    ErrorKind::Ambiguous,
+                    format!(
+                        "{} tracks have the name \"{text}\": {}",
+                        named.len(),
+                        ids.join(", ")
+                    ),
+                )
+                .hint("name the track by its id"))
+            }
+        }
+    }
+
+    fn clip_by_number(&self, text: &str) -> Option<ClipRef> {
+        let number: u32 = text.trim().strip_prefix(['c', 'C'])?.parse().ok()?;
+        self.all_clips()
+            .find(|clip| self.elements[clip.0 as usize].number == number)
+    }
+
+    fn clip_at(&self, track: TrackRef, at: i64) -> Result<ClipRef> {
+        let hits: Vec<ClipRef> = self
+            .clips(track)
+            .filter(|clip| self.target(*clip).contains(at))
+            .collect();
+        match hits[..] {
+            [clip] => Ok(clip),
+            [] => {
+                let near = self.clips(track).min_by_key(|clip| {
+                    let target = self.target(*clip);
+                    (target.start - at).abs().min((target.end() - at).abs())
+                });
+                let error = Error::not_found(format!(
+                    "there is no clip on track {} at {}",
+                    self.describe_track(track),
+                    Seconds(at)
+                ));
+                Err(match near {
+                    Some(near) => error.hint(format!("the nearest is {}", self.describe(near))),
+                    None => error.hint("the track is empty"),
+                })
+            }
+            _ => Err(self.ambiguous(&hits, &format!("at {}", Seconds(at)))),
+        }
+    }
+
+    fn select_by_text(&self, text: &str) -> Result<ClipRef> {
+        if let Some(clip) = self.clip_by_number(text) {
+            return Ok(clip);
+        }
+        let by_id: Vec<ClipRef> = self.clips_by_id(text).collect();
+        match by_id[..] {
+            [clip] => return Ok(clip),
+            [] => {}
+            _ => return Err(self.ambiguous(&by_id, "with this id")),
+        }
+        if let Some((track, at)) = text.rsplit_once('@')
+            && let (Ok(track), Ok(at)) = (self.select_track(track), Time::read(at))
+        {
+            return self.clip_at(track, at.micros);
+        }
+        let labels: Vec<(ClipRef, String)> = self
+            .all_clips()
+            .filter_map(|clip| {
+                let label = self.words(clip).or_else(|| self.media_name(clip))?;
+                Some((clip, label))
+            })
+            .collect();
+        let lower = text.to_lowercase();
+        let stem = |label: &str| {
+            label
+                .rsplit_once('.')
+                .map_or(label, |(stem, _)| stem)
+                .to_lowercase()
+        };
+        let tests: [&dyn Fn(&str) -> bool; 4] = [
+            &|label| label == text,
+            &|label| label.to_lowercase() == lower,
+            &|label| stem(label) == lower,
+            &|label| label.to_lowercase().contains(&lower),
+        ];
+        for test in tests.iter().filter(|_| !text.is_empty()) {
+            let hits: Vec<ClipRef> = labels
+                .iter()
+                .filter(|(_, label)| test(label))
+                .map(|(clip, _)| *clip)
+                .collect();
+            match hits[..] {
+                [] => {}
+                [clip] => return Ok(clip),
+                _ => return Err(self.ambiguous(&hits, &format!("that match \"{text}\""))),
+            }
+        }
+        let error = Error::not_found(format!("there is no clip \"{text}\""));
+        let near = nearest(text, labels.iter().map(|(_, label)| label.as_str()));
+        let count = self.all_clips().count();
+        Err(if near.is_empty() {
+            error.hint(format!(
+                "the draft has {count} clips; name one by its id such as \"c1\", its words, its file's name, or \"t1@2.5\" for track and time"
+            ))
+        } else {
+            let ids: Vec<String> = near
+                .iter()
+                .filter_map(|name| labels.iter().find(|(_, label)| label == name))
+                .map(|(clip, _)| self.describe(*clip))
+                .collect();
+            error.hint(format!(
+                "did you mean {}? {}",
+                quoted_list(&near),
+                ids.join(", ")
+            ))
+        })
+    }
+
+    fn ambiguous(&self, clips: &[ClipRef], what: &str) -> Error {
+        let shown: Vec<String> = clips
+            .iter()
+            .take(8)
+            .map(|clip| self.describe(*clip))
+            .collect();
+        let more = match clips.len().saturating_sub(8) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Error::new(
+            ErrorKind::Ambiguous,
+            format!(
+                "there are {} clips {what}: {}{more}",
+                clips.len(),
+                shown.join(", ")
+            ),
+        )
+        .hint("name the clip by its id")
+    }
+}
