@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+use imagesize::ImageType;
+use jpeg_encoder::{ColorType, Encoder};
+use resvg::tiny_skia::{Color, ColorU8, FilterQuality, Pixmap, PixmapPaint, Transform};
+use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
 use serde_json::Value;
 
 use crate::draft::finished::{ContentType, Needed, list, range};
 use crate::media::ffmpeg;
-use crate::regular_file::{self, SMALL_BYTES};
+use crate::regular_file::{self, Links, SMALL_BYTES};
 use crate::units::Micros;
 
 pub(crate) const FILE: &str = "draft_cover.jpg";
@@ -22,8 +23,10 @@ pub(crate) const FILE: &str = "draft_cover.jpg";
 const SIDE: u32 = 640;
 /// How long `ffmpeg` may take for one frame.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Maximum side of source pictures, to limit memory.
-const MAX_PIXELS: u32 = 12_000;
+/// Maximum pixels of source pictures, to limit memory: decoded they take four bytes each.
+const MAX_PIXELS: usize = 100_000_000;
+/// Maximum size of source pictures, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// A cover to be created: from the first picture or video on the timeline, else drawn.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Cover {
     fn made(&self, file: Option<(&Path, ContentType)>, covers: &Covers) -> Option<Vec<u8>> {
         let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
         let Some((file, content)) = file else {
-            return jpeg(&drawn(self.size));
+            return jpeg(&drawn(self.size)?);
         };
         let shown = CoverFrame::of(file, at, self.size);
         if let Some(bytes) = shown.as_ref().and_then(|shown| covers.made_of(shown)) {
@@ -67,10 +70,13 @@ impl Cover {
         }
         let bytes = match content {
             ContentType::Video => frame(file, at, self.size),
-            _ => picture(file).and_then(|picture| jpeg(&fitted(&picture, self.size))),
+            _ => {
+                let size = scaled(self.size);
+                picture(file, size).and_then(|picture| jpeg(&fitted(&picture, size)?))
+            }
         };
         let Some(bytes) = bytes else {
-            return jpeg(&drawn(self.size));
+            return jpeg(&drawn(self.size)?);
         };
         if let Some(shown) = shown {
             covers.keep(shown, &bytes);
@@ -119,12 +125,6 @@ impl Covers {
     }
 }
 
-/// A drawn cover, for drafts without pictures.
-#[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
-pub(crate) fn plain(width: f64, height: f64) -> Option<Vec<u8>> {
-    jpeg(&drawn((width, height)))
-}
-
 /// The index of the first visible medium, and the position in its file.
 fn first(working: &Value, needed: &[Needed]) -> Option<(usize, Micros)> {
     let videos = needed.iter().enumerate();
@@ -148,13 +148,61 @@ fn first(working: &Value, needed: &[Needed]) -> Option<(usize, Micros)> {
         .map(|(_, index, at)| (index, at))
 }
 
-fn picture(file: &Path) -> Option<DynamicImage> {
-    let mut reader = ImageReader::open(file).ok()?.with_guessed_format().ok()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_PIXELS);
-    limits.max_image_height = Some(MAX_PIXELS);
-    reader.limits(limits);
-    reader.decode().ok()
+/// The picture in `file` (JPEG, PNG, GIF or WebP; of an animation the first frame).
+fn picture(file: &Path, size: (u32, u32)) -> Option<Pixmap> {
+    let bytes = regular_file::read(file, MAX_BYTES, Links::Follow).ok()?;
+    let kind: fn(Arc<Vec<u8>>) -> ImageKind = match imagesize::image_type(&bytes).ok()? {
+        ImageType::Jpeg => ImageKind::JPEG,
+        ImageType::Png => ImageKind::PNG,
+        ImageType::Gif => ImageKind::GIF,
+        ImageType::Webp => ImageKind::WEBP,
+        _ => return None,
+    };
+    let natural = imagesize::blob_size(&bytes).ok()?;
+    let (width, height) = (natural.width, natural.height);
+    if width.checked_mul(height)? > MAX_PIXELS {
+        return None;
+    }
+    // The renderer decodes pictures only as parts of an SVG.
+    let bytes = Arc::new(bytes);
+    let options = Options {
+        image_href_resolver: ImageHrefResolver {
+            resolve_string: Box::new(move |_, _| Some(kind(Arc::clone(&bytes)))),
+            ..ImageHrefResolver::default()
+        },
+        ..Options::default()
+    };
+    let svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\">\
+         <image href=\"picture\" width=\"{width}\" height=\"{height}\"/></svg>"
+    );
+    let tree = Tree::from_str(&svg, &options).ok()?;
+    // Halving averages all pixels; one large step would pick some of them.
+    let halves = |pixels: usize| pixels.div_ceil(2).max(1) as u32;
+    let is_large =
+        |width: usize, height: usize| width >= 2 * size.0 as usize || height >= 2 * size.1 as usize;
+    let (scale, mut picture) = if is_large(width, height) {
+        (0.5, Pixmap::new(halves(width), halves(height))?)
+    } else {
+        (1.0, Pixmap::new(width as u32, height as u32)?)
+    };
+    let transform = Transform::from_scale(scale, scale);
+    resvg::render(&tree, transform, &mut picture.as_mut());
+    while is_large(picture.width() as usize, picture.height() as usize) {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let mut half = Pixmap::new(halves(width), halves(height))?;
+        draw(&picture, &mut half, Transform::from_scale(0.5, 0.5));
+        picture = half;
+    }
+    Some(picture)
+}
+
+fn draw(picture: &Pixmap, onto: &mut Pixmap, transform: Transform) {
+    let paint = PixmapPaint {
+        quality: FilterQuality::Bilinear,
+        ..PixmapPaint::default()
+    };
+    onto.draw_pixmap(0, 0, picture.as_ref(), &paint, transform, None);
 }
 
 /// A frame of a video as a cover, scaled as in [`fitted`] by `ffmpeg`, if installed.
@@ -184,39 +232,43 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     }
     let _ = child.wait();
     let bytes = bytes.ok()?.ok()?;
-    let reader = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
-    (reader.into_dimensions().ok() == Some((width, height))).then_some(bytes)
+    let size = imagesize::blob_size(&bytes).ok()?;
+    ((size.width, size.height) == (width as usize, height as usize)).then_some(bytes)
 }
 
-/// The picture with the aspect ratio of the canvas, on black, as the app shows its first frame.
-fn fitted(picture: &DynamicImage, size: (f64, f64)) -> RgbImage {
-    let (width, height) = scaled(size);
-    let small = picture.thumbnail(width, height).to_rgb8();
-    let mut cover = RgbImage::new(width, height);
-    let (left, top) = ((width - small.width()) / 2, (height - small.height()) / 2);
-    image::imageops::overlay(&mut cover, &small, i64::from(left), i64::from(top));
-    cover
+/// The picture in the size of the cover, complete and on black, as the app shows its first frame.
+fn fitted(picture: &Pixmap, (width, height): (u32, u32)) -> Option<Pixmap> {
+    let mut cover = Pixmap::new(width, height)?;
+    cover.fill(Color::BLACK);
+    let (width, height) = (width as f32, height as f32);
+    let (own_width, own_height) = (picture.width() as f32, picture.height() as f32);
+    let scale = (width / own_width).min(height / own_height);
+    let left = (width - own_width * scale) / 2.0;
+    let top = (height - own_height * scale) / 2.0;
+    let transform = Transform::from_scale(scale, scale).post_translate(left, top);
+    draw(picture, &mut cover, transform);
+    Some(cover)
 }
 
 /// A plain picture with the aspect ratio of the canvas: a film strip on a dark background.
-fn drawn(size: (f64, f64)) -> RgbImage {
+fn drawn(size: (f64, f64)) -> Option<Pixmap> {
     let (width, height) = scaled(size);
-    RgbImage::from_fn(width, height, |x, y| {
-        let strip = height * 2 / 5..height * 3 / 5;
-        let unit = (width / 16).max(4);
-        if strip.contains(&y) {
+    let mut cover = Pixmap::new(width, height)?;
+    let strip = height * 2 / 5..height * 3 / 5;
+    let unit = (width / 16).max(4);
+    for (index, pixel) in (0..).zip(cover.pixels_mut()) {
+        let (x, y) = (index % width, index / width);
+        let [red, green, blue] = if strip.contains(&y) {
             let edge = (y - strip.start).min(strip.end - 1 - y);
             let hole = edge > 4 && edge < 4 + unit / 2 && x % unit < unit / 2;
-            if hole {
-                Rgb([24, 26, 32])
-            } else {
-                Rgb([236, 238, 244])
-            }
+            if hole { [24, 26, 32] } else { [236, 238, 244] }
         } else {
             let shade = (y * 24 / height) as u8;
-            Rgb([24 + shade, 26 + shade, 32 + shade])
-        }
-    })
+            [24 + shade, 26 + shade, 32 + shade]
+        };
+        *pixel = ColorU8::from_rgba(red, green, blue, 255).premultiply();
+    }
+    Some(cover)
 }
 
 fn scaled((width, height): (f64, f64)) -> (u32, u32) {
@@ -232,12 +284,18 @@ fn scaled((width, height): (f64, f64)) -> (u32, u32) {
     (side(width), side(height))
 }
 
-fn jpeg(picture: &RgbImage) -> Option<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    JpegEncoder::new_with_quality(&mut bytes, 85)
-        .encode_image(picture)
+fn jpeg(picture: &Pixmap) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let side = |pixels: u32| u16::try_from(pixels).ok();
+    Encoder::new(&mut bytes, 85)
+        .encode(
+            picture.data(),
+            side(picture.width())?,
+            side(picture.height())?,
+            ColorType::Rgba,
+        )
         .ok()?;
-    Some(bytes.into_inner())
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -253,8 +311,9 @@ mod tests {
             (1920.0, 1080.0, (640, 360)),
             (1.0, 4000.0, (16, 640)),
         ] {
-            let cover = image::load_from_memory(&plain(width, height).unwrap()).unwrap();
-            assert_eq!((cover.width(), cover.height()), expected);
+            let cover = jpeg(&drawn((width, height)).unwrap()).unwrap();
+            let size = imagesize::blob_size(&cover).unwrap();
+            assert_eq!((size.width, size.height), expected);
         }
     }
 
@@ -263,8 +322,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("picture.png");
         let colour = |colour: [u8; 3], modified: SystemTime| {
-            let picture = RgbImage::from_pixel(16, 16, Rgb(colour));
-            picture.save(&file).unwrap();
+            plain(16, 16, colour).save_png(&file).unwrap();
             let file = fs::File::options().append(true).open(&file).unwrap();
             file.set_modified(modified).unwrap();
         };
@@ -275,8 +333,8 @@ mod tests {
                 first: Some((0, Micros::ZERO)),
             };
             cover.write(folder.path(), Some((&file, ContentType::Picture)), &covers);
-            let cover = image::open(folder.path().join(FILE)).unwrap().to_rgb8();
-            (cover.width(), cover.get_pixel(cover.width() / 2, 180).0[0])
+            let cover = decoded(&folder.path().join(FILE));
+            (cover.width(), red(&cover, cover.width() / 2, 180))
         };
         let wide = (1920.0, 1080.0);
         let then = SystemTime::now() - Duration::from_secs(60);
@@ -299,9 +357,13 @@ mod tests {
         let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
         for (width, height) in [(1080.0, 1920.0), (1000.0, 1500.0), (1920.0, 1081.0)] {
             let cover = frame(&clip, Micros::ZERO, (width, height)).unwrap();
-            let cover = image::load_from_memory(&cover).unwrap().to_rgb8();
-            assert_eq!(cover.dimensions(), scaled((width, height)));
-            let bright = cover.pixels().filter(|pixel| pixel.0[1] > 40).count();
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join(FILE);
+            fs::write(&file, cover).unwrap();
+            let cover = decoded(&file);
+            assert_eq!((cover.width(), cover.height()), scaled((width, height)));
+            let pixels = cover.pixels().iter();
+            let bright = pixels.filter(|pixel| pixel.green() > 40).count();
             assert!(bright > 1000, "{width} x {height}: {bright}");
         }
     }
@@ -363,9 +425,52 @@ mod tests {
 
     #[test]
     fn a_picture_is_shown_completely_on_black() {
-        let red = DynamicImage::ImageRgb8(RgbImage::from_pixel(200, 100, Rgb([255, 0, 0])));
-        let cover = fitted(&red, (1080.0, 1920.0));
-        assert_eq!(cover.get_pixel(180, 320), &Rgb([255, 0, 0]));
-        assert_eq!(cover.get_pixel(180, 10), &Rgb([0, 0, 0]));
+        let cover = fitted(&plain(200, 100, [255, 0, 0]), (360, 640)).unwrap();
+        assert_eq!(red(&cover, 180, 320), 255);
+        assert_eq!(red(&cover, 180, 10), 0);
+    }
+
+    #[test]
+    fn a_large_picture_is_averaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stripes.png");
+        let mut stripes = plain(1603, 1201, [0, 0, 0]);
+        let white = plain(1, 1201, [255, 255, 255]);
+        for x in (0..1603).step_by(2) {
+            let paint = PixmapPaint::default();
+            stripes.draw_pixmap(x, 0, white.as_ref(), &paint, Transform::identity(), None);
+        }
+        stripes.save_png(&file).unwrap();
+        let cover = fitted(&picture(&file, (160, 120)).unwrap(), (160, 120)).unwrap();
+        for x in [20, 81, 140] {
+            let grey = red(&cover, x, 60);
+            assert!((100..156).contains(&grey), "{grey}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_would_fill_the_memory_is_not_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("large.png");
+        plain(16, 16, [0, 0, 0]).save_png(&file).unwrap();
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+        fs::write(&file, bytes).unwrap();
+        assert!(picture(&file, (640, 360)).is_none());
+    }
+
+    fn plain(width: u32, height: u32, [red, green, blue]: [u8; 3]) -> Pixmap {
+        let mut picture = Pixmap::new(width, height).unwrap();
+        picture.fill(Color::from_rgba8(red, green, blue, 255));
+        picture
+    }
+
+    fn red(picture: &Pixmap, x: u32, y: u32) -> u8 {
+        picture.pixel(x, y).unwrap().red()
+    }
+
+    /// The picture in its own size.
+    fn decoded(file: &Path) -> Pixmap {
+        picture(file, (u32::MAX / 2, u32::MAX / 2)).unwrap()
     }
 }

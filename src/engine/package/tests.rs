@@ -1,9 +1,9 @@
 //! Draft folders: what is written, what is refused, and what remains after a failure.
 
 use std::collections::HashSet;
-use std::io::Cursor;
 use std::time::Instant;
 
+use resvg::tiny_skia::{Color, Pixmap};
 use serde_json::json;
 
 use super::*;
@@ -27,11 +27,9 @@ impl Sources {
             include_bytes!("../../../tests/drafts/clip.mp4"),
         );
         put("wrong.png", &wav(24_000));
-        let mut png = Cursor::new(Vec::new());
-        image::RgbImage::from_pixel(90, 60, image::Rgb([20, 120, 220]))
-            .write_to(&mut png, image::ImageFormat::Png)
-            .unwrap();
-        put("picture.jpg", &png.into_inner());
+        let mut picture = Pixmap::new(90, 60).unwrap();
+        picture.fill(Color::from_rgba8(20, 120, 220, 255));
+        put("picture.jpg", &picture.encode_png().unwrap());
         put("sound.mp3", &wav(24_000));
         put("empty.mp4", b"");
         put(
