@@ -15,13 +15,30 @@ fn main() {
     // Only the profile of the shipped executable is optimised for size.
     if ["s", "z"].contains(&&*variable("OPT_LEVEL")) && links_with_lld() {
         let list = Path::new(&variable("CARGO_MANIFEST_DIR")).join(LIST);
-        for argument in [
+        let mut arguments = vec![
             format!("--symbol-ordering-file={}", list.display()),
             "--no-warn-symbol-ordering".to_owned(),
-        ] {
+            // One copy of functions with equal code: no code here compares functions by address.
+            "--icf=all".to_owned(),
+        ];
+        if reads_packed_relocations() {
+            // They take 20 KB in place of 600 KB.
+            arguments.push("-zpack-relative-relocs".to_owned());
+        }
+        for argument in arguments {
             println!("cargo:rustc-link-arg-bins=-Wl,{argument}");
         }
     }
+}
+
+/// Whether the C library of this machine, on which the executable is built, can load packed relocations: glibc 2.36 can.
+/// An executable for other machines is therefore built on the oldest of them.
+fn reads_packed_relocations() -> bool {
+    let asked = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let Ok(answer) = asked else { return false };
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let version = text.trim().strip_prefix("glibc 2.");
+    version.and_then(|minor| minor.split('.').next()?.parse::<u32>().ok()) >= Some(36)
 }
 
 /// Whether rustc links with its own LLD, its default on this target. Other linkers do not support such lists.

@@ -1,6 +1,7 @@
 //! Argument types that several tools share, and the normalisation of loosely typed arguments.
 
 pub(crate) mod lenient;
+pub(crate) mod located;
 pub(crate) mod mend;
 pub(crate) mod part;
 pub(crate) mod placeholder;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::args::located::{self, Misread};
 use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
 use crate::media::MediaLimits;
@@ -329,11 +330,12 @@ impl Manifest {
                 &format!("`{path}`: {fault}"),
             )
         };
+        let merged = match serde_json::to_value(merged) {
+            Ok(serde_json::Value::Object(merged)) => merged,
+            _ => return Err(Error::internal("the settings are not JSON")),
+        };
         let manifest: Self =
-            serde_path_to_error::deserialize(toml::Value::Table(merged)).map_err(|error| {
-                let path = error.path().to_string();
-                fault(&path, error.into_inner().message())
-            })?;
+            located::read(&merged).map_err(|Misread { path, fault: what }| fault(&path, &what))?;
         match manifest.faults().into_iter().next() {
             Some((path, sentence)) => Err(fault(&path, sentence)),
             None => Ok(manifest),

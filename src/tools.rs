@@ -31,6 +31,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::lenient::{self, Checked};
+use crate::args::located::{self, Misread};
 use crate::args::mend::{self, Comfort, Mended, Of};
 use crate::args::schema;
 use crate::catalog::{self, NameKind};
@@ -593,16 +594,9 @@ impl Spec {
 
 /// Reads the normalised arguments as the tool's own struct.
 pub(crate) fn typed<T: DeserializeOwned>(call: &Call) -> Result<T> {
-    // Tracking the path is slower than reading, and is only needed for an error.
-    T::deserialize(&call.arguments).or_else(|_| typed_with_path(call))
-}
-
-fn typed_with_path<T: DeserializeOwned>(call: &Call) -> Result<T> {
-    serde_path_to_error::deserialize(&call.arguments).map_err(|e| {
-        let path = e.path().to_string();
-        let fault = e.into_inner();
-        if path == "." {
-            Error::invalid(fault.to_string())
+    located::read(&call.arguments).map_err(|Misread { path, fault }| {
+        if path.is_empty() {
+            Error::invalid(fault)
         } else {
             Error::invalid(format!("`{path}`: {fault}"))
         }

@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::located::{self, Misread};
 use super::{Object, is_truthy};
 use crate::error::{Error, Result};
 
@@ -35,18 +36,18 @@ pub(crate) const fn beside(argument: &'static str, other: &'static str) -> Check
 /// that they stand for, also in `arguments`. The error names the first argument that cannot be read.
 pub(crate) fn read<T: DeserializeOwned>(arguments: &mut Object, checked: &[Checked]) -> Result<T> {
     loop {
-        let (place, fault) = match serde_path_to_error::deserialize(&*arguments) {
+        let Misread { path, fault } = match located::read(arguments) {
             Ok(read) => return Ok(read),
-            Err(error) => (error.path().to_string(), error.into_inner()),
+            Err(misread) => misread,
         };
         // Each step replaces a null or a text, so the loop terminates.
-        if mend(arguments, &place, checked) {
+        if mend(arguments, &path, checked) {
             continue;
         }
-        return Err(Error::invalid(if place == "." {
-            fault.to_string()
+        return Err(Error::invalid(if path.is_empty() {
+            fault
         } else {
-            format!("`{place}`: {fault}")
+            format!("`{path}`: {fault}")
         }));
     }
 }

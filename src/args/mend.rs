@@ -514,7 +514,12 @@ impl Mending<'_> {
 
     /// Adds notes about arguments that have no effect in this call.
     fn without_effect(&mut self, schema: &Object, arguments: &Object) {
+        // Most calls have none of these arguments, and comparing names is cheaper than looking them up.
+        let is_given = |names: &[&str]| arguments.keys().any(|name| names.contains(&name.as_str()));
         for (given, needed) in NEEDED {
+            if !is_given(given) {
+                continue;
+            }
             let has = |name: &&&str| arguments.get(**name).is_some_and(is_truthy);
             let Some(first) = needed.iter().find(|name| of_schema(schema, name).is_some()) else {
                 continue;
@@ -528,12 +533,11 @@ impl Mending<'_> {
             }
         }
         // The API creates a draft of this size when no draft is given.
-        if !self.comfort.contains(&Comfort::Size) || of_schema(schema, "draft_id").is_none() {
-            return;
-        }
-        let sides = ["width", "height"];
-        let is_used = arguments.contains_key("position");
-        if !is_used && sides.iter().any(|side| arguments.contains_key(*side)) {
+        if self.comfort.contains(&Comfort::Size)
+            && is_given(&["width", "height"])
+            && !is_given(&["position"])
+            && of_schema(schema, "draft_id").is_some()
+        {
             let instead = if of_schema(schema, "scale_x").is_some() {
                 ": set the size of what is added with `scale_x` and `scale_y`, or `position` as {x, y, width, height}"
             } else if of_schema(schema, "font_size").is_some() {

@@ -13,6 +13,7 @@ use super::item::Item;
 use super::section::Section;
 use super::source::Places;
 use super::structure;
+use crate::args::located::{self, Misread};
 use crate::args::placeholder;
 use crate::engine::marker::{self, PlanOrigin};
 use crate::error::{Error, Result};
@@ -226,13 +227,12 @@ impl Plan {
         fill(&mut value, &inputs, format_args!(""), &mut faults);
         let unfilled = faults.len();
         faults.extend(structure::take_faults(&mut value));
-        let mut plan: Self = if value.is_object() {
-            serde_path_to_error::deserialize(&value).map_err(|e| {
-                let path = e.path().to_string();
-                Error::invalid(format!("{path}: {}", e.into_inner()))
-            })?
-        } else {
-            Self::default()
+        let mut plan: Self = match value.as_object() {
+            Some(object) => located::read(object).map_err(|Misread { path, fault }| {
+                let path = if path.is_empty() { "." } else { &path };
+                Error::invalid(format!("{path}: {fault}"))
+            })?,
+            None => Self::default(),
         };
         if !faults.is_empty() {
             let (_, of_items) = plan.items();
