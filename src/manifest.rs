@@ -330,9 +330,8 @@ impl Manifest {
                 &format!("`{path}`: {fault}"),
             )
         };
-        let merged = match serde_json::to_value(merged) {
-            Ok(serde_json::Value::Object(merged)) => merged,
-            _ => return Err(Error::internal("the settings are not JSON")),
+        let Ok(serde_json::Value::Object(merged)) = serde_json::to_value(merged) else {
+            return Err(Error::internal("the settings are not JSON"));
         };
         let manifest: Self =
             located::read(&merged).map_err(|Misread { path, fault: what }| fault(&path, &what))?;
