@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::document::Dialect;
-use crate::scan::{PathPart, PathTarget, Scanner, Span, find, number, unescape};
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Scanner, Span, number, unescape};
 use crate::value::{JsonValue, RawJson, assignment};
 
 /// How the content of a text is written.

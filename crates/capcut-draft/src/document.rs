@@ -12,7 +12,8 @@ use crate::edit::Edit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::grid::{Grid, TimeRange};
 use crate::ids::{self, IdIndex, ShortNumbers};
-use crate::scan::{PathPart, PathTarget, Scanner, Span, SyntaxError, find, number, unescape};
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Scanner, Span, SyntaxError, number, plain, unescape};
 
 /// The largest document, 64 MB: offsets are 32 bits wide, and an edited document may grow.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -321,7 +322,7 @@ impl Document {
             if scanner.escaped {
                 unescape(span.of(text))
             } else {
-                String::from_utf8_lossy(span.of(text))
+                plain(span.of(text))
             }
         })
     }
@@ -412,6 +413,7 @@ impl Document {
     ) -> [Option<&[u8]>; N] {
         let text = self.text_of(element.slot());
         let mut found = [None; N];
+        let mut missing = N;
         let mut scanner = Scanner::new(text, 0);
         if scanner.peek() == b'{' {
             let _ = scanner.object(0, |scanner, key| {
@@ -423,8 +425,15 @@ impl Document {
                     names.iter().position(|name| name.as_bytes() == key)
                 };
                 let value = scanner.skip(0)?;
-                if let Some(hit) = hit {
-                    found[hit].get_or_insert(value.of(text));
+                if let Some(hit) = hit
+                    && found[hit].is_none()
+                {
+                    found[hit] = Some(value.of(text));
+                    missing -= 1;
+                    if missing == 0 {
+                        // Ends the walk early; the error is not reported.
+                        return scanner.error("");
+                    }
                 }
                 Ok(())
             });

@@ -9,7 +9,8 @@ use crate::document::{
     ClipRef, Document, ElementRef, ElementText, Kind, MaterialRef, ROOT, TrackRef,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::scan::{PathPart, PathTarget, Scanner, Span, find};
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Scanner, Span};
 use crate::value::{JsonValue, RawJson, Unusual, assignment};
 
 /// One recorded change. Positions are paths of lists and indices, which do not depend on this program.

@@ -12,7 +12,8 @@ use crate::grid::TimeRange;
 use crate::kinds::ClipKind;
 use crate::ops::motion::ANIMATED;
 use crate::ops::session::{end, main_track, overlaps};
-use crate::scan::{PathPart, PathTarget, Scanner, find, number, unescape};
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Scanner, number, unescape};
 use crate::select::Time;
 
 /// A draft as a whole.
@@ -417,23 +418,28 @@ impl Document {
             return;
         };
         let list = self.list_name(main);
-        let names = ["type", "material_name", "name", "path", "content"];
-        let [kind, material_name, name, path, content] = self.members(main, names);
-        let kind = kind.and_then(string).unwrap_or_default();
-        row.kind = ClipKind::of(list, &kind, is_compound);
         if list == "texts" {
+            let [content] = self.members(main, ["content"]);
             let content = content.and_then(string).unwrap_or_default();
+            row.kind = ClipKind::Text;
             row.words = Some(TextContent::read(&content).words().into_owned());
             return;
         }
+        let name_key = if list == "videos" {
+            "material_name"
+        } else {
+            "name"
+        };
+        let [kind, name, path] = self.members(main, ["type", name_key, "path"]);
+        let kind = kind.and_then(string).unwrap_or_default();
+        row.kind = ClipKind::of(list, &kind, is_compound);
         let path = path.and_then(string);
         let of_path = || {
             path.as_deref()
                 .and_then(|path| path.rsplit(['/', '\\']).next())
         };
-        row.media = material_name
+        row.media = name
             .and_then(string)
-            .or_else(|| name.and_then(string))
             .or_else(|| of_path().map(str::to_owned));
         row.path = path.filter(|_| ["videos", "audios"].contains(&list));
     }

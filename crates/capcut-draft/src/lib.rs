@@ -32,6 +32,7 @@ mod ids;
 mod inspect;
 mod kinds;
 mod ops;
+mod path;
 mod property;
 mod refs;
 mod scan;
@@ -56,9 +57,9 @@ pub use ops::{
     MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
     ReplaceText, Set, Shift, Split, TrackChange, Trim,
 };
+pub use path::PathPart;
 pub use property::{PROPERTIES, Property, Unit};
 pub use refs::DanglingRef;
-pub use scan::PathPart;
 pub use select::{ClipSelector, Time};
 pub use validate::Problem;
 pub use value::{JsonValue, RawJson, WithDefault};

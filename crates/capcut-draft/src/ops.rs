@@ -4,6 +4,9 @@
 //! rounded down, and leaves all others as they are.
 
 mod arrange;
+mod copies;
+mod cut;
+mod letters;
 mod look;
 mod media;
 pub(crate) mod motion;

@@ -6,7 +6,8 @@ use crate::document::{ClipRef, Document, MaterialRef};
 use crate::edit::Edit;
 use crate::error::{Error, Result};
 use crate::ids::new_id;
-use crate::scan::{PathPart, Scanner, unescape};
+use crate::path::PathPart;
+use crate::scan::{Scanner, unescape};
 
 /// A reference to a material that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

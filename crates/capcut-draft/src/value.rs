@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::scan::{PathPart, PathTarget, Span, find, number, unescape};
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Span, number, unescape};
 
 /// A value that can be written into a document.
 pub trait JsonValue {

@@ -6,7 +6,8 @@ use crate::grid::Seconds;
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
 use crate::ops::{AddKeyframes, ClearKeyframes};
-use crate::scan::{PathPart, number};
+use crate::path::PathPart;
+use crate::scan::number;
 use crate::value::quoted;
 
 /// A property that keyframes animate.
@@ -62,7 +63,7 @@ fn find_property(name: &str) -> Result<&'static AnimatedProperty> {
     })
 }
 
-/// A keyframe as far as it is moved or interpolated.
+/// The parts of a keyframe that are moved or interpolated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct KeyframePoint {
     offset: i64,
