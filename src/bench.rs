@@ -34,10 +34,8 @@ impl InProcess {
         };
         let caller = Caller::user();
         let spec = local::find(tool).ok_or_else(|| format!("there is no tool `{tool}`"))?;
-        let request = spec
-            .decode(arguments, &caller)
-            .map_err(|error| error.to_string())?;
-        let reply = self.0.run(request, Context::of(&caller)).await;
+        let call = local::decode(spec, arguments, &caller).map_err(|error| error.to_string())?;
+        let reply = call.answer(&self.0, Context::of(&caller)).await;
         reply.map_err(|error| error.to_string())
     }
 }

@@ -88,7 +88,7 @@ fn each_tool_has_a_file_of_its_name() {
     assert_eq!(files, own);
     assert_eq!(listed.len(), 12, "{listed:?}");
     let here: BTreeSet<_> = local::all()
-        .filter(|spec| !spec.routed)
+        .filter(|spec| !spec.is_routed())
         .map(|spec| spec.name.to_owned())
         .collect();
     assert_eq!(names_of_files("src/local"), here);
@@ -143,7 +143,7 @@ fn each_tool_has_a_line_in_tools_toml() {
     for spec in local::all() {
         let line = lines[spec.name].as_table().expect("a table");
         let has_route = line.contains_key("post") || line.contains_key("get");
-        assert_eq!(has_route, spec.routed, "the route of {}", spec.name);
+        assert_eq!(has_route, spec.is_routed(), "the route of {}", spec.name);
     }
     eprintln!("{} tools", known.len());
 }
@@ -235,7 +235,7 @@ fn single_calls_of_the_examples_decode() {
         if spec.input()["properties"].get("draft_id").is_some() {
             arguments.insert("draft_id".to_owned(), json!("dfd_cat_1_00000000"));
         }
-        if let Err(error) = spec.decode(arguments, &Caller::user()) {
+        if let Err(error) = local::decode(spec, arguments, &Caller::user()) {
             panic!("{}: {error}", shown(&path));
         }
         checked += 1;

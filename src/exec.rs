@@ -42,7 +42,7 @@ use crate::media::{self, MediaStore};
 use crate::memory;
 use crate::metrics::{self, BreakerState, Metrics};
 use crate::settings::{BackendChoice, Settings};
-use crate::tools::{Hints, Request, Spec, Turn};
+use crate::tool::{Hints, Request, Spec, Turn};
 
 use breaker::{Breaker, Position, Verdict};
 use call_log::UnderWay;
@@ -51,6 +51,7 @@ use ledger::Lookup;
 use recovery::Next;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
+pub(crate) use settling::{note, put_id};
 
 pub(crate) use crate::backend::Backend;
 pub(crate) use crate::progress::{Progress, Step};
@@ -109,12 +110,6 @@ impl Cost {
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_us.load(Ordering::Relaxed))
     }
-}
-
-/// A call that runs in this process on any backend; such a request is found in [`Any`](std::any::Any).
-pub(crate) trait Here: Send + Sync {
-    fn draft(&self) -> Option<&DraftId>;
-    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>>;
 }
 
 /// Everything that a running process needs; files and connections are opened on first use.
@@ -242,15 +237,36 @@ impl App {
         let cancel = context.cancel.clone();
         let cost = Arc::clone(context.cost.get_or_insert_default());
         let spec = request.spec();
-        let reports = request.reports_when_cancelled();
         // Boxed, because this large future is moved several times here and by callers.
         let work = Box::pin(self.run_call(request, context, home));
-        let work = AssertUnwindSafe(work).catch_unwind();
-        tokio::select! {
-            biased;
-            () = cancel.cancelled(), if !reports => Err(cancelled(spec, cost.tries())),
-            ended = work => ended.unwrap_or_else(|panic| Err(panicked(spec.hints, panic.as_ref()))),
-        }
+        guarded(spec, &cancel, &cost, work).await
+    }
+
+    /// Runs a call that needs no backend in this process. Like every call it is counted, logged and limited in time.
+    pub(crate) async fn in_process(
+        self: &Arc<Self>,
+        spec: &'static Spec,
+        draft: Option<&DraftId>,
+        context: &Context,
+        work: impl Future<Output = Result<Value>> + Send,
+    ) -> Result<Value> {
+        self.pulse.call();
+        let caller = &context.caller;
+        let route = self.manifest.route(spec.name)?;
+        let timeout = self.manifest.timeout(route);
+        let cost = Cost::default();
+        let counted = async {
+            let mut running = UnderWay::new(self, spec, draft, caller, route, Some(&cost));
+            running.on(metrics::LOCAL);
+            let active = self.metrics.active(metrics::NO_LANE);
+            let ended = match tokio::time::timeout(timeout, work).await {
+                Ok(ended) => ended,
+                Err(_) => Err(timed_out(spec, timeout)),
+            };
+            drop(active);
+            self.ended(running, ended, draft, caller).await
+        };
+        guarded(spec, &context.cancel, &cost, Box::pin(counted)).await
     }
 
     /// Adds the most similar ids to the error for an unknown draft, if the caller may see other drafts.
@@ -285,9 +301,11 @@ impl App {
             Err(error) => (request, Err(error)),
         };
         let request = request.as_ref();
-        let route = self.manifest.route(request.spec().name)?;
-        let began = Instant::now();
-        let mut running = UnderWay::new(self, request, route, context.cost.as_deref());
+        let spec = request.spec();
+        let route = self.manifest.route(spec.name)?;
+        let (draft, caller) = (request.draft(), &request.call().caller);
+        let cost = context.cost.as_deref();
+        let mut running = UnderWay::new(self, spec, draft, caller, route, cost);
         let ended = match unnamed {
             Ok(()) => {
                 self.route(request, route, &context, home, &mut running)
@@ -295,8 +313,18 @@ impl App {
             }
             Err(error) => Err(error),
         };
-        running.end(&ended);
-        if began.elapsed() > memory::LONG_WORK {
+        self.ended(running, ended, draft, &context.caller).await
+    }
+
+    /// Counts and logs the end of a call, and completes its reply or its error.
+    async fn ended(
+        &self,
+        running: UnderWay<'_>,
+        ended: Result<Value>,
+        draft: Option<&DraftId>,
+        caller: &Caller,
+    ) -> Result<Value> {
+        if running.end(&ended) > memory::LONG_WORK {
             memory::release_soon();
         }
         match ended {
@@ -305,10 +333,7 @@ impl App {
                 Ok(reply)
             }
             // Boxed: otherwise every call's future would contain it.
-            Err(error) => {
-                let named = self.with_nearest(error, request.draft(), &context.caller);
-                Err(Box::pin(named).await)
-            }
+            Err(error) => Err(Box::pin(self.with_nearest(error, draft, caller)).await),
         }
     }
 
@@ -320,13 +345,6 @@ impl App {
         home: Option<Home>,
         running: &mut UnderWay<'_>,
     ) -> Result<Value> {
-        if !request.spec().routed {
-            running.on(metrics::LOCAL);
-            let _active = self.metrics.active(metrics::NO_LANE);
-            let mut reply = self.run_here(request, route, context).await?;
-            settling::note(&mut reply, &request.call().mended.notes);
-            return Ok(reply);
-        }
         if let Some(home) = home {
             running.on(home.backend.name());
             let ended = self.at(&home, request, route, context).await;
@@ -672,29 +690,6 @@ impl App {
         Ok(())
     }
 
-    async fn run_here(
-        self: &Arc<Self>,
-        request: &dyn Request,
-        route: &Route,
-        context: &Context,
-    ) -> Result<Value> {
-        let timeout = self.manifest.timeout(route);
-        let here = request
-            .as_any()
-            .downcast_ref::<Box<dyn Here>>()
-            .ok_or_else(|| {
-                Error::internal(format!(
-                    "`{}` does not run in this process",
-                    request.spec().name
-                ))
-            })?;
-        let work = here.run(self, context);
-        match tokio::time::timeout(timeout, work).await {
-            Ok(ended) => ended,
-            Err(_) => Err(timed_out(request.spec(), timeout)),
-        }
-    }
-
     /// Waits in a queue, up to `limits.queue_wait_s`.
     async fn queued<T>(&self, wait: impl Future<Output = T>, what: &str) -> Result<T> {
         let limit = manifest::seconds(self.manifest.limits.queue_wait_s);
@@ -763,6 +758,21 @@ impl App {
             .entry(remote.base.clone())
             .or_insert_with(|| Breaker::new(self.manifest.breaker));
         act(breaker)
+    }
+}
+
+/// Ends the work of a call that is cancelled, and turns a panic into an error.
+async fn guarded(
+    spec: &'static Spec,
+    cancel: &CancellationToken,
+    cost: &Cost,
+    work: impl Future<Output = Result<Value>> + Unpin,
+) -> Result<Value> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled(), if !spec.reports_when_cancelled => Err(cancelled(spec, cost.tries())),
+        ended = work => ended.unwrap_or_else(|panic| Err(panicked(spec.hints, panic.as_ref()))),
     }
 }
 

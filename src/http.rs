@@ -41,7 +41,8 @@ use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Output, call_log};
 use crate::manifest::Manifest;
 use crate::memory;
-use crate::tools::{self, ROUTED, Spec, Texts};
+use crate::tool::{Request, Spec, Texts};
+use crate::tools::ROUTED;
 use admission::Asked;
 pub(crate) use admission::{Admission, parse_name, parse_origin};
 use answer::Answer;
@@ -62,7 +63,7 @@ const LAST_CALLS: Duration = Duration::from_secs(10);
 
 /// Runs a decoded call.
 pub(crate) type Run =
-    Arc<dyn Fn(Box<dyn tools::Request>) -> BoxFuture<'static, Result<Done>> + Send + Sync>;
+    Arc<dyn Fn(Box<dyn Request>) -> BoxFuture<'static, Result<Done>> + Send + Sync>;
 
 /// The result of a call.
 pub(crate) struct Done {

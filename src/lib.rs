@@ -9,7 +9,7 @@
 //! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
-//! | 4 | [`tools`] | one file per tool, and the one list of them |
+//! | 4 | [`tool`], [`tools`] | what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
 //! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
@@ -50,6 +50,7 @@ mod progress;
 mod regular_file;
 mod secrets;
 mod settings;
+mod tool;
 mod tools;
 mod units;
 

@@ -14,10 +14,8 @@ mod recover_draft;
 mod search_catalog;
 mod validate_draft;
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -26,17 +24,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::mend::Comfort;
-use crate::draft::evidence::Leaves;
+use crate::args::{Call, Object, to_value};
+use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
-use crate::engine::{Canvas, Engine};
-use crate::error::{Error, Faults, Result};
-use crate::exec::{App, Context, Here, Progress};
-use crate::tools::{
-    self, Call, CatalogName, Hints, Manner, Object, ROUTED, Request, Spec, TextFile, Turn,
-};
-use crate::units::Edition;
+use crate::error::{Error, Result};
+use crate::exec::{self, App, Context};
+use crate::tool::{self, Hints, Request, Spec};
+use crate::tools::{self, ROUTED};
 
-/// A tool that runs in this process. Like [`tools::Tool`], but its `run` gets the whole [`App`].
+/// A tool that runs in this process. Like [`tool::Tool`], but its `run` gets the whole [`App`].
 pub(crate) trait LocalTool:
     Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
 {
@@ -47,7 +43,7 @@ pub(crate) trait LocalTool:
     /// The field of the reply with the path of a PNG file, which is also sent to clients that show images.
     const PICTURE: Option<&'static str> = None;
     /// Whether a cancelled call ends by itself and reports what it has done.
-    const TELLS_WHEN_CANCELLED: bool = false;
+    const REPORTS_WHEN_CANCELLED: bool = false;
     type Reply: Serialize + JsonSchema + Send + 'static;
 
     /// The draft of the call, if it names one.
@@ -70,17 +66,18 @@ pub(crate) trait LocalTool:
 /// Declares the local tools, in the order that clients see.
 macro_rules! local {
     ($($module:ident :: $tool:ident),* $(,)?) => {
-        /// The local tools.
-        pub(crate) static LOCAL: [Spec; [$($module::$tool::NAME),*].len()] = [$(
+        /// The local tools, each with its decoder.
+        static LOCAL: [(Spec, Decode); [$($module::$tool::NAME),*].len()] = [$((
             Spec::local::<$module::$tool, <$module::$tool as LocalTool>::Reply>(
                 $module::$tool::NAME,
                 $module::$tool::TITLE,
                 $module::$tool::HINTS,
                 $module::$tool::COMFORT,
                 $module::$tool::PICTURE,
-                decode::<$module::$tool>,
-            )
-        ),*];
+                $module::$tool::REPORTS_WHEN_CANCELLED,
+            ),
+            decode_local::<$module::$tool>,
+        )),*];
     };
 }
 
@@ -102,7 +99,7 @@ local! {
 
 /// Every tool, in the order that clients see.
 pub(crate) fn all() -> impl Iterator<Item = &'static Spec> {
-    ROUTED.iter().chain(&LOCAL)
+    ROUTED.iter().chain(LOCAL.iter().map(|(spec, _)| spec))
 }
 
 /// The tool of that name.
@@ -112,6 +109,88 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
         .get_or_init(|| all().map(|spec| (spec.name, spec)).collect())
         .get(name)
         .copied()
+}
+
+/// A decoded call of any tool.
+pub(crate) enum DecodedCall {
+    /// Of a tool that runs on a backend.
+    Routed(Box<dyn Request>),
+    /// Of a tool that runs in this process.
+    Local(LocalRun),
+}
+
+type LocalRun =
+    Box<dyn FnOnce(Arc<App>, Context) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
+
+type Decode = fn(&'static Spec, Call) -> Result<LocalRun>;
+
+/// Decodes a call of any tool, or returns one error with all problems.
+pub(crate) fn decode(
+    spec: &'static Spec,
+    arguments: Object,
+    caller: &Caller,
+) -> Result<DecodedCall> {
+    let local = LOCAL.iter().find(|(local, _)| std::ptr::eq(local, spec));
+    match local {
+        Some((_, decode)) => decode(spec, spec.call(arguments, caller)?).map(DecodedCall::Local),
+        None => spec.decode(arguments, caller).map(DecodedCall::Routed),
+    }
+}
+
+impl DecodedCall {
+    /// Runs the call, and waits no longer than clients do: see [`App::answer`].
+    pub(crate) async fn answer(self, app: &Arc<App>, context: Context) -> Result<Value> {
+        match self {
+            Self::Routed(request) => app.answer(request, context).await,
+            Self::Local(run) => run(Arc::clone(app), context).await,
+        }
+    }
+}
+
+fn decode_local<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<LocalRun> {
+    let tool: T = tool::typed(&call)?;
+    if call.caller.manner == Manner::Strict {
+        let faults = tool.faults();
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults.join("\n")));
+        }
+    }
+    Ok(Box::new(move |app, context| {
+        Box::pin(run_local(spec, call, tool, app, context))
+    }))
+}
+
+async fn run_local<T: LocalTool>(
+    spec: &'static Spec,
+    call: Call,
+    tool: T,
+    app: Arc<App>,
+    context: Context,
+) -> Result<Value> {
+    let (tool, unnamed) = match by_name(&app, &call, &tool).await {
+        Ok(by_name) => (by_name.unwrap_or(tool), Ok(())),
+        Err(error) => (tool, Err(error)),
+    };
+    let work = async {
+        unnamed?;
+        let mut reply = to_value(&tool.run(&app, &context).await?)?;
+        exec::note(&mut reply, &call.mended.notes);
+        Ok(reply)
+    };
+    app.in_process(spec, tool.draft(), &context, work).await
+}
+
+/// The same request with the draft's id, if it names the draft.
+async fn by_name<T: LocalTool>(app: &App, call: &Call, tool: &T) -> Result<Option<T>> {
+    let Some(named) = tool.draft() else {
+        return Ok(None);
+    };
+    let Some(id) = app.id_of_name(named, &call.caller).await? else {
+        return Ok(None);
+    };
+    let mut call = call.clone();
+    exec::put_id(&mut call.arguments, named, &id);
+    tool::typed(&call).map(Some)
 }
 
 /// What to use instead of tools of similar servers.
@@ -217,7 +296,8 @@ pub(crate) fn advice(tool: &str) -> Option<&'static str> {
 
 /// The working document of a draft as text, from any backend.
 pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
-    let spec = find("query_script").ok_or_else(|| Error::internal("no tool reads a draft"))?;
+    let spec =
+        tools::routed("query_script").ok_or_else(|| Error::internal("no tool reads a draft"))?;
     let mut arguments = Object::new();
     arguments.insert("draft_id".into(), draft.into());
     let context = Context {
@@ -228,112 +308,5 @@ pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Re
     match app.run(request, context).await?.get_mut("script") {
         Some(Value::String(script)) => Ok(std::mem::take(script)),
         _ => Err(Error::internal("the reply has no document")),
-    }
-}
-
-impl<T: LocalTool> Here for T {
-    fn draft(&self) -> Option<&DraftId> {
-        LocalTool::draft(self)
-    }
-
-    fn run<'a>(&'a self, app: &'a Arc<App>, context: &'a Context) -> BoxFuture<'a, Result<Value>> {
-        Box::pin(async move { tools::to_value(&LocalTool::run(self, app, context).await?) })
-    }
-}
-
-struct Local {
-    spec: &'static Spec,
-    tool: Box<dyn Here>,
-    reports_when_cancelled: bool,
-    call: Call,
-}
-
-fn decode<T: LocalTool>(spec: &'static Spec, call: Call) -> Result<Box<dyn Request>> {
-    let tool: T = tools::typed(&call)?;
-    if call.caller.manner == Manner::Strict {
-        let faults = tool.faults();
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults.join("\n")));
-        }
-    }
-    Ok(Box::new(Local {
-        spec,
-        tool: Box::new(tool),
-        reports_when_cancelled: T::TELLS_WHEN_CANCELLED,
-        call,
-    }))
-}
-
-impl Request for Local {
-    fn spec(&self) -> &'static Spec {
-        self.spec
-    }
-
-    fn draft(&self) -> Option<&DraftId> {
-        self.tool.draft()
-    }
-
-    fn turn(&self) -> Turn {
-        Turn::Free
-    }
-
-    fn leaves(&self) -> Leaves {
-        Leaves::Nothing
-    }
-
-    fn names(&self) -> Vec<CatalogName<'_>> {
-        Vec::new()
-    }
-
-    fn call(&self) -> &Call {
-        &self.call
-    }
-
-    fn faults_on(&self, _canvas: Canvas) -> Faults {
-        Faults::default()
-    }
-
-    fn only_here(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        &self.tool
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        None
-    }
-
-    fn reports_when_cancelled(&self) -> bool {
-        self.reports_when_cancelled
-    }
-
-    fn run<'a>(
-        &'a self,
-        _engine: &'a Engine,
-        _told: Option<&'a Progress>,
-    ) -> BoxFuture<'a, Result<Value>> {
-        let name = self.spec.name;
-        Box::pin(async move {
-            Err(Error::internal(format!(
-                "`{name}` is not a tool of the engine"
-            )))
-        })
-    }
-
-    fn text_file(&self) -> Option<TextFile<'_>> {
-        None
-    }
-
-    fn to_api(&self, _edition: Edition) -> Object {
-        self.call.arguments.clone()
-    }
-
-    fn reply_from_api(&self, _output: Value) -> Result<Value> {
-        Err(Error::internal(format!(
-            "`{}` is not a tool of a server",
-            self.spec.name
-        )))
     }
 }

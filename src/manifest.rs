@@ -667,7 +667,7 @@ mod tests {
                 .tools
                 .get(spec.name)
                 .unwrap_or_else(|| panic!("`{}` has no line", spec.name));
-            assert_eq!(route.path().is_some(), spec.routed, "`{}`", spec.name);
+            assert_eq!(route.path().is_some(), spec.is_routed(), "`{}`", spec.name);
             tools += 1;
         }
         assert!(tools > 10, "only {tools} tools");

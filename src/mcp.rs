@@ -43,7 +43,8 @@ use crate::local;
 use crate::manifest::Manifest;
 use crate::regular_file::{self, Links, TEXT_BYTES};
 use crate::settings::ToolChoice;
-use crate::tools::{Caller, Object, Spec};
+use crate::tool::Spec;
+use crate::tools::{Caller, Object};
 use transport::{Lines, Manners};
 
 /// Requests under way at the same time; further input stays unread until one ends.
@@ -162,7 +163,7 @@ impl Server {
         };
         // The process that started this one writes to its stdin, so the caller is the user.
         let caller = Caller::user();
-        let request = match spec.decode(arguments, &caller) {
+        let request = match local::decode(spec, arguments, &caller) {
             Ok(request) => request,
             Err(error) => {
                 self.app.refused(spec.name, &error, false);
@@ -176,7 +177,7 @@ impl Server {
                 cancel,
                 ..Context::of(&caller)
             };
-            return Some(self.app.answer(request, context).await);
+            return Some(request.answer(&self.app, context).await);
         };
         // If steps arrive faster than they can be sent, only the latest is sent.
         let (steps, told) = watch::channel(None);
@@ -187,7 +188,7 @@ impl Server {
             })),
             ..Context::of(&caller)
         };
-        let run = self.app.answer(request, context_of_call);
+        let run = request.answer(&self.app, context_of_call);
         Some(Box::pin(report_progress(run, told, token, &context.peer)).await)
     }
 }
@@ -405,7 +406,7 @@ impl ServerHandler for Server {
 
 /// The API's lists of all names of a kind. Clients see them only on request: a search serves models better.
 fn is_long_list(spec: &Spec) -> bool {
-    spec.routed && spec.name.starts_with("get_") && spec.name.ends_with("_types")
+    spec.is_routed() && spec.name.starts_with("get_") && spec.name.ends_with("_types")
 }
 
 fn tool(spec: &'static Spec) -> Tool {

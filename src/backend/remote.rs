@@ -23,7 +23,8 @@ use crate::journal::Journal;
 use crate::manifest::{self, Manifest, Route};
 use crate::media::MediaStore;
 use crate::progress::Progress;
-use crate::tools::{Object, Request};
+use crate::tool::Request;
+use crate::tools::Object;
 use crate::units::Edition;
 
 /// One server at one address. Connections are opened on first use.

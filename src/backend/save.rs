@@ -25,7 +25,8 @@ use crate::journal::Journal;
 use crate::manifest;
 use crate::media::{Facts, Media};
 use crate::progress::{Progress, Step};
-use crate::tools::{Object, Request};
+use crate::tool::Request;
+use crate::tools::Object;
 use crate::units::Micros;
 use after::After;
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Caller, Manner};
 use crate::error::{Error, Result};
 use crate::journal::Record;
-use crate::tools::{self, Object, Request};
+use crate::tool::Request;
+use crate::tools::{self, Object};
 
 /// What the journal keeps about a call to a server. Default: the call was in our dialect.
 #[derive(Default, Serialize, Deserialize)]

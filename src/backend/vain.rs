@@ -17,8 +17,9 @@ use crate::engine::parts;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::manifest;
+use crate::tool::{CatalogName, Converted, Request, TextFile, TextSource};
+use crate::tools::Manner;
 use crate::tools::lists;
-use crate::tools::{CatalogName, Converted, Manner, Request, TextFile, TextSource};
 
 /// For a server that recreates lost drafts, the draft is queried before a call, unless a call on it succeeded
 /// within this time: no server restarts faster.

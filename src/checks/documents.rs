@@ -11,7 +11,7 @@ use super::check_section;
 use crate::cli::{self, tools};
 use crate::compose::schema;
 use crate::local;
-use crate::tools::Spec;
+use crate::tool::Spec;
 
 /// A cell of a table.
 fn cell(text: &str) -> String {

@@ -12,9 +12,9 @@ use crate::cli::completions::tool_name;
 use crate::cli::shown::{Shown, Without};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, call_log};
-use crate::local;
+use crate::local::{self, DecodedCall};
 use crate::regular_file::{self, TEXT_BYTES};
-use crate::tools::{Caller, Object, Request};
+use crate::tools::{Caller, Object};
 
 /// Calls one tool and prints its reply as JSON.
 ///
@@ -44,12 +44,12 @@ pub(super) struct Call {
 
 impl Call {
     /// Decodes the call into the tool's request. Reports all problems together.
-    pub(super) fn decode(&self) -> Result<Box<dyn Request>> {
+    pub(super) fn decode(&self) -> Result<DecodedCall> {
         self.decoded()
             .inspect_err(|error| call_log::refused(&self.tool, error, false))
     }
 
-    fn decoded(&self) -> Result<Box<dyn Request>> {
+    fn decoded(&self) -> Result<DecodedCall> {
         let spec = local::find(&self.tool).ok_or_else(|| cli::unknown_tool(&self.tool))?;
         let mut arguments = match &self.json {
             Some(json) => object(json)?,
@@ -59,19 +59,19 @@ impl Call {
         if let Ok(here) = std::env::current_dir() {
             cli::anchor(&mut arguments, &here, std::env::home_dir().as_deref());
         }
-        spec.decode(arguments, &Caller::user())
+        local::decode(spec, arguments, &Caller::user())
     }
 }
 
 /// Runs one call and prints its reply; Ctrl-C or a request to terminate cancels it.
-pub(super) async fn run(app: Arc<App>, request: Box<dyn Request>) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(app: Arc<App>, request: DecodedCall) -> anyhow::Result<ExitCode> {
     let shown = Shown::new(Without::Nothing);
     let context = Context {
         progress: Some(shown.progress()),
         ..Context::of(&Caller::user())
     };
     let cancel = context.cancel.clone();
-    let call = app.answer(request, context);
+    let call = request.answer(&app, context);
     tokio::pin!(call);
     let reply = tokio::select! {
         reply = &mut call => reply,
@@ -154,8 +154,10 @@ mod tests {
     }
 
     fn decoded(line: &[&str]) -> Object {
-        let request = call(line).decode().expect("it decodes");
-        request.call().arguments.clone()
+        match call(line).decode().expect("it decodes") {
+            DecodedCall::Routed(request) => request.call().arguments.clone(),
+            DecodedCall::Local(_) => panic!("{line:?} runs on no backend"),
+        }
     }
 
     #[track_caller]

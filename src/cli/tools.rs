@@ -12,7 +12,7 @@ use crate::cli::completions::tool_name;
 use crate::compose::schema as plan_schema;
 use crate::error::Result;
 use crate::local;
-use crate::tools::Spec;
+use crate::tool::Spec;
 
 /// Lists the tools, or the parameters of one.
 #[derive(Debug, Args)]

@@ -19,7 +19,8 @@ use crate::engine::{Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::exec::{App, Backend};
 use crate::media::Media;
-use crate::tools::{self, Caller, Object, Request};
+use crate::tool::Request;
+use crate::tools::{self, Caller, Object};
 use crate::units::Micros;
 
 /// How many files of this machine are checked concurrently.

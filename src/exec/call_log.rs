@@ -9,11 +9,13 @@ use serde_json::Value;
 use tracing::{Level, Metadata};
 
 use super::{App, Cost, lane_name};
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Origin, Result, shortened};
 use crate::manifest::Route;
 use crate::metrics::{self, NO_BACKEND, NO_LANE, Running};
 use crate::secrets;
+use crate::tool::Spec;
 
 /// The log target of these lines, for filters.
 pub(crate) const TARGET: &str = "capcut_mcp::calls";
@@ -34,17 +36,19 @@ pub(super) struct UnderWay<'a> {
 impl<'a> UnderWay<'a> {
     pub(super) fn new(
         app: &'a App,
-        request: &'a dyn crate::tools::Request,
+        spec: &Spec,
+        draft: Option<&'a DraftId>,
+        caller: &Caller,
         route: &Route,
         cost: Option<&'a Cost>,
     ) -> Self {
-        let tool = request.spec().name;
+        let tool = spec.name;
         Self {
             running: Some(app.metrics.begin(tool, lane_name(route))),
             tool,
-            draft: request.draft(),
+            draft,
             cost,
-            of_api: !request.call().caller.manner.is_strict(),
+            of_api: !caller.manner.is_strict(),
             backend: NO_BACKEND,
             since: Instant::now(),
         }
@@ -58,11 +62,13 @@ impl<'a> UnderWay<'a> {
         }
     }
 
-    pub(super) fn end(mut self, ended: &Result<Value>) {
+    /// Counts and logs the end, and returns how long the call took.
+    pub(super) fn end(mut self, ended: &Result<Value>) -> Duration {
         if let Some(running) = self.running.take() {
             running.end(metrics::status(ended));
         }
         self.log(ended.as_ref());
+        self.since.elapsed()
     }
 
     fn log(&self, ended: Result<&Value, &Error>) {

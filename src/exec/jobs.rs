@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Journal, Runner};
-use crate::tools::{Hints, Request};
+use crate::tool::{Hints, Request};
 
 /// The prefix of job ids.
 pub(crate) const PREFIX: &str = "job_";

@@ -17,7 +17,7 @@ use crate::engine::standing;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{CallPosition, ENGINE, NewDraftRow, NewRecord, Record};
 use crate::manifest;
-use crate::tools::{Request, Spec};
+use crate::tool::{Request, Spec};
 
 /// The server may still be processing a call although its connection is gone.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
@@ -25,7 +25,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(150);
 /// Whether the call adds to a draft, so that applying it twice would add twice. Idempotent calls, such as a save,
 /// are not part of what a draft is made of.
 pub(super) fn is_edit(spec: &Spec) -> bool {
-    spec.routed && !spec.hints.read_only && !spec.hints.idempotent
+    spec.is_routed() && !spec.hints.read_only && !spec.hints.idempotent
 }
 
 /// What a look at the draft shows after an answer was lost.

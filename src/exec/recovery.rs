@@ -22,7 +22,8 @@ use crate::manifest;
 use crate::printable::counted;
 use crate::progress::Step;
 use crate::settings::{BackendChoice, Recover};
-use crate::tools::{self, Manner, Object, Request, Turn};
+use crate::tool::{Request, Turn};
+use crate::tools::{self, Manner, Object};
 use crate::units::Edition;
 
 /// A server may restart while a draft is recreated on it, and a draft may move while it is looked up.

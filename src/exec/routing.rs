@@ -12,7 +12,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, NewDraftRow, NewRecord};
 use crate::settings::BackendChoice;
-use crate::tools::{Request, Turn};
+use crate::tool::{Request, Turn};
 use crate::units::Edition;
 
 /// The number of drafts whose backends are cached.

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::routing::Home;
+use crate::args::Object;
 use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::CallTarget;
 use crate::error::{Error, Result};
-use crate::tools::Request;
+use crate::tool::Request;
 use crate::units::Edition;
 
 /// The maximum number of drafts with the same name that are listed.
@@ -22,9 +24,25 @@ impl App {
         let Some(named) = request.draft() else {
             return Ok(None);
         };
+        let Some(id) = self.id_of_name(named, &call.caller).await? else {
+            return Ok(None);
+        };
+        let mut arguments = call.arguments.clone();
+        put_id(&mut arguments, named, &id);
+        let mended = call.mended.clone();
+        let request = request.spec().request(arguments, &call.caller, mended)?;
+        Ok(Some(request))
+    }
+
+    /// The id of the only draft with this name. `None` if no draft has it, or if it is an id itself.
+    pub(crate) async fn id_of_name(
+        &self,
+        named: &DraftId,
+        caller: &Caller,
+    ) -> Result<Option<DraftId>> {
         if named.looks_made()
-            || !call.caller.manner.is_strict()
-            || !call.caller.sees_other_drafts()
+            || !caller.manner.is_strict()
+            || !caller.sees_other_drafts()
             || self.journal.find(named).await?.is_some()
         {
             return Ok(None);
@@ -36,28 +54,19 @@ impl App {
             .filter(|row| row.name == name && row.moved_to.is_none())
             .map(|row| &row.id)
             .collect();
-        let id = match ids[..] {
-            [] => return Ok(None),
-            [id] => id,
+        match ids[..] {
+            [] => Ok(None),
+            [id] => Ok(Some(id.clone())),
             _ => {
                 let ids: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
-                return Err(Error::conflict(format!(
+                Err(Error::conflict(format!(
                     "{} drafts have the name {name:?}: {}",
                     ids.len(),
                     ids.join(", ")
                 ))
-                .hint("use the id of one of them; the most recently changed is listed first"));
-            }
-        };
-        let mut arguments = call.arguments.clone();
-        for (argument, value) in &mut arguments {
-            if matches!(argument.as_str(), "draft_id" | "resume") && value == name {
-                *value = json!(id);
+                .hint("use the id of one of them; the most recently changed is listed first"))
             }
         }
-        let mended = call.mended.clone();
-        let request = request.spec().request(arguments, &call.caller, mended)?;
-        Ok(Some(request))
     }
 
     /// The call with the names and defaults of its draft's edition, if it has any.
@@ -117,8 +126,17 @@ impl App {
     }
 }
 
+/// Replaces a draft's name in the arguments of a call by its id.
+pub(crate) fn put_id(arguments: &mut Object, name: &DraftId, id: &DraftId) {
+    if let Some(value) = arguments.get_mut("draft_id")
+        && value == name.as_str()
+    {
+        *value = json!(id);
+    }
+}
+
 /// Adds notes to a reply, each once.
-pub(super) fn note(reply: &mut Value, notes: &[String]) {
+pub(crate) fn note(reply: &mut Value, notes: &[String]) {
     let Value::Object(reply) = reply else { return };
     if notes.is_empty() {
         return;

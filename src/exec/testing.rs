@@ -15,7 +15,7 @@ use super::{App, Context};
 use crate::engine::{self, Engine};
 use crate::error::Result;
 use crate::journal::{self, Journal};
-use crate::local;
+use crate::local::{self, DecodedCall};
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
 use crate::settings::{BackendChoice, Given, Os, Settings};
@@ -189,10 +189,11 @@ pub(crate) fn app_on(
 impl App {
     pub(crate) async fn test(self: &Arc<Self>, tool: &str, arguments: Value) -> Result<Value> {
         let arguments = arguments.as_object().unwrap().clone();
-        let request = local::find(tool)
-            .unwrap()
-            .decode(arguments, &Caller::user())?;
-        self.run(request, Context::of(&Caller::user())).await
+        let caller = Caller::user();
+        match local::decode(local::find(tool).unwrap(), arguments, &caller)? {
+            DecodedCall::Routed(request) => self.run(request, Context::of(&caller)).await,
+            local @ DecodedCall::Local(_) => local.answer(self, Context::of(&caller)).await,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use quick_cache::unsync::Cache;
 use tokio::sync::oneshot;
 
 use crate::draft::ids::DraftId;
-use crate::tools::{Group, Turn};
+use crate::tool::{Group, Turn};
 
 /// The number of idle drafts whose open tracks are remembered.
 const REMEMBERED: usize = 1024;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Done;
 use crate::draft::ids::DraftId;
 use crate::error::Result;
-use crate::tools::Spec;
+use crate::tool::Spec;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 

@@ -18,7 +18,7 @@ use crate::exec::{App, Context, call_log};
 use crate::lint::{self, DraftFolder};
 use crate::local;
 use crate::media;
-use crate::tools::Texts;
+use crate::tool::Texts;
 use crate::units::Edition;
 
 /// The maximum number of draft folders in a list.
@@ -125,8 +125,8 @@ async fn get_duration(
         .ok_or_else(|| Error::internal("there is no tool `get_video_duration`"))?;
     let arguments = json!({ "video_url": url });
     let arguments = arguments.as_object().cloned().unwrap_or_default();
-    let request = tool.decode(arguments, caller)?;
-    let mut measured = app.run(request, Context::of(caller)).await?;
+    let call = local::decode(tool, arguments, caller)?;
+    let mut measured = call.answer(app, Context::of(caller)).await?;
     Ok(Some(measured["duration"].take()))
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::args::{Object, is_truthy};
 use crate::error::{ApiPhrase, Error, Kind};
-use crate::tools::Texts;
+use crate::tool::Texts;
 
 /// The maximum length of an error, in bytes.
 const LONGEST: usize = 8000;

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Stops a job and reports what it has done; its draft can be resumed.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -21,7 +21,8 @@ use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::{JobReply, placeholders};
-use crate::tools::{Caller, Hints, to_value};
+use crate::tool::Hints;
+use crate::tools::{Caller, to_value};
 
 /// Makes many drafts from plans or from a template and inputs; immediately returns a `job_id`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

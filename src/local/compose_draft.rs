@@ -17,7 +17,8 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::tools::{Hints, Object, to_value};
+use crate::tool::Hints;
+use crate::tools::{Object, to_value};
 
 /// The kind of the job.
 const KIND: &str = "compose_draft";
@@ -151,7 +152,7 @@ impl LocalTool for ComposeDraft {
     const NAME: &'static str = "compose_draft";
     const TITLE: &'static str = "Compose draft";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const TELLS_WHEN_CANCELLED: bool = true;
+    const REPORTS_WHEN_CANCELLED: bool = true;
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {

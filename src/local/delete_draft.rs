@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::journal::ENGINE;
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Moves a draft to the trash, or back with `restore`. Saved folders stay.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

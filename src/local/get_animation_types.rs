@@ -11,7 +11,7 @@ use crate::catalog::{self, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 use crate::units::Edition;
 
 /// Lists animations or transitions of one type, in pages.

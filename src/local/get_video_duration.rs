@@ -9,7 +9,7 @@ use crate::args::mend::Comfort;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Returns length, picture size and whether there is sound, of a video, sound or image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::settings::BackendChoice;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Reports which backend handles calls, a server or the embedded engine, and its health.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::compose_draft::JobReply;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Reports the progress or the result of a job, item by item.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

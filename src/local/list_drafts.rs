@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::journal::{DraftRow, ENGINE};
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Lists drafts made with capcut-mcp, last changed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -20,7 +20,7 @@ use crate::local::{self, LocalTool};
 use crate::media::Removed;
 use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Draws the timeline with clips, transitions and captions as an image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::settings::BackendChoice;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// Recreates a lost draft from its acknowledged calls, or moves a draft between server and engine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

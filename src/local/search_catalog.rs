@@ -10,7 +10,7 @@ use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 use crate::units::{Edition, Micros};
 
 /// Finds names of transitions, effects, animations, masks, fonts and audio effects by words, in English or Chinese.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::lint::{self, Problem, Severity};
 use crate::local::LocalTool;
-use crate::tools::Hints;
+use crate::tool::Hints;
 
 /// How many problems are listed per reply.
 const TOLD: usize = 40;

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::args::part;
-use crate::tools::{Object, Spec};
+use crate::tool::Spec;
+use crate::tools::Object;
 
 /// The maximum length of a reply in characters, unless the call asks for everything.
 pub(super) const MOST: usize = 60_000;

@@ -20,7 +20,8 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
 /// Places music, speech or a sound on an audio track.

@@ -20,7 +20,8 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{CallTarget, Canvas, Engine};
 use crate::error::{Faults, Result};
-use crate::tools::{Call, CatalogName, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
 /// Adds a video effect over everything, from `at` on.

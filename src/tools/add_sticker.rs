@@ -20,7 +20,8 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Faults, Result};
-use crate::tools::{Call, Group, Hints, Object, Texts, Tool, Turn};
+use crate::tool::{Group, Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Object};
 use crate::units::Micros;
 
 /// Shows a sticker, from `at` on.

@@ -23,10 +23,9 @@ use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
+use crate::tool::{CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn};
 use crate::tools::add_text::background_style;
-use crate::tools::{
-    Call, CatalogName, Converted, Group, Hints, Object, TextFile, TextSource, Texts, Tool, Turn,
-};
+use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
 /// Adds captions from subtitles (SRT, WebVTT or ASS), one text per cue.

@@ -16,7 +16,8 @@ use crate::engine::edit::{Edit, Point, Points};
 use crate::engine::parts;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
-use crate::tools::{Call, Hints, Texts, Tool, Turn};
+use crate::tool::{Hints, Texts, Tool, Turn};
+use crate::tools::Call;
 use crate::units::Micros;
 
 /// Animates a clip's property: one keyframe, or several by three lists.

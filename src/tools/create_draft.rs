@@ -10,7 +10,8 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Object, Texts, Tool};
+use crate::tool::{Hints, Texts, Tool};
+use crate::tools::{Call, Object};
 use crate::units::Edition;
 
 /// Creates an empty draft and returns its `draft_id` for other calls.

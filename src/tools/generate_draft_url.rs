@@ -9,7 +9,8 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Manner, Texts, Tool};
+use crate::tool::{Hints, Texts, Tool};
+use crate::tools::{Call, Manner};
 
 /// Returns the draft's link on the configured site; uploads nothing.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -11,7 +11,8 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Manner, Tool};
+use crate::tool::{Hints, Tool};
+use crate::tools::{Call, Manner};
 use crate::units::Edition;
 
 /// A page of names.

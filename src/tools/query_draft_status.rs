@@ -10,7 +10,8 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Texts, Tool};
+use crate::tool::{Hints, Texts, Tool};
+use crate::tools::Call;
 
 /// Reports the progress or result of a draft's last save.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

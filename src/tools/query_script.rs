@@ -13,7 +13,8 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tools::{Call, Hints, Object, Texts, Tool, Turn, to_value};
+use crate::tool::{Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Object, to_value};
 
 /// Returns a draft's document, or a part of it, as JSON text.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

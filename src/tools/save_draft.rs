@@ -18,7 +18,8 @@ use crate::engine::saving::{SaveProgress, SaveWish};
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::progress::{self, Step};
-use crate::tools::{Call, Hints, Object, Texts, Tool, Turn};
+use crate::tool::{Hints, Texts, Tool, Turn};
+use crate::tools::{Call, Object};
 
 /// Writes the draft and its media as a folder for the app; returns its path.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -274,6 +275,10 @@ impl Tool for SaveDraft {
 
     fn turn(&self) -> Turn {
         Turn::Alone
+    }
+
+    fn save_wish(&self) -> Result<Option<SaveWish>> {
+        self.wish().map(Some)
     }
 
     fn leaves(&self, _strict: bool) -> Leaves {

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Comfort, mend, of_schema};
-use crate::tools::{Object, ROUTED, Spec};
+use crate::tool::Spec;
+use crate::tools::{Object, ROUTED};
 
 fn spec(tool: &str) -> &'static Spec {
     ROUTED

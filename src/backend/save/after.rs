@@ -22,8 +22,8 @@ use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
 use crate::engine::saving::{SaveWish, os_of_folder, own_os};
 use crate::error::{Error, Result};
-use crate::tools::save_draft::SaveDraft;
-use crate::tools::{Object, Request};
+use crate::tool::Request;
+use crate::tools::Object;
 
 /// The options to apply after the server's save.
 pub(crate) struct After {
@@ -53,10 +53,9 @@ impl After {
         request: &dyn Request,
         draft_name: Option<String>,
     ) -> Result<Option<Self>> {
-        let Some(save) = request.as_any().downcast_ref::<SaveDraft>() else {
+        let Some(wish) = request.save_wish()? else {
             return Ok(None);
         };
-        let wish = save.wish()?;
         let given = given(&wish);
         let caller = &request.call().caller;
         // The draft's own name is applied if possible; options of this call must be applied or refused.

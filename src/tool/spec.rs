@@ -1,0 +1,280 @@
+//! A tool in the list: what clients see of it, and how its arguments are decoded.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::request::{self, Request};
+use super::{Hints, Texts, Tool};
+use crate::args::mend::{self, Comfort, Mended, Of};
+use crate::args::{Call, Object, schema};
+use crate::caller::{Caller, Manner};
+use crate::draft::ids::DraftId;
+use crate::error::{Error, Result};
+
+/// A tool in the list.
+pub(crate) struct Spec {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub hints: Hints,
+    pub comfort: &'static [Comfort],
+    pub texts: Texts,
+    /// The field of the reply with the path of a PNG file, which is shown to clients that support images.
+    pub picture: Option<&'static str>,
+    /// Whether a cancelled call ends by itself and reports what it has done.
+    pub reports_when_cancelled: bool,
+    /// `None`: a local tool.
+    api: Option<ApiTool>,
+    make_input: fn() -> Object,
+    make_output: fn() -> Object,
+    schemas: OnceLock<Schemas>,
+}
+
+type Decode = fn(&'static Spec, Call) -> Result<Box<dyn Request>>;
+
+type AsMeant = fn(&mut Object);
+
+type ToApi = for<'r> fn(&'r Value, &dyn Fn(&DraftId) -> String) -> Result<Cow<'r, Value>>;
+
+/// What only a tool has that a CapCut API also has.
+struct ApiTool {
+    decode: Decode,
+    as_meant: AsMeant,
+    to_api: ToApi,
+}
+
+struct Schemas {
+    description: String,
+    input: Arc<Object>,
+    output: Arc<Object>,
+}
+
+impl Spec {
+    pub(crate) const fn routed<T: Tool>() -> Self {
+        Self {
+            name: T::NAME,
+            title: T::TITLE,
+            hints: T::HINTS,
+            comfort: T::COMFORT,
+            texts: T::TEXTS,
+            picture: None,
+            reports_when_cancelled: false,
+            api: Some(ApiTool {
+                decode: request::decode::<T>,
+                as_meant: T::as_meant,
+                to_api: T::value_to_api,
+            }),
+            make_input: schema::input::<T>,
+            make_output: schema::output::<T::Reply>,
+            schemas: OnceLock::new(),
+        }
+    }
+
+    /// A local tool; `crate::local` creates these.
+    pub(crate) const fn local<T: JsonSchema, R: JsonSchema>(
+        name: &'static str,
+        title: &'static str,
+        hints: Hints,
+        comfort: &'static [Comfort],
+        picture: Option<&'static str>,
+        reports_when_cancelled: bool,
+    ) -> Self {
+        Self {
+            name,
+            title,
+            hints,
+            comfort,
+            texts: Texts::NONE,
+            picture,
+            reports_when_cancelled,
+            api: None,
+            make_input: schema::input::<T>,
+            make_output: schema::output::<R>,
+            schemas: OnceLock::new(),
+        }
+    }
+
+    /// Whether calls run on a backend; otherwise it is a local tool.
+    pub(crate) const fn is_routed(&self) -> bool {
+        self.api.is_some()
+    }
+
+    fn api(&self) -> Result<&ApiTool> {
+        self.api
+            .as_ref()
+            .ok_or_else(|| Error::internal(format!("`{}` does not run on a backend", self.name)))
+    }
+
+    fn schemas(&self) -> &Schemas {
+        self.schemas.get_or_init(|| {
+            let mut input = (self.make_input)();
+            let description = match input.shift_remove("description") {
+                Some(Value::String(text)) => text,
+                _ => String::new(),
+            };
+            // Without `draft_id`, the API creates a draft. For strict callers it is required, because they have
+            // probably forgotten it.
+            let has_draft = input
+                .get("properties")
+                .is_some_and(|properties| properties.get("draft_id").is_some());
+            if self.is_routed()
+                && has_draft
+                && let Value::Array(required) = input
+                    .entry("required")
+                    .or_insert_with(|| Value::Array(Vec::new()))
+                && !required.iter().any(|name| name == "draft_id")
+            {
+                required.insert(0, "draft_id".into());
+            }
+            let mut output = (self.make_output)();
+            output.shift_remove("description");
+            // Any reply may get notes on its way to the client.
+            if let Some(Value::Object(properties)) = output.get_mut("properties") {
+                properties
+                    .entry("notes")
+                    .or_insert_with(|| json!({ "type": "array", "items": { "type": "string" } }));
+            }
+            Schemas {
+                description,
+                input: Arc::new(input),
+                output: Arc::new(output),
+            }
+        })
+    }
+
+    /// What the tool does, for people and models.
+    pub(crate) fn description(&self) -> &str {
+        &self.schemas().description
+    }
+
+    /// The flat schema of the arguments.
+    pub(crate) fn input(&self) -> &Arc<Object> {
+        &self.schemas().input
+    }
+
+    /// The schema as clients see it.
+    pub(crate) fn shown_input(&self) -> Arc<Object> {
+        schema::shown_input(self.input(), self.comfort)
+    }
+
+    /// The flat schema of the reply.
+    pub(crate) fn output(&self) -> &Arc<Object> {
+        &self.schemas().output
+    }
+
+    /// The call with normalised arguments, or one error with all problems.
+    pub(crate) fn call(&self, mut arguments: Object, caller: &Caller) -> Result<Call> {
+        let mended = match caller.manner {
+            Manner::Strict => self.mend(&mut arguments, Of::Call)?,
+            Manner::Api => Mended::default(),
+        };
+        Ok(Call {
+            tool: self.name,
+            arguments,
+            caller: caller.clone(),
+            mended,
+        })
+    }
+
+    /// Decodes arguments to a request for a backend, or returns one error with all problems.
+    pub(crate) fn decode(
+        &'static self,
+        arguments: Object,
+        caller: &Caller,
+    ) -> Result<Box<dyn Request>> {
+        (self.api()?.decode)(self, self.call(arguments, caller)?)
+    }
+
+    /// Decodes a call from the journal. It keeps the meaning that it had when it was accepted: newer ranges and defaults
+    /// do not apply to it.
+    pub(crate) fn decode_recorded(
+        &'static self,
+        mut arguments: Object,
+        caller: &Caller,
+    ) -> Result<Box<dyn Request>> {
+        if caller.manner == Manner::Strict {
+            self.mend(&mut arguments, Of::Record)?;
+        }
+        self.read(arguments, caller)
+    }
+
+    /// Brings the arguments of a plan's item into the form of the schema, or returns all problems. The result is the
+    /// notes for the report.
+    pub(crate) fn mend_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
+        Ok(self.mend(arguments, Of::Item)?.notes)
+    }
+
+    fn mend(&self, arguments: &mut Object, of: Of) -> Result<Mended> {
+        mend::mend(self.name, self.comfort, self.input(), arguments, of)
+    }
+
+    /// An argument's own name for any name that is accepted for it.
+    pub(crate) fn own_name<'n>(&self, name: &'n str) -> &'n str
+    where
+        'static: 'n,
+    {
+        self.comfort
+            .iter()
+            .filter_map(|comfort| comfort.other_name())
+            .find_map(|(other, own)| (other == name).then_some(own))
+            .unwrap_or(name)
+    }
+
+    /// Whether the tool accepts an argument of this name.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        let is_own = |name: &str| {
+            let properties = self.input().get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| properties.contains_key(name))
+        };
+        is_own(self.own_name(name))
+            || self
+                .comfort
+                .iter()
+                .any(|comfort| comfort.names().contains(&name))
+    }
+
+    /// Decodes arguments that need no normalisation.
+    pub(crate) fn read(
+        &'static self,
+        arguments: Object,
+        caller: &Caller,
+    ) -> Result<Box<dyn Request>> {
+        self.request(arguments, caller, Mended::default())
+    }
+
+    /// As [`Self::read`], with what normalisation changed before.
+    pub(crate) fn request(
+        &'static self,
+        arguments: Object,
+        caller: &Caller,
+        mended: Mended,
+    ) -> Result<Box<dyn Request>> {
+        (self.api()?.decode)(
+            self,
+            Call {
+                tool: self.name,
+                arguments,
+                caller: caller.clone(),
+                mended,
+            },
+        )
+    }
+
+    /// See [`Tool::as_meant`].
+    pub(crate) fn take_as_meant(&self, arguments: &mut Object) {
+        if let Some(api) = &self.api {
+            (api.as_meant)(arguments);
+        }
+    }
+
+    /// A reply of ours as the `output` of a CapCut API.
+    pub(crate) fn reply_to_api<'r>(
+        &self,
+        reply: &'r Value,
+        link: &dyn Fn(&DraftId) -> String,
+    ) -> Result<Cow<'r, Value>> {
+        (self.api()?.to_api)(reply, link)
+    }
+}
