@@ -112,6 +112,18 @@ case ":$PATH:" in
     ;;
 esac
 
+# The manual pages, where `man` looks for those of programs in a folder `bin`.
+if [ "$(basename "$to")" = bin ] && [ -d "$here/docs/man" ]; then
+    pages=$(dirname "$to")/share/man/man1
+    for page in "$here"/docs/man/*.1; do
+        if ! cmp -s "$page" "$pages/$(basename "$page")"; then
+            mkdir -p "$pages"
+            cp "$page" "$pages/"
+            changed=yes
+        fi
+    done
+fi
+
 [ $changed = yes ] || echo "$command is already installed; nothing changed."
 
 cat <<END

@@ -1,5 +1,6 @@
 //! Argument types that several tools share, and the normalisation of loosely typed arguments.
 
+pub(crate) mod duplicates;
 pub(crate) mod lenient;
 pub(crate) mod located;
 pub(crate) mod mend;

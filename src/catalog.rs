@@ -102,7 +102,7 @@ pub(crate) fn translated(
 }
 
 /// The entry of this edition for the same thing in the other edition: matched by the ids, which both apps share, by
-/// the names, or by the shape of a mask.
+/// the names, by the shape of a mask, or by our list of what looks alike.
 fn counterpart(edition: Edition, entry: &CatalogEntry) -> Option<&'static CatalogEntry> {
     let kinds = if entry.kind.is_audio() {
         NameKind::audio(edition).to_vec()
@@ -119,6 +119,14 @@ fn counterpart(edition: Edition, entry: &CatalogEntry) -> Option<&'static Catalo
                 !entry.resource_type.is_empty() && one.resource_type == entry.resource_type
             });
             same.next().copied().filter(|_| same.next().is_none())
+        })
+        .or_else(|| {
+            let mut alike = table::alike(entry.kind);
+            let name = alike.find_map(|[capcut, jianying]| match edition {
+                Edition::Capcut => (jianying == entry.key).then_some(capcut),
+                Edition::Jianying => (capcut == entry.key).then_some(jianying),
+            })?;
+            lookup(edition, &[entry.kind], name)
         })
 }
 
@@ -157,6 +165,28 @@ mod tests {
 
     fn key(edition: Edition, kind: NameKind, name: &str) -> &'static str {
         find(edition, kind, name).unwrap().key
+    }
+
+    #[test]
+    fn names_that_look_alike_exist_in_their_edition_and_are_translated() {
+        let mut pairs = 0;
+        for kind in NameKind::ALL {
+            for [capcut, jianying] in table::alike(kind) {
+                for (edition, from, to) in [
+                    (Edition::Jianying, capcut, jianying),
+                    (Edition::Capcut, jianying, capcut),
+                ] {
+                    assert!(find(edition, kind, to).is_ok(), "{to}");
+                    assert!(find(edition.other(), kind, from).is_ok(), "{from}");
+                    let entry = translated(edition, &[kind], from);
+                    assert!(entry.is_some(), "{from} in {}", edition.app());
+                }
+                pairs += 1;
+            }
+        }
+        assert!(pairs > 40, "{pairs} pairs");
+        let entry = translated(Edition::Jianying, &[NameKind::TextIntro], "Fly_In");
+        assert_eq!(entry.map(|entry| entry.key), Some("飞入"));
     }
 
     #[test]

@@ -281,7 +281,6 @@ impl Options {
     }
 
     fn settings_with(self, given: Given, calls: Calls) -> Result<Settings> {
-        let format = self.log_format;
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
             config_file: self.config,
@@ -291,12 +290,12 @@ impl Options {
             recover: self.recover,
             log: self.log,
             log_file: self.log_file,
+            log_format: self.log_format.map(|format| format.name().to_owned()),
             ..given
         })?;
-        let format = match (format, &settings.log_format) {
-            (Some(format), _) => format,
-            (None, Some(text)) => logs::Format::of(text)?,
-            (None, None) => logs::Format::default(),
+        let format = match &settings.log_format {
+            Some(text) => logs::Format::of(text)?,
+            None => logs::Format::default(),
         };
         logs::start(
             settings.log.as_deref(),

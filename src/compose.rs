@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 mod check;
+pub(crate) mod commas;
 pub(crate) mod document;
 mod item;
 pub(crate) mod layout;
@@ -160,6 +161,7 @@ pub(crate) async fn compose(
             items: rows,
             phases,
             notes,
+            next: None,
         },
         draft,
     };
@@ -186,6 +188,7 @@ pub(crate) async fn compose(
         made.save(plan, abort, steps.of_save()).await;
         made.report.phases.save_ms = ms(saving);
     }
+    made.report.set_next_step();
     made.report.phases.total_ms = ms(started);
     Ok(made.report)
 }

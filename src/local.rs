@@ -67,7 +67,7 @@ pub(crate) trait LocalTool:
 macro_rules! local {
     ($($module:ident :: $tool:ident),* $(,)?) => {
         /// The local tools, each with its decoder.
-        static LOCAL: [(Spec, Decode); [$($module::$tool::NAME),*].len()] = [$((
+        static LOCAL: [(Spec, DecodeLocal); [$($module::$tool::NAME),*].len()] = [$((
             Spec::local::<$module::$tool, <$module::$tool as LocalTool>::Reply>(
                 $module::$tool::NAME,
                 $module::$tool::TITLE,
@@ -122,7 +122,7 @@ pub(crate) enum DecodedCall {
 type LocalRun =
     Box<dyn FnOnce(Arc<App>, Context) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
-type Decode = fn(&'static Spec, Call) -> Result<LocalRun>;
+type DecodeLocal = fn(&'static Spec, Call) -> Result<LocalRun>;
 
 /// Decodes a call of any tool, or returns one error with all problems.
 pub(crate) fn decode(
@@ -308,5 +308,27 @@ pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Re
     match app.run(request, context).await?.get_mut("script") {
         Some(Value::String(script)) => Ok(std::mem::take(script)),
         _ => Err(Error::internal("the reply has no document")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_for_unknown_tools_and_names_tools_that_exist() {
+        for (names, advice) in ADVICE {
+            for name in names {
+                assert!(find(name).is_none(), "`{name}` is a tool");
+                assert_eq!(super::advice(name), Some(advice));
+            }
+            for named in advice.split('`').skip(1).step_by(2) {
+                let is_argument = all().any(|spec| spec.takes(named));
+                assert!(find(named).is_some() || is_argument, "{named}: {advice}");
+            }
+        }
+        let cut = super::advice("Cut-Video").expect("advice");
+        assert!(cut.contains("`source_start` and `source_end`"), "{cut}");
+        assert_eq!(super::advice("create_draft"), None);
     }
 }

@@ -35,6 +35,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::args::duplicates::given_twice;
 use crate::args::mend::nearest;
 use crate::args::schema;
 use crate::error::{Error, Kind, Result, shortened};
@@ -163,7 +164,11 @@ impl Server {
         };
         // The process that started this one writes to its stdin, so the caller is the user.
         let caller = Caller::user();
-        let request = match local::decode(spec, arguments, &caller) {
+        let decoded = match context.extensions.get() {
+            Some(transport::GivenTwice(key)) => Err(given_twice(key)),
+            None => local::decode(spec, arguments, &caller),
+        };
+        let request = match decoded {
             Ok(request) => request,
             Err(error) => {
                 self.app.refused(spec.name, &error, false);

@@ -537,6 +537,7 @@ fn unreadable(shown: &str, error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
             Error::media(format!("no such file: {shown}"))
+                .hint("correct the path, or give an http(s) address")
         }
         _ => Error::media(format!("{shown} cannot be read")).source(error),
     }

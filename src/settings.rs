@@ -85,17 +85,19 @@ pub(crate) struct Settings {
     pub recover: Recover,
     /// The log levels, with `target=level` for parts. The default depends on the command.
     pub log: Option<String>,
-    /// Which tools `tools/list` returns.
     pub log_file: Option<PathBuf>,
     /// `plain` or `json`, in the words of the user.
     pub log_format: Option<String>,
     /// Where metrics are served, in the words of the user.
     pub metrics: Option<String>,
+    /// Which tools `tools/list` returns.
     pub tools: ToolChoice,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
     capcut_dirs: Vec<PathBuf>,
     jianying_dirs: Vec<PathBuf>,
+    /// The variables whose options are on the command line.
+    set_by_options: Vec<&'static str>,
 }
 
 /// What the command line sets; `None` for options that were not given.
@@ -111,8 +113,32 @@ pub(crate) struct Given {
     pub recover: Option<Recover>,
     pub log: Option<String>,
     pub log_file: Option<PathBuf>,
+    /// `plain` or `json`.
+    pub log_format: Option<String>,
     pub tools: Option<ToolChoice>,
     pub drafts_dir: Option<PathBuf>,
+}
+
+impl Given {
+    /// The variables of [`FILE_KEYS`] that these options replace.
+    fn variables(&self) -> Vec<&'static str> {
+        let is_path = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .is_some_and(|path| !path.as_os_str().is_empty())
+        };
+        let given = [
+            (BACKEND, self.backend.is_some()),
+            (EDITION, self.edition.is_some()),
+            (RECOVER, self.recover.is_some()),
+            (DATA_DIR, is_path(&self.data_dir)),
+            (DRAFTS_DIR, is_path(&self.drafts_dir)),
+            (LOG, self.log.is_some()),
+            (LOG_FILE, is_path(&self.log_file)),
+            (LOG_FORMAT, self.log_format.is_some()),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        given.map(|(variable, _)| variable).collect()
+    }
 }
 
 /// The user's settings file, and whether it must exist.
@@ -212,6 +238,7 @@ impl Settings {
                 .or_else(|| value(env, variable).map(PathBuf::from))
                 .map(|path| expand(os, own, path))
         };
+        let set_by_options = given.variables();
         let api_url = match given.api_url.filter(|url| !url.trim().is_empty()) {
             Some(url) => Some(address("--api-url", &url)?),
             None => match text(env, API_URL)? {
@@ -235,12 +262,16 @@ impl Settings {
                 None => text(env, LOG)?,
             },
             log_file: path(given.log_file, LOG_FILE),
-            log_format: text(env, LOG_FORMAT)?,
+            log_format: match given.log_format {
+                Some(format) => Some(format),
+                None => text(env, LOG_FORMAT)?,
+            },
             metrics: text(env, METRICS)?,
             tools: choice(given.tools, env, TOOLS)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),
             jianying_dirs: drafts_dirs(os, own, Edition::Jianying),
+            set_by_options,
         })
     }
 
@@ -262,28 +293,36 @@ impl Settings {
         Self::new(Os::current(), &own, given).map(|_| ())
     }
 
-    /// The value of a variable of [`FILE_KEYS`] in this process, and where it comes from.
-    pub(crate) fn origin(&self, variable: &str) -> (Option<String>, String) {
-        let file = values_of(self.config_file.as_ref());
-        if let Some(value) = value(&environment, variable) {
-            return (
-                Some(value.to_string_lossy().into_owned()),
-                format!("`{variable}`"),
-            );
-        }
-        if let Some(value) = file.get(variable) {
-            return (Some(value.clone()), "the settings file".to_owned());
-        }
-        let default = match variable {
+    /// The value of a setting of [`FILE_KEYS`] in this process, and where it comes from: an option, a variable, the
+    /// settings file, or the default.
+    pub(crate) fn origin(&self, variable: &'static str) -> (Option<String>, String) {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let value_here = match variable {
             BACKEND => Some(self.backend.name().to_owned()),
             EDITION => Some(self.edition.name().to_owned()),
-            DATA_DIR => self.data_dir.as_ref().map(|dir| dir.display().to_string()),
-            LOG => Some("info".to_owned()),
-            LOG_FORMAT => Some("plain".to_owned()),
-            RECOVER => Some("ask".to_owned()),
+            RECOVER => Some(self.recover.name().to_owned()),
+            DATA_DIR => path(&self.data_dir),
+            DRAFTS_DIR => path(&self.drafts_dir),
+            LOG => Some(self.log.clone().unwrap_or_else(|| "info".to_owned())),
+            LOG_FILE => path(&self.log_file),
+            LOG_FORMAT => Some(
+                self.log_format
+                    .clone()
+                    .unwrap_or_else(|| "plain".to_owned()),
+            ),
+            METRICS => self.metrics.clone(),
             _ => None,
         };
-        (default, "the default, or an option".to_owned())
+        let origin = if self.set_by_options.contains(&variable) {
+            option_of(variable)
+        } else if value(&environment, variable).is_some() {
+            format!("`{variable}`")
+        } else if values_of(self.config_file.as_ref()).contains_key(variable) {
+            "the settings file".to_owned()
+        } else {
+            "the default".to_owned()
+        };
+        (value_here, origin)
     }
 
     /// The same settings for an engine with all its files in `folder`.
@@ -306,6 +345,13 @@ impl Settings {
             (None, Edition::Jianying) => &self.jianying_dirs,
         }
     }
+}
+
+/// The option that replaces a variable, as [`VARIABLES`] names it.
+fn option_of(variable: &str) -> String {
+    let listed = VARIABLES.iter().find(|(name, _)| *name == variable);
+    let option = listed.and_then(|(_, says)| says.split('`').nth(1));
+    format!("`{}`", option.unwrap_or(variable))
 }
 
 /// The values of [`FILE_KEYS`] in the user's settings file, by variable. A file that cannot be read has none: the manifest
@@ -529,6 +575,15 @@ impl FromStr for BackendChoice {
             .into_iter()
             .find(|choice| choice.name() == text)
             .ok_or_else(|| format!("{text:?} is not a backend: use `auto`, `remote` or `embedded`"))
+    }
+}
+
+impl Recover {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Auto => "auto",
+        }
     }
 }
 
@@ -868,6 +923,7 @@ mod tests {
             recover: Some(Recover::Ask),
             log: Some("trace".into()),
             log_file: None,
+            log_format: None,
             tools: Some(ToolChoice::Default),
             drafts_dir: Some("/given/drafts".into()),
         };

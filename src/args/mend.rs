@@ -607,7 +607,8 @@ impl Mending<'_> {
                         absent.push(name.clone());
                     } else if is_blank && self.of != Of::Record && value.as_str().is_some_and(|text| text.trim().is_empty()) {
                         let means = meaning(properties, name);
-                        self.faults.push(format!("`{path}{name}` is empty{means}"));
+                        self.faults
+                            .push(format!("`{path}{name}` is empty, and it is required{means}"));
                     } else if !(path.is_empty() && self.is_position(name)) {
                         let sent = self.sent_as(name, path);
                         if let Some(alpha) = self.notation(name, value, path, sent) {
@@ -812,9 +813,19 @@ impl Mending<'_> {
     }
 
     fn wrong(&mut self, place: Arguments<'_>, value: &Value, expected: &str, schema: &Object) {
+        let argument = place.to_string();
         let range = range(schema).map_or(String::new(), |range| format!(" ({range})"));
+        let means = match property::of(self.own_name(&argument)) {
+            // What says the range itself needs it no second time.
+            Some(property) if expected.ends_with("number") => {
+                let has_range = property.says.bytes().any(|byte| byte.is_ascii_digit());
+                let range = if has_range { "" } else { &range };
+                format!("; it is {}{range}", property.says)
+            }
+            _ => range,
+        };
         self.faults.push(format!(
-            "`{place}` is {}, which is not {expected}{range}",
+            "`{place}` is {}, which is not {expected}{means}",
             shown(value)
         ));
     }
@@ -968,7 +979,20 @@ fn meaning(properties: &Object, name: &str) -> String {
     let text = properties
         .get(name)
         .and_then(|p| p.get("description")?.as_str());
-    text.map_or(String::new(), |text| format!(": {}", first_sentence(text)))
+    text.map_or(String::new(), |text| {
+        format!(": {}", in_a_sentence(first_sentence(text)))
+    })
+}
+
+/// A text as the end of a sentence: `The text` becomes `the text`, `URL` stays.
+fn in_a_sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), second) if !second.is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn is_required(schema: &Object, name: &str) -> bool {
@@ -1323,9 +1347,9 @@ mod tests {
 `levels` is {}, which is not a list
 `colour`: `sample` has no such argument; did you mean `font_color`?
 `zzz`: `sample` has no such argument; the known ones are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels` and 6 more
-`transform_x` is \"far\", which is not a number
+`transform_x` is \"far\", which is not a number; it is half canvases from the centre: -1 is the left or lower edge, 1 the right or upper one
 `start_time` is 11, which is not within 0 to 10
-`text` is missing: The words to show";
+`text` is missing: the words to show";
         assert_eq!(error.message, expected);
     }
 

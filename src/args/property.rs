@@ -336,6 +336,7 @@ impl Property {
         let tidy = |number: f64| (number * 1000.0).round() / 1000.0;
         let percent = || Some(format!("did you mean {}?", tidy(number / 100.0)));
         match self.unit {
+            Unit::Seconds if number < 0.0 => Some("did you mean 0?".to_owned()),
             Unit::Seconds if number >= 1e6 => {
                 Some(format!("did you mean {}?", tidy(number / 1e6)))
             }
@@ -366,9 +367,7 @@ impl Property {
                 (number / PIXELS_PER_SIZE).round()
             )),
             Unit::FontSize if number < 1.0 => Some("did you mean 8?".to_owned()),
-            Unit::Strength if number > 100.0 && number <= 255.0 => {
-                Some(format!("did you mean {}?", tidy(number / 2.55)))
-            }
+            Unit::Strength if number > 100.0 => Some("did you mean 100?".to_owned()),
             Unit::Speed if number > 10.0 => percent(),
             Unit::Speed if number <= 0.0 => Some("did you mean 1?".to_owned()),
             _ => None,
@@ -401,7 +400,13 @@ impl Property {
                 })
             }
             Err(near) => {
-                let meant = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                let meant = match near {
+                    Some(near) => format!("; did you mean {near:?}?"),
+                    None if text.trim_start().starts_with('#') => {
+                        "; after `#` come 3, 6 or 8 digits from 0 to 9 and A to F".to_owned()
+                    }
+                    None => String::new(),
+                };
                 Err(format!(
                     "is {:?}, which is not a colour; it is {}{meant}",
                     shortened(text),
@@ -531,7 +536,7 @@ mod tests {
             &[
                 (json!(-1), "0 or more"),
                 (json!("-1s"), "is \"-1s\""),
-                (json!("1,500"), "\"1500ms\""),
+                (json!("1,500"), "write 1.500 or 1500"),
                 (json!("0:01:19:24"), "0 or more"),
                 (json!("1:75"), "0 or more"),
                 (json!(90_000), "did you mean 90?"),
@@ -646,7 +651,7 @@ mod tests {
             ],
         );
         let (value, read) = read("font_color", json!("rgba(255, 0, 0, 0.5)")).expect("a colour");
-        assert_eq!((value, read.alpha), (json!("#FF0000"), Some(0.502)));
+        assert_eq!((value, read.alpha), (json!("#FF0000"), Some(0.5)));
         refused(
             "font_color",
             &[

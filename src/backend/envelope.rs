@@ -364,6 +364,26 @@ mod tests {
     }
 
     #[test]
+    fn the_range_of_an_overlap_is_shown_in_seconds() {
+        let text = "Error occurred while processing video: New segment overlaps with existing segment \
+                    [start: 1500000, end: 4000000]. You can click the link below for help: https://h/a?k=1";
+        let body = json!({ "success": false, "output": "", "error": text }).to_string();
+        let shown = failure(200, body).2;
+        assert!(
+            shown.contains("existing segment [1.5 s to 4 s]. You can click"),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains("1500000") && !shown.contains("?k=1"),
+            "{shown}"
+        );
+        // Anything else in brackets stays as it is.
+        for text in ["[start: a, end: 2]", "[start: 1", "list [1, 2]"] {
+            assert_eq!(in_seconds(text), text);
+        }
+    }
+
+    #[test]
     fn html_pages_are_described_by_their_title() {
         let page =
             "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>";

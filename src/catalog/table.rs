@@ -17,6 +17,20 @@ macro_rules! tables {
     (@ $edition:ident) => { Some(Edition::$edition) };
 }
 
+/// Pairs of names of both editions that look alike, although the apps have different resources for them.
+static ALIKE: &str = include_str!("data/alike.tsv");
+
+/// The pairs of a kind that look alike: the names in CapCut and in JianYing.
+pub(super) fn alike(kind: NameKind) -> impl Iterator<Item = [&'static str; 2]> {
+    ALIKE.lines().filter_map(move |line| {
+        let mut cells = line.split('\t');
+        if cells.next()? != kind.name() {
+            return None;
+        }
+        Some([cells.next()?, cells.next()?])
+    })
+}
+
 const TABLES: &[Table] = tables! {
     Transition Capcut "transition.capcut"
     Transition Jianying "transition.jianying"

@@ -2,6 +2,7 @@
 
 mod examples;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -186,6 +187,50 @@ fn command_line() -> String {
 #[test]
 fn the_command_line_page_matches_the_help() {
     check_section("docs/command-line.md", "help", &command_line());
+}
+
+/// The manual pages, which `install.sh` installs: one for each command.
+#[test]
+fn the_manual_pages_match_the_help() {
+    let folder = Path::new(super::ROOT).join("docs/man");
+    let made = tempfile::tempdir().expect("a folder");
+    let command = cli::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(command, made.path()).expect("pages");
+    let pages = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let page = |entry: std::fs::DirEntry| {
+            let text = super::read(&entry.path());
+            (entry.file_name().to_string_lossy().into_owned(), text)
+        };
+        entries.map(page).collect::<BTreeMap<_, _>>()
+    };
+    let expected = pages(made.path());
+    assert!(expected.len() > 14, "{} pages", expected.len());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(&folder).expect("the folder");
+        for name in pages(&folder)
+            .keys()
+            .filter(|name| !expected.contains_key(*name))
+        {
+            std::fs::remove_file(folder.join(name)).expect("an old page is removed");
+        }
+        for (name, text) in &expected {
+            std::fs::write(folder.join(name), text).expect("the page is written");
+        }
+    }
+    let known = pages(&folder);
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(&known),
+        names(&expected),
+        "`UPDATE=1 cargo test` writes them"
+    );
+    for (name, text) in &expected {
+        assert!(
+            known[name] == *text,
+            "docs/man/{name} is out of date; `UPDATE=1 cargo test` writes it"
+        );
+    }
 }
 
 /// The text with line ends, marks of comments and the underscores in names of functions as blanks, in lower case; and the

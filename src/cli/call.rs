@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
+use crate::args::duplicates::{Noticed, given_twice};
 use crate::cli;
 use crate::cli::completions::tool_name;
 use crate::cli::shown::{Shown, Without};
@@ -124,7 +125,19 @@ fn object(json: &str) -> Result<Object> {
         ),
     };
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
-        Ok(Value::Object(object)) => Ok(object),
+        Ok(Noticed {
+            twice: Some(key), ..
+        }) => {
+            let error = given_twice(&key);
+            Err(Error {
+                message: format!("{place}: {}", error.message),
+                ..error
+            })
+        }
+        Ok(Noticed {
+            value: Value::Object(object),
+            ..
+        }) => Ok(object),
         Ok(_) => Err(Error::invalid(format!("{place} is not a JSON object"))
             .hint("write the arguments in braces: `{\"text\": \"Hello\"}`")),
         Err(e) => Err(Error::invalid(format!("{place} is not JSON")).source(e)),
@@ -214,6 +227,10 @@ mod tests {
             "`width` is given more than once",
         );
         refused(&["create_draft", "--json=[1]"], "not a JSON object");
+        refused(
+            &["create_draft", r#"--json={"width": 16, "width": 20}"#],
+            "`--json`: `width` is given twice in one object",
+        );
         refused(&["create_draft", "--json={"], "not JSON");
         refused(&["create_drafts"], "did you mean `create_draft`");
         let Err(error) = call(&["frobnicate"]).decode() else {

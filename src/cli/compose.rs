@@ -21,9 +21,8 @@ use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError};
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::RunOutcome;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
-use crate::compose::table::{self, TableRow};
-use crate::compose::{RunStart, compose};
-use crate::draft::ids::DraftId;
+use crate::compose::table::{self, InputTable};
+use crate::compose::{RunStart, commas, compose};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::regular_file::{self, TEXT_BYTES};
@@ -174,9 +173,13 @@ impl Compose {
             progress: Some(shown.progress()),
             ..context
         };
+        let resume = match &self.resume {
+            Some(named) => Some(app.named_draft(named, &context.caller).await?),
+            None => None,
+        };
         let taking = RunStart {
             checked: None,
-            resume: self.resume.clone().map(DraftId),
+            resume,
             known: &|_| {},
         };
         let report = compose(app, &entry.plan, taking, &context).await;
@@ -295,14 +298,19 @@ impl Compose {
         }
         let mut entries = Vec::new();
         if let (Some(template), Some(inputs)) = (&self.template, &self.inputs) {
-            let (mut rows, of_inputs) = rows(inputs)?;
-            for values in rows.iter_mut().filter_map(|row| row.values.as_mut().ok()) {
+            let (mut table, of_inputs) = rows(inputs)?;
+            for values in table
+                .rows
+                .iter_mut()
+                .filter_map(|row| row.values.as_mut().ok())
+            {
                 for (name, value) in &set {
                     values.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
             // A row is identified by its content, because other rows may be inserted before it.
-            let contents: Vec<String> = rows
+            let contents: Vec<String> = table
+                .rows
                 .iter()
                 .map(|row| {
                     let values = row.values.as_ref().ok();
@@ -310,8 +318,9 @@ impl Compose {
                 })
                 .collect();
             let ((source, of_template), base) = (read(template)?, folder(template));
-            let notes: Vec<String> = of_template.into_iter().chain(of_inputs).collect();
-            let made = batch::from_template(&source, rows, base.as_deref())?;
+            let mut notes: Vec<String> = of_template.into_iter().chain(of_inputs).collect();
+            notes.extend(commas::settle(&mut table, &source.value));
+            let made = batch::from_template(&source, table.rows, base.as_deref())?;
             for (mut entry, content) in made.into_iter().zip(contents) {
                 entry.plan.notes.clone_from(&notes);
                 if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {
@@ -460,7 +469,7 @@ fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
 }
 
 /// The values of the placeholders, one set per row.
-fn rows(file: &Path) -> Result<(Vec<TableRow>, Option<String>)> {
+fn rows(file: &Path) -> Result<(InputTable, Option<String>)> {
     let (text, note) = contents(file)?;
     let rows = match ending(file).as_str() {
         "csv" | "tsv" | "txt" => table::csv(&text).map_err(|error| {

@@ -36,6 +36,13 @@ pub(super) enum Format {
 }
 
 impl Format {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Json => "json",
+        }
+    }
+
     /// The format of this name.
     pub(super) fn of(text: &str) -> Result<Self> {
         Self::from_str(text.trim(), true).map_err(|_| {

@@ -108,7 +108,12 @@ pub(crate) async fn check(
     }
     for mut item in placed {
         let arguments = std::mem::take(&mut item.arguments);
-        let found = match item.spec.read(arguments, caller) {
+        // Names of the other edition are translated, as when the call runs.
+        let read = item.spec.read(arguments, caller).and_then(|request| {
+            let translated = request.in_edition(canvas.edition)?;
+            Ok(translated.unwrap_or(request))
+        });
+        let found = match read {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
                 if remote && let Err(error) = request.only_here() {

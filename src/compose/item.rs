@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::section::Section;
 use crate::args::property;
 use crate::error::shortened;
-use crate::tools::{self, Object, Spec};
+use crate::tool::Spec;
+use crate::tools::{self, Object};
 
 /// The `duration` of an item that is shown for the whole video.
 const WHOLE: &str = "whole";

@@ -173,9 +173,12 @@ pub(crate) struct RunReport {
     pub totals: Totals,
     pub items: Vec<ItemReport>,
     pub phases: Phases,
-    /// What the user should know or do next.
+    /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// How much of a report a client requested.
@@ -267,6 +270,22 @@ impl RunReport {
     /// Whether no requested item is in the draft.
     pub(crate) fn is_empty(&self) -> bool {
         self.totals.ok + self.totals.unseen == 0 && self.totals.asked > 0
+    }
+
+    /// Sets the next step where the save did not: what is missing comes first.
+    pub(crate) fn set_next_step(&mut self) {
+        let Some(draft) = &self.draft_id else {
+            return;
+        };
+        if self.outcome != RunOutcome::Complete {
+            self.next = Some(format!(
+                "correct what failed and run the plan again with `resume`: \"{draft}\"; only what is missing is added"
+            ));
+        } else if !self.saved {
+            self.next = Some(format!(
+                "save the draft with `save_draft` and `draft_id`: \"{draft}\""
+            ));
+        }
     }
 
     /// One line for people.

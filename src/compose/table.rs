@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::args::duplicates::{Noticed, given_twice};
 use crate::error::{Error, Result};
 
 /// The values of a row, by column name.
@@ -17,6 +18,14 @@ pub(crate) struct TableRow {
     pub values: Result<RowValues>,
 }
 
+/// The rows of a file.
+#[derive(Debug)]
+pub(crate) struct InputTable {
+    pub rows: Vec<TableRow>,
+    /// The values are separated by semicolons, as spreadsheets do where the comma is the decimal point.
+    pub has_semicolons: bool,
+}
+
 /// The separators of spreadsheets: comma, semicolon (where the comma is the decimal point), tab, pipe.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
@@ -24,7 +33,7 @@ const SEPARATORS: [u8; 4] = *b",;\t|";
 const NEVER: u8 = 0x1f;
 
 /// Reads a CSV text whose first row has the column names. Rows without values are skipped.
-pub(crate) fn csv(text: &str) -> Result<Vec<TableRow>> {
+pub(crate) fn csv(text: &str) -> Result<InputTable> {
     // Excel's notation for the separator: a first line `sep=;`.
     let named = text
         .get(..5)
@@ -35,8 +44,9 @@ pub(crate) fn csv(text: &str) -> Result<Vec<TableRow>> {
         None => 0,
     };
     let table = &text[skipped..];
+    let separator = named.unwrap_or_else(|| separator(table));
     let mut reader = ::csv::ReaderBuilder::new()
-        .delimiter(named.unwrap_or_else(|| separator(table)))
+        .delimiter(separator)
         .trim(::csv::Trim::All)
         .flexible(true)
         .from_reader(table.as_bytes());
@@ -70,7 +80,10 @@ pub(crate) fn csv(text: &str) -> Result<Vec<TableRow>> {
             values: values(&names, &record),
         });
     }
-    Ok(rows)
+    Ok(InputTable {
+        rows,
+        has_semicolons: separator == b';',
+    })
 }
 
 /// The line number of the first character at or after a byte position, ignoring line breaks.
@@ -130,7 +143,13 @@ pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
             let value = match serde_json::from_str(line) {
-                Ok(value @ Value::Object(_)) => Ok(value),
+                Ok(Noticed {
+                    twice: Some(key), ..
+                }) => Err(given_twice(&key)),
+                Ok(Noticed {
+                    value: value @ Value::Object(_),
+                    ..
+                }) => Ok(value),
                 Ok(_) => Err(Error::invalid("is not a JSON object")),
                 Err(e) => Err(Error::invalid("is not JSON").source(e)),
             };
@@ -140,9 +159,9 @@ pub(crate) fn json_lines(text: &str) -> Vec<(usize, Result<Value>)> {
 }
 
 /// Reads one row per JSON line.
-pub(crate) fn json_rows(text: &str) -> Vec<TableRow> {
+pub(crate) fn json_rows(text: &str) -> InputTable {
     let lines = json_lines(text).into_iter();
-    lines
+    let rows = lines
         .map(|(line, value)| TableRow {
             line,
             values: value.map(|value| match value {
@@ -150,7 +169,11 @@ pub(crate) fn json_rows(text: &str) -> Vec<TableRow> {
                 _ => RowValues::new(),
             }),
         })
-        .collect()
+        .collect();
+    InputTable {
+        rows,
+        has_semicolons: false,
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +181,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
-        let rows = csv(text).unwrap();
+        let rows = csv(text).unwrap().rows;
         let shown = |row: TableRow| {
             let values = row.values.unwrap().into_iter();
             let values = values.map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
@@ -194,8 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn a_json_row_with_a_key_twice_fails_and_the_others_are_read() {
+        let InputTable { rows, .. } = json_rows(
+            "{\"a\": 1}\n{\"a\": 1, \"a\": 2}\n{\"b\": {\"c\": 1, \"c\": 1}}\n{\"a\": 3}\n",
+        );
+        let wrong: Vec<bool> = rows.iter().map(|row| row.values.is_err()).collect();
+        assert_eq!(wrong, [false, true, true, false]);
+        let error = rows[1].values.as_ref().unwrap_err().to_string();
+        assert!(error.contains("`a` is given twice"), "{error}");
+    }
+
+    #[test]
     fn a_row_with_too_many_values_fails_and_the_others_are_read() {
-        let found = csv("a,b\n1,2\n1,2,3\n4\n").unwrap();
+        let found = csv("a,b\n1,2\n1,2,3\n4\n").unwrap().rows;
         let wrong: Vec<bool> = found.iter().map(|row| row.values.is_err()).collect();
         assert_eq!(wrong, [false, true, false]);
         assert!(csv("a,a\n1,2\n").is_err());

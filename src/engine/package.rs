@@ -92,8 +92,10 @@ pub(crate) struct SavedPackage {
     pub bytes: u64,
     /// Whether the draft is in the app's list of drafts.
     pub registered: bool,
-    /// What differs from the request, and what to do next.
+    /// What differs from the request.
     pub notes: Vec<String>,
+    /// What to do next, so that the app shows the draft.
+    pub next: String,
 }
 
 /// The progress of a save.
@@ -395,7 +397,7 @@ impl PackageJob {
             Err(error) => (None, Some(error)),
         };
         self.notes.extend(documents.notes);
-        self.say_what_next(&final_path, registered);
+        let next = self.next_step(&final_path, registered);
         Ok(SavedPackage {
             folder: final_path,
             zip,
@@ -404,6 +406,7 @@ impl PackageJob {
             bytes: self.bytes,
             registered,
             notes: self.notes,
+            next,
         })
     }
 
@@ -518,9 +521,9 @@ impl PackageJob {
         }
     }
 
-    fn say_what_next(&mut self, folder: &Path, registered: bool) {
+    fn next_step(&self, folder: &Path, registered: bool) -> String {
         let app = self.profile.edition.app();
-        let next = if let Some(target) = &self.request.target {
+        if let Some(target) = &self.request.target {
             match &target.folder {
                 Some(root) => format!(
                     "copy the folder \"{}\" into {root} on the other machine while {app} is closed, then start {app}",
@@ -546,8 +549,7 @@ impl PackageJob {
                 folder.parent().unwrap_or(folder).display(),
                 self.name
             )
-        };
-        self.notes.push(next);
+        }
     }
 }
 

@@ -85,7 +85,8 @@ pub(crate) fn known(draft: &Draft, name: &str) -> Result<usize> {
 
 fn names(draft: &Draft) -> String {
     if draft.tracks.is_empty() {
-        return "the draft has no tracks yet".to_owned();
+        return "the draft has no tracks yet: add a clip first, with `add_video` or `add_image`"
+            .to_owned();
     }
     let names: Vec<String> = draft
         .tracks

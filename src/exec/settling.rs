@@ -69,6 +69,13 @@ impl App {
         }
     }
 
+    /// The draft with this id, or the only draft with this name.
+    pub(crate) async fn named_draft(&self, named: &str, caller: &Caller) -> Result<DraftId> {
+        let named = DraftId(named.to_owned());
+        let id = self.id_of_name(&named, caller).await?;
+        Ok(id.unwrap_or(named))
+    }
+
     /// The call with the names and defaults of its draft's edition, if it has any.
     pub(super) async fn in_edition(
         &self,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::caller::Caller;
 use crate::compose::plan::Plan;
 use crate::compose::report::{Detail, RunOutcome, RunReport, shorten};
 use crate::compose::source::Places;
@@ -44,7 +45,7 @@ pub(crate) struct ComposeDraft {
     /// Replaces a draft of the same name and keeps a backup.
     #[serde(default)]
     pub overwrite: bool,
-    /// Resumes a run: its `job_id`, or its `draft_id` with the plan.
+    /// Resumes a run: its `job_id`, or its `draft_id` or exact name with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
     /// Seconds to wait before the answer `running`.
@@ -156,7 +157,7 @@ impl LocalTool for ComposeDraft {
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
-        let (plan, resume) = self.taking(app).await?;
+        let (plan, resume) = self.taking(app, &context.caller).await?;
         // Problems of the plan are reported directly, not by a job.
         let checked = tokio::select! {
             biased;
@@ -178,7 +179,7 @@ impl LocalTool for ComposeDraft {
 }
 
 impl ComposeDraft {
-    async fn taking(&self, app: &Arc<App>) -> Result<(Plan, Option<DraftId>)> {
+    async fn taking(&self, app: &Arc<App>, caller: &Caller) -> Result<(Plan, Option<DraftId>)> {
         let mut resume = None;
         let mut plan = self.plan.clone().map(Value::Object);
         if let Some(id) = &self.resume {
@@ -203,7 +204,7 @@ impl ComposeDraft {
                     plan = Some(asked?);
                 }
             } else {
-                resume = Some(DraftId(id.clone()));
+                resume = Some(app.named_draft(id, caller).await?);
             }
         }
         let plan = plan.ok_or_else(|| {

@@ -61,12 +61,13 @@ async fn answer(app: &Arc<App>, to: To, tool: &str, mut arguments: Object) -> St
             To::Shell => crate::cli::unknown_tool(tool).to_string(),
         };
     };
-    let request = spec.decode(arguments, &Caller::user());
-    let sent = request.as_ref().map_or(Value::Null, |request| {
-        Value::Object(request.call().arguments.clone())
-    });
-    let ended = match request {
-        Ok(request) => app.run(request, Context::of(&Caller::user())).await,
+    let caller = Caller::user();
+    let sent = match spec.call(arguments.clone(), &caller) {
+        Ok(call) => Value::Object(call.arguments),
+        Err(_) => Value::Null,
+    };
+    let ended = match local::decode(spec, arguments, &caller) {
+        Ok(call) => call.answer(app, Context::of(&caller)).await,
         Err(error) => Err(error),
     };
     match (ended, to) {

@@ -22,6 +22,7 @@ use tokio_util::bytes::{Buf, BytesMut};
 use tokio_util::sync::CancellationToken;
 
 use super::request_id::IdFinder;
+use crate::args::duplicates::Noticed;
 
 type Incoming = RxJsonRpcMessage<RoleServer>;
 type Outgoing = TxJsonRpcMessage<RoleServer>;
@@ -442,10 +443,26 @@ struct Call {
 struct CallParams {
     name: String,
     #[serde(default)]
-    arguments: Option<JsonObject>,
+    arguments: Option<Noticed>,
     #[serde(default, rename = "_meta")]
     meta: Option<RequestMetaObject>,
 }
+
+/// The arguments of a call with members that [`Call`] does not know.
+#[derive(Deserialize)]
+struct UnusualCall {
+    params: UnusualParams,
+}
+
+#[derive(Deserialize)]
+struct UnusualParams {
+    #[serde(default)]
+    arguments: Option<Noticed>,
+}
+
+/// A key that an object in the arguments of a call has twice; in the extensions of the request.
+#[derive(Clone)]
+pub(super) struct GivenTwice(pub String);
 
 fn read(line: &[u8]) -> Read {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
@@ -453,17 +470,29 @@ fn read(line: &[u8]) -> Read {
     if line.is_empty() {
         return Read::Nothing;
     }
-    if let Ok(call) = serde_json::from_slice::<Call>(line) {
+    if let Ok(call) = serde_json::from_slice::<Call>(line)
+        && let Some((arguments, twice)) = in_object(call.params.arguments)
+    {
         let mut params = CallToolRequestParams::new(call.params.name);
-        params.arguments = call.params.arguments;
+        params.arguments = arguments;
         let mut request = CallToolRequest::new(params);
+        if let Some(key) = twice {
+            request.extensions.insert(GivenTwice(key));
+        }
         if let Some(meta) = call.params.meta {
             request.extensions.insert(meta);
         }
         let request = ClientRequest::CallToolRequest(request);
         return Read::Message(Box::new(JsonRpcMessage::request(request, call.id)));
     }
-    if let Ok(message) = serde_json::from_slice::<Incoming>(line) {
+    if let Ok(mut message) = serde_json::from_slice::<Incoming>(line) {
+        if let JsonRpcMessage::Request(request) = &mut message
+            && let ClientRequest::CallToolRequest(call) = &mut request.request
+            && let Ok(unusual) = serde_json::from_slice::<UnusualCall>(line)
+            && let Some(key) = unusual.params.arguments.and_then(|noticed| noticed.twice)
+        {
+            call.extensions.insert(GivenTwice(key));
+        }
         return Read::Message(Box::new(message));
     }
     match serde_json::from_slice::<Value>(line) {
@@ -491,6 +520,18 @@ fn read(line: &[u8]) -> Read {
             IdFinder::of(line),
             ErrorData::parse_error(format!("the message is not valid JSON: {error}"), None),
         ),
+    }
+}
+
+/// The arguments of a call, and a key that is given twice in them; `None` if they are not an object.
+fn in_object(noticed: Option<Noticed>) -> Option<(Option<JsonObject>, Option<String>)> {
+    match noticed {
+        None => Some((None, None)),
+        Some(Noticed {
+            value: Value::Object(arguments),
+            twice,
+        }) => Some((Some(arguments), twice)),
+        Some(_) => None,
     }
 }
 

@@ -23,12 +23,12 @@ pub(super) async fn facts(
     inner: Arc<Inner>,
 ) -> Result<Facts> {
     let limits = &inner.limits;
-    let Some(cache) = &inner.cache else {
+    if inner.cache.is_none() {
         return Ok(http::facts(http, url, shown, limits).await?.0);
-    };
+    }
     let key = Cache::key(http.access(), &url);
-    if let Some(mut kept) = cache.find(&key)
-        && is_current(http, (&url, &shown), cache, &key, &mut kept).await?
+    if let Some(kept) = found(&inner, &key).await?
+        && let Some(kept) = current(http, (&url, &shown), &inner, &key, kept).await?
     {
         return cancellable(limits, move |guard| {
             probed(&kept.path, &shown, guard, Depth::Facts)
@@ -49,27 +49,48 @@ pub(super) async fn facts(
     Ok(facts)
 }
 
-/// Whether the cached copy is current: the server confirmed it recently, or confirms it now.
-async fn is_current(
+/// The cached copy. It is looked for outside the threads that answer clients, because the disk may be slow.
+async fn found(inner: &Arc<Inner>, key: &CacheKey) -> Result<Option<CacheEntry>> {
+    let (inner, key) = (Arc::clone(inner), key.clone());
+    blocking(move || Ok(inner.cache.as_ref().and_then(|cache| cache.find(&key)))).await
+}
+
+/// Notes that the server has just confirmed the cached copy.
+async fn confirmed(inner: &Arc<Inner>, key: &CacheKey, mut kept: CacheEntry) -> Result<CacheEntry> {
+    let (inner, key) = (Arc::clone(inner), key.clone());
+    blocking(move || {
+        if let Some(cache) = &inner.cache {
+            cache.confirm(&key, &mut kept);
+        }
+        Ok(kept)
+    })
+    .await
+}
+
+/// The cached copy if it is current: the server confirmed it recently, or confirms it now.
+async fn current(
     http: &Http,
     (url, shown): (&Url, &str),
-    cache: &Cache,
+    inner: &Arc<Inner>,
     key: &CacheKey,
-    kept: &mut CacheEntry,
-) -> Result<bool> {
-    if cache.is_fresh(key) {
+    kept: CacheEntry,
+) -> Result<Option<CacheEntry>> {
+    if inner
+        .cache
+        .as_ref()
+        .is_some_and(|cache| cache.is_fresh(key))
+    {
         // The caller's access and the host's address may have changed.
         http.may_ask(url, shown).await?;
-        return Ok(true);
+        return Ok(Some(kept));
     }
     let Some(known) = kept.validators() else {
-        return Ok(false);
+        return Ok(None);
     };
-    let is_current = http.is_unchanged(url, shown, known).await?;
-    if is_current {
-        cache.confirm(key, kept);
+    if !http.is_unchanged(url, shown, known).await? {
+        return Ok(None);
     }
-    Ok(is_current)
+    confirmed(inner, key, kept).await.map(Some)
 }
 
 pub(super) async fn download(
@@ -89,7 +110,7 @@ pub(super) async fn download(
     // Other downloads of the same source wait here, and then find the cached copy.
     let turn = cache.turn(&key);
     let _turn = turn.lock().await;
-    let mut kept = cache.find(&key);
+    let mut kept = found(inner, &key).await?;
     if let Some(kept) = kept.take_if(|_| cache.is_fresh(&key)) {
         http.may_ask(url, &shown).await?;
         return given(kept, to, shown, &inner.limits, progress).await;
@@ -99,10 +120,10 @@ pub(super) async fn download(
     let (brought, validators) =
         downloaded(http, source, to, (known.as_ref(), &inner.limits), progress).await?;
     let Some(fetched) = brought else {
-        let Some(mut kept) = kept else {
+        let Some(kept) = kept else {
             return Err(Error::internal("a download returned no file"));
         };
-        cache.confirm(&key, &mut kept);
+        let kept = confirmed(inner, &key, kept).await?;
         return given(kept, to, shown, &inner.limits, progress).await;
     };
     drop(kept);

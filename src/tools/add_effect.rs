@@ -120,6 +120,11 @@ impl Tool for AddEffect {
         Comfort::Advice("source_end", NO_FILE_TIMES),
         Comfort::Intensity,
         Comfort::Alias("category", "effect_category"),
+        Comfort::ValueAdvice(
+            "effect_category",
+            &["video", "picture", "filter", "screen"],
+            "did you mean \"scene\", for effects on the whole picture?",
+        ),
         Comfort::Alias("effect_params", "params"),
     ];
     const CHECKED: &'static [Checked] = &[

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::mend::{Comfort, IN_THE_APP, Preset};
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default};
+use crate::args::{self, Content, Position, default, property};
 use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
@@ -176,6 +176,21 @@ impl AddSubtitle {
             width: self.width,
             height: self.height,
         }
+    }
+
+    /// A note for captions in a large font that are wider than the canvas.
+    fn too_wide(&self, lanes: &[Vec<subtitle::Cue>], canvas: (f64, f64)) -> Option<String> {
+        let cues = lanes.iter().flatten();
+        let plain = cues.filter(|cue| !self.vertical && !cue.has_look());
+        let mut wide = plain.filter_map(|cue| {
+            let note = property::too_wide(&cue.text, self.font_size, canvas)?;
+            Some((cue.number, note))
+        });
+        let (number, note) = wide.next()?;
+        Some(match wide.count() {
+            0 => format!("cue {number}: {note}"),
+            more => format!("cue {number} and {more} more: {note}"),
+        })
     }
 
     /// The URL or path of the subtitles, unless the argument is the text itself.
@@ -421,6 +436,7 @@ impl Tool for AddSubtitle {
             gives: self.gives(),
         };
         let below = laid.lines_below();
+        let too_wide = self.too_wide(&laid.lanes, of_call.canvas);
         let mut lanes = laid.lanes.into_iter().zip(below).map(|(lane, below)| {
             let captions = lane.into_iter().zip(below).map(|(cue, below)| Caption {
                 range: cue.range,
@@ -444,9 +460,24 @@ impl Tool for AddSubtitle {
         let mut placed = engine.edit(self.target(), call, edit).await?;
         // Counts of a remote caller's fetched file are not reported, because they reveal its content.
         let is_own = self.elsewhere().is_none_or(Media::is_here);
-        let mut notes = laid.notes.lines(is_own || call.caller.access.is_open());
+        let may_tell = is_own || call.caller.access.is_open();
+        let mut notes = laid.notes.lines(may_tell);
+        notes.extend(too_wide.filter(|_| may_tell));
         notes.append(&mut placed.notes);
         placed.notes = notes;
+        Ok(placed)
+    }
+
+    fn reply_from_api(&self, output: Value) -> Result<Placed> {
+        let mut placed: Placed = serde_json::from_value(output)
+            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+        if self.elsewhere().is_none()
+            && let Ok(subtitles) = subtitle::parse(&subtitle::inline(&self.srt))
+            && let Ok(laid) = subtitles.laid(self.offset())
+        {
+            let canvas = (self.width, self.height);
+            placed.notes.extend(self.too_wide(&laid.lanes, canvas));
+        }
         Ok(placed)
     }
 

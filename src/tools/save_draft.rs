@@ -136,6 +136,9 @@ pub(crate) struct Saved {
     /// What to know about the draft.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What to do next, so that the app shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// Why the draft is not in the requested folder; reported in the API's `output`, where its clients look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
@@ -189,6 +192,7 @@ impl SaveDraft {
             bytes: Some(saved.bytes),
             registered: Some(saved.registered),
             notes: saved.notes,
+            next: Some(saved.next),
             elsewhere,
             ..Saved::default()
         })
@@ -249,6 +253,11 @@ impl Tool for SaveDraft {
         Comfort::Alias("output_path", "draft_folder"),
         Comfort::Alias("title", "name"),
         Comfort::Alias("project_name", "name"),
+        Comfort::ValueAdvice(
+            "target_os",
+            &["linux", "ubuntu", "debian", "android", "ios"],
+            "the desktop app runs on these systems: give that of the computer that opens the draft",
+        ),
         Comfort::Advice("format", A_FOLDER),
         Comfort::Advice("output_format", A_FOLDER),
         Comfort::Advice("file_type", A_FOLDER),

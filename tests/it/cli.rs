@@ -750,7 +750,14 @@ fn a_second_installation_changes_nothing() {
         Ran::from(output).success()
     };
     let tree = || {
-        [".local/bin/capcut-mcp", ".bashrc", ".profile"].map(|name| {
+        [
+            ".local/bin/capcut-mcp",
+            ".bashrc",
+            ".profile",
+            ".local/share/man/man1/capcut-mcp.1",
+            ".local/share/man/man1/capcut-mcp-compose.1",
+        ]
+        .map(|name| {
             let file = home.path().join(name);
             let data = fs::metadata(&file).unwrap_or_else(|e| panic!("{name}: {e}"));
             (data.modified().expect("a time"), data.len())

@@ -53,6 +53,40 @@ fn the_file_sets_what_options_and_variables_do_not() {
 }
 
 #[test]
+fn an_option_is_told_from_a_variable_the_file_and_the_default() {
+    let mut home = Home::new();
+    home.file("tools.toml", "backend = \"embedded\"\nrecover = \"auto\"\n");
+    home.set("CAPCUT_MCP_CONFIG", "tools.toml")
+        .set("CAPCUT_MCP_EDITION", "jianying");
+    let options = [
+        "config",
+        "show",
+        "--edition",
+        "capcut",
+        "--backend",
+        "auto",
+        "--log",
+        "debug",
+        "--log-format",
+        "json",
+    ];
+    let shown = home.run(&options).success().stdout;
+    for (key, value, origin) in [
+        ("edition", "capcut", "`--edition`"),
+        ("backend", "auto", "`--backend`"),
+        ("log.level", "debug", "`--log`"),
+        ("log.format", "json", "`--log-format`"),
+        ("recover", "auto", "the settings file"),
+        ("log.file", "-", "the default"),
+    ] {
+        let line = shown.lines().find(|line| line.starts_with(key)).expect(key);
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(cells[1], value, "{line}");
+        assert!(line.ends_with(origin), "{line}");
+    }
+}
+
+#[test]
 fn a_wrong_value_in_the_file_is_named_with_key_and_file() {
     let mut home = Home::new();
     home.set("CAPCUT_MCP_CONFIG", "tools.toml");

@@ -363,6 +363,36 @@ fn a_decimal_comma_is_a_number_where_a_number_is_wanted() {
 }
 
 #[test]
+fn the_table_decides_whether_a_comma_separates_thousands() {
+    let home = Home::embedded();
+    home.file(
+        "template.yaml",
+        "texts:\n- {text: \"${price}\", at: \"${at}\", duration: 2}\nsave: false\n",
+    );
+    let made = |rows: &str| {
+        home.file("rows.csv", rows);
+        let arguments = [
+            "compose",
+            "--template",
+            "template.yaml",
+            "--inputs",
+            "rows.csv",
+            "--json",
+        ];
+        last_event(&home, &arguments)
+    };
+    let event = made("price;at\n1,500;1,500\nb;2\n");
+    assert_eq!(event["complete"], 2, "{event}");
+    let line = &event["drafts"][0];
+    let note = "column \\\"at\\\": \\\"1,500\\\" was read as 1.5, because the values are separated by semicolons";
+    assert!(line["notes"].to_string().contains(note), "{event}");
+    assert_eq!(words(&home, &line["draft_id"]), ["1,500"], "text stays");
+    let event = made("price,at\na,\"1,500\"\nb,2\n");
+    assert_eq!(event["drafts"][0]["status"], "failed", "{event}");
+    assert!(event.to_string().contains("write 1.500 or 1500"), "{event}");
+}
+
+#[test]
 fn keyframes_take_the_notations_of_their_property() {
     let home = Home::embedded();
     let mut client = home.connected();

@@ -1013,3 +1013,25 @@ fn a_plan_saved_at_an_unknown_folder_says_so() {
     assert!(!ran.stdout.to_lowercase().contains("not saved"), "{ran:?}");
     assert_eq!(api.server.count("/save_draft"), 1);
 }
+
+#[test]
+fn keyframe_positions_in_pixels_are_refused_before_the_server_is_asked() {
+    let server = reference(|_| None);
+    let home = home(&server);
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    let frame = |value: &str| {
+        json!({
+            "draft_id": made["draft_id"], "track_name": "main", "property_type": "position_x",
+            "time": 1, "value": value,
+        })
+    };
+    let (code, said) = home
+        .call("add_video_keyframe", &frame("540px"))
+        .expect_err("pixels");
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("pixels") && said.contains("half canvases"),
+        "{said}"
+    );
+    assert_eq!(server.count("/add_video_keyframe"), 0, "{said}");
+}

@@ -48,6 +48,30 @@ fn script(client: &mut Client, draft: &Value) -> String {
 }
 
 #[test]
+fn resume_takes_the_exact_name_of_a_draft() {
+    let home = Home::embedded();
+    let mut plan = json!({
+        "name": "Kinds", "save": false, "texts": [{ "text": "one", "start": 0, "end": 1 }],
+    });
+    let mut client = home.connected();
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    plan["texts"] = json!([plan["texts"][0], { "text": "two", "start": 1, "end": 2 }]);
+    let resumed = resume(&mut client, &plan, &json!("Kinds")).expect("resumed");
+    assert_eq!(resumed["draft_id"], made["draft_id"], "{resumed}");
+    assert_eq!(resumed["status"], "complete", "{resumed}");
+    plan["texts"] = json!([
+        plan["texts"][0], plan["texts"][1], { "text": "three", "start": 2, "end": 3 },
+    ]);
+    home.file("plan.json", plan.to_string());
+    let output = home.run(&["compose", "plan.json", "--resume", "Kinds", "--json"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let draft = made["draft_id"].as_str().expect("an id");
+    assert!(output.stdout.contains(draft), "{}", output.stdout);
+}
+
+#[test]
 fn resume_rejects_a_changed_item_of_every_kind() {
     let home = Home::embedded();
     let mut client = home.connected();

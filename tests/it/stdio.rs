@@ -137,7 +137,7 @@ fn all_problems_of_a_call_are_reported_in_one_result() {
         .expect_err("problems");
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
-        "`start` is \"soon\", which is not a number (0 or more)",
+        "`start` is \"soon\", which is not a number; it is seconds, 0 or more",
         "`border_alpha` is 7; it is from 0 (invisible) to 1 (opaque); did you mean 0.07?",
         "`text` is missing",
     ] {
@@ -822,4 +822,37 @@ fn a_client_that_stops_reading_ends_the_server() {
         assert!(start.elapsed() < PATIENCE, "the server does not end");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_refused_and_nothing_is_added() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let made = client.call("create_draft", json!({})).expect("a draft");
+    let draft = made["draft_id"].as_str().expect("an id").to_owned();
+    // The second form has a member that tool calls do not have.
+    for (id, extra) in [(100, ""), (101, ",\"unknown\":1")] {
+        let line = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"add_text\",\"arguments\":\
+             {{\"draft_id\":\"{draft}\",\"text\":\"a\",\"end\":1,\"text\":\"b\"}}{extra}}}}}\n"
+        );
+        client.write(line.as_bytes()).expect("the server reads");
+        let answer = client.answer(id);
+        let result = &answer["result"];
+        assert_eq!(result["isError"], true, "{answer}");
+        assert!(
+            result
+                .to_string()
+                .contains("`text` is given twice in one object"),
+            "{answer}"
+        );
+    }
+    let script = client
+        .call(
+            "query_script",
+            json!({ "draft_id": draft, "path": "/tracks" }),
+        )
+        .expect("a part");
+    assert!(!script.to_string().contains("target_timerange"), "{script}");
 }

@@ -516,3 +516,18 @@ fn plans_check_subtitles_report_changes_and_resume() {
     }
     assert_eq!(client.end(), 0);
 }
+
+#[test]
+fn captions_that_are_wider_than_the_canvas_get_a_note() {
+    let home = Home::embedded();
+    let srt = "1\n00:00:00,000 --> 00:00:01,000\nHi\n\n2\n00:00:01,000 --> 00:00:02,000\nA sentence that is long\n\n\
+               3\n00:00:02,000 --> 00:00:03,000\nAnother sentence that is long\n";
+    let (large, _) = added(&home, &json!({ "srt": srt, "font_size": 48 }));
+    let said = notes(&large).join("\n");
+    assert!(
+        said.contains("cue 2 and 1 more: the text is about 2760 pixels wide at `font_size` 48, and the canvas is 1080"),
+        "{said}"
+    );
+    let (usual, _) = added(&home, &json!({ "srt": srt, "font_size": 8 }));
+    assert!(usual["notes"].is_null(), "{usual}");
+}

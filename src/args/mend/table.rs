@@ -43,6 +43,62 @@ fn check(tool: &str, arguments: &Value, becomes: &Value) {
     );
 }
 
+/// A value that an argument of this schema takes.
+fn some_value(schema: &Value) -> Value {
+    if let Some(first) = schema["enum"]
+        .as_array()
+        .and_then(|allowed| allowed.first())
+    {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("boolean") => json!(true),
+        Some("integer" | "number") => json!(1),
+        Some("array") => json!([some_value(&schema["items"])]),
+        _ => json!("#102030"),
+    }
+}
+
+#[test]
+fn arguments_without_effect_get_a_note() {
+    let mut checked = std::collections::BTreeSet::new();
+    for spec in &ROUTED {
+        for (given, needed) in super::NEEDED {
+            let first = needed
+                .iter()
+                .find(|name| of_schema(spec.input(), name).is_some());
+            let Some(first) = first else { continue };
+            for name in given {
+                let Some(schema) = of_schema(spec.input(), name) else {
+                    continue;
+                };
+                let mut alone = Object::from_iter([((*name).to_owned(), some_value(schema))]);
+                for required in spec.input()["required"].as_array().into_iter().flatten() {
+                    let required = required.as_str().expect("a name");
+                    let text = if required == "srt" { CUE } else { "/a" };
+                    alone.entry(required).or_insert_with(|| json!(text));
+                }
+                let mut beside = alone.clone();
+                let needs = of_schema(spec.input(), first).expect("a property");
+                beside.insert((*first).to_owned(), some_value(needs));
+                let expected = format!("`{name}` has no effect without `{first}`");
+                let notes = |mut arguments| {
+                    let notes = spec.mend_item(&mut arguments);
+                    notes.unwrap_or_else(|e| panic!("{} {name}: {e}", spec.name))
+                };
+                assert!(notes(alone).contains(&expected), "{} {name}", spec.name);
+                assert!(!notes(beside).contains(&expected), "{} {name}", spec.name);
+                checked.insert(*name);
+            }
+        }
+    }
+    let all: std::collections::BTreeSet<_> = super::NEEDED
+        .iter()
+        .flat_map(|(given, _)| given.iter().copied())
+        .collect();
+    assert_eq!(checked, all, "each argument belongs to a tool");
+}
+
 const CUE: &str = "1\n00:00:01,000 --> 00:00:02,500\nHi\n";
 
 #[test]

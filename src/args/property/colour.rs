@@ -53,12 +53,12 @@ impl Colour {
         };
         match csscolorparser::parse(&code) {
             Ok(colour) => {
-                let [red, green, blue, alpha] = colour.to_rgba8();
+                let [red, green, blue, _] = colour.to_rgba8();
                 Ok(Self {
                     red,
                     green,
                     blue,
-                    alpha: (f64::from(alpha) / 255.0 * 1000.0).round() / 1000.0,
+                    alpha: (f64::from(colour.a) * 1000.0).round() / 1000.0,
                 })
             }
             Err(_) => Err(near(&code)),

@@ -51,11 +51,17 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
             "0% to 100% of the canvas is -1 to 1 here; or give `position` as {x, y} in pixels"
                 .to_owned(),
         ),
-        Unit::Seconds if text.contains(',') => Some(format!(
-            "write \"{}\" or \"{}ms\"",
-            text.replace(',', "."),
-            text.replace(',', "")
-        )),
+        Unit::Seconds if text.contains(':') => {
+            Some("after a colon, minutes and seconds are from 0 to 59".to_owned())
+        }
+        _ if text.contains(',') => {
+            let point = text.replacen(',', ".", 1);
+            let grouped = text.replace(',', "");
+            let is_number = |text: &str| number(unit, text).is_some();
+            (is_number(&point) && is_number(&grouped)).then(|| {
+                format!("the comma may be a decimal point or separate thousands: write {point} or {grouped}")
+            })
+        }
         _ => None,
     }
 }
@@ -78,7 +84,7 @@ pub(crate) fn decimal(text: &str) -> Option<f64> {
                     .bytes()
                     .chain(part.bytes())
                     .all(|byte| byte.is_ascii_digit())
-                && (part.len() != 3 || digits == "0");
+                && (part.len() != 3 || digits.len() > 3 || digits.starts_with('0'));
             if !is_point {
                 return None;
             }

@@ -191,6 +191,7 @@ impl After {
         beside.insert("files".to_owned(), json!(saved.files));
         beside.insert("bytes".to_owned(), json!(saved.bytes));
         beside.insert("registered".to_owned(), json!(saved.registered));
+        beside.insert("next".to_owned(), json!(saved.next));
         beside.insert("notes".to_owned(), json!(notes));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The text output of `compose`: first where the draft is and what to do next, then the items.
+//! The text output of `compose`: first where the draft is, then the items, and last what to do next.
 
 use console::Style;
 
@@ -26,6 +26,9 @@ pub(super) fn report(report: &RunReport) -> Painted {
         phases.total_ms, phases.one_after_another_ms, phases.save_ms
     );
     out.add(&paint::faint(), &times).end();
+    if let Some(next) = &report.next {
+        out.paragraph(&paint::good(), "next: ", next);
+    }
     out
 }
 

@@ -25,7 +25,7 @@ impl Cue {
     }
 
     /// Whether it has anything beyond text and times.
-    pub(super) fn has_look(&self) -> bool {
+    pub(crate) fn has_look(&self) -> bool {
         !self.parts.is_empty() || !self.style.is_plain() || self.place != CuePosition::default()
     }
 }
