@@ -10,7 +10,8 @@ use crate::compose::layout::{self, Lengths};
 use crate::compose::plan::Plan;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
 use crate::engine::Canvas;
-use crate::tools::{self, Caller, Object, Request};
+use crate::tool::Request;
+use crate::tools::{self, Caller, Object};
 use crate::units::Edition;
 
 /// Lines of a table of `docs/plans.md` (`*`: of all), a key, and YAML for an item that shows it.
