@@ -364,7 +364,7 @@ fn beyond(draft: &DraftId, sequence: u64, calls: u64) -> Error {
 /// them.
 pub(crate) fn unknown(draft: &DraftId) -> Error {
     Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str())))
-        .hint("make one with `create_draft`")
+        .hint("make one with `create_draft`; a draft that the app saved has no id here, and `validate_draft` checks its folder")
 }
 
 /// The current time in milliseconds since 1970, as in records.

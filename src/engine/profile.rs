@@ -245,15 +245,14 @@ impl Profile {
     /// The profile for a version of the app. Its markers are never newer than the app: the app upgrades older
     /// drafts on opening, but refuses newer ones.
     pub(crate) fn for_version(edition: Edition, os: AppOs, app_version: &str) -> Result<Self> {
-        let Some(wanted) = parts(app_version) else {
+        if parts(app_version).is_none() {
             return Err(Error::invalid(format!(
                 "`app_version`: \"{app_version}\" is not a version"
             ))
             .hint("use a version such as `9.1.0` or `8.5.0-beta4`, as shown in the app's About window"));
-        };
+        }
         let oldest = oldest(edition);
-        let is_written = parts(oldest).is_some_and(|oldest| oldest <= wanted);
-        match scheme_of(edition, app_version).filter(|_| is_written) {
+        match scheme_of(edition, app_version).filter(|_| !is_too_old(edition, app_version)) {
             Some(scheme) => Ok(Self::with_markers(
                 edition,
                 os,
@@ -400,6 +399,21 @@ pub(crate) fn edition_of(app_source: &str) -> Option<Edition> {
     Edition::ALL
         .into_iter()
         .find(|edition| app(*edition).1 == app_source)
+}
+
+/// The edition that an `app_id` stands for.
+pub(crate) fn edition_of_id(app_id: i64) -> Option<Edition> {
+    Edition::ALL
+        .into_iter()
+        .find(|edition| app(*edition).0 == app_id)
+}
+
+/// Whether this program cannot write drafts of a version, because it is too old.
+pub(crate) fn is_too_old(edition: Edition, app_version: &str) -> bool {
+    match (parts(app_version), parts(oldest(edition))) {
+        (Some(version), Some(oldest)) => version < oldest,
+        _ => false,
+    }
 }
 
 /// The scheme number of a version: that of the newest known version that is not newer.

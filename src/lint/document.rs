@@ -9,7 +9,8 @@ use serde::de::MapAccess;
 use super::loose::{
     AnyObject, FromLoose, List, LooseText, LooseValue, Number, objects, read_object,
 };
-use crate::units::{Micros, Range};
+use crate::engine::profile::{edition_of, edition_of_id, is_too_old};
+use crate::units::{Edition, Micros, Range};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
@@ -44,6 +45,7 @@ pub(super) struct RawConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Platform<'a> {
+    pub app_id: Number,
     pub app_source: LooseText<'a>,
     pub app_version: LooseText<'a>,
     pub os: LooseText<'a>,
@@ -117,6 +119,18 @@ pub(super) struct RawMaterial<'a> {
     pub content: LooseText<'a>,
     pub speed: Number,
     pub curve_speed: LooseValue<AnyObject>,
+    /// Of a transition: whether its clips overlap.
+    pub is_overlap: LooseValue<bool>,
+    /// The document of a compound clip.
+    pub draft: LooseValue<Box<RawCompound<'a>>>,
+}
+
+/// The document of a compound clip.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub(super) struct RawCompound<'a> {
+    pub materials: LooseValue<Materials<'a>>,
+    pub tracks: List<RawTrack<'a>>,
 }
 
 /// The lists of materials, in the document's order.
@@ -132,8 +146,36 @@ objects!(
     TimeRange,
     RawKeyframes<'a>,
     RawKeyframe,
-    RawMaterial<'a>
+    RawMaterial<'a>,
+    RawCompound<'a>
 );
+
+impl Platform<'_> {
+    /// The app. JianYing before 4 does not write its source, only its id.
+    pub(crate) fn edition(&self) -> Option<Edition> {
+        let source = self.app_source.str();
+        if source.is_empty() {
+            edition_of_id(self.app_id.whole())
+        } else {
+            edition_of(source)
+        }
+    }
+
+    /// Whether it names a version for which this program does not write drafts, because it is too old.
+    pub(crate) fn is_too_old(&self) -> bool {
+        self.edition()
+            .is_some_and(|edition| is_too_old(edition, self.app_version.str()))
+    }
+}
+
+impl<'a> RawDocument<'a> {
+    /// The app that saved the document last.
+    pub(crate) fn saved_with(&self) -> Option<&Platform<'a>> {
+        self.last_modified_platform
+            .get()
+            .or_else(|| self.platform.get())
+    }
+}
 
 impl<'a, 'de: 'a> FromLoose<'de> for Materials<'a> {
     fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
@@ -185,6 +227,23 @@ impl<'a> Materials<'a> {
 pub(super) struct IndexedDocument<'a> {
     pub document: RawDocument<'a>,
     pub materials: Materials<'a>,
+}
+
+/// The materials of the draft or of one of its compound clips.
+pub(super) struct DraftPart<'d> {
+    /// The indices of the compound clips in `drafts`, from the outermost to this one; empty for the draft itself.
+    pub within: Vec<usize>,
+    pub materials: &'d Materials<'d>,
+    /// The ids of the materials that segments use.
+    pub shown: HashSet<&'d str>,
+}
+
+fn shown<'d>(tracks: &'d List<RawTrack<'_>>) -> HashSet<&'d str> {
+    tracks
+        .each()
+        .flat_map(|(_, track)| track.segments.each())
+        .map(|(_, segment)| segment.material_id.str())
+        .collect()
 }
 
 /// A material and the list that contains it.
@@ -239,13 +298,33 @@ impl<'a> IndexedDocument<'a> {
             .unwrap_or_default()
     }
 
-    /// The ids of the materials that segments use.
-    pub(crate) fn shown(&self) -> HashSet<&str> {
-        self.document
-            .tracks
-            .each()
-            .flat_map(|(_, track)| track.segments.each())
-            .map(|(_, segment)| segment.material_id.str())
-            .collect()
+    /// The materials of the draft, then those of its compound clips, with the ids that segments use.
+    pub(crate) fn parts(&self) -> Vec<DraftPart<'_>> {
+        let root = DraftPart {
+            within: Vec::new(),
+            materials: &self.materials,
+            shown: shown(&self.document.tracks),
+        };
+        let mut parts = vec![root];
+        let mut next = 0;
+        while let Some(part) = parts.get(next) {
+            let mut inner = Vec::new();
+            for (index, material) in part.materials.list("drafts") {
+                if let Some(compound) = material.draft.get()
+                    && let Some(materials) = compound.materials.get()
+                {
+                    let mut within = part.within.clone();
+                    within.push(index);
+                    inner.push(DraftPart {
+                        within,
+                        materials,
+                        shown: shown(&compound.tracks),
+                    });
+                }
+            }
+            parts.extend(inner);
+            next += 1;
+        }
+        parts
     }
 }

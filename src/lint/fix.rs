@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::document::{IndexedDocument, parse};
+use super::document::{IndexedDocument, Platform, parse};
 use super::files::is_mirrored;
 use super::folder::{
     BACKUP, DocumentFile, FileContent, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE,
@@ -22,7 +22,7 @@ use super::media::{self, FileMaterial};
 use super::{LintContext, LintOptions, Problem, ProblemReport, markers, sniff};
 use crate::engine::marker::{self, Marker};
 use crate::engine::paths::{is_windows, plain};
-use crate::engine::profile::{AppOs, Profile, edition_of};
+use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry::{self, RegistryEntry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
 use crate::error::{Error, Kind, Result};
@@ -491,8 +491,7 @@ fn now() -> i64 {
 /// the app saves here, otherwise a built-in one.
 fn profile(folder: &Folder, draft: &IndexedDocument<'_>, options: &LintOptions) -> Profile {
     let document = &draft.document;
-    let platform = document.last_modified_platform.get();
-    let written = platform.and_then(|platform| edition_of(platform.app_source.str()));
+    let written = document.saved_with().and_then(Platform::edition);
     let edition: Edition = options
         .edition
         .or_else(|| markers::edition_of_folder(folder))

@@ -257,7 +257,7 @@ impl Folder {
         if let Some(file) = self.media().get(&name.to_lowercase()) {
             return MediaLocation::Moved(self.path.join(file));
         }
-        if is_foreign(path) && self.is_for_another_machine() {
+        if (is_foreign(path) || is_absolute) && self.is_for_another_machine() {
             MediaLocation::Elsewhere
         } else {
             MediaLocation::Nowhere

@@ -115,6 +115,12 @@ impl FromLoose<'_> for bool {
     }
 }
 
+impl<'de, T: FromLoose<'de>> FromLoose<'de> for Box<T> {
+    fn object<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        Ok(T::object(map)?.map(Box::new))
+    }
+}
+
 /// Any object; only its existence matters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnyObject;

@@ -21,7 +21,9 @@ const HOW: &str = "writes the markers of the newest draft that the app saved her
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     let document = &context.draft.document;
     let missing = missing(document);
-    if !missing.is_empty() {
+    if is_too_old(document) {
+        old_app(context, report);
+    } else if !missing.is_empty() {
         report.fixable(
             Error,
             "markers-missing",
@@ -96,7 +98,7 @@ impl Platform<'_> {
 /// The profile for the app version that a document names.
 pub(super) fn profile(document: &RawDocument<'_>) -> Option<Profile> {
     let platform = document.last_modified_platform.get()?;
-    let edition = edition_of(platform.app_source.str())?;
+    let edition = platform.edition()?;
     Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
 }
 
@@ -107,7 +109,27 @@ pub(super) fn leaves_defaults_out(document: &RawDocument<'_>) -> bool {
 
 /// The operating system that a document names.
 pub(super) fn os(document: &RawDocument<'_>) -> Option<AppOs> {
-    document.last_modified_platform.get()?.os.str().parse().ok()
+    document.saved_with()?.os.str().parse().ok()
+}
+
+/// Whether the app version that a document names is older than those that this program writes. Its markers and
+/// parts are as that version wrote them, and the app upgrades them when it opens the draft.
+pub(super) fn is_too_old(document: &RawDocument<'_>) -> bool {
+    document.saved_with().is_some_and(Platform::is_too_old)
+}
+
+/// Reports a draft of an old version that should be opened by the other app.
+fn old_app(context: &LintContext<'_>, report: &mut ProblemReport) {
+    let document = &context.draft.document;
+    if let Some(why) = other_app(context.folder, document, context.options.edition) {
+        report.add(
+            Warning,
+            "markers-of-other-app",
+            "last_modified_platform.app_source",
+            why,
+            "its version is too old to be rewritten: open it in the app that saved it",
+        );
+    }
 }
 
 fn identity(context: &LintContext<'_>, report: &mut ProblemReport) {
@@ -193,7 +215,7 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
     .into_iter()
     .filter_map(|(name, is_missing)| is_missing.then_some(name))
     .collect();
-    if !missing.is_empty() && !leaves_defaults_out(document) {
+    if !missing.is_empty() && !leaves_defaults_out(document) && !is_too_old(document) {
         report.fixable(
             Warning,
             "parts-missing",
@@ -252,7 +274,7 @@ fn missing(document: &RawDocument<'_>) -> Vec<&'static str> {
 /// The reason why the markers look older than the app version that they name.
 fn stale(document: &RawDocument<'_>) -> Option<String> {
     let platform = document.last_modified_platform.get()?;
-    let edition = edition_of(platform.app_source.str())?;
+    let edition = platform.edition()?;
     let version = platform.app_version.str();
     let scheme = document.new_version.str();
     let expected = scheme_of(edition, version)?;
@@ -271,7 +293,7 @@ fn other_app(
     document: &RawDocument<'_>,
     wanted: Option<Edition>,
 ) -> Option<String> {
-    let written = edition_of(document.last_modified_platform.get()?.app_source.str())?;
+    let written = document.saved_with()?.edition()?;
     let wanted = wanted.or_else(|| edition_of_folder(folder))?;
     (written != wanted).then(|| {
         format!(
@@ -292,12 +314,22 @@ pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
 
 /// Whether the app itself saved the draft: no other program writes real machine ids.
 pub(super) fn saved_by_app(document: &RawDocument<'_>) -> bool {
-    document
-        .last_modified_platform
-        .get()
-        .is_some_and(|platform| {
-            !platform.device_id.str().is_empty() && !platform.is_template_machine()
-        })
+    document.saved_with().is_some_and(|platform| {
+        !platform.device_id.str().is_empty() && !platform.is_template_machine()
+    })
+}
+
+/// Whether the local id of a material of this kind links it to the list of media. Pictures and the sounds of the
+/// app's library have none; sounds of the user had one up to CapCut 8.9 and JianYing 10.9.
+pub(super) fn is_linked(document: &RawDocument<'_>, list: &str, kind: &str) -> bool {
+    const LAST_LINKED_SOUND: u32 = 175;
+    match (list, kind) {
+        ("videos", "video") => true,
+        ("audios", "extract_music") => parts(document.new_version.str())
+            .and_then(|parts| parts.first().copied())
+            .is_some_and(|scheme| scheme <= LAST_LINKED_SOUND),
+        _ => false,
+    }
 }
 
 /// Whether markers are missing or older than the app version that they name.

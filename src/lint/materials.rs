@@ -10,9 +10,20 @@ use super::markers;
 use super::{LintContext, ProblemReport};
 use crate::draft::finished::text::{is_contiguous, utf16_len};
 
-/// The lowest value that any version of the app writes for a video or photo; with a lower one the app ignores
-/// effects.
-pub(super) const LEAST_CHECK_FLAG: i64 = 63_487;
+/// The bits of a video or photo that the app sets since it has effects such as masks and backgrounds; without them
+/// it ignores these effects.
+const CHECK_FLAGS: i64 = 63_487;
+
+/// Whether a video or photo lacks bits without which the app ignores effects.
+pub(super) fn lacks_flags(check_flag: i64) -> bool {
+    check_flag & CHECK_FLAGS != CHECK_FLAGS
+}
+
+/// Whether several materials with one id are as the app writes them: it has a copy of a text effect for each text
+/// that uses it.
+pub(super) fn may_repeat(list: &str, kind: &str) -> bool {
+    list == "effects" && kind == "text_effect"
+}
 
 /// The lists of masks of older and newer versions: a mask may be in both.
 pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
@@ -20,21 +31,24 @@ pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     ids(context, report);
     let materials = &context.draft.materials;
+    let is_old = markers::is_too_old(&context.draft.document);
     for (index, text) in materials.list("texts") {
-        check_text(index, text, report);
+        check_text(index, text, is_old, report);
     }
+    // The app knows which effects it applied.
+    let is_apps = markers::saved_by_app(&context.draft.document);
     for (index, video) in materials.list("videos") {
         let flag = &video.check_flag;
-        if flag.value().is_some() && flag.whole() < LEAST_CHECK_FLAG {
+        if !is_apps && flag.value().is_some() && lacks_flags(flag.whole()) {
             report.fixable(
                 Warning,
                 "check-flag",
                 format!("materials.videos[{index}].check_flag"),
                 format!(
-                    "with {} the app ignores masks, blending and similar effects on this clip",
+                    "with {} the app ignores masks, blending and similar effects on this clip: bits that it needs are not set",
                     flag.whole()
                 ),
-                "sets the value that the app uses",
+                "adds the bits that the app sets",
             );
         }
     }
@@ -71,6 +85,7 @@ fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
                 continue;
             }
             if let Some(other) = seen.insert(id, list)
+                && !(other == list && may_repeat(list, material.kind.str()))
                 && !(other != list && MASKS.contains(&other) && MASKS.contains(&&**list))
             {
                 report.fixable(
@@ -88,11 +103,12 @@ fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
     }
 }
 
-fn check_text(index: usize, text: &RawMaterial<'_>, report: &mut ProblemReport) {
+/// Checks a text; `is_old`: its draft is of a version that writes plain texts.
+fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut ProblemReport) {
     let place = format!("materials.texts[{index}].content");
     let content = text.content.str();
     // Older versions write tag markup instead of JSON.
-    if content.trim_start().starts_with('<') {
+    if content.trim_start().starts_with('<') || is_old && !content.trim_start().starts_with('{') {
         return;
     }
     let Ok(content) = serde_json::from_str::<Value>(content) else {

@@ -2,20 +2,25 @@
 //! extension.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Severity::{Error, Info, Warning};
 use super::document::RawMaterial;
-use super::folder::{Folder, MediaLocation};
+use super::folder::{Folder, META, MediaLocation};
+use super::markers;
 use super::sniff::{self, FileContents};
 use super::{LintContext, ProblemReport};
 use crate::engine::paths::{file_name, is_foreign};
+use crate::engine::registry;
 use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
 
 /// A material that uses a file, and the location of the file.
 #[derive(Debug)]
 pub(super) struct FileMaterial {
+    /// The indices of the compound clips that contain it, from the outermost; empty for the draft itself.
+    pub within: Vec<usize>,
     /// `videos` or `audios`.
     pub list: &'static str,
     pub index: usize,
@@ -27,6 +32,8 @@ pub(super) struct FileMaterial {
     pub name: String,
     /// The id of its entry in the list of media.
     pub link: String,
+    /// Whether the app links materials of its kind to the list of media.
+    pub is_linked: bool,
     pub width: i64,
     pub height: i64,
     pub duration: Micros,
@@ -35,12 +42,17 @@ pub(super) struct FileMaterial {
 
 /// Checks the media files, and returns the media that must be in the list of media.
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Vec<FileMaterial> {
-    let shown = context.draft.shown();
+    let document = &context.draft.document;
+    let is_far = is_of_unknown_machine(context);
     let mut places: HashMap<&str, (MediaLocation, Option<FileContents>)> = HashMap::new();
     let mut reported = HashSet::new();
     let mut media = Vec::new();
-    for list in ["videos", "audios"] {
-        for (index, material) in context.draft.materials.list(list) {
+    let parts = context.draft.parts();
+    for (part, list) in parts
+        .iter()
+        .flat_map(|part| ["videos", "audios"].map(|list| (part, list)))
+    {
+        for (index, material) in part.materials.list(list) {
             if !is_local(list, material) {
                 continue;
             }
@@ -54,10 +66,15 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
                     .or_insert_with(|| looked_at(context.folder, path, name))
                     .clone()
             };
+            let place = match place {
+                MediaLocation::Nowhere if is_far && is_foreign(path) => MediaLocation::Elsewhere,
+                place => place,
+            };
             let at = MaterialUse {
-                list,
+                list: place_of_list(&part.within, list),
+                is_sound: list == "audios",
                 index,
-                is_shown: shown.contains(material.id.str()),
+                is_shown: part.shown.contains(material.id.str()),
             };
             sizes(&at, material, report);
             // A problem of a file is reported once, even if several materials use the file.
@@ -71,6 +88,9 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
                 }
             }
             media.push(FileMaterial {
+                within: part.within.clone(),
+                is_linked: part.within.is_empty()
+                    && markers::is_linked(document, list, material.kind.str()),
                 list,
                 index,
                 kind: material.kind.str().to_owned(),
@@ -85,6 +105,34 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
         }
     }
     media
+}
+
+/// Whether the app saved the draft on another machine that is not known, because its metadata is missing.
+fn is_of_unknown_machine(context: &LintContext<'_>) -> bool {
+    let root = context.folder.path.parent();
+    context.folder.file(META).is_none()
+        && markers::saved_by_app(&context.draft.document)
+        && !root.is_some_and(registry::is_drafts_folder)
+}
+
+/// The path of a list of materials in the document.
+fn place_of_list(within: &[usize], list: &str) -> String {
+    let mut place = String::new();
+    for index in within {
+        let _ = write!(place, "materials.drafts[{index}].draft.");
+    }
+    place + "materials." + list
+}
+
+impl FileMaterial {
+    /// Whether the list of media should have it: the list has neither the app's own sounds nor, as far as is known,
+    /// the media of compound clips.
+    pub(super) fn is_listed(&self) -> bool {
+        const LIBRARY: [&str; 3] = ["music", "sound", "text_to_audio"];
+        self.place != MediaLocation::Nowhere
+            && self.within.is_empty()
+            && !(self.list == "audios" && LIBRARY.contains(&&*self.kind))
+    }
 }
 
 fn looked_at(folder: &Folder, path: &str, name: &str) -> (MediaLocation, Option<FileContents>) {
@@ -139,7 +187,7 @@ fn sizes(at: &MaterialUse, material: &RawMaterial<'_>, report: &mut ProblemRepor
             );
     }
     let sides = [&material.width, &material.height];
-    if at.list == "videos" && sides.iter().any(|side| side.whole() <= 0) {
+    if !at.is_sound && sides.iter().any(|side| side.whole() <= 0) {
         report.add(
             Warning,
             "media-size",
@@ -151,7 +199,9 @@ fn sizes(at: &MaterialUse, material: &RawMaterial<'_>, report: &mut ProblemRepor
 }
 
 struct MaterialUse {
-    list: &'static str,
+    /// The path of its list in the document.
+    list: String,
+    is_sound: bool,
     index: usize,
     /// Whether a segment uses it.
     is_shown: bool,
@@ -159,7 +209,7 @@ struct MaterialUse {
 
 impl MaterialUse {
     fn field(&self, field: &str) -> String {
-        format!("materials.{}[{}].{field}", self.list, self.index)
+        format!("{}[{}].{field}", self.list, self.index)
     }
 
     fn place(
@@ -199,7 +249,9 @@ impl MaterialUse {
                 "check the draft on that machine",
             ),
             MediaLocation::Nowhere => {
-                let what = if path.is_empty() {
+                let what = if path.is_empty() && name.is_empty() {
+                    "the path and the name of the file are missing".to_owned()
+                } else if path.is_empty() {
                     format!("the path is missing, and there is no file \"{name}\" in the draft")
                 } else if is_foreign(path) {
                     format!("\"{path}\" is a path of another operating system, and there is no file \"{}\" in the draft", file_name(path))
@@ -221,7 +273,7 @@ impl MaterialUse {
         report: &mut ProblemReport,
     ) {
         let place_of = self.field("path");
-        let claim = claim(self.list, material.kind.str());
+        let claim = claim(self.is_sound, material.kind.str());
         let again = "replace it with the right file, or save the draft again";
         let facts = match look {
             FileContents::Unknown => return,
@@ -247,7 +299,7 @@ impl MaterialUse {
             }
         };
         let format = sniff::name(facts.format);
-        if !fits(self.list, facts) {
+        if !fits(self.is_sound, facts) {
             let what = format!("{shown} is {format}, which cannot be used as {claim}");
             report.add(Error, "media-kind", place_of, what, again);
             return;
@@ -294,16 +346,17 @@ impl MaterialUse {
 }
 
 /// Whether the file has what the material needs; for videos and photos the app accepts moving and still pictures.
-fn fits(list: &str, facts: &Facts) -> bool {
-    match list {
-        "audios" => facts.has_audio,
-        _ => facts.has_picture(),
+fn fits(is_sound: bool, facts: &Facts) -> bool {
+    if is_sound {
+        facts.has_audio
+    } else {
+        facts.has_picture()
     }
 }
 
-fn claim(list: &str, kind: &str) -> &'static str {
-    match (list, kind) {
-        ("audios", _) => "audio",
+fn claim(is_sound: bool, kind: &str) -> &'static str {
+    match (is_sound, kind) {
+        (true, _) => "audio",
         (_, "photo") => "a picture",
         _ => "video",
     }

@@ -197,10 +197,7 @@ fn bin(folder: &Folder, meta: &Value, media: &[FileMaterial], report: &mut Probl
         .collect();
     let paths: HashSet<&str> = by_id.values().map(String::as_str).collect();
     let mut reported = HashSet::new();
-    for medium in media
-        .iter()
-        .filter(|medium| medium.place != MediaLocation::Nowhere)
-    {
+    for medium in media.iter().filter(|medium| medium.is_listed()) {
         let path = bin_path(folder, medium);
         let is_listed = paths.contains(&*path);
         if !is_listed {
@@ -213,7 +210,7 @@ fn bin(folder: &Folder, meta: &Value, media: &[FileMaterial], report: &mut Probl
                     "adds it",
                     );
             }
-        } else if !by_id.contains_key(&*medium.link) {
+        } else if medium.is_linked && !by_id.contains_key(&*medium.link) {
             report.fixable(
                 Warning,
                 "media-unlinked",

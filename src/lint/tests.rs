@@ -1,5 +1,6 @@
 //! Each check reports its problem and nothing for a clean draft, and fixable problems are fixed permanently.
 
+mod app_saved;
 mod faults;
 mod folders;
 mod hostile;

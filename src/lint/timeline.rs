@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Severity::{self, Error, Info, Warning};
 use super::document::{ListedMaterial, RawSegment, RawTrack};
 use super::loose::Number;
-use super::markers::{frame, leaves_defaults_out, profile, saved_by_app};
+use super::markers::{frame, is_too_old, leaves_defaults_out, profile, saved_by_app};
 use super::{LintContext, ProblemReport};
 use crate::draft::finished::grid::Grid;
 use crate::units::{Micros, Range};
@@ -36,6 +36,7 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
         frame: frame(document),
         saved_by_app: saved_by_app(document),
         leaves_defaults_out: leaves_defaults_out(document),
+        is_old: is_too_old(document),
         dangling: match profile(document) {
             Some(profile) if profile.needs_references() => Error,
             _ => Warning,
@@ -72,6 +73,7 @@ struct Check<'a, 'r> {
     frame: i64,
     saved_by_app: bool,
     leaves_defaults_out: bool,
+    is_old: bool,
     /// The severity of a reference to a missing material.
     dangling: Severity,
     off_grid: (usize, usize),
@@ -153,7 +155,10 @@ impl<'a> Check<'a, '_> {
         let mut last: Option<(usize, Micros)> = None;
         for (number, range) in sorted {
             let (before, end) = last.unwrap_or((number, Micros::ZERO));
-            if last.is_some() && end > range.start {
+            let is_overlap = last.is_some() && end > range.start;
+            if is_overlap && self.overlaps_by_design(track, before, end - range.start) {
+                // The transition shows both clips at once.
+            } else if is_overlap {
                 self.report.add(
                     Error,
                     "overlap",
@@ -177,6 +182,22 @@ impl<'a> Check<'a, '_> {
                 last = Some((number, range.end()));
             }
         }
+    }
+
+    /// Whether a clip overlaps the next one because of its transition: in old versions, such as CapCut 1.5, the
+    /// clips of such a transition share its time.
+    fn overlaps_by_design(&self, track: &RawTrack<'_>, clip: usize, overlap: Micros) -> bool {
+        let clip = track.segments.get().and_then(|all| all.get(clip)?.get());
+        let Some(clip) = clip.filter(|_| self.is_old) else {
+            return false;
+        };
+        clip.extra_material_refs.each().any(|(_, reference)| {
+            self.materials.get(&**reference).is_some_and(|found| {
+                found.list == "transitions"
+                    && found.material.is_overlap.get() == Some(&true)
+                    && overlap.0 <= found.material.duration.whole() + self.frame
+            })
+        })
     }
 
     fn segment(&mut self, kind: &str, segment: &RawSegment<'_>, at: SegmentPath) {

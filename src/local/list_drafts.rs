@@ -1,11 +1,13 @@
 //! `list_drafts`: the drafts in this machine's journal, newest change first.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::mend::Comfort;
+use crate::engine::paths::is_windows;
 use crate::error::Result;
 use crate::exec::{App, Context};
 use crate::journal::{DraftRow, ENGINE};
@@ -99,13 +101,20 @@ impl LocalTool for ListDrafts {
     type Reply = DraftList;
 
     fn faults(&self) -> Vec<String> {
-        if (1..=1000).contains(&self.limit) {
-            return Vec::new();
+        let mut faults = Vec::new();
+        if !(1..=1000).contains(&self.limit) {
+            faults.push(format!(
+                "`limit` is {}; it must be from 1 to 1000",
+                self.limit
+            ));
         }
-        vec![format!(
-            "`limit` is {}; it must be from 1 to 1000",
-            self.limit
-        )]
+        let query = self.query.as_deref().unwrap_or_default();
+        if Path::new(query).is_absolute() || is_windows(query) {
+            faults.push(format!(
+                "`query` is part of a name or an id, not a folder as {query:?}: `validate_draft` checks the draft in a folder"
+            ));
+        }
+        faults
     }
 
     async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<DraftList> {
@@ -117,5 +126,28 @@ impl LocalTool for ListDrafts {
         Ok(DraftList {
             drafts: drafts.collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_not_a_part_of_a_name() {
+        let faults = |query: &str| {
+            let call: ListDrafts = serde_json::from_value(json!({ "query": query })).unwrap();
+            call.faults()
+        };
+        for folder in ["/Users/me/Movies/CapCut/trip", r"C:\Users\me\trip"] {
+            let told = faults(folder);
+            assert!(
+                told.len() == 1 && told[0].contains("validate_draft"),
+                "{told:?}"
+            );
+        }
+        assert_eq!(faults("trip"), Vec::<String>::new());
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::paths::{TOKEN, file_name};
 use crate::engine::profile::is_template_machine;
 use crate::lint::folder::MediaLocation;
 use crate::lint::markers::TEMPLATE_DOCUMENT;
-use crate::lint::materials::{LEAST_CHECK_FLAG, MASKS};
+use crate::lint::materials::{MASKS, lacks_flags, may_repeat};
 use crate::lint::media::FileMaterial;
 use crate::lint::timeline::on_segment_clock;
 use crate::units::Range;
@@ -131,12 +131,17 @@ impl Mender<'_> {
     /// Corrects the paths of media files and the links to the list of media.
     fn media(&mut self, document: &mut Value, bin: &Bin) {
         for medium in &self.patient.media {
-            let material = &mut document["materials"][medium.list][medium.index];
+            let mut part = &mut *document;
+            for index in &medium.within {
+                part = &mut part["materials"]["drafts"][*index]["draft"];
+            }
+            let material = &mut part["materials"][medium.list][medium.index];
             if !material.is_object() {
                 continue;
             }
             self.path(medium, material);
-            if let Some(id) = bin.get(&(medium.list, medium.index))
+            if medium.is_linked
+                && let Some(id) = bin.get(&(medium.list, medium.index))
                 && *id != medium.link
             {
                 self.set(material, "local_material_id", json!(id));
@@ -176,6 +181,10 @@ impl Mender<'_> {
             if self.patient.has("duplicate-id") {
                 materials.retain(|material| {
                     let id = material["id"].as_str().unwrap_or_default();
+                    let kind = material["type"].as_str().unwrap_or_default();
+                    if may_repeat(name, kind) {
+                        return true;
+                    }
                     if let Some(first) = seen.get(id) {
                         return first != material;
                     }
@@ -189,13 +198,12 @@ impl Mender<'_> {
             for material in materials {
                 match name.as_str() {
                     "texts" => self.text(material),
-                    "videos"
-                        if material["check_flag"]
-                            .as_i64()
-                            .is_some_and(|flag| flag < LEAST_CHECK_FLAG) =>
-                    {
-                        let flag = self.patient.profile.video_check_flag();
-                        self.set(material, "check_flag", json!(flag));
+                    "videos" if self.patient.has("check-flag") => {
+                        let flag = material["check_flag"].as_i64();
+                        if let Some(flag) = flag.filter(|flag| lacks_flags(*flag)) {
+                            let all = flag | self.patient.profile.video_check_flag();
+                            self.set(material, "check_flag", json!(all));
+                        }
                     }
                     _ => {}
                 }

@@ -10,7 +10,6 @@ use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::{fill, shape};
 use crate::engine::paths::file_name;
 use crate::engine::registry::app_path;
-use crate::lint::folder::MediaLocation;
 use crate::lint::media::FileMaterial;
 use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
 use crate::units::Micros;
@@ -125,11 +124,7 @@ fn list(patient: &FixTarget<'_>, meta: &mut Value) -> Bin {
     }
     let mut bin = Bin::new();
     let mut added = Vec::new();
-    for medium in patient
-        .media
-        .iter()
-        .filter(|medium| medium.place != MediaLocation::Nowhere)
-    {
+    for medium in patient.media.iter().filter(|medium| medium.is_listed()) {
         let path = match medium.place.file() {
             Some(file) if file.starts_with(&folder.path) => format!("./{}", patient.inside(file)),
             _ => bin_path(folder, medium),

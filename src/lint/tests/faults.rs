@@ -85,6 +85,10 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     ("check-flag", true, |made| {
         made.document["materials"]["videos"][0]["check_flag"] = json!(7)
     }),
+    ("check-flag", true, |made| {
+        // A large number without the bit of the background.
+        made.document["materials"]["videos"][0]["check_flag"] = json!(188_807_167 - 4096)
+    }),
     ("mask-list", true, |made| {
         made.document["materials"]["masks"] = json!([{"id": "M1", "type": "mask"}])
     }),
@@ -170,6 +174,17 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     ("media-moved", true, |made| {
         made.document["materials"]["videos"][0]["path"] = json!("")
     }),
+    ("media-moved", true, |made| {
+        made.compound(r"C:\Users\me\old\assets\a.mp4");
+    }),
+    ("media-missing", false, |made| {
+        made.compound("/gone/away.mp4")
+    }),
+    ("media-missing", false, |made| {
+        let video = &mut made.document["materials"]["videos"][0];
+        video["path"] = json!("");
+        video["material_name"] = json!("");
+    }),
     ("media-outside", false, |made| {
         let file = made.root.path().join("far.mp4");
         fs::write(&file, example("clip.mp4")).unwrap();
@@ -219,7 +234,13 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
         made.meta["draft_materials"] = Value::Null
     }),
     ("media-unlinked", true, |made| {
-        made.document["materials"]["audios"][0]["local_material_id"] = json!("")
+        made.document["materials"]["videos"][0]["local_material_id"] = json!("")
+    }),
+    ("media-unlinked", true, |made| {
+        // Up to CapCut 8.9, the user's sounds are linked as well.
+        made.document["materials"]["audios"][0]["local_material_id"] = json!("");
+        made.document["new_version"] = json!("175.0.0");
+        made.document["last_modified_platform"]["app_version"] = json!("8.9.1");
     }),
     ("for-another-system", false, |made| {
         made.meta["draft_fold_path"] = json!(format!("D:/Drafts/{NAME}"));
@@ -288,6 +309,16 @@ impl Made {
             .as_array_mut()
             .unwrap()
             .push(material);
+    }
+
+    /// Adds a compound clip in a compound clip, with the clip `a.mp4` at this path.
+    fn compound(&mut self, path: &str) {
+        let mut video = self.document["materials"]["videos"][0].clone();
+        video["path"] = json!(path);
+        let clip = json!({"id": "C1", "material_id": "V1"});
+        let inner = json!({"materials": {"videos": [video]}, "tracks": [{"type": "video", "segments": [clip]}]});
+        let outer = json!({"materials": {"drafts": [{"id": "D1", "draft": inner}]}, "tracks": []});
+        self.document["materials"]["drafts"] = json!([{"id": "D2", "draft": outer}]);
     }
 
     fn text(&mut self, content: &Value) {
