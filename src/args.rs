@@ -1,15 +1,17 @@
 //! Argument types that several tools share, and the normalisation of loosely typed arguments.
 
 pub(crate) mod duplicates;
+pub(crate) mod input_rule;
 pub(crate) mod lenient;
 pub(crate) mod located;
-pub(crate) mod mend;
+pub(crate) mod normalize;
 pub(crate) mod part;
 pub(crate) mod placeholder;
 pub(crate) mod position;
 pub(crate) mod property;
 pub(crate) mod reply;
 pub(crate) mod schema;
+pub(crate) mod suggest;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,7 +21,7 @@ use crate::caller::{Caller, Manner};
 use crate::draft::clip::Clip;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result as Tried};
-use mend::Mended;
+use normalize::Normalized;
 pub(crate) use position::{Content, Position};
 
 /// A JSON object: arguments, a schema, a reply.
@@ -34,7 +36,7 @@ pub(crate) struct Call {
     /// Who makes the call.
     pub caller: Caller,
     /// What normalisation changed; not in the journal.
-    pub mended: Mended,
+    pub normalized: Normalized,
 }
 
 /// A reply as JSON.

@@ -1,26 +1,23 @@
 //! The backends that handle calls: the engine in this process or a CapCut API server, and the choice between them.
 
-mod account;
 mod choice;
 pub(crate) mod dialect;
 pub(crate) mod envelope;
+mod expected;
 mod failure;
-mod mend;
+mod recorded;
 mod remote;
-mod save;
-mod sent;
-mod vain;
 mod wire;
 
 use std::sync::Arc;
 
 use crate::engine::Engine;
 
-pub(crate) use account::leaves;
 pub(crate) use choice::{Choice, Servers};
+pub(crate) use expected::leaves;
 pub(crate) use failure::{Failure, Reached};
+pub(crate) use recorded::{Sent, again, manner};
 pub(crate) use remote::Remote;
-pub(crate) use sent::{Sent, again, manner};
 pub(crate) use wire::{Sender, is_loopback};
 
 /// The backend that handles a call.

@@ -134,7 +134,7 @@ struct Options {
         value_name = "FORMAT",
         help_heading = "Options of every command"
     )]
-    log_format: Option<logs::Format>,
+    log_format: Option<logs::LogFormat>,
     /// Also logs to this file, with a line for each call. It is rotated to FILE.1 each day and at 10 MB; five old files
     /// are kept.
     #[arg(
@@ -294,8 +294,8 @@ impl Options {
             ..given
         })?;
         let format = match &settings.log_format {
-            Some(text) => logs::Format::of(text)?,
-            None => logs::Format::default(),
+            Some(text) => logs::LogFormat::of(text)?,
+            None => logs::LogFormat::default(),
         };
         logs::start(
             settings.log.as_deref(),

@@ -447,7 +447,7 @@ impl Engine {
             tool: TAKE_BACK,
             arguments,
             caller: caller.clone(),
-            mended: crate::args::mend::Mended::default(),
+            normalized: crate::args::normalize::Normalized::default(),
         };
         for _ in 0..TRIES {
             let founds = self.founds(id, 0).await?;

@@ -363,7 +363,7 @@ impl App {
         let about = settled.as_deref().unwrap_or(about);
         let mut ended = self.at_home(home, about, route, context, running).await;
         if let Ok(reply) = &mut ended {
-            settling::note(reply, &about.call().mended.notes);
+            settling::note(reply, &about.call().normalized.notes);
         }
         match redirected {
             Some(redirected) => redirected.tell(ended),

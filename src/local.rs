@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::args::{Call, Object, to_value};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
@@ -39,7 +39,7 @@ pub(crate) trait LocalTool:
     const NAME: &'static str;
     const TITLE: &'static str;
     const HINTS: Hints;
-    const COMFORT: &'static [Comfort] = &[];
+    const INPUT_RULES: &'static [InputRule] = &[];
     /// The field of the reply with the path of a PNG file, which is also sent to clients that show images.
     const PICTURE: Option<&'static str> = None;
     /// Whether a cancelled call ends by itself and reports what it has done.
@@ -72,7 +72,7 @@ macro_rules! local {
                 $module::$tool::NAME,
                 $module::$tool::TITLE,
                 $module::$tool::HINTS,
-                $module::$tool::COMFORT,
+                $module::$tool::INPUT_RULES,
                 $module::$tool::PICTURE,
                 $module::$tool::REPORTS_WHEN_CANCELLED,
             ),
@@ -174,7 +174,7 @@ async fn run_local<T: LocalTool>(
     let work = async {
         unnamed?;
         let mut reply = to_value(&tool.run(&app, &context).await?)?;
-        exec::note(&mut reply, &call.mended.notes);
+        exec::note(&mut reply, &call.normalized.notes);
         Ok(reply)
     };
     app.in_process(spec, tool.draft(), &context, work).await

@@ -36,8 +36,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::duplicates::given_twice;
-use crate::args::mend::nearest;
 use crate::args::schema;
+use crate::args::suggest::nearest;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
 use crate::local;

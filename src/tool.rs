@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::InputRule;
 use crate::args::lenient::Checked;
-use crate::args::mend::Comfort;
 use crate::args::{Call, Object, to_value};
 use crate::caller::Caller;
 use crate::catalog::NameKind;
@@ -122,7 +122,7 @@ pub(crate) trait Tool:
     const TITLE: &'static str;
     const HINTS: Hints;
     /// Other names and notations for the arguments of this tool (strict callers only).
-    const COMFORT: &'static [Comfort] = &[];
+    const INPUT_RULES: &'static [InputRule] = &[];
     /// The arguments whose type the reference API depends on (HTTP only).
     const CHECKED: &'static [Checked] = &[];
     /// The reference API's wording of errors.

@@ -41,7 +41,7 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: &mut Object, checked: &[Check
             Err(misread) => misread,
         };
         // Each step replaces a null or a text, so the loop terminates.
-        if mend(arguments, &path, checked) {
+        if replace(arguments, &path, checked) {
             continue;
         }
         return Err(Error::invalid(if path.is_empty() {
@@ -53,7 +53,7 @@ pub(crate) fn read<T: DeserializeOwned>(arguments: &mut Object, checked: &[Check
 }
 
 /// Replaces the argument by its default or number if possible. Returns whether it was replaced.
-fn mend(arguments: &mut Object, name: &str, checked: &[Checked]) -> bool {
+fn replace(arguments: &mut Object, name: &str, checked: &[Checked]) -> bool {
     let fails = checked.iter().any(|one| {
         let used = |other: &str| arguments.get(other).is_some_and(is_truthy);
         one.argument == name && one.beside.is_none_or(used)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::kind;
-use super::mend::nearest;
+use super::suggest::nearest;
 use crate::error::{Error, Result, shortened};
 
 /// Keys that an error lists.

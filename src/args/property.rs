@@ -5,7 +5,7 @@
 //! for a colour `"#FF0000"`. An impossible value gives an error with the unit, the range and the likely meaning; a
 //! possible but unusual value gives a note.
 //!
-//! Plans: the arguments of an item go through [`Spec::mend_item`](crate::tool::Spec::mend_item), which applies
+//! Plans: the arguments of an item go through [`Spec::normalize_item`](crate::tool::Spec::normalize_item), which applies
 //! these rows, blanks (`""`, `"none"`), other names and defaults exactly as for a call, and returns the notes for the
 //! item's row of the report. It requires no `draft_id`, sets no times, and refuses `null`. What only a plan has (such as
 //! the `duration` of a text) is read with the row directly: `property::of("duration")`, for example.

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Number, Value, json};
 
 use crate::args::Object;
-use crate::args::mend::{Comfort, Times};
+use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::args::property::json as json_number;
 
 /// The schema of a tool's arguments.
@@ -26,12 +26,12 @@ pub(crate) fn output<T: JsonSchema>() -> Object {
 /// The schema of arguments as clients see it: with the names that callers expect, without deprecated arguments (which
 /// are still accepted), and without the obvious. Unknown arguments are refused with the nearest name, so only a tool
 /// without arguments declares `additionalProperties`.
-pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Object> {
+pub(crate) fn shown_input(schema: &Arc<Object>, rules: &[InputRule]) -> Arc<Object> {
     let mut shown = (**schema).clone();
     if let Some(Value::Object(properties)) = shown.get_mut("properties") {
         properties.retain(|_, property| property.get("deprecated").is_none());
-        if comfort.iter().any(|one| matches!(one, Comfort::Shown(..))) {
-            *properties = renamed(std::mem::take(properties), comfort);
+        if rules.iter().any(|one| matches!(one, InputRule::Shown(..))) {
+            *properties = renamed(std::mem::take(properties), rules);
         }
         let empty = properties.is_empty();
         properties.values_mut().for_each(without_the_obvious);
@@ -43,15 +43,15 @@ pub(crate) fn shown_input(schema: &Arc<Object>, comfort: &[Comfort]) -> Arc<Obje
 }
 
 /// The properties by the names that callers expect; `end` is shown as `duration` where a tool has a span.
-fn renamed(properties: Object, comfort: &[Comfort]) -> Object {
+fn renamed(properties: Object, rules: &[InputRule]) -> Object {
     let shown = |own: &str| {
-        comfort.iter().find_map(|comfort| match *comfort {
-            Comfort::Shown(name, argument) if argument == own => Some(name),
+        rules.iter().find_map(|rule| match *rule {
+            InputRule::Shown(name, argument) if argument == own => Some(name),
             _ => None,
         })
     };
-    let usual = comfort.iter().find_map(|one| match one {
-        Comfort::Times(Times::Span { seconds }) => Some(*seconds),
+    let usual = rules.iter().find_map(|one| match one {
+        InputRule::Times(ToolTimes::Span { seconds }) => Some(*seconds),
         _ => None,
     });
     let mut out = Object::new();

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 
+/// What to do about a draft that the server lost.
+const LOST_DRAFT: &str = "`recover_draft` recreates it from the journal, on the server or, with `to: \"embedded\"`, in the engine; \
+     `--recover auto` does this automatically";
+
 /// A failed attempt, and what is known about it.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -63,6 +67,14 @@ impl Failure {
         Self {
             reached: Reached::Answered,
             ..Self::lost(error)
+        }
+    }
+
+    /// The server no longer has the draft, as the error says.
+    pub(super) fn draft_lost(error: Error) -> Self {
+        Self {
+            reached: Reached::Forgotten,
+            ..Self::refused(error.hint(LOST_DRAFT))
         }
     }
 

@@ -1,5 +1,9 @@
 //! A CapCut API server: sends calls to it and checks its answers.
 
+mod preflight;
+mod repair;
+mod save;
+
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +14,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::account::Accounts;
 use super::dialect::{self, Answers, Dialect, Server};
 use super::envelope::{self, Answer, Opened};
-use super::vain::{Listed, Seen};
+use super::expected::{Account, Accounts};
 use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
 use crate::draft::evidence::{Evidence, Leaves};
@@ -26,6 +29,7 @@ use crate::progress::Progress;
 use crate::tool::Request;
 use crate::tools::Object;
 use crate::units::Edition;
+use preflight::{Listed, Seen};
 
 /// One server at one address. Connections are opened on first use.
 pub(crate) struct Remote {
@@ -35,20 +39,20 @@ pub(crate) struct Remote {
     target: String,
     /// The edition that drafts must be for, if one was requested.
     asked: Option<Edition>,
-    pub(super) manifest: Arc<Manifest>,
-    pub(super) media: MediaStore,
+    manifest: Arc<Manifest>,
+    media: MediaStore,
     /// Where copies of files from before a fix are kept.
-    pub(super) data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
     wire: Wire,
     connections: Semaphore,
     known: tokio::sync::Mutex<Option<Known>>,
     /// What calls in progress will leave in their drafts.
     pending: Mutex<Vec<(DraftId, Evidence)>>,
-    pub(super) accounts: Accounts,
+    accounts: Accounts,
     /// Drafts that existed a moment ago.
     seen: Seen,
     /// The names that the server lists, by the tool that lists them.
-    pub(super) listed: Listed,
+    listed: Listed,
 }
 
 struct Known {
@@ -458,10 +462,7 @@ impl Remote {
             it applied this call to a new, empty draft, {got}",
             self.place(path)
         ));
-        Err(Failure {
-            reached: Reached::Forgotten,
-            ..Failure::refused(error.hint(LOST_DRAFT))
-        })
+        Err(Failure::draft_lost(error))
     }
 
     /// The failure of a call to a draft that the server says it does not have.
@@ -478,10 +479,7 @@ impl Remote {
             "draft {draft} is lost: {} restarted or lost the draft",
             self.base
         ));
-        Failure {
-            reached: Reached::Forgotten,
-            ..Failure::refused(error.hint(LOST_DRAFT))
-        }
+        Failure::draft_lost(error)
     }
 
     /// Sends one request and reads the whole answer, within the limits.
@@ -532,6 +530,25 @@ impl Remote {
         answer.map_err(|failure| with_next_step(ask, failure))
     }
 
+    /// Calls `act` with the draft's account; only new journal records are read.
+    pub(crate) async fn with_account<T>(
+        &self,
+        journal: &Arc<Journal>,
+        draft: &DraftId,
+        act: impl FnOnce(&Account) -> T,
+    ) -> Result<T> {
+        // An engine that uses the same journal records the calls under its own origin.
+        let origin = journal.find(draft).await?.map(|row| row.origin);
+        let origin = origin.as_deref().unwrap_or(&self.base);
+        let mut account = self.accounts.take(draft);
+        for record in journal.records(origin, draft, account.next).await? {
+            account.enter(&record);
+        }
+        let result = act(&account);
+        self.accounts.put(draft, account);
+        Ok(result)
+    }
+
     pub(super) fn place(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
@@ -573,8 +590,6 @@ async fn behind_others() {
     .await;
 }
 
-pub(super) const LOST_DRAFT: &str = "`recover_draft` recreates it from the journal, on the server or, with `to: \"embedded\"`, in the engine; \
-     `--recover auto` does this automatically";
 /// The error texts for unknown ids of CapCutAPI and of CapCutAPI 1.1.0.
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
 

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::Options;
 use super::completions::named;
-use super::logs::Format as LogFormat;
+use super::logs::LogFormat;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::settings::{self, Os, Recover, ToolChoice, environment};
 use clients::{CLIENTS, Client};
-use document::Fault;
 use file::ClientFile;
 use server::{Server, Words};
+use syntax::SyntaxError;
 
 mod by_hand;
 mod clients;
@@ -26,6 +26,7 @@ mod json;
 mod list;
 mod server;
 mod start;
+mod syntax;
 mod tables;
 
 /// The name of the entry, unless `--name` says otherwise.
@@ -371,7 +372,7 @@ impl Connect {
                 notes.push(format!("`{other}` in the same file starts this program too; `capcut-mcp disconnect {} --name {other}` removes it", client.name));
             }
         }
-        let is_strict = client.format == document::Format::Json && !client.reads_comments;
+        let is_strict = client.format == document::ConfigFormat::Json && !client.reads_comments;
         if is_strict
             && !file.text.trim().is_empty()
             && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&file.text)
@@ -471,7 +472,7 @@ fn without_values(entry: &Value) -> Value {
     entry
 }
 
-fn faulty(path: &Path, fault: &Fault) -> Error {
+fn faulty(path: &Path, fault: &SyntaxError) -> Error {
     Error::invalid(format!(
         "{}, line {}, column {}: {}; the file was not changed",
         path.display(),

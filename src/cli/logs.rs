@@ -27,7 +27,7 @@ use rotating::Rotating;
 const DEFAULT: &str = "info";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum LogFormat {
     /// Readable text.
     #[default]
     Plain,
@@ -35,7 +35,7 @@ pub(super) enum Format {
     Json,
 }
 
-impl Format {
+impl LogFormat {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -70,7 +70,7 @@ pub(super) fn levels() -> Vec<&'static str> {
 /// Starts logging.
 pub(super) fn start(
     levels: Option<&str>,
-    format: Format,
+    format: LogFormat,
     file: Option<&Path>,
     calls: Calls,
 ) -> Result<()> {
@@ -109,7 +109,7 @@ pub(super) fn flush() {
 }
 
 /// A layer that writes lines in this format.
-fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -118,7 +118,7 @@ where
         .with_writer(Discreet(writer))
         .with_ansi(false);
     match format {
-        Format::Plain => lines.with_target(false).boxed(),
-        Format::Json => lines.json().boxed(),
+        LogFormat::Plain => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     }
 }

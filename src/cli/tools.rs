@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::args::mend::{Comfort, Times};
+use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::cli;
 use crate::cli::completions::tool_name;
 use crate::compose::schema as plan_schema;
@@ -122,8 +122,8 @@ fn details(spec: &Spec) -> String {
             line(&mut text, &format!("    {row}"));
         }
     }
-    let comforts = spec.comfort.iter();
-    let aliases: Vec<_> = comforts.filter_map(|comfort| described(*comfort)).collect();
+    let rules = spec.input_rules.iter();
+    let aliases: Vec<_> = rules.filter_map(|rule| described(*rule)).collect();
     if !aliases.is_empty() {
         line(&mut text, "\nAlso accepted:");
         for (alias, meaning) in aliases {
@@ -192,8 +192,8 @@ pub(crate) fn tool_table() -> String {
 pub(crate) fn alias_table() -> String {
     let mut rows: Vec<((String, String), Vec<&str>)> = Vec::new();
     for spec in local::all() {
-        for comfort in spec.comfort {
-            let Some(row) = described(*comfort) else {
+        for rule in spec.input_rules {
+            let Some(row) = described(*rule) else {
                 continue;
             };
             match rows.iter_mut().find(|(known, _)| *known == row) {
@@ -214,37 +214,37 @@ pub(crate) fn alias_table() -> String {
 }
 
 /// Describes an alias or notation: what is accepted, and what it stands for.
-fn described(comfort: Comfort) -> Option<(String, String)> {
-    let (accepted, meaning) = match comfort {
-        Comfort::Alias(alias, argument) | Comfort::Shown(alias, argument) => {
+fn described(rule: InputRule) -> Option<(String, String)> {
+    let (accepted, meaning) = match rule {
+        InputRule::Alias(alias, argument) | InputRule::Shown(alias, argument) => {
             return Some((format!("`{alias}`"), format!("`{argument}`")));
         }
-        Comfort::Size => (
+        InputRule::Size => (
             "`resolution` (\"1920x1080\"), `aspect_ratio` (\"9:16\")",
             "`width` and `height`",
         ),
-        Comfort::Position => (
+        InputRule::Position => (
             "`position` (\"center\", \"bottom\", …, or `{x, y, width, height}` in pixels)",
             "`transform_x`, `transform_y`, `scale_x`, `scale_y`",
         ),
-        Comfort::Caption => (
+        InputRule::Caption => (
             "`subtitle_text` with `start_time` and `end_time`",
             "one caption as `srt`",
         ),
-        Comfort::Times(Times::File) => (
+        InputRule::Times(ToolTimes::File) => (
             "`to` (the end on the timeline)",
             "`duration`, times `speed`",
         ),
-        Comfort::Times(Times::Span { .. }) => ("`duration`", "`end`, from `start` on"),
-        Comfort::Letters => (
+        InputRule::Times(ToolTimes::Span { .. }) => ("`duration`", "`end`, from `start` on"),
+        InputRule::Letters => (
             "`bold`, `italic`, `underline`",
             "`text_styles` of the whole text",
         ),
-        Comfort::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
-        Comfort::Default(..)
-        | Comfort::With(..)
-        | Comfort::Advice(..)
-        | Comfort::ValueAdvice(..) => return None,
+        InputRule::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
+        InputRule::Default(..)
+        | InputRule::With(..)
+        | InputRule::Advice(..)
+        | InputRule::ValueAdvice(..) => return None,
     };
     Some((accepted.to_owned(), meaning.to_owned()))
 }

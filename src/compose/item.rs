@@ -50,7 +50,7 @@ impl Item {
             Ok(tool) => tool,
             Err(fault) => return Err(vec![format!("{path}: {fault}")]),
         };
-        for key in section.comforts() {
+        for key in section.rules() {
             // For videos, `duration` is an argument of the API; images do not have it.
             if *key == "duration" && tool == "add_video" {
                 continue;
@@ -73,7 +73,7 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
-        match spec.mend_item(&mut arguments) {
+        match spec.normalize_item(&mut arguments) {
             Ok(notes) if faults.is_empty() => {
                 if matches!(section, Section::Audio | Section::Visuals) {
                     arguments

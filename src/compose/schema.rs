@@ -150,11 +150,7 @@ fn arguments(tool: &str) -> Option<Value> {
         for (name, property) in own {
             shown.entry(name).or_insert_with(|| property.clone());
         }
-        for (other, name) in spec
-            .comfort
-            .iter()
-            .filter_map(|comfort| comfort.other_name())
-        {
+        for (other, name) in spec.input_rules.iter().filter_map(|rule| rule.other_name()) {
             if let Some(property) = own.get(name) {
                 let mut property = property.clone();
                 property["description"] = json!(format!("Another name for `{name}`."));
@@ -176,7 +172,7 @@ fn arguments(tool: &str) -> Option<Value> {
 
 /// A key that a plan's items have in addition to the arguments of their tools.
 fn comfort(section: Section, key: &str) -> Option<Value> {
-    if !section.comforts().contains(&key) {
+    if !section.rules().contains(&key) {
         return None;
     }
     Some(match key {
@@ -209,7 +205,7 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
 fn item(section: Section, tool: &str) -> Option<Value> {
     let mut schema = arguments(tool)?;
     let properties = schema["properties"].as_object_mut()?;
-    for key in section.comforts() {
+    for key in section.rules() {
         if let Some(schema) = comfort(section, key) {
             properties.entry(*key).or_insert(schema);
         }

@@ -1,6 +1,6 @@
 //! The sections of a plan: their keys, tracks and tools, and the keys of their items.
 
-use crate::args::mend::nearest;
+use crate::args::suggest::nearest;
 use crate::tools;
 
 /// A section of the plan: its key, its default track, and its tools.
@@ -86,7 +86,7 @@ impl Section {
     }
 
     /// The keys of a plan's item in addition to the tool's own arguments.
-    pub(crate) fn comforts(self) -> &'static [&'static str] {
+    pub(crate) fn rules(self) -> &'static [&'static str] {
         match self {
             Self::Audio => &["id", "fit", "loop"],
             Self::Visuals => &["id", "type", "duration"],
@@ -101,7 +101,7 @@ impl Section {
 
     /// Whether its items accept this key.
     pub(super) fn takes(self, key: &str) -> bool {
-        self.comforts().contains(&key)
+        self.rules().contains(&key)
             || self
                 .tools()
                 .iter()
@@ -114,7 +114,7 @@ impl Section {
         let tools = self.tools().iter().filter_map(|tool| tools::routed(tool));
         let names = tools.filter_map(|spec| spec.input().get("properties")?.as_object());
         let names = names.flat_map(|properties| properties.keys().map(String::as_str));
-        nearest(key, names.chain(self.comforts().iter().copied())).map(str::to_owned)
+        nearest(key, names.chain(self.rules().iter().copied())).map(str::to_owned)
     }
 
     /// The key with the content of its items.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::section::Section;
 use crate::args::kind;
-use crate::args::mend::nearest;
+use crate::args::suggest::nearest;
 use crate::error::shortened;
 use crate::tools::Object;
 

@@ -34,7 +34,7 @@ fn call() -> Call {
         tool: "add_text",
         arguments: crate::args::Object::new(),
         caller: Caller::user(),
-        mended: crate::args::mend::Mended::default(),
+        normalized: crate::args::normalize::Normalized::default(),
     }
 }
 

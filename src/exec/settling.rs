@@ -29,8 +29,10 @@ impl App {
         };
         let mut arguments = call.arguments.clone();
         put_id(&mut arguments, named, &id);
-        let mended = call.mended.clone();
-        let request = request.spec().request(arguments, &call.caller, mended)?;
+        let normalized = call.normalized.clone();
+        let request = request
+            .spec()
+            .request(arguments, &call.caller, normalized)?;
         Ok(Some(request))
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::compose::batch::report::BatchReport;
 use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError};
 use crate::compose::plan::Plan;
@@ -115,9 +115,9 @@ impl LocalTool for ComposeBatch {
     const NAME: &'static str = "compose_batch";
     const TITLE: &'static str = "Compose batch";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("retry_count", "retries"),
-        Comfort::Alias("retry_delay", "retry_delay_s"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("retry_count", "retries"),
+        InputRule::Alias("retry_delay", "retry_delay_s"),
     ];
     type Reply = JobReply;
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::search_catalog::{CatalogMatch, edition};
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::catalog::{self, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
@@ -59,9 +59,9 @@ impl LocalTool for GetAnimationTypes {
     const NAME: &'static str = "get_animation_types";
     const TITLE: &'static str = "Get animation types";
     const HINTS: Hints = Hints::READ;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("type", "animation_type"),
-        Comfort::Alias("kind", "animation_type"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("type", "animation_type"),
+        InputRule::Alias("kind", "animation_type"),
     ];
     type Reply = Page;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
@@ -45,13 +45,13 @@ impl LocalTool for GetVideoDuration {
         open_world: true,
         ..Hints::READ
     };
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("video_path", "video_url"),
-        Comfort::Alias("audio_url", "video_url"),
-        Comfort::Alias("audio_path", "video_url"),
-        Comfort::Alias("image_url", "video_url"),
-        Comfort::Alias("url", "video_url"),
-        Comfort::Alias("path", "video_url"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("video_path", "video_url"),
+        InputRule::Alias("audio_url", "video_url"),
+        InputRule::Alias("audio_path", "video_url"),
+        InputRule::Alias("image_url", "video_url"),
+        InputRule::Alias("url", "video_url"),
+        InputRule::Alias("path", "video_url"),
     ];
     type Reply = Measured;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::engine::paths::is_windows;
 use crate::error::Result;
 use crate::exec::{App, Context};
@@ -97,7 +97,7 @@ impl LocalTool for ListDrafts {
     const NAME: &'static str = "list_drafts";
     const TITLE: &'static str = "List drafts";
     const HINTS: Hints = Hints::READ;
-    const COMFORT: &'static [Comfort] = &[Comfort::Alias("name", "query")];
+    const INPUT_RULES: &'static [InputRule] = &[InputRule::Alias("name", "query")];
     type Reply = DraftList;
 
     fn faults(&self) -> Vec<String> {

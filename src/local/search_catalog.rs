@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
@@ -97,32 +97,32 @@ impl LocalTool for SearchCatalog {
     const NAME: &'static str = "search_catalog";
     const TITLE: &'static str = "Search catalog";
     const HINTS: Hints = Hints::READ;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("name", "query"),
-        Comfort::Alias("keyword", "query"),
-        Comfort::Alias("type", "kind"),
-        Comfort::Alias("category", "kind"),
-        Comfort::ValueAdvice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("name", "query"),
+        InputRule::Alias("keyword", "query"),
+        InputRule::Alias("type", "kind"),
+        InputRule::Alias("category", "kind"),
+        InputRule::ValueAdvice(
             "kind",
             &["filter", "filters", "lut"],
             "no tool adds filters: set them in the app; `scene_effect` has video effects",
         ),
-        Comfort::ValueAdvice(
+        InputRule::ValueAdvice(
             "kind",
             &["effect", "effects", "video_effect"],
             "did you mean \"scene_effect\" or \"character_effect\"?",
         ),
-        Comfort::ValueAdvice(
+        InputRule::ValueAdvice(
             "kind",
             &["animation", "animations", "intro", "outro"],
             "did you mean \"video_intro\", \"video_outro\", \"text_intro\" or \"text_outro\"?",
         ),
-        Comfort::ValueAdvice(
+        InputRule::ValueAdvice(
             "kind",
             &["audio", "sound", "audio_effect", "voice", "sound_effect"],
             "did you mean \"voice_filter\", \"voice_character\", \"audio_scene\" or \"tone\"?",
         ),
-        Comfort::ValueAdvice(
+        InputRule::ValueAdvice(
             "kind",
             &["sticker", "stickers", "music"],
             "the catalog has no stickers and no music; `sticker_id` is a number from the app or another draft",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
@@ -67,10 +67,10 @@ impl LocalTool for ValidateDraft {
         idempotent: true,
         open_world: false,
     };
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("folder", "draft_folder"),
-        Comfort::Alias("path", "draft_folder"),
-        Comfort::Alias("draft", "draft_folder"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("folder", "draft_folder"),
+        InputRule::Alias("path", "draft_folder"),
+        InputRule::Alias("draft", "draft_folder"),
     ];
     type Reply = Validated;
 

@@ -3,7 +3,7 @@
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
 
-use crate::args::mend::nearest;
+use crate::args::suggest::nearest;
 use crate::catalog::NameKind;
 use crate::error::{Error, Result, shortened};
 use crate::tools::Object;

@@ -153,10 +153,10 @@ impl<T: Tool> Request for ToolRequest<T> {
         let Cow::Owned(arguments) = arguments else {
             return Ok(None);
         };
-        let mut mended = self.call.mended.clone();
-        mended.notes.extend(notes);
+        let mut normalized = self.call.normalized.clone();
+        normalized.notes.extend(notes);
         self.spec
-            .request(arguments, &self.call.caller, mended)
+            .request(arguments, &self.call.caller, normalized)
             .map(Some)
     }
 
@@ -170,7 +170,7 @@ impl<T: Tool> Request for ToolRequest<T> {
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = self.tool.faults_on(canvas);
         for error in &mut faults.0 {
-            self.call.mended.by_sent_names(error);
+            self.call.normalized.by_sent_names(error);
         }
         faults
     }
@@ -202,7 +202,7 @@ impl<T: Tool> Request for ToolRequest<T> {
             match reply {
                 Ok(reply) => T::reply_value(reply),
                 Err(mut error) => {
-                    self.call.mended.by_sent_names(&mut error);
+                    self.call.normalized.by_sent_names(&mut error);
                     Err(error)
                 }
             }

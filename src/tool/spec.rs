@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::request::{self, Request};
 use super::{Hints, Texts, Tool};
-use crate::args::mend::{self, Comfort, Mended, Of};
+use crate::args::input_rule::InputRule;
+use crate::args::normalize::{self, ArgumentSource, Normalized};
 use crate::args::{Call, Object, schema};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
@@ -19,7 +20,7 @@ pub(crate) struct Spec {
     pub name: &'static str,
     pub title: &'static str,
     pub hints: Hints,
-    pub comfort: &'static [Comfort],
+    pub input_rules: &'static [InputRule],
     pub texts: Texts,
     /// The field of the reply with the path of a PNG file, which is shown to clients that support images.
     pub picture: Option<&'static str>,
@@ -57,7 +58,7 @@ impl Spec {
             name: T::NAME,
             title: T::TITLE,
             hints: T::HINTS,
-            comfort: T::COMFORT,
+            input_rules: T::INPUT_RULES,
             texts: T::TEXTS,
             picture: None,
             reports_when_cancelled: false,
@@ -77,7 +78,7 @@ impl Spec {
         name: &'static str,
         title: &'static str,
         hints: Hints,
-        comfort: &'static [Comfort],
+        input_rules: &'static [InputRule],
         picture: Option<&'static str>,
         reports_when_cancelled: bool,
     ) -> Self {
@@ -85,7 +86,7 @@ impl Spec {
             name,
             title,
             hints,
-            comfort,
+            input_rules,
             texts: Texts::NONE,
             picture,
             reports_when_cancelled,
@@ -156,7 +157,7 @@ impl Spec {
 
     /// The schema as clients see it.
     pub(crate) fn shown_input(&self) -> Arc<Object> {
-        schema::shown_input(self.input(), self.comfort)
+        schema::shown_input(self.input(), self.input_rules)
     }
 
     /// The flat schema of the reply.
@@ -166,15 +167,15 @@ impl Spec {
 
     /// The call with normalised arguments, or one error with all problems.
     pub(crate) fn call(&self, mut arguments: Object, caller: &Caller) -> Result<Call> {
-        let mended = match caller.manner {
-            Manner::Strict => self.mend(&mut arguments, Of::Call)?,
-            Manner::Api => Mended::default(),
+        let normalized = match caller.manner {
+            Manner::Strict => self.normalize(&mut arguments, ArgumentSource::Call)?,
+            Manner::Api => Normalized::default(),
         };
         Ok(Call {
             tool: self.name,
             arguments,
             caller: caller.clone(),
-            mended,
+            normalized,
         })
     }
 
@@ -195,19 +196,19 @@ impl Spec {
         caller: &Caller,
     ) -> Result<Box<dyn Request>> {
         if caller.manner == Manner::Strict {
-            self.mend(&mut arguments, Of::Record)?;
+            self.normalize(&mut arguments, ArgumentSource::Record)?;
         }
         self.read(arguments, caller)
     }
 
     /// Brings the arguments of a plan's item into the form of the schema, or returns all problems. The result is the
     /// notes for the report.
-    pub(crate) fn mend_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
-        Ok(self.mend(arguments, Of::Item)?.notes)
+    pub(crate) fn normalize_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
+        Ok(self.normalize(arguments, ArgumentSource::Item)?.notes)
     }
 
-    fn mend(&self, arguments: &mut Object, of: Of) -> Result<Mended> {
-        mend::mend(self.name, self.comfort, self.input(), arguments, of)
+    fn normalize(&self, arguments: &mut Object, of: ArgumentSource) -> Result<Normalized> {
+        normalize::normalize(self.name, self.input_rules, self.input(), arguments, of)
     }
 
     /// An argument's own name for any name that is accepted for it.
@@ -215,9 +216,9 @@ impl Spec {
     where
         'static: 'n,
     {
-        self.comfort
+        self.input_rules
             .iter()
-            .filter_map(|comfort| comfort.other_name())
+            .filter_map(|rule| rule.other_name())
             .find_map(|(other, own)| (other == name).then_some(own))
             .unwrap_or(name)
     }
@@ -230,9 +231,9 @@ impl Spec {
         };
         is_own(self.own_name(name))
             || self
-                .comfort
+                .input_rules
                 .iter()
-                .any(|comfort| comfort.names().contains(&name))
+                .any(|rule| rule.names().contains(&name))
     }
 
     /// Decodes arguments that need no normalisation.
@@ -241,7 +242,7 @@ impl Spec {
         arguments: Object,
         caller: &Caller,
     ) -> Result<Box<dyn Request>> {
-        self.request(arguments, caller, Mended::default())
+        self.request(arguments, caller, Normalized::default())
     }
 
     /// As [`Self::read`], with what normalisation changed before.
@@ -249,7 +250,7 @@ impl Spec {
         &'static self,
         arguments: Object,
         caller: &Caller,
-        mended: Mended,
+        normalized: Normalized,
     ) -> Result<Box<dyn Request>> {
         (self.api()?.decode)(
             self,
@@ -257,7 +258,7 @@ impl Spec {
                 tool: self.name,
                 arguments,
                 caller: caller.clone(),
-                mended,
+                normalized,
             },
         )
     }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::{Comfort, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
@@ -176,29 +176,29 @@ impl Tool for AddAudio {
     const NAME: &'static str = "add_audio";
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Alias("audio_path", "audio_url"),
-        Comfort::Alias("url", "audio_url"),
-        Comfort::Alias("path", "audio_url"),
-        Comfort::Times(Times::File),
-        Comfort::Shown("at", "target_start"),
-        Comfort::Shown("source_start", "start"),
-        Comfort::Shown("source_end", "end"),
-        Comfort::Alias("from", "target_start"),
-        Comfort::Alias("start_time", "target_start"),
-        Comfort::Alias("output_path", "draft_folder"),
-        Comfort::Alias("audio_effect", "effect_type"),
-        Comfort::Advice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Alias("audio_path", "audio_url"),
+        InputRule::Alias("url", "audio_url"),
+        InputRule::Alias("path", "audio_url"),
+        InputRule::Times(ToolTimes::File),
+        InputRule::Shown("at", "target_start"),
+        InputRule::Shown("source_start", "start"),
+        InputRule::Shown("source_end", "end"),
+        InputRule::Alias("from", "target_start"),
+        InputRule::Alias("start_time", "target_start"),
+        InputRule::Alias("output_path", "draft_folder"),
+        InputRule::Alias("audio_effect", "effect_type"),
+        InputRule::Advice(
             "loop",
             "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "repeat",
             "call it again at the end of the sound; in a plan of `compose_draft`, `loop` repeats an audio item until the pictures end",
         ),
-        Comfort::Advice("mute", "give `volume`: 0"),
-        Comfort::Advice("muted", "give `volume`: 0"),
+        InputRule::Advice("mute", "give `volume`: 0"),
+        InputRule::Advice("muted", "give `volume`: 0"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{InputRule, NO_FILE_TIMES, ToolTimes};
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, default};
 use crate::catalog;
@@ -106,26 +106,26 @@ impl Tool for AddEffect {
     const NAME: &'static str = "add_effect";
     const TITLE: &'static str = "Add effect";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Alias("effect_name", "effect_type"),
-        Comfort::Times(Times::Span { seconds: 3.0 }),
-        Comfort::Shown("at", "start"),
-        Comfort::Alias("from", "start"),
-        Comfort::Alias("start_time", "start"),
-        Comfort::Alias("target_start", "start"),
-        Comfort::Alias("to", "end"),
-        Comfort::Alias("end_time", "end"),
-        Comfort::Advice("source_start", NO_FILE_TIMES),
-        Comfort::Advice("source_end", NO_FILE_TIMES),
-        Comfort::Intensity,
-        Comfort::Alias("category", "effect_category"),
-        Comfort::ValueAdvice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Alias("effect_name", "effect_type"),
+        InputRule::Times(ToolTimes::Span { seconds: 3.0 }),
+        InputRule::Shown("at", "start"),
+        InputRule::Alias("from", "start"),
+        InputRule::Alias("start_time", "start"),
+        InputRule::Alias("target_start", "start"),
+        InputRule::Alias("to", "end"),
+        InputRule::Alias("end_time", "end"),
+        InputRule::Advice("source_start", NO_FILE_TIMES),
+        InputRule::Advice("source_end", NO_FILE_TIMES),
+        InputRule::Intensity,
+        InputRule::Alias("category", "effect_category"),
+        InputRule::ValueAdvice(
             "effect_category",
             &["video", "picture", "filter", "screen"],
             "did you mean \"scene\", for effects on the whole picture?",
         ),
-        Comfort::Alias("effect_params", "params"),
+        InputRule::Alias("effect_params", "params"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

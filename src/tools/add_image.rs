@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{
+    InputRule, KEYFRAME_ALPHA, KEYFRAME_ROTATION, NO_FILE_TIMES, ToolTimes,
+};
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, KEYFRAME_ALPHA, KEYFRAME_ROTATION, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -287,37 +289,37 @@ impl Tool for AddImage {
     const NAME: &'static str = "add_image";
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Position,
-        Comfort::Alias("image_path", "image_url"),
-        Comfort::Alias("url", "image_url"),
-        Comfort::Alias("path", "image_url"),
-        Comfort::Times(Times::Span { seconds: 3.0 }),
-        Comfort::Shown("at", "start"),
-        Comfort::Alias("from", "start"),
-        Comfort::Alias("start_time", "start"),
-        Comfort::Alias("target_start", "start"),
-        Comfort::Alias("to", "end"),
-        Comfort::Alias("end_time", "end"),
-        Comfort::Advice("source_start", NO_FILE_TIMES),
-        Comfort::Advice("source_end", NO_FILE_TIMES),
-        Comfort::Alias("output_path", "draft_folder"),
-        Comfort::Alias("transition_type", "transition"),
-        Comfort::Advice("opacity", KEYFRAME_ALPHA),
-        Comfort::Advice("alpha", KEYFRAME_ALPHA),
-        Comfort::Advice("rotation", KEYFRAME_ROTATION),
-        Comfort::Advice("rotate", KEYFRAME_ROTATION),
-        Comfort::Advice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Position,
+        InputRule::Alias("image_path", "image_url"),
+        InputRule::Alias("url", "image_url"),
+        InputRule::Alias("path", "image_url"),
+        InputRule::Times(ToolTimes::Span { seconds: 3.0 }),
+        InputRule::Shown("at", "start"),
+        InputRule::Alias("from", "start"),
+        InputRule::Alias("start_time", "start"),
+        InputRule::Alias("target_start", "start"),
+        InputRule::Alias("to", "end"),
+        InputRule::Alias("end_time", "end"),
+        InputRule::Advice("source_start", NO_FILE_TIMES),
+        InputRule::Advice("source_end", NO_FILE_TIMES),
+        InputRule::Alias("output_path", "draft_folder"),
+        InputRule::Alias("transition_type", "transition"),
+        InputRule::Advice("opacity", KEYFRAME_ALPHA),
+        InputRule::Advice("alpha", KEYFRAME_ALPHA),
+        InputRule::Advice("rotation", KEYFRAME_ROTATION),
+        InputRule::Advice("rotate", KEYFRAME_ROTATION),
+        InputRule::Advice(
             "filter",
             "no tool adds filters: set them in the app; `add_effect` adds video effects",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "effect_type",
             "call `add_effect`, which adds an effect over everything",
         ),
-        Comfort::Advice("loop", "call it again at the end of the clip"),
-        Comfort::Advice(
+        InputRule::Advice("loop", "call it again at the end of the clip"),
+        InputRule::Advice(
             "fit",
             "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
         ),

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{InputRule, NO_FILE_TIMES, ToolTimes};
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::{Comfort, NO_FILE_TIMES, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::draft::clip::Clip;
@@ -129,20 +129,20 @@ impl Tool for AddSticker {
     const NAME: &'static str = "add_sticker";
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Position,
-        Comfort::Alias("resource_id", "sticker_id"),
-        Comfort::Alias("opacity", "alpha"),
-        Comfort::Times(Times::Span { seconds: 5.0 }),
-        Comfort::Shown("at", "start"),
-        Comfort::Alias("from", "start"),
-        Comfort::Alias("start_time", "start"),
-        Comfort::Alias("target_start", "start"),
-        Comfort::Alias("to", "end"),
-        Comfort::Alias("end_time", "end"),
-        Comfort::Advice("source_start", NO_FILE_TIMES),
-        Comfort::Advice("source_end", NO_FILE_TIMES),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Position,
+        InputRule::Alias("resource_id", "sticker_id"),
+        InputRule::Alias("opacity", "alpha"),
+        InputRule::Times(ToolTimes::Span { seconds: 5.0 }),
+        InputRule::Shown("at", "start"),
+        InputRule::Alias("from", "start"),
+        InputRule::Alias("start_time", "start"),
+        InputRule::Alias("target_start", "start"),
+        InputRule::Alias("to", "end"),
+        InputRule::Alias("end_time", "end"),
+        InputRule::Advice("source_start", NO_FILE_TIMES),
+        InputRule::Advice("source_end", NO_FILE_TIMES),
     ];
     const CHECKED: &'static [Checked] = &[always("start"), always("end"), always("relative_index")];
     const TEXTS: Texts = Texts {

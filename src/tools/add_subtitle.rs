@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{IN_THE_APP, InputRule, Preset};
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, IN_THE_APP, Preset};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default, property};
 use crate::catalog;
@@ -308,29 +308,29 @@ impl Tool for AddSubtitle {
     const NAME: &'static str = "add_subtitle";
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Position,
-        Comfort::Caption,
-        Comfort::Alias("srt_path", "srt"),
-        Comfort::Alias("srt_url", "srt"),
-        Comfort::Alias("subtitle_path", "srt"),
-        Comfort::Alias("subtitle_url", "srt"),
-        Comfort::Alias("subtitle_file", "srt"),
-        Comfort::Alias("srt_content", "srt"),
-        Comfort::With("background_color", "background_alpha", Preset::Number(1.0)),
-        Comfort::With("border_color", "border_width", Preset::Number(40.0)),
-        Comfort::Alias("at", "time_offset"),
-        Comfort::Alias("font_type", "font"),
-        Comfort::Alias("text_color", "font_color"),
-        Comfort::Alias("opacity", "alpha"),
-        Comfort::Advice("text_align", IN_THE_APP),
-        Comfort::Advice("align", IN_THE_APP),
-        Comfort::Advice("alignment", IN_THE_APP),
-        Comfort::Advice("line_spacing", IN_THE_APP),
-        Comfort::Advice("letter_spacing", IN_THE_APP),
-        Comfort::Alias("color", "font_color"),
-        Comfort::Alias("size", "font_size"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Position,
+        InputRule::Caption,
+        InputRule::Alias("srt_path", "srt"),
+        InputRule::Alias("srt_url", "srt"),
+        InputRule::Alias("subtitle_path", "srt"),
+        InputRule::Alias("subtitle_url", "srt"),
+        InputRule::Alias("subtitle_file", "srt"),
+        InputRule::Alias("srt_content", "srt"),
+        InputRule::With("background_color", "background_alpha", Preset::Number(1.0)),
+        InputRule::With("border_color", "border_width", Preset::Number(40.0)),
+        InputRule::Alias("at", "time_offset"),
+        InputRule::Alias("font_type", "font"),
+        InputRule::Alias("text_color", "font_color"),
+        InputRule::Alias("opacity", "alpha"),
+        InputRule::Advice("text_align", IN_THE_APP),
+        InputRule::Advice("align", IN_THE_APP),
+        InputRule::Advice("alignment", IN_THE_APP),
+        InputRule::Advice("line_spacing", IN_THE_APP),
+        InputRule::Advice("letter_spacing", IN_THE_APP),
+        InputRule::Alias("color", "font_color"),
+        InputRule::Alias("size", "font_size"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("time_offset"),

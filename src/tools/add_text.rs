@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{IN_THE_APP, InputRule, NO_FILE_TIMES, Preset, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, IN_THE_APP, NO_FILE_TIMES, Preset, Times};
 use crate::args::property;
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
@@ -602,36 +602,36 @@ impl Tool for AddText {
     const NAME: &'static str = "add_text";
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Position,
-        Comfort::Alias("content", "text"),
-        Comfort::Times(Times::Span { seconds: 5.0 }),
-        Comfort::Shown("at", "start"),
-        Comfort::Alias("from", "start"),
-        Comfort::Alias("start_time", "start"),
-        Comfort::Alias("target_start", "start"),
-        Comfort::Alias("to", "end"),
-        Comfort::Alias("end_time", "end"),
-        Comfort::Advice("source_start", NO_FILE_TIMES),
-        Comfort::Advice("source_end", NO_FILE_TIMES),
-        Comfort::Letters,
-        Comfort::Default("font_color", "color", Preset::Text("#FFFFFF")),
-        Comfort::With("background_color", "background_alpha", Preset::Number(1.0)),
-        Comfort::With("border_color", "border_width", Preset::Number(40.0)),
-        Comfort::With("shadow_color", "shadow_enabled", Preset::On),
-        Comfort::Alias("font_type", "font"),
-        Comfort::Alias("text_color", "font_color"),
-        Comfort::Alias("opacity", "font_alpha"),
-        Comfort::Advice("rotation", IN_THE_APP),
-        Comfort::Advice("rotate", IN_THE_APP),
-        Comfort::Advice("text_align", IN_THE_APP),
-        Comfort::Advice("align", IN_THE_APP),
-        Comfort::Advice("alignment", IN_THE_APP),
-        Comfort::Advice("line_spacing", IN_THE_APP),
-        Comfort::Advice("letter_spacing", IN_THE_APP),
-        Comfort::Alias("x", "transform_x"),
-        Comfort::Alias("y", "transform_y"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Position,
+        InputRule::Alias("content", "text"),
+        InputRule::Times(ToolTimes::Span { seconds: 5.0 }),
+        InputRule::Shown("at", "start"),
+        InputRule::Alias("from", "start"),
+        InputRule::Alias("start_time", "start"),
+        InputRule::Alias("target_start", "start"),
+        InputRule::Alias("to", "end"),
+        InputRule::Alias("end_time", "end"),
+        InputRule::Advice("source_start", NO_FILE_TIMES),
+        InputRule::Advice("source_end", NO_FILE_TIMES),
+        InputRule::Letters,
+        InputRule::Default("font_color", "color", Preset::Text("#FFFFFF")),
+        InputRule::With("background_color", "background_alpha", Preset::Number(1.0)),
+        InputRule::With("border_color", "border_width", Preset::Number(40.0)),
+        InputRule::With("shadow_color", "shadow_enabled", Preset::On),
+        InputRule::Alias("font_type", "font"),
+        InputRule::Alias("text_color", "font_color"),
+        InputRule::Alias("opacity", "font_alpha"),
+        InputRule::Advice("rotation", IN_THE_APP),
+        InputRule::Advice("rotate", IN_THE_APP),
+        InputRule::Advice("text_align", IN_THE_APP),
+        InputRule::Advice("align", IN_THE_APP),
+        InputRule::Advice("alignment", IN_THE_APP),
+        InputRule::Advice("line_spacing", IN_THE_APP),
+        InputRule::Advice("letter_spacing", IN_THE_APP),
+        InputRule::Alias("x", "transform_x"),
+        InputRule::Alias("y", "transform_y"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

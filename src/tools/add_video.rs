@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::{InputRule, KEYFRAME_ALPHA, KEYFRAME_ROTATION, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
-use crate::args::mend::{Comfort, KEYFRAME_ALPHA, KEYFRAME_ROTATION, Times};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default};
 use crate::catalog;
@@ -231,48 +231,48 @@ impl Tool for AddVideo {
     const NAME: &'static str = "add_video";
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Position,
-        Comfort::Alias("video_path", "video_url"),
-        Comfort::Alias("url", "video_url"),
-        Comfort::Alias("path", "video_url"),
-        Comfort::Times(Times::File),
-        Comfort::Shown("at", "target_start"),
-        Comfort::Shown("source_start", "start"),
-        Comfort::Shown("source_end", "end"),
-        Comfort::Alias("from", "target_start"),
-        Comfort::Alias("start_time", "target_start"),
-        Comfort::Alias("output_path", "draft_folder"),
-        Comfort::Alias("transition_type", "transition"),
-        Comfort::Advice("opacity", KEYFRAME_ALPHA),
-        Comfort::Advice("alpha", KEYFRAME_ALPHA),
-        Comfort::Advice("rotation", KEYFRAME_ROTATION),
-        Comfort::Advice("rotate", KEYFRAME_ROTATION),
-        Comfort::Advice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Position,
+        InputRule::Alias("video_path", "video_url"),
+        InputRule::Alias("url", "video_url"),
+        InputRule::Alias("path", "video_url"),
+        InputRule::Times(ToolTimes::File),
+        InputRule::Shown("at", "target_start"),
+        InputRule::Shown("source_start", "start"),
+        InputRule::Shown("source_end", "end"),
+        InputRule::Alias("from", "target_start"),
+        InputRule::Alias("start_time", "target_start"),
+        InputRule::Alias("output_path", "draft_folder"),
+        InputRule::Alias("transition_type", "transition"),
+        InputRule::Advice("opacity", KEYFRAME_ALPHA),
+        InputRule::Advice("alpha", KEYFRAME_ALPHA),
+        InputRule::Advice("rotation", KEYFRAME_ROTATION),
+        InputRule::Advice("rotate", KEYFRAME_ROTATION),
+        InputRule::Advice(
             "filter",
             "no tool adds filters: set them in the app; `add_effect` adds video effects",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "effect_type",
             "call `add_effect`, which adds an effect over everything",
         ),
-        Comfort::Advice("mute", "give `volume`: 0"),
-        Comfort::Advice("muted", "give `volume`: 0"),
-        Comfort::Advice(
+        InputRule::Advice("mute", "give `volume`: 0"),
+        InputRule::Advice("muted", "give `volume`: 0"),
+        InputRule::Advice(
             "fade_in",
             "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "fade_out",
             "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "intro_animation",
             "animations are for images (`add_image`) and texts (`add_text`)",
         ),
-        Comfort::Advice("loop", "call it again at the end of the clip"),
-        Comfort::Advice(
+        InputRule::Advice("loop", "call it again at the end of the clip"),
+        InputRule::Advice(
             "fit",
             "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
         ),

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args;
+use crate::args::input_rule::InputRule;
 use crate::args::lenient::{Checked, always};
-use crate::args::mend::{Comfort, nearest_value};
 use crate::args::property::{self, decimal, json};
 use crate::args::reply::Placed;
+use crate::args::suggest::nearest_value;
 use crate::draft::evidence::{KeyframeTimes, Leaves};
 use crate::draft::ids::DraftId;
 use crate::draft::keyframe::KeyframeProperty;
@@ -259,10 +260,10 @@ impl Tool for AddVideoKeyframe {
     const NAME: &'static str = "add_video_keyframe";
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("property", "property_type"),
-        Comfort::Shown("at", "time"),
-        Comfort::Alias("start_time", "time"),
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("property", "property_type"),
+        InputRule::Shown("at", "time"),
+        InputRule::Alias("start_time", "time"),
     ];
     const CHECKED: &'static [Checked] = &[
         always("track_name"),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::args::{self, default};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -102,16 +102,16 @@ impl Tool for CreateDraft {
     const NAME: &'static str = "create_draft";
     const TITLE: &'static str = "Create draft";
     const HINTS: Hints = Hints::ADD;
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Size,
-        Comfort::Alias("title", "name"),
-        Comfort::Alias("project_name", "name"),
-        Comfort::Alias("description", "note"),
-        Comfort::Advice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Size,
+        InputRule::Alias("title", "name"),
+        InputRule::Alias("project_name", "name"),
+        InputRule::Alias("description", "note"),
+        InputRule::Advice(
             "fps",
             "drafts have 30 frames per second; change it in the app",
         ),
-        Comfort::Advice(
+        InputRule::Advice(
             "duration",
             "the length of a draft follows from what is added to it",
         ),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args;
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -126,7 +126,7 @@ macro_rules! lists {
             const NAME: &'static str = $name;
             const TITLE: &'static str = $title;
             const HINTS: Hints = Hints::READ;
-            const COMFORT: &'static [Comfort] = &[Comfort::Alias("count", "limit")];
+            const INPUT_RULES: &'static [InputRule] = &[InputRule::Alias("count", "limit")];
             type Reply = Names;
 
             fn leaves(&self, _strict: bool) -> Leaves {

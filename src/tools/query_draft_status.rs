@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::args;
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
@@ -53,7 +53,7 @@ impl Tool for QueryDraftStatus {
     const NAME: &'static str = "query_draft_status";
     const TITLE: &'static str = "Save status";
     const HINTS: Hints = Hints::READ;
-    const COMFORT: &'static [Comfort] = &[Comfort::Alias("draft_id", "task_id")];
+    const INPUT_RULES: &'static [InputRule] = &[InputRule::Alias("draft_id", "task_id")];
     const TEXTS: Texts = Texts {
         required: &["task_id"],
         not_null: &[],

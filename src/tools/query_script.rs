@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args;
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::args::part;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -77,7 +77,7 @@ impl Tool for QueryScript {
     const NAME: &'static str = "query_script";
     const TITLE: &'static str = "Query script";
     const HINTS: Hints = Hints::READ;
-    const COMFORT: &'static [Comfort] = &[];
+    const INPUT_RULES: &'static [InputRule] = &[];
     const TEXTS: Texts = Texts {
         required: &["draft_id"],
         not_null: &[],

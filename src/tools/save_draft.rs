@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args;
-use crate::args::mend::Comfort;
+use crate::args::input_rule::InputRule;
 use crate::caller::Caller;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -249,24 +249,24 @@ impl Tool for SaveDraft {
         idempotent: true,
         open_world: true,
     };
-    const COMFORT: &'static [Comfort] = &[
-        Comfort::Alias("output_path", "draft_folder"),
-        Comfort::Alias("title", "name"),
-        Comfort::Alias("project_name", "name"),
-        Comfort::ValueAdvice(
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("output_path", "draft_folder"),
+        InputRule::Alias("title", "name"),
+        InputRule::Alias("project_name", "name"),
+        InputRule::ValueAdvice(
             "target_os",
             &["linux", "ubuntu", "debian", "android", "ios"],
             "the desktop app runs on these systems: give that of the computer that opens the draft",
         ),
-        Comfort::Advice("format", A_FOLDER),
-        Comfort::Advice("output_format", A_FOLDER),
-        Comfort::Advice("file_type", A_FOLDER),
-        Comfort::Advice("resolution", A_FOLDER),
-        Comfort::Advice("quality", A_FOLDER),
-        Comfort::Advice("bitrate", A_FOLDER),
-        Comfort::Advice("fps", A_FOLDER),
-        Comfort::Advice("codec", A_FOLDER),
-        Comfort::Advice("export", A_FOLDER),
+        InputRule::Advice("format", A_FOLDER),
+        InputRule::Advice("output_format", A_FOLDER),
+        InputRule::Advice("file_type", A_FOLDER),
+        InputRule::Advice("resolution", A_FOLDER),
+        InputRule::Advice("quality", A_FOLDER),
+        InputRule::Advice("bitrate", A_FOLDER),
+        InputRule::Advice("fps", A_FOLDER),
+        InputRule::Advice("codec", A_FOLDER),
+        InputRule::Advice("export", A_FOLDER),
     ];
     const TEXTS: Texts = Texts {
         required: &["draft_id"],

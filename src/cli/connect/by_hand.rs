@@ -1,7 +1,7 @@
 //! What to enter in clients that have no configuration file.
 
 use super::clients::Shape;
-use super::document::Format;
+use super::document::ConfigFormat;
 use super::server::{self, Server, Words};
 use crate::error::{Error, Result};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
     let block = |server: &Server| {
         let entry = server.entry(Shape::Plain);
-        let block = Format::Json.block("mcpServers", name, &entry);
+        let block = ConfigFormat::Json.block("mcpServers", name, &entry);
         block.map_err(|fault| Error::internal(fault.message))
     };
     Ok(match client {

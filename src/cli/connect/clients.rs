@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::document::Format;
+use super::document::ConfigFormat;
 use crate::settings::{self, Env, Os};
 
 /// The form of an entry that starts a program.
@@ -26,7 +26,7 @@ pub(super) struct Client {
     /// The key of its servers.
     pub key: &'static str,
     pub shape: Shape,
-    pub format: Format,
+    pub format: ConfigFormat,
     /// Whether it reads JSON with comments and trailing commas.
     pub reads_comments: bool,
     /// Its program on the search path, if it has one.
@@ -46,7 +46,7 @@ const DEFAULT: Client = Client {
     title: "",
     key: "mcpServers",
     shape: Shape::Plain,
-    format: Format::Json,
+    format: ConfigFormat::Json,
     reads_comments: false,
     programs: &[],
     project: None,
@@ -148,7 +148,7 @@ pub(super) const CLIENTS: &[Client] = &[
         name: "codex",
         title: "Codex",
         key: "mcp_servers",
-        format: Format::Toml,
+        format: ConfigFormat::Toml,
         programs: &["codex"],
         files: |os, env| in_own(os, env, "CODEX_HOME", &[".codex"], &["config.toml"]),
         reload: "Start Codex (or the ChatGPT desktop app) again; `/mcp` shows the server.",

@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::clients::Client;
-use super::document::Fault;
 use super::file::ClientFile;
 use super::server::Server;
+use super::syntax::SyntaxError;
 use super::{EntryPlace, TRIES, Target, described, faulty, file_names, is_ours, target};
 use crate::cli;
 use crate::cli::completions::named;
@@ -96,7 +96,7 @@ impl Disconnect {
     fn removal(&self, client: &Client, file: &ClientFile) -> Result<Option<Option<String>>> {
         let (format, key, name) = (client.format, client.key, self.place.name.as_str());
         let at = |fault| faulty(file.path(), &fault);
-        let own = |text: &str| -> Result<Option<Value>, Fault> {
+        let own = |text: &str| -> Result<Option<Value>, SyntaxError> {
             let entry = format.entries(text, key)?.shift_remove(name);
             Ok(entry.filter(|entry| is_ours(entry, client)))
         };

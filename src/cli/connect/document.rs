@@ -2,38 +2,19 @@
 
 use serde_json::{Map, Value};
 
+use super::syntax::SyntaxError;
 use super::{json, tables};
 use crate::error::Error;
 
-/// An error in a text: line and column count from 1, columns in characters.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ConfigFormat {
     Json,
     Toml,
 }
 
-impl Fault {
-    pub(super) fn at(text: &str, at: usize, message: impl Into<String>) -> Self {
-        let before = &text[..text.floor_char_boundary(at)];
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: line.chars().count() + 1,
-            message: message.into(),
-        }
-    }
-}
-
-impl Format {
+impl ConfigFormat {
     /// The servers below `key`, by name.
-    pub(super) fn entries(self, text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
+    pub(super) fn entries(self, text: &str, key: &str) -> Result<Map<String, Value>, SyntaxError> {
         match self {
             Self::Json => json::entries(text, key),
             Self::Toml => tables::entries(text, key),
@@ -47,7 +28,7 @@ impl Format {
         key: &str,
         name: &str,
         entry: &Value,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, SyntaxError> {
         match self {
             Self::Json => json::add(text, key, name, entry),
             Self::Toml => tables::add(text, key, name, entry),
@@ -61,7 +42,7 @@ impl Format {
         key: &str,
         name: &str,
         entry: &Value,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, SyntaxError> {
         match self {
             Self::Json => json::replace(text, key, name, None, entry),
             Self::Toml => tables::add(&tables::remove(text, key, name)?, key, name, entry),
@@ -76,7 +57,7 @@ impl Format {
         name: &str,
         fields: &[&str],
         entry: &Value,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, SyntaxError> {
         let mut text = text.to_owned();
         for field in fields {
             text = match self {
@@ -88,7 +69,7 @@ impl Format {
     }
 
     /// The text without a server.
-    pub(super) fn remove(self, text: &str, key: &str, name: &str) -> Result<String, Fault> {
+    pub(super) fn remove(self, text: &str, key: &str, name: &str) -> Result<String, SyntaxError> {
         match self {
             Self::Json => json::remove(text, key, name),
             Self::Toml => tables::remove(text, key, name),
@@ -96,7 +77,7 @@ impl Format {
     }
 
     /// The text of a file with only this server.
-    pub(super) fn block(self, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
+    pub(super) fn block(self, key: &str, name: &str, entry: &Value) -> Result<String, SyntaxError> {
         self.add("", key, name, entry)
     }
 
@@ -137,13 +118,5 @@ impl Format {
             return Ok(());
         }
         Err(wrong("change more than this entry"))
-    }
-}
-
-/// The line ending of a text, as its first line has it.
-pub(super) fn newline_of(text: &str) -> &'static str {
-    match text.find('\n') {
-        Some(at) if text[..at].ends_with('\r') => "\r\n",
-        _ => "\n",
     }
 }

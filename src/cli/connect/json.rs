@@ -8,7 +8,7 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
-use super::document::{Fault, newline_of};
+use super::syntax::{SyntaxError, newline_of};
 
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
@@ -24,7 +24,7 @@ const OPTIONS: ParseOptions = ParseOptions {
 };
 
 /// The entries of the object `key`; none if it does not exist.
-pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
+pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, SyntaxError> {
     let root = parse(text)?;
     let Some(container) = container(text, root.as_ref(), key)? else {
         return Ok(Map::new());
@@ -36,13 +36,13 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
 }
 
 /// The whole document.
-pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
+pub(super) fn document(text: &str) -> Result<Map<String, Value>, SyntaxError> {
     let root = parse(text)?;
     Ok(root.as_ref().map(map_of).unwrap_or_default())
 }
 
 /// The text with an entry added. No entry of that name exists yet.
-pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
+pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, SyntaxError> {
     let root = parse(text)?;
     let style = Style::of(text, root.as_ref());
     let whole = || Value::Object(Map::from_iter([(name.to_owned(), entry.clone())]));
@@ -75,7 +75,7 @@ pub(super) fn replace(
     name: &str,
     field: Option<&str>,
     value: &Value,
-) -> Result<String, Fault> {
+) -> Result<String, SyntaxError> {
     let root = parse(text)?;
     let style = Style::of(text, root.as_ref());
     let there = container(text, root.as_ref(), key)?
@@ -93,7 +93,7 @@ pub(super) fn replace(
 }
 
 /// The text without an entry.
-pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault> {
+pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, SyntaxError> {
     let root = parse(text)?;
     let Some(container) = container(text, root.as_ref(), key)? else {
         return Ok(text.to_owned());
@@ -109,15 +109,15 @@ pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault>
 }
 
 /// The object in the text; none if the text has only comments.
-fn parse(text: &str) -> Result<Option<Node<'_>>, Fault> {
+fn parse(text: &str) -> Result<Option<Node<'_>>, SyntaxError> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(|error| {
         let message = error.kind().to_string();
-        Fault::at(text, error.range().start, lower_first(&message))
+        SyntaxError::at(text, error.range().start, lower_first(&message))
     })?;
     match parsed.value {
         None => Ok(None),
         Some(Tree::Object(object)) => Ok(Some(object)),
-        Some(other) => Err(Fault::at(
+        Some(other) => Err(SyntaxError::at(
             text,
             other.range().start,
             format!("expected an object `{{…}}`, found {}", kind(&other)),
@@ -130,11 +130,11 @@ fn container<'a, 'b>(
     text: &str,
     root: Option<&'b Node<'a>>,
     key: &str,
-) -> Result<Option<&'b ObjectProp<'a>>, Fault> {
+) -> Result<Option<&'b ObjectProp<'a>>, SyntaxError> {
     let found = root.and_then(|root| last(root, key));
     match found.map(|property| &property.value) {
         None | Some(Tree::Object(_) | Tree::NullKeyword(_)) => Ok(found),
-        Some(other) => Err(Fault::at(
+        Some(other) => Err(SyntaxError::at(
             text,
             other.range().start,
             format!("`{key}` is {}, not an object `{{…}}`", kind(other)),

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use toml_parser::Source;
 use toml_parser::parser::{Event, EventKind, parse_document};
 
-use super::document::{Fault, newline_of};
+use super::syntax::{SyntaxError, newline_of};
 
 /// The tables in the table `key`; none if it does not exist.
-pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault> {
+pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, SyntaxError> {
     let table = parse(text)?;
     let Some(container) = table.get(key) else {
         return Ok(Map::new());
@@ -23,13 +23,13 @@ pub(super) fn entries(text: &str, key: &str) -> Result<Map<String, Value>, Fault
                 .find(|statement| statement.path == [key])
                 .map_or(0, |statement| statement.range.start);
             let message = format!("`{key}` is not a table, such as `[{key}.NAME]`");
-            Err(Fault::at(text, at, message))
+            Err(SyntaxError::at(text, at, message))
         }
     }
 }
 
 /// The whole document.
-pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
+pub(super) fn document(text: &str) -> Result<Map<String, Value>, SyntaxError> {
     match serde_json::to_value(parse(text)?) {
         Ok(Value::Object(map)) => Ok(map),
         _ => Ok(Map::new()),
@@ -37,7 +37,7 @@ pub(super) fn document(text: &str) -> Result<Map<String, Value>, Fault> {
 }
 
 /// The text with a table added. No table of that name exists yet.
-pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, Fault> {
+pub(super) fn add(text: &str, key: &str, name: &str, entry: &Value) -> Result<String, SyntaxError> {
     entries(text, key)?;
     let inline = statements(text)
         .into_iter()
@@ -73,7 +73,7 @@ pub(super) fn replace(
     name: &str,
     field: &str,
     value: &Value,
-) -> Result<String, Fault> {
+) -> Result<String, SyntaxError> {
     parse(text)?;
     let there = statements(text)
         .into_iter()
@@ -89,7 +89,7 @@ pub(super) fn replace(
 }
 
 /// The text without a table and its subtables.
-pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, Fault> {
+pub(super) fn remove(text: &str, key: &str, name: &str) -> Result<String, SyntaxError> {
     parse(text)?;
     let statements = statements(text);
     let mut cuts: Vec<Range<usize>> = Vec::new();
@@ -138,10 +138,10 @@ struct Statement {
     inline: bool,
 }
 
-fn parse(text: &str) -> Result<toml::Table, Fault> {
+fn parse(text: &str) -> Result<toml::Table, SyntaxError> {
     text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
-        Fault::at(text, at, error.message())
+        SyntaxError::at(text, at, error.message())
     })
 }
 

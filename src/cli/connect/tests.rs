@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::clients::{CLIENTS, Shape};
-use super::document::Format;
+use super::document::ConfigFormat;
 use super::server::{Server, link};
 use super::*;
 
-const JSON: Format = Format::Json;
+const JSON: ConfigFormat = ConfigFormat::Json;
 
 fn entry() -> Value {
     json!({ "command": "/bin/capcut-mcp", "args": ["serve"] })
@@ -99,7 +99,7 @@ fn the_last_of_two_equal_keys_is_edited() {
 
 #[test]
 fn unreadable_configurations_give_an_error_with_its_position() {
-    let check = |format: Format, text: &str, place: (usize, usize), part: &str| {
+    let check = |format: ConfigFormat, text: &str, place: (usize, usize), part: &str| {
         let fault = format.entries(text, "servers").expect_err(text);
         assert_eq!(
             (fault.line, fault.column),
@@ -118,13 +118,18 @@ fn unreadable_configurations_give_an_error_with_its_position() {
     );
     check(JSON, "[]", (1, 1), "a list");
     check(JSON, "{\"ä\": tru}", (1, 7), "token");
-    check(Format::Toml, "a = 1\nb = = 2\n", (2, 5), "");
-    check(Format::Toml, "a = 1\nservers = 3\n", (2, 1), "not a table");
+    check(ConfigFormat::Toml, "a = 1\nb = = 2\n", (2, 5), "");
+    check(
+        ConfigFormat::Toml,
+        "a = 1\nservers = 3\n",
+        (2, 1),
+        "not a table",
+    );
     let deep = "[".repeat(100_000);
     assert!(JSON.entries(&deep, "servers").is_err());
 }
 
-const TOML: Format = Format::Toml;
+const TOML: ConfigFormat = ConfigFormat::Toml;
 
 #[test]
 fn tables_are_added_changed_and_removed_in_every_form() {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Mending;
+use super::Normalizer;
 use crate::args::Object;
 use crate::args::property::decimal;
 
-impl Mending<'_> {
+impl Normalizer<'_> {
     /// Positions in pixels become a `position`: `x` and `y` from the upper left corner, `transform_x` and
     /// `transform_y` from the centre, to the right and up, as the app shows them.
     pub(super) fn pixels(&mut self, arguments: &mut Object) {
@@ -20,7 +20,7 @@ impl Mending<'_> {
         }
         for (name, pixels) in [("transform_x", x), ("transform_y", y)] {
             if pixels.is_none() && arguments.contains_key(name) {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`{}` is not in pixels and the other one is: give both in one unit",
                     self.sent_as(name, "")
                 ));
@@ -36,7 +36,7 @@ impl Mending<'_> {
         let position = match (from_corner, x, y) {
             (true, Some(x), Some(y)) => json!({ "x": x, "y": y }),
             (true, ..) => {
-                self.faults.push(
+                self.problems.push(
                     "`x` and `y` in pixels are measured from the upper left corner: give both"
                         .to_owned(),
                 );

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::remote::Remote;
+use super::Remote;
 use crate::error::Result;
 use crate::lint::{self, LintOptions, Problem, Severity};
 use crate::printable::counted;
@@ -24,7 +24,7 @@ impl Remote {
         let fixes = self.manifest.api.mend_saves && stays;
         let shown = folder.display().to_string();
         let judged = tokio::task::spawn_blocking(move || match data_dir {
-            Some(data_dir) if fixes => mend(&folder, &LintOptions::new(&data_dir, Some(edition))),
+            Some(data_dir) if fixes => repair(&folder, &LintOptions::new(&data_dir, Some(edition))),
             data_dir => {
                 let options = LintOptions::new(&data_dir.unwrap_or_default(), Some(edition));
                 let problems = lint::lint(&folder, &options)?;
@@ -47,7 +47,7 @@ impl Remote {
     }
 }
 
-fn mend(folder: &Path, options: &LintOptions) -> Result<Vec<String>> {
+fn repair(folder: &Path, options: &LintOptions) -> Result<Vec<String>> {
     let fixed = lint::fix(folder, options)?;
     let mut notes = Vec::new();
     if !fixed.changed.is_empty() {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::dialect::Server;
-use super::remote::Remote;
-use super::{Failure, Reached};
+use super::Remote;
+use crate::backend::dialect::Server;
+use crate::backend::{Failure, Reached};
 use crate::caller::Caller;
 use crate::catalog;
 use crate::draft::evidence::{Contents, Leaves};

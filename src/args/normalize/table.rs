@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Comfort, mend, of_schema};
+use super::{InputRule, no_effect, normalize, of_schema};
 use crate::tool::Spec;
 use crate::tools::{Object, ROUTED};
 
@@ -14,19 +14,19 @@ fn spec(tool: &str) -> &'static Spec {
         .unwrap_or_else(|| panic!("there is no tool {tool}"))
 }
 
-fn mended(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
+fn normalized(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
     let mut arguments = arguments.as_object().expect("an object").clone();
     if of_schema(spec.input(), "draft_id").is_some() {
         arguments
             .entry("draft_id")
             .or_insert_with(|| json!("dfd_cat_1_00000000"));
     }
-    mend(
+    normalize(
         spec.name,
-        spec.comfort,
+        spec.input_rules,
         spec.input(),
         &mut arguments,
-        super::Of::Call,
+        super::ArgumentSource::Call,
     )?;
     Ok(arguments)
 }
@@ -34,8 +34,8 @@ fn mended(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
 /// Checks that `arguments`, with what the tool requires, become the same as `becomes`.
 fn check(tool: &str, arguments: &Value, becomes: &Value) {
     let spec = spec(tool);
-    let strict = mended(spec, becomes).unwrap_or_else(|e| panic!("{tool} {becomes}: {e}"));
-    let loose = mended(spec, arguments).unwrap_or_else(|e| panic!("{tool} {arguments}: {e}"));
+    let strict = normalized(spec, becomes).unwrap_or_else(|e| panic!("{tool} {becomes}: {e}"));
+    let loose = normalized(spec, arguments).unwrap_or_else(|e| panic!("{tool} {arguments}: {e}"));
     assert_eq!(
         Value::Object(loose),
         Value::Object(strict),
@@ -63,7 +63,7 @@ fn some_value(schema: &Value) -> Value {
 fn arguments_without_effect_get_a_note() {
     let mut checked = std::collections::BTreeSet::new();
     for spec in &ROUTED {
-        for (given, needed) in super::NEEDED {
+        for (given, needed) in no_effect::NEEDED {
             let first = needed
                 .iter()
                 .find(|name| of_schema(spec.input(), name).is_some());
@@ -83,7 +83,7 @@ fn arguments_without_effect_get_a_note() {
                 beside.insert((*first).to_owned(), some_value(needs));
                 let expected = format!("`{name}` has no effect without `{first}`");
                 let notes = |mut arguments| {
-                    let notes = spec.mend_item(&mut arguments);
+                    let notes = spec.normalize_item(&mut arguments);
                     notes.unwrap_or_else(|e| panic!("{} {name}: {e}", spec.name))
                 };
                 assert!(notes(alone).contains(&expected), "{} {name}", spec.name);
@@ -92,7 +92,7 @@ fn arguments_without_effect_get_a_note() {
             }
         }
     }
-    let all: std::collections::BTreeSet<_> = super::NEEDED
+    let all: std::collections::BTreeSet<_> = no_effect::NEEDED
         .iter()
         .flat_map(|(given, _)| given.iter().copied())
         .collect();
@@ -263,8 +263,8 @@ fn every_alias_becomes_its_argument() {
     let mut count = 0;
     for spec in &ROUTED {
         let schema = Value::Object((**spec.input()).clone());
-        for comfort in spec.comfort {
-            let Comfort::Alias(alias, name) = *comfort else {
+        for rule in spec.input_rules {
+            let InputRule::Alias(alias, name) = *rule else {
                 continue;
             };
             count += 1;
@@ -352,7 +352,7 @@ proptest! {
             let name = if kind == 5 { format!("{name}x") } else { name };
             arguments.insert(name, value);
         }
-        if let Err(error) = mended(spec, &Value::Object(arguments)) {
+        if let Err(error) = normalized(spec, &Value::Object(arguments)) {
             prop_assert_eq!(error.kind, crate::error::Kind::InvalidArgument);
             prop_assert!(error.message.lines().all(|line| line.contains('`')), "{}", error.message);
         }

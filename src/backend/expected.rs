@@ -1,18 +1,17 @@
 //! What a server's draft contains according to the journal, and whether a document of the draft contains it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::remote::Remote;
-use super::sent::{again, manner};
-use super::{Failure, Reached};
+use super::Failure;
+use super::recorded::{again, manner};
 use crate::caller::{Caller, Manner};
 use crate::draft::evidence::{
     Contents, Evidence, EvidenceMatch, ExpectedSegments, KeyframeTimes, Leaves,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
-use crate::journal::{Journal, Record};
+use crate::journal::Record;
 use crate::units::Micros;
 
 /// How many missing calls one error names.
@@ -24,7 +23,7 @@ const REMEMBERED: usize = 64;
 #[derive(Default)]
 pub(crate) struct Account {
     /// The sequence number of the first record that has not been read yet.
-    next: u64,
+    pub(super) next: u64,
     /// In the order of the calls.
     placements: Vec<ExpectedSegments>,
     times: HashMap<Evidence, usize>,
@@ -187,31 +186,7 @@ impl Account {
             "draft {draft} is incomplete at {base}: the server restarted or lost the draft, and {count} of {all} \
             acknowledged segments are missing. Nothing was saved. Missing:\n- {list}"
         ));
-        Err(Failure {
-            reached: Reached::Forgotten,
-            ..Failure::refused(error.hint(super::remote::LOST_DRAFT))
-        })
-    }
-}
-
-impl Remote {
-    /// Calls `act` with the draft's account; only new journal records are read.
-    pub(crate) async fn with_account<T>(
-        &self,
-        journal: &Arc<Journal>,
-        draft: &DraftId,
-        act: impl FnOnce(&Account) -> T,
-    ) -> Result<T> {
-        // An engine that uses the same journal records the calls under its own origin.
-        let origin = journal.find(draft).await?.map(|row| row.origin);
-        let origin = origin.as_deref().unwrap_or(&self.base);
-        let mut account = self.accounts.take(draft);
-        for record in journal.records(origin, draft, account.next).await? {
-            account.enter(&record);
-        }
-        let result = act(&account);
-        self.accounts.put(draft, account);
-        Ok(result)
+        Err(Failure::draft_lost(error))
     }
 }
 
@@ -221,12 +196,12 @@ pub(super) struct Accounts(Mutex<HashMap<DraftId, Account>>);
 
 impl Accounts {
     /// Until `put`, another call for the draft reads the journal from its start.
-    fn take(&self, draft: &DraftId) -> Account {
+    pub(super) fn take(&self, draft: &DraftId) -> Account {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.remove(draft).unwrap_or_default()
     }
 
-    fn put(&self, draft: &DraftId, account: Account) {
+    pub(super) fn put(&self, draft: &DraftId, account: Account) {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= REMEMBERED {
             accounts.clear();

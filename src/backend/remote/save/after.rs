@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::Failure;
-use super::super::dialect::Server;
-use super::super::remote::Remote;
+use super::super::Remote;
+use crate::backend::Failure;
+use crate::backend::dialect::Server;
 use crate::backend::envelope::Opened;
 use crate::caller::Caller;
 use crate::draft::finished::list_mut;

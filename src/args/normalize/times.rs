@@ -2,20 +2,22 @@
 
 use serde_json::Value;
 
-use super::{Mending, Of, Times, shown};
+use super::scalar::shown;
+use super::{ArgumentSource, Normalizer};
 use crate::args::Object;
+use crate::args::input_rule::ToolTimes;
 use crate::args::property;
 
 /// A longer span is more often a mistake of units than intended.
 const LONG_SPAN: f64 = 600.0;
-/// Times closer than this are equal.
+/// ToolTimes closer than this are equal.
 const NEAR: f64 = 1e-6;
 
-impl Mending<'_> {
-    pub(super) fn times(&mut self, times: Times, arguments: &mut Object) {
+impl Normalizer<'_> {
+    pub(super) fn times(&mut self, times: ToolTimes, arguments: &mut Object) {
         match times {
-            Times::File => self.file(arguments),
-            Times::Span { seconds } => self.span(arguments, seconds),
+            ToolTimes::File => self.file(arguments),
+            ToolTimes::Span { seconds } => self.span(arguments, seconds),
         }
     }
 
@@ -28,8 +30,8 @@ impl Mending<'_> {
             && let Some(to) = self.taken(name, &value)
         {
             let from = number(arguments, "target_start");
-            if from.is_none() && self.of == Of::Item {
-                self.faults.push(format!(
+            if from.is_none() && self.of == ArgumentSource::Item {
+                self.problems.push(format!(
                     "`{name}` is {to} s without `from`: give both, or `duration`"
                 ));
                 return;
@@ -37,14 +39,14 @@ impl Mending<'_> {
             let from = from.unwrap_or(0.0);
             let length = (to - from) * number(arguments, "speed").unwrap_or(1.0);
             if to <= from {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`{name}` is {to} s, which is not after `{}` ({from} s)",
                     self.sent_as("target_start", "")
                 ));
                 return;
             }
             match number(arguments, "duration") {
-                Some(given) if (given - length).abs() > NEAR => self.faults.push(format!(
+                Some(given) if (given - length).abs() > NEAR => self.problems.push(format!(
                     "`duration` is {given} s, and `{name}` ({to} s) makes it {length} s: give one of them"
                 )),
                 Some(_) => {}
@@ -59,7 +61,7 @@ impl Mending<'_> {
         if let Some(end) = number(arguments, "end").filter(|end| *end > 0.0) {
             let start = number(arguments, "start").unwrap_or(0.0);
             if (start + duration - end).abs() > NEAR {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`duration` is {duration} s, and `{}` ({end} s) makes it {} s from `{}` ({start} s): give one of them",
                     self.sent_as("end", ""),
                     tidy(end - start),
@@ -67,7 +69,7 @@ impl Mending<'_> {
                 ));
             }
         } else if duration <= 0.0 {
-            self.faults.push(format!(
+            self.problems.push(format!(
                 "`duration` is {duration}; it is a length in seconds above 0"
             ));
         }
@@ -83,13 +85,13 @@ impl Mending<'_> {
             };
             let start = start.unwrap_or(0.0);
             if duration <= 0.0 {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`duration` is {duration}; it is a length in seconds above 0"
                 ));
                 return;
             }
             match end {
-                Some(end) if (start + duration - end).abs() > NEAR => self.faults.push(format!(
+                Some(end) if (start + duration - end).abs() > NEAR => self.problems.push(format!(
                     "`duration` is {duration} s, and `{}` ({end} s) makes it {} s from `{}` ({start} s): give one of them",
                     self.sent_as("end", ""),
                     tidy(end - start),
@@ -102,14 +104,14 @@ impl Mending<'_> {
             }
         } else if end.is_none()
             && !arguments.contains_key("end")
-            && self.of == Of::Call
+            && self.of == ArgumentSource::Call
             && let Some(start) = start.filter(|start| *start > 0.0)
         {
             arguments.insert("end".to_owned(), json(start + usual));
         }
         let length = number(arguments, "end").unwrap_or(0.0) - start.unwrap_or(0.0);
-        if length > LONG_SPAN && self.of != Of::Record {
-            self.mended.notes.push(format!(
+        if length > LONG_SPAN && self.of != ArgumentSource::Record {
+            self.normalized.notes.push(format!(
                 "it is shown for {} s ({} minutes): times are in seconds",
                 tidy(length),
                 (length / 60.0).round()
@@ -124,7 +126,7 @@ impl Mending<'_> {
         match row.read(&mut value) {
             Ok(_) if value.is_number() => value.as_f64(),
             Ok(_) => {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`{name}` is {}, which is not a time: it is {}",
                     shown(&value),
                     row.says
@@ -132,7 +134,7 @@ impl Mending<'_> {
                 None
             }
             Err(fault) => {
-                self.faults.push(format!("`{name}` {fault}"));
+                self.problems.push(format!("`{name}` {fault}"));
                 None
             }
         }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{number, shown};
+use super::scalar::{number, shown};
 use crate::args::Object;
 
 /// The short side of a canvas when only its aspect ratio is known: what the apps use.
 const SHORT_SIDE: f64 = 1080.0;
 
 /// Replaces `resolution` and `aspect_ratio` by `width` and `height`; returns the problems.
-pub(super) fn mend(arguments: &mut Object) -> Vec<String> {
+pub(super) fn normalize(arguments: &mut Object) -> Vec<String> {
     let mut faults = Vec::new();
     let resolution = arguments.shift_remove("resolution").and_then(|value| {
         let read = resolution(&value);
@@ -153,11 +153,11 @@ mod tests {
 
     use super::*;
 
-    fn mended(arguments: Value) -> (Value, Vec<String>) {
+    fn normalized(arguments: Value) -> (Value, Vec<String>) {
         let Value::Object(mut arguments) = arguments else {
             panic!("an object");
         };
-        let faults = mend(&mut arguments);
+        let faults = normalize(&mut arguments);
         (Value::Object(arguments), faults)
     }
 
@@ -194,18 +194,10 @@ mod tests {
                 720,
             ),
         ] {
-            let (arguments, faults) = mended(said.clone());
+            let (arguments, faults) = normalized(said.clone());
             assert_eq!(faults, Vec::<String>::new(), "{said}");
-            assert_eq!(
-                super::super::number(&arguments["width"]),
-                Some(width.into()),
-                "{said}"
-            );
-            assert_eq!(
-                super::super::number(&arguments["height"]),
-                Some(height.into()),
-                "{said}"
-            );
+            assert_eq!(number(&arguments["width"]), Some(width.into()), "{said}");
+            assert_eq!(number(&arguments["height"]), Some(height.into()), "{said}");
             assert!(
                 arguments.get("resolution").is_none() && arguments.get("aspect_ratio").is_none()
             );
@@ -238,7 +230,7 @@ mod tests {
                 "`aspect_ratio` makes `width` 1080",
             ),
         ] {
-            let (_, faults) = mended(said.clone());
+            let (_, faults) = normalized(said.clone());
             assert!(
                 faults.iter().any(|f| f.contains(fault)),
                 "{said}: {faults:?}"

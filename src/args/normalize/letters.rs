@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Mending, boolean, number, shown};
+use super::Normalizer;
+use super::scalar::{boolean, number, shown};
 use crate::args::Object;
 use crate::args::property;
 
 /// The style of the letters of a whole text.
-pub(super) struct Letters(Object);
+pub(super) struct WholeTextStyle(Object);
 
-impl Mending<'_> {
+impl Normalizer<'_> {
     /// Takes the arguments that style the whole text.
-    pub(super) fn letters(&mut self, arguments: &mut Object) -> Option<Letters> {
+    pub(super) fn letters(&mut self, arguments: &mut Object) -> Option<WholeTextStyle> {
         let mut letters = Object::new();
         for name in ["bold", "italic", "underline"] {
             let Some(value) = arguments.shift_remove(name) else {
@@ -22,7 +23,7 @@ impl Mending<'_> {
                     letters.insert(name.to_owned(), true.into());
                 }
                 Some(false) => {}
-                None => self.faults.push(format!(
+                None => self.problems.push(format!(
                     "`{name}` is {}, which is not true or false",
                     shown(&value)
                 )),
@@ -30,12 +31,12 @@ impl Mending<'_> {
         }
         let name = letters.keys().next()?;
         if arguments.contains_key("text_styles") {
-            self.faults.push(format!(
+            self.problems.push(format!(
                 "`{name}` applies to the whole text, and `text_styles` to its parts: give `{name}` in each `style` there"
             ));
             return None;
         }
-        Some(Letters(letters))
+        Some(WholeTextStyle(letters))
     }
 
     /// `intensity: 0.8` or `"80%"` sets the effect's first parameter.
@@ -48,11 +49,11 @@ impl Mending<'_> {
         let strength = number(&value).and_then(|number| number.as_f64());
         let strength = match (read, strength) {
             (Err(fault), _) => {
-                self.faults.push(format!("`intensity` {fault}"));
+                self.problems.push(format!("`intensity` {fault}"));
                 return;
             }
             (Ok(()), None) => {
-                self.faults.push(format!(
+                self.problems.push(format!(
                     "`intensity` is {}; it is a number from 0 to 1, or like \"80%\"",
                     shown(&value)
                 ));
@@ -62,18 +63,18 @@ impl Mending<'_> {
             (Ok(()), Some(strength)) => strength,
         };
         if arguments.contains_key("params") {
-            self.faults
+            self.problems
                 .push("`intensity` sets the first item of `params`: give one of them".to_owned());
             return;
         }
         arguments.insert("params".to_owned(), json!([strength]));
-        self.mended
+        self.normalized
             .notes
             .push("`intensity` sets the first parameter of the effect".to_owned());
     }
 }
 
-impl Letters {
+impl WholeTextStyle {
     /// Makes the whole text one styled part, and keeps its border.
     pub(super) fn put(self, arguments: &mut Object) {
         let text = arguments.get("text").and_then(Value::as_str).unwrap_or("");

@@ -1,0 +1,104 @@
+//! What a tool accepts beside its schema: other names, notations and defaults. Each tool has a list of these rules.
+
+use serde_json::Value;
+
+use super::property;
+
+/// A name, a notation or a default that callers expect of a tool's arguments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum InputRule {
+    /// Another name for an argument: `(alias, argument)`.
+    Alias(&'static str, &'static str),
+    /// The name by which schemas show an argument: `(name, argument)`.
+    Shown(&'static str, &'static str),
+    /// `resolution: "1920x1080"` and `aspect_ratio: "9:16"` for `width` and `height`.
+    Size,
+    /// `position`: "center", "bottom", … or `{x, y, width, height}` in pixels, for `transform_*` and `scale_*`.
+    Position,
+    /// `subtitle_text` with its times: one caption as `srt`.
+    Caption,
+    /// `at`, `duration`, `from` and `to` for the tool's own times.
+    Times(ToolTimes),
+    /// `bold`, `italic` and `underline` of a whole text, as one of `text_styles`.
+    Letters,
+    /// `intensity` from 0 to 1 or in percent, as the first of `params`.
+    Intensity,
+    /// The value of an argument that is not given: `(argument, not if this one is given, value)`.
+    Default(&'static str, &'static str, Preset),
+    /// The value of a second argument that an argument needs: `(argument, needs, value)`.
+    With(&'static str, &'static str, Preset),
+    /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
+    Advice(&'static str, &'static str),
+    /// What to do instead of giving one of these values: `(argument, values, advice)`.
+    ValueAdvice(&'static str, &'static [&'static str], &'static str),
+}
+
+/// A value that normalisation gives an argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Preset {
+    Text(&'static str),
+    Number(f64),
+    On,
+}
+
+impl Preset {
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Number(number) => property::json(number),
+            Self::On => true.into(),
+        }
+    }
+}
+
+/// Which times a tool has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ToolTimes {
+    /// `start`, `end` and `duration` in a file, `target_start` on the timeline.
+    File,
+    /// `start` and `end` on the timeline, and the default length.
+    Span { seconds: f64 },
+}
+
+impl InputRule {
+    /// The names that it adds to those of the schema.
+    pub(crate) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Size => &["resolution", "aspect_ratio"],
+            Self::Caption => &["subtitle_text"],
+            Self::Times(ToolTimes::File) => &["to"],
+            Self::Times(ToolTimes::Span { .. }) => &["duration"],
+            Self::Letters => &["bold", "italic", "underline"],
+            Self::Intensity => &["intensity"],
+            Self::Alias(..)
+            | Self::Shown(..)
+            | Self::Position
+            | Self::Default(..)
+            | Self::With(..)
+            | Self::Advice(..)
+            | Self::ValueAdvice(..) => &[],
+        }
+    }
+
+    /// The other name and its argument.
+    pub(crate) fn other_name(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Alias(alias, argument) | Self::Shown(alias, argument) => Some((alias, argument)),
+            _ => None,
+        }
+    }
+}
+
+/// Advice for times in a file when there is no file, or one without times.
+pub(crate) const NO_FILE_TIMES: &str =
+    "it has no times of its own: `at` and `duration` say when it is shown";
+
+/// Advice for fading and rotating clips.
+pub(crate) const KEYFRAME_ALPHA: &str =
+    "set it with `add_video_keyframe`: `property_type` \"alpha\", `value` \"50%\"";
+
+pub(crate) const KEYFRAME_ROTATION: &str =
+    "set it with `add_video_keyframe`: `property_type` \"rotation\", `value` \"45deg\"";
+
+/// Advice for what the app can do with a text but these tools cannot.
+pub(crate) const IN_THE_APP: &str = "it is not supported: set it in the app";

@@ -1,0 +1,281 @@
+//! Normalisation of arguments as people and weak models send them: other names, "720", "true".
+//!
+//! Arguments are normalised once, for all tools, by their schemas: first names, then notations such as
+//! `resolution`, then values. One error reports all remaining problems, one per line.
+
+use std::fmt::Arguments;
+
+use serde_json::Value;
+
+use super::input_rule::InputRule;
+use super::position::Position;
+use crate::args::{Object, placeholder};
+use crate::error::{Error, Result};
+use scalar::{is_blank, parse_json_text, shown};
+
+mod caption;
+mod letters;
+mod members;
+mod names;
+mod no_effect;
+mod pixels;
+mod scalar;
+mod size;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod tests;
+mod times;
+mod value;
+
+/// Where the arguments come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ArgumentSource {
+    /// A client's call.
+    Call,
+    /// An item of a plan: it has no draft yet, and its times follow from other items.
+    Item,
+    /// A call from the journal: it keeps its meaning, so ranges and newer defaults are not applied.
+    Record,
+}
+
+/// What normalisation changed that the caller should know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Normalized {
+    /// What was adjusted or is unusual.
+    pub notes: Vec<String>,
+    /// The arguments that were sent by another name: `(sent, own)`.
+    pub renamed: Vec<(&'static str, &'static str)>,
+    /// The names in the shown schema of arguments that were not sent by the tool's own name: `(shown, own)`.
+    pub shown: Vec<(&'static str, &'static str)>,
+}
+
+impl Normalized {
+    /// Rewrites an error to call an argument by the name that was sent, or by its name in the shown schema.
+    pub(crate) fn by_sent_names(&self, error: &mut Error) {
+        for (sent, own) in self.renamed.iter().chain(&self.shown) {
+            let (own, sent) = (format!("`{own}`"), format!("`{sent}`"));
+            for text in [Some(&mut error.message), error.hint.as_mut()]
+                .into_iter()
+                .flatten()
+            {
+                if text.contains(&own) {
+                    *text = text.replace(&own, &sent);
+                }
+            }
+        }
+    }
+}
+
+/// Brings the arguments into the form of the schema. The error lists all problems.
+pub(crate) fn normalize(
+    tool: &str,
+    rules: &[InputRule],
+    schema: &Object,
+    arguments: &mut Object,
+    of: ArgumentSource,
+) -> Result<Normalized> {
+    let mut normalizer = Normalizer {
+        tool,
+        rules,
+        of,
+        normalized: Normalized::default(),
+        problems: ProblemList::default(),
+    };
+    for (name, value) in arguments.iter() {
+        // Templates and plans are filled and checked later.
+        let is_later = matches!(name.as_str(), "plan" | "plans" | "template");
+        if !is_later && of != ArgumentSource::Record {
+            normalizer.placeholders(value, format_args!("{name}"));
+        }
+    }
+    normalizer.absent(schema, arguments);
+    let has = |one: InputRule| rules.contains(&one);
+    if has(InputRule::Caption) {
+        normalizer.caption(arguments);
+    }
+    normalizer.names(schema, arguments);
+    if has(InputRule::Size) {
+        for fault in size::normalize(arguments) {
+            normalizer.problems.push(fault);
+        }
+    }
+    for rule in rules {
+        if let InputRule::Times(times) = *rule {
+            normalizer.times(times, arguments);
+        }
+    }
+    if has(InputRule::Position) {
+        normalizer.pixels(arguments);
+        normalizer.position(arguments);
+    }
+    let letters = if has(InputRule::Letters) {
+        normalizer.letters(arguments)
+    } else {
+        None
+    };
+    if has(InputRule::Intensity) {
+        normalizer.intensity(arguments);
+    }
+    normalizer.object(schema, arguments, "");
+    if of != ArgumentSource::Record {
+        for rule in rules {
+            defaults(*rule, arguments);
+        }
+    }
+    if let Some(letters) = letters {
+        letters.put(arguments);
+    }
+    if of != ArgumentSource::Record {
+        normalizer.without_effect(schema, arguments);
+    }
+    let normalized = normalizer.normalized;
+    normalizer.problems.into_result().map(|()| normalized)
+}
+
+/// Writes defaults into the call, so that a server and a later replay get the same values.
+fn defaults(rule: InputRule, arguments: &mut Object) {
+    match rule {
+        InputRule::Default(argument, beside, preset)
+            if !arguments.contains_key(argument) && !arguments.contains_key(beside) =>
+        {
+            arguments.insert(argument.to_owned(), preset.value());
+        }
+        InputRule::With(argument, needs, preset)
+            if arguments.contains_key(argument) && !arguments.contains_key(needs) =>
+        {
+            arguments.insert(needs.to_owned(), preset.value());
+        }
+        _ => {}
+    }
+}
+
+/// Problems that are listed one by one; the others are counted.
+const LISTED: usize = 20;
+
+#[derive(Default)]
+struct ProblemList {
+    listed: Vec<String>,
+    more: usize,
+}
+
+impl ProblemList {
+    fn push(&mut self, fault: String) {
+        self.add(|| fault);
+    }
+
+    /// Adds a problem; its text is built only if it is listed.
+    fn add(&mut self, fault: impl FnOnce() -> String) {
+        if self.listed.len() < LISTED {
+            self.listed.push(fault());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_result(self) -> Result<()> {
+        if self.listed.is_empty() {
+            return Ok(());
+        }
+        let mut text = self.listed.join("\n");
+        if self.more > 0 {
+            text.push_str(&format!("\nand {} more problems", grouped(self.more)));
+        }
+        Err(Error::invalid(text))
+    }
+}
+
+/// `19,980`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+struct Normalizer<'a> {
+    tool: &'a str,
+    rules: &'a [InputRule],
+    of: ArgumentSource,
+    normalized: Normalized,
+    problems: ProblemList,
+}
+
+impl Normalizer<'_> {
+    /// Reports template placeholders in a value.
+    fn placeholders(&mut self, value: &Value, place: Arguments<'_>) {
+        match value {
+            Value::String(text) => {
+                if let Some(found) = placeholder::unfilled(text) {
+                    let fault = placeholder::fault(found);
+                    self.problems.push(format!("`{place}`: {fault}"));
+                }
+            }
+            Value::Array(list) => {
+                for (index, item) in list.iter().enumerate() {
+                    self.placeholders(item, format_args!("{place}[{index}]"));
+                }
+            }
+            Value::Object(members) => {
+                for (name, item) in members {
+                    self.placeholders(item, format_args!("{place}.{name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes empty values: null, "" and similar values of optional arguments.
+    fn absent(&mut self, schema: &Object, arguments: &mut Object) {
+        let is_absent = |name: &str, value: &Value| match value {
+            Value::Null => self.of != ArgumentSource::Item,
+            // In recorded calls, such values are text that the API accepted.
+            Value::String(text) if self.of != ArgumentSource::Record && is_blank(text) => {
+                let own = self.own_name(name);
+                own == "draft_id" || (own != "subtitle_text" && !is_required(schema, own))
+            }
+            _ => false,
+        };
+        if arguments.iter().any(|(name, value)| is_absent(name, value)) {
+            arguments.retain(|name, value| !is_absent(name, value));
+        }
+    }
+
+    fn position(&mut self, arguments: &mut Object) {
+        let Some(value) = arguments.get_mut("position") else {
+            return;
+        };
+        parse_json_text(value, "object");
+        let fault = Position::read(value)
+            .err()
+            .map(|fault| format!("`position` is {}, {fault}", shown(value)));
+        let value = match value {
+            Value::Object(_) => "a box",
+            _ => "a word",
+        };
+        if let Some(fault) = fault {
+            self.problems.push(fault);
+        }
+        for name in ["transform_x", "transform_y"] {
+            if arguments.contains_key(name) {
+                self.problems.push(format!(
+                    "`position` ({value}) and `{name}` both set the position: give one of them"
+                ));
+            }
+        }
+    }
+}
+
+fn of_schema<'s>(schema: &'s Object, name: &str) -> Option<&'s Value> {
+    schema.get("properties")?.get(name)
+}
+
+fn is_required(schema: &Object, name: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.iter().any(|one| one == name))
+}
