@@ -12,6 +12,7 @@ mod markers;
 mod materials;
 mod media;
 mod meta;
+mod moved;
 mod overview;
 mod sniff;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use document::IndexedDocument;
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
+pub(crate) use moved::MovedMedia;
 pub(crate) use overview::{DraftFolder, entry, overview};
 
 /// How severe a problem is.
@@ -70,6 +72,8 @@ pub(crate) struct LintOptions {
     pub edition: Option<Edition>,
     /// Where [`fix`] keeps the original files, outside of all drafts.
     pub backups: PathBuf,
+    /// Where missing media are searched.
+    pub media: Option<MovedMedia>,
 }
 
 impl LintOptions {
@@ -78,6 +82,7 @@ impl LintOptions {
         Self {
             edition,
             backups: data_dir.join("backups"),
+            media: None,
         }
     }
 }

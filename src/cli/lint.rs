@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli;
-use crate::lint::{self, Fixed, LintOptions, Problem, Severity};
+use crate::lint::{self, Fixed, LintOptions, MovedMedia, Problem, Severity};
 use crate::printable::counted;
 use crate::settings::Settings;
 
@@ -17,6 +17,7 @@ use crate::settings::Settings;
 #[command(after_help = "Examples:
   capcut-mcp lint ~/Movies/CapCut/User\\ Data/Projects/com.lveditor.draft/my-video
   capcut-mcp lint my-video --fix                fixes what is safe to fix, and keeps backups
+  capcut-mcp lint my-video --fix --media ~/Videos    finds media that were moved there
   capcut-mcp lint my-video --edition jianying   checks that it opens in JianYing
   capcut-mcp lint my-video --json | jq '.problems[] | select(.severity == \"error\")'")]
 pub(super) struct Lint {
@@ -25,6 +26,9 @@ pub(super) struct Lint {
     /// Fixes what is safe to fix. Every file that changes is first copied to the data folder.
     #[arg(long)]
     fix: bool,
+    /// Searches missing media below this folder, by name, and by size, length and kind.
+    #[arg(long, value_name = "DIR")]
+    media: Option<PathBuf>,
     /// Prints the problems as one JSON object.
     #[arg(long)]
     json: bool,
@@ -37,7 +41,8 @@ impl Lint {
         settings: &Settings,
         edition: Option<crate::units::Edition>,
     ) -> anyhow::Result<ExitCode> {
-        let options = LintOptions::new(settings.data_dir()?, edition);
+        let mut options = LintOptions::new(settings.data_dir()?, edition);
+        options.media = self.media.as_deref().map(MovedMedia::below).transpose()?;
         let (problems, fixed) = if self.fix {
             let fixed = lint::fix(&self.draft, &options)?;
             (fixed.left.clone(), Some(fixed))

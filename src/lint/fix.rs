@@ -1,6 +1,7 @@
 //! Fixes what can be fixed safely: no visible or audible content is lost, the original of every changed file is
 //! kept, and a second run changes nothing.
 
+mod captions;
 mod document;
 mod meta;
 mod timelines;
@@ -32,6 +33,14 @@ use timelines::WrittenDocument;
 
 /// Maximum number of rounds: a fix may reveal a problem that was hidden before.
 const ROUNDS: usize = 4;
+
+/// The problems for which documents are added.
+const CODES_OF_DOCUMENTS: [&str; 4] = [
+    "document-missing",
+    "timelines-missing",
+    "timeline-missing",
+    "timeline-id",
+];
 
 /// The result of a fix.
 #[derive(Clone, Debug, Serialize)]
@@ -183,20 +192,26 @@ impl FixRun {
         })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
         let bin = meta::mend(&patient, &mut meta, draft.end());
-        let mended = document::mend(&patient, &mut value, &bin).then(|| value.to_string());
+        let mended =
+            document::mend(&patient, &mut value, &bin, &mut self.notes).then(|| value.to_string());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
         let written = WrittenDocument {
             timeline: Timeline::of(&value, patient.profile.scheme(), patient.now),
             bytes: mended.as_deref().map_or(file.json(), str::as_bytes),
             both: !markers::saved_by_app(&draft.document),
         };
-        let before = self.changed.len();
+        let is_changed = mended.is_some()
+            || CODES_OF_DOCUMENTS.iter().any(|code| patient.has(code))
+            || folder
+                .mirrors(&file.name)
+                .any(|mirror| !is_mirrored(file, mirror));
+        // Before the documents: if this run is killed in between, the next one still has documents to change.
+        if is_changed && patient.profile.restores_backup() {
+            self.put_app_backup_away(folder)?;
+        }
         self.rename_timeline(&patient, written.timeline.id)?;
         self.write_documents(&patient, file, &written, mended.is_some())?;
         self.complete_timelines(&patient, &written)?;
-        if self.changed.len() != before && patient.profile.restores_backup() {
-            self.put_app_backup_away(folder)?;
-        }
         if meta_changed {
             self.write(folder, META, meta.to_string().as_bytes())?;
         }

@@ -95,6 +95,10 @@ pub(super) enum MediaLocation {
     Moved(PathBuf),
     /// At its path, outside the draft's folder.
     Outside(PathBuf),
+    /// In the folder that the user named, not at its path.
+    Found(PathBuf),
+    /// There are several such files in the folder that the user named.
+    Several(Vec<PathBuf>),
     /// On the machine that the draft was written for, which is not this one.
     Elsewhere,
     Nowhere,

@@ -66,6 +66,32 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
                     .or_insert_with(|| looked_at(context.folder, path, name))
                     .clone()
             };
+            let (place, look) = match (place, &context.options.media) {
+                (MediaLocation::Nowhere, Some(moved)) => {
+                    let named = (
+                        path,
+                        if path.is_empty() {
+                            name
+                        } else {
+                            file_name(path)
+                        },
+                    );
+                    let is_sound = list == "audios";
+                    let found = moved.candidates(context.folder, is_sound, material, named);
+                    match found[..] {
+                        [] => (MediaLocation::Nowhere, None),
+                        [file] => {
+                            let look = sniff::look(file, &context.folder.shown(file));
+                            (MediaLocation::Found(file.clone()), Some(look))
+                        }
+                        _ => {
+                            let all = found.into_iter().cloned().collect();
+                            (MediaLocation::Several(all), None)
+                        }
+                    }
+                }
+                (place, _) => (place, look),
+            };
             let place = match place {
                 MediaLocation::Nowhere if is_far && is_foreign(path) => MediaLocation::Elsewhere,
                 place => place,
@@ -125,12 +151,14 @@ fn place_of_list(within: &[usize], list: &str) -> String {
 }
 
 impl FileMaterial {
-    /// Whether the list of media should have it: the list has neither the app's own sounds nor, as far as is known,
-    /// the media of compound clips.
+    /// Whether the list of media should have it. The list does not have the app's own sounds; whether it has the
+    /// media of compound clips is not known.
     pub(super) fn is_listed(&self) -> bool {
         const LIBRARY: [&str; 3] = ["music", "sound", "text_to_audio"];
-        self.place != MediaLocation::Nowhere
-            && self.within.is_empty()
+        !matches!(
+            self.place,
+            MediaLocation::Nowhere | MediaLocation::Several(_)
+        ) && self.within.is_empty()
             && !(self.list == "audios" && LIBRARY.contains(&&*self.kind))
     }
 }
@@ -147,8 +175,10 @@ impl MediaLocation {
     /// The file, if it is on this machine.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         match self {
-            Self::Inside(file) | Self::Moved(file) | Self::Outside(file) => Some(file),
-            Self::Elsewhere | Self::Nowhere => None,
+            Self::Inside(file) | Self::Moved(file) | Self::Outside(file) | Self::Found(file) => {
+                Some(file)
+            }
+            Self::Several(_) | Self::Elsewhere | Self::Nowhere => None,
         }
     }
 }
@@ -234,6 +264,23 @@ impl MaterialUse {
                 },
                 "sets the path of the file in the draft",
             ),
+            MediaLocation::Found(file) => report.fixable(
+                Error,
+                "media-moved",
+                place_of,
+                format!("\"{path}\" does not exist, but this file has its name and size: {}", file.display()),
+                "sets the path of this file",
+            ),
+            MediaLocation::Several(files) => {
+                let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+                report.add(
+                    if self.is_shown { Error } else { Info },
+                    "media-missing",
+                    place_of,
+                    format!("\"{path}\" does not exist, and several files have its name and size, so none was chosen: {}", files.join(", ")),
+                    "give `--media` a folder that contains only one of them",
+                );
+            }
             MediaLocation::Outside(_) => report.add(
                 Info,
                 "media-outside",
@@ -346,7 +393,7 @@ impl MaterialUse {
 }
 
 /// Whether the file has what the material needs; for videos and photos the app accepts moving and still pictures.
-fn fits(is_sound: bool, facts: &Facts) -> bool {
+pub(super) fn fits(is_sound: bool, facts: &Facts) -> bool {
     if is_sound {
         facts.has_audio
     } else {

@@ -182,9 +182,11 @@ pub(super) fn bin_path(folder: &Folder, medium: &FileMaterial) -> String {
         MediaLocation::Inside(file) | MediaLocation::Moved(file) => {
             format!("./{}", folder.shown(file))
         }
-        MediaLocation::Outside(_) | MediaLocation::Elsewhere | MediaLocation::Nowhere => {
-            in_draft(folder, &medium.path)
-        }
+        MediaLocation::Found(file) => registry::app_path(file),
+        MediaLocation::Outside(_)
+        | MediaLocation::Several(_)
+        | MediaLocation::Elsewhere
+        | MediaLocation::Nowhere => in_draft(folder, &medium.path),
     }
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod folders;
 mod hostile;
 mod machines;
+mod moved;
 mod recorded;
 
 use std::fs;
@@ -153,6 +154,7 @@ impl Made {
         LintOptions {
             edition: None,
             backups: self.root.path().join(".data/backups"),
+            media: None,
         }
     }
 

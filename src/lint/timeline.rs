@@ -158,6 +158,17 @@ impl<'a> Check<'a, '_> {
             let is_overlap = last.is_some() && end > range.start;
             if is_overlap && self.overlaps_by_design(track, before, end - range.start) {
                 // The transition shows both clips at once.
+            } else if is_overlap && track.kind.str() == "text" {
+                self.report.fixable(
+                    Error,
+                    "overlap",
+                    place(number),
+                    format!(
+                        "it starts at {}, before text {before} of the same track ends at {end}",
+                        range.start
+                    ),
+                    "ends the earlier text where this one starts, or moves one to another track if they start together",
+                );
             } else if is_overlap {
                 self.report.add(
                     Error,

@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::meta::Bin;
-use super::{FixTarget, new_id};
+use super::{FixTarget, captions, new_id};
 use crate::draft::finished::shapes::{Shapes, shape};
 use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
 use crate::draft::finished::{list, list_mut, range};
 use crate::engine::paths::{TOKEN, file_name};
 use crate::engine::profile::is_template_machine;
+use crate::engine::registry::app_path;
 use crate::lint::folder::MediaLocation;
 use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{MASKS, lacks_flags, may_repeat};
@@ -19,7 +20,12 @@ use crate::lint::timeline::on_segment_clock;
 use crate::units::Range;
 
 /// Fixes `document`, and returns whether anything changed.
-pub(super) fn mend(patient: &FixTarget<'_>, document: &mut Value, bin: &Bin) -> bool {
+pub(super) fn mend(
+    patient: &FixTarget<'_>,
+    document: &mut Value,
+    bin: &Bin,
+    notes: &mut Vec<String>,
+) -> bool {
     let mut mender = Mender {
         patient,
         changed: false,
@@ -29,6 +35,9 @@ pub(super) fn mend(patient: &FixTarget<'_>, document: &mut Value, bin: &Bin) -> 
     mender.media(document, bin);
     mender.materials(document);
     mender.tracks(document);
+    if patient.has("overlap") && captions::untangle(document, notes) {
+        mender.changed = true;
+    }
     mender.duration(document);
     mender.changed
 }
@@ -150,6 +159,10 @@ impl Mender<'_> {
     }
 
     fn path(&mut self, medium: &FileMaterial, material: &mut Value) {
+        if let MediaLocation::Found(file) = &medium.place {
+            self.set(material, "path", json!(app_path(file)));
+            return;
+        }
         let (MediaLocation::Inside(file) | MediaLocation::Moved(file)) = &medium.place else {
             return;
         };

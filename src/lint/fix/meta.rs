@@ -10,6 +10,7 @@ use crate::draft::finished::list_mut;
 use crate::draft::finished::shapes::{fill, shape};
 use crate::engine::paths::file_name;
 use crate::engine::registry::app_path;
+use crate::lint::folder::MediaLocation;
 use crate::lint::media::FileMaterial;
 use crate::lint::meta::{bin_path, entries, in_draft, is_portable};
 use crate::units::Micros;
@@ -80,11 +81,8 @@ fn groups(meta: &mut Value) -> &mut Vec<Value> {
 }
 
 fn follow_renames(patient: &FixTarget<'_>, meta: &mut Value) {
-    if patient.renames.is_empty() {
-        return;
-    }
     let folder = patient.folder;
-    let renames: HashMap<String, String> = patient
+    let mut renames: HashMap<String, String> = patient
         .renames
         .iter()
         .map(|(from, to)| {
@@ -94,6 +92,16 @@ fn follow_renames(patient: &FixTarget<'_>, meta: &mut Value) {
             )
         })
         .collect();
+    for medium in &patient.media {
+        if let MediaLocation::Found(file) = &medium.place
+            && !medium.path.is_empty()
+        {
+            renames.insert(in_draft(folder, &medium.path), app_path(file));
+        }
+    }
+    if renames.is_empty() {
+        return;
+    }
     let entries = groups(meta)
         .iter_mut()
         .filter_map(|group| list_mut(group, "value"))

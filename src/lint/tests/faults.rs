@@ -107,6 +107,15 @@ const FAULTS: &[(&str, bool, Spoil)] = &[
     ("overlap", false, |made| {
         made.target(0, 1, 1_000_000, 2_000_000)
     }),
+    ("overlap", true, |made| {
+        let mut second = made.document["tracks"][3]["segments"][0].clone();
+        second["id"] = json!("S6");
+        made.document["tracks"][3]["segments"]
+            .as_array_mut()
+            .unwrap()
+            .push(second);
+        made.target(3, 1, 1_000_000, 2_000_000);
+    }),
     ("main-track-gap", false, |made| {
         made.target(0, 1, 2_500_000, 2_000_000)
     }),
