@@ -17,7 +17,7 @@ use crate::settings::Settings;
 #[command(after_help = "Examples:
   capcut-mcp lint ~/Movies/CapCut/User\\ Data/Projects/com.lveditor.draft/my-video
   capcut-mcp lint my-video --fix                fixes what is safe to fix, and keeps backups
-  capcut-mcp lint my-video --fix --media ~/Videos    finds media that were moved there
+  capcut-mcp lint my-video --fix --media ~/Movies    finds media that were moved there
   capcut-mcp lint my-video --edition jianying   checks that it opens in JianYing
   capcut-mcp lint my-video --json | jq '.problems[] | select(.severity == \"error\")'")]
 pub(super) struct Lint {
