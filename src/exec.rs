@@ -1,6 +1,8 @@
 //! Runs calls: the turn on the draft, a slot in a lane, the circuit breaker, the backend, retries, the journal.
 
+mod attempt;
 pub(crate) mod breaker;
+mod breakers;
 pub(crate) mod call_log;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
@@ -18,36 +20,33 @@ mod turns;
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::num::NonZeroU64;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Failure, Reached, Remote, Servers};
+use crate::backend::{Failure, Reached, Servers};
 use crate::caller::Caller;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, ENGINE, Journal};
-use crate::manifest::{self, LaneName, Manifest, Route};
-use crate::media::{self, MediaStore};
+use crate::manifest::{Manifest, Route};
+use crate::media::MediaStore;
 use crate::memory;
-use crate::metrics::{self, BreakerState, Metrics};
+use crate::metrics::{self, Metrics};
 use crate::settings::{BackendChoice, Settings};
 use crate::tool::{Hints, Request, Spec, Turn};
 
-use breaker::{Breaker, Position, Verdict};
+use attempt::{Attempt, lane_name, timed_out};
+use breaker::Breaker;
 use call_log::UnderWay;
-use lanes::Patience;
-use ledger::Lookup;
 use recovery::Next;
 pub(crate) use routing::ADOPTED;
 use routing::Home;
@@ -129,20 +128,6 @@ pub(crate) struct App {
     breakers: Mutex<HashMap<String, Breaker>>,
     homes: routing::Homes,
     lists: ledger::Lists,
-}
-
-/// A call that may be sent more than once.
-struct Attempt<'a> {
-    request: &'a dyn Request,
-    route: &'a Route,
-    backend: &'a Backend,
-    context: &'a Context,
-    /// What the call adds to its draft.
-    leaves: &'a Leaves,
-    /// See [`Failure::since`].
-    since: Option<NonZeroU64>,
-    /// The deadline of the call, set when it gets its first slot.
-    until: Option<Instant>,
 }
 
 impl App {
@@ -532,233 +517,6 @@ impl App {
         sign(spec, &mut reply, home);
         Ok(reply)
     }
-
-    /// Retries until the call succeeds or another try would not help.
-    async fn tries(&self, attempt: &mut Attempt<'_>, home: &Home) -> Result<Value, Failure> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let failure = match self.once(attempt).await {
-                Ok(reply) => return Ok(reply),
-                Err(failure) => Failure {
-                    since: attempt.since,
-                    ..failure
-                },
-            };
-            let mut kind = failure.error.kind;
-            if failure.reached == Reached::Lost
-                && let Backend::Remote(remote) = attempt.backend
-                && ledger::is_edit(attempt.request.spec())
-            {
-                let looking = self.look_up(remote, attempt.request, attempt.leaves, &failure);
-                match Box::pin(looking).await? {
-                    Lookup::Applied(reply) => return Ok(reply),
-                    // The call was not applied, so a retry is as safe as if it had never been sent.
-                    Lookup::NotApplied => kind = Kind::Unsent,
-                    Lookup::NoDraft => {}
-                }
-            }
-            let failed = retry::Failed {
-                kind,
-                by_server: failure.by_server,
-                after: failure.after,
-                lasting: failure.error.lasting,
-            };
-            let policies = &self.manifest.retry;
-            let wait = retry::wait(
-                policies,
-                attempt.route.retry,
-                failed,
-                tries,
-                fastrand::f64(),
-            );
-            let now = Instant::now();
-            let left = attempt
-                .until
-                .map(|until| until.saturating_duration_since(now));
-            let wait = wait.filter(|wait| left.is_none_or(|left| *wait < left));
-            let Some(wait) = wait.filter(|_| !home.may_choose_again(attempt.request, &failure))
-            else {
-                return Err(with_tries(failure, tries));
-            };
-            tracing::info!(
-                tool = attempt.request.spec().name,
-                tries,
-                wait_ms = wait.as_millis() as u64,
-                "retrying: {}",
-                failure.error.message
-            );
-            self.metrics
-                .retry(attempt.request.spec().name, failed.class());
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// One try: a slot, the breaker, the backend.
-    async fn once(&self, attempt: &mut Attempt<'_>) -> Result<Value, Failure> {
-        let Attempt {
-            request,
-            route,
-            backend,
-            context,
-            leaves,
-            ..
-        } = *attempt;
-        let _slot = match route.lane {
-            Some(lane) => {
-                let patience = if request.call().caller.waits_for_slots() {
-                    Patience::Waits
-                } else {
-                    Patience::Places
-                };
-                Some(
-                    self.queued(self.lanes.enter(lane, patience), "a slot in its lane")
-                        .await??,
-                )
-            }
-            None => None,
-        };
-        let _active = self.metrics.active(lane_name(route));
-        let timeout = self.manifest.timeout(route);
-        let until = *attempt
-            .until
-            .get_or_insert_with(|| Instant::now() + timeout);
-        let _busy = context.cost.as_deref().map(Busy::since_now);
-        match backend {
-            Backend::Embedded(engine) => {
-                let work = request.run(engine, context.progress.as_ref());
-                let left = until.saturating_duration_since(Instant::now());
-                match tokio::time::timeout(left, work).await {
-                    Ok(ended) => Ok(ended?),
-                    Err(_) => Err(timed_out(request.spec(), timeout).into()),
-                }
-            }
-            Backend::Remote(remote) => {
-                self.check_sources(request).await?;
-                let trial = self.trial(remote, until).await?;
-                let progress = context.progress.as_ref();
-                let ended = match (route.cache_s, route.path()) {
-                    (Some(_), Some(path)) => {
-                        Box::pin(self.ask_list(remote, request, path, until, context)).await
-                    }
-                    _ => {
-                        let called = remote
-                            .call(request, leaves, route, &self.journal, until, progress)
-                            .await;
-                        called.map(|answered| {
-                            if let (Some(kept), Some(output)) = (&context.output, answered.output) {
-                                kept.put(output);
-                            }
-                            answered.reply
-                        })
-                    }
-                };
-                trial.ended(match &ended {
-                    Ok(_) => Verdict::Good,
-                    Err(failure) => verdict(failure),
-                });
-                if let Err(failure) = &ended
-                    && failure.reached == Reached::Never
-                {
-                    remote.doubt().await;
-                }
-                ended
-            }
-        }
-    }
-
-    /// Refuses media that a client of a listener is not allowed to read: otherwise a server would fetch them for
-    /// it.
-    async fn check_sources(&self, request: &dyn Request) -> Result<()> {
-        let call = request.call();
-        if call.caller.access.is_open() {
-            return Ok(());
-        }
-        let media = self.media.of(&call.caller);
-        for (name, value) in &call.arguments {
-            let Some(source) = value.as_str().filter(|source| !source.is_empty()) else {
-                continue;
-            };
-            // Subtitles can be given as the text itself.
-            let is_elsewhere = || Path::new(source).is_absolute() || source.contains("://");
-            let is_source = name.ends_with("_url") || (name == "srt" && is_elsewhere());
-            if is_source && let Err(mut error) = media.may_read(source).await {
-                error.message = format!("`{name}`: {}", error.message);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits in a queue, up to `limits.queue_wait_s`.
-    async fn queued<T>(&self, wait: impl Future<Output = T>, what: &str) -> Result<T> {
-        let limit = manifest::seconds(self.manifest.limits.queue_wait_s);
-        tokio::time::timeout(limit, wait).await.map_err(|_| {
-            Error::new(
-                Kind::Busy,
-                format!("the call waited {} s for {what}", limit.as_secs_f64()),
-            )
-            .hint(
-                "call again later; `limits.queue_wait_s` in `tools.toml` sets how long calls wait",
-            )
-        })
-    }
-
-    /// Whether the breaker admits calls to a server; does not count a call.
-    fn admits(&self, remote: &Remote) -> Result<()> {
-        match self.position(remote) {
-            Position::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
-            Position::Closed | Position::HalfOpen => Ok(()),
-        }
-    }
-
-    /// The metrics in their current state. Breakers change with time, so their state is read now.
-    pub(crate) fn metrics_text(&self) -> String {
-        let now = Instant::now();
-        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        for (base, breaker) in &*breakers {
-            let state = match breaker.position(now) {
-                Position::Closed => BreakerState::Closed,
-                Position::HalfOpen => BreakerState::HalfOpen,
-                Position::Open => BreakerState::Open,
-            };
-            self.metrics.breaker(&media::shown(base), state);
-        }
-        drop(breakers);
-        self.metrics.render()
-    }
-
-    /// The state of a server's breaker.
-    pub(crate) fn position(&self, remote: &Remote) -> Position {
-        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker = breakers.get(&remote.base);
-        breaker.map_or(Position::Closed, |breaker| breaker.position(Instant::now()))
-    }
-
-    async fn trial<'a>(&'a self, remote: &'a Remote, until: Instant) -> Result<Trial<'a>> {
-        let admit = |breaker: &mut Breaker| breaker.admit(Instant::now());
-        let mut admitted = self.with_breaker(remote, admit);
-        // Boxed: otherwise every call's future would contain it.
-        if admitted.is_err() && Box::pin(self.is_back(remote, until)).await {
-            admitted = self.with_breaker(remote, admit);
-        }
-        match admitted {
-            Ok(()) => Ok(Trial {
-                app: self,
-                remote,
-                verdict: Verdict::Unknown,
-            }),
-            Err(wait) => Err(open_breaker(remote, wait.as_secs_f64().ceil())),
-        }
-    }
-
-    fn with_breaker<T>(&self, remote: &Remote, act: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker = breakers
-            .entry(remote.base.clone())
-            .or_insert_with(|| Breaker::new(self.manifest.breaker));
-        act(breaker)
-    }
 }
 
 /// Ends the work of a call that is cancelled, and turns a panic into an error.
@@ -774,91 +532,6 @@ async fn guarded(
         () = cancel.cancelled(), if !spec.reports_when_cancelled => Err(cancelled(spec, cost.tries())),
         ended = work => ended.unwrap_or_else(|panic| Err(panicked(spec.hints, panic.as_ref()))),
     }
-}
-
-fn lane_name(route: &Route) -> &'static str {
-    route.lane.map_or(metrics::NO_LANE, LaneName::name)
-}
-
-/// Measures a try: its time counts whether it succeeds, fails or is dropped.
-struct Busy<'a>(&'a Cost, Instant);
-
-impl<'a> Busy<'a> {
-    fn since_now(cost: &'a Cost) -> Self {
-        cost.tries.fetch_add(1, Ordering::Relaxed);
-        Self(cost, Instant::now())
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        let us = self.1.elapsed().as_micros() as u64;
-        self.0.busy_us.fetch_add(us, Ordering::Relaxed);
-    }
-}
-
-/// A call that the breaker admitted. If it is dropped without a verdict, the breaker learns nothing.
-struct Trial<'a> {
-    app: &'a App,
-    remote: &'a Remote,
-    verdict: Verdict,
-}
-
-impl Trial<'_> {
-    fn ended(mut self, verdict: Verdict) {
-        self.verdict = verdict;
-    }
-}
-
-impl Drop for Trial<'_> {
-    fn drop(&mut self) {
-        let verdict = self.verdict;
-        let record = |breaker: &mut Breaker| breaker.record(verdict, Instant::now());
-        if self.app.with_breaker(self.remote, record) {
-            tracing::warn!(
-                server = self.remote.base,
-                cool_down_s = self.app.manifest.breaker.cool_down_s,
-                "the server has failed repeatedly; calls are paused"
-            );
-        }
-    }
-}
-
-/// The server's health as shown by a failure: a refusal counts as an answer.
-fn verdict(failure: &Failure) -> Verdict {
-    let is_away = matches!(failure.reached, Reached::Never | Reached::Lost);
-    match failure.error.kind {
-        Kind::Unsent | Kind::Unavailable if is_away => Verdict::Away,
-        Kind::Unsent | Kind::Unavailable | Kind::Timeout => Verdict::Bad,
-        _ => Verdict::Good,
-    }
-}
-
-fn open_breaker(remote: &Remote, wait_s: f64) -> Error {
-    Error::new(
-        Kind::Busy,
-        format!("{} has failed repeatedly; calls are paused", remote.base),
-    )
-    .hint(format!("call again in {wait_s} s, or check its logs"))
-    .at_shell("make drafts without a server, with `--backend embedded`")
-}
-
-fn timed_out(spec: &Spec, limit: Duration) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!("`{}` timed out after {} s", spec.name, limit.as_secs_f64()),
-    )
-    .hint(format!(
-        "`tools.{}.timeout_s` in `tools.toml` sets this limit",
-        spec.name
-    ))
-}
-
-fn with_tries(mut failure: Failure, tries: u32) -> Failure {
-    if tries > 1 {
-        failure.error.message = format!("{} (tried {tries} times)", failure.error.message);
-    }
-    failure
 }
 
 fn cancelled(spec: &Spec, tries: usize) -> Error {

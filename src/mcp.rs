@@ -4,6 +4,7 @@
 //! tools; this module decodes calls and puts replies and errors into the form that clients expect.
 
 mod completion;
+mod incoming;
 #[cfg(test)]
 mod messages;
 mod prompts;
@@ -165,7 +166,7 @@ impl Server {
         // The process that started this one writes to its stdin, so the caller is the user.
         let caller = Caller::user();
         let decoded = match context.extensions.get() {
-            Some(transport::GivenTwice(key)) => Err(given_twice(key)),
+            Some(incoming::GivenTwice(key)) => Err(given_twice(key)),
             None => local::decode(spec, arguments, &caller),
         };
         let request = match decoded {

@@ -3,15 +3,24 @@
 //! The rest of the crate uses [`Settings`]; nothing else reads the environment. Everything that depends on the
 //! operating system is a function of [`Os`] and the variables, so that all three systems can be tested on one.
 
+mod choices;
+mod folders;
+mod os;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::regular_file;
 use crate::units::Edition;
+
+pub(crate) use choices::{BackendChoice, Recover, ToolChoice};
+pub(crate) use folders::{
+    config_home, defaults, drafts_dirs, home, local_app_data, no_home, xdg_config_home,
+};
+pub(crate) use os::Os;
 
 /// The environment variables that are read, each with the option that it replaces.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -147,45 +156,6 @@ pub(crate) struct ConfigFile {
     pub path: PathBuf,
     /// Whether its path was set on the command line or in the environment. Then it must exist.
     pub named: bool,
-}
-
-/// Which backend runs tools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BackendChoice {
-    /// Decided when a draft is created: the API if it answers, else the engine.
-    #[default]
-    Auto,
-    /// Only the API.
-    Remote,
-    /// Only the engine in this process.
-    Embedded,
-}
-
-/// What to do with a draft that its server lost, by a restart or to free memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Recover {
-    /// The call fails and says how to recreate the draft.
-    #[default]
-    Ask,
-    /// The draft is recreated from the journal, and the call is applied to the new one.
-    Auto,
-}
-
-/// Which tools clients see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ToolChoice {
-    /// All except the long lists of names, for which `search_catalog` is the better tool.
-    #[default]
-    Default,
-    Full,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "the name of the system is macOS")]
-pub(crate) enum Os {
-    Linux,
-    MacOs,
-    Windows,
 }
 
 /// Reads a variable.
@@ -394,226 +364,6 @@ fn in_words_of_the_file(
 
 /// Maximum size of a settings file in bytes.
 const FILE_BYTES: u64 = 1 << 20;
-
-/// The error of everything that needs a folder if there is no home folder.
-pub(crate) fn no_home() -> Error {
-    Error::new(
-        Kind::Unavailable,
-        "this user has no home folder to keep drafts in",
-    )
-    .hint(format!("set a folder with `--data-dir` or `{DATA_DIR}`"))
-}
-
-/// The default folders.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Defaults {
-    pub data_dir: Option<PathBuf>,
-    pub config_file: Option<PathBuf>,
-}
-
-/// The standard folders of each system; `None` if they cannot be determined.
-pub(crate) fn defaults(os: Os, env: Env<'_>) -> Defaults {
-    let config = config_home(os, env);
-    let (data, config) = match os {
-        Os::Linux => (
-            xdg(os, env, "XDG_DATA_HOME", &[".local", "share"]).map(|dir| os.join(&dir, &[APP])),
-            config.map(|dir| os.join(&dir, &[APP])),
-        ),
-        Os::MacOs => {
-            let dir = config.map(|dir| os.join(&dir, &[APP]));
-            (dir.clone(), dir)
-        }
-        Os::Windows => (
-            local_app_data(env).map(|dir| os.join(&dir, &[APP, "data"])),
-            config.map(|dir| os.join(&dir, &[APP, "config"])),
-        ),
-    };
-    Defaults {
-        data_dir: data,
-        config_file: config.map(|dir| os.join(&dir, &["tools.toml"])),
-    }
-}
-
-/// The configuration folder of this user's programs.
-pub(crate) fn config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
-    match os {
-        Os::Linux => xdg_config_home(os, env),
-        Os::MacOs => Some(os.join(&home(os, env)?, &["Library", "Application Support"])),
-        Os::Windows => value(env, "APPDATA")
-            .map(PathBuf::from)
-            .or_else(|| Some(os.join(&home(os, env)?, &["AppData", "Roaming"]))),
-    }
-}
-
-/// The same for programs that follow the XDG specification on every system.
-pub(crate) fn xdg_config_home(os: Os, env: Env<'_>) -> Option<PathBuf> {
-    xdg(os, env, "XDG_CONFIG_HOME", &[".config"])
-}
-
-fn xdg(os: Os, env: Env<'_>, variable: &str, otherwise: &[&str]) -> Option<PathBuf> {
-    value(env, variable)
-        .map(PathBuf::from)
-        // The specification says to ignore relative paths.
-        .filter(|path| os == Os::Windows || path.as_os_str().to_string_lossy().starts_with('/'))
-        .or_else(|| Some(os.join(&home(os, env)?, otherwise)))
-}
-
-/// The default drafts folders of the app of an edition, most likely first.
-pub(crate) fn drafts_dirs(os: Os, env: Env<'_>, edition: Edition) -> Vec<PathBuf> {
-    const PROJECTS: &[&str] = &["User Data", "Projects", "com.lveditor.draft"];
-    let (folder, container) = match edition {
-        Edition::Capcut => ("CapCut", "com.lemon.lvoverseas"),
-        Edition::Jianying => ("JianyingPro", "com.lemon.lvpro"),
-    };
-    let projects = |base: &Path| os.join(&os.join(base, &[folder]), PROJECTS);
-    match os {
-        // Neither app exists there.
-        Os::Linux => Vec::new(),
-        Os::MacOs => home(os, env)
-            .map(|home| {
-                let container = os.join(&home, &["Library", "Containers", container, "Data"]);
-                // App Store builds use a container, to which `Movies` may be a link.
-                vec![
-                    projects(&os.join(&home, &["Movies"])),
-                    projects(&os.join(&container, &["Movies"])),
-                ]
-            })
-            .unwrap_or_default(),
-        Os::Windows => local_app_data(env)
-            .map(|base| vec![projects(&base)])
-            .unwrap_or_default(),
-    }
-}
-
-const APP: &str = "capcut-mcp";
-
-/// The user's home folder.
-pub(crate) fn home(os: Os, env: Env<'_>) -> Option<PathBuf> {
-    let variable = match os {
-        Os::Linux | Os::MacOs => "HOME",
-        Os::Windows => "USERPROFILE",
-    };
-    value(env, variable).map(PathBuf::from)
-}
-
-/// The folder for machine-specific data of programs on Windows.
-pub(crate) fn local_app_data(env: Env<'_>) -> Option<PathBuf> {
-    value(env, "LOCALAPPDATA")
-        .map(PathBuf::from)
-        .or_else(|| Some(Os::Windows.join(&home(Os::Windows, env)?, &["AppData", "Local"])))
-}
-
-impl Os {
-    /// The system that this process runs on. Other Unix systems count as Linux.
-    pub(crate) fn current() -> Self {
-        if cfg!(windows) {
-            Self::Windows
-        } else if cfg!(target_os = "macos") {
-            Self::MacOs
-        } else {
-            Self::Linux
-        }
-    }
-
-    /// The folder of a file.
-    pub(crate) fn parent(self, path: &Path) -> PathBuf {
-        let separators: &[char] = match self {
-            Self::Linux | Self::MacOs => &['/'],
-            Self::Windows => &['/', '\\'],
-        };
-        let text = path.to_string_lossy();
-        text.rfind(separators)
-            .map_or_else(PathBuf::new, |at| text[..at.max(1)].into())
-    }
-
-    /// `base` joined with the names, with this system's separator.
-    pub(crate) fn join(self, base: &Path, names: &[&str]) -> PathBuf {
-        let separator = match self {
-            Self::Linux | Self::MacOs => "/",
-            Self::Windows => "\\",
-        };
-        let mut path = base.as_os_str().to_owned();
-        for name in names {
-            let end = path.to_string_lossy();
-            if !(end.ends_with(separator) || end.ends_with('/')) {
-                path.push(separator);
-            }
-            path.push(name);
-        }
-        path.into()
-    }
-}
-
-impl Display for Os {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Linux => "Linux",
-            Self::MacOs => "macOS",
-            Self::Windows => "Windows",
-        })
-    }
-}
-
-impl BackendChoice {
-    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Remote, Self::Embedded];
-
-    /// `auto`, `remote` or `embedded`, as on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Remote => "remote",
-            Self::Embedded => "embedded",
-        }
-    }
-}
-
-impl FromStr for BackendChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|choice| choice.name() == text)
-            .ok_or_else(|| format!("{text:?} is not a backend: use `auto`, `remote` or `embedded`"))
-    }
-}
-
-impl Recover {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ask => "ask",
-            Self::Auto => "auto",
-        }
-    }
-}
-
-impl FromStr for Recover {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "ask" => Ok(Self::Ask),
-            "auto" => Ok(Self::Auto),
-            _ => Err(format!(
-                "{text:?} is not a recovery mode: use `ask` or `auto`"
-            )),
-        }
-    }
-}
-
-impl FromStr for ToolChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "default" => Ok(Self::Default),
-            "full" => Ok(Self::Full),
-            _ => Err(format!(
-                "{text:?} is not a set of tools: use `default` or `full`"
-            )),
-        }
-    }
-}
 
 /// A variable of this process. If the home folder's variable is missing, the system is asked: services and
 /// containers often run without it.
