@@ -16,7 +16,7 @@ use crate::engine::Engine;
 pub(crate) use choice::{Choice, Servers};
 pub(crate) use expected::leaves;
 pub(crate) use failure::{Failure, Reached};
-pub(crate) use recorded::{Sent, again, manner};
+pub(crate) use recorded::{RecordedDialect, again, manner};
 pub(crate) use remote::Remote;
 pub(crate) use wire::{Sender, is_loopback};
 

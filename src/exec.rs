@@ -126,7 +126,7 @@ pub(crate) struct App {
     turns: turns::Turns,
     pulse: pulse::Pulse,
     breakers: Mutex<HashMap<String, Breaker>>,
-    homes: routing::Homes,
+    homes: routing::OriginCache,
     lists: ledger::Lists,
 }
 
@@ -182,7 +182,7 @@ impl App {
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
             breakers: Mutex::default(),
-            homes: routing::Homes::default(),
+            homes: routing::OriginCache::default(),
             lists: ledger::Lists::default(),
             jobs: jobs::Jobs::new(journal.clone(), engine.runner()),
             settings,

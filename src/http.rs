@@ -34,7 +34,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::args::Object;
 use crate::backend::Sender;
-use crate::backend::envelope::{self, Words};
+use crate::backend::envelope::{self, ServerErrorText};
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
@@ -76,18 +76,18 @@ pub(crate) struct Done {
 pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Send + Sync>;
 
 /// Makes the link to a draft that answers contain.
-pub(crate) type Link = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
+pub(crate) type MakeLink = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
 /// The API: its routes and what they need to answer.
 pub(crate) struct Api {
-    routes: HashMap<String, Route>,
+    routes: HashMap<String, HttpRoute>,
     run: Run,
     health: Health,
     /// Called with each call whose arguments are refused; such a call never runs.
     refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
     /// Recognises requests that this process sent itself: they are answered 508 (loop detected).
     own: Option<Sender>,
-    link: Link,
+    link: MakeLink,
     /// Runs the endpoints of newer sources. `None` in tests: those paths answer 404.
     app: Option<Arc<App>>,
     admission: Admission,
@@ -99,7 +99,7 @@ pub(crate) struct Api {
 }
 
 #[derive(Clone, Copy)]
-struct Route {
+struct HttpRoute {
     /// `None`: the health of this server.
     spec: Option<&'static Spec>,
     get: bool,
@@ -142,7 +142,7 @@ impl Api {
         api
     }
 
-    fn new(health: Health, link: Link, run: Run) -> Self {
+    fn new(health: Health, link: MakeLink, run: Run) -> Self {
         // The paths are the built-in ones: a user's manifest changes where calls are sent, not what is served
         // here.
         let manifest = Manifest::built_in();
@@ -152,14 +152,14 @@ impl Api {
                 continue;
             };
             if let Some(path) = listed.path() {
-                let route = Route {
+                let route = HttpRoute {
                     spec: Some(spec),
                     get: listed.get.is_some(),
                 };
                 routes.insert(path.trim_start_matches('/').to_owned(), route);
             }
         }
-        let route = Route {
+        let route = HttpRoute {
             spec: None,
             get: true,
         };
@@ -191,8 +191,8 @@ impl Api {
         let route = self.routes.get(path.as_ref()).copied();
         let newer = self.app.as_ref().zip(Endpoint::at(&path));
         let allow = match route {
-            Some(Route { get: true, .. }) => "GET, HEAD, OPTIONS",
-            Some(Route { get: false, .. }) => "OPTIONS, POST",
+            Some(HttpRoute { get: true, .. }) => "GET, HEAD, OPTIONS",
+            Some(HttpRoute { get: false, .. }) => "OPTIONS, POST",
             None => newer.map_or("OPTIONS", |(_, endpoint)| endpoint.allow()),
         };
         // The body is read even if the request is refused, because the connection is used for further requests.
@@ -216,9 +216,9 @@ impl Api {
 
     async fn routed(
         self: &Arc<Self>,
-        route: Route,
+        route: HttpRoute,
         head: &Parts,
-        body: Result<receive::Received<'_>, Unreceived>,
+        body: Result<receive::ReceivedBody<'_>, Unreceived>,
         allow: &'static str,
         from: From,
     ) -> Answer {
@@ -263,7 +263,7 @@ impl Api {
         app: &Arc<App>,
         endpoint: Endpoint,
         head: &Parts,
-        body: Result<receive::Received<'_>, Unreceived>,
+        body: Result<receive::ReceivedBody<'_>, Unreceived>,
         from: From,
     ) -> Answer {
         match &head.method {
@@ -299,14 +299,14 @@ impl Api {
     fn decoded<'a>(
         &'a self,
         headers: &HeaderMap,
-        body: receive::Received<'a>,
+        body: receive::ReceivedBody<'a>,
         known: impl Fn(&str) -> bool,
-    ) -> Result<Decoded<'a>, Box<Answer>> {
+    ) -> Result<RequestArguments<'a>, Box<Answer>> {
         let page = |status| Err(Box::new(answer::page(status)));
         if !is_json(headers) {
             return page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        let receive::Received { bytes, memory } = body;
+        let receive::ReceivedBody { bytes, memory } = body;
         let mut for_values = None;
         if bytes.len() > receive::LARGE {
             memory::release_soon();
@@ -322,7 +322,7 @@ impl Api {
             }
         }
         match Body::read(&bytes) {
-            Ok(read) => Ok(Decoded {
+            Ok(read) => Ok(RequestArguments {
                 arguments: read.arguments(known),
                 memory: [memory, for_values],
             }),
@@ -445,7 +445,7 @@ fn failed(texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
     let said = error.source.as_deref();
     let text = match said.and_then(<dyn std::error::Error + Send + Sync>::downcast_ref) {
         // The error text comes from a server, in the wording that its clients know.
-        Some(Words(words)) => words.clone(),
+        Some(ServerErrorText(words)) => words.clone(),
         None => texts::failure(texts, error, draft.map(DraftId::as_str)),
     };
     let mut answer = if error.kind == Kind::Busy {
@@ -500,15 +500,15 @@ fn decoded(path: &str) -> String {
 }
 
 /// The arguments of a body, and the memory that is reserved for it while it is in use.
-struct Decoded<'a> {
+struct RequestArguments<'a> {
     arguments: Result<Object>,
     memory: [Option<SemaphorePermit<'a>>; 2],
 }
 
 /// The body, or the page for a body that did not arrive.
 fn received(
-    body: Result<receive::Received<'_>, Unreceived>,
-) -> Result<receive::Received<'_>, Box<Answer>> {
+    body: Result<receive::ReceivedBody<'_>, Unreceived>,
+) -> Result<receive::ReceivedBody<'_>, Box<Answer>> {
     body.map_err(|error| {
         Box::new(match error {
             Unreceived::TooLarge(limit) => answer::too_large(limit),

@@ -47,7 +47,7 @@ use crate::regular_file::{self, Links, TEXT_BYTES};
 use crate::settings::ToolChoice;
 use crate::tool::Spec;
 use crate::tools::{Caller, Object};
-use transport::{Lines, Manners};
+use transport::{LineTransport, TransportLimits};
 
 /// Requests under way at the same time; further input stays unread until one ends.
 const IN_FLIGHT: usize = 1024;
@@ -68,15 +68,15 @@ const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts.\n\
 
 /// Serves MCP on stdin and stdout until the client closes them.
 pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
-    let manners = Manners {
+    let manners = TransportLimits {
         in_flight: IN_FLIGHT,
         longest_line: app.manifest.limits.message_bytes,
         grace: longest_call(&app.manifest),
     };
     let broken = CancellationToken::new();
     let (input, output) = stdio::open();
-    let lines = Lines::new(input, output, manners, broken.clone());
-    let served = serve_on(Server::new(Arc::clone(&app), tools), lines, broken).await;
+    let lines = LineTransport::new(input, output, manners, broken.clone());
+    let served = serve_on(McpServer::new(Arc::clone(&app), tools), lines, broken).await;
     // Work that was answered `running` continues without its client, but within a time limit.
     app.jobs.leave();
     let limit = Duration::from_secs_f64(app.manifest.limits.after_client_s);
@@ -103,7 +103,7 @@ fn longest_call(manifest: &Manifest) -> Duration {
     Duration::from_secs_f64(seconds) + Duration::from_secs(10)
 }
 
-async fn serve_on<T>(server: Server, transport: T, broken: CancellationToken) -> Result<()>
+async fn serve_on<T>(server: McpServer, transport: T, broken: CancellationToken) -> Result<()>
 where
     T: rmcp::transport::Transport<RoleServer> + 'static,
 {
@@ -126,14 +126,14 @@ where
 }
 
 /// The server as `rmcp` uses it.
-struct Server {
+struct McpServer {
     app: Arc<App>,
     choice: ToolChoice,
     /// Built on first use: the schemas cost more than the rest of `initialize`.
     tools: OnceLock<Vec<Tool>>,
 }
 
-impl Server {
+impl McpServer {
     fn new(app: Arc<App>, choice: ToolChoice) -> Self {
         Self {
             app,
@@ -233,7 +233,7 @@ async fn report_progress(
     }
 }
 
-impl ServerHandler for Server {
+impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -268,7 +268,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let asked = proportion::Asked::of(&arguments);
+        let asked = proportion::LengthOptions::of(&arguments);
         let call = AssertUnwindSafe(self.call(&request.name, arguments, context));
         let result = match call.catch_unwind().await {
             Ok(Some(Ok(reply))) => match picture(&request.name, &reply).await {
@@ -553,13 +553,13 @@ mod tests {
     async fn progress_only_increases_and_stops_at_the_result() {
         let (theirs, mut ours) = tokio::io::duplex(1 << 16);
         let (out, mut answers) = tokio::io::duplex(1 << 16);
-        let manners = Manners {
+        let manners = TransportLimits {
             in_flight: 4,
             longest_line: 1 << 20,
             grace: Duration::from_secs(9),
         };
         let broken = CancellationToken::new();
-        let lines = Lines::new(theirs, out, manners, broken.clone());
+        let lines = LineTransport::new(theirs, out, manners, broken.clone());
         let serving = tokio::spawn(async move {
             let running = Steps.serve_with_ct(lines, broken).await.expect("greeted");
             running.waiting().await.expect("no panic");

@@ -485,6 +485,7 @@ fn address(place: &str, url: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     type Pairs = &'static [(&'static str, &'static str)];
 

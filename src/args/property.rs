@@ -223,7 +223,7 @@ pub(crate) fn of_member(name: &str) -> Option<&'static Property> {
 
 /// What was found while reading a value.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Read {
+pub(crate) struct ParsedValue {
     /// What is unusual about the value.
     pub note: Option<String>,
     /// The opacity of a colour that has one.
@@ -232,13 +232,13 @@ pub(crate) struct Read {
 
 impl Property {
     /// Brings a value into the form of the schema. Values of another type are left to the schema's check.
-    pub(crate) fn read(&self, value: &mut Value) -> Result<Read, String> {
+    pub(crate) fn read(&self, value: &mut Value) -> Result<ParsedValue, String> {
         match self.unit {
             Unit::Colour => self.colour(value),
             Unit::NumericId => self.numeric_id(value),
             Unit::Word => {
                 trim(value);
-                Ok(Read::default())
+                Ok(ParsedValue::default())
             }
             _ => self.number(value),
         }
@@ -275,7 +275,7 @@ impl Property {
         )))
     }
 
-    fn number(&self, value: &mut Value) -> Result<Read, String> {
+    fn number(&self, value: &mut Value) -> Result<ParsedValue, String> {
         let number = match &*value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => match notation::number(self.unit, text) {
@@ -284,9 +284,9 @@ impl Property {
                         .check(number)
                         .map_err(|fault| sent_as(&fault, number, text));
                     *value = json(number);
-                    return Ok(Read {
+                    return Ok(ParsedValue {
                         note: read?,
-                        ..Read::default()
+                        ..ParsedValue::default()
                     });
                 }
                 // The schema's check reports text that holds no number at all.
@@ -305,15 +305,15 @@ impl Property {
             _ => None,
         };
         let note = number.map_or(Ok(None), |number| self.check(number))?;
-        Ok(Read {
+        Ok(ParsedValue {
             note,
-            ..Read::default()
+            ..ParsedValue::default()
         })
     }
 
-    fn list(&self, value: &mut Value) -> Result<Read, String> {
+    fn list(&self, value: &mut Value) -> Result<ParsedValue, String> {
         let Value::Array(items) = value else {
-            return Ok(Read::default());
+            return Ok(ParsedValue::default());
         };
         let mut note = None;
         for (index, item) in items.iter_mut().enumerate() {
@@ -325,9 +325,9 @@ impl Property {
                 .map_err(|fault| format!("[{index}] {fault}"))?;
             note = note.or(read.note.map(|note| format!("[{index}] {note}")));
         }
-        Ok(Read {
+        Ok(ParsedValue {
             note,
-            ..Read::default()
+            ..ParsedValue::default()
         })
     }
 
@@ -374,7 +374,7 @@ impl Property {
         }
     }
 
-    fn colour(&self, value: &mut Value) -> Result<Read, String> {
+    fn colour(&self, value: &mut Value) -> Result<ParsedValue, String> {
         let text = match &*value {
             Value::String(text) => text,
             Value::Number(number) => {
@@ -385,18 +385,18 @@ impl Property {
                     self.says
                 ));
             }
-            _ => return Ok(Read::default()),
+            _ => return Ok(ParsedValue::default()),
         };
         // The usual form needs no conversion.
         if colour::is_plain(text) {
-            return Ok(Read::default());
+            return Ok(ParsedValue::default());
         }
         match Colour::read(text) {
             Ok(read) => {
                 *value = Value::String(read.code());
-                Ok(Read {
+                Ok(ParsedValue {
                     alpha: (read.alpha < 1.0).then_some(read.alpha),
-                    ..Read::default()
+                    ..ParsedValue::default()
                 })
             }
             Err(near) => {
@@ -416,15 +416,15 @@ impl Property {
         }
     }
 
-    fn numeric_id(&self, value: &mut Value) -> Result<Read, String> {
+    fn numeric_id(&self, value: &mut Value) -> Result<ParsedValue, String> {
         trim(value);
         let text: Cow<'_, str> = match &*value {
             Value::String(text) => text.as_str().into(),
             Value::Number(number) => number.to_string().into(),
-            _ => return Ok(Read::default()),
+            _ => return Ok(ParsedValue::default()),
         };
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(Read::default());
+            return Ok(ParsedValue::default());
         }
         let lost = if text.bytes().any(|byte| matches!(byte, b'e' | b'.')) && value.is_number() {
             "; send it as text, because it is too long for a JSON number"
@@ -489,7 +489,7 @@ mod tests {
 
     use super::*;
 
-    fn read(argument: &str, value: Value) -> Result<(Value, Read), String> {
+    fn read(argument: &str, value: Value) -> Result<(Value, ParsedValue), String> {
         let mut value = value;
         let read = of(argument).expect("a row").read(&mut value)?;
         Ok((value, read))
@@ -633,7 +633,7 @@ mod tests {
             assert!(read.note.expect("a note").contains("unusual"), "{argument}");
         }
         let (_, read) = read("volume", json!(1)).expect("a value");
-        assert_eq!(read, Read::default());
+        assert_eq!(read, ParsedValue::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::envelope::{self, Opened};
+use super::envelope::{self, EnvelopeContent};
 use crate::units::Edition;
 
 /// A kind of server that speaks the CapCut API.
@@ -30,7 +30,7 @@ pub(crate) enum Dialect {
     clippy::struct_excessive_bools,
     reason = "they are the rows of a table"
 )]
-struct Known {
+struct KnownServer {
     dialect: Dialect,
     name: &'static str,
     /// It saves drafts into the `draft_folder` of the call.
@@ -48,8 +48,8 @@ const OPEN_TO_ALL: &str = "it listens on all interfaces without authentication: 
 const FORGETS: &str = "it keeps drafts in memory only: a restart forgets them";
 const SAYS_SAVED: &str = "it can report success for a failed save; each save is checked";
 
-const KNOWN: [Known; 6] = [
-    Known {
+const KNOWN: [KnownServer; 6] = [
+    KnownServer {
         dialect: Dialect::Reference,
         name: "CapCutAPI",
         saves_into_draft_folder: false,
@@ -58,7 +58,7 @@ const KNOWN: [Known; 6] = [
         keeps_keyframes: true,
         caveats: &[OPEN_TO_ALL, FORGETS, SAYS_SAVED],
     },
-    Known {
+    KnownServer {
         dialect: Dialect::VectCut,
         name: "VectCutAPI (newer than CapCutAPI)",
         saves_into_draft_folder: true,
@@ -71,7 +71,7 @@ const KNOWN: [Known; 6] = [
             SAYS_SAVED,
         ],
     },
-    Known {
+    KnownServer {
         dialect: Dialect::FastApi,
         name: "VectCutAPI (FastAPI)",
         saves_into_draft_folder: true,
@@ -80,7 +80,7 @@ const KNOWN: [Known; 6] = [
         keeps_keyframes: true,
         caveats: &[FORGETS, SAYS_SAVED],
     },
-    Known {
+    KnownServer {
         dialect: Dialect::Fork,
         name: "CapCutAPI 1.1.0 (fork)",
         saves_into_draft_folder: false,
@@ -95,7 +95,7 @@ const KNOWN: [Known; 6] = [
             "it does not keep keyframes; calls that add keyframes are refused",
         ],
     },
-    Known {
+    KnownServer {
         dialect: Dialect::Docker,
         name: "CapCutAPI-Docker",
         saves_into_draft_folder: false,
@@ -108,7 +108,7 @@ const KNOWN: [Known; 6] = [
             "its save queue skips a draft that it saved within the last hour; the saved draft is compared",
         ],
     },
-    Known {
+    KnownServer {
         dialect: Dialect::Engine,
         name: "capcut-mcp engine",
         saves_into_draft_folder: false,
@@ -120,7 +120,7 @@ const KNOWN: [Known; 6] = [
 ];
 
 impl Dialect {
-    fn known(self) -> &'static Known {
+    fn known(self) -> &'static KnownServer {
         KNOWN
             .iter()
             .find(|known| known.dialect == self)
@@ -293,7 +293,7 @@ pub(crate) fn recognise(
 }
 
 /// Moves what our own server or this process added next to the API's `output` into the output, as in our replies.
-pub(super) fn join(opened: &mut Opened) {
+pub(super) fn join(opened: &mut EnvelopeContent) {
     let Some(output) = opened.output.as_object_mut() else {
         return;
     };

@@ -15,7 +15,7 @@ use crate::units::Micros;
 
 /// An answer as it was received.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ServerAnswer {
     pub status: u16,
     pub retry_after: Option<Duration>,
     /// The kind of the failure, if our own server names it.
@@ -32,16 +32,16 @@ pub(crate) const STRICT: &str = "strict";
 
 /// A server's own error text, unchanged: the source of the error, for callers that compare it with known texts.
 #[derive(Debug)]
-pub(crate) struct Words(pub String);
+pub(crate) struct ServerErrorText(pub String);
 
 /// Displays nothing: the message of the error already contains the text, with secrets removed.
-impl fmt::Display for Words {
+impl fmt::Display for ServerErrorText {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 }
 
-impl std::error::Error for Words {}
+impl std::error::Error for ServerErrorText {}
 
 /// How many characters of an unexpected text are shown.
 const SHOWN_CHARS: usize = 160;
@@ -50,7 +50,7 @@ const SAID_CHARS: usize = 1000;
 
 /// The content of a successful envelope.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Opened {
+pub(crate) struct EnvelopeContent {
     pub output: Value,
     /// Fields that our own server adds next to `output`.
     pub beside: Object,
@@ -58,7 +58,7 @@ pub(crate) struct Opened {
 
 /// The content of an answer, or the failure that it means. `place` is the address without its query. Hints for lost
 /// answers depend on the request, so the caller adds them.
-pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
+pub(crate) fn open(answer: &ServerAnswer, place: &str) -> Result<EnvelopeContent, Failure> {
     if !(200..300).contains(&answer.status) {
         return Err(refused(answer, place));
     }
@@ -91,9 +91,9 @@ pub(crate) fn open(answer: &Answer, place: &str) -> Result<Opened, Failure> {
             envelope.remove("error");
             if let Some(output) = envelope.remove("output") {
                 let beside = envelope;
-                return Ok(Opened { output, beside });
+                return Ok(EnvelopeContent { output, beside });
             }
-            Ok(Opened {
+            Ok(EnvelopeContent {
                 output: Value::Object(envelope),
                 beside: Object::new(),
             })
@@ -118,7 +118,7 @@ pub(crate) const WANTS_A_KEY: &str = "the server requires a key: set `headers = 
 `tools.toml`, with the header that the server expects, and set that environment variable; if both are set, the key is wrong";
 
 /// The failure that an HTTP status means.
-fn refused(answer: &Answer, place: &str) -> Failure {
+fn refused(answer: &ServerAnswer, place: &str) -> Failure {
     let status = answer.status;
     let text = looks_like(&answer.body);
     let origin = match status {
@@ -171,7 +171,7 @@ fn in_seconds(text: &str) -> String {
 
 /// The error that a server's error text means; the texts are those of the reference server.
 fn said(place: &str, text: &str) -> Error {
-    let words = Words(without_queries(text));
+    let words = ServerErrorText(without_queries(text));
     let text = in_seconds(&shown(&words.0));
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
     if text.is_empty()
@@ -289,7 +289,7 @@ mod tests {
     fn answer(status: u16, body: impl AsRef<[u8]>) -> Result<Value, Failure> {
         let body = body.as_ref().to_vec();
         open(
-            &Answer {
+            &ServerAnswer {
                 status,
                 retry_after: None,
                 kind: None,

@@ -21,7 +21,7 @@ const REMEMBERED: usize = 64;
 
 /// What a draft's acknowledged calls left in it, up to the last journal record that was read.
 #[derive(Default)]
-pub(crate) struct Account {
+pub(crate) struct ExpectedDraft {
     /// The sequence number of the first record that has not been read yet.
     pub(super) next: u64,
     /// In the order of the calls.
@@ -42,7 +42,7 @@ pub(crate) fn leaves(record: &Record) -> Option<Leaves> {
     Some(request.ok()?.leaves())
 }
 
-impl Account {
+impl ExpectedDraft {
     pub(crate) fn enter(&mut self, record: &Record) {
         self.next = record.sequence + 1;
         // Not a user's call.
@@ -192,16 +192,16 @@ impl Account {
 
 /// The accounts of recently used drafts.
 #[derive(Default)]
-pub(super) struct Accounts(Mutex<HashMap<DraftId, Account>>);
+pub(super) struct ExpectedDrafts(Mutex<HashMap<DraftId, ExpectedDraft>>);
 
-impl Accounts {
+impl ExpectedDrafts {
     /// Until `put`, another call for the draft reads the journal from its start.
-    pub(super) fn take(&self, draft: &DraftId) -> Account {
+    pub(super) fn take(&self, draft: &DraftId) -> ExpectedDraft {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.remove(draft).unwrap_or_default()
     }
 
-    pub(super) fn put(&self, draft: &DraftId, account: Account) {
+    pub(super) fn put(&self, draft: &DraftId, account: ExpectedDraft) {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= REMEMBERED {
             accounts.clear();

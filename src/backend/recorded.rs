@@ -10,12 +10,12 @@ use crate::tools::{self, Object};
 
 /// What the journal keeps about a call to a server. Default: the call was in our dialect.
 #[derive(Default, Serialize, Deserialize)]
-pub(crate) struct Sent {
+pub(crate) struct RecordedDialect {
     #[serde(default)]
     manner: Manner,
 }
 
-impl Sent {
+impl RecordedDialect {
     pub(crate) fn by(caller: &Caller) -> Self {
         Self {
             manner: caller.manner,
@@ -26,7 +26,7 @@ impl Sent {
 /// The dialect in which a call of the journal was sent to a server.
 pub(crate) fn manner(record: &Record) -> Manner {
     let found = record.found.as_deref();
-    let sent = found.and_then(|found| serde_json::from_str::<Sent>(found).ok());
+    let sent = found.and_then(|found| serde_json::from_str::<RecordedDialect>(found).ok());
     sent.unwrap_or_default().manner
 }
 

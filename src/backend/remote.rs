@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::dialect::{self, Answers, Dialect, Server};
-use super::envelope::{self, Answer, Opened};
-use super::expected::{Account, Accounts};
+use super::envelope::{self, EnvelopeContent, ServerAnswer};
+use super::expected::{ExpectedDraft, ExpectedDrafts};
 use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
 use crate::draft::evidence::{Evidence, Leaves};
@@ -29,7 +29,7 @@ use crate::progress::Progress;
 use crate::tool::Request;
 use crate::tools::Object;
 use crate::units::Edition;
-use preflight::{Listed, Seen};
+use preflight::{RecentDrafts, ServerNames};
 
 /// One server at one address. Connections are opened on first use.
 pub(crate) struct Remote {
@@ -45,17 +45,17 @@ pub(crate) struct Remote {
     data_dir: Option<PathBuf>,
     wire: Wire,
     connections: Semaphore,
-    known: tokio::sync::Mutex<Option<Known>>,
+    known: tokio::sync::Mutex<Option<ProbeResult>>,
     /// What calls in progress will leave in their drafts.
     pending: Mutex<Vec<(DraftId, Evidence)>>,
-    accounts: Accounts,
+    accounts: ExpectedDrafts,
     /// Drafts that existed a moment ago.
-    seen: Seen,
+    seen: RecentDrafts,
     /// The names that the server lists, by the tool that lists them.
-    listed: Listed,
+    listed: ServerNames,
 }
 
-struct Known {
+struct ProbeResult {
     at: Instant,
     server: Result<Arc<Server>, Error>,
 }
@@ -101,9 +101,9 @@ impl Remote {
             wire: Wire::new(sender),
             known: tokio::sync::Mutex::default(),
             pending: Mutex::default(),
-            accounts: Accounts::default(),
-            seen: Seen::default(),
-            listed: Listed::default(),
+            accounts: ExpectedDrafts::default(),
+            seen: RecentDrafts::default(),
+            listed: ServerNames::default(),
         }
     }
 
@@ -123,7 +123,7 @@ impl Remote {
             return known.server.as_ref().map(Arc::clone).map_err(Error::again);
         }
         let server = Box::pin(self.probe(journal)).await.map(Arc::new);
-        *known = Some(Known {
+        *known = Some(ProbeResult {
             at: Instant::now(),
             server: server.as_ref().map(Arc::clone).map_err(Error::again),
         });
@@ -421,7 +421,7 @@ impl Remote {
         Ok(self.opened(ask).await?.output)
     }
 
-    pub(super) async fn opened(&self, ask: &Ask<'_>) -> Result<Opened, Failure> {
+    pub(super) async fn opened(&self, ask: &Ask<'_>) -> Result<EnvelopeContent, Failure> {
         let answer = self.ask(ask).await?;
         let opened = envelope::open(&answer, &self.place(ask.path));
         opened.map_err(|failure| with_next_step(ask, failure))
@@ -483,7 +483,7 @@ impl Remote {
     }
 
     /// Sends one request and reads the whole answer, within the limits.
-    async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
+    async fn ask(&self, ask: &Ask<'_>) -> Result<ServerAnswer, Failure> {
         let place = self.place(ask.path);
         let _connection = self.connections.acquire().await.map_err(|error| {
             Error::internal("the connections to the API were closed").source(error)
@@ -511,7 +511,7 @@ impl Remote {
             let kind = headers
                 .get(envelope::KIND_HEADER)
                 .and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
-            Ok(Answer {
+            Ok(ServerAnswer {
                 status: reply.status.as_u16(),
                 retry_after,
                 kind,
@@ -535,7 +535,7 @@ impl Remote {
         &self,
         journal: &Arc<Journal>,
         draft: &DraftId,
-        act: impl FnOnce(&Account) -> T,
+        act: impl FnOnce(&ExpectedDraft) -> T,
     ) -> Result<T> {
         // An engine that uses the same journal records the calls under its own origin.
         let origin = journal.find(draft).await?.map(|row| row.origin);

@@ -80,10 +80,10 @@ struct Way {
     headers: HeaderMap,
     /// The values of the configured ones, which are secret.
     secrets: Vec<HeaderValue>,
-    client: Client,
+    client: HttpClient,
 }
 
-enum Client {
+enum HttpClient {
     /// To this machine, without TLS, proxy or user: there, the extra work of `reqwest` takes as long as the request.
     Direct {
         client: legacy::Client<HttpConnector, Full<Bytes>>,
@@ -147,9 +147,9 @@ impl Way {
         let is_plain =
             url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
         let client = if is_plain && is_loopback(base) {
-            Client::direct(&url, api).map_err(|error| wrong(error.to_string()))?
+            HttpClient::direct(&url, api).map_err(|error| wrong(error.to_string()))?
         } else {
-            Client::any(url, api)?
+            HttpClient::any(url, api)?
         };
         Ok(Self {
             headers,
@@ -170,7 +170,7 @@ impl Way {
             headers.insert(CONTENT_TYPE, JSON);
         }
         match &self.client {
-            Client::Direct {
+            HttpClient::Direct {
                 client,
                 authority,
                 around: (before, after),
@@ -186,7 +186,7 @@ impl Way {
                 })?;
                 whole(reply, limit).await
             }
-            Client::Any { client, base } => {
+            HttpClient::Any { client, base } => {
                 let mut url = base.clone();
                 let path = format!("{}{}", url.path().trim_end_matches('/'), message.path);
                 url.set_path(&path);
@@ -207,7 +207,7 @@ impl Way {
     }
 }
 
-impl Client {
+impl HttpClient {
     fn direct(url: &Url, api: &Api) -> Result<Self, hyper::http::Error> {
         let authority = Authority::try_from(url.authority())?;
         let after = url

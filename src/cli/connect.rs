@@ -12,9 +12,9 @@ use super::logs::LogFormat;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::settings::{self, Os, Recover, ToolChoice, environment};
-use clients::{CLIENTS, Client};
+use clients::{CLIENTS, McpClient};
 use file::ClientFile;
-use server::{Server, Words};
+use server::{LaunchCommand, ServeOptions};
 use syntax::SyntaxError;
 
 mod by_hand;
@@ -117,7 +117,7 @@ fn plain(name: &str) -> String {
 }
 
 enum Target {
-    File(&'static Client),
+    File(&'static McpClient),
     ByHand(&'static str),
 }
 
@@ -144,7 +144,7 @@ fn target(named: &str) -> Result<Target> {
 }
 
 impl EntryPlace {
-    fn path(&self, client: &Client) -> Result<PathBuf> {
+    fn path(&self, client: &McpClient) -> Result<PathBuf> {
         let os = Os::current();
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|error| {
@@ -197,7 +197,7 @@ impl Connect {
             .map(text_of)
             .transpose()?;
         let command = text_of(&this_executable()?)?;
-        let server = Server::new(command, &words, data_dir.as_deref());
+        let server = LaunchCommand::new(command, &words, data_dir.as_deref());
         let client = match target {
             Target::File(client) => client,
             Target::ByHand(name) => {
@@ -265,10 +265,10 @@ impl Connect {
     /// Plans the change of a file.
     fn edit(
         &self,
-        client: &Client,
+        client: &McpClient,
         file: &ClientFile,
-        server: &Server,
-        words: &Words,
+        server: &LaunchCommand,
+        words: &ServeOptions,
         data_dir: Option<&str>,
     ) -> Result<Change> {
         let (format, key, name) = (client.format, client.key, self.place.name.as_str());
@@ -289,8 +289,8 @@ impl Connect {
                 entry: fresh,
             });
         }
-        let known = Server::of(there, client.shape);
-        let text = match known.filter(Server::is_ours) {
+        let known = LaunchCommand::of(there, client.shape);
+        let text = match known.filter(LaunchCommand::is_ours) {
             _ if self.force => format.replace(&file.text, key, name, &fresh),
             Some(own) => {
                 let updated = own
@@ -328,13 +328,13 @@ impl Connect {
         Ok(Change { text, entry: fresh })
     }
 
-    fn shown(&self, client: &Client, file: &ClientFile, change: &Change) -> Result<String> {
+    fn shown(&self, client: &McpClient, file: &ClientFile, change: &Change) -> Result<String> {
         let block = client
             .format
             .block(client.key, &self.place.name, &without_values(&change.entry))
             .map_err(|fault| faulty(file.path(), &fault))?;
         let new = if file.exists() { "" } else { " (a new file)" };
-        let server = Server::of(&change.entry, client.shape).filter(|_| self.print);
+        let server = LaunchCommand::of(&change.entry, client.shape).filter(|_| self.print);
         let link = server.and_then(|server| server::link(client.name, &self.place.name, &server));
         let link = link.map(|link| format!("\nThe same as a link: {link}\n"));
         let link = link.unwrap_or_default();
@@ -346,7 +346,13 @@ impl Connect {
     }
 
     /// Notes for the user that are not errors.
-    fn notes(&self, client: &Client, path: &Path, file: &ClientFile, words: &Words) -> Vec<String> {
+    fn notes(
+        &self,
+        client: &McpClient,
+        path: &Path,
+        file: &ClientFile,
+        words: &ServeOptions,
+    ) -> Vec<String> {
         let mut notes = Vec::new();
         let is_usual = self.place.file.is_none() && self.place.project.is_none();
         let os = Os::current();
@@ -402,14 +408,14 @@ impl Connect {
     }
 
     /// Starts the server that the file now names, as the client will.
-    fn check(&self, client: &Client, path: &Path) -> Result<Vec<String>> {
+    fn check(&self, client: &McpClient, path: &Path) -> Result<Vec<String>> {
         let file = ClientFile::read(path)?;
         let entries = client
             .format
             .entries(&file.text, client.key)
             .map_err(|fault| faulty(path, &fault))?;
         let entry = entries.get(&self.place.name);
-        let server = entry.and_then(|entry| Server::of(entry, client.shape));
+        let server = entry.and_then(|entry| LaunchCommand::of(entry, client.shape));
         let server = server.ok_or_else(|| {
             Error::conflict(format!(
                 "another program removed the entry from {}",
@@ -441,19 +447,19 @@ struct Change {
 /// The names of the entries that start this program.
 fn own_names<'a>(
     entries: &'a serde_json::Map<String, Value>,
-    client: &'a Client,
+    client: &'a McpClient,
 ) -> impl Iterator<Item = &'a String> {
     let own = entries.iter().filter(|(_, entry)| is_ours(entry, client));
     own.map(|(name, _)| name)
 }
 
-fn is_ours(entry: &Value, client: &Client) -> bool {
-    Server::of(entry, client.shape).is_some_and(|server| server.is_ours())
+fn is_ours(entry: &Value, client: &McpClient) -> bool {
+    LaunchCommand::of(entry, client.shape).is_some_and(|server| server.is_ours())
 }
 
 /// Describes an entry for messages: what it starts, or its address.
-fn described(entry: &Value, client: &Client) -> String {
-    match (Server::of(entry, client.shape), &entry["url"]) {
+fn described(entry: &Value, client: &McpClient) -> String {
+    match (LaunchCommand::of(entry, client.shape), &entry["url"]) {
         (Some(server), _) => format!("it starts {}", server.outline()),
         (None, Value::String(url)) => format!("it is at {}", crate::secrets::address(url)),
         _ => "it starts something else".to_owned(),
@@ -484,8 +490,8 @@ fn faulty(path: &Path, fault: &SyntaxError) -> Error {
 }
 
 /// The given options, as options of `serve`.
-fn words(options: &Options) -> Words {
-    let mut words = Words::new();
+fn words(options: &Options) -> ServeOptions {
+    let mut words = ServeOptions::new();
     let path = |path: &PathBuf| {
         let text = path.to_string_lossy();
         let below_home = settings::in_home(&text);

@@ -9,11 +9,11 @@ use crate::manifest;
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: manifest::Breaker,
-    state: State,
+    state: BreakerPhase,
 }
 
 #[derive(Debug)]
-enum State {
+enum BreakerPhase {
     Closed {
         failures: u32,
     },
@@ -32,13 +32,13 @@ enum State {
 
 /// The state for reports; the numbers are those that dashboards of such bridges use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
+pub(crate) enum BreakerStatus {
     Closed = 0,
     Open = 1,
     HalfOpen = 2,
 }
 
-impl Position {
+impl BreakerStatus {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -65,22 +65,22 @@ impl Breaker {
     pub(crate) fn new(settings: manifest::Breaker) -> Self {
         Self {
             settings,
-            state: State::Closed { failures: 0 },
+            state: BreakerPhase::Closed { failures: 0 },
         }
     }
 
     /// Admits a call, or returns how long calls are paused.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        if let State::Open { until, .. } = self.state {
+        if let BreakerPhase::Open { until, .. } = self.state {
             if now < until {
                 return Err(until - now);
             }
-            self.state = State::HalfOpen {
+            self.state = BreakerPhase::HalfOpen {
                 under_way: 0,
                 good: 0,
             };
         }
-        if let State::HalfOpen { under_way, .. } = &mut self.state {
+        if let BreakerPhase::HalfOpen { under_way, .. } = &mut self.state {
             if *under_way >= self.settings.trial_calls {
                 return Err(Duration::from_secs(1));
             }
@@ -91,8 +91,8 @@ impl Breaker {
 
     /// The backend was seen to answer again: a few calls may try it immediately.
     pub(crate) fn came_back(&mut self) {
-        if let State::Open { .. } = self.state {
-            self.state = State::HalfOpen {
+        if let BreakerPhase::Open { .. } = self.state {
+            self.state = BreakerPhase::HalfOpen {
                 under_way: 0,
                 good: 0,
             };
@@ -102,51 +102,51 @@ impl Breaker {
     /// The time since when the breaker is open because the server was unreachable.
     pub(crate) fn away_since(&self) -> Option<Instant> {
         match self.state {
-            State::Open { away, .. } => away,
-            State::Closed { .. } | State::HalfOpen { .. } => None,
+            BreakerPhase::Open { away, .. } => away,
+            BreakerPhase::Closed { .. } | BreakerPhase::HalfOpen { .. } => None,
         }
     }
 
     /// Records how an admitted call ended. Returns true if that opened the breaker.
     pub(crate) fn record(&mut self, verdict: Verdict, now: Instant) -> bool {
-        let opened = State::Open {
+        let opened = BreakerPhase::Open {
             until: now + manifest::seconds(self.settings.cool_down_s),
             away: (verdict == Verdict::Away).then_some(now),
         };
         match (&mut self.state, verdict) {
-            (State::Closed { failures }, Verdict::Good) => *failures = 0,
-            (State::Closed { failures }, Verdict::Bad | Verdict::Away) => {
+            (BreakerPhase::Closed { failures }, Verdict::Good) => *failures = 0,
+            (BreakerPhase::Closed { failures }, Verdict::Bad | Verdict::Away) => {
                 *failures += 1;
                 if *failures >= self.settings.failures {
                     self.state = opened;
                     return true;
                 }
             }
-            (State::HalfOpen { under_way, good }, Verdict::Good) => {
+            (BreakerPhase::HalfOpen { under_way, good }, Verdict::Good) => {
                 *under_way = under_way.saturating_sub(1);
                 *good += 1;
                 if *good >= self.settings.trial_calls {
-                    self.state = State::Closed { failures: 0 };
+                    self.state = BreakerPhase::Closed { failures: 0 };
                 }
             }
-            (State::HalfOpen { .. }, Verdict::Bad | Verdict::Away) => {
+            (BreakerPhase::HalfOpen { .. }, Verdict::Bad | Verdict::Away) => {
                 self.state = opened;
                 return true;
             }
-            (State::HalfOpen { under_way, .. }, Verdict::Unknown) => {
+            (BreakerPhase::HalfOpen { under_way, .. }, Verdict::Unknown) => {
                 *under_way = under_way.saturating_sub(1);
             }
             // The call was admitted before the breaker opened.
-            (State::Open { .. }, _) | (State::Closed { .. }, Verdict::Unknown) => {}
+            (BreakerPhase::Open { .. }, _) | (BreakerPhase::Closed { .. }, Verdict::Unknown) => {}
         }
         false
     }
 
-    pub(crate) fn position(&self, now: Instant) -> Position {
+    pub(crate) fn position(&self, now: Instant) -> BreakerStatus {
         match self.state {
-            State::Closed { .. } => Position::Closed,
-            State::Open { until, .. } if now < until => Position::Open,
-            State::Open { .. } | State::HalfOpen { .. } => Position::HalfOpen,
+            BreakerPhase::Closed { .. } => BreakerStatus::Closed,
+            BreakerPhase::Open { until, .. } if now < until => BreakerStatus::Open,
+            BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => BreakerStatus::HalfOpen,
         }
     }
 }
@@ -180,9 +180,9 @@ mod tests {
         breaker.admit(now).unwrap();
         breaker.record(Verdict::Good, now);
         fail(&mut breaker, 2, now);
-        assert_eq!(breaker.position(now), Position::Closed);
+        assert_eq!(breaker.position(now), BreakerStatus::Closed);
         fail(&mut breaker, 1, now);
-        assert_eq!(breaker.position(now), Position::Open);
+        assert_eq!(breaker.position(now), BreakerStatus::Open);
         assert_eq!(
             breaker.admit(now + Duration::from_mins(1)),
             Err(Duration::from_mins(2))
@@ -194,7 +194,7 @@ mod tests {
         let (mut breaker, now) = breaker();
         fail(&mut breaker, 3, now);
         let later = now + COOL_DOWN;
-        assert_eq!(breaker.position(later), Position::HalfOpen);
+        assert_eq!(breaker.position(later), BreakerStatus::HalfOpen);
         breaker.admit(later).unwrap();
         breaker.admit(later).unwrap();
         assert!(
@@ -202,25 +202,25 @@ mod tests {
             "only the trial calls at the same time"
         );
         breaker.record(Verdict::Good, later);
-        assert_eq!(breaker.position(later), Position::HalfOpen);
+        assert_eq!(breaker.position(later), BreakerStatus::HalfOpen);
         breaker.record(Verdict::Good, later);
-        assert_eq!(breaker.position(later), Position::Closed);
+        assert_eq!(breaker.position(later), BreakerStatus::Closed);
     }
 
     #[test]
     fn a_backend_that_is_back_is_tried_before_the_pause_ends() {
         let (mut breaker, now) = breaker();
         breaker.came_back();
-        assert_eq!(breaker.position(now), Position::Closed);
+        assert_eq!(breaker.position(now), BreakerStatus::Closed);
         fail(&mut breaker, 3, now);
         assert!(breaker.admit(now).is_err());
         breaker.came_back();
-        assert_eq!(breaker.position(now), Position::HalfOpen);
+        assert_eq!(breaker.position(now), BreakerStatus::HalfOpen);
         for _ in 0..2 {
             breaker.admit(now).unwrap();
             breaker.record(Verdict::Good, now);
         }
-        assert_eq!(breaker.position(now), Position::Closed);
+        assert_eq!(breaker.position(now), BreakerStatus::Closed);
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let later = now + COOL_DOWN;
         breaker.admit(later).unwrap();
         assert!(breaker.record(Verdict::Bad, later));
-        assert_eq!(breaker.position(later), Position::Open);
+        assert_eq!(breaker.position(later), BreakerStatus::Open);
     }
 
     #[test]
@@ -253,6 +253,6 @@ mod tests {
             breaker.admit(later).unwrap();
             breaker.record(Verdict::Unknown, later);
         }
-        assert_eq!(breaker.position(later), Position::HalfOpen);
+        assert_eq!(breaker.position(later), BreakerStatus::HalfOpen);
     }
 }

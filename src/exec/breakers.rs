@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::App;
-use super::breaker::{Breaker, Position, Verdict};
+use super::breaker::{Breaker, BreakerStatus, Verdict};
 use crate::backend::{Failure, Reached, Remote};
 use crate::error::{Error, Kind, Result};
 use crate::media;
@@ -15,7 +15,7 @@ impl App {
         &'a self,
         remote: &'a Remote,
         until: Instant,
-    ) -> Result<Trial<'a>> {
+    ) -> Result<AdmittedCall<'a>> {
         let admit = |breaker: &mut Breaker| breaker.admit(Instant::now());
         let mut admitted = self.with_breaker(remote, admit);
         // Boxed: otherwise every call's future would contain it.
@@ -23,7 +23,7 @@ impl App {
             admitted = self.with_breaker(remote, admit);
         }
         match admitted {
-            Ok(()) => Ok(Trial {
+            Ok(()) => Ok(AdmittedCall {
                 app: self,
                 remote,
                 verdict: Verdict::Unknown,
@@ -45,17 +45,19 @@ impl App {
     }
 
     /// The state of a server's breaker.
-    pub(crate) fn position(&self, remote: &Remote) -> Position {
+    pub(crate) fn position(&self, remote: &Remote) -> BreakerStatus {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.get(&remote.base);
-        breaker.map_or(Position::Closed, |breaker| breaker.position(Instant::now()))
+        breaker.map_or(BreakerStatus::Closed, |breaker| {
+            breaker.position(Instant::now())
+        })
     }
 
     /// Whether the breaker admits calls to a server; does not count a call.
     pub(super) fn admits(&self, remote: &Remote) -> Result<()> {
         match self.position(remote) {
-            Position::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
-            Position::Closed | Position::HalfOpen => Ok(()),
+            BreakerStatus::Open => Err(open_breaker(remote, self.manifest.breaker.cool_down_s)),
+            BreakerStatus::Closed | BreakerStatus::HalfOpen => Ok(()),
         }
     }
 
@@ -65,9 +67,9 @@ impl App {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         for (base, breaker) in &*breakers {
             let state = match breaker.position(now) {
-                Position::Closed => BreakerState::Closed,
-                Position::HalfOpen => BreakerState::HalfOpen,
-                Position::Open => BreakerState::Open,
+                BreakerStatus::Closed => BreakerState::Closed,
+                BreakerStatus::HalfOpen => BreakerState::HalfOpen,
+                BreakerStatus::Open => BreakerState::Open,
             };
             self.metrics.breaker(&media::shown(base), state);
         }
@@ -77,19 +79,19 @@ impl App {
 }
 
 /// A call that the breaker admitted. If it is dropped without a verdict, the breaker learns nothing.
-pub(super) struct Trial<'a> {
+pub(super) struct AdmittedCall<'a> {
     app: &'a App,
     remote: &'a Remote,
     verdict: Verdict,
 }
 
-impl Trial<'_> {
+impl AdmittedCall<'_> {
     pub(super) fn ended(mut self, verdict: Verdict) {
         self.verdict = verdict;
     }
 }
 
-impl Drop for Trial<'_> {
+impl Drop for AdmittedCall<'_> {
     fn drop(&mut self) {
         let verdict = self.verdict;
         let record = |breaker: &mut Breaker| breaker.record(verdict, Instant::now());

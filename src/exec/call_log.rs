@@ -74,7 +74,7 @@ impl<'a> UnderWay<'a> {
     fn log(&self, ended: Result<&Value, &Error>) {
         let made = || ended.ok()?.get("draft_id")?.as_str();
         let tries = self.cost.map_or(0, Cost::tries);
-        let line = Line {
+        let line = CallLogLine {
             tool: self.tool,
             draft: self.draft.map(DraftId::as_str).or_else(made),
             // Local tools need no backend and run once.
@@ -108,7 +108,7 @@ impl Drop for UnderWay<'_> {
 
 /// Logs a call that was refused before it ran.
 pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
-    let line = Line {
+    let line = CallLogLine {
         tool: &shortened(tool),
         draft: None,
         tries: 0,
@@ -120,7 +120,7 @@ pub(crate) fn refused(tool: &str, error: &Error, of_api: bool) {
 
 /// Logs a call of a listener endpoint that is not a tool.
 pub(crate) fn of_endpoint(name: &str, duration: Duration, error: Option<&Error>) {
-    let line = Line {
+    let line = CallLogLine {
         tool: name,
         draft: None,
         tries: 1,
@@ -142,7 +142,7 @@ impl App {
     }
 }
 
-struct Line<'a> {
+struct CallLogLine<'a> {
     tool: &'a str,
     draft: Option<&'a str>,
     tries: usize,
@@ -189,7 +189,7 @@ macro_rules! write_line {
     };
 }
 
-impl Line<'_> {
+impl CallLogLine<'_> {
     fn succeeded(&self) {
         write_line!(INFO, self, metrics::OK, "call ended");
     }

@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::manifest::{Lane, LaneName, Manifest};
 
 /// The lanes of a process.
-pub(crate) struct Lanes([Track; 4]);
+pub(crate) struct Lanes([LaneState; 4]);
 
-struct Track {
+struct LaneState {
     slots: usize,
     waiting_limit: usize,
     semaphore: Arc<Semaphore>,
@@ -39,7 +39,7 @@ impl Lanes {
     pub(crate) fn new(manifest: &Manifest) -> Self {
         Self(LaneName::ALL.map(|name| {
             let Lane { slots, waiting, .. } = *manifest.lane(name);
-            Track {
+            LaneState {
                 slots,
                 waiting_limit: waiting,
                 semaphore: Arc::new(Semaphore::new(slots)),
@@ -58,7 +58,7 @@ impl Lanes {
         if let Ok(permit) = Arc::clone(&track.semaphore).try_acquire_owned() {
             return Ok(permit);
         }
-        let place = Place::take(&track.waiting);
+        let place = QueuePlace::take(&track.waiting);
         if patience == Patience::Places && place.before >= track.waiting_limit {
             return Err(Manifest::full(lane, place.before));
         }
@@ -83,18 +83,18 @@ impl Lanes {
         })
     }
 
-    fn track(&self, lane: LaneName) -> &Track {
+    fn track(&self, lane: LaneName) -> &LaneState {
         &self.0[lane as usize]
     }
 }
 
 /// A place in the queue, given up when it is dropped.
-struct Place<'a> {
+struct QueuePlace<'a> {
     waiting: &'a AtomicUsize,
     before: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> QueuePlace<'a> {
     fn take(waiting: &'a AtomicUsize) -> Self {
         Self {
             waiting,
@@ -103,7 +103,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }

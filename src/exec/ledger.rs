@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::routing::Home;
 use super::{App, Context};
-use crate::backend::{self, Backend, Failure, Reached, Remote, Sent};
+use crate::backend::{self, Backend, Failure, Reached, RecordedDialect, Remote};
 use crate::draft::evidence::{Contents, Evidence, EvidenceMatch, Leaves};
 use crate::draft::ids::DraftId;
 use crate::engine::standing;
@@ -188,7 +188,7 @@ impl App {
             return Ok(());
         }
         let call = request.call();
-        let sent = Sent::by(&call.caller);
+        let sent = RecordedDialect::by(&call.caller);
         let sent = (!call.caller.manner.is_strict()).then_some(&sent);
         let record = NewRecord::of(call, sent, reply, 0)?;
         if let Some(draft) = request.draft() {

@@ -11,10 +11,10 @@ use std::time::Duration;
 const BEAT: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
-pub(super) struct Pulse(Arc<State>);
+pub(super) struct Pulse(Arc<PulseState>);
 
 #[derive(Default)]
-struct State {
+struct PulseState {
     beating: AtomicBool,
     called: AtomicBool,
 }

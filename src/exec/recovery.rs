@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::breaker::{Breaker, Position};
+use super::breaker::{Breaker, BreakerStatus};
 use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
@@ -161,8 +161,8 @@ impl App {
         }
         let paused = self.is_paused(remote, &failure);
         match self.seen(remote, was, &failure, paused).await {
-            Seen::Gone => {}
-            Seen::Back => {
+            DraftPresence::Gone => {}
+            DraftPresence::Back => {
                 let surely_not = paused || failure.reached == Reached::Never;
                 if !surely_not && is_edit(request.spec()) {
                     let leaves = request.leaves();
@@ -178,7 +178,7 @@ impl App {
                 );
                 return Ok(Next::Call(redirect(request, was, was.clone(), told)?));
             }
-            Seen::Unclear => return Err(with_recovery_hint(was, failure)),
+            DraftPresence::Unclear => return Err(with_recovery_hint(was, failure)),
         }
         // Another process may have recreated it already.
         self.forget(was);
@@ -218,29 +218,29 @@ impl App {
         draft: &DraftId,
         failure: &Failure,
         paused: bool,
-    ) -> Seen {
+    ) -> DraftPresence {
         if failure.reached == Reached::Forgotten {
-            return Seen::Gone;
+            return DraftPresence::Gone;
         }
         if !paused && !matches!(failure.reached, Reached::Never | Reached::Lost) {
-            return Seen::Unclear;
+            return DraftPresence::Unclear;
         }
         match self.answers_again(remote, failure, paused).await {
             Ok(()) => {}
-            Err(error) if error.kind == Kind::Unsent => return Seen::Gone,
-            Err(_) => return Seen::Unclear,
+            Err(error) if error.kind == Kind::Unsent => return DraftPresence::Gone,
+            Err(_) => return DraftPresence::Unclear,
         }
         match remote.script(draft, self.look_until()).await {
-            Ok(_) => Seen::Back,
-            Err(failure) if failure.reached == Reached::Forgotten => Seen::Gone,
-            Err(_) => Seen::Unclear,
+            Ok(_) => DraftPresence::Back,
+            Err(failure) if failure.reached == Reached::Forgotten => DraftPresence::Gone,
+            Err(_) => DraftPresence::Unclear,
         }
     }
 
     /// Whether the breaker held the call back, so that it was not sent.
     fn is_paused(&self, remote: &Remote, failure: &Failure) -> bool {
         let by_us = failure.error.kind == Kind::Busy && !failure.by_server;
-        by_us && self.position(remote) != Position::Closed
+        by_us && self.position(remote) != BreakerStatus::Closed
     }
 
     /// Waits, within limits, until the server answers; then calls may be sent immediately, regardless of earlier
@@ -503,7 +503,7 @@ fn with_recovery_hint(draft: &DraftId, failure: Failure) -> Failure {
 }
 
 /// The state of a draft after a call to it failed.
-enum Seen {
+enum DraftPresence {
     /// The server does not have it, or is unreachable.
     Gone,
     /// The server answers and has it.

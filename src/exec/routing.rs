@@ -53,13 +53,13 @@ impl Home {
 }
 
 /// A cache of the drafts' origins, as in the journal, by draft id.
-pub(super) struct Homes {
+pub(super) struct OriginCache {
     origins: Cache<DraftId, String>,
     /// How many times an entry was removed.
     forgotten: Mutex<u64>,
 }
 
-impl Default for Homes {
+impl Default for OriginCache {
     fn default() -> Self {
         Self {
             origins: Cache::new(REMEMBERED),
@@ -71,9 +71,9 @@ impl Default for Homes {
 /// The state of the cache when a lookup missed: the result of a slower lookup is stored only if nothing was
 /// removed since.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked(u64);
+pub(super) struct CacheMiss(u64);
 
-impl Homes {
+impl OriginCache {
     /// Locked while an entry is stored or removed.
     fn lock(&self) -> MutexGuard<'_, u64> {
         self.forgotten
@@ -85,9 +85,9 @@ impl Homes {
         self.origins.peek(draft).is_some()
     }
 
-    fn get(&self, draft: &DraftId) -> Result<String, Asked> {
+    fn get(&self, draft: &DraftId) -> Result<String, CacheMiss> {
         let forgotten = self.lock();
-        self.origins.get(draft).ok_or(Asked(*forgotten))
+        self.origins.get(draft).ok_or(CacheMiss(*forgotten))
     }
 
     /// Stores the origin of a new draft.
@@ -96,7 +96,7 @@ impl Homes {
     }
 
     /// Stores an origin that was looked up.
-    fn learn(&self, draft: &DraftId, origin: &str, asked: Asked) {
+    fn learn(&self, draft: &DraftId, origin: &str, asked: CacheMiss) {
         let forgotten = self.lock();
         if *forgotten == asked.0 {
             self.put(draft, origin);
@@ -242,7 +242,7 @@ impl App {
     }
 
     /// Finds a draft that the journal lacks: the API's, if it knows the id.
-    async fn adopt(&self, draft: &DraftId, asked: Asked) -> Result<Home> {
+    async fn adopt(&self, draft: &DraftId, asked: CacheMiss) -> Result<Home> {
         let Ok(remote) = self.servers.first(&self.journal).await else {
             return Err(journal::unknown(draft));
         };
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_lookup_from_before_the_draft_moved_is_not_cached() {
-        let homes = Homes::default();
+        let homes = OriginCache::default();
         let draft = DraftId("d".into());
         let asked = homes.get(&draft).unwrap_err();
         homes.forget(&draft);

@@ -1,5 +1,7 @@
 //! Calls through the executor to a server that misbehaves.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -18,19 +18,19 @@ const REMEMBERED: usize = 1024;
 
 #[derive(Clone)]
 pub(crate) struct Turns {
-    drafts: Arc<Mutex<Lines>>,
+    drafts: Arc<Mutex<DraftQueues>>,
 }
 
-struct Lines {
+struct DraftQueues {
     /// Drafts with calls.
-    busy: HashMap<DraftId, Line>,
+    busy: HashMap<DraftId, DraftQueue>,
     /// The open tracks of drafts without calls.
     idle: Cache<DraftId, HashSet<String>>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        let lines = Lines {
+        let lines = DraftQueues {
             busy: HashMap::new(),
             idle: Cache::new(REMEMBERED),
         };
@@ -42,7 +42,7 @@ impl Default for Turns {
 
 /// The calls of one draft, oldest first.
 #[derive(Default)]
-struct Line {
+struct DraftQueue {
     next_ticket: u64,
     entries: Vec<Entry>,
     /// Tracks on which a call has succeeded.
@@ -71,10 +71,10 @@ impl Turns {
         }
         let (wait, held) = {
             let mut lines = self.lock();
-            let Lines { busy, idle } = &mut *lines;
-            let line = busy.entry(draft.clone()).or_insert_with(|| Line {
+            let DraftQueues { busy, idle } = &mut *lines;
+            let line = busy.entry(draft.clone()).or_insert_with(|| DraftQueue {
                 open: idle.remove(draft).map(|(_, open)| open).unwrap_or_default(),
-                ..Line::default()
+                ..DraftQueue::default()
             });
             let ticket = line.next_ticket;
             line.next_ticket += 1;
@@ -99,7 +99,7 @@ impl Turns {
         Some(held)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lines> {
+    fn lock(&self) -> MutexGuard<'_, DraftQueues> {
         self.drafts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,7 +132,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut lines = self.turns.lock();
-        let Lines { busy, idle } = &mut *lines;
+        let DraftQueues { busy, idle } = &mut *lines;
         let Some(line) = busy.get_mut(&self.draft) else {
             return;
         };
@@ -146,7 +146,7 @@ impl Drop for Held {
     }
 }
 
-impl Line {
+impl DraftQueue {
     /// Lets all calls run that no earlier call holds back.
     fn advance(&mut self) {
         let mut earlier = Earlier::default();

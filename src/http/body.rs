@@ -1,7 +1,7 @@
 //! Reads request bodies as the reference API does: any Unicode encoding, the last of duplicate keys, `NaN` and
 //! `Infinity`, halves of surrogate pairs.
 //!
-//! Values that standard JSON does not have are kept out of the arguments and noted as a [`Fault`]. The call is
+//! Values that standard JSON does not have are kept out of the arguments and noted as a [`ReplacedValue`]. The call is
 //! then refused with the name of the field, while a field that no tool reads does no harm.
 
 use std::borrow::Cow;
@@ -35,19 +35,19 @@ pub(super) enum Unreadable {
 #[derive(Debug)]
 pub(super) struct Body {
     arguments: Object,
-    faults: Vec<Fault>,
+    faults: Vec<ReplacedValue>,
 }
 
 /// A value that is null or replaced in the arguments, because no draft can contain it.
 #[derive(Debug)]
-struct Fault {
+struct ReplacedValue {
     /// From the innermost key or index to the name of the field.
-    path: Vec<Place>,
+    path: Vec<PathStep>,
     what: What,
 }
 
 #[derive(Debug)]
-enum Place {
+enum PathStep {
     Key(String),
     Index(usize),
 }
@@ -95,7 +95,7 @@ impl Body {
         let mut told = Vec::new();
         for fault in &self.faults {
             match fault.path.last() {
-                Some(Place::Key(name)) if !known(name) => {
+                Some(PathStep::Key(name)) if !known(name) => {
                     self.arguments.shift_remove(name);
                 }
                 _ => told.push(fault.to_string()),
@@ -109,14 +109,14 @@ impl Body {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ReplacedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`")?;
         for (number, place) in self.path.iter().rev().enumerate() {
             match place {
-                Place::Key(key) if number == 0 => f.write_str(key)?,
-                Place::Key(key) => write!(f, ".{key}")?,
-                Place::Index(index) => write!(f, "[{index}]")?,
+                PathStep::Key(key) if number == 0 => f.write_str(key)?,
+                PathStep::Key(key) => write!(f, ".{key}")?,
+                PathStep::Index(index) => write!(f, "[{index}]")?,
             }
         }
         match self.what {
@@ -231,13 +231,13 @@ fn push_surrogate(text: &mut Vec<u8>, code: u32) {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    faults: Vec<Fault>,
+    faults: Vec<ReplacedValue>,
 }
 
-type Read<T> = std::result::Result<T, Unreadable>;
+type ParseResult<T> = std::result::Result<T, Unreadable>;
 
 impl Reader<'_> {
-    fn document(&mut self) -> Read<Value> {
+    fn document(&mut self) -> ParseResult<Value> {
         let value = self.value(0)?;
         self.space();
         if self.at == self.bytes.len() {
@@ -267,14 +267,14 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, what: What) -> Value {
-        self.faults.push(Fault {
+        self.faults.push(ReplacedValue {
             path: Vec::new(),
             what,
         });
         Value::Null
     }
 
-    fn value(&mut self, depth: usize) -> Read<Value> {
+    fn value(&mut self, depth: usize) -> ParseResult<Value> {
         self.space();
         match self.peek() {
             Some(b'{' | b'[') if depth >= KEPT_DEPTH => {
@@ -287,7 +287,7 @@ impl Reader<'_> {
         }
     }
 
-    fn scalar(&mut self) -> Read<Value> {
+    fn scalar(&mut self) -> ParseResult<Value> {
         match self.peek().ok_or(Unreadable::Malformed)? {
             b'"' => {
                 let (text, whole) = self.string()?;
@@ -319,7 +319,7 @@ impl Reader<'_> {
     }
 
     /// Consumes a list or object that is too deep to be kept, without recursion.
-    fn skip(&mut self, depth: usize) -> Read<()> {
+    fn skip(&mut self, depth: usize) -> ParseResult<()> {
         let before = self.faults.len();
         let mut open = Vec::new();
         loop {
@@ -362,7 +362,7 @@ impl Reader<'_> {
     }
 
     /// Reads the name of a field and its colon; `false` if the name contains half of a surrogate pair.
-    fn key(&mut self) -> Read<(String, bool)> {
+    fn key(&mut self) -> ParseResult<(String, bool)> {
         self.space();
         let key = self.string()?;
         self.space();
@@ -373,7 +373,7 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Read<Value> {
+    fn array(&mut self, depth: usize) -> ParseResult<Value> {
         let mut items = Vec::new();
         self.at += 1;
         self.space();
@@ -384,7 +384,7 @@ impl Reader<'_> {
             let before = self.faults.len();
             items.push(self.value(depth)?);
             for fault in &mut self.faults[before..] {
-                fault.path.push(Place::Index(items.len() - 1));
+                fault.path.push(PathStep::Index(items.len() - 1));
             }
             self.space();
             if self.take("]") {
@@ -396,7 +396,7 @@ impl Reader<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Read<Value> {
+    fn object(&mut self, depth: usize) -> ParseResult<Value> {
         let mut fields = Object::new();
         let all_before = self.faults.len();
         self.at += 1;
@@ -412,7 +412,7 @@ impl Reader<'_> {
                 self.fault(What::Surrogate);
             }
             for fault in &mut self.faults[before..] {
-                fault.path.push(Place::Key(key.clone()));
+                fault.path.push(PathStep::Key(key.clone()));
             }
             if fields.contains_key(&key) {
                 // The last value of a duplicate key counts, so only its problems are kept.
@@ -421,7 +421,7 @@ impl Reader<'_> {
                     number += 1;
                     let earlier = (all_before..before).contains(&(number - 1));
                     !(earlier
-                        && matches!(fault.path.last(), Some(Place::Key(other)) if *other == key))
+                        && matches!(fault.path.last(), Some(PathStep::Key(other)) if *other == key))
                 });
             }
             fields.insert(key, value);
@@ -436,7 +436,7 @@ impl Reader<'_> {
     }
 
     /// Reads a text in quotes; `false` if it contains half of a surrogate pair.
-    fn string(&mut self) -> Read<(String, bool)> {
+    fn string(&mut self) -> ParseResult<(String, bool)> {
         if !self.take("\"") {
             return Err(Unreadable::Malformed);
         }
@@ -464,7 +464,7 @@ impl Reader<'_> {
         })
     }
 
-    fn escape(&mut self, text: &mut Vec<u8>) -> Read<()> {
+    fn escape(&mut self, text: &mut Vec<u8>) -> ParseResult<()> {
         let kind = self.peek().ok_or(Unreadable::Malformed)?;
         self.at += 1;
         match kind {
@@ -497,7 +497,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn hex(&mut self) -> Read<u32> {
+    fn hex(&mut self) -> ParseResult<u32> {
         let digits = self
             .bytes
             .get(self.at..self.at + 4)
@@ -519,7 +519,7 @@ impl Reader<'_> {
         self.at - start
     }
 
-    fn number(&mut self) -> Read<Value> {
+    fn number(&mut self) -> ParseResult<Value> {
         let start = self.at;
         self.take("-");
         let first = self.peek();
@@ -587,7 +587,7 @@ mod tests {
     }
 
     /// The result of the lenient reader alone, without the `serde_json` path.
-    fn lenient(text: &str) -> Read<Value> {
+    fn lenient(text: &str) -> ParseResult<Value> {
         let mut reader = Reader {
             bytes: text.as_bytes(),
             at: 0,

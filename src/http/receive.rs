@@ -33,7 +33,7 @@ pub(super) struct Receiver {
 
 /// A body, and the memory that is reserved for it while it is in use.
 #[derive(Debug)]
-pub(super) struct Received<'a> {
+pub(super) struct ReceivedBody<'a> {
     pub bytes: Bytes,
     pub memory: Option<SemaphorePermit<'a>>,
 }
@@ -60,9 +60,9 @@ impl Receiver {
     pub(super) async fn receive<B: Body<Data = Bytes> + Unpin>(
         &self,
         body: B,
-    ) -> Result<Received<'_>, Unreceived> {
+    ) -> Result<ReceivedBody<'_>, Unreceived> {
         if body.is_end_stream() {
-            return Ok(Received {
+            return Ok(ReceivedBody {
                 bytes: Bytes::new(),
                 memory: None,
             });
@@ -75,7 +75,7 @@ impl Receiver {
     async fn collect<B: Body<Data = Bytes> + Unpin>(
         &self,
         mut body: B,
-    ) -> Result<Received<'_>, Unreceived> {
+    ) -> Result<ReceivedBody<'_>, Unreceived> {
         // A small body arrives in one piece, which is kept without a copy.
         let mut first = Bytes::new();
         let mut rest = Vec::new();
@@ -113,7 +113,7 @@ impl Receiver {
         if count > self.most {
             return Err(Unreceived::TooLarge(self.most));
         }
-        Ok(Received {
+        Ok(ReceivedBody {
             bytes: if rest.is_empty() { first } else { rest.into() },
             memory,
         })

@@ -71,8 +71,8 @@ impl Headers {
             let mut value = String::new();
             for part in parts(text).unwrap_or_default() {
                 match part {
-                    Part::Text(text) => value.push_str(text),
-                    Part::Variable(variable_name) => {
+                    HeaderPart::Text(text) => value.push_str(text),
+                    HeaderPart::Variable(variable_name) => {
                         let found = variable(variable_name).filter(|found| !found.is_empty());
                         value.push_str(&found.ok_or_else(|| {
                             Error::invalid(format!("{place}: `{variable_name}` is not set"))
@@ -93,13 +93,13 @@ impl Headers {
     }
 }
 
-enum Part<'a> {
+enum HeaderPart<'a> {
     Text(&'a str),
     Variable(&'a str),
 }
 
 /// Text and variables in turn; `None` if a `${` has no valid name or no `}`.
-fn parts(value: &str) -> Option<Vec<Part<'_>>> {
+fn parts(value: &str) -> Option<Vec<HeaderPart<'_>>> {
     let mut parts = Vec::new();
     let mut rest = value;
     while let Some((text, after)) = rest.split_once("${") {
@@ -110,10 +110,10 @@ fn parts(value: &str) -> Option<Vec<Part<'_>>> {
         if !is_name(name) {
             return None;
         }
-        parts.extend([Part::Text(text), Part::Variable(name)]);
+        parts.extend([HeaderPart::Text(text), HeaderPart::Variable(name)]);
         rest = after;
     }
-    parts.push(Part::Text(rest));
+    parts.push(HeaderPart::Text(rest));
     Some(parts)
 }
 

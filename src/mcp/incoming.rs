@@ -14,7 +14,7 @@ use crate::args::duplicates::Noticed;
 
 pub(super) type Incoming = RxJsonRpcMessage<RoleServer>;
 
-pub(super) enum Read {
+pub(super) enum ParsedLine {
     Message(Box<Incoming>),
     /// An empty line, or a notification that this server does not know.
     Nothing,
@@ -58,7 +58,7 @@ impl Opening {
 /// A tool call. Nearly every line is one, so it is read without trying all other messages first.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+struct ToolCallMessage {
     #[serde(rename = "jsonrpc")]
     _jsonrpc: rmcp::model::JsonRpcVersion2_0,
     id: RequestId,
@@ -77,7 +77,7 @@ struct CallParams {
     meta: Option<RequestMetaObject>,
 }
 
-/// The arguments of a call with members that [`Call`] does not know.
+/// The arguments of a call with members that [`ToolCallMessage`] does not know.
 #[derive(Deserialize)]
 struct UnusualCall {
     params: UnusualParams,
@@ -93,13 +93,13 @@ struct UnusualParams {
 #[derive(Clone)]
 pub(super) struct GivenTwice(pub String);
 
-pub(super) fn read(line: &[u8]) -> Read {
+pub(super) fn read(line: &[u8]) -> ParsedLine {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
     let line = line.trim_ascii();
     if line.is_empty() {
-        return Read::Nothing;
+        return ParsedLine::Nothing;
     }
-    if let Ok(call) = serde_json::from_slice::<Call>(line)
+    if let Ok(call) = serde_json::from_slice::<ToolCallMessage>(line)
         && let Some((arguments, twice)) = in_object(call.params.arguments)
     {
         let mut params = CallToolRequestParams::new(call.params.name);
@@ -112,7 +112,7 @@ pub(super) fn read(line: &[u8]) -> Read {
             request.extensions.insert(meta);
         }
         let request = ClientRequest::CallToolRequest(request);
-        return Read::Message(Box::new(JsonRpcMessage::request(request, call.id)));
+        return ParsedLine::Message(Box::new(JsonRpcMessage::request(request, call.id)));
     }
     if let Ok(mut message) = serde_json::from_slice::<Incoming>(line) {
         if let JsonRpcMessage::Request(request) = &mut message
@@ -122,21 +122,21 @@ pub(super) fn read(line: &[u8]) -> Read {
         {
             call.extensions.insert(GivenTwice(key));
         }
-        return Read::Message(Box::new(message));
+        return ParsedLine::Message(Box::new(message));
     }
     match serde_json::from_slice::<Value>(line) {
         Ok(Value::Object(members)) => match members.get("id") {
             // Notifications get no answer, not even an error.
-            None if members.get("method").is_some_and(Value::is_string) => Read::Nothing,
+            None if members.get("method").is_some_and(Value::is_string) => ParsedLine::Nothing,
             id => {
                 let id = id.and_then(read_id);
-                Read::Refused(
+                ParsedLine::Refused(
                     id.into_iter().collect(),
                     invalid("it is not a JSON-RPC 2.0 request of MCP"),
                 )
             }
         },
-        Ok(Value::Array(messages)) => Read::Refused(
+        Ok(Value::Array(messages)) => ParsedLine::Refused(
             messages
                 .iter()
                 .filter(|message| message.get("method").is_some())
@@ -144,8 +144,8 @@ pub(super) fn read(line: &[u8]) -> Read {
                 .collect(),
             invalid("batches are not supported: send each message on its own line"),
         ),
-        Ok(_) => Read::Refused(Vec::new(), invalid("it is not a JSON object")),
-        Err(error) => Read::Refused(
+        Ok(_) => ParsedLine::Refused(Vec::new(), invalid("it is not a JSON object")),
+        Err(error) => ParsedLine::Refused(
             IdFinder::of(line),
             ErrorData::parse_error(format!("the message is not valid JSON: {error}"), None),
         ),
@@ -204,8 +204,11 @@ mod tests {
         ] {
             let text = message.to_string();
             let theirs: Incoming = serde_json::from_str(&text).expect("a message");
-            assert!(serde_json::from_str::<Call>(&text).is_ok(), "{text}");
-            let Read::Message(ours) = read(text.as_bytes()) else {
+            assert!(
+                serde_json::from_str::<ToolCallMessage>(&text).is_ok(),
+                "{text}"
+            );
+            let ParsedLine::Message(ours) = read(text.as_bytes()) else {
                 panic!("a message: {text}");
             };
             assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));

@@ -16,14 +16,14 @@ const LONG: usize = 8_000;
 const PARTS: usize = 60;
 
 /// The arguments of a call that affect the length of its reply.
-pub(super) struct Asked {
+pub(super) struct LengthOptions {
     /// The whole reply, regardless of its length.
     all: bool,
     /// The position of the first entry of a list.
     offset: u64,
 }
 
-impl Asked {
+impl LengthOptions {
     pub(super) fn of(arguments: &Object) -> Self {
         let text = |name: &str| arguments.get(name).and_then(Value::as_str);
         Self {
@@ -35,7 +35,7 @@ impl Asked {
 }
 
 /// The whole reply, or as much of it as fits.
-pub(super) fn shorten(reply: Value, asked: &Asked, spec: &Spec) -> Value {
+pub(super) fn shorten(reply: Value, asked: &LengthOptions, spec: &Spec) -> Value {
     if asked.all || !is_long(&reply) {
         return reply;
     }
@@ -225,7 +225,7 @@ mod tests {
 
     fn shortened(tool: &str, arguments: Value, reply: Value) -> Value {
         let spec = local::find(tool).unwrap();
-        let asked = Asked::of(arguments.as_object().unwrap());
+        let asked = LengthOptions::of(arguments.as_object().unwrap());
         shorten(reply, &asked, spec)
     }
 

@@ -140,7 +140,7 @@ impl IdFinder {
 #[derive(Debug, Default)]
 struct Loose {
     last_four: [u8; 4],
-    state: Seen,
+    state: ScanState,
     value: Vec<u8>,
     ids: Vec<RequestId>,
     /// The last byte that is not a blank. In a line that was cut off, the depth of its ids is unknown.
@@ -148,7 +148,7 @@ struct Loose {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum Seen {
+enum ScanState {
     #[default]
     Nothing,
     Key,
@@ -168,38 +168,40 @@ impl Loose {
             self.last = byte;
         }
         match (self.state, byte) {
-            (Seen::Key | Seen::Colon, b' ' | b'\t' | b'\r') => {}
-            (Seen::Key, b':') => {
+            (ScanState::Key | ScanState::Colon, b' ' | b'\t' | b'\r') => {}
+            (ScanState::Key, b':') => {
                 self.value.clear();
-                self.state = Seen::Colon;
+                self.state = ScanState::Colon;
             }
-            (Seen::Colon, b'"' | b'\'') => self.state = Seen::Text(byte),
-            (Seen::Colon | Seen::Number, b'-' | b'0'..=b'9') if self.value.len() < MOST => {
+            (ScanState::Colon, b'"' | b'\'') => self.state = ScanState::Text(byte),
+            (ScanState::Colon | ScanState::Number, b'-' | b'0'..=b'9')
+                if self.value.len() < MOST =>
+            {
                 self.value.push(byte);
-                self.state = Seen::Number;
+                self.state = ScanState::Number;
             }
-            (Seen::Number, b'.' | b'e' | b'E') => self.state = Seen::Nothing,
-            (Seen::Number, _) => {
+            (ScanState::Number, b'.' | b'e' | b'E') => self.state = ScanState::Nothing,
+            (ScanState::Number, _) => {
                 let number = std::str::from_utf8(&self.value).ok();
                 self.add(number.and_then(|it| it.parse().ok()).map(RequestId::Number));
             }
-            (Seen::Text(quote), _) if byte == quote => {
+            (ScanState::Text(quote), _) if byte == quote => {
                 let text = std::str::from_utf8(&self.value).ok();
                 self.add(text.map(|text| RequestId::String(text.into())));
             }
-            (Seen::Text(_), b'\\') => self.state = Seen::Nothing,
-            (Seen::Text(_), _) if self.value.len() < MOST => self.value.push(byte),
-            _ => self.state = Seen::Nothing,
+            (ScanState::Text(_), b'\\') => self.state = ScanState::Nothing,
+            (ScanState::Text(_), _) if self.value.len() < MOST => self.value.push(byte),
+            _ => self.state = ScanState::Nothing,
         }
         self.last_four.rotate_left(1);
         self.last_four[3] = byte;
         if matches!(&self.last_four, b"\"id\"" | b"'id'") {
-            self.state = Seen::Key;
+            self.state = ScanState::Key;
         }
     }
 
     fn add(&mut self, id: Option<RequestId>) {
-        self.state = Seen::Nothing;
+        self.state = ScanState::Nothing;
         if let Some(id) = id
             && self.ids.len() < 2
             && !self.ids.contains(&id)

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
 /// stdin as the client provides it.
-pub(super) enum Input {
+pub(super) enum Stdin {
     /// A pipe, or anything else, read on its own thread.
     Pipe(StdioReader),
     #[cfg(unix)]
@@ -18,20 +18,20 @@ pub(super) enum Input {
 }
 
 /// stdout as the client provides it.
-pub(super) enum Output {
+pub(super) enum Stdout {
     Pipe(StdioWriter),
     #[cfg(unix)]
     Socket(UnixStream),
 }
 
 /// Opens stdin and stdout. Clients written for Node provide UNIX sockets, others pipes.
-pub(super) fn open() -> (Input, Output) {
+pub(super) fn open() -> (Stdin, Stdout) {
     #[cfg(unix)]
     if let (Ok(input), Ok(output)) = (socket(&io::stdin()), socket(&io::stdout())) {
-        return (Input::Socket(input), Output::Socket(output));
+        return (Stdin::Socket(input), Stdout::Socket(output));
     }
     let (input, output) = stdio_pipes();
-    (Input::Pipe(input), Output::Pipe(output))
+    (Stdin::Pipe(input), Stdout::Pipe(output))
 }
 
 #[cfg(unix)]
@@ -43,7 +43,7 @@ fn socket(stream: &impl std::os::fd::AsFd) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-impl AsyncRead for Input {
+impl AsyncRead for Stdin {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -57,7 +57,7 @@ impl AsyncRead for Input {
     }
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for Stdout {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

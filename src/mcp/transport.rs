@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::bytes::{Buf, BytesMut};
 use tokio_util::sync::CancellationToken;
 
-use super::incoming::{Incoming, Opening, Read, not_initialized, read, too_long};
+use super::incoming::{Incoming, Opening, ParsedLine, not_initialized, read, too_long};
 use super::request_id::IdFinder;
 
 type Outgoing = TxJsonRpcMessage<RoleServer>;
@@ -26,7 +26,7 @@ const KEPT_BUFFER: usize = 64 << 10;
 
 /// The limits of the transport.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manners {
+pub(super) struct TransportLimits {
     /// The number of requests that may be under way; beyond it, nothing more is read.
     pub in_flight: usize,
     /// A longer line is refused, in bytes; no call needs as many.
@@ -36,7 +36,7 @@ pub(super) struct Manners {
 }
 
 /// Lines of JSON-RPC over a reader and a writer.
-pub(super) struct Lines<R, W> {
+pub(super) struct LineTransport<R, W> {
     read: R,
     buffer: BytesMut,
     /// How much of the buffer has been searched for the end of a line.
@@ -49,31 +49,36 @@ pub(super) struct Lines<R, W> {
     /// Whether `initialize` has arrived, or a request of a protocol version without it. An earlier notification
     /// would make the SDK stop the service.
     started: bool,
-    manners: Manners,
-    out: Arc<Out<W>>,
+    manners: TransportLimits,
+    out: Arc<LineOutput<W>>,
 }
 
 /// The writing half, shared with the answers that are being sent.
-struct Out<W> {
+struct LineOutput<W> {
     /// Complete lines that wait to be written. The task that gets the writer writes them all.
     waiting: Mutex<Vec<u8>>,
-    writer: tokio::sync::Mutex<Writer<W>>,
+    writer: tokio::sync::Mutex<LineWriter<W>>,
     under_way: Mutex<HashSet<RequestId>>,
     answered: Notify,
     /// Cancelled when the client no longer reads answers.
     broken: CancellationToken,
 }
 
-struct Writer<W> {
+struct LineWriter<W> {
     write: W,
     /// The bytes being written; kept here if the writing task is dropped halfway.
     lines: Vec<u8>,
     written: usize,
 }
 
-impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
+impl<R, W: AsyncWrite + Send + Unpin + 'static> LineTransport<R, W> {
     /// `broken` is cancelled when the writer fails, because then no answer can be delivered.
-    pub(super) fn new(read: R, write: W, manners: Manners, broken: CancellationToken) -> Self {
+    pub(super) fn new(
+        read: R,
+        write: W,
+        manners: TransportLimits,
+        broken: CancellationToken,
+    ) -> Self {
         Self {
             read,
             buffer: BytesMut::new(),
@@ -83,9 +88,9 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             deadline: None,
             started: false,
             manners,
-            out: Arc::new(Out {
+            out: Arc::new(LineOutput {
                 waiting: Mutex::default(),
-                writer: tokio::sync::Mutex::new(Writer {
+                writer: tokio::sync::Mutex::new(LineWriter {
                     write,
                     lines: Vec::new(),
                     written: 0,
@@ -154,7 +159,7 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
     }
 
     /// The next line in the buffer, without its end; the last line may lack a line end.
-    fn next_line(&mut self) -> Option<Line> {
+    fn next_line(&mut self) -> Option<InputLine> {
         let newline = self.buffer[self.searched..]
             .iter()
             .position(|byte| *byte == b'\n')
@@ -171,15 +176,15 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         let line = if self.skipped.is_some() || end > longest {
             self.skip(end);
             let skipped = self.skipped.take();
-            Line::TooLong(skipped.map(IdFinder::found).unwrap_or_default())
+            InputLine::TooLong(skipped.map(IdFinder::found).unwrap_or_default())
         } else {
-            Line::Whole(self.buffer.split_to(end))
+            InputLine::Whole(self.buffer.split_to(end))
         };
         if newline.is_some() {
             self.buffer.advance(1);
             return Some(line);
         }
-        let is_nothing = matches!(&line, Line::Whole(line) if line.is_empty());
+        let is_nothing = matches!(&line, InputLine::Whole(line) if line.is_empty());
         (!is_nothing).then_some(line)
     }
 
@@ -192,13 +197,13 @@ impl<R, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
 }
 
 /// A line of input.
-enum Line {
+enum InputLine {
     Whole(BytesMut),
     /// The ids that were found in it.
     TooLong(Vec<RequestId>),
 }
 
-impl<W> Out<W> {
+impl<W> LineOutput<W> {
     fn under_way(&self) -> MutexGuard<'_, HashSet<RequestId>> {
         self.under_way
             .lock()
@@ -227,7 +232,7 @@ impl<W> Out<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> Out<W> {
+impl<W: AsyncWrite + Unpin> LineOutput<W> {
     /// Writes all waiting lines. Can be dropped at any await: the next flush continues where it stopped.
     async fn flush(&self) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
@@ -243,7 +248,7 @@ impl<W: AsyncWrite + Unpin> Out<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> Writer<W> {
+impl<W: AsyncWrite + Unpin> LineWriter<W> {
     async fn write_all_of(&mut self, refill: impl Fn(&mut Vec<u8>)) -> io::Result<()> {
         loop {
             while self.written < self.lines.len() {
@@ -265,7 +270,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     }
 }
 
-impl<R, W> Transport<RoleServer> for Lines<R, W>
+impl<R, W> Transport<RoleServer> for LineTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -311,17 +316,19 @@ where
             }
             if let Some(line) = self.next_line() {
                 let read = match line {
-                    Line::Whole(line) => read(&line),
-                    Line::TooLong(ids) => Read::Refused(ids, too_long(self.manners.longest_line)),
+                    InputLine::Whole(line) => read(&line),
+                    InputLine::TooLong(ids) => {
+                        ParsedLine::Refused(ids, too_long(self.manners.longest_line))
+                    }
                 };
                 match read {
-                    Read::Message(message) => {
+                    ParsedLine::Message(message) => {
                         if let Some(message) = self.accept(*message) {
                             return Some(message);
                         }
                     }
-                    Read::Nothing => {}
-                    Read::Refused(ids, error) => {
+                    ParsedLine::Nothing => {}
+                    ParsedLine::Refused(ids, error) => {
                         tracing::warn!("message refused: {}", error.message);
                         self.refuse(&ids, &error);
                     }
@@ -357,7 +364,7 @@ where
     }
 }
 
-impl<R, W> Lines<R, W> {
+impl<R, W> LineTransport<R, W> {
     /// After the end of input: waits for the outstanding answers, then ends.
     async fn end(&mut self) -> Option<Incoming> {
         let grace = self.manners.grace;
@@ -383,7 +390,9 @@ impl<R, W> Lines<R, W> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ServerConfig};
+    use rmcp::model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerConfig,
+    };
     use rmcp::service::RequestContext;
     use rmcp::{ServerHandler, ServiceExt};
     use serde_json::{Value, json};
@@ -423,7 +432,7 @@ mod tests {
         }
     }
 
-    const MANNERS: Manners = Manners {
+    const LIMITS: TransportLimits = TransportLimits {
         in_flight: 4,
         longest_line: 1 << 20,
         grace: Duration::from_mins(1),
@@ -452,7 +461,7 @@ mod tests {
         let (theirs, mut ours) = tokio::io::duplex(1 << 20);
         let (out_theirs, mut out_ours) = tokio::io::duplex(1 << 20);
         let broken = CancellationToken::new();
-        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let lines = LineTransport::new(theirs, out_theirs, LIMITS, broken.clone());
         let serving = tokio::spawn(serve(waiter, lines, broken));
         ours.write_all(input.as_ref()).await.expect("written");
         drop(ours);
@@ -467,7 +476,7 @@ mod tests {
 
     async fn serve(
         waiter: Waiter,
-        lines: Lines<DuplexStream, DuplexStream>,
+        lines: LineTransport<DuplexStream, DuplexStream>,
         broken: CancellationToken,
     ) {
         if let Ok(running) = waiter.serve_with_ct(lines, broken).await {
@@ -500,7 +509,7 @@ mod tests {
         let (theirs, mut ours) = tokio::io::duplex(1 << 20);
         let (out_theirs, out_ours) = tokio::io::duplex(1 << 20);
         let broken = CancellationToken::new();
-        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let lines = LineTransport::new(theirs, out_theirs, LIMITS, broken.clone());
         let serving = tokio::spawn(serve(Waiter::default(), lines, broken));
         let mut answers = tokio::io::BufReader::new(out_ours).lines();
         for message in [initialize(), call(7, 1), call(7, 1)] {
@@ -532,7 +541,7 @@ mod tests {
         let calls: String = (0..50).map(|id| call(id, 10)).collect();
         let answers = talk(waiter.clone(), initialize() + &calls).await;
         assert_eq!(answers.len(), 51);
-        assert!(waiter.most.load(Ordering::SeqCst) <= MANNERS.in_flight);
+        assert!(waiter.most.load(Ordering::SeqCst) <= LIMITS.in_flight);
     }
 
     #[tokio::test(start_paused = true)]
@@ -563,7 +572,7 @@ mod tests {
     async fn invalid_lines_are_refused_and_later_ones_answered() {
         const INVALID: i64 = -32600;
         const NOT_JSON: i64 = -32700;
-        let long = "x".repeat(MANNERS.longest_line + 1);
+        let long = "x".repeat(LIMITS.longest_line + 1);
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let text = |text: &str| {
             format!(
@@ -806,7 +815,7 @@ mod tests {
         let (theirs, mut ours) = tokio::io::duplex(1 << 16);
         let (out_theirs, out_ours) = tokio::io::duplex(1 << 16);
         let broken = CancellationToken::new();
-        let lines = Lines::new(theirs, out_theirs, MANNERS, broken.clone());
+        let lines = LineTransport::new(theirs, out_theirs, LIMITS, broken.clone());
         let serving = tokio::spawn(serve(waiter.clone(), lines, broken));
         ours.write_all((initialize() + &call(1, 100_000)).as_bytes())
             .await

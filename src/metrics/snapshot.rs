@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The counters of one process at one moment.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Snapshot {
-    pub tools: BTreeMap<String, Tool>,
+    pub tools: BTreeMap<String, ToolCounters>,
     /// Calls that hold a slot, by lane.
     pub lanes: BTreeMap<String, u64>,
     /// The state of each backend's breaker, by its name.
@@ -17,7 +17,7 @@ pub(crate) struct Snapshot {
 
 /// All calls of one tool, on all backends.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Tool {
+pub(crate) struct ToolCounters {
     pub calls: u64,
     /// By kind.
     pub errors: BTreeMap<String, u64>,
@@ -27,7 +27,7 @@ pub(crate) struct Tool {
     buckets: Vec<(f64, u64)>,
 }
 
-impl Tool {
+impl ToolCounters {
     pub(crate) fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
@@ -63,7 +63,7 @@ impl Snapshot {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
-            let sample = Sample::parse(line).ok_or_else(|| {
+            let sample = MetricSample::parse(line).ok_or_else(|| {
                 Error::invalid(format!(
                     "line {} is not in the Prometheus text format: {line:?}",
                     number + 1
@@ -74,7 +74,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    fn add(&mut self, sample: &Sample) {
+    fn add(&mut self, sample: &MetricSample) {
         let count = sample.value.max(0.0) as u64;
         let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
         match sample.name {
@@ -107,20 +107,20 @@ impl Snapshot {
         }
     }
 
-    fn tool(&mut self, sample: &Sample) -> &mut Tool {
+    fn tool(&mut self, sample: &MetricSample) -> &mut ToolCounters {
         let name = sample.labels.get("tool").cloned().unwrap_or_default();
         self.tools.entry(name).or_default()
     }
 }
 
 /// One line of the text format.
-struct Sample<'a> {
+struct MetricSample<'a> {
     name: &'a str,
     labels: BTreeMap<&'a str, String>,
     value: f64,
 }
 
-impl<'a> Sample<'a> {
+impl<'a> MetricSample<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let end = line.find(['{', ' '])?;
         let (name, mut rest) = line.split_at(end);
@@ -201,9 +201,9 @@ mod tests {
 
     #[test]
     fn quantiles_match_prometheus() {
-        let tool = Tool {
+        let tool = ToolCounters {
             buckets: vec![(0.1, 10), (0.5, 30), (1.0, 40), (f64::INFINITY, 50)],
-            ..Tool::default()
+            ..ToolCounters::default()
         };
         let near = |part: f64, expected: f64| {
             let found = tool.quantile(part).expect("there are calls");
@@ -214,12 +214,13 @@ mod tests {
         near(0.4, 0.3);
         near(0.7, 0.75);
         near(0.95, 1.0);
-        assert_eq!(Tool::default().quantile(0.5), None);
+        assert_eq!(ToolCounters::default().quantile(0.5), None);
     }
 
     #[test]
     fn labels_are_unquoted_and_other_text_is_refused() {
-        let sample = Sample::parse(r#"x{a="1,}\"\\",b=""} 2.5e3 1700000000"#).expect("a sample");
+        let sample =
+            MetricSample::parse(r#"x{a="1,}\"\\",b=""} 2.5e3 1700000000"#).expect("a sample");
         assert_eq!(sample.name, "x");
         assert_eq!(sample.labels["a"], r#"1,}"\"#);
         assert_eq!(sample.labels["b"], "");

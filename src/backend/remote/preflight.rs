@@ -202,9 +202,9 @@ impl Remote {
 
 /// When the last call on each draft succeeded.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<HashMap<DraftId, Instant>>);
+pub(super) struct RecentDrafts(Mutex<HashMap<DraftId, Instant>>);
 
-impl Seen {
+impl RecentDrafts {
     pub(super) fn is_recent(&self, draft: &DraftId) -> bool {
         let seen = self.lock();
         seen.get(draft).is_some_and(|at| at.elapsed() < RECENT)
@@ -228,14 +228,14 @@ impl Seen {
     }
 }
 
-type Names = (Instant, Arc<HashSet<String>>);
+type ListedNames = (Instant, Arc<HashSet<String>>);
 
 /// The names that a server lists.
 #[derive(Default)]
-pub(super) struct Listed(Mutex<HashMap<&'static str, Names>>);
+pub(super) struct ServerNames(Mutex<HashMap<&'static str, ListedNames>>);
 
-impl Listed {
-    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Names>> {
+impl ServerNames {
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, ListedNames>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

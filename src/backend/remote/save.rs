@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Ask, Remote};
 use crate::args::is_truthy;
 use crate::backend::dialect::{Dialect, Server};
-use crate::backend::envelope::{self, Opened};
+use crate::backend::envelope::{self, EnvelopeContent};
 use crate::backend::{Failure, Reached};
 use crate::caller::Manner;
 use crate::draft::ids::DraftId;
@@ -36,7 +36,7 @@ const SETTLES: usize = 20;
 
 /// What a server reports about a save task.
 #[derive(Debug)]
-struct Status {
+struct SaveStatus {
     state: String,
     message: String,
     progress: f64,
@@ -45,7 +45,7 @@ struct Status {
     url: String,
 }
 
-impl Status {
+impl SaveStatus {
     /// The status for a server that answers only after the save is complete and has no status for it.
     fn unknown() -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Remote {
         server: &Server,
         journal: &Arc<Journal>,
         progress: Option<&Progress>,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<EnvelopeContent, Failure> {
         let Some(draft) = request.draft().filter(|_| !ask.strict) else {
             let saving = self.save(ask, status_path, request, server, journal, true, progress);
             return saving.await;
@@ -126,10 +126,10 @@ impl Remote {
         journal: &Arc<Journal>,
         is_all: bool,
         progress: Option<&Progress>,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<EnvelopeContent, Failure> {
         let Some(draft) = request.draft() else {
             let output = self.output(ask).await?;
-            return Ok(Opened {
+            return Ok(EnvelopeContent {
                 output,
                 beside: Object::new(),
             });
@@ -302,7 +302,7 @@ impl Remote {
         status_path: &str,
         draft: &DraftId,
         progress: Option<&Progress>,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<EnvelopeContent, Failure> {
         let every = manifest::seconds(self.manifest.limits.status_every_s);
         let posted = self.opened(ask);
         tokio::pin!(posted);
@@ -385,7 +385,7 @@ impl Remote {
         draft: &DraftId,
         until: Instant,
         progress: Option<&Progress>,
-    ) -> Result<Status, Failure> {
+    ) -> Result<SaveStatus, Failure> {
         let task = named_task.unwrap_or(draft.as_str());
         let every = manifest::seconds(self.manifest.limits.status_every_s);
         let unclear = |failure: Failure| Failure {
@@ -408,7 +408,7 @@ impl Remote {
             let status = match status {
                 // The server answered after the save was complete and has no status for it.
                 Err(failure) if failure.error.kind == Kind::NotFound && named_task.is_none() => {
-                    return Ok(Status::unknown());
+                    return Ok(SaveStatus::unknown());
                 }
                 status => status.map_err(unclear)?,
             };
@@ -472,7 +472,7 @@ impl Remote {
         }
     }
 
-    async fn status(&self, path: &str, task: &str, until: Instant) -> Result<Status, Failure> {
+    async fn status(&self, path: &str, task: &str, until: Instant) -> Result<SaveStatus, Failure> {
         let body = json!({ "task_id": task })
             .as_object()
             .cloned()
@@ -494,7 +494,7 @@ impl Remote {
                 .unwrap_or_default()
                 .to_owned()
         };
-        Ok(Status {
+        Ok(SaveStatus {
             state: text("status"),
             message: text("message"),
             progress: number("progress").unwrap_or_default(),
@@ -513,7 +513,7 @@ fn unnamed(server: &Server, draft: &DraftId, name: &str) -> String {
     )
 }
 
-fn report(progress: Option<&Progress>, status: &Status) {
+fn report(progress: Option<&Progress>, status: &SaveStatus) {
     if let Some(progress) = progress {
         progress(Step {
             done: status.progress,

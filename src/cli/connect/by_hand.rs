@@ -2,12 +2,17 @@
 
 use super::clients::Shape;
 use super::document::ConfigFormat;
-use super::server::{self, Server, Words};
+use super::server::{self, LaunchCommand, ServeOptions};
 use crate::error::{Error, Result};
 
 /// The instructions for this client.
-pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) -> Result<String> {
-    let block = |server: &Server| {
+pub(super) fn steps(
+    client: &str,
+    name: &str,
+    server: &LaunchCommand,
+    words: &ServeOptions,
+) -> Result<String> {
+    let block = |server: &LaunchCommand| {
         let entry = server.entry(Shape::Plain);
         let block = ConfigFormat::Json.block("mcpServers", name, &entry);
         block.map_err(|fault| Error::internal(fault.message))
@@ -17,7 +22,7 @@ pub(super) fn steps(client: &str, name: &str, server: &Server, words: &Words) ->
             let arguments = server.args.join("\n              ");
             let link = server::link(client, name, server).unwrap_or_default();
             format!(
-                "In Cherry Studio open Settings, MCP Servers, Add Server, and enter:
+                "In Cherry Studio open Settings, MCP Servers, Add LaunchCommand, and enter:
 
   Name:       {name}
   Type:       STDIO
@@ -33,7 +38,7 @@ Each argument is on its own line. Or open this link, which fills in the same val
         }
         "dify" => {
             let folder = "/app/storage";
-            let inside = Server::new(
+            let inside = LaunchCommand::new(
                 format!("{folder}/capcut-mcp"),
                 words,
                 Some(&format!("{folder}/capcut-mcp-data")),

@@ -19,7 +19,7 @@ pub(super) enum Shape {
 }
 
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct McpClient {
     /// Its name on the command line.
     pub name: &'static str,
     pub title: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Client {
     pub reload: &'static str,
 }
 
-const DEFAULT: Client = Client {
+const DEFAULT: McpClient = McpClient {
     name: "",
     title: "",
     key: "mcpServers",
@@ -55,8 +55,8 @@ const DEFAULT: Client = Client {
     reload: "",
 };
 
-pub(super) const CLIENTS: &[Client] = &[
-    Client {
+pub(super) const CLIENTS: &[McpClient] = &[
+    McpClient {
         name: "claude-desktop",
         title: "Claude Desktop",
         files: claude_desktop,
@@ -64,7 +64,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Quit Claude Desktop and start it again.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "claude-code",
         title: "Claude Code",
         shape: Shape::Typed("stdio"),
@@ -74,7 +74,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start a new session of Claude Code; `/mcp` shows the server.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "cursor",
         title: "Cursor",
         reads_comments: true,
@@ -84,7 +84,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Switch the server on in Cursor's settings under MCP, if it is not on already.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "vscode",
         title: "VS Code",
         key: "servers",
@@ -96,7 +96,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start the server in VS Code with the command `MCP: List Servers`.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "windsurf",
         title: "Windsurf",
         programs: &["windsurf"],
@@ -108,7 +108,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Refresh the servers in Windsurf's Cascade panel.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "zed",
         title: "Zed",
         key: "context_servers",
@@ -118,7 +118,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Zed reads the file immediately; its Agent panel shows the server.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "lm-studio",
         title: "LM Studio",
         programs: &["lms"],
@@ -130,7 +130,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Switch the server on in LM Studio's Program tab.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "gemini",
         title: "Gemini CLI",
         reads_comments: true,
@@ -144,7 +144,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start Gemini CLI again; `/mcp` shows the server.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "codex",
         title: "Codex",
         key: "mcp_servers",
@@ -154,7 +154,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start Codex (or the ChatGPT desktop app) again; `/mcp` shows the server.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "copilot",
         title: "GitHub Copilot CLI",
         shape: Shape::Copilot,
@@ -163,7 +163,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start Copilot again; `/mcp show` shows the server.",
         ..DEFAULT
     },
-    Client {
+    McpClient {
         name: "opencode",
         title: "opencode",
         key: "mcp",
@@ -183,7 +183,7 @@ pub(super) const CLIENTS: &[Client] = &[
 /// Whether a path exists.
 pub(super) type Exists<'a> = &'a dyn Fn(&Path) -> bool;
 
-impl Client {
+impl McpClient {
     /// Every possible path of the client's file. None if there is no home folder.
     pub(super) fn files(&self, os: Os, env: Env<'_>) -> Vec<PathBuf> {
         (self.files)(os, env).unwrap_or_default()

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::clients::Client;
+use super::clients::McpClient;
 use super::file::ClientFile;
-use super::server::Server;
+use super::server::LaunchCommand;
 use super::syntax::SyntaxError;
 use super::{EntryPlace, TRIES, Target, described, faulty, file_names, is_ours, target};
 use crate::cli;
@@ -93,7 +93,7 @@ impl Disconnect {
         clippy::option_option,
         reason = "the two levels have different meanings"
     )]
-    fn removal(&self, client: &Client, file: &ClientFile) -> Result<Option<Option<String>>> {
+    fn removal(&self, client: &McpClient, file: &ClientFile) -> Result<Option<Option<String>>> {
         let (format, key, name) = (client.format, client.key, self.place.name.as_str());
         let at = |fault| faulty(file.path(), &fault);
         let own = |text: &str| -> Result<Option<Value>, SyntaxError> {
@@ -114,7 +114,8 @@ impl Disconnect {
         }
         // If adding this entry to a backup (or to no file) gives exactly the current text, the backup is restored byte
         // for byte. The comparison needs the fields in the order in which `connect` writes them.
-        let written = Server::of(there, client.shape).map(|server| server.entry(client.shape));
+        let written =
+            LaunchCommand::of(there, client.shape).map(|server| server.entry(client.shape));
         let entry = written.filter(|entry| entry == there);
         let entry = entry.as_ref().unwrap_or(there);
         let makes_this = |before: &str| {

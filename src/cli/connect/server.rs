@@ -15,19 +15,19 @@ const DATA_DIR: &str = "CAPCUT_MCP_DATA_DIR";
 
 /// A program, its arguments and the variables that a client adds to its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct LaunchCommand {
     pub command: String,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
 }
 
 /// Options of `serve`, as `--name` and its value.
-pub(super) type Words = Vec<(&'static str, String)>;
+pub(super) type ServeOptions = Vec<(&'static str, String)>;
 
-impl Server {
+impl LaunchCommand {
     /// This program with these options and this data folder, unless an option sets another. Clients do not see the
     /// variables of a shell, and clients in a sandbox have different ones.
-    pub(super) fn new(command: String, options: &Words, data_dir: Option<&str>) -> Self {
+    pub(super) fn new(command: String, options: &ServeOptions, data_dir: Option<&str>) -> Self {
         let mut server = Self {
             command,
             args: vec!["serve".to_owned()],
@@ -65,7 +65,12 @@ impl Server {
     }
 
     /// The same server with this program's current path and these options; its other options stay.
-    pub(super) fn updated(&self, command: &str, options: &Words, data_dir: Option<&str>) -> Self {
+    pub(super) fn updated(
+        &self,
+        command: &str,
+        options: &ServeOptions,
+        data_dir: Option<&str>,
+    ) -> Self {
         let mut server = Self {
             command: command.to_owned(),
             ..self.clone()
@@ -74,7 +79,7 @@ impl Server {
         server
     }
 
-    fn set(&mut self, options: &Words, data_dir: Option<&str>) {
+    fn set(&mut self, options: &ServeOptions, data_dir: Option<&str>) {
         for (name, value) in options {
             self.set_option(name, value);
         }
@@ -164,7 +169,7 @@ fn is_option(word: &str, name: &str) -> bool {
 }
 
 /// A link that makes a client ask whether it should add the server.
-pub(super) fn link(client: &str, name: &str, server: &Server) -> Option<String> {
+pub(super) fn link(client: &str, name: &str, server: &LaunchCommand) -> Option<String> {
     let entry = server.entry(Shape::Plain);
     let config = |value: &Value| percent(&STANDARD.encode(value.to_string()));
     Some(match client {

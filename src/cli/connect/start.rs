@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::LaunchCommand;
 use crate::error::{Error, Kind, Result};
 use crate::settings::{Env, Os, value};
 
@@ -44,7 +44,7 @@ fn inherited(os: Os) -> &'static [&'static str] {
 }
 
 /// The names of the tools that the server offers.
-pub(super) fn tools(server: &Server, os: Os, env: Env<'_>) -> Result<Vec<String>> {
+pub(super) fn tools(server: &LaunchCommand, os: Os, env: Env<'_>) -> Result<Vec<String>> {
     let mut command = Command::new(&server.command);
     command
         .args(&server.args)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::clients::{CLIENTS, Shape};
 use super::document::ConfigFormat;
-use super::server::{Server, link};
+use super::server::{LaunchCommand, link};
 use super::*;
 
 const JSON: ConfigFormat = ConfigFormat::Json;
@@ -176,7 +176,7 @@ fn removing_a_table_leaves_the_comments_of_its_neighbours() {
 #[test]
 fn options_are_set_and_others_stay() {
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
-    let own = Server {
+    let own = LaunchCommand {
         command: "/old/capcut-mcp".to_owned(),
         args: words("serve --edition=capcut --tools full --backend auto"),
         env: vec![("CAPCUT_MCP_DATA_DIR".to_owned(), "/mine".to_owned())],
@@ -193,7 +193,7 @@ fn options_are_set_and_others_stay() {
         words("serve --edition jianying --tools full --backend remote"),
         "the data folder is the user's"
     );
-    let new = Server::new("c".to_owned(), &options, Some("/data"));
+    let new = LaunchCommand::new("c".to_owned(), &options, Some("/data"));
     assert_eq!(
         new.args,
         words("serve --edition jianying --backend remote --data-dir /data")
@@ -204,7 +204,7 @@ fn options_are_set_and_others_stay() {
 fn this_program_is_recognised_by_its_name_and_command() {
     let ours = |command: &str, args: &[&str]| {
         let args: Vec<_> = args.iter().map(ToString::to_string).collect();
-        Server {
+        LaunchCommand {
             command: command.to_owned(),
             args,
             env: Vec::new(),
@@ -223,9 +223,9 @@ fn this_program_is_recognised_by_its_name_and_command() {
 
 #[test]
 fn every_entry_says_what_it_starts() {
-    let server = Server::new(
+    let server = LaunchCommand::new(
         r"C:\x\capcut-mcp.exe".to_owned(),
-        &Words::new(),
+        &super::server::ServeOptions::new(),
         Some("D:\\d"),
     );
     for client in CLIENTS {
@@ -235,11 +235,11 @@ fn every_entry_says_what_it_starts() {
             .block(client.key, "capcut", &entry)
             .expect("a block");
         let entries = client.format.entries(&block, client.key).expect("entries");
-        let read = Server::of(&entries["capcut"], client.shape);
+        let read = LaunchCommand::of(&entries["capcut"], client.shape);
         assert_eq!(read.as_ref(), Some(&server), "{block}");
     }
     assert_eq!(
-        Server::of(&json!({ "url": "http://x" }), Shape::Plain),
+        LaunchCommand::of(&json!({ "url": "http://x" }), Shape::Plain),
         None
     );
 }
@@ -276,7 +276,11 @@ fn the_documents_list_the_links_and_files_of_the_code() {
 
 /// The documents' links and table, as the code has them.
 fn documented(what: &str) -> String {
-    let server = Server::new("capcut-mcp".to_owned(), &Words::new(), None);
+    let server = LaunchCommand::new(
+        "capcut-mcp".to_owned(),
+        &super::server::ServeOptions::new(),
+        None,
+    );
     let env = |variables: &'static [(&str, &str)]| {
         move |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::Remote;
 use crate::backend::Failure;
 use crate::backend::dialect::Server;
-use crate::backend::envelope::Opened;
+use crate::backend::envelope::EnvelopeContent;
 use crate::caller::Caller;
 use crate::draft::finished::list_mut;
 use crate::draft::ids::DraftId;
@@ -127,7 +127,7 @@ impl After {
         remote: &Remote,
         server: &Server,
         mut script: Value,
-        opened: &mut Opened,
+        opened: &mut EnvelopeContent,
     ) -> Result<(), Failure> {
         let told = opened.beside.get("folder").and_then(Value::as_str);
         let Some(folder) = told.map(PathBuf::from).filter(|folder| folder.is_dir()) else {

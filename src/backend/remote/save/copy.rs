@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::{Status, listed};
+use super::{SaveStatus, listed};
 use crate::backend::Failure;
 use crate::backend::dialect::Server;
 use crate::backend::envelope;
@@ -37,7 +37,7 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    pub(super) fn of(output: &Value, status: &Status) -> Self {
+    pub(super) fn of(output: &Value, status: &SaveStatus) -> Self {
         let mut stated = Self::default();
         let texts = ["draft_url", "folder", "draft_path"].map(|key| output[key].as_str());
         let of_status = [status.message.as_str(), status.url.as_str()];

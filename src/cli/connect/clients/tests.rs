@@ -14,7 +14,7 @@ const WINDOWS: Pairs = &[
     ("LOCALAPPDATA", r"C:\Users\me\AppData\Local"),
 ];
 
-fn client(name: &str) -> &'static Client {
+fn client(name: &str) -> &'static McpClient {
     let found = CLIENTS.iter().find(|client| client.name == name);
     found.expect(name)
 }
