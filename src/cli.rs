@@ -8,6 +8,7 @@ mod compose;
 mod config;
 mod connect;
 mod doctor;
+mod drafts;
 mod engine;
 mod init;
 mod lint;
@@ -156,6 +157,10 @@ enum Command {
     Compose(compose::Compose),
     Init(init::Init),
     Quickstart(quickstart::Quickstart),
+    Show(drafts::ShowDraft),
+    Edit(drafts::EditOnce),
+    History(drafts::ShowHistory),
+    Diff(drafts::DiffDrafts),
     Lint(lint::Lint),
     Doctor(doctor::Doctor),
     Config(config::Config),
@@ -236,6 +241,22 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Quickstart(quickstart) => {
             let settings = options.settings()?;
             wait_to_the_end(quickstart.run(App::new(settings)?), LAST_WORK)
+        }
+        Command::Show(show) => {
+            let settings = options.settings()?;
+            wait_here(show.run(App::new(settings)?))
+        }
+        Command::Edit(edit) => {
+            let settings = options.settings()?;
+            wait_to_the_end(edit.run(App::new(settings)?), LAST_WORK)
+        }
+        Command::History(history) => {
+            let settings = options.settings()?;
+            wait_here(history.run(App::new(settings)?))
+        }
+        Command::Diff(diff) => {
+            let settings = options.settings()?;
+            wait_here(diff.run(App::new(settings)?))
         }
         Command::Lint(lint) => {
             // Only the option counts: the edition of the settings applies to drafts that are created here.

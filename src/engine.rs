@@ -3,6 +3,7 @@
 //! Drafts are held in memory and kept in the journal. A draft is the fold of its calls: a draft that is not in
 //! memory, or that another process changed, is read from the journal.
 
+pub(crate) mod documents;
 pub(crate) mod edit;
 mod held;
 pub(crate) mod lengths;
@@ -33,6 +34,9 @@ use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
+use crate::engine::documents::{
+    DocumentTexts, DraftState, OpenedFrom, RecordedStep, RecordedUndo, fold_state, undone,
+};
 use crate::engine::edit::{Edit, EditOutcome, Prepared};
 use crate::engine::held::{HeldDraft, HeldDrafts};
 use crate::engine::package::cover::Covers;
@@ -131,12 +135,43 @@ pub(crate) struct Canvas {
 }
 
 /// What the journal stores of a call, so that it can be applied again.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct RecordedEdit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     create: Option<NewDraft>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     edit: Option<Edit>,
+    /// The draft was opened from a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<OpenedFrom>,
+    /// An edit of a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<RecordedStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    undo: Option<RecordedUndo>,
+}
+
+impl RecordedEdit {
+    /// The hash of the document that it needs from the journal.
+    fn document(&self) -> Option<&str> {
+        let opened = self.open.as_ref().map(|open| open.document.as_str());
+        opened.or_else(|| self.step.as_ref()?.base())
+    }
+
+    /// Whether the draft must be built again, because it changes more than the end of the draft.
+    fn rebuilds(&self) -> bool {
+        matches!(self.edit, Some(Edit::TakeBack(_)))
+            || self.undo.is_some()
+            || self.document().is_some()
+    }
+}
+
+/// An edit that was checked, and can be applied.
+enum PlannedEdit {
+    /// Of the compact form.
+    Own(Box<Prepared>),
+    /// Of the document that the draft became.
+    Document(capcut_draft::Step),
 }
 
 impl Engine {
@@ -215,7 +250,7 @@ impl Engine {
         }
         let found = RecordedEdit {
             create: Some(new),
-            edit: None,
+            ..RecordedEdit::default()
         };
         let placed = self.open(id.clone(), found, call).await?;
         Ok(placed.draft_id)
@@ -226,7 +261,7 @@ impl Engine {
         if let Some(id) = target.draft {
             // These values never change, so edits of other processes need not be read.
             let held = self.hold(id).await?;
-            let draft = held.lock();
+            let draft = &held.lock().draft;
             return Ok(Canvas {
                 width: draft.width,
                 height: draft.height,
@@ -260,6 +295,7 @@ impl Engine {
             let found = RecordedEdit {
                 create: Some(new),
                 edit: Some(edit),
+                ..RecordedEdit::default()
             };
             return self.open(new_id(), found, call).await;
         };
@@ -267,8 +303,8 @@ impl Engine {
         // Edits of a draft run in the order of their arrival.
         let _turn = held.turn().await;
         let found = RecordedEdit {
-            create: None,
             edit: Some(edit),
+            ..RecordedEdit::default()
         };
         for _ in 0..TRIES {
             let (prepared, placed, record, sequence) = match self.prepare(&held, &found, call) {
@@ -284,15 +320,22 @@ impl Engine {
             let at = CallPosition::Sequence(sequence);
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
-                    let mut draft = held.lock();
+                    let mut state = held.lock();
                     // A reader that caught up in the meantime may have applied it from the journal.
-                    if draft.sequence == sequence {
-                        prepared.commit(&mut draft);
-                        draft.sequence += 1;
+                    let applied = if state.draft.sequence == sequence {
+                        state.draft.sequence += 1;
+                        prepared.commit(&mut state)
+                    } else {
+                        Ok(())
+                    };
+                    let weight = state.weight();
+                    drop(state);
+                    if let Err(error) = applied {
+                        // The journal has the call; the draft is read from it again.
+                        self.drafts.forget(id);
+                        return Err(error);
                     }
-                    let segments = draft.len();
-                    drop(draft);
-                    self.drafts.grew(&held, segments);
+                    self.drafts.grew(&held, weight);
                     return Ok(placed);
                 }
                 Ok(Appended::Conflict) => {
@@ -313,26 +356,48 @@ impl Engine {
         held: &HeldDraft,
         found: &RecordedEdit,
         call: &Call,
-    ) -> Result<(Prepared, Placed, NewRecord, u64)> {
-        let draft = held.lock();
+    ) -> Result<(PlannedEdit, Placed, NewRecord, u64)> {
+        let mut state = held.lock();
         let Some(edit) = &found.edit else {
             return Err(Error::internal("the call has no edit"));
         };
-        let prepared = edit.prepare(&draft, &mut Ids::new(&draft.id, draft.sequence))?;
+        let internal = matches!(edit, Edit::Learn(_) | Edit::Folder(_));
+        if state.document.is_some() && !internal {
+            let (step, outcome) = documents::add(&mut state, edit, call.tool)?;
+            let placed = reply(&state.draft.id, None, &outcome);
+            let found = RecordedEdit {
+                step: Some(RecordedStep::addition(step.clone())),
+                ..RecordedEdit::default()
+            };
+            let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;
+            return Ok((
+                PlannedEdit::Document(step),
+                placed,
+                record,
+                state.draft.sequence,
+            ));
+        }
+        let draft = &state.draft;
+        let prepared = edit.prepare(draft, &mut Ids::new(&draft.id, draft.sequence))?;
         let placed = reply(&draft.id, None, &prepared.outcome);
         let record = NewRecord {
-            internal: matches!(edit, Edit::Learn(_) | Edit::Folder(_)),
+            internal,
             ..NewRecord::of(call, Some(found), &placed, VERSION)?
         };
-        Ok((prepared, placed, record, draft.sequence))
+        Ok((
+            PlannedEdit::Own(Box::new(prepared)),
+            placed,
+            record,
+            draft.sequence,
+        ))
     }
 
-    /// Reads the current draft, including edits of other processes.
+    /// Reads the compact form of the current draft, including edits of other processes.
     pub(crate) async fn read<T>(&self, id: &DraftId, read: impl FnOnce(&Draft) -> T) -> Result<T> {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
-        let draft = held.lock();
-        Ok(read(&draft))
+        let state = held.lock();
+        Ok(read(&state.draft))
     }
 
     /// The working document. With `refresh`, or for strict callers, everything is current. Otherwise, files and
@@ -341,15 +406,19 @@ impl Engine {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
         Ok(aside(|| {
-            let draft = held.lock();
+            let state = held.lock();
+            if let Some(document) = &state.document {
+                return String::from_utf8_lossy(&document.write()).into_owned();
+            }
+            let draft = &state.draft;
             if refresh {
-                *held.refreshed() = refreshed_now(&draft);
+                *held.refreshed() = refreshed_now(draft);
             }
             let refreshed = *held.refreshed();
             if refresh || strict {
-                working::write(&draft)
+                working::write(draft)
             } else {
-                working::write_unrefreshed(&draft, refreshed)
+                working::write_unrefreshed(draft, refreshed)
             }
         }))
     }
@@ -380,12 +449,7 @@ impl Engine {
         };
         let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;
         self.journal.create(&row, &record).await?;
-        let refreshed = Refreshed {
-            media: 0,
-            segments: 0,
-            call: 0,
-        };
-        self.drafts.insert(draft, refreshed);
+        self.drafts.insert(DraftState::of(draft), NOT_REFRESHED);
         Ok(placed)
     }
 
@@ -393,13 +457,13 @@ impl Engine {
         if let Some(held) = self.drafts.get(id) {
             return Ok(held);
         }
-        let draft = self.fold(id).await?;
-        let refreshed = refreshed_now(&draft);
-        Ok(self.drafts.insert(draft, refreshed))
+        let state = self.fold(id).await?;
+        let refreshed = refreshed_now(&state.draft);
+        Ok(self.drafts.insert(state, refreshed))
     }
 
     /// Builds a draft from its calls.
-    async fn fold(&self, id: &DraftId) -> Result<Draft> {
+    async fn fold(&self, id: &DraftId) -> Result<DraftState> {
         if self.journal.last_sequence(ENGINE, id).await?.is_none() {
             return Err(match self.journal.find(id).await? {
                 Some(row) if row.deleted_ms.is_some() => {
@@ -414,7 +478,28 @@ impl Engine {
             });
         }
         let founds = self.founds(id, 0).await?;
-        aside(|| fold(id, &founds, &taken_back(&founds)))
+        self.folded(id, &founds).await
+    }
+
+    /// Builds a draft from the stored data of its calls.
+    async fn folded(&self, id: &DraftId, founds: &[RecordedEdit]) -> Result<DraftState> {
+        let mut texts = DocumentTexts::new();
+        for hash in founds.iter().filter_map(RecordedEdit::document) {
+            if !texts.contains_key(hash)
+                && let Some(packed) = self.journal.document(hash).await?
+            {
+                texts.insert(hash.to_owned(), aside(|| packed.text())?);
+            }
+        }
+        aside(|| fold_state(id, founds, &texts))
+    }
+
+    /// Puts a draft that was built again in the place of its earlier state.
+    fn replace(&self, held: &HeldDraft, state: DraftState) {
+        *held.refreshed() = refreshed_now(&state.draft);
+        let weight = state.weight();
+        *held.lock() = state;
+        self.drafts.grew(held, weight);
     }
 
     /// The stored data of a draft's calls, from a sequence number on.
@@ -440,6 +525,12 @@ impl Engine {
         }
         let held = self.hold(id).await?;
         let _turn = held.turn().await;
+        if held.lock().document.is_some() {
+            return Err(Error::conflict(format!(
+                "calls of draft {id} cannot be taken back, as it was edited since"
+            ))
+            .hint("undo the edits with `undo_draft`, or change the draft with `edit_draft`"));
+        }
         let mut arguments = Object::new();
         arguments.insert("draft_id".to_owned(), id.as_str().into());
         arguments.insert("calls".to_owned(), calls.iter().copied().collect());
@@ -452,6 +543,7 @@ impl Engine {
         for _ in 0..TRIES {
             let founds = self.founds(id, 0).await?;
             let mut without = taken_back(&founds);
+            without.extend(undone(&founds));
             without.extend(&calls);
             let mut draft = fold(id, &founds, &without).map_err(|error| {
                 Error::conflict(format!(
@@ -460,8 +552,8 @@ impl Engine {
                 ))
             })?;
             let found = RecordedEdit {
-                create: None,
                 edit: Some(Edit::TakeBack(calls.clone())),
+                ..RecordedEdit::default()
             };
             let placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
@@ -472,10 +564,7 @@ impl Engine {
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     draft.sequence += 1;
-                    *held.refreshed() = refreshed_now(&draft);
-                    let segments = draft.len();
-                    *held.lock() = draft;
-                    self.drafts.grew(&held, segments);
+                    self.replace(&held, DraftState::of(draft));
                     return Ok(());
                 }
                 Ok(Appended::Conflict) => {}
@@ -491,7 +580,7 @@ impl Engine {
     /// Applies what other processes added; returns whether there was anything.
     async fn catch_up(&self, held: &HeldDraft) -> Result<bool> {
         let (id, sequence) = {
-            let draft = held.lock();
+            let draft = &held.lock().draft;
             (draft.id.clone(), draft.sequence)
         };
         let Some(last) = self.journal.last_sequence(ENGINE, &id).await? else {
@@ -508,27 +597,27 @@ impl Engine {
         if last + 1 < sequence {
             // The journal was restored from a copy and takes precedence.
             let folded = self.fold(&id).await?;
-            let mut draft = held.lock();
-            if draft.sequence == sequence {
-                *draft = folded;
+            let mut state = held.lock();
+            if state.draft.sequence == sequence {
+                *state = folded;
             }
             return Ok(true);
         }
         let founds = self.founds(&id, sequence).await?;
-        if !taken_back(&founds).is_empty() {
+        if founds.iter().any(RecordedEdit::rebuilds) {
             let folded = self.fold(&id).await?;
-            let mut draft = held.lock();
-            if draft.sequence < folded.sequence {
-                *draft = folded;
+            let mut state = held.lock();
+            if state.draft.sequence < folded.draft.sequence {
+                *state = folded;
             }
             return Ok(true);
         }
         aside(|| {
-            let mut draft = held.lock();
+            let mut state = held.lock();
             for (found, place) in founds.iter().zip(sequence..) {
                 // An edit or another reader may have applied a call in the meantime.
-                if place == draft.sequence {
-                    apply(&mut draft, found)?;
+                if place == state.draft.sequence {
+                    state.apply(found)?;
                 }
             }
             Ok(true)
@@ -567,6 +656,18 @@ fn fold(id: &DraftId, founds: &[RecordedEdit], without: &BTreeSet<u64>) -> Resul
     Ok(draft)
 }
 
+impl PlannedEdit {
+    fn commit(self, state: &mut DraftState) -> Result<()> {
+        match self {
+            Self::Own(prepared) => {
+                prepared.commit(&mut state.draft);
+                Ok(())
+            }
+            Self::Document(step) => state.apply_step(&step),
+        }
+    }
+}
+
 /// The calls that later calls have taken back.
 fn taken_back(founds: &[RecordedEdit]) -> BTreeSet<u64> {
     founds
@@ -584,10 +685,19 @@ fn taken_back(founds: &[RecordedEdit]) -> BTreeSet<u64> {
 /// as lengths learned during a save.
 pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
     let mut gone: BTreeSet<u64> = BTreeSet::new();
-    for record in records.iter().filter(|record| takes_back(record)) {
-        gone.insert(record.sequence);
-        let calls = record.arguments["calls"].as_array().into_iter().flatten();
-        gone.extend(calls.filter_map(serde_json::Value::as_u64));
+    for record in &records {
+        if takes_back(record) {
+            gone.insert(record.sequence);
+            let calls = record.arguments["calls"].as_array().into_iter().flatten();
+            gone.extend(calls.filter_map(serde_json::Value::as_u64));
+        }
+        if let Some(undo) = undo_of(record) {
+            gone.insert(record.sequence);
+            gone.extend(undo.undo);
+            for sequence in undo.redo {
+                gone.remove(&sequence);
+            }
+        }
     }
     records
         .into_iter()
@@ -595,9 +705,26 @@ pub(crate) fn standing(records: Vec<Record>) -> Vec<Record> {
         .collect()
 }
 
+/// What an undo took or brought back; `None` for other records.
+fn undo_of(record: &Record) -> Option<RecordedUndo> {
+    let found = record
+        .found
+        .as_deref()
+        .filter(|found| found.contains("\"undo\""))?;
+    serde_json::from_str::<RecordedEdit>(found).ok()?.undo
+}
+
+/// Whether a record opens or edits a document, which no server can repeat.
+pub(crate) fn edits_document(record: &Record) -> bool {
+    let is_edit = |found: &&str| found.contains("\"open\"") || found.contains("\"step\"");
+    let found = record.found.as_deref().filter(is_edit);
+    let read = found.and_then(|found| serde_json::from_str::<RecordedEdit>(found).ok());
+    read.is_some_and(|found| found.open.is_some() || found.step.is_some())
+}
+
 /// Whether a record takes earlier calls back.
 pub(crate) fn takes_back(record: &Record) -> bool {
-    record.tool == TAKE_BACK
+    record.tool == TAKE_BACK || undo_of(record).is_some()
 }
 
 fn changing(id: &DraftId) -> Error {
@@ -627,6 +754,13 @@ fn empty(id: &DraftId, new: &NewDraft) -> Draft {
         made: 0,
     }
 }
+
+/// Nothing of a new draft was refreshed.
+const NOT_REFRESHED: Refreshed = Refreshed {
+    media: 0,
+    segments: 0,
+    call: 0,
+};
 
 fn refreshed_now(draft: &Draft) -> Refreshed {
     Refreshed {
@@ -675,10 +809,7 @@ fn found(id: &DraftId, record: &Record) -> Result<RecordedEdit> {
         .lasting());
     }
     let Some(found) = &record.found else {
-        return Ok(RecordedEdit {
-            create: None,
-            edit: None,
-        });
+        return Ok(RecordedEdit::default());
     };
     serde_json::from_str(found).map_err(|error| {
         Error::internal(format!(

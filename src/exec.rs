@@ -254,6 +254,12 @@ impl App {
         guarded(spec, &context.cancel, &cost, Box::pin(counted)).await
     }
 
+    /// The turn of a call in this process that must not run beside other calls on its draft.
+    pub(crate) async fn turn_alone(&self, draft: &DraftId) -> Result<Option<turns::Held>> {
+        let wait = self.turns.take(draft, Turn::Alone);
+        self.queued(wait, "its turn on the draft").await
+    }
+
     /// Adds the most similar ids to the error for an unknown draft, if the caller may see other drafts.
     async fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
         let Some(named) = named.filter(|_| error.kind == Kind::NotFound) else {

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod documents;
 #[cfg(test)]
 mod memory;
 mod presence;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
+pub(crate) use documents::{PackedDocument, document_hash};
 pub(crate) use presence::Runner;
 
 /// The origin of drafts that the engine made; any other origin is a server's address.
@@ -96,7 +98,11 @@ pub(crate) trait Store: Debug + Send + Sync {
     /// Takes a draft out of the trash. If it is not there, nothing changes.
     async fn restore(&self, draft: &DraftId) -> Result<()>;
 
-    /// Permanently removes drafts that have been in the trash for at least `older_than`, and returns their number.
+    /// The stored document with this hash, which a record of a draft names.
+    async fn document(&self, hash: &str) -> Result<Option<PackedDocument>>;
+
+    /// Permanently removes drafts that have been in the trash for at least `older_than`, and the documents that no
+    /// other draft uses. Returns the number of drafts.
     async fn empty_trash(&self, older_than: Duration) -> Result<u64>;
 
     /// Adds a job, or updates its state.
@@ -165,6 +171,8 @@ pub(crate) struct NewRecord {
     pub at_ms: i64,
     /// It is part of the draft but not a user's call: facts that a save found.
     pub internal: bool,
+    /// The document that the draft continues from, which is stored with the record.
+    pub document: Option<Arc<PackedDocument>>,
 }
 
 /// A recorded call; the fields are those of [`NewRecord`].
@@ -268,6 +276,7 @@ impl NewRecord {
             engine_version,
             at_ms: now_ms(),
             internal: false,
+            document: None,
         })
     }
 }

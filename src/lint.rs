@@ -13,6 +13,7 @@ mod materials;
 mod media;
 mod meta;
 mod moved;
+mod opening;
 mod overview;
 mod sniff;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
 pub(crate) use moved::MovedMedia;
+pub(crate) use opening::open;
 pub(crate) use overview::{DraftFolder, entry, overview};
 
 /// How severe a problem is.

@@ -4,14 +4,21 @@ mod cancel_job;
 mod compose_batch;
 pub(crate) mod compose_draft;
 mod delete_draft;
+pub(crate) mod differences;
+pub(crate) mod drafts;
+mod edit_draft;
 mod get_animation_types;
 mod get_video_duration;
 pub(crate) mod health_check;
+mod inspect_draft;
 mod job_status;
 mod list_drafts;
+mod open_draft;
 pub(crate) mod preview_draft;
 mod recover_draft;
+pub(crate) mod rows;
 mod search_catalog;
+mod undo_draft;
 mod validate_draft;
 
 use std::collections::HashMap;
@@ -42,6 +49,8 @@ pub(crate) trait LocalTool:
     const INPUT_RULES: &'static [InputRule] = &[];
     /// The field of the reply with the path of a PNG file, which is also sent to clients that show images.
     const PICTURE: Option<&'static str> = None;
+    /// The reply as lines of text, for tools whose replies are lists; other replies are JSON.
+    const LINES: Option<fn(&Value) -> String> = None;
     /// Whether a cancelled call ends by itself and reports what it has done.
     const REPORTS_WHEN_CANCELLED: bool = false;
     type Reply: Serialize + JsonSchema + Send + 'static;
@@ -74,6 +83,7 @@ macro_rules! local {
                 $module::$tool::HINTS,
                 $module::$tool::INPUT_RULES,
                 $module::$tool::PICTURE,
+                $module::$tool::LINES,
                 $module::$tool::REPORTS_WHEN_CANCELLED,
             ),
             decode_local::<$module::$tool>,
@@ -90,6 +100,10 @@ local! {
     search_catalog::SearchCatalog,
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,
+    open_draft::OpenDraft,
+    inspect_draft::InspectDraft,
+    edit_draft::EditDraft,
+    undo_draft::UndoDraft,
     delete_draft::DeleteDraft,
     preview_draft::PreviewDraft,
     validate_draft::ValidateDraft,
@@ -229,7 +243,7 @@ const ADVICE: [(&[&str], &str); 11] = [
             "get_tracks",
             "list_segments",
         ],
-        "`query_script` returns a draft's document, `preview_draft` shows its timeline",
+        "`inspect_draft` lists tracks and clips, `preview_draft` shows the timeline, `query_script` returns the document",
     ),
     (
         &["add_transition", "set_transition"],
@@ -261,8 +275,7 @@ const ADVICE: [(&[&str], &str); 11] = [
             "delete_segment",
             "remove_segment",
         ],
-        "segments cannot be changed after they were added: set `source_start` and `source_end` when you add them, or make a new \
-         draft with `compose_draft`",
+        "`edit_draft` changes, moves, cuts and removes clips; `inspect_draft` lists them",
     ),
     (
         &[
@@ -328,7 +341,7 @@ mod tests {
             }
         }
         let cut = super::advice("Cut-Video").expect("advice");
-        assert!(cut.contains("`source_start` and `source_end`"), "{cut}");
+        assert!(cut.contains("`edit_draft`"), "{cut}");
         assert_eq!(super::advice("create_draft"), None);
     }
 }

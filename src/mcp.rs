@@ -274,7 +274,8 @@ impl ServerHandler for McpServer {
             Ok(Some(Ok(reply))) => match picture(&request.name, &reply).await {
                 Ok(picture) => {
                     let spec = local::find(&request.name);
-                    let mut result = success(reply, |reply| match spec {
+                    let lines = spec.and_then(|spec| spec.lines);
+                    let mut result = success(reply, lines, |reply| match spec {
                         Some(spec) => proportion::shorten(reply, &asked, spec),
                         None => reply,
                     });
@@ -430,7 +431,11 @@ fn tool(spec: &'static Spec) -> Tool {
 }
 
 /// Structured content, and the same as text for clients that read only text.
-fn success(mut reply: Value, shorten: impl FnOnce(Value) -> Value) -> CallToolResult {
+fn success(
+    mut reply: Value,
+    lines: Option<fn(&Value) -> String>,
+    shorten: impl FnOnce(Value) -> Value,
+) -> CallToolResult {
     if let Value::Object(members) = &mut reply {
         // Output schemas declare values that may be absent, not null.
         members.retain(|_, value| !value.is_null());
@@ -440,6 +445,9 @@ fn success(mut reply: Value, shorten: impl FnOnce(Value) -> Value) -> CallToolRe
     if text.len() > proportion::MOST {
         reply = shorten(reply);
         text = serde_json::to_string(&reply).unwrap_or_default();
+    }
+    if let Some(lines) = lines {
+        text = lines(&reply);
     }
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(reply);
@@ -488,6 +496,7 @@ mod tests {
     fn a_success_is_sent_as_structured_content_and_as_text() {
         let result = success(
             json!({ "draft_id": "d", "reason": null, "count": 0 }),
+            None,
             |reply| reply,
         );
         let result = serde_json::to_value(result).expect("JSON");
@@ -545,7 +554,7 @@ mod tests {
             };
             let token = context.meta.get_progress_token().expect("a token");
             let reply = report_progress(run, told, token, &context.peer).await;
-            Ok(success(reply.expect("a reply"), |reply| reply).into())
+            Ok(success(reply.expect("a reply"), None, |reply| reply).into())
         }
     }
 

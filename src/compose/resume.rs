@@ -21,7 +21,7 @@ use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
 use crate::draft::ids::DraftId;
-use crate::engine::{standing, subtitle};
+use crate::engine::{edits_document, standing, subtitle};
 use crate::error::{Error, Result};
 use crate::exec::App;
 use crate::journal::{DraftRow, ENGINE};
@@ -74,6 +74,14 @@ pub(super) async fn compare(
 ) -> Result<ResumeState> {
     let items = run.items;
     let records = standing(app.journal.records(&row.origin, &row.id, 0).await?);
+    if records.iter().any(edits_document) {
+        // What was removed or changed by hand must not be added again.
+        return Err(Error::conflict(format!(
+            "draft {} was edited since the plan ran, so the plan cannot be resumed",
+            row.id
+        ))
+        .hint("change the draft with `edit_draft`, undo its edits with `undo_draft`, or run the plan without `resume` for a new draft"));
+    }
     let created = records
         .first()
         .filter(|record| record.tool == "create_draft")

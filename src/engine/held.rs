@@ -1,12 +1,13 @@
-//! The drafts in memory: the most recently used ones, up to a total number of segments.
+//! The drafts in memory: the most recently used ones, up to a total number of segments. A document counts as the
+//! segments that take as much memory.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::working::Refreshed;
+use crate::engine::documents::DraftState;
 
 /// Maximum number of drafts in memory; others are only in the journal.
 const MAX_DRAFTS: usize = 10_000;
@@ -16,7 +17,7 @@ const MAX_SEGMENTS: usize = 100_000;
 
 /// A draft in memory. Its lock is never held across an `await`; its turn is.
 pub(crate) struct HeldDraft {
-    draft: Mutex<Draft>,
+    state: Mutex<DraftState>,
     turns: tokio::sync::Mutex<()>,
     used: AtomicU64,
     segments: AtomicUsize,
@@ -36,9 +37,9 @@ impl HeldDraft {
         self.turns.lock().await
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Draft> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, DraftState> {
         // A draft changes in one step that cannot panic halfway.
-        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,16 +66,16 @@ impl HeldDrafts {
     }
 
     /// Adds a draft; if it was added in the meantime, that one is kept.
-    pub(crate) fn insert(&self, draft: Draft, refreshed: Refreshed) -> Arc<HeldDraft> {
-        let segments = draft.len();
-        let id = draft.id.clone();
+    pub(crate) fn insert(&self, state: DraftState, refreshed: Refreshed) -> Arc<HeldDraft> {
+        let segments = state.weight();
+        let id = state.draft.id.clone();
         let mut map = self.map();
         let held = map
             .entry(id)
             .or_insert_with(|| {
                 self.segments.fetch_add(segments, Ordering::Relaxed);
                 Arc::new(HeldDraft {
-                    draft: Mutex::new(draft),
+                    state: Mutex::new(state),
                     turns: tokio::sync::Mutex::default(),
                     used: AtomicU64::new(self.now()),
                     segments: AtomicUsize::new(segments),

@@ -26,7 +26,6 @@ use tokio::sync::oneshot;
 use crate::draft::finished::{
     self, ContentType, Finished, FinishedDocument, Markers, Needed, made_id,
 };
-use crate::draft::{Draft, working};
 use crate::engine::marker::{self, Marker, Stamp, WrittenFile};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry;
@@ -108,22 +107,6 @@ pub(crate) struct PackageProgress {
     /// Bytes of all files that were started.
     pub bytes: Bytes,
     pub message: String,
-}
-
-/// Saves the current state of `draft`.
-pub(crate) async fn save(
-    draft: &Draft,
-    request: &SaveRequest,
-    media: &Media,
-    covers: &Arc<Covers>,
-    progress: &(dyn Fn(PackageProgress) + Send + Sync),
-) -> Result<SavedPackage> {
-    let subject = Subject {
-        id: draft.id.to_string(),
-        edition: draft.edition,
-        working: working::write(draft),
-    };
-    save_document(subject, request, media, covers, progress).await
 }
 
 /// What is saved: the working document of a draft.

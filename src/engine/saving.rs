@@ -13,12 +13,13 @@ use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
+use crate::draft::working;
 use crate::engine::edit::{Edit, Learnt};
 use crate::engine::marker::PlanOrigin;
 use crate::engine::package::existing::Terms;
-use crate::engine::package::{self, SaveRequest, SavedPackage, WhileRunning};
+use crate::engine::package::{self, SaveRequest, SavedPackage, Subject, WhileRunning};
 use crate::engine::profile::{AppOs, Profile};
-use crate::engine::{CallTarget, Engine, registry};
+use crate::engine::{CallTarget, Engine, aside, registry};
 use crate::error::{Error, Result};
 use crate::journal::{self, ENGINE, Journal, Runner};
 use crate::progress::Bytes;
@@ -313,13 +314,13 @@ impl Engine {
         }
         let work = async {
             self.learn(id, call).await?;
-            let draft = self.read(id, Draft::clone).await?;
+            let (draft, subject) = self.subject(id).await?;
             *self.hold(id).await?.refreshed() = crate::engine::refreshed_now(&draft);
             let (request, note) = self
                 .request(&draft, &wish, folder.as_deref(), &call.caller)
                 .await?;
-            let mut saved = package::save(
-                &draft,
+            let mut saved = package::save_document(
+                subject,
                 &request,
                 &self.media(&call.caller),
                 &self.covers,
@@ -396,6 +397,33 @@ impl Engine {
             save.put(&progress).await;
         }
         saved
+    }
+
+    /// The compact form of a draft, and what is saved of it.
+    async fn subject(&self, id: &DraftId) -> Result<(Draft, Subject)> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        aside(|| {
+            let state = held.lock();
+            if let Some(opened) = &state.opened {
+                return Err(Error::conflict(format!(
+                    "draft {id} was opened from {}, and `save_draft` does not write opened drafts",
+                    opened.file.display()
+                ))
+                .hint("read its document with `query_script`"));
+            }
+            let draft = state.draft.clone();
+            let working = match &state.document {
+                Some(document) => String::from_utf8_lossy(&document.write()).into_owned(),
+                None => working::write(&draft),
+            };
+            let subject = Subject {
+                id: id.to_string(),
+                edition: draft.edition,
+                working,
+            };
+            Ok((draft, subject))
+        })
     }
 
     async fn request(
@@ -606,6 +634,10 @@ impl Engine {
     /// Checks again the files that could not be read when they were placed, and returns notes on those that can
     /// be read now.
     pub(crate) async fn learn(&self, draft: &DraftId, call: &Call) -> Result<Vec<String>> {
+        if self.hold(draft).await?.lock().document.is_some() {
+            // Edits of a document measure the files that they use.
+            return Ok(Vec::new());
+        }
         let unread: Vec<(MediaKind, String)> = self
             .read(draft, |draft| {
                 let unread = draft.media.iter().filter(|media| !media.known.read);

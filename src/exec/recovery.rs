@@ -17,7 +17,7 @@ use super::{ADOPTED, App, Context};
 use crate::backend::{Backend, Failure, Reached, Remote};
 use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
-use crate::engine::{standing, takes_back};
+use crate::engine::{edits_document, standing, takes_back};
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, DraftRow, ENGINE, Record};
 use crate::manifest;
@@ -365,6 +365,12 @@ impl App {
             return Err(Error::conflict(format!(
                 "draft {was} cannot be recreated: it was created elsewhere, and the journal lacks its first calls"
             )));
+        }
+        if records.iter().any(edits_document) {
+            return Err(Error::conflict(format!(
+                "draft {was} cannot be recreated: it was opened or edited here, which its calls do not show"
+            ))
+            .hint("it stays in the embedded engine: use it there, or undo the edits with `undo_draft` first"));
         }
         // The names and ids in its calls are those of the draft's own edition, not of the edition of this
         // process.

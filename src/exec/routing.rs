@@ -271,6 +271,7 @@ impl App {
                 engine_version: 0,
                 at_ms: journal::now_ms(),
                 internal: false,
+                document: None,
             };
             match self.journal.create(&row, &record).await {
                 Ok(()) => {}

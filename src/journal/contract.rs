@@ -36,6 +36,7 @@ pub(super) fn call(sequence: u64) -> NewRecord {
         engine_version: record.engine_version,
         at_ms: record.at_ms,
         internal: record.internal,
+        document: None,
     }
 }
 
@@ -336,6 +337,55 @@ async fn empty_trash_removes_only_drafts_of_the_given_age() {
         // A new draft with the same id does not inherit removed calls.
         journal.create(&draft(ENGINE, 2), &call(0)).await.unwrap();
         assert_eq!(sequences(&*journal, &id(2)).await, [0]);
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_kept_as_long_as_a_draft_uses_it() {
+    for store in stores() {
+        let journal = store.open();
+        let opened = |text: &str| {
+            let document = PackedDocument::of(text.as_bytes()).unwrap();
+            NewRecord {
+                document: Some(Arc::new(document)),
+                ..call(0)
+            }
+        };
+        let (shared, own) = (opened("{\"tracks\": []}"), opened("{}"));
+        let hash = |record: &NewRecord| record.document.as_ref().unwrap().hash.clone();
+        let stored = async |hash: &str| store.open().document(hash).await.unwrap();
+        for number in [1, 2] {
+            let first = NewRecord {
+                call: Uuid::new_v4(),
+                ..shared.clone()
+            };
+            journal
+                .create(&draft(ENGINE, number), &first)
+                .await
+                .unwrap();
+        }
+        let at = CallPosition::Sequence(1);
+        let added = journal.append(ENGINE, &id(1), &own, at).await.unwrap();
+        assert_eq!(added, Appended::Done(1));
+        for record in [&shared, &own] {
+            assert_eq!(
+                stored(&hash(record)).await.as_ref(),
+                record.document.as_deref()
+            );
+        }
+        // A record that is not accepted stores nothing.
+        let other = opened("[]");
+        let taken = journal.append(ENGINE, &id(1), &other, at).await.unwrap();
+        assert_eq!(taken, Appended::Conflict);
+        assert_eq!(stored(&hash(&other)).await, None);
+
+        journal.delete(&id(1)).await.unwrap();
+        assert_eq!(journal.empty_trash(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(stored(&hash(&own)).await, None);
+        assert!(stored(&hash(&shared)).await.is_some());
+        journal.delete(&id(2)).await.unwrap();
+        assert_eq!(journal.empty_trash(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(stored(&hash(&shared)).await, None);
     }
 }
 

@@ -1,15 +1,15 @@
 //! A journal in memory, for tests: the simplest implementation of the contract.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord, Record,
-    Store, already_exists, beyond, changed, now_ms,
+    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord,
+    PackedDocument, Record, Store, already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ struct Tables {
     drafts: Vec<StoredDraft>,
     jobs: BTreeMap<String, JobRecord>,
     leases: BTreeMap<String, (Uuid, Instant)>,
+    documents: BTreeMap<String, Arc<PackedDocument>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +30,8 @@ struct StoredDraft {
     row: DraftRow,
     changed_ms: i64,
     calls: Vec<(Uuid, Record)>,
+    /// The hashes of the documents that its calls name.
+    documents: Vec<String>,
 }
 
 impl StoredDraft {
@@ -49,6 +52,8 @@ impl StoredDraft {
             internal: record.internal,
         };
         self.calls.push((record.call, entered));
+        self.documents
+            .extend(record.document.iter().map(|document| document.hash.clone()));
         Ok(sequence)
     }
 
@@ -67,6 +72,13 @@ impl Tables {
         self.drafts
             .iter_mut()
             .find(|found| found.row.id == *draft && found.row.origin == origin)
+    }
+
+    fn keep(&mut self, record: &NewRecord) {
+        if let Some(document) = &record.document {
+            self.documents
+                .insert(document.hash.clone(), Arc::clone(document));
+        }
     }
 
     /// Changes every draft with this id, and this origin if one is given; returns their number.
@@ -123,8 +135,10 @@ impl Store for MemoryStore {
             },
             changed_ms: record.at_ms,
             calls: Vec::new(),
+            documents: Vec::new(),
         };
         made.push(record)?;
+        tables.keep(record);
         tables.drafts.push(made);
         Ok(())
     }
@@ -155,7 +169,11 @@ impl Store for MemoryStore {
             CallPosition::Sequence(sequence) if sequence > found.calls.len() as u64 => {
                 Err(beyond(draft, sequence, calls))
             }
-            _ => found.push(record).map(Appended::Done),
+            _ => {
+                let sequence = found.push(record)?;
+                tables.keep(record);
+                Ok(Appended::Done(sequence))
+            }
         }
     }
 
@@ -249,6 +267,11 @@ impl Store for MemoryStore {
         changed(rows, draft)
     }
 
+    async fn document(&self, hash: &str) -> Result<Option<PackedDocument>> {
+        let tables = self.lock();
+        Ok(tables.documents.get(hash).map(|found| (**found).clone()))
+    }
+
     async fn empty_trash(&self, older_than: Duration) -> Result<u64> {
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);
@@ -256,6 +279,10 @@ impl Store for MemoryStore {
         let before = tables.drafts.len();
         let stays = |found: &StoredDraft| found.row.deleted_ms.is_none_or(|at| at > until_ms);
         tables.drafts.retain(stays);
+        let Tables {
+            drafts, documents, ..
+        } = &mut *tables;
+        documents.retain(|hash, _| drafts.iter().any(|draft| draft.documents.contains(hash)));
         Ok((before - tables.drafts.len()) as u64)
     }
 

@@ -21,8 +21,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord, Record,
-    Store, SyncMode, already_exists, beyond, changed, now_ms,
+    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord,
+    PackedDocument, Record, Store, SyncMode, already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -430,6 +430,12 @@ impl Store for Sqlite {
     async fn restore(&self, draft: &DraftId) -> Result<()> {
         let id = draft.clone();
         self.change(draft, move |connection| rows::restore(connection, &id))
+            .await
+    }
+
+    async fn document(&self, hash: &str) -> Result<Option<PackedDocument>> {
+        let hash = hash.to_owned();
+        self.read(move |connection| rows::document(connection, &hash))
             .await
     }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::folder::{FileContent, Folder, ROOTS};
+use super::folder::{Folder, ROOTS};
 use crate::error::{Error, Result};
 
 /// Maximum number of tracks, of media and of texts in a summary.
@@ -67,21 +67,12 @@ pub(crate) fn entry(folder: &Path) -> Option<DraftFolder> {
 /// Reads a draft folder. An error if it is not a draft folder, or if its document cannot be read.
 pub(crate) fn overview(folder: &Path) -> Result<Overview> {
     let folder = Folder::open(folder)?;
-    let is_encrypted =
-        |file: &super::folder::DocumentFile| file.content() == FileContent::Encrypted;
-    let document: Value = folder
-        .candidates()
-        .first()
-        .and_then(|file| serde_json::from_slice(file.json()).ok())
-        .ok_or_else(|| {
-            let path = folder.path.display();
-            if folder.files.iter().any(is_encrypted) {
-                return Error::conflict(format!("the draft in {path} is encrypted by the app"))
-                    .hint("JianYing 6.0 and newer versions encrypt the drafts that they save; only the app can read them");
-            }
-            Error::conflict(format!("the document of the draft in {path} is not JSON"))
-                .hint("use `validate_draft` to find its problems")
-        })?;
+    let document = serde_json::from_slice::<Value>(folder.document()?.json()).map_err(|error| {
+        let path = folder.path.display();
+        Error::conflict(format!("the document of the draft in {path} is not JSON"))
+            .hint("use `validate_draft` to find its problems")
+            .source(error)
+    })?;
     let texts = document["materials"]["texts"].as_array();
     let words = |text: &Value| {
         let content = text["content"].as_str()?;

@@ -24,6 +24,8 @@ pub(crate) struct Spec {
     pub texts: Texts,
     /// The field of the reply with the path of a PNG file, which is shown to clients that support images.
     pub picture: Option<&'static str>,
+    /// The reply as lines of text; otherwise it is sent as JSON.
+    pub lines: Option<fn(&Value) -> String>,
     /// Whether a cancelled call ends by itself and reports what it has done.
     pub reports_when_cancelled: bool,
     /// `None`: a local tool.
@@ -61,6 +63,7 @@ impl Spec {
             input_rules: T::INPUT_RULES,
             texts: T::TEXTS,
             picture: None,
+            lines: None,
             reports_when_cancelled: false,
             api: Some(ApiTool {
                 decode: request::decode::<T>,
@@ -80,6 +83,7 @@ impl Spec {
         hints: Hints,
         input_rules: &'static [InputRule],
         picture: Option<&'static str>,
+        lines: Option<fn(&Value) -> String>,
         reports_when_cancelled: bool,
     ) -> Self {
         Self {
@@ -89,6 +93,7 @@ impl Spec {
             input_rules,
             texts: Texts::NONE,
             picture,
+            lines,
             reports_when_cancelled,
             api: None,
             make_input: schema::input::<T>,

@@ -212,9 +212,10 @@ fn the_list_of_tools_never_changes() {
         text("name") + text("description") + tool["inputSchema"].to_string().len()
     });
     let bytes: usize = read.sum();
-    assert!(bytes <= 30 << 10, "{bytes} bytes");
+    // Opening, inspecting, editing and undoing are four tools of about a kilobyte each.
+    assert!(bytes <= 34 << 10, "{bytes} bytes");
     let all = first.to_string().len();
-    assert!(all <= 40 << 10, "{all} bytes");
+    assert!(all <= 46 << 10, "{all} bytes");
     eprintln!("{bytes} bytes that models read, {all} in all");
 }
 

@@ -139,7 +139,7 @@ fn main() {
     for (name, operation) in operations {
         let time = best(20, || {
             document
-                .try_operations(std::slice::from_ref(&operation))
+                .plan_operations(std::slice::from_ref(&operation))
                 .expect("a change")
         });
         println!("{name} {time:.3} ms");

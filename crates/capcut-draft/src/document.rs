@@ -333,6 +333,20 @@ impl Document {
         format!("c{}", self.elements[clip.0 as usize].number)
     }
 
+    /// Sets the numbers of short ids, of all clips and of all tracks in the order of the document; for callers that
+    /// know the order in which they were made. Numbers that later elements get follow the largest.
+    pub fn set_short_numbers(&mut self, clips: &[u32], tracks: &[u32]) {
+        let own: Vec<u32> = self.all_clips().map(|clip| clip.0).collect();
+        let own_tracks: Vec<u32> = self.tracks().iter().map(|track| track.0).collect();
+        for (slots, numbers) in [(own, clips), (own_tracks, tracks)] {
+            for (slot, number) in slots.into_iter().zip(numbers) {
+                self.elements[slot as usize].number = *number;
+            }
+        }
+        self.clip_numbers = ShortNumbers::after(clips);
+        self.track_numbers = ShortNumbers::after(tracks);
+    }
+
     /// The short id of a track: `t` and a number, given like those of clips.
     pub fn short_track_id(&self, track: TrackRef) -> String {
         format!("t{}", self.elements[track.0 as usize].number)
@@ -542,6 +556,11 @@ impl Document {
             }
             _ => out.extend_from_slice(lead),
         }
+    }
+
+    /// About how much memory the document takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.source.len() + self.outline_bytes()
     }
 
     /// The slots of lists, elements and texts that the document holds, in bytes, without its source.

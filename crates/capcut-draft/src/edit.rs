@@ -151,6 +151,8 @@ impl Document {
 pub struct Edit<'d> {
     document: &'d mut Document,
     changes: Vec<Change>,
+    /// The last numbers of clips and tracks before the edit; none once it is committed.
+    numbers: Option<(u32, u32)>,
 }
 
 impl fmt::Debug for Edit<'_> {
@@ -172,19 +174,35 @@ impl Deref for Edit<'_> {
 impl Drop for Edit<'_> {
     fn drop(&mut self) {
         self.roll_back(0);
+        // Numbers that were given meanwhile are free again: what an edit gives does not depend on edits that were
+        // rolled back.
+        if let Some((clips, tracks)) = self.numbers {
+            self.document.clip_numbers.forget_after(clips);
+            self.document.track_numbers.forget_after(tracks);
+        }
     }
 }
 
 impl<'d> Edit<'d> {
     pub(crate) fn new(document: &'d mut Document) -> Self {
+        let numbers = (document.clip_numbers.last(), document.track_numbers.last());
         Self {
             document,
             changes: Vec::new(),
+            numbers: Some(numbers),
+        }
+    }
+
+    /// The changes so far. Dropped without commit, the document stays as it was, and the step can be applied to it.
+    pub fn step(&self) -> Step {
+        Step {
+            changes: self.changes.clone(),
         }
     }
 
     /// Keeps the changes, and returns them.
     pub fn commit(mut self) -> Step {
+        self.numbers = None;
         Step {
             changes: std::mem::take(&mut self.changes),
         }
@@ -430,6 +448,14 @@ impl<'d> Edit<'d> {
             return Err(Error::read_only("the track has no list of clips"));
         };
         self.insert(list, index, json).map(ClipRef)
+    }
+
+    /// Adds a track to the layers; the topmost layer is the last.
+    pub fn add_track(&mut self, index: usize, json: &str) -> Result<TrackRef> {
+        let Some(list) = self.list_index(ROOT, "tracks") else {
+            return Err(Error::read_only("the document has no list of tracks"));
+        };
+        self.insert(list, index, json).map(TrackRef)
     }
 
     fn insert(&mut self, list: u32, index: usize, json: &str) -> Result<u32> {

@@ -66,6 +66,24 @@ impl ShortNumbers {
         self.last
     }
 
+    /// Numbers after the largest of these.
+    pub(crate) fn after(numbers: &[u32]) -> Self {
+        Self {
+            last: numbers.iter().copied().max().unwrap_or(0),
+            retired: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// Frees the numbers after `last`; no element may have one.
+    pub(crate) fn forget_after(&mut self, last: u32) {
+        self.last = last;
+        self.retired.retain(|_, number| *number <= last);
+    }
+
     pub(crate) fn retire(&mut self, id: &str, number: u32) {
         self.retired.insert(id.into(), number);
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::content::TextContent;
-use crate::document::{ClipRef, Document, TrackRef};
+use crate::document::{ClipRef, Dialect, Document, TrackRef};
 use crate::field::{material, track};
 use crate::grid::Seconds;
 
@@ -110,6 +110,13 @@ impl Document {
     /// The name of what a clip shows or plays: a file, an effect, a sticker.
     pub fn media_name(&self, clip: ClipRef) -> Option<String> {
         let main = self.main_material(clip)?;
+        // Working documents name files by a hash; people know the file that was added.
+        if self.dialect() == Dialect::Api
+            && let Some(url) = self.text(main, &["remote_url"])
+            && let Some(name) = name_in_url(&url)
+        {
+            return Some(name.to_owned());
+        }
         let names = [&material::MATERIAL_NAME, &material::NAME];
         let name = names
             .map(|name| self.value(main, name))
@@ -156,6 +163,16 @@ impl Document {
     pub fn is_locked(&self, track: TrackRef) -> bool {
         self.value(track, &track::ATTRIBUTE) & 4 != 0
     }
+}
+
+/// The file's name in a path or URL.
+pub(crate) fn name_in_url(url: &str) -> Option<&str> {
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split(['?', '#']).next().unwrap_or(rest),
+        None => url,
+    };
+    let name = path.rsplit(['/', '\\']).next()?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// At most `length` characters.

@@ -384,9 +384,16 @@ impl Document {
         Ok((session.edit.commit(), reports))
     }
 
-    /// What operations would change; the document stays as it is.
-    pub fn try_operations(&mut self, operations: &[Operation]) -> Result<Vec<OperationReport>> {
-        self.run_operations(operations).map(|(_, reports)| reports)
+    /// What operations would change, and the step that changes it; the document stays as it is.
+    ///
+    /// # Errors
+    /// As [`apply_operations`](Self::apply_operations).
+    pub fn plan_operations(
+        &mut self,
+        operations: &[Operation],
+    ) -> Result<(Step, Vec<OperationReport>)> {
+        let (session, reports) = self.run_operations(operations)?;
+        Ok((session.edit.step(), reports))
     }
 
     fn run_operations(

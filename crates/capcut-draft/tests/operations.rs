@@ -696,3 +696,33 @@ fn a_thousand_random_operations_keep_the_rules_and_are_undone_to_the_same_bytes(
         assert_eq!(document.write(), bytes, "{name}");
     }
 }
+
+/// Planned operations leave no trace: the same step is planned again, and later clips get the same short ids.
+#[test]
+fn a_plan_changes_nothing_and_its_step_fits() {
+    let split = Operation::read(&json!({"op": "split", "clip": "c1", "at": 1})).unwrap();
+    let mut document = app();
+    let before = document.write();
+    let (step, reports) = document
+        .plan_operations(std::slice::from_ref(&split))
+        .unwrap();
+    assert_eq!(document.write(), before);
+    let (again, reports_again) = document
+        .plan_operations(std::slice::from_ref(&split))
+        .unwrap();
+    assert_eq!((&again, &reports_again), (&step, &reports));
+    document.apply(&step).unwrap();
+    let (mut other, _) = done(json!([{"op": "split", "clip": "c1", "at": 1}]));
+    assert_eq!(document.write(), other.write());
+    let ids = |document: &Document| -> Vec<String> {
+        document
+            .all_clips()
+            .map(|clip| document.short_id(clip))
+            .collect()
+    };
+    assert_eq!(ids(&document), ids(&other));
+    let numbers: Vec<u32> = (10..).take(ids(&other).len()).collect();
+    other.set_short_numbers(&numbers, &[7]);
+    assert_eq!(ids(&other)[0], "c10");
+    assert_eq!(other.short_track_id(other.tracks()[0]), "t7");
+}

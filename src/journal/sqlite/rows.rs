@@ -4,7 +4,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use uuid::Uuid;
 
 use crate::draft::ids::DraftId;
-use crate::journal::{Appended, CallPosition, DraftRow, JobRecord, NewDraftRow, NewRecord, Record};
+use crate::journal::{
+    Appended, CallPosition, DraftRow, JobRecord, NewDraftRow, NewRecord, PackedDocument, Record,
+};
 
 /// A column of the last call of the draft `key`.
 macro_rules! last {
@@ -35,7 +37,7 @@ const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 macro_rules! insert_at {
     ($place:expr) => {
         concat!(
-            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply, call, internal)
+            "INSERT INTO calls (place, at_ms, engine_version, tool, arguments, found, reply, call, internal, document)
              VALUES (
                  coalesce(
                      (SELECT ",
@@ -43,7 +45,7 @@ macro_rules! insert_at {
             " FROM drafts
                       WHERE id = ?1 AND origin = ?2 AND deleted_ms IS NULL AND moved_id IS NULL),
                      -1),
-                 ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                 ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         )
     };
 }
@@ -97,8 +99,38 @@ pub(super) fn create_alone(
     Ok(entered)
 }
 
-/// Adds a call, if its position is free. With [`CallPosition::End`], a call that was already added is not added again.
+/// Adds a call with the document that it names, together or not at all.
 pub(super) fn insert(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &NewRecord,
+    at: CallPosition,
+) -> rusqlite::Result<Option<Appended>> {
+    let Some(document) = &record.document else {
+        return insert_call(connection, origin, draft, record, at);
+    };
+    connection.execute_batch("SAVEPOINT with_document")?;
+    let entered = connection
+        .prepare_cached(
+            "INSERT INTO documents (hash, packed) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
+        )
+        .and_then(|mut statement| statement.execute(params![document.hash, document.packed]))
+        .and_then(|_| insert_call(connection, origin, draft, record, at));
+    let end = match &entered {
+        Ok(Some(_)) => "RELEASE with_document",
+        _ => "ROLLBACK TO with_document; RELEASE with_document",
+    };
+    let ended = connection.execute_batch(end);
+    if ended.is_err() {
+        // A lock that another process has at this moment must not leave a transaction open.
+        let _ = connection.execute_batch("ROLLBACK TO with_document; RELEASE with_document");
+    }
+    entered.and_then(|entered| ended.map(|()| entered))
+}
+
+/// Adds a call, if its position is free. With [`CallPosition::End`], a call that was already added is not added again.
+fn insert_call(
     connection: &Connection,
     origin: &str,
     draft: &DraftId,
@@ -137,6 +169,7 @@ pub(super) fn insert(
         record.reply,
         record.call.as_bytes(),
         record.internal,
+        record.document.as_ref().map(|document| &document.hash),
     ]);
     match added {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
@@ -356,6 +389,21 @@ pub(super) fn restore(connection: &Connection, draft: &DraftId) -> rusqlite::Res
     )
 }
 
+pub(super) fn document(
+    connection: &Connection,
+    hash: &str,
+) -> rusqlite::Result<Option<PackedDocument>> {
+    connection
+        .prepare_cached("SELECT packed FROM documents WHERE hash = ?1")?
+        .query_row(params![hash], |row| {
+            Ok(PackedDocument {
+                hash: hash.to_owned(),
+                packed: row.get(0)?,
+            })
+        })
+        .optional()
+}
+
 /// Removes the drafts that were in the trash at `until_ms`. SQLite reuses their space in the file.
 pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlite::Result<u64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -369,6 +417,11 @@ pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlit
     let gone = transaction.execute(
         "DELETE FROM drafts WHERE deleted_ms <= ?1",
         params![until_ms],
+    )?;
+    transaction.execute(
+        "DELETE FROM documents
+         WHERE NOT EXISTS (SELECT 1 FROM calls WHERE calls.document = documents.hash)",
+        [],
     )?;
     transaction.commit()?;
     Ok(gone as u64)

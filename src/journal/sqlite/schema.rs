@@ -10,6 +10,7 @@ pub(super) const STEPS: &[&str] = &[
     INTERNAL,
     JOURNAL_ID,
     LEASES,
+    DOCUMENTS,
 ];
 
 const TABLES: &str = "
@@ -95,6 +96,17 @@ const LEASES: &str = "
         holder   TEXT NOT NULL,
         until_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
+";
+
+/// Documents that drafts were opened from, as [`PackedDocument`](crate::journal::PackedDocument). A record names its
+/// document; the index contains only these few records.
+const DOCUMENTS: &str = "
+    CREATE TABLE documents (
+        hash   TEXT PRIMARY KEY,
+        packed BLOB NOT NULL
+    );
+    ALTER TABLE calls ADD COLUMN document TEXT;
+    CREATE INDEX call_documents ON calls (document) WHERE document IS NOT NULL;
 ";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {

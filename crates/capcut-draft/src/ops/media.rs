@@ -6,7 +6,7 @@ use crate::document::{ClipRef, Dialect, MaterialRef};
 use crate::error::{Error, Result};
 use crate::field::clip;
 use crate::grid::{Seconds, TimeRange};
-use crate::kinds::ClipKind;
+use crate::kinds::{ClipKind, name_in_url};
 use crate::ops::session::Session;
 use crate::ops::{MediaLength, ReplaceMedia};
 use crate::select::Time;
@@ -62,6 +62,12 @@ impl MediaFile {
         }
     }
 
+    /// As people know it.
+    fn shown(&self) -> &str {
+        let in_url = self.remote_url.as_deref().and_then(name_in_url);
+        in_url.unwrap_or_else(|| self.name())
+    }
+
     fn name(&self) -> &str {
         let of_path = || self.path.rsplit(['/', '\\']).next().unwrap_or_default();
         self.name.as_deref().unwrap_or_else(of_path)
@@ -80,7 +86,7 @@ impl Session<'_> {
         if !fits {
             return Err(Error::invalid(format!(
                 "\"{}\" cannot replace {}: a {} needs a file of the same kind",
-                media.name(),
+                media.shown(),
                 self.edit.describe(own),
                 kind.word()
             )));
@@ -88,7 +94,7 @@ impl Session<'_> {
         if media.kind != MediaFileKind::Image && media.length() <= 0 {
             return Err(Error::invalid(format!(
                 "the length of \"{}\" is not known; give `duration` in seconds",
-                media.name()
+                media.shown()
             )));
         }
         self.touch_time(own)?;
@@ -99,7 +105,7 @@ impl Session<'_> {
         self.changed(format!(
             "{} now uses \"{}\"",
             self.edit.short_id(own),
-            media.name()
+            media.shown()
         ));
         if media.kind == MediaFileKind::Image {
             return self.become_still(own);

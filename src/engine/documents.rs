@@ -1,0 +1,545 @@
+//! Drafts that are documents: those that were opened, and our own after their first edit that is not an addition.
+//!
+//! The journal has the document's text once, compressed, and each edit as a step on it. A draft of ours returns to its
+//! compact form if its edits are undone.
+
+mod adding;
+mod history;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use capcut_draft::{Dialect, Document, ErrorKind, Operation, OperationReport, Step};
+use serde::{Deserialize, Serialize};
+
+use crate::args::Call;
+use crate::args::reply::Placed;
+use crate::draft::Draft;
+use crate::draft::ids::DraftId;
+use crate::draft::working;
+use crate::engine::edit::EditOutcome;
+use crate::engine::{
+    Engine, NOT_REFRESHED, NewDraft, RecordedEdit, TRIES, VERSION, apply, aside, changing, empty,
+    fold, new_id, reply, taken_back,
+};
+use crate::error::{Error, Kind, Result};
+use crate::journal::{
+    Appended, CallPosition, ENGINE, NewDraftRow, NewRecord, PackedDocument, document_hash,
+};
+use crate::units::Edition;
+
+pub(super) use adding::add;
+pub(crate) use history::UndoWish;
+pub(super) use history::{RecordedUndo, undone};
+
+/// What a draft is at the moment.
+pub(crate) struct DraftState {
+    /// The compact form. For a draft that was opened: id, edition, canvas and sequence.
+    pub draft: Draft,
+    /// The document that it became.
+    pub document: Option<Box<Document>>,
+    /// Where it was opened.
+    pub opened: Option<Arc<OpenedFrom>>,
+}
+
+/// Where a draft was opened, and its state then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OpenedFrom {
+    /// The hash of the text, which the journal has.
+    pub document: String,
+    pub edition: Edition,
+    /// The draft's folder; a document outside a draft folder has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// The file of the document.
+    pub file: PathBuf,
+    /// SHA-256 of the documents in the folder, by their names in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    pub app: String,
+    pub app_version: String,
+}
+
+/// An edit of a document.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RecordedStep {
+    step: Step,
+    /// What it changed, in words.
+    pub changes: Vec<String>,
+    /// A name for the state after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The document that our own draft became with this edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<BaseDocument>,
+}
+
+/// The working document of our own draft at its first edit that is not an addition. It is kept as text, because a
+/// later version of this program may write it differently.
+#[derive(Debug, Serialize, Deserialize)]
+struct BaseDocument {
+    document: String,
+    /// The numbers of the short ids of clips and tracks.
+    clips: Vec<u32>,
+    tracks: Vec<u32>,
+}
+
+/// A document to be opened.
+pub(crate) struct NewDocument {
+    pub text: Vec<u8>,
+    pub name: String,
+    pub edition: Option<Edition>,
+    pub folder: Option<PathBuf>,
+    pub file: PathBuf,
+    pub files: BTreeMap<String, String>,
+}
+
+/// A change by operations.
+#[derive(Debug)]
+pub(crate) struct DraftChange<'a> {
+    pub operations: &'a [Operation],
+    /// A name for the state after it.
+    pub checkpoint: Option<&'a str>,
+    /// Only says what would change.
+    pub dry_run: bool,
+}
+
+/// What a change did.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub reports: Vec<OperationReport>,
+    /// Whether the journal has a new step.
+    pub is_recorded: bool,
+}
+
+/// The error of the document crate as ours.
+pub(crate) fn document_error(error: capcut_draft::Error) -> Error {
+    let kind = match error.kind {
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Invalid | ErrorKind::Ambiguous | ErrorKind::TooLarge => Kind::InvalidArgument,
+        ErrorKind::Mismatch => Kind::Internal,
+        _ => Kind::Conflict,
+    };
+    let found = Error::new(kind, error.message);
+    match error.hint {
+        Some(hint) => found.hint(hint),
+        None => found,
+    }
+}
+
+/// The texts of documents by their hash.
+pub(super) type DocumentTexts = HashMap<String, Vec<u8>>;
+
+fn parse(texts: &DocumentTexts, hash: &str) -> Result<Document> {
+    let text = texts.get(hash).ok_or_else(|| {
+        Error::internal(format!("the journal lacks the document {hash}"))
+            .hint("restore the journal from a backup, or open the draft again with `open_draft`")
+    })?;
+    Document::parse(text.clone()).map_err(document_error)
+}
+
+/// The working document of a draft of ours. Clips and tracks are numbered in the order in which they were made, so
+/// that what is added later changes no number.
+fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
+    let text = working::write(draft).into_bytes();
+    let mut document = Document::parse(text.clone()).map_err(document_error)?;
+    document.set_dialect(Dialect::Api);
+    let mut order: Vec<usize> = (0..draft.tracks.len()).collect();
+    order.sort_by(|a, b| {
+        let height = |index: usize| draft.tracks[index].render_index;
+        height(*a).total_cmp(&height(*b))
+    });
+    let clips = order
+        .iter()
+        .flat_map(|index| draft.tracks[*index].segments());
+    let base = BaseDocument {
+        document: document_hash(&text),
+        clips: clips.map(|segment| segment.order + 1).collect(),
+        tracks: order.iter().map(|index| *index as u32 + 1).collect(),
+    };
+    document.set_short_numbers(&base.clips, &base.tracks);
+    Ok((document, text, base))
+}
+
+impl DraftState {
+    pub(super) fn of(draft: Draft) -> Self {
+        Self {
+            draft,
+            document: None,
+            opened: None,
+        }
+    }
+
+    /// How much memory it takes, in segments of the compact form.
+    pub(super) fn weight(&self) -> usize {
+        const SEGMENT_BYTES: usize = 512;
+        let document = self.document.as_deref();
+        let bytes = document.map_or(0, Document::memory_bytes);
+        self.draft.len() + bytes / SEGMENT_BYTES
+    }
+
+    /// Applies what a later record stores, unless it [rebuilds](RecordedEdit::rebuilds) the draft.
+    pub(super) fn apply(&mut self, found: &RecordedEdit) -> Result<()> {
+        match &found.step {
+            Some(step) => {
+                self.apply_step(&step.step)?;
+                self.draft.sequence += 1;
+                Ok(())
+            }
+            None => apply(&mut self.draft, found),
+        }
+    }
+
+    pub(super) fn apply_step(&mut self, step: &Step) -> Result<()> {
+        let document = self.document.as_mut();
+        let document = document.ok_or_else(|| Error::internal("a step has no document"))?;
+        document.apply(step).map_err(document_error)
+    }
+
+    /// Calls `look` with the draft as a document; that of our own drafts in compact form is written for it.
+    pub(super) fn with_document<T>(&self, look: impl FnOnce(&Document) -> T) -> Result<T> {
+        match &self.document {
+            Some(document) => Ok(look(document)),
+            None => own_document(&self.draft).map(|(document, ..)| look(&document)),
+        }
+    }
+
+    /// Why calls that add to a draft cannot add to this one.
+    pub(super) fn refuse_additions(&self, tool: &str) -> Result<()> {
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
+        Err(Error::conflict(format!(
+            "`{tool}` cannot add to a draft of {} that was opened",
+            opened.edition.app()
+        ))
+        .hint("copy a clip with `edit_draft` and `duplicate`, then change it with `replace_text`, `replace_media` or `set`"))
+    }
+}
+
+/// Builds a draft from its records.
+pub(super) fn fold_state(
+    id: &DraftId,
+    founds: &[RecordedEdit],
+    texts: &DocumentTexts,
+) -> Result<DraftState> {
+    let mut without = taken_back(founds);
+    without.extend(undone(founds));
+    let first = founds.first();
+    let (draft, opened) = match first.and_then(|first| first.open.as_ref()) {
+        Some(opened) => {
+            let document = parse(texts, &opened.document)?;
+            let mut draft = empty_for(id, &document, opened);
+            draft.sequence = founds.len() as u64;
+            (draft, Some(Arc::new(opened.clone())))
+        }
+        None => (fold(id, founds, &without)?, None),
+    };
+    let mut state = DraftState {
+        draft,
+        document: None,
+        opened,
+    };
+    state.document = fold_document(founds, texts, state.opened.as_deref())?.map(Box::new);
+    Ok(state)
+}
+
+/// Applies the steps of a draft's records, also those that were undone since: short ids depend on them.
+fn fold_document(
+    founds: &[RecordedEdit],
+    texts: &DocumentTexts,
+    opened: Option<&OpenedFrom>,
+) -> Result<Option<Document>> {
+    let mut document = opened
+        .map(|opened| parse(texts, &opened.document))
+        .transpose()?;
+    let step_at = |sequence: u64| {
+        let found = usize::try_from(sequence).ok().and_then(|at| founds.get(at));
+        found.and_then(|found| found.step.as_ref())
+    };
+    for found in founds {
+        if let Some(step) = &found.step {
+            apply_step(&mut document, step, texts)?;
+        }
+        let Some(undo) = &found.undo else { continue };
+        for step in undo.undo.iter().filter_map(|sequence| step_at(*sequence)) {
+            if step.base.is_some() {
+                document = None;
+            } else if let Some(document) = &mut document {
+                document
+                    .apply(&step.step.inverse())
+                    .map_err(document_error)?;
+            }
+        }
+        for step in undo.redo.iter().filter_map(|sequence| step_at(*sequence)) {
+            apply_step(&mut document, step, texts)?;
+        }
+    }
+    Ok(document)
+}
+
+fn apply_step(
+    document: &mut Option<Document>,
+    step: &RecordedStep,
+    texts: &DocumentTexts,
+) -> Result<()> {
+    if let Some(base) = &step.base {
+        let mut own = parse(texts, &base.document)?;
+        own.set_dialect(Dialect::Api);
+        own.set_short_numbers(&base.clips, &base.tracks);
+        *document = Some(own);
+    }
+    let document = document
+        .as_mut()
+        .ok_or_else(|| Error::internal("a step has no document"))?;
+    document.apply(&step.step).map_err(document_error)
+}
+
+fn empty_for(id: &DraftId, document: &Document, opened: &OpenedFrom) -> Draft {
+    let summary = document.summary();
+    // Documents without a size use the app's usual canvas.
+    let size = |pixels: i64, usual: f64| {
+        if (1..=65_536).contains(&pixels) {
+            pixels as f64
+        } else {
+            usual
+        }
+    };
+    empty(
+        id,
+        &NewDraft {
+            name: None,
+            note: None,
+            width: size(summary.width, 1920.0),
+            height: size(summary.height, 1080.0),
+            edition: opened.edition,
+        },
+    )
+}
+
+impl Engine {
+    /// Opens a document as a new draft.
+    pub(crate) async fn open_document(&self, new: NewDocument, call: &Call) -> Result<DraftId> {
+        let packed = aside(|| PackedDocument::of(&new.text))?;
+        let document = Document::parse(new.text).map_err(document_error)?;
+        let summary = document.summary();
+        let stated = summary.edition.parse().ok();
+        let opened = OpenedFrom {
+            document: packed.hash.clone(),
+            edition: stated.or(new.edition).unwrap_or(self.edition),
+            folder: new.folder,
+            file: new.file,
+            files: new.files,
+            app: summary.app.to_owned(),
+            app_version: summary.app_version,
+        };
+        let id = new_id();
+        let draft = empty_for(&id, &document, &opened);
+        let row = NewDraftRow {
+            origin: ENGINE.to_owned(),
+            id: id.clone(),
+            name: new.name,
+            edition: opened.edition.name().to_owned(),
+            reason: String::new(),
+        };
+        let opened = Arc::new(opened);
+        let found = RecordedEdit {
+            open: Some((*opened).clone()),
+            ..RecordedEdit::default()
+        };
+        let placed = reply(&id, Some(true), &EditOutcome::default());
+        let record = NewRecord {
+            document: Some(Arc::new(packed)),
+            ..NewRecord::of(call, Some(&found), &placed, VERSION)?
+        };
+        self.journal.create(&row, &record).await?;
+        let state = DraftState {
+            draft,
+            document: Some(Box::new(document)),
+            opened: Some(opened),
+        };
+        self.drafts.insert(state, NOT_REFRESHED);
+        Ok(id)
+    }
+
+    /// The current draft as a document.
+    pub(crate) async fn inspect<T>(
+        &self,
+        id: &DraftId,
+        look: impl FnOnce(&Document) -> T,
+    ) -> Result<T> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        aside(|| held.lock().with_document(look))
+    }
+
+    /// Where a draft was opened; `None` for drafts that this program made.
+    pub(crate) async fn opened(&self, id: &DraftId) -> Result<Option<Arc<OpenedFrom>>> {
+        let held = self.hold(id).await?;
+        let state = held.lock();
+        Ok(state.opened.clone())
+    }
+
+    /// Applies operations to a draft as one step, all or none.
+    pub(crate) async fn change(
+        &self,
+        id: &DraftId,
+        change: &DraftChange<'_>,
+        call: &Call,
+    ) -> Result<Changed> {
+        let held = self.hold(id).await?;
+        let _turn = held.turn().await;
+        self.catch_up(&held).await?;
+        for _ in 0..TRIES {
+            let planned = aside(|| {
+                let mut state = held.lock();
+                let sequence = state.draft.sequence;
+                let plan = plan(&mut state, change.operations)?;
+                Ok::<_, Error>((plan, sequence))
+            });
+            let (plan, sequence) = match planned {
+                Ok(planned) => planned,
+                Err(error) => {
+                    // Another process may have added what is missing.
+                    if self.catch_up(&held).await? {
+                        continue;
+                    }
+                    return Err(error);
+                }
+            };
+            if change.dry_run || (plan.step.is_empty() && change.checkpoint.is_none()) {
+                return Ok(Changed {
+                    reports: plan.reports,
+                    is_recorded: false,
+                });
+            }
+            let (found, document) = plan.record(change.checkpoint)?;
+            let placed: Placed = reply(id, None, &EditOutcome::default());
+            let record = NewRecord {
+                document,
+                ..NewRecord::of(call, Some(&found), &placed, VERSION)?
+            };
+            let at = CallPosition::Sequence(sequence);
+            match self.journal.append(ENGINE, id, &record, at).await {
+                Ok(Appended::Done(_) | Appended::Already(_)) => {
+                    let mut state = held.lock();
+                    // A reader that caught up in the meantime may have applied it from the journal.
+                    if state.draft.sequence == sequence {
+                        if let Some(own) = plan.own {
+                            state.document = Some(Box::new(own.document));
+                        }
+                        let applied = state.apply_step(&plan.step);
+                        state.draft.sequence += 1;
+                        if let Err(error) = applied {
+                            drop(state);
+                            // The journal has the step; the draft is read from it again.
+                            self.drafts.forget(id);
+                            return Err(error);
+                        }
+                    }
+                    let weight = state.weight();
+                    drop(state);
+                    self.drafts.grew(&held, weight);
+                    return Ok(Changed {
+                        reports: plan.reports,
+                        is_recorded: true,
+                    });
+                }
+                Ok(Appended::Conflict) => {
+                    self.catch_up(&held).await?;
+                }
+                Err(error) => {
+                    self.drafts.forget(id);
+                    return Err(error);
+                }
+            }
+        }
+        Err(changing(id))
+    }
+}
+
+/// A planned change of a draft; the draft is as before.
+struct PlannedChange {
+    step: Step,
+    reports: Vec<OperationReport>,
+    /// The document of our own draft, which becomes one with this change.
+    own: Option<OwnDocument>,
+}
+
+struct OwnDocument {
+    document: Document,
+    text: Vec<u8>,
+    base: BaseDocument,
+}
+
+fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChange> {
+    if let Some(document) = &mut state.document {
+        let (step, reports) = document
+            .plan_operations(operations)
+            .map_err(document_error)?;
+        return Ok(PlannedChange {
+            step,
+            reports,
+            own: None,
+        });
+    }
+    let (mut document, text, base) = own_document(&state.draft)?;
+    let (step, reports) = document
+        .plan_operations(operations)
+        .map_err(document_error)?;
+    Ok(PlannedChange {
+        step,
+        reports,
+        own: Some(OwnDocument {
+            document,
+            text,
+            base,
+        }),
+    })
+}
+
+impl PlannedChange {
+    /// Its record, and the document that is stored with it.
+    fn record(
+        &self,
+        checkpoint: Option<&str>,
+    ) -> Result<(RecordedEdit, Option<Arc<PackedDocument>>)> {
+        let packed = match &self.own {
+            Some(own) => Some(Arc::new(aside(|| PackedDocument::of(&own.text))?)),
+            None => None,
+        };
+        let changes = self.reports.iter().flat_map(|report| &report.changes);
+        let found = RecordedEdit {
+            step: Some(RecordedStep {
+                step: self.step.clone(),
+                changes: changes.cloned().collect(),
+                checkpoint: checkpoint.map(str::to_owned),
+                base: self.own.as_ref().map(|own| BaseDocument {
+                    document: own.base.document.clone(),
+                    clips: own.base.clips.clone(),
+                    tracks: own.base.tracks.clone(),
+                }),
+            }),
+            ..RecordedEdit::default()
+        };
+        Ok((found, packed))
+    }
+}
+
+impl RecordedStep {
+    /// The step of a call that added to a document.
+    pub(super) fn addition(step: Step) -> Self {
+        Self {
+            step,
+            changes: Vec::new(),
+            checkpoint: None,
+            base: None,
+        }
+    }
+
+    /// The hash of the document that it starts from, if it starts one.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.base.as_ref().map(|base| base.document.as_str())
+    }
+}

@@ -1,0 +1,271 @@
+//! The steps of a draft, undo and redo. Both add records, so nothing is lost.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::Call;
+use crate::draft::ids::DraftId;
+use crate::engine::edit::{Edit, EditOutcome};
+use crate::engine::{Engine, RecordedEdit, TRIES, VERSION, changing, found, reply};
+use crate::error::{Error, Result};
+use crate::journal::{Appended, CallPosition, ENGINE, NewRecord, Record};
+
+/// The steps that an undo took back or brought back, in this order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RecordedUndo {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redo: Vec<u64>,
+}
+
+/// What to undo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UndoWish {
+    /// The last steps.
+    Steps(usize),
+    /// Everything after the step with this checkpoint.
+    Checkpoint(String),
+    /// Brings back the last steps that were undone.
+    Redo(usize),
+}
+
+/// A call that changed a draft.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct HistoryStep {
+    pub sequence: u64,
+    pub tool: String,
+    /// What it changed, in words.
+    pub changes: Vec<String>,
+    pub checkpoint: Option<String>,
+    pub at_ms: i64,
+    /// Whether it was undone.
+    pub is_undone: bool,
+}
+
+/// What an undo did.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    /// The steps in the order in which they were taken or brought back.
+    pub steps: Vec<HistoryStep>,
+    /// How many steps can still be undone.
+    pub left: usize,
+    /// How many steps can be brought back.
+    pub redoable: usize,
+}
+
+/// The steps of a draft.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// In the order of the calls.
+    pub steps: Vec<HistoryStep>,
+    /// Steps that stand, the oldest first.
+    done: Vec<u64>,
+    /// Steps that were undone and can be brought back, the last one to be brought back first.
+    undone: Vec<u64>,
+}
+
+/// The steps that are undone.
+pub(in crate::engine) fn undone(founds: &[RecordedEdit]) -> BTreeSet<u64> {
+    let mut gone = BTreeSet::new();
+    for undo in founds.iter().filter_map(|found| found.undo.as_ref()) {
+        gone.extend(&undo.undo);
+        for sequence in &undo.redo {
+            gone.remove(sequence);
+        }
+    }
+    gone
+}
+
+impl History {
+    fn of(records: &[Record], founds: &[RecordedEdit]) -> Self {
+        let mut history = Self::default();
+        for (record, found) in records.iter().zip(founds).skip(1) {
+            if let Some(undo) = &found.undo {
+                for sequence in &undo.undo {
+                    history.done.retain(|done| done != sequence);
+                    history.undone.push(*sequence);
+                }
+                for sequence in &undo.redo {
+                    history.undone.retain(|undone| undone != sequence);
+                    history.done.push(*sequence);
+                }
+                continue;
+            }
+            if let Some(Edit::TakeBack(calls)) = &found.edit {
+                history.done.retain(|done| !calls.contains(done));
+                history.steps.retain(|step| !calls.contains(&step.sequence));
+            }
+            if record.internal || (found.step.is_none() && found.edit.is_none()) {
+                continue;
+            }
+            history.done.push(record.sequence);
+            // What was undone before another change stays undone.
+            history.undone.clear();
+            let (changes, checkpoint) = match &found.step {
+                Some(step) if !step.changes.is_empty() => {
+                    (step.changes.clone(), step.checkpoint.clone())
+                }
+                Some(step) => (vec![described(record)], step.checkpoint.clone()),
+                None => (vec![described(record)], None),
+            };
+            history.steps.push(HistoryStep {
+                sequence: record.sequence,
+                tool: record.tool.clone(),
+                changes,
+                checkpoint,
+                at_ms: record.at_ms,
+                is_undone: false,
+            });
+        }
+        let gone = undone(founds);
+        for step in &mut history.steps {
+            step.is_undone = gone.contains(&step.sequence);
+        }
+        history
+    }
+
+    /// The steps to take back and to bring back.
+    fn choose(&self, id: &DraftId, wish: &UndoWish) -> Result<RecordedUndo> {
+        let from_end = |steps: &[u64], count: usize| -> Vec<u64> {
+            steps.iter().rev().take(count).copied().collect()
+        };
+        match wish {
+            UndoWish::Redo(_) if self.undone.is_empty() => Err(Error::conflict(format!(
+                "nothing of draft {id} can be brought back: nothing was undone since its last change"
+            ))),
+            UndoWish::Redo(count) => Ok(RecordedUndo {
+                redo: from_end(&self.undone, *count),
+                ..RecordedUndo::default()
+            }),
+            UndoWish::Steps(_) if self.done.is_empty() => Err(Error::conflict(format!(
+                "draft {id} has no step that can be undone"
+            ))),
+            UndoWish::Steps(count) if *count > self.done.len() => Err(Error::invalid(format!(
+                "`steps` is {count}, but draft {id} has {} that can be undone",
+                self.done.len()
+            ))),
+            UndoWish::Steps(count) => Ok(RecordedUndo {
+                undo: from_end(&self.done, *count),
+                ..RecordedUndo::default()
+            }),
+            UndoWish::Checkpoint(name) => self.choose_checkpoint(name),
+        }
+    }
+
+    fn choose_checkpoint(&self, name: &str) -> Result<RecordedUndo> {
+        let of = |sequence: &u64| self.steps.iter().find(|step| step.sequence == *sequence);
+        let named = |sequence: &u64| {
+            of(sequence).is_some_and(|step| step.checkpoint.as_deref() == Some(name))
+        };
+        let Some(at) = self.done.iter().rposition(named) else {
+            let mut known: Vec<&str> = self
+                .done
+                .iter()
+                .filter_map(|sequence| of(sequence)?.checkpoint.as_deref())
+                .collect();
+            known.dedup();
+            let error = Error::not_found(format!("there is no checkpoint {name:?}"));
+            return Err(if known.is_empty() {
+                error.hint("set one with `edit_draft` and `checkpoint`")
+            } else {
+                error.hint(format!("the checkpoints are {}", known.join(", ")))
+            });
+        };
+        let later: Vec<u64> = self.done[at + 1..].iter().rev().copied().collect();
+        if later.is_empty() {
+            return Err(Error::conflict(format!(
+                "the draft is at the checkpoint {name:?} already"
+            )));
+        }
+        Ok(RecordedUndo {
+            undo: later,
+            ..RecordedUndo::default()
+        })
+    }
+}
+
+/// A call in short: its tool, and what it adds.
+fn described(record: &Record) -> String {
+    let arguments = &record.arguments;
+    let what = [
+        "text",
+        "video_url",
+        "audio_url",
+        "image_url",
+        "effect_type",
+        "srt",
+    ]
+    .iter()
+    .find_map(|key| arguments[*key].as_str());
+    match what {
+        Some(what) => {
+            let line = what.lines().next().unwrap_or_default();
+            let shown: String = line.chars().take(40).collect();
+            format!("{} {shown:?}", record.tool)
+        }
+        None => record.tool.clone(),
+    }
+}
+
+impl Engine {
+    async fn with_founds(&self, id: &DraftId) -> Result<(Vec<Record>, Vec<RecordedEdit>)> {
+        self.hold(id).await?;
+        let records = self.journal.records(ENGINE, id, 0).await?;
+        let founds = records
+            .iter()
+            .map(|record| found(id, record))
+            .collect::<Result<_>>()?;
+        Ok((records, founds))
+    }
+
+    /// The steps of a draft.
+    pub(crate) async fn history(&self, id: &DraftId) -> Result<History> {
+        let (records, founds) = self.with_founds(id).await?;
+        Ok(History::of(&records, &founds))
+    }
+
+    /// Takes steps back, or brings them back.
+    pub(crate) async fn undo(&self, id: &DraftId, wish: &UndoWish, call: &Call) -> Result<Undone> {
+        let held = self.hold(id).await?;
+        let _turn = held.turn().await;
+        for _ in 0..TRIES {
+            let (records, mut founds) = self.with_founds(id).await?;
+            let history = History::of(&records, &founds);
+            let chosen = history.choose(id, wish)?;
+            let sequences: Vec<u64> = chosen.undo.iter().chain(&chosen.redo).copied().collect();
+            let (undo, redo) = (chosen.undo.len(), chosen.redo.len());
+            let recorded = RecordedEdit {
+                undo: Some(chosen),
+                ..RecordedEdit::default()
+            };
+            let placed = reply(id, None, &EditOutcome::default());
+            let record = NewRecord::of(call, Some(&recorded), &placed, VERSION)?;
+            let sequence = founds.len() as u64;
+            founds.push(recorded);
+            let state = self.folded(id, &founds).await?;
+            let at = CallPosition::Sequence(sequence);
+            match self.journal.append(ENGINE, id, &record, at).await {
+                Ok(Appended::Done(_) | Appended::Already(_)) => {
+                    self.replace(&held, state);
+                    let steps = sequences.iter().filter_map(|sequence| {
+                        let mut steps = history.steps.iter();
+                        steps.find(|step| step.sequence == *sequence).cloned()
+                    });
+                    return Ok(Undone {
+                        steps: steps.collect(),
+                        left: history.done.len() + redo - undo,
+                        redoable: history.undone.len() + undo - redo,
+                    });
+                }
+                Ok(Appended::Conflict) => {}
+                Err(error) => {
+                    self.drafts.forget(id);
+                    return Err(error);
+                }
+            }
+        }
+        Err(changing(id))
+    }
+}

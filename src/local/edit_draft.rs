@@ -1,0 +1,226 @@
+//! `edit_draft`: applies operations to any draft, as one step that can be undone.
+
+use std::sync::Arc;
+
+use capcut_draft::{MediaFile, MediaFileKind, Operation, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::args::input_rule::InputRule;
+use crate::draft::ids::DraftId;
+use crate::draft::material::MediaKind;
+use crate::engine::documents::{DraftChange, document_error};
+use crate::error::{Error, Result};
+use crate::exec::{App, Context};
+use crate::local::LocalTool;
+use crate::local::drafts::{call_of, editable};
+use crate::tool::Hints;
+
+/// Maximum number of operations in a call.
+const OPERATIONS: usize = 1_000;
+
+/// Changes a draft: all operations or none, as one step that `undo_draft` takes back. Clips are named by id, words,
+/// file name or track and time (`t1@2.5`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct EditDraft {
+    /// The draft.
+    pub draft_id: DraftId,
+    /// Objects `{op, clip, …}`. `op`: `set` (properties, such as `volume`: 0.5), `replace_media` (`media`: path or URL,
+    /// `length`: cut, freeze, loop, speed), `replace_text` (`text`), `move` (`at`, `track`), `shift` (`from`, `by`, no
+    /// clip), `trim` (`start`, `end`, `duration`), `split` (`at`), `remove` (`close_gap`; a track id removes its clips),
+    /// `duplicate` (`at`, `track`), `add_keyframes` (`property`, `points`: [{`time`, `value`}]), `clear_keyframes`,
+    /// `clear` (`what`: transition, effect, mask, animation), `track` (`track`, and `mute`, `lock`, `hide`, `rename`,
+    /// `order`, `remove`), `canvas` (`width`, `height`), `rename` (`name`). Times are seconds.
+    #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
+    pub operations: Vec<Value>,
+    /// Only says what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// A name for the state after this, for `undo_draft`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+/// What changed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EditedDraft {
+    pub draft_id: DraftId,
+    pub changes: Vec<String>,
+    /// Ids of the clips that changed.
+    pub clips: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl LocalTool for EditDraft {
+    const NAME: &'static str = "edit_draft";
+    const TITLE: &'static str = "Edit draft";
+    const HINTS: Hints = Hints {
+        read_only: false,
+        // A step can be undone.
+        destructive: false,
+        idempotent: false,
+        open_world: true,
+    };
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Alias("ops", "operations"),
+        InputRule::Alias("edits", "operations"),
+    ];
+    type Reply = EditedDraft;
+
+    fn draft(&self) -> Option<&DraftId> {
+        Some(&self.draft_id)
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.operations.is_empty() && self.checkpoint.is_none() {
+            faults.push("`operations` is empty".to_owned());
+        }
+        if self.operations.len() > OPERATIONS {
+            faults.push(format!(
+                "`operations` has {} entries; at most {OPERATIONS} are applied in a call",
+                self.operations.len()
+            ));
+        }
+        if self.checkpoint.as_ref().is_some_and(|name| {
+            let length = name.trim().chars().count();
+            length == 0 || length > 100
+        }) {
+            faults.push("`checkpoint` must have 1 to 100 characters".to_owned());
+        }
+        faults
+    }
+
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<EditedDraft> {
+        let operations = self.operations(app, context).await?;
+        let draft = editable(app, &self.draft_id, Self::NAME, context).await?;
+        let _turn = app.turn_alone(&draft.id).await?;
+        let change = DraftChange {
+            operations: &operations,
+            checkpoint: self.checkpoint.as_deref().map(str::trim),
+            dry_run: self.dry_run,
+        };
+        let changed = app
+            .engine
+            .change(&draft.id, &change, &call_of(self, context)?)
+            .await?;
+        let mut reply = EditedDraft {
+            draft_id: draft.id.clone(),
+            changes: Vec::new(),
+            clips: Vec::new(),
+            notes: draft.note.into_iter().collect(),
+        };
+        for report in changed.reports {
+            reply.changes.extend(report.changes);
+            reply.notes.extend(report.notes);
+            for clip in report.clips {
+                if !reply.clips.contains(&clip) {
+                    reply.clips.push(clip);
+                }
+            }
+        }
+        if self.dry_run {
+            reply
+                .notes
+                .push("nothing was changed (`dry_run`)".to_owned());
+        } else if changed.is_recorded {
+            reply.notes.extend(out_of_date(app, &draft.id).await?);
+        } else {
+            reply
+                .notes
+                .push("the draft is like this already: nothing was changed".to_owned());
+        }
+        Ok(reply)
+    }
+}
+
+/// The note that a saved folder lacks what just changed.
+pub(super) async fn out_of_date(app: &App, draft: &DraftId) -> Result<Option<String>> {
+    let row = app.journal.find(draft).await?;
+    let saved = row.and_then(|row| row.saved_to);
+    Ok(saved.map(|folder| {
+        format!("the folder {folder} is out of date: `save_draft` writes the changes")
+    }))
+}
+
+impl EditDraft {
+    /// The operations, with the files of `replace_media` measured.
+    async fn operations(&self, app: &Arc<App>, context: &Context) -> Result<Vec<Operation>> {
+        let mut operations = Vec::with_capacity(self.operations.len());
+        for (index, value) in self.operations.iter().enumerate() {
+            let within = |mut error: Error| {
+                error.message = format!("operations[{index}]: {}", error.message);
+                error
+            };
+            let value = measured(app, value, context).await.map_err(within)?;
+            let read = Operation::read(&value).map_err(document_error);
+            operations.push(read.map_err(within)?);
+        }
+        Ok(operations)
+    }
+}
+
+/// An operation whose `media` and `still` are files as the document crate expects them.
+async fn measured(app: &Arc<App>, operation: &Value, context: &Context) -> Result<Value> {
+    let mut operation = operation.clone();
+    if operation["op"] != "replace_media" {
+        return Ok(operation);
+    }
+    let Value::Object(members) = &mut operation else {
+        return Ok(operation);
+    };
+    for alias in ["url", "file", "path"] {
+        if !members.contains_key("media")
+            && let Some(media) = members.shift_remove(alias)
+        {
+            members.insert("media".to_owned(), media);
+        }
+    }
+    for name in ["media", "still"] {
+        let Some(value) = members.get_mut(name) else {
+            continue;
+        };
+        let Some(source) = value.as_str() else {
+            return Err(Error::invalid(format!(
+                "`{name}` must be the path or URL of a file"
+            )));
+        };
+        *value = json!(measure(app, name, source, context).await?);
+    }
+    Ok(operation)
+}
+
+async fn measure(
+    app: &Arc<App>,
+    argument: &str,
+    source: &str,
+    context: &Context,
+) -> Result<MediaFile> {
+    let media = app.engine.media(&context.caller);
+    let facts = media.facts(source).await.map_err(|mut error| {
+        error.message = format!("`{argument}`: {}", error.message);
+        error
+    })?;
+    let (kind, own, length) = if facts.is_still {
+        (MediaFileKind::Image, MediaKind::Photo, None)
+    } else if facts.has_video {
+        (MediaFileKind::Video, MediaKind::Video, Some(facts.duration))
+    } else {
+        let length = facts.audio_duration;
+        (MediaFileKind::Audio, MediaKind::Audio, length)
+    };
+    let here = media.here(source).await;
+    Ok(MediaFile {
+        path: here.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
+        kind,
+        name: Some(own.file_name(source)),
+        duration: length.map(|length| Time::from_micros(length.0)),
+        width: facts.width,
+        height: facts.height,
+        has_audio: facts.has_audio,
+        remote_url: Some(source.to_owned()),
+        bin_id: None,
+    })
+}

@@ -1,0 +1,307 @@
+//! The rows of a draft for people and models: short lines, and the same as JSON.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use capcut_draft::{ClipRow, Summary, TrackRow};
+use serde_json::{Map, Value, json};
+
+use crate::engine::paths::{TOKEN, below, is_foreign, plain};
+
+/// Characters of words in a row.
+const WORDS: usize = 20;
+/// Characters of names in a row.
+const NAME: usize = 24;
+/// Maximum size of a page as JSON and as text, in bytes; a page of 40 clips fits.
+const PAGE_JSON: usize = 7_400;
+const PAGE_TEXT: usize = 3_700;
+/// A search that finds no more clips than this shows them in full.
+const IN_FULL: usize = 3;
+
+/// A page of rows.
+pub(crate) struct RowPage {
+    pub tracks: Vec<Value>,
+    /// How many clips follow.
+    pub more: usize,
+    pub shown: usize,
+}
+
+/// Seconds to milliseconds: shorter than the document's microseconds, and exact enough to point at a frame.
+pub(crate) fn seconds(time: f64) -> f64 {
+    (time * 1e3).round() / 1e3
+}
+
+/// App, size and length in one line.
+pub(crate) fn summary_line(summary: &Summary) -> String {
+    let mut line = String::new();
+    let app = if summary.app.is_empty() {
+        "unknown app"
+    } else {
+        summary.app
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{app} {}", summary.app_version);
+    if !summary.system.is_empty() {
+        let _ = write!(line, " ({})", summary.system);
+    }
+    let _ = write!(
+        line,
+        ", {}×{}, {} fps, {} s, {} tracks, {} clips",
+        summary.width,
+        summary.height,
+        summary.fps,
+        seconds(summary.duration),
+        summary.tracks,
+        summary.clips
+    );
+    line.replace("  ", " ")
+}
+
+/// The rows from the clip `offset` on, as many as fit on a page. `folder` is where media of the draft are looked for.
+pub(crate) fn page(
+    rows: &[TrackRow],
+    offset: usize,
+    in_full: bool,
+    folder: Option<&Path>,
+) -> RowPage {
+    let count: usize = rows.iter().map(|track| track.clips.len()).sum();
+    let in_full = in_full && count <= IN_FULL;
+    let mut page = RowPage {
+        tracks: Vec::new(),
+        more: 0,
+        shown: 0,
+    };
+    let (mut bytes, mut text, mut at) = (0, 0, 0);
+    let mut is_full = false;
+    for row in rows {
+        let mut track = track_value(row, offset == 0);
+        bytes += track.to_string().len() + 16;
+        text += track_text(&track).len();
+        let mut clips = Vec::new();
+        for clip in &row.clips {
+            at += 1;
+            if at <= offset {
+                continue;
+            }
+            let value = if in_full {
+                full_value(clip, folder)
+            } else {
+                clip_value(clip, folder)
+            };
+            bytes += value.to_string().len() + 1;
+            text += clip_text(&value).len();
+            is_full |= !in_full && page.shown > 0 && (bytes > PAGE_JSON || text > PAGE_TEXT);
+            if is_full {
+                page.more += 1;
+                continue;
+            }
+            page.shown += 1;
+            clips.push(value);
+        }
+        // A track of which nothing is on this page is on another one.
+        if !clips.is_empty() || (row.clips.is_empty() && offset == 0 && !is_full) {
+            track["clips"] = Value::Array(clips);
+            page.tracks.push(track);
+        }
+    }
+    page
+}
+
+fn shortened(text: &str, characters: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(characters) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+fn track_value(row: &TrackRow, with_gaps: bool) -> Value {
+    let mut track = json!({ "id": row.id, "kind": row.kind });
+    if !row.name.is_empty() {
+        track["name"] = shortened(&row.name, NAME).into();
+    }
+    for (name, is_set) in [
+        ("main", row.main),
+        ("muted", row.muted),
+        ("hidden", row.hidden),
+        ("locked", row.locked),
+    ] {
+        if is_set {
+            track[name] = true.into();
+        }
+    }
+    if with_gaps && !row.gaps.is_empty() {
+        let gaps = row.gaps.iter().take(10);
+        track["gaps"] = gaps
+            .map(|gap| json!([seconds(gap.start), seconds(gap.end)]))
+            .collect();
+    }
+    if with_gaps && !row.overlaps.is_empty() {
+        let overlaps = row.overlaps.iter().take(10);
+        track["overlaps"] = overlaps
+            .map(|overlap| json!([overlap.first, overlap.second]))
+            .collect();
+    }
+    track
+}
+
+fn clip_value(row: &ClipRow, folder: Option<&Path>) -> Value {
+    let mut clip = Map::new();
+    let mut put = |name: &str, value: Value| {
+        clip.insert(name.to_owned(), value);
+    };
+    put("id", row.id.as_str().into());
+    put("kind", json!(row.kind));
+    put("start", seconds(row.start).into());
+    put("end", seconds(row.end).into());
+    match (&row.words, &row.media) {
+        (Some(words), _) => put("words", shortened(words, WORDS).into()),
+        (None, Some(media)) => put("media", shortened(media, NAME).into()),
+        (None, None) => {}
+    }
+    if let Some([from, to]) = row.source {
+        put("source", json!([seconds(from), seconds(to)]));
+    }
+    if row.speed != 1.0 {
+        put("speed", seconds(row.speed).into());
+    }
+    if row.volume != 1.0 {
+        put("volume", seconds(row.volume).into());
+    }
+    if let Some(transition) = &row.transition {
+        let name = shortened(&transition.name, NAME);
+        put(
+            "transition",
+            format!("{name} {} s", seconds(transition.duration)).into(),
+        );
+    }
+    if !row.effects.is_empty() {
+        let names = row.effects.iter().take(3);
+        put("effects", names.map(|name| shortened(name, NAME)).collect());
+    }
+    if !row.keyframes.is_empty() {
+        let counts = row
+            .keyframes
+            .iter()
+            .map(|(property, points)| (property.clone(), Value::from(points.len())));
+        put("keyframes", Value::Object(counts.collect()));
+    }
+    if row.hidden {
+        put("hidden", true.into());
+    }
+    if !row.missing.is_empty() || is_missing(row, folder) {
+        put("missing", true.into());
+    }
+    Value::Object(clip)
+}
+
+/// All that is known of a clip.
+fn full_value(row: &ClipRow, folder: Option<&Path>) -> Value {
+    let mut clip = json!(row);
+    for name in ["start", "end"] {
+        let time = clip[name].as_f64().unwrap_or_default();
+        clip[name] = seconds(time).into();
+    }
+    if is_missing(row, folder) {
+        clip["missing_file"] = true.into();
+    }
+    clip
+}
+
+/// Whether the file of a clip should be on this machine and is not.
+fn is_missing(row: &ClipRow, folder: Option<&Path>) -> bool {
+    let Some(path) = row.path.as_deref().filter(|path| !path.is_empty()) else {
+        return false;
+    };
+    let text = plain(path);
+    let file = match (below(&text, TOKEN), folder) {
+        (Some(inside), Some(folder)) => folder.join(inside),
+        (Some(_), None) => return false,
+        (None, _) => PathBuf::from(path),
+    };
+    file.is_absolute() && !is_foreign(path) && !file.exists()
+}
+
+/// The rows of a page as lines.
+pub(crate) fn page_text(tracks: &[Value]) -> String {
+    let mut text = String::new();
+    for track in tracks {
+        text.push_str(&track_text(track));
+        for clip in track["clips"].as_array().into_iter().flatten() {
+            text.push_str(&clip_text(clip));
+        }
+    }
+    text
+}
+
+fn track_text(track: &Value) -> String {
+    let mut line = format!("{} {}", word(&track["id"]), word(&track["kind"]));
+    if let Some(name) = track["name"].as_str() {
+        let _ = write!(line, " {name:?}");
+    }
+    for name in ["main", "muted", "hidden", "locked"] {
+        if track[name] == true {
+            let _ = write!(line, " {name}");
+        }
+    }
+    for gap in track["gaps"].as_array().into_iter().flatten() {
+        let _ = write!(line, " gap {}-{}", gap[0], gap[1]);
+    }
+    for overlap in track["overlaps"].as_array().into_iter().flatten() {
+        let _ = write!(line, " overlap {}/{}", word(&overlap[0]), word(&overlap[1]));
+    }
+    line.push('\n');
+    line
+}
+
+fn clip_text(clip: &Value) -> String {
+    let mut line = format!(
+        "  {} {} {}-{}",
+        word(&clip["id"]),
+        word(&clip["kind"]),
+        clip["start"],
+        clip["end"]
+    );
+    for name in ["words", "media"] {
+        if let Some(text) = clip[name].as_str() {
+            let _ = write!(line, " {text:?}");
+        }
+    }
+    if let Some([from, to]) = clip["source"].as_array().map(Vec::as_slice)
+        && (from.as_f64() != Some(0.0) || to != &clip["end"])
+    {
+        let _ = write!(line, " src {from}-{to}");
+    }
+    for name in ["speed", "volume", "path", "full_id"] {
+        match &clip[name] {
+            Value::Null => {}
+            Value::String(text) => {
+                let _ = write!(line, " {name} {text}");
+            }
+            other => {
+                let _ = write!(line, " {name} {other}");
+            }
+        }
+    }
+    if let Some(transition) = clip["transition"].as_str() {
+        let _ = write!(line, " then {transition}");
+    }
+    for effect in clip["effects"].as_array().into_iter().flatten() {
+        let _ = write!(line, " +{}", word(effect));
+    }
+    for (property, points) in clip["keyframes"].as_object().into_iter().flatten() {
+        let _ = write!(line, " ◆{property} {points}");
+    }
+    if clip["hidden"] == true {
+        line.push_str(" hidden");
+    }
+    if clip["missing"] == true || clip["missing_file"] == true {
+        line.push_str(" MISSING");
+    }
+    line.push('\n');
+    line
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

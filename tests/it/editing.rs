@@ -1,0 +1,527 @@
+//! Opening, inspecting, changing and undoing: drafts of the apps and our own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, media};
+
+/// A document in the form of CapCut 8.5, with titles, three main clips, a logo and music.
+fn app_document() -> String {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/capcut-draft/tests/data");
+    fs::read_to_string(data.join("app.json")).expect("the document is in the repository")
+}
+
+/// A folder with that document, as the app keeps it.
+fn app_draft(home: &Home, name: &str) -> PathBuf {
+    let file = home.file(&format!("apps/{name}/draft_info.json"), app_document());
+    file.parent().expect("a folder").to_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+fn open(client: &mut Client, folder: &Path) -> String {
+    let opened = client.call("open_draft", json!({ "draft": text(folder) }));
+    let opened = opened.expect("the draft opens");
+    opened["draft_id"].as_str().expect("an id").to_owned()
+}
+
+fn edit(client: &mut Client, draft: &str, operations: Value) -> Value {
+    let arguments = json!({ "draft_id": draft, "operations": operations });
+    client.call("edit_draft", arguments).expect("an edit")
+}
+
+fn document(client: &mut Client, draft: &str) -> String {
+    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
+    match read {
+        Ok(read) => read["script"].as_str().expect("a text").to_owned(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// All rows of a draft, by clip id.
+fn clip(client: &mut Client, draft: &str, id: &str) -> Option<Value> {
+    let rows = client.call("inspect_draft", json!({ "draft_id": draft }));
+    let rows = rows.expect("rows");
+    let tracks = rows["tracks"].as_array().expect("tracks").clone();
+    let mut clips = tracks
+        .iter()
+        .flat_map(|track| track["clips"].as_array().cloned().unwrap_or_default());
+    clips.find(|clip| clip["id"] == id)
+}
+
+/// Documents to open: those of the repository, and more if they are on this machine.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = root.join("crates/capcut-draft/tests/data");
+    let mut found: Vec<PathBuf> = fs::read_dir(own)
+        .expect("documents in the repository")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    let more = root.join("../shared/app-drafts");
+    match fs::read_dir(&more) {
+        Ok(folders) => found.extend(
+            folders
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.is_dir()),
+        ),
+        Err(_) => eprintln!(
+            "skipped: the drafts in {} are not on this machine",
+            more.display()
+        ),
+    }
+    found
+}
+
+#[test]
+fn every_document_opens_with_its_bytes_and_its_rows_fit_on_pages() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    for path in documents() {
+        let arguments = json!({ "draft": text(&path) });
+        let opened = client.call("open_draft", arguments);
+        let opened = opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let draft = opened["draft_id"].as_str().expect("an id").to_owned();
+        let file = opened["file"].as_str().expect("its file");
+        let bytes = fs::read_to_string(file).expect("a text");
+        let read = home.call("query_script", &json!({ "draft_id": draft }));
+        let read = read.expect("the document");
+        assert!(read["script"] == bytes, "{}: other bytes", path.display());
+        let (mut offset, mut clips) = (0, 0);
+        loop {
+            let arguments = json!({ "draft_id": draft, "offset": offset });
+            let result = client.request(
+                "tools/call",
+                json!({ "name": "inspect_draft", "arguments": arguments }),
+            );
+            let result = &result["result"];
+            let lines = result["content"][0]["text"].as_str().expect("lines");
+            let rows = &result["structuredContent"];
+            assert!(
+                lines.len() <= 4096,
+                "{}: {} bytes",
+                path.display(),
+                lines.len()
+            );
+            assert!(rows.to_string().len() <= 8192, "{}", path.display());
+            let tracks = rows["tracks"].as_array().expect("tracks");
+            let count: usize = tracks
+                .iter()
+                .map(|track| track["clips"].as_array().map_or(0, Vec::len))
+                .sum();
+            clips += count;
+            match rows["next_offset"].as_u64() {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        assert_eq!(
+            Some(clips as u64),
+            opened["clips"].as_u64(),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn common_wishes_need_at_most_three_calls() {
+    let home = Home::embedded();
+    let folder = app_draft(&home, "假期 (1)");
+    let before = app_document();
+    let mut client = home.connected();
+
+    // Change the title: open, edit.
+    let draft = open(&mut client, &folder);
+    let words = clip(&mut client, &draft, "c6").expect("the title")["words"].clone();
+    let changed = edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "replace_text", "clip": "c6", "text": "A new title" }]),
+    );
+    assert_eq!(changed["clips"], json!(["c6"]));
+    let row = clip(&mut client, &draft, "c6").expect("the title");
+    assert_eq!(row["words"], "A new title");
+    assert_ne!(row["words"], words);
+
+    // Swap the second clip for a file.
+    let file = media("clip.mp4");
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "replace_media", "clip": "c2", "media": text(&file), "length": "speed" }]),
+    );
+    // Everything after 10 s two seconds later: here from 7 s on.
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "shift", "from": 7, "by": 2 }]),
+    );
+    // Remove the music.
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "remove", "clip": "Music" }]),
+    );
+    assert_eq!(clip(&mut client, &draft, "c13"), None);
+    let changed = document(&mut client, &draft);
+    assert_ne!(changed, before);
+
+    // Undo that.
+    let undone = client.call("undo_draft", json!({ "draft_id": draft }));
+    assert_eq!(undone.expect("undone")["undoable"], 3);
+    assert!(clip(&mut client, &draft, "c13").is_some());
+    let redone = client.call("undo_draft", json!({ "draft_id": draft, "redo": true }));
+    assert_eq!(redone.expect("redone")["redoable"], 0);
+    assert_eq!(document(&mut client, &draft), changed);
+    let all = client.call("undo_draft", json!({ "draft_id": draft, "steps": 4 }));
+    assert_eq!(all.expect("undone")["undoable"], 0);
+    assert_eq!(document(&mut client, &draft), before);
+    let nothing = client.call("undo_draft", json!({ "draft_id": draft }));
+    assert!(nothing.expect_err("nothing is left").contains("no step"));
+    let file = fs::read_to_string(folder.join("draft_info.json")).expect("its file");
+    assert_eq!(file, before, "the app's file was not touched");
+}
+
+#[test]
+fn what_was_not_asked_for_keeps_its_bytes() {
+    let home = Home::embedded();
+    let folder = app_draft(&home, "trip");
+    let before = app_document();
+    let mut client = home.connected();
+    let draft = open(&mut client, &folder);
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "set", "clip": "c9", "rotation": 12.5 }]),
+    );
+    let after = document(&mut client, &draft);
+    let same = before
+        .bytes()
+        .zip(after.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let rest = before
+        .bytes()
+        .rev()
+        .zip(after.bytes().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let changed = &after[same..after.len() - rest];
+    assert!(changed.len() < 10, "{changed}");
+    assert!(changed.contains("12.5"), "{changed}");
+
+    // A failing operation leaves nothing of the others.
+    let failed = client.call(
+        "edit_draft",
+        json!({ "draft_id": draft, "operations": [
+            { "op": "set", "clip": "c13", "volume": 0.5 },
+            { "op": "set", "clip": "c13", "volume": 5000 },
+        ] }),
+    );
+    assert!(failed.expect_err("too loud").contains("operations[1]"));
+    assert_eq!(document(&mut client, &draft), after);
+    let tried = client.call(
+        "edit_draft",
+        json!({ "draft_id": draft, "dry_run": true, "operations": [{ "op": "remove", "clip": "c1" }] }),
+    );
+    assert!(
+        !tried.expect("a plan")["changes"]
+            .as_array()
+            .expect("changes")
+            .is_empty()
+    );
+    assert_eq!(document(&mut client, &draft), after);
+}
+
+#[test]
+fn wrong_names_are_answered_with_the_nearest() {
+    let mut home = Home::embedded();
+    let folder = app_draft(&home, "Summer trip");
+    let apps = folder.parent().expect("a folder").to_owned();
+    home.set("CAPCUT_MCP_DRAFTS_DIR", text(&apps));
+    let mut client = home.connected();
+    let opened = client.call("open_draft", json!({ "draft": "Summer trip" }));
+    let draft = opened.expect("by name")["draft_id"].clone();
+    let error = client.call("open_draft", json!({ "draft": "Sumer trip" }));
+    assert!(
+        error
+            .expect_err("no such draft")
+            .contains("\"Summer trip\"")
+    );
+    let error = client.call("open_draft", json!({ "draft": text(&folder.join("gone")) }));
+    assert!(
+        error
+            .expect_err("no such folder")
+            .contains("does not exist")
+    );
+    let near = |operation: Value, part: &str, client: &mut Client| {
+        let arguments = json!({ "draft_id": draft, "operations": [operation] });
+        let error = client.call("edit_draft", arguments).expect_err("refused");
+        assert!(error.contains(part), "{error}");
+    };
+    near(
+        json!({ "op": "remove", "clip": "beech.mp4" }),
+        "beach.mp4",
+        &mut client,
+    );
+    near(
+        json!({ "op": "mvoe", "clip": "c1" }),
+        "\"move\"",
+        &mut client,
+    );
+    near(
+        json!({ "op": "set", "clip": "c1", "volum": 1 }),
+        "\"volume\"",
+        &mut client,
+    );
+    near(
+        json!({ "op": "track", "track": "Titels", "mute": true }),
+        "Titles",
+        &mut client,
+    );
+    let error = client.call(
+        "inspect_draft",
+        json!({ "draft_id": draft, "query": "beech" }),
+    );
+    assert!(error.expect_err("no hit").contains("beach"));
+    let other = format!("{}0", draft.as_str().expect("an id"));
+    let error = client.call("inspect_draft", json!({ "draft_id": other }));
+    assert!(
+        error
+            .expect_err("no draft")
+            .contains(draft.as_str().expect("an id"))
+    );
+    // Decomposed characters, as macOS may write them.
+    app_draft(&home, "Cafe\u{301} 假期(1)");
+    let opened = client.call("open_draft", json!({ "draft": "Café 假期(1)" }));
+    opened.expect("by its composed name");
+}
+
+/// Our own draft with a picture, two texts and music.
+fn own_draft(client: &mut Client) -> String {
+    let made = client.call(
+        "create_draft",
+        json!({ "width": 1080, "height": 1920, "name": "Own" }),
+    );
+    let draft = made.expect("a draft")["draft_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let mut add = |tool: &str, mut arguments: Value| {
+        arguments["draft_id"] = draft.as_str().into();
+        client.call(tool, arguments).expect("it is added");
+    };
+    add(
+        "add_video",
+        json!({ "video_url": text(&media("clip.mp4")), "target_start": 0, "end": 2 }),
+    );
+    add("add_text", json!({ "text": "First", "start": 0, "end": 1 }));
+    add(
+        "add_text",
+        json!({ "text": "Second", "start": 1, "end": 2 }),
+    );
+    add(
+        "add_audio",
+        json!({ "audio_url": text(&media("music.mp3")), "end": 2 }),
+    );
+    draft
+}
+
+#[test]
+fn our_own_drafts_are_edited_extended_undone_and_saved() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let draft = own_draft(&mut client);
+    let before = document(&mut client, &draft);
+    edit(
+        &mut client,
+        &draft,
+        json!([
+            { "op": "replace_text", "clip": "First", "text": "Changed" },
+            { "op": "set", "clip": "music.mp3", "volume": 0.25 },
+        ]),
+    );
+    // Short ids do not depend on what is added later.
+    assert_eq!(
+        clip(&mut client, &draft, "c2").expect("a row")["words"],
+        "Changed"
+    );
+    let added = client.call(
+        "add_text",
+        json!({ "draft_id": draft, "text": "Third", "start": 2, "end": 3 }),
+    );
+    added.expect("added to the edited draft");
+    let added = client.call(
+        "add_image",
+        json!({ "draft_id": draft, "image_url": text(&media("picture.jpg")), "start": 0, "end": 1, "track_name": "logo" }),
+    );
+    added.expect("added on a new track");
+    let taken = client.call(
+        "add_text",
+        json!({ "draft_id": draft, "text": "Over it", "start": 2.5, "end": 3.5 }),
+    );
+    assert!(taken.expect_err("occupied").contains("occupied"));
+    assert_eq!(
+        clip(&mut client, &draft, "c2").expect("a row")["words"],
+        "Changed"
+    );
+    let edited = document(&mut client, &draft);
+    for words in ["Changed", "Second", "Third"] {
+        assert!(edited.contains(words), "{words}");
+    }
+
+    let saved = client.call("save_draft", json!({ "draft_id": draft, "portable": true }));
+    let saved = saved.expect("saved");
+    let folder = saved["folder"].as_str().or(saved["draft_folder"].as_str());
+    let folder = folder.unwrap_or_else(|| panic!("{saved}"));
+    let written = fs::read_dir(folder)
+        .expect("the folder")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name == "draft_content.json" || name == "draft_info.json"
+        });
+    let written = fs::read_to_string(written.expect("a document")).expect("a text");
+    assert!(
+        written.contains("Changed") && written.contains("Third"),
+        "{folder}"
+    );
+    assert!(!written.contains("First"));
+    assert!(written.contains("\"volume\":0.25"));
+
+    // Undone to before the edit, it is our own draft again, and everything can be brought back.
+    let undone = client.call("undo_draft", json!({ "draft_id": draft, "steps": 3 }));
+    let undone = undone.expect("undone");
+    assert!(
+        undone["notes"].to_string().contains("out of date"),
+        "{undone}"
+    );
+    assert_eq!(document(&mut client, &draft), before);
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("the music is undone");
+    assert!(!document(&mut client, &draft).contains("music.mp3"));
+    client
+        .call(
+            "undo_draft",
+            json!({ "draft_id": draft, "redo": true, "steps": 4 }),
+        )
+        .expect("brought back");
+    assert_eq!(document(&mut client, &draft), edited);
+}
+
+#[test]
+fn a_checkpoint_is_returned_to() {
+    let home = Home::embedded();
+    let folder = app_draft(&home, "trip");
+    let mut client = home.connected();
+    let draft = open(&mut client, &folder);
+    let change = |volume: f64, checkpoint: Option<&str>, client: &mut Client| {
+        let arguments = json!({ "draft_id": draft, "checkpoint": checkpoint,
+            "operations": [{ "op": "set", "clip": "c13", "volume": volume }] });
+        let arguments: serde_json::Map<String, Value> = arguments
+            .as_object()
+            .expect("an object")
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        client
+            .call("edit_draft", Value::Object(arguments))
+            .expect("an edit");
+    };
+    change(0.5, Some("quiet"), &mut client);
+    let quiet = document(&mut client, &draft);
+    change(0.6, None, &mut client);
+    change(0.7, None, &mut client);
+    let back = client.call(
+        "undo_draft",
+        json!({ "draft_id": draft, "checkpoint": "quiet" }),
+    );
+    assert_eq!(
+        back.expect("undone")["steps"].as_array().map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(document(&mut client, &draft), quiet);
+    let wrong = client.call(
+        "undo_draft",
+        json!({ "draft_id": draft, "checkpoint": "quit" }),
+    );
+    assert!(wrong.expect_err("unknown").contains("quiet"));
+}
+
+#[test]
+fn acknowledged_edits_survive_a_kill() {
+    let home = Home::embedded();
+    let folder = app_draft(&home, "trip");
+    let mut client = home.connected();
+    let draft = open(&mut client, &folder);
+    for round in 1..=5 {
+        let clip = edit(
+            &mut client,
+            &draft,
+            json!([{ "op": "split", "clip": "c13", "at": f64::from(10 - round) - 2.0 }]),
+        );
+        assert!(!clip["changes"].as_array().expect("changes").is_empty());
+        let acknowledged = document(&mut client, &draft);
+        client.child.kill().expect("killed");
+        client.child.wait().expect("it ended");
+        client = home.connected();
+        assert_eq!(document(&mut client, &draft), acknowledged);
+    }
+}
+
+#[test]
+fn drafts_are_shown_edited_and_compared_at_a_shell() {
+    let mut home = Home::embedded();
+    let folder = app_draft(&home, "Summer trip");
+    let apps = folder.parent().expect("a folder").to_owned();
+    home.set("CAPCUT_MCP_DRAFTS_DIR", text(&apps));
+    let shown = home.run(&["show", "Summer trip"]).success();
+    assert!(shown.stdout.contains("beach.mp4"), "{}", shown.stdout);
+    let edited = home
+        .run(&[
+            "edit",
+            text(&folder),
+            "replace_text c6 \"New title\"",
+            "set c13 volume=0.5",
+        ])
+        .success();
+    let draft = edited.stdout.lines().last().unwrap_or_default();
+    let draft = draft.trim_start_matches("draft ").to_owned();
+    let operations = home.file("operations.yaml", "- {op: remove, clip: c13}\n");
+    home.run(&[
+        "edit",
+        &draft,
+        "--file",
+        text(&operations),
+        "--checkpoint",
+        "silent",
+    ])
+    .success();
+    let history = home.run(&["history", &draft]).success();
+    assert!(history.stdout.contains("New title") && history.stdout.contains("[silent]"));
+    let same = home.run(&["diff", &draft, &draft]);
+    assert_eq!(same.code, 0, "{}", same.stderr);
+    let differs = home.run(&["diff", text(&folder), &draft]);
+    assert_eq!(differs.code, 1, "{}", differs.stderr);
+    assert!(differs.stdout.contains("New title"), "{}", differs.stdout);
+    assert!(
+        differs.stdout.contains("removed: audio"),
+        "{}",
+        differs.stdout
+    );
+    let unknown = home.run(&["show", "Sumer trip"]);
+    assert!(
+        unknown.code == 2 && unknown.stderr.contains("Summer trip"),
+        "{}",
+        unknown.stderr
+    );
+}
