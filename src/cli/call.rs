@@ -35,7 +35,7 @@ pub(super) struct Call {
     /// The tool; `capcut-mcp tools` lists them.
     #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: String,
-    /// Arguments as `key=value`; they override those of `--json`.
+    /// Arguments as `key=value`, or a JSON object; they override those of `--json`.
     #[arg(value_name = "KEY=VALUE")]
     pairs: Vec<String>,
     /// Arguments as a JSON object: the object itself, `@FILE`, or `@-` for stdin.
@@ -96,6 +96,11 @@ pub(super) async fn run(app: Arc<App>, request: DecodedCall) -> anyhow::Result<E
 fn pairs(pairs: &[String]) -> Result<Object> {
     let mut arguments = Object::new();
     for pair in pairs {
+        // No key begins with a brace.
+        if pair.trim_start().starts_with('{') {
+            arguments.extend(parsed("the JSON object", pair)?);
+            continue;
+        }
         let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::invalid(format!("{pair:?} is not an argument"))
                 .hint("write `key=value`, or `--json '{…}'`"));
@@ -124,6 +129,10 @@ fn object(json: &str) -> Result<Object> {
                 .text,
         ),
     };
+    parsed(&place, &text)
+}
+
+fn parsed(place: &str, text: &str) -> Result<Object> {
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(Noticed {
             twice: Some(key), ..
@@ -187,6 +196,23 @@ mod tests {
         let arguments = decoded(&["create_draft", "width=720", "title=Trip"]);
         assert_eq!(arguments["width"].as_f64(), Some(720.0));
         assert_eq!(arguments["name"], json!("Trip"));
+    }
+
+    #[test]
+    fn an_object_without_an_option_is_read_as_json() {
+        let arguments = decoded(&[
+            "create_draft",
+            r#"{"width": 720, "height": 480, "name": "a=b"}"#,
+        ]);
+        assert_eq!(
+            (&arguments["width"], &arguments["name"]),
+            (&json!(720), &json!("a=b"))
+        );
+        refused(&["create_draft", r#"{"width": 720"#], "the JSON object");
+        refused(
+            &["create_draft", r#"{"width": 1, "width": 2}"#],
+            "the JSON object",
+        );
     }
 
     #[test]
