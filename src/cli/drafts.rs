@@ -26,8 +26,8 @@ use crate::regular_file::{self, TEXT_BYTES};
 /// Prints the tracks and clips of a draft.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp show my-video                a draft in the app's folder, by its name
-  capcut-mcp show dfd_cat_1750000000_1    a draft of this program, by its id
+  capcut-mcp show my-video                       a draft in the app's folder, by its name
+  capcut-mcp show dfd_cat_1767225600_0a1b2c3d    a draft of this program, by its id
   capcut-mcp show ./my-video --json")]
 pub(super) struct ShowDraft {
     /// An id, an exact name, a draft's folder, or its document.
@@ -44,9 +44,9 @@ pub(super) struct ShowDraft {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp edit my-video 'replace_text c2 \"A new title\"'
-  capcut-mcp edit my-video 'set c12 volume=0.5' 'shift 10 2'
+  capcut-mcp edit my-video 'set c1 volume=0.5' 'shift 10 2'
   capcut-mcp edit my-video --file operations.yaml
-  capcut-mcp edit my-video 'remove t3' --dry-run")]
+  capcut-mcp edit my-video 'remove t2' --dry-run")]
 pub(super) struct EditOnce {
     /// An id, an exact name, a draft's folder, or its document.
     draft: String,
@@ -67,7 +67,7 @@ pub(super) struct EditOnce {
 /// Prints the steps of a draft, the last one first. `call undo_draft` undoes them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp history \"Summer trip\"
+  capcut-mcp history dfd_cat_1767225600_0a1b2c3d
   capcut-mcp call undo_draft draft_id=ID steps=2")]
 pub(super) struct ShowHistory {
     /// An id or an exact name.
@@ -80,8 +80,8 @@ pub(super) struct ShowHistory {
 /// Prints how two drafts differ. Exit codes: 0 = they are alike, 1 = they differ.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  capcut-mcp diff \"Summer trip\" \"Summer trip (1)\"
-  capcut-mcp diff ./my-video dfd_cat_1750000000_0000beef")]
+  capcut-mcp diff my-video dfd_cat_1767225600_0a1b2c3d
+  capcut-mcp diff ./my-video \"./my-video (1)\"")]
 pub(super) struct DiffDrafts {
     /// An id, an exact name, a draft's folder, or its document.
     a: String,
