@@ -162,7 +162,7 @@ pub(crate) fn own_seconds<'de, D: Deserializer<'de>>(
     Ok(Value::deserialize(deserializer)?.as_f64())
 }
 
-/// Seconds as a number, or as text: `4`, `1m2`, `1h0m3s` (contract §3).
+/// Seconds as a number, or as text: `4`, `1m2`, `1h0m3s` (recordings in `tests/golden`).
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Number(number) => number

@@ -90,7 +90,7 @@ struct Options {
     /// (the draft is recreated from the journal and the call applied to it). Default: `ask`.
     #[arg(long, global = true, value_name = "HOW", value_parser = named(|| vec!["ask", "auto"], parse_recover), hide_possible_values = true, help_heading = "Options of every command")]
     recover: Option<Recover>,
-    /// The address of the CapCut API. Default: http://127.0.0.1:9000.
+    /// The address of the CapCut API. Default: http://127.0.0.1:9000, then port 9001.
     #[arg(
         long,
         global = true,

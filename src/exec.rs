@@ -277,7 +277,7 @@ impl App {
         }
     }
 
-    /// Counts and logs a call, also if it is dropped before it ends.
+    /// Counts and logs a call, even if it is dropped before it ends.
     async fn run_call(
         self: &Arc<Self>,
         request: Box<dyn Request>,

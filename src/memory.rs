@@ -1,4 +1,4 @@
-//! Memory that large work has freed is given back to the system.
+//! Returns memory that large operations have freed to the operating system.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

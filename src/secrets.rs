@@ -1,6 +1,6 @@
 //! Removes secrets from text: credentials are left out of messages, logs and reports.
 //!
-//! Query, fragment, path parameters and user of an address are left out, elsewhere the values of sensitive names
+//! Query, fragment, path parameters and user of an address are left out; elsewhere, the values of sensitive names
 //! (`token=…`, `Authorization: …`) and the values that this process was given as secrets. Libraries and servers
 //! write texts too, so text is filtered on output, not where it is created.
 

@@ -15,7 +15,7 @@ pub(crate) struct Micros(pub i64);
 impl Micros {
     pub(crate) const ZERO: Self = Self(0);
 
-    /// Seconds to microseconds, rounded half to even as the reference API does (contract §3).
+    /// Seconds to microseconds, rounded half to even as the reference API does (recordings in `tests/golden`).
     pub(crate) fn from_seconds(seconds: f64) -> Self {
         Self((seconds * 1e6).round_ties_even() as i64)
     }

@@ -8,7 +8,7 @@ use super::located::{self, Misread};
 use super::{Object, is_truthy};
 use crate::error::{Error, Result};
 
-/// An argument whose type the reference API depends on: a wrong type fails there too (contract §8).
+/// An argument whose type the reference API depends on: a wrong type fails there too (recordings in `tests/golden`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checked {
     pub argument: &'static str,

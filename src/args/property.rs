@@ -80,7 +80,7 @@ const fn row(unit: Unit, says: &'static str, range: (f64, f64), usual: (f64, f64
 
 static TIME: Property = row(
     Unit::Seconds,
-    "seconds, 0 or more, such as 1.5, \"1:30\" or \"1500ms\"",
+    "seconds from 0 to 86400 (a day), such as 1.5, \"1:30\" or \"1500ms\"",
     (0.0, LONGEST),
     (0.0, LONGEST),
 );
@@ -116,11 +116,11 @@ static SCALE: Property = row(
 );
 static POSITION: Property = row(
     Unit::HalfCanvases,
-    "half canvases from the centre: -1 is the left or lower edge, 1 the right or upper one",
+    "half canvases from the centre: -1 is the left or lower edge, 1 is the right or upper edge",
     (-20.0, 20.0),
     (-2.0, 2.0),
 );
-static PIXELS: Property = row(Unit::Pixels, "pixels", ANY, ANY);
+static PIXELS: Property = row(Unit::Pixels, "a number of pixels", ANY, ANY);
 static FONT_SIZE: Property = row(
     Unit::FontSize,
     "on the app's own scale, 1 to 300; usually 5 to 15",
@@ -149,7 +149,7 @@ static ADJUSTMENT: Property = row(
 /// What a keyframe can move to.
 static KEYFRAME_POSITION: Property = row(
     Unit::HalfCanvases,
-    "half canvases from the centre, -10 to 10: -1 is the left or lower edge, 1 the right or upper one; or pixels, such as \"100px\"",
+    "half canvases from the centre, -10 to 10: -1 is the left or lower edge, 1 is the right or upper edge; or pixels, such as \"100px\"",
     (-10.0, 10.0),
     (-2.0, 2.0),
 );
@@ -260,7 +260,7 @@ impl Property {
             let meant = self
                 .meant(number)
                 .map_or(String::new(), |meant| format!("; {meant}"));
-            return Err(format!("is {number}; it is {}{meant}", self.says));
+            return Err(format!("is {number}; it must be {}{meant}", self.says));
         }
         let (low, high) = self.usual;
         if (low..=high).contains(&number) {
@@ -295,7 +295,7 @@ impl Property {
                     let meant = notation::meant(self.unit, text)
                         .map_or(String::new(), |meant| format!("; {meant}"));
                     return Err(format!(
-                        "is {:?}, which cannot be read; it is {}{meant}",
+                        "is {:?}, which cannot be read; it must be {}{meant}",
                         shortened(text),
                         self.says
                     ));
@@ -381,7 +381,7 @@ impl Property {
                 let meant = colour::of_number(number)
                     .map_or(String::new(), |meant| format!("; did you mean {meant:?}?"));
                 return Err(format!(
-                    "is the number {number}; it is text: {}{meant}",
+                    "is the number {number}; it must be text: {}{meant}",
                     self.says
                 ));
             }
@@ -408,7 +408,7 @@ impl Property {
                     None => String::new(),
                 };
                 Err(format!(
-                    "is {:?}, which is not a colour; it is {}{meant}",
+                    "is {:?}, which is not a colour; it must be {}{meant}",
                     shortened(text),
                     self.says
                 ))
@@ -432,7 +432,7 @@ impl Property {
             ""
         };
         Err(format!(
-            "is {:?}; it is {}, for example \"7132097333274250789\"{lost}",
+            "is {:?}; it must be {}, for example \"7132097333274250789\"{lost}",
             shortened(&text),
             self.says
         ))
@@ -534,11 +534,11 @@ mod tests {
         refused(
             "start",
             &[
-                (json!(-1), "0 or more"),
+                (json!(-1), "from 0 to 86400"),
                 (json!("-1s"), "is \"-1s\""),
                 (json!("1,500"), "write 1.500 or 1500"),
-                (json!("0:01:19:24"), "0 or more"),
-                (json!("1:75"), "0 or more"),
+                (json!("0:01:19:24"), "from 0 to 86400"),
+                (json!("1:75"), "from 0 to 86400"),
                 (json!(90_000), "did you mean 90?"),
                 (json!(5_000_000), "did you mean 5?"),
             ],
@@ -711,7 +711,7 @@ mod tests {
             (
                 "alpha",
                 json!("150%"),
-                "is \"150%\"; it is from 0 (invisible) to 1 (opaque); did you mean 1?",
+                "is \"150%\"; it must be from 0 (invisible) to 1 (opaque); did you mean 1?",
             ),
             ("alpha", json!(80), "did you mean 0.8?"),
             (

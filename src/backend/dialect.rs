@@ -11,7 +11,7 @@ use crate::units::Edition;
 /// A kind of server that speaks the CapCut API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// CapCutAPI, also called VectCutAPI, as of the recorded contract.
+    /// CapCutAPI, also called VectCutAPI, as recorded in `tests/golden`.
     Reference,
     /// Newer VectCutAPI, which has previews and `draft_profile`.
     VectCut,

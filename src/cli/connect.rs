@@ -166,7 +166,7 @@ impl EntryPlace {
                 let all = CLIENTS.iter().filter(|client| client.has_project());
                 let all: Vec<_> = all.map(|client| client.name).collect();
                 Error::invalid(format!("`--project` is not for {}", client.name))
-                    .hint(format!("it is for {}", all.join(", ")))
+                    .hint(format!("`--project` works for {}", all.join(", ")))
             });
         }
         client.file(os, &environment, &Path::exists).ok_or_else(|| {

@@ -49,7 +49,7 @@ impl LogFormat {
             Error::invalid(format!(
                 "the format of the log is {text:?}; it can be `plain` or `json`"
             ))
-            .hint("it is `format` of `[log]` in `tools.toml`, or `CAPCUT_MCP_LOG_FORMAT`")
+            .hint("correct `format` of `[log]` in `tools.toml`, or `CAPCUT_MCP_LOG_FORMAT`")
         })
     }
 }

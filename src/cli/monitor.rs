@@ -60,8 +60,9 @@ impl Monitor {
         let address = match (self.metrics, &app.settings.metrics) {
             (Some(address), _) => address,
             (None, Some(text)) => parse_address(text).map_err(|error| {
-                Error::invalid(error)
-                    .hint("it is `address` of `[metrics]` in `tools.toml`, or `CAPCUT_MCP_METRICS`")
+                Error::invalid(error).hint(
+                    "correct `address` of `[metrics]` in `tools.toml`, or `CAPCUT_MCP_METRICS`",
+                )
             })?,
             (None, None) => return Ok(()),
         };

@@ -282,9 +282,9 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
         (Some("video"), false, false) if either => Ok(first),
         (Some("image" | "photo"), false, false) if either => Ok(second),
         (Some(kind), _, _) => Err(format!(
-            "`type` is {kind:?}; it is \"video\" with `video_url`, or \"image\" with `image_url`"
+            "`type` is {kind:?}; it must be \"video\" with `video_url`, or \"image\" with `image_url`"
         )),
-        _ => Err("has neither `video_url` nor `image_url` (give exactly one)".to_owned()),
+        _ => Err("has neither `video_url` nor `image_url`: give exactly one, or `url` with `type: video` or `type: image`".to_owned()),
     }
 }
 
@@ -310,7 +310,7 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
             match length.filter(|length| *length > 0.0 && length.is_finite()) {
                 Some(length) => Ok(json!(length)),
                 None => Err(format!(
-                    "is {}; it is a length in seconds above 0, such as 2.5, \"1:30\" or \"1500ms\", or \"whole\" for the \
+                    "is {}; it must be a length in seconds above 0, such as 2.5, \"1:30\" or \"1500ms\", or \"whole\" for the \
                      whole video",
                     shown()
                 )),

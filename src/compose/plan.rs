@@ -593,11 +593,11 @@ mod tests {
         };
         check(
             json!({ "text": "a", "duration": "long" }),
-            "texts[0].duration: is \"long\"; it is a length in seconds",
+            "texts[0].duration: is \"long\"; it must be a length in seconds",
         );
         check(
             json!({ "text": "a", "duration": -1 }),
-            "is -1; it is a length",
+            "is -1; it must be a length",
         );
         check(
             json!({ "text": "a", "start": 1, "end": 3, "duration": 5 }),

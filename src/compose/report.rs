@@ -317,7 +317,7 @@ impl RunReport {
     /// The result of the save in one line.
     pub(crate) fn save_summary(&self) -> String {
         match (&self.save_error, &self.folder, self.saved) {
-            (Some(error), _, _) => format!("NOT SAVED: {error}"),
+            (Some(error), _, _) => format!("NOT SAVED: {}", error.replace("\nhint: ", ": ")),
             (None, Some(folder), _) => match &self.zip {
                 Some(zip) => format!("saved to {folder}, and as a zip file to {zip}"),
                 None => format!("saved to {folder}"),

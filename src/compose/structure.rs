@@ -230,7 +230,7 @@ fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Optio
     let key = section.key();
     let items = match value {
         Value::Array(items) => items,
-        Value::Null => return Some(format!("{}; it is a list of items", is_null(key))),
+        Value::Null => return Some(format!("{}; it must be a list of items", is_null(key))),
         Value::Object(_) => {
             return Some("is an object, not a list of items: a list with one item is `- ` and its keys in YAML, `[{…}]` in JSON, `[[…]]` in TOML".to_owned());
         }

@@ -15,7 +15,7 @@ const MAX_DRAFTS: usize = 10_000;
 /// Maximum number of segments of all drafts together; about half a kilobyte each.
 const MAX_SEGMENTS: usize = 100_000;
 
-/// A draft in memory. Its lock is never held across an `await`; its turn is.
+/// A draft in memory. Its lock is never held across an `await`, but its turn may be.
 pub(crate) struct HeldDraft {
     state: Mutex<DraftState>,
     turns: tokio::sync::Mutex<()>,
@@ -25,7 +25,7 @@ pub(crate) struct HeldDraft {
 }
 
 impl HeldDraft {
-    /// What the API would have refreshed.
+    /// How much of the draft the API would have refreshed.
     pub(crate) fn refreshed(&self) -> MutexGuard<'_, Refreshed> {
         self.refreshed
             .lock()

@@ -513,7 +513,7 @@ impl PackageJob {
                     self.name
                 ),
                 None => format!(
-                    "copy the folder \"{}\" into {app}'s drafts folder on the other machine while {app} is closed, then start {app}",
+                    "copy the folder \"{}\" into {app}'s drafts folder on the machine that has {app} while {app} is closed, then start {app}",
                     self.name
                 ),
             }

@@ -565,7 +565,7 @@ impl Engine {
         }
         let drafts = self.own_folder()?;
         let note = format!(
-            "{} was not found on this machine: the draft is in {}: move it to the app's drafts folder, or save with that folder as `draft_folder`",
+            "{} was not found on this machine, so the draft is in {}; if the app is installed here, save again with its drafts folder as `draft_folder`",
             edition.app(),
             drafts.display()
         );

@@ -1,5 +1,5 @@
-//! Resolves what a call takes from its draft: the draft id if a name was given, names of the draft's edition,
-//! defaults.
+//! Completes a call with what its draft determines: the id if the draft was named, the names of effects in the
+//! draft's edition, and defaults.
 
 use serde_json::{Value, json};
 

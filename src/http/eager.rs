@@ -1,7 +1,7 @@
 //! Polls for the next request right after an answer.
 //!
 //! A client that works through a list of calls sends the next one some microseconds after the answer. By then
-//! this thread would be asleep, and waking it takes longer than many a call.
+//! this thread would be asleep, and waking it takes longer than many calls do.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

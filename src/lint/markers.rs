@@ -57,7 +57,7 @@ fn roots(context: &LintContext<'_>, report: &mut ProblemReport) {
         return;
     };
     let first = profile(document).map(|profile| profile.primary_file());
-    let what = "is missing: on Windows both apps read `draft_content.json` first, on macOS `draft_info.json`";
+    let what = "the file is missing: on Windows both apps read `draft_content.json` first, on macOS `draft_info.json`";
     if first == Some(missing) {
         report.fixable(
             Warning,
@@ -191,7 +191,7 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
             "canvas",
             "canvas_config",
             "the canvas has no size",
-            "save the draft again with `width` and `height`",
+            "set the size in the app, or create the draft with `width` and `height`",
         );
     }
     for (name, is_there) in [

@@ -22,7 +22,7 @@ pub(super) fn check(context: &LintContext<'_>, media: &[FileMaterial], report: &
                 Error,
                 "meta-missing",
                 META,
-                "is missing: the app does not list the draft, or shows its media as lost",
+                "the file is missing: the app does not list the draft, or shows its media as lost",
                 "creates it",
             );
         }

@@ -78,7 +78,7 @@ fn missing(context: &LintContext<'_>, report: &mut ProblemReport) {
         "timelines-missing",
         FOLDER,
         format!(
-            "is missing: {} {} keeps the timeline there{}",
+            "the folder is missing: {} {} keeps the timeline there{}",
             profile.edition.app(),
             profile.app_version,
             if is_needed {
@@ -113,7 +113,7 @@ fn documents(context: &LintContext<'_>, main: &str, report: &mut ProblemReport) 
             Warning,
             "timeline-missing",
             format!("{place}/{first}"),
-            "is missing: the app on the draft's system reads it first",
+            "the file is missing: the app on the draft's system reads it first",
             "writes a copy of the other one",
         );
     }

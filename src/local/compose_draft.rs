@@ -48,7 +48,7 @@ pub(crate) struct ComposeDraft {
     /// Resumes a run: its `job_id`, or its `draft_id` or exact name with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
-    /// Seconds to wait before the answer `running`.
+    /// Seconds to wait before the reply is `running`.
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
@@ -208,7 +208,7 @@ impl ComposeDraft {
             }
         }
         let plan = plan.ok_or_else(|| {
-            Error::invalid("`plan`: is missing").hint("give a plan, or `resume` with a `job_id`")
+            Error::invalid("`plan` is missing").hint("give a plan, or `resume` with a `job_id`")
         })?;
         let mut plan = Plan::from_value(&plan, &Places::default(), &self.inputs, None)?;
         if self.overwrite {

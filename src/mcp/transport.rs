@@ -1,5 +1,5 @@
-//! JSON-RPC over lines, made robust: work under way is bounded, the end of input waits for outstanding answers,
-//! and no input from a client can stop the server.
+//! JSON-RPC over lines, made robust: the number of running calls is bounded, the server answers all calls before it
+//! exits at the end of its input, and no input from a client can stop it.
 
 use std::collections::HashSet;
 use std::io;

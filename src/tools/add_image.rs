@@ -98,7 +98,7 @@ pub(crate) struct AddImage {
     /// Seconds; 0: the animation's own.
     #[serde(default = "default::half")]
     pub outro_animation_duration: f64,
-    /// Instead, for the whole clip; kind video_combo.
+    /// For the whole clip, instead of entrance and exit; kind video_combo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combo_animation: Option<String>,
     /// Seconds; 0: the whole clip.
@@ -113,10 +113,10 @@ pub(crate) struct AddImage {
     /// Such as "Circle"; `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
-    /// Centre, pixels right.
+    /// Centre, pixels to the right of the middle.
     #[serde(default)]
     pub mask_center_x: f64,
-    /// Centre, pixels up.
+    /// Centre, pixels above the middle.
     #[serde(default)]
     pub mask_center_y: f64,
     /// Height, fraction of the canvas.

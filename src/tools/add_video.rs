@@ -110,10 +110,10 @@ pub(crate) struct AddVideo {
     /// Such as "Circle"; `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
-    /// Centre, pixels right.
+    /// Centre, pixels to the right of the middle.
     #[serde(default = "default::half")]
     pub mask_center_x: f64,
-    /// Centre, pixels up.
+    /// Centre, pixels above the middle.
     #[serde(default = "default::half")]
     pub mask_center_y: f64,
     /// Height, fraction of the canvas.

@@ -21,7 +21,7 @@ use crate::tool::{Hints, Texts, Tool, Turn};
 use crate::tools::Call;
 use crate::units::Micros;
 
-/// Animates a clip's property: one keyframe, or several by three lists.
+/// Animates a clip's property: one keyframe, or several from three lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
     /// Id or exact name.
@@ -150,7 +150,7 @@ fn point(
             Error::invalid(format!(
                 "`{property_type}`: Unsupported keyframe property type: {property:?}"
             ))
-            .hint(format!("{near}it is one of {}", names.join(", ")))
+            .hint(format!("{near}it can be {}", names.join(", ")))
         })?;
     let time = parts::seconds(&format!("time{place}"), time)?;
     if strict {
@@ -170,14 +170,14 @@ fn point(
         ))
         .hint(match property {
             KeyframeProperty::PositionX | KeyframeProperty::PositionY => {
-                "it is a number from -10 to 10, as text"
+                "give a number from -10 to 10, as text"
             }
-            KeyframeProperty::Rotation => "it is like \"45deg\" or \"45\"",
-            KeyframeProperty::Alpha | KeyframeProperty::Volume => "it is like \"50%\" or \"0.5\"",
+            KeyframeProperty::Rotation => "give it as \"45deg\" or \"45\"",
+            KeyframeProperty::Alpha | KeyframeProperty::Volume => "give it as \"50%\" or \"0.5\"",
             KeyframeProperty::Saturation
             | KeyframeProperty::Contrast
-            | KeyframeProperty::Brightness => "it is like \"+0.5\" or \"-0.5\"",
-            _ => "it is a number as text, such as \"1.5\"",
+            | KeyframeProperty::Brightness => "give it as \"+0.5\" or \"-0.5\"",
+            _ => "give a number as text, such as \"1.5\"",
         })
     })?;
     Ok(Point {
@@ -213,7 +213,7 @@ fn meant(
     }
     row.read(&mut value)?;
     let number = value.as_f64();
-    number.ok_or_else(|| format!("is {value}; it is {}", row.says))
+    number.ok_or_else(|| format!("is {value}; it must be {}", row.says))
 }
 
 /// Reads a value in the API's notation of its property. The API accepts JSON numbers only for positions and scales.

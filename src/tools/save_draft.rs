@@ -41,7 +41,7 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub name: Option<String>,
-    /// For another machine.
+    /// The system of the machine for which the draft is saved.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -49,7 +49,7 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>", extend("enum" = ["windows", "macos"]))]
     pub target_os: Option<String>,
-    /// The drafts folder there.
+    /// The drafts folder of that machine.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -69,7 +69,7 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>")]
     pub app_version: Option<String>,
-    /// Or a profile.
+    /// A profile instead of a version.
     #[serde(
         default,
         deserialize_with = "args::own_text",
@@ -77,7 +77,7 @@ pub(crate) struct SaveDraft {
     )]
     #[schemars(with = "Option<String>", extend("enum" = crate::engine::profile::names()))]
     pub draft_profile: Option<String>,
-    /// Replaces one of that name, with a backup.
+    /// Replaces a draft of that name and keeps a backup.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub overwrite: bool,
@@ -93,7 +93,7 @@ pub(crate) struct SaveDraft {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub auto_deploy: Value,
-    /// Seconds to wait before `running`. Default: 45.
+    /// Seconds to wait before the reply is `running`. Default: 45.
     #[serde(
         default,
         deserialize_with = "args::own_seconds",

@@ -137,8 +137,8 @@ fn all_problems_of_a_call_are_reported_in_one_result() {
         .expect_err("problems");
     for part in [
         "`txt`: `add_text` has no such argument; did you mean `text`?",
-        "`start` is \"soon\", which is not a number; it is seconds, 0 or more",
-        "`border_alpha` is 7; it is from 0 (invisible) to 1 (opaque); did you mean 0.07?",
+        "`start` is \"soon\", which is not a number; it must be seconds from 0 to 86400",
+        "`border_alpha` is 7; it must be from 0 (invisible) to 1 (opaque); did you mean 0.07?",
         "`text` is missing",
     ] {
         assert!(told.contains(part), "{part}: {told}");

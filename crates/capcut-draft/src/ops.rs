@@ -291,13 +291,13 @@ impl Operation {
     pub fn read(value: &Value) -> Result<Self> {
         let Some(name) = value.get("op").and_then(Value::as_str) else {
             return Err(Error::invalid("the operation has no `op`")
-                .hint(format!("it is {}", quoted_list(&NAMES))));
+                .hint(format!("it can be {}", quoted_list(&NAMES))));
         };
         if !NAMES.contains(&name) {
             let near = nearest(name, NAMES);
             let error = Error::not_found(format!("there is no operation \"{name}\""));
             return Err(if near.is_empty() {
-                error.hint(format!("it is {}", quoted_list(&NAMES)))
+                error.hint(format!("it can be {}", quoted_list(&NAMES)))
             } else {
                 error.hint(format!("did you mean {}?", quoted_list(&near)))
             });

@@ -238,7 +238,13 @@ impl Property {
     }
 
     pub(crate) fn read(&self, value: &Value) -> Result<PropertyValue> {
-        let wrong = || Error::invalid(format!("`{}` is {value}; it is {}", self.name, self.says()));
+        let wrong = || {
+            Error::invalid(format!(
+                "`{}` is {value}; it must be {}",
+                self.name,
+                self.says()
+            ))
+        };
         match (self.unit, value) {
             (Unit::Switch, Value::Bool(on)) => Ok(PropertyValue::Switch(*on)),
             (Unit::Switch, Value::String(text)) => match text.as_str() {

@@ -54,7 +54,7 @@ impl Normalizer<'_> {
             }
             (Ok(()), None) => {
                 self.problems.push(format!(
-                    "`intensity` is {}; it is a number from 0 to 1, or like \"80%\"",
+                    "`intensity` is {}; it must be a number from 0 to 1, or like \"80%\"",
                     shown(&value)
                 ));
                 return;

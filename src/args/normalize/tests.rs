@@ -132,11 +132,11 @@ fn one_error_lists_all_problems_by_the_names_that_were_sent() {
 `shape` is \"rond\"; it can be \"round\", \"very_square\"; did you mean \"round\"?
 `style` is [], which is not an object
 `styles[0].sise`: there is no such field; did you mean `size`?
-`styles[0].size` is 0; it is on the app's own scale, 1 to 300; usually 5 to 15; did you mean 8?
+`styles[0].size` is 0; it must be on the app's own scale, 1 to 300; usually 5 to 15; did you mean 8?
 `levels` is {}, which is not a list
 `colour`: `sample` has no such argument; did you mean `font_color`?
 `zzz`: `sample` has no such argument; the known ones are `text`, `start`, `count`, `vertical`, `shape`, `style`, `styles`, `levels` and 6 more
-`transform_x` is \"far\", which is not a number; it is half canvases from the centre: -1 is the left or lower edge, 1 the right or upper one
+`transform_x` is \"far\", which is not a number; it must be half canvases from the centre: -1 is the left or lower edge, 1 is the right or upper edge
 `start_time` is 11, which is not within 0 to 10
 `text` is missing: the words to show";
     assert_eq!(error.message, expected);

@@ -70,7 +70,7 @@ impl Normalizer<'_> {
             }
         } else if duration <= 0.0 {
             self.problems.push(format!(
-                "`duration` is {duration}; it is a length in seconds above 0"
+                "`duration` is {duration}; it must be a length in seconds above 0"
             ));
         }
     }
@@ -86,7 +86,7 @@ impl Normalizer<'_> {
             let start = start.unwrap_or(0.0);
             if duration <= 0.0 {
                 self.problems.push(format!(
-                    "`duration` is {duration}; it is a length in seconds above 0"
+                    "`duration` is {duration}; it must be a length in seconds above 0"
                 ));
                 return;
             }
@@ -127,7 +127,7 @@ impl Normalizer<'_> {
             Ok(_) if value.is_number() => value.as_f64(),
             Ok(_) => {
                 self.problems.push(format!(
-                    "`{name}` is {}, which is not a time: it is {}",
+                    "`{name}` is {}, which is not a time; it must be {}",
                     shown(&value),
                     row.says
                 ));

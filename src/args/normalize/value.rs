@@ -113,7 +113,7 @@ impl Normalizer<'_> {
             Some(property) if expected.ends_with("number") => {
                 let has_range = property.says.bytes().any(|byte| byte.is_ascii_digit());
                 let range = if has_range { "" } else { &range };
-                format!("; it is {}{range}", property.says)
+                format!("; it must be {}{range}", property.says)
             }
             _ => range,
         };

@@ -48,7 +48,7 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
             ))
         }
         Unit::HalfCanvases if text.ends_with('%') => Some(
-            "0% to 100% of the canvas is -1 to 1 here; or give `position` as {x, y} in pixels"
+            "write 0% of the canvas as -1, 50% as 0 and 100% as 1; or give `position` as {x, y} in pixels"
                 .to_owned(),
         ),
         Unit::Seconds if text.contains(':') => {

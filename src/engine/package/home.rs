@@ -2,8 +2,8 @@
 //!
 //! Media are referenced by their full paths. Drafts of the app also contain a token for the draft's own folder,
 //! but only for files of the app itself; independent readers do not resolve it, and a sticker with such a path
-//! was seen to show nothing. So the token is only used if the path on the other machine is unknown, where it is
-//! the only path that can be correct.
+//! is reported not to be shown. So the token is used only if the path on the target machine is unknown: then no other
+//! path can be correct.
 
 use super::{SaveRequest, TargetMachine, name};
 use crate::engine::paths::TOKEN;

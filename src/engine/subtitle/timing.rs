@@ -43,7 +43,7 @@ pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result
             range.start,
             range.end()
         ))
-        .hint("give an offset in seconds with which the cues are after 0 s")),
+        .hint("give an offset in seconds that moves the cues to 0 s or later")),
         _ => Ok(moved),
     }
 }

@@ -11,6 +11,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::journal::Record;
+use crate::printable::counted;
 use crate::progress::Step;
 use crate::tool::Request;
 use crate::tools::{self, Manner, Object};
@@ -138,7 +139,8 @@ impl Replay<'_> {
         let mut notes = Vec::new();
         if unseen > 0 {
             notes.push(format!(
-                "{unseen} calls were replayed, but their effect cannot be checked in the document: keyframes, subtitles from files"
+                "the effect of {} cannot be checked in the document (keyframes, subtitles from files)",
+                counted(unseen, "replayed call")
             ));
         }
         Ok((contents.counts(), notes))

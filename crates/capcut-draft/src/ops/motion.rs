@@ -56,7 +56,7 @@ fn find_property(name: &str) -> Result<&'static AnimatedProperty> {
             "`property` is \"{name}\", which keyframes cannot animate"
         ))
         .hint(if near.is_empty() {
-            format!("it is {}", quoted_list(&names))
+            format!("it can be {}", quoted_list(&names))
         } else {
             format!("did you mean {}?", quoted_list(&near))
         })
