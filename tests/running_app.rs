@@ -77,7 +77,7 @@ fn a_save_while_the_app_runs_is_refused_if_wanted_and_else_says_what_to_do() {
     );
     assert!(!is_saved());
 
-    let warned = reply(&save(&[]))["notes"].to_string();
+    let warned = reply(&save(&[]))["next"].to_string();
     assert!(
         warned.contains("is running (JianyingPro)") && warned.contains("quit and restart it"),
         "{warned}"
@@ -85,6 +85,6 @@ fn a_save_while_the_app_runs_is_refused_if_wanted_and_else_says_what_to_do() {
     assert!(is_saved());
 
     drop(app);
-    let notes = reply(&save(&["refuse_while_running=true"]))["notes"].to_string();
+    let notes = reply(&save(&["refuse_while_running=true"])).to_string();
     assert!(!notes.contains("is running"), "{notes}");
 }
