@@ -44,7 +44,7 @@ impl Session<'_> {
         for old in refs {
             let materials: Vec<_> = self.edit.materials_by_id(&old).collect();
             if materials.is_empty() {
-                // The reference API refers to speeds that do not exist; a copy does without.
+                // The reference API refers to speeds that do not exist; a copy leaves such references out.
                 self.edit.drop_ref(copy, &old)?;
                 continue;
             }
