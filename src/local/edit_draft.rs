@@ -96,6 +96,9 @@ impl LocalTool for EditDraft {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<EditedDraft> {
         let operations = self.operations(app, context).await?;
         let draft = editable(app, &self.draft_id, Self::NAME, context).await?;
+        if app.engine.opened(&draft.id).await?.is_some() {
+            refuse_addresses(&operations)?;
+        }
         let _turn = app.turn_alone(&draft.id).await?;
         let change = DraftChange {
             operations: &operations,
@@ -134,6 +137,23 @@ impl LocalTool for EditDraft {
         }
         Ok(reply)
     }
+}
+
+/// The app reads files, and only the drafts of this program fetch them at the save.
+fn refuse_addresses(operations: &[Operation]) -> Result<()> {
+    for (index, operation) in operations.iter().enumerate() {
+        let operation = serde_json::to_value(operation)
+            .map_err(|error| Error::internal("an operation is not JSON").source(error))?;
+        for name in ["media", "still"] {
+            if operation[name]["path"] == "" {
+                return Err(Error::invalid(format!(
+                    "operations[{index}]: `{name}` is an address, and a draft that was opened needs a file"
+                ))
+                .hint("download it, and give the absolute path of the file"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The note that a saved folder lacks what just changed.
