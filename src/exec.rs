@@ -567,19 +567,16 @@ fn each_note_once(reply: &mut Value) {
 
 /// Adds the backend, and why it was chosen, to replies that have these fields.
 fn sign(spec: &Spec, reply: &mut Value, home: &Home) {
-    let Some(properties) = spec.output().get("properties") else {
-        return;
-    };
     let Some(reply) = reply.as_object_mut() else {
         return;
     };
-    if properties.get("backend").is_some() {
+    if spec.names_backend() {
         reply
             .entry("backend")
             .or_insert_with(|| json!(home.backend.name()));
     }
     if let Some(reason) = &home.reason
-        && properties.get("reason").is_some()
+        && spec.gives_reason()
     {
         reply.entry("reason").or_insert_with(|| json!(reason));
     }

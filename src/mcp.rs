@@ -151,18 +151,13 @@ impl McpServer {
         })
     }
 
-    /// Decodes and runs a call; `None` if the tool does not exist.
+    /// Decodes and runs a call.
     async fn call(
         &self,
-        name: &str,
+        spec: &'static Spec,
         arguments: Object,
         context: RequestContext<RoleServer>,
-    ) -> Option<Result<Value>> {
-        let Some(spec) = local::find(name) else {
-            let what = "there is no tool with this name";
-            call_log::refused(name, &Error::not_found(what), false);
-            return None;
-        };
+    ) -> Result<Value> {
         // The process that started this one writes to its stdin, so the caller is the user.
         let caller = Caller::user();
         let decoded = match context.extensions.get() {
@@ -173,7 +168,7 @@ impl McpServer {
             Ok(request) => request,
             Err(error) => {
                 self.app.refused(spec.name, &error, false);
-                return Some(Err(error));
+                return Err(error);
             }
         };
         let token = context.meta.get_progress_token();
@@ -183,7 +178,7 @@ impl McpServer {
                 cancel,
                 ..Context::of(&caller)
             };
-            return Some(request.answer(&self.app, context).await);
+            return request.answer(&self.app, context).await;
         };
         // If steps arrive faster than they can be sent, only the latest is sent.
         let (steps, told) = watch::channel(None);
@@ -195,7 +190,7 @@ impl McpServer {
             ..Context::of(&caller)
         };
         let run = request.answer(&self.app, context_of_call);
-        Some(Box::pin(report_progress(run, told, token, &context.peer)).await)
+        Box::pin(report_progress(run, told, token, &context.peer)).await
     }
 }
 
@@ -268,24 +263,24 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
+        let Some(spec) = local::find(&request.name) else {
+            let what = "there is no tool with this name";
+            call_log::refused(&request.name, &Error::not_found(what), false);
+            return Err(unknown_tool(&request.name));
+        };
         let asked = proportion::LengthOptions::of(&arguments);
-        let call = AssertUnwindSafe(self.call(&request.name, arguments, context));
+        let call = AssertUnwindSafe(self.call(spec, arguments, context));
         let result = match call.catch_unwind().await {
-            Ok(Some(Ok(reply))) => match picture(&request.name, &reply).await {
+            Ok(Ok(reply)) => match picture(spec, &reply).await {
                 Ok(picture) => {
-                    let spec = local::find(&request.name);
-                    let lines = spec.and_then(|spec| spec.lines);
-                    let mut result = success(reply, lines, |reply| match spec {
-                        Some(spec) => proportion::shorten(reply, &asked, spec),
-                        None => reply,
-                    });
+                    let shorten = |reply| proportion::shorten(reply, &asked, spec);
+                    let mut result = success(reply, spec.lines, shorten);
                     result.content.extend(picture);
                     result
                 }
                 Err(error) => failure(&error),
             },
-            Ok(Some(Err(error))) => failure(&error),
-            Ok(None) => return Err(unknown_tool(&request.name)),
+            Ok(Err(error)) => failure(&error),
             Err(_) => failure(&Error::internal(format!(
                 "`{}` failed because of an internal error; other calls are not affected",
                 request.name
@@ -411,9 +406,9 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// The API's lists of all names of a kind. Clients see them only on request: a search serves models better.
+/// Lists of all names of a kind. Clients see them only on request: a search serves models better.
 fn is_long_list(spec: &Spec) -> bool {
-    spec.is_routed() && spec.name.starts_with("get_") && spec.name.ends_with("_types")
+    spec.name.starts_with("get_") && spec.name.ends_with("_types")
 }
 
 fn tool(spec: &'static Spec) -> Tool {
@@ -424,10 +419,14 @@ fn tool(spec: &'static Spec) -> Tool {
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(spec.name, spec.description(), spec.shown_input())
-        .with_title(spec.title)
-        .with_raw_output_schema(schema::shown_output(spec.output()))
-        .with_annotations(annotations)
+    Tool::new(
+        spec.name,
+        spec.description(),
+        schema::listed_input(&spec.shown_input()),
+    )
+    .with_title(spec.title)
+    .with_raw_output_schema(schema::shown_output(spec.output()))
+    .with_annotations(annotations)
 }
 
 /// Structured content, and the same as text for clients that read only text.
@@ -455,8 +454,9 @@ fn success(
 }
 
 /// The picture in a reply, if the replies of this tool have one.
-async fn picture(tool: &str, reply: &Value) -> Result<Option<ContentBlock>> {
-    let Some(path) = local::find(tool).and_then(|spec| reply.get(spec.picture?)?.as_str()) else {
+async fn picture(spec: &Spec, reply: &Value) -> Result<Option<ContentBlock>> {
+    let path = spec.picture.and_then(|field| reply.get(field)?.as_str());
+    let Some(path) = path else {
         return Ok(None);
     };
     let file = PathBuf::from(path);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::args::input_rule::InputRule;
 use crate::args::lenient::Checked;
@@ -208,9 +209,8 @@ pub(crate) trait Tool:
     }
 
     /// Reads the `output` of a CapCut API as our reply.
-    fn reply_from_api(&self, output: Value) -> Result<Self::Reply> {
-        serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))
+    fn reply_from_api(&self, output: &RawValue) -> Result<Self::Reply> {
+        read_output(output)
     }
 
     /// The part of a server's reply that a strict caller requested.
@@ -235,6 +235,12 @@ pub(crate) trait Tool:
             .map_err(|e| Error::internal("our own reply has an unexpected shape").source(e))?;
         Ok(Cow::Owned(Self::reply_to_api(reply, link)))
     }
+}
+
+/// Reads the `output` of a CapCut API.
+pub(crate) fn read_output<'o, T: Deserialize<'o>>(output: &'o RawValue) -> Result<T> {
+    serde_json::from_str(output.get())
+        .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))
 }
 
 /// The name of an effect, a font or a similar thing in a call's arguments.

@@ -69,6 +69,35 @@ fn renamed(properties: Object, rules: &[InputRule]) -> Object {
     out
 }
 
+/// The schema of arguments as models read it, in every conversation: without ranges that the description has, without
+/// the limits of seconds, and with the same names once. Other values are refused with an explanation.
+pub(crate) fn listed_input(shown: &Object) -> Object {
+    let mut listed = shown.clone();
+    let Some(Value::Object(properties)) = listed.get_mut("properties") else {
+        return listed;
+    };
+    let enums: Vec<Value> = properties
+        .values()
+        .filter_map(|property| property.get("enum").cloned())
+        .collect();
+    for property in properties.values_mut() {
+        if let Some(Value::Object(items)) = property.get_mut("items")
+            && items.get("enum").is_some_and(|names| enums.contains(names))
+        {
+            items.shift_remove("enum");
+        }
+        let description = property["description"].as_str().unwrap_or_default();
+        if (description.contains(" to 1") || description.contains("econds"))
+            && let Some(property) = property.as_object_mut()
+        {
+            for bound in ["minimum", "exclusiveMinimum", "maximum"] {
+                property.shift_remove(bound);
+            }
+        }
+    }
+    listed
+}
+
 /// Removes defaults that need no statement: a switch is off, and an object may have other members.
 fn without_the_obvious(property: &mut Value) {
     let Some(property) = property.as_object_mut() else {

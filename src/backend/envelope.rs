@@ -6,7 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::failure::Failure;
 use crate::args::Object;
@@ -56,25 +59,100 @@ pub(crate) struct EnvelopeContent {
     pub beside: Object,
 }
 
+/// The same with the `output` as text: most replies are read from it directly.
+#[derive(Debug)]
+pub(crate) struct EnvelopeText {
+    pub output: Box<RawValue>,
+    /// See [`EnvelopeContent::beside`].
+    pub beside: Object,
+}
+
+impl EnvelopeText {
+    pub(crate) fn value(&self) -> serde_json::Result<Value> {
+        serde_json::from_str(self.output.get())
+    }
+
+    pub(crate) fn content(self) -> serde_json::Result<EnvelopeContent> {
+        let output = self.value()?;
+        let beside = self.beside;
+        Ok(EnvelopeContent { output, beside })
+    }
+
+    /// The `draft_id` in the output.
+    pub(crate) fn draft_id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            draft_id: String,
+        }
+        let output = self.output.get();
+        if !output.contains("draft_id") {
+            return None;
+        }
+        let named: Named = serde_json::from_str(output).ok()?;
+        Some(named.draft_id)
+    }
+}
+
+/// The members of an answer.
+#[derive(Default)]
+struct Envelope {
+    success: Option<Value>,
+    output: Option<Box<RawValue>>,
+    /// All others but an empty `error`.
+    others: Object,
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Envelope;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
+                let mut envelope = Envelope::default();
+                while let Some(name) = members.next_key::<String>()? {
+                    match name.as_str() {
+                        "success" => envelope.success = Some(members.next_value()?),
+                        "output" => envelope.output = Some(members.next_value()?),
+                        _ => {
+                            let value: Value = members.next_value()?;
+                            if name != "error" || value != "" {
+                                envelope.others.insert(name, value);
+                            }
+                        }
+                    }
+                }
+                Ok(envelope)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
 /// The content of an answer, or the failure that it means. `place` is the address without its query. Hints for lost
 /// answers depend on the request, so the caller adds them.
-pub(crate) fn open(answer: &ServerAnswer, place: &str) -> Result<EnvelopeContent, Failure> {
+pub(crate) fn open(
+    answer: &ServerAnswer,
+    place: impl Fn() -> String,
+) -> Result<EnvelopeText, Failure> {
     if !(200..300).contains(&answer.status) {
-        return Err(refused(answer, place));
+        return Err(refused(answer, &place()));
     }
     let lost = |what: String| {
-        let error = Error::new(Kind::Unavailable, format!("{place} {what}"));
+        let error = Error::new(Kind::Unavailable, format!("{} {what}", place()));
         Failure::lost(error.with_origin(Origin::Api))
     };
     if answer.body.iter().all(u8::is_ascii_whitespace) {
         return Err(lost("returned an empty answer".into()));
     }
-    let mut envelope = match serde_json::from_slice(&answer.body) {
-        Ok(Value::Object(envelope)) => envelope,
-        Ok(other) => {
-            let what = crate::args::kind(&other);
-            return Err(lost(format!("answered with {what} instead of an object")));
-        }
+    let mut envelope: Envelope = match serde_json::from_slice(&answer.body) {
+        Ok(envelope) => envelope,
         Err(error) if error.is_eof() => {
             return Err(lost(format!(
                 "sent an incomplete answer of {} bytes",
@@ -82,28 +160,33 @@ pub(crate) fn open(answer: &ServerAnswer, place: &str) -> Result<EnvelopeContent
             )));
         }
         Err(_) => {
-            let text = looks_like(&answer.body);
-            return Err(lost(format!("answered with {text} instead of JSON")));
+            let what = match serde_json::from_slice::<Value>(&answer.body) {
+                Ok(other) => format!("{} instead of an object", crate::args::kind(&other)),
+                Err(_) => format!("{} instead of JSON", looks_like(&answer.body)),
+            };
+            return Err(lost(format!("answered with {what}")));
         }
     };
-    match envelope.remove("success") {
+    match envelope.success {
         Some(Value::Bool(true)) => {
-            envelope.remove("error");
-            if let Some(output) = envelope.remove("output") {
-                let beside = envelope;
-                return Ok(EnvelopeContent { output, beside });
+            envelope.others.shift_remove("error");
+            if let Some(output) = envelope.output {
+                let beside = envelope.others;
+                return Ok(EnvelopeText { output, beside });
             }
-            Ok(EnvelopeContent {
-                output: Value::Object(envelope),
+            let output = to_raw_value(&envelope.others);
+            let output = output.map_err(|error| lost(format!("cannot be read: {error}")))?;
+            Ok(EnvelopeText {
+                output,
                 beside: Object::new(),
             })
         }
         Some(Value::Bool(false)) => {
             let text = ["error", "message"]
                 .iter()
-                .filter_map(|key| envelope.get(*key).and_then(Value::as_str))
+                .filter_map(|key| envelope.others.get(*key).and_then(Value::as_str))
                 .find(|text| !text.trim().is_empty());
-            let error = said(place, text.unwrap_or_default());
+            let error = said(&place(), text.unwrap_or_default());
             Err(Failure::refused(Error {
                 kind: answer.kind.unwrap_or(error.kind),
                 ..error
@@ -295,9 +378,9 @@ mod tests {
                 kind: None,
                 body,
             },
-            PLACE,
+            || PLACE.to_owned(),
         )
-        .map(|opened| opened.output)
+        .map(|opened| opened.content().expect("JSON").output)
     }
 
     fn failure(status: u16, body: impl AsRef<[u8]>) -> (Kind, Reached, String) {

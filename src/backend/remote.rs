@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::dialect::{self, Answers, Dialect, Server};
-use super::envelope::{self, EnvelopeContent, ServerAnswer};
+use super::envelope::{self, EnvelopeContent, EnvelopeText, ServerAnswer};
 use super::expected::{ExpectedDraft, ExpectedDrafts};
 use super::wire::{Message, Sender, Unanswered, Wire};
 use super::{Failure, Reached};
@@ -327,40 +327,44 @@ impl Remote {
                 until,
             }
         };
-        let mut opened = if let Some(status) = &route.status {
+        let is_passed_on = !request.call().caller.manner.is_strict();
+        let (output, reply) = if let Some(status) = &route.status {
             let saving = self.save_with_options(&ask, status, request, &server, journal, progress);
-            Box::pin(saving).await?
+            let mut opened = Box::pin(saving).await?;
+            let output = is_passed_on.then(|| opened.output.clone());
+            if !server.dialect.is_truthful()
+                && let Some(output) = opened.output.as_object_mut()
+            {
+                // The folders that the server named were checked; the ones that exist are next to the output.
+                output.retain(|name, _| name != "folder" && name != "zip");
+            }
+            dialect::join(&mut opened);
+            (output, request.reply_from_value(&opened.output))
         } else {
-            let mut opened = self
-                .opened(&ask)
+            let opened = self
+                .opened_text(&ask)
                 .await
                 .map_err(|failure| self.known_loss(request.draft(), failure))?;
-            self.same_draft(request.draft(), &opened.output, path)?;
+            self.same_draft(request.draft(), opened.draft_id(), path)?;
             if is_edit
                 && server.dialect.recreates_drafts()
                 && let Some(draft) = request.draft()
             {
                 self.seen.now(draft);
             }
-            if server.dialect != Dialect::Engine {
-                opened.beside.clear();
+            if server.dialect == Dialect::Engine && !opened.beside.is_empty() {
+                let opened = opened.content();
+                let mut opened = opened.map_err(|error| self.unreadable(&ask, error))?;
+                let output = is_passed_on.then(|| opened.output.clone());
+                dialect::join(&mut opened);
+                (output, request.reply_from_value(&opened.output))
+            } else {
+                let output = is_passed_on.then(|| opened.value()).transpose();
+                let output = output.map_err(|error| self.unreadable(&ask, error))?;
+                (output, request.reply_from_api(&opened.output))
             }
-            opened
         };
-        let output = (!request.call().caller.manner.is_strict()).then(|| opened.output.clone());
-        if route.status.is_some()
-            && !server.dialect.is_truthful()
-            && let Some(output) = opened.output.as_object_mut()
-        {
-            // The folders that the server named were checked; the ones that exist are next to the output.
-            output.retain(|name, _| name != "folder" && name != "zip");
-        }
-        dialect::join(&mut opened);
-        let mut reply = request.reply_from_api(opened.output).map_err(|error| {
-            let what = format!("the answer from {} has an unknown format", self.place(path));
-            let lost = Failure::lost(Error::new(Kind::Unavailable, what).source(error));
-            with_next_step(&ask, lost)
-        })?;
+        let mut reply = reply.map_err(|error| self.unreadable(&ask, error))?;
         add_notes(&mut reply, notes);
         Ok(Answered { reply, output })
     }
@@ -422,9 +426,30 @@ impl Remote {
     }
 
     pub(super) async fn opened(&self, ask: &Ask<'_>) -> Result<EnvelopeContent, Failure> {
+        let opened = self.opened_text(ask).await?;
+        opened
+            .content()
+            .map_err(|error| self.unreadable(ask, error))
+    }
+
+    async fn opened_text(&self, ask: &Ask<'_>) -> Result<EnvelopeText, Failure> {
         let answer = self.ask(ask).await?;
-        let opened = envelope::open(&answer, &self.place(ask.path));
+        let opened = envelope::open(&answer, || self.place(ask.path));
         opened.map_err(|failure| with_next_step(ask, failure))
+    }
+
+    /// The failure of a call whose answer is not what the API answers.
+    fn unreadable(
+        &self,
+        ask: &Ask<'_>,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Failure {
+        let what = format!(
+            "the answer from {} has an unknown format",
+            self.place(ask.path)
+        );
+        let lost = Failure::lost(Error::new(Kind::Unavailable, what).source(error));
+        with_next_step(ask, lost)
     }
 
     /// Checks the draft id in an answer. An unknown draft is not an error for the server: it makes another draft
@@ -432,22 +457,22 @@ impl Remote {
     fn same_draft(
         &self,
         sent: Option<&DraftId>,
-        output: &Value,
+        got: Option<String>,
         path: &str,
     ) -> Result<(), Failure> {
-        let Some(got) = output.get("draft_id").and_then(Value::as_str) else {
+        let Some(got) = got else {
             return Ok(());
         };
         if sent.is_some_and(|sent| sent.as_str() == got) {
             return Ok(());
         }
-        if DraftId::of_server(got).is_none() {
+        if DraftId::of_server(&got).is_none() {
             let error = Error::new(
                 Kind::Unavailable,
                 format!(
                     "{} returned a draft id that is not a plain name: {:?}",
                     self.place(path),
-                    envelope::excerpt(got)
+                    envelope::excerpt(&got)
                 ),
             );
             return Err(Failure::refused(error.hint(
@@ -484,7 +509,6 @@ impl Remote {
 
     /// Sends one request and reads the whole answer, within the limits.
     async fn ask(&self, ask: &Ask<'_>) -> Result<ServerAnswer, Failure> {
-        let place = self.place(ask.path);
         let _connection = self.connections.acquire().await.map_err(|error| {
             Error::internal("the connections to the API were closed").source(error)
         })?;
@@ -502,7 +526,7 @@ impl Remote {
         };
         let work = async {
             let sent = self.wire.send(&self.target, api, message, limit).await;
-            let reply = sent.map_err(|why| not_answered(&place, why, limit))?;
+            let reply = sent.map_err(|why| not_answered(&self.place(ask.path), why, limit))?;
             let headers = &reply.headers;
             let retry_after = headers
                 .get("retry-after")
@@ -521,7 +545,7 @@ impl Remote {
         let left = ask.until.saturating_duration_since(Instant::now());
         let answer = tokio::time::timeout(left, work).await;
         let answer = answer.unwrap_or_else(|_| {
-            let what = format!("{place} did not answer in time");
+            let what = format!("{} did not answer in time", self.place(ask.path));
             Err(Failure::lost(Error::new(Kind::Timeout, what)))
         });
         // A separate task returns the connection to the pool. Let it run first, so that the next call reuses the

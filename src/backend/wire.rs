@@ -78,6 +78,8 @@ pub(super) struct Wire {
 struct Way {
     /// Headers of every request.
     headers: HeaderMap,
+    /// Those of a request with a body.
+    headers_of_body: HeaderMap,
     /// The values of the configured ones, which are secret.
     secrets: Vec<HeaderValue>,
     client: HttpClient,
@@ -141,6 +143,8 @@ impl Way {
         }
         headers.entry(USER_AGENT).or_insert(AGENT);
         headers.insert(SENDER, sender.0.clone());
+        let mut headers_of_body = headers.clone();
+        headers_of_body.insert(CONTENT_TYPE, JSON);
         let wrong =
             |error: String| Error::invalid(format!("`{base}` is not a valid address: {error}"));
         let url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
@@ -153,21 +157,22 @@ impl Way {
         };
         Ok(Self {
             headers,
+            headers_of_body,
             secrets,
             client,
         })
     }
 
     async fn send(&self, message: Message<'_>, limit: u64) -> Result<Reply, Unanswered> {
-        let mut headers = self.headers.clone();
+        let mut headers = match message.body {
+            Some(_) => self.headers_of_body.clone(),
+            None => self.headers.clone(),
+        };
         if message.strict {
             headers.insert(
                 envelope::MANNER_HEADER,
                 HeaderValue::from_static(envelope::STRICT),
             );
-        }
-        if message.body.is_some() {
-            headers.insert(CONTENT_TYPE, JSON);
         }
         match &self.client {
             HttpClient::Direct {

@@ -4,6 +4,7 @@
 
 mod discreet;
 mod levels;
+mod plain;
 mod rotating;
 mod stderr;
 
@@ -116,9 +117,10 @@ where
 {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Discreet(writer))
+        .with_timer(plain::Clock::default())
         .with_ansi(false);
     match format {
-        LogFormat::Plain => lines.with_target(false).boxed(),
+        LogFormat::Plain => lines.with_target(false).fmt_fields(plain::Fields).boxed(),
         LogFormat::Json => lines.json().boxed(),
     }
 }

@@ -94,7 +94,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
     match section {
         Section::Audio => (
             "`add_audio`; `fit: \"video\"` ends it with the pictures, `loop` repeats it until then.",
-            "audio_url at source_start source_end duration volume fade_in fade_out fit loop id",
+            "audio_url at duration volume fade_in fade_out fit loop id",
         ),
         Section::Visuals => (
             "`add_video` or `add_image`, in their order. `duration` of an image: seconds (default 3) or \"whole\".",
@@ -106,12 +106,9 @@ fn usual(section: Section) -> (&'static str, &'static str) {
         ),
         Section::Subtitles => (
             "`add_subtitle`; `align_to`: the `id` of the audio with which they start.",
-            "srt align_to time_offset font_size font_color",
+            "srt align_to time_offset",
         ),
-        Section::Stickers => (
-            "`add_sticker`.",
-            "sticker_id at duration transform_x transform_y scale_x scale_y",
-        ),
+        Section::Stickers => ("`add_sticker`.", "sticker_id at duration"),
         Section::Effects => ("`add_effect`.", "effect_type at duration"),
         Section::Keyframes => (
             "`add_video_keyframe`.",
@@ -136,6 +133,10 @@ fn short(section: Section, key: &str) -> Option<Value> {
         if let Some(value) = schema.get(*kept) {
             short.insert((*kept).to_owned(), value.clone());
         }
+    }
+    // `add_video_keyframe` lists the names of its properties.
+    if let Some(Value::Object(items)) = short.get_mut("items") {
+        items.shift_remove("enum");
     }
     Some(Value::Object(short))
 }

@@ -2,7 +2,7 @@
 //!
 //! Failures begin with a word that monitoring searches for: `Connection`, `timeout`, `API Error` or `Authentication`.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -156,20 +156,14 @@ pub(crate) fn is_safe(event: &Metadata<'_>) -> bool {
     event.target() == TARGET && *event.level() == Level::INFO
 }
 
-/// A name as the value of a log field: quoted if it could be read as further fields, and without secrets.
-struct Name<'a>(&'a str);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let is_plain = !self.0.is_empty() && self.0.bytes().all(is_plain);
-        // Nothing else that is secret is made of such letters alone.
-        if is_plain && !secrets::holds_known(self.0) {
-            f.write_str(self.0)
-        } else {
-            write!(f, "{:?}", secrets::without(self.0))
-        }
+/// A name as the value of a log field, which the formats quote: without secrets.
+fn name(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    // Nothing else that is secret is made of such letters alone.
+    if text.bytes().all(is_plain) && !secrets::holds_known(text) {
+        return Cow::Borrowed(text);
     }
+    secrets::without(text)
 }
 
 /// Writes the same fields at a given level, which `tracing` requires at compile time.
@@ -178,12 +172,12 @@ macro_rules! write_line {
         tracing::event!(
             target: TARGET,
             Level::$level,
-            tool = %Name($line.tool),
-            draft = $line.draft.map(|draft| tracing::field::display(Name(draft))),
-            status = %$status,
+            tool = &*name($line.tool),
+            draft = $line.draft.map(name).as_deref(),
+            status = $status,
             duration_ms = milliseconds($line.duration),
             tries = $line.tries,
-            backend = %$line.backend,
+            backend = $line.backend,
             $($message)+
         )
     };
@@ -246,13 +240,13 @@ mod tests {
         secrets::know("kn0wn-in-a-name");
         for (name, shown) in [
             ("dfd_cat_1", "dfd_cat_1"),
-            ("a tool=b", "\"a tool=b\""),
-            ("a\nb", r#""a\nb""#),
-            ("", r#""""#),
-            ("a_kn0wn-in-a-name", "\"a_…\""),
-            ("a?token=S3CRET", "\"a?…\""),
+            ("a tool=b", "a tool=b"),
+            ("a\nb", "a\nb"),
+            ("", ""),
+            ("a_kn0wn-in-a-name", "a_…"),
+            ("a?token=S3CRET", "a?…"),
         ] {
-            assert_eq!(Name(name).to_string(), shown);
+            assert_eq!(super::name(name), shown);
         }
     }
 

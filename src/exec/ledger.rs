@@ -89,7 +89,7 @@ impl App {
                         ));
                     }
                     let output = json!({ "draft_id": draft, "draft_url": "" });
-                    let mut reply = request.reply_from_api(output)?;
+                    let mut reply = request.reply_from_value(&output)?;
                     note(
                         &mut reply,
                         "the server's answer was lost, but the draft contains the result of the call",
@@ -317,7 +317,7 @@ pub(super) fn list_reply(request: &dyn Request, list: &Value, context: &Context)
     if let Some(kept) = &context.output {
         kept.put(list.clone());
     }
-    request.reply_from_api(list.clone())
+    request.reply_from_value(list)
 }
 
 /// Adds a note to a reply.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{CatalogName, Spec, TextFile, Tool, Turn};
 use crate::args::located::{self, Misread};
@@ -56,7 +57,16 @@ pub(crate) trait Request: Send + Sync {
     /// See [`Tool::text_file`].
     fn text_file(&self) -> Option<TextFile<'_>>;
     /// Reads a server's `output` as this tool's reply, in the shape of the engine's reply.
-    fn reply_from_api(&self, output: Value) -> Result<Value>;
+    fn reply_from_api(&self, output: &RawValue) -> Result<Value>;
+}
+
+impl dyn Request + '_ {
+    /// The same for an `output` that was put together here.
+    pub(crate) fn reply_from_value(&self, output: &Value) -> Result<Value> {
+        let output = to_raw_value(output)
+            .map_err(|e| Error::internal("an output cannot be written as JSON").source(e))?;
+        self.reply_from_api(&output)
+    }
 }
 
 struct ToolRequest<T> {
@@ -230,7 +240,7 @@ impl<T: Tool> Request for ToolRequest<T> {
         is_strict.then(|| self.tool.text_file()).flatten()
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Value> {
+    fn reply_from_api(&self, output: &RawValue) -> Result<Value> {
         let reply = self.tool.reply_from_api(output)?;
         T::reply_value(match self.call.caller.manner {
             Manner::Strict => self.tool.part_of(reply)?,

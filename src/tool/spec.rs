@@ -52,6 +52,9 @@ struct Schemas {
     description: String,
     input: Arc<Object>,
     output: Arc<Object>,
+    /// Whether replies have the fields `backend` and `reason`.
+    names_backend: bool,
+    gives_reason: bool,
 }
 
 impl Spec {
@@ -142,9 +145,15 @@ impl Spec {
                     .entry("notes")
                     .or_insert_with(|| json!({ "type": "array", "items": { "type": "string" } }));
             }
+            let replies_with = |name: &str| {
+                let properties = output.get("properties");
+                properties.is_some_and(|properties| properties.get(name).is_some())
+            };
             Schemas {
                 description,
                 input: Arc::new(input),
+                names_backend: replies_with("backend"),
+                gives_reason: replies_with("reason"),
                 output: Arc::new(output),
             }
         })
@@ -168,6 +177,16 @@ impl Spec {
     /// The flat schema of the reply.
     pub(crate) fn output(&self) -> &Arc<Object> {
         &self.schemas().output
+    }
+
+    /// Whether replies say which backend ran the call.
+    pub(crate) fn names_backend(&self) -> bool {
+        self.schemas().names_backend
+    }
+
+    /// Whether replies say why that backend ran it.
+    pub(crate) fn gives_reason(&self) -> bool {
+        self.schemas().gives_reason
     }
 
     /// The call with normalised arguments, or one error with all problems.

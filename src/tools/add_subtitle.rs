@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::args::input_rule::{IN_THE_APP, InputRule, Preset};
 use crate::args::lenient::{Checked, always, beside};
@@ -23,7 +24,9 @@ use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
-use crate::tool::{CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn};
+use crate::tool::{
+    CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn, read_output,
+};
 use crate::tools::add_text::background_style;
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
@@ -468,9 +471,8 @@ impl Tool for AddSubtitle {
         Ok(placed)
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Placed> {
-        let mut placed: Placed = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+    fn reply_from_api(&self, output: &RawValue) -> Result<Placed> {
+        let mut placed: Placed = read_output(output)?;
         if self.elsewhere().is_none()
             && let Ok(subtitles) = subtitle::parse(&subtitle::inline(&self.srt))
             && let Ok(laid) = subtitles.laid(self.offset())

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::args::input_rule::{IN_THE_APP, InputRule, NO_FILE_TIMES, Preset, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
@@ -23,7 +24,7 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
-use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn, read_output};
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
@@ -785,9 +786,8 @@ impl Tool for AddText {
         Ok(placed)
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Placed> {
-        let mut placed: Placed = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+    fn reply_from_api(&self, output: &RawValue) -> Result<Placed> {
+        let mut placed: Placed = read_output(output)?;
         placed
             .notes
             .extend(self.too_wide((self.width, self.height)));

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
@@ -9,8 +10,8 @@ use crate::args::{self, default};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
-use crate::error::{Error, Result};
-use crate::tool::{Hints, Texts, Tool};
+use crate::error::Result;
+use crate::tool::{Hints, Texts, Tool, read_output};
 use crate::tools::{Call, Object};
 use crate::units::Edition;
 
@@ -157,9 +158,8 @@ impl Tool for CreateDraft {
         })
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Created> {
-        let answered: Created = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+    fn reply_from_api(&self, output: &RawValue) -> Result<Created> {
+        let answered: Created = read_output(output)?;
         Ok(Created {
             edition: answered.edition,
             ..self.created(answered.draft_id)

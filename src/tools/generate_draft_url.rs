@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args;
@@ -9,7 +10,7 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tool::{Hints, Texts, Tool};
+use crate::tool::{Hints, Texts, Tool, read_output};
 use crate::tools::{Call, Manner};
 
 /// Returns the draft's link on the configured site; uploads nothing.
@@ -92,9 +93,8 @@ impl Tool for GenerateDraftUrl {
         })
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Link> {
-        let link: Link = serde_json::from_value(output)
-            .map_err(|e| Error::internal("the reply has an unexpected shape").source(e))?;
+    fn reply_from_api(&self, output: &RawValue) -> Result<Link> {
+        let link: Link = read_output(output)?;
         // Clients of the HTTP API receive the server's reply unchanged.
         Ok(Link::for_users(link.draft_url.unwrap_or_default()))
     }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args;
@@ -11,7 +12,7 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::tool::{Hints, Tool};
+use crate::tool::{Hints, Tool, read_output};
 use crate::tools::{Call, Manner};
 use crate::units::Edition;
 
@@ -143,8 +144,8 @@ macro_rules! lists {
                 })
             }
 
-            fn reply_from_api(&self, output: Value) -> Result<Names> {
-                match output {
+            fn reply_from_api(&self, output: &RawValue) -> Result<Names> {
+                match read_output(output)? {
                     Value::Array(all) => Ok(page(all, self.limit, self.offset)),
                     other => Err(Error::internal(format!("the server's list is {}", args::kind(&other)))),
                 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::args;
 use crate::args::input_rule::InputRule;
@@ -13,7 +14,7 @@ use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
-use crate::tool::{Hints, Texts, Tool, Turn};
+use crate::tool::{Hints, Texts, Tool, Turn, read_output};
 use crate::tools::{Call, Object, to_value};
 
 /// Returns a draft's document, or a part of it, as JSON text.
@@ -131,8 +132,8 @@ impl Tool for QueryScript {
         Ok(Script { script, ..reply })
     }
 
-    fn reply_from_api(&self, output: Value) -> Result<Script> {
-        match output {
+    fn reply_from_api(&self, output: &RawValue) -> Result<Script> {
+        match read_output(output)? {
             Value::String(script) => Ok(Script {
                 script,
                 parts: Vec::new(),
