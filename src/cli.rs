@@ -38,6 +38,7 @@ use crate::memory;
 use crate::printable::printable;
 use crate::secrets;
 use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
+use crate::sorting;
 use crate::tools::Object;
 use crate::units::Edition;
 use completions::named;
@@ -534,7 +535,7 @@ fn nearest(
         .map(|other| (strsim::jaro_winkler(name, other), other))
         .filter(|(likeness, _)| *likeness > 0.75)
         .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    sorting::sort_by(&mut near, |a, b| b.0.total_cmp(&a.0));
     let near: Vec<_> = near
         .iter()
         .take(3)

@@ -18,6 +18,7 @@ use crate::draft::ids::{DraftId, Id};
 use crate::draft::material::MediaMaterial;
 use crate::draft::segment::Segment;
 use crate::draft::track::{Track, TrackKind};
+use crate::sorting;
 use crate::units::{Edition, Micros};
 
 /// A draft with everything in it.
@@ -76,7 +77,7 @@ impl Draft {
             .iter()
             .flat_map(|track| track.segments().iter().map(move |segment| (track, segment)))
             .collect();
-        all.sort_unstable_by_key(|(_, segment)| segment.order);
+        sorting::sort_by_key(&mut all, |(_, segment)| segment.order);
         all
     }
 
@@ -88,7 +89,9 @@ impl Draft {
     /// The tracks from back to front; tracks at the same height in order of creation.
     pub(crate) fn stacked(&self) -> Vec<&Track> {
         let mut tracks: Vec<&Track> = self.tracks.iter().collect();
-        tracks.sort_by(|a, b| a.render_index.total_cmp(&b.render_index));
+        sorting::sort_by(&mut tracks, |a, b| {
+            a.render_index.total_cmp(&b.render_index)
+        });
         tracks
     }
 }

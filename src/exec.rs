@@ -233,7 +233,7 @@ impl App {
         spec: &'static Spec,
         draft: Option<&DraftId>,
         context: &Context,
-        work: impl Future<Output = Result<Value>> + Send,
+        work: BoxFuture<'_, Result<Value>>,
     ) -> Result<Value> {
         self.pulse.call();
         let caller = &context.caller;

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
+use crate::sorting;
 pub(crate) use documents::{PackedDocument, document_hash};
 pub(crate) use presence::Runner;
 
@@ -330,7 +331,7 @@ impl dyn Store {
             })
             .collect();
         // The sort is stable: of two equally similar ids, the one that changed last comes first.
-        near.sort_by_key(|(distance, _)| *distance);
+        sorting::sort_by_key(&mut near, |(distance, _)| *distance);
         Ok(near.into_iter().take(count).map(|(_, id)| id).collect())
     }
 

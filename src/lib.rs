@@ -12,7 +12,7 @@
 //! | 4 | [`tool`], [`tools`] | what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`settings`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
+//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
 //! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
 
@@ -50,6 +50,7 @@ mod progress;
 mod regular_file;
 mod secrets;
 mod settings;
+mod sorting;
 mod tool;
 mod tools;
 mod units;

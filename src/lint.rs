@@ -28,6 +28,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::sorting;
 use crate::units::Edition;
 use document::IndexedDocument;
 use folder::Folder;
@@ -116,7 +117,7 @@ fn look(folder: &Folder, options: &LintOptions) -> Vec<Problem> {
         meta::check(&context, &media, &mut report);
     }
     let mut problems = report.problems;
-    problems.sort_by_key(|problem| Reverse(problem.severity));
+    sorting::sort_by_key(&mut problems, |problem| Reverse(problem.severity));
     problems
 }
 

@@ -185,12 +185,12 @@ async fn run_local<T: LocalTool>(
         Ok(by_name) => (by_name.unwrap_or(tool), Ok(())),
         Err(error) => (tool, Err(error)),
     };
-    let work = async {
+    let work = Box::pin(async {
         unnamed?;
         let mut reply = to_value(&tool.run(&app, &context).await?)?;
         exec::note(&mut reply, &call.normalized.notes);
         Ok(reply)
-    };
+    });
     app.in_process(spec, tool.draft(), &context, work).await
 }
 

@@ -17,6 +17,7 @@ use crate::journal::SyncMode;
 use crate::media::MediaLimits;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
+use crate::sorting;
 pub(crate) use headers::Headers;
 
 const BUILT_IN: &str = include_str!("../tools.toml");
@@ -558,7 +559,7 @@ fn known_keys(
                 Some(_) => format!("key of `{}`", path.join(".")),
             };
             let mut near = known.clone();
-            near.sort_by_key(|known| strsim::osa_distance(known, name));
+            sorting::sort_by_key(&mut near, |known| strsim::osa_distance(known, name));
             let error = at(key.span(), &format!("{name:?} is not a {what}"));
             return Err(error.hint(format!(
                 "did you mean `{}`? Available: {}",

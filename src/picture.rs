@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::ops::Range;
 
+use crate::sorting;
 use serde_json::Value;
 
 const WIDTH: f64 = 1200.0;
@@ -85,7 +86,7 @@ fn tracks(script: &Value) -> Vec<&Value> {
         .filter(|track| segments(track).next().is_some())
         .collect();
     tracks.reverse();
-    tracks.sort_by_key(|track| {
+    sorting::sort_by_key(&mut tracks, |track| {
         let height = segments(track).filter_map(|segment| segment["render_index"].as_i64());
         (track["type"] == "audio", Reverse(height.max()))
     });
@@ -195,7 +196,7 @@ impl Drawing {
                     || start_of(segment) == end_of(segment)
             })
             .collect();
-        seen.sort_by(|a, b| start_of(a).total_cmp(&start_of(b)));
+        sorting::sort_by(&mut seen, |a, b| start_of(a).total_cmp(&start_of(b)));
         let marks: Vec<Mark> = seen
             .iter()
             .filter_map(|segment| self.mark(segment))

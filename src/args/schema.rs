@@ -15,12 +15,12 @@ use crate::args::property::json as json_number;
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
-    generate(SchemaGenerator::root_schema_for::<T>, Side::Input)
+    generate(T::json_schema, Side::Input)
 }
 
 /// The schema of a tool's reply.
 pub(crate) fn output<T: JsonSchema>() -> Object {
-    generate(SchemaGenerator::root_schema_for::<T>, Side::Output)
+    generate(T::json_schema, Side::Output)
 }
 
 /// The schema of arguments as clients see it: with the names that callers expect, without deprecated arguments (which

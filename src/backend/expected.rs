@@ -12,6 +12,7 @@ use crate::draft::evidence::{
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::journal::Record;
+use crate::sorting;
 use crate::units::Micros;
 
 /// How many missing calls one error names.
@@ -159,7 +160,9 @@ impl ExpectedDraft {
         if missing.is_empty() {
             return Ok(());
         }
-        missing.sort_unstable_by(|a, b| (&a.track, &a.starts).cmp(&(&b.track, &b.starts)));
+        sorting::sort_by(&mut missing, |a, b| {
+            (&a.track, &a.starts).cmp(&(&b.track, &b.starts))
+        });
         let mut list: Vec<String> = missing
             .iter()
             .take(NAMED)

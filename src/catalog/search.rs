@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::table::{self, IndexedName, normalised, words};
 use super::{CatalogEntry, NameKind};
+use crate::sorting;
 use crate::units::Edition;
 
 /// A search result.
@@ -230,7 +231,7 @@ fn best(kinds: &[NameKind], edition: Edition, score: impl Fn(&IndexedName) -> f6
 
 /// Best first, each entry once; equal scores keep the order of the lists.
 fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
-    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
+    sorting::sort_by(&mut hits, |a, b| b.score.total_cmp(&a.score));
     let mut known: HashSet<*const CatalogEntry> = HashSet::new();
     hits.retain(|hit| known.insert(hit.entry));
     hits

@@ -17,6 +17,7 @@ use crate::cli::doctor::files::Files;
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
+use crate::sorting;
 use crate::units::Edition;
 
 mod apps;
@@ -340,7 +341,7 @@ fn as_text(findings: &[Finding], sound: bool) -> String {
     };
     // What needs attention first.
     let mut findings: Vec<&Finding> = findings.iter().collect();
-    findings.sort_by_key(|finding| Reverse(finding.state));
+    sorting::sort_by_key(&mut findings, |finding| Reverse(finding.state));
     for finding in findings {
         let mark = match finding.state {
             State::Ok => "ok  ",

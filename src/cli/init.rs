@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli;
 use crate::cli::samples::{self, Sample};
 use crate::error::{Error, Result};
+use crate::sorting;
 
 /// Writes a plan to start from, with comments, and small media to try it with.
 ///
@@ -155,7 +156,7 @@ fn slideshow(from: &Path, base: &Path) -> Result<String> {
             names.push(name.to_owned());
         }
     }
-    names.sort_by_key(|name| natural(name));
+    sorting::sort_by_key(&mut names, |name| natural(name));
     let is = |name: &str, endings: &[&str]| {
         let ending = Path::new(name)
             .extension()
@@ -248,7 +249,7 @@ mod tests {
     #[test]
     fn names_are_sorted_in_natural_order() {
         let mut names = ["b.jpg", "10.jpg", "2.jpg", "a10.jpg", "A9.jpg"];
-        names.sort_by_key(|name| natural(name));
+        sorting::sort_by_key(&mut names, |name| natural(name));
         assert_eq!(names, ["2.jpg", "10.jpg", "A9.jpg", "a10.jpg", "b.jpg"]);
     }
 }

@@ -28,6 +28,7 @@ use crate::draft::ids::DraftId;
 use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
+use crate::sorting;
 
 /// What happens to the other drafts of a batch if one cannot be completed.
 #[derive(
@@ -153,7 +154,7 @@ pub(crate) async fn run(
             .await
             .into_iter()
             .collect::<Result<_>>()?;
-    lines.sort_by_key(|line| line.index);
+    sorting::sort_by_key(&mut lines, |line| line.index);
     Ok(lines)
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::item::{Item, round};
 use super::section::Section;
+use crate::sorting;
 use crate::units::Micros;
 
 /// Tolerance for the overlap of consecutive items, in microseconds (rounding to the grid).
@@ -21,7 +22,7 @@ pub(crate) fn notes(items: &[Item]) -> Vec<String> {
             None => return notes,
         }
     }
-    pictures.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sorting::sort_by(&mut pictures, |a, b| a.0.total_cmp(&b.0));
     let Some(end) = pictures.iter().map(|(_, end, _)| *end).reduce(f64::max) else {
         return notes;
     };
@@ -120,7 +121,7 @@ pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -
                 (start < end).then_some((start, end, item))
             })
             .collect();
-        spans.sort_by_key(|(start, end, _)| (*start, *end));
+        sorting::sort_by_key(&mut spans, |(start, end, _)| (*start, *end));
         let mut occupied: Option<(Micros, Micros, &Item)> = None;
         for span in spans {
             let (start, end, item) = span;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::sorting;
 use crate::units::Micros;
 
 /// What a tool's call leaves in its draft's document. Each tool defines this in its own file.
@@ -156,7 +157,7 @@ impl Contents {
                 });
                 contents.media.extend(name.map(str::to_owned));
             }
-            seen.sort_by_key(|seen| seen.start);
+            sorting::sort_by_key(seen, |seen| seen.start);
         }
         contents.media.sort_unstable();
         contents.media.dedup();

@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::sorting;
 use crate::units::{Micros, Range};
 use companions::{Companions, adjust_params};
 use grid::{Grid, GridPosition, UnalignedPosition};
@@ -352,7 +353,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
         let kind = track["type"].as_str().unwrap_or_default();
         let name = track["name"].as_str().unwrap_or_default();
         let mut found = self.found(track, kind, name, &mut gathered.notes);
-        found.sort_by_key(|found| found.wanted.target.start);
+        sorting::sort_by_key(&mut found, |found| found.wanted.target.start);
         let wanted: Vec<_> = found.iter().map(|found| found.wanted).collect();
         let places = grid::place(self.grid, &wanted);
         // The reference API uses this height for subtitle tracks only.
@@ -589,7 +590,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
                 let offset =
                     |keyframe: &&Value| keyframe["time_offset"].as_i64().unwrap_or_default();
                 let mut all: Vec<&Value> = list(&keyframe_list["keyframe_list"]).iter().collect();
-                all.sort_by_key(offset);
+                sorting::sort_by_key(&mut all, offset);
                 let mut next = i64::MIN;
                 let all: Vec<_> = all
                     .iter()

@@ -27,6 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{
     Appended, CallPosition, ENGINE, NewDraftRow, NewRecord, PackedDocument, document_hash,
 };
+use crate::sorting;
 use crate::units::Edition;
 
 pub(super) use adding::add;
@@ -146,7 +147,7 @@ fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
     let mut document = Document::parse(text.clone()).map_err(document_error)?;
     document.set_dialect(Dialect::Api);
     let mut order: Vec<usize> = (0..draft.tracks.len()).collect();
-    order.sort_by(|a, b| {
+    sorting::sort_by(&mut order, |a, b| {
         let height = |index: usize| draft.tracks[index].render_index;
         height(*a).total_cmp(&height(*b))
     });

@@ -16,6 +16,7 @@ use crate::draft::finished::shapes::shape;
 use crate::engine::marker::{self, Marker};
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+use crate::sorting;
 use crate::units::Edition;
 
 /// The value of `version` in every draft since JianYing 3.3.
@@ -305,7 +306,7 @@ impl Profile {
             })
             .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
             .collect();
-        documents.sort_by(|a, b| b.cmp(a));
+        sorting::sort_by(&mut documents, |a, b| b.cmp(a));
         documents
             .into_iter()
             .take(LOOKED_AT)

@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::draft::segment::{Segment, SegmentContent};
 use crate::draft::track::{Track, TrackKind};
 use crate::error::{ApiPhrase, Error, Result};
+use crate::sorting;
 use crate::units::{Micros, Range};
 
 /// The track that a call requests.
@@ -138,7 +139,9 @@ pub(crate) fn overlaps(range: Range) -> ApiPhrase {
 /// Two ranges that overlap, the earlier first.
 pub(crate) fn overlap_among(ranges: &[Range]) -> Option<(usize, usize)> {
     let mut order: Vec<usize> = (0..ranges.len()).collect();
-    order.sort_by_key(|&index| (ranges[index].start, ranges[index].end()));
+    sorting::sort_by_key(&mut order, |&index| {
+        (ranges[index].start, ranges[index].end())
+    });
     let mut last: Option<usize> = None;
     for index in order {
         if let Some(earlier) = last {

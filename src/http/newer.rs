@@ -18,6 +18,7 @@ use crate::exec::{App, Context, call_log};
 use crate::lint::{self, DraftFolder};
 use crate::local;
 use crate::media;
+use crate::sorting;
 use crate::tool::Texts;
 use crate::units::Edition;
 
@@ -159,7 +160,7 @@ async fn list_projects(app: &App, caller: &Caller) -> Result<Option<Value>> {
             .collect::<Vec<DraftFolder>>())
     })
     .await?;
-    entries.sort_by_key(|entry| Reverse(entry.modified));
+    sorting::sort_by_key(&mut entries, |entry| Reverse(entry.modified));
     let total = entries.len();
     entries.truncate(LISTED);
     Ok(Some(json!({ "projects": entries, "total": total })))

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
+use crate::sorting;
 
 #[derive(Debug, Default)]
 pub(super) struct MemoryStore(Mutex<Tables>);
@@ -224,7 +225,7 @@ impl Store for MemoryStore {
                 row.id.as_str().contains(&wanted) || row.name.to_lowercase().contains(&wanted)
             })
             .collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.modified_ms));
+        sorting::sort_by_key(&mut rows, |row| std::cmp::Reverse(row.modified_ms));
         rows.truncate(limit);
         Ok(rows)
     }

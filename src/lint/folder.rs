@@ -19,6 +19,7 @@ pub(super) use crate::engine::timelines::PROJECT;
 use crate::engine::timelines::folder as timeline_folder;
 use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+use crate::sorting;
 
 /// The root documents; if they are equally new, the first one takes precedence.
 pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
@@ -168,7 +169,7 @@ impl Folder {
             .filter(|file| ROOTS.contains(&file_name(&file.name)))
             .filter(|file| file.content() == FileContent::Json)
             .collect();
-        all.sort_by_key(|file| {
+        sorting::sort_by_key(&mut all, |file| {
             let seconds = file
                 .modified
                 .duration_since(SystemTime::UNIX_EPOCH)

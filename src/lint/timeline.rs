@@ -8,6 +8,7 @@ use super::loose::Number;
 use super::markers::{frame, is_too_old, leaves_defaults_out, profile, saved_by_app};
 use super::{LintContext, ProblemReport};
 use crate::draft::finished::grid::Grid;
+use crate::sorting;
 use crate::units::{Micros, Range};
 
 const KNOWN_TRACKS: &[&str] = &[
@@ -140,7 +141,7 @@ impl<'a> Check<'a, '_> {
             .map(|(number, segment)| (number, segment.target()))
             .collect();
         let mut sorted = ranges.clone();
-        sorted.sort_by_key(|(_, range)| range.start);
+        sorting::sort_by_key(&mut sorted, |(_, range)| range.start);
         if sorted != ranges {
             self.report.fixable(
                 Warning,

@@ -20,6 +20,7 @@ use crate::local::{self, LocalTool};
 use crate::media::Removed;
 use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
+use crate::sorting;
 use crate::tool::Hints;
 
 /// Draws the timeline with clips, transitions and captions as an image.
@@ -194,7 +195,7 @@ fn prune(folder: &Path, most: usize, longest: Duration) -> Removed {
             Some((metadata.modified().ok()?, entry.path(), metadata.len()))
         })
         .collect();
-    files.sort_unstable_by_key(|(modified, ..)| Reverse(*modified));
+    sorting::sort_by_key(&mut files, |(modified, ..)| Reverse(*modified));
     for (index, (modified, file, bytes)) in files.iter().enumerate() {
         if index >= most || modified.elapsed().is_ok_and(|age| age > longest) {
             removed.file(file, *bytes);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::args::part;
+use crate::sorting;
 use crate::tool::Spec;
 use crate::tools::Object;
 
@@ -213,7 +214,9 @@ fn parts(document: &Value) -> Value {
             .collect(),
         _ => Vec::new(),
     };
-    parts.sort_by_key(|part| std::cmp::Reverse(part["characters"].as_u64()));
+    sorting::sort_by_key(&mut parts, |part| {
+        std::cmp::Reverse(part["characters"].as_u64())
+    });
     parts.truncate(PARTS);
     Value::Array(parts)
 }

@@ -20,6 +20,7 @@ use super::MediaLimits;
 use super::http::Validators;
 use crate::caller::Access;
 use crate::regular_file::{self, Links};
+use crate::sorting;
 
 /// How long a confirmation from the server is used: all drafts of a batch share one.
 const FRESH: Duration = Duration::from_mins(1);
@@ -273,7 +274,7 @@ fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
             _ => {}
         }
     }
-    entries.sort_by_key(|(since, ..)| *since);
+    sorting::sort_by_key(&mut entries, |(since, ..)| *since);
     let mut all: u64 = entries.iter().map(|(.., bytes)| bytes).sum();
     for (since, path, note, bytes) in entries {
         // A file that was replaced while it was in use.

@@ -12,6 +12,7 @@ use skrifa::charmap::Charmap;
 use unicode_script::{Script, UnicodeScript};
 
 use crate::error::{Error, Result};
+use crate::sorting;
 
 /// The longer side in pixels, at most: models read this size without downscaling it.
 const LONGEST: f32 = 1568.0;
@@ -93,7 +94,7 @@ fn system() -> Database {
     let mut found = Database::new();
     found.load_system_fonts();
     let mut faces: Vec<FaceInfo> = found.faces().cloned().collect();
-    faces.sort_by_key(|face| {
+    sorting::sort_by_key(&mut faces, |face| {
         let family = face.families.first().map_or("", |(family, _)| family);
         (
             face.style != Style::Normal,

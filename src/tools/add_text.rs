@@ -24,6 +24,7 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
+use crate::sorting;
 use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn, read_output};
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
@@ -443,7 +444,7 @@ impl AddText {
         count: u32,
     ) -> Result<(Vec<CharacterStyle>, Vec<Font>)> {
         let mut wishes: Vec<(usize, &TextStyle)> = self.text_styles.iter().enumerate().collect();
-        wishes.sort_by_key(|(_, wish)| wish.start);
+        sorting::sort_by_key(&mut wishes, |(_, wish)| wish.start);
         let between = |from: u32, to: u32| CharacterStyle {
             range: (from, to),
             ..whole.clone()

@@ -8,6 +8,7 @@ use crate::compose::report::{ItemReport, ItemStatus, RunOutcome, RunReport};
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
+use crate::sorting;
 
 /// The report of a run.
 pub(super) fn report(report: &RunReport) -> Painted {
@@ -54,7 +55,7 @@ pub(super) fn dry_run(label: &str, report: &RunReport) -> Painted {
     // Tracks in the order of the plan; the items of a track by start time.
     let tracks: Vec<&Option<String>> = rows.iter().map(|row| &row.track).collect();
     let place = |row: &ItemReport| tracks.iter().position(|track| **track == row.track);
-    rows.sort_by(|a, b| {
+    sorting::sort_by(&mut rows, |a, b| {
         let start = |row: &ItemReport| row.start.unwrap_or(f64::INFINITY);
         (place(a).cmp(&place(b))).then(start(a).total_cmp(&start(b)))
     });

@@ -15,6 +15,7 @@ use super::{PackageProgress, make, name, unwritable};
 use crate::draft::finished::{ContentType, MediaFile, Needed, made_id};
 use crate::error::{Error, Kind, Result};
 use crate::media::{Facts, Media, shown};
+use crate::sorting;
 use crate::units::Micros;
 
 /// Maximum media files that are fetched at the same time.
@@ -117,7 +118,7 @@ pub(super) async fn fetch_all(
     let mut work: Vec<BoxFuture<'_, (usize, Result<FetchedFile>)>> =
         Vec::with_capacity(needed.len());
     let mut in_turn: Vec<_> = needed.iter().zip(&names).enumerate().collect();
-    in_turn.sort_by_key(|(index, _)| Some(*index) != first);
+    sorting::sort_by_key(&mut in_turn, |(index, _)| Some(*index) != first);
     for (index, (needed, (kind, stem))) in in_turn {
         let arriving = &arriving;
         let tell = tell.take();
@@ -144,7 +145,7 @@ pub(super) async fn fetch_all(
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    fetched.sort_by_key(|(index, _)| *index);
+    sorting::sort_by_key(&mut fetched, |(index, _)| *index);
     let mut files = Vec::with_capacity(needed.len());
     let mut failures = Vec::new();
     for (index, result) in fetched {

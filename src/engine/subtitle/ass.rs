@@ -7,6 +7,7 @@ use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
 use super::time::time;
 use super::{SubtitleLine, broken, excerpt, left_out};
 use crate::error::Result;
+use crate::sorting;
 
 /// The columns if there is no `Format:` line.
 const COLUMNS: [&str; 10] = [
@@ -161,7 +162,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
             }
         }
     }
-    cues.sort_by_key(|cue| cue.range.start);
+    sorting::sort_by_key(&mut cues, |cue| cue.range.start);
     Ok(cues)
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::cue::{Cue, Notes};
 use crate::error::{Error, Result};
+use crate::sorting;
 use crate::units::{Micros, Range};
 
 /// An overlap up to this length is not visible, so it is cut.
@@ -50,7 +51,7 @@ pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result
 
 /// Distributes cues to lanes so that no cues overlap on a lane.
 pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
-    cues.sort_by_key(|cue| cue.range.start);
+    sorting::sort_by_key(&mut cues, |cue| cue.range.start);
     let mut seen = HashSet::new();
     cues.retain(|cue| {
         let is_new = seen.insert((cue.range.start, cue.range.duration, cue.text.clone()));

@@ -17,6 +17,7 @@ use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{MASKS, lacks_flags, may_repeat};
 use crate::lint::media::FileMaterial;
 use crate::lint::timeline::on_segment_clock;
+use crate::sorting;
 use crate::units::Range;
 
 /// Fixes `document`, and returns whether anything changed.
@@ -292,7 +293,7 @@ impl Mender<'_> {
             }
             let start = |segment: &Value| range(&segment["target_timerange"]).start;
             if !segments.is_sorted_by_key(start) {
-                segments.sort_by_key(start);
+                sorting::sort_by_key(segments, start);
                 self.changed = true;
             }
         }
@@ -388,7 +389,7 @@ impl Mender<'_> {
                 }
             }
             if !keyframes.is_sorted_by_key(time) {
-                keyframes.sort_by_key(time);
+                sorting::sort_by_key(keyframes, time);
                 self.changed = true;
             }
         }

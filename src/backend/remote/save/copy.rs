@@ -13,6 +13,7 @@ use crate::backend::remote::Remote;
 use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
+use crate::sorting;
 
 /// A draft's document and its parsed contents.
 pub(super) struct Document {
@@ -107,7 +108,9 @@ impl Remote {
             copy.is_fresh || (copy.expected && wanted.is_none()) || (copy.expected && into_wanted)
         });
         copies.retain(|copy| copy.expected || copy.differences.is_empty());
-        copies.sort_by_key(|copy| (!copy.differences.is_empty(), !copy.is_fresh));
+        sorting::sort_by_key(&mut copies, |copy| {
+            (!copy.differences.is_empty(), !copy.is_fresh)
+        });
         copies.into_iter().next()
     }
 
