@@ -3,8 +3,12 @@
 //! Drafts are held in memory and kept in the journal. A draft is the fold of its calls: a draft that is not in
 //! memory, or that another process changed, is read from the journal.
 
+pub(crate) mod backup;
 pub(crate) mod documents;
+pub(crate) mod draft_files;
 pub(crate) mod edit;
+mod exclusive;
+pub(crate) mod folder_change;
 mod held;
 pub(crate) mod lengths;
 pub(crate) mod marker;
@@ -35,7 +39,8 @@ use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
 use crate::engine::documents::{
-    DocumentTexts, DraftState, OpenedFrom, RecordedStep, RecordedUndo, fold_state, undone,
+    DocumentTexts, DraftState, OpenedFrom, RecordedStep, RecordedUndo, RecordedWrite, fold_state,
+    undone,
 };
 use crate::engine::edit::{Edit, EditOutcome, Prepared};
 use crate::engine::held::{HeldDraft, HeldDrafts};
@@ -149,6 +154,9 @@ struct RecordedEdit {
     step: Option<RecordedStep>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     undo: Option<RecordedUndo>,
+    /// A save into the folder that the draft was opened from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    write: Option<RecordedWrite>,
 }
 
 impl RecordedEdit {

@@ -87,4 +87,42 @@ fn a_save_while_the_app_runs_is_refused_if_wanted_and_else_says_what_to_do() {
     drop(app);
     let notes = reply(&save(&["refuse_while_running=true"])).to_string();
     assert!(!notes.contains("is running"), "{notes}");
+
+    // A draft that was opened is not saved into its folder while the app runs, with no option.
+    let folder = drafts.join("Theirs");
+    std::fs::create_dir(&folder).expect("a folder");
+    let document =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/capcut-draft/tests/data/sparse.json");
+    let file = folder.join("draft_content.json");
+    std::fs::copy(document, &file).expect("a document");
+    let opened = reply(&call(
+        &data,
+        "open_draft",
+        &[&format!("draft={}", folder.display())],
+    ));
+    let id = format!("draft_id={}", opened["draft_id"].as_str().expect("an id"));
+    let resize = r#"operations=[{"op": "canvas", "width": 1000, "height": 1920}]"#;
+    reply(&call(&data, "edit_draft", &[&id, resize]));
+    let before = std::fs::read(&file).expect("a file");
+    let app = App::start(data.parent().expect("a folder"));
+    for more in [&[][..], &["overwrite=true"]] {
+        let refused = call(&data, "save_draft", &[&[&*id], more].concat());
+        assert!(!refused.status.success());
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            said.contains("is running (JianyingPro)") && said.contains("`name`"),
+            "{said}"
+        );
+    }
+    assert_eq!(std::fs::read(&file).expect("a file"), before);
+    let copy = reply(&call(&data, "save_draft", &[&*id, "name=Copy"]));
+    assert!(
+        copy["next"]
+            .to_string()
+            .contains("is running (JianyingPro)"),
+        "{copy}"
+    );
+    drop(app);
+    reply(&call(&data, "save_draft", &[&id]));
+    assert_ne!(std::fs::read(&file).expect("a file"), before);
 }

@@ -7,7 +7,7 @@ mod adding;
 mod history;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use capcut_draft::{Dialect, Document, ErrorKind, Operation, OperationReport, Step};
@@ -60,6 +60,41 @@ pub(crate) struct OpenedFrom {
     pub files: BTreeMap<String, String>,
     pub app: String,
     pub app_version: String,
+}
+
+impl OpenedFrom {
+    /// The folder with the document.
+    pub(crate) fn folder_of_file(&self) -> &Path {
+        let above = self.file.parent().unwrap_or(Path::new("."));
+        self.folder.as_deref().unwrap_or(above)
+    }
+
+    /// What was opened, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.file)
+    }
+}
+
+/// What a save wrote into the folder of a draft that was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordedWrite {
+    /// SHA-256 of the documents in the folder, by their names in it.
+    pub files: BTreeMap<String, String>,
+    /// The media that were copied into it, by source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub media: BTreeMap<String, CopiedFile>,
+    /// The name in the app, if it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A file that was copied into the folder of a draft.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CopiedFile {
+    /// Its path in the folder.
+    pub inside: String,
+    /// Its id in the media bin.
+    pub bin_id: String,
 }
 
 /// An edit of a document.
@@ -133,11 +168,13 @@ pub(crate) fn document_error(error: capcut_draft::Error) -> Error {
 pub(super) type DocumentTexts = HashMap<String, Vec<u8>>;
 
 fn parse(texts: &DocumentTexts, hash: &str) -> Result<Document> {
-    let text = texts.get(hash).ok_or_else(|| {
-        Error::internal(format!("the journal lacks the document {hash}"))
-            .hint("restore the journal from a backup, or open the draft again with `open_draft`")
-    })?;
+    let text = texts.get(hash).ok_or_else(|| lacks(hash))?;
     Document::parse(text.clone()).map_err(document_error)
+}
+
+pub(super) fn lacks(hash: &str) -> Error {
+    Error::internal(format!("the journal lacks the document {hash}"))
+        .hint("restore the journal from a backup, or open the draft again with `open_draft`")
 }
 
 /// The working document of a draft of ours. Clips and tracks are numbered in the order in which they were made, so
@@ -372,6 +409,7 @@ impl Engine {
     ) -> Result<T> {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
+        held.settle_folder();
         aside(|| held.lock().with_document(look))
     }
 
@@ -392,6 +430,7 @@ impl Engine {
         let held = self.hold(id).await?;
         let _turn = held.turn().await;
         self.catch_up(&held).await?;
+        held.settle_folder();
         for _ in 0..TRIES {
             let planned = aside(|| {
                 let mut state = held.lock();

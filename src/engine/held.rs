@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::draft::ids::DraftId;
 use crate::draft::working::Refreshed;
 use crate::engine::documents::DraftState;
+use crate::engine::{aside, folder_change};
 
 /// Maximum number of drafts in memory; others are only in the journal.
 const MAX_DRAFTS: usize = 10_000;
@@ -35,6 +36,18 @@ impl HeldDraft {
     /// Edits of the draft take turns, in order of arrival.
     pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turns.lock().await
+    }
+
+    /// Completes or removes what a killed process left in the folder that the draft was opened from.
+    pub(crate) fn settle_folder(&self) {
+        let opened = self.lock().opened.clone();
+        let Some(folder) = opened.and_then(|opened| opened.folder.clone()) else {
+            return;
+        };
+        // A save reports the reason if it is still there.
+        if let Err(error) = aside(|| folder_change::settle(&folder)) {
+            tracing::warn!(%error, "an interrupted save could not be completed");
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, DraftState> {

@@ -188,12 +188,7 @@ impl Marker {
         let mut hashes = Hashes::default();
         let mut changed = Vec::new();
         for (name, written) in &self.files {
-            let path = folder.join(name);
-            let is_ours = match written {
-                WrittenFile::Hash(hash) => hashes.of(&path).is_some_and(|now| now == *hash),
-                WrittenFile::Media(stamp) => stamp.is_of(&path),
-            };
-            if !is_ours {
+            if !written.is_at(&folder.join(name), &mut hashes) {
                 changed.push(name.clone());
             }
         }
@@ -210,14 +205,24 @@ impl Marker {
     }
 }
 
+impl WrittenFile {
+    /// Whether the file at `path` is as it was written.
+    pub(crate) fn is_at(&self, path: &Path, hashes: &mut Hashes) -> bool {
+        match self {
+            Self::Hash(hash) => hashes.of(path).is_some_and(|now| now == *hash),
+            Self::Media(stamp) => stamp.is_of(path),
+        }
+    }
+}
+
 /// Hashes of files; copies of the same document are hashed once.
 #[derive(Default)]
-struct Hashes {
+pub(crate) struct Hashes {
     known: HashMap<u64, Vec<(Vec<u8>, String)>>,
 }
 
 impl Hashes {
-    fn of(&mut self, path: &Path) -> Option<String> {
+    pub(crate) fn of(&mut self, path: &Path) -> Option<String> {
         let bytes = read(path).ok()?;
         let of_this_length = self.known.entry(bytes.len() as u64).or_default();
         if let Some((_, hash)) = of_this_length.iter().find(|(known, _)| *known == bytes) {

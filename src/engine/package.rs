@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod home;
 mod install;
 pub(crate) mod name;
+pub(crate) mod opened;
 mod staging;
 
 use std::collections::{BTreeSet, HashMap};
@@ -167,15 +168,11 @@ pub(crate) async fn save_document(
         Staging::begin(&drafts, &wanted, zip, terms)
     });
     let (running, working, staging) = tokio::try_join!(running, parsed, begun)?;
-    if let Some(process) = &running
-        && request.while_running == WhileRunning::Refuse
-    {
-        return Err(Error::conflict(format!(
-            "{} is running ({process}) and would overwrite its list of drafts",
-            request.profile.edition.app()
-        ))
-        .hint("quit the app and save again, or save without this check"));
-    }
+    refuse_running(
+        request.while_running,
+        request.profile.edition,
+        running.as_deref(),
+    )?;
     let name = staging.name.clone();
     let home = DraftLocation::new(request, &name)?;
     notes.extend(staging.note.clone());
@@ -237,6 +234,21 @@ pub(crate) async fn save_document(
         });
     }
     blocking(move || job.finish(staging, documents, marker)).await
+}
+
+fn refuse_running(
+    while_running: WhileRunning,
+    edition: Edition,
+    running: Option<&str>,
+) -> Result<()> {
+    match running {
+        Some(process) if while_running == WhileRunning::Refuse => Err(Error::conflict(format!(
+            "{} is running ({process}) and would overwrite its list of drafts",
+            edition.app()
+        ))
+        .hint("quit the app and save again, or save without this check")),
+        _ => Ok(()),
+    }
 }
 
 /// Creates the cover while the media are fetched, as extracting a video frame takes time. Uses the source file
@@ -456,7 +468,10 @@ impl PackageJob {
             .iter()
             .map(|file| file.entry(&files[&(file.list, file.id.clone())]))
             .collect();
-        let mut documents = Documents::new(&document, &entries);
+        // A thousand texts take some megabytes: growing the buffer step by step costs as much as writing them.
+        let mut timeline = Vec::with_capacity(1 << 20);
+        document.write(&mut timeline);
+        let mut documents = Documents::new(timeline, &entries);
         documents.meta = files::meta(&files::Meta {
             id: &made_id(&[&self.id, "draft"]),
             name: &self.name,
@@ -517,22 +532,37 @@ impl PackageJob {
                     self.name
                 ),
             }
-        } else if let Some(process) = &self.running {
-            format!(
-                "{app} is running ({process}) and writes its list of drafts when it quits: quit and restart it; if the draft is not shown then, save it again while {app} is closed"
-            )
-        } else if registered {
-            format!(
-                "start {app}: the draft \"{}\" is the first on its home page",
-                self.name
-            )
         } else {
-            format!(
-                "{} is not a drafts folder of {app}: copy the folder \"{}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
-                folder.parent().unwrap_or(folder).display(),
-                self.name
+            let running = self.running.as_deref();
+            next_here(
+                self.profile.edition,
+                running,
+                registered,
+                (folder, &self.name),
             )
         }
+    }
+}
+
+/// What to do next with a draft on this machine.
+fn next_here(
+    edition: Edition,
+    running: Option<&str>,
+    registered: bool,
+    (folder, name): (&Path, &str),
+) -> String {
+    let app = edition.app();
+    if let Some(process) = running {
+        format!(
+            "{app} is running ({process}) and writes its list of drafts when it quits: quit and restart it; if the draft is not shown then, save it again while {app} is closed"
+        )
+    } else if registered {
+        format!("start {app}: the draft \"{name}\" is the first on its home page")
+    } else {
+        format!(
+            "{} is not a drafts folder of {app}: copy the folder \"{name}\" there while {app} is closed, or save with `draft_folder` and `target_os` for the machine that has {app}",
+            folder.parent().unwrap_or(folder).display()
+        )
     }
 }
 

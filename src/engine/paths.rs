@@ -57,6 +57,19 @@ pub(crate) fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
         .filter(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
 }
 
+/// The file that a path in a document means on this machine, whether it exists or not; `None` if it is on another
+/// machine. `folder` is the draft's own folder.
+pub(crate) fn located(path: &str, folder: Option<&Path>) -> Option<PathBuf> {
+    let text = plain(path);
+    let own = below(&text, TOKEN).or_else(|| below(&text, "."));
+    let file = match (own, folder) {
+        (Some(inside), Some(folder)) => folder.join(inside),
+        (Some(_), None) => return None,
+        (None, _) => PathBuf::from(path),
+    };
+    (file.is_absolute() && !is_foreign(path)).then_some(file)
+}
+
 /// The last part of a path of any system.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or_default()

@@ -65,6 +65,15 @@ impl std::str::FromStr for AppOs {
     }
 }
 
+/// The system of drafts that are saved for this machine.
+pub(crate) fn own_os() -> AppOs {
+    if cfg!(windows) {
+        AppOs::Windows
+    } else {
+        AppOs::Macos
+    }
+}
+
 /// The lists of `materials` that contain masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaskLists {

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::list_mut;
@@ -71,6 +72,76 @@ pub(crate) fn register(entry: &RegistryEntry<'_>) -> Result<bool> {
     let Some(root) = folder.parent() else {
         return Err(Error::internal("a draft's folder has no parent"));
     };
+    change(root, |path, list| {
+        if list.get("root_path").is_none_or(Value::is_null) {
+            list["root_path"] = json!(app_path(root));
+        }
+        let own = own(entry, &folder, root);
+        let model = newest(list).cloned();
+        let Some(store) = list_mut(list, "all_draft_store") else {
+            return Err(unreadable(path, "it has no list `all_draft_store`"));
+        };
+        if let Some(old) = store.iter_mut().find(|other| is_of(other, &folder)) {
+            let created = old["tm_draft_create"].clone();
+            for (key, value) in own {
+                old[key.as_str()] = value;
+            }
+            if created.as_i64().is_some_and(|created| created > 0) {
+                old["tm_draft_create"] = created;
+            }
+        } else {
+            store.insert(0, modelled(model.as_ref(), own));
+            let count = store.len();
+            list["draft_ids"] = json!(count);
+        }
+        Ok(())
+    })
+}
+
+/// What changes in the entry of a draft whose content changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntryUpdate {
+    /// A new name in the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Microseconds.
+    pub duration: i64,
+    /// The size of all its media, if it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Microseconds since 1970.
+    pub now: i64,
+}
+
+/// Updates the entry of the draft in `folder`; returns whether the list has one.
+pub(crate) fn update(folder: &Path, update: &EntryUpdate) -> Result<bool> {
+    let folder = without_verbatim(folder.to_owned());
+    let Some(root) = folder.parent().filter(|root| root.join(FILE).is_file()) else {
+        return Ok(false);
+    };
+    if entry(&folder)?.is_none() {
+        return Ok(false);
+    }
+    change(root, |_, list| {
+        let store = list["all_draft_store"].as_array_mut();
+        let entries = store.into_iter().flatten();
+        for entry in entries.filter(|entry| is_of(entry, &folder)) {
+            entry["tm_duration"] = json!(update.duration);
+            entry["tm_draft_modified"] = json!(update.now);
+            if let Some(name) = &update.name {
+                entry["draft_name"] = json!(name);
+            }
+            if let Some(bytes) = update.bytes {
+                entry["draft_timeline_materials_size"] = json!(bytes);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(true)
+}
+
+/// Changes the list of drafts in `root` under its lock, with a backup. Returns whether it changed.
+fn change(root: &Path, edit: impl FnOnce(&Path, &mut Value) -> Result<()>) -> Result<bool> {
     let _lock = lock(root)?;
     let path = root.join(FILE);
     let before = read(&path)?;
@@ -80,27 +151,7 @@ pub(crate) fn register(entry: &RegistryEntry<'_>) -> Result<bool> {
     if !list.is_object() {
         return Err(unreadable(&path, "it is not a JSON object"));
     }
-    if list.get("root_path").is_none_or(Value::is_null) {
-        list["root_path"] = json!(app_path(root));
-    }
-    let own = own(entry, &folder, root);
-    let model = newest(&list).cloned();
-    let Some(store) = list_mut(&mut list, "all_draft_store") else {
-        return Err(unreadable(&path, "it has no list `all_draft_store`"));
-    };
-    if let Some(old) = store.iter_mut().find(|other| is_of(other, &folder)) {
-        let created = old["tm_draft_create"].clone();
-        for (key, value) in own {
-            old[key.as_str()] = value;
-        }
-        if created.as_i64().is_some_and(|created| created > 0) {
-            old["tm_draft_create"] = created;
-        }
-    } else {
-        store.insert(0, modelled(model.as_ref(), own));
-        let count = store.len();
-        list["draft_ids"] = json!(count);
-    }
+    edit(&path, &mut list)?;
     if before.as_ref() == Some(&list) {
         return Ok(false);
     }

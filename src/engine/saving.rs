@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use capcut_draft::{Dialect, Document};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Call;
@@ -14,14 +15,20 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::draft::working;
-use crate::engine::edit::{Edit, Learnt};
+use crate::engine::documents::{OpenedFrom, RecordedWrite, document_error, lacks};
+use crate::engine::edit::{Edit, EditOutcome, Learnt};
 use crate::engine::marker::PlanOrigin;
 use crate::engine::package::existing::Terms;
+use crate::engine::package::opened::back::PreparedSave;
+use crate::engine::package::opened::copy::CopyRequest;
+use crate::engine::package::opened::{self, OpenedSubject};
 use crate::engine::package::{self, SaveRequest, SavedPackage, Subject, WhileRunning};
-use crate::engine::profile::{AppOs, Profile};
-use crate::engine::{CallTarget, Engine, aside, registry};
+use crate::engine::profile::{AppOs, Profile, own_os};
+use crate::engine::{CallTarget, Engine, RecordedEdit, VERSION, aside, changing, registry, reply};
 use crate::error::{Error, Result};
-use crate::journal::{self, ENGINE, Journal, Runner};
+use crate::journal::{
+    self, Appended, CallPosition, ENGINE, Journal, NewRecord, Runner, document_hash,
+};
 use crate::progress::Bytes;
 use crate::settings::Os;
 use crate::units::Edition;
@@ -256,6 +263,40 @@ pub(crate) struct SaveWish {
     pub while_running: WhileRunning,
 }
 
+impl SaveWish {
+    /// Whether an opened draft is copied instead of saved into its own folder.
+    fn is_copy(&self) -> bool {
+        self.name.is_some() || self.folder.is_some()
+    }
+
+    /// An opened draft stays a draft of its app on its system.
+    fn refuse_for_opened(&self, id: &DraftId, from: &OpenedFrom) -> Result<()> {
+        let given = [
+            ("portable", self.portable),
+            ("target_os", self.target_os.is_some()),
+            ("target_folder", self.target_folder.is_some()),
+            ("app_version", self.app_version.is_some()),
+            ("draft_profile", self.profile.is_some()),
+            ("zip", self.zip),
+        ];
+        let given: Vec<String> = given
+            .into_iter()
+            .filter(|(_, is_given)| *is_given)
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{} cannot be used with draft {id}, which was opened from {}: it is saved as the draft of {} that it was",
+            given.join(", "),
+            from.path().display(),
+            from.edition.app()
+        ))
+        .hint("leave these arguments out; for another machine, copy the folder there with its media"))
+    }
+}
+
 /// Where the folder is created, and the machine whose paths are written into it.
 struct SaveDestination {
     drafts: PathBuf,
@@ -313,6 +354,17 @@ impl Engine {
             save.put(&progress).await;
         }
         let work = async {
+            if let Some(from) = self.opened(id).await?
+                && !(wish.is_copy() && self.inspect(id, Document::dialect).await? == Dialect::Api)
+            {
+                let saved = self
+                    .save_opened(id, from, &wish, folder.as_deref(), call)
+                    .await?;
+                self.journal
+                    .set_saved(ENGINE, id, &saved.folder.to_string_lossy())
+                    .await?;
+                return Ok(saved);
+            }
             self.learn(id, call).await?;
             let (draft, subject) = self.subject(id).await?;
             *self.hold(id).await?.refreshed() = crate::engine::refreshed_now(&draft);
@@ -405,13 +457,6 @@ impl Engine {
         self.catch_up(&held).await?;
         aside(|| {
             let state = held.lock();
-            if let Some(opened) = &state.opened {
-                return Err(Error::conflict(format!(
-                    "draft {id} was opened from {}, and `save_draft` does not write opened drafts",
-                    opened.file.display()
-                ))
-                .hint("read its document with `query_script`"));
-            }
             let draft = state.draft.clone();
             let working = match &state.document {
                 Some(document) => String::from_utf8_lossy(&document.write()).into_owned(),
@@ -424,6 +469,141 @@ impl Engine {
             };
             Ok((draft, subject))
         })
+    }
+
+    /// Saves a draft that was opened: into its folder, or as a copy.
+    async fn save_opened(
+        &self,
+        id: &DraftId,
+        from: Arc<OpenedFrom>,
+        wish: &SaveWish,
+        folder: Option<&str>,
+        call: &Call,
+    ) -> Result<SavedPackage> {
+        wish.refuse_for_opened(id, &from)?;
+        let media = self.media(&call.caller);
+        if let Some(request) = self
+            .copy_request(id, &from, wish, folder, &call.caller)
+            .await?
+        {
+            let draft = self.opened_draft(id, from).await?;
+            return opened::copy::copy(draft, request, &media).await;
+        }
+        call.caller.access.may_write(from.folder_of_file())?;
+        let backups = self.data_dir()?.join("backups");
+        let change = opened::back::begin(Arc::clone(&from)).await?;
+        let draft = self.opened_draft(id, from).await?;
+        match opened::back::prepare(change, draft, wish.overwrite, &media).await? {
+            PreparedSave::Nothing(saved) => Ok(saved),
+            PreparedSave::Change(change) => {
+                self.record_write(id, &change.write, call).await?;
+                change.commit(backups).await
+            }
+        }
+    }
+
+    /// An opened draft as it is saved.
+    async fn opened_draft(&self, id: &DraftId, from: Arc<OpenedFrom>) -> Result<OpenedSubject> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        let document = held.lock().document.as_deref().cloned();
+        let document = document.ok_or_else(|| Error::internal("the draft has no document"))?;
+        let is_edited = aside(|| document_hash(&document.write()) != from.document);
+        let base = if is_edited {
+            let packed = self.journal.document(&from.document).await?;
+            let text = packed.ok_or_else(|| lacks(&from.document))?.text()?;
+            Some(aside(|| Document::parse(text)).map_err(document_error)?)
+        } else {
+            None
+        };
+        let founds = self.founds(id, 0).await?;
+        let row = self.journal.find(id).await?;
+        Ok(OpenedSubject {
+            id: id.to_string(),
+            name: row.map(|row| row.name).unwrap_or_default(),
+            from,
+            document,
+            base,
+            writes: founds.into_iter().filter_map(|found| found.write).collect(),
+        })
+    }
+
+    /// Records what a save is about to write into the folder of an opened draft.
+    async fn record_write(&self, id: &DraftId, write: &RecordedWrite, call: &Call) -> Result<()> {
+        let held = self.hold(id).await?;
+        let _turn = held.turn().await;
+        let found = RecordedEdit {
+            write: Some(write.clone()),
+            ..RecordedEdit::default()
+        };
+        let placed = reply(id, None, &EditOutcome::default());
+        let record = NewRecord {
+            internal: true,
+            ..NewRecord::of(call, Some(&found), &placed, VERSION)?
+        };
+        let at = CallPosition::End;
+        match self.journal.append(ENGINE, id, &record, at).await? {
+            Appended::Done(_) | Appended::Already(_) => self.catch_up(&held).await.map(drop),
+            Appended::Conflict => Err(changing(id)),
+        }
+    }
+
+    /// Where to copy an opened draft; `None` if it is saved into its own folder.
+    async fn copy_request(
+        &self,
+        id: &DraftId,
+        from: &OpenedFrom,
+        wish: &SaveWish,
+        folder: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Option<CopyRequest>> {
+        if !wish.is_copy() {
+            return Ok(None);
+        }
+        let edition = from.edition;
+        let own = from.folder.as_deref();
+        let beside = own
+            .and_then(Path::parent)
+            .filter(|it| may_write(it, caller));
+        let drafts = match (folder, beside) {
+            (Some(folder), _) => {
+                let place = self.place(edition, wish, Some(folder), caller)?;
+                if place.target.is_some() {
+                    return Err(Error::invalid(format!(
+                        "`draft_folder`: a draft that was opened is copied into a folder of this machine that may be written, and {folder} is none"
+                    ))
+                    .hint("give the absolute path of the app's drafts folder, or save with `name` only"));
+                }
+                place.drafts
+            }
+            (None, Some(beside)) => beside.to_owned(),
+            (None, None) => self.place(edition, wish, None, caller)?.drafts,
+        };
+        let of_folder = own.and_then(Path::file_name);
+        let of_folder = of_folder.map(|name| name.to_string_lossy().into_owned());
+        let name = match wish.name.clone().or(of_folder) {
+            Some(name) => name,
+            None => {
+                let row = self.journal.find(id).await?;
+                row.map(|row| row.name).unwrap_or_default()
+            }
+        };
+        let to = drafts.join(package::name::folder(&name)).canonicalize();
+        if let (Some(own), Ok(to)) = (own, to)
+            && own.canonicalize().is_ok_and(|own| own == to)
+        {
+            return Ok(None);
+        }
+        Ok(Some(CopyRequest {
+            drafts,
+            name,
+            terms: Terms {
+                draft: id.to_string(),
+                overwrite: wish.overwrite,
+                ..Terms::default()
+            },
+            while_running: wish.while_running,
+        }))
     }
 
     async fn request(
@@ -588,12 +768,12 @@ impl Engine {
 
     /// The folder for drafts that no app on this machine would find.
     fn own_folder(&self) -> Result<PathBuf> {
-        let data = self
-            .options
-            .data_dir
-            .as_ref()
-            .ok_or_else(crate::settings::no_home)?;
-        Ok(data.join("drafts"))
+        Ok(self.data_dir()?.join("drafts"))
+    }
+
+    fn data_dir(&self) -> Result<&Path> {
+        let data = self.options.data_dir.as_deref();
+        data.ok_or_else(crate::settings::no_home)
     }
 
     /// The progress or result of a draft's last save. Saves of other processes are known from the journal.
@@ -724,15 +904,6 @@ fn is_elsewhere(folder: &str, here: Os) -> bool {
         Os::Windows => !is_windows && folder.starts_with('/'),
         Os::MacOs => is_windows,
         Os::Linux => is_windows || folder.starts_with("/Users/") || folder.starts_with("/Volumes/"),
-    }
-}
-
-/// The system of drafts that are saved for this machine.
-pub(crate) fn own_os() -> AppOs {
-    if cfg!(windows) {
-        AppOs::Windows
-    } else {
-        AppOs::Macos
     }
 }
 

@@ -9,10 +9,9 @@ mod timelines;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::document::{IndexedDocument, Platform, parse};
 use super::files::is_mirrored;
@@ -21,13 +20,14 @@ use super::folder::{
 };
 use super::media::{self, FileMaterial};
 use super::{LintContext, LintOptions, Problem, ProblemReport, markers, sniff};
+use crate::engine::backup::{Backup, now, unwritable};
+use crate::engine::draft_files::is_open_in_app;
 use crate::engine::marker::{self, Marker};
 use crate::engine::paths::{is_windows, plain};
 use crate::engine::profile::{AppOs, Profile};
 use crate::engine::registry::{self, RegistryEntry};
 use crate::engine::timelines::{Timeline, folder as timeline_folder};
-use crate::error::{Error, Kind, Result};
-use crate::regular_file;
+use crate::error::{Error, Result};
 use crate::units::{Edition, Micros};
 use timelines::WrittenDocument;
 
@@ -68,7 +68,7 @@ pub(crate) fn fix(folder: &Path, options: &LintOptions) -> Result<Fixed> {
     refuse(&folder)?;
     clear(&folder);
     let mut work = FixRun {
-        backup: Backup::new(&folder, &options.backups),
+        backup: Backup::new(&folder.path, &options.backups),
         changed: Vec::new(),
         notes: Vec::new(),
     };
@@ -89,7 +89,7 @@ pub(crate) fn fix(folder: &Path, options: &LintOptions) -> Result<Fixed> {
 
 fn refuse(folder: &Folder) -> Result<()> {
     let name = folder.path.display();
-    if fs::symlink_metadata(folder.path.join(LOCKED)).is_ok() {
+    if is_open_in_app(&folder.path) {
         return Err(Error::conflict(format!("{name} is open in the app (`{LOCKED}`)"))
             .hint("close the draft in the app; if the app is not running, it crashed: delete the file"));
     }
@@ -287,8 +287,7 @@ impl FixRun {
         if from.is_symlink() || !from.is_dir() {
             return Ok(());
         }
-        let to = self.backup.folder.join(BACKUP);
-        copy_folder(&from, &to).map_err(|error| unwritable(&to, error))?;
+        let to = self.backup.keep_folder(&from, BACKUP)?;
         fs::remove_dir_all(&from).map_err(|error| unwritable(&from, error))?;
         self.note_change(BACKUP);
         self.notes.push(format!(
@@ -371,135 +370,12 @@ impl FixRun {
         let mut notes = self.notes;
         notes.dedup();
         Fixed {
-            backup: self.backup.made.then_some(self.backup.folder),
+            backup: self.backup.made(),
             changed,
             left,
             notes,
         }
     }
-}
-
-/// How many backups are kept of drafts with the same name.
-const MOST_BACKUPS: usize = 20;
-
-/// Deletes the oldest backups of drafts with this name, so that one more can be added.
-fn prune(backups: &Path, name: &str) {
-    let mut all: Vec<(Vec<u64>, PathBuf)> = fs::read_dir(backups)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let own = entry.file_name().into_string().ok()?;
-            // The time in seconds, and a number if there are several in one second.
-            let when = own.strip_prefix(name)?.strip_prefix('-')?.split('-');
-            let when: Vec<u64> = when.map(str::parse).collect::<Result<_, _>>().ok()?;
-            (when.len() <= 2
-                && when[0] > 1_000_000_000
-                && entry.path().join("backup.json").is_file())
-            .then(|| (when, entry.path()))
-        })
-        .collect();
-    all.sort_unstable();
-    let surplus = (all.len() + 1).saturating_sub(MOST_BACKUPS);
-    for (_, backup) in all.drain(..surplus) {
-        let _ = fs::remove_dir_all(backup);
-    }
-}
-
-/// The backup of the original files.
-struct Backup {
-    folder: PathBuf,
-    draft: PathBuf,
-    made: bool,
-    kept: Vec<String>,
-    renamed: Vec<[String; 2]>,
-}
-
-impl Backup {
-    fn new(folder: &Folder, backups: &Path) -> Self {
-        let seconds = now() / 1_000_000;
-        let name = folder.name();
-        let free = (0..u32::MAX)
-            .map(|number| match number {
-                0 => backups.join(format!("{name}-{seconds}")),
-                number => backups.join(format!("{name}-{seconds}-{number}")),
-            })
-            .find(|path| !path.exists());
-        prune(backups, &name);
-        Self {
-            folder: free.unwrap_or_else(|| backups.join(name)),
-            draft: folder.path.clone(),
-            made: false,
-            kept: Vec::new(),
-            renamed: Vec::new(),
-        }
-    }
-
-    /// Copies a file before its first change.
-    fn keep(&mut self, from: &Path, name: &str) -> Result<()> {
-        if self.kept.iter().any(|kept| kept == name) {
-            return Ok(());
-        }
-        self.kept.push(name.to_owned());
-        if from.is_file() {
-            let to = self.folder.join(name);
-            regular_file::create_own_folder(&self.folder)
-                .and_then(|()| fs::create_dir_all(to.parent().unwrap_or(&self.folder)))
-                .and_then(|()| fs::copy(from, &to))
-                .map_err(|error| unwritable(&to, error))?;
-        }
-        self.write_index()
-    }
-
-    fn renamed(&mut self, from: String, to: String) -> Result<()> {
-        self.renamed.push([from, to]);
-        self.write_index()
-    }
-
-    /// Writes `backup.json`, which describes how to restore the files.
-    fn write_index(&mut self) -> Result<()> {
-        let to = self.folder.join("backup.json");
-        let index = json!({
-            "draft": self.draft, "files": self.kept, "renamed": self.renamed,
-            "to_go_back": "rename the files back, and copy the others into the draft's folder",
-        });
-        regular_file::create_own_folder(&self.folder)
-            .map_err(|error| unwritable(&self.folder, error))?;
-        self.made = true;
-        registry::write(&to, index.to_string().as_bytes())
-    }
-}
-
-/// Copies a folder with all of its content, except for links.
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let to = to.join(entry.file_name());
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &to)?;
-        } else if kind.is_file() {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-fn unwritable(path: &Path, error: std::io::Error) -> Error {
-    Error::new(
-        Kind::Conflict,
-        format!("{} cannot be written", path.display()),
-    )
-    .hint("check the folder's permissions and the free disk space")
-    .source(error)
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    since.as_micros() as i64
 }
 
 /// The profile for the fixed draft: that of its own markers if they are current, otherwise that of the drafts that

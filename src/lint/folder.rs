@@ -4,71 +4,27 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::engine::draft_files::DraftFiles;
+pub(super) use crate::engine::draft_files::{
+    BACKUP, DocumentFile, FileContent, LOCKED, META, ROOTS, TEMPLATE,
+};
+use crate::engine::folder_change;
 use crate::engine::marker::Marker;
 use crate::engine::paths::{
     TOKEN, below, file_name, is_foreign, is_windows, plain, same, without_verbatim,
 };
 use crate::engine::registry;
 pub(super) use crate::engine::timelines::PROJECT;
-use crate::engine::timelines::folder as timeline_folder;
 use crate::error::{Error, Result};
-use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 use crate::sorting;
-
-/// The root documents; if they are equally new, the first one takes precedence.
-pub(super) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
-/// A copy of the document that some versions of the app reportedly prefer.
-pub(super) const TEMPLATE: &str = "template-2.tmp";
-pub(super) const META: &str = "draft_meta_info.json";
-/// The folder in which the app keeps earlier states of the draft.
-pub(super) const BACKUP: &str = ".backup";
-/// The file with which the app marks a draft that is open in it.
-pub(super) const LOCKED: &str = ".locked";
 
 /// Maximum number of a draft's files to search when a file is looked up by name.
 const MOST_FILES: usize = 50_000;
-
-/// What a file contains, according to its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileContent {
-    Json,
-    Encrypted,
-    Empty,
-    Other,
-}
-
-/// A document of the folder.
-#[derive(Debug)]
-pub(super) struct DocumentFile {
-    /// Its path in the folder.
-    pub name: String,
-    pub bytes: Vec<u8>,
-    modified: SystemTime,
-}
-
-impl DocumentFile {
-    /// The bytes without a byte order mark.
-    pub(crate) fn json(&self) -> &[u8] {
-        self.bytes
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&self.bytes)
-    }
-
-    pub(crate) fn content(&self) -> FileContent {
-        content(self.json())
-    }
-
-    /// Whether it is a document in a subfolder, such as that of a timeline.
-    pub(crate) fn is_nested(&self) -> bool {
-        self.name.contains('/')
-    }
-}
 
 /// A draft folder and its documents.
 #[derive(Debug)]
@@ -114,27 +70,15 @@ impl Folder {
         let path = path
             .canonicalize()
             .map_or_else(|_| path.to_owned(), without_verbatim);
-        let mut files = Vec::new();
-        for name in ROOTS.iter().chain(&[TEMPLATE, META, PROJECT]) {
-            files.extend(read(&path, name)?);
-        }
-        let parsed = |name: &str| -> Option<Value> {
-            let file = files
-                .iter()
-                .find(|file: &&DocumentFile| file.name == name)?;
-            serde_json::from_slice(file.json()).ok()
-        };
-        let meta = parsed(META).filter(Value::is_object);
-        let project = parsed(PROJECT).filter(Value::is_object);
-        let main_timeline = project
-            .as_ref()
-            .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
-            .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
-        if let Some(id) = &main_timeline {
-            for name in ROOTS.iter().chain(&[TEMPLATE]) {
-                files.extend(read(&path, &format!("{}/{name}", timeline_folder(id)))?);
-            }
-        }
+        folder_change::settle(&path)?;
+        let DraftFiles {
+            files,
+            project,
+            main_timeline,
+        } = DraftFiles::read(&path)?;
+        let meta = files.iter().find(|file| file.name == META);
+        let meta = meta.and_then(|file| serde_json::from_slice::<Value>(file.json()).ok());
+        let meta = meta.filter(Value::is_object);
         if files.iter().all(|file| file.name == PROJECT) {
             let hint = match nearest(&path) {
                 Some(draft) => format!("did you mean {}?", draft.display()),
@@ -187,7 +131,7 @@ impl Folder {
     ) -> impl Iterator<Item = &'a DocumentFile> {
         self.files
             .iter()
-            .filter(move |file| file.name != document && ![META, PROJECT].contains(&&*file.name))
+            .filter(move |file| file.name != document && file.has_timeline())
     }
 
     /// The name of the folder.
@@ -322,66 +266,6 @@ fn is_own(name: &str) -> bool {
     ) || name == "draft_cover.jpg"
 }
 
-/// Reads a document of the draft in `folder`; `None` if there is no such file. An existing file that cannot be
-/// read is an error: otherwise only the remaining files would be checked.
-fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
-    let path = folder.join(name);
-    let attempt = || -> io::Result<DocumentFile> {
-        let file = regular_file::open(&path, Links::Refuse)?;
-        // `Timelines` and its folders may be links as well.
-        let real = path.parent().map(Path::canonicalize).transpose()?;
-        if !real.is_none_or(|real| without_verbatim(real).starts_with(folder)) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "behind a symbolic link that points outside the draft",
-            ));
-        }
-        let modified = file.metadata()?.modified();
-        let bytes = regular_file::read_all(file, DOCUMENT_BYTES)?;
-        if values(&bytes) > VALUES {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("contains more than {VALUES} values"),
-            ));
-        }
-        Ok(DocumentFile {
-            name: name.to_owned(),
-            bytes,
-            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
-        })
-    };
-    match attempt() {
-        Ok(file) => Ok(Some(file)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(
-            Error::conflict(format!("{} cannot be read", path.display()))
-                .source(error)
-                .hint("a draft's documents must be readable regular files of at most 256 MiB"),
-        ),
-    }
-}
-
-/// Maximum number of JSON values in a document. Each takes up to 72 bytes in memory. A draft has about one value
-/// per 20 bytes, so the limit is a document of about 120 MB, ten times the size of a draft with 3,000 segments.
-const VALUES: usize = 6_000_000;
-
-/// An upper bound for the number of JSON values in the document; 0 if the document is too short to exceed the
-/// limit.
-fn values(document: &[u8]) -> usize {
-    if document.len() < VALUES {
-        return 0;
-    }
-    let begins_value = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
-    document.iter().filter(begins_value).count()
-}
-
 /// The newest draft in the subfolders of a folder that is not a draft itself.
 fn nearest(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder)
@@ -394,38 +278,4 @@ fn nearest(folder: &Path) -> Option<PathBuf> {
                 .and_then(|metadata| metadata.modified())
                 .ok()
         })
-}
-
-/// Detects the content of a file. JianYing's encrypted files are one long base64 text, or bytes that are not text.
-fn content(bytes: &[u8]) -> FileContent {
-    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => FileContent::Empty,
-        Some(b'{') => FileContent::Json,
-        Some(_) => {
-            let text = bytes.trim_ascii();
-            let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte);
-            if (text.len() > 16 && text.iter().all(base64)) || std::str::from_utf8(text).is_err() {
-                FileContent::Encrypted
-            } else {
-                FileContent::Other
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_distinguishes_encrypted_files_from_json_text_and_empty_files() {
-        assert_eq!(content(b" {\"a\":1}"), FileContent::Json);
-        assert_eq!(
-            content(b"r3fKa8Zt0hRkQmV5c29tZXRoaW5n=="),
-            FileContent::Encrypted
-        );
-        assert_eq!(content(&[0x8f, 0xff, 0x00, 0xc1]), FileContent::Encrypted);
-        assert_eq!(content(b"Not found, says the server"), FileContent::Other);
-        assert_eq!(content(b"  \n"), FileContent::Empty);
-    }
 }

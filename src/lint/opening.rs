@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::folder::{DocumentFile, FileContent, Folder, ROOTS};
 use super::markers;
+use crate::engine::draft_files::{hashes, reserves};
 use crate::error::{Error, Result};
 use crate::journal::document_hash;
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
@@ -74,11 +75,12 @@ fn open_folder(path: &Path) -> Result<OpenedFile> {
         },
         edition,
         file: folder.path.join(&document.name),
-        files: folder
-            .files
-            .iter()
-            .map(|file| (file.name.clone(), document_hash(&file.bytes)))
-            .collect(),
+        files: hashes(
+            folder
+                .files
+                .iter()
+                .chain(&reserves(&folder.path, folder.main_timeline.as_deref())),
+        ),
         folder: Some(folder.path),
     })
 }

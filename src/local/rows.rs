@@ -1,12 +1,12 @@
 //! The rows of a draft for people and models: short lines, and the same as JSON.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use capcut_draft::{ClipRow, Summary, TrackRow};
 use serde_json::{Map, Value, json};
 
-use crate::engine::paths::{TOKEN, below, is_foreign, plain};
+use crate::engine::paths::located;
 
 /// Characters of words in a row.
 const WORDS: usize = 20;
@@ -210,16 +210,9 @@ fn full_value(row: &ClipRow, folder: Option<&Path>) -> Value {
 
 /// Whether the file of a clip should be on this machine and is not.
 fn is_missing(row: &ClipRow, folder: Option<&Path>) -> bool {
-    let Some(path) = row.path.as_deref().filter(|path| !path.is_empty()) else {
-        return false;
-    };
-    let text = plain(path);
-    let file = match (below(&text, TOKEN), folder) {
-        (Some(inside), Some(folder)) => folder.join(inside),
-        (Some(_), None) => return false,
-        (None, _) => PathBuf::from(path),
-    };
-    file.is_absolute() && !is_foreign(path) && !file.exists()
+    let path = row.path.as_deref().filter(|path| !path.is_empty());
+    let file = path.and_then(|path| located(path, folder));
+    file.is_some_and(|file| !file.exists())
 }
 
 /// The rows of a page as lines.

@@ -21,7 +21,8 @@ use crate::progress::{self, Step};
 use crate::tool::{Hints, Texts, Tool, Turn};
 use crate::tools::{Call, Object};
 
-/// Writes the draft and its media as a folder for the app; returns its path.
+/// Writes the draft and its media as a folder for the app; returns its path. An opened draft is saved into its own folder,
+/// with `name` or `draft_folder` as a copy.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "they are arguments")]
 pub(crate) struct SaveDraft {

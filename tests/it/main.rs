@@ -33,6 +33,7 @@ mod remote;
 mod resume;
 mod runs;
 mod save;
+mod save_back;
 mod saves;
 mod secrets;
 mod shells;

@@ -22,6 +22,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![forbid(unsafe_code)]
 
+mod companion;
 mod content;
 mod document;
 mod edit;
@@ -40,6 +41,7 @@ mod select;
 mod validate;
 mod value;
 
+pub use companion::CompanionFile;
 pub use content::{StyleRange, TextContent, TextForm, text_length};
 pub use document::{
     ClipRef, Dialect, Document, ElementRef, MAX_BYTES, MaterialRef, RootRef, TrackRef,

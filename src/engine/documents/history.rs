@@ -230,6 +230,7 @@ impl Engine {
     pub(crate) async fn undo(&self, id: &DraftId, wish: &UndoWish, call: &Call) -> Result<Undone> {
         let held = self.hold(id).await?;
         let _turn = held.turn().await;
+        held.settle_folder();
         for _ in 0..TRIES {
             let (records, mut founds) = self.with_founds(id).await?;
             let history = History::of(&records, &founds);

@@ -5,12 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::engine::draft_files::{LOCKED, is_open_in_app};
+use crate::engine::folder_change;
 use crate::engine::marker::{self, Marker, PlanOrigin, Stamp, WrittenFile};
 use crate::engine::{registry, timelines};
 use crate::error::{Error, Result};
-
-/// The file by which the app marks an open draft.
-const LOCKED: &str = ".locked";
 
 pub(super) const TIMELINES: [&str; 2] = ["draft_content.json", "draft_info.json"];
 
@@ -84,6 +83,9 @@ impl PathState {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Free),
             Err(error) => return Err(super::unwritable(to, error)),
         };
+        if there.is_dir() {
+            folder_change::settle(to)?;
+        }
         let marker = Some(to).filter(|_| there.is_dir()).and_then(|to| {
             Marker::read(to).or_else(|| {
                 // Saved by a version without markers.
@@ -273,7 +275,7 @@ pub(super) fn covers(folder: &Path) -> Vec<String> {
 
 /// Fails if the draft is open in the app, which would overwrite the saved files.
 pub(crate) fn refuse_open(folder: &Path) -> Result<()> {
-    if fs::symlink_metadata(folder.join(LOCKED)).is_err() {
+    if !is_open_in_app(folder) {
         return Ok(());
     }
     Err(Error::conflict(format!(

@@ -211,7 +211,7 @@ fn unfetched(failures: Vec<(&Needed, Error)>, all: usize) -> Error {
     ))
 }
 
-async fn fetch_one(
+pub(super) async fn fetch_one(
     needed: &Needed,
     (kind, stem): (&str, &str),
     folder: &Path,

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::draft::finished::ContentType;
 use crate::draft::finished::shapes::{fill, shape};
-use crate::draft::finished::{ContentType, FinishedDocument};
 use crate::engine::profile::AppOs;
 use crate::engine::timelines::{self, Timeline};
 use crate::error::{Error, Result};
@@ -149,10 +149,7 @@ impl Timelines {
 }
 
 impl Documents {
-    pub(crate) fn new(document: &FinishedDocument<'_>, entries: &[BinEntry]) -> Self {
-        // A thousand texts take some megabytes: growing the buffer step by step costs as much as writing them.
-        let mut timeline = Vec::with_capacity(1 << 20);
-        document.write(&mut timeline);
+    pub(crate) fn new(timeline: Vec<u8>, entries: &[BinEntry]) -> Self {
         Self {
             timeline,
             meta: Value::Null,
@@ -305,11 +302,4 @@ fn virtual_store(entries: &[BinEntry]) -> Value {
             {"type": 2, "value": []},
         ],
     })
-}
-
-/// Syncs the entries of a folder to the disk, if the system supports it.
-pub(crate) fn sync_folder(folder: &Path) {
-    if cfg!(unix) {
-        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
-    }
 }

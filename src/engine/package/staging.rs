@@ -8,14 +8,15 @@
 //! new folder before the two are swapped.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::existing::{self, Existing, PathState, Terms};
-use super::files::sync_folder;
 use super::{blocking, make, unwritable};
+use crate::engine::exclusive::Exclusive;
+use crate::engine::folder_change::sync_folder;
 use crate::engine::marker::{self, Marker};
 use crate::engine::package::now;
 use crate::error::{Error, Result};
@@ -84,52 +85,6 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
 
-/// A name in the drafts folder that only one save of all processes holds at a time.
-#[derive(Debug)]
-struct Exclusive {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Exclusive {
-    /// `None` while another process holds the lock. The system releases the lock of a killed process.
-    fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
-        let path = lock_of(&drafts.join(format!("{TEMPORARY}{name}")));
-        loop {
-            let lock = regular_file::open_own(&path).map_err(|error| unwritable(&path, error))?;
-            match lock.try_lock() {
-                Ok(()) if is_linked(&lock, &path) => return Ok(Some(Self { path, _lock: lock })),
-                // Its last owner removed the file between opening and locking.
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(unwritable(&path, error)),
-            }
-        }
-    }
-}
-
-impl Drop for Exclusive {
-    fn drop(&mut self) {
-        // Remove it while it is locked, so that no other process locks a file that is about to be removed.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Whether an open file is still the one at `path`.
-fn is_linked(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let _ = path;
-        file.metadata().is_ok_and(|there| there.nlink() > 0)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
-    }
-}
-
 /// A reserved folder name for a save: drafts with the same name get different folders.
 #[derive(Debug)]
 struct Reserved {
@@ -143,9 +98,15 @@ impl Reserved {
     fn new(drafts: &Path, name: &str) -> Result<Option<Self>> {
         let folder = drafts.join(name);
         let hash = marker::hash(name.to_lowercase().as_bytes());
-        let reserved = Exclusive::new(drafts, &format!("name-{hash}"))?;
+        let reserved = exclusive(drafts, &format!("name-{hash}"))?;
         Ok(reserved.map(|name| Self { folder, name }))
     }
+}
+
+/// A name in the drafts folder that only one save of all processes holds at a time.
+fn exclusive(drafts: &Path, name: &str) -> Result<Option<Exclusive>> {
+    let path = lock_of(&drafts.join(format!("{TEMPORARY}{name}")));
+    Exclusive::new(&path).map_err(|error| unwritable(&path, error))
 }
 
 /// Timeout for another save's search for its folder, which reads a few documents.
@@ -156,7 +117,7 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(10);
 fn search(drafts: &Path) -> Result<Option<Exclusive>> {
     let until = Instant::now() + SEARCH_PATIENCE;
     loop {
-        let searching = Exclusive::new(drafts, "search")?;
+        let searching = exclusive(drafts, "search")?;
         // If a search does not end, the worst result is an unnecessary number in the name.
         if searching.is_some() || Instant::now() > until {
             return Ok(searching);
@@ -733,7 +694,7 @@ mod tests {
             .to_str()
             .unwrap()
             .to_owned();
-        let reserved = living.to.name.path.file_name().unwrap();
+        let reserved = living.to.name.path().file_name().unwrap();
         assert_eq!(
             names(drafts.path()),
             [

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{FixRun, FixTarget, unwritable};
+use super::{FixRun, FixTarget};
 use crate::draft::finished::list_mut;
+use crate::engine::backup::unwritable;
 use crate::engine::timelines::{self, DOCUMENTS, FOLDER, LAYOUT, PROJECT, Timeline};
 use crate::error::{Error, Result};
 use crate::lint::folder::ROOTS;

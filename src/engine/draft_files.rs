@@ -1,0 +1,251 @@
+//! The documents in a draft folder of any program: their names, and which of them exist.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::engine::marker;
+use crate::engine::paths::{file_name, without_verbatim};
+use crate::engine::timelines::{self, PROJECT};
+use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+
+/// The root documents; if they are equally new, the first one takes precedence.
+pub(crate) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
+/// A copy of the document that some versions of the app reportedly prefer.
+pub(crate) const TEMPLATE: &str = "template-2.tmp";
+/// Copies of the document that the app restores if the document is damaged.
+const RESERVES: [&str; 2] = ["draft_content.json.bak", "draft_info.json.bak"];
+pub(crate) const META: &str = "draft_meta_info.json";
+/// The folder in which the app keeps earlier states of the draft.
+pub(crate) const BACKUP: &str = ".backup";
+/// The file with which the app marks a draft that is open in it.
+pub(crate) const LOCKED: &str = ".locked";
+
+/// What a file contains, according to its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileContent {
+    Json,
+    Encrypted,
+    Empty,
+    Other,
+}
+
+/// A document of a draft folder.
+#[derive(Debug)]
+pub(crate) struct DocumentFile {
+    /// Its path in the folder.
+    pub name: String,
+    pub bytes: Vec<u8>,
+    pub modified: SystemTime,
+}
+
+impl DocumentFile {
+    /// The bytes without a byte order mark.
+    pub(crate) fn json(&self) -> &[u8] {
+        self.bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.bytes)
+    }
+
+    pub(crate) fn content(&self) -> FileContent {
+        content(self.json())
+    }
+
+    /// Whether it is a document in a subfolder, such as that of a timeline.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.name.contains('/')
+    }
+
+    /// Whether it contains the timeline: every such file of a folder has the same content.
+    pub(crate) fn has_timeline(&self) -> bool {
+        ![META, PROJECT].contains(&&*self.name)
+    }
+}
+
+/// The documents of a draft folder.
+#[derive(Debug)]
+pub(crate) struct DraftFiles {
+    pub files: Vec<DocumentFile>,
+    /// The content of `Timelines/project.json`, if it can be read.
+    pub project: Option<Value>,
+    /// The id of the main timeline, from `project`.
+    pub main_timeline: Option<String>,
+}
+
+impl DraftFiles {
+    /// Reads the documents in `folder`, a canonical path. An existing document that cannot be read is an error:
+    /// otherwise only the remaining ones would be checked.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        for name in ROOTS.iter().chain(&[TEMPLATE, META, PROJECT]) {
+            files.extend(read(folder, name)?);
+        }
+        let project = files.iter().find(|file| file.name == PROJECT);
+        let project = project.and_then(|file| serde_json::from_slice::<Value>(file.json()).ok());
+        let project = project.filter(Value::is_object);
+        let main_timeline = project
+            .as_ref()
+            .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
+            .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
+        if let Some(id) = &main_timeline {
+            for name in ROOTS.iter().chain(&[TEMPLATE]) {
+                files.extend(read(folder, &format!("{}/{name}", timelines::folder(id)))?);
+            }
+        }
+        Ok(Self {
+            files,
+            project,
+            main_timeline,
+        })
+    }
+
+    pub(crate) fn file(&self, name: &str) -> Option<&DocumentFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// Adds the reserve copies that can be read.
+    pub(crate) fn with_reserves(mut self, folder: &Path) -> Self {
+        let reserves = reserves(folder, self.main_timeline.as_deref());
+        self.files.extend(reserves);
+        self
+    }
+}
+
+/// The reserve copies of the documents in `folder` that can be read.
+pub(crate) fn reserves(folder: &Path, main_timeline: Option<&str>) -> Vec<DocumentFile> {
+    let nested = main_timeline.map(timelines::folder);
+    let names = RESERVES.into_iter().flat_map(|name| {
+        let inside = nested.as_ref().map(|nested| format!("{nested}/{name}"));
+        inside.into_iter().chain([name.to_owned()])
+    });
+    names
+        .filter_map(|name| read(folder, &name).ok().flatten())
+        .collect()
+}
+
+/// SHA-256 of documents, by their names.
+pub(crate) fn hashes<'a>(
+    files: impl IntoIterator<Item = &'a DocumentFile>,
+) -> BTreeMap<String, String> {
+    let mut known: Vec<(&[u8], String)> = Vec::new();
+    let mut hashes = BTreeMap::new();
+    for file in files {
+        // Most of them have the same bytes.
+        let same = known.iter().find(|(bytes, _)| *bytes == file.bytes);
+        let hash = match same {
+            Some((_, hash)) => hash.clone(),
+            None => marker::hash(&file.bytes),
+        };
+        known.push((&file.bytes, hash.clone()));
+        hashes.insert(file.name.clone(), hash);
+    }
+    hashes
+}
+
+/// Whether the app has the draft in `folder` open.
+pub(crate) fn is_open_in_app(folder: &Path) -> bool {
+    folder.join(LOCKED).symlink_metadata().is_ok()
+}
+
+/// Whether a document is a reserve copy.
+pub(crate) fn is_reserve(name: &str) -> bool {
+    RESERVES.contains(&file_name(name))
+}
+
+/// Reads a document of the draft in `folder`; `None` if there is no such file. An existing file that cannot be
+/// read is an error: otherwise only the remaining files would be checked.
+pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
+    let path = folder.join(name);
+    let attempt = || -> io::Result<DocumentFile> {
+        let file = regular_file::open(&path, Links::Refuse)?;
+        // `Timelines` and its folders may be links as well.
+        let real = path.parent().map(Path::canonicalize).transpose()?;
+        if !real.is_none_or(|real| without_verbatim(real).starts_with(folder)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "behind a symbolic link that points outside the draft",
+            ));
+        }
+        let modified = file.metadata()?.modified();
+        let bytes = regular_file::read_all(file, DOCUMENT_BYTES)?;
+        if values(&bytes) > VALUES {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("contains more than {VALUES} values"),
+            ));
+        }
+        Ok(DocumentFile {
+            name: name.to_owned(),
+            bytes,
+            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    };
+    match attempt() {
+        Ok(file) => Ok(Some(file)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(
+            Error::conflict(format!("{} cannot be read", path.display()))
+                .source(error)
+                .hint("a draft's documents must be readable regular files of at most 256 MiB"),
+        ),
+    }
+}
+
+/// Maximum number of JSON values in a document. Each takes up to 72 bytes in memory. A draft has about one value
+/// per 20 bytes, so the limit is a document of about 120 MB, ten times the size of a draft with 3,000 segments.
+const VALUES: usize = 6_000_000;
+
+/// An upper bound for the number of JSON values in the document; 0 if the document is too short to exceed the
+/// limit.
+fn values(document: &[u8]) -> usize {
+    if document.len() < VALUES {
+        return 0;
+    }
+    let begins_value = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+    document.iter().filter(begins_value).count()
+}
+
+/// Detects the content of a file. JianYing's encrypted files are one long base64 text, or bytes that are not text.
+fn content(bytes: &[u8]) -> FileContent {
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => FileContent::Empty,
+        Some(b'{') => FileContent::Json,
+        Some(_) => {
+            let text = bytes.trim_ascii();
+            let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte);
+            if (text.len() > 16 && text.iter().all(base64)) || std::str::from_utf8(text).is_err() {
+                FileContent::Encrypted
+            } else {
+                FileContent::Other
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_distinguishes_encrypted_files_from_json_text_and_empty_files() {
+        assert_eq!(content(b" {\"a\":1}"), FileContent::Json);
+        assert_eq!(
+            content(b"r3fKa8Zt0hRkQmV5c29tZXRoaW5n=="),
+            FileContent::Encrypted
+        );
+        assert_eq!(content(&[0x8f, 0xff, 0x00, 0xc1]), FileContent::Encrypted);
+        assert_eq!(content(b"Not found, says the server"), FileContent::Other);
+        assert_eq!(content(b"  \n"), FileContent::Empty);
+    }
+}

@@ -1,0 +1,419 @@
+//! Changes of several files of a folder that take effect together, even if the process is killed.
+//!
+//! The new files are first written into a temporary folder inside the folder. Then a record lists them, and they are
+//! moved to their paths. After a kill, the next access to the folder moves the rest, or removes files that no record
+//! lists. Nothing is moved over a file that another program has changed since.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::backup::unwritable;
+use crate::engine::draft_files::is_open_in_app;
+use crate::engine::exclusive::Exclusive;
+use crate::engine::marker::{Hashes, Stamp, WrittenFile};
+use crate::engine::registry::{self, EntryUpdate};
+use crate::error::{Error, Kind, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+
+/// The temporary folder; the app ignores it.
+const FOLDER: &str = ".capcut-mcp-change";
+const LOCK: &str = ".capcut-mcp-change.lock";
+const RECORD: &str = "record.json";
+/// The new files, by their paths in the folder.
+const NEW: &str = "new";
+/// The files that they replace.
+const OLD: &str = "old";
+/// Timeout for another process that changes the folder, which takes milliseconds after its media are there.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A complete change.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ChangeRecord {
+    /// By their paths in the folder.
+    files: BTreeMap<String, ChangedFile>,
+    /// Folders that are removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
+    /// What changes in the app's list of drafts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entry: Option<EntryUpdate>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ChangedFile {
+    /// SHA-256 of the file that it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    after: WrittenFile,
+}
+
+/// A change that is prepared; no other process changes the folder meanwhile. Dropped before
+/// [`commit`](Self::commit), it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct FolderChange {
+    folder: PathBuf,
+    record: ChangeRecord,
+    /// A change that could neither be made nor taken back stays for the next access.
+    is_left: bool,
+    _lock: Exclusive,
+}
+
+/// A new file.
+#[derive(Debug)]
+pub(crate) struct NewFile<'a> {
+    pub name: &'a str,
+    pub bytes: &'a [u8],
+    /// SHA-256 of the bytes.
+    pub hash: String,
+    /// SHA-256 of the file that it replaces; none if there must be none.
+    pub before: Option<String>,
+}
+
+/// Completes or removes what a killed process left in `folder`.
+pub(crate) fn settle(folder: &Path) -> Result<()> {
+    let is_there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
+    if is_there(FOLDER) || is_there(LOCK) {
+        lock(folder)?;
+    }
+    Ok(())
+}
+
+/// Waits for other processes, and completes or removes what a killed one left.
+fn lock(folder: &Path) -> Result<Exclusive> {
+    let path = folder.join(LOCK);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let lock = Exclusive::new(&path).map_err(|error| unwritable(&path, error))?;
+        if let Some(lock) = lock {
+            finish_earlier(folder)?;
+            return Ok(lock);
+        }
+        if Instant::now() > until {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("another process is saving into {}", folder.display()),
+            )
+            .hint("try again when it has finished"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Completes the change that a killed process left, or removes it if it had not begun to move files.
+fn finish_earlier(folder: &Path) -> Result<()> {
+    let temporary = folder.join(FOLDER);
+    if fs::symlink_metadata(&temporary).is_err() {
+        return Ok(());
+    }
+    let path = temporary.join(RECORD);
+    let record = match regular_file::read(&path, DOCUMENT_BYTES, Links::Refuse) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            remove(&temporary);
+            return Ok(());
+        }
+        Err(error) => return Err(unwritable(&path, error)),
+    };
+    let record: ChangeRecord = serde_json::from_slice(&record).map_err(|error| {
+        Error::conflict(format!(
+            "{} describes an interrupted save and cannot be read",
+            path.display()
+        ))
+        .hint(format!(
+            "it may be from a newer version of this program: use that version, or remove the folder {}",
+            temporary.display()
+        ))
+        .source(error)
+    })?;
+    if is_open_in_app(folder) {
+        // The app writes its own state; the save is completed or dropped when it has closed the draft.
+        return Ok(());
+    }
+    if record.is_inside(folder) && record.is_untouched(folder) {
+        record.run(folder)?;
+    } else {
+        tracing::warn!(
+            "an interrupted save into {} was dropped, as another program changed the files since",
+            folder.display()
+        );
+    }
+    remove(&temporary);
+    Ok(())
+}
+
+impl ChangeRecord {
+    /// Whether all paths are inside the folder; the record may have been written by others.
+    fn is_inside(&self, folder: &Path) -> bool {
+        let mut names = self.files.keys().chain(&self.removed).map(Path::new);
+        let real = folder.canonicalize().ok();
+        names.all(|path| {
+            let above = folder.join(path.parent().unwrap_or(path));
+            let is_linked = above
+                .canonicalize()
+                .is_ok_and(|above| real.as_ref().is_none_or(|real| !above.starts_with(real)));
+            let mut parts = path.components();
+            !is_linked && parts.all(|part| matches!(part, Component::Normal(_)))
+        })
+    }
+
+    /// Whether every file is as before the change or as after it.
+    fn is_untouched(&self, folder: &Path) -> bool {
+        let mut hashes = Hashes::default();
+        self.files.iter().all(|(name, file)| {
+            let path = folder.join(name);
+            file.after.is_at(&path, &mut hashes) || hashes.of(&path) == file.before
+        })
+    }
+
+    /// Moves the files that are not at their paths yet.
+    fn run(&self, folder: &Path) -> Result<()> {
+        let temporary = folder.join(FOLDER);
+        for name in self.files.keys() {
+            let (from, to) = (temporary.join(NEW).join(name), folder.join(name));
+            if fs::symlink_metadata(&from).is_ok() {
+                move_file(&from, &to).map_err(|error| unwritable(&to, error))?;
+            }
+        }
+        for name in &self.removed {
+            let (from, to) = (folder.join(name), temporary.join(OLD).join(name));
+            if fs::symlink_metadata(&from).is_ok() {
+                move_file(&from, &to).map_err(|error| unwritable(&from, error))?;
+            }
+        }
+        let mut hashes = Hashes::default();
+        for (name, file) in &self.files {
+            if !file.after.is_at(&folder.join(name), &mut hashes) {
+                return Err(Error::conflict(format!(
+                    "{} was changed by another program during the save",
+                    folder.join(name).display()
+                ))
+                .hint(
+                    "close the app, open the draft again with `open_draft`, and repeat the edits",
+                ));
+            }
+        }
+        self.sync(folder);
+        if let Some(entry) = &self.entry
+            && let Err(error) = registry::update(folder, entry)
+        {
+            // The list belongs to the app, and the draft is usable without it.
+            tracing::warn!(%error, "the app's list of drafts was not updated");
+        }
+        Ok(())
+    }
+
+    fn sync(&self, folder: &Path) {
+        let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+        for name in self.files.keys() {
+            let above = folder.join(name).parent().map(Path::to_owned);
+            folders.extend(above.filter(|above| !folders.contains(above)));
+        }
+        for folder in &folders {
+            sync_folder(folder);
+        }
+    }
+
+    /// Puts the old files back, after a failed run.
+    fn take_back(&self, folder: &Path) -> io::Result<()> {
+        let temporary = folder.join(FOLDER);
+        let mut hashes = Hashes::default();
+        for (name, file) in &self.files {
+            let (new, old) = (
+                temporary.join(NEW).join(name),
+                temporary.join(OLD).join(name),
+            );
+            let path = folder.join(name);
+            // A file that is still in the temporary folder was not moved.
+            if fs::symlink_metadata(&new).is_ok() || !file.after.is_at(&path, &mut hashes) {
+                continue;
+            }
+            match file.before {
+                Some(_) => fs::rename(&old, &path)?,
+                None => fs::remove_file(&path)?,
+            }
+        }
+        for name in &self.removed {
+            let old = temporary.join(OLD).join(name);
+            if fs::symlink_metadata(&old).is_ok() {
+                fs::rename(&old, folder.join(name))?;
+            }
+        }
+        self.sync(folder);
+        Ok(())
+    }
+}
+
+impl FolderChange {
+    /// Begins a change of `folder`, after what a killed process left there.
+    pub(crate) fn begin(folder: &Path) -> Result<Self> {
+        let lock = lock(folder)?;
+        let temporary = folder.join(FOLDER);
+        if fs::symlink_metadata(&temporary).is_ok() {
+            return Err(Error::conflict(format!(
+                "an earlier save into {} was interrupted, and the draft is open in the app",
+                folder.display()
+            ))
+            .hint("close the draft in the app and save again"));
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            record: ChangeRecord::default(),
+            is_left: false,
+            _lock: lock,
+        })
+    }
+
+    /// The folder into which new files can be written before they are [added](Self::add).
+    pub(crate) fn staged(&self) -> Result<PathBuf> {
+        let new = self.folder.join(FOLDER).join(NEW);
+        fs::create_dir_all(&new).map_err(|error| unwritable(&new, error))?;
+        Ok(new)
+    }
+
+    /// Adds a file that is in the [staged](Self::staged) folder, at its path there.
+    pub(crate) fn add(&mut self, name: &str) -> Result<()> {
+        let path = self.staged()?.join(name);
+        let stamp = File::open(&path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| Stamp::of(&path));
+        let stamp = stamp.map_err(|error| unwritable(&path, error))?;
+        let file = ChangedFile {
+            before: None,
+            after: WrittenFile::Media(stamp),
+        };
+        self.record.files.insert(name.to_owned(), file);
+        Ok(())
+    }
+
+    /// Adds files with this content.
+    pub(crate) fn write(&mut self, files: Vec<NewFile<'_>>) -> Result<()> {
+        let staged = self.staged()?;
+        let folder = &self.folder;
+        let write = |file: &NewFile<'_>| {
+            let path = staged.join(file.name);
+            write_new(&path, file.bytes)
+                .and_then(|()| keep_old(folder, file))
+                .map_err(|error| unwritable(&path, error))
+        };
+        let write = &write;
+        std::thread::scope(|scope| {
+            // The disk syncs several files in the time of one.
+            let all: Vec<_> = files
+                .iter()
+                .map(|file| scope.spawn(move || write(file)))
+                .collect();
+            all.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::internal("a file could not be written")))
+            })
+        })?;
+        for file in files {
+            let recorded = ChangedFile {
+                before: file.before,
+                after: WrittenFile::Hash(file.hash),
+            };
+            self.record.files.insert(file.name.to_owned(), recorded);
+        }
+        Ok(())
+    }
+
+    /// Removes a folder.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.record.removed.push(name.to_owned());
+    }
+
+    /// Updates the entry of the draft in the app's list of drafts.
+    pub(crate) fn update_entry(&mut self, entry: EntryUpdate) {
+        self.record.entry = Some(entry);
+    }
+
+    /// Makes the change: after a failure, all files are as before; after a kill, the next access completes it.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        let temporary = self.folder.join(FOLDER);
+        let record = serde_json::to_vec(&self.record)
+            .map_err(|error| Error::internal("a record cannot be written as JSON").source(error))?;
+        self.sync_staged(&temporary);
+        registry::write(&temporary.join(RECORD), &record)?;
+        sync_folder(&temporary);
+        sync_folder(&self.folder);
+        if let Err(error) = self.record.run(&self.folder) {
+            if let Err(cause) = self.record.take_back(&self.folder) {
+                tracing::warn!(%cause, "the files before a failed save could not be put back");
+                self.is_left = true;
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn sync_staged(&self, temporary: &Path) {
+        let new = temporary.join(NEW);
+        for name in self.record.files.keys() {
+            if let Some(above) = new.join(name).parent() {
+                sync_folder(above);
+            }
+        }
+        sync_folder(&new);
+    }
+}
+
+impl Drop for FolderChange {
+    fn drop(&mut self) {
+        if !self.is_left {
+            remove(&self.folder.join(FOLDER));
+        }
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above)?;
+    }
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Keeps the file that a new one replaces until the change is complete, and gives the new one its permissions.
+fn keep_old(folder: &Path, file: &NewFile<'_>) -> io::Result<()> {
+    if file.before.is_none() {
+        return Ok(());
+    }
+    let path = folder.join(file.name);
+    let temporary = folder.join(FOLDER);
+    let old = temporary.join(OLD).join(file.name);
+    if let Some(above) = old.parent() {
+        fs::create_dir_all(above)?;
+    }
+    if fs::hard_link(&path, &old).is_err() {
+        fs::copy(&path, &old)?;
+    }
+    let permissions = fs::metadata(&path)?.permissions();
+    fs::set_permissions(temporary.join(NEW).join(file.name), permissions)
+}
+
+fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(above) = to.parent() {
+        fs::create_dir_all(above)?;
+    }
+    fs::rename(from, to)
+}
+
+/// Removes the temporary folder: first the record, so that a kill in between leaves nothing to complete.
+fn remove(temporary: &Path) {
+    let _ = fs::remove_file(temporary.join(RECORD));
+    let _ = fs::remove_dir_all(temporary);
+}
+
+/// Syncs the entries of a folder to the disk, if the system supports it.
+pub(crate) fn sync_folder(folder: &Path) {
+    if cfg!(unix) {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
