@@ -419,14 +419,10 @@ fn tool(spec: &'static Spec) -> Tool {
         Some(spec.hints.idempotent),
         Some(spec.hints.open_world),
     );
-    Tool::new(
-        spec.name,
-        spec.description(),
-        schema::listed_input(&spec.shown_input()),
-    )
-    .with_title(spec.title)
-    .with_raw_output_schema(schema::shown_output(spec.output()))
-    .with_annotations(annotations)
+    Tool::new(spec.name, spec.description(), spec.listed_input())
+        .with_title(spec.title)
+        .with_raw_output_schema(schema::shown_output(spec.output()))
+        .with_annotations(annotations)
 }
 
 /// Structured content, and the same as text for clients that read only text.

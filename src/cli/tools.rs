@@ -65,7 +65,7 @@ fn as_json(spec: &Spec) -> Value {
         "name": spec.name,
         "title": spec.title,
         "description": spec.description(),
-        "inputSchema": *spec.shown_input(),
+        "inputSchema": *spec.listed_input(),
         "outputSchema": **spec.output(),
         "annotations": {
             "readOnlyHint": spec.hints.read_only,

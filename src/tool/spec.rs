@@ -174,6 +174,11 @@ impl Spec {
         schema::shown_input(self.input(), self.input_rules)
     }
 
+    /// The schema in the list of tools; see [`schema::listed_input`].
+    pub(crate) fn listed_input(&self) -> Arc<Object> {
+        Arc::new(schema::listed_input(&self.shown_input()))
+    }
+
     /// The flat schema of the reply.
     pub(crate) fn output(&self) -> &Arc<Object> {
         &self.schemas().output
