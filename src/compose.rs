@@ -20,6 +20,8 @@ pub(crate) mod source;
 mod steps;
 mod structure;
 pub(crate) mod table;
+pub(crate) mod template;
+pub(crate) mod template_run;
 mod verify;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use resume::{ResumeState, ResumedPlan};
 use run::PlanRun;
 use section::Section;
 use steps::Steps;
+use template_run::TemplateRun;
 
 /// How a run starts, and the callback for its draft.
 pub(crate) struct RunStart<'a> {
@@ -68,6 +71,17 @@ pub(crate) async fn compose(
         Some(checked) => checked,
         None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
     };
+    if let Some(template) = &plan.template {
+        let (resume, known) = (taking.resume, taking.known);
+        let run = TemplateRun {
+            app,
+            plan,
+            template,
+            known,
+            context,
+        };
+        return run.compose(resume).await;
+    }
     let mut phases = Phases::default();
 
     let probing = Instant::now();

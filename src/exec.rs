@@ -4,6 +4,7 @@ mod attempt;
 pub(crate) mod breaker;
 mod breakers;
 pub(crate) mod call_log;
+pub(crate) mod drafts;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;

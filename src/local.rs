@@ -1,11 +1,11 @@
 //! Tools that run in this process with every backend, and the list of all tools.
 
+mod apply_template;
 mod cancel_job;
 mod compose_batch;
 pub(crate) mod compose_draft;
 mod delete_draft;
 pub(crate) mod differences;
-pub(crate) mod drafts;
 mod edit_draft;
 mod get_animation_types;
 mod get_video_duration;
@@ -31,13 +31,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::input_rule::InputRule;
+use crate::args::normalize::Normalized;
 use crate::args::{Call, Object, to_value};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::{self, App, Context};
 use crate::tool::{self, Hints, Request, Spec};
-use crate::tools::{self, ROUTED};
+use crate::tools::ROUTED;
 
 /// A tool that runs in this process. Like [`tool::Tool`], but its `run` gets the whole [`App`].
 pub(crate) trait LocalTool:
@@ -104,6 +105,7 @@ local! {
     inspect_draft::InspectDraft,
     edit_draft::EditDraft,
     undo_draft::UndoDraft,
+    apply_template::ApplyTemplate,
     delete_draft::DeleteDraft,
     preview_draft::PreviewDraft,
     validate_draft::ValidateDraft,
@@ -307,21 +309,17 @@ pub(crate) fn advice(tool: &str) -> Option<&'static str> {
     found.map(|(_, advice)| *advice)
 }
 
-/// The working document of a draft as text, from any backend.
-pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
-    let spec =
-        tools::routed("query_script").ok_or_else(|| Error::internal("no tool reads a draft"))?;
-    let mut arguments = Object::new();
-    arguments.insert("draft_id".into(), draft.into());
-    let context = Context {
-        cancel: context.cancel.clone(),
-        ..Context::of(&context.caller)
+/// The call of a local tool, for the journal.
+fn call_of<T: LocalTool>(tool: &T, context: &Context) -> Result<Call> {
+    let Value::Object(arguments) = to_value(tool)? else {
+        return Err(Error::internal("the arguments of a tool are not an object"));
     };
-    let request = spec.decode(arguments, &context.caller)?;
-    match app.run(request, context).await?.get_mut("script") {
-        Some(Value::String(script)) => Ok(std::mem::take(script)),
-        _ => Err(Error::internal("the reply has no document")),
-    }
+    Ok(Call {
+        tool: T::NAME,
+        arguments,
+        caller: context.caller.clone(),
+        normalized: Normalized::default(),
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod limits;
 mod probe;
 mod reader;
 mod source;
+mod still;
 #[cfg(test)]
 mod testing;
 

@@ -27,6 +27,8 @@ pub(crate) enum InputRule {
     Default(&'static str, &'static str, Preset),
     /// The value of a second argument that an argument needs: `(argument, needs, value)`.
     With(&'static str, &'static str, Preset),
+    /// An argument whose texts may contain slots of a template, such as `{{title}}`.
+    Slots(&'static str),
     /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
     Advice(&'static str, &'static str),
     /// What to do instead of giving one of these values: `(argument, values, advice)`.
@@ -75,6 +77,7 @@ impl InputRule {
             | Self::Position
             | Self::Default(..)
             | Self::With(..)
+            | Self::Slots(..)
             | Self::Advice(..)
             | Self::ValueAdvice(..) => &[],
         }

@@ -86,7 +86,21 @@ pub(crate) fn normalize(
         // Templates and plans are filled and checked later.
         let is_later = matches!(name.as_str(), "plan" | "plans" | "template");
         if !is_later && of != ArgumentSource::Record {
-            normalizer.placeholders(value, format_args!("{name}"));
+            let own = rules.iter().find_map(|rule| match rule.other_name() {
+                Some((other, argument)) if other == name => Some(argument),
+                _ => None,
+            });
+            let own = own.unwrap_or(name.as_str());
+            let takes_slots = rules
+                .iter()
+                .any(|rule| matches!(rule, InputRule::Slots(argument) if *argument == own));
+            if let Some(text) = value.as_str().filter(|_| takes_slots)
+                && placeholder::foreign(text).is_none()
+                && let Some(slot) = placeholder::unfilled(text)
+            {
+                normalizer.normalized.notes.push(placeholder::note(slot));
+            }
+            normalizer.placeholders(value, takes_slots, format_args!("{name}"));
         }
     }
     normalizer.absent(schema, arguments);
@@ -208,22 +222,27 @@ struct Normalizer<'a> {
 
 impl Normalizer<'_> {
     /// Reports template placeholders in a value.
-    fn placeholders(&mut self, value: &Value, place: Arguments<'_>) {
+    fn placeholders(&mut self, value: &Value, takes_slots: bool, place: Arguments<'_>) {
         match value {
             Value::String(text) => {
-                if let Some(found) = placeholder::unfilled(text) {
+                let found = if takes_slots {
+                    placeholder::foreign(text)
+                } else {
+                    placeholder::unfilled(text)
+                };
+                if let Some(found) = found {
                     let fault = placeholder::fault(found);
                     self.problems.push(format!("`{place}`: {fault}"));
                 }
             }
             Value::Array(list) => {
                 for (index, item) in list.iter().enumerate() {
-                    self.placeholders(item, format_args!("{place}[{index}]"));
+                    self.placeholders(item, takes_slots, format_args!("{place}[{index}]"));
                 }
             }
             Value::Object(members) => {
                 for (name, item) in members {
-                    self.placeholders(item, format_args!("{place}.{name}"));
+                    self.placeholders(item, takes_slots, format_args!("{place}.{name}"));
                 }
             }
             _ => {}

@@ -5,9 +5,19 @@ const LONGEST: usize = 100;
 
 /// The first placeholder in double braces within a text.
 pub(crate) fn unfilled(text: &str) -> Option<&str> {
+    all(text).next()
+}
+
+/// The first one that cannot be a slot of a template: expressions of other programs, such as `{{ $json.url }}`.
+pub(crate) fn foreign(text: &str) -> Option<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-');
+    all(text).find(|found| !found[2..found.len() - 2].chars().all(is_word))
+}
+
+fn all(text: &str) -> impl Iterator<Item = &str> {
     let starts = text.match_indices('{').map(|(start, _)| start);
-    let mut starts = starts.filter(|start| text[*start..].starts_with("{{"));
-    starts.find_map(|start| {
+    let starts = starts.filter(|start| text[*start..].starts_with("{{"));
+    starts.filter_map(|start| {
         let length = text[start + 2..].find("}}")?;
         let name = &text[start + 2..start + 2 + length];
         let is_name = !name.trim().is_empty()
@@ -15,6 +25,11 @@ pub(crate) fn unfilled(text: &str) -> Option<&str> {
             && !name.contains(['{', '}', '\n', '\r']);
         is_name.then(|| &text[start..start + length + 4])
     })
+}
+
+/// The note on a slot in a text.
+pub(crate) fn note(slot: &str) -> String {
+    format!("{slot} stays in the text: it is a slot that `apply_template` fills")
 }
 
 /// What is wrong with it, and what to do.
@@ -27,7 +42,14 @@ pub(crate) fn fault(placeholder: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::unfilled;
+    use super::{foreign, unfilled};
+
+    #[test]
+    fn slots_of_templates_are_plain_names() {
+        assert_eq!(foreign("{{title}} {{ sub title-2 }} {{标题}}"), None);
+        assert_eq!(foreign("{{title}} {{ $json.x }}"), Some("{{ $json.x }}"));
+        assert_eq!(foreign("{{#a#}}"), Some("{{#a#}}"));
+    }
 
     #[test]
     fn placeholders_in_double_braces_are_found() {

@@ -117,7 +117,7 @@ fn plan_tables() -> Vec<(String, String, Value)> {
     let mut top = schema.clone();
     let mut tables = Vec::new();
     for (section, property) in schema["properties"].as_object().into_iter().flatten() {
-        if property["type"] != "array" {
+        if property.get("items").is_none() {
             continue;
         }
         top["properties"][section] = serde_json::json!({

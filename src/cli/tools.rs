@@ -244,6 +244,7 @@ fn described(rule: InputRule) -> Option<(String, String)> {
         InputRule::Default(..)
         | InputRule::With(..)
         | InputRule::Advice(..)
+        | InputRule::Slots(..)
         | InputRule::ValueAdvice(..) => return None,
     };
     Some((accepted.to_owned(), meaning.to_owned()))

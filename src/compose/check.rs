@@ -12,12 +12,13 @@ use super::layout::{self, Lengths};
 use super::plan::{Plan, Save};
 use super::review;
 use super::section::Section;
+use super::template;
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::{Canvas, Engine, subtitle};
-use crate::error::{Error, Faults, Result};
-use crate::exec::{App, Backend};
+use crate::error::{Error, Faults, Kind, Result};
+use crate::exec::{App, Backend, Context};
 use crate::media::Media;
 use crate::tool::Request;
 use crate::tools::{self, Caller, Object};
@@ -51,6 +52,19 @@ pub(crate) async fn check(
     let created = decode("create_draft", create.clone(), caller);
     if let Err(error) = &created {
         told("", error);
+    }
+    if let Some(template) = &plan.template
+        && draft.is_none()
+    {
+        let context = Context::of(caller);
+        let name = plan.name.as_deref();
+        let filled = template.fill(app, name, template::TOOL, &context).await;
+        if let Err(error) = filled {
+            if error.kind != Kind::InvalidArgument && error.kind != Kind::NotFound {
+                return Err(error);
+            }
+            told("template", &error);
+        }
     }
     let keeper = app.keeper(draft).await;
     let mut edition = app.engine.edition();

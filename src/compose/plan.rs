@@ -13,6 +13,7 @@ use super::item::Item;
 use super::section::Section;
 use super::source::Places;
 use super::structure;
+use super::template::DraftTemplate;
 use crate::args::located::{self, Misread};
 use crate::args::placeholder;
 use crate::engine::marker::{self, PlanOrigin};
@@ -75,6 +76,10 @@ pub(crate) struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "items")]
     pub keyframes: Vec<Object>,
+    /// Instead of items: a draft whose slots are filled, as by `apply_template`. Its keys may also stand next to it:
+    /// `template: DRAFT`, `media`, `texts`, `repeat`, `strict`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<DraftTemplate>,
     /// Arguments of `save_draft`; `false` leaves the draft unsaved. Saved by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object")]
@@ -285,6 +290,20 @@ impl Plan {
                 if is_source {
                     make_absolute(value, base);
                 }
+            }
+        }
+        if let Some(template) = &mut self.template {
+            for file in template.files_mut() {
+                if let Some(absolute) = below(base, file) {
+                    *file = absolute.to_string_lossy().into_owned();
+                }
+            }
+            // A name is not a path.
+            let draft = &mut template.draft;
+            if draft.contains(['/', '\\'])
+                && let Some(absolute) = below(base, draft)
+            {
+                *draft = absolute.to_string_lossy().into_owned();
             }
         }
         if let Some(Save::With(arguments)) = &mut self.save

@@ -27,6 +27,18 @@ pub(crate) fn schema() -> Value {
             Err(choices) => json!({ "anyOf": choices }),
         };
     }
+    let template = schema["properties"]["template"].take();
+    for key in ["media", "repeat", "strict"] {
+        schema["properties"][key] = template["properties"][key].clone();
+    }
+    // With a template, it has the words of its slots.
+    let words = &template["properties"]["texts"]["additionalProperties"];
+    schema["properties"]["texts"]["additionalProperties"] = words.clone();
+    schema["properties"]["texts"]["type"] = json!(["array", "object"]);
+    schema["properties"]["template"] = json!({
+        "description": template["description"],
+        "anyOf": [{ "type": "string" }, template],
+    });
     if let Some(save) = arguments("save_draft") {
         schema["properties"]["save"] = json!({
             "description": schema["properties"]["save"]["description"],
@@ -74,6 +86,10 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
             }),
         );
     }
+    properties.insert(
+        "template".to_owned(),
+        json!({ "type": "object", "description": "Instead of items: arguments of `apply_template`." }),
+    );
     properties.insert(
         "save".to_owned(),
         json!({

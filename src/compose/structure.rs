@@ -9,7 +9,7 @@ use crate::error::shortened;
 use crate::tools::Object;
 
 /// The plan's own keys (without sections), each with its expected value.
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 10] = [
     ("name", "text"),
     ("note", "text"),
     ("width", "a number of pixels"),
@@ -22,10 +22,20 @@ const OWN: [(&str, &str); 9] = [
     ),
     ("on_failure", "\"partial_continue\" or \"abort\""),
     (
+        "template",
+        "the name, id or folder of a draft, or an object of arguments of `apply_template`",
+    ),
+    (
         "inputs",
         "an object of values for the `${name}` placeholders",
     ),
 ];
+/// What fills a template: the keys of `template`, which may stand next to it.
+const OF_TEMPLATE: [&str; 5] = ["draft", "media", "texts", "repeat", "strict"];
+
+/// Keys of a plan that a template decides itself.
+const OF_CANVAS: [&str; 4] = ["width", "height", "aspect_ratio", "resolution"];
+
 /// Other names of these keys.
 const ALIASES: [(&str, &str); 3] = [
     ("title", "name"),
@@ -78,6 +88,7 @@ pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
             }
         }
     }
+    faults.extend(gather_template(members));
     let order: Vec<String> = members.keys().cloned().collect();
     let ends: Vec<usize> = Section::ALL
         .iter()
@@ -103,6 +114,58 @@ pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
     faults
 }
 
+/// Moves what fills a template into `template`, and removes what cannot be in a plan with one.
+fn gather_template(members: &mut Object) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut template = match members.get("template") {
+        Some(Value::String(draft)) => Object::from_iter([("draft".to_owned(), json!(draft))]),
+        Some(Value::Object(template)) => template.clone(),
+        _ => return faults,
+    };
+    let is_slots = |key: &str, value: &Value| match key {
+        "media" | "repeat" | "strict" => true,
+        // A list of texts is a section of items.
+        "texts" => value.is_object(),
+        _ => false,
+    };
+    let keys: Vec<String> = members.keys().cloned().collect();
+    for key in keys {
+        if is_slots(&key, &members[&key]) {
+            let value = members.shift_remove(&key).unwrap_or_default();
+            if template.contains_key(&key) {
+                faults.push(format!(
+                    "{key}: `template` has it as well: give one of them"
+                ));
+            } else {
+                template.insert(key, value);
+            }
+        } else if Section::of_key(&key).is_some() {
+            members.shift_remove(&key);
+            faults.push(format!(
+                "{key}: a plan with `template` adds no items; give files in `media: {{slot: file}}` and words in `texts: {{slot: words}}`"
+            ));
+        } else if OF_CANVAS.contains(&key.as_str()) {
+            members.shift_remove(&key);
+            faults.push(format!(
+                "{key}: the canvas is that of the template; remove `{key}`"
+            ));
+        }
+    }
+    template.retain(|key, _| {
+        let is_known = OF_TEMPLATE.contains(&key.as_str());
+        if !is_known {
+            faults.push(format!(
+                "template.{}: is not a key of a template; its keys are {}",
+                shortened(key),
+                OF_TEMPLATE.join(", ")
+            ));
+        }
+        is_known
+    });
+    members.insert("template".to_owned(), Value::Object(template));
+    faults
+}
+
 fn keys() -> String {
     let sections = Section::ALL.iter().map(|section| section.key());
     let own = OWN.iter().map(|(key, _)| *key);
@@ -112,6 +175,9 @@ fn keys() -> String {
 
 /// The message for an unknown key of the plan: where it belongs, or the nearest key.
 fn unknown(key: &str, order: &[String], ends: &[usize]) -> String {
+    if OF_TEMPLATE.contains(&key) && !order.iter().any(|other| other == "template") {
+        return format!("is not a key of a plan without `template`: `{key}` fills one");
+    }
     if let Some((_, section)) = SECTIONS.iter().find(|(other, _)| *other == key) {
         return format!("is not a key of a plan; did you mean `{}`?", section.key());
     }
@@ -184,6 +250,11 @@ fn own(key: &str, value: &mut Value, faults: &mut Vec<String>) -> Option<String>
         }
         ("width" | "height", other) => other.is_number(),
         ("inputs", other) => other.is_object(),
+        ("template", Value::Object(arguments)) => {
+            nulls(arguments, key, faults);
+            true
+        }
+        ("template", _) => false,
         ("save", Value::String(text)) => match text.trim() {
             "true" => {
                 *value = json!(true);

@@ -4,6 +4,7 @@
 //! compact form if its edits are undone.
 
 mod adding;
+mod copying;
 mod history;
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,6 +32,7 @@ use crate::sorting;
 use crate::units::Edition;
 
 pub(super) use adding::add;
+pub(crate) use copying::{CopiedDraft, DraftCopy};
 pub(crate) use history::UndoWish;
 pub(super) use history::{RecordedUndo, undone};
 
@@ -60,6 +62,16 @@ pub(crate) struct OpenedFrom {
     pub files: BTreeMap<String, String>,
     pub app: String,
     pub app_version: String,
+    /// For a copy, which has no folder of its own: the short ids of what it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<ShortIds>,
+}
+
+/// The numbers of the short ids of clips and tracks, in the order of the document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShortIds {
+    clips: Vec<u32>,
+    tracks: Vec<u32>,
 }
 
 impl OpenedFrom {
@@ -113,21 +125,24 @@ pub(crate) struct RecordedStep {
 
 /// The working document of our own draft at its first edit that is not an addition. It is kept as text, because a
 /// later version of this program may write it differently.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct BaseDocument {
     document: String,
-    /// The numbers of the short ids of clips and tracks.
-    clips: Vec<u32>,
-    tracks: Vec<u32>,
+    #[serde(flatten)]
+    ids: ShortIds,
 }
 
-/// A document to be opened.
+/// A document that was read from a file.
+#[derive(Debug)]
 pub(crate) struct NewDocument {
     pub text: Vec<u8>,
+    /// The draft's name in the app, or the name of its folder or file.
     pub name: String,
     pub edition: Option<Edition>,
+    /// The draft's folder; a document outside a draft folder has none.
     pub folder: Option<PathBuf>,
     pub file: PathBuf,
+    /// SHA-256 of the documents in the folder, by their names in it.
     pub files: BTreeMap<String, String>,
 }
 
@@ -177,6 +192,27 @@ pub(super) fn lacks(hash: &str) -> Error {
         .hint("restore the journal from a backup, or open the draft again with `open_draft`")
 }
 
+impl ShortIds {
+    fn of(document: &Document) -> Self {
+        let (clips, tracks) = document.short_numbers();
+        Self { clips, tracks }
+    }
+
+    fn give(&self, document: &mut Document) {
+        document.set_short_numbers(&self.clips, &self.tracks);
+    }
+}
+
+impl OpenedFrom {
+    fn parse(&self, texts: &DocumentTexts) -> Result<Document> {
+        let mut document = parse(texts, &self.document)?;
+        if let Some(ids) = &self.copied {
+            ids.give(&mut document);
+        }
+        Ok(document)
+    }
+}
+
 /// The working document of a draft of ours. Clips and tracks are numbered in the order in which they were made, so
 /// that what is added later changes no number.
 fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
@@ -193,10 +229,12 @@ fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
         .flat_map(|index| draft.tracks[*index].segments());
     let base = BaseDocument {
         document: document_hash(&text),
-        clips: clips.map(|segment| segment.order + 1).collect(),
-        tracks: order.iter().map(|index| *index as u32 + 1).collect(),
+        ids: ShortIds {
+            clips: clips.map(|segment| segment.order + 1).collect(),
+            tracks: order.iter().map(|index| *index as u32 + 1).collect(),
+        },
     };
-    document.set_short_numbers(&base.clips, &base.tracks);
+    base.ids.give(&mut document);
     Ok((document, text, base))
 }
 
@@ -267,7 +305,7 @@ pub(super) fn fold_state(
     let first = founds.first();
     let (draft, opened) = match first.and_then(|first| first.open.as_ref()) {
         Some(opened) => {
-            let document = parse(texts, &opened.document)?;
+            let document = opened.parse(texts)?;
             let mut draft = empty_for(id, &document, opened);
             draft.sequence = founds.len() as u64;
             (draft, Some(Arc::new(opened.clone())))
@@ -289,9 +327,7 @@ fn fold_document(
     texts: &DocumentTexts,
     opened: Option<&OpenedFrom>,
 ) -> Result<Option<Document>> {
-    let mut document = opened
-        .map(|opened| parse(texts, &opened.document))
-        .transpose()?;
+    let mut document = opened.map(|opened| opened.parse(texts)).transpose()?;
     let step_at = |sequence: u64| {
         let found = usize::try_from(sequence).ok().and_then(|at| founds.get(at));
         found.and_then(|found| found.step.as_ref())
@@ -325,7 +361,7 @@ fn apply_step(
     if let Some(base) = &step.base {
         let mut own = parse(texts, &base.document)?;
         own.set_dialect(Dialect::Api);
-        own.set_short_numbers(&base.clips, &base.tracks);
+        base.ids.give(&mut own);
         *document = Some(own);
     }
     let document = document
@@ -361,16 +397,12 @@ impl Engine {
     pub(crate) async fn open_document(&self, new: NewDocument, call: &Call) -> Result<DraftId> {
         let packed = aside(|| PackedDocument::of(&new.text))?;
         let document = Document::parse(new.text).map_err(document_error)?;
-        let summary = document.summary();
-        let stated = summary.edition.parse().ok();
+        let opened = self.opened_from(&document, new.edition, packed.hash.clone());
         let opened = OpenedFrom {
-            document: packed.hash.clone(),
-            edition: stated.or(new.edition).unwrap_or(self.edition),
             folder: new.folder,
             file: new.file,
             files: new.files,
-            app: summary.app.to_owned(),
-            app_version: summary.app_version,
+            ..opened
         };
         let id = new_id();
         let draft = empty_for(&id, &document, &opened);
@@ -399,6 +431,27 @@ impl Engine {
         };
         self.drafts.insert(state, NOT_REFRESHED);
         Ok(id)
+    }
+
+    /// What is known of a document, apart from its files.
+    fn opened_from(
+        &self,
+        document: &Document,
+        edition: Option<Edition>,
+        hash: String,
+    ) -> OpenedFrom {
+        let summary = document.summary();
+        let stated = summary.edition.parse().ok();
+        OpenedFrom {
+            document: hash,
+            edition: stated.or(edition).unwrap_or(self.edition),
+            folder: None,
+            file: PathBuf::new(),
+            files: BTreeMap::new(),
+            app: summary.app.to_owned(),
+            app_version: summary.app_version,
+            copied: None,
+        }
     }
 
     /// The current draft as a document.
@@ -555,11 +608,7 @@ impl PlannedChange {
                 step: self.step.clone(),
                 changes: changes.cloned().collect(),
                 checkpoint: checkpoint.map(str::to_owned),
-                base: self.own.as_ref().map(|own| BaseDocument {
-                    document: own.base.document.clone(),
-                    clips: own.base.clips.clone(),
-                    tracks: own.base.tracks.clone(),
-                }),
+                base: self.own.as_ref().map(|own| own.base.clone()),
             }),
             ..RecordedEdit::default()
         };

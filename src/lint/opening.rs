@@ -8,27 +8,13 @@ use serde_json::Value;
 use super::folder::{DocumentFile, FileContent, Folder, ROOTS};
 use super::markers;
 use crate::engine::draft_files::{hashes, reserves};
+use crate::engine::documents::NewDocument;
 use crate::error::{Error, Result};
 use crate::journal::document_hash;
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};
-use crate::units::Edition;
-
-/// A document to be opened, with what its folder says about it.
-#[derive(Debug)]
-pub(crate) struct OpenedFile {
-    pub text: Vec<u8>,
-    /// The draft's name in the app, or the name of its folder or file.
-    pub name: String,
-    pub edition: Option<Edition>,
-    /// The draft's folder; a document outside a draft folder has none.
-    pub folder: Option<PathBuf>,
-    pub file: PathBuf,
-    /// SHA-256 of the documents in the folder, by their names in it.
-    pub files: BTreeMap<String, String>,
-}
 
 /// Reads the draft at a path: its folder, or one of its documents.
-pub(crate) fn open(path: &Path) -> Result<OpenedFile> {
+pub(crate) fn open(path: &Path) -> Result<NewDocument> {
     if path.is_dir() {
         return open_folder(path);
     }
@@ -58,7 +44,7 @@ fn folder_of(document: &Path) -> Option<PathBuf> {
     Some(folder.to_owned())
 }
 
-fn open_folder(path: &Path) -> Result<OpenedFile> {
+fn open_folder(path: &Path) -> Result<NewDocument> {
     let folder = Folder::open(path)?;
     let document = folder.document()?;
     let edition = serde_json::from_slice::<Value>(document.json())
@@ -66,7 +52,7 @@ fn open_folder(path: &Path) -> Result<OpenedFile> {
         .then(|| markers::edition_of_folder(&folder))
         .flatten();
     let name = folder.meta_text("draft_name");
-    Ok(OpenedFile {
+    Ok(NewDocument {
         text: document.bytes.clone(),
         name: if name.is_empty() {
             folder.name()
@@ -85,7 +71,7 @@ fn open_folder(path: &Path) -> Result<OpenedFile> {
     })
 }
 
-fn open_file(path: &Path) -> Result<OpenedFile> {
+fn open_file(path: &Path) -> Result<NewDocument> {
     let text = regular_file::read(path, DOCUMENT_BYTES, Links::Refuse).map_err(|error| {
         Error::conflict(format!("{} cannot be read", path.display()))
             .source(error)
@@ -100,7 +86,7 @@ fn open_file(path: &Path) -> Result<OpenedFile> {
             .into_owned(),
         document_hash(&text),
     )]);
-    Ok(OpenedFile {
+    Ok(NewDocument {
         name: name.into_owned(),
         text,
         edition: None,

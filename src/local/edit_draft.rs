@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use capcut_draft::{MediaFile, MediaFileKind, Operation, Time};
+use capcut_draft::Operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
-use crate::draft::material::MediaKind;
 use crate::engine::documents::{DraftChange, document_error};
 use crate::error::{Error, Result};
+use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
-use crate::local::LocalTool;
-use crate::local::drafts::{call_of, editable};
+use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
 
 /// Maximum number of operations in a call.
@@ -66,6 +65,7 @@ impl LocalTool for EditDraft {
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Alias("ops", "operations"),
         InputRule::Alias("edits", "operations"),
+        InputRule::Slots("operations"),
     ];
     type Reply = EditedDraft;
 
@@ -207,40 +207,8 @@ async fn measured(app: &Arc<App>, operation: &Value, context: &Context) -> Resul
                 "`{name}` must be the path or URL of a file"
             )));
         };
-        *value = json!(measure(app, name, source, context).await?);
+        let engine = &app.engine;
+        *value = json!(engine.media_file(name, source, &context.caller).await?);
     }
     Ok(operation)
-}
-
-async fn measure(
-    app: &Arc<App>,
-    argument: &str,
-    source: &str,
-    context: &Context,
-) -> Result<MediaFile> {
-    let media = app.engine.media(&context.caller);
-    let facts = media.facts(source).await.map_err(|mut error| {
-        error.message = format!("`{argument}`: {}", error.message);
-        error
-    })?;
-    let (kind, own, length) = if facts.is_still {
-        (MediaFileKind::Image, MediaKind::Photo, None)
-    } else if facts.has_video {
-        (MediaFileKind::Video, MediaKind::Video, Some(facts.duration))
-    } else {
-        let length = facts.audio_duration;
-        (MediaFileKind::Audio, MediaKind::Audio, length)
-    };
-    let here = media.here(source).await;
-    Ok(MediaFile {
-        path: here.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
-        kind,
-        name: Some(own.file_name(source)),
-        duration: length.map(|length| Time::from_micros(length.0)),
-        width: facts.width,
-        height: facts.height,
-        has_audio: facts.has_audio,
-        remote_url: Some(source.to_owned()),
-        bin_id: None,
-    })
 }

@@ -7,13 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
 use crate::error::{Error, Result};
+use crate::exec::drafts::script;
 use crate::exec::{App, Context};
 use crate::journal::ENGINE;
+use crate::local::LocalTool;
 use crate::local::rows::{RowPage, page, page_text, summary_line};
-use crate::local::{self, LocalTool};
 use crate::tool::Hints;
 
 /// Lists the tracks and clips of a draft, with the ids for `edit_draft`.
@@ -56,6 +58,7 @@ impl LocalTool for InspectDraft {
     const NAME: &'static str = "inspect_draft";
     const TITLE: &'static str = "Inspect draft";
     const HINTS: Hints = Hints::READ;
+    const INPUT_RULES: &'static [InputRule] = &[InputRule::Slots("query")];
     const LINES: Option<fn(&Value) -> String> = Some(lines);
     type Reply = Inspected;
 
@@ -84,7 +87,7 @@ impl LocalTool for InspectDraft {
                 .await?;
         }
         // A server's draft is read as it is there.
-        let script = local::script(app, id.as_str(), context).await?;
+        let script = script(app, id.as_str(), context).await?;
         let mut document = Document::parse(script.into_bytes()).map_err(document_error)?;
         document.set_dialect(Dialect::Api);
         self.rows(&id, &document, None)

@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
-use crate::engine::documents::NewDocument;
 use crate::error::{Error, Result};
+use crate::exec::drafts::locate;
 use crate::exec::{App, Context};
 use crate::lint;
-use crate::local::LocalTool;
-use crate::local::drafts::{call_of, locate};
 use crate::local::rows::{seconds, summary_line};
+use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
 
 /// How many clips with a read-only inside are listed.
@@ -70,17 +69,9 @@ impl LocalTool for OpenDraft {
             .await
             .map_err(|error| Error::internal("the draft could not be read").source(error))??;
         let (name, file) = (opened.name.clone(), opened.file.display().to_string());
-        let new = NewDocument {
-            text: opened.text,
-            name: opened.name,
-            edition: opened.edition,
-            folder: opened.folder,
-            file: opened.file,
-            files: opened.files,
-        };
         let id = app
             .engine
-            .open_document(new, &call_of(self, context)?)
+            .open_document(opened, &call_of(self, context)?)
             .await?;
         let summary = app
             .engine

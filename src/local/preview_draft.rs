@@ -15,8 +15,9 @@ use serde_json::Value;
 use crate::draft::ids::DraftId;
 use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
+use crate::exec::drafts::script;
 use crate::exec::{App, Context};
-use crate::local::{self, LocalTool};
+use crate::local::LocalTool;
 use crate::media::Removed;
 use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
@@ -84,7 +85,7 @@ impl LocalTool for PreviewDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Preview> {
-        let script = local::script(app, self.draft_id.as_str(), context).await?;
+        let script = script(app, self.draft_id.as_str(), context).await?;
         let row = app.journal.find(&self.draft_id).await?;
         let name = row.map(|row| row.name).filter(|name| !name.is_empty());
         let title = name.unwrap_or_else(|| self.draft_id.to_string());

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::draft::ids::DraftId;
 use crate::engine::documents::UndoWish;
 use crate::error::Result;
+use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
-use crate::local::LocalTool;
-use crate::local::drafts::{call_of, editable};
 use crate::local::edit_draft::out_of_date;
+use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
 
 /// Undoes the last calls that changed a draft: `edit_draft` or a call that added something. Nothing is lost: `redo`

@@ -6,8 +6,8 @@ use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTempla
 
 use crate::compose::schema as plan_schema;
 use crate::error::{Error, Result};
+use crate::exec::drafts::script;
 use crate::exec::{App, Context};
-use crate::local;
 use crate::printable::counted;
 
 const SCHEME: &str = "draft://";
@@ -75,7 +75,7 @@ pub(super) async fn read(
         Error::not_found(format!("there is no resource \"{uri}\""))
             .hint("drafts are `draft://DRAFT_ID`, the schema of plans is `schema://plan`")
     })?;
-    let script = local::script(app, id, context).await?;
+    let script = script(app, id, context).await?;
     let contents = ResourceContents::text(script, uri).with_mime_type("application/json");
     Ok(ReadResourceResult::new(vec![contents]))
 }

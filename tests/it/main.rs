@@ -41,4 +41,5 @@ mod start;
 mod stdio;
 mod subtitles;
 mod support;
+mod templates;
 mod trust;

@@ -347,6 +347,14 @@ impl Document {
         self.track_numbers = ShortNumbers::after(tracks);
     }
 
+    /// The numbers of the short ids of all clips and all tracks, for [`set_short_numbers`](Self::set_short_numbers).
+    pub fn short_numbers(&self) -> (Vec<u32>, Vec<u32>) {
+        let number = |slot: u32| self.elements[slot as usize].number;
+        let clips = self.all_clips().map(|clip| number(clip.0)).collect();
+        let tracks = self.tracks().iter().map(|track| number(track.0)).collect();
+        (clips, tracks)
+    }
+
     /// The short id of a track: `t` and a number, given like those of clips.
     pub fn short_track_id(&self, track: TrackRef) -> String {
         format!("t{}", self.elements[track.0 as usize].number)

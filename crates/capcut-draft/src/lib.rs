@@ -38,6 +38,7 @@ mod property;
 mod refs;
 mod scan;
 mod select;
+mod template;
 mod validate;
 mod value;
 
@@ -63,5 +64,8 @@ pub use path::PathPart;
 pub use property::{PROPERTIES, Property, Unit};
 pub use refs::DanglingRef;
 pub use select::{ClipSelector, Time};
+pub use template::{
+    FilledTemplate, MediaSlot, RepeatedGroup, SlotMedia, SlotValues, TemplateValues,
+};
 pub use validate::Problem;
 pub use value::{JsonValue, RawJson, WithDefault};

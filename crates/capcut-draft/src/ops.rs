@@ -10,6 +10,7 @@ mod letters;
 mod look;
 mod media;
 pub(crate) mod motion;
+mod repeat;
 pub(crate) mod session;
 mod tracks;
 
@@ -400,38 +401,58 @@ impl Document {
         &mut self,
         operations: &[Operation],
     ) -> Result<(Session<'_>, Vec<OperationReport>)> {
-        if let Some(reason) = self.read_only_reason() {
-            return Err(Error::read_only(format!(
-                "the draft cannot be edited: {reason}"
-            )));
-        }
+        self.require_editable()?;
         let mut session = Session::new(self.edit());
         let mut reports = Vec::with_capacity(operations.len());
         for (index, operation) in operations.iter().enumerate() {
-            session.begin();
-            let done = operation.run(&mut session).and_then(|()| session.finish());
-            done.map_err(|mut error| {
+            let done = session.run(operation).map_err(|mut error| {
                 error.message = format!(
                     "operations[{index}] ({}): {}",
                     operation.name(),
                     error.message
                 );
-                if error.kind == ErrorKind::Syntax {
-                    error.kind = ErrorKind::ReadOnly;
-                }
                 error
-            })?;
-            reports.push(OperationReport {
-                op: operation.name(),
-                clips: session
-                    .clips
-                    .iter()
-                    .map(|number| format!("c{number}"))
-                    .collect(),
-                changes: std::mem::take(&mut session.changes),
-                notes: std::mem::take(&mut session.notes),
             });
+            reports.push(done?);
         }
         Ok((session, reports))
+    }
+
+    pub(crate) fn require_editable(&self) -> Result<()> {
+        match self.read_only_reason() {
+            Some(reason) => Err(Error::read_only(format!(
+                "the draft cannot be edited: {reason}"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Applies an operation with the rules of the timeline.
+    pub(crate) fn run(&mut self, operation: &Operation) -> Result<OperationReport> {
+        self.begin();
+        let done = operation.run(self).and_then(|()| self.finish());
+        done.map_err(|mut error| {
+            if error.kind == ErrorKind::Syntax {
+                error.kind = ErrorKind::ReadOnly;
+            }
+            error
+        })?;
+        Ok(self.report(operation.name()))
+    }
+
+    /// What the operation that was just applied changed.
+    pub(crate) fn report(&mut self, op: &'static str) -> OperationReport {
+        OperationReport {
+            op,
+            clips: self
+                .clips
+                .iter()
+                .map(|number| format!("c{number}"))
+                .collect(),
+            changes: std::mem::take(&mut self.changes),
+            notes: std::mem::take(&mut self.notes),
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::BatchEntry;
 use crate::compose::plan::Save;
 use crate::compose::report::{ItemStatus, RunOutcome};
-use crate::compose::{RunStart, check, compose};
+use crate::compose::{RunStart, check, compose, template_run};
 use crate::error::{Error, Kind};
 use crate::exec::{App, Backend, Context};
 
@@ -45,6 +45,8 @@ pub(super) async fn run(
             // Only the real backend knows what its server cannot do.
             None => match check(app, &plan, None, &context.caller).await {
                 Err(error) => Err(error),
+                // The check filled it, and the trial does not have its draft.
+                Ok(_) if plan.template.is_some() => Ok(template_run::checked(&plan)),
                 Ok(_) => {
                     plan.save = Some(Save::Whether(false));
                     let taking = RunStart {

@@ -40,6 +40,13 @@ pub(in crate::compose) async fn remember(app: &App, draft: &DraftId, plan: &Plan
     }
 }
 
+/// The plan of the last run of a draft.
+pub(in crate::compose) async fn of(app: &App, draft: &DraftId) -> Result<Option<Plan>> {
+    let kept = app.journal.job_get(&key(draft)).await?;
+    // A plan of another version may have another form: then only the journal is used.
+    Ok(kept.and_then(|kept| serde_json::from_str(&kept.state).ok()))
+}
+
 /// The calls that the last run of the draft required, by the path of their item.
 pub(super) async fn asked_before(
     app: &App,
@@ -47,11 +54,7 @@ pub(super) async fn asked_before(
     edition: Edition,
     lengths: &Lengths,
 ) -> Result<HashMap<String, PlannedCall>> {
-    let Some(kept) = app.journal.job_get(&key(&row.id)).await? else {
-        return Ok(HashMap::new());
-    };
-    // A plan of another version may have another form: then only the journal is used.
-    let Ok(plan) = serde_json::from_str::<Plan>(&kept.state) else {
+    let Some(plan) = of(app, &row.id).await? else {
         return Ok(HashMap::new());
     };
     let (items, _) = plan.items();

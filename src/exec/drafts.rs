@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use capcut_draft::{Dialect, Document};
 use icu_normalizer::ComposingNormalizerBorrowed;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::normalize::Normalized;
-use crate::args::{Call, to_value};
+use crate::args::Object;
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
@@ -19,8 +17,8 @@ use crate::error::{Error, Result, shortened};
 use crate::exec::{App, Context};
 use crate::journal::{self, ENGINE};
 use crate::lint;
-use crate::local::{self, LocalTool};
 use crate::settings::{BackendChoice, Settings};
+use crate::tools;
 use crate::units::Edition;
 
 /// The file in which the app keeps a draft's name.
@@ -29,7 +27,7 @@ const META: &str = "draft_meta_info.json";
 const META_BYTES: u64 = 64 << 20;
 
 /// The folder or document of a draft that a caller names.
-pub(super) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<PathBuf> {
+pub(crate) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<PathBuf> {
     let named = draft.trim();
     if named.is_empty() {
         return Err(Error::invalid("`draft` is empty")
@@ -84,7 +82,7 @@ pub(super) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<Pa
 }
 
 /// The folders in which the apps keep drafts.
-pub(super) fn roots(settings: &Settings) -> Vec<PathBuf> {
+fn roots(settings: &Settings) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = Vec::new();
     for edition in Edition::ALL {
         let found = registry::find(settings.drafts_dirs(edition));
@@ -127,7 +125,7 @@ fn find(roots: &[PathBuf], name: &str) -> (Vec<PathBuf>, Vec<String>) {
 }
 
 /// The draft folders in a drafts folder.
-pub(super) fn folders(root: &Path) -> Vec<PathBuf> {
+fn folders(root: &Path) -> Vec<PathBuf> {
     let is_draft = |folder: &PathBuf| lint::entry(folder).is_some();
     fs::read_dir(root)
         .into_iter()
@@ -145,7 +143,7 @@ fn normalized(name: &str) -> String {
 }
 
 /// The name that the app shows for a draft.
-pub(super) fn shown_name(folder: &Path) -> Option<String> {
+fn shown_name(folder: &Path) -> Option<String> {
     let path = folder.join(META);
     let bytes =
         crate::regular_file::read(&path, META_BYTES, crate::regular_file::Links::Refuse).ok()?;
@@ -154,28 +152,15 @@ pub(super) fn shown_name(folder: &Path) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The call of a local tool, for the journal.
-pub(super) fn call_of<T: LocalTool + Serialize>(tool: &T, context: &Context) -> Result<Call> {
-    let Value::Object(arguments) = to_value(tool)? else {
-        return Err(Error::internal("the arguments of a tool are not an object"));
-    };
-    Ok(Call {
-        tool: T::NAME,
-        arguments,
-        caller: context.caller.clone(),
-        normalized: Normalized::default(),
-    })
-}
-
 /// A draft that the engine edits.
-pub(super) struct EditableDraft {
+pub(crate) struct EditableDraft {
     pub id: DraftId,
     /// What the caller should know if the draft was moved for the edit.
     pub note: Option<String>,
 }
 
 /// The draft, in the engine of this process. A draft on a server is moved there, as servers cannot edit.
-pub(super) async fn editable(
+pub(crate) async fn editable(
     app: &Arc<App>,
     draft: &DraftId,
     tool: &str,
@@ -211,7 +196,7 @@ pub(super) async fn editable(
     })
 }
 
-/// A draft that a person names at a shell.
+/// A draft that a caller names.
 pub(crate) enum NamedDraft {
     /// In the journal.
     Known(DraftId),
@@ -219,23 +204,36 @@ pub(crate) enum NamedDraft {
     OnDisk(PathBuf),
 }
 
-/// Finds a draft by its id, its name, its folder or its document.
+/// Finds a draft by its id, its name, its folder or its document; relative paths start in the working directory.
 pub(crate) async fn named(app: &App, caller: &Caller, draft: &str) -> Result<NamedDraft> {
-    let id = app.named_draft(draft.trim(), caller).await?;
-    if app.journal.find(&id).await?.is_some() {
-        return Ok(NamedDraft::Known(id));
-    }
     let path = Path::new(draft);
-    if path.exists()
+    let is_known = known(app, caller, draft).await?.is_some();
+    if !is_known
+        && path.exists()
         && let Ok(path) = std::path::absolute(path)
     {
         return Ok(NamedDraft::OnDisk(path));
     }
+    any(app, caller, draft).await
+}
+
+/// Finds a draft by its id, its name, or what `open_draft` takes.
+pub(crate) async fn any(app: &App, caller: &Caller, draft: &str) -> Result<NamedDraft> {
+    if let Some(id) = known(app, caller, draft).await? {
+        return Ok(NamedDraft::Known(id));
+    }
+    let id = DraftId(draft.trim().to_owned());
     match locate(app, caller, draft).await {
         Ok(found) => Ok(NamedDraft::OnDisk(found)),
         Err(error) if id.looks_made() => Err(journal::unknown(&id).source(error)),
         Err(error) => Err(error),
     }
+}
+
+/// The draft of the journal with this id or name.
+async fn known(app: &App, caller: &Caller, draft: &str) -> Result<Option<DraftId>> {
+    let id = app.named_draft(draft.trim(), caller).await?;
+    Ok(app.journal.find(&id).await?.map(|_| id))
 }
 
 /// The document of a draft, and the draft's folder if it is on disk.
@@ -249,7 +247,7 @@ pub(crate) async fn document_of(
             let row = app.journal.find(&id).await?;
             if row.is_some_and(|row| row.origin != ENGINE) {
                 let context = Context::of(&Caller::user());
-                let script = local::script(app, id.as_str(), &context).await?;
+                let script = script(app, id.as_str(), &context).await?;
                 let mut document = Document::parse(script.into_bytes()).map_err(document_error)?;
                 document.set_dialect(Dialect::Api);
                 return Ok((document, None));
@@ -263,5 +261,22 @@ pub(crate) async fn document_of(
             let document = Document::parse(opened.text).map_err(document_error)?;
             Ok((document, opened.folder))
         }
+    }
+}
+
+/// The working document of a draft as text, from any backend.
+pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Result<String> {
+    let spec =
+        tools::routed("query_script").ok_or_else(|| Error::internal("no tool reads a draft"))?;
+    let mut arguments = Object::new();
+    arguments.insert("draft_id".into(), draft.into());
+    let context = Context {
+        cancel: context.cancel.clone(),
+        ..Context::of(&context.caller)
+    };
+    let request = spec.decode(arguments, &context.caller)?;
+    match app.run(request, context).await?.get_mut("script") {
+        Some(Value::String(script)) => Ok(std::mem::take(script)),
+        _ => Err(Error::internal("the reply has no document")),
     }
 }
