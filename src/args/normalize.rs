@@ -86,20 +86,12 @@ pub(crate) fn normalize(
         // Templates and plans are filled and checked later.
         let is_later = matches!(name.as_str(), "plan" | "plans" | "template");
         if !is_later && of != ArgumentSource::Record {
-            let own = rules.iter().find_map(|rule| match rule.other_name() {
-                Some((other, argument)) if other == name => Some(argument),
-                _ => None,
-            });
-            let own = own.unwrap_or(name.as_str());
+            let other = |rule: &InputRule| rule.other_name().filter(|(other, _)| other == name);
+            let own = rules.iter().find_map(other);
+            let own = own.map_or(name.as_str(), |(_, argument)| argument);
             let takes_slots = rules
                 .iter()
                 .any(|rule| matches!(rule, InputRule::Slots(argument) if *argument == own));
-            if let Some(text) = value.as_str().filter(|_| takes_slots)
-                && placeholder::foreign(text).is_none()
-                && let Some(slot) = placeholder::unfilled(text)
-            {
-                normalizer.normalized.notes.push(placeholder::note(slot));
-            }
             normalizer.placeholders(value, takes_slots, format_args!("{name}"));
         }
     }

@@ -27,16 +27,11 @@ fn all(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The note on a slot in a text.
-pub(crate) fn note(slot: &str) -> String {
-    format!("{slot} stays in the text: it is a slot that `apply_template` fills")
-}
-
 /// What is wrong with it, and what to do.
 pub(crate) fn fault(placeholder: &str) -> String {
     format!(
         "the placeholder {placeholder} was not filled: replace it with its value (in a plan, a placeholder is written \
-         `${{name}}` and filled from `inputs`)"
+         `${{name}}` and filled from `inputs`; `edit_draft` writes a slot of a template)"
     )
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::args::Call;
 use crate::draft::ids::DraftId;
-use crate::engine::documents::{CopiedDraft, DraftCopy, document_error};
+use crate::engine::documents::{CopiedDraft, DraftCopy, document_error, for_app};
 use crate::error::{Error, Result};
 use crate::exec::drafts::{NamedDraft, any, script};
 use crate::exec::{App, Context};
@@ -324,12 +324,9 @@ impl MeasuredFiles<'_> {
     ) -> Result<SlotMedia> {
         let caller = &self.context.caller;
         let engine = &self.app.engine;
-        let file = engine.media_file(argument, source, caller).await?;
-        if self.is_opened && file.path.is_empty() {
-            return Err(Error::invalid(format!(
-                "`{argument}` is an address, and a draft of an app needs a file"
-            ))
-            .hint("download it, and give the absolute path of the file"));
+        let mut file = engine.media_file(argument, source, caller).await?;
+        if self.is_opened {
+            for_app(&format!("`{argument}`"), &mut file)?;
         }
         let mut media = SlotMedia {
             file,
@@ -346,7 +343,10 @@ impl MeasuredFiles<'_> {
             return Ok(media);
         }
         match engine.last_frame(source, &media.file, caller).await {
-            Ok(still) => {
+            Ok(mut still) => {
+                if self.is_opened {
+                    for_app("the last frame", &mut still)?;
+                }
                 media.length = MediaLength::Freeze;
                 media.still = Some(still);
             }

@@ -32,7 +32,7 @@ use crate::sorting;
 use crate::units::Edition;
 
 pub(super) use adding::add;
-pub(crate) use copying::{CopiedDraft, DraftCopy};
+pub(crate) use copying::{CopiedDraft, DraftCopy, for_app};
 pub(crate) use history::UndoWish;
 pub(super) use history::{RecordedUndo, undone};
 

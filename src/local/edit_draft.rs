@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
-use crate::engine::documents::{DraftChange, document_error};
+use crate::engine::documents::{self, DraftChange, document_error};
 use crate::error::{Error, Result};
 use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
@@ -94,10 +94,10 @@ impl LocalTool for EditDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<EditedDraft> {
-        let operations = self.operations(app, context).await?;
+        let mut operations = self.operations(app, context).await?;
         let draft = editable(app, &self.draft_id, Self::NAME, context).await?;
         if app.engine.opened(&draft.id).await?.is_some() {
-            refuse_addresses(&operations)?;
+            for_opened(&mut operations)?;
         }
         let _turn = app.turn_alone(&draft.id).await?;
         let change = DraftChange {
@@ -139,18 +139,20 @@ impl LocalTool for EditDraft {
     }
 }
 
-/// The app reads files, and only the drafts of this program fetch them at the save.
-fn refuse_addresses(operations: &[Operation]) -> Result<()> {
-    for (index, operation) in operations.iter().enumerate() {
-        let operation = serde_json::to_value(operation)
-            .map_err(|error| Error::internal("an operation is not JSON").source(error))?;
-        for name in ["media", "still"] {
-            if operation[name]["path"] == "" {
-                return Err(Error::invalid(format!(
-                    "operations[{index}]: `{name}` is an address, and a draft that was opened needs a file"
-                ))
-                .hint("download it, and give the absolute path of the file"));
-            }
+/// Media of a draft of an app are files, which keep their names.
+fn for_opened(operations: &mut [Operation]) -> Result<()> {
+    for (index, operation) in operations.iter_mut().enumerate() {
+        let Operation::ReplaceMedia(replace) = operation else {
+            continue;
+        };
+        let files = [
+            ("media", Some(&mut replace.media)),
+            ("still", replace.still.as_mut()),
+        ];
+        for (name, file) in files {
+            let Some(file) = file else { continue };
+            let argument = format!("operations[{index}]: `{name}`");
+            documents::for_app(&argument, file)?;
         }
     }
     Ok(())

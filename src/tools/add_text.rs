@@ -608,7 +608,6 @@ impl Tool for AddText {
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("content", "text"),
-        InputRule::Slots("text"),
         InputRule::Times(ToolTimes::Span { seconds: 5.0 }),
         InputRule::Shown("at", "start"),
         InputRule::Alias("from", "start"),

@@ -39,7 +39,7 @@ fn own_template(client: &mut Client, name: &str) -> String {
         ),
         (
             "add_text",
-            json!({ "text": "{{title}} by {{author}}", "start": 0, "end": 2, "font_color": "#FF0000" }),
+            json!({ "text": "Title", "start": 0, "end": 2, "font_color": "#FF0000" }),
         ),
         (
             "add_audio",
@@ -50,6 +50,10 @@ fn own_template(client: &mut Client, name: &str) -> String {
         arguments["draft_id"] = draft.as_str().into();
         client.call(tool, arguments).expect("it is added");
     }
+    let slots =
+        json!([{ "op": "replace_text", "clip": "Title", "text": "{{title}} by {{author}}" }]);
+    let slots = json!({ "draft_id": draft, "operations": slots });
+    client.call("edit_draft", slots).expect("it has slots");
     draft
 }
 
@@ -161,10 +165,11 @@ fn a_draft_of_an_app_is_a_template_by_folder_and_by_name() {
         };
         assert_eq!(words("c8"), "Lisbon");
         assert_eq!(words("c7"), "Second");
+        assert_eq!(rows[0]["media"], "clip.mp4");
         let still = rows.iter().find(|row| {
             row["media"]
                 .as_str()
-                .is_some_and(|name| name.contains("last-frame"))
+                .is_some_and(|name| name.starts_with("last-frame-"))
         });
         let still = still.unwrap_or_else(|| panic!("a frozen frame: {rows:?} {applied}"));
         assert_eq!(still["end"], 7.033, "{still}");

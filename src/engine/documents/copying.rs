@@ -14,7 +14,7 @@ use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::engine::edit::EditOutcome;
 use crate::engine::{Engine, NOT_REFRESHED, NewDraft, RecordedEdit, VERSION, aside, new_id, reply};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{ENGINE, NewDraftRow, NewRecord, PackedDocument};
 use crate::units::Edition;
 
@@ -210,6 +210,19 @@ impl Engine {
         let picture = picture.to_string_lossy();
         self.media_file("still", &picture, caller).await
     }
+}
+
+/// Makes a file fit a draft of an app: the app reads files only, and shows them by their names. `argument` names it in
+/// errors.
+pub(crate) fn for_app(argument: &str, file: &mut MediaFile) -> Result<()> {
+    if file.path.is_empty() {
+        return Err(Error::invalid(format!(
+            "{argument} is an address, and a draft that was opened needs a file"
+        ))
+        .hint("download it, and give the absolute path of the file"));
+    }
+    file.name = None;
+    Ok(())
 }
 
 /// The step, and a new id for the document: two drafts of an app never have the same one.
