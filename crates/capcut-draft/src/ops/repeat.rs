@@ -50,10 +50,11 @@ impl Session<'_> {
             })
             .collect();
         for track in tracks {
-            self.make_room(track, group, last, length * times as i64)?;
+            let by = length.saturating_mul(i64::try_from(times).unwrap_or(i64::MAX));
+            self.make_room(track, group, last, by)?;
         }
         let mut copies = Vec::with_capacity(times);
-        for time in 1..=times as i64 {
+        for time in (1..).take(times) {
             let mut numbers = Vec::with_capacity(group.len());
             for clip in group {
                 let (start, end) = self.frames(*clip);
