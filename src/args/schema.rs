@@ -70,7 +70,7 @@ fn renamed(properties: Object, rules: &[InputRule]) -> Object {
 }
 
 /// The schema of arguments as models read it, in every conversation: without ranges that the description has, without
-/// the limits of seconds, and with the same names once. Other values are refused with an explanation.
+/// the limits of seconds, without what a name says, and with the same names once. Other values are refused with an explanation.
 pub(crate) fn listed_input(shown: &Object) -> Object {
     let mut listed = shown.clone();
     let Some(Value::Object(properties)) = listed.get_mut("properties") else {
@@ -80,7 +80,13 @@ pub(crate) fn listed_input(shown: &Object) -> Object {
         .values()
         .filter_map(|property| property.get("enum").cloned())
         .collect();
-    for property in properties.values_mut() {
+    for (name, property) in properties.iter_mut() {
+        if name == "draft_id"
+            && property["description"] == "The draft."
+            && let Some(property) = property.as_object_mut()
+        {
+            property.shift_remove("description");
+        }
         if let Some(Value::Object(items)) = property.get_mut("items")
             && items.get("enum").is_some_and(|names| enums.contains(names))
         {

@@ -87,10 +87,6 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
         );
     }
     properties.insert(
-        "template".to_owned(),
-        json!({ "type": "object", "description": "Instead of items: arguments of `apply_template`." }),
-    );
-    properties.insert(
         "save".to_owned(),
         json!({
             "type": "object",

@@ -31,39 +31,43 @@ const LISTED: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct DraftTemplate {
-    /// Id, exact name, folder or document of the template.
+    /// Id, exact name, folder or document.
     pub draft: String,
-    /// File by slot. A slot is `{{name}}` in a text, or a clip's id, file name or words.
+    /// File by slot: file name or clip id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub media: BTreeMap<String, String>,
-    /// Words by slot.
+    /// Words by slot: `{{name}}`, words or clip id.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "words"
     )]
     pub texts: BTreeMap<String, String>,
-    /// Shows `clips` once for each of `sets`.
+    /// `clips` once for each of `sets` of `media` and `texts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object")]
     pub repeat: Option<Repeat>,
-    /// Refuses slots without a value.
+    /// Slots without a value are an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
 }
 
+/// Models read the schema in every conversation, and few repeat clips.
+fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
 /// Clips that are shown several times, each time with other values.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 pub(crate) struct Repeat {
     pub clips: Vec<String>,
     pub sets: Vec<SetOfValues>,
 }
 
 /// `media` and `texts` for one time that the clips are shown.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 pub(crate) struct SetOfValues {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub media: BTreeMap<String, String>,

@@ -26,13 +26,13 @@ pub(crate) struct InspectDraft {
     /// Only this track: id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<String>,
-    /// Only clips after this time, in seconds.
+    /// Clips after this second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<f64>,
-    /// Only clips before this time, in seconds.
+    /// Clips before this second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<f64>,
-    /// Only clips with this id, or this in their words or file name.
+    /// Id, or part of words or file name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Clips to skip.

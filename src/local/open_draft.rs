@@ -19,7 +19,7 @@ use crate::tool::Hints;
 /// How many clips with a read-only inside are listed.
 const LISTED: usize = 20;
 
-/// Opens a draft that CapCut, JianYing or another program saved, to inspect and edit it. Its files stay as they are.
+/// Opens a draft that CapCut, JianYing or another program saved; its files stay as they are.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OpenDraft {
     /// The draft's folder, its document, or its exact name in the app.

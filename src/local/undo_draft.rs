@@ -14,8 +14,7 @@ use crate::local::edit_draft::out_of_date;
 use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
 
-/// Undoes the last calls that changed a draft: `edit_draft` or a call that added something. Nothing is lost: `redo`
-/// brings them back.
+/// Undoes the last calls that changed a draft; `redo` brings them back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct UndoDraft {
     /// The draft.
