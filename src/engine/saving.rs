@@ -265,8 +265,8 @@ pub(crate) struct SaveWish {
 
 impl SaveWish {
     /// Whether an opened draft is copied instead of saved into its own folder.
-    fn is_copy(&self) -> bool {
-        self.name.is_some() || self.folder.is_some()
+    fn is_copy(&self, from: &OpenedFrom) -> bool {
+        self.name.is_some() || self.folder.is_some() || from.copied.is_some()
     }
 
     /// An opened draft stays a draft of its app on its system.
@@ -355,7 +355,8 @@ impl Engine {
         }
         let work = async {
             if let Some(from) = self.opened(id).await?
-                && !(wish.is_copy() && self.inspect(id, Document::dialect).await? == Dialect::Api)
+                && !(wish.is_copy(&from)
+                    && self.inspect(id, Document::dialect).await? == Dialect::Api)
             {
                 let saved = self
                     .save_opened(id, from, &wish, folder.as_deref(), call)
@@ -557,7 +558,7 @@ impl Engine {
         folder: Option<&str>,
         caller: &Caller,
     ) -> Result<Option<CopyRequest>> {
-        if !wish.is_copy() {
+        if !wish.is_copy(from) {
             return Ok(None);
         }
         let edition = from.edition;
@@ -580,6 +581,7 @@ impl Engine {
             (None, None) => self.place(edition, wish, None, caller)?.drafts,
         };
         let of_folder = own.and_then(Path::file_name);
+        let of_folder = of_folder.filter(|_| from.copied.is_none());
         let of_folder = of_folder.map(|name| name.to_string_lossy().into_owned());
         let name = match wish.name.clone().or(of_folder) {
             Some(name) => name,
@@ -592,6 +594,13 @@ impl Engine {
         if let (Some(own), Ok(to)) = (own, to)
             && own.canonicalize().is_ok_and(|own| own == to)
         {
+            if from.copied.is_some() {
+                return Err(Error::conflict(format!(
+                    "draft {id} is a copy of the draft in {}, which stays as it is",
+                    own.display()
+                ))
+                .hint("give another `name` or `draft_folder`"));
+            }
             return Ok(None);
         }
         Ok(Some(CopyRequest {
@@ -599,6 +608,7 @@ impl Engine {
             name,
             terms: Terms {
                 draft: id.to_string(),
+                origin: self.saves.origin(id),
                 overwrite: wish.overwrite,
                 ..Terms::default()
             },

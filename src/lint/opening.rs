@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::folder::{DocumentFile, FileContent, Folder, ROOTS};
 use super::markers;
-use crate::engine::draft_files::{hashes, reserves};
 use crate::engine::documents::NewDocument;
+use crate::engine::draft_files::{hashes, reserves};
 use crate::error::{Error, Result};
 use crate::journal::document_hash;
 use crate::regular_file::{self, DOCUMENT_BYTES, Links};

@@ -177,11 +177,6 @@ fn a_draft_of_an_app_is_a_template_by_folder_and_by_name() {
         let picture = document.split("last-frame-").next().expect("a path");
         let picture = picture.rsplit('"').next().expect("its folder");
         assert!(Path::new(picture).is_dir(), "{picture}");
-        let own_id = "734CDCF0-7107-550A-8E99-18CA5B1BE1B7";
-        assert!(
-            !document.contains(own_id),
-            "the document has an id of its own"
-        );
         assert!(
             applied["notes"].to_string().contains("keep their files"),
             "{applied}"
@@ -196,6 +191,27 @@ fn a_draft_of_an_app_is_a_template_by_folder_and_by_name() {
         before,
         "the template stays"
     );
+    let applied = client.call(
+        "apply_template",
+        json!({ "draft": "Trip template", "texts": { "title": "Lisbon" } }),
+    );
+    let draft = id(&applied.expect("filled"));
+    let save = |client: &mut Client, more: Value| {
+        let mut arguments = more;
+        arguments["draft_id"] = draft.as_str().into();
+        client.call("save_draft", arguments)
+    };
+    let over = save(&mut client, json!({ "name": "Trip template" }));
+    assert!(over.expect_err("the template").contains("stays as it is"));
+    for _ in 0..2 {
+        let saved = save(&mut client, json!({})).expect("saved as a draft of its own");
+        let folder = PathBuf::from(saved["folder"].as_str().expect("a folder"));
+        assert_eq!(folder, apps.join("Trip template copy"));
+        let written = fs::read_to_string(folder.join("draft_info.json")).expect("a document");
+        let own_id = "734CDCF0-7107-550A-8E99-18CA5B1BE1B7";
+        assert!(written.contains("Lisbon") && !written.contains(own_id));
+    }
+    assert_eq!(fs::read(&file).expect("its file"), before);
 }
 
 #[test]
@@ -388,6 +404,39 @@ fn plans_tables_and_lines_fill_templates() {
         let read = read.expect("read")["script"].to_string();
         assert!(read.contains(&format!("{title} by ")), "{title}");
     }
+}
+
+#[test]
+fn a_plan_with_a_draft_of_an_app_saves_new_drafts() {
+    let mut home = Home::embedded();
+    let folder = app_template(&home, "Trip template");
+    let apps = folder.parent().expect("a folder").to_owned();
+    home.set("CAPCUT_MCP_DRAFTS_DIR", text(&apps));
+    home.file(
+        "plan.yaml",
+        "template: Trip template\ntexts:\n  title: ${title}\n",
+    );
+    home.file("rows.csv", "title\nLisbon\nRome\n");
+    let many = ["compose", "--template", "plan.yaml", "--inputs", "rows.csv"];
+    for _ in 0..2 {
+        let ran = home.run(&many).success();
+        assert!(
+            ran.stdout.contains("2 of 2 drafts are complete"),
+            "{}",
+            ran.stdout
+        );
+    }
+    let words = |name: &str| {
+        let file = apps.join(name).join("draft_info.json");
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    let both = words("Trip template copy") + &words("Trip template copy (2)");
+    assert!(both.contains("Lisbon") && both.contains("Rome"));
+    // The second run replaced the drafts of the first.
+    let drafts = fs::read_dir(&apps).expect("the folder").flatten();
+    let drafts = drafts.filter(|entry| entry.path().join("draft_info.json").is_file());
+    assert_eq!(drafts.count(), 3);
+    assert!(words("Trip template").contains("{{title}}"));
 }
 
 #[test]

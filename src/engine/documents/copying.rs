@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capcut_draft::{Dialect, Document, MediaFile, MediaFileKind, RootRef, Step, Time};
+use capcut_draft::{Dialect, Document, MediaFile, MediaFileKind, Step, Time};
 
 use super::{
     BaseDocument, DocumentTexts, NewDocument, OpenedFrom, RecordedStep, ShortIds, document_error,
@@ -98,11 +98,10 @@ impl Engine {
         let text = copied.document.write();
         let packed = aside(|| PackedDocument::of(&text))?;
         let ids = ShortIds::of(&copied.document);
-        let mut step = copy.step;
+        let step = copy.step;
         let name = Some(copy.name.clone()).filter(|name| !name.is_empty());
         let (open, create, base) = match copied.opened {
             Some(opened) => {
-                step = with_own_id(copied.document, step).map_err(document_error)?;
                 let opened = OpenedFrom {
                     document: packed.hash.clone(),
                     files: std::collections::BTreeMap::new(),
@@ -223,20 +222,4 @@ pub(crate) fn for_app(argument: &str, file: &mut MediaFile) -> Result<()> {
     }
     file.name = None;
     Ok(())
-}
-
-/// The step, and a new id for the document: two drafts of an app never have the same one.
-fn with_own_id(mut document: Document, mut step: Step) -> capcut_draft::Result<Step> {
-    if document
-        .text(RootRef, &["id"])
-        .is_none_or(|id| id.is_empty())
-    {
-        return Ok(step);
-    }
-    document.apply(&step)?;
-    let id = uuid::Uuid::new_v4().to_string().to_uppercase();
-    let mut edit = document.edit();
-    edit.set(RootRef, &["id"], id.as_str())?;
-    step.append(edit.commit());
-    Ok(step)
 }

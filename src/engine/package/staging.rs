@@ -17,7 +17,7 @@ use super::existing::{self, Existing, PathState, Terms};
 use super::{blocking, make, unwritable};
 use crate::engine::exclusive::Exclusive;
 use crate::engine::folder_change::sync_folder;
-use crate::engine::marker::{self, Marker};
+use crate::engine::marker::{self, Marker, PlanOrigin};
 use crate::engine::package::now;
 use crate::error::{Error, Result};
 use crate::media::Removed;
@@ -152,6 +152,11 @@ pub(super) struct ReplacedDraft {
 }
 
 impl Staging {
+    /// The plan that the save belongs to.
+    pub(super) fn origin(&self) -> &PlanOrigin {
+        &self.terms.origin
+    }
+
     /// Finds the folder of the draft: `name`, or for the draft of a plan the next free number. With `zip`, a
     /// zip file will be written next to it.
     pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {

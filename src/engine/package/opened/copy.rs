@@ -400,6 +400,7 @@ impl CopySource {
 
     fn mark(&self, staging: &Staging, documents: &[CopiedDocument], text: &[u8]) -> Result<()> {
         let mut marker = Marker::new(&self.draft.id, text);
+        marker.origin = staging.origin().clone();
         let written = documents
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
