@@ -185,9 +185,12 @@ impl Sqlite {
         &self,
         look: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let seen = self
-            .shared
-            .without_waiting(&self.shared.reading, |connection| look(connection));
+        // The pages that the writing connection has are current: after each write of it, the other one reads them again.
+        let at_once = |slot| {
+            let look = |connection: &mut Connection| look(connection);
+            self.shared.without_waiting(slot, look)
+        };
+        let seen = at_once(&self.shared.writing).or_else(|| at_once(&self.shared.reading));
         match seen {
             Some(seen) => seen,
             None => self.read(move |connection| look(connection)).await,

@@ -139,6 +139,8 @@ impl JournalFile {
              PRAGMA wal_autocheckpoint = 8000;
              PRAGMA journal_size_limit = 16777216;",
         )?;
+        // All statements of the journal; compiling one takes longer than executing it.
+        connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "synchronous", self.synchronous())?;
         // The log is as durable as the file, and moving it when the connection closes would delay the exit.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
