@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A complete change.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct ChangeRecord {
+    /// Files and folders that get another name before files are moved: from, to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    renamed: Vec<(String, String)>,
     /// By their paths in the folder.
     files: BTreeMap<String, ChangedFile>,
     /// Folders that are removed.
@@ -149,7 +152,9 @@ fn finish_earlier(folder: &Path) -> Result<()> {
 impl ChangeRecord {
     /// Whether all paths are inside the folder; the record may have been written by others.
     fn is_inside(&self, folder: &Path) -> bool {
-        let mut names = self.files.keys().chain(&self.removed).map(Path::new);
+        let renamed = self.renamed.iter().flat_map(|(from, to)| [from, to]);
+        let names = self.files.keys().chain(&self.removed).chain(renamed);
+        let mut names = names.map(Path::new);
         let real = folder.canonicalize().ok();
         names.all(|path| {
             let above = folder.join(path.parent().unwrap_or(path));
@@ -166,13 +171,21 @@ impl ChangeRecord {
         let mut hashes = Hashes::default();
         self.files.iter().all(|(name, file)| {
             let path = folder.join(name);
-            file.after.is_at(&path, &mut hashes) || hashes.of(&path) == file.before
+            file.after.is_at(&path, &mut hashes)
+                || hashes.of(&path) == file.before
+                || hashes.of(&folder.join(name_before(&self.renamed, name))) == file.before
         })
     }
 
     /// Moves the files that are not at their paths yet.
     fn run(&self, folder: &Path) -> Result<()> {
         let temporary = folder.join(FOLDER);
+        for (from, to) in &self.renamed {
+            let (from, to) = (folder.join(from), folder.join(to));
+            if fs::symlink_metadata(&from).is_ok() && fs::symlink_metadata(&to).is_err() {
+                move_file(&from, &to).map_err(|error| unwritable(&from, error))?;
+            }
+        }
         for name in self.files.keys() {
             let (from, to) = (temporary.join(NEW).join(name), folder.join(name));
             if fs::symlink_metadata(&from).is_ok() {
@@ -243,6 +256,12 @@ impl ChangeRecord {
                 fs::rename(&old, folder.join(name))?;
             }
         }
+        for (from, to) in self.renamed.iter().rev() {
+            let (from, to) = (folder.join(from), folder.join(to));
+            if fs::symlink_metadata(&from).is_err() && fs::symlink_metadata(&to).is_ok() {
+                fs::rename(&to, &from)?;
+            }
+        }
         self.sync(folder);
         Ok(())
     }
@@ -293,11 +312,12 @@ impl FolderChange {
     /// Adds files with this content.
     pub(crate) fn write(&mut self, files: Vec<NewFile<'_>>) -> Result<()> {
         let staged = self.staged()?;
-        let folder = &self.folder;
+        let (folder, renamed) = (&self.folder, &self.record.renamed);
         let write = |file: &NewFile<'_>| {
             let path = staged.join(file.name);
+            let before = folder.join(name_before(renamed, file.name));
             write_new(&path, file.bytes)
-                .and_then(|()| keep_old(folder, file))
+                .and_then(|()| keep_old(folder, &before, file))
                 .map_err(|error| unwritable(&path, error))
         };
         let write = &write;
@@ -323,6 +343,11 @@ impl FolderChange {
         Ok(())
     }
 
+    /// Gives a file or folder another name. Files that are written have their new paths; they come after this.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        self.record.renamed.push((from.to_owned(), to.to_owned()));
+    }
+
     /// Removes a folder.
     pub(crate) fn remove(&mut self, name: &str) {
         self.record.removed.push(name.to_owned());
@@ -335,6 +360,9 @@ impl FolderChange {
 
     /// Makes the change: after a failure, all files are as before; after a kill, the next access completes it.
     pub(crate) fn commit(mut self) -> Result<()> {
+        if !self.record.is_untouched(&self.folder) {
+            return Err(changed_meanwhile(&self.folder));
+        }
         let temporary = self.folder.join(FOLDER);
         let record = serde_json::to_vec(&self.record)
             .map_err(|error| Error::internal("a record cannot be written as JSON").source(error))?;
@@ -381,21 +409,40 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Keeps the file that a new one replaces until the change is complete, and gives the new one its permissions.
-fn keep_old(folder: &Path, file: &NewFile<'_>) -> io::Result<()> {
+fn keep_old(folder: &Path, path: &Path, file: &NewFile<'_>) -> io::Result<()> {
     if file.before.is_none() {
         return Ok(());
     }
-    let path = folder.join(file.name);
     let temporary = folder.join(FOLDER);
     let old = temporary.join(OLD).join(file.name);
     if let Some(above) = old.parent() {
         fs::create_dir_all(above)?;
     }
-    if fs::hard_link(&path, &old).is_err() {
-        fs::copy(&path, &old)?;
+    if fs::hard_link(path, &old).is_err() {
+        fs::copy(path, &old)?;
     }
-    let permissions = fs::metadata(&path)?.permissions();
+    let permissions = fs::metadata(path)?.permissions();
     fs::set_permissions(temporary.join(NEW).join(file.name), permissions)
+}
+
+/// The path that a file has before files and folders get their new names.
+pub(crate) fn name_before(renamed: &[(String, String)], name: &str) -> String {
+    for (from, to) in renamed {
+        if let Some(below) = name.strip_prefix(to.as_str())
+            && (below.is_empty() || below.starts_with('/'))
+        {
+            return format!("{from}{below}");
+        }
+    }
+    name.to_owned()
+}
+
+fn changed_meanwhile(path: &Path) -> Error {
+    Error::conflict(format!(
+        "{} was changed by another program in the meantime, so nothing was written",
+        path.display()
+    ))
+    .hint("close the draft in the app and try again")
 }
 
 fn move_file(from: &Path, to: &Path) -> io::Result<()> {

@@ -127,9 +127,13 @@ impl Marker {
 
     /// Replaces the marker file atomically: the folder may be in use.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec(self)
-            .map_err(|error| Error::internal("a marker could not be serialized").source(error))?;
-        crate::engine::registry::write(&folder.join(FILE), &bytes)
+        crate::engine::registry::write(&folder.join(FILE), &self.bytes()?)
+    }
+
+    /// The content of the marker file.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|error| Error::internal("a marker could not be serialized").source(error))
     }
 
     /// Whether `document` is as we wrote it: the draft has not been edited since.
@@ -153,23 +157,20 @@ impl Marker {
         }
     }
 
-    /// Records that we changed a document of ours, such as with `lint --fix`. If it had been changed by others
-    /// before, it still counts as changed.
-    pub(crate) fn rewritten(folder: &Path, name: &str, before: &[u8], after: &[u8]) -> Result<()> {
-        let Some(mut marker) = Self::read(folder) else {
-            return Ok(());
-        };
-        let Some(WrittenFile::Hash(written)) = marker.files.get_mut(name) else {
-            return Ok(());
+    /// Records that we change a document of ours, such as with `lint --fix`; returns whether it is one. If it had been
+    /// changed by others before, it still counts as changed.
+    pub(crate) fn note_rewritten(&mut self, name: &str, before: &[u8], after: &[u8]) -> bool {
+        let Some(WrittenFile::Hash(written)) = self.files.get_mut(name) else {
+            return false;
         };
         if *written != hash(before) {
-            return Ok(());
+            return false;
         }
         *written = hash(after);
         if name == "draft_content.json" {
-            marker.document = hash(after);
+            self.document = hash(after);
         }
-        marker.write(folder)
+        true
     }
 
     /// Records a zip file that is about to be moved to its final path.

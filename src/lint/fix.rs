@@ -6,8 +6,7 @@ mod document;
 mod meta;
 mod timelines;
 
-use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -20,8 +19,9 @@ use super::folder::{
 };
 use super::media::{self, FileMaterial};
 use super::{LintContext, LintOptions, Problem, ProblemReport, markers, sniff};
-use crate::engine::backup::{Backup, now, unwritable};
+use crate::engine::backup::{Backup, now};
 use crate::engine::draft_files::is_open_in_app;
+use crate::engine::folder_change::{FolderChange, NewFile, name_before};
 use crate::engine::marker::{self, Marker};
 use crate::engine::paths::{is_windows, plain};
 use crate::engine::profile::{AppOs, Profile};
@@ -71,6 +71,7 @@ pub(crate) fn fix(folder: &Path, options: &LintOptions) -> Result<Fixed> {
         backup: Backup::new(&folder.path, &options.backups),
         changed: Vec::new(),
         notes: Vec::new(),
+        pending: PendingChange::default(),
     };
     for _ in 0..ROUNDS {
         let problems = super::look(&folder, options);
@@ -123,6 +124,25 @@ struct FixRun {
     backup: Backup,
     changed: Vec<String>,
     notes: Vec<String>,
+    pending: PendingChange,
+}
+
+/// What a round changes; all of it happens together.
+#[derive(Default)]
+struct PendingChange {
+    /// Files and folders that get another name: from, to.
+    renamed: Vec<(String, String)>,
+    /// The new contents, by path.
+    files: BTreeMap<String, Vec<u8>>,
+    removes_backup: bool,
+}
+
+impl PendingChange {
+    /// Whether there will be a file or folder at this path in the draft.
+    fn has(&self, folder: &Folder, name: &str) -> bool {
+        let before = folder.path.join(name_before(&self.renamed, name));
+        self.files.contains_key(name) || before.exists()
+    }
 }
 
 /// What is known about the draft to fix.
@@ -180,7 +200,7 @@ impl FixRun {
             media,
             now: now(),
         };
-        self.rename(&mut patient)?;
+        self.rename(&mut patient);
         let mut value: Value = serde_json::from_slice(file.json()).map_err(|error| {
             // The checks skip values that they do not need, so they accept e.g. half of a surrogate pair.
             Error::conflict(format!(
@@ -205,23 +225,23 @@ impl FixRun {
             || folder
                 .mirrors(&file.name)
                 .any(|mirror| !is_mirrored(file, mirror));
-        // Before the documents: if this run is killed in between, the next one still has documents to change.
         if is_changed && patient.profile.restores_backup() {
             self.put_app_backup_away(folder)?;
         }
-        self.rename_timeline(&patient, written.timeline.id)?;
-        self.write_documents(&patient, file, &written, mended.is_some())?;
+        self.rename_timeline(&patient, written.timeline.id);
+        self.write_documents(&patient, file, &written, mended.is_some());
         self.complete_timelines(&patient, &written)?;
         if meta_changed {
-            self.write(folder, META, meta.to_string().as_bytes())?;
+            self.write(META, meta.to_string().as_bytes());
         }
+        self.commit(folder)?;
         self.register(&patient, &meta, meta_changed, draft.end())
     }
 
     /// Gives files with a wrong extension the right one; the documents are updated in the same round.
-    fn rename(&mut self, patient: &mut FixTarget<'_>) -> Result<()> {
+    fn rename(&mut self, patient: &mut FixTarget<'_>) {
         if !patient.has("media-misnamed") {
-            return Ok(());
+            return;
         }
         for medium in &patient.media {
             let Some(file) = medium
@@ -241,12 +261,18 @@ impl FixRun {
             let Some(better) = media::better_name(file, format) else {
                 continue;
             };
-            fs::rename(file, &better).map_err(|error| unwritable(file, error))?;
-            self.backup.renamed(shown, patient.folder.shown(&better))?;
-            self.note_change(&patient.folder.shown(&better));
+            // Two files may have the same better name: the next round sees the first.
+            if patient.renames.values().any(|other| *other == better) {
+                continue;
+            }
+            self.rename_file(shown, patient.folder.shown(&better));
             patient.renames.insert(file.clone(), better);
         }
-        Ok(())
+    }
+
+    fn rename_file(&mut self, from: String, to: String) {
+        self.note_change(&to);
+        self.pending.renamed.push((from, to));
     }
 
     fn write_documents(
@@ -255,7 +281,7 @@ impl FixRun {
         file: &DocumentFile,
         written: &WrittenDocument<'_>,
         is_mended: bool,
-    ) -> Result<()> {
+    ) {
         let folder = patient.folder;
         // The folder of the main timeline may have been renamed.
         let name_now = |name: &str| match &folder.main_timeline {
@@ -264,20 +290,18 @@ impl FixRun {
         };
         for mirror in folder.mirrors(&file.name) {
             if is_mended || !is_mirrored(file, mirror) {
-                self.write(folder, &name_now(&mirror.name), written.bytes)?;
+                self.write(&name_now(&mirror.name), written.bytes);
             }
         }
         for root in ROOTS {
             let is_needed = written.both || root == patient.profile.primary_file();
             if folder.file(root).is_none() && is_needed && patient.has("document-missing") {
-                self.write(folder, root, written.bytes)?;
+                self.write(root, written.bytes);
             }
         }
-        // The newest file takes precedence, so it is written last.
         if is_mended {
-            self.write(folder, &name_now(&file.name), written.bytes)?;
+            self.write(&name_now(&file.name), written.bytes);
         }
-        Ok(())
     }
 
     /// Moves the earlier states that the app keeps into the backup folder: this version of the app would restore
@@ -288,7 +312,7 @@ impl FixRun {
             return Ok(());
         }
         let to = self.backup.keep_folder(&from, BACKUP)?;
-        fs::remove_dir_all(&from).map_err(|error| unwritable(&from, error))?;
+        self.pending.removes_backup = true;
         self.note_change(BACKUP);
         self.notes.push(format!(
             "`{BACKUP}` was moved to {}: otherwise the app would restore the earlier state in it",
@@ -349,14 +373,56 @@ impl FixRun {
         Ok(())
     }
 
-    fn write(&mut self, folder: &Folder, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = folder.path.join(name);
-        self.backup.keep(&path, name)?;
-        let before = marker::read(&path).unwrap_or_default();
-        registry::write(&path, bytes)?;
+    fn write(&mut self, name: &str, bytes: &[u8]) {
         self.note_change(name);
-        // Record our own change, so that the next save may still replace the file.
-        Marker::rewritten(&folder.path, name, &before, bytes)
+        self.pending.files.insert(name.to_owned(), bytes.to_owned());
+    }
+
+    /// Makes the changes of a round, after a backup.
+    fn commit(&mut self, folder: &Folder) -> Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        if pending.files.is_empty() && pending.renamed.is_empty() && !pending.removes_backup {
+            return Ok(());
+        }
+        let before = |pending: &PendingChange, name: &str| {
+            let now = name_before(&pending.renamed, name);
+            let known = folder.file(&now).map(|file| file.bytes.clone());
+            known.or_else(|| marker::read(&folder.path.join(now)).ok())
+        };
+        // Record our own changes, so that the next save may still replace the files.
+        if let Some(mut marker) = Marker::read(&folder.path) {
+            let mut is_changed = false;
+            for (name, bytes) in &pending.files {
+                let before = before(&pending, name).unwrap_or_default();
+                is_changed |= marker.note_rewritten(name, &before, bytes);
+            }
+            if is_changed {
+                let bytes = marker.bytes()?;
+                pending.files.insert(marker::FILE.to_owned(), bytes);
+            }
+        }
+        let mut change = FolderChange::begin(&folder.path)?;
+        for (from, to) in &pending.renamed {
+            self.backup.renamed(from.clone(), to.clone())?;
+            change.rename(from, to);
+        }
+        let names: Vec<String> = pending
+            .files
+            .keys()
+            .map(|name| name_before(&pending.renamed, name))
+            .collect();
+        self.backup.keep_all(names.iter().map(String::as_str))?;
+        let files = pending.files.iter().map(|(name, bytes)| NewFile {
+            name,
+            bytes,
+            hash: marker::hash(bytes),
+            before: before(&pending, name).map(|bytes| marker::hash(&bytes)),
+        });
+        change.write(files.collect())?;
+        if pending.removes_backup {
+            change.remove(BACKUP);
+        }
+        change.commit()
     }
 
     fn note_change(&mut self, name: &str) {

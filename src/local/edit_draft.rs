@@ -1,5 +1,6 @@
 //! `edit_draft`: applies operations to any draft, as one step that can be undone.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use capcut_draft::Operation;
@@ -161,9 +162,17 @@ fn for_opened(operations: &mut [Operation]) -> Result<()> {
 /// The note that a saved folder lacks what just changed.
 pub(super) async fn out_of_date(app: &App, draft: &DraftId) -> Result<Option<String>> {
     let row = app.journal.find(draft).await?;
-    let saved = row.and_then(|row| row.saved_to);
-    Ok(saved.map(|folder| {
-        format!("the folder {folder} is out of date: `save_draft` writes the changes")
+    let Some(saved) = row.and_then(|row| row.saved_to) else {
+        return Ok(None);
+    };
+    let opened = app.engine.opened(draft).await?;
+    let is_copy = opened.is_some_and(|opened| opened.folder_of_file() != Path::new(&saved));
+    Ok(Some(if is_copy {
+        format!(
+            "the copy in {saved} is out of date: `save_draft` with its name writes the changes there"
+        )
+    } else {
+        format!("the folder {saved} is out of date: `save_draft` writes the changes")
     }))
 }
 

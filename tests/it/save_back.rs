@@ -645,9 +645,17 @@ fn a_copy_has_its_own_ids_and_leaves_the_original() {
             assert_eq!(reply["registered"], true);
         }
         // The same copy again: with the same ids, and the draft's own folder stays what it was.
-        resize(&mut client, &draft, 1000);
         save(&mut client, &draft, more).expect("a copy");
         assert_eq!(json_of(&to.join("draft_content.json"))["id"], id);
+        let undone = client.call("undo_draft", json!({ "draft_id": draft }));
+        let undone = undone.expect("undone")["notes"].to_string();
+        assert!(
+            undone.contains("the copy in") && undone.contains("out of date"),
+            "{undone}"
+        );
+        client
+            .call("undo_draft", json!({ "draft_id": draft, "redo": true }))
+            .expect("brought back");
         // The copy opens, and its media are found.
         let copy = open(&mut client, &to);
         resize(&mut client, &copy, 700);
@@ -901,4 +909,91 @@ fn a_kill_during_a_save_leaves_the_old_or_the_new_files() {
     }
     eprintln!("killed midway: {midway}, saved: {done} of {}", rounds());
     assert!(midway > 0 || !full(), "no kill hit the middle of a save");
+}
+
+#[test]
+fn a_kill_while_a_draft_is_fixed_leaves_the_old_or_the_new_files() {
+    let kinds = kinds();
+    let kind = &kinds[1];
+    let fault = |document: &[u8]| -> Vec<u8> {
+        let mut document: Value = serde_json::from_slice(document).expect("JSON");
+        document["tracks"][0]["segments"][0]["material_id"] = "GONE".into();
+        document["id"] = "0A0B0C0D-7107-550A-8E99-18CA5B1BE1B7".into();
+        document.to_string().into_bytes()
+    };
+    let broken = |home: &Home| {
+        let folder = app_draft(home, kind, "trip");
+        for mirror in kind.mirrors {
+            fs::write(folder.join(mirror), fault(&kind.document)).expect("written");
+        }
+        fs::remove_file(folder.join("template-2.tmp")).expect("removed");
+        fs::write(
+            folder.join("logo.png"),
+            fs::read(media("clip.mp4")).expect("a file"),
+        )
+        .expect("written");
+        folder
+    };
+    // What the fix makes of it, without the files that have times in them.
+    let comparable = |folder: &Path| -> BTreeMap<String, Vec<u8>> {
+        let mut found = lasting(folder);
+        for name in ["draft_meta_info.json", "Timelines/project.json"] {
+            found.insert(name.to_owned(), Vec::new());
+        }
+        found
+    };
+    let home = Home::embedded();
+    let folder = broken(&home);
+    let old = comparable(&folder);
+    home.run(&["lint", "--fix", text(&folder)]);
+    let new = comparable(&folder);
+    assert_ne!(old, new);
+    let moved: Vec<_> = old.keys().filter(|name| !new.contains_key(*name)).collect();
+    assert!(!moved.is_empty(), "files were renamed: {:?}", new.keys());
+    let (mut kept, mut midway, mut span_us) = (0, 0, 60_000);
+    for round in 0..rounds() {
+        let home = Home::embedded();
+        let folder = broken(&home);
+        let start = std::time::Instant::now();
+        let mut child = home
+            .command(&["lint", "--fix", text(&folder)])
+            .spawn()
+            .expect("it starts");
+        thread::sleep(Duration::from_micros(mix(round + 333) % span_us));
+        child.kill().expect("killed");
+        child.wait().expect("it ended");
+        let killed_us = start.elapsed().as_micros() as u64;
+        let left = files(&folder);
+        midway += u64::from(
+            left.keys()
+                .any(|name| name.starts_with(".capcut-mcp-change/")),
+        );
+        home.run(&["lint", text(&folder)]);
+        let now = comparable(&folder);
+        // Run again, the fix is complete; what was complete does not change. New ids differ from run to run.
+        home.run(&["lint", "--fix", text(&folder)]);
+        let again = comparable(&folder);
+        assert!(
+            again.keys().eq(new.keys()),
+            "round {round}: {:?}",
+            again.keys()
+        );
+        if now != old {
+            assert!(again == now, "round {round}: the fix was not complete");
+        }
+        let document = &again["draft_content.json"];
+        for (name, bytes) in &again {
+            if name.ends_with("draft_content.json") || name.ends_with("template-2.tmp") {
+                assert!(bytes == document, "round {round}: {name} differs");
+            }
+        }
+        kept += u64::from(now == old);
+        span_us = if now == old {
+            span_us.max(killed_us) + 4_000
+        } else {
+            (span_us * 9 / 10).max(4_000)
+        };
+    }
+    eprintln!("killed midway: {midway}, as before: {kept} of {}", rounds());
+    assert!(midway > 0 || !full(), "no kill hit the middle of a fix");
 }

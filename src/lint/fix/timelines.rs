@@ -1,14 +1,10 @@
 //! Fixes the folder `Timelines`: the folder of the main timeline gets the document's id as its name and a copy of
 //! the document.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{FixRun, FixTarget};
 use crate::draft::finished::list_mut;
-use crate::engine::backup::unwritable;
 use crate::engine::timelines::{self, DOCUMENTS, FOLDER, LAYOUT, PROJECT, Timeline};
 use crate::error::{Error, Result};
 use crate::lint::folder::ROOTS;
@@ -27,24 +23,21 @@ pub(super) struct WrittenDocument<'a> {
 
 impl FixRun {
     /// Renames the folder of the main timeline to the document's id, before its files are written.
-    pub(super) fn rename_timeline(&mut self, patient: &FixTarget<'_>, id: &str) -> Result<()> {
+    pub(super) fn rename_timeline(&mut self, patient: &FixTarget<'_>, id: &str) {
         let folder = patient.folder;
         let (Some(main), Some(project)) = (&folder.main_timeline, &folder.project) else {
-            return Ok(());
+            return;
         };
         if main.eq_ignore_ascii_case(id) {
-            return Ok(());
+            return;
         }
         let (from, to) = (timelines::folder(main), timelines::folder(id));
-        let (old, new) = (folder.path.join(&from), folder.path.join(&to));
-        if old.is_dir() && !new.exists() {
-            fs::rename(&old, &new).map_err(|error| unwritable(&old, error))?;
-            self.backup.renamed(from, to.clone())?;
-            self.note_change(&to);
+        if folder.path.join(&from).is_dir() && !folder.path.join(&to).exists() {
+            self.rename_file(from, to);
         }
         let mut project = project.clone();
         timelines::rename(&mut project, main, id);
-        self.write(folder, PROJECT, project.to_string().as_bytes())?;
+        self.write(PROJECT, project.to_string().as_bytes());
         let layout = regular_file::read(&folder.path.join(LAYOUT), DOCUMENT_BYTES, Links::Refuse);
         let layout = layout
             .ok()
@@ -53,10 +46,9 @@ impl FixRun {
             let mut layout = before.clone();
             timelines::rename(&mut layout, main, id);
             if layout != before {
-                self.write(folder, LAYOUT, layout.to_string().as_bytes())?;
+                self.write(LAYOUT, layout.to_string().as_bytes());
             }
         }
-        Ok(())
     }
 
     /// Writes the missing files of the folder.
@@ -83,27 +75,28 @@ impl FixRun {
         }
         match &folder.project {
             Some(project) if folder.main_timeline.is_some() => {
-                if !is_listed(folder, timeline.id) && patient.has("timeline-id") {
+                // A project in which the timeline is renamed is checked again in the next round.
+                let is_renamed = self.pending.files.contains_key(PROJECT);
+                let is_missing = !is_renamed && !is_listed(folder, timeline.id);
+                if is_missing && patient.has("timeline-id") {
                     let mut project = project.clone();
                     match list_mut(&mut project, "timelines") {
                         Some(all) => all.push(timeline.entry()),
                         None => project["timelines"] = json!([timeline.entry()]),
                     }
-                    self.write(folder, PROJECT, project.to_string().as_bytes())?;
+                    self.write(PROJECT, project.to_string().as_bytes());
                 }
             }
             _ => {
-                self.create(&folder.path, FOLDER)?;
-                self.write(folder, PROJECT, timeline.project().to_string().as_bytes())?;
-                if !folder.path.join(LAYOUT).exists() {
-                    self.write(folder, LAYOUT, timeline.layout().to_string().as_bytes())?;
+                self.write(PROJECT, timeline.project().to_string().as_bytes());
+                if !self.pending.has(folder, LAYOUT) {
+                    self.write(LAYOUT, timeline.layout().to_string().as_bytes());
                 }
             }
         }
-        let is_there = |name: &str| folder.path.join(name).exists();
         let is_new = !ROOTS
             .iter()
-            .any(|root| is_there(&format!("{place}/{root}")));
+            .any(|root| self.pending.has(folder, &format!("{place}/{root}")));
         for name in DOCUMENTS {
             let nested = format!("{place}/{name}");
             let is_needed = if ROOTS.contains(&name) {
@@ -111,22 +104,21 @@ impl FixRun {
             } else {
                 is_new
             };
-            if is_needed && !is_there(&nested) {
-                self.create(&folder.path, &place)?;
-                self.write(folder, &nested, written.bytes)?;
+            if is_needed && !self.pending.has(folder, &nested) {
+                self.write(&nested, written.bytes);
             }
             // Some versions read the mirror first, so every mirror must be the same as the document.
-            if is_new && !ROOTS.contains(&name) && !is_there(name) {
-                self.write(folder, name, written.bytes)?;
+            if is_new && !ROOTS.contains(&name) && !self.pending.has(folder, name) {
+                self.write(name, written.bytes);
             }
         }
         if is_new {
-            self.add_companions(patient, timeline)?;
+            self.add_companions(patient, timeline);
         }
         Ok(())
     }
 
-    fn add_companions(&mut self, patient: &FixTarget<'_>, timeline: &Timeline<'_>) -> Result<()> {
+    fn add_companions(&mut self, patient: &FixTarget<'_>, timeline: &Timeline<'_>) {
         let folder = patient.folder;
         let place = timeline.folder();
         let cover = regular_file::read(&folder.path.join(COVER), DOCUMENT_BYTES, Links::Refuse);
@@ -138,19 +130,9 @@ impl FixRun {
         }
         all.extend(cover.ok().map(|bytes| (nested(COVER), bytes)));
         for (name, bytes) in all {
-            if folder.path.join(&name).exists() {
-                continue;
+            if !self.pending.has(folder, &name) {
+                self.write(&name, &bytes);
             }
-            if let Some((inside, _)) = name.rsplit_once('/') {
-                self.create(&folder.path, inside)?;
-            }
-            self.write(folder, &name, &bytes)?;
         }
-        Ok(())
-    }
-
-    fn create(&self, draft: &Path, inside: &str) -> Result<()> {
-        let path = draft.join(inside);
-        fs::create_dir_all(&path).map_err(|error| unwritable(&path, error))
     }
 }

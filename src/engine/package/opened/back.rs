@@ -3,7 +3,7 @@
 //! Only what exists there is written: every copy of the document, and what the app keeps about it. It is written only
 //! if the documents are as they were when the draft was opened, or as an earlier save wrote them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -169,10 +169,9 @@ fn changed_since(draft: &OpenedSubject, now: &BTreeMap<String, String>) -> Vec<S
     let states = opened
         .into_iter()
         .chain(draft.writes.iter().map(|write| &write.files));
-    let differences = |state: &BTreeMap<String, String>| -> Vec<String> {
+    let differences = |state: &BTreeMap<String, String>| -> BTreeSet<String> {
         let is_document = |name: &&String| *name != META;
-        let mut names: Vec<String> = now
-            .iter()
+        now.iter()
             .filter(|(name, hash)| state.get(*name) != Some(*hash))
             // The app may have made its first reserve copy since.
             .filter(|(name, _)| !draft_files::is_reserve(name) || state.contains_key(*name))
@@ -180,18 +179,16 @@ fn changed_since(draft: &OpenedSubject, now: &BTreeMap<String, String>) -> Vec<S
             .chain(state.keys().filter(|name| !now.contains_key(*name)))
             .filter(is_document)
             .cloned()
-            .collect();
-        names.sort();
-        names
+            .collect()
     };
-    let mut last = Vec::new();
+    let mut last = BTreeSet::new();
     for state in states {
         last = differences(state);
         if last.is_empty() {
             break;
         }
     }
-    last
+    last.into_iter().collect()
 }
 
 impl CheckedFolder {
