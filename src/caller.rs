@@ -36,6 +36,8 @@ impl Manner {
 pub(crate) struct Caller {
     pub manner: Manner,
     pub access: Arc<Access>,
+    /// The run of a plan that it calls for: its calls on a draft are one step of undo.
+    pub run: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -45,6 +47,7 @@ impl Caller {
         Self {
             manner: Manner::Strict,
             access: Arc::clone(&ACCESS),
+            run: None,
         }
     }
 
@@ -57,6 +60,7 @@ impl Caller {
         Self {
             manner,
             access: Arc::new(Access(Some(rules))),
+            run: None,
         }
     }
 
@@ -65,7 +69,15 @@ impl Caller {
     pub(crate) fn in_manner(&self, manner: Manner) -> Self {
         Self {
             manner,
-            access: Arc::clone(&self.access),
+            ..self.clone()
+        }
+    }
+
+    /// The same caller for a run of a plan.
+    pub(crate) fn in_run(&self, run: Option<Arc<str>>) -> Self {
+        Self {
+            run,
+            ..self.clone()
         }
     }
 

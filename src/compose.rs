@@ -67,6 +67,11 @@ pub(crate) async fn compose(
     context: &Context,
 ) -> Result<RunReport> {
     let started = Instant::now();
+    let run = format!("{:016x}", fastrand::u64(..));
+    let context = &Context {
+        caller: context.caller.in_run(Some(run.into())),
+        ..context.clone()
+    };
     let CheckedPlan { items, create } = match taking.checked {
         Some(checked) => checked,
         None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,

@@ -157,6 +157,9 @@ struct RecordedEdit {
     /// A save into the folder that the draft was opened from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     write: Option<RecordedWrite>,
+    /// The run of a plan that the call belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Arc<str>>,
 }
 
 impl RecordedEdit {
@@ -312,6 +315,7 @@ impl Engine {
         let _turn = held.turn().await;
         let found = RecordedEdit {
             edit: Some(edit),
+            run: call.caller.run.clone(),
             ..RecordedEdit::default()
         };
         for _ in 0..TRIES {
@@ -375,6 +379,7 @@ impl Engine {
             let placed = reply(&state.draft.id, None, &outcome);
             let found = RecordedEdit {
                 step: Some(RecordedStep::addition(step.clone())),
+                run: call.caller.run.clone(),
                 ..RecordedEdit::default()
             };
             let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;

@@ -269,6 +269,11 @@ impl App {
         if !caller.sees_other_drafts() || !matches!(self.journal.find(named).await, Ok(None)) {
             return error;
         }
+        if !named.looks_made()
+            && let Some(hint) = drafts::hint_of_apps(self, caller, named.as_str()).await
+        {
+            return error.hint(hint);
+        }
         match self.journal.near(named.as_str(), 3).await {
             Ok(near) if !near.is_empty() => {
                 let ids: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();

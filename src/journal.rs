@@ -373,8 +373,9 @@ fn beyond(draft: &DraftId, sequence: u64, calls: u64) -> Error {
 /// The error for a draft that the journal does not have. Similar ids are added elsewhere, for callers that may see
 /// them.
 pub(crate) fn unknown(draft: &DraftId) -> Error {
-    Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str())))
-        .hint("make one with `create_draft`; a draft that the app saved has no id here, and `validate_draft` checks its folder")
+    Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str()))).hint(
+        "make one with `create_draft`; a draft that the app saved is opened with `open_draft`",
+    )
 }
 
 /// The current time in milliseconds since 1970, as in records.

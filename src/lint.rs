@@ -36,7 +36,7 @@ use folder::Folder;
 pub(crate) use fix::{Fixed, fix};
 pub(crate) use moved::MovedMedia;
 pub(crate) use opening::open;
-pub(crate) use overview::{DraftFolder, entry, overview};
+pub(crate) use overview::{DraftFolder, FolderState, entry, overview, state};
 
 /// How severe a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

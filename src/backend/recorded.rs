@@ -1,5 +1,7 @@
 //! The dialect in which a call of the journal was sent to a server, and how to repeat the call.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Caller, Manner};
@@ -13,21 +15,31 @@ use crate::tools::{self, Object};
 pub(crate) struct RecordedDialect {
     #[serde(default)]
     manner: Manner,
+    /// The run of a plan that the call belongs to; the engine records it under the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Arc<str>>,
 }
 
 impl RecordedDialect {
-    pub(crate) fn by(caller: &Caller) -> Self {
-        Self {
+    /// What is kept about a call of this caller; `None` for the default.
+    pub(crate) fn by(caller: &Caller) -> Option<Self> {
+        let is_usual = caller.manner.is_strict() && caller.run.is_none();
+        (!is_usual).then(|| Self {
             manner: caller.manner,
-        }
+            run: caller.run.clone(),
+        })
+    }
+
+    fn of(record: &Record) -> Self {
+        let found = record.found.as_deref();
+        let sent = found.and_then(|found| serde_json::from_str(found).ok());
+        sent.unwrap_or_default()
     }
 }
 
 /// The dialect in which a call of the journal was sent to a server.
 pub(crate) fn manner(record: &Record) -> Manner {
-    let found = record.found.as_deref();
-    let sent = found.and_then(|found| serde_json::from_str::<RecordedDialect>(found).ok());
-    sent.unwrap_or_default().manner
+    RecordedDialect::of(record).manner
 }
 
 /// The request that repeats a call of the journal with these arguments, on a server or on the engine, with the
@@ -38,6 +50,7 @@ pub(crate) fn again(
     caller: &Caller,
     on_server: bool,
 ) -> Result<Box<dyn Request>> {
+    let caller = &caller.in_run(RecordedDialect::of(record).run);
     let tool = &record.tool;
     let spec = tools::routed(tool).ok_or_else(|| {
         Error::not_found(format!(

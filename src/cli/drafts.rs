@@ -19,7 +19,7 @@ use crate::exec::drafts::{NamedDraft, document_of, named};
 use crate::exec::{App, Context};
 use crate::local;
 use crate::local::differences::differences;
-use crate::local::rows::{page, page_text, summary_line};
+use crate::local::rows::whole_text;
 use crate::printable::one_line;
 use crate::regular_file::{self, TEXT_BYTES};
 
@@ -92,35 +92,16 @@ pub(super) struct DiffDrafts {
 impl ShowDraft {
     pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let draft = named(&app, &Caller::user(), &self.draft).await?;
-        let (document, folder) = document_of(&app, &draft).await?;
+        let context = Context::of(&Caller::user());
+        let (document, folder) = document_of(&app, &draft, &context).await?;
+        if !self.json {
+            return cli::print(&whole_text(&document, folder.as_deref())?);
+        }
         let rows = document.inspect(&InspectFilter::default());
         let rows = rows.map_err(document_error)?;
-        let mut tracks = Vec::new();
-        let mut offset = 0;
-        loop {
-            let page = page(&rows, offset, false, folder.as_deref());
-            tracks.extend(page.tracks);
-            offset += page.shown;
-            if page.more == 0 || page.shown == 0 {
-                break;
-            }
-        }
-        let summary = document.summary();
-        if self.json {
-            return cli::print(&cli::json_text(
-                &json!({ "summary": summary, "tracks": rows }),
-            ));
-        }
-        let mut text = summary_line(&summary);
-        text.push('\n');
-        if let Some(reason) = &summary.read_only {
-            let _ = writeln!(text, "cannot be edited: {reason}");
-        }
-        for clip in &summary.read_only_clips {
-            let _ = writeln!(text, "{} is {}", clip.id, clip.reason);
-        }
-        text.push_str(&page_text(&tracks));
-        cli::print(&text)
+        cli::print(&cli::json_text(
+            &json!({ "summary": document.summary(), "tracks": rows }),
+        ))
     }
 }
 
@@ -184,14 +165,12 @@ impl ShowHistory {
                 .hint("only drafts that were made or opened here have one; `open_draft` opens a draft")
                 .into());
         };
-        let history = app.engine.history(&id).await?;
+        let steps = app.engine.history(&id).await?.steps();
         if self.json {
-            return cli::print(&cli::json_text(
-                &json!({ "draft_id": id, "steps": history.steps }),
-            ));
+            return cli::print(&cli::json_text(&json!({ "draft_id": id, "steps": steps })));
         }
         let mut text = String::new();
-        for step in history.steps.iter().rev() {
+        for step in steps.iter().rev() {
             let _ = write!(text, "{:>4}  {}", step.sequence, step.changes.join("; "));
             if let Some(name) = &step.checkpoint {
                 let _ = write!(text, "  [{name}]");
@@ -201,7 +180,7 @@ impl ShowHistory {
             }
             text.push('\n');
         }
-        if history.steps.is_empty() {
+        if steps.is_empty() {
             text.push_str("no steps since the draft was made or opened\n");
         }
         cli::print(&text)
@@ -213,7 +192,8 @@ impl DiffDrafts {
         let mut documents: Vec<Document> = Vec::with_capacity(2);
         for draft in [&self.a, &self.b] {
             let named = named(&app, &Caller::user(), draft).await?;
-            documents.push(document_of(&app, &named).await?.0);
+            let context = Context::of(&Caller::user());
+            documents.push(document_of(&app, &named, &context).await?.0);
         }
         let found = differences(&documents[0], &documents[1])?;
         if found.is_empty() {

@@ -217,7 +217,7 @@ fn values(document: &[u8]) -> usize {
 }
 
 /// Detects the content of a file. JianYing's encrypted files are one long base64 text, or bytes that are not text.
-fn content(bytes: &[u8]) -> FileContent {
+pub(crate) fn content(bytes: &[u8]) -> FileContent {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => FileContent::Empty,
         Some(b'{') => FileContent::Json,

@@ -12,6 +12,7 @@ use crate::args::Object;
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
+use crate::engine::draft_files::META;
 use crate::engine::registry;
 use crate::error::{Error, Result, shortened};
 use crate::exec::{App, Context};
@@ -21,13 +22,33 @@ use crate::settings::{BackendChoice, Settings};
 use crate::tools;
 use crate::units::Edition;
 
-/// The file in which the app keeps a draft's name.
-const META: &str = "draft_meta_info.json";
-/// Maximum size of that file in bytes.
+/// Maximum size of the file with a draft's name, in bytes.
 const META_BYTES: u64 = 64 << 20;
+
+/// The most names that an error suggests.
+const SUGGESTED: usize = 3;
+/// How many drafts of the journal are compared with a name.
+const COMPARED: usize = 1000;
+
+/// A draft in an app's folder.
+#[derive(Debug, PartialEq)]
+pub(crate) struct AppDraft {
+    /// As the app shows it.
+    pub name: String,
+    pub folder: PathBuf,
+    /// The app whose folder it is in; `None` if both use it.
+    pub edition: Option<Edition>,
+    /// When its document last changed, in seconds since 1970.
+    pub modified: u64,
+}
 
 /// The folder or document of a draft that a caller names.
 pub(crate) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<PathBuf> {
+    find(app, caller, draft, &[]).await
+}
+
+/// As [`locate`]; further names that the caller may have meant are suggested as well.
+async fn find(app: &App, caller: &Caller, draft: &str, others: &[String]) -> Result<PathBuf> {
     let named = draft.trim();
     if named.is_empty() {
         return Err(Error::invalid("`draft` is empty")
@@ -38,25 +59,17 @@ pub(crate) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<Pa
         caller.access.may_read(path, named).await?;
         return Ok(path.to_owned());
     }
-    let roots = roots(&app.settings);
-    let own = named.to_owned();
-    let (hits, near) = tokio::task::spawn_blocking(move || find(&roots, &own))
-        .await
-        .map_err(|error| Error::internal("the drafts could not be listed").source(error))?;
-    let mut readable = Vec::new();
-    for hit in hits {
-        let shown = hit.display().to_string();
-        if caller.access.may_read(&hit, &shown).await.is_ok() {
-            readable.push(hit);
-        }
-    }
-    match &readable[..] {
-        [found] => Ok(found.clone()),
+    let drafts = in_apps(app, caller).await?;
+    let hits = of_name(&drafts, named);
+    match &hits[..] {
+        [found] => Ok(found.folder.clone()),
         [] => {
             let error = Error::not_found(format!(
                 "`draft`: there is no draft {:?} in the drafts folders of the apps",
                 shortened(named)
             ));
+            let names = drafts.iter().flat_map(AppDraft::names);
+            let near = nearest(named, names.chain(others.iter().cloned()), usize::MAX);
             Err(if near.is_empty() || !caller.sees_other_drafts() {
                 error.hint(
                     "give the absolute path of the draft's folder; `list_drafts` shows the drafts",
@@ -69,7 +82,7 @@ pub(crate) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<Pa
         several => {
             let folders: Vec<String> = several
                 .iter()
-                .map(|folder| folder.display().to_string())
+                .map(|found| found.folder.display().to_string())
                 .collect();
             Err(Error::conflict(format!(
                 "{} drafts have the name {named:?}: {}",
@@ -81,59 +94,113 @@ pub(crate) async fn locate(app: &App, caller: &Caller, draft: &str) -> Result<Pa
     }
 }
 
+impl AppDraft {
+    /// The name of its folder, and the name that the app shows.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let folder = self.folder.file_name().unwrap_or_default();
+        [folder.to_string_lossy().into_owned(), self.name.clone()].into_iter()
+    }
+}
+
+/// The drafts in the apps' folders that a caller may read.
+pub(crate) async fn in_apps(app: &App, caller: &Caller) -> Result<Vec<AppDraft>> {
+    let roots = roots(&app.settings);
+    let listed = tokio::task::spawn_blocking(move || {
+        let folders = roots.iter().flat_map(|(root, edition)| {
+            let drafts = fs::read_dir(root).into_iter().flatten().flatten();
+            drafts.filter_map(|entry| app_draft(&entry.path(), *edition))
+        });
+        folders.collect::<Vec<_>>()
+    });
+    let listed = listed
+        .await
+        .map_err(|error| Error::internal("the drafts could not be listed").source(error))?;
+    let mut readable = Vec::with_capacity(listed.len());
+    for draft in listed {
+        let shown = draft.folder.display().to_string();
+        if caller.access.may_read(&draft.folder, &shown).await.is_ok() {
+            readable.push(draft);
+        }
+    }
+    Ok(readable)
+}
+
+/// The drafts with this name. The name of a folder counts before the name that the app shows.
+fn of_name<'d>(drafts: &'d [AppDraft], name: &str) -> Vec<&'d AppDraft> {
+    let wanted = normalized(name);
+    let with = |name: fn(&AppDraft) -> String| {
+        let hits = drafts
+            .iter()
+            .filter(|draft| normalized(&name(draft)) == wanted);
+        hits.collect::<Vec<_>>()
+    };
+    let by_folder = with(|draft| draft.names().next().unwrap_or_default());
+    if by_folder.is_empty() {
+        with(|draft| draft.name.clone())
+    } else {
+        by_folder
+    }
+}
+
+/// The names most similar to a name, at most this many changes of letters away.
+fn nearest(name: &str, names: impl Iterator<Item = String>, farthest: usize) -> Vec<String> {
+    let wanted = normalized(name);
+    let mut near: Vec<(usize, String)> = names
+        .map(|name| (strsim::osa_distance(&wanted, &normalized(&name)), name))
+        .filter(|(distance, _)| *distance <= farthest)
+        .collect();
+    near.sort();
+    near.dedup();
+    near.into_iter()
+        .take(SUGGESTED)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// What to do if a name that is no draft here is a draft of an app, or nearly one.
+pub(super) async fn hint_of_apps(app: &App, caller: &Caller, named: &str) -> Option<String> {
+    let named = named.trim();
+    let drafts = in_apps(app, caller).await.ok()?;
+    if let Some(found) = of_name(&drafts, named).first() {
+        return Some(format!(
+            "the app has a draft {:?}: open it with `open_draft`, and use the `draft_id` of the reply",
+            found.name
+        ));
+    }
+    let names = drafts.iter().flat_map(AppDraft::names);
+    let near = nearest(named, names, 1 + named.chars().count() / 4);
+    let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+    (!near.is_empty()).then(|| {
+        format!(
+            "did you mean {}, which `open_draft` opens?",
+            near.join(", ")
+        )
+    })
+}
+
 /// The folders in which the apps keep drafts.
-fn roots(settings: &Settings) -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> = Vec::new();
+fn roots(settings: &Settings) -> Vec<(PathBuf, Option<Edition>)> {
+    let mut roots: Vec<(PathBuf, Option<Edition>)> = Vec::new();
     for edition in Edition::ALL {
-        let found = registry::find(settings.drafts_dirs(edition));
-        roots.extend(found.filter(|found| !roots.contains(found)));
+        let Some(found) = registry::find(settings.drafts_dirs(edition)) else {
+            continue;
+        };
+        match roots.iter_mut().find(|(root, _)| *root == found) {
+            Some((_, edition)) => *edition = None,
+            None => roots.push((found, Some(edition))),
+        }
     }
     roots
 }
 
-/// The folders of drafts with this name, and the names most similar to it. The name of a folder counts before the
-/// name that the app shows.
-fn find(roots: &[PathBuf], name: &str) -> (Vec<PathBuf>, Vec<String>) {
-    let wanted = normalized(name);
-    let mut by_folder = Vec::new();
-    let mut by_name = Vec::new();
-    let mut names = Vec::new();
-    for folder in roots.iter().flat_map(|root| folders(root)) {
-        let own = folder.file_name().unwrap_or_default().to_string_lossy();
-        let shown = shown_name(&folder);
-        if normalized(&own) == wanted {
-            by_folder.push(folder.clone());
-        } else if shown.as_deref().map(normalized).as_ref() == Some(&wanted) {
-            by_name.push(folder.clone());
-        }
-        names.push(own.into_owned());
-        names.extend(shown);
-    }
-    let hits = if by_folder.is_empty() {
-        by_name
-    } else {
-        by_folder
-    };
-    let mut near: Vec<(usize, String)> = names
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&wanted, &normalized(&name)), name))
-        .collect();
-    near.sort();
-    near.dedup();
-    let near = near.into_iter().take(3).map(|(_, name)| name).collect();
-    (hits, near)
-}
-
-/// The draft folders in a drafts folder.
-fn folders(root: &Path) -> Vec<PathBuf> {
-    let is_draft = |folder: &PathBuf| lint::entry(folder).is_some();
-    fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(is_draft)
-        .collect()
+fn app_draft(folder: &Path, edition: Option<Edition>) -> Option<AppDraft> {
+    let entry = lint::entry(folder)?;
+    Some(AppDraft {
+        name: shown_name(folder).unwrap_or(entry.name),
+        folder: entry.path,
+        edition,
+        modified: entry.modified,
+    })
 }
 
 /// Composed characters, as macOS may decompose those of file names.
@@ -223,7 +290,13 @@ pub(crate) async fn any(app: &App, caller: &Caller, draft: &str) -> Result<Named
         return Ok(NamedDraft::Known(id));
     }
     let id = DraftId(draft.trim().to_owned());
-    match locate(app, caller, draft).await {
+    let mut others = Vec::new();
+    if caller.sees_other_drafts() {
+        let rows = app.journal.list(false, COMPARED, None).await?;
+        others.extend(rows.into_iter().map(|row| row.name));
+        others.retain(|name| !name.is_empty());
+    }
+    match find(app, caller, draft, &others).await {
         Ok(found) => Ok(NamedDraft::OnDisk(found)),
         Err(error) if id.looks_made() => Err(journal::unknown(&id).source(error)),
         Err(error) => Err(error),
@@ -240,14 +313,14 @@ async fn known(app: &App, caller: &Caller, draft: &str) -> Result<Option<DraftId
 pub(crate) async fn document_of(
     app: &Arc<App>,
     draft: &NamedDraft,
+    context: &Context,
 ) -> Result<(Document, Option<PathBuf>)> {
     match draft {
         NamedDraft::Known(id) => {
             let id = app.current(id).await?;
             let row = app.journal.find(&id).await?;
             if row.is_some_and(|row| row.origin != ENGINE) {
-                let context = Context::of(&Caller::user());
-                let script = script(app, id.as_str(), &context).await?;
+                let script = script(app, id.as_str(), context).await?;
                 let mut document = Document::parse(script.into_bytes()).map_err(document_error)?;
                 document.set_dialect(Dialect::Api);
                 return Ok((document, None));

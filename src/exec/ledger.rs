@@ -189,8 +189,7 @@ impl App {
         }
         let call = request.call();
         let sent = RecordedDialect::by(&call.caller);
-        let sent = (!call.caller.manner.is_strict()).then_some(&sent);
-        let record = NewRecord::of(call, sent, reply, 0)?;
+        let record = NewRecord::of(call, sent.as_ref(), reply, 0)?;
         if let Some(draft) = request.draft() {
             let appended = self
                 .journal

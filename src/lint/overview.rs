@@ -1,13 +1,16 @@
 //! A summary of a draft folder, for lists of drafts from any program.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::folder::{Folder, ROOTS};
+use super::folder::Folder;
+use crate::engine::draft_files::{FileContent, META, ROOTS, content};
 use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES, Links, SMALL_BYTES};
 
 /// Maximum number of tracks, of media and of texts in a summary.
 const LISTED: usize = 500;
@@ -62,6 +65,51 @@ pub(crate) fn entry(folder: &Path) -> Option<DraftFolder> {
         path: folder.to_owned(),
         modified: ROOTS.iter().filter_map(changed).max()?,
     })
+}
+
+/// What a list shows of a draft folder beside its entry.
+#[derive(Debug, Default)]
+pub(crate) struct FolderState {
+    /// Seconds; `None` if the draft does not say, or is encrypted.
+    pub duration: Option<f64>,
+    /// The app encrypted the document.
+    pub encrypted: bool,
+}
+
+/// Length and encryption of the draft in a folder, without reading more than necessary.
+pub(crate) fn state(folder: &Path) -> FolderState {
+    /// Enough to recognise encrypted content.
+    const HEAD: u64 = 4096;
+    #[derive(Deserialize)]
+    struct StatedLength {
+        #[serde(alias = "tm_duration")]
+        duration: f64,
+    }
+    let stated = |name: &str, most: u64| {
+        let bytes = regular_file::read(&folder.join(name), most, Links::Refuse).ok()?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let stated: StatedLength = serde_json::from_slice(bytes).ok()?;
+        (stated.duration > 0.0).then_some(stated.duration / 1e6)
+    };
+    let heads = ROOTS.iter().filter_map(|name| {
+        let file = regular_file::open(&folder.join(name), Links::Refuse).ok()?;
+        let mut head = Vec::new();
+        file.take(HEAD).read_to_end(&mut head).ok()?;
+        let own = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        Some((*name, content(own)))
+    });
+    let heads: Vec<(&str, FileContent)> = heads.collect();
+    let readable = heads
+        .iter()
+        .find(|(_, content)| *content == FileContent::Json);
+    let of_document = || readable.and_then(|(name, _)| stated(name, DOCUMENT_BYTES));
+    FolderState {
+        duration: stated(META, SMALL_BYTES).or_else(of_document),
+        encrypted: readable.is_none()
+            && heads
+                .iter()
+                .any(|(_, content)| *content == FileContent::Encrypted),
+    }
 }
 
 /// Reads a draft folder. An error if it is not a draft folder, or if its document cannot be read.

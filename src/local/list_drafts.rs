@@ -1,5 +1,6 @@
-//! `list_drafts`: the drafts in this machine's journal, newest change first.
+//! `list_drafts`: the drafts in this machine's journal and in the apps' folders, newest change first.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,17 +8,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
+use crate::engine::marker::Marker;
 use crate::engine::paths::is_windows;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::exec::drafts::{AppDraft, in_apps};
 use crate::exec::{App, Context};
 use crate::journal::{DraftRow, ENGINE};
+use crate::lint::{self, FolderState};
 use crate::local::LocalTool;
 use crate::tool::Hints;
 
-/// Lists drafts made with capcut-mcp, last changed first.
+/// Lists drafts, last changed first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ListDrafts {
-    /// Only drafts whose name or id contains this.
+    /// In this program, or in the apps, for `open_draft`.
+    #[serde(default, rename = "where")]
+    pub place: DraftPlace,
+    /// Part of name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Drafts per page.
@@ -32,6 +39,19 @@ pub(crate) struct ListDrafts {
     pub include_deleted: bool,
 }
 
+/// Where drafts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum DraftPlace {
+    /// In this program.
+    #[default]
+    Here,
+    /// In a folder of an app.
+    App,
+    All,
+}
+
 fn twenty() -> u32 {
     20
 }
@@ -40,17 +60,22 @@ fn twenty() -> u32 {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DraftList {
     pub drafts: Vec<ListedDraft>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A draft in the list.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ListedDraft {
-    pub draft_id: String,
+    /// Absent for drafts of an app that this program did not save.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<String>,
     /// Its name; empty if it has none.
     pub name: String,
-    /// `embedded` or `remote`: where the draft is.
-    pub backend: &'static str,
+    /// `embedded` or `remote`: where the draft is; absent for drafts of an app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<&'static str>,
     /// The server that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -58,11 +83,13 @@ pub(crate) struct ListedDraft {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
     /// When it was created, in seconds since 1970.
-    pub created: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
     /// When it last changed, in seconds since 1970.
     pub modified: i64,
     /// How many calls it consists of.
-    pub calls: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
     /// The folder it was last saved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saved_to: Option<String>,
@@ -72,24 +99,62 @@ pub(crate) struct ListedDraft {
     /// The draft that it continues as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
+    /// The folder of a draft of an app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// The length of a draft of an app in seconds, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// Whether the app encrypted it, so that it cannot be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 impl From<DraftRow> for ListedDraft {
     fn from(row: DraftRow) -> Self {
         let embedded = row.origin == ENGINE;
         Self {
-            draft_id: row.id.0,
+            draft_id: Some(row.id.0),
             name: row.name,
-            backend: if embedded { "embedded" } else { "remote" },
+            backend: Some(if embedded { "embedded" } else { "remote" }),
             server: (!embedded).then_some(row.origin),
             edition: Some(row.edition).filter(|edition| !edition.is_empty()),
-            created: row.created_ms / 1000,
+            created: Some(row.created_ms / 1000),
             modified: row.modified_ms / 1000,
-            calls: row.calls,
+            calls: Some(row.calls),
             saved_to: row.saved_to,
             deleted: row.deleted_ms.is_some(),
             moved_to: row.moved_to.map(|(_, id)| id.0),
+            ..Self::default()
         }
+    }
+}
+
+impl From<AppDraft> for ListedDraft {
+    fn from(draft: AppDraft) -> Self {
+        Self {
+            name: draft.name,
+            edition: draft.edition.map(|edition| edition.name().to_owned()),
+            modified: i64::try_from(draft.modified).unwrap_or(i64::MAX),
+            folder: Some(draft.folder.to_string_lossy().into_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+impl ListedDraft {
+    /// Reads what the list shows of a draft of an app.
+    fn look(&mut self) {
+        let Some(folder) = self.folder.as_ref().map(Path::new) else {
+            return;
+        };
+        let FolderState {
+            duration,
+            encrypted,
+        } = lint::state(folder);
+        self.draft_id = Marker::read(folder).map(|marker| marker.draft);
+        self.duration = duration;
+        self.encrypted = Some(encrypted);
     }
 }
 
@@ -117,15 +182,39 @@ impl LocalTool for ListDrafts {
         faults
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<DraftList> {
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<DraftList> {
         let (limit, offset) = (self.limit as usize, self.offset as usize);
         let asked = limit.saturating_add(offset);
         let query = self.query.as_deref();
-        let rows = app.journal.list(self.include_deleted, asked, query).await?;
-        let drafts = rows.into_iter().skip(offset).map(ListedDraft::from);
-        Ok(DraftList {
-            drafts: drafts.collect(),
-        })
+        let mut drafts: Vec<ListedDraft> = Vec::new();
+        if self.place != DraftPlace::App {
+            let rows = app.journal.list(self.include_deleted, asked, query).await?;
+            drafts.extend(rows.into_iter().map(ListedDraft::from));
+        }
+        let mut notes = Vec::new();
+        if self.place != DraftPlace::Here {
+            let found = in_apps(app, &context.caller).await?;
+            if found.is_empty() {
+                notes.push(
+                    "there are no drafts of an app in a folder that may be read here; `drafts_dir` in `tools.toml` sets the folder"
+                        .to_owned(),
+                );
+            }
+            let query = query.unwrap_or_default().trim().to_lowercase();
+            let found = found.into_iter().map(ListedDraft::from);
+            drafts.extend(found.filter(|draft| draft.name.to_lowercase().contains(&query)));
+            drafts.sort_by_key(|draft| Reverse(draft.modified));
+        }
+        let drafts = drafts.into_iter().skip(offset).take(limit);
+        let mut drafts: Vec<ListedDraft> = drafts.collect();
+        let drafts = tokio::task::spawn_blocking(move || {
+            drafts.iter_mut().for_each(ListedDraft::look);
+            drafts
+        });
+        let drafts = drafts
+            .await
+            .map_err(|error| Error::internal("the drafts could not be read").source(error))?;
+        Ok(DraftList { drafts, notes })
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use capcut_draft::Summary;
+use capcut_draft::{Step, Summary};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
+use crate::compose::template::{copy_name, original};
 use crate::draft::ids::DraftId;
+use crate::engine::documents::DraftCopy;
 use crate::error::{Error, Result};
 use crate::exec::drafts::locate;
 use crate::exec::{App, Context};
@@ -24,6 +26,9 @@ const LISTED: usize = 20;
 pub(crate) struct OpenDraft {
     /// The draft's folder, its document, or its exact name in the app.
     pub draft: String,
+    /// Copies it, also by id.
+    #[serde(default)]
+    pub duplicate: bool,
 }
 
 /// The opened draft.
@@ -40,6 +45,7 @@ pub(crate) struct OpenedDraft {
     pub tracks: usize,
     pub clips: usize,
     pub editable: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub file: String,
     /// What cannot be edited, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,15 +70,11 @@ impl LocalTool for OpenDraft {
     type Reply = OpenedDraft;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<OpenedDraft> {
-        let path = locate(app, &context.caller, &self.draft).await?;
-        let opened = tokio::task::spawn_blocking(move || lint::open(&path))
-            .await
-            .map_err(|error| Error::internal("the draft could not be read").source(error))??;
-        let (name, file) = (opened.name.clone(), opened.file.display().to_string());
-        let id = app
-            .engine
-            .open_document(opened, &call_of(self, context)?)
-            .await?;
+        let (id, name, file) = if self.duplicate {
+            self.duplicated(app, context).await?
+        } else {
+            self.opened(app, context).await?
+        };
         let summary = app
             .engine
             .inspect(&id, capcut_draft::Document::summary)
@@ -91,6 +93,40 @@ impl LocalTool for OpenDraft {
             editable: summary.read_only.is_none(),
             file,
         })
+    }
+}
+
+impl OpenDraft {
+    /// Id, name and file of the opened draft.
+    async fn opened(&self, app: &Arc<App>, context: &Context) -> Result<(DraftId, String, String)> {
+        let path = locate(app, &context.caller, &self.draft).await?;
+        let opened = tokio::task::spawn_blocking(move || lint::open(&path))
+            .await
+            .map_err(|error| Error::internal("the draft could not be read").source(error))??;
+        let (name, file) = (opened.name.clone(), opened.file.display().to_string());
+        let call = call_of(self, context)?;
+        let id = app.engine.open_document(opened, &call).await?;
+        Ok((id, name, file))
+    }
+
+    /// The same of a copy, which has a history of its own.
+    async fn duplicated(
+        &self,
+        app: &Arc<App>,
+        context: &Context,
+    ) -> Result<(DraftId, String, String)> {
+        let copied = original(app, &self.draft, Self::NAME, context).await?;
+        let file = copied.opened.as_ref().map(|opened| opened.file.display());
+        let file = file.map_or_else(String::new, |file| file.to_string());
+        let copy = DraftCopy {
+            name: copy_name(None, &copied.name),
+            step: Step::default(),
+            changes: Vec::new(),
+        };
+        let name = copy.name.clone();
+        let call = call_of(self, context)?;
+        let id = app.engine.create_copy(copied, copy, &call).await?;
+        Ok((id, name, file))
     }
 }
 

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use capcut_draft::{ClipRow, Summary, TrackRow};
+use capcut_draft::{ClipRow, Document, InspectFilter, Summary, TrackRow};
 use serde_json::{Map, Value, json};
 
+use crate::engine::documents::document_error;
 use crate::engine::paths::located;
+use crate::error::Result;
 
 /// Characters of words in a row.
 const WORDS: usize = 20;
@@ -55,6 +57,33 @@ pub(crate) fn summary_line(summary: &Summary) -> String {
         summary.clips
     );
     line.replace("  ", " ")
+}
+
+/// The whole draft as lines: its summary, what cannot be edited, and all rows.
+pub(crate) fn whole_text(document: &Document, folder: Option<&Path>) -> Result<String> {
+    let rows = document.inspect(&InspectFilter::default());
+    let rows = rows.map_err(document_error)?;
+    let mut tracks = Vec::new();
+    let mut offset = 0;
+    loop {
+        let page = page(&rows, offset, false, folder);
+        tracks.extend(page.tracks);
+        offset += page.shown;
+        if page.more == 0 || page.shown == 0 {
+            break;
+        }
+    }
+    let summary = document.summary();
+    let mut text = summary_line(&summary);
+    text.push('\n');
+    if let Some(reason) = &summary.read_only {
+        let _ = writeln!(text, "cannot be edited: {reason}");
+    }
+    for clip in &summary.read_only_clips {
+        let _ = writeln!(text, "{} is {}", clip.id, clip.reason);
+    }
+    text.push_str(&page_text(&tracks));
+    Ok(text)
 }
 
 /// The rows from the clip `offset` on, as many as fit on a page. `folder` is where media of the draft are looked for.

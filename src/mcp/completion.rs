@@ -21,16 +21,14 @@ pub(super) async fn complete(app: &App, request: &CompleteRequestParams) -> Resu
     let argument = request.argument.name.as_str();
     let values = match &request.r#ref {
         Reference::Resource(template) => {
-            if template.uri != resources::DRAFT_TEMPLATE || argument != "draft_id" {
+            let templates = [resources::DRAFT_TEMPLATE, resources::CLIPS_TEMPLATE];
+            if !templates.contains(&&*template.uri) || argument != "draft_id" {
                 return Err(Error::not_found(format!(
                     "\"{}\" has no argument `{}`",
                     shortened(&template.uri),
                     shortened(argument)
                 ))
-                .hint(format!(
-                    "the only template is `{}`",
-                    resources::DRAFT_TEMPLATE
-                )));
+                .hint(format!("the templates are `{}`", templates.join("` and `"))));
             }
             drafts(app, typed, false).await?
         }

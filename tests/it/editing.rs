@@ -525,3 +525,185 @@ fn drafts_are_shown_edited_and_compared_at_a_shell() {
         unknown.stderr
     );
 }
+
+/// A home whose apps have "Summer trip", with its own file of facts, and an encrypted draft.
+fn home_with_apps() -> Home {
+    let mut home = Home::embedded();
+    let folder = app_draft(&home, "Summer trip");
+    let meta = json!({ "draft_name": "Summer trip (Porto)", "tm_duration": 12_500_000 });
+    home.file("apps/Summer trip/draft_meta_info.json", meta.to_string());
+    app_draft(&home, "Plain");
+    let encrypted = "r3fKa8Zt0hRkQmV5c29tZXRoaW5nIGVuY3J5cHRlZA==";
+    home.file("apps/Locked/draft_content.json", encrypted);
+    let apps = folder.parent().expect("a folder").to_owned();
+    home.set("CAPCUT_MCP_DRAFTS_DIR", text(&apps));
+    home
+}
+
+#[test]
+fn drafts_of_the_apps_are_listed() {
+    let home = home_with_apps();
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({ "name": "Mine" }));
+    let made = made.expect("a draft")["draft_id"].clone();
+    let mut list = |arguments: Value| {
+        let list = client.call("list_drafts", arguments).expect("a list");
+        list["drafts"].as_array().expect("drafts").clone()
+    };
+    let here = list(json!({}));
+    assert_eq!(here, list(json!({ "where": "here" })));
+    assert_eq!(here.len(), 1);
+    assert_eq!(here[0]["draft_id"], made);
+    let app = list(json!({ "where": "app" }));
+    let named = |name: &str| {
+        let found = app.iter().find(|draft| draft["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {app:?}")).clone()
+    };
+    assert_eq!(app.len(), 3);
+    let trip = named("Summer trip (Porto)");
+    assert_eq!(trip["duration"], 12.5);
+    assert_eq!(trip["encrypted"], false);
+    assert!(trip["modified"].as_i64() > Some(1_600_000_000), "{trip}");
+    let folder = trip["folder"].as_str().expect("its folder");
+    assert!(Path::new(folder).ends_with("Summer trip"), "{folder}");
+    assert_eq!(named("Plain")["duration"], 10.0);
+    assert_eq!(named("Locked")["encrypted"], true);
+    assert_eq!(named("Locked")["duration"], Value::Null);
+    let all = list(json!({ "where": "all" }));
+    assert_eq!(all.len(), 4);
+    let page = list(json!({ "where": "all", "limit": 2, "offset": 2 }));
+    assert_eq!(page, all[2..]);
+    let found = list(json!({ "where": "all", "query": "PORTO" }));
+    assert_eq!(found.len(), 1);
+    let wrong = home.call("list_drafts", &json!({ "where": "apps" }));
+    assert!(wrong.expect_err("no such place").1.contains("app"));
+}
+
+#[test]
+fn unknown_drafts_that_an_app_has_are_opened_with_open_draft() {
+    let home = home_with_apps();
+    let mut client = home.connected();
+    client
+        .call("create_draft", json!({ "name": "Other" }))
+        .expect("a draft");
+    for (named, shown) in [
+        ("Summer trip", "\"Summer trip"),
+        ("Summer trip (Porto)", "\"Summer trip (Porto)\""),
+        ("Sumer trip", "\"Summer trip\""),
+    ] {
+        for tool in ["inspect_draft", "query_script"] {
+            let error = client.call(tool, json!({ "draft_id": named }));
+            let error = error.expect_err("not here");
+            assert!(
+                error.contains("`open_draft`") && error.contains(shown),
+                "{tool} {named}: {error}"
+            );
+        }
+    }
+    let error = client.call("inspect_draft", json!({ "draft_id": "Something else" }));
+    let error = error.expect_err("nowhere");
+    assert!(!error.contains("Summer"), "{error}");
+    // `open_draft` and templates suggest the drafts here as well.
+    let error = client.call("apply_template", json!({ "draft": "Othr" }));
+    assert!(error.expect_err("nowhere").contains("\"Other\""));
+}
+
+#[test]
+fn a_duplicate_has_an_id_and_a_history_of_its_own() {
+    let home = home_with_apps();
+    let mut client = home.connected();
+    let mine = own_draft(&mut client);
+    edit(
+        &mut client,
+        &mine,
+        json!([{ "op": "replace_text", "clip": "First", "text": "Changed" }]),
+    );
+    let opened = client.call("open_draft", json!({ "draft": "Plain" }));
+    let opened = opened.expect("opened")["draft_id"].clone();
+    let opened = opened.as_str().expect("an id").to_owned();
+    edit(
+        &mut client,
+        &opened,
+        json!([{ "op": "remove", "clip": "c6" }]),
+    );
+    for (draft, name, words) in [(mine, "Own copy", "c3"), (opened, "Plain copy", "c7")] {
+        let before = document(&mut client, &draft);
+        let copied = client.call("open_draft", json!({ "draft": draft, "duplicate": true }));
+        let copied = copied.expect("a copy");
+        assert_eq!(copied["name"], name, "{copied}");
+        let copy = copied["draft_id"].as_str().expect("an id").to_owned();
+        assert_ne!(copy, draft);
+        let undone = client.call("undo_draft", json!({ "draft_id": copy }));
+        assert!(undone.expect_err("a new history").contains("no step"));
+        edit(
+            &mut client,
+            &copy,
+            json!([{ "op": "replace_text", "clip": words, "text": "Only here" }]),
+        );
+        assert_eq!(document(&mut client, &draft), before);
+        assert!(document(&mut client, &copy).contains("Only here"));
+        let undone = client.call("undo_draft", json!({ "draft_id": copy }));
+        assert_eq!(undone.expect("undone")["undoable"], 0);
+        let diff = home.run(&["diff", &draft, &copy]);
+        assert_eq!(diff.code, 0, "{}{}", diff.stdout, diff.stderr);
+    }
+    let of_app = client.call(
+        "open_draft",
+        json!({ "draft": "Summer trip", "duplicate": true }),
+    );
+    assert_eq!(of_app.expect("a copy")["name"], "Summer trip (Porto) copy");
+}
+
+#[test]
+fn a_run_of_a_plan_is_one_step_of_undo() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let first = json!({ "name": "Run", "save": false, "texts": [
+        { "text": "one", "start": 0, "end": 1 },
+        { "text": "two", "start": 1, "end": 2 },
+        { "text": "three", "start": 2, "end": 3 },
+    ], "visuals": [{ "image_url": text(&media("picture.jpg")), "duration": 3 }] });
+    let made = client.call("compose_draft", json!({ "plan": first }));
+    let draft = made.expect("made")["draft_id"].clone();
+    let id = draft.as_str().expect("an id").to_owned();
+    let composed = document(&mut client, &id);
+    let mut second = first.clone();
+    let more = [
+        json!({ "text": "four", "start": 3, "end": 4 }),
+        json!({ "text": "five", "start": 4, "end": 5 }),
+    ];
+    second["texts"].as_array_mut().expect("texts").extend(more);
+    let resumed = client.call("compose_draft", json!({ "plan": second, "resume": id }));
+    resumed.expect("resumed");
+    let longer = document(&mut client, &id);
+    edit(
+        &mut client,
+        &id,
+        json!([{ "op": "replace_text", "clip": "five", "text": "5" }]),
+    );
+    let edited = document(&mut client, &id);
+
+    let history = home.run(&["history", &id, "--json"]).success();
+    let history: Value = serde_json::from_str(&history.stdout).expect("JSON");
+    let steps = history["steps"].as_array().expect("steps");
+    let calls: Vec<u64> = steps
+        .iter()
+        .filter_map(|step| step["calls"].as_u64())
+        .collect();
+    assert_eq!(calls, [4, 2, 1], "{history}");
+    let mut undo = |arguments: Value, left: u64, expected: Option<&str>| {
+        let mut arguments = arguments;
+        arguments["draft_id"] = id.as_str().into();
+        let undone = client.call("undo_draft", arguments).expect("undone");
+        assert_eq!(undone["undoable"], left, "{undone}");
+        if let Some(expected) = expected {
+            assert!(document(&mut client, &id) == expected, "{undone}");
+        }
+    };
+    undo(json!({}), 2, Some(&longer));
+    undo(json!({}), 1, Some(&composed));
+    undo(json!({}), 0, None);
+    undo(json!({ "redo": true }), 1, Some(&composed));
+    undo(json!({ "redo": true, "steps": 2 }), 3, Some(&edited));
+    undo(json!({ "steps": 2 }), 1, Some(&composed));
+}

@@ -425,11 +425,26 @@ fn drafts_can_be_read_as_resources() {
         .expect("text");
     let document: Value = serde_json::from_str(text).expect("JSON");
     assert_eq!(document["canvas_config"]["width"], 1080);
-    let answer = client.request(
-        "resources/read",
-        json!({ "uri": "draft://dfd_cat_1_00000000" }),
-    );
-    assert_eq!(answer["error"]["code"], -32002, "{answer}");
+    let clips = &list["result"]["resources"][1];
+    assert_eq!(clips["uri"], format!("{uri}/clips"));
+    let id = draft["draft_id"].clone();
+    let text = json!({ "draft_id": id, "text": "Hello", "start": 0, "end": 1 });
+    client.call("add_text", text).expect("a text");
+    for named in [id.as_str().expect("an id"), "Mine"] {
+        let uri = format!("draft://{named}/clips");
+        let answer = client.request("resources/read", json!({ "uri": uri }));
+        let contents = &answer["result"]["contents"][0];
+        assert_eq!(contents["mimeType"], "text/plain", "{answer}");
+        let text = contents["text"].as_str().expect("text");
+        assert!(text.contains("c1") && text.contains("Hello"), "{text}");
+    }
+    for unknown in [
+        "draft://dfd_cat_1_00000000",
+        "draft://dfd_cat_1_00000000/clips",
+    ] {
+        let answer = client.request("resources/read", json!({ "uri": unknown }));
+        assert_eq!(answer["error"]["code"], -32002, "{answer}");
+    }
     let templates = client.request("resources/templates/list", json!({}));
     assert_eq!(
         templates["result"]["resourceTemplates"][0]["uriTemplate"],

@@ -1,6 +1,7 @@
 //! The steps of a draft, undo and redo. Both add records, so nothing is lost.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +32,13 @@ pub(crate) enum UndoWish {
     Redo(usize),
 }
 
-/// A call that changed a draft.
+/// How many calls of a run a step describes.
+const DESCRIBED: usize = 5;
+
+/// A call that changed a draft, or all calls of a run of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct HistoryStep {
+    /// Of its last call.
     pub sequence: u64,
     pub tool: String,
     /// What it changed, in words.
@@ -42,6 +47,10 @@ pub(crate) struct HistoryStep {
     pub at_ms: i64,
     /// Whether it was undone.
     pub is_undone: bool,
+    /// How many calls it has.
+    pub calls: usize,
+    #[serde(skip)]
+    run: Option<Arc<str>>,
 }
 
 /// What an undo did.
@@ -55,14 +64,14 @@ pub(crate) struct Undone {
     pub redoable: usize,
 }
 
-/// The steps of a draft.
+/// The calls that changed a draft, and which of them stand.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// In the order of the calls.
-    pub steps: Vec<HistoryStep>,
-    /// Steps that stand, the oldest first.
+    /// In their order.
+    calls: Vec<HistoryStep>,
+    /// Calls that stand, the oldest first.
     done: Vec<u64>,
-    /// Steps that were undone and can be brought back, the last one to be brought back first.
+    /// Calls that were undone and can be brought back, the last one to be brought back first.
     undone: Vec<u64>,
 }
 
@@ -83,19 +92,12 @@ impl History {
         let mut history = Self::default();
         for (record, found) in records.iter().zip(founds).skip(1) {
             if let Some(undo) = &found.undo {
-                for sequence in &undo.undo {
-                    history.done.retain(|done| done != sequence);
-                    history.undone.push(*sequence);
-                }
-                for sequence in &undo.redo {
-                    history.undone.retain(|undone| undone != sequence);
-                    history.done.push(*sequence);
-                }
+                history.apply(undo);
                 continue;
             }
             if let Some(Edit::TakeBack(calls)) = &found.edit {
                 history.done.retain(|done| !calls.contains(done));
-                history.steps.retain(|step| !calls.contains(&step.sequence));
+                history.calls.retain(|step| !calls.contains(&step.sequence));
             }
             if record.internal || (found.step.is_none() && found.edit.is_none()) {
                 continue;
@@ -110,27 +112,86 @@ impl History {
                 Some(step) => (vec![described(record)], step.checkpoint.clone()),
                 None => (vec![described(record)], None),
             };
-            history.steps.push(HistoryStep {
+            history.calls.push(HistoryStep {
                 sequence: record.sequence,
                 tool: record.tool.clone(),
                 changes,
                 checkpoint,
                 at_ms: record.at_ms,
                 is_undone: false,
+                calls: 1,
+                run: found.run.clone(),
             });
         }
         let gone = undone(founds);
-        for step in &mut history.steps {
+        for step in &mut history.calls {
             step.is_undone = gone.contains(&step.sequence);
         }
         history
     }
 
+    fn apply(&mut self, undo: &RecordedUndo) {
+        for sequence in &undo.undo {
+            self.done.retain(|done| done != sequence);
+            self.undone.push(*sequence);
+        }
+        for sequence in &undo.redo {
+            self.undone.retain(|undone| undone != sequence);
+            self.done.push(*sequence);
+        }
+    }
+
+    fn call(&self, sequence: u64) -> Option<&HistoryStep> {
+        let at = self
+            .calls
+            .binary_search_by_key(&sequence, |call| call.sequence);
+        self.calls.get(at.ok()?)
+    }
+
+    /// Calls that follow each other and belong to one run are one step.
+    fn grouped<'s>(&self, sequences: &'s [u64]) -> Vec<&'s [u64]> {
+        let run = |sequence: &u64| self.call(*sequence).and_then(|call| call.run.as_ref());
+        let is_same = |a: &u64, b: &u64| run(a).is_some() && run(a) == run(b);
+        sequences.chunk_by(is_same).collect()
+    }
+
+    /// The steps, in the order of the calls.
+    pub(crate) fn steps(&self) -> Vec<HistoryStep> {
+        let sequences: Vec<u64> = self.calls.iter().map(|call| call.sequence).collect();
+        let groups = self.grouped(&sequences).into_iter();
+        groups.filter_map(|group| self.step(group)).collect()
+    }
+
+    /// Calls as one step.
+    fn step(&self, sequences: &[u64]) -> Option<HistoryStep> {
+        let calls: Vec<&HistoryStep> = sequences
+            .iter()
+            .filter_map(|sequence| self.call(*sequence))
+            .collect();
+        let last = calls.iter().max_by_key(|call| call.sequence)?;
+        let mut step = HistoryStep::clone(last);
+        if calls.len() > 1 {
+            step.calls = calls.len();
+            "compose_draft".clone_into(&mut step.tool);
+            let described = calls.iter().flat_map(|call| &call.changes);
+            step.changes = described.take(DESCRIBED).cloned().collect();
+            if let Some(more) = calls.len().checked_sub(DESCRIBED).filter(|more| *more > 0) {
+                step.changes
+                    .push(format!("and {more} more calls of the plan"));
+            }
+        }
+        Some(step)
+    }
+
     /// The steps to take back and to bring back.
     fn choose(&self, id: &DraftId, wish: &UndoWish) -> Result<RecordedUndo> {
-        let from_end = |steps: &[u64], count: usize| -> Vec<u64> {
-            steps.iter().rev().take(count).copied().collect()
+        let from_end = |calls: &[u64], count: usize| -> Vec<u64> {
+            let groups = self.grouped(calls).into_iter().rev().take(count);
+            groups
+                .flat_map(|group| group.iter().rev().copied())
+                .collect()
         };
+        let steps = self.grouped(&self.done).len();
         match wish {
             UndoWish::Redo(_) if self.undone.is_empty() => Err(Error::conflict(format!(
                 "nothing of draft {id} can be brought back: nothing was undone since its last change"
@@ -142,9 +203,8 @@ impl History {
             UndoWish::Steps(_) if self.done.is_empty() => Err(Error::conflict(format!(
                 "draft {id} has no step that can be undone"
             ))),
-            UndoWish::Steps(count) if *count > self.done.len() => Err(Error::invalid(format!(
-                "`steps` is {count}, but draft {id} has {} that can be undone",
-                self.done.len()
+            UndoWish::Steps(count) if *count > steps => Err(Error::invalid(format!(
+                "`steps` is {count}, but draft {id} has {steps} that can be undone"
             ))),
             UndoWish::Steps(count) => Ok(RecordedUndo {
                 undo: from_end(&self.done, *count),
@@ -155,7 +215,7 @@ impl History {
     }
 
     fn choose_checkpoint(&self, name: &str) -> Result<RecordedUndo> {
-        let of = |sequence: &u64| self.steps.iter().find(|step| step.sequence == *sequence);
+        let of = |sequence: &u64| self.call(*sequence);
         let named = |sequence: &u64| {
             of(sequence).is_some_and(|step| step.checkpoint.as_deref() == Some(name))
         };
@@ -233,10 +293,12 @@ impl Engine {
         held.settle_folder();
         for _ in 0..TRIES {
             let (records, mut founds) = self.with_founds(id).await?;
-            let history = History::of(&records, &founds);
+            let mut history = History::of(&records, &founds);
             let chosen = history.choose(id, wish)?;
             let sequences: Vec<u64> = chosen.undo.iter().chain(&chosen.redo).copied().collect();
-            let (undo, redo) = (chosen.undo.len(), chosen.redo.len());
+            let steps = history.grouped(&sequences).into_iter();
+            let steps = steps.filter_map(|calls| history.step(calls)).collect();
+            history.apply(&chosen);
             let recorded = RecordedEdit {
                 undo: Some(chosen),
                 ..RecordedEdit::default()
@@ -250,14 +312,10 @@ impl Engine {
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     self.replace(&held, state);
-                    let steps = sequences.iter().filter_map(|sequence| {
-                        let mut steps = history.steps.iter();
-                        steps.find(|step| step.sequence == *sequence).cloned()
-                    });
                     return Ok(Undone {
-                        steps: steps.collect(),
-                        left: history.done.len() + redo - undo,
-                        redoable: history.undone.len() + undo - redo,
+                        steps,
+                        left: history.grouped(&history.done).len(),
+                        redoable: history.grouped(&history.undone).len(),
                     });
                 }
                 Ok(Appended::Conflict) => {}
