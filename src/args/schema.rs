@@ -87,6 +87,12 @@ pub(crate) fn listed_input(shown: &Object) -> Object {
         {
             property.shift_remove("description");
         }
+        if name == "offset"
+            && let Some(property) = property.as_object_mut()
+        {
+            property.shift_remove("minimum");
+            property.shift_remove("default");
+        }
         if let Some(Value::Object(items)) = property.get_mut("items")
             && items.get("enum").is_some_and(|names| enums.contains(names))
         {

@@ -13,7 +13,7 @@ use crate::exec::{App, Context};
 use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
 
-/// Makes a new draft from a template, which is any draft, with other files and words in its slots.
+/// Makes a new draft from any draft, with other files and words in its slots.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ApplyTemplate {
     #[serde(flatten)]

@@ -37,7 +37,7 @@ pub(crate) struct EditDraft {
     /// Only says what would change.
     #[serde(default)]
     pub dry_run: bool,
-    /// A name for the state after this, for `undo_draft`.
+    /// Names the state after this, for `undo_draft`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
 }

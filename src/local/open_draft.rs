@@ -24,7 +24,7 @@ const LISTED: usize = 20;
 /// Opens a draft that CapCut, JianYing or another program saved; its files stay as they are.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OpenDraft {
-    /// The draft's folder, its document, or its exact name in the app.
+    /// Folder, document, or exact name in the app.
     pub draft: String,
     /// Copies it, also by id.
     #[serde(default)]

@@ -23,7 +23,7 @@ pub(crate) struct UndoDraft {
     #[serde(default = "one")]
     #[schemars(range(min = 1))]
     pub steps: usize,
-    /// Or everything after this checkpoint of `edit_draft`.
+    /// Or back to this checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
     /// Brings back what was undone.

@@ -20,7 +20,7 @@ const TOLD: usize = 40;
 /// Checks a draft folder on disk, made by any program.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
-    /// The draft's folder, or its name in the app's drafts folder.
+    /// Folder, or name in the app's drafts folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
     /// Or the id of a draft saved by this server.
