@@ -353,3 +353,38 @@ pub(crate) async fn script(app: &Arc<App>, draft: &str, context: &Context) -> Re
         _ => Err(Error::internal("the reply has no document")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::{Allowed, From, Manner};
+    use crate::exec::testing::app_with;
+    use crate::settings::Given;
+
+    #[tokio::test]
+    async fn callers_see_only_drafts_in_folders_that_they_may_read() {
+        let root = tempfile::tempdir().unwrap();
+        let trip = root.path().join("Trip");
+        fs::create_dir(&trip).unwrap();
+        fs::write(trip.join("draft_info.json"), "{}").unwrap();
+        let given = Given {
+            drafts_dir: Some(root.path().to_owned()),
+            ..Given::default()
+        };
+        let app = app_with(given, |_| {});
+        let seen = async |caller: &Caller| -> Vec<String> {
+            let drafts = in_apps(&app, caller).await.unwrap();
+            drafts.into_iter().map(|draft| draft.name).collect()
+        };
+        assert_eq!(seen(&Caller::user()).await, ["Trip"]);
+        let client = |folders: Vec<PathBuf>| {
+            let allowed = Arc::new(Allowed::new([], folders));
+            Caller::client(Manner::Strict, From::Here, &allowed)
+        };
+        assert!(seen(&client(Vec::new())).await.is_empty());
+        assert_eq!(seen(&client(vec![root.path().to_owned()])).await, ["Trip"]);
+        // Names are for callers that see all drafts.
+        let error = any(&app, &client(Vec::new()), "Trip").await.err().unwrap();
+        assert!(!error.to_string().contains("did you mean"), "{error}");
+    }
+}

@@ -707,3 +707,25 @@ fn a_run_of_a_plan_is_one_step_of_undo() {
     undo(json!({ "redo": true, "steps": 2 }), 3, Some(&edited));
     undo(json!({ "steps": 2 }), 1, Some(&composed));
 }
+
+#[test]
+fn a_run_on_a_server_is_one_step_after_the_draft_moved_here() {
+    let there = Home::embedded();
+    let served = there.engine(&[]);
+    let mut home = Home::new();
+    home.api(&served.url);
+    let mut client = home.connected();
+    let plan = json!({ "name": "Far", "save": false, "texts": [
+        { "text": "one", "start": 0, "end": 1 },
+        { "text": "two", "start": 1, "end": 2 },
+    ] });
+    let made = client.call("compose_draft", json!({ "plan": plan }));
+    let made = made.expect("made");
+    assert_eq!(made["report"]["backend"], "remote", "{made}");
+    let undone = client.call("undo_draft", json!({ "draft_id": made["draft_id"] }));
+    let undone = undone.expect("undone");
+    assert_eq!(undone["undoable"], 0, "{undone}");
+    assert_eq!(undone["redoable"], 1, "{undone}");
+    let here = undone["draft_id"].as_str().expect("an id");
+    assert!(!document(&mut client, here).contains("two"));
+}

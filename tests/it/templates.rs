@@ -499,3 +499,63 @@ fn a_batch_over_mcp_fills_a_template() {
         "{list}"
     );
 }
+
+#[test]
+fn a_plan_with_a_template_is_resumed_only_with_the_same_values() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    own_template(&mut client, "Weekly");
+    let blocked = home.file("blocked", "a file, not a folder");
+    let plan = |title: &str, save: Value| {
+        json!({ "template": "Weekly", "name": "Resumed", "save": save,
+                "texts": { "title": title, "author": "A" } })
+    };
+    let folder = json!({ "draft_folder": blocked });
+    let failed = client.call("compose_draft", json!({ "plan": plan("One", folder) }));
+    let failed = failed.expect_err("it cannot be saved");
+    let list = client.call("list_drafts", json!({ "query": "Resumed" }));
+    let list = list.expect("a list");
+    let draft = list["drafts"][0]["draft_id"].clone();
+    assert!(failed.contains(draft.as_str().expect("an id")), "{failed}");
+    let other = json!({ "plan": plan("Two", json!({ "portable": true })), "resume": draft });
+    let other = client.call("compose_draft", other);
+    assert!(
+        other
+            .expect_err("other values")
+            .contains("without `resume`")
+    );
+    let same = json!({ "plan": plan("One", json!({ "portable": true })), "resume": draft });
+    let same = client.call("compose_draft", same).expect("saved");
+    assert_eq!(same["status"], "complete", "{same}");
+    assert_eq!(same["draft_id"], draft);
+}
+
+#[test]
+fn a_draft_on_a_server_is_a_template_here() {
+    let there = Home::embedded();
+    let served = there.engine(&[]);
+    let mut home = Home::new();
+    home.api(&served.url);
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({ "name": "Far" }));
+    let made = made.expect("made");
+    assert_eq!(made["backend"], "remote", "{made}");
+    let draft = id(&made);
+    for (text, start) in [("First", 0), ("Second", 1)] {
+        let arguments =
+            json!({ "draft_id": draft, "text": text, "start": start, "end": start + 1 });
+        client.call("add_text", arguments).expect("a text");
+    }
+    let applied = client.call(
+        "apply_template",
+        json!({ "draft": draft, "texts": { "First": "Here" } }),
+    );
+    let applied = id(&applied.expect("filled"));
+    let document = document(&mut client, &applied);
+    assert!(document.contains("Here") && document.contains("Second"));
+    let saved = client.call(
+        "save_draft",
+        json!({ "draft_id": applied, "portable": true }),
+    );
+    saved.expect("saved");
+}
